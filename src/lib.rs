@@ -1,0 +1,1 @@
+//! Kubernetes governance: what is wrong with the workloads of a cluster, how much it matters, and safe fixes.
