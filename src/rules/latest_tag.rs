@@ -1,0 +1,66 @@
+//! Allows an image whose tag can move under a running workload.
+
+use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
+use crate::workload::{Container, ImageReference};
+
+/// An image with the tag `latest`, or with neither tag nor digest.
+pub static LATEST_TAG: Rule = Rule {
+    id: RuleId::new("latest-tag"),
+    summary: "An image that can change under a running workload: tag latest, or no tag",
+    label: "Images using :latest",
+    docs: "\
+## What it does
+Counts containers and init containers whose image has the tag `latest`, or neither a tag nor a digest.
+
+## Why is this bad
+The same manifest runs other code tomorrow. Two replicas can run different versions, a restart becomes a
+release, and a rollback has nothing to go back to.
+
+## Example
+```yaml
+image: nginx           # bad: means nginx:latest
+image: nginx:1.29.3    # good
+```
+
+## Exceptions
+A digest pins the image whatever its tag is. A registry's port is no tag, and an empty tag (`nginx:`) is none.
+",
+    category: Category::Reliability,
+    severity: Severity::High,
+    weight: 5,
+    in_default_score: true,
+    since: "0.1.0",
+    parameters: &[],
+    applies_to: |_| true,
+    check,
+};
+
+fn check(context: &Context<'_>, found: &mut Violations) {
+    let pod = &context.workload.pod;
+    for (list, containers) in [("initContainers", &pod.init_containers), ("containers", &pod.containers)] {
+        for (index, container) in containers.iter().enumerate() {
+            check_container(context, list, index, container, found);
+        }
+    }
+}
+
+fn check_container(
+    context: &Context<'_>,
+    list: &str,
+    index: usize,
+    container: &Container<'_>,
+    found: &mut Violations,
+) {
+    let Some(reference) = container.image.as_deref().filter(|image| !image.is_empty()) else { return };
+    let image = ImageReference::parse(reference);
+    if !image.is_latest() {
+        return;
+    }
+    let what = if image.tag.is_some() { "has the tag latest" } else { "has no tag, which means latest" };
+    found.add(&Finding {
+        container: Some(&container.name),
+        count: 1,
+        path: format_args!("{}.{list}[{index}].image", context.workload.pod_path()),
+        message: format_args!("image {reference} {what}: name a version or a digest"),
+    });
+}

@@ -1,0 +1,48 @@
+//! Allows a long-running container that hangs to go on hanging.
+
+use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
+
+/// A container without a liveness probe, where one makes sense.
+pub static MISSING_LIVENESS: Rule = Rule {
+    id: RuleId::new("missing-liveness"),
+    summary: "A long-running container that nothing restarts when it hangs",
+    label: "Missing liveness probes",
+    docs: "\
+## What it does
+Counts containers without a `livenessProbe`.
+
+## Why is this bad
+A process that deadlocks or stops answering stays in place: the kubelet restarts only what exits or fails this
+probe.
+
+## Example
+```yaml
+livenessProbe:
+  httpGet: {path: /livez, port: 8080}
+```
+
+## Exceptions
+Init containers, sidecars among them, and whatever a Job or CronJob runs are never counted. An empty probe
+(`{}`) is a probe; `null` is none; a `startupProbe` alone is not a liveness probe.
+",
+    category: Category::Reliability,
+    severity: Severity::Medium,
+    weight: 3,
+    in_default_score: true,
+    since: "0.1.0",
+    parameters: &[],
+    applies_to: |workload| !workload.runs_to_completion(),
+    check,
+};
+
+fn check(context: &Context<'_>, found: &mut Violations) {
+    let containers = context.workload.pod.containers.iter().enumerate();
+    for (index, container) in containers.filter(|(_, container)| container.liveness_probe.is_none()) {
+        found.add(&Finding {
+            container: Some(&container.name),
+            count: 1,
+            path: format_args!("{}.containers[{index}].livenessProbe", context.workload.pod_path()),
+            message: format_args!("no liveness probe: add one that fails only when a restart would help"),
+        });
+    }
+}

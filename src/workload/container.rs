@@ -1,0 +1,101 @@
+//! A container of a pod spec, as far as rules read it.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::{Quantity, Text};
+
+/// A container or init container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container<'a> {
+    /// The container's name, unique in its pod.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// The image reference; a template may leave it to an admission webhook.
+    #[serde(borrow)]
+    pub image: Option<Text<'a>>,
+    /// Whether there is a liveness probe.
+    pub liveness_probe: Option<Present>,
+    /// Whether there is a readiness probe.
+    pub readiness_probe: Option<Present>,
+    /// What the container requests and is limited to.
+    pub resources: Option<Resources>,
+}
+
+/// An object that is there, whatever is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Present;
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PresentVisitor;
+
+        impl<'de> Visitor<'de> for PresentVisitor {
+            type Value = Present;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Present, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Present)
+            }
+        }
+
+        deserializer.deserialize_map(PresentVisitor)
+    }
+}
+
+/// What a container, or a pod as a whole, requests and is limited to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Resources {
+    requests: Option<ResourceList>,
+    limits: Option<ResourceList>,
+}
+
+impl Resources {
+    /// The CPU request; a limit alone counts as one, because the API server makes it the pod's request.
+    pub fn cpu_request(&self) -> Option<Quantity> {
+        self.requests().cpu().or(self.cpu_limit())
+    }
+
+    /// The memory request; a limit alone counts as one, because the API server makes it the pod's request.
+    pub fn memory_request(&self) -> Option<Quantity> {
+        self.requests().memory().or(self.memory_limit())
+    }
+
+    /// The CPU limit.
+    pub fn cpu_limit(&self) -> Option<Quantity> {
+        self.limits.unwrap_or_default().cpu()
+    }
+
+    /// The memory limit.
+    pub fn memory_limit(&self) -> Option<Quantity> {
+        self.limits.unwrap_or_default().memory()
+    }
+
+    fn requests(&self) -> ResourceList {
+        self.requests.unwrap_or_default()
+    }
+}
+
+/// The amounts of the resources that rules read; zero counts as none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct ResourceList {
+    cpu: Option<Quantity>,
+    memory: Option<Quantity>,
+}
+
+impl ResourceList {
+    fn cpu(self) -> Option<Quantity> {
+        self.cpu.filter(|cpu| cpu.is_positive())
+    }
+
+    fn memory(self) -> Option<Quantity> {
+        self.memory.filter(|memory| memory.is_positive())
+    }
+}

@@ -1,0 +1,56 @@
+//! An object's metadata, as far as rules and reports read it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::Text;
+
+/// The part of an object's metadata that is read; managed fields, the largest part, never are.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    /// The object's name; a manifest may have only a `generateName`.
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    /// The prefix that the API server completes to a name.
+    #[serde(borrow)]
+    pub generate_name: Option<Text<'a>>,
+    /// The namespace, absent in most manifests.
+    #[serde(borrow)]
+    pub namespace: Option<Text<'a>>,
+    /// When the API server stored the object first.
+    pub creation_timestamp: Option<Timestamp>,
+    /// The labels, which selectors match.
+    #[serde(borrow)]
+    pub labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    /// Who made and manages the object.
+    #[serde(borrow)]
+    pub owner_references: Option<Vec<OwnerReference<'a>>>,
+}
+
+impl<'a> Metadata<'a> {
+    /// The owner that manages the object: the reference with `controller: true`.
+    pub fn controller(&self) -> Option<&OwnerReference<'a>> {
+        self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+    }
+
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(key).map(|value| &**value)
+    }
+}
+
+/// A reference to an object that owns another.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct OwnerReference<'a> {
+    /// The owner's kind.
+    #[serde(borrow)]
+    pub kind: Text<'a>,
+    /// The owner's name, in the namespace of the owned object.
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// Whether this owner manages the object.
+    pub controller: Option<bool>,
+}

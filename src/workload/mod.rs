@@ -1,0 +1,24 @@
+//! What rules see: Kubernetes workloads, reduced to the fields that rules read.
+//!
+//! Every type here is lean: fields that no rule reads are skipped while parsing and never kept. Text is
+//! borrowed from the input where the input allows it, so that an object can be judged and dropped without a
+//! copy. This module does no I/O.
+
+mod container;
+mod image;
+mod metadata;
+mod object;
+
+mod pod;
+mod quantity;
+mod text;
+mod workload;
+
+pub use container::{Container, Present, ResourceList, Resources};
+pub use image::ImageReference;
+pub use metadata::{Metadata, OwnerReference};
+pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
+pub use pod::{ContainerStatus, PodSpec, PodStatus};
+pub use quantity::Quantity;
+pub use text::Text;
+pub use workload::{Owner, Workload, WorkloadKind};
