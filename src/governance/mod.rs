@@ -1,0 +1,19 @@
+//! The scoring core: one judgement of one workload, exact sums of judgements, a score, a report.
+
+mod analysis;
+mod evaluate;
+mod report;
+mod scope;
+mod score;
+mod selector;
+mod tally;
+
+pub use analysis::{Analysis, Origin};
+pub use evaluate::{Judgement, evaluate};
+pub use report::{
+    NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation, RuleCost, Skipped,
+};
+pub use scope::Scope;
+pub use score::{Classification, Score};
+pub use selector::{SelectorError, parse_selector};
+pub use tally::Tally;

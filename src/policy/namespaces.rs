@@ -1,0 +1,41 @@
+//! The namespaces that belong to the cluster itself, and not to its users.
+
+/// Tells system namespaces, which are left out of analysis by default and never mutated or denied.
+#[derive(Debug, Clone, Default)]
+pub struct SystemNamespaces {
+    more: Vec<String>,
+}
+
+/// Namespaces of common cluster components whose names no pattern covers.
+const NAMED: [&str; 5] = ["cert-manager", "istio-system", "monitoring", "observability", "argocd"];
+
+impl SystemNamespaces {
+    /// Adds namespaces by name to the built-in ones.
+    pub fn with(more: Vec<String>) -> Self {
+        Self { more }
+    }
+
+    /// Tells whether a namespace is a system namespace: `kube-*`, `*-system`, a common component's, or an added one.
+    pub fn contains(&self, namespace: &str) -> bool {
+        namespace.starts_with("kube-")
+            || namespace.ends_with("-system")
+            || NAMED.contains(&namespace)
+            || self.more.iter().any(|more| more == namespace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_namespaces_are_told_by_pattern_by_name_and_by_request() {
+        let namespaces = SystemNamespaces::with(vec!["platform".to_owned()]);
+        for system in ["kube-system", "kube-public", "gatekeeper-system", "monitoring", "argocd", "platform"] {
+            assert!(namespaces.contains(system), "{system}");
+        }
+        for user in ["default", "kube", "system", "production", "my-kube-app", "systems"] {
+            assert!(!namespaces.contains(user), "{user}");
+        }
+    }
+}
