@@ -1,4 +1,6 @@
 //! Kubernetes governance: what is wrong with the workloads of a cluster, how much it matters, and safe fixes.
 
+pub mod governance;
+pub mod policy;
 pub mod rules;
 pub mod workload;

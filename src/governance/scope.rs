@@ -43,7 +43,8 @@ impl Scope {
     pub fn selects(&self, workload: &Workload<'_>) -> bool {
         self.selector.as_ref().is_none_or(|selector| {
             let labels = workload.labels().into_iter().flatten();
-            let labels: BTreeMap<String, String> = labels.map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            let labels: BTreeMap<String, String> =
+                labels.map(|(k, v)| (k.to_string(), v.to_string())).collect();
             selector.matches(&labels)
         })
     }

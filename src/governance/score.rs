@@ -115,7 +115,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_score_lies_between_0_and_100(pods in any::<u64>(), counts in any::<[u64; RULES.len()]>()) {
-            prop_assert!(score(&Tally { pods, counts }) <= 100);
+            let score = score(&Tally { pods, counts });
+            prop_assert!(score <= 100);
         }
 
         #[test]

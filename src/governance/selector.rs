@@ -4,7 +4,9 @@ use kube::core::{Expression, Selector};
 
 /// The text is not a label selector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{requirement:?} is no label requirement: write key=value, key!=value, key in (a,b), key notin (a,b), key or !key")]
+#[error(
+    "{requirement:?} is no label requirement: write key=value, key!=value, key in (a,b), key notin (a,b), key or !key"
+)]
 pub struct SelectorError {
     requirement: String,
 }
@@ -70,26 +72,42 @@ mod tests {
     use super::*;
 
     fn matches(selector: &str, labels: &[(&str, &str)]) -> bool {
-        let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let labels: BTreeMap<String, String> =
+            labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         parse_selector(selector).unwrap().matches(&labels)
     }
 
     #[test]
     fn every_form_of_requirement_selects() {
         let web = [("app", "web"), ("tier", "a")];
-        for selector in
-            ["app=web", "app==web", "app != db", "tier in (a, b)", "tier notin (c)", "app", "!canary", "app=web,tier in (a,b),!x"]
-        {
+        for selector in [
+            "app=web",
+            "app==web",
+            "app != db",
+            "tier in (a, b)",
+            "tier notin (c)",
+            "app",
+            "!canary",
+            "app=web,tier in (a,b),!x",
+        ] {
             assert!(matches(selector, &web), "{selector}");
         }
-        for selector in ["app=db", "app!=web", "tier in (b,c)", "tier notin (a)", "canary", "!app", "app=web,canary"] {
+        for selector in
+            ["app=db", "app!=web", "tier in (b,c)", "tier notin (a)", "canary", "!app", "app=web,canary"]
+        {
             assert!(!matches(selector, &web), "{selector}");
         }
     }
 
     #[test]
     fn what_is_no_requirement_is_named() {
-        for (selector, requirement) in [("app=web,,", ""), ("a b", "a b"), ("a in b,c=d", "a in b"), ("a of (b)", "a of (b)"), ("=x", "=x")] {
+        for (selector, requirement) in [
+            ("app=web,,", ""),
+            ("a b", "a b"),
+            ("a in b,c=d", "a in b"),
+            ("a of (b)", "a of (b)"),
+            ("=x", "=x"),
+        ] {
             assert_eq!(parse_selector(selector).unwrap_err().requirement, requirement, "{selector}");
         }
     }

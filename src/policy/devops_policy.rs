@@ -58,7 +58,7 @@ pub struct RuleSelection {
     /// The severity of its violations, where it differs from the rule's own.
     pub severity: Option<Severity>,
     /// The rule's parameters by name, as `kube-devops explain` lists them.
-    #[schemars(with = "Option<BTreeMap<String, IntOrString>>")]
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     pub params: Option<BTreeMap<String, Value>>,
 }
 

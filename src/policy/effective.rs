@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::{DevOpsPolicySpec, SeverityOverrides};
 use crate::rules::{
-    self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, MISSING_RESOURCES, PENDING, RULES, Rule,
-    RuleId, Severity, Value,
+    self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, MISSING_RESOURCES, PENDING, RULES,
+    Rule, RuleId, Severity, Value,
 };
 
 /// The rules that count under a policy.
@@ -43,7 +43,9 @@ pub enum PolicyError {
         id: String,
     },
     /// The same rule is turned on twice.
-    #[error("spec.rules[{index}].id: rule {id} is turned on already, by another entry or by its own field of spec")]
+    #[error(
+        "spec.rules[{index}].id: rule {id} is turned on already, by another entry or by its own field of spec"
+    )]
     Repeated {
         /// The place in `spec.rules`.
         index: usize,
@@ -82,7 +84,9 @@ impl Default for EffectivePolicy {
     /// The rules of the score, as they count without any policy.
     fn default() -> Self {
         let rules = RULES.iter().enumerate().filter(|(_, rule)| rule.in_default_score);
-        Self { rules: rules.map(|(index, rule)| EnabledRule::new(index, rule, None, &BTreeMap::new())).collect() }
+        Self {
+            rules: rules.map(|(index, rule)| EnabledRule::new(index, rule, None, &BTreeMap::new())).collect(),
+        }
     }
 }
 
@@ -96,8 +100,11 @@ impl EffectivePolicy {
             };
             let parameters = selection.params.clone().unwrap_or_default();
             for (name, value) in &parameters {
-                check_parameter(rule, name, *value)
-                    .map_err(|problem| PolicyError::Parameter { index, name: name.clone(), problem })?;
+                check_parameter(rule, name, *value).map_err(|problem| PolicyError::Parameter {
+                    index,
+                    name: name.clone(),
+                    problem,
+                })?;
             }
             let choice = Choice { severity: selection.severity, parameters };
             if choices.insert(rule.id, choice).is_some() {
@@ -107,7 +114,8 @@ impl EffectivePolicy {
         let overrides = spec.severity_overrides.clone().unwrap_or_default();
         let rules = RULES.iter().enumerate().filter_map(|(index, rule)| {
             let choice = choices.get(&rule.id)?;
-            let mut enabled = EnabledRule::new(index, rule, override_of(&overrides, rule.id), &choice.parameters);
+            let mut enabled =
+                EnabledRule::new(index, rule, override_of(&overrides, rule.id), &choice.parameters);
             if let (None, Some(severity)) = (override_of(&overrides, rule.id), choice.severity) {
                 enabled.severity = severity;
             }
@@ -165,7 +173,10 @@ fn named_fields(spec: &DevOpsPolicySpec) -> BTreeMap<RuleId, Choice> {
         (&LATEST_TAG, spec.forbid_latest_tag.unwrap_or(false).then(plain)),
         (&MISSING_LIVENESS, spec.require_liveness_probe.unwrap_or(false).then(plain)),
         (&MISSING_READINESS, spec.require_readiness_probe.unwrap_or(false).then(plain)),
-        (&HIGH_RESTARTS, spec.max_restart_count.map(|max| Choice::with("maxRestartCount", Value::Integer(max.into())))),
+        (
+            &HIGH_RESTARTS,
+            spec.max_restart_count.map(|max| Choice::with("maxRestartCount", Value::Integer(max.into()))),
+        ),
         (&PENDING, spec.forbid_pending_duration.map(|wait| Choice::with("seconds", seconds(wait)))),
         (&MISSING_RESOURCES, resources.then(|| Choice::with("cpuLimit", Value::Boolean(cpu_limit)))),
     ]
@@ -216,7 +227,10 @@ mod tests {
     #[test]
     fn without_a_policy_the_five_rules_of_the_score_count() {
         let policy = EffectivePolicy::default();
-        assert_eq!(ids(&policy), ["high-restarts", "latest-tag", "missing-liveness", "missing-readiness", "pending"]);
+        assert_eq!(
+            ids(&policy),
+            ["high-restarts", "latest-tag", "missing-liveness", "missing-readiness", "pending"]
+        );
         assert!(policy.rules().iter().all(|enabled| enabled.half_points == 2 * enabled.rule.weight));
     }
 
@@ -267,12 +281,18 @@ mod tests {
     #[test]
     fn what_can_not_be_followed_is_named_with_its_place() {
         let error = |yaml| policy(yaml).unwrap_err().to_string();
-        assert!(error("rules: [{id: nope}]").starts_with("spec.rules[0].id: there is no rule \"nope\"; the rules are high"));
+        assert!(
+            error("rules: [{id: nope}]")
+                .starts_with("spec.rules[0].id: there is no rule \"nope\"; the rules are high")
+        );
         assert!(error("{forbidLatestTag: true, rules: [{id: latest-tag}]}").contains("turned on already"));
         assert_eq!(
             error("rules: [{id: pending, params: {minutes: 1}}]"),
             "spec.rules[0].params.minutes: rule pending has no such parameter; it has seconds"
         );
-        assert!(error("rules: [{id: pending, params: {seconds: true}}]").ends_with("expected a whole number, at least 0"));
+        assert!(
+            error("rules: [{id: pending, params: {seconds: true}}]")
+                .ends_with("expected a whole number, at least 0")
+        );
     }
 }

@@ -5,8 +5,8 @@ mod effective;
 mod namespaces;
 
 pub use devops_policy::{
-    AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode, GitOpsMode,
-    OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
+    AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
+    GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
 };
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use namespaces::SystemNamespaces;

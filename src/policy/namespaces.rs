@@ -31,7 +31,8 @@ mod tests {
     #[test]
     fn system_namespaces_are_told_by_pattern_by_name_and_by_request() {
         let namespaces = SystemNamespaces::with(vec!["platform".to_owned()]);
-        for system in ["kube-system", "kube-public", "gatekeeper-system", "monitoring", "argocd", "platform"] {
+        for system in ["kube-system", "kube-public", "gatekeeper-system", "monitoring", "argocd", "platform"]
+        {
             assert!(namespaces.contains(system), "{system}");
         }
         for user in ["default", "kube", "system", "production", "my-kube-app", "systems"] {

@@ -1,0 +1,407 @@
+//! The sum of many judgements, which can be taken in parts on several threads and put together.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{
+    Judgement, NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation, RuleCost,
+    Scope, Score, Skipped, Tally, evaluate,
+};
+use crate::policy::EffectivePolicy;
+use crate::rules::{RULES, RuleId};
+use crate::workload::{Object, Parsed, TypeMeta, Workload};
+
+/// Where an object was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The file.
+    pub source: &'a str,
+    /// The object's first line, from 1.
+    pub line: usize,
+}
+
+/// The judgements of a set of objects under one policy.
+///
+/// It grows with namespaces, workloads and, where they are kept, violations, but not with pods.
+#[derive(Debug)]
+pub struct Analysis<'p> {
+    policy: &'p EffectivePolicy,
+    scope: &'p Scope,
+    now: Timestamp,
+    keep: bool,
+    namespaces: BTreeMap<String, Tally>,
+    offenders: HashMap<Box<str>, Tally>,
+    violations: Vec<ReportedViolation>,
+    templates: HashMap<Box<str>, Vec<Template>>,
+    workloads_with_pods: HashSet<Box<str>>,
+    skipped: BTreeMap<(String, TypeMeta), u64>,
+    errors: Vec<ReportError>,
+    left_out: u64,
+    read: bool,
+}
+
+/// A judged template, which counts only where no pod of its workload turns up.
+#[derive(Debug)]
+struct Template {
+    namespace: String,
+    judgement: Judgement,
+    violations: Vec<ReportedViolation>,
+}
+
+impl<'p> Analysis<'p> {
+    /// Starts an analysis at the time `now`; `keep` asks for every violation and not only for figures.
+    pub fn new(policy: &'p EffectivePolicy, scope: &'p Scope, now: Timestamp, keep: bool) -> Self {
+        Self {
+            policy,
+            scope,
+            now,
+            keep,
+            namespaces: BTreeMap::new(),
+            offenders: HashMap::new(),
+            violations: Vec::new(),
+            templates: HashMap::new(),
+            workloads_with_pods: HashSet::new(),
+            skipped: BTreeMap::new(),
+            errors: Vec::new(),
+            left_out: 0,
+            read: false,
+        }
+    }
+
+    /// An empty analysis of the same kind, to be merged later.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self::new(self.policy, self.scope, self.now, self.keep)
+    }
+
+    /// Adds an object of any kind; the items of a list one by one.
+    pub fn add(&mut self, object: &Object<'_>, origin: Option<Origin<'_>>) {
+        self.read = true;
+        match &object.parsed {
+            Parsed::Workload(workload) => self.add_workload(workload, origin),
+            Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
+            Parsed::Other => {
+                let source = origin.map_or(String::new(), |origin| origin.source.to_owned());
+                *self.skipped.entry((source, object.types.clone())).or_default() += 1;
+            }
+        }
+    }
+
+    /// Adds something that could not be read.
+    pub fn fail(&mut self, error: ReportError) {
+        self.errors.push(error);
+    }
+
+    /// Notes that a source was read, even when it held nothing.
+    pub fn note_read(&mut self) {
+        self.read = true;
+    }
+
+    /// Adds what another part found.
+    pub fn merge(&mut self, part: Self) {
+        for (namespace, tally) in part.namespaces {
+            self.namespaces.entry(namespace).or_default().add(&tally);
+        }
+        for (workload, tally) in part.offenders {
+            self.offenders.entry(workload).or_default().add(&tally);
+        }
+        for (workload, templates) in part.templates {
+            self.templates.entry(workload).or_default().extend(templates);
+        }
+        for (skipped, count) in part.skipped {
+            *self.skipped.entry(skipped).or_default() += count;
+        }
+        self.violations.extend(part.violations);
+        self.workloads_with_pods.extend(part.workloads_with_pods);
+        self.errors.extend(part.errors);
+        self.left_out += part.left_out;
+        self.read |= part.read;
+    }
+
+    fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
+        let namespace = workload.metadata.namespace.as_deref().unwrap_or(self.scope.default_namespace());
+        if !self.scope.asks_for(namespace) || workload.is_managed() || !self.scope.selects(workload) {
+            return;
+        }
+        if self.scope.leaves_out(namespace) {
+            self.left_out += 1;
+            return;
+        }
+        let owner = workload.owner();
+        let key = format!("{namespace}/{owner}");
+        if workload.is_pod() {
+            // A pod that nothing manages stands for no template.
+            if workload.metadata.controller().is_some() && !self.workloads_with_pods.contains(key.as_str()) {
+                self.workloads_with_pods.insert(key.clone().into());
+            }
+            if workload.is_terminal() {
+                return;
+            }
+        }
+        let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
+        let violations = std::mem::take(&mut judgement.violations)
+            .into_iter()
+            .map(|violation| ReportedViolation {
+                namespace: namespace.to_owned(),
+                kind: workload.kind.name(),
+                name: workload.name().to_owned(),
+                owner: (owner.kind != workload.kind.name()).then(|| owner.to_string()),
+                container: violation.container,
+                rule: violation.rule,
+                severity: violation.severity,
+                message: violation.message,
+                path: violation.path,
+                source: origin.map(|origin| format!("{}:{}", origin.source, origin.line)),
+            })
+            .collect();
+        if workload.is_pod() {
+            self.count(namespace, &key, &judgement, violations);
+        } else {
+            let template = Template { namespace: namespace.to_owned(), judgement, violations };
+            self.templates.entry(key.into()).or_default().push(template);
+        }
+    }
+
+    fn count(
+        &mut self,
+        namespace: &str,
+        key: &str,
+        judgement: &Judgement,
+        violations: Vec<ReportedViolation>,
+    ) {
+        match self.namespaces.get_mut(namespace) {
+            Some(tally) => tally.add(&judgement.tally),
+            None => {
+                self.namespaces.insert(namespace.to_owned(), judgement.tally);
+            }
+        }
+        if judgement.tally.half_points(self.policy) > 0 {
+            match self.offenders.get_mut(key) {
+                Some(tally) => tally.add(&judgement.tally),
+                None => {
+                    self.offenders.insert(key.into(), judgement.tally);
+                }
+            }
+        }
+        self.violations.extend(violations);
+    }
+
+    /// Ends the analysis: templates without pods are counted, everything is summed and sorted.
+    pub fn finish(mut self) -> Report {
+        for (key, templates) in std::mem::take(&mut self.templates) {
+            if !self.workloads_with_pods.contains(&key) {
+                for template in templates {
+                    self.count(&template.namespace, &key, &template.judgement, template.violations);
+                }
+            }
+        }
+        let mut total = Tally::default();
+        self.namespaces.values().for_each(|tally| total.add(tally));
+        let score = (self.read || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
+        self.violations.sort_by(|a, b| {
+            let key = |v: &ReportedViolation| std::cmp::Reverse(v.severity);
+            key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
+        });
+        self.errors.sort();
+        let found = self.policy.rules().iter().filter(|enabled| total.counts[enabled.index] > 0);
+        Report {
+            api_version: "kube-devops/v1",
+            summary: ReportSummary {
+                pods: total.pods,
+                score,
+                status: score.map(Score::classification),
+                partial: !self.errors.is_empty(),
+                counts: self.counts(&total),
+            },
+            worst: found.map(|enabled| enabled.severity).max(),
+            costs: self.costs(&total),
+            offenders: self.offenders(),
+            namespaces: self.namespaces.iter().map(|(name, tally)| self.namespace(name, tally)).collect(),
+            skipped: self
+                .skipped
+                .iter()
+                .map(|((source, types), count)| Skipped {
+                    source: source.clone(),
+                    api_version: types.api_version.clone(),
+                    kind: types.kind.clone(),
+                    count: *count,
+                })
+                .collect(),
+            violations: self.violations,
+            errors: self.errors,
+            left_out: self.left_out,
+        }
+    }
+
+    fn counts(&self, tally: &Tally) -> BTreeMap<RuleId, u64> {
+        self.policy.rules().iter().map(|enabled| (enabled.rule.id, tally.counts[enabled.index])).collect()
+    }
+
+    fn namespace(&self, name: &str, tally: &Tally) -> NamespaceReport {
+        let score = Score::of(tally, self.policy);
+        NamespaceReport {
+            namespace: name.to_owned(),
+            pods: tally.pods,
+            score,
+            status: score.classification(),
+            counts: self.counts(tally),
+        }
+    }
+
+    fn offenders(&self) -> Vec<Offender> {
+        let mut offenders: Vec<Offender> = self
+            .offenders
+            .iter()
+            .filter_map(|(key, tally)| {
+                let (namespace, workload) = key.split_once('/')?;
+                let counts = self.counts(tally).into_iter().filter(|(_, count)| *count > 0).collect();
+                Some(Offender {
+                    namespace: namespace.to_owned(),
+                    workload: workload.to_owned(),
+                    pods: tally.pods,
+                    counts,
+                    half_points: tally.half_points(self.policy),
+                })
+            })
+            .collect();
+        offenders.sort_by(|a, b| {
+            b.half_points
+                .cmp(&a.half_points)
+                .then_with(|| (&a.namespace, &a.workload).cmp(&(&b.namespace, &b.workload)))
+        });
+        offenders
+    }
+
+    /// What each rule costs, by points of score won for each workload that has to be edited.
+    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    fn costs(&self, total: &Tally) -> Vec<RuleCost> {
+        let mut costs: Vec<RuleCost> = self
+            .policy
+            .rules()
+            .iter()
+            .filter(|enabled| total.counts[enabled.index] > 0)
+            .map(|enabled| RuleCost {
+                rule: RULES[enabled.index],
+                count: total.counts[enabled.index],
+                workloads: self.offenders.values().filter(|tally| tally.counts[enabled.index] > 0).count()
+                    as u64,
+                points: (total.counts[enabled.index] * enabled.half_points) as f64 / (2 * total.pods) as f64,
+            })
+            .collect();
+        let gain = |cost: &RuleCost| cost.points / cost.workloads.max(1) as f64;
+        costs.sort_by(|a, b| gain(b).total_cmp(&gain(a)));
+        costs
+    }
+}
+
+fn place(violation: &ReportedViolation) -> impl Ord + '_ {
+    let ReportedViolation { namespace, name, kind, rule, path, source, .. } = violation;
+    (namespace, name, kind, rule, path, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::policy::SystemNamespaces;
+
+    fn report(scope: &Scope, yaml: &str) -> Report {
+        let policy = EffectivePolicy::default();
+        let mut analysis = Analysis::new(&policy, scope, Timestamp::UNIX_EPOCH, true);
+        for document in yaml_serde::Deserializer::from_str(yaml) {
+            let value = serde_json::Value::deserialize(document).unwrap();
+            // Each in a part of its own: the order and the grouping of parts must not matter.
+            let mut part = analysis.part();
+            part.add(&Object::deserialize(value).unwrap(), Some(Origin { source: "f.yaml", line: 1 }));
+            analysis.merge(part);
+        }
+        analysis.finish()
+    }
+
+    fn deployment(name: &str) -> String {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n\
+             spec: {{template: {{spec: {{containers: [{{name: c, image: nginx}}]}}}}}}\n"
+        )
+    }
+
+    fn pod_of(deployment: &str, suffix: &str, phase: &str) -> String {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {deployment}-7f9-{suffix}\n  namespace: default\n  \
+             labels: {{pod-template-hash: 7f9}}\n  ownerReferences: [{{kind: ReplicaSet, name: {deployment}-7f9, \
+             controller: true}}]\nspec: {{containers: [{{name: c, image: 'nginx:1'}}]}}\nstatus: {{phase: {phase}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_template_counts_only_where_no_pod_of_its_workload_is_there() {
+        let scope = Scope::default();
+        let alone = report(&scope, &deployment("web"));
+        assert_eq!((alone.summary.pods, alone.summary.counts[&crate::rules::LATEST_TAG.id]), (1, 1));
+        for order in [
+            [deployment("web"), pod_of("web", "a", "Running")],
+            [pod_of("web", "a", "Running"), deployment("web")],
+        ] {
+            let both = report(&scope, &order.concat());
+            assert_eq!((both.summary.pods, both.summary.counts[&crate::rules::LATEST_TAG.id]), (1, 0));
+        }
+        let ended = report(&scope, &[deployment("web"), pod_of("web", "a", "Succeeded")].concat());
+        assert_eq!(ended.summary.pods, 0);
+    }
+
+    #[test]
+    fn pods_of_one_workload_are_grouped_and_each_is_counted() {
+        let all =
+            [pod_of("web", "a", "Running"), pod_of("web", "b", "Pending"), pod_of("api", "a", "Running")]
+                .concat();
+        let report = report(&Scope::default(), &all);
+        assert_eq!(report.summary.pods, 3);
+        let workloads: Vec<(&str, u64)> = report.offenders.iter().map(|o| (&*o.workload, o.pods)).collect();
+        assert_eq!(workloads, [("Deployment/web", 2), ("Deployment/api", 1)]);
+        assert_eq!(report.violations[0].rule, crate::rules::PENDING.id);
+        assert_eq!(report.violations[0].owner.as_deref(), Some("Deployment/web"));
+    }
+
+    #[test]
+    fn system_namespaces_are_left_out_unless_asked_for() {
+        let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}}";
+        let named = Scope { namespaces: vec!["kube-system".into()], ..Scope::default() };
+        let all = Scope { include_system: true, ..Scope::default() };
+        let out = report(&Scope::default(), pod);
+        assert_eq!((out.summary.pods, out.left_out), (0, 1));
+        assert_eq!(report(&named, pod).summary.pods, 1);
+        assert_eq!(report(&all, pod).summary.pods, 1);
+        let more = Scope { system: SystemNamespaces::with(vec!["default".into()]), ..Scope::default() };
+        assert_eq!(report(&more, &deployment("web")).left_out, 1);
+    }
+
+    #[test]
+    fn nothing_to_judge_scores_100_and_nothing_read_scores_nothing() {
+        let (policy, scope) = (EffectivePolicy::default(), Scope::default());
+        let empty = || Analysis::new(&policy, &scope, Timestamp::UNIX_EPOCH, false);
+        assert_eq!(empty().finish().summary.score.map(Score::value), Some(100));
+        let error = ReportError { source: "f".into(), document: None, line: None, message: "m".into() };
+        let mut failed = empty();
+        failed.fail(error.clone());
+        let failed = failed.finish();
+        assert_eq!((failed.summary.score, failed.summary.partial), (None, true));
+        let mut partial = empty();
+        partial.note_read();
+        partial.fail(error);
+        assert_eq!(partial.finish().summary.score.map(Score::value), Some(100));
+    }
+
+    #[test]
+    fn a_rule_costs_its_penalty_over_the_pods() {
+        let report = report(&Scope::default(), &[deployment("web"), deployment("api")].concat());
+        let costs: Vec<(&str, u64, u64, f64)> =
+            report.costs.iter().map(|c| (c.rule.id.as_str(), c.count, c.workloads, c.points)).collect();
+        assert_eq!(
+            costs,
+            [("latest-tag", 2, 2, 5.0), ("missing-liveness", 2, 2, 3.0), ("missing-readiness", 2, 2, 2.0)]
+        );
+        assert_eq!(report.summary.score.map(Score::value), Some(90));
+    }
+}
