@@ -1,3 +1,4 @@
 //! Kubernetes governance: what is wrong with the workloads of a cluster, how much it matters, and safe fixes.
 
 pub mod leader;
+pub mod telemetry;
