@@ -1,6 +1,9 @@
 //! Kubernetes governance: what is wrong with the workloads of a cluster, how much it matters, and safe fixes.
 
 pub mod governance;
+pub mod leader;
 pub mod policy;
 pub mod rules;
+pub mod runtime;
+pub mod telemetry;
 pub mod workload;

@@ -360,8 +360,8 @@ mod tests {
         assert_eq!(report.summary.pods, 3);
         let workloads: Vec<(&str, u64)> = report.offenders.iter().map(|o| (&*o.workload, o.pods)).collect();
         assert_eq!(workloads, [("Deployment/web", 2), ("Deployment/api", 1)]);
-        assert_eq!(report.violations[0].rule, crate::rules::PENDING.id);
-        assert_eq!(report.violations[0].owner.as_deref(), Some("Deployment/web"));
+        let pending = report.violations.iter().find(|v| v.rule == crate::rules::PENDING.id).unwrap();
+        assert_eq!((&*pending.name, pending.owner.as_deref()), ("web-7f9-b", Some("Deployment/web")));
     }
 
     #[test]

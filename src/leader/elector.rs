@@ -1,0 +1,340 @@
+//! The campaign: the calls that the rules ask for, when they are due, and no more of them than that.
+//! Knows nothing of what is written by the one who leads.
+
+use super::leadership::{Keeper, Leadership};
+use super::settings::{Settings, SettingsError};
+use super::state::{Candidate, Standing};
+use futures::stream::{BoxStream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, PostParams, WatchEvent, WatchParams};
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tracing::{debug, info, warn};
+
+/// How much later than at its expiry a lease is taken, at most: standbys should not all ask at once.
+const EXPIRY_JITTER: Duration = Duration::from_millis(500);
+/// How long the writes under way may take, and then the calls that release the lease, when the process shuts down.
+const RELEASE_PATIENCE: Duration = Duration::from_millis(1_500);
+
+type Events = BoxStream<'static, kube::Result<WatchEvent<Lease>>>;
+
+/// Campaigns for a Lease and keeps it.
+pub struct Elector {
+    leases: Api<Lease>,
+    settings: Settings,
+    candidate: Candidate,
+    keeper: Keeper,
+    events: Option<Events>,
+    /// True from the sending of a claim until its answer: it may have been done, or may yet be.
+    unsure: bool,
+    /// How many attempts in a row have failed.
+    failures: u32,
+    /// What the last of them failed with.
+    failure: Option<CallError>,
+}
+
+/// Why a call for the Lease failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No answer came within half the renew deadline, or what was left of it.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The API server refused it, or could not be reached.
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+}
+
+/// A lease that was held and no longer is: the process has to end, since it can't know what others write now.
+#[derive(Debug, thiserror::Error)]
+pub enum LostLease {
+    /// No renewal succeeded in time.
+    #[error(
+        "lease {lease} lost: not renewed within {deadline:?}; is the API server reachable and this process running?"
+    )]
+    Late {
+        /// The Lease, as namespace/name.
+        lease: String,
+        /// The renew deadline.
+        deadline: Duration,
+        /// What the last renewal failed with, if it did.
+        source: Option<CallError>,
+    },
+    /// Another replica holds it.
+    #[error("lease {lease} lost: {holder} holds it now")]
+    Ousted {
+        /// The Lease, as namespace/name.
+        lease: String,
+        /// The holder's identity.
+        holder: String,
+    },
+}
+
+impl LostLease {
+    /// Returns a bounded label for metrics and events.
+    #[must_use]
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Late { .. } => "renew_deadline",
+            Self::Ousted { .. } => "ousted",
+        }
+    }
+}
+
+impl Elector {
+    /// Makes an elector, and the leadership that it keeps up to date while it runs.
+    ///
+    /// The client must be built without retries (`Config::default_retry = false`): a retry that it makes on its own
+    /// takes up the time in which the elector would find out where it stands.
+    pub fn new(client: kube::Client, settings: Settings) -> Result<(Self, Leadership), SettingsError> {
+        settings.validate()?;
+        let (keeper, leadership) = Keeper::new();
+        let leases = Api::namespaced(client, &settings.namespace);
+        let candidate = Candidate::new(settings.clone());
+        let elector = Self {
+            leases,
+            settings,
+            candidate,
+            keeper,
+            events: None,
+            unsure: false,
+            failures: 0,
+            failure: None,
+        };
+        Ok((elector, leadership))
+    }
+
+    /// Campaigns until the shutdown, on which the lease is released, or until a lease that was held is lost.
+    ///
+    /// On shutdown no further write starts, those under way get 1.5 s, and so does the release after them. A lease is
+    /// left to expire when a write had to be cut off: it might still arrive.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), LostLease> {
+        let lost = tokio::select! {
+            lost = self.campaign() => Some(lost),
+            () = shutdown => None,
+        };
+        let Some(lost) = lost else {
+            let drained = timeout(RELEASE_PATIENCE, self.keeper.drain()).await.is_ok();
+            self.keeper.end();
+            if !drained {
+                warn!(
+                    lease = self.lease(),
+                    "not released: a write was cut off, so the lease is left to expire"
+                );
+            } else if let Err(error) = self.release().await {
+                warn!(lease = self.lease(), %error, "not released: the lease is left to expire");
+            }
+            return Ok(());
+        };
+        self.keeper.end();
+        Err(lost)
+    }
+
+    async fn campaign(&mut self) -> LostLease {
+        loop {
+            let started = Instant::now();
+            match self.attempt().await {
+                // Too late to ask for anything: the call before is the one to blame.
+                Ok(()) if self.candidate.standing(Instant::now()) == Standing::Late => {}
+                Ok(()) => (self.failures, self.failure) = (0, None),
+                Err(error) => {
+                    warn!(
+                        lease = self.lease(),
+                        error = &error as &dyn std::error::Error,
+                        "lease call failed"
+                    );
+                    (self.failures, self.failure) = (self.failures.saturating_add(1), Some(error));
+                }
+            }
+            match self.candidate.standing(Instant::now()) {
+                Standing::Leads { until } => {
+                    sleep_until(until.min(started + self.settings.retry_period)).await;
+                }
+                Standing::Late => {
+                    let (lease, deadline) = (self.lease(), self.settings.renew_deadline);
+                    return LostLease::Late { lease, deadline, source: self.failure.take() };
+                }
+                Standing::Ousted { by: holder } => return LostLease::Ousted { lease: self.lease(), holder },
+                Standing::Held { until } if self.failure.is_none() => {
+                    self.stand_by(until).await;
+                    // However often the lease changes hands, nobody asks more than once in half a retry period.
+                    sleep_until(started + self.settings.retry_period / 2).await;
+                }
+                Standing::Held { .. } | Standing::Vacant => sleep(self.pause()).await,
+            }
+        }
+    }
+
+    /// Claims the Lease if the rules allow it. A leader relies on what it wrote last, and reads only when that fails.
+    async fn attempt(&mut self) -> Result<(), CallError> {
+        let mut fresh = match self.candidate.standing(Instant::now()) {
+            Standing::Leads { .. } => !self.unsure,
+            Standing::Late | Standing::Ousted { .. } => return Ok(()),
+            Standing::Held { .. } | Standing::Vacant => false,
+        };
+        loop {
+            if !fresh {
+                self.read().await?;
+            }
+            match self.candidate.standing(Instant::now()) {
+                Standing::Leads { .. } | Standing::Vacant => {}
+                Standing::Late | Standing::Ousted { .. } | Standing::Held { .. } => return Ok(()),
+            }
+            match self.claim().await {
+                // Our own renewal that seemed to fail, or somebody's edit: whose the lease is, a look will tell.
+                Err(CallError::Api(error)) if fresh && is_stale(&error) => fresh = false,
+                // Another was faster.
+                Err(CallError::Api(kube::Error::Api(status))) if status.code == 409 => return Ok(()),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), CallError> {
+        let lease = call(self.call_deadline(), self.leases.get_opt(&self.settings.name)).await?;
+        if self.candidate.observe(lease, Instant::now()) {
+            // The watch, if there is one, should have told; it is opened anew.
+            self.events = None;
+        }
+        self.unsure = false;
+        Ok(())
+    }
+
+    async fn claim(&mut self) -> Result<(), CallError> {
+        let lease = self.candidate.claim(wall());
+        self.unsure = true;
+        // Before the request is sent: others can't have seen this renewal any earlier, and wait from when they did.
+        let sent = Instant::now();
+        let outcome = call(self.call_deadline(), put(&self.leases, &lease)).await;
+        self.unsure = !matches!(&outcome, Ok(_) | Err(CallError::Api(kube::Error::Api(_))));
+        let led = self.leads();
+        self.candidate.claimed(outcome?, sent, Instant::now());
+        if let Standing::Leads { until } = self.candidate.standing(Instant::now()) {
+            self.keeper.hold(until, sent + self.settings.write_deadline());
+            self.events = None;
+            if !led {
+                info!(lease = self.lease(), identity = self.settings.identity, "leading");
+            }
+        }
+        Ok(())
+    }
+
+    async fn release(&mut self) -> Result<(), CallError> {
+        let give_up = async {
+            if self.unsure {
+                self.read().await?;
+            }
+            while let Some(lease) = self.candidate.release(wall()) {
+                match put(&self.leases, &lease).await {
+                    Ok(_) => {
+                        info!(lease = self.lease(), "released");
+                        break;
+                    }
+                    Err(error) if is_stale(&error) => self.read().await?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(())
+        };
+        timeout(RELEASE_PATIENCE, give_up).await.unwrap_or(Err(CallError::Timeout(RELEASE_PATIENCE)))
+    }
+
+    /// Waits until the lease may be vacant, or is worth a look because there is no watch.
+    async fn stand_by(&mut self, mut until: Instant) {
+        // Drawn once: a standby that draws anew at each renewal would only be less predictable.
+        let jitter = EXPIRY_JITTER.mul_f64(fastrand::f64());
+        let Some(mut events) = self.watch(until).await else {
+            return sleep_until((until + jitter).min(Instant::now() + self.pause())).await;
+        };
+        loop {
+            let lease = match timeout_at(until + jitter, events.next()).await {
+                Err(_expired) => break,
+                Ok(Some(Ok(WatchEvent::Added(lease) | WatchEvent::Modified(lease)))) => Some(lease),
+                Ok(Some(Ok(WatchEvent::Deleted(_)))) => None,
+                Ok(Some(Ok(WatchEvent::Bookmark(_)))) => continue,
+                Ok(ended) => {
+                    debug!(lease = self.lease(), ?ended, "watch ended");
+                    return sleep_until((until + jitter).min(Instant::now() + self.pause())).await;
+                }
+            };
+            self.candidate.observe(lease, Instant::now());
+            match self.candidate.standing(Instant::now()) {
+                Standing::Held { until: later } => until = later,
+                _ => break,
+            }
+        }
+        self.events = Some(events);
+    }
+
+    /// Returns the open watch, or opens one within the time of a call.
+    ///
+    /// From resourceVersion 0 it begins with the Lease as it is, from the API server's cache, so there is no list and
+    /// no version that could be too old. A stale beginning does no harm: claims carry their resourceVersion.
+    async fn watch(&mut self, until: Instant) -> Option<Events> {
+        if let Some(events) = self.events.take() {
+            return Some(events);
+        }
+        let params = WatchParams::default().fields(&format!("metadata.name={}", self.settings.name));
+        let by = until.min(Instant::now() + self.settings.call_timeout());
+        match timeout_at(by, self.leases.watch(&params, "0")).await {
+            Ok(Ok(events)) => Some(events.boxed()),
+            failed => {
+                debug!(lease = self.lease(), error = ?failed.err(), "no watch, polling");
+                None
+            }
+        }
+    }
+
+    /// Returns when a call that starts now must be over; for a leader not later than its deadline.
+    fn call_deadline(&self) -> Instant {
+        let limit = Instant::now() + self.settings.call_timeout();
+        match self.candidate.standing(Instant::now()) {
+            Standing::Leads { until } => until.min(limit),
+            _ => limit,
+        }
+    }
+
+    /// Returns the pause before the next poll: a retry period, up to four of them after failures, and up to half more.
+    fn pause(&self) -> Duration {
+        let doubled = self.settings.retry_period * (1 << self.failures.saturating_sub(1).min(2));
+        doubled.mul_f64(1.0 + fastrand::f64() / 2.0)
+    }
+
+    fn leads(&self) -> bool {
+        matches!(self.candidate.standing(Instant::now()), Standing::Leads { .. })
+    }
+
+    fn lease(&self) -> String {
+        format!("{}/{}", self.settings.namespace, self.settings.name)
+    }
+}
+
+async fn put(leases: &Api<Lease>, lease: &Lease) -> kube::Result<Lease> {
+    let (params, name) = (PostParams::default(), lease.metadata.name.as_deref().unwrap_or_default());
+    match lease.metadata.resource_version {
+        Some(_) => leases.replace(name, &params, lease).await,
+        None => leases.create(&params, lease).await,
+    }
+}
+
+async fn call<T>(deadline: Instant, call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
+    let limit = deadline.saturating_duration_since(Instant::now());
+    Ok(timeout_at(deadline, call).await.map_err(|_| CallError::Timeout(limit))??)
+}
+
+/// Tells whether a write failed because the object is another by now, or gone.
+fn is_stale(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 404 | 409))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell around the rules; this time is only for people to read"
+)]
+fn wall() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Log lines on stderr, as JSON for machines or as text for people. Stdout is for data and never touched.
+
+use std::io::{self, IsTerminal as _};
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The targets that are quieter than the level asked for, unless the filter directives name them.
+///
+/// kube's client logs the whole body of a response that it can't decode, Secrets and all, so it only gets to report
+/// errors.
+const QUIET: &[&str] =
+    &["kube_client=error", "kube_runtime=warn", "hyper=warn", "hyper_util=warn", "tower=warn"];
+
+/// What a log line looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text, in colour on a terminal unless `NO_COLOR` is set.
+    Text,
+}
+
+impl Default for LogFormat {
+    /// Returns text when stderr is a terminal, else JSON.
+    fn default() -> Self {
+        if io::stderr().is_terminal() { Self::Text } else { Self::Json }
+    }
+}
+
+/// Why logging did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter directives can't be parsed.
+    #[error("RUST_LOG {directives:?} is not a log filter: give directives such as info,kube_devops=debug")]
+    BadDirectives {
+        /// What was given.
+        directives: String,
+        /// What is wrong with them.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The process logs already.
+    #[error("logging was started twice")]
+    AlreadyStarted(#[source] tracing::subscriber::SetGlobalDefaultError),
+}
+
+/// Starts logging for the whole process, once, at a level, or by filter directives (`RUST_LOG`) instead of it.
+pub fn start(format: LogFormat, level: LevelFilter, directives: Option<&str>) -> Result<(), LoggingError> {
+    let filter = filter(level, directives)?;
+    tracing::subscriber::set_global_default(subscriber(
+        format,
+        filter,
+        io::stderr().is_terminal(),
+        io::stderr,
+    ))
+    .map_err(LoggingError::AlreadyStarted)
+}
+
+fn filter(level: LevelFilter, directives: Option<&str>) -> Result<EnvFilter, LoggingError> {
+    let directives = directives.filter(|directives| !directives.trim().is_empty());
+    let asked = directives.map_or_else(|| level.to_string(), str::to_owned);
+    // What is asked for comes last and so wins over the quiet targets where it names the same ones.
+    let all = format!("{},{asked}", QUIET.join(","));
+    EnvFilter::builder()
+        .parse(all)
+        .map_err(|source| LoggingError::BadDirectives { directives: asked, source })
+}
+
+fn subscriber<W>(
+    format: LogFormat,
+    filter: EnvFilter,
+    colour: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).finish()),
+        // Colours are on by default, but for NO_COLOR: only ever switched off here.
+        LogFormat::Text if colour => Box::new(lines.finish()),
+        LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use tracing::{debug, error, info, warn};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, directives: Option<&str>, log: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let filter = filter(LevelFilter::INFO, directives).unwrap();
+        let subscriber = subscriber(format, filter, false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let lines = logged(LogFormat::Json, None, || info!(pods = 3, "synced\nall"));
+        let line: serde_json::Value = serde_json::from_str(&lines).unwrap();
+        assert_eq!(
+            (&line["level"], &line["message"], &line["pods"]),
+            (&"INFO".into(), &"synced\nall".into(), &3.into())
+        );
+        assert!(line["timestamp"].is_string() && line["target"].is_string());
+    }
+
+    #[test]
+    fn text_has_no_colour_off_a_terminal() {
+        let lines = logged(LogFormat::Text, None, || info!("synced"));
+        assert!(lines.contains("synced") && !lines.contains('\u{1b}'), "{lines:?}");
+    }
+
+    #[test]
+    fn bodies_that_the_client_logs_stay_out() {
+        let log = || {
+            warn!(target: "kube_client::client", "secret body");
+            error!(target: "kube_client::client", "an error");
+            info!(target: "hyper::proto", "chatter");
+            debug!("detail");
+            info!("ours");
+        };
+        let lines = logged(LogFormat::Text, None, log);
+        assert!(lines.contains("an error") && lines.contains("ours"));
+        assert!(!["secret body", "chatter", "detail"].iter().any(|text| lines.contains(text)), "{lines}");
+    }
+
+    #[test]
+    fn directives_win_over_the_level_but_a_plain_level_does_not_unquiet_the_client() {
+        let log = || {
+            warn!(target: "kube_client::client", "secret body");
+            debug!("detail");
+        };
+        let lines = logged(LogFormat::Text, Some("debug"), log);
+        assert!(lines.contains("detail") && !lines.contains("secret body"), "{lines}");
+        let lines = logged(LogFormat::Text, Some("error,kube_client=warn"), log);
+        assert!(!lines.contains("detail") && lines.contains("secret body"), "{lines}");
+    }
+
+    #[test]
+    fn bad_directives_are_named() {
+        let error = filter(LevelFilter::INFO, Some("kube=loud")).unwrap_err().to_string();
+        assert!(error.contains("RUST_LOG \"kube=loud\""), "{error}");
+    }
+}
