@@ -1,0 +1,366 @@
+//! Cutting JSON streams: documents from each other, and the items of large lists from their neighbours.
+
+use memchr::memmem;
+use serde::de::IgnoredAny;
+
+use super::blocks::{BLOCK, Window, lines};
+use super::piece::{CutError, Form, Piece, Pieces};
+use crate::workload::TypeMeta;
+
+/// How the borders between the items of a list are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Borders {
+    /// By walking over every item.
+    Exact,
+    /// By the text of the first border: right for lists that a program wrote, and a piece that doesn't parse tells
+    /// where it was wrong. Inside a JSON string that text can't stand, because its quotes would be escaped.
+    Guessed,
+}
+
+/// Cuts a JSON stream into pieces of whole documents or whole items.
+pub(super) fn cut(window: &mut Window<'_>, borders: Borders, pieces: &mut impl Pieces) -> Result<(), CutError> {
+    let mut cutter = Cutter { window, borders, pieces, lines: 0, documents: 0 };
+    while cutter.skip_space()? {
+        cutter.document()?;
+        cutter.documents += 1;
+    }
+    Ok(())
+}
+
+struct Cutter<'c, 'r, P> {
+    window: &'c mut Window<'r>,
+    borders: Borders,
+    pieces: &'c mut P,
+    lines: usize,
+    documents: usize,
+}
+
+/// The beginning of a document.
+enum Head {
+    /// A list whose items begin at the offset of their bracket.
+    List { bracket: usize, item: Option<TypeMeta> },
+    /// A document without items, which ends at the offset.
+    Whole { end: usize },
+}
+
+impl<P: Pieces> Cutter<'_, '_, P> {
+    fn document(&mut self) -> Result<(), CutError> {
+        self.window.fill(BLOCK)?;
+        loop {
+            match head(self.window.bytes()) {
+                Ok(Head::List { bracket, item }) if self.items_name_their_type(bracket, item.as_ref())? => {
+                    self.skip(bracket);
+                    self.items(item)?;
+                    return self.tail();
+                }
+                Ok(Head::List { .. }) => {
+                    let end = self.whole()?;
+                    return self.emit(end, Form::Json);
+                }
+                Ok(Head::Whole { end }) => return self.emit(end, Form::Json),
+                Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
+                Err(error) => return Err(self.syntax(&error)),
+            }
+        }
+    }
+
+    /// Tells whether items can be read before the list's type is known.
+    fn items_name_their_type(&mut self, bracket: usize, item: Option<&TypeMeta>) -> Result<bool, CutError> {
+        if item.is_some() {
+            return Ok(true);
+        }
+        loop {
+            match first_keys(&self.window.bytes()[bracket..]) {
+                Ok(named) => return Ok(named),
+                Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
+                // Walking the items says what is wrong, and where.
+                Err(_) => return Ok(true),
+            }
+        }
+    }
+
+    /// Reads until the window holds the whole document; its length.
+    fn whole(&mut self) -> Result<usize, CutError> {
+        loop {
+            match values(self.window.bytes()).next() {
+                Some((_, Err(error))) if error.is_eof() && !self.window.ended() => self.window.grow()?,
+                Some((end, Ok(()))) => return Ok(end),
+                Some((_, Err(error))) => return Err(self.syntax(&error)),
+                None => return Ok(self.window.bytes().len()),
+            }
+        }
+    }
+
+    /// Cuts the items of a list; the window begins with the bracket before them.
+    fn items(&mut self, item: Option<TypeMeta>) -> Result<(), CutError> {
+        let form = Form::JsonItems(item);
+        let mut border: Option<Vec<u8>> = None;
+        loop {
+            self.window.fill(BLOCK)?;
+            if let (Borders::Guessed, Some(border)) = (self.borders, &border)
+                && let Some(last) = memmem::rfind(self.window.bytes(), border)
+            {
+                self.emit_items(last + 1, &form)?;
+                continue;
+            }
+            let walked = walk_items(self.window.bytes());
+            match walked {
+                Ok(Walk::Closed { end, bracket }) => {
+                    if end > 0 {
+                        self.emit_items(end, &form)?;
+                        self.skip(bracket - end);
+                    } else {
+                        self.skip(bracket);
+                    }
+                    self.skip(1);
+                    return Ok(());
+                }
+                Ok(Walk::Open { end: 0, .. }) if !self.window.ended() => self.window.grow()?,
+                Ok(Walk::Open { end, border: found }) if !self.window.ended() => {
+                    border = border.or(found);
+                    self.emit_items(end, &form)?;
+                }
+                Ok(Walk::Open { end, .. }) => {
+                    if end > 0 {
+                        self.emit_items(end, &form)?;
+                    }
+                    return Err(self.error("the list ends in the middle: was the file cut off?"));
+                }
+                Err((end, error)) => {
+                    if end > 0 {
+                        self.emit_items(end, &form)?;
+                    }
+                    return Err(self.syntax(&error));
+                }
+            }
+        }
+    }
+
+    /// Passes over what follows the items of a list, to the end of the document.
+    fn tail(&mut self) -> Result<(), CutError> {
+        loop {
+            match tail(self.window.bytes()) {
+                Ok(end) => {
+                    self.skip(end);
+                    return Ok(());
+                }
+                Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
+                Err(error) => return Err(self.syntax(&error)),
+            }
+        }
+    }
+
+    /// Emits items; the byte before them becomes the bracket that opens their array.
+    fn emit_items(&mut self, end: usize, form: &Form) -> Result<(), CutError> {
+        let mut text = self.window.take(end, self.pieces.spare());
+        let start = text.start;
+        text.bytes[start] = b'[';
+        text.bytes.push(b']');
+        self.push(text, form.clone());
+        // The comma stays in the window, where it will become a bracket.
+        self.skip_space()?;
+        Ok(())
+    }
+
+    fn emit(&mut self, end: usize, form: Form) -> Result<(), CutError> {
+        let text = self.window.take(end, self.pieces.spare());
+        self.push(text, form);
+        Ok(())
+    }
+
+    fn push(&mut self, text: super::blocks::Text, form: Form) {
+        let lines = if self.borders == Borders::Exact { lines(text.as_bytes()) } else { 0 };
+        let (lines_before, documents_before) = (self.lines, self.documents);
+        self.pieces.push(Piece { text, form, lines_before, documents_before });
+        self.lines += lines;
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.lines += lines(&self.window.bytes()[..count]);
+        self.window.skip(count);
+    }
+
+    /// Passes over white space; false at the end of the stream.
+    fn skip_space(&mut self) -> Result<bool, CutError> {
+        loop {
+            let space = self.window.bytes().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            self.skip(space);
+            if !self.window.bytes().is_empty() {
+                return Ok(true);
+            }
+            if self.window.ended() {
+                return Ok(false);
+            }
+            self.window.fill(BLOCK)?;
+        }
+    }
+
+    fn syntax(&self, error: &serde_json::Error) -> CutError {
+        let document = self.documents + 1;
+        CutError::Syntax { message: message(error), document, line: self.lines + error.line().max(1) }
+    }
+
+    fn error(&self, message: &str) -> CutError {
+        CutError::Syntax { message: message.to_owned(), document: self.documents + 1, line: self.lines + 1 }
+    }
+}
+
+/// An error's text without its place, which is relative to a piece.
+pub(super) fn message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+}
+
+/// The JSON values at the beginning of a text, each with the offset of its end.
+fn values(text: &[u8]) -> impl Iterator<Item = (usize, Result<(), serde_json::Error>)> + '_ {
+    let mut stream = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    std::iter::from_fn(move || {
+        let value = stream.next()?;
+        Some((stream.byte_offset(), value.map(|_| ())))
+    })
+}
+
+/// A place in a text, from which JSON tokens are read one by one.
+struct Tokens<'t> {
+    text: &'t [u8],
+    offset: usize,
+}
+
+impl<'t> Tokens<'t> {
+    /// The next byte that isn't white space, which stays.
+    fn peek(&mut self) -> Result<u8, serde_json::Error> {
+        let space = self.text[self.offset..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        self.offset += space;
+        self.text.get(self.offset).copied().ok_or_else(end_of_text)
+    }
+
+    /// Passes over one value of any kind.
+    fn value<T: serde::Deserialize<'t>>(&mut self) -> Result<T, serde_json::Error> {
+        self.peek()?;
+        let mut stream = serde_json::Deserializer::from_slice(&self.text[self.offset..]).into_iter::<T>();
+        let value = stream.next().unwrap_or_else(|| Err(end_of_text()));
+        self.offset += stream.byte_offset();
+        value
+    }
+
+    /// Passes over a byte that must come next.
+    fn expect(&mut self, byte: u8) -> Result<(), serde_json::Error> {
+        if self.peek()? == byte {
+            self.offset += 1;
+            return Ok(());
+        }
+        Err(serde::de::Error::custom(format_args!("expected `{}`", char::from(byte))))
+    }
+}
+
+/// The error of a text that ends too early, as the parser makes it.
+fn end_of_text() -> serde_json::Error {
+    match serde_json::from_slice::<IgnoredAny>(b"") {
+        Err(error) => error,
+        Ok(_) => serde::de::Error::custom("the text ends too early"),
+    }
+}
+
+/// Reads a document up to its items.
+fn head(text: &[u8]) -> Result<Head, serde_json::Error> {
+    let mut tokens = Tokens { text, offset: 0 };
+    if tokens.peek()? != b'{' {
+        tokens.value::<IgnoredAny>()?;
+        return Ok(Head::Whole { end: tokens.offset });
+    }
+    tokens.offset += 1;
+    let mut types = TypeMeta::default();
+    loop {
+        match tokens.peek()? {
+            b'}' => return Ok(Head::Whole { end: tokens.offset + 1 }),
+            b',' => tokens.offset += 1,
+            _ => {}
+        }
+        let key: String = tokens.value()?;
+        tokens.expect(b':')?;
+        match (key.as_str(), tokens.peek()?) {
+            ("items", b'[') => {
+                // What isn't known to be no list may be one: its kind can stand behind the items.
+                let listed = types.kind.is_empty() || types.kind.ends_with("List");
+                if listed {
+                    return Ok(Head::List { bracket: tokens.offset, item: types.item() });
+                }
+                tokens.value::<IgnoredAny>()?;
+            }
+            ("kind", b'"') => types.kind = tokens.value()?,
+            ("apiVersion", b'"') => types.api_version = tokens.value()?,
+            _ => {
+                tokens.value::<IgnoredAny>()?;
+            }
+        }
+    }
+}
+
+/// Tells whether the first item of a list names its kind, or there is none.
+fn first_keys(text: &[u8]) -> Result<bool, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        kind: Option<IgnoredAny>,
+    }
+    let mut tokens = Tokens { text, offset: 1 };
+    Ok(tokens.peek()? == b']' || tokens.value::<Named>()?.kind.is_some())
+}
+
+/// What walking over items found.
+enum Walk {
+    /// The last whole item and where the list's closing bracket stands.
+    Closed { end: usize, bracket: usize },
+    /// The end of the last whole item, 0 when there is none, and the text from the first item to the second's first key.
+    Open { end: usize, border: Option<Vec<u8>> },
+}
+
+/// Walks over items, from the byte before the first one; on an error says where the last whole item ended.
+fn walk_items(text: &[u8]) -> Result<Walk, (usize, serde_json::Error)> {
+    let mut tokens = Tokens { text, offset: 1 };
+    let mut end = 0;
+    let mut border = None;
+    loop {
+        let step = |tokens: &mut Tokens<'_>| {
+            if tokens.peek()? == b']' {
+                return Ok(true);
+            }
+            if end > 0 {
+                tokens.expect(b',')?;
+            }
+            tokens.value::<IgnoredAny>().map(|_| false)
+        };
+        match step(&mut tokens) {
+            Ok(true) => return Ok(Walk::Closed { end, bracket: tokens.offset }),
+            Ok(false) => {
+                if end > 0 && border.is_none() {
+                    border = border_at(text, end);
+                }
+                end = tokens.offset;
+            }
+            Err(error) if error.is_eof() => return Ok(Walk::Open { end, border }),
+            Err(error) => return Err((end, error)),
+        }
+    }
+}
+
+/// The text from the closing brace of an item that ends at `end` to the first key of the next one.
+fn border_at(text: &[u8], end: usize) -> Option<Vec<u8>> {
+    let mut tokens = Tokens { text, offset: end };
+    tokens.expect(b',').ok()?;
+    tokens.expect(b'{').ok()?;
+    tokens.value::<String>().ok()?;
+    tokens.expect(b':').ok()?;
+    Some(text[end - 1..tokens.offset].to_vec())
+}
+
+/// Passes over the fields behind a list's items; the offset behind the document.
+fn tail(text: &[u8]) -> Result<usize, serde_json::Error> {
+    let mut tokens = Tokens { text, offset: 0 };
+    while tokens.peek()? != b'}' {
+        tokens.expect(b',')?;
+        tokens.value::<String>()?;
+        tokens.expect(b':')?;
+        tokens.value::<IgnoredAny>()?;
+    }
+    Ok(tokens.offset + 1)
+}

@@ -1,0 +1,86 @@
+//! Which files an input names, in the order in which they are read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+/// What to read, as kubectl's `-f` and `-R` name it.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Files, directories, or `-` for standard input.
+    pub paths: Vec<PathBuf>,
+    /// Whether directories within directories are read.
+    pub recursive: bool,
+}
+
+/// One stream of manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// What a directory is searched for, as kubectl does.
+const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
+
+impl Inputs {
+    /// Lists the sources, sorted within each directory; what can't be listed comes as the path and the reason.
+    pub fn sources(&self) -> Vec<Result<Source, (String, String)>> {
+        self.paths.iter().flat_map(|path| self.sources_of(path)).collect()
+    }
+
+    fn sources_of(&self, path: &Path) -> Vec<Result<Source, (String, String)>> {
+        if path.as_os_str() == "-" {
+            return vec![Ok(Source::Stdin)];
+        }
+        if !path.is_dir() {
+            return vec![Ok(Source::File(path.to_owned()))];
+        }
+        let depth = if self.recursive { usize::MAX } else { 1 };
+        let mut found: Vec<_> = WalkDir::new(path)
+            .max_depth(depth)
+            .follow_links(true)
+            .sort_by_file_name()
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Ok(entry) => (entry.file_type().is_file() && is_manifest(entry.path()))
+                    .then(|| Ok(Source::File(entry.into_path()))),
+                Err(error) => {
+                    let place = error.path().unwrap_or(path).display().to_string();
+                    Some(Err((place, format!("can't read the directory: {error}"))))
+                }
+            })
+            .collect();
+        if found.is_empty() {
+            let hint = if self.recursive { "" } else { "; -R looks into the directories below it" };
+            let message = format!("no file in it ends in .yaml, .yml or .json{hint}");
+            found.push(Err((path.display().to_string(), message)));
+        }
+        found
+    }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| EXTENSIONS.contains(&extension))
+}
+
+impl Source {
+    /// The name that errors and reports use.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Stdin => "standard input".to_owned(),
+        }
+    }
+
+    pub(super) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Stdin => Box::new(io::stdin()),
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! Cutting YAML streams at the markers between documents, and telling one document from the next.
+
+use super::blocks::{BLOCK, Window, lines};
+use super::piece::{CutError, Form, Piece, Pieces};
+
+/// Cuts a YAML stream into pieces of whole documents.
+pub(super) fn cut(window: &mut Window<'_>, pieces: &mut impl Pieces) -> Result<(), CutError> {
+    let (mut lines_before, mut documents_before) = (0, 0);
+    loop {
+        window.fill(BLOCK)?;
+        let end = loop {
+            if window.ended() {
+                break window.bytes().len();
+            }
+            match last_marker(window.bytes()) {
+                Some(marker) => break marker,
+                None => window.grow()?,
+            }
+        };
+        let text = window.take(end, pieces.spare());
+        let last = window.ended() && window.bytes().is_empty();
+        let (lines, documents) = (lines(text.as_bytes()), documents(text.as_bytes()).len());
+        pieces.push(Piece { text, form: Form::Yaml, lines_before, documents_before });
+        lines_before += lines;
+        documents_before += documents;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+/// The start of the last line but the first that begins a document.
+fn last_marker(text: &[u8]) -> Option<usize> {
+    let mut end = text.len();
+    loop {
+        let newline = memchr::memmem::rfind(&text[..end], b"\n---")?;
+        // The marker's fourth character must be there to tell it from more dashes.
+        if text.get(newline + 4).is_some_and(u8::is_ascii_whitespace) {
+            return Some(newline + 1);
+        }
+        end = newline + 1;
+    }
+}
+
+/// A document within a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Document<'t> {
+    /// The document, with its marker.
+    pub(super) text: &'t [u8],
+    /// The lines of the text before the document.
+    pub(super) lines_before: usize,
+    /// The lines of the text before the document's first content.
+    pub(super) lines_before_content: usize,
+}
+
+/// The documents of a text that hold anything but comments, directives and blank lines.
+pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
+    let mut documents = Vec::new();
+    let (mut start, mut start_line) = (0, 0);
+    let mut content = None;
+    let mut offset = 0;
+    for (number, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let marker = is_marker(line, b"---");
+        if (marker || is_marker(line, b"...")) && content.is_some() {
+            documents.push(Document {
+                text: &text[start..offset],
+                lines_before: start_line,
+                lines_before_content: content.take().unwrap_or(start_line),
+            });
+            // An end marker belongs to no document.
+            (start, start_line) = if marker { (offset, number) } else { (offset + line.len(), number + 1) };
+        }
+        let inner = if marker { &line[3..] } else { line }.trim_ascii();
+        if content.is_none() && !inner.is_empty() && !matches!(inner[0], b'#' | b'%') && !is_marker(line, b"...") {
+            content = Some(number);
+        }
+        offset += line.len();
+    }
+    if let Some(lines_before_content) = content {
+        documents.push(Document { text: &text[start..], lines_before: start_line, lines_before_content });
+    }
+    documents
+}
+
+fn is_marker(line: &[u8], marker: &[u8]) -> bool {
+    line.strip_prefix(marker).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(&str, usize)> {
+        let documents = documents(text.as_bytes()).into_iter();
+        documents.map(|d| (std::str::from_utf8(d.text).unwrap(), d.lines_before_content)).collect()
+    }
+
+    #[test]
+    fn documents_keep_their_first_lines() {
+        assert_eq!(found("a: 1\n---\nb: 2\n"), [("a: 1\n", 0), ("---\nb: 2\n", 2)]);
+        assert_eq!(found("---\n# why\n\na: 1\n--- # next\nb: 2"), [("---\n# why\n\na: 1\n", 3), ("--- # next\nb: 2", 4)]);
+        assert_eq!(found("--- {a: 1}\n--- {b: 2}"), [("--- {a: 1}\n", 0), ("--- {b: 2}", 1)]);
+    }
+
+    #[test]
+    fn what_holds_only_comments_is_no_document() {
+        assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("---\n# one\n---\n\n---\na: 1\n", 5)]);
+        assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
+    }
+
+    #[test]
+    fn an_end_marker_and_directives_belong_to_no_documents_content() {
+        assert_eq!(found("a: 1\n...\n%YAML 1.2\n---\nb: 2\n"), [("a: 1\n", 0), ("%YAML 1.2\n---\nb: 2\n", 4)]);
+    }
+
+    #[test]
+    fn dashes_inside_a_text_are_no_marker() {
+        assert_eq!(found("a: |\n  ---\n  x\n----: 1\n").len(), 1);
+        assert_eq!(last_marker(b"a\n---\nb\n----\n---"), Some(2));
+    }
+}
