@@ -1,0 +1,136 @@
+//! Accounts that may do no more than a test says.
+
+use super::{ControlPlane, client_of};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
+};
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client, Resource};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+/// How far an account's rules reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Namespace,
+    Cluster,
+}
+
+impl ControlPlane {
+    /// Makes a `ServiceAccount` with these rights and no other, and returns a kubeconfig of it.
+    ///
+    /// Returns when the API server grants the first rule: it hears of roles by a watch, a little late.
+    pub(crate) async fn restricted(
+        &self,
+        namespace: &str,
+        name: &str,
+        rules: &[PolicyRule],
+        reach: Reach,
+    ) -> PathBuf {
+        let client = self.client().await;
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
+        create(&accounts, ServiceAccount { metadata: metadata.clone(), ..ServiceAccount::default() }).await;
+        match reach {
+            _ if rules.is_empty() => {}
+            Reach::Namespace => bind(&client, namespace, metadata, rules.to_vec()).await,
+            Reach::Cluster => bind_everywhere(&client, namespace, name, rules.to_vec()).await,
+        }
+        let spec = TokenRequestSpec { audiences: vec![], ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let token = accounts.create_token_request(name, &PostParams::default(), &request).await;
+        let token = token.ok().and_then(|request| request.status).expect("a token").token;
+        let kubeconfig = self.layout.api_server.join(format!("{namespace}-{name}.kubeconfig"));
+        self.layout.write_kubeconfig(&kubeconfig, &token, namespace).expect("a kubeconfig file");
+        if let Some(rule) = rules.first() {
+            let reviews = Api::<SelfSubjectAccessReview>::all(client_of(&kubeconfig).await);
+            let review = SelfSubjectAccessReview {
+                spec: question(rule, (reach == Reach::Namespace).then_some(namespace)),
+                ..SelfSubjectAccessReview::default()
+            };
+            crate::eventually::eventually("the API server grants a rule", async || {
+                let answer = reviews.create(&PostParams::default(), &review).await.expect("an access review");
+                answer.status.filter(|status| status.allowed)
+            })
+            .await;
+        }
+        kubeconfig
+    }
+}
+
+async fn bind(client: &Client, namespace: &str, metadata: ObjectMeta, rules: Vec<PolicyRule>) {
+    let name = metadata.name.clone().unwrap_or_default();
+    let role = Role { metadata: metadata.clone(), rules: Some(rules) };
+    create(&Api::namespaced(client.clone(), namespace), role).await;
+    let binding = RoleBinding {
+        metadata,
+        role_ref: role_ref("Role", &name),
+        subjects: Some(vec![subject(namespace, name)]),
+    };
+    create(&Api::<RoleBinding>::namespaced(client.clone(), namespace), binding).await;
+}
+
+async fn bind_everywhere(client: &Client, namespace: &str, name: &str, rules: Vec<PolicyRule>) {
+    let unique = format!("{namespace}-{name}");
+    let metadata = ObjectMeta { name: Some(unique.clone()), ..ObjectMeta::default() };
+    let role = ClusterRole { metadata: metadata.clone(), rules: Some(rules), aggregation_rule: None };
+    create(&Api::all(client.clone()), role).await;
+    let binding = ClusterRoleBinding {
+        metadata,
+        role_ref: role_ref("ClusterRole", &unique),
+        subjects: Some(vec![subject(namespace, name.to_owned())]),
+    };
+    create(&Api::<ClusterRoleBinding>::all(client.clone()), binding).await;
+}
+
+fn role_ref(kind: &str, name: &str) -> RoleRef {
+    RoleRef { api_group: "rbac.authorization.k8s.io".into(), kind: kind.into(), name: name.into() }
+}
+
+fn subject(namespace: &str, name: String) -> Subject {
+    Subject { kind: "ServiceAccount".into(), name, namespace: Some(namespace.into()), api_group: None }
+}
+
+/// Asks for the first thing that a rule allows.
+fn question(rule: &PolicyRule, namespace: Option<&str>) -> SelfSubjectAccessReviewSpec {
+    let first = |of: &Option<Vec<String>>| of.as_ref().and_then(|of| of.first().cloned());
+    let verb = rule.verbs.first().cloned();
+    if let Some(path) = first(&rule.non_resource_urls) {
+        let attributes = NonResourceAttributes { path: Some(path), verb };
+        return SelfSubjectAccessReviewSpec {
+            non_resource_attributes: Some(attributes),
+            resource_attributes: None,
+        };
+    }
+    let resource = first(&rule.resources).unwrap_or_default();
+    let (resource, subresource) = match resource.split_once('/') {
+        Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
+        None => (resource, None),
+    };
+    let attributes = ResourceAttributes {
+        group: first(&rule.api_groups),
+        resource: Some(resource),
+        subresource,
+        name: first(&rule.resource_names),
+        namespace: namespace.map(str::to_owned),
+        verb,
+        ..ResourceAttributes::default()
+    };
+    SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), non_resource_attributes: None }
+}
+
+async fn create<K>(api: &Api<K>, object: K)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let kind = K::kind(&());
+    api.create(&PostParams::default(), &object)
+        .await
+        .unwrap_or_else(|error| panic!("cannot create the {kind}: {error}"));
+}

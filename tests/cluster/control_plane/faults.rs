@@ -1,0 +1,60 @@
+//! What can go wrong with a control plane; only for one that is a test's own.
+
+use super::ControlPlane;
+use super::plane::{blocking, wait_until_ready};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+
+impl ControlPlane {
+    /// Kills the API server with SIGKILL, and returns when it is gone.
+    pub(crate) fn kill_api_server(&self) {
+        self.api_server.kill();
+    }
+
+    /// Starts the API server again on the same port and data, and returns when it is ready.
+    pub(crate) fn start_api_server(&self) {
+        self.api_server.restart();
+        wait_until_ready(self.kubeconfig(), &[&self.api_server]).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Freezes the API server: connections are accepted by the kernel and stay open, and nothing is answered.
+    pub(crate) fn pause_api_server(&self) {
+        self.api_server.pause();
+    }
+
+    /// Lets a frozen API server go on.
+    pub(crate) fn resume_api_server(&self) {
+        self.api_server.resume();
+    }
+
+    /// Throws away all history in etcd, so that every `resourceVersion` and page of a client is too old.
+    ///
+    /// What follows depends on the API server, as v1.36 behaves:
+    /// - With `--watch-cache=false` it answers 410 at once to a list at exactly an old version and to a
+    ///   continue token, and a watch from an old version gets HTTP 200 and one `ERROR` event of status 410.
+    /// - With its watch cache, as usual, it goes on to serve all three from what it remembers, until it is
+    ///   killed and started again; a watch from a version before that start is refused then even if nothing
+    ///   was compacted.
+    /// - With `--feature-gates=ListFromCacheSnapshot=false` the cache goes on to serve watches only.
+    ///
+    /// A list that needs no exact version (none, or 0) is never refused.
+    pub(crate) fn compact_etcd(&self) {
+        blocking(async {
+            let url = self.layout.etcd_url().parse().expect("a URL");
+            let etcd = Client::try_from(Config::new(url)).expect("a client");
+            // The compacted revision itself stays readable, so it must be one that no client has seen: keys
+            // and values are base64, and this key is outside of the API server's prefix.
+            let written = call(&etcd, "put", &json!({ "key": "AA==", "value": "AA==" })).await;
+            let revision = &written["header"]["revision"];
+            call(&etcd, "compaction", &json!({ "revision": revision, "physical": true })).await;
+        });
+    }
+}
+
+/// Calls a method of etcd's key-value service through its JSON gateway.
+async fn call(etcd: &Client, method: &str, body: &Value) -> Value {
+    let request = http::Request::post(format!("/v3/kv/{method}")).body(body.to_string().into_bytes());
+    etcd.request(request.expect("a valid request"))
+        .await
+        .unwrap_or_else(|error| panic!("etcd: {method}: {error}"))
+}

@@ -1,0 +1,37 @@
+//! The kubeconfig files that hand a control plane to clients, and clients made from them.
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::json;
+use std::path::Path;
+
+/// Returns a kubeconfig with one context, as JSON, which is YAML too.
+pub(super) fn render(server: &str, authority: &Path, token: &str, namespace: &str) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{ "name": "test", "cluster": { "server": server, "certificate-authority": authority } }],
+        "users": [{ "name": "test", "user": { "token": token } }],
+        "contexts": [{
+            "name": "test",
+            "context": { "cluster": "test", "user": "test", "namespace": namespace },
+        }],
+    })
+    .to_string()
+}
+
+/// Makes a client of what a kubeconfig file says; it lives no longer than the runtime that it is made on.
+pub(crate) async fn client_of(kubeconfig: &Path) -> Client {
+    Client::try_from(config_of(kubeconfig).await).expect("a client of a valid configuration")
+}
+
+/// Reads a kubeconfig file, for a test that changes settings of its client.
+pub(crate) async fn config_of(kubeconfig: &Path) -> Config {
+    let file = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig file");
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("a valid kubeconfig");
+    // A proxy of the environment leads out of the machine, and the servers are on its loopback.
+    config.proxy_url = None;
+    config
+}

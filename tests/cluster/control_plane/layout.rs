@@ -1,0 +1,123 @@
+//! Where a control plane has its binaries, files and ports.
+
+use super::kubeconfig;
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use serde_json::json;
+use std::error::Error;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::{fs, process};
+
+/// What the token file knows; the tokens are no secret, because no node runs what they can create.
+const TOKENS: &str = "admin,admin,admin,system:masters\n\
+                      controllers,system:kube-controller-manager,controllers,system:masters\n";
+
+/// The paths and ports of one control plane; each server has a directory of its own, which goes when it does.
+pub(super) struct Layout {
+    pub(super) home: PathBuf,
+    pub(super) etcd: PathBuf,
+    pub(super) api_server: PathBuf,
+    pub(super) controller_manager: PathBuf,
+    pub(super) etcd_port: u16,
+    pub(super) peer_port: u16,
+    pub(super) api_port: u16,
+}
+
+impl Layout {
+    /// Makes the files that the servers expect to find, all where the API server has its state.
+    pub(super) fn create() -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let home = tempfile::Builder::new().prefix("kube-devops-").tempdir()?.keep();
+        let layout = Self {
+            etcd: home.join("etcd"),
+            api_server: home.join("kube-apiserver"),
+            controller_manager: home.join("kube-controller-manager"),
+            etcd_port: free_port()?,
+            peer_port: free_port()?,
+            api_port: free_port()?,
+            home,
+        };
+        fs::create_dir(&layout.api_server)?;
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        let accounts = KeyPair::generate()?;
+        let audit = json!({
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{ "level": "Metadata" }],
+        });
+        for (name, content) in [
+            ("tls.crt", cert.pem()),
+            ("tls.key", signing_key.serialize_pem()),
+            ("accounts.key", accounts.serialize_pem()),
+            ("accounts.pub", accounts.public_key_pem()),
+            ("tokens.csv", TOKENS.to_owned()),
+            ("audit-policy.json", audit.to_string()),
+        ] {
+            fs::write(layout.api_server.join(name), content)?;
+        }
+        layout.write_kubeconfig(&layout.admin_kubeconfig(), "admin", "default")?;
+        layout.write_kubeconfig(&layout.controllers_kubeconfig(), "controllers", "default")?;
+        Ok(layout)
+    }
+
+    /// Writes a kubeconfig for the holder of a token.
+    pub(super) fn write_kubeconfig(&self, path: &Path, token: &str, namespace: &str) -> std::io::Result<()> {
+        let server = format!("https://127.0.0.1:{}", self.api_port);
+        fs::write(path, kubeconfig::render(&server, &self.api_server.join("tls.crt"), token, namespace))
+    }
+
+    pub(super) fn admin_kubeconfig(&self) -> PathBuf {
+        self.api_server.join("kubeconfig")
+    }
+
+    pub(super) fn controllers_kubeconfig(&self) -> PathBuf {
+        self.api_server.join("controllers.kubeconfig")
+    }
+
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.api_server.join("audit.log")
+    }
+
+    pub(super) fn etcd_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.etcd_port)
+    }
+}
+
+/// Returns a server's binary: from `KUBEBUILDER_ASSETS`, as with envtest, or from what `make` built.
+pub(super) fn binary(name: &str) -> Result<PathBuf, String> {
+    #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
+    let assets =
+        std::env::var_os("KUBEBUILDER_ASSETS").filter(|assets| !assets.is_empty()).map(PathBuf::from);
+    let built = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("control-plane");
+    let path = assets.unwrap_or_else(built).join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!(
+        "there is no {}: run `make control-plane`, or all the tests with `make test`",
+        path.display()
+    ))
+}
+
+/// Returns a port of 127.0.0.1 that nobody listens on.
+///
+/// It is below the range that kernels take the ports of outgoing connections from: one of those could get the
+/// port of an API server that is down for a moment, or of a server that is about to start.
+fn free_port() -> std::io::Result<u16> {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    let mut refusal = std::io::ErrorKind::AddrInUse.into();
+    for _ in 0..COUNT {
+        // Two test processes on one machine begin far from each other.
+        let start = process::id().wrapping_mul(37) % u32::from(COUNT);
+        let offset = (start + u32::from(TAKEN.fetch_add(1, Ordering::Relaxed))) % u32::from(COUNT);
+        let port = FIRST + u16::try_from(offset).unwrap_or_default();
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => refusal = error,
+        }
+    }
+    Err(refusal)
+}

@@ -1,0 +1,17 @@
+//! A real Kubernetes control plane for tests: etcd, kube-apiserver and kube-controller-manager, no node.
+//!
+//! It listens on 127.0.0.1 only, has all its state in one directory, and ends with the test process.
+
+mod access;
+mod audit;
+mod faults;
+mod flags;
+mod kubeconfig;
+mod layout;
+mod plane;
+mod server;
+
+pub(crate) use access::Reach;
+pub(crate) use audit::{AuditEvent, Mark};
+pub(crate) use kubeconfig::{client_of, config_of};
+pub(crate) use plane::ControlPlane;

@@ -1,0 +1,156 @@
+//! The control plane as a test sees it.
+
+use super::audit::{self, AuditEvent, Mark};
+use super::layout::{Layout, binary};
+use super::server::Server;
+use super::{client_of, config_of, flags};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use std::error::Error;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a start may take: seconds on an idle machine.
+const START: Duration = Duration::from_mins(1);
+
+/// A running control plane, which is stopped on drop.
+pub(crate) struct ControlPlane {
+    // Dropped in this order: nobody complains that the one below is gone.
+    controller_manager: Server,
+    pub(super) api_server: Server,
+    etcd: Server,
+    pub(super) layout: Layout,
+    kubeconfig: PathBuf,
+    namespaces: AtomicU32,
+}
+
+impl ControlPlane {
+    /// Returns the control plane that all tests of this process share, for those that do not break it.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
+        // The outcome is kept either way, or each test would wait for its own failure to start.
+        let outcome = SHARED.get_or_init(|| Self::try_start(&[]).map_err(|error| error.to_string()));
+        outcome.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts a control plane for one test, which may break it.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a control plane whose API server has further flags, which win over the usual ones.
+    pub(crate) fn start_with(api_server_flags: &[&str]) -> Self {
+        Self::try_start(api_server_flags).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_start(api_server_flags: &[&str]) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        // All of them before anything is started, so that a missing one leaves nothing to clean up.
+        let binaries = [binary("etcd")?, binary("kube-apiserver")?, binary("kube-controller-manager")?];
+        let [etcd, api_server, controller_manager] = &binaries;
+        let layout = Layout::create()?;
+        let mut flags = flags::api_server(&layout);
+        flags.extend(api_server_flags.iter().map(ToString::to_string));
+        let kubeconfig = layout.admin_kubeconfig();
+        // These two at once, because the upper one waits for the other; the third gives up after ten seconds.
+        let etcd = Server::start(etcd, &layout.etcd, &flags::etcd(&layout))?;
+        let api_server = Server::start(api_server, &layout.api_server, &flags)?;
+        wait_until_ready(&kubeconfig, &[&etcd, &api_server])?;
+        let flags = flags::controller_manager(&layout);
+        let controller_manager = Server::start(controller_manager, &layout.controller_manager, &flags)?;
+        let namespaces = AtomicU32::new(0);
+        Ok(Self { controller_manager, api_server, etcd, layout, kubeconfig, namespaces })
+    }
+
+    /// Returns a kubeconfig file of a cluster administrator, for `kube-devops` and `kubectl`.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Makes an administrator's client, which belongs to the caller's runtime: it has a task there.
+    pub(crate) async fn client(&self) -> Client {
+        client_of(&self.kubeconfig).await
+    }
+
+    /// Creates a namespace that no other test has, and returns its name, `<test>-<n>`.
+    pub(crate) fn namespace(&self, test: &str) -> String {
+        let name = format!("{test}-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
+        let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+        let namespace = Namespace { metadata, ..Namespace::default() };
+        blocking(async {
+            Api::all(self.client().await)
+                .create(&PostParams::default(), &namespace)
+                .await
+                .expect("a namespace");
+        });
+        name
+    }
+
+    /// Returns every request since the start.
+    pub(crate) fn requests(&self) -> Vec<AuditEvent> {
+        self.requests_since(Mark::default())
+    }
+
+    /// Returns where the audit log ends now, to count from.
+    pub(crate) fn mark(&self) -> Mark {
+        audit::end(&self.layout.audit_log())
+    }
+
+    /// Returns the requests after a mark, among them those that began before it and ended after.
+    ///
+    /// An answered request is in it, and a watch as soon as it is open; one that was hung up may come late.
+    pub(crate) fn requests_since(&self, mark: Mark) -> Vec<AuditEvent> {
+        audit::since(&self.layout.audit_log(), mark).expect("an audit log")
+    }
+
+    /// Counts the requests after a mark of one user, or of the user agents that begin with `who`.
+    pub(crate) fn count_since(&self, mark: Mark, who: &str) -> usize {
+        self.requests_since(mark).iter().filter(|event| event.by(who)).count()
+    }
+
+    /// Returns the servers' pids, and the directory that holds all their state.
+    pub(crate) fn traces(&self) -> ([String; 3], &Path) {
+        ([&self.etcd, &self.api_server, &self.controller_manager].map(Server::pid), &self.layout.home)
+    }
+}
+
+/// Returns when the API server is ready to serve, or says why it is not, with the ends of the servers' logs.
+pub(super) fn wait_until_ready(kubeconfig: &Path, servers: &[&Server]) -> Result<(), String> {
+    let deadline = Instant::now() + START;
+    blocking(async {
+        let mut config = config_of(kubeconfig).await;
+        // A client's own back-off would outlast the moment in which the server gets ready.
+        config.default_retry = false;
+        config.read_timeout = Some(Duration::from_secs(5));
+        loop {
+            let client = Client::try_from(config.clone()).expect("a client of a valid configuration");
+            match is_ready(client).await {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > deadline => {
+                    let tails: String = servers.iter().map(|server| server.log_tail()).collect();
+                    return Err(format!("no control plane within {START:?}: {error}\n{tails}"));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    })
+}
+
+async fn is_ready(client: Client) -> Result<(), kube::Error> {
+    let request = http::Request::get("/readyz").body(Vec::new()).expect("a valid request");
+    client.request_text(request).await?;
+    Api::<Namespace>::all(client).get("default").await.map(drop)
+}
+
+/// Runs a future to its end on a thread and a runtime of its own, inside a runtime as well as outside.
+pub(super) fn blocking<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(future)
+    };
+    thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|panic| resume_unwind(panic))
+}

@@ -1,0 +1,19 @@
+//! Waiting for what controllers bring about in their own time.
+
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long controllers may take, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Asks again and again until the probe has an answer, and panics with `what` if none comes within a minute.
+pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = probe().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}

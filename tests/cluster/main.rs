@@ -1,0 +1,14 @@
+//! What talks to Kubernetes, against a real kube-apiserver, etcd and kube-controller-manager: `make test`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and the helpers of one are outside of #[test] functions"
+)]
+
+mod control_plane;
+mod eventually;
+mod harness;
+mod kubelet;
