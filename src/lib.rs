@@ -1,5 +1,6 @@
 //! Kubernetes governance: what is wrong with the workloads of a cluster, how much it matters, and safe fixes.
 
+pub mod files;
 pub mod governance;
 pub mod leader;
 pub mod policy;

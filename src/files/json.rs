@@ -17,14 +17,18 @@ pub(super) enum Borders {
     Guessed,
 }
 
-/// Cuts a JSON stream into pieces of whole documents or whole items.
-pub(super) fn cut(window: &mut Window<'_>, borders: Borders, pieces: &mut impl Pieces) -> Result<(), CutError> {
+/// Cuts a JSON stream into pieces of whole documents or whole items; the number of its documents.
+pub(super) fn cut(
+    window: &mut Window<'_>,
+    borders: Borders,
+    pieces: &mut impl Pieces,
+) -> Result<usize, CutError> {
     let mut cutter = Cutter { window, borders, pieces, lines: 0, documents: 0 };
     while cutter.skip_space()? {
         cutter.document()?;
         cutter.documents += 1;
     }
-    Ok(())
+    Ok(cutter.documents)
 }
 
 struct Cutter<'c, 'r, P> {
@@ -53,9 +57,13 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                     self.items(item)?;
                     return self.tail();
                 }
-                Ok(Head::List { .. }) => {
+                Ok(Head::List { bracket, .. }) => {
                     let end = self.whole()?;
-                    return self.emit(end, Form::Json);
+                    let types = type_of(&self.window.bytes()[..end]).map_err(|error| self.syntax(&error))?;
+                    let Some(item) = types.item() else { return self.emit(end, Form::Json) };
+                    self.skip(bracket);
+                    self.items(Some(item))?;
+                    return self.tail();
                 }
                 Ok(Head::Whole { end }) => return self.emit(end, Form::Json),
                 Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
@@ -82,38 +90,38 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     /// Reads until the window holds the whole document; its length.
     fn whole(&mut self) -> Result<usize, CutError> {
         loop {
-            match values(self.window.bytes()).next() {
-                Some((_, Err(error))) if error.is_eof() && !self.window.ended() => self.window.grow()?,
-                Some((end, Ok(()))) => return Ok(end),
-                Some((_, Err(error))) => return Err(self.syntax(&error)),
-                None => return Ok(self.window.bytes().len()),
+            match whole(self.window.bytes()) {
+                Ok(end) => return Ok(end),
+                Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
+                Err(error) => return Err(self.syntax(&error)),
             }
         }
     }
 
-    /// Cuts the items of a list; the window begins with the bracket before them.
+    /// Cuts the items of a list; the window begins with the bracket before them, later with the comma or bracket
+    /// behind those that were cut.
     fn items(&mut self, item: Option<TypeMeta>) -> Result<(), CutError> {
         let form = Form::JsonItems(item);
         let mut border: Option<Vec<u8>> = None;
         loop {
             self.window.fill(BLOCK)?;
+            if self.window.bytes().first() == Some(&b']') {
+                self.skip(1);
+                return Ok(());
+            }
             if let (Borders::Guessed, Some(border)) = (self.borders, &border)
                 && let Some(last) = memmem::rfind(self.window.bytes(), border)
             {
                 self.emit_items(last + 1, &form)?;
                 continue;
             }
-            let walked = walk_items(self.window.bytes());
-            match walked {
+            match walk_items(self.window.bytes()) {
                 Ok(Walk::Closed { end, bracket }) => {
                     if end > 0 {
                         self.emit_items(end, &form)?;
-                        self.skip(bracket - end);
                     } else {
                         self.skip(bracket);
                     }
-                    self.skip(1);
-                    return Ok(());
                 }
                 Ok(Walk::Open { end: 0, .. }) if !self.window.ended() => self.window.grow()?,
                 Ok(Walk::Open { end, border: found }) if !self.window.ended() => {
@@ -211,13 +219,11 @@ pub(super) fn message(error: &serde_json::Error) -> String {
     text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
 }
 
-/// The JSON values at the beginning of a text, each with the offset of its end.
-fn values(text: &[u8]) -> impl Iterator<Item = (usize, Result<(), serde_json::Error>)> + '_ {
-    let mut stream = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
-    std::iter::from_fn(move || {
-        let value = stream.next()?;
-        Some((stream.byte_offset(), value.map(|_| ())))
-    })
+/// Passes over one value; the offset of its end.
+fn whole(text: &[u8]) -> Result<usize, serde_json::Error> {
+    let mut tokens = Tokens { text, offset: 0 };
+    tokens.value::<IgnoredAny>()?;
+    Ok(tokens.offset)
 }
 
 /// A place in a text, from which JSON tokens are read one by one.
@@ -294,6 +300,20 @@ fn head(text: &[u8]) -> Result<Head, serde_json::Error> {
             }
         }
     }
+}
+
+/// Reads only the type of a whole document.
+fn type_of(text: &[u8]) -> Result<TypeMeta, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        #[serde(default)]
+        api_version: String,
+        #[serde(default)]
+        kind: String,
+    }
+    let Named { api_version, kind } = serde_json::from_slice(text)?;
+    Ok(TypeMeta { api_version, kind })
 }
 
 /// Tells whether the first item of a list names its kind, or there is none.

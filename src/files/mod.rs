@@ -6,10 +6,11 @@
 
 mod blocks;
 mod json;
+mod parse;
 mod piece;
 mod read;
 mod sources;
 mod yaml;
 
-pub use read::{Found, Place, Unread, read};
+pub use read::{Consumer, Found, Place, Unread, read};
 pub use sources::{Inputs, Source};

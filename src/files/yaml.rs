@@ -3,8 +3,8 @@
 use super::blocks::{BLOCK, Window, lines};
 use super::piece::{CutError, Form, Piece, Pieces};
 
-/// Cuts a YAML stream into pieces of whole documents.
-pub(super) fn cut(window: &mut Window<'_>, pieces: &mut impl Pieces) -> Result<(), CutError> {
+/// Cuts a YAML stream into pieces of whole documents; the number of its documents.
+pub(super) fn cut(window: &mut Window<'_>, pieces: &mut impl Pieces) -> Result<usize, CutError> {
     let (mut lines_before, mut documents_before) = (0, 0);
     loop {
         window.fill(BLOCK)?;
@@ -24,7 +24,7 @@ pub(super) fn cut(window: &mut Window<'_>, pieces: &mut impl Pieces) -> Result<(
         lines_before += lines;
         documents_before += documents;
         if last {
-            return Ok(());
+            return Ok(documents_before);
         }
     }
 }
@@ -71,7 +71,11 @@ pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
             (start, start_line) = if marker { (offset, number) } else { (offset + line.len(), number + 1) };
         }
         let inner = if marker { &line[3..] } else { line }.trim_ascii();
-        if content.is_none() && !inner.is_empty() && !matches!(inner[0], b'#' | b'%') && !is_marker(line, b"...") {
+        if content.is_none()
+            && !inner.is_empty()
+            && !matches!(inner[0], b'#' | b'%')
+            && !is_marker(line, b"...")
+        {
             content = Some(number);
         }
         offset += line.len();
@@ -98,7 +102,10 @@ mod tests {
     #[test]
     fn documents_keep_their_first_lines() {
         assert_eq!(found("a: 1\n---\nb: 2\n"), [("a: 1\n", 0), ("---\nb: 2\n", 2)]);
-        assert_eq!(found("---\n# why\n\na: 1\n--- # next\nb: 2"), [("---\n# why\n\na: 1\n", 3), ("--- # next\nb: 2", 4)]);
+        assert_eq!(
+            found("---\n# why\n\na: 1\n--- # next\nb: 2"),
+            [("---\n# why\n\na: 1\n", 3), ("--- # next\nb: 2", 5)]
+        );
         assert_eq!(found("--- {a: 1}\n--- {b: 2}"), [("--- {a: 1}\n", 0), ("--- {b: 2}", 1)]);
     }
 
@@ -110,7 +117,10 @@ mod tests {
 
     #[test]
     fn an_end_marker_and_directives_belong_to_no_documents_content() {
-        assert_eq!(found("a: 1\n...\n%YAML 1.2\n---\nb: 2\n"), [("a: 1\n", 0), ("%YAML 1.2\n---\nb: 2\n", 4)]);
+        assert_eq!(
+            found("a: 1\n...\n%YAML 1.2\n---\nb: 2\n"),
+            [("a: 1\n", 0), ("%YAML 1.2\n---\nb: 2\n", 4)]
+        );
     }
 
     #[test]

@@ -1,0 +1,165 @@
+//! Parsing one piece: its objects go to the consumer one by one, what can't be read is named with its place.
+
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::blocks::lines;
+use super::json::{self, Borders};
+use super::piece::{Form, Piece};
+use super::read::{Consumer, Place, Unread};
+use super::yaml::{self, Document};
+use crate::workload::{Object, ObjectSeed, TypeMeta};
+
+/// What came of a piece, or of all pieces of a source.
+pub(super) struct Parsed<P> {
+    pub(super) part: P,
+    pub(super) unread: Vec<Unread>,
+    pub(super) objects: usize,
+}
+
+/// Parses a piece of the source of that name.
+pub(super) fn parse<C: Consumer>(
+    piece: &Piece,
+    borders: Borders,
+    source: &str,
+    consumer: &C,
+) -> Parsed<C::Part> {
+    let parsed = Parsed { part: consumer.part(), unread: Vec::new(), objects: 0 };
+    let mut parser = Parser { piece, source, consumer, parsed };
+    let text = piece.text.as_bytes();
+    match (&piece.form, borders) {
+        (Form::Yaml, _) => parser.yaml(text),
+        (Form::Json, _) => parser.json_object(text, piece.lines_before + 1, None),
+        (Form::JsonItems(item), Borders::Exact) => parser.json_items(text, item.as_ref()),
+        (Form::JsonItems(item), Borders::Guessed) => parser.guessed_items(text, item.as_ref()),
+    }
+    parser.parsed
+}
+
+struct Parser<'p, C: Consumer> {
+    piece: &'p Piece,
+    source: &'p str,
+    consumer: &'p C,
+    parsed: Parsed<C::Part>,
+}
+
+impl<C: Consumer> Parser<'_, C> {
+    fn add(&mut self, object: &Object<'_>, line: usize) {
+        self.parsed.objects += 1;
+        self.consumer.add(&mut self.parsed.part, object, Place { source: self.source, line });
+    }
+
+    fn fail(&mut self, document: usize, line: usize, message: String) {
+        let (document, line) = (Some(self.piece.documents_before + document), Some(line));
+        self.parsed.unread.push(Unread { source: self.source.to_owned(), document, line, message });
+    }
+
+    fn yaml(&mut self, text: &[u8]) {
+        for (index, document) in yaml::documents(text).into_iter().enumerate() {
+            let first = self.piece.lines_before + document.lines_before;
+            match self.yaml_document(document) {
+                Ok(object) => self.add(&object, self.piece.lines_before + document.lines_before_content + 1),
+                Err((line, message)) => self.fail(index + 1, first + line, message),
+            }
+        }
+    }
+
+    /// Reads one YAML document; an error comes with its line in the document, from 1.
+    fn yaml_document<'t>(&self, document: Document<'t>) -> Result<Object<'t>, (usize, String)> {
+        let text = std::str::from_utf8(document.text).map_err(|error| {
+            let line = lines(&document.text[..error.valid_up_to()]) + 1;
+            (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
+        })?;
+        let read = if text.contains("<<:") { with_merge_keys(text) } else { yaml_serde::from_str(text) };
+        read.map_err(|error| {
+            let content = document.lines_before_content - document.lines_before + 1;
+            let line = error.location().map_or(content, |place| place.line().max(content));
+            let mut message = without_place(&error.to_string());
+            if text.contains("{{") {
+                message.push_str("; it looks like a Helm template: render it with `helm template` first");
+            }
+            (line, message)
+        })
+    }
+
+    fn json_items(&mut self, text: &[u8], item: Option<&TypeMeta>) {
+        match serde_json::from_slice::<Vec<&RawValue>>(text) {
+            Ok(items) => {
+                let (mut line, mut offset) = (self.piece.lines_before + 1, 0);
+                for raw in items {
+                    let raw = raw.get().as_bytes();
+                    // The item borrows from the text, so its place in it is known.
+                    let start = raw.as_ptr().addr() - text.as_ptr().addr();
+                    line += lines(&text[offset..start]);
+                    offset = start;
+                    self.json_object(raw, line, item);
+                }
+            }
+            Err(error) => {
+                let line = self.piece.lines_before + error.line();
+                self.fail(1, line, json::message(&error));
+            }
+        }
+    }
+
+    fn json_object(&mut self, text: &[u8], line: usize, item: Option<&TypeMeta>) {
+        let seed = ObjectSeed { default: item };
+        match seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
+            Ok(object) => self.add(&object, line),
+            Err(_) => {
+                // Keeping the path costs time, so it is found only for those who need it.
+                let mut track = serde_path_to_error::Track::new();
+                let mut inner = serde_json::Deserializer::from_slice(text);
+                let tracked = serde_path_to_error::Deserializer::new(&mut inner, &mut track);
+                if let Err(error) = seed.deserialize(tracked) {
+                    let path = track.path().to_string();
+                    let message = json::message(&error);
+                    let message = if path == "." { message } else { format!("{path}: {message}") };
+                    self.fail(1, line + error.line().saturating_sub(1), message);
+                }
+            }
+        }
+    }
+
+    fn guessed_items(&mut self, text: &[u8], item: Option<&TypeMeta>) {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let items = Items { parser: self, item };
+        if let Err(error) = deserializer.deserialize_seq(items).and_then(|()| deserializer.end()) {
+            self.fail(1, 1, json::message(&error));
+        }
+    }
+}
+
+/// Hands the items of an array to a parser one by one.
+struct Items<'i, 'p, C: Consumer> {
+    parser: &'i mut Parser<'p, C>,
+    item: Option<&'i TypeMeta>,
+}
+
+impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of Kubernetes objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.item })? {
+            self.parser.add(&object, 1);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.
+fn with_merge_keys<'t>(text: &str) -> Result<Object<'t>, yaml_serde::Error> {
+    let mut value: yaml_serde::Value = yaml_serde::from_str(text)?;
+    value.apply_merge()?;
+    // By way of JSON values, because objects borrow and a YAML value doesn't lend.
+    let value: serde_json::Value = yaml_serde::from_value(value)?;
+    serde::Deserialize::deserialize(value).map_err(|error: serde_json::Error| serde::de::Error::custom(error))
+}
+
+fn without_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
+}

@@ -1,0 +1,246 @@
+//! Reading many sources on all cores: one thread cuts, the others parse, results come together by source.
+
+use std::io::ErrorKind;
+use std::num::NonZero;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::blocks::{BLOCK, Window};
+use super::json::{self, Borders};
+use super::parse::{Parsed, parse};
+use super::piece::{CutError, Piece, Pieces};
+use super::yaml;
+use super::{Inputs, Source};
+use crate::workload::Object;
+
+/// What becomes of the objects that are read.
+pub trait Consumer: Sync {
+    /// What is gathered from a stretch of one source.
+    type Part: Send;
+
+    /// Makes an empty part.
+    fn part(&self) -> Self::Part;
+
+    /// Adds an object to a part.
+    fn add(&self, part: &mut Self::Part, object: &Object<'_>, place: Place<'_>);
+
+    /// Adds one part to another.
+    fn merge(&self, into: &mut Self::Part, part: Self::Part);
+}
+
+/// Where an object stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The name of its source.
+    pub source: &'a str,
+    /// Its first line, from 1; 1 where lines were not asked for.
+    pub line: usize,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The name of its source.
+    pub source: String,
+    /// The document, from 1, where the source could be opened.
+    pub document: Option<usize>,
+    /// The line in the source, from 1.
+    pub line: Option<usize>,
+    /// What is wrong, and the mend.
+    pub message: String,
+}
+
+/// What was found in one source.
+#[derive(Debug)]
+pub struct Found<P> {
+    /// What the consumer made of its objects.
+    pub part: P,
+    /// What could not be read.
+    pub unread: Vec<Unread>,
+    /// Whether anything could be read, be it an empty list.
+    pub read: bool,
+}
+
+/// Reads all inputs, each source as far as it can be read.
+///
+/// The lines of list items are told only where `lines` asks for them, because finding them costs a second pass.
+pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Found<C::Part>> {
+    let mut all = Vec::new();
+    let mut sources = Vec::new();
+    for source in inputs.sources() {
+        match source {
+            Ok(source) => sources.push(source),
+            Err((source, message)) => all.push(Found {
+                part: consumer.part(),
+                unread: vec![Unread { source, document: None, line: None, message }],
+                read: false,
+            }),
+        }
+    }
+    // Standard input can't be read twice, so nothing is guessed there.
+    let (mut exact, guessed): (Vec<_>, Vec<_>) =
+        sources.into_iter().partition(|source| lines || *source == Source::Stdin);
+    let found = pass(&guessed, Borders::Guessed, consumer);
+    for (source, found) in guessed.into_iter().zip(found) {
+        if found.unread.is_empty() {
+            all.push(found);
+        } else {
+            exact.push(source);
+        }
+    }
+    all.extend(pass(&exact, Borders::Exact, consumer));
+    all
+}
+
+/// What a worker sends back: the source, what was parsed, and the buffer for the next piece.
+type Done<P> = (usize, Parsed<P>, Vec<u8>);
+
+fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<Found<C::Part>> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let names: Vec<String> = sources.iter().map(Source::name).collect();
+    let (jobs, queue) = mpsc::sync_channel(2 * workers);
+    let (results, done) = mpsc::channel();
+    let queue = Mutex::new(queue);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let (results, queue, names) = (results.clone(), &queue, &names);
+            scope.spawn(move || work(queue, &results, borders, names, consumer));
+        }
+        drop(results);
+        let found = sources
+            .iter()
+            .map(|_| Found { part: consumer.part(), unread: Vec::new(), read: false })
+            .collect();
+        let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
+        for (index, source) in sources.iter().enumerate() {
+            dispatcher.source = index;
+            dispatcher.cut(source, &names[index], borders);
+        }
+        dispatcher.finish()
+    })
+}
+
+fn work<C: Consumer>(
+    queue: &Mutex<Receiver<(usize, Piece)>>,
+    results: &Sender<Done<C::Part>>,
+    borders: Borders,
+    names: &[String],
+    consumer: &C,
+) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((source, piece)) = job else { return };
+        let parsed = parse(&piece, borders, &names[source], consumer);
+        if results.send((source, parsed, piece.text.bytes)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives pieces to the workers, and puts together what they send back.
+struct Dispatcher<'c, C: Consumer> {
+    consumer: &'c C,
+    jobs: SyncSender<(usize, Piece)>,
+    done: Receiver<Done<C::Part>>,
+    found: Vec<Found<C::Part>>,
+    spare: Vec<Vec<u8>>,
+    source: usize,
+}
+
+impl<C: Consumer> Dispatcher<'_, C> {
+    fn cut(&mut self, source: &Source, name: &str, borders: Borders) {
+        let error = match self.cut_stream(source, borders) {
+            Ok(0) => (
+                None,
+                None,
+                "there is no Kubernetes object in it: it is empty or holds only comments".to_owned(),
+            ),
+            Ok(_) => {
+                self.found[self.source].read = true;
+                return;
+            }
+            Err(CutError::Syntax { message, document, line }) => (Some(document), Some(line), message),
+            Err(CutError::Read(error)) if error.kind() == ErrorKind::NotFound => {
+                (None, None, "there is no such file or directory".to_owned())
+            }
+            Err(error @ CutError::Read(_)) => (None, None, error.to_string()),
+        };
+        let (document, line, message) = error;
+        self.found[self.source].unread.push(Unread { source: name.to_owned(), document, line, message });
+    }
+
+    /// Cuts a source into pieces; the number of its documents.
+    fn cut_stream(&mut self, source: &Source, borders: Borders) -> Result<usize, CutError> {
+        let mut reader = source.open()?;
+        let mut window = Window::new(&mut *reader, self.spare());
+        window.fill(BLOCK)?;
+        check_text(window.bytes())?;
+        if window.bytes().starts_with(b"\xef\xbb\xbf") {
+            window.skip(3);
+        }
+        if is_json(window.bytes()) {
+            json::cut(&mut window, borders, self)
+        } else {
+            yaml::cut(&mut window, self)
+        }
+    }
+
+    fn collect(&mut self, (source, parsed, buffer): Done<C::Part>) {
+        let found = &mut self.found[source];
+        self.consumer.merge(&mut found.part, parsed.part);
+        found.unread.extend(parsed.unread);
+        found.read |= parsed.objects > 0;
+        self.spare.push(buffer);
+    }
+
+    fn finish(mut self) -> Vec<Found<C::Part>> {
+        // Without this sender the workers end, and with them the results.
+        self.jobs = mpsc::sync_channel(0).0;
+        while let Ok(done) = self.done.recv() {
+            self.collect(done);
+        }
+        for found in &mut self.found {
+            found.unread.sort_by_key(|unread| unread.line);
+        }
+        self.found
+    }
+}
+
+impl<C: Consumer> Pieces for Dispatcher<'_, C> {
+    fn push(&mut self, piece: Piece) {
+        // A send fails only when every worker is gone, and then there is no result either.
+        let _ = self.jobs.send((self.source, piece));
+    }
+
+    fn spare(&mut self) -> Vec<u8> {
+        while let Ok(done) = self.done.try_recv() {
+            self.collect(done);
+        }
+        self.spare.pop().unwrap_or_default()
+    }
+}
+
+/// Refuses what is no UTF-8 text at all, before a parser says something that helps nobody.
+fn check_text(start: &[u8]) -> Result<(), CutError> {
+    let message = if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+        "encoded as UTF-16: save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"
+    } else if start[..start.len().min(8192)].contains(&0) {
+        "not a text file: manifests are YAML or JSON in UTF-8"
+    } else {
+        return Ok(());
+    };
+    Err(CutError::Syntax { message: message.to_owned(), document: 1, line: 1 })
+}
+
+/// Tells JSON from YAML, which allows a brace at the beginning too.
+fn is_json(start: &[u8]) -> bool {
+    let mut significant = start.iter().filter(|byte| !byte.is_ascii_whitespace());
+    match significant.next() {
+        Some(b'{') => matches!(significant.next(), Some(b'"' | b'}')),
+        first => first == Some(&b'['),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Every spelling of the same objects reads the same, and what can't be read is named with its place.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::workload::Parsed as Content;
+
+/// Lists what is read as `kind/name@line`.
+struct Names;
+
+impl Consumer for Names {
+    type Part = Vec<String>;
+
+    fn part(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn add(&self, part: &mut Vec<String>, object: &Object<'_>, place: Place<'_>) {
+        match &object.parsed {
+            Content::Workload(workload) => {
+                part.push(format!("{}/{}@{}", workload.kind.name(), workload.name(), place.line));
+            }
+            Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
+            Content::Other => part.push(format!("{}@{}", object.types.kind, place.line)),
+        }
+    }
+
+    fn merge(&self, into: &mut Vec<String>, part: Vec<String>) {
+        into.extend(part);
+    }
+}
+
+fn read_file(content: &[u8], name: &str, lines: bool) -> (Vec<String>, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    read_paths(&[path.as_path()], lines)
+}
+
+fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
+    let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), recursive: false };
+    let found = read(&inputs, lines, &Names);
+    let mut names: Vec<String> = found.iter().flat_map(|found| found.part.clone()).collect();
+    names.sort();
+    let unread = found.into_iter().flat_map(|found| found.unread);
+    (names, unread.map(|u| format!("{:?} {:?} {}", u.document, u.line, u.message)).collect())
+}
+
+fn pod(name: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {"a": "},{\"metadata\":"}}, "spec": {"containers": [{"name": "c"}]}})
+}
+
+fn with_type(mut object: Value, kind: &str) -> Value {
+    object["apiVersion"] = "v1".into();
+    object["kind"] = kind.into();
+    object
+}
+
+#[test]
+fn a_list_reads_the_same_in_every_spelling() {
+    // More than a block, so that there are several pieces.
+    let count = 40_000;
+    let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
+    let items: Vec<Value> = names.iter().map(|name| pod(name)).collect();
+    let typed: Vec<Value> = items.iter().map(|item| with_type(item.clone(), "Pod")).collect();
+    let join =
+        |items: &[Value], between: &str| items.iter().map(Value::to_string).collect::<Vec<_>>().join(between);
+    let server =
+        format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{}]}}"#, join(&items, ","));
+    let spaced = format!(
+        "{{\"apiVersion\":\"v1\",\"kind\":\"PodList\",\"items\" : [ {} ] }}\n",
+        join(&items, " ,\n ")
+    );
+    let sorted = format!(r#"{{"apiVersion":"v1","items":[{}],"kind":"PodList"}}"#, join(&items, ","));
+    let kubectl = json!({"apiVersion": "v1", "kind": "List", "items": typed});
+    let mut expected: Vec<String> = names.iter().map(|name| format!("Pod/{name}@1")).collect();
+    expected.sort();
+    for text in [server, spaced, sorted, kubectl.to_string(), serde_json::to_string_pretty(&kubectl).unwrap()]
+    {
+        let (read, unread) = read_file(text.as_bytes(), "list.json", false);
+        assert_eq!(unread, Vec::<String>::new());
+        assert_eq!(read.len(), count, "{}", &text[..80]);
+        assert_eq!(read, expected, "{}", &text[..80]);
+        let (exact, _) = read_file(text.as_bytes(), "list.json", true);
+        assert_eq!(exact.len(), count);
+    }
+}
+
+#[test]
+fn items_know_their_lines_where_those_are_asked_for() {
+    let list = json!({"apiVersion": "v1", "kind": "List",
+        "items": [with_type(pod("a"), "Pod"), with_type(pod("b"), "Pod")]});
+    let text = serde_json::to_string_pretty(&list).unwrap();
+    let line_of = |item: usize| {
+        let opening = text.match_indices("\n    {").nth(item).unwrap().0;
+        text[..opening].matches('\n').count() + 2
+    };
+    let (names, _) = read_file(text.as_bytes(), "list.json", true);
+    assert_eq!(names, [format!("Pod/a@{}", line_of(0)), format!("Pod/b@{}", line_of(1))]);
+}
+
+#[test]
+fn a_border_inside_an_object_is_no_border() {
+    // The claims of a StatefulSet look like items of a list to a search for the text between items.
+    let claims: Vec<Value> = (0..40).map(|n| json!({"metadata": {"name": format!("claim-{n}")}})).collect();
+    let mut text = r#"{"kind":"StatefulSetList","apiVersion":"apps/v1","items":["#.to_owned();
+    for n in 0..2_000 {
+        let comma = if n == 0 { "" } else { "," };
+        let set = json!({"metadata": {"name": format!("s{n}")}, "spec": {"volumeClaimTemplates": claims}});
+        write!(text, "{comma}{set}").unwrap();
+    }
+    text.push_str("]}");
+    let (names, unread) = read_file(text.as_bytes(), "sets.json", false);
+    assert_eq!((names.len(), unread.len()), (2_000, 0));
+}
+
+#[test]
+fn documents_follow_each_other_in_json_and_yaml() {
+    let json = format!("{}\n{}", with_type(pod("a"), "Pod"), with_type(pod("b"), "Service"));
+    assert_eq!(read_file(json.as_bytes(), "f.json", false).0, ["Pod/a@1", "Service@2"]);
+    let yaml =
+        "# one\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\n{apiVersion: v1, kind: Service}\n";
+    assert_eq!(read_file(yaml.as_bytes(), "f.yaml", false).0, ["Pod/a@3", "Service@7"]);
+}
+
+#[test]
+fn a_large_yaml_stream_is_cut_between_documents() {
+    let mut text = String::new();
+    let count = 30_000;
+    for n in 0..count {
+        write!(text, "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p{n}\n  note: |\n    ---\n    x\n")
+            .unwrap();
+    }
+    let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
+    assert_eq!((names.len(), unread.len()), (count, 0));
+    assert!(names.contains(&format!("Pod/p{}@{}", count - 1, 8 * (count - 1) + 2)));
+}
+
+#[test]
+fn one_broken_object_leaves_the_others() {
+    let mut bad = pod("bad");
+    bad["spec"]["containers"] = "nginx".into();
+    let list = json!({"apiVersion": "v1", "kind": "PodList", "items": [pod("a"), bad, pod("b")]});
+    let (names, unread) = read_file(list.to_string().as_bytes(), "f.json", false);
+    assert_eq!(names, ["Pod/a@1", "Pod/b@1"]);
+    assert_eq!(
+        unread,
+        ["Some(1) Some(1) spec.containers: invalid type: string \"nginx\", expected a sequence"]
+    );
+
+    let yaml = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\na: [1\n---\napiVersion: v1\nkind: Pod\nspec:\n  \
+                containers:\n  - name: c\n    image: 5\n";
+    let (names, unread) = read_file(yaml.as_bytes(), "f.yaml", false);
+    assert_eq!(names, ["Pod/a@1"]);
+    assert_eq!(unread.len(), 2);
+    assert!(
+        unread[0].starts_with("Some(2) Some(") && unread[0].contains("did not find expected"),
+        "{}",
+        unread[0]
+    );
+    assert!(
+        unread[1].starts_with("Some(3) Some(12) spec.containers[0].image: invalid type"),
+        "{}",
+        unread[1]
+    );
+}
+
+#[test]
+fn a_list_that_was_cut_off_keeps_what_is_whole() {
+    let list = json!({"apiVersion": "v1", "kind": "PodList", "items": [pod("a"), pod("b")]}).to_string();
+    let (names, unread) = read_file(&list.as_bytes()[..list.len() - 20], "f.json", false);
+    assert_eq!(names, ["Pod/a@1"]);
+    assert_eq!(unread, ["Some(1) Some(1) the list ends in the middle: was the file cut off?"]);
+}
+
+#[test]
+fn what_is_no_manifest_gets_one_error_that_helps() {
+    for (content, expected) in [
+        (&b""[..], "None None there is no Kubernetes object in it: it is empty or holds only comments"),
+        (
+            b"# nothing\n---\n",
+            "None None there is no Kubernetes object in it: it is empty or holds only comments",
+        ),
+        (b"\x7fELF\0\0", "Some(1) Some(1) not a text file: manifests are YAML or JSON in UTF-8"),
+        (b"\xff\xfea\0", "Some(1) Some(1) encoded as UTF-16"),
+        (b"a: \xff\n", "Some(1) Some(1) not UTF-8 text"),
+        (b"replicas: 1\n", "Some(1) Some(1) not a Kubernetes object: `kind` is missing"),
+        (b"[1]", "Some(1) Some(1) invalid type: sequence, expected a Kubernetes object"),
+        (b"{{ if .Values.a }}\nkind: Pod\n", "helm template"),
+    ] {
+        let (names, unread) = read_file(content, "f.yaml", false);
+        assert!(names.is_empty());
+        assert_eq!(unread.len(), 1, "{unread:?}");
+        assert!(unread[0].contains(expected), "{}", unread[0]);
+    }
+    let (_, unread) = read_paths(&[Path::new("nowhere.yaml")], false);
+    assert_eq!(unread, ["None None there is no such file or directory"]);
+}
+
+#[test]
+fn bombs_are_refused_quickly() {
+    let mut aliases = "a0: &a0 [x, x]\n".to_owned();
+    for n in 1..40 {
+        writeln!(aliases, "a{n}: &a{n} [*a{}, *a{}]", n - 1, n - 1).unwrap();
+    }
+    aliases.push_str("apiVersion: v1\nkind: Pod\nspec: {containers: *a39}\n");
+    let deep = format!("apiVersion: v1\nkind: Pod\nspec: {}", "[".repeat(5_000));
+    let deep_json = format!(r#"{{"apiVersion":"v1","kind":"Pod","spec":{}"#, "[".repeat(5_000_000));
+    for (name, text) in [("f.yaml", aliases), ("f.yaml", deep), ("f.json", deep_json)] {
+        let (names, unread) = read_file(text.as_bytes(), name, false);
+        assert_eq!((names.len(), unread.len()), (0, 1), "{unread:?}");
+    }
+}
+
+#[test]
+fn merge_keys_are_followed() {
+    let yaml = "apiVersion: v1\nkind: Pod\nx: &defaults {name: merged}\nmetadata:\n  <<: *defaults\n";
+    assert_eq!(read_file(yaml.as_bytes(), "f.yaml", false).0, ["Pod/merged@1"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(content in proptest::collection::vec(any::<u8>(), 0..200)) {
+        read_file(&content, "f.yaml", false);
+    }
+
+    #[test]
+    fn any_text_like_json_is_read_without_a_panic(
+        tokens in proptest::collection::vec(
+            prop_oneof![
+                Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\"items\""), Just("\"kind\""),
+                Just("\"PodList\""), Just("\"apiVersion\""), Just("\"v1\""), Just("null"), Just(" "), Just("1")
+            ],
+            0..24,
+        )
+    ) {
+        read_file(format!("{{\"{}", tokens.concat()).as_bytes(), "f.json", false);
+    }
+}
