@@ -74,6 +74,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
         }
 
-        deserializer.deserialize_str(TextVisitor)
+        // Asking for a string would make YAML turn the number 5 into one, which the API server refuses.
+        deserializer.deserialize_any(TextVisitor)
     }
 }
