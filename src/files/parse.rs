@@ -3,12 +3,13 @@
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::Source;
 use super::blocks::lines;
 use super::json::{self, Borders};
 use super::piece::{Form, Piece};
 use super::read::{Consumer, Place, Unread};
 use super::yaml::{self, Document};
-use crate::workload::{Object, ObjectSeed, TypeMeta};
+use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
 
 /// What came of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
@@ -17,7 +18,7 @@ pub(super) struct Parsed<P> {
     pub(super) objects: usize,
 }
 
-/// Parses a piece of the source of that name.
+/// Parses a piece of a source, which comes with its name.
 pub(super) fn parse<C: Consumer>(
     piece: &Piece,
     borders: Borders,
@@ -25,7 +26,8 @@ pub(super) fn parse<C: Consumer>(
     consumer: &C,
 ) -> Parsed<C::Part> {
     let parsed = Parsed { part: consumer.part(), unread: Vec::new(), objects: 0 };
-    let mut parser = Parser { piece, source, consumer, parsed };
+    let (named, source) = (!matches!(source.0, Source::Found(_)), source.1);
+    let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
     match (&piece.form, borders) {
         (Form::Yaml, _) => parser.yaml(text),
@@ -39,12 +41,21 @@ pub(super) fn parse<C: Consumer>(
 struct Parser<'p, C: Consumer> {
     piece: &'p Piece,
     source: &'p str,
+    /// Whether the user named the source, and so takes everything in it for an object.
+    named: bool,
     consumer: &'p C,
     parsed: Parsed<C::Part>,
 }
 
 impl<C: Consumer> Parser<'_, C> {
     fn add(&mut self, object: &Object<'_>, line: usize) {
+        if self.named && matches!(object.parsed, Content::Foreign) {
+            return self.fail(
+                1,
+                line,
+                "not a Kubernetes object: `apiVersion` and `kind` are missing".to_owned(),
+            );
+        }
         self.parsed.objects += 1;
         self.consumer.add(&mut self.parsed.part, object, Place { source: self.source, line });
     }

@@ -98,14 +98,14 @@ type Done<P> = (usize, Parsed<P>, Vec<u8>);
 
 fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<Found<C::Part>> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let names: Vec<String> = sources.iter().map(Source::name).collect();
+    let named: Vec<(&Source, String)> = sources.iter().map(|source| (source, source.name())).collect();
     let (jobs, queue) = mpsc::sync_channel(2 * workers);
     let (results, done) = mpsc::channel();
     let queue = Mutex::new(queue);
     thread::scope(|scope| {
         for _ in 0..workers {
-            let (results, queue, names) = (results.clone(), &queue, &names);
-            scope.spawn(move || work(queue, &results, borders, names, consumer));
+            let (results, queue, named) = (results.clone(), &queue, &named);
+            scope.spawn(move || work(queue, &results, borders, named, consumer));
         }
         drop(results);
         let found = sources
@@ -113,9 +113,9 @@ fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<
             .map(|_| Found { part: consumer.part(), unread: Vec::new(), read: false })
             .collect();
         let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
-        for (index, source) in sources.iter().enumerate() {
+        for (index, (source, name)) in named.iter().enumerate() {
             dispatcher.source = index;
-            dispatcher.cut(source, &names[index], borders);
+            dispatcher.cut(source, name, borders);
         }
         dispatcher.finish()
     })
@@ -125,13 +125,14 @@ fn work<C: Consumer>(
     queue: &Mutex<Receiver<(usize, Piece)>>,
     results: &Sender<Done<C::Part>>,
     borders: Borders,
-    names: &[String],
+    sources: &[(&Source, String)],
     consumer: &C,
 ) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((source, piece)) = job else { return };
-        let parsed = parse(&piece, borders, &names[source], consumer);
+        let (named, name) = &sources[source];
+        let parsed = parse(&piece, borders, (named, name), consumer);
         if results.send((source, parsed, piece.text.bytes)).is_err() {
             return;
         }

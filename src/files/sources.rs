@@ -18,8 +18,10 @@ pub struct Inputs {
 /// One stream of manifests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A file.
+    /// A file, which the user named.
     File(PathBuf),
+    /// A file found in a directory, which may be there for another program.
+    Found(PathBuf),
     /// Standard input.
     Stdin,
 }
@@ -48,7 +50,7 @@ impl Inputs {
             .into_iter()
             .filter_map(|entry| match entry {
                 Ok(entry) => (entry.file_type().is_file() && is_manifest(entry.path()))
-                    .then(|| Ok(Source::File(entry.into_path()))),
+                    .then(|| Ok(Source::Found(entry.into_path()))),
                 Err(error) => {
                     let place = error.path().unwrap_or(path).display().to_string();
                     Some(Err((place, format!("can't read the directory: {error}"))))
@@ -74,14 +76,14 @@ impl Source {
     /// The name that errors and reports use.
     pub fn name(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::Found(path) => path.display().to_string(),
             Self::Stdin => "standard input".to_owned(),
         }
     }
 
     pub(super) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
-            Self::File(path) => Box::new(File::open(path)?),
+            Self::File(path) | Self::Found(path) => Box::new(File::open(path)?),
             Self::Stdin => Box::new(io::stdin()),
         })
     }

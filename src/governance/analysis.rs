@@ -81,7 +81,7 @@ impl<'p> Analysis<'p> {
         match &object.parsed {
             Parsed::Workload(workload) => self.add_workload(workload, origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
-            Parsed::Other => {
+            Parsed::Other | Parsed::Foreign => {
                 let source = origin.map_or(String::new(), |origin| origin.source.to_owned());
                 *self.skipped.entry((source, object.types.clone())).or_default() += 1;
             }

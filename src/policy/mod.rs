@@ -2,6 +2,7 @@
 
 mod devops_policy;
 mod effective;
+mod manifest;
 mod namespaces;
 
 pub use devops_policy::{
@@ -9,4 +10,5 @@ pub use devops_policy::{
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
 };
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
+pub use manifest::PolicyManifestError;
 pub use namespaces::SystemNamespaces;

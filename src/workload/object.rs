@@ -43,6 +43,8 @@ pub enum Parsed<'a> {
     List(Vec<Object<'a>>),
     /// Something that rules don't judge, of which nothing is kept.
     Other,
+    /// No Kubernetes object: it has neither `apiVersion` nor `kind`.
+    Foreign,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
@@ -116,6 +118,9 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                     early.insert(part, map.next_value()?);
                 }
             }
+        }
+        if own.api_version.is_none() && own.kind.is_none() && self.default.is_none() {
+            return Ok(Object { types: TypeMeta::default(), parsed: Parsed::Foreign });
         }
         let Some(role) = own.role(self.default) else {
             let missing = if own.kind.is_none() { "kind" } else { "apiVersion" };
@@ -381,7 +386,8 @@ mod tests {
     #[test]
     fn what_names_no_type_is_refused() {
         let error = |json| serde_json::from_str::<Object<'_>>(json).unwrap_err().to_string();
-        assert!(error(r#"{"a": 1}"#).starts_with("not a Kubernetes object: `kind` is missing"));
+        assert!(matches!(read("a: 1").parsed, Parsed::Foreign));
+        assert!(error(r#"{"apiVersion": "v1"}"#).starts_with("not a Kubernetes object: `kind` is missing"));
         assert!(error(r#"{"kind": "Pod"}"#).starts_with("not a Kubernetes object: `apiVersion` is missing"));
         assert!(error("[]").contains("expected a Kubernetes object"));
     }

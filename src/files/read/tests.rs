@@ -25,7 +25,7 @@ impl Consumer for Names {
                 part.push(format!("{}/{}@{}", workload.kind.name(), workload.name(), place.line));
             }
             Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
-            Content::Other => part.push(format!("{}@{}", object.types.kind, place.line)),
+            Content::Other | Content::Foreign => part.push(format!("{}@{}", object.types.kind, place.line)),
         }
     }
 
@@ -188,7 +188,7 @@ fn what_is_no_manifest_gets_one_error_that_helps() {
         (b"\x7fELF\0\0", "Some(1) Some(1) not a text file: manifests are YAML or JSON in UTF-8"),
         (b"\xff\xfea\0", "Some(1) Some(1) encoded as UTF-16"),
         (b"a: \xff\n", "Some(1) Some(1) not UTF-8 text"),
-        (b"replicas: 1\n", "Some(1) Some(1) not a Kubernetes object: `kind` is missing"),
+        (b"replicas: 1\n", "Some(1) Some(1) not a Kubernetes object: `apiVersion` and `kind` are missing"),
         (b"[1]", "Some(1) Some(1) invalid type: sequence, expected a Kubernetes object"),
         (b"{{ if .Values.a }}\nkind: Pod\n", "helm template"),
     ] {
@@ -214,6 +214,14 @@ fn bombs_are_refused_quickly() {
         let (names, unread) = read_file(text.as_bytes(), name, false);
         assert_eq!((names.len(), unread.len()), (0, 1), "{unread:?}");
     }
+}
+
+#[test]
+fn a_directory_may_hold_files_of_other_programs() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("values.yaml"), "replicas: 1\n").unwrap();
+    std::fs::write(directory.path().join("notes.txt"), "not read").unwrap();
+    assert_eq!(read_paths(&[directory.path()], false), (vec!["@1".to_owned()], Vec::new()));
 }
 
 #[test]

@@ -1,0 +1,180 @@
+//! `kube-devops analyze`: one report of files, or of a live cluster.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::ExitStatus;
+use super::progress::Progress;
+use crate::files::{self, Inputs, Place};
+use crate::governance::{Analysis, Origin, Report, ReportError, Scope, parse_selector};
+use crate::output::Format;
+use crate::policy::{EffectivePolicy, SystemNamespaces};
+use crate::rules::Severity;
+use crate::workload::Object;
+
+/// Score a cluster, or manifests without any cluster, and say what to fix first.
+///
+/// Exit status: 0 when the findings are within the thresholds, 1 when they are past --fail-under or --fail-on, 2 when
+/// something could not be read.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Judge manifests: a file, a directory, or - for standard input (repeatable)
+    #[arg(short = 'f', long, value_name = "PATH")]
+    filename: Vec<PathBuf>,
+
+    /// Read directories within the directories of -f too
+    #[arg(short = 'R', long, requires = "filename")]
+    recursive: bool,
+
+    /// Judge this namespace only, system namespace or not (repeatable)
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Vec<String>,
+
+    /// Judge all namespaces, which is the default
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+
+    /// Judge only pods with these labels, such as app=web,tier!=cache
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+
+    /// Judge system namespaces (kube-*, *-system, monitoring, ...) too
+    #[arg(long)]
+    include_system: bool,
+
+    /// Count this namespace as a system namespace too (repeatable)
+    #[arg(long, value_name = "NAME")]
+    system_namespace: Vec<String>,
+
+    /// Judge under the DevOpsPolicy in this file instead of the default rules
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// How to print the report
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+
+    /// Exit with 1 when the score is below this
+    #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u8).range(0..=100))]
+    fail_under: Option<u8>,
+
+    /// Exit with 1 when anything of this severity or worse is found: low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<Severity>,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let policy = match &args.policy {
+        Some(path) => read_policy(path)?,
+        None => EffectivePolicy::default(),
+    };
+    let scope = args.scope()?;
+    #[expect(clippy::disallowed_methods, reason = "the edge at which a one-shot command reads the clock")]
+    let now = Timestamp::now();
+    let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
+    let progress = Progress::start();
+    read_files(&args, &mut analysis, &progress);
+    drop(progress);
+    let report = analysis.finish();
+    args.output.write(&report, &mut anstream::stdout())?;
+    explain(&report)?;
+    Ok(args.status(&report))
+}
+
+impl Args {
+    fn scope(&self) -> anyhow::Result<Scope> {
+        let selector = self.selector.as_deref().map(parse_selector).transpose();
+        Ok(Scope {
+            namespaces: if self.all_namespaces { Vec::new() } else { self.namespace.clone() },
+            include_system: self.include_system,
+            system: SystemNamespaces::with(self.system_namespace.clone()),
+            selector: selector.context("--selector")?,
+        })
+    }
+
+    fn status(&self, report: &Report) -> ExitStatus {
+        let below = |bound| report.summary.score.is_some_and(|score| score.value() < bound);
+        let worst = |bound| report.worst.is_some_and(|severity| severity >= bound);
+        if report.summary.partial {
+            ExitStatus::Failed
+        } else if self.fail_under.is_some_and(below) || self.fail_on.is_some_and(worst) {
+            ExitStatus::Findings
+        } else {
+            ExitStatus::Clean
+        }
+    }
+}
+
+fn read_policy(path: &PathBuf) -> anyhow::Result<EffectivePolicy> {
+    let place = || format!("policy {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    EffectivePolicy::from_manifest(&text).with_context(place)
+}
+
+fn read_files(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) {
+    let inputs = Inputs { paths: args.filename.clone(), recursive: args.recursive };
+    let found = files::read(
+        &inputs,
+        args.output.shows_violations(),
+        &FileConsumer { empty: analysis.part(), progress },
+    );
+    for found in found {
+        analysis.merge(found.part);
+        for unread in found.unread {
+            let files::Unread { source, document, line, message } = unread;
+            analysis.fail(ReportError { source, document, line, message });
+        }
+        if found.read {
+            analysis.note_read();
+        }
+    }
+}
+
+/// Judges the objects of files as they are read.
+struct FileConsumer<'p, 'a> {
+    empty: Analysis<'p>,
+    progress: &'a Progress,
+}
+
+impl<'p> files::Consumer for FileConsumer<'p, '_> {
+    type Part = Analysis<'p>;
+
+    fn part(&self) -> Analysis<'p> {
+        self.empty.part()
+    }
+
+    fn add(&self, part: &mut Analysis<'p>, object: &Object<'_>, place: Place<'_>) {
+        self.progress.add(1);
+        part.add(object, Some(Origin { source: place.source, line: place.line }));
+    }
+
+    fn merge(&self, into: &mut Analysis<'p>, part: Analysis<'p>) {
+        into.merge(part);
+    }
+}
+
+/// Says on stderr what the figures alone don't: what could not be read, and why nothing was judged.
+fn explain(report: &Report) -> anyhow::Result<()> {
+    let mut err = anstream::stderr();
+    for error in &report.errors {
+        writeln!(err, "error: {error}")?;
+    }
+    let left_out = match report.left_out {
+        0 => None,
+        count => Some(format!("{count} in system namespaces were left out (--include-system judges them)")),
+    };
+    if report.summary.pods == 0 && report.summary.score.is_some() {
+        let reasons: Vec<&dyn Display> = left_out.iter().map(|reason| reason as &dyn Display).collect();
+        match reasons.first() {
+            Some(reason) => writeln!(err, "note: nothing was judged: {reason}")?,
+            None => writeln!(err, "note: nothing was judged: no workload in what was read")?,
+        }
+    } else if let Some(left_out) = left_out {
+        writeln!(err, "note: {left_out}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! `kube-devops completions`.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, ExitStatus};
+
+/// Print the completion script of a shell.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The shell.
+    shell: Shell,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "kube-devops", &mut script);
+    std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+    Ok(ExitStatus::Clean)
+}

@@ -1,0 +1,99 @@
+//! The command line: what can be typed, one subcommand a file, and how a run ends.
+
+mod analyze;
+mod completions;
+mod explain;
+mod progress;
+mod rules;
+mod version;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::telemetry::{LogFormat, logging};
+
+/// Kubernetes governance: one health score, what to fix first, and fixes that are safe.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kube-devops",
+    version,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How much to log on stderr: 0 errors, 2 what is done, 4 details, 6 every request.
+    #[arg(short, long, value_name = "LEVEL", default_value_t = 0, global = true)]
+    v: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Args),
+    Completions(completions::Args),
+    Explain(explain::Args),
+    Rules(rules::Args),
+    Version(version::Args),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// All work was done, and what was found is within the thresholds.
+    Clean,
+    /// All work was done, and what was found is past a threshold.
+    Findings,
+    /// Some of the work could not be done.
+    Failed,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Clean => Self::from(0),
+            ExitStatus::Findings => Self::from(1),
+            ExitStatus::Failed => Self::from(2),
+        }
+    }
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<ExitStatus> {
+        logging::start(LogFormat::Text, level(self.v), None)?;
+        let done = match self.command {
+            Command::Analyze(args) => analyze::run(args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Rules(args) => rules::run(args),
+            Command::Version(args) => version::run(args),
+        };
+        match done {
+            // Whoever closed the pipe has read enough.
+            Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Clean),
+            done => done,
+        }
+    }
+}
+
+fn level(verbosity: u8) -> LevelFilter {
+    match verbosity {
+        0 | 1 => LevelFilter::ERROR,
+        2 | 3 => LevelFilter::INFO,
+        4 | 5 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,23 @@
+//! `kube-devops rules`.
+
+use super::ExitStatus;
+use crate::output::write_columns;
+use crate::rules::RULES;
+
+/// List the rules: what each one counts, how much, and whether it is part of the default score.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_: Args) -> anyhow::Result<ExitStatus> {
+    let rows = RULES.iter().map(|rule| {
+        [
+            rule.id.to_string(),
+            rule.severity.to_string(),
+            rule.weight.to_string(),
+            if rule.in_default_score { "yes" } else { "no" }.to_owned(),
+            rule.summary.to_owned(),
+        ]
+    });
+    write_columns(&mut anstream::stdout(), ["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "SUMMARY"], rows)?;
+    Ok(ExitStatus::Clean)
+}

@@ -1,0 +1,110 @@
+//! The summary: the figures, the worst offenders and the cheapest fixes.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::write_columns;
+use crate::governance::{Classification, Report};
+use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
+
+/// The rules whose lines are always there, in their order.
+static LINES: [&Rule; 5] = [&LATEST_TAG, &MISSING_LIVENESS, &MISSING_READINESS, &HIGH_RESTARTS, &PENDING];
+
+/// How many offenders are shown.
+const OFFENDERS: usize = 10;
+
+pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    write_figures(report, out)?;
+    if report.summary.partial {
+        writeln!(
+            out,
+            "\nPartial: {} could not be read; each is named on stderr.",
+            problems(report.errors.len())
+        )?;
+    }
+    write_offenders(report, out)?;
+    write_costs(report, out)
+}
+
+fn write_figures(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let summary = &report.summary;
+    writeln!(out, "===== DevOps Governance Summary =====")?;
+    writeln!(out, "{:<27}: {}", "Workload Pods Analyzed", summary.pods)?;
+    let others = rules::RULES.iter().copied().filter(|rule| !LINES.iter().any(|line| line.id == rule.id));
+    for rule in LINES {
+        match summary.counts.get(&rule.id) {
+            Some(count) => writeln!(out, "{:<27}: {count}", rule.label)?,
+            None => writeln!(out, "{:<27}: off", rule.label)?,
+        }
+    }
+    for rule in others {
+        if let Some(count) = summary.counts.get(&rule.id) {
+            writeln!(out, "{:<27}: {count}", rule.label)?;
+        }
+    }
+    writeln!(out, "{}", "-".repeat(38))?;
+    let style = summary.status.map_or(Style::new(), style);
+    let unknown = || "Unknown".to_owned();
+    let score = summary.score.map_or_else(unknown, |score| score.to_string());
+    let status = summary.status.map_or_else(unknown, |status| status.to_string());
+    writeln!(out, "{:<27}: {style}{score}{style:#}", "Cluster Health Score")?;
+    writeln!(out, "{:<27}: {style}{status}{style:#}", "Cluster Status")?;
+    writeln!(out, "{}", "=".repeat(38))
+}
+
+fn write_offenders(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    if report.offenders.is_empty() {
+        return Ok(());
+    }
+    let rest = report.offenders.len().saturating_sub(OFFENDERS);
+    let more = if rest > 0 { format!(" (and {rest} more: -o table)") } else { String::new() };
+    writeln!(out, "\nWorst offenders{more}")?;
+    let rows = report.offenders.iter().take(OFFENDERS).map(|offender| {
+        let what: Vec<String> =
+            offender.counts.iter().map(|(rule, count)| format!("{rule} x{count}")).collect();
+        [
+            offender.namespace.clone(),
+            offender.workload.clone(),
+            offender.pods.to_string(),
+            what.join(", "),
+            points(offender.half_points),
+        ]
+    });
+    write_columns(out, ["NAMESPACE", "WORKLOAD", "PODS", "WHAT", "PENALTY"], rows)
+}
+
+fn write_costs(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    if report.costs.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nCheapest fixes first")?;
+    let rows = report.costs.iter().map(|cost| {
+        [
+            cost.rule.id.to_string(),
+            cost.count.to_string(),
+            cost.workloads.to_string(),
+            format!("{:.1}", cost.points),
+        ]
+    });
+    write_columns(out, ["RULE", "COUNT", "WORKLOADS TO EDIT", "POINTS OF SCORE"], rows)
+}
+
+fn points(half_points: u64) -> String {
+    let half = if half_points % 2 == 1 { ".5" } else { "" };
+    format!("{}{half}", half_points / 2)
+}
+
+fn problems(count: usize) -> String {
+    if count == 1 { "one part of the input".to_owned() } else { format!("{count} parts of the input") }
+}
+
+fn style(status: Classification) -> Style {
+    let color = match status {
+        Classification::Healthy => AnsiColor::Green,
+        Classification::Stable => AnsiColor::Cyan,
+        Classification::Degraded => AnsiColor::Yellow,
+        Classification::Critical => AnsiColor::Red,
+    };
+    color.on_default().bold()
+}
