@@ -3,6 +3,8 @@
 //!
 //! The checks read lines and know no Rust beyond that. Code under `#[cfg(test)]` may use what it likes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

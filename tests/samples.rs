@@ -1,5 +1,7 @@
 //! What the samples in `kube-tests` show: every rule broken, every rule kept, and a policy that can be followed.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

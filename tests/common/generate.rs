@@ -21,13 +21,17 @@ pub(crate) fn write_pod_list(out: &mut impl Write, pods: usize, seed: u64) -> io
     out.write_all(b"]}\n")
 }
 
-/// Writes the same pods as `kubectl get pods -o json` does: a `List`, indented by four blanks, its keys sorted.
+/// Writes the same pods as `kubectl get pods -o json` does: a `List`, indented by four blanks, its keys sorted, without
+/// managed fields.
 pub(crate) fn write_pod_list_pretty(out: &mut impl Write, pods: usize, seed: u64) -> io::Result<()> {
     out.write_all(b"{\n    \"apiVersion\": \"v1\",\n    \"items\": [")?;
     for (index, pod) in Pods::new(pods, seed).enumerate() {
         let mut value: serde_json::Value = serde_json::from_str(&pod)?;
         value["apiVersion"] = "v1".into();
         value["kind"] = "Pod".into();
+        if let Some(metadata) = value["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
         let mut item = Vec::with_capacity(2 * pod.len());
         let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
         serde::Serialize::serialize(
@@ -508,12 +512,8 @@ impl Random {
     }
 
     fn hex(&mut self, length: usize) -> String {
-        let mut text = String::with_capacity(length + 16);
-        while text.len() < length {
-            text.push_str(&format!("{:016x}", self.next()));
-        }
-        text.truncate(length);
-        text
+        const DIGITS: &[u8] = b"0123456789abcdef";
+        (0..length).map(|_| char::from(DIGITS[self.index(DIGITS.len())])).collect()
     }
 
     fn uid(&mut self) -> String {
