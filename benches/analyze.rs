@@ -1,0 +1,196 @@
+//! How long `kube-devops analyze` takes on a large pod list, and how much memory, against the time in which one thread
+//! only walks over the same JSON.
+//!
+//!     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH]
+//!
+//! The two are measured in turns, five times each, so that whatever else the machine does falls on both. The walk is
+//! timed in a process of its own, from bytes already in memory; `analyze` is timed as a whole, from its start to its
+//! end. With `--dir` the manifests of a directory are measured too (`analyze -R`).
+
+#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+
+#[path = "../tests/common/generate.rs"]
+mod generate;
+
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use wait4::Wait4;
+
+const ROUNDS: usize = 5;
+const STARTS: usize = 20;
+const SEED: u64 = 42;
+const KUBE_DEVOPS: &str = env!("CARGO_BIN_EXE_kube-devops");
+/// Asks this program to walk over files and print the nanoseconds that it took.
+const WALK: &str = "--walk";
+
+struct Settings {
+    pods: usize,
+    pretty: bool,
+    directory: Option<PathBuf>,
+}
+
+/// One run of a process.
+struct Run {
+    wall: Duration,
+    cpu: Duration,
+    peak: u64,
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, path] = arguments.as_slice()
+        && flag == WALK
+    {
+        println!("{}", walk(Path::new(path))?.as_nanos());
+        return Ok(());
+    }
+    // `cargo test --benches` runs this too, without the flag, and is no place to measure anything.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let settings = parse(&arguments)?;
+    let scratch = tempfile::tempdir()?;
+    let file = scratch.path().join("pods.json");
+    generate_file(&settings, &file)?;
+
+    println!(
+        "{:<12} {:>9} {:>9} {:>9} {:>7} {:>8} {:>9}",
+        "input", "size MiB", "walk s", "analyze s", "ratio", "CPU s", "peak MiB"
+    );
+    compare(&format!("{} pods", settings.pods), &file, &["-f"])?;
+    if let Some(directory) = &settings.directory {
+        compare("directory", directory, &["-R", "-f"])?;
+    }
+    let starts =
+        (0..STARTS).map(|_| run(&["version"], None, "kube-devops version")).collect::<Result<Vec<_>>>()?;
+    let start = median(starts.iter().map(|run| run.wall).collect());
+    println!("\nstart (version): {:.1} ms", 1_000.0 * start.as_secs_f64());
+    Ok(())
+}
+
+fn parse(arguments: &[String]) -> Result<Settings> {
+    let mut settings = Settings { pods: 100_000, pretty: false, directory: None };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
+        match argument.as_str() {
+            "--bench" => {}
+            "--pods" => settings.pods = value()?.parse().context("--pods takes a number")?,
+            "--pretty" => settings.pretty = true,
+            "--dir" => settings.directory = Some(value()?.into()),
+            other => bail!("{other} is none of --pods N, --pretty and --dir PATH"),
+        }
+    }
+    Ok(settings)
+}
+
+fn generate_file(settings: &Settings, path: &Path) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    if settings.pretty {
+        generate::write_pod_list_pretty(&mut out, settings.pods, SEED)?;
+    } else {
+        generate::write_pod_list(&mut out, settings.pods, SEED)?;
+    }
+    out.flush().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Measures a walk and an analysis of the same input in turns and prints a line with their medians.
+fn compare(name: &str, input: &Path, flags: &[&str]) -> Result<()> {
+    let size = files_of(input).iter().map(|path| Ok(fs::metadata(path)?.len())).sum::<Result<u64>>()?;
+    let (mut walks, mut runs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        walks.push(walk_apart(input)?);
+        runs.push(run(&[&["analyze"], flags].concat(), Some(input), "Workload Pods Analyzed")?);
+    }
+    let base = median(walks).as_secs_f64();
+    let wall = median(runs.iter().map(|run| run.wall).collect()).as_secs_f64();
+    let cpu = median(runs.iter().map(|run| run.cpu).collect()).as_secs_f64();
+    let peak = runs.iter().map(|run| run.peak).max().unwrap_or(0);
+    let ratio = wall / base;
+    println!(
+        "{name:<12} {:>9} {base:>9.3} {wall:>9.3} {ratio:>7.2} {cpu:>8.3} {:>9}",
+        size >> 20,
+        peak >> 20
+    );
+    Ok(())
+}
+
+/// Runs the command, whose output must begin or go on as expected: a command that did nothing would be the fastest.
+fn run(arguments: &[&str], input: Option<&Path>, expected: &str) -> Result<Run> {
+    // The largest memory of a new process counts from that of its parent: this process keeps small, and so holds no
+    // input.
+    let start = Instant::now();
+    let mut child = Command::new(KUBE_DEVOPS)
+        .args(arguments)
+        .args(input)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .with_context(|| format!("starting {KUBE_DEVOPS}"))?;
+    let mut output = String::new();
+    child.stdout.take().context("there is no stdout")?.read_to_string(&mut output)?;
+    let used = child.wait4()?;
+    let wall = start.elapsed();
+    let command = arguments.join(" ");
+    // 1 says that there were findings, which is no failure.
+    ensure!(matches!(used.status.code(), Some(0 | 1)), "kube-devops {command} failed: {}", used.status);
+    ensure!(output.contains(expected), "kube-devops {command} did not print {expected:?}, but {output:?}");
+    Ok(Run { wall, cpu: used.rusage.utime + used.rusage.stime, peak: used.rusage.maxrss })
+}
+
+/// Lets a process of its own do the walk, so that its memory is not ours.
+fn walk_apart(input: &Path) -> Result<Duration> {
+    let output =
+        Command::new(std::env::current_exe()?).arg(WALK).arg(input).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the walk over {} failed: {}", input.display(), output.status);
+    Ok(Duration::from_nanos(String::from_utf8(output.stdout)?.trim().parse()?))
+}
+
+/// Parses everything into nothing on this thread; only that is timed, not the reading.
+fn walk(input: &Path) -> Result<Duration> {
+    let mut total = Duration::ZERO;
+    for path in files_of(input) {
+        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let start = Instant::now();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            black_box(serde_json::from_slice::<IgnoredAny>(&bytes)?);
+        } else {
+            for document in yaml_serde::Deserializer::from_slice(&bytes) {
+                // After a syntax error the parser repeats it for ever.
+                if black_box(IgnoredAny::deserialize(document)).is_err() {
+                    break;
+                }
+            }
+        }
+        total += start.elapsed();
+    }
+    Ok(total)
+}
+
+/// The file itself, or the manifests anywhere below a directory.
+fn files_of(input: &Path) -> Vec<PathBuf> {
+    let manifest = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
+    };
+    let entries = walkdir::WalkDir::new(input).sort_by_file_name().into_iter().filter_map(Result::ok);
+    entries
+        .filter(|entry| entry.file_type().is_file())
+        .map(walkdir::DirEntry::into_path)
+        .filter(manifest)
+        .collect()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}

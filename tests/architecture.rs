@@ -1,0 +1,512 @@
+//! Which module may use which, and what the source files look like: the rules of `docs/architecture.md`, held against
+//! the code.
+//!
+//! The checks read lines and know no Rust beyond that. Code under `#[cfg(test)]` may use what it likes.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which top-level module of `src` may use which others. A new edge is written here, and said why in the commit.
+const EDGES: &[(&str, &[&str])] = &[
+    ("workload", &[]),
+    ("rules", &["workload"]),
+    ("policy", &["rules"]),
+    ("governance", &["policy", "rules", "workload"]),
+    ("output", &["governance", "policy", "rules", "workload"]),
+    ("manifests", &["governance", "policy"]),
+    ("files", &["workload"]),
+    ("cluster", &["workload"]),
+    ("leader", &[]),
+    ("telemetry", &[]),
+    ("runtime", &[]),
+    (
+        "commands",
+        &[
+            "cluster",
+            "files",
+            "governance",
+            "leader",
+            "manifests",
+            "output",
+            "policy",
+            "rules",
+            "runtime",
+            "telemetry",
+            "workload",
+        ],
+    ),
+];
+
+/// Edges that are right, but that no code has needed so far.
+const PLANNED: &[(&str, &str)] =
+    &[("output", "policy"), ("output", "workload"), ("manifests", "governance"), ("manifests", "policy")];
+
+/// The modules in which a `kube::Client` may appear.
+const CLIENT_MODULES: &[&str] = &["cluster", "leader", "enforcement", "observer", "operator", "commands"];
+
+/// What a `mod.rs` may hold besides docs, `mod`, `use` and statics: the lookup beside the registry that it reads, and
+/// a registry that is an enum, with what follows from its variants.
+const MOD_RS_EXCEPTIONS: &[(&str, &[&str])] = &[
+    ("src/rules/mod.rs", &["pub fn find("]),
+    ("src/output/mod.rs", &["pub enum Format ", "impl Format "]),
+    (
+        "src/commands/mod.rs",
+        &[
+            "enum ",
+            "struct ",
+            "impl",
+            "fn ",
+            "async fn ",
+            "pub enum ",
+            "pub struct ",
+            "pub fn ",
+            "pub async fn ",
+        ],
+    ),
+];
+
+/// File names that say nothing about what is in them.
+const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "types", "misc"];
+
+/// The most lines of a file before its tests.
+const LONGEST: usize = 500;
+
+/// A file of `src`, its path written with slashes.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The names of the path below `src`, without `.rs`.
+    fn modules(&self) -> Vec<&str> {
+        self.path.trim_start_matches("src/").trim_end_matches(".rs").split('/').collect()
+    }
+
+    /// The top-level module that the file belongs to; `main` and `lib` for the two roots.
+    fn module(&self) -> &str {
+        self.modules()[0]
+    }
+
+    /// Whether the whole file is test code, declared as such by its parent.
+    fn is_test(&self) -> bool {
+        self.modules().contains(&"tests")
+    }
+
+    /// The numbered lines of code, without comments and what stands under `#[cfg(test)]`.
+    fn code(&self) -> Vec<(usize, &str)> {
+        let mut lines = Vec::new();
+        let mut all = self.text.lines().enumerate();
+        while let Some((index, line)) = all.next() {
+            if line.trim_start().starts_with("#[cfg(test)]") {
+                skip_item(line, &mut all);
+            } else if !line.trim_start().starts_with("//") {
+                lines.push((index + 1, line.split(" // ").next().unwrap_or(line)));
+            }
+        }
+        lines
+    }
+}
+
+/// Passes over the item after an attribute: to the line at its indentation that ends a block or a statement.
+fn skip_item<'a>(attribute: &str, lines: &mut impl Iterator<Item = (usize, &'a str)>) {
+    let indent = &attribute[..attribute.len() - attribute.trim_start().len()];
+    let ends = |line: &str| {
+        line.strip_prefix(indent).is_some_and(starts_at_margin) && line.trim_end().ends_with(['}', ';'])
+    };
+    if !ends(attribute) {
+        lines.find(|(_, line)| ends(line));
+    }
+}
+
+fn starts_at_margin(rest: &str) -> bool {
+    !rest.starts_with([' ', '\t'])
+}
+
+/// The modules that a line uses, as `crate::x` and as the names of `crate::{x::…, y::…}`.
+fn used(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices("crate::") {
+        if line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let rest = &line[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => found.extend(heads(group)),
+            None => found.extend(identifier(rest)),
+        }
+    }
+    found
+}
+
+/// The first names of a use group: `a::{b, c}, d` are `a` and `d`.
+fn heads(group: &str) -> Vec<&str> {
+    let mut depth = 0;
+    let mut start = 0;
+    let mut found = Vec::new();
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                found.extend(identifier(group[start..at].trim_start()));
+                return found;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.extend(identifier(group[start..at].trim_start()));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.extend(identifier(group[start..].trim_start()));
+    found
+}
+
+fn identifier(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    Some(&text[..end]).filter(|name| !name.is_empty())
+}
+
+/// Joins a `use` that goes over several lines into one, at the line where it begins.
+fn statements(source: &Source) -> Vec<(usize, String)> {
+    let mut joined: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (number, line) in source.code() {
+        let trimmed = line.trim();
+        match joined.last_mut() {
+            Some((_, statement)) if open => {
+                statement.push_str(trimmed);
+                open = !trimmed.ends_with(';');
+            }
+            _ => {
+                let begins =
+                    trimmed.starts_with("use ") || trimmed.starts_with("pub") && trimmed.contains(" use ");
+                open = begins && !trimmed.ends_with(';');
+                joined.push((number, line.to_owned()));
+            }
+        }
+    }
+    joined
+}
+
+/// Every edge between two top-level modules, with where it was found.
+fn edges(sources: &[Source]) -> Vec<(String, String, String)> {
+    let modules: BTreeSet<&str> = sources.iter().map(Source::module).collect();
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| !source.is_test()) {
+        for (number, statement) in statements(source) {
+            for target in used(&statement) {
+                if target != source.module() && modules.contains(target) {
+                    let place = format!("{}:{number}", source.path);
+                    found.push((place, source.module().to_owned(), target.to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn forbidden_edges(sources: &[Source]) -> Vec<String> {
+    let allowed = |from: &str| EDGES.iter().find(|(module, _)| *module == from).map(|(_, targets)| *targets);
+    let mut problems = Vec::new();
+    for (place, from, to) in edges(sources) {
+        match allowed(&from) {
+            Some(targets) if targets.contains(&to.as_str()) => {}
+            Some(_) => problems.push(format!(
+                "{place}: `{from}` must not use `{to}`: turn the dependency round, or pass in a value; if the edge is \
+                 right, add it to EDGES in tests/architecture.rs and to docs/architecture.md and say why"
+            )),
+            // The two roots wire everything together.
+            None if from == "main" || from == "lib" => {}
+            None => problems.push(format!(
+                "{place}: module `{from}` has no line in EDGES: give it one in tests/architecture.rs, and a line in \
+                 docs/architecture.md"
+            )),
+        }
+    }
+    problems
+}
+
+/// Edges that the table allows between modules that are there, and that no code has; `commands` may use everything.
+fn unused_edges(sources: &[Source]) -> Vec<String> {
+    let modules: BTreeSet<&str> = sources.iter().map(Source::module).collect();
+    let found: BTreeSet<(String, String)> =
+        edges(sources).into_iter().map(|(_, from, to)| (from, to)).collect();
+    let table = EDGES.iter().filter(|(from, _)| *from != "commands" && modules.contains(from));
+    table
+        .flat_map(|(from, targets)| targets.iter().map(move |to| (*from, *to)))
+        .filter(|(from, to)| modules.contains(to) && !found.contains(&((*from).to_owned(), (*to).to_owned())))
+        .filter(|edge| !PLANNED.contains(edge))
+        .map(|(from, to)| {
+            format!("EDGES: `{from}` does not use `{to}` (any more): take the edge out of the table")
+        })
+        .collect()
+}
+
+fn stray_clients(sources: &[Source]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for source in
+        sources.iter().filter(|source| !source.is_test() && !CLIENT_MODULES.contains(&source.module()))
+    {
+        for (number, statement) in statements(source) {
+            let grouped = statement.trim_start().starts_with("use kube::{") && {
+                let group = statement.split_once('{').map_or("", |(_, group)| group);
+                heads(group).contains(&"Client")
+            };
+            if grouped || statement.contains("kube::Client") || statement.contains("client::Client") {
+                problems.push(format!(
+                    "{}:{number}: a `kube::Client` outside of {}: take what it fetched as a value instead",
+                    source.path,
+                    CLIENT_MODULES.join(", ")
+                ));
+            }
+        }
+    }
+    problems
+}
+
+fn undocumented_files(sources: &[Source]) -> Vec<String> {
+    let plain = sources.iter().filter(|source| !source.text.starts_with("//!"));
+    plain
+        .map(|source| {
+            format!("{}:1: open with `//!`: what the file is, and what it must not know", source.path)
+        })
+        .collect()
+}
+
+fn long_files(sources: &[Source]) -> Vec<String> {
+    let length = |source: &Source| {
+        let all = source.text.lines().count();
+        let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
+        tests.unwrap_or(all)
+    };
+    let long = sources.iter().filter(|source| !source.is_test() && length(source) > LONGEST);
+    long.map(|source| {
+        format!(
+            "{}:{}: more than {LONGEST} lines before the tests: split the file by what its parts are",
+            source.path,
+            LONGEST + 1
+        )
+    })
+    .collect()
+}
+
+fn logic_in_mod_files(sources: &[Source]) -> Vec<String> {
+    const WIRING: &[&str] =
+        &["mod ", "pub mod ", "pub(crate) mod ", "use ", "pub use ", "pub(crate) use ", "#", "}"];
+    const STATICS: &[&str] =
+        &["static ", "pub static ", "pub(crate) static ", "const ", "pub const ", "pub(crate) const "];
+    let mut problems = Vec::new();
+    for source in sources.iter().filter(|source| source.path.ends_with("/mod.rs")) {
+        let excepted =
+            MOD_RS_EXCEPTIONS.iter().find(|(path, _)| *path == source.path).map_or(&[][..], |(_, e)| *e);
+        for (number, statement) in statements(source) {
+            let item = !statement.is_empty() && starts_at_margin(&statement);
+            let known = [WIRING, STATICS, excepted].concat();
+            if item
+                && !statement.starts_with([']', ')'])
+                && !known.iter().any(|known| statement.starts_with(known))
+            {
+                problems.push(format!(
+                    "{}:{number}: a mod.rs holds docs, `mod`, `use` and the statics of a registry: move this into a \
+                     file named by what it is",
+                    source.path
+                ));
+            }
+        }
+    }
+    problems
+}
+
+fn empty_names(sources: &[Source]) -> Vec<String> {
+    let bad = |source: &&Source| source.modules().iter().any(|name| EMPTY_NAMES.contains(name));
+    let named = sources.iter().filter(bad);
+    named
+        .map(|source| format!("{}:1: the name says nothing: name it by what is in it", source.path))
+        .collect()
+}
+
+/// Reads every source file, its path relative to the package.
+fn sources() -> Vec<Source> {
+    fn walk(directory: &Path, root: &Path, found: &mut Vec<Source>) {
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                walk(&path, root, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let names = path.strip_prefix(root).unwrap().iter();
+                let names: Vec<&str> = names.map(|name| name.to_str().unwrap()).collect();
+                found.push(Source { path: names.join("/"), text: fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join("src"), root, &mut found);
+    assert!(found.len() > 10, "the sources were found");
+    found
+}
+
+#[track_caller]
+fn assert_none(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+fn made_up(files: &[(&str, &str)]) -> Vec<Source> {
+    files.iter().map(|(path, text)| Source { path: (*path).to_owned(), text: (*text).to_owned() }).collect()
+}
+
+#[test]
+fn modules_use_only_what_the_table_allows() {
+    assert_none(&forbidden_edges(&sources()));
+}
+
+#[test]
+fn the_table_allows_nothing_that_no_code_uses() {
+    assert_none(&unused_edges(&sources()));
+}
+
+#[test]
+fn the_table_has_no_cycle() {
+    let mut settled: BTreeSet<&str> = BTreeSet::new();
+    for _ in EDGES {
+        settled.extend(
+            EDGES
+                .iter()
+                .filter(|(_, to)| to.iter().all(|to| settled.contains(to)))
+                .map(|(from, _)| *from)
+                .collect::<Vec<_>>(),
+        );
+    }
+    let stuck: Vec<&str> =
+        EDGES.iter().map(|(from, _)| *from).filter(|from| !settled.contains(from)).collect();
+    assert!(stuck.is_empty(), "these depend on themselves, or on what has no line: {stuck:?}");
+}
+
+#[test]
+fn a_client_appears_only_where_the_cluster_is_talked_to() {
+    assert_none(&stray_clients(&sources()));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    assert_none(&undocumented_files(&sources()));
+}
+
+#[test]
+fn no_file_is_long_before_its_tests() {
+    assert_none(&long_files(&sources()));
+}
+
+#[test]
+fn a_mod_file_holds_no_logic() {
+    assert_none(&logic_in_mod_files(&sources()));
+}
+
+#[test]
+fn no_file_has_a_name_that_says_nothing() {
+    assert_none(&empty_names(&sources()));
+}
+
+#[test]
+fn an_edge_that_is_not_in_the_table_is_found_however_it_is_written() {
+    for bad in [
+        "use crate::policy::EffectivePolicy;",
+        "use crate::{\n    policy::{EffectivePolicy, PolicyError},\n    workload::Workload,\n};",
+        "pub(crate) use crate::policy::EffectivePolicy;",
+        "fn f() {\n    let policy = crate::policy::EffectivePolicy::default();\n}",
+        "#[cfg(test)]\nmod tests;\n\nuse crate::policy::EffectivePolicy;",
+        "#[cfg(test)]\nmod tests {\n    fn f() {\n        g();\n    }\n}\nuse crate::policy::EffectivePolicy;",
+    ] {
+        let problems =
+            forbidden_edges(&made_up(&[("src/rules/bad.rs", bad), ("src/policy/mod.rs", "//! Policies.")]));
+        let line =
+            bad.lines().position(|line| line.contains("crate::") && !line.contains("tests")).unwrap() + 1;
+        assert_eq!(problems.len(), 1, "{bad}");
+        let expected = format!("src/rules/bad.rs:{line}: `rules` must not use `policy`");
+        assert!(problems[0].starts_with(&expected), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn tests_comments_and_other_crates_make_no_edge() {
+    for fine in [
+        "#[cfg(test)]\nmod tests {\n    use crate::policy::EffectivePolicy;\n}\n",
+        "#[cfg(test)]\nuse crate::policy::EffectivePolicy;\n",
+        "/// Like [`crate::policy::EffectivePolicy`].\nfn f() {} // not crate::policy\n",
+        "use my_crate::policy::Policy;",
+        "use crate::workload::Workload;",
+        "use crate::rules::RULES;",
+    ] {
+        let problems = forbidden_edges(&made_up(&[
+            ("src/rules/fine.rs", fine),
+            ("src/policy/mod.rs", ""),
+            ("src/workload/mod.rs", ""),
+        ]));
+        assert_eq!(problems, Vec::<String>::new(), "{fine}");
+    }
+    let test_file = made_up(&[("src/rules/tests.rs", "use crate::policy::P;"), ("src/policy/mod.rs", "")]);
+    assert_eq!(forbidden_edges(&test_file), Vec::<String>::new());
+}
+
+#[test]
+fn a_module_without_a_line_in_the_table_and_a_use_of_commands_are_found() {
+    let new = made_up(&[("src/fleet/mod.rs", "use crate::policy::P;"), ("src/policy/mod.rs", "")]);
+    assert!(forbidden_edges(&new)[0].contains("`fleet` has no line in EDGES"));
+    let upward =
+        made_up(&[("src/output/table.rs", "use crate::commands::Cli;"), ("src/commands/mod.rs", "")]);
+    assert!(forbidden_edges(&upward)[0].contains("`output` must not use `commands`"));
+}
+
+#[test]
+fn an_allowed_edge_that_nothing_uses_is_found() {
+    let sources = made_up(&[("src/rules/rule.rs", "//! A rule."), ("src/workload/mod.rs", "//! Workloads.")]);
+    assert_eq!(unused_edges(&sources).len(), 1);
+    assert!(unused_edges(&sources)[0].contains("`rules` does not use `workload`"));
+}
+
+#[test]
+fn a_client_in_the_wrong_module_is_found() {
+    for (bad, count) in [
+        ("use kube::Client;", 1),
+        ("use kube::{\n    Api,\n    Client,\n};", 1),
+        ("fn f(client: &kube::Client) {}", 1),
+        ("use kube::client::Client;", 1),
+        ("use kube::CustomResource;", 0),
+        ("use kube::{CustomResource, core::ClientSide};", 0),
+    ] {
+        assert_eq!(stray_clients(&made_up(&[("src/policy/bad.rs", bad)])).len(), count, "{bad}");
+        assert!(stray_clients(&made_up(&[("src/cluster/connect.rs", bad)])).is_empty());
+    }
+}
+
+#[test]
+fn files_that_break_the_form_are_found() {
+    let long = format!("//! Long.\n{}", "fn f() {}\n".repeat(LONGEST));
+    let tested = format!("//! Tested.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "    // …\n".repeat(LONGEST));
+    let sources = made_up(&[
+        ("src/a/long.rs", &long),
+        ("src/a/tested.rs", &tested),
+        ("src/a/plain.rs", "use std::fmt;\n"),
+        ("src/a/utils.rs", "//! Things.\n"),
+        ("src/common/thing.rs", "//! A thing.\n"),
+        (
+            "src/a/mod.rs",
+            "//! A.\n\nmod b;\npub use b::B;\n\npub static ALL: [u8; 1] = [\n    1,\n];\n\nfn logic() {\n}\n",
+        ),
+        ("src/rules/mod.rs", "//! R.\n\npub fn find(id: &str) -> bool {\n    true\n}\n\nimpl Rule {}\n"),
+    ]);
+    let places = |problems: Vec<String>| -> Vec<String> {
+        problems.iter().map(|problem| problem.split(": ").next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(places(long_files(&sources)), ["src/a/long.rs:501"]);
+    assert_eq!(places(undocumented_files(&sources)), ["src/a/plain.rs:1"]);
+    assert_eq!(places(empty_names(&sources)), ["src/a/utils.rs:1", "src/common/thing.rs:1"]);
+    assert_eq!(places(logic_in_mod_files(&sources)), ["src/a/mod.rs:10", "src/rules/mod.rs:7"]);
+}

@@ -1,0 +1,81 @@
+//! What the samples in `kube-tests` show: every rule broken, every rule kept, and a policy that can be followed.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use kube_devops::governance::{Analysis, Origin, Report, Scope};
+use kube_devops::policy::{DevOpsPolicy, EffectivePolicy};
+use kube_devops::rules::RULES;
+use kube_devops::workload::Object;
+use serde::Deserialize;
+
+fn read(file: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "kube-tests", file].iter().collect();
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn strict() -> EffectivePolicy {
+    let policy: DevOpsPolicy = yaml_serde::from_str(&read("policies/strict.yaml")).unwrap();
+    assert_eq!(policy.metadata.namespace.as_deref(), Some("production"));
+    EffectivePolicy::from_spec(&policy.spec).unwrap()
+}
+
+fn report(policy: &EffectivePolicy, files: &[&str]) -> Report {
+    let scope = Scope::default();
+    let mut analysis = Analysis::new(policy, &scope, Timestamp::constant(1_800_000_000, 0), true);
+    for source in files {
+        let text = read(source);
+        for document in yaml_serde::Deserializer::from_str(&text) {
+            let value = serde_json::Value::deserialize(document).unwrap();
+            analysis.add(&Object::deserialize(value).unwrap(), Some(Origin { source, line: 1 }));
+        }
+    }
+    analysis.finish()
+}
+
+fn counts(report: &Report) -> BTreeMap<&str, u64> {
+    report.summary.counts.iter().map(|(rule, count)| (rule.as_str(), *count)).collect()
+}
+
+const ALL: [&str; 4] = ["test-pod.yaml", "bad-workloads.yaml", "good-workloads.yaml", "mixed-list.json"];
+
+#[test]
+fn the_bad_samples_break_every_rule() {
+    let report = report(&strict(), &["test-pod.yaml", "bad-workloads.yaml"]);
+    let counts = counts(&report);
+    assert!(RULES.iter().all(|rule| counts[rule.id.as_str()] > 0), "{counts:?}");
+}
+
+#[test]
+fn the_good_samples_break_no_rule() {
+    let report = report(&strict(), &["good-workloads.yaml"]);
+    assert_eq!((report.summary.pods, report.violations.len()), (2, 0), "{:?}", report.violations);
+}
+
+#[test]
+fn the_samples_together_count_what_their_comments_say() {
+    let report = report(&EffectivePolicy::default(), &ALL);
+    assert_eq!(report.summary.pods, 10, "test-pod, six bad, two good and the pod of payments");
+    let expected = BTreeMap::from([
+        ("high-restarts", 5),
+        ("latest-tag", 5),
+        ("missing-liveness", 4),
+        ("missing-readiness", 4),
+        ("pending", 1),
+    ]);
+    assert_eq!(counts(&report), expected);
+    let skipped: Vec<&str> = report.skipped.iter().map(|skipped| skipped.kind.as_str()).collect();
+    assert_eq!(skipped, ["Service"], "what is not judged is named");
+}
+
+#[test]
+fn a_deployment_is_judged_by_its_pod_and_an_ended_pod_not_at_all() {
+    let report = report(&EffectivePolicy::default(), &["mixed-list.json"]);
+    assert_eq!(report.summary.pods, 1);
+    let found: Vec<(&str, Option<&str>)> =
+        report.violations.iter().map(|found| (found.name.as_str(), found.owner.as_deref())).collect();
+    assert_eq!(found, [("payments-6d4cf56db6-x8k2p", Some("Deployment/payments"))]);
+}
