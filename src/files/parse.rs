@@ -22,7 +22,7 @@ pub(super) struct Parsed<P> {
 pub(super) fn parse<C: Consumer>(
     piece: &Piece,
     borders: Borders,
-    source: &str,
+    source: (&Source, &str),
     consumer: &C,
 ) -> Parsed<C::Part> {
     let parsed = Parsed { part: consumer.part(), unread: Vec::new(), objects: 0 };
@@ -48,10 +48,10 @@ struct Parser<'p, C: Consumer> {
 }
 
 impl<C: Consumer> Parser<'_, C> {
-    fn add(&mut self, object: &Object<'_>, line: usize) {
+    fn add(&mut self, object: &Object<'_>, document: usize, line: usize) {
         if self.named && matches!(object.parsed, Content::Foreign) {
             return self.fail(
-                1,
+                document,
                 line,
                 "not a Kubernetes object: `apiVersion` and `kind` are missing".to_owned(),
             );
@@ -69,7 +69,9 @@ impl<C: Consumer> Parser<'_, C> {
         for (index, document) in yaml::documents(text).into_iter().enumerate() {
             let first = self.piece.lines_before + document.lines_before;
             match self.yaml_document(document) {
-                Ok(object) => self.add(&object, self.piece.lines_before + document.lines_before_content + 1),
+                Ok(object) => {
+                    self.add(&object, index + 1, self.piece.lines_before + document.lines_before_content + 1)
+                }
                 Err((line, message)) => self.fail(index + 1, first + line, message),
             }
         }
@@ -116,7 +118,7 @@ impl<C: Consumer> Parser<'_, C> {
     fn json_object(&mut self, text: &[u8], line: usize, item: Option<&TypeMeta>) {
         let seed = ObjectSeed { default: item };
         match seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
-            Ok(object) => self.add(&object, line),
+            Ok(object) => self.add(&object, 1, line),
             Err(_) => {
                 // Keeping the path costs time, so it is found only for those who need it.
                 let mut track = serde_path_to_error::Track::new();
@@ -156,7 +158,7 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         while let Some(object) = items.next_element_seed(ObjectSeed { default: self.item })? {
-            self.parser.add(&object, 1);
+            self.parser.add(&object, 1, 1);
         }
         Ok(())
     }
