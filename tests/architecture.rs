@@ -390,6 +390,33 @@ fn the_table_has_no_cycle() {
 }
 
 #[test]
+fn the_page_on_architecture_shows_the_same_table() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("### Which module may use which").unwrap();
+    let rows = section
+        .lines()
+        .take_while(|line| !line.starts_with("Nobody"))
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+    let names =
+        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let shown: BTreeSet<(String, BTreeSet<String>)> = rows
+        .flat_map(|(modules, targets)| {
+            names(&format!("`{modules}")).into_iter().map(move |module| (module, names(targets)))
+        })
+        .collect();
+    let table: BTreeSet<(String, BTreeSet<String>)> = EDGES
+        .iter()
+        .map(|(from, to)| {
+            // The page says "everything" of the command line.
+            let to = if *from == "commands" { &[][..] } else { to };
+            ((*from).to_owned(), to.iter().map(|to| (*to).to_owned()).collect())
+        })
+        .collect();
+    assert_eq!(shown, table, "docs/architecture.md and EDGES differ: bring them together");
+}
+
+#[test]
 fn a_client_appears_only_where_the_cluster_is_talked_to() {
     assert_none(&stray_clients(&sources()));
 }
