@@ -1,0 +1,1 @@
+//! What kube-devops needs of a cluster to run there.
