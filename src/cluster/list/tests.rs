@@ -39,7 +39,10 @@ fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> (C
                 Answer::Fail(code, status) => (code, status.to_string()),
                 Answer::Hang => std::future::pending().await,
                 Answer::Refuse => {
-                    return Err(std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused"));
+                    return Err(std::io::Error::new(
+                        std::io::ErrorKind::ConnectionRefused,
+                        "connection refused",
+                    ));
                 }
             };
             let status = StatusCode::from_u16(code).unwrap();
@@ -70,7 +73,11 @@ fn forbidden(path: &str) -> Answer {
     fail(403, &format!("cannot list {}", path.split('?').next().unwrap_or_default()))
 }
 
-async fn run(cluster: &Cluster, namespaces: &[&str], selector: Option<&str>) -> (Vec<Vec<String>>, Vec<String>) {
+async fn run(
+    cluster: &Cluster,
+    namespaces: &[&str],
+    selector: Option<&str>,
+) -> (Vec<Vec<String>>, Vec<String>) {
     let request = ListRequest {
         namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
         selector: selector.map(str::to_owned),
@@ -98,7 +105,10 @@ async fn pages_follow_one_another_and_tokens_and_selectors_are_encoded() {
     assert_eq!((parts, unread), (vec![vec!["a".into(), "b".into(), "c".into()]], vec![]));
     let log = log.lock().unwrap();
     assert_eq!(log.len(), 2);
-    assert!(log.iter().all(|path| path.contains("limit=500") && path.contains("labelSelector=app+in+%28web%2C+db%29")));
+    assert!(
+        log.iter()
+            .all(|path| path.contains("limit=500") && path.contains("labelSelector=app+in+%28web%2C+db%29"))
+    );
 }
 
 #[tokio::test]
@@ -132,7 +142,10 @@ async fn who_may_not_list_namespaces_gets_his_own_and_is_told_how_to_name_more()
     assert_eq!(parts, [["mine"]]);
     assert_eq!(unread.len(), 1);
     assert!(unread[0].starts_with("list pods in all namespaces: cannot list /api/v1/pods"), "{unread:?}");
-    assert!(unread[0].contains("only \"own\" was tried") && unread[0].ends_with("name them with -n"), "{unread:?}");
+    assert!(
+        unread[0].contains("only \"own\" was tried") && unread[0].ends_with("name them with -n"),
+        "{unread:?}"
+    );
 }
 
 #[tokio::test]
