@@ -8,13 +8,16 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::ExitStatus;
+use super::args::ConnectArgs;
+use super::block_on;
 use super::progress::Progress;
+use crate::cluster::{self, ListRequest};
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, Report, ReportError, Scope, parse_selector};
-use crate::output::Format;
+use crate::output::{Format, to_stdout};
 use crate::policy::{EffectivePolicy, SystemNamespaces};
 use crate::rules::Severity;
-use crate::workload::Object;
+use crate::workload::{Object, Parsed};
 
 /// Score a cluster, or manifests without any cluster, and say what to fix first.
 ///
@@ -65,6 +68,9 @@ pub(super) struct Args {
     /// Exit with 1 when anything of this severity or worse is found: low, medium, high or critical
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
@@ -77,10 +83,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
     let progress = Progress::start();
-    read_files(&args, &mut analysis, &progress);
+    if args.filename.is_empty() {
+        block_on(read_cluster(&args, &scope, &mut analysis, &progress))?;
+    } else {
+        read_files(&args, &mut analysis, &progress);
+    }
     drop(progress);
     let report = analysis.finish();
-    args.output.write(&report, &mut anstream::stdout())?;
+    to_stdout(|out| args.output.write(&report, out))?;
     explain(&report)?;
     Ok(args.status(&report))
 }
@@ -132,6 +142,42 @@ fn read_files(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) {
             analysis.note_read();
         }
     }
+}
+
+/// Judges the pods of a cluster, page by page.
+async fn read_cluster(
+    args: &Args,
+    scope: &Scope,
+    analysis: &mut Analysis<'_>,
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    // The API server selects by label, so that what isn't asked for is never sent.
+    let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.selector.clone() };
+    let empty = analysis.part();
+    let add = |part: &mut Analysis<'_>, page: &str| {
+        let list: Object<'_> = serde_json::from_str(page)?;
+        if let Parsed::List(pods) = &list.parsed {
+            progress.add(pods.len() as u64);
+        }
+        part.add(&list, None);
+        Ok(())
+    };
+    let listing =
+        cluster::list_pods(&cluster, &request, |namespace| scope.leaves_out(namespace), || empty.part(), add)
+            .await;
+    for part in listing.parts {
+        analysis.merge(part);
+    }
+    for unread in listing.unread {
+        analysis.fail(ReportError {
+            source: unread.what,
+            document: None,
+            line: None,
+            message: unread.message,
+        });
+    }
+    Ok(())
 }
 
 /// Judges the objects of files as they are read.

@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::{Cli, ExitStatus};
+use crate::output::to_stdout;
 
 /// Print the completion script of a shell.
 #[derive(Debug, clap::Args)]
@@ -15,6 +16,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "kube-devops", &mut script);
-    std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+    to_stdout(|out| out.write_all(&script))?;
     Ok(ExitStatus::Clean)
 }

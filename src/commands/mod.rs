@@ -1,13 +1,16 @@
 //! The command line: what can be typed, one subcommand a file, and how a run ends.
 
 mod analyze;
+mod args;
+mod check;
 mod completions;
 mod explain;
+mod list;
 mod progress;
 mod rules;
 mod version;
 
-use std::io;
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -36,8 +39,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(analyze::Args),
+    Check(check::Args),
     Completions(completions::Args),
     Explain(explain::Args),
+    List(list::Args),
     Rules(rules::Args),
     Version(version::Args),
 }
@@ -67,19 +72,21 @@ impl Cli {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitStatus> {
         logging::start(LogFormat::Text, level(self.v), None)?;
-        let done = match self.command {
+        match self.command {
             Command::Analyze(args) => analyze::run(args),
+            Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
             Command::Explain(args) => explain::run(&args),
+            Command::List(args) => block_on(list::run(args)),
             Command::Rules(args) => rules::run(args),
             Command::Version(args) => version::run(args),
-        };
-        match done {
-            // Whoever closed the pipe has read enough.
-            Err(error) if is_closed_pipe(&error) => Ok(ExitStatus::Clean),
-            done => done,
         }
     }
+}
+
+/// Runs a command that talks to a cluster.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }
 
 fn level(verbosity: u8) -> LevelFilter {
@@ -89,11 +96,4 @@ fn level(verbosity: u8) -> LevelFilter {
         4 | 5 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     }
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,7 +1,7 @@
 //! `kube-devops rules`.
 
 use super::ExitStatus;
-use crate::output::write_columns;
+use crate::output::{table, to_stdout};
 use crate::rules::RULES;
 
 /// List the rules: what each one counts, how much, and whether it is part of the default score.
@@ -18,6 +18,6 @@ pub(super) fn run(_: Args) -> anyhow::Result<ExitStatus> {
             rule.summary.to_owned(),
         ]
     });
-    write_columns(&mut anstream::stdout(), ["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "SUMMARY"], rows)?;
+    to_stdout(|out| table(["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "SUMMARY"], rows, out))?;
     Ok(ExitStatus::Clean)
 }

@@ -2,15 +2,17 @@
 
 mod columns;
 mod json;
+mod stdout;
 mod summary;
-mod table;
+mod violations;
 mod yaml;
 
 use std::io::{self, Write};
 
 use crate::governance::Report;
 
-pub use columns::write_columns;
+pub use columns::{columns, table};
+pub use stdout::to_stdout;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -35,11 +37,11 @@ impl Format {
     }
 
     /// Writes a report.
-    pub fn write(self, report: &Report, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Summary => summary::write(report, out),
-            Self::Table => table::write(report, out),
-            Self::Wide => table::write_wide(report, out),
+            Self::Table => violations::write(report, out),
+            Self::Wide => violations::write_wide(report, out),
             Self::Json => json::write(report, out),
             Self::Yaml => yaml::write(report, out),
         }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::write_columns;
+use super::table;
 use crate::governance::{Classification, Report};
 use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
 
@@ -14,7 +14,7 @@ static LINES: [&Rule; 5] = [&LATEST_TAG, &MISSING_LIVENESS, &MISSING_READINESS, 
 /// How many offenders are shown.
 const OFFENDERS: usize = 10;
 
-pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     write_figures(report, out)?;
     if report.summary.partial {
         writeln!(
@@ -27,7 +27,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     write_costs(report, out)
 }
 
-fn write_figures(report: &Report, out: &mut impl Write) -> io::Result<()> {
+fn write_figures(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let summary = &report.summary;
     writeln!(out, "===== DevOps Governance Summary =====")?;
     writeln!(out, "{:<27}: {}", "Workload Pods Analyzed", summary.pods)?;
@@ -53,7 +53,7 @@ fn write_figures(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", "=".repeat(38))
 }
 
-fn write_offenders(report: &Report, out: &mut impl Write) -> io::Result<()> {
+fn write_offenders(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if report.offenders.is_empty() {
         return Ok(());
     }
@@ -71,10 +71,10 @@ fn write_offenders(report: &Report, out: &mut impl Write) -> io::Result<()> {
             points(offender.half_points),
         ]
     });
-    write_columns(out, ["NAMESPACE", "WORKLOAD", "PODS", "WHAT", "PENALTY"], rows)
+    table(["NAMESPACE", "WORKLOAD", "PODS", "WHAT", "PENALTY"], rows, out)
 }
 
-fn write_costs(report: &Report, out: &mut impl Write) -> io::Result<()> {
+fn write_costs(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if report.costs.is_empty() {
         return Ok(());
     }
@@ -87,7 +87,7 @@ fn write_costs(report: &Report, out: &mut impl Write) -> io::Result<()> {
             format!("{:.1}", cost.points),
         ]
     });
-    write_columns(out, ["RULE", "COUNT", "WORKLOADS TO EDIT", "POINTS OF SCORE"], rows)
+    table(["RULE", "COUNT", "WORKLOADS TO EDIT", "POINTS OF SCORE"], rows, out)
 }
 
 fn points(half_points: u64) -> String {

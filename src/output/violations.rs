@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::write_columns;
+use super::table;
 use crate::governance::{Report, ReportedViolation};
 
-pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut groups: BTreeMap<_, u64> = BTreeMap::new();
     for violation in &report.violations {
         let ReportedViolation { namespace, container, rule, severity, .. } = violation;
@@ -23,10 +23,10 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
             count.to_string(),
         ]
     });
-    write_columns(out, ["NAMESPACE", "WORKLOAD", "CONTAINER", "RULE", "SEVERITY", "PODS"], rows)
+    table(["NAMESPACE", "WORKLOAD", "CONTAINER", "RULE", "SEVERITY", "PODS"], rows, out)
 }
 
-pub(super) fn write_wide(report: &Report, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_wide(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let header =
         ["NAMESPACE", "WORKLOAD", "NAME", "CONTAINER", "RULE", "SEVERITY", "PATH", "SOURCE", "MESSAGE"];
     let rows = report.violations.iter().map(|violation| {
@@ -42,7 +42,7 @@ pub(super) fn write_wide(report: &Report, out: &mut impl Write) -> io::Result<()
             violation.message.clone(),
         ]
     });
-    write_columns(out, header, rows)
+    table(header, rows, out)
 }
 
 fn workload(violation: &ReportedViolation) -> String {

@@ -1,0 +1,186 @@
+//! One call to the API server: its time limit, its few repetitions, and its failure in words.
+
+use super::Cluster;
+use kube::core::Status;
+use std::error::Error;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// The pauses before a call is repeated that the server was too busy for.
+const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// The longest pause that a server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How much of a text that isn't ours goes into a message; a proxy's error page is long.
+const QUOTED: usize = 300;
+
+/// Why a call brought no answer, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There was no answer in time.
+    #[error(
+        "{server} didn't answer within {after:?}: check that it is up and can be reached from here, or allow more \
+         time with --request-timeout"
+    )]
+    Timeout {
+        /// The address of the API server.
+        server: String,
+        /// The time limit.
+        after: Duration,
+    },
+    /// There is no connection, or it broke.
+    #[error(
+        "cannot reach {server}: {message}: check that it is up, or choose another cluster with --context"
+    )]
+    Unreachable {
+        /// The address of the API server.
+        server: String,
+        /// The reason.
+        message: String,
+    },
+    /// The credentials can't be had, as when an exec plugin fails.
+    #[error(
+        "cannot get credentials for {server}: {message}: log in again, or check the user in the kubeconfig"
+    )]
+    Credentials {
+        /// The address of the API server.
+        server: String,
+        /// The reason.
+        message: String,
+    },
+    /// The API server refused the call or failed.
+    #[error("{}", describe(.0))]
+    Status(Box<Status>),
+    /// The answer isn't what was asked for.
+    #[error(
+        "{server} sent something else than a Kubernetes API server does: {message}: check the server's address"
+    )]
+    Body {
+        /// The address of the API server.
+        server: String,
+        /// The reason.
+        message: String,
+    },
+}
+
+impl CallError {
+    /// Returns the HTTP status of an answer that was an error.
+    pub fn code(&self) -> Option<u16> {
+        if let Self::Status(status) = self { Some(status.code) } else { None }
+    }
+
+    /// Tells whether the next call would fail in the same way, whatever it asks for.
+    pub fn is_general(&self) -> bool {
+        match self {
+            Self::Status(status) => status.code == 401,
+            Self::Body { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Returns how long the server wants to be left alone, when it was only too busy.
+    fn busy(&self) -> Option<Duration> {
+        let Self::Status(status) = self else { return None };
+        let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+        matches!(status.code, 429 | 503 | 504).then(|| Duration::from_secs(asked.into()))
+    }
+
+    fn new(server: &str, error: kube::Error) -> Self {
+        let server = server.to_owned();
+        match error {
+            kube::Error::Api(status) => Self::Status(status),
+            error @ (kube::Error::FromUtf8(_) | kube::Error::SerdeError(_)) => {
+                Self::Body { server, message: root(&error) }
+            }
+            error => {
+                let message = root(&error);
+                if is_auth(&error) {
+                    Self::Credentials { server, message }
+                } else {
+                    Self::Unreachable { server, message }
+                }
+            }
+        }
+    }
+}
+
+fn is_auth(error: &kube::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<kube::client::AuthError>() || matches!(error.downcast_ref(), Some(kube::Error::Auth(_)))
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// The innermost reason; those around it only say that there was an error.
+fn root(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    quote(&error.to_string())
+}
+
+fn quote(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default();
+    if line.chars().count() > QUOTED {
+        line.chars().take(QUOTED).chain(['…']).collect()
+    } else {
+        line.to_owned()
+    }
+}
+
+fn describe(status: &Status) -> String {
+    let message = quote(&status.message);
+    match status.code {
+        401 => format!(
+            "the API server didn't accept the credentials (401, {message}): log in again, or choose another context"
+        ),
+        403 => format!("{message}: ask for that permission; `kube-devops check` shows all that are missing"),
+        410 => format!("the list changed too much while it was read ({message}): try again"),
+        429 => format!("the API server is too busy (429, {message}): try again later"),
+        code @ 500.. => {
+            format!(
+                "the API server failed ({code}, {message}): try again, and look at its logs if that goes on"
+            )
+        }
+        code => format!("{message} ({code})"),
+    }
+}
+
+impl Cluster {
+    /// Calls the API server within the time limit.
+    ///
+    /// What it was too busy for is tried up to four times; a failing connection is not, nor what was refused.
+    pub async fn call<T, F>(&self, attempt: impl Fn(kube::Client) -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = kube::Result<T>>,
+    {
+        let start = Instant::now();
+        let limit = self.request_timeout.and_then(|limit| Some((limit, start.checked_add(limit)?)));
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let attempt = attempt(self.client.clone());
+            let outcome = match limit {
+                Some((after, deadline)) => timeout_at(deadline, attempt)
+                    .await
+                    .map_err(|_| CallError::Timeout { server: self.server.clone(), after })?,
+                None => attempt.await,
+            };
+            let error = match outcome {
+                Ok(value) => return Ok(value),
+                Err(error) => CallError::new(&self.server, error),
+            };
+            let (Some(asked), Some(pause)) = (error.busy(), pauses.next()) else { return Err(error) };
+            let pause = pause.max(asked.min(LONGEST_PAUSE));
+            // A pause beyond the deadline would only turn the server's own words into a timeout.
+            if limit.is_some_and(|(_, deadline)| Instant::now() + pause >= deadline) {
+                return Err(error);
+            }
+            sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The one place that builds a client: from kubectl's files and flags, or from inside a pod.
+
+use http::header::{HeaderValue, USER_AGENT};
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const AGENT: &str = concat!("kube-devops/", env!("CARGO_PKG_VERSION"));
+
+/// How to find a cluster and how patient to be with it; the default is kubectl's, without its flags.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// The kubeconfig file to read, in place of those of `$KUBECONFIG` or `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context to use, in place of the current one.
+    pub context: Option<String>,
+    /// How long one call may take, its retries included; `None` for as long as it likes.
+    pub request_timeout: Option<Duration>,
+    /// Lets the client itself repeat what the server was too busy for, for minutes: not for a CLI or a Lease.
+    pub retry: bool,
+}
+
+/// A cluster to talk to; cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The client.
+    pub client: Client,
+    /// The name of the context, or `in-cluster`.
+    pub context: String,
+    /// The address of the API server.
+    pub server: String,
+    /// The namespace of the context, or the one that the pod runs in.
+    pub default_namespace: String,
+    /// How long one call may take, its retries included.
+    pub request_timeout: Option<Duration>,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no cluster to talk to.
+    #[error(
+        "no cluster: --kubeconfig wasn't given, $KUBECONFIG isn't set, {looked} doesn't exist, and this is not a \
+         pod; to analyze manifests without a cluster: kube-devops analyze -f FILE"
+    )]
+    NoKubeconfig {
+        /// The default file.
+        looked: String,
+    },
+    /// A kubeconfig that was named can't be read.
+    #[error("cannot read the kubeconfig {}: {source}; check --kubeconfig and $KUBECONFIG", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A kubeconfig is broken.
+    #[error("the kubeconfig {from} can't be used: {source}")]
+    Broken {
+        /// Where it came from.
+        from: String,
+        /// The reason.
+        source: KubeconfigError,
+    },
+    /// The context that was asked for isn't there.
+    #[error("no context {name:?} in the kubeconfig {from}; it has {}", names(known))]
+    UnknownContext {
+        /// What was asked for.
+        name: String,
+        /// Where the kubeconfig came from.
+        from: String,
+        /// The contexts that are there.
+        known: Vec<String>,
+    },
+    /// There is no current context, and none was asked for.
+    #[error(
+        "the kubeconfig {from} has no current context: choose one with --context; it has {}",
+        names(known)
+    )]
+    NoContext {
+        /// Where the kubeconfig came from.
+        from: String,
+        /// The contexts that are there.
+        known: Vec<String>,
+    },
+    /// This is a pod whose service account can't be used.
+    #[error(
+        "this pod's service account can't be used: {0}; is automountServiceAccountToken false in the pod or its account?"
+    )]
+    InCluster(#[source] InClusterError),
+    /// The configuration is sound and yet no client can be made of it.
+    #[error("cannot make a client for {server}: {source}")]
+    Client {
+        /// The address of the API server.
+        server: String,
+        /// The reason.
+        source: Box<kube::Error>,
+    },
+}
+
+fn names(known: &[String]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+}
+
+/// Builds a client as kubectl would: `--kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`, else the pod's own
+/// account. Nothing is sent yet.
+pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> {
+    let (mut config, context) = match find(options.kubeconfig.as_deref())? {
+        Found::File { kubeconfig, from } => select(*kubeconfig, from, options.context.as_deref()).await?,
+        Found::Nothing { looked } => (in_cluster(looked)?, "in-cluster".to_owned()),
+    };
+    config.default_retry = options.retry;
+    config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
+    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let default_namespace = config.default_namespace.clone();
+    let client = Client::try_from(config)
+        .map_err(|source| ConnectError::Client { server: server.clone(), source: Box::new(source) })?;
+    Ok(Cluster { client, context, server, default_namespace, request_timeout: options.request_timeout })
+}
+
+enum Found {
+    File { kubeconfig: Box<Kubeconfig>, from: String },
+    Nothing { looked: String },
+}
+
+fn find(flag: Option<&Path>) -> Result<Found, ConnectError> {
+    let file = |kubeconfig, from| Found::File { kubeconfig: Box::new(kubeconfig), from };
+    if let Some(path) = flag {
+        let from = path.display().to_string();
+        return match Kubeconfig::read_from(path) {
+            Ok(kubeconfig) => Ok(file(kubeconfig, from)),
+            Err(error) => Err(broken(error, from)),
+        };
+    }
+    let from = "of $KUBECONFIG";
+    match Kubeconfig::from_env() {
+        Ok(Some(kubeconfig)) => return Ok(file(kubeconfig, from.to_owned())),
+        Ok(None) => {}
+        Err(error) => return Err(broken(error, from.to_owned())),
+    }
+    match Kubeconfig::read() {
+        Ok(kubeconfig) => Ok(file(kubeconfig, "~/.kube/config".to_owned())),
+        Err(KubeconfigError::ReadConfig(error, path)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Found::Nothing { looked: path.display().to_string() })
+        }
+        Err(KubeconfigError::FindPath) => Ok(Found::Nothing { looked: "~/.kube/config".to_owned() }),
+        Err(error) => Err(broken(error, "~/.kube/config".to_owned())),
+    }
+}
+
+/// Kube's own text for an unreadable file has quotes within quotes.
+fn broken(error: KubeconfigError, from: String) -> ConnectError {
+    match error {
+        KubeconfigError::ReadConfig(source, path) => ConnectError::Unreadable { path, source },
+        source => ConnectError::Broken { from, source },
+    }
+}
+
+async fn select(
+    kubeconfig: Kubeconfig,
+    from: String,
+    wanted: Option<&str>,
+) -> Result<(Config, String), ConnectError> {
+    let mut known: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+    known.sort();
+    let current = kubeconfig.current_context.clone().filter(|name| !name.is_empty());
+    let Some(name) = wanted.map(str::to_owned).or(current) else {
+        // As with kubectl, an empty kubeconfig doesn't stand in the way of a pod's own account.
+        if known.is_empty()
+            && let Ok(config) = Config::incluster()
+        {
+            return Ok((config, "in-cluster".to_owned()));
+        }
+        return Err(ConnectError::NoContext { from, known });
+    };
+    if !known.contains(&name) {
+        return Err(ConnectError::UnknownContext { name, from, known });
+    }
+    let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
+    match Config::from_custom_kubeconfig(kubeconfig, &options).await {
+        Ok(config) => Ok((config, name)),
+        Err(source) => Err(ConnectError::Broken { from, source }),
+    }
+}
+
+fn in_cluster(looked: String) -> Result<Config, ConnectError> {
+    Config::incluster().map_err(|error| match error {
+        InClusterError::ReadEnvironmentVariable(_) => ConnectError::NoKubeconfig { looked },
+        error => ConnectError::InCluster(error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUBECONFIG: &str = "
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]
+contexts:
+- {name: prod, context: {cluster: c, user: u, namespace: shop}}
+- {name: dev, context: {cluster: c, user: u}}
+- {name: lost, context: {cluster: gone, user: u}}
+users: [{name: u, user: {token: t}}]
+";
+
+    async fn attempt(text: &str, context: Option<&str>) -> Result<Cluster, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let options = ConnectOptions {
+            kubeconfig: Some(file.path().to_owned()),
+            context: context.map(str::to_owned),
+            ..ConnectOptions::default()
+        };
+        let outcome = connect(&options).await;
+        outcome.map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+    }
+
+    #[tokio::test]
+    async fn a_context_brings_its_server_and_namespace() {
+        let cluster = attempt(KUBECONFIG, Some("prod")).await.ok().unwrap();
+        assert_eq!(cluster.context, "prod");
+        assert_eq!(cluster.server, "http://127.0.0.1:1");
+        assert_eq!(cluster.default_namespace, "shop");
+        assert_eq!(attempt(KUBECONFIG, Some("dev")).await.ok().unwrap().default_namespace, "default");
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_file_and_the_way_out() {
+        let error = async |text, context| attempt(text, context).await.err().unwrap();
+        assert_eq!(
+            error(KUBECONFIG, Some("nope")).await,
+            "no context \"nope\" in the kubeconfig FILE; it has dev, lost, prod"
+        );
+        assert_eq!(
+            error(KUBECONFIG, None).await,
+            "the kubeconfig FILE has no current context: choose one with --context; it has dev, lost, prod"
+        );
+        assert_eq!(
+            error(KUBECONFIG, Some("lost")).await,
+            "the kubeconfig FILE can't be used: failed to load the cluster of context: gone"
+        );
+        assert!(error("{", None).await.starts_with("the kubeconfig FILE can't be used: failed to parse"));
+    }
+
+    #[tokio::test]
+    async fn a_named_file_has_to_be_there() {
+        let options = ConnectOptions { kubeconfig: Some("/no/such".into()), ..ConnectOptions::default() };
+        let error = connect(&options).await.err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "cannot read the kubeconfig /no/such: No such file or directory (os error 2); \
+             check --kubeconfig and $KUBECONFIG"
+        );
+    }
+
+    #[test]
+    fn without_any_kubeconfig_the_way_without_a_cluster_is_shown() {
+        let error = ConnectError::NoKubeconfig { looked: "/home/u/.kube/config".to_owned() }.to_string();
+        assert!(error.contains("/home/u/.kube/config doesn't exist"), "{error}");
+        assert!(error.ends_with("kube-devops analyze -f FILE"), "{error}");
+    }
+}

@@ -1,0 +1,292 @@
+//! Reading all pods, page by page: what is kept of a page is the caller's business, so memory stays flat.
+
+use super::{CallError, Cluster};
+use futures::{StreamExt, stream};
+use http::Request;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::Resource;
+use kube::api::ListParams;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(test)]
+mod tests;
+
+const PAGE: u32 = 500;
+/// How many namespaces are read at a time.
+const CONCURRENT: usize = 4;
+/// How many times a list starts over when its continue token expires.
+const RESTARTS: usize = 3;
+
+/// Which pods to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListRequest {
+    /// The namespaces; all when empty.
+    pub namespaces: Vec<String>,
+    /// A label selector, as the API server reads it.
+    pub selector: Option<String>,
+}
+
+/// What was read, and what wasn't.
+#[derive(Clone, Debug)]
+pub struct Listing<S> {
+    /// One accumulator for each list of which at least a page was read.
+    pub parts: Vec<S>,
+    /// What couldn't be read; the parts are all there is only when this is empty.
+    pub unread: Vec<Unread>,
+}
+
+/// Something that couldn't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// What was tried, such as `list pods in namespace "shop"`.
+    pub what: String,
+    /// Why it failed, and what to do about it.
+    pub message: String,
+}
+
+impl Unread {
+    fn new(what: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self { what: what.into(), message: message.to_string() }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.message)
+    }
+}
+
+/// The part of a list that paging needs.
+#[derive(Deserialize)]
+struct Page<I> {
+    #[serde(default)]
+    metadata: PageMetadata,
+    items: Option<Vec<I>>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metadata: Name,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+/// How the list of one path went.
+struct Pages<S> {
+    /// `None` when not one page was read.
+    state: Option<S>,
+    items: usize,
+    error: Option<CallError>,
+}
+
+/// Lists pods, handing the JSON text of every page, a `PodList`, to `page`.
+///
+/// A cluster-wide list that is refused is made namespace by namespace instead, without those to `skip`.
+/// Memory holds one page and what `page` keeps, for each of up to four lists.
+pub async fn list_pods<S>(
+    cluster: &Cluster,
+    request: &ListRequest,
+    skip: impl Fn(&str) -> bool,
+    new: impl Fn() -> S,
+    page: impl Fn(&mut S, &str) -> Result<(), serde_json::Error>,
+) -> Listing<S> {
+    let lister = Lister { cluster, selector: request.selector.as_deref(), new: &new, page: &page };
+    if !request.namespaces.is_empty() {
+        let mut namespaces = request.namespaces.clone();
+        namespaces.sort();
+        namespaces.dedup();
+        return lister.each(namespaces, true).await;
+    }
+    let Pages { state, error, .. } = lister.pages(None).await;
+    match (state, error) {
+        (None, Some(error)) if error.code() == Some(403) => lister.fall_back(&error, skip).await,
+        (state, error) => Listing {
+            parts: state.into_iter().collect(),
+            unread: error.map(|error| Unread::new(what(None), error)).into_iter().collect(),
+        },
+    }
+}
+
+fn what(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("list pods in namespace {namespace:?}"),
+        None => "list pods in all namespaces".to_owned(),
+    }
+}
+
+/// Namespace names go into a path: nothing that would lead elsewhere.
+fn is_name(namespace: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = |byte: Option<&u8>| byte.copied().is_some_and(word);
+    let bytes = namespace.as_bytes();
+    ends(bytes.first()) && ends(bytes.last()) && bytes.iter().all(|byte| word(*byte) || *byte == b'-')
+}
+
+struct Lister<'a, N, P> {
+    cluster: &'a Cluster,
+    selector: Option<&'a str>,
+    new: &'a N,
+    page: &'a P,
+}
+
+impl<S, N, P> Lister<'_, N, P>
+where
+    N: Fn() -> S,
+    P: Fn(&mut S, &str) -> Result<(), serde_json::Error>,
+{
+    /// Lists the pods of a namespace, or of all.
+    async fn pages(&self, namespace: Option<&str>) -> Pages<S> {
+        let path = Pod::url_path(&(), namespace);
+        pages(self.cluster, &path, self.selector, self.new, |state, text| {
+            let page: Page<IgnoredAny> = serde_json::from_str(text)?;
+            (self.page)(state, text)?;
+            Ok((page.metadata.token, page.items.map_or(0, |items| items.len())))
+        })
+        .await
+    }
+
+    /// Lists namespace by namespace, `named` by the user or found.
+    async fn each(&self, namespaces: Vec<String>, named: bool) -> Listing<S> {
+        let down = AtomicBool::new(false);
+        let read = async |(index, namespace): (usize, String)| {
+            (index, self.namespace(&namespace, named, &down).await)
+        };
+        let lists = namespaces.into_iter().enumerate().map(read);
+        let mut lists: Vec<_> = stream::iter(lists).buffer_unordered(CONCURRENT).collect().await;
+        lists.sort_by_key(|(index, _)| *index);
+        let mut listing = Listing { parts: Vec::new(), unread: Vec::new() };
+        for (_, (state, unread)) in lists {
+            listing.parts.extend(state);
+            listing.unread.extend(unread);
+        }
+        listing
+    }
+
+    async fn namespace(&self, name: &str, named: bool, down: &AtomicBool) -> (Option<S>, Option<Unread>) {
+        let unread = |message: &dyn fmt::Display| Some(Unread::new(what(Some(name)), message));
+        if !is_name(name) {
+            return (None, unread(&"that is no name for a namespace"));
+        }
+        // One timeout is enough: hundreds of namespaces would add up to hours.
+        if down.load(Ordering::Relaxed) {
+            return (None, unread(&"not tried, the API server had already failed to answer"));
+        }
+        let Pages { state, items, error } = self.pages(Some(name)).await;
+        if let Some(error) = error {
+            if error.is_general() {
+                down.store(true, Ordering::Relaxed);
+            }
+            return (state, unread(&error));
+        }
+        if named && items == 0 && self.is_missing(name).await {
+            return (None, unread(&format_args!("namespace {name:?} not found")));
+        }
+        (state, None)
+    }
+
+    /// Tells whether a namespace is known not to exist; whoever may not ask gets an empty list, as from kubectl.
+    async fn is_missing(&self, name: &str) -> bool {
+        let path = format!("{}/{name}", Namespace::url_path(&(), None));
+        let get = async |client: kube::Client| {
+            let request = Request::get(&path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+            client.request_text(request).await
+        };
+        self.cluster.call(get).await.is_err_and(|error| error.code() == Some(404))
+    }
+
+    /// Lists what can be found when the list of all namespaces was refused.
+    async fn fall_back(&self, refused: &CallError, skip: impl Fn(&str) -> bool) -> Listing<S> {
+        let path = Namespace::url_path(&(), None);
+        let found = pages(self.cluster, &path, None, Vec::new, |names: &mut Vec<String>, text| {
+            let page: Page<Named> = serde_json::from_str(text)?;
+            let items = page.items.unwrap_or_default();
+            let count = items.len();
+            names.extend(items.into_iter().map(|namespace| namespace.metadata.name));
+            Ok((page.metadata.token, count))
+        })
+        .await;
+        let mut names = found.state.unwrap_or_default();
+        let mut unread = None;
+        if let Some(error) = found.error {
+            if error.code() == Some(403) {
+                let own = &self.cluster.default_namespace;
+                unread = Some(Unread::new(
+                    what(None),
+                    format_args!(
+                        "{refused}. Nor may namespaces be listed, so only {own:?} was tried, the context's own, and \
+                         all others were not seen: name them with -n"
+                    ),
+                ));
+                names = vec![own.clone()];
+            } else {
+                unread = Some(Unread::new("list namespaces", error));
+            }
+        }
+        names.retain(|name| !skip(name));
+        let mut listing = self.each(names, false).await;
+        listing.unread.splice(0..0, unread);
+        listing
+    }
+}
+
+/// Reads a list to its end, from the start again when its continue token expires.
+async fn pages<S>(
+    cluster: &Cluster,
+    path: &str,
+    selector: Option<&str>,
+    new: impl Fn() -> S,
+    page: impl Fn(&mut S, &str) -> Result<(Option<String>, usize), serde_json::Error>,
+) -> Pages<S> {
+    let mut pages = Pages { state: None, items: 0, error: None };
+    let mut token: Option<String> = None;
+    let mut restarts = 0;
+    loop {
+        let params = ListParams {
+            limit: Some(PAGE),
+            continue_token: token.take(),
+            label_selector: selector.map(str::to_owned),
+            ..ListParams::default()
+        };
+        let params = &params;
+        let get = async |client: kube::Client| {
+            let request = kube::core::Request::new(path).list(params).map_err(kube::Error::BuildRequest)?;
+            client.request_text(request).await
+        };
+        let text = match cluster.call(get).await {
+            Ok(text) => text,
+            Err(error) if error.code() == Some(410) && restarts < RESTARTS => {
+                restarts += 1;
+                pages = Pages { state: None, items: 0, error: None };
+                continue;
+            }
+            Err(error) => return Pages { error: Some(error), ..pages },
+        };
+        match page(pages.state.get_or_insert_with(&new), &text) {
+            Ok((next, items)) => {
+                pages.items += items;
+                token = next.filter(|token| !token.is_empty());
+            }
+            Err(error) => {
+                // Of a list that wasn't even begun there is nothing to show.
+                let state = pages.state.filter(|_| params.continue_token.is_some());
+                let error = CallError::Body { server: cluster.server.clone(), message: error.to_string() };
+                return Pages { state, items: pages.items, error: Some(error) };
+            }
+        }
+        if token.is_none() {
+            return pages;
+        }
+    }
+}

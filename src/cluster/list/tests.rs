@@ -1,0 +1,262 @@
+//! Paging, and everything that can be in its way, against a scripted API server.
+
+use super::*;
+use axum::body::Body;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a scripted server does with a request.
+enum Answer {
+    Json(Value),
+    Text(String),
+    Fail(u16, Value),
+    Hang,
+    Refuse,
+}
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Makes a cluster that answers by path and query, and the log of what it was asked.
+fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> (Cluster, Log) {
+    let log = Log::default();
+    let script = Arc::new(script);
+    let seen = Arc::clone(&log);
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let asked = request.uri().to_string();
+        let nth = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(asked.clone());
+            seen.iter().filter(|other| **other == asked).count()
+        };
+        let script = Arc::clone(&script);
+        async move {
+            let (code, text) = match script(&asked, nth) {
+                Answer::Json(value) => (200, value.to_string()),
+                Answer::Text(text) => (200, text),
+                Answer::Fail(code, status) => (code, status.to_string()),
+                Answer::Hang => std::future::pending().await,
+                Answer::Refuse => {
+                    return Err(std::io::Error::new(
+                        std::io::ErrorKind::ConnectionRefused,
+                        "connection refused",
+                    ));
+                }
+            };
+            let status = StatusCode::from_u16(code).unwrap();
+            Ok(Response::builder().status(status).body(Body::from(text)).unwrap())
+        }
+    });
+    let cluster = Cluster {
+        client: kube::Client::new(service, "own"),
+        context: "test".to_owned(),
+        server: "https://test:6443".to_owned(),
+        default_namespace: "own".to_owned(),
+        request_timeout: Some(Duration::from_secs(30)),
+    };
+    (cluster, log)
+}
+
+fn list(names: &[&str], token: &str) -> Answer {
+    let items: Vec<_> = names.iter().map(|name| json!({"metadata": {"name": name}})).collect();
+    let metadata = if token.is_empty() { json!({}) } else { json!({"continue": token}) };
+    Answer::Json(json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items}))
+}
+
+fn fail(code: u16, message: &str) -> Answer {
+    Answer::Fail(code, json!({"kind": "Status", "status": "Failure", "code": code, "message": message}))
+}
+
+fn forbidden(path: &str) -> Answer {
+    fail(403, &format!("cannot list {}", path.split('?').next().unwrap_or_default()))
+}
+
+async fn run(
+    cluster: &Cluster,
+    namespaces: &[&str],
+    selector: Option<&str>,
+) -> (Vec<Vec<String>>, Vec<String>) {
+    let request = ListRequest {
+        namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+        selector: selector.map(str::to_owned),
+    };
+    let skip = |namespace: &str| namespace.starts_with("kube-");
+    let listing = list_pods(cluster, &request, skip, Vec::new, |names: &mut Vec<String>, text| {
+        let page: Page<Named> = serde_json::from_str(text)?;
+        names.extend(page.items.unwrap_or_default().into_iter().map(|pod| pod.metadata.name));
+        Ok(())
+    })
+    .await;
+    (listing.parts, listing.unread.iter().map(ToString::to_string).collect())
+}
+
+const ALL: &str = "/api/v1/pods?&limit=500";
+const NONE: [&str; 0] = [];
+
+#[tokio::test]
+async fn pages_follow_one_another_and_tokens_and_selectors_are_encoded() {
+    let (cluster, log) = cluster(|path, _| match path {
+        path if path.contains("continue=a%2Bb%2F%3D%26") => list(&["c"], ""),
+        _ => list(&["a", "b"], "a+b/=&"),
+    });
+    let (parts, unread) = run(&cluster, &NONE, Some("app in (web, db)")).await;
+    assert_eq!((parts, unread), (vec![vec!["a".into(), "b".into(), "c".into()]], vec![]));
+    let log = log.lock().unwrap();
+    assert_eq!(log.len(), 2);
+    assert!(
+        log.iter()
+            .all(|path| path.contains("limit=500") && path.contains("labelSelector=app+in+%28web%2C+db%29"))
+    );
+}
+
+#[tokio::test]
+async fn a_refused_cluster_wide_list_is_made_namespace_by_namespace() {
+    let (cluster, log) = cluster(|path, _| match path {
+        path if path.starts_with("/api/v1/pods") => forbidden(path),
+        path if path.contains("namespaces?") && path.contains("continue=") => list(&["b", "kube-system"], ""),
+        path if path.contains("namespaces?") => list(&["a", "c"], "more"),
+        path if path.contains("/b/pods") => forbidden(path),
+        path if path.contains("/a/pods") => list(&["a1"], ""),
+        _ => list(&[], ""),
+    });
+    let (parts, unread) = run(&cluster, &NONE, None).await;
+    assert_eq!(parts, [vec!["a1".to_owned()], vec![]]);
+    assert_eq!(
+        unread,
+        ["list pods in namespace \"b\": cannot list /api/v1/namespaces/b/pods: ask for that permission; \
+          `kube-devops check` shows all that are missing"]
+    );
+    let log = log.lock().unwrap();
+    assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
+}
+
+#[tokio::test]
+async fn who_may_not_list_namespaces_gets_his_own_and_is_told_how_to_name_more() {
+    let (cluster, _) = cluster(|path, _| match path {
+        path if path.contains("/own/pods") => list(&["mine"], ""),
+        path => forbidden(path),
+    });
+    let (parts, unread) = run(&cluster, &NONE, None).await;
+    assert_eq!(parts, [["mine"]]);
+    assert_eq!(unread.len(), 1);
+    assert!(unread[0].starts_with("list pods in all namespaces: cannot list /api/v1/pods"), "{unread:?}");
+    assert!(
+        unread[0].contains("only \"own\" was tried") && unread[0].ends_with("name them with -n"),
+        "{unread:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_named_namespace_that_is_not_there_is_no_empty_one() {
+    let (cluster, log) = cluster(|path, _| match path {
+        "/api/v1/namespaces/gone" => fail(404, "namespaces \"gone\" not found"),
+        "/api/v1/namespaces/secret" => forbidden(path),
+        "/api/v1/namespaces/empty" => Answer::Json(json!({"kind": "Namespace"})),
+        _ => list(&[], ""),
+    });
+    let (parts, unread) = run(&cluster, &["gone", "empty", "secret", "empty", "../nodes"], None).await;
+    assert_eq!(parts.len(), 2);
+    assert_eq!(
+        unread,
+        [
+            "list pods in namespace \"../nodes\": that is no name for a namespace",
+            "list pods in namespace \"gone\": namespace \"gone\" not found"
+        ]
+    );
+    assert_eq!(log.lock().unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn an_expired_token_starts_the_list_over_with_nothing_counted_twice() {
+    let (cluster, log) = cluster(|path, nth| match path {
+        path if path.contains("continue=") && nth <= 3 => fail(410, "expired"),
+        path if path.contains("continue=") => list(&["b"], ""),
+        _ => list(&["a"], "t"),
+    });
+    let (parts, unread) = run(&cluster, &NONE, None).await;
+    assert_eq!((parts, unread), (vec![vec!["a".into(), "b".into()]], vec![]));
+    assert_eq!(log.lock().unwrap().len(), 8);
+}
+
+#[tokio::test]
+async fn a_list_that_always_expires_is_given_up_and_partial() {
+    let (cluster, log) = cluster(|path, _| match path {
+        path if path.contains("continue=") => fail(410, "expired"),
+        _ => list(&["a"], "t"),
+    });
+    let (parts, unread) = run(&cluster, &NONE, None).await;
+    assert_eq!(parts, [["a"]]);
+    assert!(unread[0].contains("changed too much while it was read"), "{unread:?}");
+    assert_eq!(log.lock().unwrap().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_is_left_after_the_timeout() {
+    let (cluster, _) = cluster(|_, _| Answer::Hang);
+    let start = Instant::now();
+    let (parts, unread) = run(&cluster, &NONE, None).await;
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert!(parts.is_empty());
+    assert!(unread[0].contains("https://test:6443 didn't answer within 30s"), "{unread:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_namespaces_do_not_each_wait_for_a_dead_server() {
+    let names: Vec<_> = (0..200).map(|n| format!("n{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (cluster, log) = cluster(|_, _| Answer::Hang);
+    let start = Instant::now();
+    let (parts, unread) = run(&cluster, &names, None).await;
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert_eq!((parts.len(), unread.len(), log.lock().unwrap().len()), (0, 200, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_asked_a_few_times_and_then_quoted() {
+    let (busy, log) = cluster(|_, _| fail(503, "etcd is away"));
+    let start = Instant::now();
+    let (parts, unread) = run(&busy, &NONE, None).await;
+    assert_eq!(log.lock().unwrap().as_slice(), [ALL; 4]);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(parts.is_empty());
+    assert!(unread[0].contains("the API server failed (503, etcd is away)"), "{unread:?}");
+
+    let (recovering, _) = cluster(|_, nth| if nth == 1 { fail(429, "slow down") } else { list(&["a"], "") });
+    assert_eq!(run(&recovering, &NONE, None).await, (vec![vec!["a".to_owned()]], vec![]));
+
+    let (hurried, log) = cluster(|_, _| fail(503, "etcd is away"));
+    let hurried = Cluster { request_timeout: Some(Duration::from_millis(700)), ..hurried };
+    assert!(run(&hurried, &NONE, None).await.1[0].contains("etcd is away"));
+    assert_eq!(log.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn failures_say_what_to_do() {
+    for (answer, expected) in [
+        (fail(401, "Unauthorized"), "didn't accept the credentials (401, Unauthorized): log in again"),
+        (fail(500, "boom"), "the API server failed (500, boom)"),
+        (fail(400, "unable to parse"), "unable to parse (400)"),
+        (Answer::Refuse, "cannot reach https://test:6443: connection refused"),
+        (Answer::Text("<html>hello".to_owned()), "https://test:6443 sent something else"),
+        (Answer::Text(r#"{"items": 3}"#.to_owned()), "https://test:6443 sent something else"),
+    ] {
+        let answer = Mutex::new(Some(answer));
+        let (cluster, _) = cluster(move |_, _| answer.lock().unwrap().take().unwrap());
+        let (parts, unread) = run(&cluster, &NONE, None).await;
+        assert!(parts.is_empty());
+        assert!(unread[0].starts_with("list pods in all namespaces: "), "{unread:?}");
+        assert!(unread[0].contains(expected), "{unread:?} / {expected}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_failure_is_kept_and_known_to_be_partial() {
+    let (cluster, _) = cluster(|path, _| match path {
+        path if path.contains("continue=") => fail(500, "boom"),
+        _ => list(&["a"], "t"),
+    });
+    let (parts, unread) = run(&cluster, &NONE, None).await;
+    assert_eq!((parts, unread.len()), (vec![vec!["a".to_owned()]], 1));
+}

@@ -1,0 +1,15 @@
+//! A live cluster: connecting to it, reading it in pages, and asking what is allowed there.
+//!
+//! Whatever can't be read is said, with what to do about it: nothing here takes a failure for an empty answer.
+
+mod access;
+mod call;
+mod connect;
+mod list;
+mod version;
+
+pub use access::Access;
+pub use call::CallError;
+pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
+pub use list::{ListRequest, Listing, Unread, list_pods};
+pub use version::ServerVersion;

@@ -1,0 +1,74 @@
+//! Flags that commands share.
+
+use crate::cluster::ConnectOptions;
+use jiff::SignedDuration;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which cluster to talk to, as with kubectl.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub(super) struct ConnectArgs {
+    /// The kubeconfig file [default: $KUBECONFIG, else ~/.kube/config, else the pod's own account]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+
+    /// How long one request may take, such as 5, 30s or 1m; 0 for no limit
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
+    request_timeout: RequestTimeout,
+}
+
+/// A time limit for one request; `None` for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestTimeout(Option<Duration>);
+
+/// Why a time limit can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("not a time: give seconds, or a number with a unit such as 500ms, 30s or 1m; 0 for no limit")]
+pub(super) struct TimeoutError;
+
+impl ConnectArgs {
+    /// Returns how a one-shot command connects: within its time limit, whose retries aren't left to the client.
+    pub(super) fn options(&self) -> ConnectOptions {
+        ConnectOptions {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            request_timeout: self.request_timeout.0,
+            retry: false,
+        }
+    }
+}
+
+/// Reads kubectl's forms of a time limit: plain seconds, or a duration.
+fn timeout(text: &str) -> Result<RequestTimeout, TimeoutError> {
+    let limit = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let signed = text.parse::<SignedDuration>().map_err(|_| TimeoutError)?;
+            Duration::try_from(signed).map_err(|_| TimeoutError)?
+        }
+    };
+    Ok(RequestTimeout((!limit.is_zero()).then_some(limit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_timeouts_are_read_as_kubectl_does() {
+        for (text, seconds) in [("30", 30), ("30s", 30), ("1m", 60), ("1m30s", 90), ("1h", 3600)] {
+            assert_eq!(timeout(text).unwrap(), RequestTimeout(Some(Duration::from_secs(seconds))), "{text}");
+        }
+        for text in ["0", "0s", "0m"] {
+            assert_eq!(timeout(text).unwrap(), RequestTimeout(None), "{text}");
+        }
+        for text in ["", "-1", "-5s", "soon", "30x", "1.5"] {
+            assert!(timeout(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `check`: whether the cluster can be reached, and what is missing there for each mode.
+
+use super::ExitStatus;
+use super::args::ConnectArgs;
+use crate::cluster::{self, Access, Cluster, ServerVersion};
+use crate::manifests::{GROUP, Mode, Permission, RESOURCES, Scope};
+use crate::output::{columns, to_stdout};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The mode that has to work, for exit status 0
+    #[arg(long = "for", value_name = "MODE", value_enum, default_value_t = Mode::Analyze)]
+    mode: Mode,
+
+    /// The namespace that kube-devops runs in, or will [default: the context's]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Which cluster to talk to
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+/// What was found out about a cluster.
+struct Findings {
+    context: String,
+    server: String,
+    version: ServerVersion,
+    namespace: String,
+    allowed: BTreeMap<Access, bool>,
+    crds: Vec<(String, bool)>,
+}
+
+/// Runs `check`; an error means that the cluster couldn't be asked.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    let namespace = args.namespace.unwrap_or_else(|| cluster.default_namespace.clone());
+    let findings = ask(&cluster, namespace).await?;
+    to_stdout(|out| findings.write(args.mode, out))?;
+    Ok(if findings.works(args.mode) { ExitStatus::Clean } else { ExitStatus::Findings })
+}
+
+async fn ask(cluster: &Cluster, namespace: String) -> anyhow::Result<Findings> {
+    let version = cluster.version().await.context("cannot ask for the version")?;
+    let mut accesses: Vec<_> = Mode::ALL
+        .into_iter()
+        .flat_map(Mode::permissions)
+        .flat_map(|permission| accesses(&permission, &namespace).collect::<Vec<_>>())
+        .collect();
+    accesses.sort();
+    accesses.dedup();
+    let allowed = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;
+    let served =
+        cluster.serves(&format!("{GROUP}/v1"), &RESOURCES).await.context("cannot ask for the CRDs")?;
+    Ok(Findings {
+        context: cluster.context.clone(),
+        server: cluster.server.clone(),
+        version,
+        namespace,
+        allowed: accesses.into_iter().zip(allowed).collect(),
+        crds: RESOURCES.map(|resource| format!("{resource}.{GROUP}")).into_iter().zip(served).collect(),
+    })
+}
+
+/// Returns what has to be asked for a permission, in the order of its verbs.
+fn accesses(permission: &Permission, namespace: &str) -> impl Iterator<Item = Access> {
+    let permission = *permission;
+    let namespace = match permission.scope {
+        Scope::Cluster => None,
+        Scope::OwnNamespace => Some(namespace.to_owned()),
+    };
+    permission.verbs.iter().map(move |verb| Access {
+        verb: (*verb).to_owned(),
+        group: permission.group.to_owned(),
+        resource: permission.resource.to_owned(),
+        subresource: permission.subresource.map(str::to_owned),
+        namespace: namespace.clone(),
+    })
+}
+
+impl Findings {
+    fn is_allowed(&self, access: &Access) -> bool {
+        self.allowed.get(access).copied().unwrap_or_default()
+    }
+
+    fn works(&self, mode: Mode) -> bool {
+        let allowed = |permission: &Permission| {
+            accesses(permission, &self.namespace).all(|access| self.is_allowed(&access))
+        };
+        let crds = !mode.needs_crds() || self.crds.iter().all(|(_, served)| *served);
+        crds && mode.permissions().iter().all(|permission| !permission.required || allowed(permission))
+    }
+
+    fn write(&self, wanted: Mode, out: &mut dyn Write) -> io::Result<()> {
+        let fact = |name: &str, value: String| vec![format!("{name}:"), value];
+        let facts = [
+            fact("Context", self.context.clone()),
+            fact("Server", self.server.clone()),
+            fact("Version", self.version.version.clone()),
+            fact("Latency", format!("{:.1} ms", self.version.latency.as_secs_f64() * 1000.0)),
+            fact("Namespace", self.namespace.clone()),
+        ];
+        columns(&facts, out)?;
+        writeln!(out)?;
+        columns(&self.permissions(), out)?;
+        writeln!(out)?;
+        let state = |served| if served { "installed" } else { "not installed" }.to_owned();
+        let mut crds = vec![vec!["CRD".to_owned(), "STATE".to_owned()]];
+        crds.extend(self.crds.iter().map(|(name, served)| vec![name.clone(), state(*served)]));
+        columns(&crds, out)?;
+        if self.crds.iter().any(|(_, served)| !served) {
+            writeln!(out, "reconcile, enforce and webhook need both: kube-devops crd install")?;
+        }
+        writeln!(out)?;
+        let works = if self.works(wanted) { "would work" } else { "would not work" };
+        writeln!(out, "{wanted} {works} here")
+    }
+
+    fn permissions(&self) -> Vec<Vec<String>> {
+        let header = ["MODE", "VERB", "RESOURCE", "SCOPE", "ALLOWED", "WITHOUT IT"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        for mode in Mode::ALL {
+            for permission in mode.permissions() {
+                let group = if permission.group.is_empty() { "" } else { "." };
+                let subresource = permission.subresource.map(|name| format!("/{name}")).unwrap_or_default();
+                let resource = format!("{}{group}{}{subresource}", permission.resource, permission.group);
+                for access in accesses(&permission, &self.namespace) {
+                    let allowed = self.is_allowed(&access);
+                    let optional = if permission.required { "" } else { " (optional)" };
+                    let scope = match permission.scope {
+                        Scope::Cluster => "cluster".to_owned(),
+                        Scope::OwnNamespace => format!("namespace {}", self.namespace),
+                    };
+                    rows.push(vec![
+                        mode.to_string(),
+                        access.verb,
+                        resource.clone(),
+                        scope,
+                        if allowed { "yes" } else { "NO" }.to_owned(),
+                        if allowed { String::new() } else { format!("{}{optional}", permission.without) },
+                    ]);
+                }
+            }
+        }
+        rows
+    }
+}

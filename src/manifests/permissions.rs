@@ -1,0 +1,274 @@
+//! The one table of the permissions that each mode needs: `check` asks for them, and RBAC manifests grant them.
+
+use Scope::{Cluster, OwnNamespace};
+use std::fmt;
+
+/// The API group of the resources of kube-devops.
+pub const GROUP: &str = "devops.stochastic.io";
+/// The resources that its CRDs define.
+pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
+
+/// A way to run kube-devops that needs permissions of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Mode {
+    /// One-shot reports.
+    Analyze,
+    /// Continuous scores.
+    Watch,
+    /// The operator, auditing.
+    Reconcile,
+    /// The operator, with policies that enforce.
+    Enforce,
+    /// Admission.
+    Webhook,
+}
+
+impl Mode {
+    /// All modes, in the order of their power.
+    pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Webhook];
+
+    /// Returns what the mode needs.
+    pub fn permissions(self) -> Vec<Permission> {
+        match self {
+            Self::Analyze => ANALYZE.to_vec(),
+            Self::Watch => [WATCH, &[LEASES]].concat(),
+            Self::Reconcile => [RECONCILE, &[LEASES]].concat(),
+            Self::Enforce => [RECONCILE, &[LEASES], ENFORCE].concat(),
+            Self::Webhook => [WEBHOOK, &[LEASES]].concat(),
+        }
+    }
+
+    /// Tells whether the mode works only where the CRDs are installed.
+    pub fn needs_crds(self) -> bool {
+        matches!(self, Self::Reconcile | Self::Enforce | Self::Webhook)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Analyze => "analyze",
+            Self::Watch => "watch",
+            Self::Reconcile => "reconcile",
+            Self::Enforce => "enforce",
+            Self::Webhook => "webhook",
+        })
+    }
+}
+
+/// How far a permission has to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All namespaces, or a resource that has none.
+    Cluster,
+    /// The namespace that kube-devops runs in.
+    OwnNamespace,
+}
+
+/// Verbs on one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The API group, empty for the core one.
+    pub group: &'static str,
+    /// The resource.
+    pub resource: &'static str,
+    /// The subresource.
+    pub subresource: Option<&'static str>,
+    /// The verbs, each of which is needed.
+    pub verbs: &'static [&'static str],
+    /// How far it has to reach.
+    pub scope: Scope,
+    /// Whether the mode doesn't work without it.
+    pub required: bool,
+    /// What breaks without it.
+    pub without: &'static str,
+}
+
+impl Permission {
+    /// Returns the resource as RBAC writes it, such as `devopspolicies/status`.
+    pub fn path(&self) -> String {
+        match self.subresource {
+            Some(subresource) => format!("{}/{subresource}", self.resource),
+            None => self.resource.to_owned(),
+        }
+    }
+
+    const fn optional(self) -> Self {
+        Self { required: false, ..self }
+    }
+
+    const fn of(self, subresource: &'static str) -> Self {
+        Self { subresource: Some(subresource), ..self }
+    }
+}
+
+const fn need(
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+    scope: Scope,
+    without: &'static str,
+) -> Permission {
+    Permission { group, resource, subresource: None, verbs, scope, required: true, without }
+}
+
+const EVENTS: &str = "events.k8s.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
+const LIST: &[&str] = &["list"];
+const FOLLOW: &[&str] = &["list", "watch"];
+const KEEP: &[&str] = &["get", "create", "update"];
+const REPORT: &[&str] = &["create", "patch"];
+const REPAIR: &[&str] = &["get", "patch"];
+
+const LEASES: Permission = need(
+    "coordination.k8s.io",
+    "leases",
+    &["get", "create", "update", "watch"],
+    OwnNamespace,
+    "no leader: it only runs with --no-leader-election",
+);
+
+const ANALYZE: &[Permission] = &[
+    need(
+        "",
+        "pods",
+        LIST,
+        Cluster,
+        "only namespaces where it is allowed are analyzed, and the report is partial",
+    ),
+    need(
+        "",
+        "namespaces",
+        LIST,
+        Cluster,
+        "when pods can't be listed everywhere, namespaces have to be named",
+    )
+    .optional(),
+    need("", "namespaces", &["get"], Cluster, "a namespace that doesn't exist looks like an empty one")
+        .optional(),
+];
+
+const WATCH: &[Permission] = &[
+    need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
+    need(EVENTS, "events", REPORT, OwnNamespace, "no events about who leads").optional(),
+];
+
+const TEMPLATES: &str = "violations of such workloads aren't seen: never ready";
+
+const RECONCILE: &[Permission] = &[
+    need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
+    need("apps", "deployments", FOLLOW, Cluster, TEMPLATES),
+    need("apps", "statefulsets", FOLLOW, Cluster, TEMPLATES),
+    need("apps", "daemonsets", FOLLOW, Cluster, TEMPLATES),
+    need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
+    need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
+    need("", "namespaces", FOLLOW, Cluster, "namespaces that go aren't noticed: never ready"),
+    need(GROUP, "devopspolicies", &["get", "list", "watch"], Cluster, "no policies are seen: never ready"),
+    need(
+        GROUP,
+        "devopspolicies",
+        &["patch"],
+        Cluster,
+        "no finalizers: a deleted policy is not cleaned up after",
+    ),
+    need(GROUP, "devopspolicies", &["patch"], Cluster, "policies show no score").of("status"),
+    need(
+        GROUP,
+        "policyauditresults",
+        &["list", "watch", "create", "delete"],
+        Cluster,
+        "no audit trail, or one that only grows",
+    ),
+    need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
+];
+
+const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
+
+const ENFORCE: &[Permission] = &[
+    need("apps", "deployments", REPAIR, Cluster, REPAIRED),
+    need("apps", "statefulsets", REPAIR, Cluster, REPAIRED),
+    need("apps", "daemonsets", REPAIR, Cluster, REPAIRED),
+    need(
+        "",
+        "pods",
+        &["delete"],
+        Cluster,
+        "a StatefulSet stays stuck after a withdrawal until its pod is deleted",
+    ),
+    need("", "configmaps", KEEP, OwnNamespace, "nothing is repaired: limits and undo can't be kept"),
+    need("policy", "poddisruptionbudgets", LIST, Cluster, "nothing is repaired: disruptions can't be judged"),
+    need(
+        "autoscaling",
+        "horizontalpodautoscalers",
+        LIST,
+        Cluster,
+        "resources are never set: an autoscaler might steer them",
+    ),
+    need("", "limitranges", LIST, Cluster, "resources are never set: a LimitRange might supply them"),
+    need("", "resourcequotas", LIST, Cluster, "resources are never set: a quota might refuse the pods"),
+];
+
+const WEBHOOK: &[Permission] = &[
+    need(
+        GROUP,
+        "devopspolicies",
+        FOLLOW,
+        Cluster,
+        "no policies are seen: everything is allowed, with a warning",
+    ),
+    need("", "secrets", KEEP, OwnNamespace, "no certificate: nothing is served"),
+    need(
+        ADMISSION,
+        "validatingwebhookconfigurations",
+        REPAIR,
+        Cluster,
+        "caBundle isn't kept in step: requests go unjudged after a rotation",
+    ),
+    need(
+        ADMISSION,
+        "mutatingwebhookconfigurations",
+        REPAIR,
+        Cluster,
+        "caBundle isn't kept in step: defaults aren't added after a rotation",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn verbs(mode: Mode) -> Vec<(String, &'static str)> {
+        let permissions = mode.permissions();
+        permissions.iter().flat_map(|p| p.verbs.iter().map(|verb| (p.path(), *verb))).collect()
+    }
+
+    #[test]
+    fn no_mode_asks_twice_for_a_verb_or_for_all() {
+        for mode in Mode::ALL {
+            let all = verbs(mode);
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{mode}");
+            assert!(all.iter().all(|(resource, verb)| *verb != "*" && resource != "*"), "{mode}");
+        }
+    }
+
+    #[test]
+    fn only_enforcement_writes_workloads() {
+        let workloads = ["pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs"];
+        for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Enforce) {
+            for (resource, verb) in verbs(mode) {
+                let reads = ["get", "list", "watch"].contains(&verb);
+                assert!(reads || !workloads.contains(&&*resource), "{mode}: {verb} {resource}");
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_and_leases_stay_in_the_own_namespace() {
+        for permission in Mode::ALL.into_iter().flat_map(Mode::permissions) {
+            if ["secrets", "leases", "configmaps"].contains(&permission.resource) {
+                assert_eq!(permission.scope, OwnNamespace, "{}", permission.resource);
+            }
+        }
+    }
+}
