@@ -2,6 +2,7 @@
 //!
 //! An error's text holds its reason already; a source beside it would be said twice.
 
+use super::proxy::is_direct;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
@@ -182,10 +183,34 @@ async fn select(
         return Err(ConnectError::UnknownContext { name, from, known });
     }
     let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
+    let own_proxy = has_proxy(&kubeconfig, &name);
     match Config::from_custom_kubeconfig(kubeconfig, &options).await {
-        Ok(config) => Ok((config, name)),
+        Ok(mut config) => {
+            if !own_proxy && is_direct(&config.cluster_url, &no_proxy()) {
+                config.proxy_url = None;
+            }
+            Ok((config, name))
+        }
         Err(reason) => Err(ConnectError::Broken { from, reason }),
     }
+}
+
+/// Tells whether the kubeconfig itself names a proxy for a context, which `NO_PROXY` says nothing about.
+fn has_proxy(kubeconfig: &Kubeconfig, context: &str) -> bool {
+    let context = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let Some(context) = context.and_then(|named| named.context.as_ref()) else { return false };
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
+    let proxy = cluster.and_then(|named| named.cluster.as_ref()?.proxy_url.as_ref());
+    proxy.is_some_and(|proxy| !proxy.is_empty())
+}
+
+/// Kube compares `NO_PROXY` with the address of the proxy, not with that of the server.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "kube reads HTTPS_PROXY from the environment itself; this limits it"
+)]
+fn no_proxy() -> String {
+    std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default()
 }
 
 fn in_cluster(looked: String) -> Result<Config, ConnectError> {
