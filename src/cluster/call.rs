@@ -12,6 +12,8 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How much of a text that isn't ours goes into a message; a proxy's error page is long.
 const QUOTED: usize = 300;
+/// The reason that kube gives an error whose body isn't a `Status`.
+const NO_STATUS: &str = "Failed to parse error data";
 
 /// Why a call brought no answer, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,17 @@ pub enum CallError {
         "cannot reach {server}: {message}: check that it is up, or choose another cluster with --context"
     )]
     Unreachable {
+        /// The address of the API server.
+        server: String,
+        /// The reason.
+        message: String,
+    },
+    /// The two don't trust each other.
+    #[error(
+        "{server} isn't trusted: {message}: check certificate-authority in the kubeconfig, and that this is the \
+         cluster meant"
+    )]
+    Untrusted {
         /// The address of the API server.
         server: String,
         /// The reason.
@@ -64,11 +77,13 @@ pub enum CallError {
 
 impl CallError {
     /// Returns the HTTP status of an answer that was an error.
+    #[must_use]
     pub fn code(&self) -> Option<u16> {
         if let Self::Status(status) = self { Some(status.code) } else { None }
     }
 
     /// Tells whether the next call would fail in the same way, whatever it asks for.
+    #[must_use]
     pub fn is_general(&self) -> bool {
         match self {
             Self::Status(status) => status.code == 401,
@@ -95,6 +110,9 @@ impl CallError {
                 let message = root(&error);
                 if is_auth(&error) {
                     Self::Credentials { server, message }
+                } else if message.contains("certificate") {
+                    // TLS libraries wrap this too deep, and in too many types, to tell it otherwise.
+                    Self::Untrusted { server, message }
                 } else {
                     Self::Unreachable { server, message }
                 }
@@ -145,6 +163,11 @@ fn describe(status: &Status) -> String {
         code @ 500.. => {
             format!(
                 "the API server failed ({code}, {message}): try again, and look at its logs if that goes on"
+            )
+        }
+        code if status.reason == NO_STATUS => {
+            format!(
+                "the answer isn't a Kubernetes API server's ({code}, {message}): check the server's address"
             )
         }
         code => format!("{message} ({code})"),

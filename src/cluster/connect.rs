@@ -1,5 +1,8 @@
 //! The one place that builds a client: from kubectl's files and flags, or from inside a pod.
+//!
+//! An error's text holds its reason already; a source beside it would be said twice.
 
+use super::proxy::is_direct;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
@@ -50,20 +53,20 @@ pub enum ConnectError {
         looked: String,
     },
     /// A kubeconfig that was named can't be read.
-    #[error("cannot read the kubeconfig {}: {source}; check --kubeconfig and $KUBECONFIG", path.display())]
+    #[error("cannot read the kubeconfig {}: {reason}; check --kubeconfig and $KUBECONFIG", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A kubeconfig is broken.
-    #[error("the kubeconfig {from} can't be used: {source}")]
+    #[error("the kubeconfig {from} can't be used: {reason}")]
     Broken {
         /// Where it came from.
         from: String,
         /// The reason.
-        source: KubeconfigError,
+        reason: KubeconfigError,
     },
     /// The context that was asked for isn't there.
     #[error("no context {name:?} in the kubeconfig {from}; it has {}", names(known))]
@@ -90,14 +93,14 @@ pub enum ConnectError {
     #[error(
         "this pod's service account can't be used: {0}; is automountServiceAccountToken false in the pod or its account?"
     )]
-    InCluster(#[source] InClusterError),
+    InCluster(InClusterError),
     /// The configuration is sound and yet no client can be made of it.
-    #[error("cannot make a client for {server}: {source}")]
+    #[error("cannot make a client for {server}: {reason}")]
     Client {
         /// The address of the API server.
         server: String,
         /// The reason.
-        source: Box<kube::Error>,
+        reason: Box<kube::Error>,
     },
 }
 
@@ -117,7 +120,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let default_namespace = config.default_namespace.clone();
     let client = Client::try_from(config)
-        .map_err(|source| ConnectError::Client { server: server.clone(), source: Box::new(source) })?;
+        .map_err(|reason| ConnectError::Client { server: server.clone(), reason: Box::new(reason) })?;
     Ok(Cluster { client, context, server, default_namespace, request_timeout: options.request_timeout })
 }
 
@@ -154,8 +157,8 @@ fn find(flag: Option<&Path>) -> Result<Found, ConnectError> {
 /// Kube's own text for an unreadable file has quotes within quotes.
 fn broken(error: KubeconfigError, from: String) -> ConnectError {
     match error {
-        KubeconfigError::ReadConfig(source, path) => ConnectError::Unreadable { path, source },
-        source => ConnectError::Broken { from, source },
+        KubeconfigError::ReadConfig(reason, path) => ConnectError::Unreadable { path, reason },
+        reason => ConnectError::Broken { from, reason },
     }
 }
 
@@ -180,10 +183,34 @@ async fn select(
         return Err(ConnectError::UnknownContext { name, from, known });
     }
     let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
+    let own_proxy = has_proxy(&kubeconfig, &name);
     match Config::from_custom_kubeconfig(kubeconfig, &options).await {
-        Ok(config) => Ok((config, name)),
-        Err(source) => Err(ConnectError::Broken { from, source }),
+        Ok(mut config) => {
+            if !own_proxy && is_direct(&config.cluster_url, &no_proxy()) {
+                config.proxy_url = None;
+            }
+            Ok((config, name))
+        }
+        Err(reason) => Err(ConnectError::Broken { from, reason }),
     }
+}
+
+/// Tells whether the kubeconfig itself names a proxy for a context, which `NO_PROXY` says nothing about.
+fn has_proxy(kubeconfig: &Kubeconfig, context: &str) -> bool {
+    let context = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let Some(context) = context.and_then(|named| named.context.as_ref()) else { return false };
+    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
+    let proxy = cluster.and_then(|named| named.cluster.as_ref()?.proxy_url.as_ref());
+    proxy.is_some_and(|proxy| !proxy.is_empty())
+}
+
+/// Kube compares `NO_PROXY` with the address of the proxy, not with that of the server.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "kube reads HTTPS_PROXY from the environment itself; this limits it"
+)]
+fn no_proxy() -> String {
+    std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default()
 }
 
 fn in_cluster(looked: String) -> Result<Config, ConnectError> {

@@ -6,6 +6,7 @@ mod access;
 mod call;
 mod connect;
 mod list;
+mod proxy;
 mod version;
 
 pub use access::Access;

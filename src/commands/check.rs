@@ -149,3 +149,59 @@ impl Findings {
         rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// What a caller who may do everything that `forbids` doesn't hold of finds.
+    fn findings(crds: bool, forbids: impl Fn(&Access) -> bool) -> Findings {
+        let all = Mode::ALL.into_iter().flat_map(Mode::permissions);
+        let accesses = all.flat_map(|permission| accesses(&permission, "ops").collect::<Vec<_>>());
+        Findings {
+            context: "prod".to_owned(),
+            server: "https://test:6443".to_owned(),
+            version: ServerVersion { version: "v1.33.2".to_owned(), latency: Duration::from_micros(1540) },
+            namespace: "ops".to_owned(),
+            allowed: accesses.map(|access| (access.clone(), !forbids(&access))).collect(),
+            crds: vec![("devopspolicies".to_owned(), true), ("policyauditresults".to_owned(), crds)],
+        }
+    }
+
+    fn working(findings: &Findings) -> Vec<String> {
+        let working = Mode::ALL.into_iter().filter(|mode| findings.works(*mode));
+        working.map(|mode| mode.to_string()).collect()
+    }
+
+    #[test]
+    fn a_mode_works_with_its_required_permissions_and_crds() {
+        assert_eq!(working(&findings(true, |_| false)).len(), 5);
+        assert_eq!(working(&findings(false, |_| false)), ["analyze", "watch"]);
+        let no = |resource: &'static str| findings(true, move |access| access.resource == resource);
+        assert_eq!(working(&no("secrets")), ["analyze", "watch", "reconcile", "enforce"]);
+        assert_eq!(working(&no("leases")), ["analyze"]);
+        assert_eq!(working(&no("events")).len(), 5, "events are optional");
+        let no_patch = findings(true, |access| access.verb == "patch" && access.group == "apps");
+        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "webhook"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_shown_with_what_breaks() {
+        let mut out = Vec::new();
+        findings(false, |access| access.resource == "secrets").write(Mode::Webhook, &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let lines: Vec<_> =
+            out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for line in [
+            "Context: prod",
+            "Latency: 1.5 ms",
+            "analyze list pods cluster yes",
+            "webhook get secrets namespace ops NO no certificate: nothing is served",
+            "policyauditresults not installed",
+            "webhook would not work here",
+        ] {
+            assert!(lines.iter().any(|other| other == line), "{line}\n{out}");
+        }
+    }
+}
