@@ -77,13 +77,11 @@ pub enum CallError {
 
 impl CallError {
     /// Returns the HTTP status of an answer that was an error.
-    #[must_use]
     pub fn code(&self) -> Option<u16> {
         if let Self::Status(status) = self { Some(status.code) } else { None }
     }
 
     /// Tells whether the next call would fail in the same way, whatever it asks for.
-    #[must_use]
     pub fn is_general(&self) -> bool {
         match self {
             Self::Status(status) => status.code == 401,

@@ -73,7 +73,7 @@ pub(super) struct Args {
     connect: ConnectArgs,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let policy = match &args.policy {
         Some(path) => read_policy(path)?,
         None => EffectivePolicy::default(),
@@ -84,9 +84,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
     let progress = Progress::start();
     if args.filename.is_empty() {
-        block_on(read_cluster(&args, &scope, &mut analysis, &progress))?;
+        block_on(read_cluster(args, &scope, &mut analysis, &progress))?;
     } else {
-        read_files(&args, &mut analysis, &progress);
+        read_files(args, &mut analysis, &progress);
     }
     drop(progress);
     let report = analysis.finish();

@@ -45,12 +45,11 @@ impl ConnectArgs {
 
 /// Reads kubectl's forms of a time limit: plain seconds, or a duration.
 fn timeout(text: &str) -> Result<RequestTimeout, TimeoutError> {
-    let limit = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let signed = text.parse::<SignedDuration>().map_err(|_| TimeoutError)?;
-            Duration::try_from(signed).map_err(|_| TimeoutError)?
-        }
+    let limit = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let signed = text.parse::<SignedDuration>().map_err(|_| TimeoutError)?;
+        Duration::try_from(signed).map_err(|_| TimeoutError)?
     };
     Ok(RequestTimeout((!limit.is_zero()).then_some(limit)))
 }

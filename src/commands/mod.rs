@@ -73,7 +73,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitStatus> {
         logging::start(LogFormat::Text, level(self.v), None)?;
         match self.command {
-            Command::Analyze(args) => analyze::run(args),
+            Command::Analyze(args) => analyze::run(&args),
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
             Command::Explain(args) => explain::run(&args),

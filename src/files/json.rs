@@ -60,12 +60,18 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                 Ok(Head::List { bracket, .. }) => {
                     let end = self.whole()?;
                     let types = type_of(&self.window.bytes()[..end]).map_err(|error| self.syntax(&error))?;
-                    let Some(item) = types.item() else { return self.emit(end, Form::Json) };
+                    let Some(item) = types.item() else {
+                        self.emit(end, Form::Json);
+                        return Ok(());
+                    };
                     self.skip(bracket);
                     self.items(Some(item))?;
                     return self.tail();
                 }
-                Ok(Head::Whole { end }) => return self.emit(end, Form::Json),
+                Ok(Head::Whole { end }) => {
+                    self.emit(end, Form::Json);
+                    return Ok(());
+                }
                 Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
                 Err(error) => return Err(self.syntax(&error)),
             }
@@ -170,10 +176,9 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         Ok(())
     }
 
-    fn emit(&mut self, end: usize, form: Form) -> Result<(), CutError> {
+    fn emit(&mut self, end: usize, form: Form) {
         let text = self.window.take(end, self.pieces.spare());
         self.push(text, form);
-        Ok(())
     }
 
     fn push(&mut self, text: super::blocks::Text, form: Form) {

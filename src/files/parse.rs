@@ -68,9 +68,9 @@ impl<C: Consumer> Parser<'_, C> {
     fn yaml(&mut self, text: &[u8]) {
         for (index, document) in yaml::documents(text).into_iter().enumerate() {
             let first = self.piece.lines_before + document.lines_before;
-            match self.yaml_document(document) {
+            match Self::yaml_document(document) {
                 Ok(object) => {
-                    self.add(&object, index + 1, self.piece.lines_before + document.lines_before_content + 1)
+                    self.add(&object, index + 1, self.piece.lines_before + document.lines_before_content + 1);
                 }
                 Err((line, message)) => self.fail(index + 1, first + line, message),
             }
@@ -78,7 +78,7 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     /// Reads one YAML document; an error comes with its line in the document, from 1.
-    fn yaml_document<'t>(&self, document: Document<'t>) -> Result<Object<'t>, (usize, String)> {
+    fn yaml_document(document: Document<'_>) -> Result<Object<'_>, (usize, String)> {
         let text = std::str::from_utf8(document.text).map_err(|error| {
             let line = lines(&document.text[..error.valid_up_to()]) + 1;
             (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
@@ -117,20 +117,18 @@ impl<C: Consumer> Parser<'_, C> {
 
     fn json_object(&mut self, text: &[u8], line: usize, item: Option<&TypeMeta>) {
         let seed = ObjectSeed { default: item };
-        match seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
-            Ok(object) => self.add(&object, 1, line),
-            Err(_) => {
-                // Keeping the path costs time, so it is found only for those who need it.
-                let mut track = serde_path_to_error::Track::new();
-                let mut inner = serde_json::Deserializer::from_slice(text);
-                let tracked = serde_path_to_error::Deserializer::new(&mut inner, &mut track);
-                if let Err(error) = seed.deserialize(tracked) {
-                    let path = track.path().to_string();
-                    let message = json::message(&error);
-                    let message = if path == "." { message } else { format!("{path}: {message}") };
-                    self.fail(1, line + error.line().saturating_sub(1), message);
-                }
-            }
+        if let Ok(object) = seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
+            return self.add(&object, 1, line);
+        }
+        // Keeping the path costs time, so it is found only for those who need it.
+        let mut track = serde_path_to_error::Track::new();
+        let mut inner = serde_json::Deserializer::from_slice(text);
+        let tracked = serde_path_to_error::Deserializer::new(&mut inner, &mut track);
+        if let Err(error) = seed.deserialize(tracked) {
+            let path = track.path().to_string();
+            let message = json::message(&error);
+            let message = if path == "." { message } else { format!("{path}: {message}") };
+            self.fail(1, line + error.line().saturating_sub(1), message);
         }
     }
 

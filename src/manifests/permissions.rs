@@ -28,7 +28,6 @@ impl Mode {
     pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Webhook];
 
     /// Returns what the mode needs.
-    #[must_use]
     pub fn permissions(self) -> Vec<Permission> {
         match self {
             Self::Analyze => ANALYZE.to_vec(),
@@ -40,7 +39,6 @@ impl Mode {
     }
 
     /// Tells whether the mode works only where the CRDs are installed.
-    #[must_use]
     pub fn needs_crds(self) -> bool {
         matches!(self, Self::Reconcile | Self::Enforce | Self::Webhook)
     }
@@ -88,7 +86,6 @@ pub struct Permission {
 
 impl Permission {
     /// Returns the resource as RBAC writes it, such as `devopspolicies/status`.
-    #[must_use]
     pub fn path(&self) -> String {
         match self.subresource {
             Some(subresource) => format!("{}/{subresource}", self.resource),

@@ -9,16 +9,16 @@ mod image;
 mod metadata;
 mod object;
 
+mod judged;
 mod pod;
 mod quantity;
 mod text;
-mod workload;
 
 pub use container::{Container, Present, ResourceList, Resources};
 pub use image::ImageReference;
+pub use judged::{Owner, Workload, WorkloadKind};
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
 pub use pod::{ContainerStatus, PodSpec, PodStatus};
 pub use quantity::Quantity;
 pub use text::Text;
-pub use workload::{Owner, Workload, WorkloadKind};

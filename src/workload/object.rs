@@ -36,6 +36,10 @@ pub struct Object<'a> {
 
 /// What is read of an object.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an object is judged and dropped, so a box would only cost time"
+)]
 pub enum Parsed<'a> {
     /// Something that rules judge.
     Workload(Workload<'a>),
@@ -232,7 +236,7 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                 draft.pod = Option::deserialize(deserializer)?.unwrap_or_default();
             }
             (Role::Workload(WorkloadKind::Pod), "status") => {
-                draft.status = Option::deserialize(deserializer)?
+                draft.status = Option::deserialize(deserializer)?;
             }
             (Role::Workload(WorkloadKind::CronJob), "spec") => {
                 let spec: CronJobSpec<'_> = Option::deserialize(deserializer)?.unwrap_or_default();
