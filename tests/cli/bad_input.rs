@@ -1,0 +1,81 @@
+//! Bad input: one clear error each, naming file, document and line; everything else is still judged.
+
+use insta::assert_snapshot;
+
+use super::{directory, run, run_in};
+
+const GOOD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {containers: [{name: c, image: 'nginx:1'}]}\n";
+
+/// Reads a directory that holds one good file and a bad one.
+fn beside_a_good_one(name: &str, bad: &[u8]) -> super::Run {
+    let tree = directory(&[("good.yaml", GOOD.as_bytes()), (name, bad)]);
+    run_in(tree.path(), &["analyze", "-f", "good.yaml", "-f", name], "")
+}
+
+#[test]
+fn a_broken_document_leaves_the_others() {
+    let bad = format!("{GOOD}---\nkind: [Pod\n---\n{GOOD}");
+    assert_snapshot!(beside_a_good_one("bad.yaml", bad.as_bytes()));
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_field() {
+    let bad = format!(
+        "{GOOD}---\n# why\napiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: c\n    image: 5\n"
+    );
+    assert_snapshot!(beside_a_good_one("bad.yaml", bad.as_bytes()));
+    let bad = r#"{"apiVersion": "v1", "kind": "Pod",
+        "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "lots"}}}]}}"#;
+    assert_snapshot!(beside_a_good_one("bad.json", bad.as_bytes()));
+}
+
+#[test]
+fn a_yaml_bomb_is_refused() {
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for n in 1..40 {
+        bomb.push_str(&format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
+    }
+    bomb.push_str("apiVersion: v1\nkind: Pod\nspec: {containers: *a39}\n");
+    assert_snapshot!(beside_a_good_one("bomb.yaml", bomb.as_bytes()));
+}
+
+#[test]
+fn files_that_are_no_manifests_are_named() {
+    assert_snapshot!(beside_a_good_one("binary.yaml", b"\x7fELF\0\0\0"));
+    assert_snapshot!(beside_a_good_one("empty.yaml", b""));
+    assert_snapshot!(beside_a_good_one("values.yaml", b"replicas: 1\n"));
+    assert_snapshot!(beside_a_good_one("chart.yaml", b"kind: {{ .Values.kind }}\n"));
+}
+
+#[test]
+fn nothing_readable_is_unknown_and_never_100() {
+    assert_snapshot!(run(&["analyze", "-f", "nowhere.yaml"]));
+    let json = run(&["analyze", "-f", "nowhere.yaml", "-o", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(report["summary"]["score"].is_null() && report["summary"]["status"].is_null());
+    assert_eq!(report["summary"]["partial"], true);
+}
+
+#[test]
+fn a_policy_that_can_not_be_followed_is_refused() {
+    let head = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\n";
+    let tree = directory(&[
+        ("field.yaml", format!("{head}spec: {{forbidLatest: true}}\n").as_bytes()),
+        ("type.yaml", format!("{head}spec:\n  maxRestartCount: -1\n").as_bytes()),
+        ("rule.yaml", format!("{head}spec: {{rules: [{{id: latest}}]}}\n").as_bytes()),
+        ("kind.yaml", GOOD.as_bytes()),
+    ]);
+    for file in ["field", "type", "rule", "kind", "nowhere"] {
+        let path = format!("{file}.yaml");
+        assert_snapshot!(
+            format!("policy_{file}"),
+            run_in(tree.path(), &["analyze", "-f", "kind.yaml", "--policy", &path], "")
+        );
+    }
+}
+
+#[test]
+fn a_selector_that_is_none_is_refused() {
+    assert_snapshot!(run(&["analyze", "-f", "kube-tests", "-l", "app in web"]));
+}

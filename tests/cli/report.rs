@@ -1,0 +1,104 @@
+//! Reports of files in every format, and what narrows them or makes them fail.
+
+use insta::assert_snapshot;
+
+use super::{directory, run, run_in};
+
+const SAMPLES: &str = "kube-tests";
+
+#[test]
+fn the_samples_are_reported_in_every_format() {
+    for format in ["summary", "table", "wide", "json", "yaml"] {
+        assert_snapshot!(format!("samples_{format}"), run(&["analyze", "-f", SAMPLES, "-o", format]));
+    }
+}
+
+#[test]
+fn json_and_yaml_are_the_same_report() {
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["analyze", "-f", SAMPLES, "-o", "json"]).stdout).unwrap();
+    let yaml: serde_json::Value =
+        yaml_serde::from_str(&run(&["analyze", "-f", SAMPLES, "-o", "yaml"]).stdout).unwrap();
+    assert_eq!(json, yaml);
+    assert_eq!(
+        (json["apiVersion"].as_str(), json["kind"].as_str()),
+        (Some("kube-devops/v1"), Some("Report"))
+    );
+}
+
+#[test]
+fn a_policy_replaces_the_default_rules() {
+    assert_snapshot!(run(&["analyze", "-f", SAMPLES, "--policy", "kube-tests/policies/strict.yaml"]));
+}
+
+#[test]
+fn thresholds_decide_about_exit_status_1() {
+    let status = |args: &[&str]| run(&[&["analyze", "-f", SAMPLES], args].concat()).status;
+    assert_eq!(status(&["--fail-under", "92"]), 0);
+    assert_eq!(status(&["--fail-under", "93"]), 1);
+    assert_eq!(status(&["--fail-on", "critical"]), 1);
+    assert_eq!(status(&["--fail-on", "critical", "-n", "production"]), 0);
+    assert_eq!(status(&["--fail-on", "high", "-n", "production"]), 1);
+    assert_eq!(status(&["--fail-on", "huge"]), 2);
+    assert_eq!(status(&["--fail-under", "101"]), 2);
+}
+
+#[test]
+fn namespaces_and_labels_narrow_a_report() {
+    let pods = |args: &[&str]| {
+        let run = run(&[&["analyze", "-f", SAMPLES, "-o", "json"], args].concat());
+        serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap()["summary"]["pods"].as_u64().unwrap()
+    };
+    assert_eq!(pods(&["-A"]), 10);
+    assert_eq!(pods(&["-n", "production"]), 5);
+    assert_eq!(pods(&["-n", "production", "-n", "staging"]), 10);
+    assert_eq!(pods(&["-n", "production", "-A"]), 10);
+    assert_eq!(pods(&["-n", "nowhere"]), 0);
+    assert_eq!(pods(&["-l", "no-such-label"]), 0);
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: nginx}]}\n";
+    assert_snapshot!(run_in(std::path::Path::new("."), &["analyze", "-f", "-", "-o", "wide"], pod));
+}
+
+#[test]
+fn directories_within_directories_are_read_only_with_recursion() {
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}}";
+    let tree = directory(&[("a.yaml", pod), ("b/c.yml", pod), ("b/c.txt", b"no manifest")]);
+    let pods = |args: &[&str]| run_in(tree.path(), args, "").stdout.lines().nth(1).unwrap().to_owned();
+    assert_eq!(pods(&["analyze", "-f", "."]), "Workload Pods Analyzed     : 1");
+    assert_eq!(pods(&["analyze", "-f", ".", "-R"]), "Workload Pods Analyzed     : 2");
+    assert_eq!(pods(&["analyze", "-f", "a.yaml", "-f", "b/c.yml"]), "Workload Pods Analyzed     : 2");
+}
+
+#[test]
+fn system_namespaces_are_left_out_and_that_is_said() {
+    let tree =
+        directory(&[("a.yaml", b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}}")]);
+    assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "a.yaml"], ""));
+    let all = run_in(tree.path(), &["analyze", "-f", "a.yaml", "--include-system"], "");
+    assert!(all.stdout.contains("Analyzed     : 1") && all.stderr.is_empty());
+}
+
+#[test]
+fn nothing_to_judge_is_said() {
+    let tree = directory(&[("a.yaml", b"apiVersion: v1\nkind: Service\n")]);
+    assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "a.yaml"], ""));
+}
+
+#[test]
+fn a_pipe_gets_no_colours() {
+    assert!(!run(&["analyze", "-f", SAMPLES]).stdout.contains('\u{1b}'));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_stops_early_is_no_error() {
+    let binary = env!("CARGO_BIN_EXE_kube-devops");
+    let script = format!("{binary} analyze -f kube-tests -o json | head -1; exit ${{PIPESTATUS[0]}}");
+    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+}
