@@ -1,10 +1,10 @@
 //! `kube-devops analyze`: one report of files, or of a live cluster.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
 use super::ExitStatus;
@@ -121,7 +121,10 @@ impl Args {
 
 fn read_policy(path: &PathBuf) -> anyhow::Result<EffectivePolicy> {
     let place = || format!("policy {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(place)?;
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}: there is no such file", place()),
+        read => read.with_context(place)?,
+    };
     EffectivePolicy::from_manifest(&text).with_context(place)
 }
 

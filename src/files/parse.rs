@@ -83,8 +83,7 @@ impl<C: Consumer> Parser<'_, C> {
             let line = lines(&document.text[..error.valid_up_to()]) + 1;
             (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
         })?;
-        let read = if text.contains("<<:") { with_merge_keys(text) } else { yaml_serde::from_str(text) };
-        read.map_err(|error| {
+        yaml_object(text).map_err(|error| {
             let content = document.lines_before_content - document.lines_before + 1;
             let line = error.location().map_or(content, |place| place.line().max(content));
             let mut message = without_place(&error.to_string());
@@ -160,6 +159,19 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
         }
         Ok(())
     }
+}
+
+/// Reads the object of a document.
+fn yaml_object(text: &str) -> Result<Object<'_>, yaml_serde::Error> {
+    if text.contains("<<:") {
+        return with_merge_keys(text);
+    }
+    if text.contains('&') && text.contains('*') {
+        // A bomb of aliases does no harm in a field that is skipped, and is still no manifest: values expand it, up to
+        // the parser's limit.
+        yaml_serde::from_str::<yaml_serde::Value>(text)?;
+    }
+    yaml_serde::from_str(text)
 }
 
 /// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.

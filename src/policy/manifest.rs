@@ -9,7 +9,7 @@ use super::{DevOpsPolicySpec, EffectivePolicy, PolicyError};
 pub enum PolicyManifestError {
     /// The text is not valid YAML or JSON, or a field has a wrong type.
     #[error("{0}")]
-    Parse(#[from] yaml_serde::Error),
+    Parse(String),
     /// The document is another kind of object.
     #[error("expected a DevOpsPolicy of devops.stochastic.io/v1, found {kind:?} of {api_version:?}")]
     OtherKind {
@@ -56,7 +56,8 @@ impl EffectivePolicy {
             let manifest: Option<Manifest> = {
                 let mut wanted =
                     |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace("?.", ""));
-                Option::deserialize(serde_ignored::Deserializer::new(document, &mut wanted))?
+                Option::deserialize(serde_ignored::Deserializer::new(document, &mut wanted))
+                    .map_err(|error| PolicyManifestError::Parse(error.to_string()))?
             };
             if let Some(manifest) = manifest {
                 count += 1;

@@ -9,7 +9,7 @@ use super::{Quantity, Text};
 
 /// A container or init container.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a container")]
 pub struct Container<'a> {
     /// The container's name, unique in its pod.
     #[serde(borrow)]
@@ -52,6 +52,7 @@ impl<'de> Deserialize<'de> for Present {
 
 /// What a container, or a pod as a whole, requests and is limited to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "requests and limits")]
 pub struct Resources {
     requests: Option<ResourceList>,
     limits: Option<ResourceList>,
@@ -85,6 +86,7 @@ impl Resources {
 
 /// The amounts of the resources that rules read; zero counts as none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "amounts by resource")]
 pub struct ResourceList {
     cpu: Option<Quantity>,
     memory: Option<Quantity>,

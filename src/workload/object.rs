@@ -283,12 +283,14 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "a spec with a pod template")]
 struct TemplateSpec<'a> {
     #[serde(borrow)]
     template: Option<PodTemplate<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "a pod template")]
 struct PodTemplate<'a> {
     #[serde(borrow)]
     metadata: Option<TemplateMetadata<'a>>,
@@ -297,19 +299,21 @@ struct PodTemplate<'a> {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "metadata")]
 struct TemplateMetadata<'a> {
     #[serde(borrow)]
     labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "the spec of a CronJob")]
 struct CronJobSpec<'a> {
     #[serde(borrow)]
     job_template: Option<JobTemplate<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(expecting = "a Job template")]
 struct JobTemplate<'a> {
     #[serde(borrow)]
     spec: Option<TemplateSpec<'a>>,

@@ -36,7 +36,7 @@ fn a_yaml_bomb_is_refused() {
     for n in 1..40 {
         bomb.push_str(&format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
     }
-    bomb.push_str("apiVersion: v1\nkind: Pod\nspec: {containers: *a39}\n");
+    bomb.push_str("apiVersion: v1\nkind: Pod\nspec: {containers: [], x: *a39}\n");
     assert_snapshot!(beside_a_good_one("bomb.yaml", bomb.as_bytes()));
 }
 
