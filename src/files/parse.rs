@@ -50,11 +50,7 @@ struct Parser<'p, C: Consumer> {
 impl<C: Consumer> Parser<'_, C> {
     fn add(&mut self, object: &Object<'_>, document: usize, line: usize) {
         if self.named && matches!(object.parsed, Content::Foreign) {
-            return self.fail(
-                document,
-                line,
-                "not a Kubernetes object: `apiVersion` and `kind` are missing".to_owned(),
-            );
+            return self.fail(document, line, "not a Kubernetes object: `kind` is missing".to_owned());
         }
         self.parsed.objects += 1;
         self.consumer.add(&mut self.parsed.part, object, Place { source: self.source, line });

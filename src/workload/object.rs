@@ -47,7 +47,7 @@ pub enum Parsed<'a> {
     List(Vec<Object<'a>>),
     /// Something that rules don't judge, of which nothing is kept.
     Other,
-    /// No Kubernetes object: it has neither `apiVersion` nor `kind`.
+    /// No Kubernetes object: it has no `kind`.
     Foreign,
 }
 
@@ -123,12 +123,11 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 }
             }
         }
-        if own.api_version.is_none() && own.kind.is_none() && self.default.is_none() {
+        if own.kind.is_none() && self.default.is_none() {
             return Ok(Object { types: TypeMeta::default(), parsed: Parsed::Foreign });
         }
         let Some(role) = own.role(self.default) else {
-            let missing = if own.kind.is_none() { "kind" } else { "apiVersion" };
-            return Err(A::Error::custom(format_args!("not a Kubernetes object: `{missing}` is missing")));
+            return Err(A::Error::custom("not a Kubernetes object: `apiVersion` is missing"));
         };
         for (part, value) in early {
             PartSeed { role: role.clone(), part, draft: &mut draft }
@@ -395,7 +394,7 @@ mod tests {
     fn what_names_no_type_is_refused() {
         let error = |json| serde_json::from_str::<Object<'_>>(json).unwrap_err().to_string();
         assert!(matches!(read("a: 1").parsed, Parsed::Foreign));
-        assert!(error(r#"{"apiVersion": "v1"}"#).starts_with("not a Kubernetes object: `kind` is missing"));
+        assert!(matches!(read("{apiVersion: v2, name: chart}").parsed, Parsed::Foreign));
         assert!(error(r#"{"kind": "Pod"}"#).starts_with("not a Kubernetes object: `apiVersion` is missing"));
         assert!(error("[]").contains("expected a Kubernetes object"));
     }

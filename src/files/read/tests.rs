@@ -188,7 +188,7 @@ fn what_is_no_manifest_gets_one_error_that_helps() {
         (b"\x7fELF\0\0", "Some(1) Some(1) not a text file: manifests are YAML or JSON in UTF-8"),
         (b"\xff\xfea\0", "Some(1) Some(1) encoded as UTF-16"),
         (b"a: \xff\n", "Some(1) Some(1) not UTF-8 text"),
-        (b"replicas: 1\n", "Some(1) Some(1) not a Kubernetes object: `apiVersion` and `kind` are missing"),
+        (b"replicas: 1\n", "Some(1) Some(1) not a Kubernetes object: `kind` is missing"),
         (b"[1]", "Some(1) Some(1) invalid type: sequence, expected a Kubernetes object"),
         (b"{{ if .Values.a }}\nkind: Pod\n", "helm template"),
     ] {
