@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and the helpers of one are outside of #[test] functions"
 )]
 
+mod analyze;
 mod control_plane;
 mod eventually;
 mod harness;

@@ -1,0 +1,423 @@
+//! `analyze`, `check` and `list pods` as a user runs them: the binary, its exit status and its output.
+
+use crate::control_plane::{AuditEvent, ControlPlane, Reach, client_of};
+use crate::eventually::eventually;
+use crate::kubelet::{ready, set_pod_status};
+use assert_cmd::Command;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// More than two pages, and not a whole number of them.
+const MANY: usize = 1200;
+/// How many pods are created at a time.
+const CONCURRENT: usize = 64;
+/// A call that hangs fails its test rather than all of them.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_live_namespace_and_its_objects_in_a_file_get_the_same_verdict() {
+    let plane = ControlPlane::shared();
+    let (client, namespace) = (plane.client().await, plane.namespace("verdict"));
+    populate(&client, &namespace).await;
+    let live = on(plane.kubeconfig(), &["analyze", "-n", &namespace, "-o", "json"]);
+    assert_eq!(live.code, 0, "{live:?}");
+    let live = live.json();
+    let figures = |pointer| live.pointer(pointer).unwrap().as_u64().unwrap();
+    assert_eq!(figures("/summary/pods"), 4);
+    assert_eq!(figures("/summary/counts/latest-tag"), 2);
+    assert_eq!(figures("/summary/counts/high-restarts"), 5);
+    assert_eq!(figures("/summary/counts/pending"), 3);
+    let owned = |violation: &&Value| violation["owner"] == "Deployment/web";
+    assert!(live["violations"].as_array().unwrap().iter().any(|violation| owned(&violation)), "{live}");
+
+    let list = kubectl_list(&client, &namespace).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (compact, pretty) = (list.to_string(), serde_json::to_string_pretty(&list).unwrap());
+    let yaml = yaml_serde::to_string(&list).unwrap();
+    for (path, stdin) in [
+        (file("list.json", &pretty), ""),
+        (file("compact.json", &compact), ""),
+        (file("list.yaml", &yaml), ""),
+        ("-".to_owned(), pretty.as_str()),
+        ("-".to_owned(), yaml.as_str()),
+    ] {
+        let read = run(&["analyze", "-f", &path, "-n", &namespace, "-o", "json"], stdin);
+        assert_eq!((read.code, read.stderr.as_str()), (0, ""), "{path}");
+        let read = read.json();
+        assert_eq!(read["summary"], live["summary"], "{path}");
+        assert_eq!(read["namespaces"], live["namespaces"], "{path}");
+        assert_eq!(sourceless(&read), sourceless(&live), "{path}");
+        assert_eq!((&read["skipped"], &read["errors"]), (&json!([]), &json!([])), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn many_pods_are_read_by_pages_and_selected_by_the_server() {
+    let plane = ControlPlane::shared();
+    let namespace = plane.namespace("pages");
+    let pods = Api::<Pod>::namespaced(plane.client().await, &namespace);
+    let half = |index| if index % 2 == 0 { "even" } else { "odd" };
+    stream::iter(0..MANY)
+        .map(|index| {
+            let pod = pod(&format!("pod-{index}"), &json!({ "half": half(index) }));
+            let pods = pods.clone();
+            async move { pods.create(&PostParams::default(), &pod).await }
+        })
+        .buffer_unordered(CONCURRENT)
+        .try_for_each(async |_| Ok(()))
+        .await
+        .unwrap();
+    let kubeconfig = plane.restricted(&namespace, "reader", &[rule("list", "pods")], Reach::Namespace).await;
+    let user = format!("system:serviceaccount:{namespace}:reader");
+    let requests = |arguments: &[&str]| -> (u64, Vec<AuditEvent>) {
+        let mark = plane.mark();
+        let outcome = on(&kubeconfig, &[&["analyze", "-n", &namespace, "-o", "json"], arguments].concat());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        let mut requests = plane.requests_since(mark);
+        requests.retain(|request| request.by(&user));
+        for request in &requests {
+            assert_eq!((request.verb.as_str(), request.resource.as_str()), ("list", "pods"));
+            assert!(request.user_agent.starts_with("kube-devops/"), "{request:?}");
+            assert!(request.uri.contains("limit=500"), "{request:?}");
+        }
+        (outcome.json()["summary"]["pods"].as_u64().unwrap(), requests)
+    };
+
+    let (judged, lists) = requests(&[]);
+    assert_eq!((judged, lists.len()), (1200, 3), "{lists:?}");
+    assert!(lists.iter().all(|list| !list.uri.contains("labelSelector")), "{lists:?}");
+    let continued = lists.iter().filter(|list| list.uri.contains("continue=")).count();
+    assert_eq!(continued, 2, "{lists:?}");
+
+    let (judged, lists) = requests(&["-l", "half=even"]);
+    assert_eq!((judged, lists.len()), (600, 2), "{lists:?}");
+    assert!(lists.iter().all(|list| list.uri.contains("labelSelector=half%3Deven")), "{lists:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn who_may_list_one_namespace_gets_a_partial_report_of_all_and_a_whole_one_of_it() {
+    let plane = ControlPlane::shared();
+    let (home, _elsewhere) = two_namespaces(plane).await;
+    let kubeconfig = plane.restricted(&home, "reader", &[rule("list", "pods")], Reach::Namespace).await;
+
+    let all = on(&kubeconfig, &["analyze", "-o", "json"]);
+    assert_eq!(all.code, 2, "{all:?}");
+    let report = all.json();
+    assert_eq!(report["summary"]["partial"], true);
+    assert_eq!(judged(&report), [(home.as_str(), 1)]);
+    assert_eq!(report["errors"][0]["source"], "list pods in all namespaces");
+    let message = report["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("forbidden") && message.contains("-n"), "{message}");
+    assert!(all.stderr.contains(message), "{}", all.stderr);
+
+    let own = on(&kubeconfig, &["analyze", "-n", &home, "-o", "json"]);
+    assert_eq!((own.code, own.stderr.as_str()), (0, ""));
+    assert_eq!(own.json()["summary"]["partial"], false);
+    assert_eq!(judged(&own.json()), [(home.as_str(), 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn who_may_list_nothing_gets_no_score() {
+    let plane = ControlPlane::shared();
+    let (home, elsewhere) = two_namespaces(plane).await;
+    let kubeconfig = plane.restricted(&home, "nobody", &[], Reach::Cluster).await;
+    for arguments in [vec!["analyze"], vec!["analyze", "-n", &home], vec!["analyze", "-n", &elsewhere]] {
+        let json = on(&kubeconfig, &[arguments.as_slice(), &["-o", "json"]].concat());
+        assert_eq!(json.code, 2, "{json:?}");
+        let summary = &json.json()["summary"];
+        assert_eq!((&summary["score"], &summary["status"]), (&Value::Null, &Value::Null));
+        assert_eq!((&summary["partial"], &summary["pods"]), (&json!(true), &json!(0)));
+
+        let text = on(&kubeconfig, &arguments);
+        assert_eq!(text.code, 2, "{text:?}");
+        for figure in ["Cluster Health Score", "Cluster Status"] {
+            let line = text.stdout.lines().find(|line| line.starts_with(figure)).unwrap();
+            assert!(line.ends_with(": Unknown"), "{line}");
+        }
+        assert!(text.stderr.contains("forbidden"), "{}", text.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn who_may_list_namespaces_is_told_which_of_them_were_not_read() {
+    let plane = ControlPlane::shared();
+    let (home, elsewhere) = two_namespaces(plane).await;
+    let kubeconfig = plane.restricted(&home, "finder", &[rule("list", "namespaces")], Reach::Cluster).await;
+    let client = plane.client().await;
+    let role: Role = object(json!({ "metadata": { "name": "pods" }, "rules": [rule("list", "pods")] }));
+    Api::namespaced(client.clone(), &home).create(&PostParams::default(), &role).await.unwrap();
+    let binding: RoleBinding = object(json!({
+        "metadata": { "name": "pods" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "pods" },
+        "subjects": [{ "kind": "ServiceAccount", "name": "finder", "namespace": home }],
+    }));
+    Api::namespaced(client, &home).create(&PostParams::default(), &binding).await.unwrap();
+    let pods = Api::<Pod>::namespaced(client_of(&kubeconfig).await, &home);
+    eventually("the API server grants the role", async || pods.list(&ListParams::default()).await.ok()).await;
+
+    let all = on(&kubeconfig, &["analyze", "-o", "json"]);
+    assert_eq!(all.code, 2, "{all:?}");
+    let report = all.json();
+    assert_eq!(report["summary"]["partial"], true);
+    assert_eq!(judged(&report), [(home.as_str(), 1)]);
+    let unread: Vec<_> =
+        report["errors"].as_array().unwrap().iter().map(|error| error["source"].as_str().unwrap()).collect();
+    let list = |namespace: &str| format!("list pods in namespace {namespace:?}");
+    assert!(unread.contains(&list(&elsewhere).as_str()), "{unread:?}");
+    assert!(!unread.contains(&list(&home).as_str()), "{unread:?}");
+    assert!(!unread.contains(&list("kube-system").as_str()), "{unread:?}");
+}
+
+#[test]
+#[ignore = "needs a control plane: make test"]
+fn a_namespace_that_does_not_exist_is_an_error_and_an_empty_one_is_not() {
+    let plane = ControlPlane::shared();
+    let empty = plane.namespace("empty");
+    let missing = on(plane.kubeconfig(), &["analyze", "-n", "no-such-namespace", "-o", "json"]);
+    assert_eq!(missing.code, 2, "{missing:?}");
+    assert_eq!(missing.json()["summary"]["score"], Value::Null);
+    assert!(missing.stderr.contains("namespace \"no-such-namespace\" not found"), "{}", missing.stderr);
+
+    let both = on(plane.kubeconfig(), &["analyze", "-n", "no-such-namespace", "-n", &empty, "-o", "json"]);
+    assert_eq!(both.code, 2, "{both:?}");
+    assert_eq!(both.json()["errors"].as_array().unwrap().len(), 1);
+
+    let empty = on(plane.kubeconfig(), &["analyze", "-n", &empty, "-o", "json"]);
+    assert_eq!(empty.code, 0, "{empty:?}");
+    assert_eq!(empty.json()["summary"]["score"], 100);
+    assert!(empty.stderr.contains("nothing was judged"), "{}", empty.stderr);
+}
+
+#[test]
+#[ignore = "needs a control plane: make test"]
+fn a_cluster_that_cannot_be_reached_is_an_error_at_once() {
+    let plane = ControlPlane::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = directory.path().join("no-such-kubeconfig");
+    for command in [&["analyze"][..], &["check"], &["list", "pods"]] {
+        let outcome = on(&nowhere, command);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:?}");
+        let message = format!("error: cannot read the kubeconfig {}: No such file", nowhere.display());
+        assert!(outcome.stderr.starts_with(&message), "{}", outcome.stderr);
+    }
+
+    let mut config: Value = serde_json::from_slice(&fs::read(plane.kubeconfig()).unwrap()).unwrap();
+    // The port of tcpmux, on which nobody listens.
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1".into();
+    let dead = directory.path().join("dead");
+    fs::write(&dead, config.to_string()).unwrap();
+    for command in [&["analyze"][..], &["analyze", "-n", "a", "-n", "b"], &["check"], &["list", "pods"]] {
+        let start = Instant::now();
+        let outcome = on(&dead, command);
+        assert!(start.elapsed() < Duration::from_secs(5), "{command:?} took {:?}", start.elapsed());
+        assert_eq!(outcome.code, 2, "{outcome:?}");
+        assert!(outcome.stderr.contains("cannot reach https://127.0.0.1:1: "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("onnection refused"), "{}", outcome.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn check_tells_whether_a_mode_would_work() {
+    let plane = ControlPlane::shared();
+    let home = plane.namespace("check");
+    let analyze = on(plane.kubeconfig(), &["check", "--for", "analyze"]);
+    assert_eq!((analyze.code, analyze.stderr.as_str()), (0, ""), "{}", analyze.stdout);
+    assert!(analyze.stdout.contains("v1.36.3"), "{}", analyze.stdout);
+    assert!(analyze.stdout.ends_with("analyze would work here\n"), "{}", analyze.stdout);
+    assert!(!analyze.stdout.contains(" NO "), "{}", analyze.stdout);
+
+    let reconcile = on(plane.kubeconfig(), &["check", "--for", "reconcile"]);
+    assert_eq!(reconcile.code, 1, "{reconcile:?}");
+    assert!(reconcile.stdout.contains("not installed"), "{}", reconcile.stdout);
+    assert!(reconcile.stdout.ends_with("reconcile would not work here\n"), "{}", reconcile.stdout);
+
+    let rules = [rule("list", "pods")];
+    let reader = plane.restricted(&home, "reader", &rules, Reach::Namespace).await;
+    let reader = on(&reader, &["check", "--for", "analyze"]);
+    assert_eq!(reader.code, 1, "{reader:?}");
+    assert!(reader.stdout.ends_with("analyze would not work here\n"), "{}", reader.stdout);
+
+    let auditor = plane.restricted(&home, "auditor", &rules, Reach::Cluster).await;
+    let auditor = on(&auditor, &["check", "--for", "analyze"]);
+    assert_eq!(auditor.code, 0, "{auditor:?}");
+    assert!(auditor.stdout.contains("(optional)"), "{}", auditor.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn list_pods_prints_where_they_are() {
+    let plane = ControlPlane::shared();
+    let (client, namespace) = (plane.client().await, plane.namespace("list"));
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    for name in ["web-b", "web-a"] {
+        pods.create(&PostParams::default(), &pod(name, &json!({ "app": name }))).await.unwrap();
+    }
+    set_pod_status(&client, &namespace, "web-b", &ready()).await;
+    let listed = |arguments: &[&str]| {
+        let outcome = on(plane.kubeconfig(), &[&["list", "pods", "-n", &namespace], arguments].concat());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        (outcome.stdout.lines().map(words).collect::<Vec<_>>(), outcome.stderr)
+    };
+    let header = ["NAMESPACE", "NAME", "PHASE", "NODE"];
+    let pending = [&namespace, "web-a", "Pending", "<none>"];
+    let running = [&namespace, "web-b", "Running", "<none>"];
+    assert_eq!(listed(&[]).0, [header, pending, running]);
+    assert_eq!(listed(&["-l", "app=web-b"]).0, [header, running]);
+    assert_eq!(listed(&["-l", "app=none"]), (Vec::<Vec<String>>::new(), "no pods found\n".to_owned()));
+}
+
+/// How one run of the binary went.
+#[derive(Debug)]
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+fn on(kubeconfig: &Path, arguments: &[&str]) -> Outcome {
+    run(&[arguments, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat(), "")
+}
+
+fn run(arguments: &[&str], stdin: &str) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
+    let output = command.args(arguments).write_stdin(stdin).timeout(PATIENCE).output().unwrap();
+    Outcome {
+        code: output.status.code().unwrap_or_else(|| panic!("{arguments:?} was killed: {output:?}")),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Makes a Deployment of a pod that restarts and one that waits, a bare pod, and a Job with its pod.
+async fn populate(client: &Client, namespace: &str) {
+    let deployment: Deployment = object(json!({
+        "metadata": { "name": "web" },
+        "spec": {
+            "replicas": 2,
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": {
+                "metadata": { "labels": { "app": "web" } },
+                "spec": { "containers": [{ "name": "web", "image": "nginx:latest" }] },
+            },
+        },
+    }));
+    let deployments = Api::namespaced(client.clone(), namespace);
+    deployments.create(&PostParams::default(), &deployment).await.unwrap();
+    let job: Job = object(json!({
+        "metadata": { "name": "import" },
+        "spec": { "template": { "spec": {
+            "restartPolicy": "Never",
+            "containers": [{ "name": "import", "image": "registry.example/import:1.0" }],
+        } } },
+    }));
+    Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &job).await.unwrap();
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+    pods.create(&PostParams::default(), &pod("bare", &json!({}))).await.unwrap();
+    let made = async |selector: &str, count: usize| {
+        eventually("the pods of a controller", async || {
+            let pods = pods.list(&ListParams::default().labels(selector)).await.unwrap().items;
+            (pods.len() == count).then_some(pods)
+        })
+        .await
+    };
+    made("job-name=import", 1).await;
+    let web = made("app=web", 2).await;
+    let status = json!({
+        "phase": "Running",
+        "containerStatuses": [{
+            "name": "web", "image": "nginx:latest", "imageID": "", "ready": true, "restartCount": 12,
+        }],
+    });
+    set_pod_status(client, namespace, &web[0].name_any(), &status).await;
+    set_pod_status(client, namespace, &web[1].name_any(), &json!({ "phase": "Pending" })).await;
+}
+
+/// Returns what `kubectl get pods,deploy,rs,jobs -o json` prints.
+async fn kubectl_list(client: &Client, namespace: &str) -> Value {
+    let mut items = Vec::new();
+    for (path, version, kind, plural) in [
+        ("api/v1", "v1", "Pod", "pods"),
+        ("apis/apps/v1", "apps/v1", "Deployment", "deployments"),
+        ("apis/apps/v1", "apps/v1", "ReplicaSet", "replicasets"),
+        ("apis/batch/v1", "batch/v1", "Job", "jobs"),
+    ] {
+        let request = http::Request::get(format!("/{path}/namespaces/{namespace}/{plural}"));
+        let mut list: Value = client.request(request.body(Vec::new()).unwrap()).await.unwrap();
+        let found = list["items"].as_array_mut().unwrap();
+        assert!(!found.is_empty(), "no {plural}");
+        for mut item in found.drain(..) {
+            item["apiVersion"] = version.into();
+            item["kind"] = kind.into();
+            items.push(item);
+        }
+    }
+    json!({ "apiVersion": "v1", "items": items, "kind": "List", "metadata": { "resourceVersion": "" } })
+}
+
+/// Makes two namespaces with a pod in each.
+async fn two_namespaces(plane: &ControlPlane) -> (String, String) {
+    let client = plane.client().await;
+    let namespaces = (plane.namespace("access"), plane.namespace("access"));
+    for namespace in [&namespaces.0, &namespaces.1] {
+        let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+        pods.create(&PostParams::default(), &pod("only", &json!({}))).await.unwrap();
+    }
+    namespaces
+}
+
+/// Returns the namespaces that were judged, with the pods in each.
+fn judged(report: &Value) -> Vec<(&str, u64)> {
+    let namespaces = report["namespaces"].as_array().unwrap().iter();
+    namespaces.map(|one| (one["namespace"].as_str().unwrap(), one["pods"].as_u64().unwrap())).collect()
+}
+
+/// Returns the violations without where they were read.
+fn sourceless(report: &Value) -> Value {
+    let mut violations = report["violations"].clone();
+    for violation in violations.as_array_mut().unwrap() {
+        violation.as_object_mut().unwrap().remove("source").unwrap();
+    }
+    violations
+}
+
+fn pod(name: &str, labels: &Value) -> Pod {
+    object(json!({
+        "metadata": { "name": name, "labels": labels },
+        "spec": { "containers": [{ "name": "main", "image": "registry.example/main:1.0" }] },
+    }))
+}
+
+fn rule(verb: &str, resource: &str) -> PolicyRule {
+    object(json!({ "apiGroups": [""], "resources": [resource], "verbs": [verb] }))
+}
+
+fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
