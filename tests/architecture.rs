@@ -18,7 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("output", &["governance", "policy", "rules", "workload"]),
     ("manifests", &["governance", "policy"]),
     ("files", &["workload"]),
-    ("cluster", &["workload"]),
+    ("cluster", &[]),
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),

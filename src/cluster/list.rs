@@ -222,12 +222,14 @@ where
         if let Some(error) = found.error {
             if error.code() == Some(403) {
                 let own = &self.cluster.default_namespace;
+                let tried = if skip(own) {
+                    format!("none was tried, because the context's own, {own:?}, is left out")
+                } else {
+                    format!("only {own:?} was tried, the context's own")
+                };
                 unread = Some(Unread::new(
                     what(None),
-                    format_args!(
-                        "{refused}. Nor may namespaces be listed, so only {own:?} was tried, the context's own, and \
-                         all others were not seen: name them with -n"
-                    ),
+                    format_args!("{refused}. Nor may namespaces be listed, so {tried}: name others with -n"),
                 ));
                 names = vec![own.clone()];
             } else {

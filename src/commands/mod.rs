@@ -31,7 +31,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// How much to log on stderr: 0 errors, 2 what is done, 4 details, 6 every request.
+    /// How much to log on stderr: 0 nothing, 1 warnings, 2 what is done, 4 details, 6 every request.
     #[arg(short, long, value_name = "LEVEL", default_value_t = 0, global = true)]
     v: u8,
 }
@@ -71,7 +71,10 @@ impl From<ExitStatus> for ExitCode {
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitStatus> {
-        logging::start(LogFormat::Text, level(self.v), None)?;
+        // What a user has to know comes as an error of the command; logs are for those who ask.
+        if self.v > 0 {
+            logging::start(LogFormat::Text, level(self.v), None)?;
+        }
         match self.command {
             Command::Analyze(args) => analyze::run(&args),
             Command::Check(args) => block_on(check::run(args)),
@@ -91,7 +94,7 @@ fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
 
 fn level(verbosity: u8) -> LevelFilter {
     match verbosity {
-        0 | 1 => LevelFilter::ERROR,
+        0 | 1 => LevelFilter::WARN,
         2 | 3 => LevelFilter::INFO,
         4 | 5 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

@@ -121,23 +121,25 @@ impl<'p> Analysis<'p> {
 
     fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().unwrap_or(self.scope.default_namespace());
-        if !self.scope.asks_for(namespace) || workload.is_managed() || !self.scope.selects(workload) {
+        if !self.scope.asks_for(namespace) || workload.is_managed() {
             return;
         }
         if self.scope.leaves_out(namespace) {
-            self.left_out += 1;
+            self.left_out += u64::from(self.scope.selects(workload));
             return;
         }
         let owner = workload.owner();
         let key = format!("{namespace}/{owner}");
-        if workload.is_pod() {
-            // A pod that nothing manages stands for no template.
-            if workload.metadata.controller().is_some() && !self.workloads_with_pods.contains(key.as_str()) {
-                self.workloads_with_pods.insert(key.clone().into());
-            }
-            if workload.is_terminal() {
-                return;
-            }
+        // A pod stands for its workload's template even where it isn't asked for itself; one that nothing manages
+        // stands for none.
+        if workload.is_pod()
+            && workload.metadata.controller().is_some()
+            && !self.workloads_with_pods.contains(key.as_str())
+        {
+            self.workloads_with_pods.insert(key.clone().into());
+        }
+        if workload.is_terminal() || !self.scope.selects(workload) {
+            return;
         }
         let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
         let violations = std::mem::take(&mut judgement.violations)

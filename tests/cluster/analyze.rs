@@ -421,3 +421,66 @@ fn rule(verb: &str, resource: &str) -> PolicyRule {
 fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_selector_selects_the_same_pods_by_live_cluster_and_by_file() {
+    let plane = ControlPlane::shared();
+    let (client, namespace) = (plane.client().await, plane.namespace("selector"));
+    populate(&client, &namespace).await;
+    let list = kubectl_list(&client, &namespace).await.to_string();
+    let pods = |outcome: &Outcome| outcome.json()["summary"]["pods"].as_u64().unwrap();
+    let mut differences = Vec::new();
+    for (selector, expected) in [
+        ("app=web", 2),
+        ("app!=web", 2),
+        ("app in (web,api)", 2),
+        ("!app", 2),
+        ("job-name", 1),
+        ("pod-template-hash", 2),
+        ("!pod-template-hash", 2),
+        ("app=web,!pod-template-hash", 0),
+    ] {
+        let arguments = ["analyze", "-n", &namespace, "-l", selector, "-o", "json"];
+        let live = on(plane.kubeconfig(), &arguments);
+        let file = run(&[&arguments[..], &["-f", "-"]].concat(), &list);
+        let found = (pods(&live), pods(&file));
+        if found != (expected, expected) {
+            differences.push((selector, expected, found));
+        }
+    }
+    assert!(differences.is_empty(), "selector, expected, (live, file): {differences:?}");
+}
+
+#[test]
+#[ignore = "needs a control plane: make test"]
+fn all_of_stderr_is_in_our_own_words() {
+    let plane = ControlPlane::shared();
+    let directory = tempfile::tempdir().unwrap();
+    let mut config: Value = serde_json::from_slice(&fs::read(plane.kubeconfig()).unwrap()).unwrap();
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1".into();
+    let dead = directory.path().join("dead");
+    fs::write(&dead, config.to_string()).unwrap();
+    for command in [&["analyze"][..], &["check"], &["list", "pods"]] {
+        let outcome = on(&dead, command);
+        assert!(outcome.stderr.lines().all(|line| line.starts_with("error: ")), "{}", outcome.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_system_namespace_that_was_not_tried_is_not_said_to_have_been() {
+    let plane = ControlPlane::shared();
+    let home = plane.namespace("kube-own");
+    let pods = Api::<Pod>::namespaced(plane.client().await, &home);
+    pods.create(&PostParams::default(), &pod("only", &json!({}))).await.unwrap();
+    let kubeconfig = plane.restricted(&home, "reader", &[rule("list", "pods")], Reach::Namespace).await;
+    let user = format!("system:serviceaccount:{home}:reader");
+    let mark = plane.mark();
+    let all = on(&kubeconfig, &["analyze", "-o", "json"]);
+    assert_eq!(all.code, 2, "{all:?}");
+    let tried =
+        plane.requests_since(mark).iter().any(|request| request.by(&user) && request.namespace == home);
+    let said = all.stderr.contains(&format!("only {home:?} was tried"));
+    assert_eq!(tried, said, "{}", all.stderr);
+}

@@ -143,7 +143,7 @@ async fn who_may_not_list_namespaces_gets_his_own_and_is_told_how_to_name_more()
     assert_eq!(unread.len(), 1);
     assert!(unread[0].starts_with("list pods in all namespaces: cannot list /api/v1/pods"), "{unread:?}");
     assert!(
-        unread[0].contains("only \"own\" was tried") && unread[0].ends_with("name them with -n"),
+        unread[0].contains("only \"own\" was tried") && unread[0].ends_with("name others with -n"),
         "{unread:?}"
     );
 }
