@@ -1,5 +1,7 @@
 //! Bad input: one clear error each, naming file, document and line; everything else is still judged.
 
+use std::fmt::Write as _;
+
 use insta::assert_snapshot;
 
 use super::{directory, run, run_in};
@@ -34,7 +36,7 @@ fn a_wrong_type_is_named_with_its_field() {
 fn a_yaml_bomb_is_refused() {
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for n in 1..40 {
-        bomb.push_str(&format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1));
+        writeln!(bomb, "a{n}: &a{n} [*a{0}, *a{0}]", n - 1).unwrap();
     }
     bomb.push_str("apiVersion: v1\nkind: Pod\nspec: {containers: [], x: *a39}\n");
     assert_snapshot!(beside_a_good_one("bomb.yaml", bomb.as_bytes()));
