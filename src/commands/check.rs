@@ -113,7 +113,7 @@ impl Findings {
         crds.extend(self.crds.iter().map(|(name, served)| vec![name.clone(), state(*served)]));
         columns(&crds, out)?;
         if self.crds.iter().any(|(_, served)| !served) {
-            writeln!(out, "reconcile, enforce and webhook need both: kube-devops crd install")?;
+            writeln!(out, "reconcile, enforce and webhook need both")?;
         }
         writeln!(out)?;
         let works = if self.works(wanted) { "would work" } else { "would not work" };
