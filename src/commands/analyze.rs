@@ -26,7 +26,7 @@ use crate::workload::{Object, Parsed};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Judge manifests: a file, a directory, or - for standard input (repeatable)
-    #[arg(short = 'f', long, value_name = "PATH")]
+    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
     filename: Vec<PathBuf>,
 
     /// Read directories within the directories of -f too
@@ -214,13 +214,15 @@ fn explain(report: &Report) -> anyhow::Result<()> {
     }
     let left_out = match report.left_out {
         0 => None,
-        count => Some(format!("{count} in system namespaces were left out (--include-system judges them)")),
+        count => Some(format!(
+            "{count} pods or templates in system namespaces were left out (--include-system judges them)"
+        )),
     };
     if report.summary.pods == 0 && report.summary.score.is_some() {
         let reasons: Vec<&dyn Display> = left_out.iter().map(|reason| reason as &dyn Display).collect();
         match reasons.first() {
             Some(reason) => writeln!(err, "note: nothing was judged: {reason}")?,
-            None => writeln!(err, "note: nothing was judged: no workload in what was read")?,
+            None => writeln!(err, "note: nothing was judged: no pod in what was read runs or would run")?,
         }
     } else if let Some(left_out) = left_out {
         writeln!(err, "note: {left_out}")?;

@@ -9,7 +9,9 @@ use anyhow::Context;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Arguments of `check`.
+/// Reach the cluster, and tell what is missing there for each mode.
+///
+/// Exit status: 0 when the mode of --for would work, 1 when it would not, 2 when the cluster could not be asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// The mode that has to work, for exit status 0

@@ -7,7 +7,7 @@ use crate::output::{columns, to_stdout};
 use serde::Deserialize;
 use std::io::Write;
 
-/// Arguments of `list`.
+/// List what the cluster runs.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// What to list
@@ -22,7 +22,7 @@ pub(super) enum What {
     Pods(PodArgs),
 }
 
-/// Arguments of `list pods`.
+/// List pods, with their phases and nodes.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PodArgs {
     /// A namespace, repeatable [default: all]

@@ -79,6 +79,9 @@ impl<C: Consumer> Parser<'_, C> {
             let line = lines(&document.text[..error.valid_up_to()]) + 1;
             (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
         })?;
+        if nesting(document.text) > MAX_NESTING {
+            return Err((1, format!("nested more than {MAX_NESTING} levels deep")));
+        }
         yaml_object(text).map_err(|error| {
             let content = document.lines_before_content - document.lines_before + 1;
             let line = error.location().map_or(content, |place| place.line().max(content));
@@ -155,6 +158,23 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
         }
         Ok(())
     }
+}
+
+/// How deep brackets and braces may be nested: the YAML parser's time grows with the square of that.
+const MAX_NESTING: usize = 1_000;
+
+/// How deep brackets and braces are nested at most; those within text count too.
+fn nesting(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Reads the object of a document.

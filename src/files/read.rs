@@ -112,7 +112,8 @@ fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<
             .iter()
             .map(|_| Found { part: consumer.part(), unread: Vec::new(), read: false })
             .collect();
-        let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
+        let mut dispatcher =
+            Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0, cut: Vec::new() };
         for (index, (source, name)) in named.iter().enumerate() {
             dispatcher.source = index;
             dispatcher.cut(source, name, borders);
@@ -147,6 +148,8 @@ struct Dispatcher<'c, C: Consumer> {
     found: Vec<Found<C::Part>>,
     spare: Vec<Vec<u8>>,
     source: usize,
+    /// The sources that were cut to their end.
+    cut: Vec<usize>,
 }
 
 impl<C: Consumer> Dispatcher<'_, C> {
@@ -158,7 +161,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
                 "there is no Kubernetes object in it: it is empty or holds only comments".to_owned(),
             ),
             Ok(_) => {
-                self.found[self.source].read = true;
+                self.cut.push(self.source);
                 return;
             }
             Err(CutError::Syntax { message, document, line }) => (Some(document), Some(line), message),
@@ -200,6 +203,10 @@ impl<C: Consumer> Dispatcher<'_, C> {
         self.jobs = mpsc::sync_channel(0).0;
         while let Ok(done) = self.done.recv() {
             self.collect(done);
+        }
+        // An empty list was read too, but a document that only failed was not.
+        for source in self.cut {
+            self.found[source].read |= self.found[source].unread.is_empty();
         }
         for found in &mut self.found {
             found.unread.sort_by_key(|unread| unread.line);

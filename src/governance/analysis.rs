@@ -10,7 +10,7 @@ use super::{
 };
 use crate::policy::EffectivePolicy;
 use crate::rules::{RULES, RuleId};
-use crate::workload::{Object, Parsed, TypeMeta, Workload};
+use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload};
 
 /// Where an object was read.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct Analysis<'p> {
     violations: Vec<ReportedViolation>,
     templates: HashMap<Box<str>, Vec<Template>>,
     workloads_with_pods: HashSet<Box<str>>,
+    /// What manages each `ReplicaSet` and Job of the input.
+    managers: HashMap<Box<str>, String>,
     skipped: BTreeMap<(String, TypeMeta), u64>,
     errors: Vec<ReportError>,
     left_out: u64,
@@ -62,6 +64,7 @@ impl<'p> Analysis<'p> {
             violations: Vec::new(),
             templates: HashMap::new(),
             workloads_with_pods: HashSet::new(),
+            managers: HashMap::new(),
             skipped: BTreeMap::new(),
             errors: Vec::new(),
             left_out: 0,
@@ -114,6 +117,7 @@ impl<'p> Analysis<'p> {
         }
         self.violations.extend(part.violations);
         self.workloads_with_pods.extend(part.workloads_with_pods);
+        self.managers.extend(part.managers);
         self.errors.extend(part.errors);
         self.left_out += part.left_out;
         self.read |= part.read;
@@ -121,7 +125,12 @@ impl<'p> Analysis<'p> {
 
     fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().unwrap_or(self.scope.default_namespace());
-        if !self.scope.asks_for(namespace) || workload.is_managed() {
+        if !self.scope.asks_for(namespace) {
+            return;
+        }
+        if let (true, Some(manager)) = (workload.is_managed(), workload.metadata.controller()) {
+            let manager = Owner { kind: &manager.kind, name: &manager.name }.to_string();
+            self.managers.insert(format!("{namespace}/{}", workload.owner()).into(), manager);
             return;
         }
         if self.scope.leaves_out(namespace) {
@@ -191,6 +200,7 @@ impl<'p> Analysis<'p> {
 
     /// Ends the analysis: templates without pods are counted, everything is summed and sorted.
     pub fn finish(mut self) -> Report {
+        self.resolve_managers();
         for (key, templates) in std::mem::take(&mut self.templates) {
             if !self.workloads_with_pods.contains(&key) {
                 for template in templates {
@@ -233,6 +243,28 @@ impl<'p> Analysis<'p> {
             violations: self.violations,
             errors: self.errors,
             left_out: self.left_out,
+        }
+    }
+
+    /// Gives what was found on the pods of a managed `ReplicaSet` or Job to what manages it, where the input tells.
+    fn resolve_managers(&mut self) {
+        let managers = std::mem::take(&mut self.managers);
+        for (managed, manager) in &managers {
+            let Some((namespace, _)) = managed.split_once('/') else { continue };
+            let key: Box<str> = format!("{namespace}/{manager}").into();
+            if let Some(tally) = self.offenders.remove(managed) {
+                self.offenders.entry(key.clone()).or_default().add(&tally);
+            }
+            if self.workloads_with_pods.contains(managed) {
+                self.workloads_with_pods.insert(key);
+            }
+        }
+        for violation in &mut self.violations {
+            if let Some(owner) = &violation.owner
+                && let Some(manager) = managers.get(format!("{}/{owner}", violation.namespace).as_str())
+            {
+                violation.owner = Some(manager.clone());
+            }
         }
     }
 
@@ -364,6 +396,21 @@ mod tests {
         assert_eq!(workloads, [("Deployment/web", 2), ("Deployment/api", 1)]);
         let pending = report.violations.iter().find(|v| v.rule == crate::rules::PENDING.id).unwrap();
         assert_eq!((&*pending.name, pending.owner.as_deref()), ("web-7f9-b", Some("Deployment/web")));
+    }
+
+    #[test]
+    fn a_job_made_by_hand_from_a_cron_job_stands_for_it() {
+        let all = "{apiVersion: batch/v1, kind: CronJob, metadata: {name: backup, namespace: default}, \
+                   spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: nginx}]}}}}}}\n\
+                   ---\n{apiVersion: batch/v1, kind: Job, metadata: {name: by-hand, namespace: default, \
+                   ownerReferences: [{kind: CronJob, name: backup, controller: true}]}}\n\
+                   ---\n{apiVersion: v1, kind: Pod, metadata: {name: by-hand-x, namespace: default, \
+                   ownerReferences: [{kind: Job, name: by-hand, controller: true}]}, \
+                   spec: {containers: [{name: c, image: nginx}]}}\n";
+        let report = report(&Scope::default(), all);
+        assert_eq!(report.summary.pods, 1);
+        assert_eq!(report.offenders[0].workload, "CronJob/backup");
+        assert_eq!(report.violations[0].owner.as_deref(), Some("CronJob/backup"));
     }
 
     #[test]
