@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("workload", &[]),
     ("rules", &["workload"]),
-    ("policy", &["rules"]),
+    ("policy", &["rules", "workload"]),
     ("governance", &["policy", "rules", "workload"]),
     ("output", &["governance", "policy", "rules", "workload"]),
     ("manifests", &["governance", "policy"]),

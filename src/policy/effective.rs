@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{DevOpsPolicySpec, SeverityOverrides};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{DefaultResources, DevOpsPolicySpec, SeverityOverrides};
 use crate::rules::{
     self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, MISSING_RESOURCES, PENDING, RULES,
     Rule, RuleId, Severity, Value,
 };
+use crate::workload::Quantity;
 
 /// The rules that count under a policy.
 #[derive(Debug, Clone)]
@@ -52,6 +55,14 @@ pub enum PolicyError {
         /// The rule.
         id: RuleId,
     },
+    /// A default request or limit makes no sense.
+    #[error("spec.defaultResources.{field}: {problem}")]
+    Resources {
+        /// The field.
+        field: &'static str,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
     /// The rule has no such parameter, or it has another type.
     #[error("spec.rules[{index}].params.{name}: {problem}")]
     Parameter {
@@ -93,6 +104,7 @@ impl Default for EffectivePolicy {
 impl EffectivePolicy {
     /// Works out what a policy's spec comes down to.
     pub fn from_spec(spec: &DevOpsPolicySpec) -> Result<Self, PolicyError> {
+        check_resources(spec.default_resources.as_ref())?;
         let mut choices = named_fields(spec);
         for (index, selection) in spec.rules.iter().flatten().enumerate() {
             let Some(rule) = rules::find(&selection.id) else {
@@ -199,6 +211,35 @@ fn override_of(overrides: &SeverityOverrides, id: RuleId) -> Option<Severity> {
     .1
 }
 
+/// Checks that requests and limits are amounts, more than zero, and no request above its limit.
+fn check_resources(defaults: Option<&DefaultResources>) -> Result<(), PolicyError> {
+    let Some(defaults) = defaults else { return Ok(()) };
+    let amount = |field, quantity: &Option<IntOrString>| {
+        let text = match quantity {
+            None => return Ok(None),
+            Some(IntOrString::Int(number)) => number.to_string(),
+            Some(IntOrString::String(text)) => text.clone(),
+        };
+        let problem = format!("{text:?} is no quantity above zero, such as 100m, 0.5 or 128Mi");
+        let quantity = Quantity::parse(&text).filter(|quantity| quantity.is_positive());
+        quantity.map(Some).ok_or(PolicyError::Resources { field, problem })
+    };
+    let cpu = (amount("cpuRequest", &defaults.cpu_request)?, amount("cpuLimit", &defaults.cpu_limit)?);
+    let memory =
+        (amount("memoryRequest", &defaults.memory_request)?, amount("memoryLimit", &defaults.memory_limit)?);
+    for (field, pair) in [("cpuRequest", cpu), ("memoryRequest", memory)] {
+        if let (Some(request), Some(limit)) = pair
+            && request > limit
+        {
+            return Err(PolicyError::Resources {
+                field,
+                problem: "the request is above its limit".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn check_parameter(rule: &Rule, name: &str, value: Value) -> Result<(), String> {
     let Some(parameter) = rule.parameters.iter().find(|parameter| parameter.name == name) else {
         let known: Vec<&str> = rule.parameters.iter().map(|parameter| parameter.name).collect();
@@ -281,6 +322,10 @@ mod tests {
     #[test]
     fn what_can_not_be_followed_is_named_with_its_place() {
         let error = |yaml| policy(yaml).unwrap_err().to_string();
+        let resources = error("defaultResources: {cpuRequest: 2, cpuLimit: 1500m}");
+        assert_eq!(resources, "spec.defaultResources.cpuRequest: the request is above its limit");
+        let zero = error("defaultResources: {memoryLimit: 0}");
+        assert!(zero.starts_with("spec.defaultResources.memoryLimit: \"0\" is no quantity"), "{zero}");
         assert!(
             error("rules: [{id: nope}]")
                 .starts_with("spec.rules[0].id: there is no rule \"nope\"; the rules are high")
