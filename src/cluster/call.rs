@@ -91,13 +91,13 @@ impl CallError {
     }
 
     /// Returns how long the server wants to be left alone, when it was only too busy.
-    fn busy(&self) -> Option<Duration> {
+    pub(super) fn busy(&self) -> Option<Duration> {
         let Self::Status(status) = self else { return None };
         let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
         matches!(status.code, 429 | 503 | 504).then(|| Duration::from_secs(asked.into()))
     }
 
-    fn new(server: &str, error: kube::Error) -> Self {
+    pub(super) fn new(server: &str, error: kube::Error) -> Self {
         let server = server.to_owned();
         match error {
             kube::Error::Api(status) => Self::Status(status),

@@ -8,9 +8,11 @@ mod connect;
 mod list;
 mod proxy;
 mod version;
+mod watch;
 
 pub use access::Access;
 pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use list::{ListRequest, Listing, Unread, list_pods};
 pub use version::ServerVersion;
+pub use watch::{Event, RawObject, WatchFailure, WatchRequest, watch};

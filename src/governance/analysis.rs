@@ -9,7 +9,7 @@ use super::{
     Scope, Score, Skipped, Tally, evaluate,
 };
 use crate::policy::EffectivePolicy;
-use crate::rules::{RULES, RuleId};
+use crate::rules::RULES;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload};
 
 /// Where an object was read.
@@ -224,12 +224,16 @@ impl<'p> Analysis<'p> {
                 score,
                 status: score.map(Score::classification),
                 partial: !self.errors.is_empty(),
-                counts: self.counts(&total),
+                counts: total.by_rule(self.policy),
             },
             worst: found.map(|enabled| enabled.severity).max(),
             costs: self.costs(&total),
             offenders: self.offenders(),
-            namespaces: self.namespaces.iter().map(|(name, tally)| self.namespace(name, tally)).collect(),
+            namespaces: self
+                .namespaces
+                .iter()
+                .map(|(name, tally)| NamespaceReport::new(name, tally, self.policy))
+                .collect(),
             skipped: self
                 .skipped
                 .iter()
@@ -268,42 +272,13 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    fn counts(&self, tally: &Tally) -> BTreeMap<RuleId, u64> {
-        self.policy.rules().iter().map(|enabled| (enabled.rule.id, tally.counts[enabled.index])).collect()
-    }
-
-    fn namespace(&self, name: &str, tally: &Tally) -> NamespaceReport {
-        let score = Score::of(tally, self.policy);
-        NamespaceReport {
-            namespace: name.to_owned(),
-            pods: tally.pods,
-            score,
-            status: score.classification(),
-            counts: self.counts(tally),
-        }
-    }
-
     fn offenders(&self) -> Vec<Offender> {
-        let mut offenders: Vec<Offender> = self
-            .offenders
-            .iter()
-            .filter_map(|(key, tally)| {
-                let (namespace, workload) = key.split_once('/')?;
-                let counts = self.counts(tally).into_iter().filter(|(_, count)| *count > 0).collect();
-                Some(Offender {
-                    namespace: namespace.to_owned(),
-                    workload: workload.to_owned(),
-                    pods: tally.pods,
-                    counts,
-                    half_points: tally.half_points(self.policy),
-                })
-            })
-            .collect();
-        offenders.sort_by(|a, b| {
-            b.half_points
-                .cmp(&a.half_points)
-                .then_with(|| (&a.namespace, &a.workload).cmp(&(&b.namespace, &b.workload)))
+        let offenders = self.offenders.iter().filter_map(|(key, tally)| {
+            let (namespace, workload) = key.split_once('/')?;
+            Some(Offender::new(namespace, workload, tally, self.policy))
         });
+        let mut offenders: Vec<Offender> = offenders.collect();
+        offenders.sort_by(Offender::worst_first);
         offenders
     }
 

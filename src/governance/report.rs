@@ -1,10 +1,12 @@
 //! What an analysis has to say, in the shape that JSON and YAML output keep stable.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Classification, Score};
+use super::{Classification, Score, Tally};
+use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
 
 /// The outcome of an analysis.
@@ -66,6 +68,20 @@ pub struct NamespaceReport {
     pub status: Classification,
     /// The count of every rule that is on, by its id.
     pub counts: BTreeMap<RuleId, u64>,
+}
+
+impl NamespaceReport {
+    /// The figures of a namespace's tally.
+    pub fn new(namespace: &str, tally: &Tally, policy: &EffectivePolicy) -> Self {
+        let score = Score::of(tally, policy);
+        Self {
+            namespace: namespace.to_owned(),
+            pods: tally.pods,
+            score,
+            status: score.classification(),
+            counts: tally.by_rule(policy),
+        }
+    }
 }
 
 /// One thing wrong with one object.
@@ -146,6 +162,25 @@ pub struct Offender {
     pub counts: Vec<(RuleId, u64)>,
     /// The penalty, in half points.
     pub half_points: u64,
+}
+
+impl Offender {
+    /// The figures of a workload's tally, `workload` being its `Kind/name`.
+    pub fn new(namespace: &str, workload: &str, tally: &Tally, policy: &EffectivePolicy) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            workload: workload.to_owned(),
+            pods: tally.pods,
+            counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
+            half_points: tally.half_points(policy),
+        }
+    }
+
+    /// Orders offenders, the largest penalty first.
+    pub fn worst_first(&self, other: &Self) -> Ordering {
+        let place = (&self.namespace, &self.workload);
+        other.half_points.cmp(&self.half_points).then_with(|| place.cmp(&(&other.namespace, &other.workload)))
+    }
 }
 
 /// What one rule costs.

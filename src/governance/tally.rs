@@ -1,7 +1,9 @@
 //! Exact sums of judgements. Adding and removing are inverse, so that a live sum equals a fresh count.
 
+use std::collections::BTreeMap;
+
 use crate::policy::EffectivePolicy;
-use crate::rules::RULES;
+use crate::rules::{RULES, RuleId};
 
 /// How many pods there are and how much each rule counted, by the rule's place in the registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +29,11 @@ impl Tally {
         for (count, other) in self.counts.iter_mut().zip(other.counts) {
             *count = count.wrapping_sub(other);
         }
+    }
+
+    /// The count of every rule that is on under a policy, zeros included.
+    pub fn by_rule(&self, policy: &EffectivePolicy) -> BTreeMap<RuleId, u64> {
+        policy.rules().iter().map(|enabled| (enabled.rule.id, self.counts[enabled.index])).collect()
     }
 
     /// The penalty under a policy, in half points.
