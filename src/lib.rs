@@ -11,6 +11,7 @@ pub mod files;
 pub mod governance;
 pub mod leader;
 pub mod manifests;
+pub mod observer;
 pub mod output;
 pub mod policy;
 pub mod rules;

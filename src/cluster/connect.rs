@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What stands for the context of a pod's own account.
+const IN_CLUSTER: &str = "in-cluster";
 const AGENT: &str = concat!("kube-devops/", env!("CARGO_PKG_VERSION"));
 
 /// How to find a cluster and how patient to be with it; the default is kubectl's, without its flags.
@@ -21,8 +23,9 @@ pub struct ConnectOptions {
     pub context: Option<String>,
     /// How long one call may take, its retries included; `None` for as long as it likes.
     pub request_timeout: Option<Duration>,
-    /// Lets the client itself repeat what the server was too busy for, for minutes: not for a CLI or a Lease.
-    pub retry: bool,
+    /// How long a connection may bring nothing while something is awaited; `None` for ever. A watch is told at least
+    /// about every minute how far it is, so one that hears nothing for longer has lost its server.
+    pub read_timeout: Option<Duration>,
 }
 
 /// A cluster to talk to; cheap to clone.
@@ -108,14 +111,23 @@ fn names(known: &[String]) -> String {
     if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 
+impl Cluster {
+    /// The namespace that this process runs in, when it is a pod that found its cluster by its own account.
+    pub fn own_namespace(&self) -> Option<&str> {
+        (self.context == IN_CLUSTER).then_some(&*self.default_namespace)
+    }
+}
+
 /// Builds a client as kubectl would: `--kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`, else the pod's own
 /// account. Nothing is sent yet.
 pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> {
     let (mut config, context) = match find(options.kubeconfig.as_deref())? {
         Found::File { kubeconfig, from } => select(*kubeconfig, from, options.context.as_deref()).await?,
-        Found::Nothing { looked } => (in_cluster(looked)?, "in-cluster".to_owned()),
+        Found::Nothing { looked } => (in_cluster(looked)?, IN_CLUSTER.to_owned()),
     };
-    config.default_retry = options.retry;
+    // Nobody but the caller knows how long a call is worth repeating.
+    config.default_retry = false;
+    config.read_timeout = options.read_timeout;
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let default_namespace = config.default_namespace.clone();

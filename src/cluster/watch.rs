@@ -59,9 +59,16 @@ pub struct WatchFailure {
     pub what: String,
     /// What went wrong, and what to do about it.
     pub error: CallError,
+    /// How long it may take until the next failure or event, if the cause lasts; after that it is over.
+    pub silence: Duration,
 }
 
 impl WatchFailure {
+    /// Returns what failed, such as `list pods in all namespaces`.
+    pub fn subject(&self) -> String {
+        format!("{} {}", self.action, self.what)
+    }
+
     /// Returns a bounded label for metrics.
     pub fn category(&self) -> &'static str {
         match self.error.code() {
@@ -265,8 +272,9 @@ impl Watch {
     }
 
     fn fail(&mut self, action: &'static str, error: CallError) -> WatchFailure {
-        self.pause = Some(self.failures.add(error.busy()));
-        WatchFailure { action, what: self.what.clone(), error }
+        let pause = self.failures.add(error.busy());
+        self.pause = Some(pause);
+        WatchFailure { action, what: self.what.clone(), error, silence: pause + self.page_timeout }
     }
 }
 

@@ -32,13 +32,13 @@ pub(super) struct RequestTimeout(Option<Duration>);
 pub(super) struct TimeoutError;
 
 impl ConnectArgs {
-    /// Returns how a one-shot command connects: within its time limit, whose retries aren't left to the client.
+    /// Returns how a command connects; a watch adds how long it may hear nothing.
     pub(super) fn options(&self) -> ConnectOptions {
         ConnectOptions {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
             request_timeout: self.request_timeout.0,
-            retry: false,
+            read_timeout: None,
         }
     }
 }

@@ -8,7 +8,9 @@ mod explain;
 mod list;
 mod progress;
 mod rules;
+mod service;
 mod version;
+mod watch;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -45,6 +47,14 @@ enum Command {
     List(list::Args),
     Rules(rules::Args),
     Version(version::Args),
+    Watch(watch::Args),
+}
+
+impl Command {
+    /// Tells whether the command runs until it is stopped, and so has flags of its own for its logs.
+    fn is_service(&self) -> bool {
+        matches!(self, Self::Watch(_))
+    }
 }
 
 /// How a run ended.
@@ -72,8 +82,9 @@ impl Cli {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitStatus> {
         // What a user has to know comes as an error of the command; logs are for those who ask.
-        if self.v > 0 {
-            logging::start(LogFormat::Text, level(self.v), None)?;
+        let verbosity = (self.v > 0).then(|| level(self.v));
+        if let (Some(level), false) = (verbosity, self.command.is_service()) {
+            logging::start(LogFormat::Text, level, None)?;
         }
         match self.command {
             Command::Analyze(args) => analyze::run(&args),
@@ -83,6 +94,7 @@ impl Cli {
             Command::List(args) => block_on(list::run(args)),
             Command::Rules(args) => rules::run(args),
             Command::Version(args) => version::run(args),
+            Command::Watch(args) => watch::run(&args, verbosity),
         }
     }
 }

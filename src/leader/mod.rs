@@ -12,9 +12,11 @@
 
 mod elector;
 mod leadership;
+mod metrics;
 mod settings;
 mod state;
 
 pub use elector::{CallError, Elector, LostLease};
 pub use leadership::{Leadership, NotLeader, Permit};
+pub use metrics::LeaderCollector;
 pub use settings::{Settings, SettingsError};

@@ -1,0 +1,160 @@
+//! What long-running commands share: their flags, and how logs, election and server are started from these.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use tracing::info;
+use tracing::level_filters::LevelFilter;
+
+use crate::cluster::Cluster;
+use crate::leader::{Elector, LeaderCollector, Leadership, Settings};
+use crate::runtime::{Phase, Shutdown, Tasks};
+use crate::telemetry::{LogFormat, Metrics, logging};
+
+/// What is logged, and how.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Logs")]
+pub(super) struct LogArgs {
+    /// How log lines look on stderr [default: text on a terminal, else json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+
+    /// What is logged: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: LevelFilter,
+
+    /// Log filter directives in place of the level, such as info,kube_devops=debug
+    #[arg(long = "log-filter", env = "RUST_LOG", value_name = "DIRECTIVES")]
+    directives: Option<String>,
+}
+
+/// The Lease that replicas compete for.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Leader election")]
+pub(super) struct LeaseArgs {
+    /// The namespace of the Lease [default: the pod's own, else default]
+    #[arg(long, value_name = "NAME")]
+    lease_namespace: Option<String>,
+
+    /// The name of the Lease [default: kube-devops- and the command]
+    #[arg(long, value_name = "NAME")]
+    lease_name: Option<String>,
+
+    /// How long others wait for a leader that has gone silent
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+
+    /// How long after its last renewal a leader goes on
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    lease_renew_deadline: Duration,
+
+    /// How often a leader renews
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    lease_retry_period: Duration,
+
+    /// Lead without asking: for one replica only, as on a laptop
+    #[arg(long)]
+    no_leader_election: bool,
+
+    /// The pod's name, of which the holder's identity is made
+    #[arg(long, env = "HOSTNAME", value_name = "NAME", default_value = "kube-devops", hide = true)]
+    pod_name: String,
+}
+
+impl LogArgs {
+    /// Starts logging; `verbosity` is the level that `-v` asks for, if it does.
+    pub(super) fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
+        let level = verbosity.map_or(self.log_level, |level| level.max(self.log_level));
+        Ok(logging::start(self.log_format.unwrap_or_default(), level, self.directives.as_deref())?)
+    }
+}
+
+impl LeaseArgs {
+    /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
+    /// leadership and this replica's identity.
+    pub(super) fn campaign(
+        &self,
+        name: &str,
+        cluster: &Cluster,
+        metrics: &Metrics,
+        shutdown: &Shutdown,
+        tasks: &mut Tasks,
+    ) -> anyhow::Result<(Leadership, String)> {
+        let name = self.lease_name.as_deref().unwrap_or(name);
+        let namespace = self.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default");
+        let settings = Settings {
+            lease_duration: self.lease_duration,
+            renew_deadline: self.lease_renew_deadline,
+            retry_period: self.lease_retry_period,
+            ..Settings::new(namespace, name, &self.pod_name)
+        };
+        let identity = settings.identity.clone();
+        let leadership = if self.no_leader_election {
+            info!("no leader election: this replica writes");
+            Leadership::always()
+        } else {
+            info!(lease = name, namespace, identity, "standing for leader");
+            let (elector, leadership) = Elector::new(cluster.client.clone(), settings)?;
+            tasks.spawn("leader election", Phase::Writes, elector.run(shutdown.triggered()));
+            leadership
+        };
+        let collector = LeaderCollector::new(leadership.clone(), name).context("the metric leader")?;
+        metrics.add(Box::new(collector))?;
+        Ok((leadership, identity))
+    }
+}
+
+/// Reads an address to listen on: a port on all addresses, or address and port.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, ListenError> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    match port.parse() {
+        Ok(port) => Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)),
+        Err(_) => text.parse().map_err(|_| ListenError),
+    }
+}
+
+/// Why an address can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("not an address: give a port such as :8080, or address and port such as 127.0.0.1:8080")]
+pub(super) struct ListenError;
+
+/// Reads a time such as `15s`.
+fn duration(text: &str) -> Result<Duration, DurationError> {
+    let signed = text.parse::<SignedDuration>().map_err(|_| DurationError)?;
+    Duration::try_from(signed).map_err(|_| DurationError)
+}
+
+/// Why a time can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("not a time: give a number with a unit, such as 500ms, 15s or 1m")]
+struct DurationError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_port_or_all_of_it() {
+        for (text, address) in [
+            (":8080", "[::]:8080"),
+            ("8080", "[::]:8080"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(listen(text).unwrap().to_string(), address, "{text}");
+        }
+        for text in ["", ":", "localhost", "1.2.3.4", ":99999"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_needs_a_unit_and_no_sign() {
+        assert_eq!(duration("1m30s").unwrap(), Duration::from_secs(90));
+        for text in ["", "15", "-1s", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

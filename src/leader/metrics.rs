@@ -1,0 +1,33 @@
+//! The metric `leader`: asked of the leadership at each scrape, so that it can't be out of date.
+
+use super::Leadership;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGauge, Opts};
+
+/// The gauge `leader{name}`: 1 on the replica that holds the Lease, 0 on the others.
+#[derive(Debug)]
+pub struct LeaderCollector {
+    leadership: Leadership,
+    gauge: IntGauge,
+}
+
+impl LeaderCollector {
+    /// Makes the gauge of a leadership, `lease` being the name of its Lease.
+    pub fn new(leadership: Leadership, lease: &str) -> prometheus::Result<Self> {
+        let help = "Whether this replica holds the Lease, and so is the one that writes.";
+        let gauge = IntGauge::with_opts(Opts::new("leader", help).const_label("name", lease))?;
+        Ok(Self { leadership, gauge })
+    }
+}
+
+impl Collector for LeaderCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauge.set(self.leadership.is_leader().into());
+        self.gauge.collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! The metrics of an observer: counters of what it took in, and gauges made from the scoreboard at each scrape.
+
+use std::sync::Arc;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+
+use super::Observer;
+use crate::telemetry::{Metrics, MetricsError};
+
+/// What came in, counted.
+#[derive(Debug, Clone)]
+pub struct ObserverMetrics {
+    pub(super) listed: IntCounter,
+    pub(super) applied: IntCounter,
+    pub(super) deleted: IntCounter,
+    pub(super) unreadable: IntCounter,
+    pub(super) failures: IntCounterVec,
+}
+
+impl ObserverMetrics {
+    /// Makes the counters and registers them.
+    pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
+        let counter = |name: &str, help: &str, label: &str| {
+            let made = IntCounterVec::new(Opts::new(name, help), &[label]);
+            made.map_err(|source| MetricsError::Register { names: name.to_owned(), source })
+        };
+        let events = counter(
+            "pod_events_total",
+            "Pods taken from the API server: listed, applied (added or modified), deleted, or unreadable.",
+            "type",
+        )?;
+        let failures = counter(
+            "watch_failures_total",
+            "Interruptions of the watch by cause; each is repaired after a pause.",
+            "category",
+        )?;
+        let [events, failures] = [metrics.register(events)?, metrics.register(failures)?];
+        let [listed, applied, deleted, unreadable] =
+            ["listed", "applied", "deleted", "unreadable"].map(|kind| events.with_label_values(&[kind]));
+        Ok(Self { listed, applied, deleted, unreadable, failures })
+    }
+}
+
+/// The scores of an observer as gauges; a namespace that is gone has none.
+#[derive(Debug)]
+pub struct ScoreCollector {
+    observer: Arc<Observer>,
+    cluster: IntGauge,
+    namespaces: Opts,
+    pods: IntGauge,
+    unreadable: IntGauge,
+    descs: Vec<Desc>,
+}
+
+impl ScoreCollector {
+    /// Makes gauges of what an observer sees, and registers them.
+    pub fn register(metrics: &Metrics, observer: Arc<Observer>) -> Result<(), MetricsError> {
+        let failed = |source| MetricsError::Register { names: "the scores".to_owned(), source };
+        metrics.add(Box::new(Self::new(observer).map_err(failed)?))
+    }
+
+    fn new(observer: Arc<Observer>) -> prometheus::Result<Self> {
+        let cluster = IntGauge::new("cluster_health_score", "Health score of all observed pods, 0 to 100.")?;
+        let namespaces =
+            Opts::new("namespace_health_score", "Health score of a namespace's observed pods, 0 to 100.");
+        let pods = IntGauge::new("pods_tracked", "Pods that the scores are made of.")?;
+        let unreadable =
+            IntGauge::new("pods_unreadable", "Pods left out of the scores because they can't be read.")?;
+        let by_namespace = IntGaugeVec::new(namespaces.clone(), &["namespace"])?;
+        let collectors: [&dyn Collector; 4] = [&cluster, &by_namespace, &pods, &unreadable];
+        let descs = collectors.iter().flat_map(|collector| collector.desc()).cloned().collect();
+        Ok(Self { observer, cluster, namespaces, pods, unreadable, descs })
+    }
+
+    fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let by_namespace = IntGaugeVec::new(self.namespaces.clone(), &["namespace"])?;
+        let synced = self.observer.view(|view| {
+            self.pods.set(gauge(view.board.cluster().pods));
+            self.unreadable.set(gauge(view.board.unreadable()));
+            self.cluster.set(view.board.cluster_score().value().into());
+            if view.synced {
+                for (namespace, score) in view.board.scores() {
+                    by_namespace.with_label_values(&[namespace]).set(score.value().into());
+                }
+            }
+            view.synced
+        });
+        let mut families = [self.pods.collect(), self.unreadable.collect()].concat();
+        // A score before the first sync would be one of a part of the pods.
+        if synced {
+            families.extend(self.cluster.collect());
+            families.extend(by_namespace.collect());
+        }
+        families.retain(|family| !family.get_metric().is_empty());
+        Ok(families)
+    }
+}
+
+fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Collector for ScoreCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // The names and labels are the same each time, and were accepted when the collector was made.
+        self.gauges().unwrap_or_default()
+    }
+}

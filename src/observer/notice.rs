@@ -1,0 +1,171 @@
+//! Noticing that the score class of a namespace changes: a log line on every replica, an event from the leader.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::{info, warn};
+
+use super::Observer;
+use crate::governance::{Classification, Score};
+use crate::leader::Leadership;
+
+/// How often classes are compared: a rollout that takes a namespace through several is told as one change.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How long the API server may take for an event.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The class that each namespace was in last.
+#[derive(Debug, Default)]
+pub struct Transitions {
+    classes: BTreeMap<String, Classification>,
+}
+
+/// A namespace that is in another class than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The namespace.
+    pub namespace: String,
+    /// The class before.
+    pub from: Classification,
+    /// The class now.
+    pub to: Classification,
+    /// The score now.
+    pub score: Score,
+}
+
+impl Transitions {
+    /// Takes the scores of all namespaces in, sorted by name, and tells which are in another class than last time.
+    ///
+    /// A namespace that is new has changed nothing, and one that is gone is forgotten.
+    pub fn update<'a>(&mut self, scores: impl Iterator<Item = (&'a str, Score)>) -> Vec<Transition> {
+        let mut changed = Vec::new();
+        let mut classes = BTreeMap::new();
+        for (namespace, score) in scores {
+            let to = score.classification();
+            let (namespace, from) =
+                self.classes.remove_entry(namespace).unwrap_or_else(|| (namespace.to_owned(), to));
+            if from != to {
+                changed.push(Transition { namespace: namespace.clone(), from, to, score });
+            }
+            classes.insert(namespace, to);
+        }
+        self.classes = classes;
+        changed
+    }
+}
+
+impl Transition {
+    /// The event that tells of it. Repetitions are grouped by its action, so the note holds no figure.
+    fn event(&self) -> Event {
+        let Self { namespace, from, to, .. } = self;
+        let (type_, reason) = if to > from {
+            (EventType::Normal, "HealthImproved")
+        } else {
+            (EventType::Warning, "HealthDropped")
+        };
+        Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(format!(
+                "The namespace's health went from {from} to {to}; kube-devops analyze -n {namespace} says why"
+            )),
+            action: format!("{from}To{to}"),
+            secondary: None,
+        }
+    }
+
+    /// The namespace, and an event in it: `kubectl get events -n` shows it there.
+    fn regarding(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Namespace".to_owned()),
+            name: Some(self.namespace.clone()),
+            namespace: Some(self.namespace.clone()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+/// Logs every change of class, and records it as an event while this replica leads; never ends.
+pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: &Recorder) {
+    let mut transitions = Transitions::default();
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let changed = observer
+            .view(|view| if view.synced { transitions.update(view.board.scores()) } else { Vec::new() });
+        for Transition { namespace, from, to, score } in &changed {
+            info!(namespace, %from, %to, score = score.value(), "score class changed");
+        }
+        for transition in changed.iter().take_while(|_| leadership.is_leader()) {
+            let (event, regarding) = (transition.event(), transition.regarding());
+            let write = timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding));
+            let problem = match leadership.write(write).await {
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Ok(Err(error))) => error.to_string(),
+                Ok(Err(_)) => format!("no answer within {WRITE_TIMEOUT:?}"),
+                Err(refused) => refused.to_string(),
+            };
+            // What holds up one event holds up the others: they are worth less than knowing the next change in time.
+            warn!(namespace = transition.namespace, error = problem, "events not recorded");
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::Tally;
+    use crate::policy::EffectivePolicy;
+    use crate::rules::{LATEST_TAG, RULES};
+
+    /// A score of 100 less 5 for each.
+    fn score(latest: u64) -> Score {
+        let mut tally = Tally { pods: 1, ..Tally::default() };
+        tally.counts[RULES.iter().position(|rule| rule.id == LATEST_TAG.id).unwrap()] = latest;
+        Score::of(&tally, &EffectivePolicy::default())
+    }
+
+    fn update(transitions: &mut Transitions, scores: &[(&str, u64)]) -> Vec<String> {
+        let changed = transitions.update(scores.iter().map(|(name, latest)| (*name, score(*latest))));
+        changed.iter().map(|change| format!("{} {} {}", change.namespace, change.from, change.to)).collect()
+    }
+
+    #[test]
+    fn only_another_class_is_a_change() {
+        let mut transitions = Transitions::default();
+        assert!(update(&mut transitions, &[("a", 0), ("b", 10)]).is_empty(), "both are new");
+        assert!(update(&mut transitions, &[("a", 4), ("b", 10)]).is_empty(), "80 is Healthy as 100 is");
+        assert_eq!(
+            update(&mut transitions, &[("a", 5), ("b", 20)]),
+            ["a Healthy Stable", "b Degraded Critical"]
+        );
+        assert!(update(&mut transitions, &[("b", 20)]).is_empty());
+        assert!(update(&mut transitions, &[("a", 20), ("b", 20)]).is_empty(), "a came back as a new one");
+    }
+
+    #[test]
+    fn an_event_is_a_warning_where_health_dropped() {
+        let change = |from, to| {
+            let event = Transition { namespace: "shop".to_owned(), from, to, score: score(9) }.event();
+            (event.type_, event.reason, event.action)
+        };
+        let (stable, critical) = (Classification::Stable, Classification::Critical);
+        let text = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let (type_, reason, action) = change(stable, critical);
+        assert_eq!(
+            (type_, (reason, action)),
+            (EventType::Warning, text("HealthDropped", "StableToCritical"))
+        );
+        let (type_, reason, action) = change(critical, stable);
+        assert_eq!(
+            (type_, (reason, action)),
+            (EventType::Normal, text("HealthImproved", "CriticalToStable"))
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! `GET /api/v1/scores`: what is observed now, as JSON in the shape of a report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::Observer;
+use crate::governance::{NamespaceReport, Offender, ReportSummary};
+use crate::rules::RuleId;
+
+/// How many offenders are served.
+const OFFENDERS: usize = 20;
+
+/// Everything observed at one moment; `summary` and `namespaces` are those of a report.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename = "Scores")]
+pub struct Scores {
+    /// Always `kube-devops/v1`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: &'static str,
+    /// The figures of all pods; no score before everything has been listed once.
+    pub summary: ReportSummary,
+    /// The same by namespace, sorted by name.
+    pub namespaces: Vec<NamespaceReport>,
+    /// The 20 workloads with the largest penalties, worst first.
+    pub offenders: Vec<OffenderScore>,
+    /// What keeps the figures from being whole or up to date.
+    pub errors: Vec<String>,
+}
+
+/// A workload with violations.
+#[derive(Debug, Serialize)]
+pub struct OffenderScore {
+    /// The namespace.
+    pub namespace: String,
+    /// The workload as `Kind/name`.
+    pub workload: String,
+    /// Its pods with violations.
+    pub pods: u64,
+    /// Penalty points of all of them.
+    pub penalty: f64,
+    /// What is wrong: the count of each rule that is broken.
+    pub counts: BTreeMap<RuleId, u64>,
+}
+
+impl From<Offender> for OffenderScore {
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 points")]
+    fn from(offender: Offender) -> Self {
+        Self {
+            namespace: offender.namespace,
+            workload: offender.workload,
+            pods: offender.pods,
+            penalty: offender.half_points as f64 / 2.0,
+            counts: offender.counts.into_iter().collect(),
+        }
+    }
+}
+
+impl Scores {
+    /// Takes everything at once.
+    pub fn of(observer: &Observer) -> Self {
+        observer.view(|view| {
+            let board = view.board;
+            let score = view.synced.then(|| board.cluster_score());
+            let mut errors: Vec<String> = view.failures.iter().map(ToString::to_string).collect();
+            if board.unreadable() > 0 {
+                errors.push(format!("pods that can't be read: {}; the log names them", board.unreadable()));
+            }
+            if !view.synced {
+                errors.push("not synced: pods are still being listed".to_owned());
+            }
+            Self {
+                api_version: "kube-devops/v1",
+                summary: ReportSummary {
+                    pods: board.cluster().pods,
+                    score,
+                    status: score.map(crate::governance::Score::classification),
+                    partial: !errors.is_empty(),
+                    counts: board.cluster().by_rule(board.policy()),
+                },
+                namespaces: board.namespaces(),
+                offenders: board.offenders(OFFENDERS).into_iter().map(OffenderScore::from).collect(),
+                errors,
+            }
+        })
+    }
+}
+
+/// Returns the routes of an observer: `/api/v1/scores`, with status 503 before everything has been listed once.
+pub fn routes(observer: Arc<Observer>) -> Router {
+    let scores = move || async move {
+        let scores = Scores::of(&observer);
+        let synced = scores.summary.score.is_some();
+        let status = if synced { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, Json(scores)).into_response()
+    };
+    Router::new().route("/api/v1/scores", get(scores))
+}
