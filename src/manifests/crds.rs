@@ -14,25 +14,30 @@ pub fn crds() -> [CustomResourceDefinition; 2] {
         for version in &mut crd.spec.versions {
             let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
             if let Some(schema) = schema {
-                forget_nulls(schema);
+                tidy(schema);
             }
         }
         crd
     })
 }
 
-/// Makes no field nullable: the API server then takes a null for an absent field, as it does in its own kinds, and
-/// checks in CEL never see one.
-fn forget_nulls(schema: &mut JSONSchemaProps) {
+/// Makes no field nullable, and each description's paragraph one line.
+///
+/// The API server then takes a null for an absent field, as it does in its own kinds, and checks in CEL never see one.
+fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    schema.title = None;
+    if let Some(description) = &mut schema.description {
+        *description = description.lines().collect::<Vec<_>>().join(" ");
+    }
     for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
-        forget_nulls(property);
+        tidy(property);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        forget_nulls(items);
+        tidy(items);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        forget_nulls(values);
+        tidy(values);
     }
 }
 

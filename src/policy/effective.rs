@@ -50,10 +50,10 @@ pub enum PolicyError {
         id: RuleId,
     },
     /// A rule is listed that its own field turns on.
-    #[error("spec.rules: {}", turned_on_twice(field, rule))]
+    #[error("spec.rules: {}", turned_on_twice(fields, rule))]
     TurnedOnTwice {
-        /// The field.
-        field: &'static str,
+        /// The field, or the fields, any of which turns it on.
+        fields: &'static [&'static str],
         /// The rule.
         rule: &'static Rule,
     },
@@ -122,7 +122,7 @@ impl EffectivePolicy {
         for field in &NAMED_FIELDS {
             let Some(parameters) = (field.parameters)(spec) else { continue };
             if choices.insert(field.rule.id, Choice { severity: None, parameters }).is_some() {
-                return Err(PolicyError::TurnedOnTwice { field: field.name, rule: field.rule });
+                return Err(PolicyError::TurnedOnTwice { fields: field.names, rule: field.rule });
             }
         }
         let overrides = spec.severity_overrides.clone().unwrap_or_default();

@@ -13,8 +13,8 @@ pub(super) type Parameters = BTreeMap<String, Value>;
 
 /// A field of a policy that stands for a rule.
 pub(super) struct NamedField {
-    /// The field's name in `spec`.
-    pub(super) name: &'static str,
+    /// The field in `spec`, or the fields, any of which can turn the rule on.
+    pub(super) names: &'static [&'static str],
     /// The rule.
     pub(super) rule: &'static Rule,
     /// Whether `self`, a spec, turns the rule on by this field: in CEL, for the API server.
@@ -28,42 +28,42 @@ pub(super) struct NamedField {
 /// Every named field.
 pub(super) static NAMED_FIELDS: [NamedField; 6] = [
     NamedField {
-        name: "forbidLatestTag",
+        names: &["forbidLatestTag"],
         rule: &LATEST_TAG,
         turned_on: "has(self.forbidLatestTag) && self.forbidLatestTag",
         parameters: |spec| switch(spec.forbid_latest_tag),
         severity: |overrides| overrides.latest_tag,
     },
     NamedField {
-        name: "requireLivenessProbe",
+        names: &["requireLivenessProbe"],
         rule: &MISSING_LIVENESS,
         turned_on: "has(self.requireLivenessProbe) && self.requireLivenessProbe",
         parameters: |spec| switch(spec.require_liveness_probe),
         severity: |overrides| overrides.missing_liveness,
     },
     NamedField {
-        name: "requireReadinessProbe",
+        names: &["requireReadinessProbe"],
         rule: &MISSING_READINESS,
         turned_on: "has(self.requireReadinessProbe) && self.requireReadinessProbe",
         parameters: |spec| switch(spec.require_readiness_probe),
         severity: |overrides| overrides.missing_readiness,
     },
     NamedField {
-        name: "maxRestartCount",
+        names: &["maxRestartCount"],
         rule: &HIGH_RESTARTS,
         turned_on: "has(self.maxRestartCount)",
         parameters: |spec| number("maxRestartCount", spec.max_restart_count),
         severity: |overrides| overrides.high_restarts,
     },
     NamedField {
-        name: "forbidPendingDuration",
+        names: &["forbidPendingDuration"],
         rule: &PENDING,
         turned_on: "has(self.forbidPendingDuration)",
         parameters: |spec| number("seconds", spec.forbid_pending_duration),
         severity: |overrides| overrides.pending,
     },
     NamedField {
-        name: "requireResources",
+        names: &["requireResources", "defaultResources"],
         rule: &MISSING_RESOURCES,
         turned_on: "has(self.requireResources) ? self.requireResources : has(self.defaultResources)",
         parameters: |spec| {

@@ -66,7 +66,7 @@ pub(super) fn check_turned_on_once(schema: &mut Schema) {
         let id = field.rule.id;
         json!({
             "rule": format!("!has(self.rules) || !({}) || !self.rules.exists(r, r.id == '{id}')", field.turned_on),
-            "message": turned_on_twice(field.name, field.rule),
+            "message": turned_on_twice(field.names, field.rule),
             "fieldPath": ".rules",
         })
     });
@@ -105,8 +105,8 @@ pub(super) fn foreign_parameter(name: &str, rules: &[&str]) -> String {
 }
 
 /// Says that a rule is turned on by its own field and in `rules`; said by the API server and of files alike.
-pub(super) fn turned_on_twice(field: &str, rule: &Rule) -> String {
-    format!("rule {} is turned on by {field} already: take it out of rules", rule.id)
+pub(super) fn turned_on_twice(fields: &[&str], rule: &Rule) -> String {
+    format!("rule {} is turned on by {} already: take it out of rules", rule.id, fields.join(" or "))
 }
 
 /// Every parameter's name, with the rules that have it.
@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn every_named_field_is_a_field_of_the_spec() {
         let schema = schemars::schema_for!(super::super::DevOpsPolicySpec);
-        for field in &NAMED_FIELDS {
-            assert!(schema.get("properties").unwrap().get(field.name).is_some(), "{}", field.name);
+        for name in NAMED_FIELDS.iter().flat_map(|field| field.names) {
+            assert!(schema.get("properties").unwrap().get(name).is_some(), "{name}");
         }
     }
 }
