@@ -41,7 +41,9 @@ pub enum EstablishError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// Its names are those of another resource.
-    #[error("the API server doesn't take its names: {0}: see what else has them with `kubectl api-resources`")]
+    #[error(
+        "the API server doesn't take its names: {0}: see what else has them with `kubectl api-resources`"
+    )]
     Names(String),
     /// It is on its way out, and takes all its objects with it.
     #[error("it is being deleted, with all its objects: try again when it is gone")]
@@ -123,7 +125,8 @@ mod tests {
     #[test]
     fn a_crd_is_established_when_the_api_server_says_so() {
         let named = json!({ "name": "ks.g" });
-        let condition = |name: &str, status: &str| json!([{ "type": name, "status": status, "message": "why" }]);
+        let condition =
+            |name: &str, status: &str| json!([{ "type": name, "status": status, "message": "why" }]);
         assert!(!is_established(&crd(&named, &json!([]))).unwrap());
         assert!(!is_established(&crd(&named, &condition("NamesAccepted", "True"))).unwrap());
         assert!(!is_established(&crd(&named, &condition("Established", "False"))).unwrap());

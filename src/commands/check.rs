@@ -247,7 +247,9 @@ mod tests {
     #[test]
     fn what_is_missing_is_shown_with_what_breaks() {
         let mut out = Vec::new();
-        findings(CrdState::Missing, |access| access.resource == "secrets").write(Mode::Webhook, &mut out).unwrap();
+        findings(CrdState::Missing, |access| access.resource == "secrets")
+            .write(Mode::Webhook, &mut out)
+            .unwrap();
         let out = String::from_utf8(out).unwrap();
         let lines: Vec<_> =
             out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();

@@ -42,12 +42,12 @@ struct InstallArgs {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.action {
-        Action::Generate(args) => generate(args),
+        Action::Generate(args) => generate(&args),
         Action::Install(args) => install(&args).await,
     }
 }
 
-fn generate(args: GenerateArgs) -> anyhow::Result<ExitStatus> {
+fn generate(args: &GenerateArgs) -> anyhow::Result<ExitStatus> {
     let objects = crds().iter().map(manifest).collect::<Result<Vec<_>, _>>()?;
     to_stdout(|out| args.output.write(&objects, out))?;
     Ok(ExitStatus::Clean)

@@ -12,6 +12,7 @@ use super::{Amount, DevOpsPolicyStatus, schema};
 use crate::rules::{Severity, Value};
 
 /// What is asked of the workloads of the policy's namespace. An absent field means that its check is off.
+#[expect(clippy::duplicated_attributes, reason = "each column of a table has a type of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = schema::check_turned_on_once)]

@@ -64,9 +64,8 @@ fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     let mut documents = Vec::new();
     for document in yaml_serde::Deserializer::from_str(text) {
         // By way of YAML's own values, because those refuse a key that is there twice.
-        let document = yaml_serde::Value::deserialize(document)
-            .and_then(|value| serde::Deserialize::deserialize(value))
-            .map_err(|error| PolicyManifestError::Syntax(error.to_string()))?;
+        let document = yaml_serde::Value::deserialize(document);
+        let document = json(document.map_err(|error| PolicyManifestError::Syntax(error.to_string()))?);
         if document != Value::Null {
             documents.push(document);
         }
@@ -75,6 +74,30 @@ fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     match (documents.pop(), count) {
         (Some(document), 1) => Ok(without_nulls(document)),
         _ => Err(PolicyManifestError::Count(count)),
+    }
+}
+
+/// Turns YAML to JSON as kubectl does: keys become text, and tags say nothing.
+fn json(value: yaml_serde::Value) -> Value {
+    use yaml_serde::Value as Yaml;
+    match value {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(flag) => Value::Bool(flag),
+        Yaml::String(text) => Value::String(text),
+        // What JSON has no number for, such as .inf, fits no field as text either.
+        Yaml::Number(number) => match serde_json::to_value(&number) {
+            Ok(value) if value.is_number() => value,
+            _ => Value::String(number.to_string()),
+        },
+        Yaml::Sequence(items) => items.into_iter().map(json).collect(),
+        Yaml::Mapping(fields) => {
+            let key = |key| match json(key) {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            Value::Object(fields.into_iter().map(|(name, value)| (key(name), json(value))).collect())
+        }
+        Yaml::Tagged(tagged) => json(tagged.value),
     }
 }
 
@@ -106,9 +129,9 @@ fn name_problem(manifest: &Value) -> Option<String> {
         edge(bytes.first()) && edge(bytes.last())
     };
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    let valid = name.as_str().is_some_and(|name| {
-        name.len() <= 253 && name.chars().all(allowed) && name.split('.').all(label)
-    });
+    let valid = name
+        .as_str()
+        .is_some_and(|name| name.len() <= 253 && name.chars().all(allowed) && name.split('.').all(label));
     (!valid).then(|| {
         format!(
             "metadata.name: must be lowercase letters, digits, - and ., beginning and ending with a letter or digit, \
@@ -155,8 +178,14 @@ mod tests {
     fn a_wrong_value_is_named_with_what_is_right() {
         let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));
         for (given, expected) in [
-            ("maxRestartCount: many", "spec.maxRestartCount: must be a whole number, at least 0 and at most 2147483647, and is \"many\""),
-            ("defaultProbe: {tcpPort: 0}", "spec.defaultProbe.tcpPort: must be a whole number from 1 to 65535, and is 0"),
+            (
+                "maxRestartCount: many",
+                "spec.maxRestartCount: must be a whole number, at least 0 and at most 2147483647, and is \"many\"",
+            ),
+            (
+                "defaultProbe: {tcpPort: 0}",
+                "spec.defaultProbe.tcpPort: must be a whole number from 1 to 65535, and is 0",
+            ),
             ("forbidLatestTag: yes", "spec.forbidLatestTag: must be true or false, and is \"yes\""),
             (
                 "severityOverrides: {pending: hgih}",
@@ -177,18 +206,41 @@ mod tests {
 
     #[test]
     fn a_field_that_is_there_twice_is_refused_and_null_is_absent() {
-        assert!(error(&format!("{HEAD}spec:\n  maxRestartCount: 1\n  maxRestartCount: 2\n")).contains("duplicate"));
-        let text = format!("{HEAD}spec: {{forbidLatestTag: null, enforcementMode: null, admission: {{denyAt: }}}}\n");
+        assert!(
+            error(&format!("{HEAD}spec:\n  maxRestartCount: 1\n  maxRestartCount: 2\n"))
+                .contains("duplicate")
+        );
+        let text = format!(
+            "{HEAD}spec: {{forbidLatestTag: null, enforcementMode: null, admission: {{denyAt: }}}}\n"
+        );
         assert!(EffectivePolicy::from_manifest(&text).unwrap().rules().is_empty());
+    }
+
+    #[test]
+    fn what_json_can_not_say_is_refused_in_the_same_words() {
+        let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));
+        assert!(spec("1: x").starts_with("spec.1: there is no such field"), "{}", spec("1: x"));
+        assert!(spec("? {a: b} : x").starts_with("spec.{\"a\":\"b\"}: there is no such field"));
+        assert!(
+            spec("maxRestartCount: .inf").ends_with("and is \".inf\""),
+            "{}",
+            spec("maxRestartCount: .inf")
+        );
+        assert!(spec("forbidLatestTag: !no 1").ends_with("and is 1"));
     }
 
     #[test]
     fn a_policy_has_a_name_and_a_spec_and_nothing_else() {
         let head = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\n";
         assert_eq!(error(&format!("{head}spec: {{}}")), "metadata.name: must be there, and is missing");
-        assert!(error(&format!("{head}metadata: {{name: My_Policy}}\nspec: {{}}")).starts_with("metadata.name: must be lower"));
+        assert!(
+            error(&format!("{head}metadata: {{name: My_Policy}}\nspec: {{}}"))
+                .starts_with("metadata.name: must be lower")
+        );
         assert!(error(HEAD).starts_with("spec: must be there"));
-        assert!(error(&format!("{HEAD}spec: {{}}\nrules: []\n")).starts_with("rules: there is no such field"));
+        assert!(
+            error(&format!("{HEAD}spec: {{}}\nrules: []\n")).starts_with("rules: there is no such field")
+        );
     }
 
     #[test]

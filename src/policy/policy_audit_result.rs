@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::rules::Severity;
 
 /// What a policy found at one moment.
+#[expect(clippy::duplicated_attributes, reason = "each column of a table has a type of its own")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase")]
 #[kube(

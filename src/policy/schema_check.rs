@@ -78,7 +78,9 @@ fn not_an_amount(value: &Value, schema: &JSONSchemaProps) -> Option<String> {
     match value {
         Value::String(text) => too_long(text, schema),
         Value::Number(number) if number.is_i64() => None,
-        Value::Number(number) => Some(format!("must be a whole number or text: write \"{number}\" in quotes")),
+        Value::Number(number) => {
+            Some(format!("must be a whole number or text: write \"{number}\" in quotes"))
+        }
         _ => Some("must be a whole number or text, such as 100m or 128Mi".to_owned()),
     }
 }

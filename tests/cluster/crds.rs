@@ -4,8 +4,8 @@ use crate::analyze::{Outcome, on};
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::eventually;
 use crate::policies::{INVALID, VALID, manifest};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::manifests::crds;
@@ -34,7 +34,9 @@ fn install(plane: &ControlPlane) -> String {
 
 /// What `crd install` prints of both CRDs.
 fn said(policies: &str, audit_results: &str) -> String {
-    format!("customresourcedefinition {POLICIES} {policies}\ncustomresourcedefinition {AUDIT_RESULTS} {audit_results}\n")
+    format!(
+        "customresourcedefinition {POLICIES} {policies}\ncustomresourcedefinition {AUDIT_RESULTS} {audit_results}\n"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,10 +94,8 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
         "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "metadata": { "name": "old" },
         "spec": { "forbidLatestTag": true, "maxRestartCount": 7, "forbidRoot": true },
     });
-    let created = eventually("the older CRD is served", async || {
-        create(&client, "default", &stored).await.ok()
-    })
-    .await;
+    let created =
+        eventually("the older CRD is served", async || create(&client, "default", &stored).await.ok()).await;
 
     assert_eq!(install(&plane), said("changed", "created"));
     let kept = policies.get("old").await.unwrap();
@@ -119,7 +119,10 @@ async fn who_may_not_install_is_told_what_it_needs_and_check_falls_back_to_what_
     let kubeconfig = plane.restricted(&namespace, "nobody", &[], Reach::Cluster).await;
     let refused = on(&kubeconfig, &["crd", "install"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
-    assert!(refused.stderr.starts_with(&format!("error: cannot install the CRD {POLICIES}: ")), "{refused:?}");
+    assert!(
+        refused.stderr.starts_with(&format!("error: cannot install the CRD {POLICIES}: ")),
+        "{refused:?}"
+    );
     assert!(refused.stderr.contains("get, create and patch on customresourcedefinitions"), "{refused:?}");
     assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
 
@@ -175,10 +178,7 @@ async fn refusals_of_checks_in_cel_say_what_to_mend() {
             "{requireLivenessProbe: true, rules: [{id: missing-liveness}]}",
             "rule missing-liveness is turned on by requireLivenessProbe already: take it out of rules",
         ),
-        (
-            "{rules: [{id: latest-tag, params: {seconds: 1}}]}",
-            "seconds is a parameter of rule pending only",
-        ),
+        ("{rules: [{id: latest-tag, params: {seconds: 1}}]}", "seconds is a parameter of rule pending only"),
     ] {
         let refusal = create(&client, &namespace, &object("words", spec)).await.unwrap_err().to_string();
         assert!(refusal.contains(words), "{refusal}");
@@ -190,7 +190,8 @@ async fn refusals_of_checks_in_cel_say_what_to_mend() {
 async fn every_field_is_explained() {
     let client = plane().client().await;
     let document = eventually("the group's OpenAPI is published", async || {
-        let request = http::Request::get("/openapi/v3/apis/devops.stochastic.io/v1").body(Vec::new()).unwrap();
+        let request =
+            http::Request::get("/openapi/v3/apis/devops.stochastic.io/v1").body(Vec::new()).unwrap();
         client.request::<Value>(request).await.ok()
     })
     .await;
@@ -202,7 +203,8 @@ async fn every_field_is_explained() {
     }
     assert!(mute.is_empty(), "no description: {mute:?}");
     assert!(explained > 80, "only {explained} fields");
-    let probe = &schemas["io.stochastic.devops.v1.DevOpsPolicy"]["properties"]["spec"]["properties"]["defaultProbe"];
+    let probe =
+        &schemas["io.stochastic.devops.v1.DevOpsPolicy"]["properties"]["spec"]["properties"]["defaultProbe"];
     assert_eq!(probe["description"], "The probe that enforcement gives to containers without one.");
 }
 
@@ -218,7 +220,8 @@ fn explain(schema: &Value, path: &str, mute: &mut Vec<String>) -> usize {
             1 + explain(field, &path, mute)
         })
         .sum();
-    below + if schema["items"].is_object() { explain(&schema["items"], &format!("{path}[]"), mute) } else { 0 }
+    below
+        + if schema["items"].is_object() { explain(&schema["items"], &format!("{path}[]"), mute) } else { 0 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,9 +270,7 @@ async fn a_status_is_its_own_subresource_and_bounded() {
     let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), &namespace);
     let created = policies.create(&PostParams::default(), &policy("strict", "{}")).await.unwrap();
     assert_eq!(created.metadata.generation, Some(1));
-    let remediation = |name: &str| {
-        json!({ "kind": "Deployment", "name": name, "phase": "Applied", "time": "2026-01-01T00:00:00Z" })
-    };
+    let remediation = |name: &str| json!({ "kind": "Deployment", "name": name, "phase": "Applied", "time": "2026-01-01T00:00:00Z" });
     let condition = json!({
         "type": "Ready", "status": "True", "reason": "Judged", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
     });
@@ -329,9 +330,8 @@ fn object(name: &str, spec: &str) -> Value {
 
 /// Creates a policy as `kubectl create` does, which refuses fields that don't exist.
 async fn create(client: &Client, namespace: &str, policy: &Value) -> kube::Result<Value> {
-    let path = format!(
-        "/apis/devops.stochastic.io/v1/namespaces/{namespace}/devopspolicies?fieldValidation=Strict"
-    );
+    let path =
+        format!("/apis/devops.stochastic.io/v1/namespaces/{namespace}/devopspolicies?fieldValidation=Strict");
     client.request(http::Request::post(path).body(policy.to_string().into_bytes()).unwrap()).await
 }
 

@@ -63,7 +63,10 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{defaultResources: {memoryRequest: ''}}", "spec.defaultResources.memoryRequest"),
     ("{defaultResources: {memoryLimit: 0}}", "spec.defaultResources.memoryLimit"),
     ("{defaultResources: {memoryLimit: true}}", "spec.defaultResources.memoryLimit"),
-    ("{defaultResources: {memoryLimit: '000000000000000000000000000000001'}}", "spec.defaultResources.memoryLimit"),
+    (
+        "{defaultResources: {memoryLimit: '000000000000000000000000000000001'}}",
+        "spec.defaultResources.memoryLimit",
+    ),
     // Fields that contradict each other.
     ("{defaultResources: {cpuRequest: 2, cpuLimit: 1500m}}", "spec.defaultResources.cpuRequest"),
     ("{defaultResources: {memoryRequest: 1Gi, memoryLimit: 1G}}", "spec.defaultResources.memoryRequest"),
@@ -97,5 +100,7 @@ pub(crate) const VALID: &[&str] = &[
 
 /// Returns the manifest of a policy with this spec.
 pub(crate) fn manifest(name: &str, spec: &str) -> String {
-    format!("apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+    format!(
+        "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+    )
 }
