@@ -83,6 +83,8 @@ fn has_all_of(installed: &Value, wanted: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::manifests::{GROUP, RESOURCES};
 
@@ -121,6 +123,20 @@ mod tests {
                 let text = schema.description.as_deref().unwrap_or_default();
                 assert!(text.ends_with('.'), "{path}: {text:?}");
             }
+        });
+    }
+
+    #[test]
+    fn no_two_fields_of_an_object_say_the_same() {
+        each_of_all(|path, schema| {
+            let texts: Vec<_> = schema
+                .properties
+                .iter()
+                .flatten()
+                .filter_map(|(_, field)| field.description.as_ref())
+                .collect();
+            let distinct: BTreeSet<_> = texts.iter().collect();
+            assert_eq!(distinct.len(), texts.len(), "{path}: {texts:?}");
         });
     }
 

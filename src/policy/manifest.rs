@@ -77,7 +77,7 @@ fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     }
 }
 
-/// Turns YAML to JSON as kubectl does: keys become text, and tags say nothing.
+/// Turns YAML to JSON as kubectl does: keys become text, `3.0` is 3, and tags say nothing.
 fn json(value: yaml_serde::Value) -> Value {
     use yaml_serde::Value as Yaml;
     match value {
@@ -86,7 +86,10 @@ fn json(value: yaml_serde::Value) -> Value {
         Yaml::String(text) => Value::String(text),
         // What JSON has no number for, such as .inf, fits no field as text either.
         Yaml::Number(number) => match serde_json::to_value(&number) {
-            Ok(value) if value.is_number() => value,
+            Ok(Value::Number(number)) => {
+                let whole = number.to_string().strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok());
+                whole.map_or(Value::Number(number), Value::from)
+            }
             _ => Value::String(number.to_string()),
         },
         Yaml::Sequence(items) => items.into_iter().map(json).collect(),
@@ -227,6 +230,22 @@ mod tests {
             spec("maxRestartCount: .inf")
         );
         assert!(spec("forbidLatestTag: !no 1").ends_with("and is 1"));
+        assert!(spec("maxRestartCount: 2.50").ends_with("and is 2.5"));
+    }
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        let text = format!("{HEAD}spec: {{maxRestartCount: 3.0, defaultResources: {{memoryLimit: 1e3}}}}\n");
+        let spec = DevOpsPolicySpec::from_manifest(&text).unwrap();
+        assert_eq!(spec.max_restart_count, Some(3));
+        assert_eq!(spec.default_resources.unwrap().memory_limit, Some(super::super::Amount::Number(1000)));
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_refused_as_a_whole() {
+        let rules = vec!["{id: pending}"; 65].join(", ");
+        let text = error(&format!("{HEAD}spec: {{rules: [{rules}]}}\n"));
+        assert_eq!(text, "spec.rules: must have at most 64 items, and has 65");
     }
 
     #[test]

@@ -4,13 +4,16 @@ use crate::analyze::{Outcome, on};
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::eventually;
 use crate::policies::{INVALID, VALID, manifest};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::manifests::crds;
-use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, PolicyAuditResult};
+use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyAuditResult};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 use std::sync::OnceLock;
 
 const POLICIES: &str = "devopspolicies.devops.stochastic.io";
@@ -113,6 +116,27 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn an_install_whose_names_are_taken_says_so_at_once() {
+    let plane = ControlPlane::start();
+    let definitions = Api::<CustomResourceDefinition>::all(plane.client().await);
+    let [mut other, _] = crds();
+    other.metadata.name = Some("dopamines.devops.stochastic.io".to_owned());
+    other.spec.names.plural = "dopamines".to_owned();
+    other.spec.names.singular = Some("dopamine".to_owned());
+    other.spec.names.kind = "Dopamine".to_owned();
+    definitions.create(&PostParams::default(), &other).await.unwrap();
+    eventually("the other CRD has its names", async || {
+        let status = definitions.get("dopamines.devops.stochastic.io").await.ok()?.status?;
+        status.accepted_names?.short_names.filter(|names| !names.is_empty())
+    })
+    .await;
+    let refused = on(plane.kubeconfig(), &["crd", "install"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
+    assert!(refused.stderr.contains("doesn't take its names: \"dop\" is already in use"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn who_may_not_install_is_told_what_it_needs_and_check_falls_back_to_what_is_served() {
     let plane = plane();
     let namespace = plane.namespace("crds");
@@ -163,6 +187,79 @@ async fn the_api_server_refuses_what_files_are_refused_for_and_names_the_field()
     // What is stored is what the operator reads.
     let policies = Api::<DevOpsPolicy>::namespaced(client, &namespace);
     assert_eq!(policies.list(&kube::api::ListParams::default()).await.unwrap().items.len(), VALID.len());
+}
+
+/// Values as they might be written in a file, right for some fields and wrong for others, with ` | ` between them.
+const SPELLINGS: &str = "\
+    true | false | yes | 'true' | null | ~ | [] | {} | [1] | {a: 1} | '' | text | 0 | -0 | 1 | -1 | 3.0 | \
+    0.5 | 1e3 | 1e400 | 65535 | 65536 | 86400 | 86401 | 2147483647 | 2147483648 | 4294967296 | \
+    9223372036854775807 | 9223372036854775808 | '0' | '1' | '-1' | '+1' | '.5' | '5.' | '.' | '1.5.1' | \
+    '1e3' | '1E3' | '1e-3' | '1e' | 1m | 1n | 1u | 0n | 1k | 1K | 1Ki | 1ki | 1Mi | 1G | 1E | 1Ei | 1Pi | \
+    1mi | ' 1' | '1 ' | '1 Gi' | '0.0000000001' | '0x10' | '1_000' | '١' | audit | Audit | report | keep | \
+    critical | low | pending | {id: pending} | [{id: pending}] | \
+    [{id: pending}, {id: latest-tag, params: {}}] | [null] | [{}] | '99999999999999999999999999' | \
+    99999999999999999999999999Ei | '00000000000000000000000000000001'";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn files_and_the_api_server_agree_on_every_spelling_in_every_field() {
+    let plane = plane();
+    let (client, namespace) = (plane.client().await, plane.namespace("spellings"));
+    let mut differences = Vec::new();
+    for field in [
+        "{forbidLatestTag: _}",
+        "{maxRestartCount: _}",
+        "{forbidPendingDuration: _}",
+        "{rules: _}",
+        "{rules: [_]}",
+        "{rules: [{id: _}]}",
+        "{rules: [{id: missing-resources, params: _}]}",
+        "{rules: [{id: pending, params: {seconds: _}}]}",
+        "{rules: [{id: missing-resources, params: {cpuLimit: _}}]}",
+        "{severityOverrides: {pending: _}}",
+        "{enforcementMode: _}",
+        "{defaultProbe: {tcpPort: _}}",
+        "{defaultProbe: {periodSeconds: _}}",
+        "{defaultResources: {cpuRequest: _}}",
+        "{defaultResources: {memoryRequest: 1Ki, memoryLimit: _}}",
+        "{remediation: {verifySeconds: _}}",
+        "{remediation: {gitops: _}}",
+        "{admission: {mutate: _}}",
+        "_",
+    ] {
+        for spelling in SPELLINGS.split(" | ") {
+            let spec = field.replace('_', spelling);
+            let file = EffectivePolicy::from_manifest(&manifest("spelled", &spec)).map(drop);
+            let server = create(&client, &namespace, &object("spelled", &spec)).await.map(drop);
+            if server.is_ok() {
+                let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), &namespace);
+                let stored = policies.get("spelled").await;
+                policies.delete("spelled", &DeleteParams::default()).await.unwrap();
+                if let Err(error) = stored {
+                    differences.push(format!("{spec}: stored, and can't be read: {error}"));
+                }
+            }
+            if file.is_ok() != server.is_ok() {
+                differences.push(format!("{spec}: by file {file:?}, by API server {server:?}"));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_samples_are_taken() {
+    let client = plane().client().await;
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "production" } });
+    let namespace = serde_json::from_value::<Namespace>(namespace).unwrap();
+    Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+    for sample in ["sample-devopspolicy.yaml", "policies/strict.yaml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube-tests").join(sample);
+        let policy: Value = yaml_serde::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(policy["metadata"]["namespace"], "production", "{sample}");
+        create(&client, "production", &policy).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,8 +421,10 @@ fn policy(name: &str, spec: &str) -> DevOpsPolicy {
     DevOpsPolicy::new(name, yaml_serde::from_str(spec).unwrap())
 }
 
+/// Returns what kubectl sends of a policy with this spec: it writes whole numbers without a fraction.
 fn object(name: &str, spec: &str) -> Value {
-    yaml_serde::from_str(&manifest(name, spec)).unwrap()
+    let policy: Value = yaml_serde::from_str(&manifest(name, spec)).unwrap();
+    kube_devops::manifests::manifest(&policy).unwrap()
 }
 
 /// Creates a policy as `kubectl create` does, which refuses fields that don't exist.
