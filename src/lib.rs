@@ -2,8 +2,8 @@
 //!
 //! There is one engine: a way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds the
 //! judgements up to a report, which [`output`] writes. The ways in are [`files`] and a live [`cluster`]. Long-running
-//! commands stand on [`leader`], [`runtime`] and [`telemetry`]; [`manifests`] knows what must be allowed in a cluster, and
-//! [`commands`] wires everything to the command line.
+//! commands stand on [`leader`], [`runtime`] and [`telemetry`]; [`manifests`] knows what must be installed and allowed in
+//! a cluster, and [`commands`] wires everything to the command line.
 
 pub mod cluster;
 pub mod commands;

@@ -1,8 +1,9 @@
-//! A live cluster: connecting to it, reading it in pages, and asking what is allowed there.
+//! A live cluster: connecting to it, reading it in pages, asking what is allowed there, and installing.
 //!
 //! Whatever can't be read is said, with what to do about it: nothing here takes a failure for an empty answer.
 
 mod access;
+mod apply;
 mod call;
 mod connect;
 mod list;
@@ -11,6 +12,7 @@ mod version;
 mod watch;
 
 pub use access::Access;
+pub use apply::{Applied, EstablishError, FIELD_MANAGER};
 pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use list::{ListRequest, Listing, Unread, list_pods};

@@ -125,7 +125,11 @@ fn read_policy(path: &PathBuf) -> anyhow::Result<EffectivePolicy> {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}: there is no such file", place()),
         read => read.with_context(place)?,
     };
-    EffectivePolicy::from_manifest(&text).with_context(place)
+    let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
+    if policy.rules().is_empty() {
+        writeln!(anstream::stderr(), "note: {} turns no rule on, so nothing can violate it", place())?;
+    }
+    Ok(policy)
 }
 
 fn read_files(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) {

@@ -2,11 +2,13 @@
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
-use crate::cluster::{self, Access, Cluster, ServerVersion};
-use crate::manifests::{GROUP, Mode, Permission, RESOURCES, Scope};
+use crate::cluster::{self, Access, CallError, Cluster, ServerVersion};
+use crate::manifests::{GROUP, Mode, Permission, RESOURCES, Scope, crds, is_current};
 use crate::output::{columns, to_stdout};
 use anyhow::Context;
+use kube::ResourceExt;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 /// Reach the cluster, and tell what is missing there for each mode.
@@ -34,7 +36,35 @@ struct Findings {
     version: ServerVersion,
     namespace: String,
     allowed: BTreeMap<Access, bool>,
-    crds: Vec<(String, bool)>,
+    crds: Vec<(String, CrdState)>,
+}
+
+/// How a CRD is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CrdState {
+    Current,
+    Outdated,
+    Missing,
+    /// Its resources are served, and the definition itself may not be read.
+    Served,
+}
+
+impl CrdState {
+    /// Tells whether a mode that needs the CRD has what it needs, as far as that can be known.
+    fn is_fine(self) -> bool {
+        matches!(self, Self::Current | Self::Served)
+    }
+}
+
+impl fmt::Display for CrdState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "current",
+            Self::Outdated => "outdated: run `kube-devops crd install`",
+            Self::Missing => "missing: run `kube-devops crd install`",
+            Self::Served => "served: only get on customresourcedefinitions would tell whether it is current",
+        })
+    }
 }
 
 /// Runs `check`; an error means that the cluster couldn't be asked.
@@ -56,16 +86,35 @@ async fn ask(cluster: &Cluster, namespace: String) -> anyhow::Result<Findings> {
     accesses.sort();
     accesses.dedup();
     let allowed = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;
-    let served =
-        cluster.serves(&format!("{GROUP}/v1"), &RESOURCES).await.context("cannot ask for the CRDs")?;
+    let crds = crd_states(cluster).await.context("cannot ask for the CRDs")?;
     Ok(Findings {
         context: cluster.context.clone(),
         server: cluster.server.clone(),
         version,
         namespace,
         allowed: accesses.into_iter().zip(allowed).collect(),
-        crds: RESOURCES.map(|resource| format!("{resource}.{GROUP}")).into_iter().zip(served).collect(),
+        crds,
     })
+}
+
+/// Compares the installed CRDs with ours; where they may not be read, asks what is served instead.
+async fn crd_states(cluster: &Cluster) -> Result<Vec<(String, CrdState)>, CallError> {
+    let mut states = Vec::new();
+    for (wanted, resource) in crds().iter().zip(RESOURCES) {
+        let name = wanted.name_any();
+        let state = match cluster.crd(&name).await {
+            Ok(None) => CrdState::Missing,
+            Ok(Some(installed)) if is_current(&installed, wanted) => CrdState::Current,
+            Ok(Some(_)) => CrdState::Outdated,
+            Err(error) if error.code() == Some(403) => {
+                let served = cluster.serves(&format!("{GROUP}/v1"), &[resource]).await?;
+                if served == [true] { CrdState::Served } else { CrdState::Missing }
+            }
+            Err(error) => return Err(error),
+        };
+        states.push((name, state));
+    }
+    Ok(states)
 }
 
 /// Returns what has to be asked for a permission, in the order of its verbs.
@@ -93,7 +142,7 @@ impl Findings {
         let allowed = |permission: &Permission| {
             accesses(permission, &self.namespace).all(|access| self.is_allowed(&access))
         };
-        let crds = !mode.needs_crds() || self.crds.iter().all(|(_, served)| *served);
+        let crds = !mode.needs_crds() || self.crds.iter().all(|(_, state)| state.is_fine());
         crds && mode.permissions().iter().all(|permission| !permission.required || allowed(permission))
     }
 
@@ -110,11 +159,10 @@ impl Findings {
         writeln!(out)?;
         columns(&self.permissions(), out)?;
         writeln!(out)?;
-        let state = |served| if served { "installed" } else { "not installed" }.to_owned();
         let mut crds = vec![vec!["CRD".to_owned(), "STATE".to_owned()]];
-        crds.extend(self.crds.iter().map(|(name, served)| vec![name.clone(), state(*served)]));
+        crds.extend(self.crds.iter().map(|(name, state)| vec![name.clone(), state.to_string()]));
         columns(&crds, out)?;
-        if self.crds.iter().any(|(_, served)| !served) {
+        if !self.crds.iter().all(|(_, state)| state.is_fine()) {
             writeln!(out, "reconcile, enforce and webhook need both")?;
         }
         writeln!(out)?;
@@ -158,7 +206,7 @@ mod tests {
     use std::time::Duration;
 
     /// What a caller who may do everything that `forbids` doesn't hold of finds.
-    fn findings(crds: bool, forbids: impl Fn(&Access) -> bool) -> Findings {
+    fn findings(crd: CrdState, forbids: impl Fn(&Access) -> bool) -> Findings {
         let all = Mode::ALL.into_iter().flat_map(Mode::permissions);
         let accesses = all.flat_map(|permission| accesses(&permission, "ops").collect::<Vec<_>>());
         Findings {
@@ -167,7 +215,10 @@ mod tests {
             version: ServerVersion { version: "v1.33.2".to_owned(), latency: Duration::from_micros(1540) },
             namespace: "ops".to_owned(),
             allowed: accesses.map(|access| (access.clone(), !forbids(&access))).collect(),
-            crds: vec![("devopspolicies".to_owned(), true), ("policyauditresults".to_owned(), crds)],
+            crds: vec![
+                ("devopspolicies".to_owned(), CrdState::Current),
+                ("policyauditresults".to_owned(), crd),
+            ],
         }
     }
 
@@ -178,20 +229,27 @@ mod tests {
 
     #[test]
     fn a_mode_works_with_its_required_permissions_and_crds() {
-        assert_eq!(working(&findings(true, |_| false)).len(), 5);
-        assert_eq!(working(&findings(false, |_| false)), ["analyze", "watch"]);
-        let no = |resource: &'static str| findings(true, move |access| access.resource == resource);
+        use CrdState::{Current, Missing, Outdated, Served};
+        for crd in [Current, Served] {
+            assert_eq!(working(&findings(crd, |_| false)).len(), 5, "{crd}");
+        }
+        for crd in [Missing, Outdated] {
+            assert_eq!(working(&findings(crd, |_| false)), ["analyze", "watch"], "{crd}");
+        }
+        let no = |resource: &'static str| findings(Current, move |access| access.resource == resource);
         assert_eq!(working(&no("secrets")), ["analyze", "watch", "reconcile", "enforce"]);
         assert_eq!(working(&no("leases")), ["analyze"]);
         assert_eq!(working(&no("events")).len(), 5, "events are optional");
-        let no_patch = findings(true, |access| access.verb == "patch" && access.group == "apps");
+        let no_patch = findings(Current, |access| access.verb == "patch" && access.group == "apps");
         assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "webhook"]);
     }
 
     #[test]
     fn what_is_missing_is_shown_with_what_breaks() {
         let mut out = Vec::new();
-        findings(false, |access| access.resource == "secrets").write(Mode::Webhook, &mut out).unwrap();
+        findings(CrdState::Missing, |access| access.resource == "secrets")
+            .write(Mode::Webhook, &mut out)
+            .unwrap();
         let out = String::from_utf8(out).unwrap();
         let lines: Vec<_> =
             out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -200,7 +258,8 @@ mod tests {
             "Latency: 1.5 ms",
             "analyze list pods cluster yes",
             "webhook get secrets namespace ops NO no certificate: nothing is served",
-            "policyauditresults not installed",
+            "devopspolicies current",
+            "policyauditresults missing: run `kube-devops crd install`",
             "webhook would not work here",
         ] {
             assert!(lines.iter().any(|other| other == line), "{line}\n{out}");

@@ -4,6 +4,7 @@ mod analyze;
 mod args;
 mod check;
 mod completions;
+mod crd;
 mod explain;
 mod list;
 mod progress;
@@ -43,6 +44,7 @@ enum Command {
     Analyze(analyze::Args),
     Check(check::Args),
     Completions(completions::Args),
+    Crd(crd::Args),
     Explain(explain::Args),
     List(list::Args),
     Rules(rules::Args),
@@ -90,6 +92,7 @@ impl Cli {
             Command::Analyze(args) => analyze::run(&args),
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
+            Command::Crd(args) => block_on(crd::run(args)),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
             Command::Rules(args) => rules::run(args),

@@ -2,6 +2,7 @@
 
 mod columns;
 mod json;
+mod manifests;
 mod stdout;
 mod summary;
 mod violations;
@@ -12,6 +13,7 @@ use std::io::{self, Write};
 use crate::governance::Report;
 
 pub use columns::{columns, table};
+pub use manifests::ManifestFormat;
 pub use stdout::to_stdout;
 
 /// How a report is written.

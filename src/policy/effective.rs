@@ -1,16 +1,12 @@
 //! What a policy comes down to: the rules that count, with their severities, weights and parameters.
-//!
-//! The one place that maps the named fields of a `DevOpsPolicy` to rule ids.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-
-use super::{DefaultResources, DevOpsPolicySpec, SeverityOverrides};
-use crate::rules::{
-    self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, MISSING_RESOURCES, PENDING, RULES,
-    Rule, RuleId, Severity, Value,
-};
+use super::amount::{NO_QUANTITY, NOT_POSITIVE};
+use super::named_fields::{NAMED_FIELDS, Parameters, severity_override};
+use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
+use super::{Amount, DefaultResources, DevOpsPolicySpec};
+use crate::rules::{self, RULES, Rule, RuleId, Severity, Value};
 use crate::workload::Quantity;
 
 /// The rules that count under a policy.
@@ -35,7 +31,7 @@ pub struct EnabledRule {
 }
 
 /// A policy that can't be followed.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// No rule has this id.
     #[error("spec.rules[{index}].id: there is no rule {id:?}; the rules are {}", known_rules())]
@@ -45,15 +41,21 @@ pub enum PolicyError {
         /// The id that was given.
         id: String,
     },
-    /// The same rule is turned on twice.
-    #[error(
-        "spec.rules[{index}].id: rule {id} is turned on already, by another entry or by its own field of spec"
-    )]
+    /// The same rule is listed twice.
+    #[error("spec.rules[{index}]: rule {id} is listed already: take one of the two out")]
     Repeated {
         /// The place in `spec.rules`.
         index: usize,
         /// The rule.
         id: RuleId,
+    },
+    /// A rule is listed that its own field turns on.
+    #[error("spec.rules: {}", turned_on_twice(fields, rule))]
+    TurnedOnTwice {
+        /// The field, or the fields, any of which turns it on.
+        fields: &'static [&'static str],
+        /// The rule.
+        rule: &'static Rule,
     },
     /// A default request or limit makes no sense.
     #[error("spec.defaultResources.{field}: {problem}")]
@@ -82,13 +84,7 @@ fn known_rules() -> String {
 /// How a rule was turned on.
 struct Choice {
     severity: Option<Severity>,
-    parameters: BTreeMap<String, Value>,
-}
-
-impl Choice {
-    fn with(name: &str, value: Value) -> Self {
-        Self { severity: None, parameters: BTreeMap::from([(name.to_owned(), value)]) }
-    }
+    parameters: Parameters,
 }
 
 impl Default for EffectivePolicy {
@@ -105,7 +101,7 @@ impl EffectivePolicy {
     /// Works out what a policy's spec comes down to.
     pub fn from_spec(spec: &DevOpsPolicySpec) -> Result<Self, PolicyError> {
         check_resources(spec.default_resources.as_ref())?;
-        let mut choices = named_fields(spec);
+        let mut choices = BTreeMap::new();
         for (index, selection) in spec.rules.iter().flatten().enumerate() {
             let Some(rule) = rules::find(&selection.id) else {
                 return Err(PolicyError::UnknownRule { index, id: selection.id.clone() });
@@ -123,12 +119,18 @@ impl EffectivePolicy {
                 return Err(PolicyError::Repeated { index, id: rule.id });
             }
         }
+        for field in &NAMED_FIELDS {
+            let Some(parameters) = (field.parameters)(spec) else { continue };
+            if choices.insert(field.rule.id, Choice { severity: None, parameters }).is_some() {
+                return Err(PolicyError::TurnedOnTwice { fields: field.names, rule: field.rule });
+            }
+        }
         let overrides = spec.severity_overrides.clone().unwrap_or_default();
         let rules = RULES.iter().enumerate().filter_map(|(index, rule)| {
             let choice = choices.get(&rule.id)?;
-            let mut enabled =
-                EnabledRule::new(index, rule, override_of(&overrides, rule.id), &choice.parameters);
-            if let (None, Some(severity)) = (override_of(&overrides, rule.id), choice.severity) {
+            let named = severity_override(&overrides, rule.id);
+            let mut enabled = EnabledRule::new(index, rule, named, &choice.parameters);
+            if let (None, Some(severity)) = (named, choice.severity) {
                 enabled.severity = severity;
             }
             Some(enabled)
@@ -175,87 +177,60 @@ fn half_multiplier(severity: Severity) -> u64 {
     }
 }
 
-/// The rules that the named fields of a policy turn on.
-fn named_fields(spec: &DevOpsPolicySpec) -> BTreeMap<RuleId, Choice> {
-    let plain = || Choice { severity: None, parameters: BTreeMap::new() };
-    let resources = spec.require_resources.unwrap_or(spec.default_resources.is_some());
-    let cpu_limit = spec.default_resources.as_ref().is_some_and(|defaults| defaults.cpu_limit.is_some());
-    let seconds = |number: u32| Value::Integer(number.into());
-    [
-        (&LATEST_TAG, spec.forbid_latest_tag.unwrap_or(false).then(plain)),
-        (&MISSING_LIVENESS, spec.require_liveness_probe.unwrap_or(false).then(plain)),
-        (&MISSING_READINESS, spec.require_readiness_probe.unwrap_or(false).then(plain)),
-        (
-            &HIGH_RESTARTS,
-            spec.max_restart_count.map(|max| Choice::with("maxRestartCount", Value::Integer(max.into()))),
-        ),
-        (&PENDING, spec.forbid_pending_duration.map(|wait| Choice::with("seconds", seconds(wait)))),
-        (&MISSING_RESOURCES, resources.then(|| Choice::with("cpuLimit", Value::Boolean(cpu_limit)))),
-    ]
-    .into_iter()
-    .filter_map(|(rule, choice)| Some((rule.id, choice?)))
-    .collect()
-}
-
-fn override_of(overrides: &SeverityOverrides, id: RuleId) -> Option<Severity> {
-    [
-        (&LATEST_TAG, overrides.latest_tag),
-        (&MISSING_LIVENESS, overrides.missing_liveness),
-        (&MISSING_READINESS, overrides.missing_readiness),
-        (&HIGH_RESTARTS, overrides.high_restarts),
-        (&PENDING, overrides.pending),
-        (&MISSING_RESOURCES, overrides.missing_resources),
-    ]
-    .into_iter()
-    .find(|(rule, _)| rule.id == id)?
-    .1
-}
-
 /// Checks that requests and limits are amounts, more than zero, and no request above its limit.
 fn check_resources(defaults: Option<&DefaultResources>) -> Result<(), PolicyError> {
     let Some(defaults) = defaults else { return Ok(()) };
-    let amount = |field, quantity: &Option<IntOrString>| {
-        let text = match quantity {
-            None => return Ok(None),
-            Some(IntOrString::Int(number)) => number.to_string(),
-            Some(IntOrString::String(text)) => text.clone(),
-        };
-        let problem = format!("{text:?} is no quantity above zero, such as 100m, 0.5 or 128Mi");
-        let quantity = Quantity::parse(&text).filter(|quantity| quantity.is_positive());
-        quantity.map(Some).ok_or(PolicyError::Resources { field, problem })
-    };
-    let cpu = (amount("cpuRequest", &defaults.cpu_request)?, amount("cpuLimit", &defaults.cpu_limit)?);
-    let memory =
-        (amount("memoryRequest", &defaults.memory_request)?, amount("memoryLimit", &defaults.memory_limit)?);
-    for (field, pair) in [("cpuRequest", cpu), ("memoryRequest", memory)] {
-        if let (Some(request), Some(limit)) = pair
-            && request > limit
-        {
-            return Err(PolicyError::Resources {
+    let mut quantities = BTreeMap::new();
+    for (field, amount) in [
+        ("cpuRequest", &defaults.cpu_request),
+        ("cpuLimit", &defaults.cpu_limit),
+        ("memoryRequest", &defaults.memory_request),
+        ("memoryLimit", &defaults.memory_limit),
+    ] {
+        if let Some(amount) = amount {
+            let quantity = quantity(amount);
+            quantities.insert(
                 field,
-                problem: "the request is above its limit".to_owned(),
-            });
+                quantity.map_err(|problem| PolicyError::Resources { field, problem: problem.to_owned() })?,
+            );
+        }
+    }
+    for (request, limit) in REQUESTS_AND_LIMITS {
+        if let (Some(least), Some(most)) = (quantities.get(request), quantities.get(limit))
+            && least > most
+        {
+            return Err(PolicyError::Resources { field: request, problem: above_limit(limit) });
         }
     }
     Ok(())
 }
 
+fn quantity(amount: &Amount) -> Result<Quantity, &'static str> {
+    let quantity = amount.quantity().ok_or(NO_QUANTITY)?;
+    if quantity.is_positive() { Ok(quantity) } else { Err(NOT_POSITIVE) }
+}
+
 fn check_parameter(rule: &Rule, name: &str, value: Value) -> Result<(), String> {
     let Some(parameter) = rule.parameters.iter().find(|parameter| parameter.name == name) else {
-        let known: Vec<&str> = rule.parameters.iter().map(|parameter| parameter.name).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(format!("rule {} has no such parameter; it has {known}", rule.id));
+        let owners = by_parameter().remove(name).unwrap_or_default();
+        let owners: Vec<&str> = owners.iter().map(|(rule, _)| rule.id.as_str()).collect();
+        return Err(if owners.is_empty() {
+            "no rule has such a parameter".to_owned()
+        } else {
+            foreign_parameter(name, &owners)
+        });
     };
     match (parameter.default, value) {
         (Value::Integer(_), Value::Integer(_)) | (Value::Boolean(_), Value::Boolean(_)) => Ok(()),
-        (Value::Integer(_), _) => Err("expected a whole number, at least 0".to_owned()),
-        (Value::Boolean(_), _) => Err("expected true or false".to_owned()),
+        (Value::Integer(_), _) => Err("must be a whole number, at least 0".to_owned()),
+        (Value::Boolean(_), _) => Err("must be true or false".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::{HIGH_RESTARTS, LATEST_TAG, MISSING_RESOURCES, PENDING};
 
     fn policy(yaml: &str) -> Result<EffectivePolicy, PolicyError> {
         EffectivePolicy::from_spec(&yaml_serde::from_str(yaml).unwrap())
@@ -323,21 +298,32 @@ mod tests {
     fn what_can_not_be_followed_is_named_with_its_place() {
         let error = |yaml| policy(yaml).unwrap_err().to_string();
         let resources = error("defaultResources: {cpuRequest: 2, cpuLimit: 1500m}");
-        assert_eq!(resources, "spec.defaultResources.cpuRequest: the request is above its limit");
+        assert_eq!(resources, "spec.defaultResources.cpuRequest: must not be above cpuLimit");
         let zero = error("defaultResources: {memoryLimit: 0}");
-        assert!(zero.starts_with("spec.defaultResources.memoryLimit: \"0\" is no quantity"), "{zero}");
+        assert_eq!(zero, "spec.defaultResources.memoryLimit: must be more than zero");
         assert!(
             error("rules: [{id: nope}]")
                 .starts_with("spec.rules[0].id: there is no rule \"nope\"; the rules are high")
         );
-        assert!(error("{forbidLatestTag: true, rules: [{id: latest-tag}]}").contains("turned on already"));
+        assert_eq!(
+            error("{forbidLatestTag: true, rules: [{id: latest-tag}]}"),
+            "spec.rules: rule latest-tag is turned on by forbidLatestTag already: take it out of rules"
+        );
+        assert_eq!(
+            error("rules: [{id: pending}, {id: pending}]"),
+            "spec.rules[1]: rule pending is listed already: take one of the two out"
+        );
+        assert_eq!(
+            error("rules: [{id: latest-tag, params: {seconds: 1}}]"),
+            "spec.rules[0].params.seconds: seconds is a parameter of rule pending only"
+        );
         assert_eq!(
             error("rules: [{id: pending, params: {minutes: 1}}]"),
-            "spec.rules[0].params.minutes: rule pending has no such parameter; it has seconds"
+            "spec.rules[0].params.minutes: no rule has such a parameter"
         );
         assert!(
             error("rules: [{id: pending, params: {seconds: true}}]")
-                .ends_with("expected a whole number, at least 0")
+                .ends_with("must be a whole number, at least 0")
         );
     }
 }

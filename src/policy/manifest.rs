@@ -1,15 +1,19 @@
-//! A `DevOpsPolicy` as a manifest in a file, read strictly: what it doesn't say right, it doesn't say.
+//! A `DevOpsPolicy` as a manifest in a file, read as strictly as the API server reads it.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+use kube::CustomResourceExt;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{DevOpsPolicySpec, EffectivePolicy, PolicyError};
+use super::schema_check::{problems, without_nulls};
+use super::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyError};
 
 /// A manifest that is no policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyManifestError {
-    /// The text is not valid YAML or JSON, or a field has a wrong type.
-    #[error("{0}")]
-    Parse(String),
+    /// The text is not valid YAML or JSON.
+    #[error("not valid YAML: {0}")]
+    Syntax(String),
     /// The document is another kind of object.
     #[error("expected a DevOpsPolicy of devops.stochastic.io/v1, found {kind:?} of {api_version:?}")]
     OtherKind {
@@ -18,9 +22,9 @@ pub enum PolicyManifestError {
         /// The kind that was found.
         kind: String,
     },
-    /// The policy has fields that don't exist.
-    #[error("there is no field {}; `kube-devops rules` lists the rules", .0.join(", no field "))]
-    UnknownFields(Vec<String>),
+    /// Fields don't exist, or have values that they can't have.
+    #[error("{}", .0.join("; "))]
+    Fields(Vec<String>),
     /// The text holds no document, or several.
     #[error("expected one DevOpsPolicy, found {0} documents")]
     Count(usize),
@@ -29,51 +33,120 @@ pub enum PolicyManifestError {
     Policy(#[from] PolicyError),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    #[expect(dead_code, reason = "named so that it isn't an unknown field")]
-    metadata: serde_json::Value,
-    #[serde(default)]
-    #[expect(dead_code, reason = "named so that it isn't an unknown field")]
-    status: serde_json::Value,
-    #[serde(default)]
-    spec: DevOpsPolicySpec,
-}
-
 impl EffectivePolicy {
     /// Reads the one policy of a manifest in YAML or JSON.
     pub fn from_manifest(text: &str) -> Result<Self, PolicyManifestError> {
-        let mut found = None;
-        let mut unknown = Vec::new();
-        let mut count = 0;
-        for document in yaml_serde::Deserializer::from_str(text) {
-            let manifest: Option<Manifest> = {
-                let mut wanted =
-                    |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace("?.", ""));
-                Option::deserialize(serde_ignored::Deserializer::new(document, &mut wanted))
-                    .map_err(|error| PolicyManifestError::Parse(error.to_string()))?
-            };
-            if let Some(manifest) = manifest {
-                count += 1;
-                found = Some(manifest);
-            }
-        }
-        let (Some(manifest), 1) = (found, count) else { return Err(PolicyManifestError::Count(count)) };
-        let Manifest { api_version, kind, spec, .. } = manifest;
+        Ok(Self::from_spec(&DevOpsPolicySpec::from_manifest(text)?)?)
+    }
+}
+
+impl DevOpsPolicySpec {
+    /// Reads the spec of the one policy of a manifest in YAML or JSON, and holds it against the CRD's schema.
+    pub fn from_manifest(text: &str) -> Result<Self, PolicyManifestError> {
+        let manifest = only_document(text)?;
+        let field = |name: &str| manifest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (api_version, kind) = (field("apiVersion"), field("kind"));
         if (api_version.as_str(), kind.as_str()) != ("devops.stochastic.io/v1", "DevOpsPolicy") {
             return Err(PolicyManifestError::OtherKind { api_version, kind });
         }
-        if !unknown.is_empty() {
-            return Err(PolicyManifestError::UnknownFields(unknown));
+        let found = manifest_problems(&manifest);
+        if !found.is_empty() {
+            return Err(PolicyManifestError::Fields(found));
         }
-        Ok(Self::from_spec(&spec)?)
+        let spec = manifest.get("spec").cloned().unwrap_or_default();
+        // What the schema allows fits the type; a test holds them together.
+        serde_json::from_value(spec).map_err(|error| PolicyManifestError::Fields(vec![error.to_string()]))
     }
+}
+
+/// Returns the one document, without what is null.
+fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
+    let mut documents = Vec::new();
+    for document in yaml_serde::Deserializer::from_str(text) {
+        // By way of YAML's own values, because those refuse a key that is there twice.
+        let document = yaml_serde::Value::deserialize(document);
+        let document = json(document.map_err(|error| PolicyManifestError::Syntax(error.to_string()))?);
+        if document != Value::Null {
+            documents.push(document);
+        }
+    }
+    let count = documents.len();
+    match (documents.pop(), count) {
+        (Some(document), 1) => Ok(without_nulls(document)),
+        _ => Err(PolicyManifestError::Count(count)),
+    }
+}
+
+/// Turns YAML to JSON as kubectl does: keys become text, `3.0` is 3, and tags say nothing.
+fn json(value: yaml_serde::Value) -> Value {
+    use yaml_serde::Value as Yaml;
+    match value {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(flag) => Value::Bool(flag),
+        Yaml::String(text) => Value::String(text),
+        // What JSON has no number for, such as .inf, fits no field as text either.
+        Yaml::Number(number) => match serde_json::to_value(&number) {
+            Ok(Value::Number(number)) => {
+                let whole = number.to_string().strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok());
+                whole.map_or(Value::Number(number), Value::from)
+            }
+            _ => Value::String(number.to_string()),
+        },
+        Yaml::Sequence(items) => items.into_iter().map(json).collect(),
+        Yaml::Mapping(fields) => {
+            let key = |key| match json(key) {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            Value::Object(fields.into_iter().map(|(name, value)| (key(name), json(value))).collect())
+        }
+        Yaml::Tagged(tagged) => json(tagged.value),
+    }
+}
+
+fn manifest_problems(manifest: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in manifest.as_object().into_iter().flat_map(|fields| fields.keys()) {
+        if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
+            found.push(format!("{name}: there is no such field; all that a policy asks for is in spec"));
+        }
+    }
+    found.extend(name_problem(manifest));
+    match (manifest.get("spec"), schema_of_spec()) {
+        (Some(spec), Some(schema)) => found.extend(problems(spec, &schema, "spec")),
+        (None, _) => found.push("spec: must be there, and is missing; {} asks for nothing".to_owned()),
+        (Some(_), None) => {}
+    }
+    found
+}
+
+/// Says what is wrong with the policy's name.
+fn name_problem(manifest: &Value) -> Option<String> {
+    let Some(name) = manifest.pointer("/metadata/name") else {
+        let generated = manifest.pointer("/metadata/generateName").is_some();
+        return (!generated).then(|| "metadata.name: must be there, and is missing".to_owned());
+    };
+    let label = |label: &str| {
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = label.as_bytes();
+        edge(bytes.first()) && edge(bytes.last())
+    };
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let valid = name
+        .as_str()
+        .is_some_and(|name| name.len() <= 253 && name.chars().all(allowed) && name.split('.').all(label));
+    (!valid).then(|| {
+        format!(
+            "metadata.name: must be lowercase letters, digits, - and ., beginning and ending with a letter or digit, \
+             and is {name}"
+        )
+    })
+}
+
+/// Returns the schema that the API server holds specs against.
+fn schema_of_spec() -> Option<JSONSchemaProps> {
+    let version = DevOpsPolicy::crd().spec.versions.into_iter().next()?;
+    version.schema?.open_api_v3_schema?.properties?.remove("spec")
 }
 
 #[cfg(test)]
@@ -94,19 +167,99 @@ mod tests {
     }
 
     #[test]
-    fn what_a_policy_does_not_have_is_named() {
-        let text = format!("{HEAD}spec: {{forbidLatest: true, defaultProbe: {{port: 1}}}}\n");
-        assert!(
-            error(&text).starts_with("there is no field spec.forbidLatest, no field spec.defaultProbe.port;"),
-            "{}",
-            error(&text)
+    fn what_a_policy_does_not_have_is_named_with_what_it_has() {
+        let text = error(&format!("{HEAD}spec: {{forbidLatest: true, defaultProbe: {{port: 1}}}}\n"));
+        assert_eq!(
+            text.split("; spec.forbidLatest").next().unwrap(),
+            "spec.defaultProbe.port: there is no such field; the fields here are initialDelaySeconds, \
+             periodSeconds, tcpPort"
         );
+        assert!(text.contains("; spec.forbidLatest: there is no such field; the fields here are"), "{text}");
     }
 
     #[test]
-    fn a_wrong_type_is_named_with_its_path_and_line() {
-        let text = error(&format!("{HEAD}spec:\n  maxRestartCount: many\n"));
-        assert!(text.starts_with("spec.maxRestartCount: invalid type") && text.contains("line 5"), "{text}");
+    fn a_wrong_value_is_named_with_what_is_right() {
+        let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));
+        for (given, expected) in [
+            (
+                "maxRestartCount: many",
+                "spec.maxRestartCount: must be a whole number, at least 0 and at most 2147483647, and is \"many\"",
+            ),
+            (
+                "defaultProbe: {tcpPort: 0}",
+                "spec.defaultProbe.tcpPort: must be a whole number from 1 to 65535, and is 0",
+            ),
+            ("forbidLatestTag: yes", "spec.forbidLatestTag: must be true or false, and is \"yes\""),
+            (
+                "severityOverrides: {pending: hgih}",
+                "spec.severityOverrides.pending: must be one of low, medium, high and critical, and is \"hgih\"",
+            ),
+            ("enforcementMode: dry", "spec.enforcementMode: must be audit or enforce, and is \"dry\""),
+            ("rules: pending", "spec.rules: must be a list, and is \"pending\""),
+            ("rules: [{}]", "spec.rules[0].id: must be there, and is missing"),
+            ("admission: true", "spec.admission: must be a map of fields, and is true"),
+            (
+                "defaultResources: {cpuLimit: 0.5}",
+                "spec.defaultResources.cpuLimit: must be a whole number or text: write \"0.5\" in quotes, and is 0.5",
+            ),
+        ] {
+            assert_eq!(spec(given), expected);
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_refused_and_null_is_absent() {
+        assert!(
+            error(&format!("{HEAD}spec:\n  maxRestartCount: 1\n  maxRestartCount: 2\n"))
+                .contains("duplicate")
+        );
+        let text = format!(
+            "{HEAD}spec: {{forbidLatestTag: null, enforcementMode: null, admission: {{denyAt: }}}}\n"
+        );
+        assert!(EffectivePolicy::from_manifest(&text).unwrap().rules().is_empty());
+    }
+
+    #[test]
+    fn what_json_can_not_say_is_refused_in_the_same_words() {
+        let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));
+        assert!(spec("1: x").starts_with("spec.1: there is no such field"), "{}", spec("1: x"));
+        assert!(spec("? {a: b} : x").starts_with("spec.{\"a\":\"b\"}: there is no such field"));
+        assert!(
+            spec("maxRestartCount: .inf").ends_with("and is \".inf\""),
+            "{}",
+            spec("maxRestartCount: .inf")
+        );
+        assert!(spec("forbidLatestTag: !no 1").ends_with("and is 1"));
+        assert!(spec("maxRestartCount: 2.50").ends_with("and is 2.5"));
+    }
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        let text = format!("{HEAD}spec: {{maxRestartCount: 3.0, defaultResources: {{memoryLimit: 1e3}}}}\n");
+        let spec = DevOpsPolicySpec::from_manifest(&text).unwrap();
+        assert_eq!(spec.max_restart_count, Some(3));
+        assert_eq!(spec.default_resources.unwrap().memory_limit, Some(super::super::Amount::Number(1000)));
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_refused_as_a_whole() {
+        let rules = vec!["{id: pending}"; 65].join(", ");
+        let text = error(&format!("{HEAD}spec: {{rules: [{rules}]}}\n"));
+        assert_eq!(text, "spec.rules: must have at most 64 items, and has 65");
+    }
+
+    #[test]
+    fn a_policy_has_a_name_and_a_spec_and_nothing_else() {
+        let head = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\n";
+        assert_eq!(error(&format!("{head}spec: {{}}")), "metadata.name: must be there, and is missing");
+        assert!(
+            error(&format!("{head}metadata: {{name: My_Policy}}\nspec: {{}}"))
+                .starts_with("metadata.name: must be lower")
+        );
+        assert!(error(HEAD).starts_with("spec: must be there"));
+        assert!(
+            error(&format!("{HEAD}spec: {{}}\nrules: []\n")).starts_with("rules: there is no such field")
+        );
     }
 
     #[test]

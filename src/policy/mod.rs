@@ -1,14 +1,23 @@
 //! Which rules count, how much, and where: policies and the namespaces that none of them touches.
 
+mod amount;
 mod devops_policy;
+mod devops_policy_status;
 mod effective;
 mod manifest;
+mod named_fields;
 mod namespaces;
+mod policy_audit_result;
+mod schema;
+mod schema_check;
 
+pub use amount::Amount;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
 };
+pub use devops_policy_status::{DevOpsPolicyStatus, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::PolicyManifestError;
 pub use namespaces::SystemNamespaces;
+pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};

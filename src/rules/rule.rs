@@ -81,6 +81,8 @@ impl fmt::Display for Category {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
+// A description of the type would take the place of what a field that is a severity says of itself.
+#[schemars(description = "")]
 pub enum Severity {
     /// Worth knowing.
     Low,

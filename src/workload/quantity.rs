@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 pub struct Quantity(i128);
 
 impl Quantity {
-    /// Parses a quantity; `None` when the text is not one.
+    /// Parses a quantity; `None` when the text is not one. What is too large to count is the largest amount.
     pub fn parse(text: &str) -> Option<Self> {
         let number_end =
             text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-')).unwrap_or(text.len());
@@ -31,7 +31,7 @@ impl Quantity {
         let scale = Scale::parse(suffix)?;
         let mut mantissa: i128 = 0;
         for digit in whole.bytes().chain(fraction.bytes()) {
-            mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+            mantissa = mantissa.saturating_mul(10).saturating_add(i128::from(digit - b'0'));
         }
         let billionths = scale.apply(mantissa, i32::try_from(fraction.len()).ok()?)?;
         Some(Self(if negative { -billionths } else { billionths }))
@@ -77,12 +77,12 @@ impl Scale {
     /// Billionths of `mantissa / 10^fraction_digits` on this scale, rounded up as the API does.
     fn apply(&self, mantissa: i128, fraction_digits: i32) -> Option<i128> {
         let exponent = self.decimal_exponent.checked_sub(fraction_digits)?.checked_add(9)?;
-        let scaled = mantissa.checked_mul(self.binary)?;
+        let scaled = mantissa.saturating_mul(self.binary);
         let power = 10_i128.checked_pow(exponent.unsigned_abs());
         if exponent >= 0 {
-            if scaled == 0 { Some(0) } else { scaled.checked_mul(power?) }
+            Some(if scaled == 0 { 0 } else { power.map_or(i128::MAX, |power| scaled.saturating_mul(power)) })
         } else {
-            Some(power.map_or(i128::from(scaled > 0), |power| (scaled + power - 1) / power))
+            Some(power.map_or(i128::from(scaled > 0), |power| scaled.saturating_add(power - 1) / power))
         }
     }
 }
@@ -145,6 +145,14 @@ mod tests {
             assert!(!quantity(zero).is_positive(), "{zero}");
         }
         assert!(quantity("1n").is_positive());
+    }
+
+    #[test]
+    fn what_is_too_large_to_count_is_the_largest_amount() {
+        for large in ["1e400", "99999999999999999999999999Ei", &"9".repeat(60)] {
+            assert_eq!(quantity(large), Quantity(i128::MAX), "{large}");
+        }
+        assert_eq!(quantity("-1e400"), Quantity(-i128::MAX));
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn nothing_readable_is_unknown_and_never_100() {
 
 #[test]
 fn a_policy_that_can_not_be_followed_is_refused() {
-    let head = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\n";
+    let head = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {name: strict}\n";
     let tree = directory(&[
         ("field.yaml", format!("{head}spec: {{forbidLatest: true}}\n").as_bytes()),
         ("type.yaml", format!("{head}spec:\n  maxRestartCount: -1\n").as_bytes()),

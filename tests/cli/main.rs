@@ -4,7 +4,10 @@
 
 mod bad_input;
 mod catalogue;
+#[path = "../common/policies.rs"]
+mod invalid_policies;
 mod live;
+mod policies;
 mod report;
 
 use std::path::Path;

@@ -250,7 +250,7 @@ async fn check_tells_whether_a_mode_would_work() {
 
     let reconcile = on(plane.kubeconfig(), &["check", "--for", "reconcile"]);
     assert_eq!(reconcile.code, 1, "{reconcile:?}");
-    assert!(reconcile.stdout.contains("not installed"), "{}", reconcile.stdout);
+    assert!(reconcile.stdout.contains("missing: run `kube-devops crd install`"), "{}", reconcile.stdout);
     assert!(reconcile.stdout.ends_with("reconcile would not work here\n"), "{}", reconcile.stdout);
 
     let rules = [rule("list", "pods")];
@@ -291,10 +291,10 @@ async fn list_pods_prints_where_they_are() {
 
 /// How one run of the binary went.
 #[derive(Debug)]
-struct Outcome {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Outcome {
@@ -303,7 +303,7 @@ impl Outcome {
     }
 }
 
-fn on(kubeconfig: &Path, arguments: &[&str]) -> Outcome {
+pub(crate) fn on(kubeconfig: &Path, arguments: &[&str]) -> Outcome {
     run(&[arguments, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat(), "")
 }
 

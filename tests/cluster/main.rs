@@ -10,6 +10,9 @@
 
 mod analyze;
 mod control_plane;
+mod crds;
 mod eventually;
 mod harness;
 mod kubelet;
+#[path = "../common/policies.rs"]
+mod policies;

@@ -1,0 +1,140 @@
+//! Installing objects: server-side apply, and what came of it.
+
+use super::{CallError, Cluster};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use std::fmt;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Who owns the fields that kube-devops sets.
+pub const FIELD_MANAGER: &str = "kube-devops";
+/// How long to wait before looking again whether a CRD is served.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What an apply did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// There was no such object.
+    Created,
+    /// The object was another one.
+    Changed,
+    /// The object was like this already.
+    Unchanged,
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// Why a CRD isn't served.
+#[derive(Debug, thiserror::Error)]
+pub enum EstablishError {
+    /// The API server couldn't be asked.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Its names are those of another resource.
+    #[error(
+        "the API server doesn't take its names: {0}: see what else has them with `kubectl api-resources`"
+    )]
+    Names(String),
+    /// It is on its way out, and takes all its objects with it.
+    #[error("it is being deleted, with all its objects: try again when it is gone")]
+    Deleted,
+    /// It wasn't served in time.
+    #[error("not established within {0:?}: allow more time with --request-timeout")]
+    Late(Duration),
+}
+
+impl Cluster {
+    /// Returns a CRD; `None` when there is none of that name.
+    pub async fn crd(&self, name: &str) -> Result<Option<CustomResourceDefinition>, CallError> {
+        self.call(async |client: kube::Client| Api::all(client).get_opt(name).await).await
+    }
+
+    /// Applies a CRD as [`FIELD_MANAGER`], and takes over the fields that somebody else set otherwise.
+    pub async fn apply_crd(&self, crd: &CustomResourceDefinition) -> Result<Applied, CallError> {
+        let name = crd.name_any();
+        let before = self.crd(&name).await?.map(|crd| crd.resource_version());
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let apply = async |client: kube::Client| {
+            Api::<CustomResourceDefinition>::all(client).patch(&name, &params, &Patch::Apply(crd)).await
+        };
+        let after = self.call(apply).await?.resource_version();
+        Ok(match before {
+            None => Applied::Created,
+            Some(before) if before == after => Applied::Unchanged,
+            Some(_) => Applied::Changed,
+        })
+    }
+
+    /// Returns as soon as the API server serves a CRD's resources; the time limit of a call is that of the wait.
+    pub async fn wait_until_established(&self, name: &str) -> Result<(), EstablishError> {
+        let start = Instant::now();
+        loop {
+            if let Some(crd) = self.crd(name).await?
+                && is_established(&crd)?
+            {
+                return Ok(());
+            }
+            if let Some(limit) = self.request_timeout.filter(|limit| start.elapsed() >= *limit) {
+                return Err(EstablishError::Late(limit));
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+fn is_established(crd: &CustomResourceDefinition) -> Result<bool, EstablishError> {
+    if crd.metadata.deletion_timestamp.is_some() {
+        return Err(EstablishError::Deleted);
+    }
+    let conditions = crd.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let condition = |name: &str, status: &str| {
+        conditions.into_iter().flatten().find(|one| one.type_ == name && one.status == status)
+    };
+    if let Some(refused) = condition("NamesAccepted", "False") {
+        return Err(EstablishError::Names(refused.message.clone().unwrap_or_default()));
+    }
+    Ok(condition("Established", "True").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn crd(metadata: &Value, conditions: &Value) -> CustomResourceDefinition {
+        serde_json::from_value(json!({
+            "metadata": metadata,
+            "spec": {
+                "group": "g", "scope": "Namespaced", "names": { "kind": "K", "plural": "ks" }, "versions": [],
+            },
+            "status": { "conditions": conditions },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_crd_is_established_when_the_api_server_says_so() {
+        let named = json!({ "name": "ks.g" });
+        let condition =
+            |name: &str, status: &str| json!([{ "type": name, "status": status, "message": "why" }]);
+        assert!(!is_established(&crd(&named, &json!([]))).unwrap());
+        assert!(!is_established(&crd(&named, &condition("NamesAccepted", "True"))).unwrap());
+        assert!(!is_established(&crd(&named, &condition("Established", "False"))).unwrap());
+        assert!(is_established(&crd(&named, &condition("Established", "True"))).unwrap());
+        let refused = is_established(&crd(&named, &condition("NamesAccepted", "False")));
+        assert!(matches!(refused, Err(EstablishError::Names(message)) if message == "why"));
+        let leaving = json!({ "name": "ks.g", "deletionTimestamp": "2026-01-01T00:00:00Z" });
+        let deleted = is_established(&crd(&leaving, &condition("Established", "True")));
+        assert!(matches!(deleted, Err(EstablishError::Deleted)));
+    }
+}

@@ -1,0 +1,143 @@
+//! The parts of a policy's schema that follow from the registry of rules, so that there is no second list of them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, json};
+
+use super::named_fields::NAMED_FIELDS;
+use crate::rules::{Parameter, RULES, Rule, Value};
+
+/// The key of checks in CEL.
+const VALIDATIONS: &str = "x-kubernetes-validations";
+
+/// The ids of all rules.
+pub(super) fn rule_id(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 63, "enum": RULES.map(|rule| rule.id.as_str()) })
+}
+
+/// The parameters of all rules, by name; it is never made, and only its schema is used.
+pub(super) struct RuleParameters;
+
+impl JsonSchema for RuleParameters {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RuleParameters".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let properties = by_parameter().into_iter().map(|(name, rules)| {
+            let described = rules.iter().map(|(rule, parameter)| {
+                format!("{} (rule {}; {} when absent).", parameter.summary, rule.id, parameter.default)
+            });
+            let description = described.collect::<Vec<_>>().join(" ");
+            let mut schema = match rules.first().map(|(_, parameter)| parameter.default) {
+                Some(Value::Boolean(_)) => json!({ "type": "boolean" }),
+                _ => json!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": i32::MAX }),
+            };
+            schema["description"] = description.into();
+            (name.to_owned(), schema)
+        });
+        json_schema!({ "type": "object", "properties": properties.collect::<Map<_, _>>() })
+    }
+}
+
+/// Adds to the schema of a selected rule that its parameters have to be the rule's own.
+pub(super) fn check_parameters(schema: &mut Schema) {
+    let checks = by_parameter().into_iter().map(|(name, rules)| {
+        let ids = rules.iter().map(|(rule, _)| rule.id.as_str()).collect::<Vec<_>>();
+        let quoted = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+        json!({
+            "rule": format!("!has(self.params) || !has(self.params.{name}) || self.id in [{quoted}]"),
+            "message": foreign_parameter(name, &ids),
+            "fieldPath": format!(".params.{name}"),
+        })
+    });
+    schema.insert(VALIDATIONS.to_owned(), checks.collect());
+}
+
+/// Adds to the schema of a spec that a rule is turned on by its own field or in `rules`, and not by both.
+pub(super) fn check_turned_on_once(schema: &mut Schema) {
+    let checks = NAMED_FIELDS.iter().map(|field| {
+        let id = field.rule.id;
+        json!({
+            "rule": format!("!has(self.rules) || !({}) || !self.rules.exists(r, r.id == '{id}')", field.turned_on),
+            "message": turned_on_twice(field.names, field.rule),
+            "fieldPath": ".rules",
+        })
+    });
+    schema.insert(VALIDATIONS.to_owned(), checks.collect());
+}
+
+/// Adds to the schema of default resources that no request is above its limit.
+pub(super) fn check_requests(schema: &mut Schema) {
+    let checks = REQUESTS_AND_LIMITS.map(|(request, limit)| {
+        let amount = |field: &str| format!("quantity(string(self.{field}))");
+        let known = |field: &str| format!("has(self.{field}) && isQuantity(string(self.{field}))");
+        json!({
+            "rule": format!(
+                "!({} && {}) || {}.compareTo({}) <= 0",
+                known(request), known(limit), amount(request), amount(limit)
+            ),
+            "message": above_limit(limit),
+            "fieldPath": format!(".{request}"),
+        })
+    });
+    schema.insert(VALIDATIONS.to_owned(), checks.into());
+}
+
+/// The requests of default resources, each with its limit.
+pub(super) const REQUESTS_AND_LIMITS: [(&str, &str); 2] =
+    [("cpuRequest", "cpuLimit"), ("memoryRequest", "memoryLimit")];
+
+/// Says that a request is above its limit; said by the API server and of files alike.
+pub(super) fn above_limit(limit: &str) -> String {
+    format!("must not be above {limit}")
+}
+
+/// Says that a parameter belongs to other rules; said by the API server and of files alike.
+pub(super) fn foreign_parameter(name: &str, rules: &[&str]) -> String {
+    format!("{name} is a parameter of rule {} only", rules.join(" and of rule "))
+}
+
+/// Says that a rule is turned on by its own field and in `rules`; said by the API server and of files alike.
+pub(super) fn turned_on_twice(fields: &[&str], rule: &Rule) -> String {
+    format!("rule {} is turned on by {} already: take it out of rules", rule.id, fields.join(" or "))
+}
+
+/// Every parameter's name, with the rules that have it.
+pub(super) fn by_parameter() -> BTreeMap<&'static str, Vec<(&'static Rule, &'static Parameter)>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for rule in RULES {
+        for parameter in rule.parameters {
+            found.entry(parameter.name).or_default().push((rule, parameter));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_one_name_have_one_type() {
+        for (name, rules) in by_parameter() {
+            let types: Vec<_> =
+                rules.iter().map(|(_, parameter)| std::mem::discriminant(&parameter.default)).collect();
+            assert!(types.iter().all(|one| *one == types[0]), "{name}: a field of a CRD has one type");
+        }
+    }
+
+    #[test]
+    fn every_named_field_is_a_field_of_the_spec() {
+        let schema = schemars::schema_for!(super::super::DevOpsPolicySpec);
+        for name in NAMED_FIELDS.iter().flat_map(|field| field.names) {
+            assert!(schema.get("properties").unwrap().get(name).is_some(), "{name}");
+        }
+    }
+}
