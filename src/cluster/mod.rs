@@ -7,6 +7,7 @@ mod apply;
 mod call;
 mod connect;
 mod list;
+mod pace;
 mod proxy;
 mod version;
 mod watch;

@@ -210,3 +210,6 @@ impl<'o> Feed<'o> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
