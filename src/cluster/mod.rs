@@ -17,4 +17,4 @@ pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use list::{ListRequest, Listing, Unread, list_pods};
 pub use version::ServerVersion;
-pub use watch::{Event, RawObject, WatchFailure, WatchRequest, watch};
+pub use watch::{Event, RawObject, WatchFailure, WatchRequest, watch, watch_metadata};

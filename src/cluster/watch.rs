@@ -8,11 +8,13 @@ use super::{CallError, Cluster};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource};
-use kube::core::DynamicResourceScope;
+use kube::core::{DynamicResourceScope, PartialObjectMeta};
 use kube::runtime::watcher;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -160,19 +162,26 @@ pub fn watch(
     cluster: &Cluster,
     request: WatchRequest,
 ) -> impl Stream<Item = Result<Event<RawObject>, WatchFailure>> + Send + use<> {
-    stream::unfold(Watch::new(cluster, request), |mut watch| async {
-        let next = watch.next().await;
-        Some((next, watch))
-    })
+    Watch::new(cluster, request).into_stream()
 }
 
-struct Watch {
-    api: Api<RawObject>,
+/// Watches as [`watch`] does, and is sent the objects' metadata alone.
+pub fn watch_metadata(
+    cluster: &Cluster,
+    request: WatchRequest,
+) -> impl Stream<Item = Result<Event<PartialObjectMeta<RawObject>>, WatchFailure>> + Send + use<> {
+    Watch::new(cluster, request).into_stream()
+}
+
+type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
+
+struct Watch<K> {
+    api: Api<K>,
     config: watcher::Config,
     server: String,
     what: String,
     page_timeout: Duration,
-    events: Option<BoxStream<'static, watcher::Result<Event<RawObject>>>>,
+    events: Option<Events<K>>,
     listing: bool,
     failures: Failures,
     pause: Option<Duration>,
@@ -186,7 +195,11 @@ struct Failures {
     busy: u32,
 }
 
-impl Watch {
+impl<K> Watch<K>
+where
+    K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+{
     fn new(cluster: &Cluster, request: WatchRequest) -> Self {
         let WatchRequest { resource, namespace, selector } = request;
         let client = cluster.client.clone();
@@ -210,7 +223,14 @@ impl Watch {
         }
     }
 
-    async fn next(&mut self) -> Result<Event<RawObject>, WatchFailure> {
+    fn into_stream(self) -> impl Stream<Item = Result<Event<K>, WatchFailure>> + Send {
+        stream::unfold(self, |mut watch| async {
+            let next = watch.next().await;
+            Some((next, watch))
+        })
+    }
+
+    async fn next(&mut self) -> Result<Event<K>, WatchFailure> {
         if let Some(pause) = self.pause.take() {
             sleep(pause).await;
         }

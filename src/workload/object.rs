@@ -57,6 +57,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+impl Object<'static> {
+    /// Reads an object from JSON without borrowing any of it, so that it can be kept.
+    pub fn read_owned(json: &str) -> serde_json::Result<Self> {
+        Self::deserialize(&mut serde_json::Deserializer::from_reader(json.as_bytes()))
+    }
+}
+
 /// Reads an object whose type may stand above it, as that of the items of a typed list does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ObjectSeed<'t> {
