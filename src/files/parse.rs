@@ -9,7 +9,7 @@ use super::json::{self, Borders};
 use super::piece::{Form, Piece};
 use super::read::{Consumer, Place, Unread};
 use super::yaml::{self, Document};
-use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
+use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta, Workload};
 
 /// What came of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
@@ -49,11 +49,18 @@ struct Parser<'p, C: Consumer> {
 
 impl<C: Consumer> Parser<'_, C> {
     fn add(&mut self, object: &Object<'_>, document: usize, line: usize) {
-        if self.named && matches!(object.parsed, Content::Foreign) {
-            return self.fail(document, line, "not a Kubernetes object: `kind` is missing".to_owned());
+        match &object.parsed {
+            Content::Foreign if self.named => {
+                return self.fail(document, line, "not a Kubernetes object: `kind` is missing".to_owned());
+            }
+            // The API server would refuse it, and rules would find nothing wrong with it.
+            Content::Workload(workload) if workload.pod.containers.is_empty() => {
+                return self.fail(document, line, no_container(workload));
+            }
+            Content::List(items) => items.iter().for_each(|item| self.add(item, document, line)),
+            _ => self.consumer.add(&mut self.parsed.part, object, Place { source: self.source, line }),
         }
         self.parsed.objects += 1;
-        self.consumer.add(&mut self.parsed.part, object, Place { source: self.source, line });
     }
 
     fn fail(&mut self, document: usize, line: usize, message: String) {
@@ -137,6 +144,13 @@ impl<C: Consumer> Parser<'_, C> {
             self.fail(1, 1, json::message(&error));
         }
     }
+}
+
+fn no_container(workload: &Workload<'_>) -> String {
+    format!(
+        "{}.containers: give the pod at least one container, or, if this is a patch, judge what `kubectl kustomize` builds",
+        workload.pod_path()
+    )
 }
 
 /// Hands the items of an array to a parser one by one.

@@ -33,6 +33,13 @@ fn a_wrong_type_is_named_with_its_field() {
 }
 
 #[test]
+fn a_pod_without_containers_is_an_error_and_no_clean_pod() {
+    let bare = b"apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\n---\n\
+                 apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: patch}\nspec: {replicas: 3}\n";
+    assert_snapshot!(beside_a_good_one("bare.yaml", bare));
+}
+
+#[test]
 fn a_yaml_bomb_is_refused() {
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for n in 1..40 {

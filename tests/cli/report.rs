@@ -66,7 +66,7 @@ fn standard_input_is_a_file_too() {
 
 #[test]
 fn directories_within_directories_are_read_only_with_recursion() {
-    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}}";
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
     let tree = directory(&[("a.yaml", pod), ("b/c.yml", pod), ("b/c.txt", b"no manifest")]);
     let pods = |args: &[&str]| run_in(tree.path(), args, "").stdout.lines().nth(1).unwrap().to_owned();
     assert_eq!(pods(&["analyze", "-f", "."]), "Workload Pods Analyzed     : 1");
@@ -76,8 +76,9 @@ fn directories_within_directories_are_read_only_with_recursion() {
 
 #[test]
 fn system_namespaces_are_left_out_and_that_is_said() {
-    let tree =
-        directory(&[("a.yaml", b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}}")]);
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}, \
+                spec: {containers: [{name: c}]}}";
+    let tree = directory(&[("a.yaml", pod)]);
     assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "a.yaml"], ""));
     let all = run_in(tree.path(), &["analyze", "-f", "a.yaml", "--include-system"], "");
     assert!(all.stdout.contains("Analyzed     : 1") && all.stderr.is_empty());
