@@ -33,6 +33,21 @@ fn a_wrong_type_is_named_with_its_field() {
 }
 
 #[test]
+fn a_broken_item_of_a_list_is_named() {
+    let item = |name: &str, image: &str| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "{name}", "namespace": "shop"}},
+            "spec": {{"containers": [{{"name": "c", "image": {image}}}]}}}}"#
+        )
+    };
+    let items = [item("web", "\"a:1\""), item("cart", "5"), item("api", "\"a:1\"")].join(",\n");
+    let list = format!(r#"{{"apiVersion": "v1", "items": [{items}], "kind": "List"}}"#);
+    assert_snapshot!(beside_a_good_one("list.json", list.as_bytes()));
+    // Any JSON is YAML, behind a marker too.
+    assert_snapshot!(beside_a_good_one("list.yaml", format!("---\n{list}").as_bytes()));
+}
+
+#[test]
 fn a_pod_without_containers_is_an_error_and_no_clean_pod() {
     let bare = b"apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\n---\n\
                  apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: patch}\nspec: {replicas: 3}\n";

@@ -169,7 +169,9 @@ fn one_broken_object_leaves_the_others() {
     assert_eq!(names, ["Pod/a@1", "Pod/b@1"]);
     assert_eq!(
         unread,
-        ["Some(1) Some(1) spec.containers: invalid type: string \"nginx\", expected a sequence"]
+        [
+            "Some(1) Some(1) items[1] (bad): spec.containers: invalid type: string \"nginx\", expected a sequence"
+        ]
     );
 
     let yaml = format!(
@@ -222,7 +224,65 @@ fn an_item_without_containers_leaves_the_other_items() {
     for text in [list.to_string(), yaml_serde::to_string(&list).unwrap()] {
         let (names, unread) = read_file(text.as_bytes(), "f", false);
         assert_eq!((names, unread.len()), (vec!["Pod/a@1".to_owned(), "Pod/b@1".to_owned()], 1));
+        assert!(
+            unread[0].starts_with("Some(1) Some(1) items[1] (bare): spec.containers: give"),
+            "{}",
+            unread[0]
+        );
     }
+}
+
+#[test]
+fn a_broken_item_is_named_with_its_index_its_name_and_its_line() {
+    // More than a block, so that indices go on from piece to piece.
+    let (count, broken) = (20_000, 15_000);
+    let mut items: Vec<Value> = (0..count).map(|n| with_type(pod(&format!("p{n}")), "Pod")).collect();
+    items[broken]["metadata"]["namespace"] = "shop".into();
+    items[broken]["spec"]["containers"][0]["image"] = 5.into();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let pretty = serde_json::to_string_pretty(&list).unwrap();
+    let line = pretty.lines().position(|line| line.contains("\"image\"")).unwrap() + 1;
+    let expected = |line: usize| {
+        format!(
+            "Some(1) Some({line}) items[{broken}] (shop/p{broken}): spec.containers[0].image: invalid type"
+        )
+    };
+    for (text, line) in [(list.to_string(), 1), (pretty, line)] {
+        for lines in [false, true] {
+            let (names, unread) = read_file(text.as_bytes(), "f.json", lines);
+            assert_eq!((names.len(), unread.len()), (count - 1, 1));
+            assert!(unread[0].starts_with(&expected(line)), "{}", unread[0]);
+        }
+    }
+}
+
+#[test]
+fn a_broken_item_of_a_yaml_list_is_named_wherever_the_list_names_its_kind() {
+    let items = "items:\n- {apiVersion: v1, kind: Service}\n- apiVersion: v1\n  kind: Pod\n  \
+                 metadata: {name: b}\n  spec:\n    containers:\n    - image: 5\n";
+    let (head, tail) = ("apiVersion: v1\n", "kind: List\n");
+    for (text, line) in [(format!("{head}{tail}{items}"), 10), (format!("{head}{items}{tail}"), 9)] {
+        let (_, unread) = read_file(text.as_bytes(), "f.yaml", false);
+        assert_eq!(unread.len(), 1);
+        let expected = format!("Some(1) Some({line}) items[1] (b): spec.containers[0].image: invalid type");
+        assert!(unread[0].starts_with(&expected), "{}", unread[0]);
+    }
+    let merged = format!(
+        "x: &spec {{containers: 5}}\n{head}{tail}items:\n- {{apiVersion: v1, kind: Pod, spec: {{<<: *spec}}}}\n"
+    );
+    let (_, unread) = read_file(merged.as_bytes(), "f.yaml", false);
+    assert!(unread[0].contains("items[0]: spec.containers: invalid type"), "{}", unread[0]);
+}
+
+#[test]
+fn a_syntax_error_within_an_item_is_named_with_its_item_and_line() {
+    let items = ["a", "b", "c"].map(|name| with_type(pod(name), "Pod"));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let text = serde_json::to_string_pretty(&list).unwrap();
+    let line = text.lines().position(|line| line.contains("\"b\"")).unwrap() + 1;
+    let (names, unread) = read_file(text.replace("\"b\"", "\"b\" x").as_bytes(), "f.json", false);
+    assert_eq!(names.len(), 1);
+    assert_eq!(unread, [format!("Some(1) Some({line}) items[1]: expected `,` or `}}`")]);
 }
 
 #[test]
