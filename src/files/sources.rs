@@ -1,5 +1,6 @@
 //! Which files an input names, in the order in which they are read.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -31,8 +32,13 @@ const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 impl Inputs {
     /// Lists the sources, sorted within each directory; what can't be listed comes as the path and the reason.
+    ///
+    /// A file is listed once, however many paths and links lead to it.
     pub fn sources(&self) -> Vec<Result<Source, (String, String)>> {
-        self.paths.iter().flat_map(|path| self.sources_of(path)).collect()
+        let mut seen = HashSet::new();
+        let mut sources: Vec<_> = self.paths.iter().flat_map(|path| self.sources_of(path)).collect();
+        sources.retain(|source| source.as_ref().map_or(true, |source| seen.insert(source.identity())));
+        sources
     }
 
     fn sources_of(&self, path: &Path) -> Vec<Result<Source, (String, String)>> {
@@ -78,6 +84,16 @@ impl Source {
         match self {
             Self::File(path) | Self::Found(path) => path.display().to_string(),
             Self::Stdin => "standard input".to_owned(),
+        }
+    }
+
+    /// What tells the stream from others; of a file that isn't there only its path can.
+    fn identity(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) | Self::Found(path) => {
+                Some(path.canonicalize().unwrap_or_else(|_| path.clone()))
+            }
+            Self::Stdin => None,
         }
     }
 
