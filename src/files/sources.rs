@@ -45,6 +45,10 @@ impl Inputs {
         if path.as_os_str() == "-" {
             return vec![Ok(Source::Stdin)];
         }
+        if let Some(url) = path.to_str().filter(|path| is_url(path)) {
+            let message = "URLs are not read: fetch it with `curl -sSL URL | kube-devops analyze -f -`";
+            return vec![Err((url.to_owned(), message.to_owned()))];
+        }
         if !path.is_dir() {
             return vec![Ok(Source::File(path.to_owned()))];
         }
@@ -64,7 +68,8 @@ impl Inputs {
             })
             .collect();
         if found.is_empty() {
-            let hint = if self.recursive { "" } else { "; -R looks into the directories below it" };
+            let deeper = !self.recursive && has_directories(path);
+            let hint = if deeper { "; -R looks into the directories below it" } else { "" };
             let message = format!("no file in it ends in .yaml, .yml or .json{hint}");
             found.push(Err((path.display().to_string(), message)));
         }
@@ -76,6 +81,14 @@ fn is_manifest(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| EXTENSIONS.contains(&extension))
+}
+
+fn is_url(path: &str) -> bool {
+    path.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "http" | "https"))
+}
+
+fn has_directories(path: &Path) -> bool {
+    path.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()))
 }
 
 impl Source {

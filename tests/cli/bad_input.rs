@@ -73,6 +73,30 @@ fn files_that_are_no_manifests_are_named() {
 }
 
 #[test]
+fn a_url_is_not_read_and_the_way_around_is_shown() {
+    let run = run(&["analyze", "-f", "https://example.com/all.yaml"]);
+    assert_eq!(
+        (run.status, &*run.stderr),
+        (
+            2,
+            "error: https://example.com/all.yaml: URLs are not read: fetch it with `curl -sSL URL | kube-devops \
+             analyze -f -`\n"
+        )
+    );
+}
+
+#[test]
+fn recursion_is_suggested_only_where_there_is_a_directory_to_look_into() {
+    let tree = directory(&[("flat/a.txt", b""), ("deep/b/c.yaml", GOOD.as_bytes())]);
+    let error = |path: &str| run_in(tree.path(), &["analyze", "-f", path], "").stderr;
+    assert_eq!(error("flat"), "error: flat: no file in it ends in .yaml, .yml or .json\n");
+    assert_eq!(
+        error("deep"),
+        "error: deep: no file in it ends in .yaml, .yml or .json; -R looks into the directories below it\n"
+    );
+}
+
+#[test]
 fn nothing_readable_is_unknown_and_never_100() {
     assert_snapshot!(run(&["analyze", "-f", "nowhere.yaml"]));
     let json = run(&["analyze", "-f", "nowhere.yaml", "-o", "json"]);
