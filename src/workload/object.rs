@@ -9,7 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::{Metadata, PodSpec, PodStatus, Text, Workload, WorkloadKind};
 
 /// An object's `apiVersion` and `kind`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TypeMeta {
     /// The group and version, such as `apps/v1`.
     pub api_version: String,
@@ -69,6 +70,9 @@ impl Object<'static> {
 pub struct ObjectSeed<'t> {
     /// The type of an object that doesn't name its own.
     pub default: Option<&'t TypeMeta>,
+    /// The type of the object itself, where it was read before: so even parts that stand before it are read in place,
+    /// and an error in one names its field and its line.
+    pub known: Option<&'t TypeMeta>,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +104,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut own = Own::default();
+        let mut own = self.known.map_or_else(Own::default, Own::known);
         let mut draft = Draft::default();
         // Parts that come before the object says what it is; only hand-written files have any.
         let mut early: BTreeMap<&'static str, serde_json::Value> = BTreeMap::new();
@@ -153,6 +157,11 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
+    fn known(types: &TypeMeta) -> Self {
+        let text = |text: &String| Some(Text::from(text.clone()));
+        Self { api_version: text(&types.api_version), kind: text(&types.kind) }
+    }
+
     /// What the object is read as; `None` until that can be told.
     fn role(&self, default: Option<&TypeMeta>) -> Option<Role> {
         let (api_version, kind) = match (&self.api_version, &self.kind, default) {
@@ -281,7 +290,7 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut objects = Vec::new();
-        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.default })? {
+        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.default, known: None })? {
             objects.push(object);
         }
         Ok(objects)
