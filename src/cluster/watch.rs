@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -42,6 +42,17 @@ pub struct WatchRequest {
     pub namespace: Option<String>,
     /// A label selector, as the API server reads it.
     pub selector: Option<String>,
+    /// Whether only the objects' metadata is sent, as a `PartialObjectMetadata`.
+    pub metadata_only: bool,
+}
+
+impl fmt::Display for WatchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} in namespace {namespace:?}", self.resource.plural),
+            None => write!(f, "{} in all namespaces", self.resource.plural),
+        }
+    }
 }
 
 /// An object of which only the name has been read.
@@ -158,19 +169,33 @@ impl kube::Resource for RawObject {
 /// Lists and then watches, without end; a failure is told, and repaired after a pause.
 ///
 /// The cluster's client must be built without retries, because the pauses here are meant to be the only ones.
-pub fn watch(
-    cluster: &Cluster,
-    request: WatchRequest,
-) -> impl Stream<Item = Result<Event<RawObject>, WatchFailure>> + Send + use<> {
-    Watch::new(cluster, request).into_stream()
+pub fn watch(cluster: &Cluster, request: WatchRequest) -> Changes {
+    if request.metadata_only {
+        let changes = Watch::<PartialObjectMeta<RawObject>>::new(cluster, request).into_stream();
+        changes.map(|change| change.map(raw)).boxed()
+    } else {
+        Watch::<RawObject>::new(cluster, request).into_stream().boxed()
+    }
 }
 
-/// Watches as [`watch`] does, and is sent the objects' metadata alone.
-pub fn watch_metadata(
-    cluster: &Cluster,
-    request: WatchRequest,
-) -> impl Stream<Item = Result<Event<PartialObjectMeta<RawObject>>, WatchFailure>> + Send + use<> {
-    Watch::new(cluster, request).into_stream()
+/// What a watch brings, without end.
+pub type Changes = BoxStream<'static, Result<Event<RawObject>, WatchFailure>>;
+
+fn raw(event: Event<PartialObjectMeta<RawObject>>) -> Event<RawObject> {
+    match event {
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(object.into()),
+        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Event::Apply(object.into()),
+        Event::Delete(object) => Event::Delete(object.into()),
+    }
+}
+
+impl From<PartialObjectMeta<Self>> for RawObject {
+    fn from(object: PartialObjectMeta<Self>) -> Self {
+        let json = serde_json::value::to_raw_value(&object).unwrap_or_default();
+        Self { metadata: object.metadata, json }
+    }
 }
 
 type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
@@ -201,20 +226,19 @@ where
     K: Clone + Debug + DeserializeOwned + Send + 'static,
 {
     fn new(cluster: &Cluster, request: WatchRequest) -> Self {
-        let WatchRequest { resource, namespace, selector } = request;
+        let what = request.to_string();
+        let WatchRequest { resource, namespace, selector, .. } = request;
         let client = cluster.client.clone();
-        let (api, place) = match namespace {
-            Some(namespace) => {
-                (Api::namespaced_with(client, &namespace, &resource), format!("in namespace {namespace:?}"))
-            }
-            None => (Api::all_with(client, &resource), "in all namespaces".to_owned()),
+        let api = match namespace {
+            Some(namespace) => Api::namespaced_with(client, &namespace, &resource),
+            None => Api::all_with(client, &resource),
         };
         let config = watcher::Config { label_selector: selector, ..watcher::Config::default() };
         Self {
             api,
             config: config.page_size(PAGE),
             server: cluster.server.clone(),
-            what: format!("{} {place}", resource.plural),
+            what,
             page_timeout: cluster.request_timeout.unwrap_or(PAGE_TIMEOUT),
             events: None,
             listing: false,
