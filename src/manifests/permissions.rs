@@ -150,7 +150,7 @@ const ANALYZE: &[Permission] = &[
 
 const WATCH: &[Permission] = &[
     need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
-    need(EVENTS, "events", REPORT, OwnNamespace, "no events about who leads").optional(),
+    need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
 ];
 
 const TEMPLATES: &str = "violations of such workloads aren't seen: never ready";
