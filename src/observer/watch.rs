@@ -14,7 +14,7 @@ use super::{Mark, ObserverMetrics, Scoreboard};
 use crate::cluster::{self, Cluster, Event, RawObject, WatchFailure, WatchRequest};
 use crate::governance::Scope;
 use crate::policy::EffectivePolicy;
-use crate::workload::{Object, Parsed};
+use crate::workload::{Workload, WorkloadKind};
 
 /// How often a failure that goes on is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -151,20 +151,11 @@ impl<'o> Feed<'o> {
     }
 
     fn apply(&self, pod: &RawObject) {
-        let parsed = serde_json::from_str::<Object<'_>>(pod.json());
-        let message = match &parsed {
-            Ok(Object { parsed: Parsed::Workload(workload), .. }) => {
-                return self.observer.lock().board.apply(workload, (self.observer.clock)());
-            }
-            Ok(_) => "not a Pod".to_owned(),
+        let error = match Workload::from_json(WorkloadKind::Pod, pod.json()) {
+            Ok(workload) => return self.observer.lock().board.apply(&workload, (self.observer.clock)()),
             Err(error) => error.to_string(),
         };
-        warn!(
-            namespace = pod.namespace(),
-            pod = pod.name(),
-            error = message,
-            "skipped a pod that can't be read"
-        );
+        warn!(namespace = pod.namespace(), pod = pod.name(), error, "skipped a pod that can't be read");
         self.observer.metrics.unreadable.inc();
         self.observer.lock().board.apply_unreadable(pod.namespace(), pod.name());
     }

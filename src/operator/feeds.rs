@@ -20,7 +20,7 @@ use super::context::key_of;
 use super::{Mark, Operator};
 use crate::cluster::{self, Event, RawObject, Sink, WatchRequest};
 use crate::policy::{DevOpsPolicy, DevOpsPolicySpec, PolicyAuditResult};
-use crate::workload::{Object, Parsed, WorkloadKind};
+use crate::workload::{Workload, WorkloadKind};
 
 /// Dropped by each watch once it has listed everything.
 #[derive(Clone)]
@@ -87,12 +87,8 @@ impl Sink for Objects<'_> {
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        let parsed = Object::read_owned(object.json());
-        let workload = match parsed {
-            Ok(Object { parsed: Parsed::Workload(workload), .. }) => workload,
-            Ok(_) => return Err(format!("not a {}", self.kind.name())),
-            Err(error) => return Err(error.to_string()),
-        };
+        let workload =
+            Workload::from_json_owned(self.kind, object.json()).map_err(|error| error.to_string())?;
         let mut inventory = self.operator.inventory();
         // Nothing is left to judge in a pod that has ended, nor in what another object stands for.
         if workload.is_terminal() || workload.is_managed() {

@@ -96,19 +96,15 @@ impl Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{Object, Parsed};
 
     fn workload(kind: &str, namespace: &str, name: &str, image: &str) -> Workload<'static> {
-        let api = if kind == "Pod" { "v1" } else { "apps/v1" };
+        let of = WorkloadKind::find(if kind == "Pod" { "v1" } else { "apps/v1" }, kind).unwrap();
         let spec = serde_json::json!({ "containers": [{ "name": "main", "image": image }] });
         let spec = if kind == "Pod" { spec } else { serde_json::json!({ "template": { "spec": spec } }) };
-        let object = serde_json::json!({
-            "apiVersion": api, "kind": kind, "metadata": { "name": name, "namespace": namespace }, "spec": spec,
-        });
-        match Object::read_owned(&object.to_string()).unwrap().parsed {
-            Parsed::Workload(workload) => workload,
-            other => panic!("{other:?}"),
-        }
+        let object =
+            serde_json::json!({ "metadata": { "name": name, "namespace": namespace }, "spec": spec })
+                .to_string();
+        Workload::from_json_owned(of, &object).unwrap()
     }
 
     fn names(inventory: &Inventory, namespace: &str) -> Vec<String> {

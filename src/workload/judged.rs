@@ -39,6 +39,15 @@ impl WorkloadKind {
         }
     }
 
+    /// The group and version in which the API server has the kind.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Pod | Self::ReplicationController => "v1",
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet => "apps/v1",
+            Self::Job | Self::CronJob => "batch/v1",
+        }
+    }
+
     /// The kind's name in the Kubernetes API.
     pub fn name(self) -> &'static str {
         match self {

@@ -58,10 +58,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-impl Object<'static> {
-    /// Reads an object from JSON without borrowing any of it, so that it can be kept.
-    pub fn read_owned(json: &str) -> serde_json::Result<Self> {
-        Self::deserialize(&mut serde_json::Deserializer::from_reader(json.as_bytes()))
+impl<'a> Workload<'a> {
+    /// Reads the JSON of an object that is known to be of a kind: as an item of a list it needn't name its own.
+    pub fn from_json(kind: WorkloadKind, json: &'a str) -> serde_json::Result<Self> {
+        Self::read(kind, &mut serde_json::Deserializer::from_str(json))
+    }
+
+    fn read<'de: 'a, D: Deserializer<'de>>(kind: WorkloadKind, json: D) -> Result<Self, D::Error> {
+        let types = TypeMeta { api_version: kind.api_version().to_owned(), kind: kind.name().to_owned() };
+        match (ObjectSeed { default: Some(&types), known: None }).deserialize(json)?.parsed {
+            Parsed::Workload(workload) if workload.kind == kind => Ok(workload),
+            _ => Err(D::Error::custom(format_args!("not a {}", kind.name()))),
+        }
+    }
+}
+
+impl Workload<'static> {
+    /// Reads as [`Workload::from_json`] does and borrows nothing, so that the object can be kept.
+    pub fn from_json_owned(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
+        Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes()))
     }
 }
 
@@ -413,6 +428,20 @@ mod tests {
         assert!(matches!(read("{apiVersion: v2, name: chart}").parsed, Parsed::Foreign));
         assert!(error(r#"{"kind": "Pod"}"#).starts_with("not a Kubernetes object: `apiVersion` is missing"));
         assert!(error("[]").contains("expected a Kubernetes object"));
+    }
+
+    #[test]
+    fn a_workload_of_a_known_kind_needs_no_type_and_has_no_other() {
+        let item = r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"b:1"}]}}"#;
+        let pod = Workload::from_json(WorkloadKind::Pod, item).unwrap();
+        assert_eq!((pod.kind, pod.name()), (WorkloadKind::Pod, "p"));
+        assert_eq!(Workload::from_json_owned(WorkloadKind::Pod, item).unwrap(), pod);
+        let job = Workload::from_json(WorkloadKind::Job, item).unwrap();
+        assert_eq!((job.kind, job.pod.containers.len()), (WorkloadKind::Job, 0));
+        let other = r#"{"apiVersion":"v1","kind":"Secret"}"#;
+        assert!(
+            Workload::from_json(WorkloadKind::Pod, other).unwrap_err().to_string().starts_with("not a Pod")
+        );
     }
 
     #[test]
