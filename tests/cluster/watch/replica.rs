@@ -44,7 +44,7 @@ impl Replica {
             }
         });
         let mut replica = Self { child, address: ([127, 0, 0, 1], 0).into(), log, stopped: false };
-        let line = replica.until(Duration::from_secs(20), "watching pods");
+        let line = replica.until(Duration::from_secs(20), "starting");
         replica.address = line["listen"].as_str().unwrap().parse().unwrap();
         replica
     }
