@@ -1,7 +1,7 @@
 //! What `watch` may do: no more than it says it needs, and what happens when it may do less.
 
 use super::replica::Replica;
-use super::scene::{account, agree, create, degrade, object, pod, rule, user};
+use super::scene::{agree, create, degrade, object, pod, rule, user};
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::within;
