@@ -132,7 +132,7 @@ fn figures(report: &Value) -> Value {
         rules.dedup();
     }
     // The scores name the worst twenty only.
-    let wrong = (wrong.len() <= 20).then_some(wrong);
+    let wrong = (wrong.len() < 20).then_some(wrong);
     json!({ "summary": report["summary"], "namespaces": report["namespaces"], "wrong": wrong })
 }
 
