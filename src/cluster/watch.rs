@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 pub use kube::runtime::watcher::Event;
 
@@ -30,6 +30,8 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause after an outage: what is seen is right again within seconds of its end.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// What a next attempt may take beyond twice the time of the last, before it counts as one that did not fail.
+const GRACE: Duration = Duration::from_secs(1);
 /// The longest pause for a server that answers and says that it is overloaded.
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(30);
 
@@ -210,6 +212,8 @@ struct Watch<K> {
     listing: bool,
     failures: Failures,
     pause: Option<Duration>,
+    /// When what is being tried now was begun.
+    begun: Instant,
 }
 
 /// How many failures in a row there were.
@@ -244,6 +248,7 @@ where
             listing: false,
             failures: Failures::default(),
             pause: None,
+            begun: Instant::now(),
         }
     }
 
@@ -257,6 +262,7 @@ where
     async fn next(&mut self) -> Result<Event<K>, WatchFailure> {
         if let Some(pause) = self.pause.take() {
             sleep(pause).await;
+            self.begun = Instant::now();
         }
         loop {
             let events = self.events.get_or_insert_with(|| {
@@ -278,6 +284,7 @@ where
             match next {
                 None => self.events = None,
                 Some(Ok(event)) => {
+                    self.begun = Instant::now();
                     match event {
                         Event::Init => self.listing = true,
                         Event::InitDone => (self.listing, self.failures) = (false, Failures::default()),
@@ -296,6 +303,10 @@ where
 
     /// Tells what a watcher was doing when it failed, and why it did.
     fn read(&mut self, error: watcher::Error) -> (&'static str, CallError) {
+        // For how long a watch went well says nothing of how soon the next attempt would fail.
+        if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
+            self.begun = Instant::now();
+        }
         let (action, error) = match error {
             watcher::Error::InitialListFailed(error) => ("list", error),
             watcher::Error::WatchStartFailed(error) => {
@@ -318,7 +329,9 @@ where
     fn fail(&mut self, action: &'static str, error: CallError) -> WatchFailure {
         let pause = self.failures.add(error.busy());
         self.pause = Some(pause);
-        WatchFailure { action, what: self.what.clone(), error, silence: pause + self.page_timeout }
+        // A watch that is open again on a quiet cluster tells nobody: that it has not failed again has to do.
+        let attempt = (self.begun.elapsed() * 2 + GRACE).min(self.page_timeout);
+        WatchFailure { action, what: self.what.clone(), error, silence: pause + attempt }
     }
 }
 
