@@ -22,6 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
+    ("operator", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
         "commands",
         &[
@@ -30,6 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "governance",
             "leader",
             "manifests",
+            "operator",
             "output",
             "policy",
             "rules",
