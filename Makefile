@@ -10,7 +10,7 @@ etcd_PACKAGE := go.etcd.io/etcd/server/v3
 kube-apiserver_PACKAGE := k8s.io/kubernetes/cmd/kube-apiserver
 kube-controller-manager_PACKAGE := k8s.io/kubernetes/cmd/kube-controller-manager
 
-.PHONY: help control-plane test fmt clippy deny docs bench-build ci
+.PHONY: help control-plane test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -35,6 +35,9 @@ $(BINARIES)/%: $(MODULE)/go.mod $(MODULE)/go.sum
 test: control-plane ## Runs all tests, those against a real control plane too
 	cargo test --locked
 	cargo test --locked --test cluster -- --ignored
+
+soak: control-plane ## Runs the tests of watch with as many random faults as docs/reliability.md speaks of
+	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch::
 
 fmt: ## Checks the formatting
 	cargo fmt --check

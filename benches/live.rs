@@ -4,7 +4,7 @@
 //!     make control-plane && cargo bench --bench live -- [--pods 10000]
 //!
 //! The two are measured in turns, five times each. The fetch has its connection already; `analyze` is timed as a whole,
-//! from its start to its end.
+//! from its start to its end. The peak memory is the largest of any run.
 
 #![allow(
     dead_code,
@@ -23,6 +23,7 @@ mod eventually;
 #[path = "../tests/common/generate.rs"]
 mod generate;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,12 +33,22 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams, Request};
 use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
+use wait4::Wait4;
 
 const ROUNDS: usize = 5;
 const NAMESPACE: &str = "bench";
+/// Asks this program to measure one analysis with a kubeconfig and print the nanoseconds and the bytes that it took.
+const MEASURE: &str = "--measure";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, kubeconfig] = arguments.as_slice()
+        && flag == MEASURE
+    {
+        let (wall, peak) = measure(Path::new(kubeconfig));
+        println!("{} {peak}", wall.as_nanos());
+        return;
+    }
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
@@ -53,18 +64,20 @@ fn main() {
     let (mut fetches, mut analyses) = (Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {
         fetches.push(runtime.block_on(fetch(&client)));
-        analyses.push(analyze(&plane, pods));
+        analyses.push(analyze(plane.kubeconfig()));
     }
     // The first round warms the API server up.
     let fetch = median(fetches[1..].iter().map(|(wall, _)| *wall));
-    let wall = median(analyses[1..].iter().copied());
-    println!("pods   size MiB   fetch s   analyze s   ratio");
+    let wall = median(analyses[1..].iter().map(|(wall, _)| *wall));
+    let peak = analyses.iter().map(|(_, peak)| *peak).max().unwrap_or(0);
+    println!("pods   size MiB   fetch s   analyze s   ratio   peak MiB");
     println!(
-        "{pods:<6} {:>8} {:>9.3} {:>11.3} {:>7.2}",
+        "{pods:<6} {:>8} {:>9.3} {:>11.3} {:>7.2} {:>10}",
         fetches[0].1 >> 20,
         fetch.as_secs_f64(),
         wall.as_secs_f64(),
         wall.as_secs_f64() / fetch.as_secs_f64(),
+        peak >> 20,
     );
 }
 
@@ -124,18 +137,34 @@ async fn fetch(client: &Client) -> (Duration, usize) {
     }
 }
 
-/// Runs the binary; its time.
-fn analyze(plane: &ControlPlane, pods: usize) -> Duration {
+/// Lets a new process run the binary; its time and its peak memory.
+///
+/// The peak of a process counts from that of its parent, and this one holds pods: the process in between is small.
+fn analyze(kubeconfig: &Path) -> (Duration, u64) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .arg(MEASURE)
+        .arg(kubeconfig)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "the measurement failed: {}", output.status);
+    let figures = String::from_utf8(output.stdout).unwrap();
+    let (wall, peak) = figures.trim().split_once(' ').unwrap();
+    (Duration::from_nanos(wall.parse().unwrap()), peak.parse().unwrap())
+}
+
+/// Runs the binary; its time and its peak memory in bytes.
+fn measure(kubeconfig: &Path) -> (Duration, u64) {
     let start = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
         .args(["analyze", "-n", NAMESPACE, "--kubeconfig"])
-        .arg(plane.kubeconfig())
+        .arg(kubeconfig)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let output = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
-    let status = child.wait().unwrap();
+    let used = child.wait4().unwrap();
     let wall = start.elapsed();
-    assert!(status.success() && output.contains("Workload Pods Analyzed"), "{pods} pods: {output}");
-    wall
+    assert!(used.status.success() && output.contains("Workload Pods Analyzed"), "{output}");
+    (wall, used.rusage.maxrss)
 }

@@ -12,6 +12,7 @@ pub mod governance;
 pub mod leader;
 pub mod manifests;
 pub mod observer;
+pub mod operator;
 pub mod output;
 pub mod policy;
 pub mod rules;

@@ -23,6 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("runtime", &[]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
+    ("operator", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
         "commands",
         &[
@@ -32,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "leader",
             "manifests",
             "observer",
+            "operator",
             "output",
             "policy",
             "rules",

@@ -36,6 +36,8 @@ pub struct Listing<S> {
     pub parts: Vec<S>,
     /// What couldn't be read; the parts are all there is only when this is empty.
     pub unread: Vec<Unread>,
+    /// The namespaces that were skipped without being read.
+    pub skipped: Vec<String>,
 }
 
 /// Something that couldn't be read.
@@ -115,6 +117,7 @@ pub async fn list_pods<S>(
         (state, error) => Listing {
             parts: state.into_iter().collect(),
             unread: error.map(|error| Unread::new(what(None), error)).into_iter().collect(),
+            skipped: Vec::new(),
         },
     }
 }
@@ -166,7 +169,7 @@ where
         let lists = namespaces.into_iter().enumerate().map(read);
         let mut lists: Vec<_> = stream::iter(lists).buffer_unordered(CONCURRENT).collect().await;
         lists.sort_by_key(|(index, _)| *index);
-        let mut listing = Listing { parts: Vec::new(), unread: Vec::new() };
+        let mut listing = Listing { parts: Vec::new(), unread: Vec::new(), skipped: Vec::new() };
         for (_, (state, unread)) in lists {
             listing.parts.extend(state);
             listing.unread.extend(unread);
@@ -236,8 +239,8 @@ where
                 unread = Some(Unread::new("list namespaces", error));
             }
         }
-        names.retain(|name| !skip(name));
-        let mut listing = self.each(names, false).await;
+        let (skipped, names) = names.into_iter().partition(|name| skip(name));
+        let mut listing = Listing { skipped, ..self.each(names, false).await };
         listing.unread.splice(0..0, unread);
         listing
     }

@@ -9,13 +9,15 @@ use super::{CallError, Cluster};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource};
-use kube::core::DynamicResourceScope;
+use kube::core::{DynamicResourceScope, PartialObjectMeta};
 use kube::runtime::watcher;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt::{self, Debug};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 pub use kube::runtime::watcher::Event;
 
@@ -29,6 +31,8 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause after an outage: what is seen is right again within seconds of its end.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// What a next attempt may take beyond twice the time of the last, before it counts as one that did not fail.
+const GRACE: Duration = Duration::from_secs(1);
 /// The longest pause for a server that answers and says that it is overloaded.
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(30);
 
@@ -41,6 +45,17 @@ pub struct WatchRequest {
     pub namespace: Option<String>,
     /// A label selector, as the API server reads it.
     pub selector: Option<String>,
+    /// Whether only the objects' metadata is sent, as a `PartialObjectMetadata`.
+    pub metadata_only: bool,
+}
+
+impl fmt::Display for WatchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} in namespace {namespace:?}", self.resource.plural),
+            None => write!(f, "{} in all namespaces", self.resource.plural),
+        }
+    }
 }
 
 /// An object of which only the name has been read.
@@ -157,26 +172,49 @@ impl kube::Resource for RawObject {
 /// Lists and then watches, without end; a failure is told, and repaired after a pause.
 ///
 /// The cluster's client must be built without retries, because the pauses here are meant to be the only ones.
-pub fn watch(
-    cluster: &Cluster,
-    request: WatchRequest,
-) -> impl Stream<Item = Result<Event<RawObject>, WatchFailure>> + Send + use<> {
-    stream::unfold(Watch::new(cluster, request), |mut watch| async {
-        let next = watch.next().await;
-        Some((next, watch))
-    })
+pub fn watch(cluster: &Cluster, request: WatchRequest) -> Changes {
+    if request.metadata_only {
+        let changes = Watch::<PartialObjectMeta<RawObject>>::new(cluster, request).into_stream();
+        changes.map(|change| change.map(raw)).boxed()
+    } else {
+        Watch::<RawObject>::new(cluster, request).into_stream().boxed()
+    }
 }
 
-struct Watch {
-    api: Api<RawObject>,
+/// What a watch brings, without end.
+pub type Changes = BoxStream<'static, Result<Event<RawObject>, WatchFailure>>;
+
+fn raw(event: Event<PartialObjectMeta<RawObject>>) -> Event<RawObject> {
+    match event {
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(object.into()),
+        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Event::Apply(object.into()),
+        Event::Delete(object) => Event::Delete(object.into()),
+    }
+}
+
+impl From<PartialObjectMeta<Self>> for RawObject {
+    fn from(object: PartialObjectMeta<Self>) -> Self {
+        let json = serde_json::value::to_raw_value(&object).unwrap_or_default();
+        Self { metadata: object.metadata, json }
+    }
+}
+
+type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
+
+struct Watch<K> {
+    api: Api<K>,
     config: watcher::Config,
     server: String,
     what: String,
     page_timeout: Duration,
-    events: Option<BoxStream<'static, watcher::Result<Event<RawObject>>>>,
+    events: Option<Events<K>>,
     listing: bool,
     failures: Failures,
     pause: Option<Duration>,
+    /// When what is being tried now was begun.
+    begun: Instant,
 }
 
 /// How many failures in a row there were.
@@ -187,33 +225,45 @@ struct Failures {
     busy: u32,
 }
 
-impl Watch {
+impl<K> Watch<K>
+where
+    K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+{
     fn new(cluster: &Cluster, request: WatchRequest) -> Self {
-        let WatchRequest { resource, namespace, selector } = request;
+        let what = request.to_string();
+        let WatchRequest { resource, namespace, selector, .. } = request;
         let client = paced(&cluster.client);
-        let (api, place) = match namespace {
-            Some(namespace) => {
-                (Api::namespaced_with(client, &namespace, &resource), format!("in namespace {namespace:?}"))
-            }
-            None => (Api::all_with(client, &resource), "in all namespaces".to_owned()),
+        let api = match namespace {
+            Some(namespace) => Api::namespaced_with(client, &namespace, &resource),
+            None => Api::all_with(client, &resource),
         };
         let config = watcher::Config { label_selector: selector, ..watcher::Config::default() };
         Self {
             api,
             config: config.page_size(PAGE),
             server: cluster.server.clone(),
-            what: format!("{} {place}", resource.plural),
+            what,
             page_timeout: cluster.request_timeout.unwrap_or(PAGE_TIMEOUT),
             events: None,
             listing: false,
             failures: Failures::default(),
             pause: None,
+            begun: Instant::now(),
         }
     }
 
-    async fn next(&mut self) -> Result<Event<RawObject>, WatchFailure> {
+    fn into_stream(self) -> impl Stream<Item = Result<Event<K>, WatchFailure>> + Send {
+        stream::unfold(self, |mut watch| async {
+            let next = watch.next().await;
+            Some((next, watch))
+        })
+    }
+
+    async fn next(&mut self) -> Result<Event<K>, WatchFailure> {
         if let Some(pause) = self.pause.take() {
             sleep(pause).await;
+            self.begun = Instant::now();
         }
         loop {
             let events = self.events.get_or_insert_with(|| {
@@ -235,6 +285,7 @@ impl Watch {
             match next {
                 None => self.events = None,
                 Some(Ok(event)) => {
+                    self.begun = Instant::now();
                     match event {
                         Event::Init => self.listing = true,
                         Event::InitDone => (self.listing, self.failures) = (false, Failures::default()),
@@ -253,6 +304,10 @@ impl Watch {
 
     /// Tells what a watcher was doing when it failed, and why it did.
     fn read(&mut self, error: watcher::Error) -> (&'static str, CallError) {
+        // For how long a watch went well says nothing of how soon the next attempt would fail.
+        if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
+            self.begun = Instant::now();
+        }
         let (action, error) = match error {
             watcher::Error::InitialListFailed(error) => ("list", error),
             watcher::Error::WatchStartFailed(error) => {
@@ -275,7 +330,9 @@ impl Watch {
     fn fail(&mut self, action: &'static str, error: CallError) -> WatchFailure {
         let pause = self.failures.add(error.busy());
         self.pause = Some(pause);
-        WatchFailure { action, what: self.what.clone(), error, silence: pause + self.page_timeout }
+        // A watch that is open again on a quiet cluster tells nobody: that it has not failed again has to do.
+        let attempt = (self.begun.elapsed() * 2 + GRACE).min(self.page_timeout);
+        WatchFailure { action, what: self.what.clone(), error, silence: pause + attempt }
     }
 }
 

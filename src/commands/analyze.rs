@@ -1,6 +1,5 @@
 //! `kube-devops analyze`: one report of files, or of a live cluster.
 
-use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
@@ -8,14 +7,14 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, ScopeArgs};
 use super::block_on;
 use super::progress::Progress;
 use crate::cluster::{self, ListRequest};
 use crate::files::{self, Inputs, Place};
-use crate::governance::{Analysis, Origin, Report, ReportError, Scope, parse_selector};
+use crate::governance::{Analysis, Origin, Report, ReportError, Scope};
 use crate::output::{Format, to_stdout};
-use crate::policy::{EffectivePolicy, SystemNamespaces};
+use crate::policy::EffectivePolicy;
 use crate::rules::Severity;
 use crate::workload::{Object, Parsed};
 
@@ -33,25 +32,8 @@ pub(super) struct Args {
     #[arg(short = 'R', long, requires = "filename")]
     recursive: bool,
 
-    /// Judge this namespace only, system namespace or not (repeatable)
-    #[arg(short, long, value_name = "NAME")]
-    namespace: Vec<String>,
-
-    /// Judge all namespaces, which is the default
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-
-    /// Judge only pods with these labels, such as app=web,tier!=cache
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
-
-    /// Judge system namespaces (kube-*, *-system, monitoring, ...) too
-    #[arg(long)]
-    include_system: bool,
-
-    /// Count this namespace as a system namespace too (repeatable)
-    #[arg(long, value_name = "NAME")]
-    system_namespace: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
 
     /// Judge under the DevOpsPolicy in this file instead of the default rules
     #[arg(long, value_name = "FILE")]
@@ -78,34 +60,25 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Some(path) => read_policy(path)?,
         None => EffectivePolicy::default(),
     };
-    let scope = args.scope()?;
+    let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which a one-shot command reads the clock")]
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
     let progress = Progress::start();
-    if args.filename.is_empty() {
-        block_on(read_cluster(args, &scope, &mut analysis, &progress))?;
+    let skipped = if args.filename.is_empty() {
+        block_on(read_cluster(args, &scope, &mut analysis, &progress))?
     } else {
         read_files(args, &mut analysis, &progress);
-    }
+        Vec::new()
+    };
     drop(progress);
     let report = analysis.finish();
     to_stdout(|out| args.output.write(&report, out))?;
-    explain(&report)?;
+    explain(&report, &skipped)?;
     Ok(args.status(&report))
 }
 
 impl Args {
-    fn scope(&self) -> anyhow::Result<Scope> {
-        let selector = self.selector.as_deref().map(parse_selector).transpose();
-        Ok(Scope {
-            namespaces: if self.all_namespaces { Vec::new() } else { self.namespace.clone() },
-            include_system: self.include_system,
-            system: SystemNamespaces::with(self.system_namespace.clone()),
-            selector: selector.context("--selector")?,
-        })
-    }
-
     fn status(&self, report: &Report) -> ExitStatus {
         let below = |bound| report.summary.score.is_some_and(|score| score.value() < bound);
         let worst = |bound| report.worst.is_some_and(|severity| severity >= bound);
@@ -151,16 +124,16 @@ fn read_files(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) {
     }
 }
 
-/// Judges the pods of a cluster, page by page.
+/// Judges the pods of a cluster, page by page; the system namespaces that were not even read.
 async fn read_cluster(
     args: &Args,
     scope: &Scope,
     analysis: &mut Analysis<'_>,
     progress: &Progress,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     // The API server selects by label, so that what isn't asked for is never sent.
-    let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.selector.clone() };
+    let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.scope.selector() };
     let empty = analysis.part();
     let add = |part: &mut Analysis<'_>, page: &str| {
         let list: Object<'_> = serde_json::from_str(page)?;
@@ -184,7 +157,7 @@ async fn read_cluster(
             message: unread.message,
         });
     }
-    Ok(())
+    Ok(listing.skipped)
 }
 
 /// Judges the objects of files as they are read.
@@ -210,26 +183,26 @@ impl<'p> files::Consumer for FileConsumer<'p, '_> {
     }
 }
 
-/// Says on stderr what the figures alone don't: what could not be read, and why nothing was judged.
-fn explain(report: &Report) -> anyhow::Result<()> {
+/// Says on stderr what the figures alone don't: what could not be read, what was left out, and why nothing was judged.
+fn explain(report: &Report, skipped: &[String]) -> anyhow::Result<()> {
     let mut err = anstream::stderr();
     for error in &report.errors {
         writeln!(err, "error: {error}")?;
     }
-    let left_out = match report.left_out {
-        0 => None,
-        count => Some(format!(
-            "{count} pods or templates in system namespaces were left out (--include-system judges them)"
-        )),
-    };
-    if report.summary.pods == 0 && report.summary.score.is_some() {
-        let reasons: Vec<&dyn Display> = left_out.iter().map(|reason| reason as &dyn Display).collect();
-        match reasons.first() {
-            Some(reason) => writeln!(err, "note: nothing was judged: {reason}")?,
-            None => writeln!(err, "note: nothing was judged: no pod in what was read runs or would run")?,
-        }
-    } else if let Some(left_out) = left_out {
-        writeln!(err, "note: {left_out}")?;
+    let nothing_judged = report.summary.pods == 0 && report.summary.score.is_some();
+    let judging = if nothing_judged { "nothing was judged: " } else { "" };
+    if report.left_out > 0 {
+        let count = report.left_out;
+        writeln!(
+            err,
+            "note: {judging}{count} pods or templates in system namespaces were left out (--include-system judges them)"
+        )?;
+    } else if nothing_judged {
+        writeln!(err, "note: {judging}no pod in what was read runs or would run")?;
+    }
+    if !skipped.is_empty() {
+        let names = skipped.join(", ");
+        writeln!(err, "note: system namespaces were not read: {names} (--include-system judges them)")?;
     }
     Ok(())
 }

@@ -131,7 +131,7 @@ mod tests {
             .unwrap();
         add(&mut parts[1], r#"{"kind":"PodList","items":null}"#).unwrap();
         let mut out = Vec::new();
-        columns(&rows(Listing { parts, unread: Vec::new() }), &mut out).unwrap();
+        columns(&rows(Listing { parts, unread: Vec::new(), skipped: Vec::new() }), &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "NAMESPACE   NAME     PHASE     NODE\n\

@@ -8,6 +8,7 @@ mod crd;
 mod explain;
 mod list;
 mod progress;
+mod reconcile;
 mod rules;
 mod service;
 mod version;
@@ -47,6 +48,7 @@ enum Command {
     Crd(crd::Args),
     Explain(explain::Args),
     List(list::Args),
+    Reconcile(reconcile::Args),
     Rules(rules::Args),
     Version(version::Args),
     Watch(watch::Args),
@@ -55,7 +57,7 @@ enum Command {
 impl Command {
     /// Tells whether the command runs until it is stopped, and so has flags of its own for its logs.
     fn is_service(&self) -> bool {
-        matches!(self, Self::Watch(_))
+        matches!(self, Self::Reconcile(_) | Self::Watch(_))
     }
 }
 
@@ -95,6 +97,7 @@ impl Cli {
             Command::Crd(args) => block_on(crd::run(args)),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::Reconcile(args) => reconcile::run(&args, verbosity),
             Command::Rules(args) => rules::run(args),
             Command::Version(args) => version::run(args),
             Command::Watch(args) => watch::run(&args, verbosity),

@@ -1,22 +1,29 @@
 //! What long-running commands share: their flags, and how logs, election and server are started from these.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use jiff::SignedDuration;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
 
-use crate::cluster::Cluster;
+use super::ExitStatus;
+use super::args::ConnectArgs;
+use crate::cluster::{self, Cluster, ConnectOptions};
 use crate::leader::{Elector, LeaderCollector, Leadership, Settings};
-use crate::runtime::{Phase, Shutdown, Tasks};
+use crate::runtime::{Phase, Readiness, Server, Shutdown, Tasks, standard_routes};
 use crate::telemetry::{LogFormat, Metrics, logging};
+
+/// How long a watch may hear nothing: the API server says about every minute how far it is.
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// What is logged, and how.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
-pub(super) struct LogArgs {
+struct LogArgs {
     /// How log lines look on stderr [default: text on a terminal, else json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -33,7 +40,7 @@ pub(super) struct LogArgs {
 /// The Lease that replicas compete for.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Leader election")]
-pub(super) struct LeaseArgs {
+struct LeaseArgs {
     /// The namespace of the Lease [default: the pod's own, else default]
     #[arg(long, value_name = "NAME")]
     lease_namespace: Option<String>,
@@ -63,25 +70,116 @@ pub(super) struct LeaseArgs {
     pod_name: String,
 }
 
+/// What every long-running command is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ServiceArgs {
+    #[command(flatten)]
+    logs: LogArgs,
+
+    #[command(flatten)]
+    lease: LeaseArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+/// What a long-running command is made of: tasks around a server, all of which end together.
+pub(super) struct Service {
+    /// The cluster, whose watches notice when nothing comes any more.
+    pub(super) cluster: Cluster,
+    /// The end of it all.
+    pub(super) shutdown: Shutdown,
+    /// What is served at `/metrics`.
+    pub(super) metrics: Metrics,
+    /// What is served at `/readyz`.
+    pub(super) readiness: Readiness,
+    /// What runs.
+    pub(super) tasks: Tasks,
+    server: Server,
+}
+
+impl Service {
+    /// Takes signals over, binds the address and connects, in this order: what can fail at once does so first.
+    async fn start(listen: SocketAddr, connect: &ConnectArgs) -> anyhow::Result<Self> {
+        let shutdown = Shutdown::on_signals()?;
+        let server = Server::bind(listen).await?;
+        let options = ConnectOptions { read_timeout: Some(SILENCE), ..connect.options() };
+        let cluster = cluster::connect(&options).await?;
+        let (version, listen) = (env!("CARGO_PKG_VERSION"), server.address());
+        info!(version, server = cluster.server, %listen, "starting");
+        Ok(Self {
+            cluster,
+            metrics: Metrics::with_process()?,
+            readiness: Readiness::new(shutdown.clone()),
+            tasks: Tasks::new(shutdown.clone()),
+            shutdown,
+            server,
+        })
+    }
+
+    /// Starts a task that has no end of its own; it is dropped in its phase of the shutdown.
+    pub(super) fn spawn(
+        &mut self,
+        name: &'static str,
+        phase: Phase,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (writes, reads) = (self.shutdown.triggered(), self.shutdown.draining());
+        self.tasks.spawn(name, phase, async move {
+            tokio::select! {
+                () = writes, if phase == Phase::Writes => {}
+                () = reads => {}
+                () = task => {}
+            }
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    /// Serves health, metrics and what else the command has, until the shutdown is over or a task fails.
+    pub(super) async fn run(self, routes: Router) -> anyhow::Result<ExitStatus> {
+        let Self { shutdown, metrics, readiness, mut tasks, server, .. } = self;
+        let all = standard_routes(readiness, move || metrics.render()).merge(routes);
+        let stop = shutdown.draining();
+        tasks.spawn("server", Phase::Reads, async move {
+            server.serve(all, stop).await;
+            Ok::<_, Infallible>(())
+        });
+        tasks.run().await?;
+        Ok(ExitStatus::Clean)
+    }
+}
+
+impl ServiceArgs {
+    /// Starts to log, and runs the command: one thread for what it watches, and one for whoever asks.
+    pub(super) fn run(
+        &self,
+        verbosity: Option<LevelFilter>,
+        listen: SocketAddr,
+        command: impl AsyncFnOnce(Service) -> anyhow::Result<ExitStatus>,
+    ) -> anyhow::Result<ExitStatus> {
+        self.logs.start(verbosity)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async { command(Service::start(listen, &self.connect).await?).await })
+    }
+
+    /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
+    /// leadership and this replica's identity.
+    pub(super) fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
+        self.lease.campaign(name, service)
+    }
+}
+
 impl LogArgs {
     /// Starts logging; `verbosity` is the level that `-v` asks for, if it does.
-    pub(super) fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
+    fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
         let level = verbosity.map_or(self.log_level, |level| level.max(self.log_level));
         Ok(logging::start(self.log_format.unwrap_or_default(), level, self.directives.as_deref())?)
     }
 }
 
 impl LeaseArgs {
-    /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
-    /// leadership and this replica's identity.
-    pub(super) fn campaign(
-        &self,
-        name: &str,
-        cluster: &Cluster,
-        metrics: &Metrics,
-        shutdown: &Shutdown,
-        tasks: &mut Tasks,
-    ) -> anyhow::Result<(Leadership, String)> {
+    fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
+        let Service { cluster, metrics, shutdown, tasks, .. } = service;
         let name = self.lease_name.as_deref().unwrap_or(name);
         let namespace = self.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default");
         let settings = Settings {

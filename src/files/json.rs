@@ -4,6 +4,7 @@ use memchr::memmem;
 use serde::de::IgnoredAny;
 
 use super::blocks::{BLOCK, Window, lines};
+use super::fault::without_place;
 use super::piece::{CutError, Form, Piece, Pieces};
 use crate::workload::TypeMeta;
 
@@ -23,7 +24,7 @@ pub(super) fn cut(
     borders: Borders,
     pieces: &mut impl Pieces,
 ) -> Result<usize, CutError> {
-    let mut cutter = Cutter { window, borders, pieces, lines: 0, documents: 0 };
+    let mut cutter = Cutter { window, borders, pieces, lines: 0, documents: 0, items: 0 };
     while cutter.skip_space()? {
         cutter.document()?;
         cutter.documents += 1;
@@ -37,6 +38,8 @@ struct Cutter<'c, 'r, P> {
     pieces: &'c mut P,
     lines: usize,
     documents: usize,
+    /// Items of the document before the window.
+    items: usize,
 }
 
 /// The beginning of a document.
@@ -59,8 +62,8 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                 }
                 Ok(Head::List { bracket, .. }) => {
                     let end = self.whole()?;
-                    let types = type_of(&self.window.bytes()[..end]).map_err(|error| self.syntax(&error))?;
-                    let Some(item) = types.item() else {
+                    let types = serde_json::from_slice::<TypeMeta>(&self.window.bytes()[..end]);
+                    let Some(item) = types.ok().and_then(|types| types.item()) else {
                         self.emit(end, Form::Json);
                         return Ok(());
                     };
@@ -109,6 +112,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     fn items(&mut self, item: Option<TypeMeta>) -> Result<(), CutError> {
         let form = Form::JsonItems(item);
         let mut border: Option<Vec<u8>> = None;
+        self.items = 0;
         loop {
             self.window.fill(BLOCK)?;
             if self.window.bytes().first() == Some(&b']') {
@@ -118,33 +122,35 @@ impl<P: Pieces> Cutter<'_, '_, P> {
             if let (Borders::Guessed, Some(border)) = (self.borders, &border)
                 && let Some(last) = memmem::rfind(self.window.bytes(), border)
             {
-                self.emit_items(last + 1, &form)?;
+                self.emit_items(last + 1, 0, &form)?;
                 continue;
             }
             match walk_items(self.window.bytes()) {
-                Ok(Walk::Closed { end, bracket }) => {
+                Ok(Walk::Closed { end, items, bracket }) => {
                     if end > 0 {
-                        self.emit_items(end, &form)?;
+                        self.emit_items(end, items, &form)?;
                     } else {
                         self.skip(bracket);
                     }
                 }
                 Ok(Walk::Open { end: 0, .. }) if !self.window.ended() => self.window.grow()?,
-                Ok(Walk::Open { end, border: found }) if !self.window.ended() => {
+                Ok(Walk::Open { end, items, border: found }) if !self.window.ended() => {
                     border = border.or(found);
-                    self.emit_items(end, &form)?;
+                    self.emit_items(end, items, &form)?;
                 }
-                Ok(Walk::Open { end, .. }) => {
+                Ok(Walk::Open { end, items, .. }) => {
                     if end > 0 {
-                        self.emit_items(end, &form)?;
+                        self.emit_items(end, items, &form)?;
                     }
                     return Err(self.error("the list ends in the middle: was the file cut off?"));
                 }
-                Err((end, error)) => {
+                Err(Stuck { end, items, error }) => {
+                    // Before the window moves, from whose start the error counts.
+                    let error = self.syntax_in(&error, &format!("items[{}]: ", self.items + items));
                     if end > 0 {
-                        self.emit_items(end, &form)?;
+                        self.emit_items(end, items, &form)?;
                     }
-                    return Err(self.syntax(&error));
+                    return Err(error);
                 }
             }
         }
@@ -164,13 +170,14 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Emits items; the byte before them becomes the bracket that opens their array.
-    fn emit_items(&mut self, end: usize, form: &Form) -> Result<(), CutError> {
+    /// Emits items, which only exact borders count; the byte before them becomes the bracket that opens their array.
+    fn emit_items(&mut self, end: usize, items: usize, form: &Form) -> Result<(), CutError> {
         let mut text = self.window.take(end, self.pieces.spare());
         let start = text.start;
         text.bytes[start] = b'[';
         text.bytes.push(b']');
         self.push(text, form.clone());
+        self.items += items;
         // The comma stays in the window, where it will become a bracket.
         self.skip_space()?;
         Ok(())
@@ -183,8 +190,8 @@ impl<P: Pieces> Cutter<'_, '_, P> {
 
     fn push(&mut self, text: super::blocks::Text, form: Form) {
         let lines = if self.borders == Borders::Exact { lines(text.as_bytes()) } else { 0 };
-        let (lines_before, documents_before) = (self.lines, self.documents);
-        self.pieces.push(Piece { text, form, lines_before, documents_before });
+        let (lines_before, documents_before, items_before) = (self.lines, self.documents, self.items);
+        self.pieces.push(Piece { text, form, lines_before, documents_before, items_before });
         self.lines += lines;
     }
 
@@ -208,9 +215,17 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    fn syntax(&self, error: &serde_json::Error) -> CutError {
-        let document = self.documents + 1;
-        CutError::Syntax { message: message(error), document, line: self.lines + error.line().max(1) }
+    fn syntax(&self, error: &TokenError) -> CutError {
+        self.syntax_in(error, "")
+    }
+
+    fn syntax_in(&self, TokenError { error, offset }: &TokenError, place: &str) -> CutError {
+        let line = self.lines + lines(&self.window.bytes()[..*offset]) + error.line().max(1);
+        CutError::Syntax {
+            message: format!("{place}{}", without_place(error)),
+            document: self.documents + 1,
+            line,
+        }
     }
 
     fn error(&self, message: &str) -> CutError {
@@ -218,17 +233,23 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     }
 }
 
-/// An error's text without its place, which is relative to a piece.
-pub(super) fn message(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
-}
-
 /// Passes over one value; the offset of its end.
-fn whole(text: &[u8]) -> Result<usize, serde_json::Error> {
+fn whole(text: &[u8]) -> Result<usize, TokenError> {
     let mut tokens = Tokens { text, offset: 0 };
     tokens.value::<IgnoredAny>()?;
     Ok(tokens.offset)
+}
+
+/// What is wrong with a token, which begins at the offset; the error's own place counts from there.
+struct TokenError {
+    error: serde_json::Error,
+    offset: usize,
+}
+
+impl TokenError {
+    fn is_eof(&self) -> bool {
+        self.error.is_eof()
+    }
 }
 
 /// A place in a text, from which JSON tokens are read one by one.
@@ -239,28 +260,32 @@ struct Tokens<'t> {
 
 impl<'t> Tokens<'t> {
     /// The next byte that isn't white space, which stays.
-    fn peek(&mut self) -> Result<u8, serde_json::Error> {
+    fn peek(&mut self) -> Result<u8, TokenError> {
         let space = self.text[self.offset..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         self.offset += space;
-        self.text.get(self.offset).copied().ok_or_else(end_of_text)
+        self.text.get(self.offset).copied().ok_or_else(|| self.error(end_of_text()))
     }
 
     /// Passes over one value of any kind.
-    fn value<T: serde::Deserialize<'t>>(&mut self) -> Result<T, serde_json::Error> {
+    fn value<T: serde::Deserialize<'t>>(&mut self) -> Result<T, TokenError> {
         self.peek()?;
         let mut stream = serde_json::Deserializer::from_slice(&self.text[self.offset..]).into_iter::<T>();
-        let value = stream.next().unwrap_or_else(|| Err(end_of_text()));
+        let value = stream.next().unwrap_or_else(|| Err(end_of_text())).map_err(|error| self.error(error))?;
         self.offset += stream.byte_offset();
-        value
+        Ok(value)
     }
 
     /// Passes over a byte that must come next.
-    fn expect(&mut self, byte: u8) -> Result<(), serde_json::Error> {
+    fn expect(&mut self, byte: u8) -> Result<(), TokenError> {
         if self.peek()? == byte {
             self.offset += 1;
             return Ok(());
         }
-        Err(serde::de::Error::custom(format_args!("expected `{}`", char::from(byte))))
+        Err(self.error(serde::de::Error::custom(format_args!("expected `{}`", char::from(byte)))))
+    }
+
+    fn error(&self, error: serde_json::Error) -> TokenError {
+        TokenError { error, offset: self.offset }
     }
 }
 
@@ -273,7 +298,7 @@ fn end_of_text() -> serde_json::Error {
 }
 
 /// Reads a document up to its items.
-fn head(text: &[u8]) -> Result<Head, serde_json::Error> {
+fn head(text: &[u8]) -> Result<Head, TokenError> {
     let mut tokens = Tokens { text, offset: 0 };
     if tokens.peek()? != b'{' {
         tokens.value::<IgnoredAny>()?;
@@ -307,22 +332,8 @@ fn head(text: &[u8]) -> Result<Head, serde_json::Error> {
     }
 }
 
-/// Reads only the type of a whole document.
-fn type_of(text: &[u8]) -> Result<TypeMeta, serde_json::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Named {
-        #[serde(default)]
-        api_version: String,
-        #[serde(default)]
-        kind: String,
-    }
-    let Named { api_version, kind } = serde_json::from_slice(text)?;
-    Ok(TypeMeta { api_version, kind })
-}
-
 /// Tells whether the first item of a list names its kind, or there is none.
-fn first_keys(text: &[u8]) -> Result<bool, serde_json::Error> {
+fn first_keys(text: &[u8]) -> Result<bool, TokenError> {
     #[derive(serde::Deserialize)]
     struct Named {
         kind: Option<IgnoredAny>,
@@ -333,16 +344,24 @@ fn first_keys(text: &[u8]) -> Result<bool, serde_json::Error> {
 
 /// What walking over items found.
 enum Walk {
-    /// The last whole item and where the list's closing bracket stands.
-    Closed { end: usize, bracket: usize },
-    /// The end of the last whole item, 0 when there is none, and the text from the first item to the second's first key.
-    Open { end: usize, border: Option<Vec<u8>> },
+    /// The end of the last whole item, how many there are, and where the list's closing bracket stands.
+    Closed { end: usize, items: usize, bracket: usize },
+    /// The end of the last whole item, 0 when there is none, how many there are, and the text from the first item to the
+    /// second's first key.
+    Open { end: usize, items: usize, border: Option<Vec<u8>> },
 }
 
-/// Walks over items, from the byte before the first one; on an error says where the last whole item ended.
-fn walk_items(text: &[u8]) -> Result<Walk, (usize, serde_json::Error)> {
+/// Where a walk over items could not go on: behind the end of so many whole items.
+struct Stuck {
+    end: usize,
+    items: usize,
+    error: TokenError,
+}
+
+/// Walks over items, from the byte before the first one.
+fn walk_items(text: &[u8]) -> Result<Walk, Stuck> {
     let mut tokens = Tokens { text, offset: 1 };
-    let mut end = 0;
+    let (mut end, mut items) = (0, 0);
     let mut border = None;
     loop {
         let step = |tokens: &mut Tokens<'_>| {
@@ -355,15 +374,16 @@ fn walk_items(text: &[u8]) -> Result<Walk, (usize, serde_json::Error)> {
             tokens.value::<IgnoredAny>().map(|_| false)
         };
         match step(&mut tokens) {
-            Ok(true) => return Ok(Walk::Closed { end, bracket: tokens.offset }),
+            Ok(true) => return Ok(Walk::Closed { end, items, bracket: tokens.offset }),
             Ok(false) => {
                 if end > 0 && border.is_none() {
                     border = border_at(text, end);
                 }
                 end = tokens.offset;
+                items += 1;
             }
-            Err(error) if error.is_eof() => return Ok(Walk::Open { end, border }),
-            Err(error) => return Err((end, error)),
+            Err(error) if error.is_eof() => return Ok(Walk::Open { end, items, border }),
+            Err(error) => return Err(Stuck { end, items, error }),
         }
     }
 }
@@ -379,7 +399,7 @@ fn border_at(text: &[u8], end: usize) -> Option<Vec<u8>> {
 }
 
 /// Passes over the fields behind a list's items; the offset behind the document.
-fn tail(text: &[u8]) -> Result<usize, serde_json::Error> {
+fn tail(text: &[u8]) -> Result<usize, TokenError> {
     let mut tokens = Tokens { text, offset: 0 };
     while tokens.peek()? != b'}' {
         tokens.expect(b',')?;

@@ -5,6 +5,7 @@
 //! what an object is and nothing of rules.
 
 mod blocks;
+mod fault;
 mod json;
 mod parse;
 mod piece;

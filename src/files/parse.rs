@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::Source;
 use super::blocks::lines;
-use super::json::{self, Borders};
+use super::fault::{self, Fault};
+use super::json::Borders;
 use super::piece::{Form, Piece};
 use super::read::{Consumer, Place, Unread};
 use super::yaml::{self, Document};
@@ -31,7 +32,10 @@ pub(super) fn parse<C: Consumer>(
     let text = piece.text.as_bytes();
     match (&piece.form, borders) {
         (Form::Yaml, _) => parser.yaml(text),
-        (Form::Json, _) => parser.json_object(text, piece.lines_before + 1, None),
+        (Form::Json, _) => {
+            let spot = Spot { line: piece.lines_before + 1, ..Spot::FIRST };
+            parser.json_object(text, spot, None);
+        }
         (Form::JsonItems(item), Borders::Exact) => parser.json_items(text, item.as_ref()),
         (Form::JsonItems(item), Borders::Guessed) => parser.guessed_items(text, item.as_ref()),
     }
@@ -47,28 +51,63 @@ struct Parser<'p, C: Consumer> {
     parsed: Parsed<C::Part>,
 }
 
+/// Where in a piece an object stands.
+#[derive(Clone, Copy)]
+struct Spot {
+    /// The document of the piece, from 1.
+    document: usize,
+    /// The line of the source, from 1.
+    line: usize,
+    /// The item of the list, from 0, where it is one of a list.
+    item: Option<usize>,
+}
+
+impl Spot {
+    /// What stands for a place that is not asked for.
+    const FIRST: Self = Self { document: 1, line: 1, item: None };
+}
+
 impl<C: Consumer> Parser<'_, C> {
-    fn add(&mut self, object: &Object<'_>, document: usize, line: usize) {
-        if self.named && matches!(object.parsed, Content::Foreign) {
-            return self.fail(document, line, "not a Kubernetes object: `kind` is missing".to_owned());
+    fn add(&mut self, object: &Object<'_>, spot: Spot) {
+        match &object.parsed {
+            Content::Foreign if self.named => {
+                return self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
+            }
+            // The API server would refuse it, and rules would find nothing wrong with it.
+            Content::Workload(workload) if workload.pod.containers.is_empty() => {
+                let name = fault::full_name(workload.metadata.namespace.as_deref(), Some(workload.name()));
+                return self.fail(spot, &name, &fault::no_container(workload));
+            }
+            Content::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.add(item, Spot { item: spot.item.or(Some(index)), ..spot });
+                }
+            }
+            _ => {
+                let place = Place { source: self.source, line: spot.line };
+                self.consumer.add(&mut self.parsed.part, object, place);
+            }
         }
         self.parsed.objects += 1;
-        self.consumer.add(&mut self.parsed.part, object, Place { source: self.source, line });
     }
 
-    fn fail(&mut self, document: usize, line: usize, message: String) {
-        let (document, line) = (Some(self.piece.documents_before + document), Some(line));
-        self.parsed.unread.push(Unread { source: self.source.to_owned(), document, line, message });
+    /// Reports what is wrong with an object, whose namespace and name matter where it is one of many items.
+    fn fail(&mut self, spot: Spot, name: &str, message: &str) {
+        self.parsed.unread.push(Unread {
+            source: self.source.to_owned(),
+            document: Some(self.piece.documents_before + spot.document),
+            line: Some(spot.line),
+            message: spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message)),
+        });
     }
 
     fn yaml(&mut self, text: &[u8]) {
         for (index, document) in yaml::documents(text).into_iter().enumerate() {
-            let first = self.piece.lines_before + document.lines_before;
+            let spot = |line| Spot { document: index + 1, line: self.piece.lines_before + line, item: None };
+            let (object, content) = (spot(document.lines_before), spot(document.lines_before_content + 1));
             match Self::yaml_document(document) {
-                Ok(object) => {
-                    self.add(&object, index + 1, self.piece.lines_before + document.lines_before_content + 1);
-                }
-                Err((line, message)) => self.fail(index + 1, first + line, message),
+                Ok(read) => self.add(&read, content),
+                Err((line, message)) => self.fail(Spot { line: object.line + line, ..object }, "", &message),
             }
         }
     }
@@ -82,10 +121,14 @@ impl<C: Consumer> Parser<'_, C> {
         if nesting(document.text) > MAX_NESTING {
             return Err((1, format!("nested more than {MAX_NESTING} levels deep")));
         }
-        yaml_object(text).map_err(|error| {
+        yaml_object(text, None).map_err(|error| {
+            // The type often stands behind the items, as kubectl writes it.
+            let known = yaml_serde::from_str::<TypeMeta>(text).ok();
+            let error = known.and_then(|known| yaml_object(text, Some(&known)).err()).unwrap_or(error);
             let content = document.lines_before_content - document.lines_before + 1;
             let line = error.location().map_or(content, |place| place.line().max(content));
-            let mut message = without_place(&error.to_string());
+            let message = fault::without_place(&error);
+            let mut message = fault::naming_item(message, || yaml_serde::from_str(text).ok());
             if text.contains("{{") {
                 message.push_str("; it looks like a Helm template: render it with `helm template` first");
             }
@@ -93,40 +136,35 @@ impl<C: Consumer> Parser<'_, C> {
         })
     }
 
-    fn json_items(&mut self, text: &[u8], item: Option<&TypeMeta>) {
+    fn json_items(&mut self, text: &[u8], types: Option<&TypeMeta>) {
+        let (mut line, mut offset) = (self.piece.lines_before + 1, 0);
         match serde_json::from_slice::<Vec<&RawValue>>(text) {
             Ok(items) => {
-                let (mut line, mut offset) = (self.piece.lines_before + 1, 0);
-                for raw in items {
+                for (index, raw) in items.into_iter().enumerate() {
                     let raw = raw.get().as_bytes();
                     // The item borrows from the text, so its place in it is known.
                     let start = raw.as_ptr().addr() - text.as_ptr().addr();
                     line += lines(&text[offset..start]);
                     offset = start;
-                    self.json_object(raw, line, item);
+                    let item = Some(self.piece.items_before + index);
+                    self.json_object(raw, Spot { line, item, ..Spot::FIRST }, types);
                 }
             }
             Err(error) => {
                 let line = self.piece.lines_before + error.line();
-                self.fail(1, line, json::message(&error));
+                self.fail(Spot { line, ..Spot::FIRST }, "", &fault::without_place(&error));
             }
         }
     }
 
-    fn json_object(&mut self, text: &[u8], line: usize, item: Option<&TypeMeta>) {
-        let seed = ObjectSeed { default: item };
-        if let Ok(object) = seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
-            return self.add(&object, 1, line);
-        }
-        // Keeping the path costs time, so it is found only for those who need it.
-        let mut track = serde_path_to_error::Track::new();
-        let mut inner = serde_json::Deserializer::from_slice(text);
-        let tracked = serde_path_to_error::Deserializer::new(&mut inner, &mut track);
-        if let Err(error) = seed.deserialize(tracked) {
-            let path = track.path().to_string();
-            let message = json::message(&error);
-            let message = if path == "." { message } else { format!("{path}: {message}") };
-            self.fail(1, line + error.line().saturating_sub(1), message);
+    fn json_object(&mut self, text: &[u8], spot: Spot, types: Option<&TypeMeta>) {
+        let seed = ObjectSeed { default: types, known: None };
+        match seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
+            Ok(object) => self.add(&object, spot),
+            Err(error) => {
+                let Fault { line, name, message } = fault::json(text, types, error);
+                self.fail(Spot { line: spot.line + line - 1, ..spot }, &name, &message);
+            }
         }
     }
 
@@ -134,7 +172,7 @@ impl<C: Consumer> Parser<'_, C> {
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let items = Items { parser: self, item };
         if let Err(error) = deserializer.deserialize_seq(items).and_then(|()| deserializer.end()) {
-            self.fail(1, 1, json::message(&error));
+            self.fail(Spot::FIRST, "", &fault::without_place(&error));
         }
     }
 }
@@ -153,8 +191,8 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.item })? {
-            self.parser.add(&object, 1, 1);
+        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.item, known: None })? {
+            self.parser.add(&object, Spot::FIRST);
         }
         Ok(())
     }
@@ -177,28 +215,25 @@ fn nesting(text: &[u8]) -> usize {
     deepest
 }
 
-/// Reads the object of a document.
-fn yaml_object(text: &str) -> Result<Object<'_>, yaml_serde::Error> {
+/// Reads the object of a document, whose type may be known already.
+fn yaml_object<'t>(text: &'t str, known: Option<&TypeMeta>) -> Result<Object<'t>, yaml_serde::Error> {
+    let seed = ObjectSeed { default: None, known };
     if text.contains("<<:") {
-        return with_merge_keys(text);
+        return with_merge_keys(text, seed);
     }
     if text.contains('&') && text.contains('*') {
         // A bomb of aliases does no harm in a field that is skipped, and is still no manifest: values expand it, up to
         // the parser's limit.
         yaml_serde::from_str::<yaml_serde::Value>(text)?;
     }
-    yaml_serde::from_str(text)
+    seed.deserialize(yaml_serde::Deserializer::from_str(text))
 }
 
 /// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.
-fn with_merge_keys<'t>(text: &str) -> Result<Object<'t>, yaml_serde::Error> {
+fn with_merge_keys<'t>(text: &str, seed: ObjectSeed<'_>) -> Result<Object<'t>, yaml_serde::Error> {
     let mut value: yaml_serde::Value = yaml_serde::from_str(text)?;
     value.apply_merge()?;
     // By way of JSON values, because objects borrow and a YAML value doesn't lend.
     let value: serde_json::Value = yaml_serde::from_value(value)?;
-    serde::Deserialize::deserialize(value).map_err(|error: serde_json::Error| serde::de::Error::custom(error))
-}
-
-fn without_place(message: &str) -> String {
-    message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
+    fault::with_path(seed, value).map_err(|(_, message)| serde::de::Error::custom(message))
 }

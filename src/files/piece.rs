@@ -16,6 +16,8 @@ pub(super) struct Piece {
     pub(super) lines_before: usize,
     /// Documents of the source before this piece; counted only by precise cutters.
     pub(super) documents_before: usize,
+    /// Items of the document before this piece; counted only by precise cutters of JSON.
+    pub(super) items_before: usize,
 }
 
 /// How a piece is to be read.

@@ -1,5 +1,6 @@
 //! Which files an input names, in the order in which they are read.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -31,13 +32,22 @@ const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 impl Inputs {
     /// Lists the sources, sorted within each directory; what can't be listed comes as the path and the reason.
+    ///
+    /// A file is listed once, however many paths and links lead to it.
     pub fn sources(&self) -> Vec<Result<Source, (String, String)>> {
-        self.paths.iter().flat_map(|path| self.sources_of(path)).collect()
+        let mut seen = HashSet::new();
+        let mut sources: Vec<_> = self.paths.iter().flat_map(|path| self.sources_of(path)).collect();
+        sources.retain(|source| source.as_ref().map_or(true, |source| seen.insert(source.identity())));
+        sources
     }
 
     fn sources_of(&self, path: &Path) -> Vec<Result<Source, (String, String)>> {
         if path.as_os_str() == "-" {
             return vec![Ok(Source::Stdin)];
+        }
+        if let Some(url) = path.to_str().filter(|path| is_url(path)) {
+            let message = "URLs are not read: fetch it with `curl -sSL URL | kube-devops analyze -f -`";
+            return vec![Err((url.to_owned(), message.to_owned()))];
         }
         if !path.is_dir() {
             return vec![Ok(Source::File(path.to_owned()))];
@@ -58,7 +68,8 @@ impl Inputs {
             })
             .collect();
         if found.is_empty() {
-            let hint = if self.recursive { "" } else { "; -R looks into the directories below it" };
+            let deeper = !self.recursive && has_directories(path);
+            let hint = if deeper { "; -R looks into the directories below it" } else { "" };
             let message = format!("no file in it ends in .yaml, .yml or .json{hint}");
             found.push(Err((path.display().to_string(), message)));
         }
@@ -72,12 +83,30 @@ fn is_manifest(path: &Path) -> bool {
         .is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
+fn is_url(path: &str) -> bool {
+    path.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "http" | "https"))
+}
+
+fn has_directories(path: &Path) -> bool {
+    path.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()))
+}
+
 impl Source {
     /// The name that errors and reports use.
     pub fn name(&self) -> String {
         match self {
             Self::File(path) | Self::Found(path) => path.display().to_string(),
             Self::Stdin => "standard input".to_owned(),
+        }
+    }
+
+    /// What tells the stream from others; of a file that isn't there only its path can.
+    fn identity(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) | Self::Found(path) => {
+                Some(path.canonicalize().unwrap_or_else(|_| path.clone()))
+            }
+            Self::Stdin => None,
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn cut(window: &mut Window<'_>, pieces: &mut impl Pieces) -> Result<u
         let text = window.take(end, pieces.spare());
         let last = window.ended() && window.bytes().is_empty();
         let (lines, documents) = (lines(text.as_bytes()), documents(text.as_bytes()).len());
-        pieces.push(Piece { text, form: Form::Yaml, lines_before, documents_before });
+        pieces.push(Piece { text, form: Form::Yaml, lines_before, documents_before, items_before: 0 });
         lines_before += lines;
         documents_before += documents;
         if last {

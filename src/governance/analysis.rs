@@ -123,7 +123,8 @@ impl<'p> Analysis<'p> {
         self.read |= part.read;
     }
 
-    fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
+    /// Adds a pod or a workload's template.
+    pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().unwrap_or(self.scope.default_namespace());
         if !self.scope.asks_for(namespace) {
             return;

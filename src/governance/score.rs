@@ -12,6 +12,9 @@ use crate::policy::EffectivePolicy;
 pub struct Score(u8);
 
 impl Score {
+    /// The score of what has nothing wrong.
+    pub const BEST: Self = Self(100);
+
     /// The score of a tally under a policy: 100 less the mean penalty of a pod, at most 100, truncated once at the
     /// end. Nothing to judge scores 100.
     pub fn of(tally: &Tally, policy: &EffectivePolicy) -> Self {

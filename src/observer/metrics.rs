@@ -47,7 +47,7 @@ impl ObserverMetrics {
 #[derive(Debug)]
 pub struct ScoreCollector {
     observer: Arc<Observer>,
-    cluster: IntGauge,
+    cluster: Opts,
     namespaces: Opts,
     pods: IntGauge,
     unreadable: IntGauge,
@@ -62,37 +62,37 @@ impl ScoreCollector {
     }
 
     fn new(observer: Arc<Observer>) -> prometheus::Result<Self> {
-        let cluster = IntGauge::new("cluster_health_score", "Health score of all observed pods, 0 to 100.")?;
+        let cluster = Opts::new("cluster_health_score", "Health score of all observed pods, 0 to 100.");
         let namespaces =
             Opts::new("namespace_health_score", "Health score of a namespace's observed pods, 0 to 100.");
         let pods = IntGauge::new("pods_tracked", "Pods that the scores are made of.")?;
         let unreadable =
             IntGauge::new("pods_unreadable", "Pods left out of the scores because they can't be read.")?;
+        let score = IntGaugeVec::new(cluster.clone(), &[])?;
         let by_namespace = IntGaugeVec::new(namespaces.clone(), &["namespace"])?;
-        let collectors: [&dyn Collector; 4] = [&cluster, &by_namespace, &pods, &unreadable];
+        let collectors: [&dyn Collector; 4] = [&score, &by_namespace, &pods, &unreadable];
         let descs = collectors.iter().flat_map(|collector| collector.desc()).cloned().collect();
         Ok(Self { observer, cluster, namespaces, pods, unreadable, descs })
     }
 
     fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let cluster = IntGaugeVec::new(self.cluster.clone(), &[])?;
         let by_namespace = IntGaugeVec::new(self.namespaces.clone(), &["namespace"])?;
-        let synced = self.observer.view(|view| {
+        self.observer.view(|view| {
             self.pods.set(gauge(view.board.cluster().pods));
             self.unreadable.set(gauge(view.board.unreadable()));
-            self.cluster.set(view.board.cluster_score().value().into());
+            // A score before the first sync would be one of a part of the pods.
             if view.synced {
+                if let Some(score) = view.board.cluster_score() {
+                    cluster.with_label_values::<&str>(&[]).set(score.value().into());
+                }
                 for (namespace, score) in view.board.scores() {
                     by_namespace.with_label_values(&[namespace]).set(score.value().into());
                 }
             }
-            view.synced
         });
-        let mut families = [self.pods.collect(), self.unreadable.collect()].concat();
-        // A score before the first sync would be one of a part of the pods.
-        if synced {
-            families.extend(self.cluster.collect());
-            families.extend(by_namespace.collect());
-        }
+        let collectors: [&dyn Collector; 4] = [&self.pods, &self.unreadable, &cluster, &by_namespace];
+        let mut families: Vec<_> = collectors.into_iter().flat_map(Collector::collect).collect();
         families.retain(|family| !family.get_metric().is_empty());
         Ok(families)
     }

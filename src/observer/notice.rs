@@ -104,15 +104,19 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: &R
         for transition in changed.iter().take_while(|_| leadership.is_leader()) {
             let (event, regarding) = (transition.event(), transition.regarding());
             let write = timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding));
-            let problem = match leadership.write(write).await {
+            let (problem, refused) = match leadership.write(write).await {
                 Ok(Ok(Ok(()))) => continue,
-                Ok(Ok(Err(error))) => error.to_string(),
-                Ok(Err(_)) => format!("no answer within {WRITE_TIMEOUT:?}"),
-                Err(refused) => refused.to_string(),
+                // One namespace is being deleted, or its events are not ours to write.
+                Ok(Ok(Err(kube::Error::Api(status)))) => (status.message.clone(), true),
+                Ok(Ok(Err(error))) => (error.to_string(), false),
+                Ok(Err(_)) => (format!("no answer within {WRITE_TIMEOUT:?}"), false),
+                Err(not_leader) => (not_leader.to_string(), false),
             };
-            // What holds up one event holds up the others: they are worth less than knowing the next change in time.
-            warn!(namespace = transition.namespace, error = problem, "events not recorded");
-            break;
+            warn!(namespace = transition.namespace, error = problem, "event not recorded");
+            // What else holds up one holds up the others: they are worth less than knowing the next change in time.
+            if !refused {
+                break;
+            }
         }
     }
 }

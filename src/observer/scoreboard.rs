@@ -118,9 +118,9 @@ impl Scoreboard {
         &self.policy
     }
 
-    /// The score of all pods.
-    pub fn cluster_score(&self) -> Score {
-        Score::of(&self.cluster, &self.policy)
+    /// The score of all pods; none when there are pods and not one of them can be read.
+    pub fn cluster_score(&self) -> Option<Score> {
+        (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster, &self.policy))
     }
 
     /// The sum of all pods.

@@ -31,6 +31,8 @@ pub struct Scores {
     pub offenders: Vec<OffenderScore>,
     /// What keeps the figures from being whole or up to date.
     pub errors: Vec<String>,
+    #[serde(skip)]
+    synced: bool,
 }
 
 /// A workload with violations.
@@ -66,7 +68,7 @@ impl Scores {
     pub fn of(observer: &Observer) -> Self {
         observer.view(|view| {
             let board = view.board;
-            let score = view.synced.then(|| board.cluster_score());
+            let score = view.synced.then(|| board.cluster_score()).flatten();
             let mut errors: Vec<String> = view.failures.iter().map(ToString::to_string).collect();
             if board.unreadable() > 0 {
                 errors.push(format!("pods that can't be read: {}; the log names them", board.unreadable()));
@@ -86,6 +88,7 @@ impl Scores {
                 namespaces: board.namespaces(),
                 offenders: board.offenders(OFFENDERS).into_iter().map(OffenderScore::from).collect(),
                 errors,
+                synced: view.synced,
             }
         })
     }
@@ -95,8 +98,7 @@ impl Scores {
 pub fn routes(observer: Arc<Observer>) -> Router {
     let scores = move || async move {
         let scores = Scores::of(&observer);
-        let synced = scores.summary.score.is_some();
-        let status = if synced { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if scores.synced { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(scores)).into_response()
     };
     Router::new().route("/api/v1/scores", get(scores))

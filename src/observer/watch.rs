@@ -1,23 +1,16 @@
 //! From the watch stream to the scoreboard: objects are parsed, counted and dropped. Knows nothing of who reads it.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use super::{Mark, ObserverMetrics, Scoreboard};
-use crate::cluster::{self, Cluster, Event, RawObject, WatchFailure, WatchRequest};
+use crate::cluster::{self, Cluster, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::governance::Scope;
 use crate::policy::EffectivePolicy;
-use crate::workload::{Object, Parsed};
-
-/// How often a failure that goes on is logged again.
-const REMINDER: Duration = Duration::from_secs(60);
+use crate::workload::{Workload, WorkloadKind};
 
 /// What has been observed so far; shared by those who write it and those who read it.
 #[derive(Debug)]
@@ -79,137 +72,73 @@ impl Observer {
 
 /// Follows one watch for ever; `synced` is dropped when everything has been listed once.
 pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRequest, synced: S) {
-    let mut feed = Feed::new(observer, request.namespace.clone());
-    let mut synced = Some(synced);
-    let mut events = pin!(cluster::watch(cluster, request));
-    while let Some(next) = events.next().await {
-        match next {
-            Ok(event) => feed.take(event),
-            Err(failure) => feed.fail(&failure),
-        }
-        if feed.lists > 0 {
-            synced = None;
-        }
-    }
-    drop(synced);
+    let feed = Feed::new(observer, request.namespace.clone());
+    cluster::follow(cluster, request, feed, synced).await;
 }
 
-/// One watch, as far as it has got.
-struct Feed<'o> {
+/// What one watch brings, on its way to the scoreboard.
+pub(super) struct Feed<'o> {
     observer: &'o Observer,
     namespace: Option<String>,
     /// The list under way or done last.
     mark: Mark,
-    begun: Instant,
-    pods: u64,
-    bytes: u64,
-    /// The lists that have been read to their end.
-    lists: u64,
-    /// What interrupts the watch, and when that was logged last.
-    failure: Option<(String, Instant)>,
+    /// Whether no list has ended yet.
+    unsynced: bool,
 }
 
 impl<'o> Feed<'o> {
-    fn new(observer: &'o Observer, namespace: Option<String>) -> Self {
-        Self {
-            observer,
-            namespace,
-            mark: Mark::default(),
-            begun: Instant::now(),
-            pods: 0,
-            bytes: 0,
-            lists: 0,
-            failure: None,
-        }
+    pub(super) fn new(observer: &'o Observer, namespace: Option<String>) -> Self {
+        Self { observer, namespace, mark: Mark::default(), unsynced: true }
     }
 
-    fn take(&mut self, event: Event<RawObject>) {
-        let metrics = &self.observer.metrics;
-        match event {
-            Event::Init => {
-                self.mark = self.observer.lock().board.begin_list();
-                (self.begun, self.pods, self.bytes) = (Instant::now(), 0, 0);
+    fn count(&self, pod: &RawObject) -> Result<(), String> {
+        match Workload::from_json(WorkloadKind::Pod, pod.json()) {
+            Ok(workload) => {
+                self.observer.lock().board.apply(&workload, (self.observer.clock)());
+                Ok(())
             }
-            Event::InitApply(pod) => {
-                metrics.listed.inc();
-                self.pods += 1;
-                self.bytes += pod.json().len() as u64;
-                self.apply(&pod);
-            }
-            Event::InitDone => self.end_list(),
-            Event::Apply(pod) => {
-                metrics.applied.inc();
-                self.apply(&pod);
-                self.recover();
-            }
-            Event::Delete(pod) => {
-                metrics.deleted.inc();
-                self.observer.lock().board.delete(pod.namespace(), pod.name());
-                self.recover();
+            Err(error) => {
+                self.observer.metrics.unreadable.inc();
+                self.observer.lock().board.apply_unreadable(pod.namespace(), pod.name());
+                Err(error.to_string())
             }
         }
     }
+}
 
-    fn apply(&self, pod: &RawObject) {
-        let parsed = serde_json::from_str::<Object<'_>>(pod.json());
-        let message = match &parsed {
-            Ok(Object { parsed: Parsed::Workload(workload), .. }) => {
-                return self.observer.lock().board.apply(workload, (self.observer.clock)());
-            }
-            Ok(_) => "not a Pod".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        warn!(
-            namespace = pod.namespace(),
-            pod = pod.name(),
-            error = message,
-            "skipped a pod that can't be read"
-        );
-        self.observer.metrics.unreadable.inc();
-        self.observer.lock().board.apply_unreadable(pod.namespace(), pod.name());
+impl Sink for Feed<'_> {
+    fn begin_list(&mut self) {
+        self.mark = self.observer.lock().board.begin_list();
+    }
+
+    fn list(&mut self, pod: &RawObject) -> Result<(), String> {
+        self.observer.metrics.listed.inc();
+        self.count(pod)
+    }
+
+    fn apply(&mut self, pod: &RawObject) -> Result<(), String> {
+        self.observer.metrics.applied.inc();
+        self.count(pod)
+    }
+
+    fn delete(&mut self, pod: &RawObject) {
+        self.observer.metrics.deleted.inc();
+        self.observer.lock().board.delete(pod.namespace(), pod.name());
     }
 
     fn end_list(&mut self) {
         let mut state = self.observer.lock();
         state.board.end_list(self.namespace.as_deref(), self.mark);
-        if self.lists == 0 {
-            state.unsynced = state.unsynced.saturating_sub(1);
-        }
-        drop(state);
-        self.lists += 1;
-        info!(
-            namespace = self.namespace.as_deref(),
-            pods = self.pods,
-            bytes = self.bytes,
-            milliseconds = self.begun.elapsed().as_millis() as u64,
-            "pods synced"
-        );
-        self.recover();
+        state.unsynced -= usize::from(std::mem::take(&mut self.unsynced));
     }
 
-    fn fail(&mut self, failure: &WatchFailure) {
+    fn interrupted(&mut self, failure: &WatchFailure) {
         self.observer.metrics.failures.with_label_values(&[failure.category()]).inc();
-        let (now, message) = (Instant::now(), failure.to_string());
-        let until = now + failure.silence;
-        self.observer.lock().failures.insert(self.namespace.clone(), (message.clone(), until));
-        let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
-        if self.failure.as_ref().is_none_or(due) {
-            warn!(
-                category = failure.category(),
-                error = message,
-                "the watch is interrupted; it is tried again"
-            );
-            self.failure = Some((message, now));
-        }
+        let failed = (failure.to_string(), Instant::now() + failure.silence);
+        self.observer.lock().failures.insert(self.namespace.clone(), failed);
     }
 
-    fn recover(&mut self) {
-        if self.failure.take().is_some() {
-            self.observer.lock().failures.remove(&self.namespace);
-            info!(namespace = self.namespace.as_deref(), "the watch goes on");
-        }
+    fn resumed(&mut self) {
+        self.observer.lock().failures.remove(&self.namespace);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -117,19 +117,21 @@ impl Signals {
     }
 }
 
-#[cfg(not(unix))]
-struct Signals;
+#[cfg(windows)]
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+}
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self)
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
     }
 
     async fn next(&mut self) -> Signal {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => Signal::Interrupt,
-            Err(_) => std::future::pending().await,
+        match self.interrupt.recv().await {
+            Some(()) => Signal::Interrupt,
+            None => std::future::pending().await,
         }
     }
 }

@@ -9,9 +9,16 @@ use tracing_subscriber::fmt::MakeWriter;
 /// The targets that are quieter than the level asked for, unless the filter directives name them.
 ///
 /// kube's client logs the whole body of a response that it can't decode, Secrets and all, so it only gets to report
-/// errors.
-const QUIET: &[&str] =
-    &["kube_client=error", "kube_runtime=warn", "hyper=warn", "hyper_util=warn", "tower=warn"];
+/// errors; those of a call it returns as well, and whoever made the call says what becomes of it. The same goes for its
+/// watcher's warnings.
+const QUIET: &[&str] = &[
+    "kube_client=error",
+    "kube_client::client::builder=off",
+    "kube_runtime=error",
+    "hyper=warn",
+    "hyper_util=warn",
+    "tower=warn",
+];
 
 /// What a log line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

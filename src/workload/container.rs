@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::{Quantity, Text};
 
 /// A container or init container.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a container")]
 pub struct Container<'a> {
     /// The container's name, unique in its pod.

@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::{Metadata, PodSpec, PodStatus, Text};
 
+/// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
+const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+
 /// The kinds that are judged: the pod, and every built-in kind with a pod template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the variants are the names of the kinds")]
@@ -36,6 +39,15 @@ impl WorkloadKind {
         }
     }
 
+    /// The group and version in which the API server has the kind.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Pod | Self::ReplicationController => "v1",
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet | Self::ReplicaSet => "apps/v1",
+            Self::Job | Self::CronJob => "batch/v1",
+        }
+    }
+
     /// The kind's name in the Kubernetes API.
     pub fn name(self) -> &'static str {
         match self {
@@ -52,7 +64,7 @@ impl WorkloadKind {
 }
 
 /// A pod, or a workload's pod template seen as the one pod that it describes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Workload<'a> {
     /// What the object is.
     pub kind: WorkloadKind,
@@ -70,6 +82,14 @@ impl Workload<'_> {
     /// The object's name, or the prefix that its name will begin with.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().or(self.metadata.generate_name.as_deref()).unwrap_or_default()
+    }
+
+    /// Drops the labels that only selectors read, when all selecting is done.
+    pub fn forget_labels(&mut self) {
+        self.template_labels = None;
+        if let Some(labels) = &mut self.metadata.labels {
+            labels.retain(|key, _| &**key == POD_TEMPLATE_HASH);
+        }
     }
 
     /// Tells a pod from a template.
@@ -118,7 +138,7 @@ impl Workload<'_> {
         let above = match &*controller.kind {
             "ReplicaSet" => self
                 .metadata
-                .label("pod-template-hash")
+                .label(POD_TEMPLATE_HASH)
                 .and_then(|hash| controller.name.strip_suffix(hash)?.strip_suffix('-'))
                 .map(|name| Owner { kind: "Deployment", name }),
             "Job" => cron_job_of(&controller.name).map(|name| Owner { kind: "CronJob", name }),

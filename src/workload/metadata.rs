@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Text;
 
 /// The part of an object's metadata that is read; managed fields, the largest part, never are.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "metadata")]
 pub struct Metadata<'a> {
     /// The object's name; a manifest may have only a `generateName`.
@@ -43,7 +43,7 @@ impl<'a> Metadata<'a> {
 }
 
 /// A reference to an object that owns another.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(expecting = "an owner reference")]
 pub struct OwnerReference<'a> {
     /// The owner's kind.

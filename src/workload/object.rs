@@ -9,7 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::{Metadata, PodSpec, PodStatus, Text, Workload, WorkloadKind};
 
 /// An object's `apiVersion` and `kind`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TypeMeta {
     /// The group and version, such as `apps/v1`.
     pub api_version: String,
@@ -57,11 +58,36 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+impl<'a> Workload<'a> {
+    /// Reads the JSON of an object that is known to be of a kind: as an item of a list it needn't name its own.
+    pub fn from_json(kind: WorkloadKind, json: &'a str) -> serde_json::Result<Self> {
+        Self::read(kind, &mut serde_json::Deserializer::from_str(json))
+    }
+
+    fn read<'de: 'a, D: Deserializer<'de>>(kind: WorkloadKind, json: D) -> Result<Self, D::Error> {
+        let types = TypeMeta { api_version: kind.api_version().to_owned(), kind: kind.name().to_owned() };
+        match (ObjectSeed { default: Some(&types), known: None }).deserialize(json)?.parsed {
+            Parsed::Workload(workload) if workload.kind == kind => Ok(workload),
+            _ => Err(D::Error::custom(format_args!("not a {}", kind.name()))),
+        }
+    }
+}
+
+impl Workload<'static> {
+    /// Reads as [`Workload::from_json`] does and borrows nothing, so that the object can be kept.
+    pub fn from_json_owned(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
+        Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes()))
+    }
+}
+
 /// Reads an object whose type may stand above it, as that of the items of a typed list does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ObjectSeed<'t> {
     /// The type of an object that doesn't name its own.
     pub default: Option<&'t TypeMeta>,
+    /// The type of the object itself, where it was read before: so even parts that stand before it are read in place,
+    /// and an error in one names its field and its line.
+    pub known: Option<&'t TypeMeta>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +119,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut own = Own::default();
+        let mut own = self.known.map_or_else(Own::default, Own::known);
         let mut draft = Draft::default();
         // Parts that come before the object says what it is; only hand-written files have any.
         let mut early: BTreeMap<&'static str, serde_json::Value> = BTreeMap::new();
@@ -146,6 +172,11 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
+    fn known(types: &TypeMeta) -> Self {
+        let text = |text: &String| Some(Text::from(text.clone()));
+        Self { api_version: text(&types.api_version), kind: text(&types.kind) }
+    }
+
     /// What the object is read as; `None` until that can be told.
     fn role(&self, default: Option<&TypeMeta>) -> Option<Role> {
         let (api_version, kind) = match (&self.api_version, &self.kind, default) {
@@ -274,7 +305,7 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut objects = Vec::new();
-        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.default })? {
+        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.default, known: None })? {
             objects.push(object);
         }
         Ok(objects)
@@ -397,6 +428,20 @@ mod tests {
         assert!(matches!(read("{apiVersion: v2, name: chart}").parsed, Parsed::Foreign));
         assert!(error(r#"{"kind": "Pod"}"#).starts_with("not a Kubernetes object: `apiVersion` is missing"));
         assert!(error("[]").contains("expected a Kubernetes object"));
+    }
+
+    #[test]
+    fn a_workload_of_a_known_kind_needs_no_type_and_has_no_other() {
+        let item = r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"b:1"}]}}"#;
+        let pod = Workload::from_json(WorkloadKind::Pod, item).unwrap();
+        assert_eq!((pod.kind, pod.name()), (WorkloadKind::Pod, "p"));
+        assert_eq!(Workload::from_json_owned(WorkloadKind::Pod, item).unwrap(), pod);
+        let job = Workload::from_json(WorkloadKind::Job, item).unwrap();
+        assert_eq!((job.kind, job.pod.containers.len()), (WorkloadKind::Job, 0));
+        let other = r#"{"apiVersion":"v1","kind":"Secret"}"#;
+        assert!(
+            Workload::from_json(WorkloadKind::Pod, other).unwrap_err().to_string().starts_with("not a Pod")
+        );
     }
 
     #[test]

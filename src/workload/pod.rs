@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Container, Resources, Text};
 
 /// The part of a pod spec that rules read; pods and pod templates share it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a pod spec")]
 pub struct PodSpec<'a> {
     /// The containers, in the order of the object.
@@ -19,7 +19,7 @@ pub struct PodSpec<'a> {
 }
 
 /// The part of a pod's status that rules read.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a pod status")]
 pub struct PodStatus<'a> {
     /// The phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
@@ -38,7 +38,7 @@ impl PodStatus<'_> {
 }
 
 /// How often one container has been restarted.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "the status of a container")]
 pub struct ContainerStatus<'a> {
     /// The container's name.

@@ -33,6 +33,28 @@ fn a_wrong_type_is_named_with_its_field() {
 }
 
 #[test]
+fn a_broken_item_of_a_list_is_named() {
+    let item = |name: &str, image: &str| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "{name}", "namespace": "shop"}},
+            "spec": {{"containers": [{{"name": "c", "image": {image}}}]}}}}"#
+        )
+    };
+    let items = [item("web", "\"a:1\""), item("cart", "5"), item("api", "\"a:1\"")].join(",\n");
+    let list = format!(r#"{{"apiVersion": "v1", "items": [{items}], "kind": "List"}}"#);
+    assert_snapshot!(beside_a_good_one("list.json", list.as_bytes()));
+    // Any JSON is YAML, behind a marker too.
+    assert_snapshot!(beside_a_good_one("list.yaml", format!("---\n{list}").as_bytes()));
+}
+
+#[test]
+fn a_pod_without_containers_is_an_error_and_no_clean_pod() {
+    let bare = b"apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\n---\n\
+                 apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: patch}\nspec: {replicas: 3}\n";
+    assert_snapshot!(beside_a_good_one("bare.yaml", bare));
+}
+
+#[test]
 fn a_yaml_bomb_is_refused() {
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for n in 1..40 {
@@ -48,6 +70,30 @@ fn files_that_are_no_manifests_are_named() {
     assert_snapshot!(beside_a_good_one("empty.yaml", b""));
     assert_snapshot!(beside_a_good_one("values.yaml", b"replicas: 1\n"));
     assert_snapshot!(beside_a_good_one("chart.yaml", b"kind: {{ .Values.kind }}\n"));
+}
+
+#[test]
+fn a_url_is_not_read_and_the_way_around_is_shown() {
+    let run = run(&["analyze", "-f", "https://example.com/all.yaml"]);
+    assert_eq!(
+        (run.status, &*run.stderr),
+        (
+            2,
+            "error: https://example.com/all.yaml: URLs are not read: fetch it with `curl -sSL URL | kube-devops \
+             analyze -f -`\n"
+        )
+    );
+}
+
+#[test]
+fn recursion_is_suggested_only_where_there_is_a_directory_to_look_into() {
+    let tree = directory(&[("flat/a.txt", b""), ("deep/b/c.yaml", GOOD.as_bytes())]);
+    let error = |path: &str| run_in(tree.path(), &["analyze", "-f", path], "").stderr;
+    assert_eq!(error("flat"), "error: flat: no file in it ends in .yaml, .yml or .json\n");
+    assert_eq!(
+        error("deep"),
+        "error: deep: no file in it ends in .yaml, .yml or .json; -R looks into the directories below it\n"
+    );
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn standard_input_is_a_file_too() {
 
 #[test]
 fn directories_within_directories_are_read_only_with_recursion() {
-    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}}";
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
     let tree = directory(&[("a.yaml", pod), ("b/c.yml", pod), ("b/c.txt", b"no manifest")]);
     let pods = |args: &[&str]| run_in(tree.path(), args, "").stdout.lines().nth(1).unwrap().to_owned();
     assert_eq!(pods(&["analyze", "-f", "."]), "Workload Pods Analyzed     : 1");
@@ -75,9 +75,44 @@ fn directories_within_directories_are_read_only_with_recursion() {
 }
 
 #[test]
+fn a_file_that_several_inputs_name_is_read_once() {
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let tree = directory(&[("a.yaml", pod), ("b/c.yaml", pod)]);
+    let analyze = |inputs: &[&str]| {
+        let flags = inputs.iter().flat_map(|input| ["-f", input]);
+        let run = run_in(tree.path(), &["analyze", "-R"].into_iter().chain(flags).collect::<Vec<_>>(), "");
+        (run.status, run.stderr, run.stdout.lines().nth(1).unwrap().to_owned())
+    };
+    let once = |pods: u32| (0, String::new(), format!("Workload Pods Analyzed     : {pods}"));
+    assert_eq!(analyze(&["a.yaml", "a.yaml"]), once(1));
+    assert_eq!(analyze(&["a.yaml", "./b/../a.yaml"]), once(1));
+    assert_eq!(analyze(&[".", "a.yaml", "b"]), once(2));
+    let absolute = tree.path().join("a.yaml");
+    assert_eq!(analyze(&["a.yaml", absolute.to_str().unwrap()]), once(1));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_that_is_read_adds_nothing() {
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let tree = directory(&[("a.yaml", pod)]);
+    std::os::unix::fs::symlink("a.yaml", tree.path().join("b.yaml")).unwrap();
+    let run = run_in(tree.path(), &["analyze", "-f", "."], "");
+    assert!(run.stdout.contains("Analyzed     : 1"), "{run}");
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let run = run_in(std::path::Path::new("."), &["analyze", "-f", "-", "-f", "-"], pod);
+    assert!(run.status == 0 && run.stdout.contains("Analyzed     : 1"), "{run}");
+}
+
+#[test]
 fn system_namespaces_are_left_out_and_that_is_said() {
-    let tree =
-        directory(&[("a.yaml", b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}}")]);
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}, \
+                spec: {containers: [{name: c}]}}";
+    let tree = directory(&[("a.yaml", pod)]);
     assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "a.yaml"], ""));
     let all = run_in(tree.path(), &["analyze", "-f", "a.yaml", "--include-system"], "");
     assert!(all.stdout.contains("Analyzed     : 1") && all.stderr.is_empty());

@@ -187,6 +187,9 @@ async fn who_may_list_namespaces_is_told_which_of_them_were_not_read() {
     assert!(unread.contains(&list(&elsewhere).as_str()), "{unread:?}");
     assert!(!unread.contains(&list(&home).as_str()), "{unread:?}");
     assert!(!unread.contains(&list("kube-system").as_str()), "{unread:?}");
+    let note = all.stderr.lines().find(|line| line.starts_with("note: ")).unwrap();
+    assert!(note.starts_with("note: system namespaces were not read: kube-"), "{note}");
+    assert!(note.contains("kube-system") && note.ends_with("(--include-system judges them)"), "{note}");
 }
 
 #[test]

@@ -78,18 +78,22 @@ async fn run(
     namespaces: &[&str],
     selector: Option<&str>,
 ) -> (Vec<Vec<String>>, Vec<String>) {
+    let listing = listing(cluster, namespaces, selector).await;
+    (listing.parts, listing.unread.iter().map(ToString::to_string).collect())
+}
+
+async fn listing(cluster: &Cluster, namespaces: &[&str], selector: Option<&str>) -> Listing<Vec<String>> {
     let request = ListRequest {
         namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
         selector: selector.map(str::to_owned),
     };
     let skip = |namespace: &str| namespace.starts_with("kube-");
-    let listing = list_pods(cluster, &request, skip, Vec::new, |names: &mut Vec<String>, text| {
+    list_pods(cluster, &request, skip, Vec::new, |names: &mut Vec<String>, text| {
         let page: Page<Named> = serde_json::from_str(text)?;
         names.extend(page.items.unwrap_or_default().into_iter().map(|pod| pod.metadata.name));
         Ok(())
     })
-    .await;
-    (listing.parts, listing.unread.iter().map(ToString::to_string).collect())
+    .await
 }
 
 const ALL: &str = "/api/v1/pods?&limit=500";
@@ -130,6 +134,19 @@ async fn a_refused_cluster_wide_list_is_made_namespace_by_namespace() {
     );
     let log = log.lock().unwrap();
     assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
+}
+
+#[tokio::test]
+async fn namespaces_that_were_skipped_are_named() {
+    let (refusing, _) = cluster(|path, _| match path {
+        path if path.starts_with("/api/v1/pods") => forbidden(path),
+        path if path.contains("namespaces?") => list(&["kube-public", "a", "kube-system"], ""),
+        _ => list(&["p"], ""),
+    });
+    assert_eq!(listing(&refusing, &NONE, None).await.skipped, ["kube-public", "kube-system"]);
+    let (willing, _) = cluster(|_, _| list(&["p"], ""));
+    assert_eq!(listing(&willing, &NONE, None).await.skipped, NONE);
+    assert_eq!(listing(&willing, &["kube-system"], None).await.skipped, NONE);
 }
 
 #[tokio::test]

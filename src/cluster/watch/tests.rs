@@ -89,7 +89,12 @@ fn is_watch(path: &str) -> bool {
 
 /// Follows a watch for the given number of events and failures, each in a few words.
 async fn follow(cluster: &Cluster, count: usize) -> Vec<String> {
-    let request = WatchRequest { resource: ApiResource::erase::<Pod>(&()), namespace: None, selector: None };
+    let request = WatchRequest {
+        resource: ApiResource::erase::<Pod>(&()),
+        namespace: None,
+        selector: None,
+        metadata_only: false,
+    };
     let events = watch(cluster, request).take(count);
     let told = events.map(|next| match next {
         Ok(Event::Init) => "init".to_owned(),

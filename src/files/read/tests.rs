@@ -63,6 +63,9 @@ fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
     (names, unread.map(|u| format!("{:?} {:?} {}", u.document, u.line, u.message)).collect())
 }
 
+/// The least spec that the API server takes.
+const SPEC: &str = "spec: {containers: [{name: c}]}\n";
+
 fn pod(name: &str) -> Value {
     json!({"metadata": {"name": name, "labels": {"a": "},{\"metadata\":"}}, "spec": {"containers": [{"name": "c"}]}})
 }
@@ -123,7 +126,9 @@ fn a_border_inside_an_object_is_no_border() {
     let mut text = r#"{"kind":"StatefulSetList","apiVersion":"apps/v1","items":["#.to_owned();
     for n in 0..2_000 {
         let comma = if n == 0 { "" } else { "," };
-        let set = json!({"metadata": {"name": format!("s{n}")}, "spec": {"volumeClaimTemplates": claims}});
+        let mut set =
+            json!({"metadata": {"name": format!("s{n}")}, "spec": {"volumeClaimTemplates": claims}});
+        set["spec"]["template"]["spec"] = pod("s")["spec"].take();
         write!(text, "{comma}{set}").unwrap();
     }
     text.push_str("]}");
@@ -135,9 +140,10 @@ fn a_border_inside_an_object_is_no_border() {
 fn documents_follow_each_other_in_json_and_yaml() {
     let json = format!("{}\n{}", with_type(pod("a"), "Pod"), with_type(pod("b"), "Service"));
     assert_eq!(read_file(json.as_bytes(), "f.json", false).0, ["Pod/a@1", "Service@2"]);
-    let yaml =
-        "# one\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\n{apiVersion: v1, kind: Service}\n";
-    assert_eq!(read_file(yaml.as_bytes(), "f.yaml", false).0, ["Pod/a@3", "Service@7"]);
+    let yaml = format!(
+        "# one\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{SPEC}---\n{{apiVersion: v1, kind: Service}}\n"
+    );
+    assert_eq!(read_file(yaml.as_bytes(), "f.yaml", false).0, ["Pod/a@3", "Service@8"]);
 }
 
 #[test]
@@ -145,12 +151,13 @@ fn a_large_yaml_stream_is_cut_between_documents() {
     let mut text = String::new();
     let count = 30_000;
     for n in 0..count {
-        write!(text, "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p{n}\n  note: |\n    ---\n    x\n")
-            .unwrap();
+        let head =
+            format!("---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p{n}\n  note: |\n    ---\n    x\n");
+        write!(text, "{head}{SPEC}").unwrap();
     }
     let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
     assert_eq!((names.len(), unread.len()), (count, 0));
-    assert!(names.contains(&format!("Pod/p{}@{}", count - 1, 8 * (count - 1) + 2)));
+    assert!(names.contains(&format!("Pod/p{}@{}", count - 1, 9 * (count - 1) + 2)));
 }
 
 #[test]
@@ -162,11 +169,15 @@ fn one_broken_object_leaves_the_others() {
     assert_eq!(names, ["Pod/a@1", "Pod/b@1"]);
     assert_eq!(
         unread,
-        ["Some(1) Some(1) spec.containers: invalid type: string \"nginx\", expected a sequence"]
+        [
+            "Some(1) Some(1) items[1] (bad): spec.containers: invalid type: string \"nginx\", expected a sequence"
+        ]
     );
 
-    let yaml = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\na: [1\n---\napiVersion: v1\nkind: Pod\nspec:\n  \
-                containers:\n  - name: c\n    image: 5\n";
+    let yaml = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{SPEC}---\na: [1\n---\napiVersion: v1\nkind: Pod\nspec:\n  \
+         containers:\n  - name: c\n    image: 5\n"
+    );
     let (names, unread) = read_file(yaml.as_bytes(), "f.yaml", false);
     assert_eq!(names, ["Pod/a@1"]);
     assert_eq!(unread.len(), 2);
@@ -176,10 +187,102 @@ fn one_broken_object_leaves_the_others() {
         unread[0]
     );
     assert!(
-        unread[1].starts_with("Some(3) Some(12) spec.containers[0].image: invalid type"),
+        unread[1].starts_with("Some(3) Some(13) spec.containers[0].image: invalid type"),
         "{}",
         unread[1]
     );
+}
+
+#[test]
+fn a_pod_without_containers_is_refused_as_the_api_server_would() {
+    for (object, path) in [
+        ("{apiVersion: v1, kind: Pod}", "spec"),
+        ("{apiVersion: v1, kind: Pod, spec: {containers: []}}", "spec"),
+        ("{apiVersion: v1, kind: Pod, spec: {initContainers: [{name: c}]}}", "spec"),
+        ("{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 2}}", "spec.template.spec"),
+        ("{apiVersion: apps/v1, kind: DaemonSet, spec: {template: {}}}", "spec.template.spec"),
+        ("{apiVersion: v1, kind: ReplicationController, spec: null}", "spec.template.spec"),
+        ("{apiVersion: batch/v1, kind: CronJob}", "spec.jobTemplate.spec.template.spec"),
+    ] {
+        let value: Value = yaml_serde::from_str(object).unwrap();
+        let yaml = format!("# first\n{object}\n---\napiVersion: v1\nkind: Pod\n{SPEC}");
+        let json = format!("\n{value}\n{}", with_type(pod(""), "Pod"));
+        for (text, read_line) in [(yaml, 4), (json, 3)] {
+            let (names, unread) = read_file(text.as_bytes(), "f", false);
+            assert_eq!(names, [format!("Pod/@{read_line}")], "{text}");
+            assert_eq!(unread.len(), 1, "{unread:?}");
+            let start = format!("Some(1) Some(2) {path}.containers: give the pod at least one container");
+            assert!(unread[0].starts_with(&start), "{}", unread[0]);
+        }
+    }
+}
+
+#[test]
+fn an_item_without_containers_leaves_the_other_items() {
+    let list = json!({"apiVersion": "v1", "kind": "PodList",
+        "items": [pod("a"), {"metadata": {"name": "bare"}}, pod("b")]});
+    for text in [list.to_string(), yaml_serde::to_string(&list).unwrap()] {
+        let (names, unread) = read_file(text.as_bytes(), "f", false);
+        assert_eq!((names, unread.len()), (vec!["Pod/a@1".to_owned(), "Pod/b@1".to_owned()], 1));
+        assert!(
+            unread[0].starts_with("Some(1) Some(1) items[1] (bare): spec.containers: give"),
+            "{}",
+            unread[0]
+        );
+    }
+}
+
+#[test]
+fn a_broken_item_is_named_with_its_index_its_name_and_its_line() {
+    // More than a block, so that indices go on from piece to piece.
+    let (count, broken) = (20_000, 15_000);
+    let mut items: Vec<Value> = (0..count).map(|n| with_type(pod(&format!("p{n}")), "Pod")).collect();
+    items[broken]["metadata"]["namespace"] = "shop".into();
+    items[broken]["spec"]["containers"][0]["image"] = 5.into();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let pretty = serde_json::to_string_pretty(&list).unwrap();
+    let line = pretty.lines().position(|line| line.contains("\"image\"")).unwrap() + 1;
+    let expected = |line: usize| {
+        format!(
+            "Some(1) Some({line}) items[{broken}] (shop/p{broken}): spec.containers[0].image: invalid type"
+        )
+    };
+    for (text, line) in [(list.to_string(), 1), (pretty, line)] {
+        for lines in [false, true] {
+            let (names, unread) = read_file(text.as_bytes(), "f.json", lines);
+            assert_eq!((names.len(), unread.len()), (count - 1, 1));
+            assert!(unread[0].starts_with(&expected(line)), "{}", unread[0]);
+        }
+    }
+}
+
+#[test]
+fn a_broken_item_of_a_yaml_list_is_named_wherever_the_list_names_its_kind() {
+    let items = "items:\n- {apiVersion: v1, kind: Service}\n- apiVersion: v1\n  kind: Pod\n  \
+                 metadata: {name: b}\n  spec:\n    containers:\n    - image: 5\n";
+    let (head, tail) = ("apiVersion: v1\n", "kind: List\n");
+    for (text, line) in [(format!("{head}{tail}{items}"), 10), (format!("{head}{items}{tail}"), 9)] {
+        let (_, unread) = read_file(text.as_bytes(), "f.yaml", false);
+        assert_eq!(unread.len(), 1);
+        let expected = format!("Some(1) Some({line}) items[1] (b): spec.containers[0].image: invalid type");
+        assert!(unread[0].starts_with(&expected), "{}", unread[0]);
+    }
+    let merged = format!(
+        "x: &spec {{containers: 5}}\n{head}{tail}items:\n- {{apiVersion: v1, kind: Pod, spec: {{<<: *spec}}}}\n"
+    );
+    let (_, unread) = read_file(merged.as_bytes(), "f.yaml", false);
+    assert!(unread[0].contains("items[0]: spec.containers: invalid type"), "{}", unread[0]);
+}
+
+#[test]
+fn a_syntax_error_within_an_item_is_named_with_its_item_and_line() {
+    let items = ["a", "b", "c"].map(|name| with_type(pod(name), "Pod"));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let text = serde_json::to_string_pretty(&list).unwrap();
+    let line = text.lines().position(|line| line.contains("\"b\"")).unwrap() + 1;
+    let (names, unread) = read_file(text.replace("\"b\"", "\"b\" x").as_bytes(), "f.json", false);
+    assert_eq!(names.len(), 1);
+    assert_eq!(unread, [format!("Some(1) Some({line}) items[1]: expected `,` or `}}`")]);
 }
 
 #[test]
@@ -239,7 +342,9 @@ fn a_directory_may_hold_files_of_other_programs() {
 
 #[test]
 fn merge_keys_are_followed() {
-    let yaml = "apiVersion: v1\nkind: Pod\nx: &defaults {name: merged}\nmetadata:\n  <<: *defaults\n";
+    let yaml = format!(
+        "apiVersion: v1\nkind: Pod\nx: &defaults {{name: merged}}\nmetadata:\n  <<: *defaults\n{SPEC}"
+    );
     assert_eq!(read_file(yaml.as_bytes(), "f.yaml", false).0, ["Pod/merged@1"]);
 }
 

@@ -1,0 +1,214 @@
+//! A watch carried into a sink: what it brings is applied, what interrupts it is logged, and it never ends.
+
+use super::watch::watch;
+use super::{Cluster, Event, RawObject, WatchFailure, WatchRequest};
+use futures::stream::StreamExt;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// How often an interruption that goes on is logged again.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Something that keeps what a watch brings.
+pub trait Sink {
+    /// A list begins, in which every object is applied again: what was known counts until the list has ended.
+    fn begin_list(&mut self);
+
+    /// An object was listed, and is there.
+    fn list(&mut self, object: &RawObject) -> Result<(), String> {
+        self.apply(object)
+    }
+
+    /// An object is there, as it is now; the error says why it can't be read, which skips it.
+    fn apply(&mut self, object: &RawObject) -> Result<(), String>;
+
+    /// An object is gone.
+    fn delete(&mut self, object: &RawObject);
+
+    /// The list has ended: what was not applied since it began is gone.
+    fn end_list(&mut self);
+
+    /// The watch is interrupted, and will be tried again.
+    fn interrupted(&mut self, _failure: &WatchFailure) {}
+
+    /// The watch goes on.
+    fn resumed(&mut self) {}
+}
+
+/// Follows a watch for ever; `synced` is dropped once everything has been listed.
+pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink, synced: S) {
+    let mut feed = Feed::new(&request, sink);
+    let mut synced = Some(synced);
+    let mut changes = watch(cluster, request);
+    while let Some(change) = changes.next().await {
+        let listed = matches!(change, Ok(Event::InitDone));
+        feed.take(change);
+        if listed {
+            synced = None;
+        }
+    }
+    drop(synced);
+}
+
+struct Feed<T> {
+    what: String,
+    sink: T,
+    begun: Instant,
+    /// What the list under way has brought.
+    objects: u64,
+    bytes: u64,
+    /// What interrupts the watch, and when that was logged last.
+    failure: Option<(String, Instant)>,
+}
+
+impl<T: Sink> Feed<T> {
+    fn new(request: &WatchRequest, sink: T) -> Self {
+        let begun = Instant::now();
+        Self { what: request.to_string(), sink, begun, objects: 0, bytes: 0, failure: None }
+    }
+
+    fn take(&mut self, change: Result<Event<RawObject>, WatchFailure>) {
+        match change {
+            Ok(Event::Init) => {
+                (self.begun, self.objects, self.bytes) = (Instant::now(), 0, 0);
+                self.sink.begin_list();
+            }
+            Ok(Event::InitApply(object)) => {
+                self.objects += 1;
+                self.bytes += object.json().len() as u64;
+                let read = self.sink.list(&object);
+                self.skip(&object, read);
+            }
+            Ok(Event::InitDone) => self.end_list(),
+            Ok(Event::Apply(object)) => {
+                let read = self.sink.apply(&object);
+                self.skip(&object, read);
+                self.resume();
+            }
+            Ok(Event::Delete(object)) => {
+                self.sink.delete(&object);
+                self.resume();
+            }
+            Err(failure) => self.fail(&failure),
+        }
+    }
+
+    fn skip(&self, object: &RawObject, read: Result<(), String>) {
+        let Err(error) = read else { return };
+        let (what, namespace, name) = (&self.what, object.namespace(), object.name());
+        warn!(watch = what, namespace, name, error, "skipped an object that can't be read");
+    }
+
+    fn end_list(&mut self) {
+        self.sink.end_list();
+        let Self { what, objects, bytes, .. } = &self;
+        let milliseconds = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(watch = what, objects, bytes, milliseconds, "synced");
+        self.resume();
+    }
+
+    fn fail(&mut self, failure: &WatchFailure) {
+        let (now, message) = (Instant::now(), failure.to_string());
+        let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
+        if self.failure.as_ref().is_none_or(due) {
+            warn!(
+                category = failure.category(),
+                error = message,
+                "the watch is interrupted; it is tried again"
+            );
+            self.failure = Some((message, now));
+        }
+        self.sink.interrupted(failure);
+    }
+
+    fn resume(&mut self) {
+        if self.failure.take().is_some() {
+            info!(watch = self.what, "the watch goes on");
+            self.sink.resumed();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::CallError;
+    use kube::api::ApiResource;
+
+    /// Writes down what it is told, and can't read what is named `bad`.
+    #[derive(Default)]
+    struct Notes(Vec<String>);
+
+    impl Sink for Notes {
+        fn begin_list(&mut self) {
+            self.0.push("begin".to_owned());
+        }
+
+        fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+            self.0.push(format!("apply {}", object.name()));
+            if object.name() == "bad" { Err("no".to_owned()) } else { Ok(()) }
+        }
+
+        fn delete(&mut self, object: &RawObject) {
+            self.0.push(format!("delete {}", object.name()));
+        }
+
+        fn end_list(&mut self) {
+            self.0.push("end".to_owned());
+        }
+
+        fn interrupted(&mut self, failure: &WatchFailure) {
+            self.0.push(failure.category().to_owned());
+        }
+
+        fn resumed(&mut self) {
+            self.0.push("resumed".to_owned());
+        }
+    }
+
+    fn feed() -> Feed<Notes> {
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
+        let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
+        Feed::new(&request, Notes::default())
+    }
+
+    fn object(name: &str) -> RawObject {
+        serde_json::from_str(&format!(r#"{{"metadata":{{"name":"{name}","namespace":"a"}}}}"#)).unwrap()
+    }
+
+    fn failure() -> Result<Event<RawObject>, WatchFailure> {
+        let error = CallError::Unreachable { server: "https://x".to_owned(), message: "refused".to_owned() };
+        let silence = Duration::from_secs(1);
+        Err(WatchFailure { action: "watch", what: "pods in all namespaces".to_owned(), error, silence })
+    }
+
+    #[test]
+    fn an_object_that_can_not_be_read_stops_nothing() {
+        let mut feed = feed();
+        let list =
+            [Event::Init, Event::InitApply(object("bad")), Event::InitApply(object("good")), Event::InitDone];
+        list.into_iter().for_each(|event| feed.take(Ok(event)));
+        assert_eq!(feed.sink.0, ["begin", "apply bad", "apply good", "end"]);
+        assert_eq!(feed.objects, 2);
+    }
+
+    #[test]
+    fn a_sink_hears_of_an_interruption_and_once_of_its_end() {
+        let mut feed = feed();
+        for change in [failure(), failure(), Ok(Event::Apply(object("a"))), Ok(Event::Delete(object("a")))] {
+            feed.take(change);
+        }
+        assert_eq!(feed.sink.0, ["unreachable", "unreachable", "apply a", "resumed", "delete a"]);
+    }
+
+    #[test]
+    fn a_list_that_begins_again_is_counted_again() {
+        let mut feed = feed();
+        for event in [Event::Init, Event::InitApply(object("a")), Event::Init, Event::InitApply(object("a"))]
+        {
+            feed.take(Ok(event));
+        }
+        assert_eq!(feed.objects, 1);
+    }
+}

@@ -1,0 +1,92 @@
+//! What is wrong with an object that can't be read: which item of a list it is, and in which field and line.
+//!
+//! Reading keeps none of that, so that it is fast; an object that failed is read a second time.
+
+use std::fmt::Display;
+
+use serde::de::DeserializeSeed;
+use serde_json::Value;
+use serde_path_to_error::Track;
+
+use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
+
+/// What is wrong with one object.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The line of the object's text, from 1.
+    pub(super) line: usize,
+    /// The object's namespace and name, empty where they can't be read.
+    pub(super) name: String,
+    /// The field, what is wrong with it, and the mend.
+    pub(super) message: String,
+}
+
+/// Explains why a JSON object, whose type may stand above it, failed to be read.
+pub(super) fn json(text: &[u8], default: Option<&TypeMeta>, error: serde_json::Error) -> Fault {
+    let known = serde_json::from_slice::<TypeMeta>(text).ok();
+    let seed = ObjectSeed { default, known: known.as_ref() };
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let found = with_path(seed, &mut deserializer).err();
+    let (error, message) = found.unwrap_or_else(|| {
+        let message = without_place(&error);
+        (error, message)
+    });
+    let value: Value = serde_json::from_slice(text).unwrap_or_default();
+    Fault { line: error.line().max(1), name: name_of(&value), message: naming_item(message, || Some(value)) }
+}
+
+/// Reads an object; an error comes with a message that begins with the field.
+pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
+    seed: ObjectSeed<'_>,
+    deserializer: D,
+) -> Result<Object<'de>, (D::Error, String)> {
+    let mut track = Track::new();
+    seed.deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track)).map_err(|error| {
+        let (path, message) = (track.path().to_string(), without_place(&error));
+        let message = if path == "." { message } else { format!("{path}: {message}") };
+        (error, message)
+    })
+}
+
+/// The message about a pod or template without containers.
+pub(super) fn no_container(workload: &Workload<'_>) -> String {
+    let path = workload.pod_path();
+    format!(
+        "{path}.containers: give the pod at least one container, or, if this is a patch, judge what `kubectl \
+         kustomize` builds"
+    )
+}
+
+/// Puts the namespace and name of a list's item behind its index, where a message about the list begins with one.
+pub(super) fn naming_item(message: String, list: impl FnOnce() -> Option<Value>) -> String {
+    let named = || {
+        let (index, rest) = message.strip_prefix("items[")?.split_once(']')?;
+        let rest = rest.trim_start_matches(['.', ':', ' ']);
+        let index = index.parse().ok()?;
+        Some(in_item(index, &name_of(&list()?["items"][index]), rest))
+    };
+    named().unwrap_or(message)
+}
+
+/// Says in which item of a list something is wrong.
+pub(super) fn in_item(index: usize, name: &str, message: &str) -> String {
+    let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    format!("items[{index}]{name}: {message}")
+}
+
+/// An object's namespace and name, as far as it has them.
+pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
+    let parts: Vec<&str> = [namespace, name].into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    parts.join("/")
+}
+
+fn name_of(object: &Value) -> String {
+    let text = |field: &str| object["metadata"][field].as_str();
+    full_name(text("namespace"), text("name").or(text("generateName")))
+}
+
+/// An error's text without its place, which is relative to a part of the source.
+pub(super) fn without_place(error: &impl Display) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+}

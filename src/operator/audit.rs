@@ -1,0 +1,178 @@
+//! The audit trail of a policy: when a result is due, what it is called and what fits into it. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::{Resource as _, ResourceExt as _};
+use ring::digest::{SHA256, digest};
+
+use super::Verdict;
+use crate::governance::ReportedViolation;
+use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec};
+
+/// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
+pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
+/// The annotation that holds a digest of the violations.
+pub(super) const CONTENT: &str = "devops.stochastic.io/content";
+/// The annotation that counts the results of a policy.
+pub(super) const SEQUENCE: &str = "devops.stochastic.io/sequence";
+
+/// How many results of a policy are kept.
+pub(super) const KEPT: usize = 10;
+/// How much time lies between two results of a policy.
+pub(super) const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
+/// How many bytes of JSON a result may have.
+const LIMIT: usize = 32 * 1024;
+/// How many bytes are left for what the API server adds to the metadata: managed fields, uid and times.
+const RESERVE: usize = 2 * 1024;
+/// How long a message may be, in characters.
+const MESSAGE: usize = 1024;
+
+/// A result that exists, as far as its metadata tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// The result's name.
+    pub name: String,
+    /// The result's uid; empty for one whose creation was not seen yet.
+    pub uid: String,
+    /// Its place among the results of its policy.
+    pub sequence: u64,
+    /// The digest of its violations.
+    pub content: String,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// What is to be done about the audit trail of a policy.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing: the newest result says it all.
+    Nothing,
+    /// A result is due, and not before this time.
+    Wait(Timestamp),
+    /// This result is to be created.
+    Create(Box<PolicyAuditResult>),
+}
+
+impl Past {
+    /// Reads what the metadata of a result tell; `None` for one that the operator did not make.
+    pub fn of(metadata: &ObjectMeta) -> Option<Self> {
+        let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).cloned();
+        Some(Self {
+            name: metadata.name.clone()?,
+            uid: metadata.uid.clone()?,
+            sequence: annotation(SEQUENCE)?.parse().ok()?,
+            content: annotation(CONTENT)?,
+            created: metadata.creation_timestamp.as_ref()?.0,
+        })
+    }
+}
+
+/// Decides on the next result, `latest` being the newest one of the policy.
+pub fn next_step(policy: &DevOpsPolicy, verdict: &Verdict, latest: Option<&Past>, now: Timestamp) -> Step {
+    let content = content(&verdict.violations);
+    if let Some(latest) = latest {
+        if latest.content == content {
+            return Step::Nothing;
+        }
+        let due = latest.created.checked_add(INTERVAL).unwrap_or(Timestamp::MAX);
+        if now < due {
+            return Step::Wait(due);
+        }
+    }
+    Step::Create(Box::new(result(policy, verdict, &content, latest, now)))
+}
+
+/// A digest of what is wrong with what: names of pods don't count, and neither does the order.
+fn content(violations: &[ReportedViolation]) -> String {
+    let set: BTreeSet<_> = violations
+        .iter()
+        .map(|violation| {
+            let pod =
+                violation.owner.clone().unwrap_or_else(|| format!("{}/{}", violation.kind, violation.name));
+            (pod, violation.container.as_deref(), violation.rule, violation.severity.as_str())
+        })
+        .collect();
+    hash(&format!("{set:?}"))
+}
+
+/// The first 16 hexadecimal digits of a SHA-256.
+fn hash(text: &str) -> String {
+    let digest = digest(&SHA256, text.as_bytes());
+    digest.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn result(
+    policy: &DevOpsPolicy,
+    verdict: &Verdict,
+    content: &str,
+    latest: Option<&Past>,
+    now: Timestamp,
+) -> PolicyAuditResult {
+    let uid = policy.uid().unwrap_or_default();
+    let previous = latest.map_or("", |latest| latest.name.as_str());
+    // Who dies between creating a result and hearing of it creates the same one again, and is told that it exists.
+    let suffix = hash(&format!("{uid}/{previous}/{content}"));
+    let prefix: String = policy.name_any().chars().take(200).collect();
+    let sequence = latest.map_or(1, |latest| latest.sequence + 1);
+    let owner = policy.controller_owner_ref(&());
+    let pairs = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    };
+    let mut result = PolicyAuditResult {
+        metadata: ObjectMeta {
+            name: Some(format!("{}-{suffix}", prefix.trim_end_matches(['.', '-']))),
+            namespace: policy.namespace(),
+            labels: pairs(&[(POLICY_UID, &uid)]),
+            annotations: pairs(&[(CONTENT, content), (SEQUENCE, &sequence.to_string())]),
+            owner_references: owner.map(|owner| {
+                vec![OwnerReference { controller: None, block_owner_deletion: Some(false), ..owner }]
+            }),
+            ..ObjectMeta::default()
+        },
+        spec: PolicyAuditResultSpec {
+            policy_name: policy.name_any(),
+            cluster_name: None,
+            timestamp: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+            health_score: verdict.score.value(),
+            classification: verdict.score.classification().to_string(),
+            total_pods: verdict.pods,
+            total_violations: verdict.violations.len() as u64,
+            violations: Vec::new(),
+            fixes: Vec::new(),
+        },
+    };
+    let mut left = LIMIT.saturating_sub(RESERVE).saturating_sub(size(&result));
+    // The schema allows 500, and the worst come first.
+    for violation in verdict.violations.iter().take(500) {
+        let audited = audited(violation);
+        let Some(rest) = left.checked_sub(size(&audited) + 1) else { break };
+        left = rest;
+        result.spec.violations.push(audited);
+    }
+    result
+}
+
+fn audited(violation: &ReportedViolation) -> AuditedViolation {
+    AuditedViolation {
+        pod_name: violation.name.clone(),
+        container_name: violation.container.clone(),
+        violation_type: violation.rule.to_string(),
+        severity: violation.severity,
+        message: violation.message.chars().take(MESSAGE).collect(),
+    }
+}
+
+/// The length of something as JSON, in bytes.
+fn size(value: &impl serde::Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! What wakes a policy: itself, its namespace, and the lease. The rest is kube's controller.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, Stream, StreamExt};
+use kube::ResourceExt as _;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::error::name_of;
+use super::reconcile::reconcile;
+use super::{Operator, ReconcileError, feeds};
+use crate::leader::Leadership;
+use crate::policy::DevOpsPolicy;
+
+/// For how long changes in a namespace are gathered before its policies are woken: a rollout wakes them a few times,
+/// and not once a pod.
+const GATHER: Duration = Duration::from_millis(200);
+/// How many policies are reconciled at a time.
+const CONCURRENT: u16 = 4;
+
+/// Runs the operator; after `stop` it begins nothing new and ends with what it has under way.
+///
+/// `ready` is dropped once everything has been listed.
+pub async fn run<R: Send + 'static>(
+    operator: Arc<Operator>,
+    ready: R,
+    stop: impl Future<Output = ()> + Send + Sync + Unpin + 'static,
+) {
+    let (synced, listed) = feeds::barrier();
+    let inventory = feeds::follow_all(&operator, &synced);
+    drop(synced);
+    let control = async {
+        listed.wait().await;
+        let (policies, store, watch) = feeds::policies(&operator, ready);
+        let controller = Controller::for_stream(policies, store.clone())
+            .with_config(Config::default().concurrency(CONCURRENT))
+            .reconcile_on(changes(Arc::clone(&operator), store))
+            .reconcile_all_on(acquisitions(operator.leadership.clone()))
+            .graceful_shutdown_on(stop)
+            .run(reconcile, on_error, Arc::clone(&operator))
+            .for_each(async |outcome| {
+                if let Err(error) = outcome {
+                    debug!(%error, "reconciliation ended");
+                }
+            });
+        tokio::select! {
+            () = watch => {}
+            () = controller => {}
+        }
+    };
+    tokio::select! {
+        () = inventory => {}
+        () = control => {}
+    }
+}
+
+/// The policies of each namespace in which something changed.
+fn changes(
+    operator: Arc<Operator>,
+    store: Store<DevOpsPolicy>,
+) -> impl Stream<Item = ObjectRef<DevOpsPolicy>> + Send {
+    stream::unfold((operator, store), |(operator, store)| async {
+        operator.changed.notified().await;
+        sleep(GATHER).await;
+        let changed = operator.inventory().take_changed();
+        let woken = policies_in(&store, &changed);
+        Some((stream::iter(woken), (operator, store)))
+    })
+    .flatten()
+}
+
+fn policies_in(store: &Store<DevOpsPolicy>, namespaces: &BTreeSet<String>) -> Vec<ObjectRef<DevOpsPolicy>> {
+    let all = store.state();
+    let concerned =
+        all.iter().filter(|policy| policy.namespace().is_some_and(|name| namespaces.contains(&name)));
+    concerned.map(|policy| ObjectRef::from_obj(&**policy)).collect()
+}
+
+/// A moment each time that this replica begins to lead: what it judged so far may have to be written.
+fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
+    stream::unfold(leadership, |mut leadership| async {
+        while !leadership.changed().await {}
+        Some(((), leadership))
+    })
+}
+
+fn on_error(policy: Arc<DevOpsPolicy>, error: &ReconcileError, operator: Arc<Operator>) -> Action {
+    operator.metrics.errors.with_label_values(&[error.category()]).inc();
+    match error.category() {
+        // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
+        "conflict" => Action::requeue(Duration::from_millis(500)),
+        "not_leader" | "leadership_lost" => Action::await_change(),
+        category => {
+            warn!(policy = name_of(&policy), category, %error, "not reconciled; it is tried again");
+            Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))
+        }
+    }
+}

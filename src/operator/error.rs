@@ -1,0 +1,80 @@
+//! What can keep a policy from being reconciled.
+
+use std::time::Duration;
+
+use crate::cluster::CallError;
+use crate::leader::NotLeader;
+use crate::policy::DevOpsPolicy;
+
+/// Why a policy was not reconciled; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A write failed.
+    #[error("cannot {action}: {source}")]
+    Write {
+        /// What was being done.
+        action: &'static str,
+        /// What went wrong.
+        source: CallError,
+    },
+    /// The finalizer could not be put on or taken off.
+    #[error("cannot change the finalizer: {0}")]
+    Finalizer(Box<kube::runtime::finalizer::Error<WriteError>>),
+    /// Everything together took too long.
+    #[error("not done within {0:?}")]
+    Timeout(Duration),
+    /// The lease went in the middle of it.
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+}
+
+/// A write that failed within the finalizer's care.
+pub type WriteError = Box<ReconcileError>;
+
+impl ReconcileError {
+    /// Returns a bounded label for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Write { source, .. } => category(source.code()),
+            Self::Finalizer(error) => match &**error {
+                kube::runtime::finalizer::Error::ApplyFailed(error)
+                | kube::runtime::finalizer::Error::CleanupFailed(error) => error.category(),
+                kube::runtime::finalizer::Error::AddFinalizer(error)
+                | kube::runtime::finalizer::Error::RemoveFinalizer(error) => match code(error) {
+                    // A test in the patch failed: others changed the finalizers.
+                    Some(422) => "conflict",
+                    code => category(code),
+                },
+                _ => "internal",
+            },
+            Self::Timeout(_) => "timeout",
+            Self::NotLeader(error) => error.category(),
+        }
+    }
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    if let kube::Error::Api(status) = error { Some(status.code) } else { None }
+}
+
+fn category(code: Option<u16>) -> &'static str {
+    match code {
+        Some(401 | 403) => "forbidden",
+        Some(404) => "not_found",
+        Some(409) => "conflict",
+        Some(422) => "invalid",
+        Some(429) => "busy",
+        Some(_) => "refused",
+        None => "unreachable",
+    }
+}
+
+/// Names a policy in a log line.
+pub(super) fn name_of(policy: &DevOpsPolicy) -> String {
+    let metadata = &policy.metadata;
+    format!(
+        "{}/{}",
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default()
+    )
+}

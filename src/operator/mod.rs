@@ -1,0 +1,27 @@
+//! The operator of the `DevOpsPolicy`: each policy judges its namespace, and its status says what came of it.
+//!
+//! One inventory of lean objects serves all policies, and what changes in a namespace wakes the policies of that
+//! namespace alone. Every replica judges; the leader writes. This module doesn't know how it was started.
+
+mod audit;
+mod audit_trail;
+mod context;
+mod controller;
+mod error;
+mod feeds;
+mod inventory;
+mod metrics;
+mod reconcile;
+mod status;
+mod verdict;
+
+pub use audit::{Past, Step, next_step};
+pub use audit_trail::AuditTrail;
+pub use context::{Operator, OperatorSettings};
+pub use controller::run;
+pub use error::{ReconcileError, WriteError};
+pub use inventory::{Inventory, Mark};
+pub use metrics::{OperatorMetrics, PolicyCollector};
+pub use reconcile::FINALIZER;
+pub use status::{Outcome, next_status};
+pub use verdict::{Verdict, judge};

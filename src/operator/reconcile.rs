@@ -1,0 +1,258 @@
+//! One policy: judge its namespace, and write what came of it where that differs from what is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event as KubeEvent, EventType};
+use kube::runtime::finalizer::{Event, finalizer};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::audit::{Past, Step};
+use super::context::{Judged, key_of};
+use super::error::{WriteError, name_of};
+use super::{Operator, Outcome, ReconcileError, Verdict, judge, next_status, next_step};
+use crate::cluster::CallError;
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
+
+/// The operator's finalizer, beside those of others.
+pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
+/// Who owns the status of policies.
+const STATUS_MANAGER: &str = "kube-devops-status";
+/// How long all writes for one policy may take together.
+const WRITES: Duration = Duration::from_secs(30);
+
+/// Judges a policy's namespace, and writes the outcome while this replica leads.
+pub(super) async fn reconcile(
+    policy: Arc<DevOpsPolicy>,
+    operator: Arc<Operator>,
+) -> Result<Action, ReconcileError> {
+    let timer = operator.metrics.duration.start_timer();
+    let outcome = evaluate(&operator, &policy);
+    let reconciled = if operator.leadership.is_leader() {
+        let writes = timeout(WRITES, write(&operator, Arc::clone(&policy), &outcome));
+        match operator.leadership.write(writes).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(_)) => Err(ReconcileError::Timeout(WRITES)),
+            Err(not_leader) => Err(not_leader.into()),
+        }
+    } else {
+        Ok(None)
+    };
+    timer.observe_duration();
+    operator.metrics.count(&reconciled);
+    // Whichever comes first: a pod that has been Pending for too long, or an audit result that is due.
+    let next = [reconciled?, outcome.verdict().and_then(|verdict| verdict.next)].into_iter().flatten().min();
+    Ok(next.map_or_else(Action::await_change, |next| {
+        let left = Duration::try_from(next.duration_since(operator.now())).unwrap_or_default();
+        Action::requeue(left + Duration::from_millis(50))
+    }))
+}
+
+fn evaluate(operator: &Operator, policy: &DevOpsPolicy) -> Outcome {
+    let namespace = policy.namespace().unwrap_or_default();
+    let outcome = if operator.settings.system.contains(&namespace) {
+        Outcome::NoEffect
+    } else {
+        let inventory = operator.inventory();
+        match judge(&policy.spec, &namespace, inventory.objects(&namespace), operator.now()) {
+            Ok(verdict) => Outcome::Judged(verdict),
+            Err(error) => Outcome::Invalid(error),
+        }
+    };
+    if let Some(verdict) = outcome.verdict() {
+        operator.metrics.scanned.inc_by(verdict.pods);
+    }
+    let key = key_of(policy);
+    if policy.metadata.deletion_timestamp.is_some() {
+        operator.judged().remove(&key);
+    } else {
+        let verdict = outcome.verdict().map(|verdict| (verdict.score.value(), by_severity(verdict)));
+        operator.judged().insert(key, Judged { mode: policy.spec.enforcement_mode, verdict });
+    }
+    outcome
+}
+
+fn by_severity(verdict: &Verdict) -> BTreeMap<crate::rules::Severity, u64> {
+    let mut counts = BTreeMap::new();
+    for violation in &verdict.violations {
+        *counts.entry(violation.severity).or_default() += 1;
+    }
+    counts
+}
+
+/// Writes what is to be written and returns when to look again.
+async fn write(
+    operator: &Operator,
+    policy: Arc<DevOpsPolicy>,
+    outcome: &Outcome,
+) -> Result<Option<jiff::Timestamp>, ReconcileError> {
+    let client = operator.cluster.client.clone();
+    let policies = Api::<DevOpsPolicy>::namespaced(client, &policy.namespace().unwrap_or_default());
+    let mut due = None;
+    let applied = finalizer(&policies, FINALIZER, policy, async |event| {
+        if let Event::Apply(policy) = event {
+            due = apply(operator, &policies, &policy, outcome).await.map_err(Box::new)?;
+        }
+        // Nothing outlives a policy that audits: its results go with it, as their owner.
+        Ok::<_, WriteError>(Action::await_change())
+    });
+    match applied.await {
+        Ok(_) => Ok(due),
+        // Gone while it was looked at.
+        Err(
+            kube::runtime::finalizer::Error::AddFinalizer(error)
+            | kube::runtime::finalizer::Error::RemoveFinalizer(error),
+        ) if matches!(&error, kube::Error::Api(status) if status.code == 404) => Ok(None),
+        Err(error) => Err(ReconcileError::Finalizer(Box::new(error))),
+    }
+}
+
+async fn apply(
+    operator: &Operator,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+    outcome: &Outcome,
+) -> Result<Option<jiff::Timestamp>, ReconcileError> {
+    if let Some(status) = next_status(policy, outcome, operator.now()) {
+        write_status(operator, policies, policy, &status).await?;
+        announce(operator, policy, &status).await;
+    }
+    match outcome.verdict() {
+        Some(verdict) => audit(operator, policy, verdict).await,
+        None => Ok(None),
+    }
+}
+
+/// Writes the complete status, whoever wrote parts of it, over the very policy that was judged.
+async fn write_status(
+    operator: &Operator,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+    status: &DevOpsPolicyStatus,
+) -> Result<(), ReconcileError> {
+    let document = json!({
+        "apiVersion": DevOpsPolicy::api_version(&()),
+        "kind": DevOpsPolicy::kind(&()),
+        "metadata": { "name": policy.name_any(), "resourceVersion": policy.resource_version() },
+        "status": status,
+    });
+    let params = PatchParams::apply(STATUS_MANAGER).force();
+    let written = patch_status(operator, policies, policy, &params, Patch::Apply(document)).await?;
+    // An apply takes over what another wrote, but leaves what only another wrote.
+    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(()) };
+    let document = json!({
+        "metadata": { "resourceVersion": written.resource_version() },
+        "status": difference,
+    });
+    let params = PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
+    patch_status(operator, policies, policy, &params, Patch::Merge(document)).await.map(drop)
+}
+
+async fn patch_status(
+    operator: &Operator,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+    params: &PatchParams,
+    patch: Patch<Value>,
+) -> Result<DevOpsPolicy, ReconcileError> {
+    let name = policy.name_any();
+    let written = operator.cluster.call(async |_| policies.patch_status(&name, params, &patch).await).await;
+    written.map_err(|source| ReconcileError::Write { action: "write the status", source })
+}
+
+/// The merge patch that makes one status of another, field by field; `None` where they are the same.
+fn difference(is: &Value, should: &Value) -> Option<Value> {
+    let (is, should) = (is.as_object()?, should.as_object()?);
+    let differ = is.iter().filter(|(field, value)| should.get(*field) != Some(*value));
+    let patch: Map<String, Value> =
+        differ.map(|(field, _)| (field.clone(), should.get(field).cloned().unwrap_or_default())).collect();
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+/// Records what users want to be told: that a policy became healthy, unhealthy, or can't be followed.
+async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
+    let before = policy.status.clone().unwrap_or_default();
+    let degraded = |status: &DevOpsPolicyStatus| {
+        status.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True")
+    };
+    let (type_, reason) = match (before.healthy, status.healthy) {
+        _ if degraded(status) && !degraded(&before) => (EventType::Warning, "PolicyInvalid"),
+        (None | Some(true), Some(false)) => (EventType::Warning, "PolicyViolated"),
+        (Some(false), Some(true)) => (EventType::Normal, "PolicySatisfied"),
+        _ => return,
+    };
+    let event = KubeEvent {
+        type_,
+        reason: reason.to_owned(),
+        note: status.message.as_ref().map(|message| message.chars().take(1000).collect()),
+        action: "Evaluate".to_owned(),
+        secondary: None,
+    };
+    // An event that is lost is worth less than the next status.
+    if let Err(error) = operator.recorder.publish(&event, &policy.object_ref(&())).await {
+        warn!(policy = name_of(policy), reason, error = %error, "event not recorded");
+    }
+}
+
+/// Creates the audit result that is due, deletes those past their number, and returns when the next is due.
+async fn audit(
+    operator: &Operator,
+    policy: &DevOpsPolicy,
+    verdict: &Verdict,
+) -> Result<Option<jiff::Timestamp>, ReconcileError> {
+    let uid = policy.uid().unwrap_or_default();
+    let latest = operator.audits().latest(&uid).cloned();
+    let step = next_step(policy, verdict, latest.as_ref(), operator.now());
+    let client = operator.cluster.client.clone();
+    let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
+    let due = match step {
+        Step::Nothing => None,
+        Step::Wait(due) => Some(due),
+        Step::Create(result) => {
+            let create = async |_| results.create(&PostParams::default(), &result).await;
+            match operator.cluster.call(create).await {
+                Ok(created) => {
+                    operator.metrics.audits.inc();
+                    if let Some(past) = Past::of(&created.metadata) {
+                        operator.audits().add(&uid, past);
+                    }
+                }
+                // Made before, by an operator that didn't live to see it; the watch will tell.
+                Err(error) if error.code() == Some(409) => debug!(policy = name_of(policy), "result exists"),
+                Err(source) => {
+                    return Err(ReconcileError::Write { action: "create an audit result", source });
+                }
+            }
+            None
+        }
+    };
+    let surplus = operator.audits().surplus(&uid);
+    for past in surplus {
+        delete(operator, &results, &past).await?;
+        operator.audits().remove(&uid, &past.name);
+    }
+    Ok(due)
+}
+
+async fn delete(
+    operator: &Operator,
+    results: &Api<PolicyAuditResult>,
+    past: &Past,
+) -> Result<(), ReconcileError> {
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(past.uid.clone()), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    let gone = |error: &CallError| matches!(error.code(), Some(404 | 409));
+    match operator.cluster.call(async |_| results.delete(&past.name, &params).await).await {
+        Ok(_) => Ok(()),
+        Err(error) if gone(&error) => Ok(()),
+        Err(source) => Err(ReconcileError::Write { action: "delete the oldest audit result", source }),
+    }
+}

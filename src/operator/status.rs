@@ -1,0 +1,132 @@
+//! The status that a policy should have, and whether that differs from the one it has. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::Verdict;
+use crate::governance::ReportedViolation;
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, EnforcementMode, PolicyError};
+
+/// What came of the attempt to judge a policy's namespace.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was judged.
+    Judged(Verdict),
+    /// It is a system namespace, in which policies mean nothing.
+    NoEffect,
+    /// The policy can't be followed.
+    Invalid(PolicyError),
+}
+
+impl Outcome {
+    /// The verdict, if there is one.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        if let Self::Judged(verdict) = self { Some(verdict) } else { None }
+    }
+}
+
+/// Returns the complete status of a policy, or `None` when it has that status already.
+///
+/// The time of the evaluation alone is no difference; times have whole seconds, as the API server keeps them.
+pub fn next_status(policy: &DevOpsPolicy, outcome: &Outcome, now: Timestamp) -> Option<DevOpsPolicyStatus> {
+    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let current = policy.status.clone().unwrap_or_default();
+    let generation = policy.metadata.generation;
+    let conditions = conditions(policy, outcome)
+        .into_iter()
+        .map(|condition| condition.into_condition(generation, &current.conditions, &now))
+        .collect();
+    let verdict = outcome.verdict();
+    let next = DevOpsPolicyStatus {
+        observed_generation: generation,
+        healthy: verdict.map(|verdict| verdict.violations.is_empty()),
+        health_score: verdict.map(|verdict| verdict.score.value()),
+        classification: verdict.map(|verdict| verdict.score.classification().to_string()),
+        violations: verdict.map(|verdict| verdict.violations.len() as u64),
+        last_evaluated: current.last_evaluated.clone(),
+        message: Some(message(outcome)),
+        conditions,
+        // What enforcement did stays what it was.
+        ..current.clone()
+    };
+    (next != current).then_some(DevOpsPolicyStatus { last_evaluated: Some(now), ..next })
+}
+
+/// A condition without its times.
+struct State {
+    type_: &'static str,
+    status: bool,
+    reason: &'static str,
+    message: String,
+}
+
+impl State {
+    fn into_condition(self, generation: Option<i64>, before: &[Condition], now: &Time) -> Condition {
+        let status = if self.status { "True" } else { "False" };
+        let same = before.iter().find(|known| known.type_ == self.type_ && known.status == status);
+        Condition {
+            type_: self.type_.to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.to_owned(),
+            message: self.message,
+            observed_generation: generation,
+            last_transition_time: same
+                .map_or_else(|| now.clone(), |known| known.last_transition_time.clone()),
+        }
+    }
+}
+
+fn conditions(policy: &DevOpsPolicy, outcome: &Outcome) -> [State; 3] {
+    let state = |type_, status, reason, message: String| State { type_, status, reason, message };
+    let ready = match outcome {
+        Outcome::Judged(_) => state("Ready", true, "Evaluated", message(outcome)),
+        Outcome::NoEffect => state("Ready", false, "SystemNamespace", message(outcome)),
+        Outcome::Invalid(_) => state("Ready", false, "InvalidSpec", message(outcome)),
+    };
+    let enforcing = match policy.spec.enforcement_mode {
+        EnforcementMode::Audit => ("AuditMode", "the policy asks for no changes"),
+        EnforcementMode::Enforce => ("AuditOnly", "this version of kube-devops audits and changes nothing"),
+    };
+    let degraded = match outcome {
+        Outcome::Invalid(error) => state("Degraded", true, "InvalidSpec", error.to_string()),
+        Outcome::Judged(_) | Outcome::NoEffect => state("Degraded", false, "AsExpected", String::new()),
+    };
+    [ready, state("Enforcing", false, enforcing.0, enforcing.1.to_owned()), degraded]
+}
+
+fn message(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NoEffect => {
+            "no effect: this is a system namespace, and policies leave those alone".to_owned()
+        }
+        Outcome::Invalid(error) => format!("not evaluated: {error}"),
+        Outcome::Judged(verdict) if verdict.violations.is_empty() => {
+            format!("nothing in {} violates the policy", counted(verdict.pods, "pod"))
+        }
+        Outcome::Judged(verdict) => {
+            let rules: Vec<String> = by_rule(&verdict.violations)
+                .into_iter()
+                .map(|(rule, count)| format!("{count} x {rule}"))
+                .collect();
+            let violations = counted(verdict.violations.len() as u64, "violation");
+            format!("{violations} in {}: {}", counted(verdict.pods, "pod"), rules.join(", "))
+        }
+    }
+}
+
+fn by_rule(violations: &[ReportedViolation]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for violation in violations {
+        *counts.entry(violation.rule.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests;
