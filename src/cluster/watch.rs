@@ -26,7 +26,7 @@ mod tests;
 
 const PAGE: u32 = 500;
 /// How long a page may take where no limit was asked for: a watch that waits for ever would look like a quiet one.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 /// The first pause after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause after an outage: what is seen is right again within seconds of its end.
