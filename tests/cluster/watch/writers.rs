@@ -221,14 +221,10 @@ impl History {
         let strangers: Vec<_> = self
             .events
             .iter()
-            .map(|event| (event, self.holder_at(event.revision)))
-            .filter(|(event, holder)| *holder != event.reporter)
+            .filter(|event| self.holder_at(event.revision) != event.reporter)
+            .map(|event| format!("{} by {} since {}", event.revision, event.reporter, event.issued))
             .collect();
-        assert!(
-            strangers.is_empty(),
-            "seed {seed}: (event, holder then): {strangers:#?}\n{:#?}",
-            self.tenures
-        );
+        assert!(strangers.is_empty(), "seed {seed}: {strangers:#?} against {:#?}", self.tenures);
     }
 
     fn holder_at(&self, revision: u64) -> &str {
