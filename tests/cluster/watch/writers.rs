@@ -115,9 +115,9 @@ impl<'a> Crew<'a> {
     }
 
     fn replace_the_ended(&mut self) {
-        for place in 0..NAMES.len() {
+        for (place, name) in NAMES.iter().enumerate() {
             if self.replicas[place].ended().is_some() {
-                self.replicas[place] = self.replica(NAMES[place]);
+                self.replicas[place] = self.replica(name);
             }
         }
     }
