@@ -115,11 +115,12 @@ async fn serve(args: &Args, scope: Scope) -> anyhow::Result<ExitStatus> {
     }
 
     let reporter = Reporter { controller: "kube-devops-watch".to_owned(), instance: Some(identity) };
-    let recorder = Recorder::new(service.cluster.client.clone(), reporter);
+    let client = service.cluster.client.clone();
+    let recorder = move || Recorder::new(client.clone(), reporter.clone());
     let observed = Arc::clone(&observer);
     // Its writes are ended by the election, before the lease is released.
     service.spawn("events", Phase::Reads, async move {
-        observer::announce(&observed, &leadership, &recorder).await;
+        observer::announce(&observed, &leadership, recorder).await;
     });
     service.run(observer::routes(observer)).await
 }
