@@ -22,6 +22,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
+    ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
+    ("operator", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
         "commands",
         &[
@@ -30,6 +32,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "governance",
             "leader",
             "manifests",
+            "observer",
+            "operator",
             "output",
             "policy",
             "rules",

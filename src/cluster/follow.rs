@@ -129,3 +129,86 @@ impl<T: Sink> Feed<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::CallError;
+    use kube::api::ApiResource;
+
+    /// Writes down what it is told, and can't read what is named `bad`.
+    #[derive(Default)]
+    struct Notes(Vec<String>);
+
+    impl Sink for Notes {
+        fn begin_list(&mut self) {
+            self.0.push("begin".to_owned());
+        }
+
+        fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+            self.0.push(format!("apply {}", object.name()));
+            if object.name() == "bad" { Err("no".to_owned()) } else { Ok(()) }
+        }
+
+        fn delete(&mut self, object: &RawObject) {
+            self.0.push(format!("delete {}", object.name()));
+        }
+
+        fn end_list(&mut self) {
+            self.0.push("end".to_owned());
+        }
+
+        fn interrupted(&mut self, failure: &WatchFailure) {
+            self.0.push(failure.category().to_owned());
+        }
+
+        fn resumed(&mut self) {
+            self.0.push("resumed".to_owned());
+        }
+    }
+
+    fn feed() -> Feed<Notes> {
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
+        let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
+        Feed::new(&request, Notes::default())
+    }
+
+    fn object(name: &str) -> RawObject {
+        serde_json::from_str(&format!(r#"{{"metadata":{{"name":"{name}","namespace":"a"}}}}"#)).unwrap()
+    }
+
+    fn failure() -> Result<Event<RawObject>, WatchFailure> {
+        let error = CallError::Unreachable { server: "https://x".to_owned(), message: "refused".to_owned() };
+        let silence = Duration::from_secs(1);
+        Err(WatchFailure { action: "watch", what: "pods in all namespaces".to_owned(), error, silence })
+    }
+
+    #[test]
+    fn an_object_that_can_not_be_read_stops_nothing() {
+        let mut feed = feed();
+        let list =
+            [Event::Init, Event::InitApply(object("bad")), Event::InitApply(object("good")), Event::InitDone];
+        list.into_iter().for_each(|event| feed.take(Ok(event)));
+        assert_eq!(feed.sink.0, ["begin", "apply bad", "apply good", "end"]);
+        assert_eq!(feed.objects, 2);
+    }
+
+    #[test]
+    fn a_sink_hears_of_an_interruption_and_once_of_its_end() {
+        let mut feed = feed();
+        for change in [failure(), failure(), Ok(Event::Apply(object("a"))), Ok(Event::Delete(object("a")))] {
+            feed.take(change);
+        }
+        assert_eq!(feed.sink.0, ["unreachable", "unreachable", "apply a", "resumed", "delete a"]);
+    }
+
+    #[test]
+    fn a_list_that_begins_again_is_counted_again() {
+        let mut feed = feed();
+        for event in [Event::Init, Event::InitApply(object("a")), Event::Init, Event::InitApply(object("a"))]
+        {
+            feed.take(Ok(event));
+        }
+        assert_eq!(feed.objects, 1);
+    }
+}

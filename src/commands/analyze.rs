@@ -7,14 +7,14 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, ScopeArgs};
 use super::block_on;
 use super::progress::Progress;
 use crate::cluster::{self, ListRequest};
 use crate::files::{self, Inputs, Place};
-use crate::governance::{Analysis, Origin, Report, ReportError, Scope, parse_selector};
+use crate::governance::{Analysis, Origin, Report, ReportError, Scope};
 use crate::output::{Format, to_stdout};
-use crate::policy::{EffectivePolicy, SystemNamespaces};
+use crate::policy::EffectivePolicy;
 use crate::rules::Severity;
 use crate::workload::{Object, Parsed};
 
@@ -32,25 +32,8 @@ pub(super) struct Args {
     #[arg(short = 'R', long, requires = "filename")]
     recursive: bool,
 
-    /// Judge this namespace only, system namespace or not (repeatable)
-    #[arg(short, long, value_name = "NAME")]
-    namespace: Vec<String>,
-
-    /// Judge all namespaces, which is the default
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-
-    /// Judge only pods with these labels, such as app=web,tier!=cache
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
-
-    /// Judge system namespaces (kube-*, *-system, monitoring, ...) too
-    #[arg(long)]
-    include_system: bool,
-
-    /// Count this namespace as a system namespace too (repeatable)
-    #[arg(long, value_name = "NAME")]
-    system_namespace: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
 
     /// Judge under the DevOpsPolicy in this file instead of the default rules
     #[arg(long, value_name = "FILE")]
@@ -77,7 +60,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Some(path) => read_policy(path)?,
         None => EffectivePolicy::default(),
     };
-    let scope = args.scope()?;
+    let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which a one-shot command reads the clock")]
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
@@ -96,16 +79,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 impl Args {
-    fn scope(&self) -> anyhow::Result<Scope> {
-        let selector = self.selector.as_deref().map(parse_selector).transpose();
-        Ok(Scope {
-            namespaces: if self.all_namespaces { Vec::new() } else { self.namespace.clone() },
-            include_system: self.include_system,
-            system: SystemNamespaces::with(self.system_namespace.clone()),
-            selector: selector.context("--selector")?,
-        })
-    }
-
     fn status(&self, report: &Report) -> ExitStatus {
         let below = |bound| report.summary.score.is_some_and(|score| score.value() < bound);
         let worst = |bound| report.worst.is_some_and(|severity| severity >= bound);
@@ -160,7 +133,7 @@ async fn read_cluster(
 ) -> anyhow::Result<Vec<String>> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     // The API server selects by label, so that what isn't asked for is never sent.
-    let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.selector.clone() };
+    let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.scope.selector() };
     let empty = analysis.part();
     let add = |part: &mut Analysis<'_>, page: &str| {
         let list: Object<'_> = serde_json::from_str(page)?;

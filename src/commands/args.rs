@@ -1,6 +1,9 @@
 //! Flags that commands share.
 
 use crate::cluster::ConnectOptions;
+use crate::governance::{Scope, parse_selector};
+use crate::policy::SystemNamespaces;
+use anyhow::Context as _;
 use jiff::SignedDuration;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +23,48 @@ pub(super) struct ConnectArgs {
     /// How long one request may take, such as 5, 30s or 1m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
     request_timeout: RequestTimeout,
+}
+
+/// Which pods a command is about.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ScopeArgs {
+    /// Only this namespace, system namespace or not (repeatable)
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Vec<String>,
+
+    /// All namespaces, which is the default
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+
+    /// Only pods with these labels, such as app=web,tier!=cache
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+
+    /// System namespaces (kube-*, *-system, monitoring, ...) too
+    #[arg(long)]
+    include_system: bool,
+
+    /// Count this namespace as a system namespace too (repeatable)
+    #[arg(long, value_name = "NAME")]
+    system_namespace: Vec<String>,
+}
+
+impl ScopeArgs {
+    /// Returns the scope that the flags ask for.
+    pub(super) fn scope(&self) -> anyhow::Result<Scope> {
+        let selector = self.selector.as_deref().map(parse_selector).transpose();
+        Ok(Scope {
+            namespaces: if self.all_namespaces { Vec::new() } else { self.namespace.clone() },
+            include_system: self.include_system,
+            system: SystemNamespaces::with(self.system_namespace.clone()),
+            selector: selector.context("--selector")?,
+        })
+    }
+
+    /// Returns the label selector as it was given, for the API server.
+    pub(super) fn selector(&self) -> Option<String> {
+        self.selector.clone()
+    }
 }
 
 /// A time limit for one request; `None` for no limit.

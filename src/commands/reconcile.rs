@@ -9,8 +9,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
-use super::service::{self, LeaseArgs, LogArgs, Service, listen};
+use super::service::{Service, ServiceArgs, listen};
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::policy::SystemNamespaces;
 use crate::runtime::Phase;
@@ -30,23 +29,15 @@ pub(super) struct Args {
     listen: SocketAddr,
 
     #[command(flatten)]
-    logs: LogArgs,
-
-    #[command(flatten)]
-    lease: LeaseArgs,
-
-    #[command(flatten)]
-    connect: ConnectArgs,
+    service: ServiceArgs,
 }
 
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
-    args.logs.start(verbosity)?;
-    service::block_on(serve(args))
+    args.service.run(verbosity, args.listen, async |service| serve(args, service).await)
 }
 
-async fn serve(args: &Args) -> anyhow::Result<ExitStatus> {
-    let mut service = Service::start(args.listen, &args.connect).await?;
-    let (leadership, identity) = args.lease.campaign("kube-devops-reconcile", &mut service)?;
+async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> {
+    let (leadership, identity) = args.service.campaign("kube-devops-reconcile", &mut service)?;
     let reporter = Reporter { controller: "kube-devops-reconcile".to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(service.cluster.client.clone(), reporter);
     let own = service.cluster.own_namespace().map(str::to_owned);

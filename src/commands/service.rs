@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_mins(2);
 /// What is logged, and how.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
-pub(super) struct LogArgs {
+struct LogArgs {
     /// How log lines look on stderr [default: text on a terminal, else json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -40,7 +40,7 @@ pub(super) struct LogArgs {
 /// The Lease that replicas compete for.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Leader election")]
-pub(super) struct LeaseArgs {
+struct LeaseArgs {
     /// The namespace of the Lease [default: the pod's own, else default]
     #[arg(long, value_name = "NAME")]
     lease_namespace: Option<String>,
@@ -70,6 +70,19 @@ pub(super) struct LeaseArgs {
     pod_name: String,
 }
 
+/// What every long-running command is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ServiceArgs {
+    #[command(flatten)]
+    logs: LogArgs,
+
+    #[command(flatten)]
+    lease: LeaseArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
 /// What a long-running command is made of: tasks around a server, all of which end together.
 pub(super) struct Service {
     /// The cluster, whose watches notice when nothing comes any more.
@@ -87,7 +100,7 @@ pub(super) struct Service {
 
 impl Service {
     /// Takes signals over, binds the address and connects, in this order: what can fail at once does so first.
-    pub(super) async fn start(listen: SocketAddr, connect: &ConnectArgs) -> anyhow::Result<Self> {
+    async fn start(listen: SocketAddr, connect: &ConnectArgs) -> anyhow::Result<Self> {
         let shutdown = Shutdown::on_signals()?;
         let server = Server::bind(listen).await?;
         let options = ConnectOptions { read_timeout: Some(SILENCE), ..connect.options() };
@@ -136,23 +149,36 @@ impl Service {
     }
 }
 
-/// Runs a long-running command: one thread for what it watches, and one for whoever asks.
-pub(super) fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(command)
+impl ServiceArgs {
+    /// Starts to log, and runs the command: one thread for what it watches, and one for whoever asks.
+    pub(super) fn run(
+        &self,
+        verbosity: Option<LevelFilter>,
+        listen: SocketAddr,
+        command: impl AsyncFnOnce(Service) -> anyhow::Result<ExitStatus>,
+    ) -> anyhow::Result<ExitStatus> {
+        self.logs.start(verbosity)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async { command(Service::start(listen, &self.connect).await?).await })
+    }
+
+    /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
+    /// leadership and this replica's identity.
+    pub(super) fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
+        self.lease.campaign(name, service)
+    }
 }
 
 impl LogArgs {
     /// Starts logging; `verbosity` is the level that `-v` asks for, if it does.
-    pub(super) fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
+    fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
         let level = verbosity.map_or(self.log_level, |level| level.max(self.log_level));
         Ok(logging::start(self.log_format.unwrap_or_default(), level, self.directives.as_deref())?)
     }
 }
 
 impl LeaseArgs {
-    /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
-    /// leadership and this replica's identity.
-    pub(super) fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
+    fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
         let Service { cluster, metrics, shutdown, tasks, .. } = service;
         let name = self.lease_name.as_deref().unwrap_or(name);
         let namespace = self.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default");

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ApiResource;
@@ -11,12 +10,12 @@ use kube::runtime::events::{Recorder, Reporter};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
-use super::service::{self, LeaseArgs, LogArgs, Service, listen};
+use super::args::ScopeArgs;
+use super::service::{Service, ServiceArgs, listen};
 use crate::cluster::WatchRequest;
-use crate::governance::{Scope, parse_selector};
+use crate::governance::Scope;
 use crate::observer::{self, Observer, ObserverMetrics, ScoreCollector};
-use crate::policy::{EffectivePolicy, SystemNamespaces};
+use crate::policy::EffectivePolicy;
 use crate::runtime::Phase;
 
 /// Keep the score of a cluster up to date from its watch stream, and serve it to Prometheus and others.
@@ -25,67 +24,29 @@ use crate::runtime::Phase;
 /// writes events. Ends with status 0 on SIGTERM or Ctrl+C, and with 2 when it can't go on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Observe this namespace only, system namespace or not (repeatable)
-    #[arg(short, long, value_name = "NAME")]
-    namespace: Vec<String>,
-
-    /// Observe all namespaces, which is the default
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-
-    /// Observe only pods with these labels, such as app=web,tier!=cache
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
-
-    /// Observe system namespaces (kube-*, *-system, monitoring, ...) too
-    #[arg(long)]
-    include_system: bool,
-
-    /// Count this namespace as a system namespace too (repeatable)
-    #[arg(long, value_name = "NAME")]
-    system_namespace: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
 
     /// Where to serve: a port, or address and port
     #[arg(long, value_name = "ADDR", default_value = ":8080", value_parser = listen)]
     listen: SocketAddr,
 
     #[command(flatten)]
-    logs: LogArgs,
-
-    #[command(flatten)]
-    lease: LeaseArgs,
-
-    #[command(flatten)]
-    connect: ConnectArgs,
+    service: ServiceArgs,
 }
 
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
-    args.logs.start(verbosity)?;
-    let scope = args.scope()?;
-    service::block_on(serve(args, scope))
+    let scope = args.scope.scope()?;
+    args.service.run(verbosity, args.listen, async |service| serve(args, scope, service).await)
 }
 
 impl Args {
-    fn scope(&self) -> anyhow::Result<Scope> {
-        // The API server selects by label; here the selector is only checked.
-        self.selector.as_deref().map(parse_selector).transpose().context("--selector")?;
-        let mut namespaces = if self.all_namespaces { Vec::new() } else { self.namespace.clone() };
-        namespaces.sort();
-        namespaces.dedup();
-        Ok(Scope {
-            namespaces,
-            include_system: self.include_system,
-            system: SystemNamespaces::with(self.system_namespace.clone()),
-            selector: None,
-        })
-    }
-
     /// One watch of all pods, or one for each namespace that was asked for.
     fn requests(&self, scope: &Scope) -> Vec<WatchRequest> {
         let request = |namespace| WatchRequest {
             resource: ApiResource::erase::<Pod>(&()),
             namespace,
-            selector: self.selector.clone(),
+            selector: self.scope.selector(),
             metadata_only: false,
         };
         if scope.namespaces.is_empty() {
@@ -95,10 +56,13 @@ impl Args {
     }
 }
 
-async fn serve(args: &Args, scope: Scope) -> anyhow::Result<ExitStatus> {
-    let mut service = Service::start(args.listen, &args.connect).await?;
-    let (leadership, identity) = args.lease.campaign("kube-devops-watch", &mut service)?;
+async fn serve(args: &Args, mut scope: Scope, mut service: Service) -> anyhow::Result<ExitStatus> {
+    let (leadership, identity) = args.service.campaign("kube-devops-watch", &mut service)?;
 
+    // The API server selects by label, and twice the same namespace would be observed twice.
+    scope.selector = None;
+    scope.namespaces.sort();
+    scope.namespaces.dedup();
     let requests = args.requests(&scope);
     let counters = ObserverMetrics::register(&service.metrics)?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]

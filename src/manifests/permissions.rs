@@ -162,7 +162,6 @@ const RECONCILE: &[Permission] = &[
     need("apps", "daemonsets", FOLLOW, Cluster, TEMPLATES),
     need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
     need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
-    need("", "namespaces", FOLLOW, Cluster, "namespaces that go aren't noticed: never ready"),
     need(GROUP, "devopspolicies", &["get", "list", "watch"], Cluster, "no policies are seen: never ready"),
     need(
         GROUP,
@@ -185,6 +184,7 @@ const RECONCILE: &[Permission] = &[
 const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
 
 const ENFORCE: &[Permission] = &[
+    need("", "namespaces", FOLLOW, Cluster, "namespaces that go aren't noticed: never ready"),
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
     need("apps", "statefulsets", REPAIR, Cluster, REPAIRED),
     need("apps", "daemonsets", REPAIR, Cluster, REPAIRED),

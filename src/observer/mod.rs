@@ -14,3 +14,6 @@ pub use notice::{Transition, Transitions, announce};
 pub use scoreboard::{Mark, Scoreboard};
 pub use scores::{Scores, routes};
 pub use watch::{Observer, observe};
+
+#[cfg(test)]
+mod tests;

@@ -72,13 +72,12 @@ impl Observer {
 
 /// Follows one watch for ever; `synced` is dropped when everything has been listed once.
 pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRequest, synced: S) {
-    let namespace = request.namespace.clone();
-    let feed = Feed { observer, namespace, mark: Mark::default(), unsynced: true };
+    let feed = Feed::new(observer, request.namespace.clone());
     cluster::follow(cluster, request, feed, synced).await;
 }
 
 /// What one watch brings, on its way to the scoreboard.
-struct Feed<'o> {
+pub(super) struct Feed<'o> {
     observer: &'o Observer,
     namespace: Option<String>,
     /// The list under way or done last.
@@ -87,7 +86,11 @@ struct Feed<'o> {
     unsynced: bool,
 }
 
-impl Feed<'_> {
+impl<'o> Feed<'o> {
+    pub(super) fn new(observer: &'o Observer, namespace: Option<String>) -> Self {
+        Self { observer, namespace, mark: Mark::default(), unsynced: true }
+    }
+
     fn count(&self, pod: &RawObject) -> Result<(), String> {
         match Workload::from_json(WorkloadKind::Pod, pod.json()) {
             Ok(workload) => {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::audit::{KEPT, Past};
 
-/// The results of each policy, by the policy's uid and the result's sequence.
+/// The results of each policy, by the policy's uid and in their order; of two made at once the name decides.
 #[derive(Debug, Default)]
 pub struct AuditTrail {
-    policies: HashMap<String, BTreeMap<u64, Past>>,
+    policies: HashMap<String, BTreeMap<(u64, String), Past>>,
     /// The results seen since a list began.
     listed: Option<HashSet<String>>,
 }
@@ -32,7 +32,8 @@ impl AuditTrail {
         if let Some(listed) = &mut self.listed {
             listed.insert(past.name.clone());
         }
-        self.policies.entry(policy_uid.to_owned()).or_default().insert(past.sequence, past);
+        let results = self.policies.entry(policy_uid.to_owned()).or_default();
+        results.insert((past.sequence, past.name.clone()), past);
     }
 
     /// Forgets a result.

@@ -36,8 +36,8 @@ pub async fn run<R: Send + 'static>(
     drop(synced);
     let control = async {
         listed.wait().await;
-        let (policies, store) = feeds::policies(&operator, ready);
-        Controller::for_stream(policies, store.clone())
+        let (policies, store, watch) = feeds::policies(&operator, ready);
+        let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))
             .reconcile_all_on(acquisitions(operator.leadership.clone()))
@@ -47,8 +47,11 @@ pub async fn run<R: Send + 'static>(
                 if let Err(error) = outcome {
                     debug!(%error, "reconciliation ended");
                 }
-            })
-            .await;
+            });
+        tokio::select! {
+            () = watch => {}
+            () = controller => {}
+        }
     };
     tokio::select! {
         () = inventory => {}

@@ -40,7 +40,11 @@ impl ReconcileError {
                 kube::runtime::finalizer::Error::ApplyFailed(error)
                 | kube::runtime::finalizer::Error::CleanupFailed(error) => error.category(),
                 kube::runtime::finalizer::Error::AddFinalizer(error)
-                | kube::runtime::finalizer::Error::RemoveFinalizer(error) => category(code(error)),
+                | kube::runtime::finalizer::Error::RemoveFinalizer(error) => match code(error) {
+                    // A test in the patch failed: others changed the finalizers.
+                    Some(422) => "conflict",
+                    code => category(code),
+                },
                 _ => "internal",
             },
             Self::Timeout(_) => "timeout",

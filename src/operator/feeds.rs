@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher;
 use tokio::sync::mpsc;
-use tracing::warn;
 
 use super::audit::{POLICY_UID, Past};
 use super::context::key_of;
@@ -89,14 +89,7 @@ impl Sink for Objects<'_> {
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
         let workload =
             Workload::from_json_owned(self.kind, object.json()).map_err(|error| error.to_string())?;
-        let mut inventory = self.operator.inventory();
-        // Nothing is left to judge in a pod that has ended, nor in what another object stands for.
-        if workload.is_terminal() || workload.is_managed() {
-            inventory.delete(self.kind, object.namespace(), object.name());
-        } else {
-            inventory.apply(workload);
-        }
-        drop(inventory);
+        self.operator.inventory().apply(workload);
         self.operator.changed.notify_one();
         Ok(())
     }
@@ -150,65 +143,88 @@ fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
     Ok(uid.zip(Past::of(&metadata)))
 }
 
-/// Follows the policies: those that change, for a controller that looks them up in the store. `ready` is dropped once
-/// all are known.
+/// Follows the policies: those to reconcile, for a controller that looks them up in the store, and the watch that
+/// brings them, which never ends. `ready` is dropped once all are known.
 pub(super) fn policies<R: Send + 'static>(
     operator: &Arc<Operator>,
     ready: R,
-) -> (impl Stream<Item = Result<DevOpsPolicy, watcher::Error>> + Send + use<R>, Store<DevOpsPolicy>) {
-    let (store, mut writer) = reflector::store();
-    let resource = ApiResource::erase::<DevOpsPolicy>(&());
-    let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
+) -> (
+    impl Stream<Item = Result<DevOpsPolicy, watcher::Error>> + Send + use<R>,
+    Store<DevOpsPolicy>,
+    impl Future<Output = ()> + use<R>,
+) {
+    let (store, writer) = reflector::store();
+    let (woken, mut receiver) = mpsc::unbounded_channel();
     let (operator, known) = (Arc::clone(operator), store.clone());
-    let mut ready = Some(ready);
-    let changes = cluster::watch(&operator.cluster, request).flat_map(move |change| {
-        let event = change
-            .inspect_err(|failure| warn!(%failure, "policies can't be followed; it is tried again"))
-            .ok()
-            .and_then(|event| decode(&operator, event));
-        if let Some(event) = &event {
-            writer.apply_watcher_event(event);
-        }
-        let woken = match event {
-            Some(Event::InitDone) => {
-                drop(ready.take());
-                let all = known.state();
-                operator.keep_judged(&all);
-                all
-            }
-            Some(Event::Apply(policy)) => vec![Arc::new(policy)],
-            Some(Event::Delete(policy)) => {
-                operator.judged().remove(&key_of(&policy));
-                Vec::new()
-            }
-            // What is listed is in the store only when the list has ended.
-            Some(Event::Init | Event::InitApply(_)) | None => Vec::new(),
-        };
-        stream::iter(woken.into_iter().map(|policy| Ok(Arc::unwrap_or_clone(policy))))
-    });
-    (changes, store)
+    let watch = async move {
+        let resource = ApiResource::erase::<DevOpsPolicy>(&());
+        let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
+        let sink = Policies { operator: &operator, writer, known, woken };
+        cluster::follow(&operator.cluster, request, sink, ready).await;
+    };
+    (stream::poll_fn(move |context| receiver.poll_recv(context)).map(Ok), store, watch)
 }
 
-/// Reads a policy; one that can't be read, as it may be where an older CRD let it in, is skipped and named.
-fn decode(operator: &Operator, event: Event<RawObject>) -> Option<Event<DevOpsPolicy>> {
-    let read = |object: &RawObject| {
-        serde_json::from_str(object.json())
-            .inspect_err(|error| {
-                let (namespace, name) = (object.namespace(), object.name());
-                warn!(namespace, name, %error, "skipped a policy that can't be read");
-                operator.metrics.errors.with_label_values(&["unreadable"]).inc();
-            })
-            .ok()
-    };
-    Some(match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::InitApply(object) => Event::InitApply(read(&object)?),
-        Event::Apply(object) => Event::Apply(read(&object)?),
-        Event::Delete(object) => {
-            let mut policy = DevOpsPolicy::new(object.name(), DevOpsPolicySpec::default());
-            policy.metadata.namespace = Some(object.namespace().to_owned());
-            Event::Delete(policy)
+/// Takes policies into the store, and wakes them.
+struct Policies<'o> {
+    operator: &'o Operator,
+    writer: Writer<DevOpsPolicy>,
+    known: Store<DevOpsPolicy>,
+    woken: mpsc::UnboundedSender<DevOpsPolicy>,
+}
+
+impl Policies<'_> {
+    fn read(&self, object: &RawObject) -> Result<DevOpsPolicy, String> {
+        serde_json::from_str(object.json()).map_err(|error| {
+            self.operator.metrics.errors.with_label_values(&["unreadable"]).inc();
+            error.to_string()
+        })
+    }
+
+    fn wake(&self, policy: DevOpsPolicy) {
+        // Nobody listens only when the operator ends.
+        let _ = self.woken.send(policy);
+    }
+}
+
+impl Sink for Policies<'_> {
+    fn begin_list(&mut self) {
+        self.writer.apply_watcher_event(&Event::Init);
+    }
+
+    fn list(&mut self, object: &RawObject) -> Result<(), String> {
+        self.writer.apply_watcher_event(&Event::InitApply(self.read(object)?));
+        Ok(())
+    }
+
+    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+        match self.read(object) {
+            Ok(policy) => {
+                self.writer.apply_watcher_event(&Event::Apply(policy.clone()));
+                self.wake(policy);
+                Ok(())
+            }
+            // Nobody is judged by what a policy said before.
+            Err(error) => {
+                self.delete(object);
+                Err(error)
+            }
         }
-    })
+    }
+
+    fn delete(&mut self, object: &RawObject) {
+        let mut policy = DevOpsPolicy::new(object.name(), DevOpsPolicySpec::default());
+        policy.metadata.namespace = Some(object.namespace().to_owned());
+        self.operator.judged().remove(&key_of(&policy));
+        self.writer.apply_watcher_event(&Event::Delete(policy));
+    }
+
+    fn end_list(&mut self) {
+        self.writer.apply_watcher_event(&Event::InitDone);
+        let all = self.known.state();
+        self.operator.keep_judged(&all);
+        for policy in all {
+            self.wake(Arc::unwrap_or_clone(policy));
+        }
+    }
 }

@@ -11,7 +11,6 @@ pub struct Inventory {
     /// The namespaces to judge again.
     changed: BTreeSet<String>,
     mark: Mark,
-    pods: u64,
 }
 
 /// When an object was seen last, in lists begun.
@@ -40,7 +39,6 @@ impl Inventory {
         if known.is_none_or(|known| *known.workload != workload) && !self.changed.contains(namespace) {
             self.changed.insert(namespace.to_owned());
         }
-        self.pods += u64::from(known.is_none() && workload.is_pod());
         objects.insert(key, Entry { workload: Box::new(workload), seen: self.mark });
     }
 
@@ -50,7 +48,6 @@ impl Inventory {
         if objects.remove(&(kind, Box::from(name))).is_none() {
             return;
         }
-        self.pods -= u64::from(kind == WorkloadKind::Pod);
         self.changed.insert(namespace.to_owned());
         if objects.is_empty() {
             self.namespaces.remove(namespace);
@@ -82,9 +79,10 @@ impl Inventory {
         self.namespaces.get(namespace).into_iter().flatten().map(|(_, entry)| &*entry.workload)
     }
 
-    /// How many pods there are.
-    pub fn pods(&self) -> u64 {
-        self.pods
+    /// How many pods there are that have not ended.
+    pub fn pods(&self) -> usize {
+        let all = self.namespaces.values().flat_map(HashMap::values).map(|entry| &entry.workload);
+        all.filter(|workload| workload.is_pod() && !workload.is_terminal()).count()
     }
 
     /// Takes the namespaces in which something changed since the last call.

@@ -122,7 +122,7 @@ impl PolicyCollector {
         for (severity, count) in by_severity {
             severities.with_label_values(&[severity.as_str()]).set(gauge(count));
         }
-        self.pods.set(gauge(self.operator.inventory().pods()));
+        self.pods.set(gauge(self.operator.inventory().pods() as u64));
         let collectors: [&dyn Collector; 5] = [&self.pods, &violations, &scores, &modes, &severities];
         let families = collectors.into_iter().flat_map(Collector::collect);
         Ok(families.filter(|family| !family.get_metric().is_empty()).collect())

@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::runtime::finalizer::{Event, finalizer};
 use kube::{Resource as _, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -136,17 +136,43 @@ async fn write_status(
     policy: &DevOpsPolicy,
     status: &DevOpsPolicyStatus,
 ) -> Result<(), ReconcileError> {
-    let name = policy.name_any();
     let document = json!({
         "apiVersion": DevOpsPolicy::api_version(&()),
         "kind": DevOpsPolicy::kind(&()),
-        "metadata": { "name": name, "resourceVersion": policy.resource_version() },
+        "metadata": { "name": policy.name_any(), "resourceVersion": policy.resource_version() },
         "status": status,
     });
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    let patch = async |_| policies.patch_status(&name, &params, &Patch::Apply(&document)).await;
-    let written = operator.cluster.call(patch).await;
-    written.map(drop).map_err(|source| ReconcileError::Write { action: "write the status", source })
+    let written = patch_status(operator, policies, policy, &params, Patch::Apply(document)).await?;
+    // An apply takes over what another wrote, but leaves what only another wrote.
+    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(()) };
+    let document = json!({
+        "metadata": { "resourceVersion": written.resource_version() },
+        "status": difference,
+    });
+    let params = PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
+    patch_status(operator, policies, policy, &params, Patch::Merge(document)).await.map(drop)
+}
+
+async fn patch_status(
+    operator: &Operator,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+    params: &PatchParams,
+    patch: Patch<Value>,
+) -> Result<DevOpsPolicy, ReconcileError> {
+    let name = policy.name_any();
+    let written = operator.cluster.call(async |_| policies.patch_status(&name, params, &patch).await).await;
+    written.map_err(|source| ReconcileError::Write { action: "write the status", source })
+}
+
+/// The merge patch that makes one status of another, field by field; `None` where they are the same.
+fn difference(is: &Value, should: &Value) -> Option<Value> {
+    let (is, should) = (is.as_object()?, should.as_object()?);
+    let differ = is.iter().filter(|(field, value)| should.get(*field) != Some(*value));
+    let patch: Map<String, Value> =
+        differ.map(|(field, _)| (field.clone(), should.get(field).cloned().unwrap_or_default())).collect();
+    (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
 /// Records what users want to be told: that a policy became healthy, unhealthy, or can't be followed.

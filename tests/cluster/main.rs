@@ -15,6 +15,7 @@ mod crds;
 mod eventually;
 mod harness;
 mod kubelet;
+mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
 mod watch;

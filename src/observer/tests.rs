@@ -1,0 +1,203 @@
+//! What is served of what a watch brings; and the made-up pods that the tests of this module share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::watch::Feed;
+use super::{Observer, ObserverMetrics, ScoreCollector, routes};
+use crate::cluster::{CallError, RawObject, Sink as _, WatchFailure};
+use crate::governance::Scope;
+use crate::policy::EffectivePolicy;
+use crate::telemetry::Metrics;
+
+/// A pod with one container and nothing wrong, until a test changes that.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) image: &'static str,
+    pub(super) liveness: bool,
+    pub(super) readiness: bool,
+    pub(super) restarts: u32,
+    pub(super) phase: &'static str,
+    /// The `StatefulSet` that manages it.
+    pub(super) owner: Option<&'static str>,
+}
+
+impl Made {
+    pub(super) fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            image: "registry.example/web:1",
+            liveness: true,
+            readiness: true,
+            restarts: 0,
+            phase: "Running",
+            owner: None,
+        }
+    }
+
+    /// The pod's JSON, as a watch has it.
+    pub(super) fn json(&self) -> String {
+        let probe = |there: bool| if there { json!({}) } else { json!(null) };
+        let owners: Vec<_> = self
+            .owner
+            .iter()
+            .map(|name| json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "controller": true}))
+            .collect();
+        json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "namespace": self.namespace, "name": self.name, "resourceVersion": "7", "ownerReferences": owners,
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+            },
+            "spec": {"containers": [{
+                "name": "main",
+                "image": self.image,
+                "livenessProbe": probe(self.liveness),
+                "readinessProbe": probe(self.readiness),
+            }]},
+            "status": {
+                "phase": self.phase,
+                "containerStatuses": [{"name": "main", "restartCount": self.restarts}],
+            },
+        })
+        .to_string()
+    }
+}
+
+/// A pod that nobody can read: its containers are no list.
+pub(super) fn unreadable(namespace: &str, name: &str) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": name, "resourceVersion": "7"},
+        "spec": {"containers": "none"},
+    })
+    .to_string()
+}
+
+/// An observer of all namespaces, or of some, and the metrics that it is registered with.
+pub(super) fn observer(namespaces: &[&str]) -> (Arc<Observer>, Metrics) {
+    let metrics = Metrics::new();
+    let counters = ObserverMetrics::register(&metrics).unwrap();
+    let scope =
+        Scope { namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(), ..Scope::default() };
+    let clock = || Timestamp::UNIX_EPOCH;
+    let watches = namespaces.len().max(1);
+    let observer = Arc::new(Observer::new(EffectivePolicy::default(), scope, watches, counters, clock));
+    ScoreCollector::register(&metrics, Arc::clone(&observer)).unwrap();
+    (observer, metrics)
+}
+
+/// The lines of `/metrics` that begin with a name.
+fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
+    let text = metrics.render().unwrap();
+    text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+}
+
+fn object(json: &str) -> RawObject {
+    serde_json::from_str(json).unwrap()
+}
+
+async fn get(observer: &Arc<Observer>) -> (StatusCode, Value) {
+    let request = Request::get("/api/v1/scores").body(Body::empty()).unwrap();
+    let response = routes(Arc::clone(observer)).oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn there_is_no_score_until_every_watch_has_listed_everything() {
+    let (observer, metrics) = observer(&["shop", "tools"]);
+    let mut shop = Feed::new(&observer, Some("shop".to_owned()));
+    shop.begin_list();
+    shop.list(&object(&Made::new("shop", "web").json())).unwrap();
+    shop.end_list();
+    assert_eq!(lines(&metrics, "pods_tracked"), ["pods_tracked 1"]);
+    assert!(lines(&metrics, "cluster_health_score").is_empty());
+    assert!(lines(&metrics, "namespace_health_score").is_empty());
+    let (status, scores) = get(&observer).await;
+    assert_eq!((status, &scores["summary"]["score"]), (StatusCode::SERVICE_UNAVAILABLE, &Value::Null));
+
+    let mut tools = Feed::new(&observer, Some("tools".to_owned()));
+    tools.begin_list();
+    tools.end_list();
+    assert_eq!(lines(&metrics, "cluster_health_score"), ["cluster_health_score 100"]);
+    let (status, scores) = get(&observer).await;
+    assert_eq!((status, &scores["summary"]["score"]), (StatusCode::OK, &json!(100)));
+    assert_eq!(scores["summary"]["partial"], false);
+}
+
+#[test]
+fn a_namespace_that_is_gone_takes_its_series_with_it() {
+    let (observer, metrics) = observer(&[]);
+    let mut feed = Feed::new(&observer, None);
+    feed.begin_list();
+    feed.end_list();
+    let web = object(&Made { image: "nginx", ..Made::new("shop", "web") }.json());
+    feed.apply(&web).unwrap();
+    assert_eq!(lines(&metrics, "namespace_health_score"), [r#"namespace_health_score{namespace="shop"} 95"#]);
+    feed.delete(&web);
+    assert!(lines(&metrics, "namespace_health_score").is_empty());
+    assert_eq!(
+        lines(&metrics, "pod_events_total"),
+        [
+            r#"pod_events_total{type="applied"} 1"#,
+            r#"pod_events_total{type="deleted"} 1"#,
+            r#"pod_events_total{type="listed"} 0"#,
+            r#"pod_events_total{type="unreadable"} 0"#,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn where_no_pod_can_be_read_there_is_no_score_and_that_is_said() {
+    let (observer, metrics) = observer(&[]);
+    let mut feed = Feed::new(&observer, None);
+    feed.begin_list();
+    let error = feed.list(&object(&unreadable("shop", "web"))).unwrap_err();
+    assert!(error.contains("containers") || error.contains("invalid type"), "{error}");
+    feed.end_list();
+    assert!(lines(&metrics, "cluster_health_score").is_empty());
+    assert_eq!(lines(&metrics, "pods_unreadable"), ["pods_unreadable 1"]);
+    let (status, scores) = get(&observer).await;
+    assert_eq!((status, &scores["summary"]["status"]), (StatusCode::OK, &Value::Null));
+    assert_eq!(scores["errors"], json!(["pods that can't be read: 1; the log names them"]));
+    assert_eq!(scores["summary"]["partial"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_interrupts_a_watch_is_told_until_it_goes_on_or_is_not_heard_of_any_more() {
+    let (observer, metrics) = observer(&[]);
+    let mut feed = Feed::new(&observer, None);
+    feed.begin_list();
+    feed.end_list();
+    let failure = || WatchFailure {
+        action: "watch",
+        what: "pods in all namespaces".to_owned(),
+        error: CallError::Unreachable { server: "https://x".to_owned(), message: "refused".to_owned() },
+        silence: Duration::from_secs(9),
+    };
+    let errors = async || get(&observer).await.1["errors"].as_array().unwrap().len();
+    feed.interrupted(&failure());
+    assert_eq!(errors().await, 1);
+    assert_eq!(
+        lines(&metrics, "watch_failures_total"),
+        [r#"watch_failures_total{category="unreachable"} 1"#]
+    );
+    feed.resumed();
+    assert_eq!(errors().await, 0);
+    feed.interrupted(&failure());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(errors().await, 0, "nothing more was heard of it");
+}

@@ -1,0 +1,142 @@
+//! The whole life of a policy, and the permissions that it takes.
+
+use super::world::{World, plane, pod};
+use crate::eventually::eventually;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube_devops::manifests::Mode;
+use kube_devops::operator::FINALIZER;
+use kube_devops::policy::DevOpsPolicy;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A condition as far as it doesn't depend on the time.
+pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition {
+    let status = policy.status.as_ref().expect("a status");
+    status.conditions.iter().find(|condition| condition.type_ == of).expect("a condition")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permissions_that_are_asked_for() {
+    let plane = plane();
+    let world = World::on(&plane).await;
+    let operator = world.operator();
+    let shop = plane.namespace("shop");
+    world.run(&shop, &pod("web", "nginx:1.27")).await;
+    let made = world.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: false}").await;
+
+    // Healthy.
+    let healthy = world.until(&shop, "base", "healthy", |status| status.healthy == Some(true)).await;
+    assert_eq!(healthy.finalizers(), [FINALIZER]);
+    let status = healthy.status.clone().unwrap();
+    assert_eq!(status.observed_generation, made.metadata.generation);
+    assert_eq!((status.health_score, status.classification.as_deref()), (Some(100), Some("Healthy")));
+    assert_eq!(status.violations, Some(0));
+    assert_eq!(status.message.as_deref(), Some("nothing in 1 pod violates the policy"));
+    for (of, state, reason) in [
+        ("Ready", "True", "Evaluated"),
+        ("Enforcing", "False", "AuditMode"),
+        ("Degraded", "False", "AsExpected"),
+    ] {
+        let condition = condition(&healthy, of);
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), (state, reason), "{of}");
+    }
+    let first = eventually("a first audit result", async || world.results(&shop, "base").await.pop()).await;
+    assert_eq!((first.spec.total_pods, first.spec.total_violations), (1, 0));
+    let owner = &first.owner_references()[0];
+    assert_eq!((&owner.uid, owner.controller), (&made.uid().unwrap(), None));
+    assert_eq!(owner.block_owner_deletion, Some(false));
+    assert!(world.events(&shop, "base").await.is_empty(), "a policy that begins well is no event");
+
+    // What changes nothing in the verdict writes nothing.
+    let version = healthy.resource_version();
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
+    world.pods(&shop).patch("web", &PatchParams::default(), &label).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.policies(&shop).get("base").await.unwrap().resource_version(), version);
+
+    // A pod changes.
+    world.run(&shop, &pod("bad", "nginx")).await;
+    let unhealthy = world.until(&shop, "base", "unhealthy", |status| status.healthy == Some(false)).await;
+    let status = unhealthy.status.clone().unwrap();
+    assert_eq!((status.violations, status.health_score), (Some(1), Some(97)), "{status:?}");
+    assert_eq!(status.message.as_deref(), Some("1 violation in 2 pods: 1 x latest-tag"));
+    let ready = |policy| condition(policy, "Ready").last_transition_time.clone();
+    assert_eq!(ready(&unhealthy), ready(&healthy), "it was ready all the time");
+    let violated = eventually("an event", async || world.events(&shop, "base").await.pop()).await;
+    assert_eq!((violated.0.as_str(), violated.1.as_str(), violated.2), ("Warning", "PolicyViolated", 1));
+    assert_eq!(operator.metric(&gauge("devopspolicy_violations", &shop)), Some(1.0));
+    assert_eq!(operator.metric(r#"violations_by_severity{severity="high"}"#), Some(1.0));
+
+    // The policy changes, then the pod goes.
+    let change = Patch::Merge(json!({ "spec": { "requireLivenessProbe": true } }));
+    let changed = world.policies(&shop).patch("base", &PatchParams::default(), &change).await.unwrap();
+    assert_eq!(changed.metadata.generation, Some(2));
+    let stricter = world.until(&shop, "base", "stricter", |status| status.violations == Some(3)).await;
+    let status = stricter.status.as_ref().unwrap();
+    assert_eq!(status.observed_generation, Some(2));
+    assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+    let undo = Patch::Merge(json!({ "spec": { "requireLivenessProbe": null } }));
+    world.policies(&shop).patch("base", &PatchParams::default(), &undo).await.unwrap();
+    world.pods(&shop).delete("bad", &DeleteParams::default().grace_period(0)).await.unwrap();
+    world.until(&shop, "base", "healthy again", |status| status.healthy == Some(true)).await;
+    let reasons = eventually("a second event", async || {
+        let events = world.events(&shop, "base").await;
+        (events.len() == 2).then(|| events.into_iter().map(|event| event.1).collect::<Vec<_>>())
+    })
+    .await;
+    assert_eq!(reasons, ["PolicyViolated", "PolicySatisfied"]);
+    world.run(&shop, &pod("bad", "nginx")).await;
+    eventually("the repeated event is grouped", async || {
+        let events = world.events(&shop, "base").await;
+        (events.len() == 2 && events[0].2 == 2).then_some(())
+    })
+    .await;
+    assert_eq!(world.results(&shop, "base").await.len(), 1, "one in five minutes");
+
+    // Deleted.
+    world.policies(&shop).delete("base", &DeleteParams::default()).await.unwrap();
+    eventually("the policy is gone", async || {
+        world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    eventually("its audit results go with it", async || {
+        world.results(&shop, "base").await.is_empty().then_some(())
+    })
+    .await;
+    eventually("its series go too", async || {
+        operator.metric(&gauge("devopspolicy_health_score", &shop)).is_none().then_some(())
+    })
+    .await;
+
+    // All of the deletions of surplus results are left, which take longer than a test: they are tried elsewhere.
+    let used: BTreeSet<_> = plane
+        .requests()
+        .into_iter()
+        .filter(|event| event.by(&world.user) && !event.resource.is_empty())
+        .map(|event| {
+            assert!(![401, 403].contains(&event.code), "refused: {event:?}");
+            let (resource, subresource) = (event.resource, event.subresource);
+            let path = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
+            (path, event.verb)
+        })
+        .collect();
+    let asked: BTreeSet<_> = Mode::Reconcile
+        .permissions()
+        .iter()
+        .flat_map(|permission| permission.verbs.iter().map(|verb| (permission.path(), (*verb).to_owned())))
+        .collect();
+    let unused: Vec<_> = asked.difference(&used).collect();
+    assert_eq!(unused, [&("policyauditresults".to_owned(), "delete".to_owned())]);
+    let (status, time, log) = operator.terminate();
+    assert_eq!(status, "0", "{log}");
+    assert!(time < Duration::from_secs(5), "{time:?}");
+    assert!(!log.contains(r#""level":"WARN""#) && !log.contains(r#""level":"ERROR""#), "{log}");
+}
+
+fn gauge(name: &str, namespace: &str) -> String {
+    format!(r#"{name}{{namespace="{namespace}",policy="base"}}"#)
+}

@@ -1,0 +1,172 @@
+//! A cluster for the operator: its account with exactly the permissions it asks for, policies, pods and what came of them.
+
+use super::process::Process;
+use crate::analyze::on;
+use crate::control_plane::{ControlPlane, Reach};
+use crate::eventually::eventually;
+use crate::kubelet::{ready, set_pod_status};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use kube_devops::manifests::{Mode, Permission, Scope};
+use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// A pod that no rule of the tests objects to, but for its image.
+pub(crate) fn pod(name: &str, image: &str) -> Value {
+    json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "main", "image": image }] } })
+}
+
+/// An operator's surroundings.
+pub(crate) struct World<'p> {
+    pub(crate) plane: &'p ControlPlane,
+    pub(crate) client: Client,
+    /// Where the operator's Lease is.
+    pub(crate) home: String,
+    pub(crate) user: String,
+    kubeconfig: PathBuf,
+    _turn: Option<MutexGuard<'static, ()>>,
+}
+
+impl World<'static> {
+    /// A world on the control plane that these tests share, one at a time: an operator judges the whole cluster.
+    pub(crate) async fn shared() -> Self {
+        static PLANE: OnceLock<ControlPlane> = OnceLock::new();
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let turn = TURN.lock().await;
+        let plane = PLANE.get_or_init(plane);
+        Self { _turn: Some(turn), ..World::on(plane).await }
+    }
+}
+
+/// A control plane with the CRDs installed.
+pub(crate) fn plane() -> ControlPlane {
+    let plane = ControlPlane::start();
+    let outcome = on(plane.kubeconfig(), &["crd", "install"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    plane
+}
+
+impl<'p> World<'p> {
+    /// A world with an account of its own for the operator.
+    pub(crate) async fn on(plane: &'p ControlPlane) -> Self {
+        let client = plane.client().await;
+        let home = plane.namespace("operator");
+        let permissions = Mode::Reconcile.permissions();
+        let (everywhere, at_home): (Vec<_>, Vec<_>) =
+            permissions.iter().partition(|permission| permission.scope == Scope::Cluster);
+        let rules: Vec<_> = everywhere.into_iter().map(rule).collect();
+        let role = Role {
+            rules: Some(at_home.into_iter().map(rule).collect()),
+            ..serde_json::from_value(json!({ "metadata": { "name": "leases" } })).unwrap()
+        };
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": { "name": "leases" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "leases" },
+            "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": home }],
+        }))
+        .unwrap();
+        Api::namespaced(client.clone(), &home).create(&PostParams::default(), &role).await.unwrap();
+        Api::namespaced(client.clone(), &home).create(&PostParams::default(), &binding).await.unwrap();
+        let kubeconfig = plane.restricted(&home, "operator", &rules, Reach::Cluster).await;
+        let user = format!("system:serviceaccount:{home}:operator");
+        Self { plane, client, home, user, kubeconfig, _turn: None }
+    }
+
+    /// Starts a replica and waits until it has seen everything.
+    pub(crate) fn operator(&self) -> Process {
+        let operator = self.replica("operator-0", &[]);
+        operator.wait_until_ready();
+        operator
+    }
+
+    /// Starts a replica with further flags.
+    pub(crate) fn replica(&self, name: &str, flags: &[&str]) -> Process {
+        let arguments = ["reconcile", "--lease-namespace", &self.home];
+        Process::start(name, &self.kubeconfig, &[&arguments, flags].concat())
+    }
+
+    pub(crate) fn policies(&self, namespace: &str) -> Api<DevOpsPolicy> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn pods(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Creates a policy from its spec in YAML.
+    pub(crate) async fn policy(&self, namespace: &str, name: &str, spec: &str) -> DevOpsPolicy {
+        let spec: Value = yaml_serde::from_str(spec).unwrap();
+        let policy = serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec })).unwrap();
+        self.policies(namespace).create(&PostParams::default(), &policy).await.unwrap()
+    }
+
+    /// Creates a pod that runs.
+    pub(crate) async fn run(&self, namespace: &str, pod: &Value) {
+        let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
+        self.pods(namespace).create(&PostParams::default(), &pod).await.unwrap();
+        set_pod_status(&self.client, namespace, &pod.name_any(), &ready()).await;
+    }
+
+    /// Waits until the status of a policy is as it should be, and returns the policy.
+    pub(crate) async fn until(
+        &self,
+        namespace: &str,
+        name: &str,
+        what: &str,
+        mut is: impl FnMut(&DevOpsPolicyStatus) -> bool,
+    ) -> DevOpsPolicy {
+        eventually(what, async || {
+            let policy = self.policies(namespace).get(name).await.ok()?;
+            policy.status.as_ref().is_some_and(&mut is).then_some(policy)
+        })
+        .await
+    }
+
+    /// The audit results of a policy, in their order.
+    pub(crate) async fn results(&self, namespace: &str, policy: &str) -> Vec<PolicyAuditResult> {
+        let results = Api::<PolicyAuditResult>::namespaced(self.client.clone(), namespace);
+        let mut results = results.list(&ListParams::default()).await.unwrap().items;
+        results.retain(|result| result.spec.policy_name == policy);
+        results.sort_by_key(|result| {
+            result.annotations()["devops.stochastic.io/sequence"].parse::<u64>().unwrap()
+        });
+        results
+    }
+
+    /// The events about a policy: type, reason, count and note.
+    pub(crate) async fn events(&self, namespace: &str, policy: &str) -> Vec<(String, String, i32, String)> {
+        let events = Api::<Event>::namespaced(self.client.clone(), namespace);
+        let mut events = events.list(&ListParams::default()).await.unwrap().items;
+        events.retain(|event| {
+            let about = event.regarding.clone().unwrap_or_default();
+            about.kind.as_deref() == Some("DevOpsPolicy") && about.name.as_deref() == Some(policy)
+        });
+        events.sort_by_key(|event| event.event_time.clone());
+        let told = events.into_iter().map(|event| {
+            let count = event.series.map_or(1, |series| series.count);
+            (event.type_.unwrap(), event.reason.unwrap(), count, event.note.unwrap_or_default())
+        });
+        told.collect()
+    }
+
+    /// Creates a namespace of this very name.
+    pub(crate) async fn namespace_named(&self, name: &str) {
+        let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+        Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+    }
+}
+
+fn rule(permission: &Permission) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![permission.group.to_owned()]),
+        resources: Some(vec![permission.path()]),
+        verbs: permission.verbs.iter().map(ToString::to_string).collect(),
+        ..PolicyRule::default()
+    }
+}
