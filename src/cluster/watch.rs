@@ -25,7 +25,7 @@ mod tests;
 
 const PAGE: u32 = 500;
 /// How long a page may take where no limit was asked for: a watch that waits for ever would look like a quiet one.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 /// The first pause after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause after an outage: what is seen is right again within seconds of its end.
@@ -270,14 +270,12 @@ where
                 watcher::watcher(self.api.clone(), self.config.clone()).boxed()
             });
             let next = if self.listing {
-                match timeout(self.page_timeout, events.next()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        self.events = None;
-                        let (server, after) = (self.server.clone(), self.page_timeout);
-                        return Err(self.fail("list", CallError::Timeout { server, after }));
-                    }
-                }
+                let Ok(next) = timeout(self.page_timeout, events.next()).await else {
+                    self.events = None;
+                    let (server, after) = (self.server.clone(), self.page_timeout);
+                    return Err(self.fail("list", CallError::Timeout { server, after }));
+                };
+                next
             } else {
                 events.next().await
             };

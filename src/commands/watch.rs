@@ -81,10 +81,10 @@ async fn serve(args: &Args, mut scope: Scope, mut service: Service) -> anyhow::R
     let reporter = Reporter { controller: "kube-devops-watch".to_owned(), instance: Some(identity) };
     let client = service.cluster.client.clone();
     let recorder = move || Recorder::new(client.clone(), reporter.clone());
-    let observed = Arc::clone(&observer);
+    let announced = Arc::clone(&observer);
     // Its writes are ended by the election, before the lease is released.
     service.spawn("events", Phase::Reads, async move {
-        observer::announce(&observed, &leadership, recorder).await;
+        observer::announce(&announced, &leadership, recorder).await;
     });
     service.run(observer::routes(observer)).await
 }
