@@ -126,8 +126,8 @@ impl<'a> Crew<'a> {
     async fn break_something(&mut self, plane: &ControlPlane, random: &mut fastrand::Rng) -> &'static str {
         // Mostly the leader: what happens to a standby says little.
         let leader = self.replicas.iter().position(Replica::leads);
-        let place = leader.filter(|_| random.u8(..4) > 0).unwrap_or_else(|| random.usize(..NAMES.len()));
-        let victim = &mut self.replicas[place];
+        let target = leader.filter(|_| random.u8(..4) > 0).unwrap_or_else(|| random.usize(..NAMES.len()));
+        let victim = &mut self.replicas[target];
         let pause = Duration::from_millis(random.u64(200..6_000));
         match random.u8(..10) {
             0 | 1 => {
