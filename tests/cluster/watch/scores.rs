@@ -1,7 +1,7 @@
 //! What is watched equals a fresh count, whatever happens to pods, and steady state costs no list.
 
 use super::replica::Replica;
-use super::scene::{account, agree, create, degrade, fresh, pod, running, user};
+use super::scene::{account, agree, create, degrade, events_of, fresh, pod, running, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::kubelet::set_pod_status;
@@ -129,7 +129,7 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
     degrade(&client, &home, "web", false).await;
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let replicas = ["a", "b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let replicas = ["told-a", "told-b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
     let leader = super::scene::leader(&replicas, LIMIT).await;
     assert!(!replicas[1 - leader].leads());
 
@@ -149,9 +149,8 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
         (&json!(home), &json!("Healthy"), &json!("Degraded"))
     );
 
-    let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &home);
     let found = within(LIMIT, "the third is a repetition of the first", async || {
-        let events = events.list(&ListParams::default()).await.unwrap().items;
+        let events = events_of(&client, &home, "told-").await;
         events.iter().any(|event| event.series.is_some()).then_some(events)
     })
     .await;
@@ -170,10 +169,11 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
     assert!(core_events(&client, &home).await.contains("HealthDropped"), "kubectl get events shows it");
 
     // A repetition whose event is gone is a new one.
+    let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &home);
     events.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     degrade(&client, &home, "web", false).await;
     within(LIMIT, "an event in place of the one that was deleted", async || {
-        let events = events.list(&ListParams::default()).await.unwrap().items;
+        let events = events_of(&client, &home, "told-").await;
         (events.len() == 1 && events[0].reason.as_deref() == Some("HealthImproved")).then_some(())
     })
     .await;
