@@ -188,7 +188,9 @@ mod tests {
         let mut feed = feed();
         let list =
             [Event::Init, Event::InitApply(object("bad")), Event::InitApply(object("good")), Event::InitDone];
-        list.into_iter().for_each(|event| feed.take(Ok(event)));
+        for event in list {
+            feed.take(Ok(event));
+        }
         assert_eq!(feed.sink.0, ["begin", "apply bad", "apply good", "end"]);
         assert_eq!(feed.objects, 2);
     }

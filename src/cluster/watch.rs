@@ -271,14 +271,12 @@ where
                 watcher::watcher(self.api.clone(), self.config.clone()).boxed()
             });
             let next = if self.listing {
-                match timeout(self.page_timeout, events.next()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        self.events = None;
-                        let (server, after) = (self.server.clone(), self.page_timeout);
-                        return Err(self.fail("list", CallError::Timeout { server, after }));
-                    }
-                }
+                let Ok(next) = timeout(self.page_timeout, events.next()).await else {
+                    self.events = None;
+                    let (server, after) = (self.server.clone(), self.page_timeout);
+                    return Err(self.fail("list", CallError::Timeout { server, after }));
+                };
+                next
             } else {
                 events.next().await
             };

@@ -32,7 +32,7 @@ struct LogArgs {
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
 
-    /// Log filter directives in place of the level, such as info,kube_devops=debug
+    /// Log filter directives in place of the level, such as `info,kube_devops=debug`
     #[arg(long = "log-filter", env = "RUST_LOG", value_name = "DIRECTIVES")]
     directives: Option<String>,
 }

@@ -79,11 +79,12 @@ async fn serve(args: &Args, mut scope: Scope, mut service: Service) -> anyhow::R
     }
 
     let reporter = Reporter { controller: "kube-devops-watch".to_owned(), instance: Some(identity) };
-    let recorder = Recorder::new(service.cluster.client.clone(), reporter);
+    let client = service.cluster.client.clone();
+    let recorder = move || Recorder::new(client.clone(), reporter.clone());
     let announced = Arc::clone(&observer);
     // Its writes are ended by the election, before the lease is released.
     service.spawn("events", Phase::Reads, async move {
-        observer::announce(&announced, &leadership, &recorder).await;
+        observer::announce(&announced, &leadership, recorder).await;
     });
     service.run(observer::routes(observer)).await
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::core::Status;
 use kube::runtime::events::{Event, EventType, Recorder};
+use tokio::time::error::Elapsed;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
 use super::Observer;
 use crate::governance::{Classification, Score};
-use crate::leader::Leadership;
+use crate::leader::{Leadership, NotLeader};
 
 /// How often classes are compared: a rollout that takes a namespace through several is told as one change.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -90,8 +92,11 @@ impl Transition {
 }
 
 /// Logs every change of class, and records it as an event while this replica leads; never ends.
-pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: &Recorder) {
+///
+/// `recorder` makes one that remembers nothing.
+pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: impl Fn() -> Recorder) {
     let mut transitions = Transitions::default();
+    let mut memory = recorder();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -102,23 +107,63 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: &R
             info!(namespace, %from, %to, score = score.value(), "score class changed");
         }
         for transition in changed.iter().take_while(|_| leadership.is_leader()) {
-            let (event, regarding) = (transition.event(), transition.regarding());
-            let write = timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding));
-            let (problem, refused) = match leadership.write(write).await {
-                Ok(Ok(Ok(()))) => continue,
-                // One namespace is being deleted, or its events are not ours to write.
-                Ok(Ok(Err(kube::Error::Api(status)))) => (status.message.clone(), true),
-                Ok(Ok(Err(error))) => (error.to_string(), false),
-                Ok(Err(_)) => (format!("no answer within {WRITE_TIMEOUT:?}"), false),
-                Err(not_leader) => (not_leader.to_string(), false),
-            };
-            warn!(namespace = transition.namespace, error = problem, "event not recorded");
-            // What else holds up one holds up the others: they are worth less than knowing the next change in time.
-            if !refused {
+            let mut outcome = record(transition, leadership, &memory).await;
+            if outcome.as_ref().is_err_and(|failure| failure.code() == Some(404)) {
+                // The event that this one repeats is gone, with its namespace or by hand.
+                memory = recorder();
+                outcome = record(transition, leadership, &memory).await;
+            }
+            let Err(failure) = outcome else { continue };
+            warn!(namespace = transition.namespace, error = %failure, "event not recorded");
+            // One namespace may be refused, as when it is being deleted. What else holds up one event holds up the
+            // others: they are worth less than knowing the next change in time.
+            if failure.code().is_none() {
                 break;
             }
         }
     }
+}
+
+/// Why an event was not recorded.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    #[error("no answer within {WRITE_TIMEOUT:?}")]
+    Timeout(#[from] Elapsed),
+    #[error("{}", .0.message)]
+    Refused(Box<Status>),
+    #[error(transparent)]
+    Unreachable(kube::Error),
+}
+
+impl RecordError {
+    /// The HTTP status of a refusal.
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused(status) => Some(status.code),
+            Self::NotLeader(_) | Self::Timeout(_) | Self::Unreachable(_) => None,
+        }
+    }
+}
+
+impl From<kube::Error> for RecordError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused(status),
+            error => Self::Unreachable(error),
+        }
+    }
+}
+
+async fn record(
+    transition: &Transition,
+    leadership: &Leadership,
+    recorder: &Recorder,
+) -> Result<(), RecordError> {
+    let (event, regarding) = (transition.event(), transition.regarding());
+    let write = timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding));
+    Ok(leadership.write(write).await???)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a test fails by panicking, and the helpers of one are outside of #[test] functions"
 )]
 

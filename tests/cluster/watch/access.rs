@@ -1,7 +1,7 @@
 //! What `watch` may do: no more than it says it needs, and what happens when it may do less.
 
 use super::replica::Replica;
-use super::scene::{agree, create, degrade, object, pod, rule, user};
+use super::scene::{agree, create, degrade, events_of, object, pod, rule, user};
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::within;
@@ -150,15 +150,13 @@ async fn a_namespace_whose_events_are_forbidden_holds_up_no_other() {
     }));
     Api::namespaced(client.clone(), &second).create(&PostParams::default(), &binding).await.unwrap();
     let flags = ["-n", &first, "-n", &second, "--no-leader-election"];
-    let replica = Replica::start(&kubeconfig, "a", &flags).synced();
+    let replica = Replica::start(&kubeconfig, "mute", &flags).synced();
     tokio::time::sleep(Duration::from_secs(2)).await;
 
-    let recorded = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &second);
     degrade(&client, &first, "web", true).await;
     degrade(&client, &second, "web", true).await;
     within(LIMIT, "the other namespace's event", async || {
-        let events = recorded.list(&kube::api::ListParams::default()).await.unwrap();
-        (events.items.len() == 1).then_some(())
+        (events_of(&client, &second, "mute_").await.len() == 1).then_some(())
     })
     .await;
     let line = replica.until(LIMIT, "event not recorded");

@@ -1,7 +1,7 @@
 //! Who leads after the leader has ended, was killed or was stopped, and how soon.
 
 use super::replica::Replica;
-use super::scene::{LEASE, SHORT, account, create, degrade, holder, leader, pod, user};
+use super::scene::{LEASE, SHORT, account, create, degrade, events_of, holder, leader, pod, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -78,9 +78,8 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more_and_ends() 
     println!("paused, with a lease of 3 s: the standby leads after {:?}", start.elapsed());
     degrade(&client, &home, "web", true).await;
     within(LIMIT, "the new leader writes", async || {
-        let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &home);
-        let events = events.list(&kube::api::ListParams::default()).await.unwrap();
-        (!events.items.is_empty()).then_some(())
+        let events = events_of(&client, &home, &replicas[standby].identity()).await;
+        (!events.is_empty()).then_some(())
     })
     .await;
 

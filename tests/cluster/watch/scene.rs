@@ -7,8 +7,9 @@ use crate::eventually::within;
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::manifests::{Mode, Permission};
 use serde_json::{Value, json};
@@ -134,6 +135,14 @@ fn figures(report: &Value) -> Value {
     // The scores name the worst twenty only.
     let wrong = (wrong.len() < 20).then_some(wrong);
     json!({ "summary": report["summary"], "namespaces": report["namespaces"], "wrong": wrong })
+}
+
+/// Returns the events in a namespace of reporters whose names begin with `who`: other tests may watch it too.
+pub(super) async fn events_of(client: &Client, namespace: &str, who: &str) -> Vec<Event> {
+    let events = Api::<Event>::namespaced(client.clone(), namespace);
+    let mut events = events.list(&ListParams::default()).await.unwrap().items;
+    events.retain(|event| event.reporting_instance.as_ref().is_some_and(|name| name.starts_with(who)));
+    events
 }
 
 /// Returns the holder of a Lease, empty when there is none.

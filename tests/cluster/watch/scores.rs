@@ -1,12 +1,12 @@
 //! What is watched equals a fresh count, whatever happens to pods, and steady state costs no list.
 
 use super::replica::Replica;
-use super::scene::{account, agree, create, degrade, fresh, pod, running, user};
+use super::scene::{account, agree, create, degrade, events_of, fresh, pod, running, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -69,7 +69,7 @@ async fn scores_follow_every_change_of_a_pod_without_a_list() {
         Some(fresh(plane, &["-n", &one])["summary"]["score"].as_f64().unwrap())
     );
 
-    pods.delete_collection(&DeleteParams::default(), &kube::api::ListParams::default()).await.unwrap();
+    pods.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     within(LIMIT, "an empty namespace leaves no trace", async || {
         let metrics = replica.get("/metrics").1;
         (replica.scores()["namespaces"] == json!([]) && !metrics.contains(&one)).then_some(())
@@ -129,7 +129,7 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
     degrade(&client, &home, "web", false).await;
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let replicas = ["a", "b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let replicas = ["told-a", "told-b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
     let leader = super::scene::leader(&replicas, LIMIT).await;
     assert!(!replicas[1 - leader].leads());
 
@@ -149,9 +149,8 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
         (&json!(home), &json!("Healthy"), &json!("Degraded"))
     );
 
-    let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &home);
     let found = within(LIMIT, "the third is a repetition of the first", async || {
-        let events = events.list(&kube::api::ListParams::default()).await.unwrap().items;
+        let events = events_of(&client, &home, "told-").await;
         events.iter().any(|event| event.series.is_some()).then_some(events)
     })
     .await;
@@ -168,6 +167,16 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
         assert_eq!((regarding.kind.as_deref(), regarding.name.as_deref()), (Some("Namespace"), Some(&*home)));
     }
     assert!(core_events(&client, &home).await.contains("HealthDropped"), "kubectl get events shows it");
+
+    // A repetition whose event is gone is a new one.
+    let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &home);
+    events.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    degrade(&client, &home, "web", false).await;
+    within(LIMIT, "an event in place of the one that was deleted", async || {
+        let events = events_of(&client, &home, "told-").await;
+        (events.len() == 1 && events[0].reason.as_deref() == Some("HealthImproved")).then_some(())
+    })
+    .await;
 }
 
 async fn core_events(client: &Client, namespace: &str) -> String {

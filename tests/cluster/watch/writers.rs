@@ -115,9 +115,9 @@ impl<'a> Crew<'a> {
     }
 
     fn replace_the_ended(&mut self) {
-        for place in 0..NAMES.len() {
+        for (place, name) in NAMES.iter().enumerate() {
             if self.replicas[place].ended().is_some() {
-                self.replicas[place] = self.replica(NAMES[place]);
+                self.replicas[place] = self.replica(name);
             }
         }
     }
@@ -126,8 +126,8 @@ impl<'a> Crew<'a> {
     async fn break_something(&mut self, plane: &ControlPlane, random: &mut fastrand::Rng) -> &'static str {
         // Mostly the leader: what happens to a standby says little.
         let leader = self.replicas.iter().position(Replica::leads);
-        let place = leader.filter(|_| random.u8(..4) > 0).unwrap_or_else(|| random.usize(..NAMES.len()));
-        let victim = &mut self.replicas[place];
+        let target = leader.filter(|_| random.u8(..4) > 0).unwrap_or_else(|| random.usize(..NAMES.len()));
+        let victim = &mut self.replicas[target];
         let pause = Duration::from_millis(random.u64(200..6_000));
         match random.u8(..10) {
             0 | 1 => {
@@ -222,14 +222,10 @@ impl History {
         let strangers: Vec<_> = self
             .events
             .iter()
-            .map(|event| (event, self.holder_at(event.revision)))
-            .filter(|(event, holder)| *holder != event.reporter)
+            .filter(|event| self.holder_at(event.revision) != event.reporter)
+            .map(|event| format!("{} by {} since {}", event.revision, event.reporter, event.issued))
             .collect();
-        assert!(
-            strangers.is_empty(),
-            "seed {seed}: (event, holder then): {strangers:#?}\n{:#?}",
-            self.tenures
-        );
+        assert!(strangers.is_empty(), "seed {seed}: {strangers:#?} against {:#?}", self.tenures);
     }
 
     fn holder_at(&self, revision: u64) -> &str {
