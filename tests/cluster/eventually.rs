@@ -7,13 +7,18 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks again and again until the probe has an answer, and panics with `what` if none comes within a minute.
-pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, probe).await
+}
+
+/// Asks again and again until the probe has an answer, and panics with `what` if none comes in time.
+pub(crate) async fn within<T>(limit: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(answer) = probe().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -16,3 +16,4 @@ mod harness;
 mod kubelet;
 #[path = "../common/policies.rs"]
 mod policies;
+mod watch;

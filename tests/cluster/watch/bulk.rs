@@ -1,0 +1,77 @@
+//! Very large pods, and very many that go at once.
+
+use super::replica::Replica;
+use super::scene::{agree, create, object, pod, rounds};
+use crate::control_plane::ControlPlane;
+use crate::eventually::within;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
+    let plane = ControlPlane::shared();
+    let (client, home) = (plane.client().await, plane.namespace("large"));
+    let flags = ["-n", &home];
+    let replica = Replica::start(plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
+    let large: Pod = object(json!({
+        "metadata": { "name": "large" },
+        "spec": { "containers": [{
+            "name": "main", "image": "nginx", "env": [{ "name": "TEXT", "value": "x".repeat(1_200_000) }],
+        }] },
+    }));
+    create(&client, &home, &large).await;
+    create(&client, &home, &pod("small")).await;
+    agree(plane, &replica, LIMIT, &flags).await;
+    let summary = &replica.scores()["summary"];
+    assert_eq!((&summary["pods"], &summary["counts"]["latest-tag"]), (&json!(2), &json!(1)));
+    // As part of a list too.
+    let other = Replica::start(plane.kubeconfig(), "b", &["-n", &home, "--no-leader-election"]).synced();
+    agree(plane, &other, LIMIT, &flags).await;
+    Api::<Pod>::namespaced(client, &home).delete("large", &DeleteParams::default()).await.unwrap();
+    agree(plane, &replica, LIMIT, &flags).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn pods_that_are_all_deleted_at_once_leave_nothing() {
+    let plane = ControlPlane::shared();
+    let home = plane.namespace("many");
+    let pods = Api::<Pod>::namespaced(plane.client().await, &home);
+    let count = rounds(2_000, 10_000);
+    let replica = Replica::start(plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
+    stream::iter(0..count)
+        .map(|index| {
+            let (pods, pod) = (pods.clone(), pod(&format!("pod-{index}")));
+            async move { pods.create(&PostParams::default(), &pod).await }
+        })
+        .buffer_unordered(32)
+        .try_for_each(async |_| Ok(()))
+        .await
+        .unwrap();
+    agree(plane, &replica, LIMIT, &["-n", &home]).await;
+    assert_eq!(replica.scores()["summary"]["pods"], count);
+    let memory = replica.metric("process_resident_memory_bytes").unwrap();
+
+    let start = Instant::now();
+    pods.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    let deleted = start.elapsed();
+    within(LIMIT, "all are gone", async || {
+        (replica.scores()["namespaces"] == json!([]) && replica.metric("pods_tracked") == Some(0.0))
+            .then_some(())
+    })
+    .await;
+    println!(
+        "{count} pods: deleted by the API server in {deleted:?}, gone from the scores {:?} later, {:.0} MiB resident",
+        start.elapsed() - deleted,
+        memory / f64::from(1 << 20)
+    );
+    assert_eq!(replica.metric("pod_events_total{type=\"deleted\"}"), Some(count as f64));
+    assert!(replica.lines("the watch is interrupted; it is tried again").is_empty());
+}

@@ -1,0 +1,11 @@
+//! `watch` as it runs in a cluster: real processes of the binary, and what becomes of them when something breaks.
+
+mod access;
+mod bulk;
+mod leading;
+mod outages;
+mod replica;
+mod scene;
+mod scores;
+mod serving;
+mod writers;

@@ -1,0 +1,151 @@
+//! What the tests of `watch` share: accounts, pods, short leases, and what a fresh count says.
+
+use super::replica::Replica;
+use crate::analyze::on;
+use crate::control_plane::{ControlPlane, Reach};
+use crate::eventually::within;
+use crate::kubelet::set_pod_status;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use kube_devops::manifests::{Mode, Permission};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// The name of the Lease unless a flag says otherwise.
+pub(super) const LEASE: &str = "kube-devops-watch";
+/// A lease that is over in seconds: 3 s, renewed every half second, given up after 2 s.
+pub(super) const SHORT: [&str; 3] =
+    ["--lease-duration=3s", "--lease-renew-deadline=2s", "--lease-retry-period=500ms"];
+
+/// How often a random fault happens: a few times, or with `KUBE_DEVOPS_SOAK=1` as often as it takes to trust it.
+pub(super) fn rounds(few: usize, many: usize) -> usize {
+    #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
+    let soak = std::env::var_os("KUBE_DEVOPS_SOAK").is_some_and(|value| value == "1");
+    if soak { many } else { few }
+}
+
+/// Makes an account with exactly the permissions that `check` and the manifests name, everywhere.
+pub(super) async fn account(plane: &ControlPlane, namespace: &str, name: &str) -> PathBuf {
+    let rules: Vec<_> = Mode::Watch.permissions().iter().map(rule).collect();
+    plane.restricted(namespace, name, &rules, Reach::Cluster).await
+}
+
+/// Returns the name under which the audit log has an account.
+pub(super) fn user(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
+}
+
+pub(super) fn rule(permission: &Permission) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![permission.group.to_owned()]),
+        resources: Some(vec![permission.path()]),
+        verbs: permission.verbs.iter().map(ToString::to_string).collect(),
+        ..PolicyRule::default()
+    }
+}
+
+pub(super) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+/// A pod of two containers with nothing wrong but that it is Pending at first.
+pub(super) fn pod(name: &str) -> Pod {
+    let probe = json!({ "tcpSocket": { "port": 80 } });
+    let container = |name: &str| {
+        json!({
+            "name": name, "image": "registry.example/main:1.0", "livenessProbe": probe, "readinessProbe": probe,
+        })
+    };
+    object(json!({
+        "metadata": { "name": name, "labels": { "app": name } },
+        "spec": { "containers": [container("one"), container("two")] },
+    }))
+}
+
+pub(super) async fn create(client: &Client, namespace: &str, pod: &Pod) {
+    Api::namespaced(client.clone(), namespace).create(&PostParams::default(), pod).await.unwrap();
+}
+
+/// The status of a pod that runs and whose two containers were restarted so often.
+pub(super) fn running(restarts: u32) -> Value {
+    let container = |name: &str| json!({ "name": name, "image": "i", "imageID": "", "ready": true, "restartCount": restarts });
+    json!({ "phase": "Running", "containerStatuses": [container("one"), container("two")] })
+}
+
+/// Takes the health of a namespace, in which `pod` is alone, to Degraded, or back to Healthy.
+pub(super) async fn degrade(client: &Client, namespace: &str, pod: &str, degraded: bool) {
+    set_pod_status(client, namespace, pod, &running(if degraded { 12 } else { 0 })).await;
+}
+
+/// Waits until a replica's figures are those of a fresh count with the same flags, and returns how long it took.
+pub(super) async fn agree(
+    plane: &ControlPlane,
+    replica: &Replica,
+    limit: Duration,
+    flags: &[&str],
+) -> Duration {
+    let start = Instant::now();
+    loop {
+        let (fresh, watched) = (figures(&fresh(plane, flags)), figures(&replica.scores()));
+        if fresh == watched {
+            return start.elapsed();
+        }
+        assert!(
+            start.elapsed() < limit,
+            "a fresh count: {fresh:#}\nwatched: {watched:#}\nlog: {:#?}",
+            replica.log()
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Returns what `analyze` says of the cluster.
+pub(super) fn fresh(plane: &ControlPlane, flags: &[&str]) -> Value {
+    let outcome = on(plane.kubeconfig(), &[&["analyze", "-o", "json"], flags].concat());
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+/// Returns what is comparable of a report and of scores: all figures, and what is wrong with which pod.
+fn figures(report: &Value) -> Value {
+    let mut wrong: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for violation in report["violations"].as_array().into_iter().flatten() {
+        let text = |key: &str| violation[key].as_str().unwrap_or_default().to_owned();
+        let owner =
+            violation["owner"].as_str().map_or_else(|| format!("Pod/{}", text("name")), str::to_owned);
+        // A pod that restarts is one violation a container and counts for more; Pending is one a pod.
+        wrong.entry(format!("{} {owner}", text("namespace"))).or_default().push(text("rule"));
+    }
+    for offender in report["offenders"].as_array().into_iter().flatten() {
+        let text = |key: &str| offender[key].as_str().unwrap_or_default();
+        let rules = offender["counts"].as_object().unwrap().keys().cloned().collect();
+        wrong.insert(format!("{} {}", text("namespace"), text("workload")), rules);
+    }
+    for rules in wrong.values_mut() {
+        rules.sort();
+        rules.dedup();
+    }
+    // The scores name the worst twenty only.
+    let wrong = (wrong.len() <= 20).then_some(wrong);
+    json!({ "summary": report["summary"], "namespaces": report["namespaces"], "wrong": wrong })
+}
+
+/// Returns the holder of a Lease, empty when there is none.
+pub(super) async fn holder(client: &Client, namespace: &str) -> String {
+    let lease = Api::<Lease>::namespaced(client.clone(), namespace).get_opt(LEASE).await.ok().flatten();
+    lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default()
+}
+
+/// Waits until one of the replicas leads and returns its place.
+pub(super) async fn leader(replicas: &[Replica], limit: Duration) -> usize {
+    within(limit, "a leader", async || {
+        replicas.iter().position(|replica| !replica.is_stopped() && replica.leads())
+    })
+    .await
+}
