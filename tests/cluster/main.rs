@@ -16,4 +16,5 @@ mod harness;
 mod kubelet;
 #[path = "../common/policies.rs"]
 mod policies;
+mod prometheus;
 mod watch;

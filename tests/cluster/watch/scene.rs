@@ -55,7 +55,7 @@ pub(super) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
 }
 
 /// A pod of two containers with nothing wrong but that it is Pending at first.
-pub(super) fn pod(name: &str) -> Pod {
+pub(crate) fn pod(name: &str) -> Pod {
     let probe = json!({ "tcpSocket": { "port": 80 } });
     let container = |name: &str| {
         json!({
@@ -68,7 +68,7 @@ pub(super) fn pod(name: &str) -> Pod {
     }))
 }
 
-pub(super) async fn create(client: &Client, namespace: &str, pod: &Pod) {
+pub(crate) async fn create(client: &Client, namespace: &str, pod: &Pod) {
     Api::namespaced(client.clone(), namespace).create(&PostParams::default(), pod).await.unwrap();
 }
 
@@ -79,7 +79,7 @@ pub(super) fn running(restarts: u32) -> Value {
 }
 
 /// Takes the health of a namespace, in which `pod` is alone, to Degraded, or back to Healthy.
-pub(super) async fn degrade(client: &Client, namespace: &str, pod: &str, degraded: bool) {
+pub(crate) async fn degrade(client: &Client, namespace: &str, pod: &str, degraded: bool) {
     set_pod_status(client, namespace, pod, &running(if degraded { 12 } else { 0 })).await;
 }
 
