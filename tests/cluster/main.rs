@@ -11,6 +11,7 @@
 mod analyze;
 mod control_plane;
 mod crds;
+mod documented;
 mod eventually;
 mod harness;
 mod kubelet;

@@ -24,8 +24,13 @@ pub(crate) struct Replica {
 impl Replica {
     /// Starts `watch` in a pod of this name, and returns when it listens.
     pub(crate) fn start(kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
+        Self::run("watch", kubeconfig, pod, arguments)
+    }
+
+    /// Starts a long-running command in a pod of this name, and returns when it listens.
+    pub(crate) fn run(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
-            .args(["watch", "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
+            .args([command, "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .args(arguments)

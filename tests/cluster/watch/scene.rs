@@ -41,7 +41,7 @@ pub(super) fn user(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
 
-pub(super) fn rule(permission: &Permission) -> PolicyRule {
+pub(crate) fn rule(permission: &Permission) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![permission.group.to_owned()]),
         resources: Some(vec![permission.path()]),
@@ -50,7 +50,7 @@ pub(super) fn rule(permission: &Permission) -> PolicyRule {
     }
 }
 
-pub(super) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
+pub(crate) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
