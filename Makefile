@@ -10,7 +10,7 @@ etcd_PACKAGE := go.etcd.io/etcd/server/v3
 kube-apiserver_PACKAGE := k8s.io/kubernetes/cmd/kube-apiserver
 kube-controller-manager_PACKAGE := k8s.io/kubernetes/cmd/kube-controller-manager
 
-.PHONY: help control-plane test soak fmt clippy deny docs bench-build ci
+.PHONY: help control-plane prometheus test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -32,7 +32,11 @@ $(BINARIES)/%: $(MODULE)/go.mod $(MODULE)/go.sum
 		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)" $($*_PACKAGE)
 	@touch $@
 
-test: control-plane ## Runs all tests, those against a real control plane too
+prometheus: ## Checks that Prometheus and promtool are there, with which the metrics are tested
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+		echo "prometheus and promtool are missing: on Debian and Ubuntu, apt-get install prometheus" >&2; exit 1; }
+
+test: control-plane prometheus ## Runs all tests, those against a real control plane too
 	cargo test --locked
 	cargo test --locked --test cluster -- --ignored
 

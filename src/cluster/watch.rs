@@ -85,6 +85,9 @@ impl WatchFailure {
         format!("{} {}", self.action, self.what)
     }
 
+    /// What [`WatchFailure::category`] may return.
+    pub const CATEGORIES: [&str; 5] = ["busy", "expired", "forbidden", "refused", "unreachable"];
+
     /// Returns a bounded label for metrics.
     pub fn category(&self) -> &'static str {
         match self.error.code() {

@@ -7,6 +7,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use super::Observer;
+use crate::cluster::WatchFailure;
 use crate::telemetry::{Metrics, MetricsError};
 
 /// What came in, counted.
@@ -37,6 +38,10 @@ impl ObserverMetrics {
             "category",
         )?;
         let [events, failures] = [metrics.register(events)?, metrics.register(failures)?];
+        // A counter that comes into being with its first failure hides that one from a rate.
+        for category in WatchFailure::CATEGORIES {
+            failures.with_label_values(&[category]);
+        }
         let [listed, applied, deleted, unreadable] =
             ["listed", "applied", "deleted", "unreadable"].map(|kind| events.with_label_values(&[kind]));
         Ok(Self { listed, applied, deleted, unreadable, failures })

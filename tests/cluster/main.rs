@@ -12,10 +12,12 @@
 mod analyze;
 mod control_plane;
 mod crds;
+mod documented;
 mod eventually;
 mod harness;
 mod kubelet;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
+mod prometheus;
 mod watch;

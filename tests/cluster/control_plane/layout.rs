@@ -104,7 +104,7 @@ pub(super) fn binary(name: &str) -> Result<PathBuf, String> {
 ///
 /// It is below the range that kernels take the ports of outgoing connections from: one of those could get the
 /// port of an API server that is down for a moment, or of a server that is about to start.
-fn free_port() -> std::io::Result<u16> {
+pub(crate) fn free_port() -> std::io::Result<u16> {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;

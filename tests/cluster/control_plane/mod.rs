@@ -14,4 +14,6 @@ mod server;
 pub(crate) use access::Reach;
 pub(crate) use audit::{AuditEvent, Mark};
 pub(crate) use kubeconfig::{client_of, config_of};
+pub(crate) use layout::free_port;
 pub(crate) use plane::ControlPlane;
+pub(crate) use server::Server;

@@ -54,7 +54,7 @@ struct Supervisor {
 impl Server {
     /// Starts a binary with its state, which is its log for one, in a directory that is made if it is
     /// missing.
-    pub(super) fn start(binary: &Path, state: &Path, flags: &[String]) -> io::Result<Self> {
+    pub(crate) fn start(binary: &Path, state: &Path, flags: &[String]) -> io::Result<Self> {
         fs::create_dir_all(state)?;
         let mut shell = Command::new("sh")
             .args(["-c", SUPERVISOR, "supervisor"])
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// Returns the last lines of the log, under its path.
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let path = self.state.join("log");
         let log = fs::read(&path).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);

@@ -14,7 +14,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A process of the binary, which is killed on drop.
-pub(super) struct Replica {
+pub(crate) struct Replica {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<Vec<Value>>>,
@@ -23,9 +23,14 @@ pub(super) struct Replica {
 
 impl Replica {
     /// Starts `watch` in a pod of this name, and returns when it listens.
-    pub(super) fn start(kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
+        Self::run("watch", kubeconfig, pod, arguments)
+    }
+
+    /// Starts a long-running command in a pod of this name, and returns when it listens.
+    pub(crate) fn run(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
-            .args(["watch", "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
+            .args([command, "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .args(arguments)
@@ -50,18 +55,18 @@ impl Replica {
     }
 
     /// Returns the lines with this message so far.
-    pub(super) fn lines(&self, message: &str) -> Vec<Value> {
+    pub(crate) fn lines(&self, message: &str) -> Vec<Value> {
         let mut lines = self.log();
         lines.retain(|line| line["message"] == message);
         lines
     }
 
-    pub(super) fn log(&self) -> Vec<Value> {
+    pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for the first line with this message.
-    pub(super) fn until(&self, limit: Duration, message: &str) -> Value {
+    pub(crate) fn until(&self, limit: Duration, message: &str) -> Value {
         let start = Instant::now();
         loop {
             if let Some(line) = self.lines(message).into_iter().next() {
@@ -72,18 +77,18 @@ impl Replica {
         }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Returns what it is called as a holder of the Lease and a reporter of events.
-    pub(super) fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         let line = self.until(ANSWER, "standing for leader");
         line["identity"].as_str().unwrap().to_owned()
     }
 
     /// Sends a request and returns the status and the body.
-    pub(super) fn request(&self, method: &str, path: &str) -> io::Result<(u16, String)> {
+    pub(crate) fn request(&self, method: &str, path: &str) -> io::Result<(u16, String)> {
         let mut stream = TcpStream::connect_timeout(&self.address, ANSWER)?;
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;
@@ -96,16 +101,16 @@ impl Replica {
     }
 
     /// Gets a path from a replica that is running.
-    pub(super) fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.request("GET", path).unwrap_or_else(|error| panic!("GET {path}: {error}: {:#?}", self.log()))
     }
 
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.request("GET", "/readyz").is_ok_and(|(code, _)| code == 200)
     }
 
     /// Waits until everything has been listed once.
-    pub(super) fn synced(self) -> Self {
+    pub(crate) fn synced(self) -> Self {
         let start = Instant::now();
         while !self.is_ready() {
             assert!(start.elapsed() < Duration::from_secs(20), "not ready: {:#?}", self.log());
@@ -114,26 +119,26 @@ impl Replica {
         self
     }
 
-    pub(super) fn scores(&self) -> Value {
+    pub(crate) fn scores(&self) -> Value {
         let (_, body) = self.get("/api/v1/scores");
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
     /// Returns the sum of the samples whose name and labels begin with `sample`.
-    pub(super) fn metric(&self, sample: &str) -> Option<f64> {
+    pub(crate) fn metric(&self, sample: &str) -> Option<f64> {
         let (_, text) = self.get("/metrics");
         let samples = text.lines().filter(|line| line.starts_with(sample));
         samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).reduce(|a, b| a + b)
     }
 
     /// Tells whether it leads; one that doesn't answer doesn't.
-    pub(super) fn leads(&self) -> bool {
+    pub(crate) fn leads(&self) -> bool {
         self.request("GET", "/metrics").is_ok_and(|(_, text)| {
             text.lines().any(|line| line.starts_with("leader{") && line.ends_with(" 1"))
         })
     }
 
-    pub(super) fn signal(&mut self, signal: &str) {
+    pub(crate) fn signal(&mut self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success(), "kill {signal}");
         match signal {
@@ -143,17 +148,17 @@ impl Replica {
         }
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped
     }
 
     /// Returns how it ended, if it has.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
     /// Waits for the end and returns how it ended.
-    pub(super) fn end(&mut self, limit: Duration) -> ExitStatus {
+    pub(crate) fn end(&mut self, limit: Duration) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.ended() {

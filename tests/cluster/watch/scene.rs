@@ -42,7 +42,7 @@ pub(super) fn user(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
 
-pub(super) fn rule(permission: &Permission) -> PolicyRule {
+pub(crate) fn rule(permission: &Permission) -> PolicyRule {
     PolicyRule {
         api_groups: Some(vec![permission.group.to_owned()]),
         resources: Some(vec![permission.path()]),
@@ -51,12 +51,12 @@ pub(super) fn rule(permission: &Permission) -> PolicyRule {
     }
 }
 
-pub(super) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
+pub(crate) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
 /// A pod of two containers with nothing wrong but that it is Pending at first.
-pub(super) fn pod(name: &str) -> Pod {
+pub(crate) fn pod(name: &str) -> Pod {
     let probe = json!({ "tcpSocket": { "port": 80 } });
     let container = |name: &str| {
         json!({
@@ -69,7 +69,7 @@ pub(super) fn pod(name: &str) -> Pod {
     }))
 }
 
-pub(super) async fn create(client: &Client, namespace: &str, pod: &Pod) {
+pub(crate) async fn create(client: &Client, namespace: &str, pod: &Pod) {
     Api::namespaced(client.clone(), namespace).create(&PostParams::default(), pod).await.unwrap();
 }
 
@@ -80,7 +80,7 @@ pub(super) fn running(restarts: u32) -> Value {
 }
 
 /// Takes the health of a namespace, in which `pod` is alone, to Degraded, or back to Healthy.
-pub(super) async fn degrade(client: &Client, namespace: &str, pod: &str, degraded: bool) {
+pub(crate) async fn degrade(client: &Client, namespace: &str, pod: &str, degraded: bool) {
     set_pod_status(client, namespace, pod, &running(if degraded { 12 } else { 0 })).await;
 }
 
