@@ -12,7 +12,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const LEADER: &str = r#"leader{name="kube-devops-reconcile"}"#;
+pub(super) const LEADER: &str = r#"leader{name="kube-devops-reconcile"}"#;
 
 /// A condition as far as it doesn't depend on the time.
 pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition {
