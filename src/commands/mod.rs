@@ -7,6 +7,7 @@ mod completions;
 mod crd;
 mod explain;
 mod list;
+mod policy;
 mod progress;
 mod reconcile;
 mod rules;
@@ -48,6 +49,7 @@ enum Command {
     Crd(crd::Args),
     Explain(explain::Args),
     List(list::Args),
+    Policy(policy::Args),
     Reconcile(reconcile::Args),
     Rules(rules::Args),
     Version(version::Args),
@@ -97,6 +99,7 @@ impl Cli {
             Command::Crd(args) => block_on(crd::run(args)),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),
             Command::Rules(args) => rules::run(args),
             Command::Version(args) => version::run(args),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::events::{Recorder, Reporter};
 use tracing::level_filters::LevelFilter;
 
@@ -28,6 +28,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", default_value = ":9090", value_parser = listen)]
     listen: SocketAddr,
 
+    /// The least time between two audit results of a policy, shorter in tests
+    #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
+    audit_interval: SignedDuration,
+
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -44,6 +48,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let settings = OperatorSettings {
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
+        audit_interval: args.audit_interval,
         clock: Timestamp::now,
     };
     let metrics = OperatorMetrics::register(&service.metrics)?;

@@ -162,7 +162,7 @@ const RECONCILE: &[Permission] = &[
     need("apps", "daemonsets", FOLLOW, Cluster, TEMPLATES),
     need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
     need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
-    need(GROUP, "devopspolicies", &["get", "list", "watch"], Cluster, "no policies are seen: never ready"),
+    need(GROUP, "devopspolicies", FOLLOW, Cluster, "no policies are seen: never ready"),
     need(
         GROUP,
         "devopspolicies",

@@ -21,8 +21,6 @@ pub(super) const SEQUENCE: &str = "devops.stochastic.io/sequence";
 
 /// How many results of a policy are kept.
 pub(super) const KEPT: usize = 10;
-/// How much time lies between two results of a policy.
-pub(super) const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
 /// How many bytes of JSON a result may have.
 const LIMIT: usize = 32 * 1024;
 /// How many bytes are left for what the API server adds to the metadata: managed fields, uid and times.
@@ -70,14 +68,20 @@ impl Past {
     }
 }
 
-/// Decides on the next result, `latest` being the newest one of the policy.
-pub fn next_step(policy: &DevOpsPolicy, verdict: &Verdict, latest: Option<&Past>, now: Timestamp) -> Step {
+/// Decides on the next result, `latest` being the newest one of the policy and `interval` the least time between two.
+pub fn next_step(
+    policy: &DevOpsPolicy,
+    verdict: &Verdict,
+    latest: Option<&Past>,
+    interval: SignedDuration,
+    now: Timestamp,
+) -> Step {
     let content = content(&verdict.violations);
     if let Some(latest) = latest {
         if latest.content == content {
             return Step::Nothing;
         }
-        let due = latest.created.checked_add(INTERVAL).unwrap_or(Timestamp::MAX);
+        let due = latest.created.checked_add(interval).unwrap_or(Timestamp::MAX);
         if now < due {
             return Step::Wait(due);
         }

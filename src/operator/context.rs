@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::events::Recorder;
 use tokio::sync::Notify;
@@ -19,6 +19,8 @@ use crate::rules::Severity;
 pub struct OperatorSettings {
     /// The namespaces in which policies have no effect, that of the operator among them.
     pub system: SystemNamespaces,
+    /// The least time between two audit results of a policy.
+    pub audit_interval: SignedDuration,
     /// The clock.
     pub clock: fn() -> Timestamp,
 }

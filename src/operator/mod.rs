@@ -12,6 +12,7 @@ mod feeds;
 mod inventory;
 mod metrics;
 mod reconcile;
+mod release;
 mod status;
 mod verdict;
 
@@ -23,5 +24,6 @@ pub use error::{ReconcileError, WriteError};
 pub use inventory::{Inventory, Mark};
 pub use metrics::{OperatorMetrics, PolicyCollector};
 pub use reconcile::FINALIZER;
+pub use release::{Held, held, release};
 pub use status::{Outcome, next_status};
 pub use verdict::{Verdict, judge};

@@ -208,7 +208,7 @@ async fn audit(
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
     let latest = operator.audits().latest(&uid).cloned();
-    let step = next_step(policy, verdict, latest.as_ref(), operator.now());
+    let step = next_step(policy, verdict, latest.as_ref(), operator.settings.audit_interval, operator.now());
     let client = operator.cluster.client.clone();
     let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
     let due = match step {
@@ -254,5 +254,18 @@ async fn delete(
         Ok(_) => Ok(()),
         Err(error) if gone(&error) => Ok(()),
         Err(source) => Err(ReconcileError::Write { action: "delete the oldest audit result", source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_apply_left_behind_differs() {
+        let should = json!({ "healthy": true, "conditions": [1, 2] });
+        assert_eq!(difference(&should, &should), None);
+        let is = json!({ "healthy": true, "conditions": [1, 2, 3], "healthScore": 7 });
+        assert_eq!(difference(&is, &should), Some(json!({ "conditions": [1, 2], "healthScore": null })));
     }
 }

@@ -55,3 +55,122 @@ fn late_at(pod: &Workload<'_>, seconds: u32) -> Option<Timestamp> {
     let created = pod.metadata.creation_timestamp.filter(|_| phase == "Pending")?;
     created.checked_add(SignedDuration::from_secs(seconds.into())).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::workload::{Object, WorkloadKind};
+
+    const OLD: &str = "1970-01-01T00:00:00Z";
+
+    fn spec(yaml: &str) -> DevOpsPolicySpec {
+        yaml_serde::from_str(yaml).unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn object(kind: &str, name: &str, owner: Option<(&str, &str)>, phase: &str) -> Value {
+        let containers = json!({ "containers": [{ "name": "main", "image": "nginx" }] });
+        let owners = owner.map(|(kind, name)| json!([{ "kind": kind, "name": name, "controller": true }]));
+        let labels = json!({ "pod-template-hash": "7f9" });
+        let spec = match kind {
+            "Pod" => containers,
+            "CronJob" => json!({ "jobTemplate": { "spec": { "template": { "spec": containers } } } }),
+            _ => json!({ "template": { "spec": containers } }),
+        };
+        let api = match kind {
+            "Pod" => "v1",
+            "Job" | "CronJob" => "batch/v1",
+            _ => "apps/v1",
+        };
+        json!({
+            "apiVersion": api, "kind": kind, "spec": spec, "status": { "phase": phase },
+            "metadata": {
+                "name": name, "namespace": "n", "creationTimestamp": OLD, "ownerReferences": owners, "labels": labels,
+            },
+        })
+    }
+
+    fn workloads(objects: &[Value]) -> Vec<Workload<'static>> {
+        let read = |object: &Value| {
+            let text = |name: &str| object[name].as_str().unwrap();
+            let kind = WorkloadKind::find(text("apiVersion"), text("kind")).unwrap();
+            Workload::from_json_owned(kind, &object.to_string()).unwrap()
+        };
+        objects.iter().map(read).collect()
+    }
+
+    fn judged(policy: &str, objects: &[Value], now: Timestamp) -> Verdict {
+        judge(&spec(policy), "n", workloads(objects).iter(), now).unwrap()
+    }
+
+    fn names(verdict: &Verdict) -> Vec<String> {
+        let names = verdict.violations.iter();
+        names.map(|violation| format!("{}/{}", violation.kind, violation.name)).collect()
+    }
+
+    #[test]
+    fn a_pod_is_pending_for_too_long_by_time_alone() {
+        let pods = [object("Pod", "a", None, "Pending"), object("Pod", "b", None, "Running")];
+        let policy = "{forbidPendingDuration: 60}";
+        let early = judged(policy, &pods, at(59));
+        assert_eq!((early.violations.len(), early.next), (0, Some(at(60))));
+        let late = judged(policy, &pods, at(60));
+        assert_eq!((late.violations.len(), late.next), (1, None));
+        assert_eq!(judged("{forbidLatestTag: true}", &pods, at(0)).next, None, "the rule is off");
+    }
+
+    #[test]
+    fn templates_count_only_where_their_workload_has_no_pod_and_owned_ones_never() {
+        let policy = "{forbidLatestTag: true}";
+        let deployment = object("Deployment", "web", None, "");
+        let replica_set = object("ReplicaSet", "web-7f9", Some(("Deployment", "web")), "");
+        let pod = object("Pod", "web-7f9-x", Some(("ReplicaSet", "web-7f9")), "Running");
+        let alone = judged(policy, &[deployment.clone(), replica_set.clone()], at(0));
+        assert_eq!((names(&alone), alone.pods), (vec!["Deployment/web".to_owned()], 1));
+        let both = judged(policy, &[deployment, replica_set, pod], at(0));
+        assert_eq!((names(&both), both.pods), (vec!["Pod/web-7f9-x".to_owned()], 1));
+
+        let cron = object("CronJob", "backup", None, "");
+        let job = object("Job", "backup-29712345", Some(("CronJob", "backup")), "");
+        let never_ran = judged(policy, &[cron.clone(), job.clone()], at(0));
+        assert_eq!(names(&never_ran), ["CronJob/backup"]);
+        let done = object("Pod", "backup-29712345-x", Some(("Job", "backup-29712345")), "Succeeded");
+        let ran = judged(policy, &[cron, job, done], at(0));
+        assert_eq!((names(&ran).len(), ran.pods), (0, 0), "what has ended is judged no more");
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_an_analysis_of_the_same_objects() {
+        let policy = "{forbidLatestTag: true, requireLivenessProbe: true, maxRestartCount: 0, severityOverrides: {latestTag: low}}";
+        let objects = [
+            object("Pod", "a", None, "Running"),
+            object("Deployment", "web", None, ""),
+            object("CronJob", "backup", None, ""),
+            object("Job", "backup-29712345", Some(("CronJob", "backup")), ""),
+        ];
+        let verdict = judged(policy, &objects, at(0));
+        let effective = EffectivePolicy::from_spec(&spec(policy)).unwrap();
+        let scope = Scope { namespaces: vec!["n".to_owned()], ..Scope::default() };
+        let mut analysis = Analysis::new(&effective, &scope, at(0), true);
+        for object in &objects {
+            analysis.add(&Object::deserialize(object.clone()).unwrap(), None);
+        }
+        let report = analysis.finish();
+        assert_eq!((verdict.pods, Some(verdict.score)), (report.summary.pods, report.summary.score));
+        assert_eq!(verdict.violations, report.violations);
+    }
+
+    #[test]
+    fn an_empty_namespace_is_healthy_and_a_policy_that_can_not_be_followed_says_why() {
+        let verdict = judged("{forbidLatestTag: true}", &[], at(0));
+        assert_eq!((verdict.pods, verdict.score), (0, Score::BEST));
+        let error = judge(&spec("{rules: [{id: nope}]}"), "n", std::iter::empty(), at(0)).unwrap_err();
+        assert!(error.to_string().starts_with("spec.rules[0].id"), "{error}");
+    }
+}

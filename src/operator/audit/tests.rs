@@ -1,1 +1,134 @@
+//! When an audit result is due, what it is called and how long it gets.
 
+use serde_json::json;
+
+use super::*;
+use crate::operator::judge;
+use crate::policy::DevOpsPolicySpec;
+use crate::workload::{Workload, WorkloadKind};
+
+const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
+
+fn policy(name: &str, uid: &str) -> DevOpsPolicy {
+    let spec: DevOpsPolicySpec =
+        yaml_serde::from_str("{forbidLatestTag: true, requireLivenessProbe: true}").unwrap();
+    let mut policy = DevOpsPolicy::new(name, spec);
+    policy.metadata.namespace = Some("n".to_owned());
+    policy.metadata.uid = Some(uid.to_owned());
+    policy
+}
+
+/// The verdict on pods of the Deployment web, by their names and images.
+fn verdict(pods: &[(&str, &str)]) -> Verdict {
+    let owner = json!([{ "kind": "ReplicaSet", "name": "web-7f9", "controller": true }]);
+    let pods: Vec<_> = pods
+        .iter()
+        .map(|(name, image)| {
+            let metadata = json!({
+                "name": name, "namespace": "n", "ownerReferences": owner, "labels": { "pod-template-hash": "7f9" },
+            });
+            let spec = json!({ "containers": [{ "name": "main", "image": image }] });
+            let pod = json!({ "metadata": metadata, "spec": spec });
+            Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).unwrap()
+        })
+        .collect();
+    judge(&policy("p", "u").spec, "n", pods.iter(), Timestamp::UNIX_EPOCH).unwrap()
+}
+
+fn created(step: Step) -> PolicyAuditResult {
+    let Step::Create(result) = step else { panic!("not created: {step:?}") };
+    *result
+}
+
+/// The result as the API server keeps it.
+fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
+    let metadata = ObjectMeta {
+        uid: Some("r".to_owned()),
+        creation_timestamp: Some(Time(created)),
+        ..result.metadata.clone()
+    };
+    Past::of(&metadata).unwrap()
+}
+
+#[test]
+fn the_first_comes_at_once_and_the_next_when_something_changed_and_its_time_has_come() {
+    let (policy, start) = (policy("p", "u"), Timestamp::UNIX_EPOCH);
+    let step =
+        |verdict: &Verdict, latest: Option<&Past>, now| next_step(&policy, verdict, latest, INTERVAL, now);
+    let good = verdict(&[("a", "nginx:1")]);
+    let first = created(step(&good, None, start));
+    assert_eq!((first.spec.total_pods, first.spec.total_violations), (1, 1));
+    let latest = past(&first, start);
+    assert_eq!(latest.sequence, 1);
+    let bad = verdict(&[("a", "nginx")]);
+    assert!(matches!(step(&good, Some(&latest), start + 2 * INTERVAL), Step::Nothing));
+    let early = step(&bad, Some(&latest), start + INTERVAL - SignedDuration::from_secs(1));
+    assert!(matches!(early, Step::Wait(due) if due == start + INTERVAL), "{early:?}");
+    let second = created(step(&bad, Some(&latest), start + INTERVAL));
+    assert_eq!((second.spec.total_violations, past(&second, start).sequence), (2, 2));
+    // What is wrong no more when its time has come was never worth one.
+    assert!(matches!(step(&good, Some(&latest), start + INTERVAL), Step::Nothing));
+}
+
+#[test]
+fn names_of_pods_and_their_order_and_number_are_no_change() {
+    let content = |pods: &[(&str, &str)]| super::content(&verdict(pods).violations);
+    let one = content(&[("a", "nginx")]);
+    assert_eq!(one, content(&[("b", "nginx"), ("c", "nginx")]));
+    assert_ne!(one, content(&[("a", "nginx:1")]));
+}
+
+#[test]
+fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
+    let name = |policy: &DevOpsPolicy, latest: Option<&Past>, image, second| {
+        let now = Timestamp::from_second(second).unwrap();
+        created(next_step(policy, &verdict(&[("a", image)]), latest, INTERVAL, now)).metadata.name.unwrap()
+    };
+    let this = policy("p", "u");
+    let first = name(&this, None, "nginx", 0);
+    assert_eq!(first, name(&this, None, "nginx", 9), "a repeat is the same");
+    assert!(first.starts_with("p-"), "{first}");
+    let latest = Past {
+        name: first.clone(),
+        uid: String::new(),
+        sequence: 1,
+        content: "other".to_owned(),
+        created: Timestamp::UNIX_EPOCH,
+    };
+    for other in [
+        name(&policy("p", "v"), None, "nginx", 0),
+        name(&this, None, "nginx:1", 0),
+        name(&this, Some(&latest), "nginx", 900),
+    ] {
+        assert_ne!(first, other);
+    }
+    let long = name(&policy(&format!("{}.{}", "x".repeat(199), "y".repeat(53)), "u"), None, "nginx", 0);
+    assert!(long.len() <= 253 && !long.contains(".-"), "{long}");
+}
+
+#[test]
+fn it_belongs_to_its_policy_and_blocks_nobody() {
+    let result = created(next_step(&policy("p", "u"), &verdict(&[]), None, INTERVAL, Timestamp::UNIX_EPOCH));
+    let [owner] = &result.metadata.owner_references.unwrap()[..] else { panic!("one owner") };
+    assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.uid.as_str()), ("DevOpsPolicy", "p", "u"));
+    assert_eq!((owner.controller, owner.block_owner_deletion), (None, Some(false)));
+}
+
+#[test]
+fn a_result_is_bounded_its_totals_are_exact_and_the_worst_come_first() {
+    let names: Vec<_> = (0..3_000).map(|index| format!("{}-{index}", "n".repeat(200))).collect();
+    let pods: Vec<_> = names.iter().map(|name| (name.as_str(), "nginx")).collect();
+    let mut verdict = verdict(&pods);
+    verdict.violations[0].message = "é".repeat(5_000);
+    let result = created(next_step(&policy("p", "u"), &verdict, None, INTERVAL, Timestamp::UNIX_EPOCH));
+    let bytes = size(&result);
+    assert!(bytes <= LIMIT - RESERVE && bytes > LIMIT - RESERVE - 1_000, "{bytes}");
+    assert_eq!((result.spec.total_pods, result.spec.total_violations), (3_000, 6_000));
+    assert_eq!(result.spec.violations[0].message.chars().count(), MESSAGE);
+    assert!(result.spec.violations.is_sorted_by_key(|violation| std::cmp::Reverse(violation.severity)));
+}
+
+#[test]
+fn metadata_without_the_operators_marks_are_nobodys() {
+    assert!(Past::of(&ObjectMeta { name: Some("x".to_owned()), ..ObjectMeta::default() }).is_none());
+}

@@ -12,6 +12,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub(super) const LEADER: &str = r#"leader{name="kube-devops-reconcile"}"#;
+
 /// A condition as far as it doesn't depend on the time.
 pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition {
     let status = policy.status.as_ref().expect("a status");
@@ -24,6 +26,9 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     let plane = plane();
     let world = World::on(&plane).await;
     let operator = world.operator();
+    eventually("a leader", async || (operator.metric(LEADER) == Some(1.0)).then_some(())).await;
+    let standby = world.replica("operator-1", &[]);
+    standby.wait_until_ready();
     let shop = plane.namespace("shop");
     world.run(&shop, &pod("web", "nginx:1.27")).await;
     let made = world.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: false}").await;
@@ -113,6 +118,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     .await;
 
     // All of the deletions of surplus results are left, which take longer than a test: they are tried elsewhere.
+    assert_eq!(standby.metric(LEADER), Some(0.0));
     let used: BTreeSet<_> = plane
         .requests()
         .into_iter()

@@ -1,5 +1,10 @@
 //! `kube-devops reconcile` as a process of its own, with no more rights than it asks for.
 
+mod audit;
+mod faults;
 mod life;
 mod process;
+mod release;
+mod scale;
+mod status;
 mod world;

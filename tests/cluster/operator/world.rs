@@ -2,7 +2,7 @@
 
 use super::process::Process;
 use crate::analyze::on;
-use crate::control_plane::{ControlPlane, Reach};
+use crate::control_plane::{AuditEvent, ControlPlane, Mark, Reach};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -153,6 +153,16 @@ impl<'p> World<'p> {
             (event.type_.unwrap(), event.reason.unwrap(), count, event.note.unwrap_or_default())
         });
         told.collect()
+    }
+
+    /// What the operator wrote since a mark, but for its Lease.
+    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<AuditEvent> {
+        let reads = ["get", "list", "watch"];
+        let mut requests = self.plane.requests_since(mark);
+        requests.retain(|event| {
+            event.by(&self.user) && event.resource != "leases" && !reads.contains(&event.verb.as_str())
+        });
+        requests
     }
 
     /// Creates a namespace of this very name.

@@ -1,0 +1,87 @@
+//! Taking the operator's finalizer off policies, for an uninstall: nobody would take it off afterwards.
+//!
+//! Only metadata is read and written, so that a policy which can't be read is released too.
+
+use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams};
+use serde_json::json;
+
+use super::FINALIZER;
+use crate::cluster::{CallError, Cluster};
+use crate::policy::DevOpsPolicy;
+
+/// How often a release is tried again because others wrote in between.
+const TRIES: usize = 5;
+const PAGE: u32 = 500;
+
+/// A policy that has the finalizer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    metadata: ObjectMeta,
+}
+
+impl Held {
+    /// The policy's namespace.
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The policy's name.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn of(metadata: ObjectMeta) -> Option<Self> {
+        let finalizers = metadata.finalizers.iter().flatten();
+        finalizers.into_iter().any(|finalizer| finalizer == FINALIZER).then_some(Self { metadata })
+    }
+}
+
+/// Finds the policies that have the finalizer, in a namespace or in all.
+pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held>, CallError> {
+    let mut found = Vec::new();
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page =
+            cluster.call(async |client| policies(client, namespace).list_metadata(&params).await).await?;
+        found.extend(page.items.into_iter().filter_map(|policy| Held::of(policy.metadata)));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Takes the finalizer off a policy; those of others stay.
+pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
+    let (namespace, name) = (policy.namespace().to_owned(), policy.name().to_owned());
+    let mut next = Some(policy);
+    let mut tries = TRIES;
+    while let Some(Held { metadata }) = next {
+        tries -= 1;
+        let others: Vec<_> =
+            metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
+        // With the version that was read, so that what others add in between stays.
+        let patch = Patch::Merge(json!({
+            "metadata": { "resourceVersion": metadata.resource_version, "finalizers": others },
+        }));
+        let params = PatchParams::default();
+        let patched =
+            async |client| policies(client, Some(&namespace)).patch_metadata(&name, &params, &patch).await;
+        match cluster.call(patched).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code() == Some(404) => return Ok(()),
+            Err(error) if error.code() == Some(409) && tries > 0 => {}
+            Err(error) => return Err(error),
+        }
+        let read = async |client| policies(client, Some(&namespace)).get_metadata_opt(&name).await;
+        next = cluster.call(read).await?.and_then(|policy| Held::of(policy.metadata));
+    }
+    Ok(())
+}
+
+fn policies(client: kube::Client, namespace: Option<&str>) -> Api<DevOpsPolicy> {
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}

@@ -1,0 +1,59 @@
+//! `policy release`: what an uninstall needs.
+
+use super::world::World;
+use crate::analyze::on;
+use crate::control_plane::Reach;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::ResourceExt;
+use kube::api::PostParams;
+use kube_devops::operator::FINALIZER;
+use kube_devops::policy::DevOpsPolicy;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_release_takes_one_finalizer_off_and_says_what_it_could_not_do() {
+    let world = World::shared().await;
+    let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
+    let held = |name: &str, finalizers: &[&str]| -> DevOpsPolicy {
+        serde_json::from_value(json!({ "metadata": { "name": name, "finalizers": finalizers }, "spec": {} }))
+            .unwrap()
+    };
+    for (namespace, name, finalizers) in [
+        (&shop, "both", &["example.com/a", FINALIZER, "example.com/b"][..]),
+        (&shop, "free", &["example.com/a"]),
+        (&other, "ours", &[FINALIZER]),
+    ] {
+        world.policies(namespace).create(&PostParams::default(), &held(name, finalizers)).await.unwrap();
+    }
+    // Who may only list is told which are left.
+    let rules = [PolicyRule {
+        api_groups: Some(vec!["devops.stochastic.io".to_owned()]),
+        resources: Some(vec!["devopspolicies".to_owned()]),
+        verbs: vec!["list".to_owned()],
+        ..PolicyRule::default()
+    }];
+    let reader = world.plane.restricted(&shop, "reader", &rules, Reach::Namespace).await;
+    let refused = on(&reader, &["policy", "release", "-n", &shop, "-n", &other]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(
+        refused.stderr.contains(&format!("cannot release the policy {shop}/both: ")),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains(&format!("cannot list the policies of namespace {other:?}: ")),
+        "{}",
+        refused.stderr
+    );
+
+    let one = on(world.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
+    assert_eq!((one.code, one.stdout.as_str()), (0, format!("devopspolicy {shop}/both released\n").as_str()));
+    let both = world.policies(&shop).get("both").await.unwrap();
+    assert_eq!(both.finalizers(), ["example.com/a", "example.com/b"]);
+    let all = on(world.plane.kubeconfig(), &["policy", "release"]);
+    assert!(all.stdout.contains(&format!("devopspolicy {other}/ours released\n")), "{}", all.stdout);
+    let none = on(world.plane.kubeconfig(), &["policy", "release"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    assert_eq!(none.stderr, format!("no policy has the finalizer {FINALIZER}\n"));
+}

@@ -1,0 +1,76 @@
+//! Many policies, namespaces and pods: how soon a change is in the status, and what it costs.
+
+use super::faults::soak;
+use super::world::{World, plane, pod};
+use futures::future::join_all;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const POLICIES: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_change_among_many_is_in_the_status_within_a_second_for_one_patch_a_policy() {
+    let (namespaces, pods, changes) = if soak() { (50, 200, 200) } else { (5, 40, 20) };
+    let plane = plane();
+    let world = World::on(&plane).await;
+    let names: Vec<_> = (0..namespaces).map(|_| plane.namespace("shop")).collect();
+    join_all(names.iter().map(async |name| {
+        for index in 0..POLICIES {
+            world
+                .policy(name, &format!("p{index}"), "{forbidLatestTag: true, requireLivenessProbe: true}")
+                .await;
+        }
+        for index in 0..pods {
+            let pod = serde_json::from_value(pod(&format!("web-{index}"), "nginx:1")).unwrap();
+            world.pods(name).create(&PostParams::default(), &pod).await.unwrap();
+        }
+    }))
+    .await;
+    let operator = world.operator();
+    let before = u64::try_from(pods).unwrap();
+    for name in &names {
+        for index in 0..POLICIES {
+            world
+                .until(name, &format!("p{index}"), "judged", |status| status.violations == Some(before))
+                .await;
+        }
+    }
+    sleep(Duration::from_secs(2)).await;
+    let mark = plane.mark();
+    let mut times = Vec::new();
+    for change in 0..changes {
+        let (name, round) = (&names[change % names.len()], change / names.len());
+        let image = json!({ "spec": { "containers": [{ "name": "main", "image": "nginx" }] } });
+        let start = Instant::now();
+        let pod = format!("web-{round}");
+        world.pods(name).patch(&pod, &PatchParams::default(), &Patch::Strategic(image)).await.unwrap();
+        let violations = before + 1 + u64::try_from(round).unwrap();
+        loop {
+            let policy = world.policies(name).get("p0").await.unwrap();
+            if policy.status.unwrap().violations == Some(violations) {
+                break;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{name}");
+            sleep(Duration::from_millis(5)).await;
+        }
+        times.push(start.elapsed());
+    }
+    sleep(Duration::from_secs(1)).await;
+    times.sort_unstable();
+    let (median, slow) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    let mut writes = world.writes_since(mark);
+    writes.retain(|event| event.resource != "events");
+    let memory = operator.peak_memory();
+    println!(
+        "{} pods: median {median:?}, p99 {slow:?}, {} writes, {memory} KiB",
+        namespaces * pods,
+        writes.len()
+    );
+    assert!(slow < Duration::from_secs(1), "{slow:?}");
+    assert_eq!(writes.len(), changes * POLICIES, "one status patch a policy");
+    assert!(writes.iter().all(|event| event.subresource == "status"));
+    assert!(memory < 64 * 1024, "{memory} KiB");
+}

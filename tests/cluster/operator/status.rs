@@ -1,0 +1,232 @@
+//! What is written into a policy's status, beside what others write.
+
+use super::life::condition;
+use super::world::{World, pod};
+use crate::analyze::on;
+use crate::eventually::eventually;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use kube_devops::operator::FINALIZER;
+use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus};
+use serde_json::json;
+use std::time::Duration;
+
+const OTHER: &str = "example.com/other";
+
+fn reason<'p>(policy: &'p DevOpsPolicy, of: &str) -> &'p str {
+    &condition(policy, of).reason
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_pod_that_is_pending_for_too_long_counts_with_no_event() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    let _operator = world.operator();
+    let waiting = serde_json::from_value(pod("waits", "nginx:1")).unwrap();
+    world.pods(&shop).create(&PostParams::default(), &waiting).await.unwrap();
+    world.policy(&shop, "patient", "{forbidPendingDuration: 4}").await;
+    let early = world.until(&shop, "patient", "healthy", |status| status.healthy == Some(true)).await;
+    let late = world.until(&shop, "patient", "unhealthy", |status| status.healthy == Some(false)).await;
+    let created = world.pods(&shop).get("waits").await.unwrap().creation_timestamp().unwrap().0;
+    let took = late.status.unwrap().last_evaluated.unwrap().0.duration_since(created).as_secs();
+    assert!((4..=6).contains(&took), "{took} s");
+    assert!(early.status.unwrap().last_evaluated.unwrap().0.duration_since(created).as_secs() < 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    let operator = world.operator();
+    world.run(&shop, &pod("web", "nginx:1")).await;
+    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    let before =
+        world.until(&shop, "base", "healthy", |status| status.healthy == Some(true)).await.status.unwrap();
+    let same = |status: &DevOpsPolicyStatus| {
+        DevOpsPolicyStatus { last_evaluated: before.last_evaluated.clone(), ..status.clone() } == before
+    };
+    // Over a field of ours, beside it, and a condition and a field that we don't have.
+    let foreign = json!([{
+        "type": "Foreign", "status": "True", "reason": "Because", "message": "",
+        "lastTransitionTime": "2020-01-01T00:00:00Z",
+    }]);
+    let params = PatchParams::apply("intruder").force();
+    let apply = json!({
+        "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "metadata": { "name": "base" },
+        "status": { "healthScore": 3, "conditions": foreign },
+    });
+    for patch in [
+        (PatchParams::default(), Patch::Merge(json!({ "status": { "healthy": false, "violations": 9 } }))),
+        (params, Patch::Apply(apply)),
+        (PatchParams::default(), Patch::Merge(json!({ "status": null }))),
+    ] {
+        world.policies(&shop).patch_status("base", &patch.0, &patch.1).await.unwrap();
+        world.until(&shop, "base", "repaired", same).await;
+    }
+    // What it has nothing to say about in a system namespace goes too, though another owns it.
+    let quiet = "quiet-system";
+    world.namespace_named(quiet).await;
+    world.policy(quiet, "base", "{forbidLatestTag: true}").await;
+    world.until(quiet, "base", "no effect", |status| status.healthy.is_none()).await;
+    let claim = Patch::Merge(json!({ "status": { "healthScore": 3, "classification": "Critical" } }));
+    world.policies(quiet).patch_status("base", &PatchParams::default(), &claim).await.unwrap();
+    world.until(quiet, "base", "no claim", |status| status.health_score.is_none()).await;
+
+    // A second writer that never rests makes conflicts, and wins none.
+    for score in 0..30 {
+        let patch = Patch::Merge(json!({ "status": { "healthScore": score } }));
+        world.policies(&shop).patch_status("base", &PatchParams::default(), &patch).await.unwrap();
+        let label = Patch::Merge(json!({ "metadata": { "labels": { "round": score.to_string() } } }));
+        world.policies(&shop).patch("base", &PatchParams::default(), &label).await.unwrap();
+    }
+    world.until(&shop, "base", "repaired", same).await;
+    let quiet_since = world.plane.mark();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let writes = world.writes_since(quiet_since);
+    assert!(writes.is_empty(), "it rests when all is said: {writes:?}");
+    assert!(operator.metric(r#"devopspolicy_reconcile_total{result="success"}"#).unwrap() > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace_is_not_held() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    let _operator = world.operator();
+    let policy = serde_json::from_value(json!({
+        "metadata": { "name": "held", "finalizers": [OTHER] }, "spec": { "forbidLatestTag": true },
+    }))
+    .unwrap();
+    world.policies(&shop).create(&PostParams::default(), &policy).await.unwrap();
+    let judged = world.until(&shop, "held", "judged", |status| status.healthy.is_some()).await;
+    assert_eq!(judged.finalizers(), [OTHER, FINALIZER]);
+    world.policies(&shop).delete("held", &DeleteParams::default()).await.unwrap();
+    let gone = async |name: &str, left: &[&str]| {
+        eventually("the finalizer is off", async || {
+            let policy = world.policies(&shop).get(name).await.unwrap();
+            (policy.finalizers() == left).then_some(())
+        })
+        .await;
+    };
+    gone("held", &[OTHER]).await;
+    // It waits for the other now, and the operator writes no more.
+    let mark = world.plane.mark();
+    world.run(&shop, &pod("bad", "nginx")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(world.writes_since(mark).is_empty());
+
+    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    world.until(&shop, "base", "judged", |status| status.healthy == Some(false)).await;
+    let namespaces = Api::<Namespace>::all(world.client.clone());
+    namespaces.delete(&shop, &DeleteParams::default()).await.unwrap();
+    eventually("the policy goes with its namespace", async || {
+        world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    world.policies(&shop).patch("held", &PatchParams::default(), &free).await.unwrap();
+    eventually("the namespace is gone", async || {
+        namespaces.get_opt(&shop).await.unwrap().is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn each_policy_has_its_own_verdict_and_in_a_system_namespace_none() {
+    let world = World::shared().await;
+    let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
+    let operator = world.operator();
+    world.run(&shop, &pod("web", "nginx")).await;
+    world.policy(&shop, "tags", "{forbidLatestTag: true}").await;
+    world.policy(&shop, "restarts", "{maxRestartCount: 3, enforcementMode: enforce}").await;
+    world.policy(&other, "tags", "{forbidLatestTag: true}").await;
+    world.until(&shop, "tags", "unhealthy", |status| status.violations == Some(1)).await;
+    let enforcing = world.until(&shop, "restarts", "healthy", |status| status.violations == Some(0)).await;
+    assert_eq!(reason(&enforcing, "Enforcing"), "AuditOnly");
+    let empty = world.until(&other, "tags", "healthy", |status| status.violations == Some(0)).await;
+    assert_eq!(empty.status.unwrap().message.as_deref(), Some("nothing in 0 pods violates the policy"));
+    let mode =
+        |name: &str| operator.metric(&format!(r#"enforcement_mode{{namespace="{shop}",policy="{name}"}}"#));
+    assert_eq!((mode("tags"), mode("restarts")), (Some(0.0), Some(1.0)));
+
+    world.policy("kube-public", "tags", "{forbidLatestTag: true}").await;
+    let nothing =
+        world.until("kube-public", "tags", "no effect", |status| !status.conditions.is_empty()).await;
+    assert_eq!(reason(&nothing, "Ready"), "SystemNamespace");
+    let status = nothing.status.unwrap();
+    assert_eq!((status.healthy, status.health_score), (None, None));
+    assert!(status.message.unwrap().starts_with("no effect: this is a system namespace"));
+    assert!(world.results("kube-public", "tags").await.is_empty());
+    world.policies("kube-public").delete("tags", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    // A CRD that lets everything in, as an older one may have.
+    let definitions = Api::<CustomResourceDefinition>::all(world.client.clone());
+    let anything = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let schema = json!([
+        { "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec", "value": anything },
+    ]);
+    let lax = Patch::Json::<()>(serde_json::from_value(schema).unwrap());
+    definitions.patch("devopspolicies.devops.stochastic.io", &PatchParams::default(), &lax).await.unwrap();
+    let resource = kube::api::ApiResource::erase::<DevOpsPolicy>(&());
+    let anything = Api::<DynamicObject>::namespaced_with(world.client.clone(), &shop, &resource);
+    let object = |name: &str, spec: serde_json::Value| -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy",
+            "metadata": { "name": name, "finalizers": [FINALIZER] }, "spec": spec,
+        }))
+        .unwrap()
+    };
+    eventually("the lax CRD is served", async || {
+        let bad = object("unreadable", json!({ "forbidLatestTag": "yes" }));
+        anything.create(&PostParams::default(), &bad).await.ok()
+    })
+    .await;
+    let unknown = object("unknown", json!({ "rules": [{ "id": "nope" }] }));
+    anything.create(&PostParams::default(), &unknown).await.unwrap();
+    let operator = world.operator();
+    world.run(&shop, &pod("web", "nginx")).await;
+    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    world.until(&shop, "base", "judged", |status| status.violations == Some(1)).await;
+    let invalid = world.until(&shop, "unknown", "invalid", |status| !status.conditions.is_empty()).await;
+    assert_eq!((reason(&invalid, "Ready"), reason(&invalid, "Degraded")), ("InvalidSpec", "InvalidSpec"));
+    let event = eventually("an event", async || world.events(&shop, "unknown").await.pop()).await;
+    assert_eq!((event.0.as_str(), event.1.as_str()), ("Warning", "PolicyInvalid"));
+    // One that becomes unreadable is judged by what it said before no more.
+    let series = format!(r#"devopspolicy_violations{{namespace="{shop}",policy="base"}}"#);
+    assert_eq!(operator.metric(&series), Some(1.0));
+    let spoil = Patch::Merge(json!({ "spec": { "forbidLatestTag": "yes" } }));
+    anything.patch("base", &PatchParams::default(), &spoil).await.unwrap();
+    eventually("it is skipped", async || operator.metric(&series).is_none().then_some(())).await;
+    assert!(operator.log().contains("skipped an object that can't be read"));
+    assert!(operator.metric(r#"devopspolicy_reconcile_errors_total{category="unreadable"}"#).unwrap() > 0.0);
+    // Back to good: it is judged again.
+    let mend = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));
+    anything.patch("base", &PatchParams::default(), &mend).await.unwrap();
+    eventually("it is judged", async || operator.metric(&series)).await;
+    drop(operator);
+
+    // An uninstall: also of what can't be read.
+    let released = on(world.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
+    assert_eq!(released.code, 0, "{}", released.stderr);
+    for name in ["base", "unknown", "unreadable"] {
+        assert!(
+            released.stdout.contains(&format!("devopspolicy {shop}/{name} released\n")),
+            "{}",
+            released.stdout
+        );
+        anything.delete(name, &DeleteParams::default()).await.unwrap();
+        assert!(anything.get_opt(name).await.unwrap().is_none(), "{name}");
+    }
+    assert_eq!(on(world.plane.kubeconfig(), &["crd", "install"]).code, 0);
+}
