@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::governance::{Analysis, ReportedViolation, Scope, Score};
 use crate::policy::{DevOpsPolicySpec, EffectivePolicy, PolicyError};
-use crate::rules::PENDING;
+use crate::rules::{PENDING, Value};
 use crate::workload::Workload;
 
 /// What a policy says about its namespace.
@@ -29,7 +29,10 @@ pub fn judge<'a>(
 ) -> Result<Verdict, PolicyError> {
     let policy = EffectivePolicy::from_spec(spec)?;
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
-    let patience = policy.get(PENDING.id).and_then(|_| spec.forbid_pending_duration);
+    let patience = policy.get(PENDING.id).and_then(|enabled| match enabled.parameters.first() {
+        Some(Value::Integer(seconds)) => i64::try_from(*seconds).ok(),
+        _ => None,
+    });
     let mut analysis = Analysis::new(&policy, &scope, now, true);
     let mut next: Option<Timestamp> = None;
     for object in objects {
@@ -50,10 +53,10 @@ pub fn judge<'a>(
 }
 
 /// When a pod that is Pending will have been so for too long.
-fn late_at(pod: &Workload<'_>, seconds: u32) -> Option<Timestamp> {
+fn late_at(pod: &Workload<'_>, seconds: i64) -> Option<Timestamp> {
     let phase = pod.status.as_ref()?.phase.as_deref()?;
     let created = pod.metadata.creation_timestamp.filter(|_| phase == "Pending")?;
-    created.checked_add(SignedDuration::from_secs(seconds.into())).ok()
+    created.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 #[cfg(test)]
