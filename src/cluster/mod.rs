@@ -8,6 +8,7 @@ mod call;
 mod connect;
 mod follow;
 mod list;
+mod pace;
 mod proxy;
 mod version;
 mod watch;

@@ -1,9 +1,10 @@
 //! The one resilient watch: it lists, follows, repairs itself and says what went wrong. It keeps no objects.
 //!
 //! kube's watcher does the work. Added here: a time limit on each page, a fresh list where the watcher would ask for
-//! the same lost resourceVersion for ever, pauses that end soon after an outage, and objects that nobody has parsed
-//! yet, so that one which can't be parsed stops nothing.
+//! the same lost resourceVersion for ever, pauses that end soon after an outage or a watch cut short, and objects that
+//! nobody has parsed yet, so that one which can't be parsed stops nothing.
 
+use super::pace::paced;
 use super::{CallError, Cluster};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -232,7 +233,7 @@ where
     fn new(cluster: &Cluster, request: WatchRequest) -> Self {
         let what = request.to_string();
         let WatchRequest { resource, namespace, selector, .. } = request;
-        let client = cluster.client.clone();
+        let client = paced(&cluster.client);
         let api = match namespace {
             Some(namespace) => Api::namespaced_with(client, &namespace, &resource),
             None => Api::all_with(client, &resource),

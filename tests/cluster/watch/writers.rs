@@ -163,6 +163,7 @@ impl<'a> Crew<'a> {
 }
 
 /// A write of an event: its revision, who wrote it, and when that replica began to.
+#[derive(Debug)]
 struct Written {
     revision: u64,
     reporter: String,
