@@ -244,6 +244,14 @@ impl History {
     }
 }
 
+#[test]
+#[should_panic(expected = "12 by a")]
+fn an_event_of_one_who_no_longer_holds_the_lease_is_found() {
+    let tenures = [(3, "a"), (10, ""), (13, "b")].map(|(revision, holder)| (revision, holder.to_owned()));
+    let written = |revision| Written { revision, reporter: "a".to_owned(), issued: Timestamp::UNIX_EPOCH };
+    History { tenures: tenures.into(), events: [3, 9, 12].map(written).into() }.check(0);
+}
+
 fn revision<K: Resource>(object: &K) -> u64 {
     object.meta().resource_version.as_ref().unwrap().parse().unwrap()
 }
