@@ -10,6 +10,8 @@ mod follow;
 mod list;
 mod pace;
 mod proxy;
+#[cfg(test)]
+mod scripted;
 mod version;
 mod watch;
 

@@ -1,6 +1,7 @@
 //! What is served of what a watch brings; and the made-up pods that the tests of this module share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -87,11 +88,14 @@ pub(super) fn unreadable(namespace: &str, name: &str) -> String {
 
 /// An observer of all namespaces, or of some, and the metrics that it is registered with.
 pub(super) fn observer(namespaces: &[&str]) -> (Arc<Observer>, Metrics) {
+    observer_at(namespaces, || Timestamp::UNIX_EPOCH)
+}
+
+fn observer_at(namespaces: &[&str], clock: fn() -> Timestamp) -> (Arc<Observer>, Metrics) {
     let metrics = Metrics::new();
     let counters = ObserverMetrics::register(&metrics).unwrap();
     let scope =
         Scope { namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(), ..Scope::default() };
-    let clock = || Timestamp::UNIX_EPOCH;
     let watches = namespaces.len().max(1);
     let observer = Arc::new(Observer::new(EffectivePolicy::default(), scope, watches, counters, clock));
     ScoreCollector::register(&metrics, Arc::clone(&observer)).unwrap();
@@ -158,6 +162,25 @@ fn a_namespace_that_is_gone_takes_its_series_with_it() {
             r#"pod_events_total{type="unreadable"} 0"#,
         ]
     );
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_score() {
+    static SECONDS: AtomicI64 = AtomicI64::new(0);
+    // When the made-up pods were created.
+    const CREATED: i64 = 1_767_225_600;
+    let clock = || Timestamp::from_second(CREATED + SECONDS.load(Ordering::Relaxed)).unwrap();
+    let (observer, metrics) = observer_at(&[], clock);
+    let mut feed = Feed::new(&observer, None);
+    feed.begin_list();
+    feed.end_list();
+    let young = Made { phase: "Pending", restarts: 9, ..Made::new("shop", "web") };
+    for jump in [60, 3660, -3540, 60] {
+        SECONDS.store(jump, Ordering::Relaxed);
+        feed.apply(&object(&young.json())).unwrap();
+        let scores = lines(&metrics, "cluster_health_score");
+        assert_eq!(scores, ["cluster_health_score 66"], "{jump} s after the pod's creation");
+    }
 }
 
 #[tokio::test]

@@ -1,72 +1,16 @@
 //! Paging, and everything that can be in its way, against a scripted API server.
 
 use super::*;
-use axum::body::Body;
-use http::{Response, StatusCode};
-use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use crate::cluster::scripted::{Answer, cluster, fail};
+use serde_json::json;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What a scripted server does with a request.
-enum Answer {
-    Json(Value),
-    Text(String),
-    Fail(u16, Value),
-    Hang,
-    Refuse,
-}
-
-type Log = Arc<Mutex<Vec<String>>>;
-
-/// Makes a cluster that answers by path and query, and the log of what it was asked.
-fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> (Cluster, Log) {
-    let log = Log::default();
-    let script = Arc::new(script);
-    let seen = Arc::clone(&log);
-    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-        let asked = request.uri().to_string();
-        let nth = {
-            let mut seen = seen.lock().unwrap();
-            seen.push(asked.clone());
-            seen.iter().filter(|other| **other == asked).count()
-        };
-        let script = Arc::clone(&script);
-        async move {
-            let (code, text) = match script(&asked, nth) {
-                Answer::Json(value) => (200, value.to_string()),
-                Answer::Text(text) => (200, text),
-                Answer::Fail(code, status) => (code, status.to_string()),
-                Answer::Hang => std::future::pending().await,
-                Answer::Refuse => {
-                    return Err(std::io::Error::new(
-                        std::io::ErrorKind::ConnectionRefused,
-                        "connection refused",
-                    ));
-                }
-            };
-            let status = StatusCode::from_u16(code).unwrap();
-            Ok(Response::builder().status(status).body(Body::from(text)).unwrap())
-        }
-    });
-    let cluster = Cluster {
-        client: kube::Client::new(service, "own"),
-        context: "test".to_owned(),
-        server: "https://test:6443".to_owned(),
-        default_namespace: "own".to_owned(),
-        request_timeout: Some(Duration::from_secs(30)),
-    };
-    (cluster, log)
-}
 
 fn list(names: &[&str], token: &str) -> Answer {
     let items: Vec<_> = names.iter().map(|name| json!({"metadata": {"name": name}})).collect();
     let metadata = if token.is_empty() { json!({}) } else { json!({"continue": token}) };
     Answer::Json(json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items}))
-}
-
-fn fail(code: u16, message: &str) -> Answer {
-    Answer::Fail(code, json!({"kind": "Status", "status": "Failure", "code": code, "message": message}))
 }
 
 fn forbidden(path: &str) -> Answer {
@@ -107,7 +51,7 @@ async fn pages_follow_one_another_and_tokens_and_selectors_are_encoded() {
     });
     let (parts, unread) = run(&cluster, &NONE, Some("app in (web, db)")).await;
     assert_eq!((parts, unread), (vec![vec!["a".into(), "b".into(), "c".into()]], vec![]));
-    let log = log.lock().unwrap();
+    let log = log.paths();
     assert_eq!(log.len(), 2);
     assert!(
         log.iter()
@@ -132,7 +76,7 @@ async fn a_refused_cluster_wide_list_is_made_namespace_by_namespace() {
         ["list pods in namespace \"b\": cannot list /api/v1/namespaces/b/pods: ask for that permission; \
           `kube-devops check` shows all that are missing"]
     );
-    let log = log.lock().unwrap();
+    let log = log.paths();
     assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
 }
 
@@ -182,7 +126,7 @@ async fn a_named_namespace_that_is_not_there_is_no_empty_one() {
             "list pods in namespace \"gone\": namespace \"gone\" not found"
         ]
     );
-    assert_eq!(log.lock().unwrap().len(), 6);
+    assert_eq!(log.paths().len(), 6);
 }
 
 #[tokio::test]
@@ -194,7 +138,7 @@ async fn an_expired_token_starts_the_list_over_with_nothing_counted_twice() {
     });
     let (parts, unread) = run(&cluster, &NONE, None).await;
     assert_eq!((parts, unread), (vec![vec!["a".into(), "b".into()]], vec![]));
-    assert_eq!(log.lock().unwrap().len(), 8);
+    assert_eq!(log.paths().len(), 8);
 }
 
 #[tokio::test]
@@ -206,7 +150,7 @@ async fn a_list_that_always_expires_is_given_up_and_partial() {
     let (parts, unread) = run(&cluster, &NONE, None).await;
     assert_eq!(parts, [["a"]]);
     assert!(unread[0].contains("changed too much while it was read"), "{unread:?}");
-    assert_eq!(log.lock().unwrap().len(), 8);
+    assert_eq!(log.paths().len(), 8);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +171,7 @@ async fn hundreds_of_namespaces_do_not_each_wait_for_a_dead_server() {
     let start = Instant::now();
     let (parts, unread) = run(&cluster, &names, None).await;
     assert_eq!(start.elapsed().as_secs(), 30);
-    assert_eq!((parts.len(), unread.len(), log.lock().unwrap().len()), (0, 200, 4));
+    assert_eq!((parts.len(), unread.len(), log.paths().len()), (0, 200, 4));
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +179,7 @@ async fn a_busy_server_is_asked_a_few_times_and_then_quoted() {
     let (busy, log) = cluster(|_, _| fail(503, "etcd is away"));
     let start = Instant::now();
     let (parts, unread) = run(&busy, &NONE, None).await;
-    assert_eq!(log.lock().unwrap().as_slice(), [ALL; 4]);
+    assert_eq!(log.paths().as_slice(), [ALL; 4]);
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(parts.is_empty());
     assert!(unread[0].contains("the API server failed (503, etcd is away)"), "{unread:?}");
@@ -246,7 +190,7 @@ async fn a_busy_server_is_asked_a_few_times_and_then_quoted() {
     let (hurried, log) = cluster(|_, _| fail(503, "etcd is away"));
     let hurried = Cluster { request_timeout: Some(Duration::from_millis(700)), ..hurried };
     assert!(run(&hurried, &NONE, None).await.1[0].contains("etcd is away"));
-    assert_eq!(log.lock().unwrap().len(), 2);
+    assert_eq!(log.paths().len(), 2);
 }
 
 #[tokio::test]

@@ -1,276 +1,332 @@
-//! The watch, and what can go wrong with it, against a scripted API server.
+//! Watches against a scripted API server, on a clock that stands still until everybody waits.
 
 use super::*;
-use axum::body::{Body, Bytes};
-use http::{Request, Response};
+use crate::cluster::scripted::{Answer, Call, End, Log, cluster, fail};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a scripted server does with a request.
-enum Answer {
-    Json(u16, Value),
-    /// Events of a watch, and how it ends.
-    Events(Vec<String>, End),
-    Hang,
-}
+const SECOND: Duration = Duration::from_secs(1);
 
-enum End {
-    Open,
-    Closed,
-    Cut,
-}
-
-/// What the server was asked, and when.
-type Log = Arc<Mutex<Vec<(Instant, String)>>>;
-
-/// Makes a cluster that answers by path and by how many requests came before, and its log.
-fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> (Cluster, Log) {
-    let log = Log::default();
-    let (script, seen) = (Arc::new(script), Arc::clone(&log));
-    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-        let asked = request.uri().to_string();
-        let mut seen = seen.lock().unwrap();
-        let answer = script(&asked, seen.len());
-        seen.push((Instant::now(), asked));
-        async move {
-            let (code, body) = match answer {
-                Answer::Json(code, value) => (code, Body::from(value.to_string())),
-                Answer::Events(events, end) => {
-                    let lines = events.into_iter().map(|event| Ok(Bytes::from(format!("{event}\n"))));
-                    let end = match end {
-                        End::Open => stream::pending().boxed(),
-                        End::Closed => stream::empty().boxed(),
-                        End::Cut => stream::iter([Err(io::Error::other("cut"))]).boxed(),
-                    };
-                    (200, Body::from_stream(stream::iter(lines.collect::<Vec<io::Result<_>>>()).chain(end)))
-                }
-                Answer::Hang => std::future::pending().await,
-            };
-            Ok::<_, io::Error>(Response::builder().status(code).body(body).unwrap())
-        }
-    });
-    let cluster = Cluster {
-        client: kube::Client::new(service, "own"),
-        context: "test".to_owned(),
-        server: "https://test:6443".to_owned(),
-        default_namespace: "own".to_owned(),
-        request_timeout: None,
-    };
-    (cluster, log)
-}
-
-fn pod(name: &str, version: u32) -> Value {
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {
-        "namespace": "shop", "name": name, "resourceVersion": version.to_string(),
-    }})
-}
-
-fn list(pods: &[Value], version: u32, token: &str) -> Answer {
-    let metadata = json!({"resourceVersion": version.to_string(), "continue": token});
-    Answer::Json(200, json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": pods}))
-}
-
-/// A line of a watch; an API server names the type first, and only so can the text of the object be kept.
-fn event(kind: &str, object: &Value) -> String {
-    format!(r#"{{"type":"{kind}","object":{object}}}"#)
-}
-
-fn status(code: u16, message: &str) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
-        "message": message, "reason": "Expired"})
+fn pods() -> WatchRequest {
+    let resource = ApiResource::erase::<Pod>(&());
+    WatchRequest { resource, namespace: None, selector: None, metadata_only: false }
 }
 
 fn is_watch(path: &str) -> bool {
     path.contains("watch=true")
 }
 
-/// Follows a watch for the given number of events and failures, each in a few words.
-async fn follow(cluster: &Cluster, count: usize) -> Vec<String> {
-    let request = WatchRequest {
-        resource: ApiResource::erase::<Pod>(&()),
-        namespace: None,
-        selector: None,
-        metadata_only: false,
-    };
-    let events = watch(cluster, request).take(count);
-    let told = events.map(|next| match next {
+fn pod(name: &str, version: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "shop", "resourceVersion": version}})
+}
+
+fn page(items: &[Value], version: &str, token: &str) -> Answer {
+    let metadata = json!({"resourceVersion": version, "continue": token});
+    Answer::Json(json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items}))
+}
+
+/// A line of a watch; as with every API server, the type comes first.
+fn event(kind: &str, object: &Value) -> String {
+    format!(r#"{{"type":"{kind}","object":{object}}}"#)
+}
+
+fn bookmark(version: &str) -> String {
+    let metadata = json!({"resourceVersion": version});
+    event("BOOKMARK", &json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
+}
+
+fn gone() -> String {
+    event("ERROR", &json!({"kind": "Status", "status": "Failure", "code": 410, "message": "too old"}))
+}
+
+/// A server's answer that it is too busy, with the seconds for which it wants to be left alone.
+fn busy(code: u16, seconds: u32) -> Answer {
+    let details = json!({"retryAfterSeconds": seconds});
+    let status =
+        json!({"kind": "Status", "status": "Failure", "code": code, "message": "", "details": details});
+    Answer::Fail(code, status)
+}
+
+fn word(change: &Result<Event<RawObject>, WatchFailure>) -> String {
+    match change {
         Ok(Event::Init) => "init".to_owned(),
-        Ok(Event::InitApply(pod)) => format!("listed {}", pod.name()),
+        Ok(Event::InitApply(object)) => format!("list {}", object.name()),
         Ok(Event::InitDone) => "done".to_owned(),
-        Ok(Event::Apply(pod)) => format!("applied {}", pod.name()),
-        Ok(Event::Delete(pod)) => format!("deleted {}", pod.name()),
+        Ok(Event::Apply(object)) => format!("apply {}", object.name()),
+        Ok(Event::Delete(object)) => format!("delete {}", object.name()),
         Err(failure) => format!("{} {}", failure.action, failure.category()),
-    });
-    told.collect().await
+    }
 }
 
-/// The requests for which `wanted` holds, within the time; the watch is left then.
-async fn asked_within(cluster: &Cluster, log: &Log, time: Duration, wanted: fn(&str) -> bool) -> usize {
-    let _ = timeout(time, follow(cluster, usize::MAX)).await;
-    log.lock().unwrap().iter().filter(|(_, path)| wanted(path)).count()
+/// Takes the next changes, each in a word or two.
+async fn take(changes: &mut Changes, count: usize) -> Vec<String> {
+    changes.take(count).map(|change| word(&change)).collect().await
 }
 
-#[tokio::test]
-async fn pages_are_listed_and_then_events_followed_from_there() {
-    let (cluster, log) = cluster(|path, _| match path {
-        path if is_watch(path) => Answer::Events(
-            vec![
-                event("ADDED", &pod("c", 8)),
-                event("BOOKMARK", &pod("", 9)),
-                event("DELETED", &pod("a", 10)),
-            ],
-            End::Open,
-        ),
-        path if path.contains("continue=more") => list(&[pod("b", 4)], 7, ""),
-        _ => list(&[pod("a", 3)], 7, "more"),
-    });
-    let expected = ["init", "listed a", "listed b", "done", "applied c", "deleted a"];
-    assert_eq!(follow(&cluster, 6).await, expected);
-    let log = log.lock().unwrap();
-    assert_eq!(log.len(), 3);
-    assert!(log[2].1.contains("resourceVersion=7"), "{}", log[2].1);
-    assert!(log[..2].iter().all(|(_, path)| path.contains("limit=500")));
+/// Takes the changes of a time.
+async fn take_for(changes: &mut Changes, time: Duration) -> Vec<String> {
+    let mut words = Vec::new();
+    let end = Instant::now() + time;
+    while let Ok(Some(change)) = tokio::time::timeout_at(end, changes.next()).await {
+        words.push(word(&change));
+    }
+    words
 }
 
-#[tokio::test]
-async fn a_pod_that_nobody_can_read_is_handed_on_by_name_and_stops_nothing() {
-    let broken = |name: &str, version| {
-        let mut broken = pod(name, version);
-        broken["spec"] = json!({"containers": {"main": 3}});
-        broken["status"] = json!([1]);
-        broken
+/// The pauses between the calls that are counted.
+fn pauses(log: &Log, counted: impl Fn(&str) -> bool) -> Vec<Duration> {
+    let calls: Vec<Call> = log.calls().into_iter().filter(|call| counted(&call.path)).collect();
+    calls.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
+}
+
+fn within(pauses: &[Duration], expected: &[f64]) {
+    let fits = |(pause, least): (&Duration, &f64)| {
+        // The clock counts in milliseconds.
+        (*least - 0.002..=least * 1.5 + 0.002).contains(&pause.as_secs_f64())
     };
+    assert_eq!(pauses.len(), expected.len(), "{pauses:?}");
+    assert!(pauses.iter().zip(expected).all(fits), "{pauses:?}, expected {expected:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_follow_one_another_and_the_watch_follows_the_last() {
+    let (cluster, log) = cluster(|path, _| match path {
+        path if is_watch(path) => Answer::Lines(vec![event("ADDED", &pod("d", "10"))], End::Quiet),
+        path if path.contains("continue=a%2Bb%2F%3D%26") => page(&[pod("c", "3")], "9", ""),
+        _ => page(&[pod("a", "1"), pod("b", "2")], "9", "a+b/=&"),
+    });
+    let request = WatchRequest { namespace: Some("shop".into()), selector: Some("app=web".into()), ..pods() };
+    let words = take(&mut watch(&cluster, request), 6).await;
+    assert_eq!(words, ["init", "list a", "list b", "list c", "done", "apply d"]);
+    let calls = log.calls();
+    assert_eq!(calls.len(), 3);
+    for call in &calls {
+        assert!(call.path.starts_with("/api/v1/namespaces/shop/pods?"), "{}", call.path);
+        assert!(call.path.contains("labelSelector=app%3Dweb"), "{}", call.path);
+        assert!(!call.accept.contains("PartialObjectMetadata"), "{}", call.accept);
+    }
+    assert!(calls[..2].iter().all(|call| call.path.contains("limit=500")));
+    assert!(
+        calls[2].path.contains("resourceVersion=9") && calls[2].path.contains("allowWatchBookmarks=true")
+    );
+    assert_eq!(calls[0].at, calls[2].at, "the first watch waits for nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_metadata_is_asked_for_where_that_will_do() {
+    let labelled = json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+        "metadata": {"name": "a", "namespace": "shop", "resourceVersion": "8", "labels": {"app": "web"}},
+    });
+    let bare = pod("b", "7");
     let (cluster, log) = cluster(move |path, _| {
         if is_watch(path) {
-            let events = [broken("d", 8), pod("e", 9)];
-            Answer::Events(events.iter().map(|pod| event("MODIFIED", pod)).collect(), End::Open)
+            Answer::Lines(vec![event("MODIFIED", &labelled)], End::Quiet)
         } else {
-            list(&[pod("a", 1), broken("b", 2), pod("c", 3)], 7, "")
+            page(&[labelled.clone(), bare.clone()], "7", "")
         }
     });
-    let expected = ["init", "listed a", "listed b", "listed c", "done", "applied d", "applied e"];
-    assert_eq!(follow(&cluster, 7).await, expected);
-    assert_eq!(log.lock().unwrap().len(), 2);
+    let mut changes = watch(&cluster, WatchRequest { metadata_only: true, ..pods() });
+    assert_eq!(take(&mut changes, 4).await, ["init", "list a", "list b", "done"]);
+    let Some(Ok(Event::Apply(object))) = changes.next().await else { panic!("no change") };
+    let object: Value = serde_json::from_str(object.json()).unwrap();
+    assert_eq!(object["metadata"]["labels"]["app"], "web");
+    let calls = log.calls();
+    assert_eq!(calls.len(), 2);
+    assert!(calls[0].accept.contains("as=PartialObjectMetadataList;"), "{}", calls[0].accept);
+    assert!(calls[1].accept.contains("as=PartialObjectMetadata;"), "{}", calls[1].accept);
+    assert!(calls[0].path.starts_with("/api/v1/pods?"), "{}", calls[0].path);
 }
 
-#[tokio::test]
-async fn a_pod_of_four_megabytes_is_one_like_any_other() {
-    let large = |name: &str, version| {
-        let mut large = pod(name, version);
-        large["metadata"]["annotations"] = json!({"large": "x".repeat(4 << 20)});
-        large
+#[tokio::test(start_paused = true)]
+async fn objects_that_nobody_can_read_stop_nothing() {
+    let odd_spec =
+        || json!({"metadata": {"name": "b", "namespace": "shop", "resourceVersion": "9"}, "spec": 5});
+    let odd_metadata = || json!({"metadata": {"name": 5, "resourceVersion": "10"}});
+    let (cluster, log) = cluster(move |path, nth| match (is_watch(path), nth) {
+        (true, 1) => {
+            let odd = [event("MODIFIED", &odd_spec()), "noise".to_owned(), event("DELETED", &pod("a", "9"))];
+            let odder = [event("ADDED", &odd_metadata()), event("ADDED", &pod("never", "11"))];
+            Answer::Lines(odd.into_iter().chain(odder).collect(), End::Quiet)
+        }
+        (true, _) => Answer::Lines(vec![event("ADDED", &pod("d", "12"))], End::Quiet),
+        (false, _) => page(&[pod("a", "1"), odd_spec(), odd_metadata(), pod("c", "2")], "9", ""),
+    });
+    let mut changes = watch(&cluster, pods());
+    let listed = ["init", "list a", "list b", "list ", "list c", "done"];
+    assert_eq!(take(&mut changes, 6).await, listed);
+    // A line that is no event at all is skipped; an object without a version makes everything be listed anew.
+    let words = take(&mut changes, 4).await;
+    assert_eq!(words, ["apply b", "watch unreachable", "delete a", "watch unreachable"]);
+    assert_eq!(take(&mut changes, 6).await, listed);
+    assert_eq!(take(&mut changes, 1).await, ["apply d"]);
+    assert_eq!(log.calls().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_four_megabytes_passes() {
+    let huge = |version: &str| {
+        let mut pod = pod("huge", version);
+        pod["metadata"]["annotations"] = json!({"text": "x".repeat(4 << 20)});
+        pod
     };
     let (cluster, _) = cluster(move |path, _| {
         if is_watch(path) {
-            Answer::Events(vec![event("MODIFIED", &large("a", 8)), event("ADDED", &pod("b", 9))], End::Open)
+            Answer::Lines(vec![event("MODIFIED", &huge("8")), event("DELETED", &huge("9"))], End::Quiet)
         } else {
-            list(&[large("a", 1)], 7, "")
+            page(&[huge("7")], "7", "")
         }
     });
-    assert_eq!(follow(&cluster, 5).await, ["init", "listed a", "done", "applied a", "applied b"]);
+    for metadata_only in [false, true] {
+        let changes = watch(&cluster, WatchRequest { metadata_only, ..pods() }).take(5);
+        let sizes = changes.filter_map(async |change| match change.unwrap() {
+            Event::InitApply(pod) | Event::Apply(pod) | Event::Delete(pod) => Some(pod.json().len()),
+            _ => None,
+        });
+        let sizes: Vec<_> = sizes.collect().await;
+        assert!(sizes.len() == 3 && sizes.iter().all(|size| *size > 4 << 20), "{sizes:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_version_that_is_gone_at_the_start_of_a_watch_leads_to_a_fresh_list() {
-    let (cluster, log) = cluster(|path, _| match path {
-        path if path.contains("resourceVersion=7") => Answer::Json(410, status(410, "too old")),
-        path if is_watch(path) => Answer::Events(vec![event("ADDED", &pod("b", 21))], End::Open),
-        _ => list(&[pod("a", 3)], 20, ""),
+async fn a_version_that_is_gone_is_asked_for_once_and_everything_listed_anew() {
+    let at_the_start: fn() -> Answer = || fail(410, "too old");
+    let in_the_stream: fn() -> Answer = || Answer::Lines(vec![gone()], End::Quiet);
+    for expired in [at_the_start, in_the_stream] {
+        let (cluster, log) = cluster(move |path, nth| match path {
+            path if is_watch(path) && path.contains("resourceVersion=7") => expired(),
+            path if is_watch(path) => Answer::Lines(vec![event("ADDED", &pod("b", "9"))], End::Quiet),
+            _ if nth == 1 => page(&[pod("a", "1")], "7", ""),
+            _ => page(&[], "8", ""),
+        });
+        let words = take_for(&mut watch(&cluster, pods()), Duration::from_mins(1)).await;
+        assert_eq!(words, ["init", "list a", "done", "watch expired", "init", "done", "apply b"]);
+        assert_eq!(log.paths().iter().filter(|path| path.contains("resourceVersion=7")).count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_never_comes_is_given_up_after_the_request_timeout() {
+    let (cluster, _) = cluster(|path, nth| match path {
+        path if is_watch(path) => Answer::Lines(vec![], End::Quiet),
+        path if path.contains("continue=") && nth == 1 => Answer::Hang,
+        path if path.contains("continue=") => page(&[pod("b", "2")], "7", ""),
+        _ if nth == 1 => Answer::Hang,
+        _ => page(&[pod("a", "1")], "7", "t"),
     });
-    let (again, again_log) = self::cluster(|path, before| match path {
-        path if path.contains("resourceVersion=7") => Answer::Json(410, status(410, "too old")),
-        path if is_watch(path) => Answer::Events(vec![event("ADDED", &pod("b", 21))], End::Open),
-        _ => list(&[pod("a", 3)], if before == 0 { 7 } else { 20 }, ""),
+    let mut changes = watch(&cluster, pods());
+    for expected in [&["init"] as &[_], &["init", "list a"]] {
+        let begun = Instant::now();
+        assert_eq!(take(&mut changes, expected.len()).await, expected);
+        let Some(Err(failure)) = changes.next().await else { panic!("no failure") };
+        assert!(matches!(failure.error, CallError::Timeout { .. }), "{failure}");
+        assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+    assert_eq!(take(&mut changes, 4).await, ["init", "list a", "list b", "done"]);
+    assert_eq!(take_for(&mut changes, Duration::from_hours(1)).await, [""; 0], "a quiet watch is no timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_request_timeout_a_page_may_still_not_take_for_ever() {
+    let (cluster, log) = cluster(|_, _| Answer::Hang);
+    let cluster = Cluster { request_timeout: None, ..cluster };
+    assert_eq!(take(&mut watch(&cluster, pods()), 2).await, ["init", "list unreachable"]);
+    assert_eq!(log.calls()[0].at.elapsed().as_secs(), PAGE_TIMEOUT.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() {
+    let (cluster, log) = cluster(|_, nth| match nth {
+        1 => busy(429, 7),
+        2 => busy(503, 9),
+        3 => busy(429, 3600),
+        _ => page(&[], "7", ""),
     });
-    assert_eq!(follow(&cluster, 4).await, ["init", "listed a", "done", "applied b"]);
-    assert_eq!(log.lock().unwrap().len(), 2);
-    let expected = ["init", "listed a", "done", "watch expired", "init", "listed a", "done", "applied b"];
-    assert_eq!(follow(&again, 8).await, expected);
-    assert_eq!(again_log.lock().unwrap().len(), 4);
+    let words = take(&mut watch(&cluster, pods()), 8).await;
+    assert_eq!(words, ["init", "list busy", "init", "list refused", "init", "list busy", "init", "done"]);
+    within(&pauses(&log, |_| true), &[7.0, 9.0, 30.0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_version_that_is_gone_in_the_stream_leads_to_a_fresh_list() {
-    let (cluster, _) = cluster(|path, before| match path {
-        path if is_watch(path) && before < 2 => {
-            Answer::Events(vec![event("ERROR", &status(410, "too old"))], End::Closed)
-        }
-        path if is_watch(path) => Answer::Events(vec![event("ADDED", &pod("b", 8))], End::Open),
-        _ => list(&[], 7, ""),
+async fn pauses_double_to_half_a_minute_for_a_busy_server_and_to_two_seconds_for_one_that_is_away() {
+    let busy_pauses: &[f64] = &[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0];
+    let away_pauses: &[f64] = &[0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0];
+    let busy: fn() -> Answer = || fail(503, "etcd is away");
+    for (answer, expected) in [(busy, busy_pauses), (|| Answer::Refuse, away_pauses)] {
+        let (cluster, log) = cluster(move |_, _| answer());
+        take(&mut watch(&cluster, pods()), 2 * (expected.len() + 1)).await;
+        let pauses = pauses(&log, |_| true);
+        within(&pauses, expected);
+        let ratios = pauses.iter().zip(expected).map(|(pause, least)| pause.as_secs_f64() / least);
+        let (least, most) =
+            ratios.fold((2.0_f64, 0.0_f64), |(least, most), ratio| (least.min(ratio), most.max(ratio)));
+        assert!(most - least > 0.01, "replicas that fail together come back together: {pauses:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_away_long_and_is_busy_now_is_not_left_alone_for_long() {
+    let (cluster, log) = cluster(|_, nth| if nth > 9 { fail(503, "starting") } else { Answer::Refuse });
+    take(&mut watch(&cluster, pods()), 24).await;
+    within(&pauses(&log, |_| true)[8..], &[2.0, 0.2, 0.4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_success_the_pauses_begin_anew() {
+    let (cluster, log) = cluster(|path, nth| match (is_watch(path), nth) {
+        (true, _) => Answer::Lines(vec![gone()], End::Quiet),
+        (false, 5) => page(&[], "7", ""),
+        (false, _) => fail(503, "etcd is away"),
     });
-    let expected = ["init", "done", "watch expired", "init", "done", "applied b"];
-    assert_eq!(follow(&cluster, 6).await, expected);
+    take_for(&mut watch(&cluster, pods()), 10 * SECOND).await;
+    within(&pauses(&log, |path| !is_watch(path))[..6], &[0.2, 0.4, 0.8, 1.6, 0.2, 0.2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_never_comes_is_given_up_and_asked_for_again() {
-    let (cluster, log) = cluster(|path, before| match path {
-        _ if before == 0 => Answer::Hang,
-        path if is_watch(path) => Answer::Events(vec![], End::Open),
-        _ => list(&[], 7, ""),
+async fn a_stream_that_breaks_off_goes_on_from_the_last_version_without_a_list() {
+    for (end, told) in [(End::Cut, &["watch unreachable"] as &[&str]), (End::Closed, &[])] {
+        let (cluster, log) = cluster(move |path, _| match path {
+            path if is_watch(path) && path.contains("resourceVersion=7") => {
+                Answer::Lines(vec![event("ADDED", &pod("a", "8")), bookmark("12")], end)
+            }
+            path if is_watch(path) && path.contains("resourceVersion=12") => {
+                Answer::Lines(vec![event("ADDED", &pod("b", "13"))], end)
+            }
+            path if is_watch(path) => Answer::Lines(vec![], End::Quiet),
+            _ => page(&[], "7", ""),
+        });
+        let words = take_for(&mut watch(&cluster, pods()), Duration::from_mins(1)).await;
+        let expected = [&["init", "done", "apply a"], told, &["apply b"], told].concat();
+        assert_eq!(words, expected);
+        let paths = log.paths();
+        assert_eq!(paths.len(), 4, "{paths:?}");
+        assert!(paths[3].contains("resourceVersion=13"), "{}", paths[3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_as_soon_as_it_begins_is_begun_once_a_second() {
+    let (cluster, log) = cluster(|path, nth| match is_watch(path) {
+        true if nth > 100 => Answer::Hang,
+        true => Answer::Lines(vec![], End::Closed),
+        false => page(&[], "7", ""),
     });
-    assert_eq!(follow(&cluster, 4).await, ["init", "list unreachable", "init", "done"]);
-    let log = log.lock().unwrap();
-    let apart = log[1].0 - log[0].0;
-    assert!(apart >= PAGE_TIMEOUT && apart < PAGE_TIMEOUT + Duration::from_secs(1), "{apart:?}");
+    assert_eq!(take_for(&mut watch(&cluster, pods()), Duration::from_mins(1)).await, ["init", "done"]);
+    // Replicas that a proxy cuts off together don't come back together.
+    within(&pauses(&log, is_watch)[..40], &[1.0; 40]);
+    assert_eq!(log.paths().iter().filter(|path| !is_watch(path)).count(), 1, "one list is enough");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_server_is_left_alone_for_as_long_as_it_says() {
-    let (cluster, log) = cluster(|_, before| {
-        if before > 0 {
-            return list(&[], 7, "");
-        }
-        let mut busy = status(429, "slow down");
-        busy["details"] = json!({"retryAfterSeconds": 7});
-        Answer::Json(429, busy)
-    });
-    assert_eq!(follow(&cluster, 4).await, ["init", "list busy", "init", "done"]);
-    let log = log.lock().unwrap();
-    let apart = log[1].0 - log[0].0;
-    assert!(apart >= Duration::from_secs(7) && apart <= Duration::from_millis(10_500), "{apart:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn failures_in_a_row_are_farther_and_farther_apart_and_never_in_step() {
-    let (failing, log) = cluster(|_, _| Answer::Json(500, status(500, "boom")));
-    let asked = asked_within(&failing, &log, Duration::from_mins(10), |_| true).await;
-    assert!((200..=305).contains(&asked), "{asked} in ten minutes");
-    let times: Vec<_> = log.lock().unwrap().iter().map(|(at, _)| *at).collect();
-    let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(pauses[0] < Duration::from_millis(310), "the first comes soon: {:?}", pauses[0]);
-    assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE.mul_f64(1.5) + Duration::from_millis(2)));
-    assert!(pauses[10..].windows(2).any(|pair| pair[0].abs_diff(pair[1]) > Duration::from_millis(100)));
-
-    let (busy, log) = cluster(|_, _| Answer::Json(503, status(503, "away")));
-    let asked = asked_within(&busy, &log, Duration::from_mins(10), |_| true).await;
-    assert!((15..=30).contains(&asked), "{asked} in ten minutes");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_is_cut_goes_on_where_it_was() {
-    let (cluster, log) = cluster(|path, before| match path {
-        path if is_watch(path) && before == 1 => Answer::Events(vec![event("ADDED", &pod("a", 8))], End::Cut),
-        path if is_watch(path) => Answer::Events(vec![event("ADDED", &pod("b", 9))], End::Open),
-        _ => list(&[], 7, ""),
-    });
-    let told = follow(&cluster, 5).await;
-    assert_eq!(told, ["init", "done", "applied a", "watch unreachable", "applied b"]);
-    let log = log.lock().unwrap();
-    assert_eq!(log.len(), 3);
-    assert!(log[2].1.contains("resourceVersion=8"), "{}", log[2].1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_ends_each_watch_at_once_is_asked_once_a_second() {
+async fn a_watch_that_ends_after_a_while_is_begun_again_at_once() {
     let (cluster, log) =
         cluster(
-            |path, _| if is_watch(path) { Answer::Events(vec![], End::Closed) } else { list(&[], 7, "") },
+            |path, _| {
+                if is_watch(path) { Answer::Lines(vec![], End::Quiet) } else { page(&[], "7", "") }
+            },
         );
-    let watches = asked_within(&cluster, &log, Duration::from_mins(1), is_watch).await;
-    assert!((40..=61).contains(&watches), "{watches} in a minute");
-    assert_eq!(log.lock().unwrap().len(), watches + 1, "one list is enough");
+    take_for(&mut watch(&cluster, pods()), 700 * SECOND).await;
+    assert_eq!(pauses(&log, is_watch).iter().map(Duration::as_secs).collect::<Vec<_>>(), [295, 295]);
 }
