@@ -4,6 +4,8 @@
 //! Pods come in workloads of 3 to 10, over 50 namespaces, 8 to 12 KB each, of which managed fields are a good third.
 //! About one in ten breaks a rule.
 
+#![allow(dead_code, reason = "nobody needs all of it")]
+
 use std::io::{self, Write};
 
 /// Over how many namespaces the pods are spread.
@@ -19,6 +21,11 @@ pub(crate) fn write_pod_list(out: &mut impl Write, pods: usize, seed: u64) -> io
         out.write_all(pod.as_bytes())?;
     }
     out.write_all(b"]}\n")
+}
+
+/// Returns the pods one by one, each as the text of an item of that list.
+pub(crate) fn pods(pods: usize, seed: u64) -> impl Iterator<Item = String> {
+    Pods::new(pods, seed)
 }
 
 /// Writes the same pods as `kubectl get pods -o json` does: a `List`, indented by four blanks, its keys sorted, without

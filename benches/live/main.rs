@@ -1,10 +1,10 @@
-//! How long `kube-devops analyze` takes on 10,000 pods of a real API server, against fetching the same pages and dropping
-//! their bytes.
+//! How long `kube-devops analyze` takes on 10,000 pods of a real API server, and the first list of `watch`, against
+//! fetching the same pages and dropping their bytes; then what `watch` costs while pods change.
 //!
 //!     make control-plane && cargo bench --bench live -- [--pods 10000]
 //!
-//! The two are measured in turns, five times each. The fetch has its connection already; `analyze` is timed as a whole,
-//! from its start to its end. The peak memory is the largest of any run.
+//! They are measured in turns, five times each. The fetch has its connection already; `analyze` is timed as a whole,
+//! from its start to its end, and `watch` by its log. The peak memory is the largest of any run.
 
 #![allow(
     dead_code,
@@ -16,12 +16,15 @@
     reason = "a bench that can't go on ends, and it uses only a part of the tests' control plane"
 )]
 
-#[path = "../tests/cluster/control_plane/mod.rs"]
+#[path = "../../tests/cluster/control_plane/mod.rs"]
 mod control_plane;
-#[path = "../tests/cluster/eventually.rs"]
+#[path = "../../tests/cluster/eventually.rs"]
 mod eventually;
-#[path = "../tests/common/generate.rs"]
+#[path = "../../tests/common/generate.rs"]
 mod generate;
+#[path = "../../tests/cluster/watch/replica.rs"]
+mod replica;
+mod watch;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -61,24 +64,25 @@ fn main() {
         create(&client, pods).await;
         client
     });
-    let (mut fetches, mut analyses) = (Vec::new(), Vec::new());
+    let (mut fetches, mut analyses, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {
         fetches.push(runtime.block_on(fetch(&client)));
         analyses.push(analyze(plane.kubeconfig()));
+        syncs.push(watch::sync(plane.kubeconfig()));
     }
     // The first round warms the API server up.
     let fetch = median(fetches[1..].iter().map(|(wall, _)| *wall));
     let wall = median(analyses[1..].iter().map(|(wall, _)| *wall));
     let peak = analyses.iter().map(|(_, peak)| *peak).max().unwrap_or(0);
-    println!("pods   size MiB   fetch s   analyze s   ratio   peak MiB");
-    println!(
-        "{pods:<6} {:>8} {:>9.3} {:>11.3} {:>7.2} {:>10}",
-        fetches[0].1 >> 20,
-        fetch.as_secs_f64(),
-        wall.as_secs_f64(),
-        wall.as_secs_f64() / fetch.as_secs_f64(),
-        peak >> 20,
-    );
+    let sync = median(syncs[1..].iter().map(|(wall, _)| *wall));
+    let resident = syncs.iter().map(|(_, resident)| *resident).max().unwrap_or(0);
+    println!("{pods} pods, {} MiB, fetched in {:.3} s", fetches[0].1 >> 20, fetch.as_secs_f64());
+    println!("           s       ratio   MiB");
+    for (what, time, memory) in [("analyze", wall, peak), ("watch", sync, resident)] {
+        let (seconds, ratio) = (time.as_secs_f64(), time.as_secs_f64() / fetch.as_secs_f64());
+        println!("{what:<10} {seconds:<7.3} {ratio:<7.2} {}", memory >> 20);
+    }
+    runtime.block_on(watch::follow(&plane, &client, pods));
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {

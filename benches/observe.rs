@@ -1,0 +1,218 @@
+//! What the observer of `kube-devops watch` costs without an API server: events a second, memory a pod, and a scrape.
+//!
+//!     cargo bench --bench observe -- [--pods 100000]
+//!
+//! All times are of one thread, and the best of five rounds.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench that can't go on ends, and the figures are what it is for"
+)]
+
+#[path = "../tests/common/generate.rs"]
+mod generate;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs;
+use std::future;
+use std::hint::black_box;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::ApiResource;
+use kube::client::Body;
+use kube_devops::cluster::{Cluster, WatchRequest};
+use kube_devops::governance::Scope;
+use kube_devops::observer::{Observer, ObserverMetrics, ScoreCollector, Scoreboard, observe};
+use kube_devops::policy::EffectivePolicy;
+use kube_devops::telemetry::Metrics;
+use kube_devops::workload::{Workload, WorkloadKind};
+
+const ROUNDS: usize = 5;
+const SEED: u64 = 42;
+/// As many pods as are parsed ahead: enough that the processor's caches don't hold them, on a machine of any size.
+const PARSED: usize = 20_000;
+const NAMESPACES: usize = 1_000;
+/// Asks this program to fill a scoreboard and print the bytes of memory before and after.
+const FILL: &str = "--fill";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, pods] = arguments.as_slice()
+        && flag == FILL
+    {
+        let (before, after) = fill(pods.parse().unwrap());
+        println!("{before} {after}");
+        return;
+    }
+    // `cargo test --benches` runs this too, without the flag, and is no place to measure anything.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    let pods = arguments.iter().skip_while(|argument| *argument != "--pods").nth(1);
+    let pods: usize = pods.map_or(100_000, |pods| pods.parse().expect("--pods takes a number"));
+
+    let (before, after) = fill_apart(pods);
+    let each = (after - before) / pods as u64;
+    println!("memory at {pods} pods: {} MiB, {each} bytes a pod", after >> 20);
+    events(pods);
+    scrape();
+}
+
+fn board() -> Scoreboard {
+    Scoreboard::new(EffectivePolicy::default(), Scope::default())
+}
+
+/// The best time of several rounds.
+fn best(mut round: impl FnMut() -> Duration) -> Duration {
+    (0..ROUNDS).map(|_| round()).min().unwrap_or_default()
+}
+
+fn rate(events: usize, time: Duration) -> u128 {
+    events as u128 * 1_000_000_000 / time.as_nanos()
+}
+
+/// Measures events on a scoreboard that holds all pods; each takes a pod at random and finds it changed.
+fn events(pods: usize) {
+    let mut board = board();
+    let mut texts = Vec::new();
+    let stride = (pods / PARSED).max(1);
+    for (index, text) in generate::pods(pods, SEED).enumerate() {
+        board.apply(&parse(&text), Timestamp::UNIX_EPOCH);
+        // Spread over all namespaces, as changes are.
+        if index % stride == 0 {
+            texts.push(text);
+        }
+    }
+    fastrand::seed(SEED);
+    fastrand::shuffle(&mut texts);
+    let mut changed: Vec<_> = texts.iter().map(|text| parse(text)).collect();
+    let apply = best(|| {
+        for pod in &mut changed {
+            let statuses = pod.status.iter_mut().flat_map(|status| &mut status.container_statuses);
+            statuses.for_each(|status| status.restart_count = status.restart_count.wrapping_add(1) % 6);
+        }
+        let start = Instant::now();
+        for pod in &changed {
+            board.apply(black_box(pod), Timestamp::UNIX_EPOCH);
+        }
+        start.elapsed()
+    });
+    println!("scoreboard alone: {} events a second", rate(changed.len(), apply));
+    let parse_and_apply = best(|| {
+        let start = Instant::now();
+        for text in &texts {
+            board.apply(&parse(black_box(text)), Timestamp::UNIX_EPOCH);
+        }
+        start.elapsed()
+    });
+    println!("parsed and applied: {} events a second", rate(texts.len(), parse_and_apply));
+}
+
+fn parse(pod: &str) -> Workload<'_> {
+    Workload::from_json(WorkloadKind::Pod, pod).unwrap()
+}
+
+/// Lets a process of its own fill a scoreboard, so that nothing else is in its memory.
+fn fill_apart(pods: usize) -> (u64, u64) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([FILL, &pods.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "filling failed: {}", output.status);
+    let figures = String::from_utf8(output.stdout).unwrap();
+    let (before, after) = figures.trim().split_once(' ').unwrap();
+    (before.parse().unwrap(), after.parse().unwrap())
+}
+
+fn fill(pods: usize) -> (u64, u64) {
+    let mut board = board();
+    let before = resident();
+    for pod in generate::pods(pods, SEED) {
+        board.apply(&parse(&pod), Timestamp::UNIX_EPOCH);
+    }
+    let after = resident();
+    black_box(board);
+    (before, after)
+}
+
+/// Returns the resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// Measures `/metrics` of an observer that has listed a pod in each of many namespaces.
+fn scrape() {
+    let metrics = Metrics::with_process().unwrap();
+    let counters = ObserverMetrics::register(&metrics).unwrap();
+    let clock = || Timestamp::UNIX_EPOCH;
+    let observer = Arc::new(Observer::new(EffectivePolicy::default(), Scope::default(), 1, counters, clock));
+    ScoreCollector::register(&metrics, Arc::clone(&observer)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let request = WatchRequest {
+            resource: ApiResource::erase::<Pod>(&()),
+            namespace: None,
+            selector: None,
+            metadata_only: false,
+        };
+        let (unsynced, synced) = tokio::sync::oneshot::channel::<()>();
+        let cluster = cluster();
+        tokio::select! {
+            () = observe(&observer, &cluster, request, unsynced) => {}
+            _ = synced => {}
+        }
+    });
+    let text = metrics.render().unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("namespace_health_score{")).count(), NAMESPACES);
+    let time = best(|| {
+        let start = Instant::now();
+        black_box(metrics.render().unwrap());
+        start.elapsed()
+    });
+    println!(
+        "/metrics, {NAMESPACES} namespaces: {:.2} ms, {} KiB",
+        time.as_secs_f64() * 1e3,
+        text.len() >> 10
+    );
+}
+
+/// A cluster with a pod in each namespace, in which nothing happens.
+fn cluster() -> Cluster {
+    let answer = |request: Request<Body>| async move {
+        if request.uri().query().is_some_and(|query| query.contains("watch=")) {
+            future::pending::<()>().await;
+        }
+        Ok::<_, Infallible>(Response::new(Body::from(list())))
+    };
+    Cluster {
+        client: Client::new(tower::service_fn(answer), "default"),
+        context: "bench".to_owned(),
+        server: "bench".to_owned(),
+        default_namespace: "default".to_owned(),
+        request_timeout: None,
+    }
+}
+
+fn list() -> Vec<u8> {
+    let items = generate::pods(NAMESPACES, SEED).enumerate().map(|(index, pod)| {
+        let mut pod: BTreeMap<String, serde_json::Value> = serde_json::from_str(&pod).unwrap();
+        pod.get_mut("metadata").unwrap()["namespace"] = format!("team-{index}").into();
+        // One that has ended would leave its namespace empty.
+        pod.get_mut("status").unwrap()["phase"] = "Running".into();
+        pod
+    });
+    let items: Vec<_> = items.collect();
+    serde_json::to_vec(&serde_json::json!({ "metadata": { "resourceVersion": "1" }, "items": items }))
+        .unwrap()
+}
