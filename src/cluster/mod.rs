@@ -9,6 +9,7 @@ mod connect;
 mod follow;
 mod list;
 mod proxy;
+mod request_log;
 mod version;
 mod watch;
 
