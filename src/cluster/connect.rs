@@ -3,12 +3,15 @@
 //! An error's text holds its reason already; a source beside it would be said twice.
 
 use super::proxy::is_direct;
+use super::request_log::RequestLog;
 use http::header::{HeaderValue, USER_AGENT};
+use kube::client::ClientBuilder;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tower::layer::layer_fn;
 
 /// What stands for the context of a pod's own account.
 const IN_CLUSTER: &str = "in-cluster";
@@ -131,8 +134,10 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let default_namespace = config.default_namespace.clone();
-    let client = Client::try_from(config)
-        .map_err(|reason| ConnectError::Client { server: server.clone(), reason: Box::new(reason) })?;
+    let client = ClientBuilder::try_from(config)
+        .map_err(|reason| ConnectError::Client { server: server.clone(), reason: Box::new(reason) })?
+        .with_layer(&layer_fn(RequestLog))
+        .build();
     Ok(Cluster { client, context, server, default_namespace, request_timeout: options.request_timeout })
 }
 

@@ -10,6 +10,7 @@ mod follow;
 mod list;
 mod pace;
 mod proxy;
+mod request_log;
 #[cfg(test)]
 mod scripted;
 mod version;

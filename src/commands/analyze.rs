@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use jiff::Timestamp;
 
 use super::ExitStatus;
@@ -44,11 +45,13 @@ pub(super) struct Args {
     output: Format,
 
     /// Exit with 1 when the score is below this
-    #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u8).range(0..=100))]
     fail_under: Option<u8>,
 
-    /// Exit with 1 when anything of this severity or worse is found: low, medium, high or critical
-    #[arg(long, value_name = "SEVERITY")]
+    /// Exit with 1 when anything of this severity or worse is found
+    #[arg(long, value_name = "SEVERITY", ignore_case = true,
+        value_parser = severities().try_map(|name| name.parse::<Severity>()))]
     fail_on: Option<Severity>,
 
     #[command(flatten)]
@@ -76,6 +79,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     to_stdout(|out| args.output.write(&report, out))?;
     explain(&report, &skipped)?;
     Ok(args.status(&report))
+}
+
+/// Lists the severities, so that errors, help and completions all name them.
+fn severities() -> PossibleValuesParser {
+    PossibleValuesParser::new(Severity::ALL.map(Severity::as_str))
 }
 
 impl Args {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::bail;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
 use crate::output::to_stdout;
@@ -12,15 +12,17 @@ use crate::rules::{self, RULES, Rule};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The rule's id, as `kube-devops rules` lists it.
-    rule: String,
+    #[arg(value_parser = rule_ids().try_map(|id| rules::find(&id).ok_or("there is no such rule")))]
+    rule: &'static Rule,
+}
+
+/// Lists the ids, so that errors, help and completions all name them.
+fn rule_ids() -> PossibleValuesParser {
+    PossibleValuesParser::new(RULES.map(|rule| rule.id.as_str()))
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let Some(rule) = rules::find(&args.rule) else {
-        let known = RULES.map(|rule| rule.id.as_str()).join(", ");
-        bail!("there is no rule {:?}; the rules are {known}", args.rule);
-    };
-    to_stdout(|out| write(rule, out))?;
+    to_stdout(|out| write(args.rule, out))?;
     Ok(ExitStatus::Clean)
 }
 

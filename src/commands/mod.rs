@@ -27,8 +27,7 @@ use crate::telemetry::{LogFormat, logging};
 #[derive(Debug, Parser)]
 #[command(
     name = "kube-devops",
-    version,
-    disable_version_flag = true,
+    version = version::VERSION,
     arg_required_else_help = true,
     max_term_width = 100
 )]

@@ -119,7 +119,8 @@ impl FromStr for Severity {
     type Err = UnknownSeverity;
 
     fn from_str(text: &str) -> Result<Self, UnknownSeverity> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == text).ok_or(UnknownSeverity)
+        let named = |severity: &Self| severity.as_str().eq_ignore_ascii_case(text);
+        Self::ALL.into_iter().find(named).ok_or(UnknownSeverity)
     }
 }
 

@@ -6,10 +6,12 @@ use super::run;
 
 #[test]
 fn the_version_is_one_line() {
-    assert_eq!(
-        run(&["version"]).to_string(),
-        format!("kube-devops version {}\n----- exit 0", env!("CARGO_PKG_VERSION"))
-    );
+    for way in ["version", "--version", "-V"] {
+        assert_eq!(
+            run(&[way]).to_string(),
+            format!("kube-devops version {}\n----- exit 0", env!("CARGO_PKG_VERSION"))
+        );
+    }
 }
 
 #[test]
@@ -27,6 +29,49 @@ fn every_shell_gets_completions_that_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let completions = run(&["completions", shell]);
         assert!(completions.status == 0 && completions.stdout.contains("fail-under"), "{shell}");
+    }
+}
+
+/// Evaluates the script in bash, and returns what it offers after some words, the last of which is begun.
+#[cfg(unix)]
+fn completed_by_bash(words: &[&str]) -> Vec<String> {
+    const COMPLETE: &str = r#"
+        eval "$SCRIPT"
+        COMP_WORDS=(kube-devops "$@")
+        COMP_CWORD=$#
+        function=$(complete -p kube-devops | sed 's/.*-F \([^ ]*\).*/\1/')
+        "$function" kube-devops "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = std::process::Command::new("bash")
+        .args(["--norc", "-c", COMPLETE, "bash"])
+        .args(words)
+        .env("SCRIPT", run(&["completions", "bash"]).stdout)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_what_follows_a_subcommand() {
+    if std::process::Command::new("bash").arg("--version").output().is_err() {
+        return;
+    }
+    for (words, wanted) in [
+        (&[""][..], "analyze"),
+        (&["analyze", "--fail-u"], "--fail-under"),
+        (&["analyze", "-o", ""], "json"),
+        (&["analyze", "--fail-on", ""], "critical"),
+        (&["check", "--for", "rec"], "reconcile"),
+        (&["completions", ""], "powershell"),
+        (&["crd", ""], "install"),
+        (&["explain", "lat"], "latest-tag"),
+        (&["list", "pods", "--sel"], "--selector"),
+    ] {
+        let offered = completed_by_bash(words);
+        assert!(offered.iter().any(|word| word == wanted), "{words:?}: {offered:?}");
     }
 }
 

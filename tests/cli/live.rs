@@ -1,6 +1,8 @@
 //! Commands that need a cluster, where there is none.
 
 use super::{directory, run_in};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 
 #[test]
 fn without_a_kubeconfig_the_way_without_a_cluster_is_shown() {
@@ -32,4 +34,55 @@ fn a_server_that_is_away_is_named_and_nothing_is_scored() {
     assert_eq!(run.status, 2);
     assert!(run.stdout.contains("Cluster Health Score       : Unknown"), "{}", run.stdout);
     assert!(run.stderr.contains("127.0.0.1:1"), "{}", run.stderr);
+}
+
+/// A kubeconfig for a server that answers every request with an empty list of pods.
+fn of_an_empty_cluster() -> String {
+    const BODY: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}"#;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let header = BufReader::new(&stream).lines().map_while(Result::ok);
+            header.take_while(|line| !line.is_empty()).for_each(drop);
+            let length = BODY.len();
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+            write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{BODY}").unwrap();
+        }
+    });
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: blue\n\
+         contexts: [{{name: blue, context: {{cluster: c, user: u}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
+         users: [{{name: u, user: {{token: hush}}}}]\n"
+    )
+}
+
+#[test]
+fn every_request_is_logged_for_those_who_ask_and_no_secret() {
+    let tree = directory(&[("config", of_an_empty_cluster().as_bytes())]);
+    let log = |level| {
+        let run = run_in(tree.path(), &["list", "pods", "--kubeconfig", "config", "-v", level], "");
+        assert_eq!(run.status, 0, "{run}");
+        run.stderr
+    };
+    let all = log("6");
+    let requests: Vec<_> = all.lines().filter(|line| line.contains("request was answered")).collect();
+    assert_eq!(requests.len(), 1, "{all}");
+    for text in ["method=GET", "url=/api/v1/pods?", "status=200", "milliseconds="] {
+        assert!(requests[0].contains(text), "{text}: {all}");
+    }
+    assert!(!all.contains("hush") && !all.contains("PodList"), "{all}");
+    assert!(!log("4").contains("/api/v1/pods"), "{all}");
+}
+
+#[test]
+fn a_request_that_got_no_answer_is_logged_too() {
+    let config = b"apiVersion: v1\nkind: Config\ncurrent-context: blue\n\
+        contexts: [{name: blue, context: {cluster: c, user: u}}]\n\
+        clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n";
+    let tree = directory(&[("config", config)]);
+    let run = run_in(tree.path(), &["list", "pods", "--kubeconfig", "config", "-v", "6"], "");
+    assert!(run.stderr.contains("request got no answer"), "{}", run.stderr);
 }

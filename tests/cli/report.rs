@@ -137,3 +137,20 @@ fn a_reader_that_stops_early_is_no_error() {
     let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
 }
+
+#[test]
+fn thresholds_out_of_range_are_told_their_range() {
+    let below = run(&["analyze", "-f", SAMPLES, "--fail-under", "-1"]);
+    assert_eq!(below.status, 2);
+    assert!(below.stderr.contains("-1 is not in 0..=100"), "{}", below.stderr);
+    let unknown = run(&["analyze", "-f", SAMPLES, "--fail-on", "bad"]);
+    assert_eq!(unknown.status, 2);
+    assert!(unknown.stderr.contains("low, medium, high, critical"), "{}", unknown.stderr);
+}
+
+#[test]
+fn the_case_of_a_severity_does_not_matter() {
+    for severity in ["high", "HIGH", "High"] {
+        assert_eq!(run(&["analyze", "-f", SAMPLES, "--fail-on", severity]).status, 1, "{severity}");
+    }
+}
