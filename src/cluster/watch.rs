@@ -59,6 +59,8 @@ impl fmt::Display for WatchRequest {
 }
 
 /// An object of which only the name has been read.
+///
+/// It is kept as text, which can be taken from an event of a watch only because an API server sends the type first.
 #[derive(Clone, Debug)]
 pub struct RawObject {
     metadata: ObjectMeta,

@@ -215,7 +215,7 @@ async fn what_interrupts_a_watch_is_told_until_it_goes_on_or_is_not_heard_of_any
     feed.interrupted(&failure());
     assert_eq!(errors().await, 1);
     assert_eq!(
-        lines(&metrics, "watch_failures_total"),
+        lines(&metrics, r#"watch_failures_total{category="unreachable"}"#),
         [r#"watch_failures_total{category="unreachable"} 1"#]
     );
     feed.resumed();
