@@ -89,6 +89,7 @@ fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that the controller asks for")]
 fn on_error(policy: Arc<DevOpsPolicy>, error: &ReconcileError, operator: Arc<Operator>) -> Action {
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error.category() {
