@@ -5,6 +5,7 @@
 //! All times are of one thread, and the best of five rounds.
 
 #![allow(
+    clippy::expect_used,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a bench that can't go on ends, and the figures are what it is for"

@@ -12,6 +12,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
+    clippy::print_stderr,
     clippy::print_stdout,
     reason = "a bench that can't go on ends, and it uses only a part of the tests' control plane"
 )]

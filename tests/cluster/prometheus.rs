@@ -131,9 +131,9 @@ impl Prometheus {
     fn query(&self, query: &str) -> io::Result<Value> {
         let mut stream = TcpStream::connect_timeout(&self.address, LIMIT)?;
         stream.set_read_timeout(Some(LIMIT))?;
-        let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let query: Vec<_> = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
         // The older version has no chunks to put together.
-        write!(stream, "GET /api/v1/query?query={query} HTTP/1.0\r\n\r\n")?;
+        write!(stream, "GET /api/v1/query?query={} HTTP/1.0\r\n\r\n", query.concat())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);

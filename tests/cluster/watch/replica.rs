@@ -143,7 +143,7 @@ impl Replica {
     }
 
     pub(crate) fn signal(&mut self, signal: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success(), "kill {signal}");
         match signal {
             "-STOP" => self.stopped = true,
