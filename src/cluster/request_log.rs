@@ -50,6 +50,7 @@ where
 }
 
 impl UnderWay {
+    /// A method, because an `async move` block that sets one field takes a copy of that field alone.
     fn note(&mut self, status: StatusCode) {
         self.status = Some(status);
     }

@@ -258,9 +258,15 @@ async fn check_tells_whether_a_mode_would_work() {
 
     let rules = [rule("list", "pods")];
     let reader = plane.restricted(&home, "reader", &rules, Reach::Namespace).await;
-    let reader = on(&reader, &["check", "--for", "analyze"]);
-    assert_eq!(reader.code, 1, "{reader:?}");
-    assert!(reader.stdout.ends_with("analyze would not work here\n"), "{}", reader.stdout);
+    let all = on(&reader, &["check", "--for", "analyze"]);
+    assert_eq!(all.code, 1, "{all:?}");
+    assert!(all.stdout.contains("\nanalyze would be partial at best here: "), "{}", all.stdout);
+    let own = on(&reader, &["check", "-n", &home]);
+    assert_eq!(own.code, 0, "{own:?}");
+    assert!(own.stdout.ends_with(&format!("analyze would work in namespace {home}\n")), "{}", own.stdout);
+    let other = on(&reader, &["check", "-n", "default"]);
+    assert_eq!(other.code, 1, "{other:?}");
+    assert!(other.stdout.ends_with("analyze would not work in namespace default\n"), "{}", other.stdout);
 
     let auditor = plane.restricted(&home, "auditor", &rules, Reach::Cluster).await;
     let auditor = on(&auditor, &["check", "--for", "analyze"]);
