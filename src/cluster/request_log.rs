@@ -60,11 +60,10 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let Self { method, url, start, status } = self;
         let milliseconds = start.elapsed().as_millis();
-        match status {
-            Some(status) => {
-                trace!(%method, %url, status = status.as_u16(), milliseconds, "request was answered");
-            }
-            None => trace!(%method, %url, milliseconds, "request got no answer"),
+        if let Some(status) = status {
+            trace!(%method, %url, status = status.as_u16(), milliseconds, "request was answered");
+        } else {
+            trace!(%method, %url, milliseconds, "request got no answer");
         }
     }
 }
