@@ -5,7 +5,7 @@
 use super::proxy::is_direct;
 use super::request_log::RequestLog;
 use http::header::{HeaderValue, USER_AGENT};
-use kube::client::ClientBuilder;
+use kube::client::{AuthError, ClientBuilder};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use std::io;
@@ -100,6 +100,16 @@ pub enum ConnectError {
         "this pod's service account can't be used: {0}; is automountServiceAccountToken false in the pod or its account?"
     )]
     InCluster(InClusterError),
+    /// The command that the kubeconfig names for credentials brought none.
+    #[error("cannot get credentials for {server}: the command {command:?} of the kubeconfig's user {reason}")]
+    Plugin {
+        /// The address of the API server.
+        server: String,
+        /// The command.
+        command: String,
+        /// What became of it.
+        reason: String,
+    },
     /// The configuration is sound and yet no client can be made of it.
     #[error("cannot make a client for {server}: {reason}")]
     Client {
@@ -134,11 +144,27 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let default_namespace = config.default_namespace.clone();
+    let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
     let client = ClientBuilder::try_from(config)
-        .map_err(|reason| ConnectError::Client { server: server.clone(), reason: Box::new(reason) })?
+        .map_err(|reason| no_client(server.clone(), plugin, reason))?
         .with_layer(&layer_fn(RequestLog))
         .build();
     Ok(Cluster { client, context, server, default_namespace, request_timeout: options.request_timeout })
+}
+
+/// Kube's own text doesn't name a command that can't be started, and repeats all that a failing one printed.
+fn no_client(server: String, plugin: Option<String>, reason: kube::Error) -> ConnectError {
+    match (plugin, reason) {
+        (Some(command), kube::Error::Auth(AuthError::AuthExecStart(reason))) => {
+            let reason = format!("can't be run: {reason}; install it, or check its name");
+            ConnectError::Plugin { server, command, reason }
+        }
+        (Some(command), kube::Error::Auth(AuthError::AuthExecRun { out, .. })) => {
+            let reason = format!("failed ({}): run it to see why, or log in again", out.status);
+            ConnectError::Plugin { server, command, reason }
+        }
+        (_, reason) => ConnectError::Client { server, reason: Box::new(reason) },
+    }
 }
 
 enum Found {

@@ -50,6 +50,7 @@ where
 }
 
 impl UnderWay {
+    /// A method, because an `async move` block that sets one field takes a copy of that field alone.
     fn note(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
@@ -59,11 +60,10 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let Self { method, url, start, status } = self;
         let milliseconds = start.elapsed().as_millis();
-        match status {
-            Some(status) => {
-                trace!(%method, %url, status = status.as_u16(), milliseconds, "request was answered");
-            }
-            None => trace!(%method, %url, milliseconds, "request got no answer"),
+        if let Some(status) = status {
+            trace!(%method, %url, status = status.as_u16(), milliseconds, "request was answered");
+        } else {
+            trace!(%method, %url, milliseconds, "request got no answer");
         }
     }
 }

@@ -139,7 +139,13 @@ async fn read_cluster(
     analysis: &mut Analysis<'_>,
     progress: &Progress,
 ) -> anyhow::Result<Vec<String>> {
-    let cluster = cluster::connect(&args.connect.options()).await?;
+    let cluster = match cluster::connect(&args.connect.options()).await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            analysis.fail(unread("connect to the cluster".to_owned(), error.to_string()));
+            return Ok(Vec::new());
+        }
+    };
     // The API server selects by label, so that what isn't asked for is never sent.
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.scope.selector() };
     let empty = analysis.part();
@@ -157,15 +163,14 @@ async fn read_cluster(
     for part in listing.parts {
         analysis.merge(part);
     }
-    for unread in listing.unread {
-        analysis.fail(ReportError {
-            source: unread.what,
-            document: None,
-            line: None,
-            message: unread.message,
-        });
+    for cluster::Unread { what, message } in listing.unread {
+        analysis.fail(unread(what, message));
     }
     Ok(listing.skipped)
+}
+
+fn unread(source: String, message: String) -> ReportError {
+    ReportError { source, document: None, line: None, message }
 }
 
 /// Judges the objects of files as they are read.

@@ -20,9 +20,13 @@ pub(super) struct Args {
     #[arg(long = "for", value_name = "MODE", value_enum, default_value_t = Mode::Analyze)]
     mode: Mode,
 
-    /// The namespace that kube-devops runs in, or will [default: the context's]
-    #[arg(short, long, value_name = "NAMESPACE")]
+    /// Only this namespace, as for analyze and watch; the other modes judge all
+    #[arg(short, long, value_name = "NAME")]
     namespace: Option<String>,
+
+    /// The namespace that kube-devops runs in, or will [default: that of -n, else the context's]
+    #[arg(long, value_name = "NAME")]
+    own_namespace: Option<String>,
 
     /// Which cluster to talk to
     #[command(flatten)]
@@ -34,9 +38,17 @@ struct Findings {
     context: String,
     server: String,
     version: ServerVersion,
-    namespace: String,
+    places: Places,
     allowed: BTreeMap<Access, bool>,
     crds: Vec<(String, CrdState)>,
+}
+
+/// Which namespaces the scopes of permissions stand for.
+struct Places {
+    /// The one that is judged; `None` for all.
+    judged: Option<String>,
+    /// The one that kube-devops runs in.
+    own: String,
 }
 
 /// How a CRD is installed.
@@ -70,18 +82,19 @@ impl fmt::Display for CrdState {
 /// Runs `check`; an error means that the cluster couldn't be asked.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let namespace = args.namespace.unwrap_or_else(|| cluster.default_namespace.clone());
-    let findings = ask(&cluster, namespace).await?;
+    let own = args.own_namespace.or_else(|| args.namespace.clone());
+    let own = own.unwrap_or_else(|| cluster.default_namespace.clone());
+    let findings = ask(&cluster, Places { judged: args.namespace, own }).await?;
     to_stdout(|out| findings.write(args.mode, out))?;
     Ok(if findings.works(args.mode) { ExitStatus::Clean } else { ExitStatus::Findings })
 }
 
-async fn ask(cluster: &Cluster, namespace: String) -> anyhow::Result<Findings> {
+async fn ask(cluster: &Cluster, places: Places) -> anyhow::Result<Findings> {
     let version = cluster.version().await.context("cannot ask for the version")?;
     let mut accesses: Vec<_> = Mode::ALL
         .into_iter()
         .flat_map(Mode::permissions)
-        .flat_map(|permission| accesses(&permission, &namespace).collect::<Vec<_>>())
+        .flat_map(|permission| accesses(&permission, &places).collect::<Vec<_>>())
         .collect();
     accesses.sort();
     accesses.dedup();
@@ -91,7 +104,7 @@ async fn ask(cluster: &Cluster, namespace: String) -> anyhow::Result<Findings> {
         context: cluster.context.clone(),
         server: cluster.server.clone(),
         version,
-        namespace,
+        places,
         allowed: accesses.into_iter().zip(allowed).collect(),
         crds,
     })
@@ -118,12 +131,9 @@ async fn crd_states(cluster: &Cluster) -> Result<Vec<(String, CrdState)>, CallEr
 }
 
 /// Returns what has to be asked for a permission, in the order of its verbs.
-fn accesses(permission: &Permission, namespace: &str) -> impl Iterator<Item = Access> {
+fn accesses(permission: &Permission, places: &Places) -> impl Iterator<Item = Access> {
     let permission = *permission;
-    let namespace = match permission.scope {
-        Scope::Cluster => None,
-        Scope::OwnNamespace => Some(namespace.to_owned()),
-    };
+    let namespace = places.namespace(permission.scope).map(str::to_owned);
     permission.verbs.iter().map(move |verb| Access {
         verb: (*verb).to_owned(),
         group: permission.group.to_owned(),
@@ -133,6 +143,17 @@ fn accesses(permission: &Permission, namespace: &str) -> impl Iterator<Item = Ac
     })
 }
 
+impl Places {
+    /// Returns the namespace that a permission has to reach; `None` for all.
+    fn namespace(&self, scope: Scope) -> Option<&str> {
+        match scope {
+            Scope::Cluster => None,
+            Scope::Judged => self.judged.as_deref(),
+            Scope::OwnNamespace => Some(&self.own),
+        }
+    }
+}
+
 impl Findings {
     fn is_allowed(&self, access: &Access) -> bool {
         self.allowed.get(access).copied().unwrap_or_default()
@@ -140,7 +161,7 @@ impl Findings {
 
     fn works(&self, mode: Mode) -> bool {
         let allowed = |permission: &Permission| {
-            accesses(permission, &self.namespace).all(|access| self.is_allowed(&access))
+            accesses(permission, &self.places).all(|access| self.is_allowed(&access))
         };
         let crds = !mode.needs_crds() || self.crds.iter().all(|(_, state)| state.is_fine());
         crds && mode.permissions().iter().all(|permission| !permission.required || allowed(permission))
@@ -153,7 +174,7 @@ impl Findings {
             fact("Server", self.server.clone()),
             fact("Version", self.version.version.clone()),
             fact("Latency", format!("{:.1} ms", self.version.latency.as_secs_f64() * 1000.0)),
-            fact("Namespace", self.namespace.clone()),
+            fact("Namespace", self.places.own.clone()),
         ];
         columns(&facts, out)?;
         writeln!(out)?;
@@ -166,8 +187,22 @@ impl Findings {
             writeln!(out, "reconcile, enforce and webhook need both")?;
         }
         writeln!(out)?;
-        let works = if self.works(wanted) { "would work" } else { "would not work" };
-        writeln!(out, "{wanted} {works} here")
+        writeln!(out, "{wanted} {}", self.verdict(wanted))
+    }
+
+    fn verdict(&self, mode: Mode) -> String {
+        let narrowed = matches!(mode, Mode::Analyze | Mode::Watch);
+        let place = match &self.places.judged {
+            Some(namespace) if narrowed => format!("in namespace {namespace}"),
+            _ => "here".to_owned(),
+        };
+        if self.works(mode) {
+            format!("would work {place}")
+        } else if mode == Mode::Analyze && self.places.judged.is_none() {
+            "would be partial at best here: `kube-devops check -n NAME` tells of one namespace".to_owned()
+        } else {
+            format!("would not work {place}")
+        }
     }
 
     fn permissions(&self) -> Vec<Vec<String>> {
@@ -178,13 +213,11 @@ impl Findings {
                 let group = if permission.group.is_empty() { "" } else { "." };
                 let subresource = permission.subresource.map(|name| format!("/{name}")).unwrap_or_default();
                 let resource = format!("{}{group}{}{subresource}", permission.resource, permission.group);
-                for access in accesses(&permission, &self.namespace) {
+                for access in accesses(&permission, &self.places) {
                     let allowed = self.is_allowed(&access);
                     let optional = if permission.required { "" } else { " (optional)" };
-                    let scope = match permission.scope {
-                        Scope::Cluster => "cluster".to_owned(),
-                        Scope::OwnNamespace => format!("namespace {}", self.namespace),
-                    };
+                    let scope = self.places.namespace(permission.scope);
+                    let scope = scope.map_or("cluster".to_owned(), |name| format!("namespace {name}"));
                     rows.push(vec![
                         mode.to_string(),
                         access.verb,
@@ -207,14 +240,18 @@ mod tests {
 
     /// What a caller who may do everything that `forbids` doesn't hold of finds.
     fn findings(crd: CrdState, forbids: impl Fn(&Access) -> bool) -> Findings {
+        findings_in(Places { judged: None, own: "ops".to_owned() }, crd, forbids)
+    }
+
+    fn findings_in(places: Places, crd: CrdState, forbids: impl Fn(&Access) -> bool) -> Findings {
         let all = Mode::ALL.into_iter().flat_map(Mode::permissions);
-        let accesses = all.flat_map(|permission| accesses(&permission, "ops").collect::<Vec<_>>());
+        let accesses = all.flat_map(|permission| accesses(&permission, &places).collect::<Vec<_>>());
         Findings {
             context: "prod".to_owned(),
             server: "https://test:6443".to_owned(),
             version: ServerVersion { version: "v1.33.2".to_owned(), latency: Duration::from_micros(1540) },
-            namespace: "ops".to_owned(),
             allowed: accesses.map(|access| (access.clone(), !forbids(&access))).collect(),
+            places,
             crds: vec![
                 ("devopspolicies".to_owned(), CrdState::Current),
                 ("policyauditresults".to_owned(), crd),
@@ -242,6 +279,23 @@ mod tests {
         assert_eq!(working(&no("events")).len(), 5, "events are optional");
         let no_patch = findings(Current, |access| access.verb == "patch" && access.group == "apps");
         assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "webhook"]);
+    }
+
+    #[test]
+    fn who_is_limited_to_a_namespace_can_work_there() {
+        let limited = |judged: Option<&str>| {
+            let places = Places { judged: judged.map(str::to_owned), own: "shop".to_owned() };
+            findings_in(places, CrdState::Current, |access| access.namespace.as_deref() != Some("shop"))
+        };
+        let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
+        assert_eq!(working(&all), Vec::<String>::new());
+        assert_eq!(working(&shop), ["analyze", "watch"]);
+        assert_eq!(working(&bank), Vec::<String>::new());
+        assert!(all.verdict(Mode::Analyze).starts_with("would be partial at best here"));
+        assert_eq!(all.verdict(Mode::Watch), "would not work here");
+        assert_eq!(shop.verdict(Mode::Analyze), "would work in namespace shop");
+        assert_eq!(shop.verdict(Mode::Reconcile), "would not work here");
+        assert_eq!(bank.verdict(Mode::Analyze), "would not work in namespace bank");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The one table of the permissions that each mode needs: `check` asks for them, and RBAC manifests grant them.
 
-use Scope::{Cluster, OwnNamespace};
+use Scope::{Cluster, Judged, OwnNamespace};
 use std::fmt;
 
 /// The API group of the resources of kube-devops.
@@ -61,6 +61,8 @@ impl fmt::Display for Mode {
 pub enum Scope {
     /// All namespaces, or a resource that has none.
     Cluster,
+    /// What is judged: all namespaces, unless the command is told one.
+    Judged,
     /// The namespace that kube-devops runs in.
     OwnNamespace,
 }
@@ -133,7 +135,7 @@ const ANALYZE: &[Permission] = &[
         "",
         "pods",
         LIST,
-        Cluster,
+        Judged,
         "only namespaces where it is allowed are analyzed, and the report is partial",
     ),
     need(
@@ -144,12 +146,12 @@ const ANALYZE: &[Permission] = &[
         "when pods can't be listed everywhere, namespaces have to be named",
     )
     .optional(),
-    need("", "namespaces", &["get"], Cluster, "a namespace that doesn't exist looks like an empty one")
+    need("", "namespaces", &["get"], Judged, "a namespace that doesn't exist looks like an empty one")
         .optional(),
 ];
 
 const WATCH: &[Permission] = &[
-    need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
+    need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
     need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
 ];
 

@@ -9,7 +9,7 @@ fn without_a_kubeconfig_the_way_without_a_cluster_is_shown() {
     let empty = directory(&[]);
     for command in [&["analyze"][..], &["check"], &["list", "pods"]] {
         let run = run_in(empty.path(), command, "");
-        assert_eq!((run.status, &*run.stdout), (2, ""), "{command:?}");
+        assert_eq!(run.status, 2, "{command:?}");
         assert!(run.stderr.contains("kube-devops analyze -f"), "{}", run.stderr);
     }
 }
@@ -34,6 +34,53 @@ fn a_server_that_is_away_is_named_and_nothing_is_scored() {
     assert_eq!(run.status, 2);
     assert!(run.stdout.contains("Cluster Health Score       : Unknown"), "{}", run.stdout);
     assert!(run.stderr.contains("127.0.0.1:1"), "{}", run.stderr);
+}
+
+#[test]
+fn a_cluster_that_can_not_be_connected_to_is_a_report_without_a_score() {
+    let config = |user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: blue\n\
+             contexts: [{{name: blue, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n\
+             users: [{{name: u, user: {user}}}]\n"
+        )
+    };
+    let exec = |command: &str| {
+        let version = "client.authentication.k8s.io/v1";
+        config(&format!("{{exec: {{apiVersion: {version}, interactiveMode: Never, command: {command}}}}}"))
+    };
+    let (sound, missing, failing) = (config("{}"), exec("no-such-login"), exec("false"));
+    let tree = directory(&[
+        ("sound", sound.as_bytes()),
+        ("missing", missing.as_bytes()),
+        ("failing", failing.as_bytes()),
+        ("broken", b"{"),
+    ]);
+    for (flags, text) in [
+        (&[][..], "kube-devops analyze -f"),
+        (&["--kubeconfig", "nowhere"], "cannot read the kubeconfig nowhere"),
+        (&["--kubeconfig", "broken"], "the kubeconfig broken can't be used"),
+        (&["--kubeconfig", "sound", "--context", "green"], "green"),
+        (&["--kubeconfig", "missing"], "no-such-login"),
+        (&["--kubeconfig", "failing"], "false"),
+    ] {
+        let analyze = |format| run_in(tree.path(), &[&["analyze", "-o", format], flags].concat(), "");
+        let json = analyze("json");
+        let errors = json.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!((json.status, errors), (2, 1), "{json}");
+        for part in ["\"score\": null", "\"status\": null", "\"source\": \"connect to the cluster\"", text] {
+            assert!(json.stdout.contains(part), "{part}: {json}");
+        }
+        assert!(json.stderr.contains(text), "{json}");
+        for (format, unknown) in
+            [("summary", "Unknown"), ("yaml", "score: null"), ("table", ""), ("wide", "")]
+        {
+            let run = analyze(format);
+            assert!(run.status == 2 && run.stdout.contains(unknown), "{run}");
+            assert!(run.stderr.contains(text), "{run}");
+        }
+    }
 }
 
 /// A kubeconfig for a server that answers every request with an empty list of pods.
