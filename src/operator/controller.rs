@@ -42,7 +42,11 @@ pub async fn run<R: Send + 'static>(
             .reconcile_on(changes(Arc::clone(&operator), store))
             .reconcile_all_on(acquisitions(operator.leadership.clone()))
             .graceful_shutdown_on(stop)
-            .run(reconcile, on_error, Arc::clone(&operator))
+            .run(
+                reconcile,
+                |policy, error, operator| on_error(&policy, error, &operator),
+                Arc::clone(&operator),
+            )
             .for_each(async |outcome| {
                 if let Err(error) = outcome {
                     debug!(%error, "reconciliation ended");
@@ -89,15 +93,14 @@ fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that the controller asks for")]
-fn on_error(policy: Arc<DevOpsPolicy>, error: &ReconcileError, operator: Arc<Operator>) -> Action {
+fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) -> Action {
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error.category() {
         // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
         "conflict" => Action::requeue(Duration::from_millis(500)),
         "not_leader" | "leadership_lost" => Action::await_change(),
         category => {
-            warn!(policy = name_of(&policy), category, %error, "not reconciled; it is tried again");
+            warn!(policy = name_of(policy), category, %error, "not reconciled; it is tried again");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))
         }
     }

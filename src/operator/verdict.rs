@@ -29,9 +29,9 @@ pub fn judge<'a>(
 ) -> Result<Verdict, PolicyError> {
     let policy = EffectivePolicy::from_spec(spec)?;
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
-    let patience = policy.get(PENDING.id).and_then(|enabled| match enabled.parameters.first() {
-        Some(Value::Integer(seconds)) => i64::try_from(*seconds).ok(),
-        _ => None,
+    let patience = policy.get(PENDING.id).and_then(|enabled| match enabled.parameters.first()? {
+        Value::Integer(seconds) => Some(*seconds),
+        Value::Boolean(_) => None,
     });
     let mut analysis = Analysis::new(&policy, &scope, now, true);
     let mut next: Option<Timestamp> = None;
@@ -53,16 +53,16 @@ pub fn judge<'a>(
 }
 
 /// When a pod that is Pending will have been so for too long.
-fn late_at(pod: &Workload<'_>, seconds: i64) -> Option<Timestamp> {
+fn late_at(pod: &Workload<'_>, seconds: u64) -> Option<Timestamp> {
     let phase = pod.status.as_ref()?.phase.as_deref()?;
     let created = pod.metadata.creation_timestamp.filter(|_| phase == "Pending")?;
-    created.checked_add(SignedDuration::from_secs(seconds)).ok()
+    created.checked_add(SignedDuration::from_secs(i64::try_from(seconds).ok()?)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use serde::Deserialize as _;
-    use serde_json::{Value, json};
+    use serde_json::{Value as Json, json};
 
     use super::*;
     use crate::workload::{Object, WorkloadKind};
@@ -77,7 +77,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn object(kind: &str, name: &str, owner: Option<(&str, &str)>, phase: &str) -> Value {
+    fn object(kind: &str, name: &str, owner: Option<(&str, &str)>, phase: &str) -> Json {
         let containers = json!({ "containers": [{ "name": "main", "image": "nginx" }] });
         let owners = owner.map(|(kind, name)| json!([{ "kind": kind, "name": name, "controller": true }]));
         let labels = json!({ "pod-template-hash": "7f9" });
@@ -99,8 +99,8 @@ mod tests {
         })
     }
 
-    fn workloads(objects: &[Value]) -> Vec<Workload<'static>> {
-        let read = |object: &Value| {
+    fn workloads(objects: &[Json]) -> Vec<Workload<'static>> {
+        let read = |object: &Json| {
             let text = |name: &str| object[name].as_str().unwrap();
             let kind = WorkloadKind::find(text("apiVersion"), text("kind")).unwrap();
             Workload::from_json_owned(kind, &object.to_string()).unwrap()
@@ -108,7 +108,7 @@ mod tests {
         objects.iter().map(read).collect()
     }
 
-    fn judged(policy: &str, objects: &[Value], now: Timestamp) -> Verdict {
+    fn judged(policy: &str, objects: &[Json], now: Timestamp) -> Verdict {
         judge(&spec(policy), "n", workloads(objects).iter(), now).unwrap()
     }
 
@@ -125,6 +125,8 @@ mod tests {
         assert_eq!((early.violations.len(), early.next), (0, Some(at(60))));
         let late = judged(policy, &pods, at(60));
         assert_eq!((late.violations.len(), late.next), (1, None));
+        let by_id = judged("{rules: [{id: pending, params: {seconds: 60}}]}", &pods, at(59));
+        assert_eq!((by_id.violations.len(), by_id.next), (0, Some(at(60))));
         assert_eq!(judged("{forbidLatestTag: true}", &pods, at(0)).next, None, "the rule is off");
     }
 

@@ -25,6 +25,13 @@ fn the_rules_are_listed_and_each_is_explained() {
 }
 
 #[test]
+fn the_helps_of_the_operator_say_what_it_does() {
+    for command in [&["policy", "--help"][..], &["policy", "release", "--help"], &["reconcile", "--help"]] {
+        assert_snapshot!(run(command));
+    }
+}
+
+#[test]
 fn every_shell_gets_completions_that_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let completions = run(&["completions", shell]);
@@ -79,7 +86,9 @@ fn bash_completes_what_follows_a_subcommand() {
 fn without_a_command_the_help_is_shown() {
     let help = run(&[]);
     assert_eq!(help.status, 2);
-    for command in ["analyze", "check", "completions", "explain", "list", "rules", "version"] {
+    for command in
+        ["analyze", "check", "completions", "explain", "list", "policy", "reconcile", "rules", "version"]
+    {
         assert!(help.stderr.contains(command), "{command}");
     }
 }

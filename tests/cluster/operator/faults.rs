@@ -140,7 +140,10 @@ async fn idle_it_asks_for_nothing_and_an_api_server_that_comes_back_is_followed_
     let plane = plane();
     let world = World::on(&plane).await;
     let shop = plane.namespace("shop");
-    let operator = world.operator();
+    // An API server that takes long to start must not cost the lease, which would end the process.
+    let patient = ["--lease-duration", "90s", "--lease-renew-deadline", "80s"];
+    let operator = world.replica("operator-0", &patient);
+    operator.wait_until_ready();
     world.run(&shop, &pod("a", "nginx")).await;
     world.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
     world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;

@@ -5,6 +5,7 @@ mod faults;
 mod life;
 mod process;
 mod release;
+mod sample;
 mod scale;
 mod status;
 mod world;

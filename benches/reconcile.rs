@@ -1,0 +1,64 @@
+//! How long it takes to judge 1,000 pods of a namespace under a policy and to decide on its status: what the operator
+//! does each time that something changes there.
+//!
+//!     cargo bench --bench reconcile
+//!
+//! The pods are in memory, as the operator keeps them. The figures are the median and the slowest of 500 rounds.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    dead_code,
+    reason = "a bench that can't go on ends, the table is what it is for, and it uses only a part of the generator"
+)]
+
+#[path = "../tests/common/generate.rs"]
+mod generate;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube_devops::operator::{Inventory, Outcome, judge, next_status};
+use kube_devops::policy::DevOpsPolicy;
+use kube_devops::workload::{Workload, WorkloadKind};
+use serde_json::Value;
+
+const PODS: usize = 1_000;
+const ROUNDS: usize = 500;
+const SEED: u64 = 42;
+const NAMESPACE: &str = "production";
+/// The budget.
+const LIMIT: Duration = Duration::from_millis(2);
+
+fn main() {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let mut list = Vec::new();
+    generate::write_pod_list(&mut list, PODS, SEED).expect("memory");
+    let mut list: Value = serde_json::from_slice(&list).expect("a list");
+    let mut inventory = Inventory::default();
+    for pod in list["items"].as_array_mut().expect("items") {
+        pod["metadata"]["namespace"] = NAMESPACE.into();
+        let pod = Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).expect("a pod");
+        inventory.apply(pod);
+    }
+    let policy = include_str!("../kube-tests/sample-devopspolicy.yaml");
+    let policy: DevOpsPolicy = yaml_serde::from_str(policy).expect("a policy");
+    let now: Timestamp = "2026-06-01T00:00:00Z".parse().expect("a time");
+    let mut times = Vec::with_capacity(ROUNDS);
+    let mut violations = 0;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let objects = black_box(&inventory).objects(NAMESPACE);
+        let verdict = judge(&policy.spec, NAMESPACE, objects, now).expect("a verdict");
+        violations = verdict.violations.len();
+        let _ = black_box(next_status(&policy, &Outcome::Judged(verdict), now));
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    let (median, slowest) = (times[ROUNDS / 2], times[ROUNDS - 1]);
+    println!("{} pods, {violations} violations: median {median:?}, slowest {slowest:?}", inventory.pods());
+    assert!(median < LIMIT, "more than {LIMIT:?}");
+}

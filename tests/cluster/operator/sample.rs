@@ -1,0 +1,52 @@
+//! What the README shows of the operator is what it does with the samples.
+
+use super::world::World;
+use crate::eventually::eventually;
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::GroupVersionKind;
+use kube_devops::policy::DevOpsPolicy;
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+
+fn sample(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_readme_shows_what_the_sample_policy_says_of_the_sample_workloads() {
+    let world = World::shared().await;
+    world.namespace_named("production").await;
+    for document in yaml_serde::Deserializer::from_str(&sample("kube-tests/bad-workloads.yaml")) {
+        let object = DynamicObject::deserialize(document).unwrap();
+        if object.metadata.namespace.as_deref() != Some("production") {
+            continue;
+        }
+        let types = object.types.as_ref().unwrap();
+        let resource = kube::api::ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap());
+        let api = Api::<DynamicObject>::namespaced_with(world.client.clone(), "production", &resource);
+        api.create(&PostParams::default(), &object).await.unwrap();
+    }
+    // Three of the Deployment and one of the StatefulSet, which no node runs.
+    eventually("their pods", async || {
+        let pods = world.pods("production").list(&kube::api::ListParams::default()).await.unwrap();
+        (pods.items.len() == 4).then_some(())
+    })
+    .await;
+    let policy: DevOpsPolicy = yaml_serde::from_str(&sample("kube-tests/sample-devopspolicy.yaml")).unwrap();
+    world.policies("production").create(&PostParams::default(), &policy).await.unwrap();
+    let operator = world.operator();
+    let judged = world
+        .until("production", "sample", "judged", |status| status.violations.is_some())
+        .await
+        .status
+        .unwrap();
+    println!("{judged:#?}\n{}", operator.log());
+    let readme = sample("README.md");
+    let (score, class) = (judged.health_score.unwrap(), judged.classification.unwrap());
+    let row = format!("sample   audit   {score}      {class}   {}", judged.violations.unwrap());
+    assert!(readme.contains(&row), "not in the README: {row}");
+    let message = judged.message.unwrap();
+    assert!(readme.contains(&message), "not in the README: {message}");
+}
