@@ -275,6 +275,53 @@ fn a_broken_item_of_a_yaml_list_is_named_wherever_the_list_names_its_kind() {
 }
 
 #[test]
+fn a_broken_item_of_a_yaml_list_leaves_the_others_and_each_is_reported() {
+    let mut items: Vec<Value> = ["a", "b", "c", "d"].map(pod).to_vec();
+    items[1]["spec"]["containers"] = "nginx".into();
+    items[2]["spec"]["containers"][0]["image"] = 7.into();
+    for (kind, typed) in [("PodList", false), ("List", true)] {
+        let items: Vec<Value> = items
+            .iter()
+            .map(|item| if typed { with_type(item.clone(), "Pod") } else { item.clone() })
+            .collect();
+        let yaml = yaml_serde::to_string(&json!({"apiVersion": "v1", "kind": kind, "items": items})).unwrap();
+        let text =
+            format!("# first\n---\n{yaml}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: z}}\n{SPEC}");
+        let line = |needle: &str| text.lines().position(|line| line.contains(needle)).unwrap() + 1;
+        let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
+        let read: Vec<&str> = names.iter().filter_map(|name| Some(name.split_once('@')?.0)).collect();
+        assert_eq!(read, ["Pod/a", "Pod/d", "Pod/z"], "{kind}");
+        assert_eq!(unread.len(), 2, "{unread:?}");
+        let (sequence, image) = (line("containers: nginx"), line("image: 7"));
+        let expected = [
+            format!("Some(1) Some({sequence}) items[1] (b): spec.containers: invalid type: string \"nginx\""),
+            format!(
+                "Some(1) Some({image}) items[2] (c): spec.containers[0].image: invalid type: integer `7`"
+            ),
+        ];
+        for (unread, expected) in unread.iter().zip(expected) {
+            assert!(unread.starts_with(&expected), "{unread}");
+        }
+    }
+}
+
+#[test]
+fn a_yaml_list_with_many_broken_items_reports_them_all() {
+    let broken = "- {apiVersion: v1, kind: Pod, spec: {containers: 5}}\n".repeat(500);
+    let text = format!("apiVersion: v1\nkind: List\nitems:\n{broken}- apiVersion: v1\n  kind: Pod\n  {SPEC}");
+    let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
+    assert_eq!((names.len(), unread.len()), (1, 500));
+}
+
+#[test]
+fn a_syntax_error_of_yaml_has_one_place() {
+    let (_, unread) = read_file(b"# a\n---\nkind: Pod\nspec: [1,\n  2\n---\n", "f.yaml", false);
+    assert_eq!(unread.len(), 1);
+    assert!(unread[0].contains("while parsing a flow sequence"), "{}", unread[0]);
+    assert!(!unread[0].contains(" line ") && !unread[0].contains("column"), "{}", unread[0]);
+}
+
+#[test]
 fn a_syntax_error_within_an_item_is_named_with_its_item_and_line() {
     let items = ["a", "b", "c"].map(|name| with_type(pod(name), "Pod"));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
