@@ -10,7 +10,7 @@ use super::fault::{self, Fault};
 use super::json::Borders;
 use super::piece::{Form, Piece};
 use super::read::{Consumer, Place, Unread};
-use super::yaml::{self, Document};
+use super::yaml::{self, Document, MAX_NESTING, nesting};
 use super::yaml_items::{self, YamlItems};
 use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
 
@@ -216,23 +216,6 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
         }
         Ok(())
     }
-}
-
-/// How deep brackets and braces may be nested: the YAML parser's time grows with the square of that.
-const MAX_NESTING: usize = 1_000;
-
-/// How deep brackets and braces are nested at most; those within text count too.
-fn nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => continue,
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 /// The text of a document that the YAML parser can take; an error comes with its line in the document, from 1.

@@ -10,7 +10,7 @@ use super::blocks::{BLOCK, Window};
 use super::json::{self, Borders};
 use super::parse::{Parsed, parse};
 use super::piece::{CutError, Piece, Pieces};
-use super::yaml;
+use super::yaml::{self, Before};
 use super::{Inputs, Source};
 use crate::workload::Object;
 
@@ -183,10 +183,10 @@ impl<C: Consumer> Dispatcher<'_, C> {
         if window.bytes().starts_with(b"\xef\xbb\xbf") {
             window.skip(3);
         }
-        if is_json(window.bytes()) {
+        if json::is_json(&window) {
             json::cut(&mut window, borders, self)
         } else {
-            yaml::cut(&mut window, self)
+            yaml::cut(&mut window, Before::default(), self)
         }
     }
 
@@ -239,15 +239,6 @@ fn check_text(start: &[u8]) -> Result<(), CutError> {
         return Ok(());
     };
     Err(CutError::Syntax { message: message.to_owned(), document: 1, line: 1 })
-}
-
-/// Tells JSON from YAML, which allows a brace at the beginning too.
-fn is_json(start: &[u8]) -> bool {
-    let mut significant = start.iter().filter(|byte| !byte.is_ascii_whitespace());
-    match significant.next() {
-        Some(b'{') => matches!(significant.next(), Some(b'"' | b'}')),
-        first => first == Some(&b'['),
-    }
 }
 
 #[cfg(test)]

@@ -147,6 +147,70 @@ fn documents_follow_each_other_in_json_and_yaml() {
 }
 
 #[test]
+fn json_and_yaml_documents_mix_in_any_order() {
+    let json = |name: &str| with_type(pod(name), "Pod").to_string();
+    let yaml = |name: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\n{SPEC}");
+    let flow = |name: &str| {
+        format!("{{\"apiVersion\": v1, kind: Pod, metadata: {{name: {name},}}, {},}}", SPEC.trim())
+    };
+    for (text, expected) in [
+        (format!("{}\n---\n{}\n---\n{}\n", json("a"), json("b"), json("c")), &["a@1", "b@3", "c@5"][..]),
+        (format!("{}\n---\n", json("a")), &["a@1"]),
+        (format!("{}\n---", json("a")), &["a@1"]),
+        (format!("{}\n...\n", json("a")), &["a@1"]),
+        (format!("{}\n...\n---\n{}", json("a"), json("b")), &["a@1", "b@4"]),
+        (format!("{}\n---\n# why\n{}---\n{}\n", json("a"), yaml("b"), json("c")), &["a@1", "b@4", "c@9"]),
+        (format!("{}---\n{}\n---\n{}\n", yaml("a"), json("b"), json("c")), &["a@1", "b@6", "c@8"]),
+        (format!("---\n{}\n{}\n--- {}", json("a"), json("b"), json("c")), &["a@2", "b@3", "c@4"]),
+        (format!("{}\n", flow("a")), &["a@1"]),
+        (format!("{}\n---\n{}\n", json("a"), flow("b")), &["a@1", "b@3"]),
+        (format!("{}\n---\n{}\n", flow("a"), json("b")), &["a@1", "b@3"]),
+    ] {
+        for lines in [false, true] {
+            let (names, unread) = read_file(text.as_bytes(), "f", lines);
+            assert_eq!(unread, Vec::<String>::new(), "{text}");
+            let bare = |name: &str| name.split_once('@').unwrap().0.to_owned();
+            if lines {
+                assert_eq!(
+                    names,
+                    expected.iter().map(|name| format!("Pod/{name}")).collect::<Vec<_>>(),
+                    "{text}"
+                );
+            } else {
+                let names: Vec<String> = names.iter().map(|name| bare(name)).collect();
+                assert_eq!(
+                    names,
+                    expected.iter().map(|name| format!("Pod/{}", bare(name))).collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn documents_of_a_mix_are_counted_through() {
+    let good = with_type(pod("a"), "Pod");
+    let text =
+        format!("{good}\n---\n{good}\n---\napiVersion: v1\nkind: Pod\nspec: 5\n---\n{{\"kind\": ]}}\n");
+    let (names, unread) = read_file(text.as_bytes(), "f", true);
+    assert_eq!((names.len(), unread.len()), (2, 2), "{unread:?}");
+    assert!(unread[0].starts_with("Some(3) Some(7) spec: invalid type"), "{}", unread[0]);
+    assert!(unread[1].starts_with("Some(4) Some(9) "), "{}", unread[1]);
+    // What is neither is told as the JSON that it begins as.
+    let (_, unread) = read_file(b"{\"kind\": ]}\n", "f", false);
+    assert_eq!(unread, ["Some(1) Some(1) expected value"]);
+}
+
+#[test]
+fn a_large_json_list_may_be_followed_by_markers() {
+    let items: Vec<Value> = (0..20_000).map(|n| pod(&format!("p{n}"))).collect();
+    let list = json!({"kind": "PodList", "apiVersion": "v1", "items": items});
+    let text = format!("{list}\n---\n{list}\n---\napiVersion: v1\nkind: Pod\n{SPEC}...\n");
+    let (names, unread) = read_file(text.as_bytes(), "f.json", false);
+    assert_eq!((names.len(), unread.len()), (40_001, 0));
+}
+
+#[test]
 fn a_large_yaml_stream_is_cut_between_documents() {
     let mut text = String::new();
     let count = 30_000;
