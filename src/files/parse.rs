@@ -18,7 +18,6 @@ use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
 pub(super) struct Parsed<P> {
     pub(super) part: P,
     pub(super) unread: Vec<Unread>,
-    pub(super) objects: usize,
 }
 
 /// Parses a piece of a source, which comes with its name.
@@ -28,7 +27,7 @@ pub(super) fn parse<C: Consumer>(
     source: (&Source, &str),
     consumer: &C,
 ) -> Parsed<C::Part> {
-    let parsed = Parsed { part: consumer.part(), unread: Vec::new(), objects: 0 };
+    let parsed = Parsed { part: consumer.part(), unread: Vec::new() };
     let (named, source) = (!matches!(source.0, Source::Found(_)), source.1);
     let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
@@ -90,7 +89,6 @@ impl<C: Consumer> Parser<'_, C> {
                 self.consumer.add(&mut self.parsed.part, object, place);
             }
         }
-        self.parsed.objects += 1;
     }
 
     /// Reports what is wrong with an object, whose namespace and name matter where it is one of many items.

@@ -58,8 +58,6 @@ pub struct Found<P> {
     pub part: P,
     /// What could not be read.
     pub unread: Vec<Unread>,
-    /// Whether anything could be read, be it an empty list.
-    pub read: bool,
 }
 
 /// Reads all inputs, each source as far as it can be read.
@@ -74,7 +72,6 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
             Err((source, message)) => all.push(Found {
                 part: consumer.part(),
                 unread: vec![Unread { source, document: None, line: None, message }],
-                read: false,
             }),
         }
     }
@@ -108,12 +105,8 @@ fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<
             scope.spawn(move || work(queue, &results, borders, named, consumer));
         }
         drop(results);
-        let found = sources
-            .iter()
-            .map(|_| Found { part: consumer.part(), unread: Vec::new(), read: false })
-            .collect();
-        let mut dispatcher =
-            Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0, cut: Vec::new() };
+        let found = sources.iter().map(|_| Found { part: consumer.part(), unread: Vec::new() }).collect();
+        let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
         for (index, (source, name)) in named.iter().enumerate() {
             dispatcher.source = index;
             dispatcher.cut(source, name, borders);
@@ -148,8 +141,6 @@ struct Dispatcher<'c, C: Consumer> {
     found: Vec<Found<C::Part>>,
     spare: Vec<Vec<u8>>,
     source: usize,
-    /// The sources that were cut to their end.
-    cut: Vec<usize>,
 }
 
 impl<C: Consumer> Dispatcher<'_, C> {
@@ -160,10 +151,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
                 None,
                 "there is no Kubernetes object in it: it is empty or holds only comments".to_owned(),
             ),
-            Ok(_) => {
-                self.cut.push(self.source);
-                return;
-            }
+            Ok(_) => return,
             Err(CutError::Syntax { message, document, line }) => (Some(document), Some(line), message),
             Err(CutError::Read(error)) if error.kind() == ErrorKind::NotFound => {
                 (None, None, "there is no such file or directory".to_owned())
@@ -194,7 +182,6 @@ impl<C: Consumer> Dispatcher<'_, C> {
         let found = &mut self.found[source];
         self.consumer.merge(&mut found.part, parsed.part);
         found.unread.extend(parsed.unread);
-        found.read |= parsed.objects > 0;
         self.spare.push(buffer);
     }
 
@@ -203,10 +190,6 @@ impl<C: Consumer> Dispatcher<'_, C> {
         self.jobs = mpsc::sync_channel(0).0;
         while let Ok(done) = self.done.recv() {
             self.collect(done);
-        }
-        // An empty list was read too, but a document that only failed was not.
-        for source in self.cut {
-            self.found[source].read |= self.found[source].unread.is_empty();
         }
         for found in &mut self.found {
             found.unread.sort_by_key(|unread| unread.line);

@@ -106,6 +106,14 @@ fn nothing_readable_is_unknown_and_never_100() {
 }
 
 #[test]
+fn nothing_judged_beside_something_unread_is_unknown_and_never_100() {
+    let bad = b"apiVersion: v1\nkind: Service\n---\napiVersion: apps/v1\nkind: Deployment\n\
+                spec: {template: {spec: {containers: [{name: c, image: 7}]}}}\n";
+    let tree = directory(&[("bad.yaml", bad)]);
+    assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "bad.yaml"], ""));
+}
+
+#[test]
 fn a_policy_that_can_not_be_followed_is_refused() {
     let head = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {name: strict}\n";
     let tree = directory(&[

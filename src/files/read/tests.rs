@@ -41,19 +41,6 @@ fn read_file(content: &[u8], name: &str, lines: bool) -> (Vec<String>, Vec<Strin
     read_paths(&[path.as_path()], lines)
 }
 
-#[test]
-fn what_only_failed_was_not_read_but_an_empty_list_was() {
-    let read = |content: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("f.json");
-        std::fs::write(&path, content).unwrap();
-        read(&Inputs { paths: vec![path], recursive: false }, false, &Names)[0].read
-    };
-    assert!(!read(r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":5}}"#));
-    assert!(!read("null") && !read("[]") && !read("{}"));
-    assert!(read(r#"{"apiVersion":"v1","kind":"List","items":[]}"#));
-}
-
 fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
     let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), recursive: false };
     let found = read(&inputs, lines, &Names);
