@@ -70,7 +70,7 @@ pub(super) fn naming_item(message: String, list: impl FnOnce() -> Option<Value>)
 
 /// Says in which item of a list something is wrong.
 pub(super) fn in_item(index: usize, name: &str, message: &str) -> String {
-    let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    let name = if name.is_empty() { String::new() } else { format!(" ({})", name.escape_debug()) };
     format!("items[{index}]{name}: {message}")
 }
 
