@@ -130,7 +130,7 @@ fn what(namespace: Option<&str>) -> String {
 }
 
 /// Namespace names go into a path: nothing that would lead elsewhere.
-fn is_name(namespace: &str) -> bool {
+pub fn is_namespace_name(namespace: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |byte: Option<&u8>| byte.copied().is_some_and(word);
     let bytes = namespace.as_bytes();
@@ -179,7 +179,7 @@ where
 
     async fn namespace(&self, name: &str, named: bool, down: &AtomicBool) -> (Option<S>, Option<Unread>) {
         let unread = |message: &dyn fmt::Display| Some(Unread::new(what(Some(name)), message));
-        if !is_name(name) {
+        if !is_namespace_name(name) {
             return (None, unread(&"that is no name for a namespace"));
         }
         // One timeout is enough: hundreds of namespaces would add up to hours.

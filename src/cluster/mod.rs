@@ -21,6 +21,6 @@ pub use apply::{Applied, EstablishError, FIELD_MANAGER};
 pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use follow::{Sink, follow};
-pub use list::{ListRequest, Listing, Unread, list_pods};
+pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};
 pub use version::ServerVersion;
 pub use watch::{Changes, Event, RawObject, WatchFailure, WatchRequest, watch};

@@ -71,13 +71,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let skipped = if args.filename.is_empty() {
         block_on(read_cluster(args, &scope, &mut analysis, &progress))?
     } else {
+        if let Some(name) = scope.namespaces.iter().find(|name| !cluster::is_namespace_name(name)) {
+            bail!("--namespace {name:?}: that is no name for a namespace");
+        }
         read_files(args, &mut analysis, &progress);
         Vec::new()
     };
     drop(progress);
     let report = analysis.finish();
     to_stdout(|out| args.output.write(&report, out))?;
-    explain(&report, &skipped)?;
+    args.explain(&report, &scope, &skipped)?;
     Ok(args.status(&report))
 }
 
@@ -97,6 +100,56 @@ impl Args {
         } else {
             ExitStatus::Clean
         }
+    }
+
+    /// Says on stderr what the figures alone don't: what could not be read, what was left out, and why nothing was
+    /// judged.
+    fn explain(&self, report: &Report, scope: &Scope, skipped: &[String]) -> anyhow::Result<()> {
+        let mut err = anstream::stderr();
+        for error in &report.errors {
+            writeln!(err, "error: {error}")?;
+        }
+        let nothing_judged = report.summary.pods == 0 && report.summary.score.is_some();
+        let judging = if nothing_judged { "nothing was judged: " } else { "" };
+        let (one, many) =
+            if self.filename.is_empty() { ("pod", "pods") } else { ("pod or template", "pods or templates") };
+        let mut asked = Vec::new();
+        if !scope.namespaces.is_empty() {
+            asked.push(format!("is in namespace {}", scope.namespaces.join(" or ")));
+        }
+        asked.extend(self.scope.selector().map(|labels| format!("has the labels {labels}")));
+        match report.left_out {
+            0 if nothing_judged && report.selected == 0 && !asked.is_empty() => {
+                writeln!(err, "note: {judging}no {one} that was read {}", asked.join(" and "))?;
+            }
+            0 if nothing_judged => writeln!(err, "note: {judging}no pod in what was read runs or would run")?,
+            0 => {}
+            1 => writeln!(
+                err,
+                "note: {judging}1 {one} in a system namespace was left out (--include-system judges it)"
+            )?,
+            count => writeln!(
+                err,
+                "note: {judging}{count} {many} in system namespaces were left out (--include-system judges them)"
+            )?,
+        }
+        match report.other_kinds() {
+            _ if matches!(self.output, Format::Json | Format::Yaml) => {}
+            (0, _) => {}
+            (1, _) => writeln!(err, "note: 1 object of another kind was not judged (-o json lists it)")?,
+            (count, 1) => {
+                writeln!(err, "note: {count} objects of another kind were not judged (-o json lists them)")?;
+            }
+            (count, kinds) => writeln!(
+                err,
+                "note: {count} objects of {kinds} other kinds were not judged (-o json lists them)"
+            )?,
+        }
+        if !skipped.is_empty() {
+            let names = skipped.join(", ");
+            writeln!(err, "note: system namespaces were not read: {names} (--include-system judges them)")?;
+        }
+        Ok(())
     }
 }
 
@@ -125,9 +178,6 @@ fn read_files(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) {
         for unread in found.unread {
             let files::Unread { source, document, line, message } = unread;
             analysis.fail(ReportError { source, document, line, message });
-        }
-        if found.read {
-            analysis.note_read();
         }
     }
 }
@@ -194,28 +244,4 @@ impl<'p> files::Consumer for FileConsumer<'p, '_> {
     fn merge(&self, into: &mut Analysis<'p>, part: Analysis<'p>) {
         into.merge(part);
     }
-}
-
-/// Says on stderr what the figures alone don't: what could not be read, what was left out, and why nothing was judged.
-fn explain(report: &Report, skipped: &[String]) -> anyhow::Result<()> {
-    let mut err = anstream::stderr();
-    for error in &report.errors {
-        writeln!(err, "error: {error}")?;
-    }
-    let nothing_judged = report.summary.pods == 0 && report.summary.score.is_some();
-    let judging = if nothing_judged { "nothing was judged: " } else { "" };
-    if report.left_out > 0 {
-        let count = report.left_out;
-        writeln!(
-            err,
-            "note: {judging}{count} pods or templates in system namespaces were left out (--include-system judges them)"
-        )?;
-    } else if nothing_judged {
-        writeln!(err, "note: {judging}no pod in what was read runs or would run")?;
-    }
-    if !skipped.is_empty() {
-        let names = skipped.join(", ");
-        writeln!(err, "note: system namespaces were not read: {names} (--include-system judges them)")?;
-    }
-    Ok(())
 }

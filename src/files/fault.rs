@@ -70,7 +70,7 @@ pub(super) fn naming_item(message: String, list: impl FnOnce() -> Option<Value>)
 
 /// Says in which item of a list something is wrong.
 pub(super) fn in_item(index: usize, name: &str, message: &str) -> String {
-    let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    let name = if name.is_empty() { String::new() } else { format!(" ({})", name.escape_debug()) };
     format!("items[{index}]{name}: {message}")
 }
 
@@ -80,13 +80,32 @@ pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     parts.join("/")
 }
 
-fn name_of(object: &Value) -> String {
+/// The namespace and name of an object, as far as they can be read.
+pub(super) fn name_of(object: &Value) -> String {
     let text = |field: &str| object["metadata"][field].as_str();
     full_name(text("namespace"), text("name").or(text("generateName")))
 }
 
-/// An error's text without its place, which is relative to a part of the source.
+/// An error's text without the places in it, which are relative to a part of the source.
 pub(super) fn without_place(error: &impl Display) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+    let mut parts = text.split(" at line ");
+    let mut message = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match behind_place(part) {
+            Some(rest) => message.push_str(rest),
+            None => message.extend([" at line ", part]),
+        }
+    }
+    message
+}
+
+/// What follows the two numbers of a place such as `3 column 1`.
+fn behind_place(text: &str) -> Option<&str> {
+    let behind_digits = |text: &'_ str| -> Option<usize> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        (digits > 0).then_some(digits)
+    };
+    let column = text[behind_digits(text)?..].strip_prefix(" column ")?;
+    Some(&column[behind_digits(column)?..])
 }

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use super::blocks::{BLOCK, Window, lines};
 use super::fault::without_place;
 use super::piece::{CutError, Form, Piece, Pieces};
+use super::yaml::{self, Before};
 use crate::workload::TypeMeta;
 
 /// How the borders between the items of a list are found.
@@ -19,6 +20,8 @@ pub(super) enum Borders {
 }
 
 /// Cuts a JSON stream into pieces of whole documents or whole items; the number of its documents.
+///
+/// Markers may stand between documents, as in YAML; from a document on that is no JSON, the stream is cut as YAML.
 pub(super) fn cut(
     window: &mut Window<'_>,
     borders: Borders,
@@ -26,10 +29,46 @@ pub(super) fn cut(
 ) -> Result<usize, CutError> {
     let mut cutter = Cutter { window, borders, pieces, lines: 0, documents: 0, items: 0 };
     while cutter.skip_space()? {
-        cutter.document()?;
-        cutter.documents += 1;
+        match cutter.marker()? {
+            Some(Marker::End) => cutter.skip(3),
+            Some(Marker::Json) => {
+                cutter.skip(3);
+                cutter.skip_space()?;
+            }
+            Some(Marker::Yaml) => {
+                let before = Before { lines: cutter.lines, documents: cutter.documents };
+                return yaml::cut(cutter.window, before, cutter.pieces);
+            }
+            None => {
+                cutter.document()?;
+                cutter.documents += 1;
+            }
+        }
     }
     Ok(cutter.documents)
+}
+
+/// Tells JSON from YAML, which allows a brace at the beginning too; a marker may stand before it.
+pub(super) fn is_json(window: &Window<'_>) -> bool {
+    let text = window.bytes();
+    let text = if yaml::is_marker(text, b"---") { &text[3..] } else { text };
+    let mut significant = text.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let begins = match significant.next() {
+        Some(b'{') => matches!(significant.next(), Some(b'"' | b'}')),
+        first => first == Some(&b'['),
+    };
+    // What is no JSON can be YAML still, such as braces with a comma too many. Only a small source is looked through.
+    begins && !(window.ended() && whole(text).is_err() && yaml::is_valid(text))
+}
+
+/// What stands between documents.
+enum Marker {
+    /// `...`, the end of a document.
+    End,
+    /// `---` before JSON.
+    Json,
+    /// `---` before anything else.
+    Yaml,
 }
 
 struct Cutter<'c, 'r, P> {
@@ -51,6 +90,19 @@ enum Head {
 }
 
 impl<P: Pieces> Cutter<'_, '_, P> {
+    /// The marker with which the window begins.
+    fn marker(&mut self) -> Result<Option<Marker>, CutError> {
+        self.window.fill(4)?;
+        Ok(if yaml::is_marker(self.window.bytes(), b"...") {
+            Some(Marker::End)
+        } else if yaml::is_marker(self.window.bytes(), b"---") {
+            self.window.fill(BLOCK)?;
+            Some(if is_json(self.window) { Marker::Json } else { Marker::Yaml })
+        } else {
+            None
+        })
+    }
+
     fn document(&mut self) -> Result<(), CutError> {
         self.window.fill(BLOCK)?;
         loop {

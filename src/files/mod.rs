@@ -12,6 +12,7 @@ mod piece;
 mod read;
 mod sources;
 mod yaml;
+mod yaml_items;
 
 pub use read::{Consumer, Found, Place, Unread, read};
 pub use sources::{Inputs, Source};

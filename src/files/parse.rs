@@ -1,5 +1,6 @@
 //! Parsing one piece: its objects go to the consumer one by one, what can't be read is named with its place.
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -9,14 +10,14 @@ use super::fault::{self, Fault};
 use super::json::Borders;
 use super::piece::{Form, Piece};
 use super::read::{Consumer, Place, Unread};
-use super::yaml::{self, Document};
+use super::yaml::{self, Document, MAX_NESTING, nesting};
+use super::yaml_items::{self, YamlItems};
 use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
 
 /// What came of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
     pub(super) part: P,
     pub(super) unread: Vec<Unread>,
-    pub(super) objects: usize,
 }
 
 /// Parses a piece of a source, which comes with its name.
@@ -26,7 +27,7 @@ pub(super) fn parse<C: Consumer>(
     source: (&Source, &str),
     consumer: &C,
 ) -> Parsed<C::Part> {
-    let parsed = Parsed { part: consumer.part(), unread: Vec::new(), objects: 0 };
+    let parsed = Parsed { part: consumer.part(), unread: Vec::new() };
     let (named, source) = (!matches!(source.0, Source::Found(_)), source.1);
     let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
@@ -88,7 +89,6 @@ impl<C: Consumer> Parser<'_, C> {
                 self.consumer.add(&mut self.parsed.part, object, place);
             }
         }
-        self.parsed.objects += 1;
     }
 
     /// Reports what is wrong with an object, whose namespace and name matter where it is one of many items.
@@ -105,30 +105,48 @@ impl<C: Consumer> Parser<'_, C> {
         for (index, document) in yaml::documents(text).into_iter().enumerate() {
             let spot = |line| Spot { document: index + 1, line: self.piece.lines_before + line, item: None };
             let (object, content) = (spot(document.lines_before), spot(document.lines_before_content + 1));
-            match Self::yaml_document(document) {
-                Ok(read) => self.add(&read, content),
-                Err((line, message)) => self.fail(Spot { line: object.line + line, ..object }, "", &message),
+            let read = yaml_text(document).map(|text| (text, Self::yaml_document(document, text)));
+            match read {
+                Ok((_, Ok(read))) => self.add(&read, content),
+                Ok((text, Err(error))) => match YamlItems::of(text) {
+                    Some(items) => self.yaml_items(items, object, content),
+                    None => self.yaml_fault(object, error),
+                },
+                Err(error) => self.yaml_fault(object, error),
+            }
+        }
+    }
+
+    fn yaml_fault(&mut self, document: Spot, (line, message): (usize, String)) {
+        self.fail(Spot { line: document.line + line, ..document }, "", &message);
+    }
+
+    /// Reads the items of a list that begins at `object`, and its first content at `content`, one by one.
+    fn yaml_items(&mut self, mut items: YamlItems<'_>, object: Spot, content: Spot) {
+        for (index, value) in items.take().into_iter().enumerate() {
+            let known = TypeMeta::deserialize(&value).ok();
+            let seed = ObjectSeed { default: items.item(), known: known.as_ref() };
+            let name = fault::name_of(&value);
+            let spot = Spot { item: Some(index), ..content };
+            match fault::with_path(seed, value) {
+                Ok(read) => self.add(&read, spot),
+                Err((_, message)) => {
+                    let line = items.line(index, known.as_ref()).map_or(spot.line, |line| object.line + line);
+                    self.fail(Spot { line, ..spot }, &name, &message);
+                }
             }
         }
     }
 
     /// Reads one YAML document; an error comes with its line in the document, from 1.
-    fn yaml_document(document: Document<'_>) -> Result<Object<'_>, (usize, String)> {
-        let text = std::str::from_utf8(document.text).map_err(|error| {
-            let line = lines(&document.text[..error.valid_up_to()]) + 1;
-            (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
-        })?;
-        if nesting(document.text) > MAX_NESTING {
-            return Err((1, format!("nested more than {MAX_NESTING} levels deep")));
-        }
+    fn yaml_document<'t>(document: Document<'_>, text: &'t str) -> Result<Object<'t>, (usize, String)> {
         yaml_object(text, None).map_err(|error| {
-            // The type often stands behind the items, as kubectl writes it.
+            // The type often stands behind the parts, as kubectl writes it.
             let known = yaml_serde::from_str::<TypeMeta>(text).ok();
             let error = known.and_then(|known| yaml_object(text, Some(&known)).err()).unwrap_or(error);
             let content = document.lines_before_content - document.lines_before + 1;
             let line = error.location().map_or(content, |place| place.line().max(content));
-            let message = fault::without_place(&error);
-            let mut message = fault::naming_item(message, || yaml_serde::from_str(text).ok());
+            let mut message = fault::without_place(&error);
             if text.contains("{{") {
                 message.push_str("; it looks like a Helm template: render it with `helm template` first");
             }
@@ -198,28 +216,23 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
     }
 }
 
-/// How deep brackets and braces may be nested: the YAML parser's time grows with the square of that.
-const MAX_NESTING: usize = 1_000;
-
-/// How deep brackets and braces are nested at most; those within text count too.
-fn nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => continue,
-        }
-        deepest = deepest.max(depth);
+/// The text of a document that the YAML parser can take; an error comes with its line in the document, from 1.
+fn yaml_text(document: Document<'_>) -> Result<&str, (usize, String)> {
+    if nesting(document.text) > MAX_NESTING {
+        return Err((1, format!("nested more than {MAX_NESTING} levels deep")));
     }
-    deepest
+    std::str::from_utf8(document.text).map_err(|error| {
+        let line = lines(&document.text[..error.valid_up_to()]) + 1;
+        (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
+    })
 }
 
 /// Reads the object of a document, whose type may be known already.
 fn yaml_object<'t>(text: &'t str, known: Option<&TypeMeta>) -> Result<Object<'t>, yaml_serde::Error> {
     let seed = ObjectSeed { default: None, known };
     if text.contains("<<:") {
-        return with_merge_keys(text, seed);
+        return fault::with_path(seed, yaml_items::value(text)?)
+            .map_err(|(_, message)| serde::de::Error::custom(message));
     }
     if text.contains('&') && text.contains('*') {
         // A bomb of aliases does no harm in a field that is skipped, and is still no manifest: values expand it, up to
@@ -227,13 +240,4 @@ fn yaml_object<'t>(text: &'t str, known: Option<&TypeMeta>) -> Result<Object<'t>
         yaml_serde::from_str::<yaml_serde::Value>(text)?;
     }
     seed.deserialize(yaml_serde::Deserializer::from_str(text))
-}
-
-/// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.
-fn with_merge_keys<'t>(text: &str, seed: ObjectSeed<'_>) -> Result<Object<'t>, yaml_serde::Error> {
-    let mut value: yaml_serde::Value = yaml_serde::from_str(text)?;
-    value.apply_merge()?;
-    // By way of JSON values, because objects borrow and a YAML value doesn't lend.
-    let value: serde_json::Value = yaml_serde::from_value(value)?;
-    fault::with_path(seed, value).map_err(|(_, message)| serde::de::Error::custom(message))
 }

@@ -10,7 +10,7 @@ use super::blocks::{BLOCK, Window};
 use super::json::{self, Borders};
 use super::parse::{Parsed, parse};
 use super::piece::{CutError, Piece, Pieces};
-use super::yaml;
+use super::yaml::{self, Before};
 use super::{Inputs, Source};
 use crate::workload::Object;
 
@@ -58,8 +58,6 @@ pub struct Found<P> {
     pub part: P,
     /// What could not be read.
     pub unread: Vec<Unread>,
-    /// Whether anything could be read, be it an empty list.
-    pub read: bool,
 }
 
 /// Reads all inputs, each source as far as it can be read.
@@ -74,7 +72,6 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
             Err((source, message)) => all.push(Found {
                 part: consumer.part(),
                 unread: vec![Unread { source, document: None, line: None, message }],
-                read: false,
             }),
         }
     }
@@ -108,12 +105,8 @@ fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<
             scope.spawn(move || work(queue, &results, borders, named, consumer));
         }
         drop(results);
-        let found = sources
-            .iter()
-            .map(|_| Found { part: consumer.part(), unread: Vec::new(), read: false })
-            .collect();
-        let mut dispatcher =
-            Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0, cut: Vec::new() };
+        let found = sources.iter().map(|_| Found { part: consumer.part(), unread: Vec::new() }).collect();
+        let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
         for (index, (source, name)) in named.iter().enumerate() {
             dispatcher.source = index;
             dispatcher.cut(source, name, borders);
@@ -148,8 +141,6 @@ struct Dispatcher<'c, C: Consumer> {
     found: Vec<Found<C::Part>>,
     spare: Vec<Vec<u8>>,
     source: usize,
-    /// The sources that were cut to their end.
-    cut: Vec<usize>,
 }
 
 impl<C: Consumer> Dispatcher<'_, C> {
@@ -160,10 +151,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
                 None,
                 "there is no Kubernetes object in it: it is empty or holds only comments".to_owned(),
             ),
-            Ok(_) => {
-                self.cut.push(self.source);
-                return;
-            }
+            Ok(_) => return,
             Err(CutError::Syntax { message, document, line }) => (Some(document), Some(line), message),
             Err(CutError::Read(error)) if error.kind() == ErrorKind::NotFound => {
                 (None, None, "there is no such file or directory".to_owned())
@@ -183,10 +171,10 @@ impl<C: Consumer> Dispatcher<'_, C> {
         if window.bytes().starts_with(b"\xef\xbb\xbf") {
             window.skip(3);
         }
-        if is_json(window.bytes()) {
+        if json::is_json(&window) {
             json::cut(&mut window, borders, self)
         } else {
-            yaml::cut(&mut window, self)
+            yaml::cut(&mut window, Before::default(), self)
         }
     }
 
@@ -194,7 +182,6 @@ impl<C: Consumer> Dispatcher<'_, C> {
         let found = &mut self.found[source];
         self.consumer.merge(&mut found.part, parsed.part);
         found.unread.extend(parsed.unread);
-        found.read |= parsed.objects > 0;
         self.spare.push(buffer);
     }
 
@@ -203,10 +190,6 @@ impl<C: Consumer> Dispatcher<'_, C> {
         self.jobs = mpsc::sync_channel(0).0;
         while let Ok(done) = self.done.recv() {
             self.collect(done);
-        }
-        // An empty list was read too, but a document that only failed was not.
-        for source in self.cut {
-            self.found[source].read |= self.found[source].unread.is_empty();
         }
         for found in &mut self.found {
             found.unread.sort_by_key(|unread| unread.line);
@@ -239,15 +222,6 @@ fn check_text(start: &[u8]) -> Result<(), CutError> {
         return Ok(());
     };
     Err(CutError::Syntax { message: message.to_owned(), document: 1, line: 1 })
-}
-
-/// Tells JSON from YAML, which allows a brace at the beginning too.
-fn is_json(start: &[u8]) -> bool {
-    let mut significant = start.iter().filter(|byte| !byte.is_ascii_whitespace());
-    match significant.next() {
-        Some(b'{') => matches!(significant.next(), Some(b'"' | b'}')),
-        first => first == Some(&b'['),
-    }
 }
 
 #[cfg(test)]

@@ -61,9 +61,17 @@ impl Inputs {
             .filter_map(|entry| match entry {
                 Ok(entry) => (entry.file_type().is_file() && is_manifest(entry.path()))
                     .then(|| Ok(Source::Found(entry.into_path()))),
+                // A link to a directory above leads to nothing that isn't read already.
+                Err(error) if error.loop_ancestor().is_some() => None,
                 Err(error) => {
-                    let place = error.path().unwrap_or(path).display().to_string();
-                    Some(Err((place, format!("can't read the directory: {error}"))))
+                    let place = error.path().unwrap_or(path);
+                    let reason = if is_dangling(place) {
+                        "it is a link to nothing".to_owned()
+                    } else {
+                        let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                        format!("can't be read: {reason}")
+                    };
+                    Some(Err((place.display().to_string(), reason)))
                 }
             })
             .collect();
@@ -81,6 +89,10 @@ fn is_manifest(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| EXTENSIONS.contains(&extension))
+}
+
+fn is_dangling(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
 }
 
 fn is_url(path: &str) -> bool {

@@ -3,9 +3,20 @@
 use super::blocks::{BLOCK, Window, lines};
 use super::piece::{CutError, Form, Piece, Pieces};
 
-/// Cuts a YAML stream into pieces of whole documents; the number of its documents.
-pub(super) fn cut(window: &mut Window<'_>, pieces: &mut impl Pieces) -> Result<usize, CutError> {
-    let (mut lines_before, mut documents_before) = (0, 0);
+/// What of a source was cut already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Before {
+    pub(super) lines: usize,
+    pub(super) documents: usize,
+}
+
+/// Cuts a YAML stream into pieces of whole documents; the number of the source's documents.
+pub(super) fn cut(
+    window: &mut Window<'_>,
+    before: Before,
+    pieces: &mut impl Pieces,
+) -> Result<usize, CutError> {
+    let Before { lines: mut lines_before, documents: mut documents_before } = before;
     loop {
         window.fill(BLOCK)?;
         let end = loop {
@@ -86,8 +97,34 @@ pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
     documents
 }
 
-fn is_marker(line: &[u8], marker: &[u8]) -> bool {
+/// Tells whether a line, or a text that begins with one, begins with a marker.
+pub(super) fn is_marker(line: &[u8], marker: &[u8]) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+}
+
+/// How deep brackets and braces may be nested: the YAML parser's time grows with the square of that.
+pub(super) const MAX_NESTING: usize = 1_000;
+
+/// How deep brackets and braces are nested at most; those within text count too.
+pub(super) fn nesting(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// Tells whether the first document of a text is valid YAML.
+pub(super) fn is_valid(text: &[u8]) -> bool {
+    documents(text).first().is_some_and(|document| {
+        nesting(document.text) <= MAX_NESTING
+            && yaml_serde::from_slice::<serde::de::IgnoredAny>(document.text).is_ok()
+    })
 }
 
 #[cfg(test)]

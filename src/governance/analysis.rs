@@ -39,8 +39,10 @@ pub struct Analysis<'p> {
     managers: HashMap<Box<str>, String>,
     skipped: BTreeMap<(String, TypeMeta), u64>,
     errors: Vec<ReportError>,
+    selected: u64,
     left_out: u64,
-    read: bool,
+    /// The templates that were left out, which count as those that are judged do.
+    left_out_templates: HashMap<Box<str>, u64>,
 }
 
 /// A judged template, which counts only where no pod of its workload turns up.
@@ -67,8 +69,9 @@ impl<'p> Analysis<'p> {
             managers: HashMap::new(),
             skipped: BTreeMap::new(),
             errors: Vec::new(),
+            selected: 0,
             left_out: 0,
-            read: false,
+            left_out_templates: HashMap::new(),
         }
     }
 
@@ -80,7 +83,6 @@ impl<'p> Analysis<'p> {
 
     /// Adds an object of any kind; the items of a list one by one.
     pub fn add(&mut self, object: &Object<'_>, origin: Option<Origin<'_>>) {
-        self.read = true;
         match &object.parsed {
             Parsed::Workload(workload) => self.add_workload(workload, origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
@@ -94,11 +96,6 @@ impl<'p> Analysis<'p> {
     /// Adds something that could not be read.
     pub fn fail(&mut self, error: ReportError) {
         self.errors.push(error);
-    }
-
-    /// Notes that a source was read, even when it held nothing.
-    pub fn note_read(&mut self) {
-        self.read = true;
     }
 
     /// Adds what another part found.
@@ -119,8 +116,11 @@ impl<'p> Analysis<'p> {
         self.workloads_with_pods.extend(part.workloads_with_pods);
         self.managers.extend(part.managers);
         self.errors.extend(part.errors);
+        for (workload, count) in part.left_out_templates {
+            *self.left_out_templates.entry(workload).or_default() += count;
+        }
+        self.selected += part.selected;
         self.left_out += part.left_out;
-        self.read |= part.read;
     }
 
     /// Adds a pod or a workload's template.
@@ -129,13 +129,11 @@ impl<'p> Analysis<'p> {
         if !self.scope.asks_for(namespace) {
             return;
         }
+        let selected = self.scope.selects(workload);
+        self.selected += u64::from(selected);
         if let (true, Some(manager)) = (workload.is_managed(), workload.metadata.controller()) {
             let manager = Owner { kind: &manager.kind, name: &manager.name }.to_string();
             self.managers.insert(format!("{namespace}/{}", workload.owner()).into(), manager);
-            return;
-        }
-        if self.scope.leaves_out(namespace) {
-            self.left_out += u64::from(self.scope.selects(workload));
             return;
         }
         let owner = workload.owner();
@@ -148,7 +146,15 @@ impl<'p> Analysis<'p> {
         {
             self.workloads_with_pods.insert(key.clone().into());
         }
-        if workload.is_terminal() || !self.scope.selects(workload) {
+        if workload.is_terminal() || !selected {
+            return;
+        }
+        if self.scope.leaves_out(namespace) {
+            if workload.is_pod() {
+                self.left_out += 1;
+            } else {
+                *self.left_out_templates.entry(key.into()).or_default() += 1;
+            }
             return;
         }
         let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
@@ -209,9 +215,13 @@ impl<'p> Analysis<'p> {
                 }
             }
         }
+        let left_out_templates = self.left_out_templates.iter();
+        let left_out = left_out_templates.filter(|(key, _)| !self.workloads_with_pods.contains(*key));
+        self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
         let mut total = Tally::default();
         self.namespaces.values().for_each(|tally| total.add(tally));
-        let score = (self.read || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
+        // What could not be read may be all that there is to judge.
+        let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
         self.violations.sort_by(|a, b| {
             let key = |v: &ReportedViolation| std::cmp::Reverse(v.severity);
             key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
@@ -247,6 +257,7 @@ impl<'p> Analysis<'p> {
                 .collect(),
             violations: self.violations,
             errors: self.errors,
+            selected: self.selected,
             left_out: self.left_out,
         }
     }
@@ -403,7 +414,32 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_judge_scores_100_and_nothing_read_scores_nothing() {
+    fn as_many_are_left_out_as_would_be_judged() {
+        let system = |yaml: &str| {
+            yaml.replace("metadata: {name", "metadata: {namespace: kube-system, name")
+                .replace("namespace: default", "namespace: kube-system")
+        };
+        let managed = "---\n{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: api-7f9, ownerReferences: \
+                       [{kind: Deployment, name: api, controller: true}]}}\n";
+        let all = [
+            deployment("web"),
+            pod_of("web", "a", "Running"),
+            pod_of("web", "b", "Running"),
+            pod_of("web", "c", "Succeeded"),
+            deployment("api"),
+            managed.to_owned(),
+            deployment("ended"),
+            pod_of("ended", "a", "Failed"),
+        ];
+        let all = system(&all.concat());
+        let left_out = report(&Scope::default(), &all);
+        let judged = report(&Scope { include_system: true, ..Scope::default() }, &all);
+        assert_eq!((left_out.summary.pods, left_out.left_out), (0, 3));
+        assert_eq!((judged.summary.pods, judged.left_out), (3, 0));
+    }
+
+    #[test]
+    fn nothing_to_judge_scores_100_only_where_everything_was_read() {
         let (policy, scope) = (EffectivePolicy::default(), Scope::default());
         let empty = || Analysis::new(&policy, &scope, Timestamp::UNIX_EPOCH, false);
         assert_eq!(empty().finish().summary.score.map(Score::value), Some(100));
@@ -412,10 +448,19 @@ mod tests {
         failed.fail(error.clone());
         let failed = failed.finish();
         assert_eq!((failed.summary.score, failed.summary.partial), (None, true));
+        let add = |analysis: &mut Analysis<'_>, json: &str| {
+            analysis.add(&serde_json::from_str(json).unwrap(), None);
+        };
         let mut partial = empty();
-        partial.note_read();
-        partial.fail(error);
-        assert_eq!(partial.finish().summary.score.map(Score::value), Some(100));
+        add(&mut partial, r#"{"apiVersion":"v1","kind":"Service"}"#);
+        add(&mut partial, r#"{"apiVersion":"v1","kind":"PodList","items":[]}"#);
+        partial.fail(error.clone());
+        let partial = partial.finish();
+        assert!(partial.summary.score.is_none() && partial.summary.status.is_none());
+        let mut judged = empty();
+        add(&mut judged, r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"}}"#);
+        judged.fail(error);
+        assert_eq!(judged.finish().summary.score.map(Score::value), Some(100));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What an analysis has to say, in the shape that JSON and YAML output keep stable.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -32,7 +32,10 @@ pub struct Report {
     /// What each rule costs, the cheapest fix first.
     #[serde(skip)]
     pub costs: Vec<RuleCost>,
-    /// Objects in system namespaces that were not judged.
+    /// The pods and templates with the namespace and the labels that were asked for, judged or not.
+    #[serde(skip)]
+    pub selected: u64,
+    /// The pods, a template counting as one, that would be judged if system namespaces were.
     #[serde(skip)]
     pub left_out: u64,
     /// The worst severity found.
@@ -40,14 +43,24 @@ pub struct Report {
     pub worst: Option<Severity>,
 }
 
+impl Report {
+    /// How many objects were read and not judged, and of how many kinds they are.
+    pub fn other_kinds(&self) -> (u64, usize) {
+        // A document without a kind is no object.
+        let objects = || self.skipped.iter().filter(|skipped| !skipped.kind.is_empty());
+        let kinds: BTreeSet<_> = objects().map(|skipped| (&skipped.api_version, &skipped.kind)).collect();
+        (objects().map(|skipped| skipped.count).sum(), kinds.len())
+    }
+}
+
 /// The figures of all that was judged.
 #[derive(Debug, Serialize)]
 pub struct ReportSummary {
     /// Pods judged, a template counting as one.
     pub pods: u64,
-    /// The score; none when nothing could be read.
+    /// The score; none when nothing was judged and something could not be read.
     pub score: Option<Score>,
-    /// The class of the score; none when nothing could be read.
+    /// The class of the score; none where there is none.
     pub status: Option<Classification>,
     /// Whether something could not be read.
     pub partial: bool,

@@ -21,13 +21,26 @@ pub fn table<const N: usize>(
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
     let header = header.map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(header).chain(rows.into_iter().map(Vec::from)).collect();
+    let rows = rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect());
+    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
     columns(&rows, out)
+}
+
+/// A text with its line breaks and tabs spelled out: a name from a file may hold any.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_break_in_a_cell_splits_no_row() {
+        let mut out = Vec::new();
+        table(["NAME", "B"], [["a\nb".to_owned(), "c".to_owned()]], &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "NAME   B\na\\nb   c\n");
+    }
 
     #[test]
     fn columns_align_by_characters_and_lines_end_where_their_text_does() {

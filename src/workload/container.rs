@@ -3,13 +3,16 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::object_only::object_only;
 use super::{Quantity, Text};
+
+object_only!(Container<'a>, Resources, ResourceList);
 
 /// A container or init container.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "a container")]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "a container")]
 pub struct Container<'a> {
     /// The container's name, unique in its pod.
     #[serde(borrow)]
@@ -52,7 +55,7 @@ impl<'de> Deserialize<'de> for Present {
 
 /// What a container, or a pod as a whole, requests and is limited to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(expecting = "requests and limits")]
+#[serde(remote = "Self", expecting = "requests and limits")]
 pub struct Resources {
     requests: Option<ResourceList>,
     limits: Option<ResourceList>,
@@ -86,10 +89,21 @@ impl Resources {
 
 /// The amounts of the resources that rules read; zero counts as none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(expecting = "amounts by resource")]
+#[serde(remote = "Self", expecting = "amounts by resource")]
 pub struct ResourceList {
+    #[serde(default, deserialize_with = "amount")]
     cpu: Option<Quantity>,
+    #[serde(default, deserialize_with = "amount")]
     memory: Option<Quantity>,
+}
+
+/// Reads an amount, which the API server refuses below zero.
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quantity>, D::Error> {
+    let amount = Option::<Quantity>::deserialize(deserializer)?;
+    if amount.is_some_and(Quantity::is_negative) {
+        return Err(D::Error::custom("an amount can't be negative"));
+    }
+    Ok(amount)
 }
 
 impl ResourceList {

@@ -20,6 +20,8 @@ pub struct ImageReference<'a> {
 impl<'a> ImageReference<'a> {
     /// Splits a reference into its parts.
     pub fn parse(reference: &'a str) -> Self {
+        // A blank is part of no reference, and what stands before it says what was meant.
+        let reference = reference.trim();
         let (rest, digest) = match reference.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (reference, None),
@@ -81,6 +83,13 @@ mod tests {
     fn an_empty_tag_is_no_tag() {
         assert!(ImageReference::parse("nginx:").is_latest());
         assert!(ImageReference::parse("nginx@").is_latest());
+    }
+
+    #[test]
+    fn blanks_around_a_reference_are_no_part_of_it() {
+        assert!(ImageReference::parse("nginx:latest ").is_latest());
+        assert!(ImageReference::parse(" nginx:\n").is_latest());
+        assert_eq!(parts(" nginx:1.27\t"), (None, "nginx", Some("1.27"), None));
     }
 
     #[test]

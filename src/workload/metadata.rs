@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Text;
+use super::object_only::object_only;
+
+object_only!(Metadata<'a>, OwnerReference<'a>);
 
 /// The part of an object's metadata that is read; managed fields, the largest part, never are.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "metadata")]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "metadata")]
 pub struct Metadata<'a> {
     /// The object's name; a manifest may have only a `generateName`.
     #[serde(borrow)]
@@ -44,7 +47,7 @@ impl<'a> Metadata<'a> {
 
 /// A reference to an object that owns another.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(expecting = "an owner reference")]
+#[serde(remote = "Self", expecting = "an owner reference")]
 pub struct OwnerReference<'a> {
     /// The owner's kind.
     #[serde(borrow)]

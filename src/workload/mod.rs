@@ -8,6 +8,7 @@ mod container;
 mod image;
 mod metadata;
 mod object;
+mod object_only;
 
 mod judged;
 mod pod;

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::object_only::object_only;
 use super::{Metadata, PodSpec, PodStatus, Text, Workload, WorkloadKind};
 
 /// An object's `apiVersion` and `kind`.
@@ -312,15 +313,17 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
     }
 }
 
+object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpec<'a>, JobTemplate<'a>);
+
 #[derive(Default, Deserialize)]
-#[serde(expecting = "a spec with a pod template")]
+#[serde(remote = "Self", expecting = "a spec with a pod template")]
 struct TemplateSpec<'a> {
     #[serde(borrow)]
     template: Option<PodTemplate<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(expecting = "a pod template")]
+#[serde(remote = "Self", expecting = "a pod template")]
 struct PodTemplate<'a> {
     #[serde(borrow)]
     metadata: Option<TemplateMetadata<'a>>,
@@ -329,21 +332,21 @@ struct PodTemplate<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(expecting = "metadata")]
+#[serde(remote = "Self", expecting = "metadata")]
 struct TemplateMetadata<'a> {
     #[serde(borrow)]
     labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "the spec of a CronJob")]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "the spec of a CronJob")]
 struct CronJobSpec<'a> {
     #[serde(borrow)]
     job_template: Option<JobTemplate<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(expecting = "a Job template")]
+#[serde(remote = "Self", expecting = "a Job template")]
 struct JobTemplate<'a> {
     #[serde(borrow)]
     spec: Option<TemplateSpec<'a>>,
@@ -419,6 +422,63 @@ mod tests {
         ] {
             assert!(matches!(read(yaml).parsed, Parsed::Other), "{yaml}");
         }
+    }
+
+    #[test]
+    fn a_sequence_is_no_object() {
+        let containers = "containers: [{name: c}]";
+        for (kind, part, expected) in [
+            ("Pod", "metadata: [p]", "metadata: invalid type: sequence, expected metadata"),
+            ("Pod", "metadata: {ownerReferences: [[Job, j, true]]}", "expected an owner reference"),
+            ("Pod", "spec: [[]]", "expected a pod spec"),
+            ("Pod", "spec: {containers: [[c, image]]}", "expected a container"),
+            ("Pod", "status: [Pending]", "status: invalid type: sequence, expected a pod status"),
+            ("Pod", "status: {containerStatuses: [[c, 5]]}", "expected the status of a container"),
+            (
+                "Pod",
+                &format!("spec: {{{containers}, resources: [{{cpu: 1}}]}}"),
+                "expected requests and limits",
+            ),
+            (
+                "Pod",
+                &format!("spec: {{{containers}, resources: {{requests: [1]}}}}"),
+                "expected amounts by resource",
+            ),
+            ("Job", "spec: [{}]", "expected a spec with a pod template"),
+            ("Job", "spec: {template: [{}]}", "expected a pod template"),
+            ("Job", "spec: {template: {metadata: [{}]}}", "expected metadata"),
+            ("CronJob", "spec: [{}]", "expected the spec of a CronJob"),
+            ("CronJob", "spec: {jobTemplate: [{}]}", "expected a Job template"),
+        ] {
+            let version = if kind == "Pod" { "v1" } else { "batch/v1" };
+            let yaml = format!("{{apiVersion: {version}, kind: {kind}, {part}}}");
+            let value: serde_json::Value = yaml_serde::from_str(&yaml).unwrap();
+            let by_value = Object::deserialize(&value).unwrap_err().to_string();
+            let by_text = serde_json::from_str::<Object<'_>>(&value.to_string()).unwrap_err().to_string();
+            let by_yaml = yaml_serde::from_str::<Object<'_>>(&yaml).unwrap_err().to_string();
+            let end = expected.rsplit(": ").next().unwrap();
+            for error in [by_value, by_text, by_yaml] {
+                assert!(error.contains("invalid type: sequence") && error.contains(end), "{part}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_the_api_server_refuses_are_refused() {
+        let error = |part: &str| {
+            let yaml = format!("{{apiVersion: v1, kind: Pod, {part}}}");
+            yaml_serde::from_str::<Object<'_>>(&yaml).map(|_| ()).unwrap_err().to_string()
+        };
+        for amount in ["-1", "'-100m'", "-0.5"] {
+            let spec =
+                format!("spec: {{containers: [{{name: c, resources: {{limits: {{cpu: {amount}}}}}}}]}}");
+            assert!(error(&spec).contains("an amount can't be negative"), "{}", error(&spec));
+        }
+        for count in ["x", "-1", "1.5", "5000000000"] {
+            let status = format!("status: {{containerStatuses: [{{name: c, restartCount: {count}}}]}}");
+            assert!(error(&status).contains("expected a whole number"), "{}", error(&status));
+        }
+        read("{apiVersion: v1, kind: Pod, status: {containerStatuses: [{name: c, restartCount: null}]}}");
     }
 
     #[test]

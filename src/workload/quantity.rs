@@ -41,6 +41,11 @@ impl Quantity {
     pub fn is_positive(self) -> bool {
         self.0 > 0
     }
+
+    /// Tells whether the quantity is less than zero.
+    pub fn is_negative(self) -> bool {
+        self.0 < 0
+    }
 }
 
 /// What a quantity's suffix multiplies its number by.

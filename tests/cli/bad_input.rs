@@ -96,6 +96,21 @@ fn recursion_is_suggested_only_where_there_is_a_directory_to_look_into() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_named_and_a_loop_of_links_is_passed_over() {
+    use std::os::unix::fs::symlink;
+    let tree = directory(&[("good.yaml", GOOD.as_bytes()), ("deep/more.yaml", GOOD.as_bytes())]);
+    symlink("..", tree.path().join("deep/up")).unwrap();
+    let run = run_in(tree.path(), &["analyze", "-R", "-f", "."], "");
+    assert_eq!((run.status, &*run.stderr), (0, ""));
+    assert!(run.stdout.contains("Analyzed     : 2"), "{}", run.stdout);
+    symlink("nowhere", tree.path().join("gone.yaml")).unwrap();
+    let run = run_in(tree.path(), &["analyze", "-f", "."], "");
+    assert_eq!((run.status, &*run.stderr), (2, "error: ./gone.yaml: it is a link to nothing\n"));
+    assert!(run.stdout.contains("Analyzed     : 1"), "{}", run.stdout);
+}
+
 #[test]
 fn nothing_readable_is_unknown_and_never_100() {
     assert_snapshot!(run(&["analyze", "-f", "nowhere.yaml"]));
@@ -103,6 +118,14 @@ fn nothing_readable_is_unknown_and_never_100() {
     let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert!(report["summary"]["score"].is_null() && report["summary"]["status"].is_null());
     assert_eq!(report["summary"]["partial"], true);
+}
+
+#[test]
+fn nothing_judged_beside_something_unread_is_unknown_and_never_100() {
+    let bad = b"apiVersion: v1\nkind: Service\n---\napiVersion: apps/v1\nkind: Deployment\n\
+                spec: {template: {spec: {containers: [{name: c, image: 7}]}}}\n";
+    let tree = directory(&[("bad.yaml", bad)]);
+    assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "bad.yaml"], ""));
 }
 
 #[test]

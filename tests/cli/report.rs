@@ -125,6 +125,46 @@ fn nothing_to_judge_is_said() {
 }
 
 #[test]
+fn what_was_asked_for_and_is_not_there_is_said() {
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {app: web}}, spec: {containers: [{name: c}]}}";
+    let tree = directory(&[("a.yaml", pod)]);
+    let note = |args: &[&str]| {
+        let run = run_in(tree.path(), &[&["analyze", "-f", "a.yaml"], args].concat(), "");
+        assert_eq!(run.status, 0);
+        run.stderr
+    };
+    let nothing = "note: nothing was judged: no pod or template that was read";
+    assert_eq!(note(&["-l", "app=api"]), format!("{nothing} has the labels app=api\n"));
+    assert_eq!(
+        note(&["-n", "shop", "-l", "app=api"]),
+        format!("{nothing} is in namespace shop and has the labels app=api\n")
+    );
+    assert_eq!(note(&["-n", "a", "-n", "b"]), format!("{nothing} is in namespace a or b\n"));
+    assert_eq!(note(&["-l", "app=web"]), "");
+    for name in ["", "Shop", "../nodes"] {
+        let run = run_in(tree.path(), &["analyze", "-f", "a.yaml", "-n", name], "");
+        assert_eq!((run.status, &*run.stdout), (2, ""));
+        assert_eq!(run.stderr, format!("error: --namespace {name:?}: that is no name for a namespace\n"));
+    }
+}
+
+#[test]
+fn objects_of_other_kinds_are_counted_where_the_report_does_not_list_them() {
+    let all = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}\n---\n\
+               {apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Secret}\n";
+    let note = |all: &str, format: &str| {
+        run_in(&std::env::temp_dir(), &["analyze", "-f", "-", "-o", format], all).stderr
+    };
+    let expected = "note: 3 objects of 2 other kinds were not judged (-o json lists them)\n";
+    assert_eq!((&*note(all, "summary"), &*note(all, "table"), &*note(all, "json")), (expected, expected, ""));
+    let one = &all[..all.rfind("---").unwrap()];
+    let two = "note: 2 objects of another kind were not judged (-o json lists them)\n";
+    assert_eq!(note(one, "summary"), two);
+    let one = &one[..one.rfind("---").unwrap()];
+    assert_eq!(note(one, "summary"), "note: 1 object of another kind was not judged (-o json lists it)\n");
+}
+
+#[test]
 fn a_pipe_gets_no_colours() {
     assert!(!run(&["analyze", "-f", SAMPLES]).stdout.contains('\u{1b}'));
 }

@@ -41,19 +41,6 @@ fn read_file(content: &[u8], name: &str, lines: bool) -> (Vec<String>, Vec<Strin
     read_paths(&[path.as_path()], lines)
 }
 
-#[test]
-fn what_only_failed_was_not_read_but_an_empty_list_was() {
-    let read = |content: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("f.json");
-        std::fs::write(&path, content).unwrap();
-        read(&Inputs { paths: vec![path], recursive: false }, false, &Names)[0].read
-    };
-    assert!(!read(r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":5}}"#));
-    assert!(!read("null") && !read("[]") && !read("{}"));
-    assert!(read(r#"{"apiVersion":"v1","kind":"List","items":[]}"#));
-}
-
 fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
     let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), recursive: false };
     let found = read(&inputs, lines, &Names);
@@ -144,6 +131,70 @@ fn documents_follow_each_other_in_json_and_yaml() {
         "# one\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{SPEC}---\n{{apiVersion: v1, kind: Service}}\n"
     );
     assert_eq!(read_file(yaml.as_bytes(), "f.yaml", false).0, ["Pod/a@3", "Service@8"]);
+}
+
+#[test]
+fn json_and_yaml_documents_mix_in_any_order() {
+    let json = |name: &str| with_type(pod(name), "Pod").to_string();
+    let yaml = |name: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\n{SPEC}");
+    let flow = |name: &str| {
+        format!("{{\"apiVersion\": v1, kind: Pod, metadata: {{name: {name},}}, {},}}", SPEC.trim())
+    };
+    for (text, expected) in [
+        (format!("{}\n---\n{}\n---\n{}\n", json("a"), json("b"), json("c")), &["a@1", "b@3", "c@5"][..]),
+        (format!("{}\n---\n", json("a")), &["a@1"]),
+        (format!("{}\n---", json("a")), &["a@1"]),
+        (format!("{}\n...\n", json("a")), &["a@1"]),
+        (format!("{}\n...\n---\n{}", json("a"), json("b")), &["a@1", "b@4"]),
+        (format!("{}\n---\n# why\n{}---\n{}\n", json("a"), yaml("b"), json("c")), &["a@1", "b@4", "c@9"]),
+        (format!("{}---\n{}\n---\n{}\n", yaml("a"), json("b"), json("c")), &["a@1", "b@6", "c@8"]),
+        (format!("---\n{}\n{}\n--- {}", json("a"), json("b"), json("c")), &["a@2", "b@3", "c@4"]),
+        (format!("{}\n", flow("a")), &["a@1"]),
+        (format!("{}\n---\n{}\n", json("a"), flow("b")), &["a@1", "b@3"]),
+        (format!("{}\n---\n{}\n", flow("a"), json("b")), &["a@1", "b@3"]),
+    ] {
+        for lines in [false, true] {
+            let (names, unread) = read_file(text.as_bytes(), "f", lines);
+            assert_eq!(unread, Vec::<String>::new(), "{text}");
+            let bare = |name: &str| name.split_once('@').unwrap().0.to_owned();
+            if lines {
+                assert_eq!(
+                    names,
+                    expected.iter().map(|name| format!("Pod/{name}")).collect::<Vec<_>>(),
+                    "{text}"
+                );
+            } else {
+                let names: Vec<String> = names.iter().map(|name| bare(name)).collect();
+                assert_eq!(
+                    names,
+                    expected.iter().map(|name| format!("Pod/{}", bare(name))).collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn documents_of_a_mix_are_counted_through() {
+    let good = with_type(pod("a"), "Pod");
+    let text =
+        format!("{good}\n---\n{good}\n---\napiVersion: v1\nkind: Pod\nspec: 5\n---\n{{\"kind\": ]}}\n");
+    let (names, unread) = read_file(text.as_bytes(), "f", true);
+    assert_eq!((names.len(), unread.len()), (2, 2), "{unread:?}");
+    assert!(unread[0].starts_with("Some(3) Some(7) spec: invalid type"), "{}", unread[0]);
+    assert!(unread[1].starts_with("Some(4) Some(9) "), "{}", unread[1]);
+    // What is neither is told as the JSON that it begins as.
+    let (_, unread) = read_file(b"{\"kind\": ]}\n", "f", false);
+    assert_eq!(unread, ["Some(1) Some(1) expected value"]);
+}
+
+#[test]
+fn a_large_json_list_may_be_followed_by_markers() {
+    let items: Vec<Value> = (0..20_000).map(|n| pod(&format!("p{n}"))).collect();
+    let list = json!({"kind": "PodList", "apiVersion": "v1", "items": items});
+    let text = format!("{list}\n---\n{list}\n---\napiVersion: v1\nkind: Pod\n{SPEC}...\n");
+    let (names, unread) = read_file(text.as_bytes(), "f.json", false);
+    assert_eq!((names.len(), unread.len()), (40_001, 0));
 }
 
 #[test]
@@ -272,6 +323,53 @@ fn a_broken_item_of_a_yaml_list_is_named_wherever_the_list_names_its_kind() {
     );
     let (_, unread) = read_file(merged.as_bytes(), "f.yaml", false);
     assert!(unread[0].contains("items[0]: spec.containers: invalid type"), "{}", unread[0]);
+}
+
+#[test]
+fn a_broken_item_of_a_yaml_list_leaves_the_others_and_each_is_reported() {
+    let mut items: Vec<Value> = ["a", "b", "c", "d"].map(pod).to_vec();
+    items[1]["spec"]["containers"] = "nginx".into();
+    items[2]["spec"]["containers"][0]["image"] = 7.into();
+    for (kind, typed) in [("PodList", false), ("List", true)] {
+        let items: Vec<Value> = items
+            .iter()
+            .map(|item| if typed { with_type(item.clone(), "Pod") } else { item.clone() })
+            .collect();
+        let yaml = yaml_serde::to_string(&json!({"apiVersion": "v1", "kind": kind, "items": items})).unwrap();
+        let text =
+            format!("# first\n---\n{yaml}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: z}}\n{SPEC}");
+        let line = |needle: &str| text.lines().position(|line| line.contains(needle)).unwrap() + 1;
+        let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
+        let read: Vec<&str> = names.iter().filter_map(|name| Some(name.split_once('@')?.0)).collect();
+        assert_eq!(read, ["Pod/a", "Pod/d", "Pod/z"], "{kind}");
+        assert_eq!(unread.len(), 2, "{unread:?}");
+        let (sequence, image) = (line("containers: nginx"), line("image: 7"));
+        let expected = [
+            format!("Some(1) Some({sequence}) items[1] (b): spec.containers: invalid type: string \"nginx\""),
+            format!(
+                "Some(1) Some({image}) items[2] (c): spec.containers[0].image: invalid type: integer `7`"
+            ),
+        ];
+        for (unread, expected) in unread.iter().zip(expected) {
+            assert!(unread.starts_with(&expected), "{unread}");
+        }
+    }
+}
+
+#[test]
+fn a_yaml_list_with_many_broken_items_reports_them_all() {
+    let broken = "- {apiVersion: v1, kind: Pod, spec: {containers: 5}}\n".repeat(500);
+    let text = format!("apiVersion: v1\nkind: List\nitems:\n{broken}- apiVersion: v1\n  kind: Pod\n  {SPEC}");
+    let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
+    assert_eq!((names.len(), unread.len()), (1, 500));
+}
+
+#[test]
+fn a_syntax_error_of_yaml_has_one_place() {
+    let (_, unread) = read_file(b"# a\n---\nkind: Pod\nspec: [1,\n  2\n---\n", "f.yaml", false);
+    assert_eq!(unread.len(), 1);
+    assert!(unread[0].contains("while parsing a flow sequence"), "{}", unread[0]);
+    assert!(!unread[0].contains(" line ") && !unread[0].contains("column"), "{}", unread[0]);
 }
 
 #[test]

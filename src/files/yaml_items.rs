@@ -1,0 +1,102 @@
+//! A YAML list one of whose items can't be read, read again item by item.
+//!
+//! A YAML list is read in one go, which a broken item ends. Only then is the document kept as a value.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::workload::{ObjectSeed, TypeMeta};
+
+/// The items of a list, and the type of those that name none.
+#[derive(Debug)]
+pub(super) struct YamlItems<'t> {
+    text: &'t str,
+    item: Option<TypeMeta>,
+    values: Vec<Value>,
+    /// How many items are still looked up.
+    lookups: usize,
+}
+
+/// How many broken items are told with their lines: each takes a pass over the text.
+const LOOKUPS: usize = 20;
+
+impl<'t> YamlItems<'t> {
+    /// The items of a document; none where it is no list, or no YAML at all.
+    pub(super) fn of(text: &'t str) -> Option<Self> {
+        let mut list = value(text).ok()?;
+        let types: TypeMeta = serde::Deserialize::deserialize(&list).ok()?;
+        if types.kind != "List" && types.item().is_none() {
+            return None;
+        }
+        let Value::Array(values) = list["items"].take() else { return None };
+        Some(Self { text, item: types.item(), values, lookups: LOOKUPS })
+    }
+
+    /// The type of items that name none.
+    pub(super) fn item(&self) -> Option<&TypeMeta> {
+        self.item.as_ref()
+    }
+
+    /// The items, which can be taken once.
+    pub(super) fn take(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.values)
+    }
+
+    /// The line in the text, from 1, on which an item can't be read.
+    pub(super) fn line(&mut self, index: usize, known: Option<&TypeMeta>) -> Option<usize> {
+        self.lookups = self.lookups.checked_sub(1)?;
+        let list = OneItem { index, seed: ObjectSeed { default: self.item.as_ref(), known } };
+        let error = list.deserialize(yaml_serde::Deserializer::from_str(self.text)).err()?;
+        Some(error.location()?.line())
+    }
+}
+
+/// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.
+///
+/// By way of JSON values, because objects borrow and a YAML value doesn't lend.
+pub(super) fn value(text: &str) -> Result<Value, yaml_serde::Error> {
+    let mut value: yaml_serde::Value = yaml_serde::from_str(text)?;
+    value.apply_merge()?;
+    yaml_serde::from_value(value)
+}
+
+/// Reads one item of a list and passes over all else, for the place of the item's error.
+struct OneItem<'t> {
+    index: usize,
+    seed: ObjectSeed<'t>,
+}
+
+impl<'de> DeserializeSeed<'de> for OneItem<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneItem<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of Kubernetes objects")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(key) = list.next_key::<String>()? {
+            if key == "items" {
+                return list.next_value_seed(self);
+            }
+            list.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        for _ in 0..self.index {
+            items.next_element::<IgnoredAny>()?;
+        }
+        items.next_element_seed(self.seed).map(|_| ())
+    }
+}
