@@ -22,7 +22,6 @@ pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-#[expect(clippy::too_many_lines, reason = "a life is told in one piece")]
 async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permissions_that_are_asked_for() {
     let plane = plane();
     let world = World::on(&plane).await;
