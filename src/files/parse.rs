@@ -72,12 +72,12 @@ impl<C: Consumer> Parser<'_, C> {
     fn add(&mut self, object: &Object<'_>, spot: Spot) {
         match &object.parsed {
             Content::Foreign if self.named => {
-                return self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
+                self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
             }
             // The API server would refuse it, and rules would find nothing wrong with it.
             Content::Workload(workload) if workload.pod.containers.is_empty() => {
                 let name = fault::full_name(workload.metadata.namespace.as_deref(), Some(workload.name()));
-                return self.fail(spot, &name, &fault::no_container(workload));
+                self.fail(spot, &name, &fault::no_container(workload));
             }
             Content::List(items) => {
                 for (index, item) in items.iter().enumerate() {
