@@ -102,6 +102,8 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
     standby.wait_until_ready();
     world.policy(&shop, "base", "{forbidLatestTag: true}").await;
     world.until(&shop, "base", "judged", |status| status.healthy == Some(true)).await;
+    let first = async || (leader.metric("audit_results_total") >= Some(1.0)).then_some(());
+    eventually("the first audit result", first).await;
     let mark = world.plane.mark();
     world.run(&shop, &pod("a", "nginx")).await;
     world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;

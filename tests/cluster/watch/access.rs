@@ -77,13 +77,15 @@ async fn what_check_asks_for_is_what_watch_uses() {
     degrade(&client, &other, "web", false).await;
     // Each permission just as far as its scope says.
     let permissions = Mode::Watch.permissions();
-    let rules = |scope: Scope| -> Vec<PolicyRule> {
-        permissions.iter().filter(|permission| permission.scope == scope).map(rule).collect()
+    let rules = |own: bool| -> Vec<PolicyRule> {
+        let concerned =
+            permissions.iter().filter(|permission| (permission.scope == Scope::OwnNamespace) == own);
+        concerned.map(rule).collect()
     };
-    let kubeconfig = plane.restricted(&home, "exact", &rules(Scope::OwnNamespace), Reach::Namespace).await;
+    let kubeconfig = plane.restricted(&home, "exact", &rules(true), Reach::Namespace).await;
     let before = on(&kubeconfig, &["check", "--for", "watch"]);
     assert_eq!(before.code, 1, "{before:?}");
-    let role: ClusterRole = object(json!({ "metadata": { "name": home }, "rules": rules(Scope::Cluster) }));
+    let role: ClusterRole = object(json!({ "metadata": { "name": home }, "rules": rules(false) }));
     Api::all(client.clone()).create(&PostParams::default(), &role).await.unwrap();
     let binding: ClusterRoleBinding = object(json!({
         "metadata": { "name": home },
