@@ -163,6 +163,10 @@ fn describe(status: &Status) -> String {
                 "the API server failed ({code}, {message}): try again, and look at its logs if that goes on"
             )
         }
+        404 if status.reason == NO_STATUS => format!(
+            "nothing is served there (404, {message}): check the server's address, and for the resources of kube-devops \
+             run `kube-devops crd install`"
+        ),
         code if status.reason == NO_STATUS => {
             format!(
                 "the answer isn't a Kubernetes API server's ({code}, {message}): check the server's address"

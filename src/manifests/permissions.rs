@@ -162,6 +162,8 @@ const RECONCILE: &[Permission] = &[
     need("apps", "deployments", FOLLOW, Cluster, TEMPLATES),
     need("apps", "statefulsets", FOLLOW, Cluster, TEMPLATES),
     need("apps", "daemonsets", FOLLOW, Cluster, TEMPLATES),
+    need("apps", "replicasets", FOLLOW, Cluster, TEMPLATES),
+    need("", "replicationcontrollers", FOLLOW, Cluster, TEMPLATES),
     need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
     need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "no policies are seen: never ready"),
@@ -256,7 +258,16 @@ mod tests {
 
     #[test]
     fn only_enforcement_writes_workloads() {
-        let workloads = ["pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs"];
+        let workloads = [
+            "pods",
+            "deployments",
+            "statefulsets",
+            "daemonsets",
+            "replicasets",
+            "replicationcontrollers",
+            "jobs",
+            "cronjobs",
+        ];
         for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Enforce) {
             for (resource, verb) in verbs(mode) {
                 let reads = ["get", "list", "watch"].contains(&verb);

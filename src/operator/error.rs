@@ -31,6 +31,22 @@ pub enum ReconcileError {
 /// A write that failed within the finalizer's care.
 pub type WriteError = Box<ReconcileError>;
 
+/// Every label that errors are counted under, so that each is there from the start and can be alerted on.
+pub(super) const CATEGORIES: [&str; 12] = [
+    "busy",
+    "conflict",
+    "forbidden",
+    "internal",
+    "invalid",
+    "leadership_lost",
+    "not_found",
+    "not_leader",
+    "refused",
+    "timeout",
+    "unreachable",
+    "unreadable",
+];
+
 impl ReconcileError {
     /// Returns a bounded label for metrics.
     pub fn category(&self) -> &'static str {

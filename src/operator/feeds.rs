@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt as _};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
@@ -51,6 +51,8 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
         (WorkloadKind::Deployment, ApiResource::erase::<Deployment>(&())),
         (WorkloadKind::StatefulSet, ApiResource::erase::<StatefulSet>(&())),
         (WorkloadKind::DaemonSet, ApiResource::erase::<DaemonSet>(&())),
+        (WorkloadKind::ReplicaSet, ApiResource::erase::<ReplicaSet>(&())),
+        (WorkloadKind::ReplicationController, ApiResource::erase::<ReplicationController>(&())),
         (WorkloadKind::Job, ApiResource::erase::<Job>(&())),
         (WorkloadKind::CronJob, ApiResource::erase::<CronJob>(&())),
     ];

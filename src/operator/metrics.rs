@@ -8,6 +8,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
+use super::error::CATEGORIES;
 use super::{Operator, ReconcileError};
 use crate::policy::EnforcementMode;
 use crate::rules::Severity;
@@ -40,7 +41,7 @@ impl OperatorMetrics {
         let by = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
         let seconds = "Seconds that it took to judge a policy's namespace and write what came of it.";
         let buckets = vec![0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-        Ok(Self {
+        let made = Self {
             reconciled: by(
                 "devopspolicy_reconcile_total",
                 "Policies reconciled: success or error.",
@@ -56,7 +57,14 @@ impl OperatorMetrics {
             )?,
             scanned: IntCounter::new("devopspolicy_pods_scanned_total", "Pods judged under policies.")?,
             audits: IntCounter::new("audit_results_total", "PolicyAuditResults created.")?,
-        })
+        };
+        for category in CATEGORIES {
+            made.errors.with_label_values(&[category]);
+        }
+        for result in ["success", "error"] {
+            made.reconciled.with_label_values(&[result]);
+        }
+        Ok(made)
     }
 
     /// Counts how a reconciliation went.
@@ -91,7 +99,7 @@ impl PolicyCollector {
         let violations =
             Opts::new("devopspolicy_violations", "Violations of a policy, one per container and rule.");
         let scores = Opts::new("devopspolicy_health_score", "Health score under a policy, 0 to 100.");
-        let modes = Opts::new("enforcement_mode", "Whether a policy enforces (1) or audits (0).");
+        let modes = Opts::new("enforcement_mode", "Whether a policy's mode is enforce (1) or audit (0).");
         let severities = Opts::new("violations_by_severity", "Violations of all policies, by severity.");
         let mut descs: Vec<Desc> = pods.desc().into_iter().cloned().collect();
         for (opts, labels) in

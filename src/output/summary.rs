@@ -17,11 +17,7 @@ const OFFENDERS: usize = 10;
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     write_figures(report, out)?;
     if report.summary.partial {
-        writeln!(
-            out,
-            "\nPartial: {} could not be read; each is named on stderr.",
-            problems(report.errors.len())
-        )?;
+        writeln!(out, "\nPartial: {} could not be read: see the errors.", problems(report.errors.len()))?;
     }
     write_offenders(report, out)?;
     write_costs(report, out)

@@ -199,7 +199,11 @@ async fn failures_say_what_to_do() {
         (fail(401, "Unauthorized"), "didn't accept the credentials (401, Unauthorized): log in again"),
         (fail(500, "boom"), "the API server failed (500, boom)"),
         (fail(400, "unable to parse"), "unable to parse (400)"),
-        (Answer::Fail(404, json!("a page")), "the answer isn't a Kubernetes API server's (404"),
+        (
+            Answer::Fail(404, json!("a page")),
+            "nothing is served there (404, \"a page\"): check the server's address",
+        ),
+        (Answer::Fail(402, json!("a page")), "the answer isn't a Kubernetes API server's (402"),
         (Answer::Refuse, "cannot reach https://test:6443: connection refused"),
         (Answer::Text("<html>hello".to_owned()), "https://test:6443 sent something else"),
         (Answer::Text(r#"{"items": 3}"#.to_owned()), "https://test:6443 sent something else"),
