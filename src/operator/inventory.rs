@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::workload::{Workload, WorkloadKind};
+use crate::workload::{PodSpec, Workload, WorkloadKind};
 
 /// The objects that are there now, and the namespaces in which something changed that a rule can read.
 #[derive(Debug, Default)]
@@ -29,6 +29,10 @@ impl Inventory {
     /// Keeps an object as it is, in place of what it was, without what only selectors read.
     pub fn apply(&mut self, mut workload: Workload<'static>) {
         workload.forget_labels();
+        if workload.is_managed() || workload.is_terminal() {
+            // It is never judged itself, and only says what stands for what.
+            workload.pod = PodSpec::default();
+        }
         let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
         if !self.namespaces.contains_key(namespace) {
             self.namespaces.insert(namespace.to_owned(), Objects::new());
@@ -113,6 +117,26 @@ mod tests {
 
     fn changed(inventory: &mut Inventory) -> Vec<String> {
         inventory.take_changed().into_iter().collect()
+    }
+
+    #[test]
+    fn of_what_is_never_judged_only_the_name_and_the_owner_are_kept() {
+        let mut inventory = Inventory::default();
+        let managed = r#"{"metadata": {"name": "web-7f9", "namespace": "a", "ownerReferences":
+            [{"kind": "Deployment", "name": "web", "controller": true}]},
+            "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "x:1"}]}}}}"#;
+        let ended = r#"{"metadata": {"name": "done", "namespace": "a"}, "status": {"phase": "Succeeded"},
+            "spec": {"containers": [{"name": "main", "image": "x:1"}]}}"#;
+        for (kind, json) in [(WorkloadKind::ReplicaSet, managed), (WorkloadKind::Pod, ended)] {
+            inventory.apply(Workload::from_json_owned(kind, json).unwrap());
+        }
+        inventory.apply(workload("Pod", "a", "p", "x:1"));
+        let kept = inventory.objects("a").map(|found| (found.name(), found.pod.containers.len()));
+        assert_eq!(
+            kept.collect::<std::collections::BTreeMap<_, _>>(),
+            [("done", 0), ("p", 1), ("web-7f9", 0)].into()
+        );
+        assert_eq!(inventory.objects("a").filter(|found| found.is_managed()).count(), 1);
     }
 
     #[test]

@@ -141,6 +141,9 @@ mod tests {
         let both = judged(policy, &[deployment, replica_set, pod], at(0));
         assert_eq!((names(&both), both.pods), (vec!["Pod/web-7f9-x".to_owned()], 1));
 
+        let bare = [object("ReplicaSet", "old", None, "")];
+        assert_eq!(names(&judged(policy, &bare, at(0))), ["ReplicaSet/old"], "nobody else stands for it");
+
         let cron = object("CronJob", "backup", None, "");
         let job = object("Job", "backup-29712345", Some(("CronJob", "backup")), "");
         let never_ran = judged(policy, &[cron.clone(), job.clone()], at(0));
