@@ -71,7 +71,7 @@ pub(crate) async fn follow(plane: &ControlPlane, client: &Client, pods: usize) {
 /// Changes one pod after the other for ever, at the rate that is asked for if the API server keeps up.
 async fn change(client: Client, pods: usize) {
     let mut ticks = interval(Duration::from_secs(1) / EVENTS_A_SECOND);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let ticks = futures::stream::unfold((ticks, 0), |(mut ticks, count)| async move {
         ticks.tick().await;
         Some((count, (ticks, count + 1)))
@@ -87,7 +87,7 @@ async fn change(client: Client, pods: usize) {
                 .unwrap();
         }
     };
-    ticks.map(patch).buffer_unordered(64).collect::<()>().await;
+    ticks.map(patch).buffer_unordered(16).collect::<()>().await;
 }
 
 /// Changes the pod that is alone in its namespace; how long it took from the arrival of the event at a watch of ours,
