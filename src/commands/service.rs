@@ -165,31 +165,18 @@ impl ServiceArgs {
     /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
     /// leadership and this replica's identity.
     pub(super) fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
-        self.lease.campaign(name, service)
-    }
-}
-
-impl LogArgs {
-    /// Starts logging; `verbosity` is the level that `-v` asks for, if it does.
-    fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
-        let level = verbosity.map_or(self.log_level, |level| level.max(self.log_level));
-        Ok(logging::start(self.log_format.unwrap_or_default(), level, self.directives.as_deref())?)
-    }
-}
-
-impl LeaseArgs {
-    fn campaign(&self, name: &str, service: &mut Service) -> anyhow::Result<(Leadership, String)> {
+        let lease = &self.lease;
         let Service { cluster, metrics, shutdown, tasks, .. } = service;
-        let name = self.lease_name.as_deref().unwrap_or(name);
-        let namespace = self.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default");
+        let name = lease.lease_name.as_deref().unwrap_or(name);
+        let namespace = lease.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default");
         let settings = Settings {
-            lease_duration: self.lease_duration,
-            renew_deadline: self.lease_renew_deadline,
-            retry_period: self.lease_retry_period,
-            ..Settings::new(namespace, name, &self.pod_name)
+            lease_duration: lease.lease_duration,
+            renew_deadline: lease.lease_renew_deadline,
+            retry_period: lease.lease_retry_period,
+            ..Settings::new(namespace, name, &lease.pod_name)
         };
         let identity = settings.identity.clone();
-        let leadership = if self.no_leader_election {
+        let leadership = if lease.no_leader_election {
             info!("no leader election: this replica writes");
             Leadership::always()
         } else {
@@ -201,6 +188,14 @@ impl LeaseArgs {
         let collector = LeaderCollector::new(leadership.clone(), name).context("the metric leader")?;
         metrics.add(Box::new(collector))?;
         Ok((leadership, identity))
+    }
+}
+
+impl LogArgs {
+    /// Starts logging; `verbosity` is the level that `-v` asks for, if it does.
+    fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
+        let level = verbosity.map_or(self.log_level, |level| level.max(self.log_level));
+        Ok(logging::start(self.log_format.unwrap_or_default(), level, self.directives.as_deref())?)
     }
 }
 
