@@ -22,12 +22,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
+    ("enforcement", &["cluster", "governance", "policy", "rules", "workload"]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
-    ("operator", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
+    (
+        "operator",
+        &["cluster", "enforcement", "governance", "leader", "policy", "rules", "telemetry", "workload"],
+    ),
     (
         "commands",
         &[
             "cluster",
+            "enforcement",
             "files",
             "governance",
             "leader",
@@ -45,7 +50,17 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Edges that are right, but that no code has needed so far.
-const PLANNED: &[(&str, &str)] = &[("output", "policy"), ("output", "workload"), ("manifests", "governance")];
+const PLANNED: &[(&str, &str)] = &[
+    ("enforcement", "cluster"),
+    ("enforcement", "governance"),
+    ("enforcement", "policy"),
+    ("enforcement", "rules"),
+    ("operator", "enforcement"),
+    ("commands", "enforcement"),
+    ("output", "policy"),
+    ("output", "workload"),
+    ("manifests", "governance"),
+];
 
 /// The modules in which a `kube::Client` may appear.
 const CLIENT_MODULES: &[&str] = &["cluster", "leader", "enforcement", "observer", "operator", "commands"];

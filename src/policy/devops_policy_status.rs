@@ -78,7 +78,8 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub uid: Option<String>,
-    /// How far the remediation is: Planned, Applied (and watched), Verified, Withdrawn, or Failed (and left alone).
+    /// How far the remediation is: Planned, Applied (and watched), Verified, Withdrawing, Withdrawn, or Failed (and left
+    /// alone).
     pub phase: RemediationPhase,
     /// A hash of the workload's pod template without the operator's fields, to tell when somebody changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,10 +92,26 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub policy_generation: Option<i64>,
-    /// Why the workload is in this phase.
+    /// Why the workload is in this phase, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub reason: Option<String>,
+    /// Why the workload is in this phase, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
-    pub reason: Option<String>,
+    pub message: Option<String>,
+    /// The fields that the remediation set, each as container/field, such as web/livenessProbe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 127)))]
+    pub fields: Vec<String>,
+    /// How many pods the workload wanted when it was patched: those that came by scaling are no evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub pods: Option<i32>,
+    /// The revision that the patch made: the pod-template-hash or controller-revision-hash of its pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub revision: Option<String>,
 }
 
 /// How far a remediation is.
@@ -106,6 +123,8 @@ pub enum RemediationPhase {
     Applied,
     /// The new pods are available and stayed so.
     Verified,
+    /// The patch is being taken back.
+    Withdrawing,
     /// The patch was taken back.
     Withdrawn,
     /// The patch failed: the workload is left alone until its template or the policy changes.

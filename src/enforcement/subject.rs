@@ -1,0 +1,368 @@
+//! A workload as it was fetched for a patch: the complete object, and which of its fields belong to whom.
+//!
+//! The lean types that rules see drop what a patch has to know, so this is read from the API just before.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use ring::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
+
+use super::field::{ContainerField, Field, Fields, containers};
+use crate::workload::{Workload, WorkloadKind};
+
+/// The field manager of enforcement.
+pub const FIELD_MANAGER: &str = "kube-devops";
+/// The annotation that tells readers which policy a workload is patched for; nothing is decided by it.
+pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
+/// The annotation that names the fields that enforcement set, as `container/field`, for whoever has to take them out.
+pub const PATCHED_FIELDS: &str = "devops.stochastic.io/patched-fields";
+
+/// The kinds that enforcement patches.
+pub const KINDS: [WorkloadKind; 3] =
+    [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet];
+
+/// A workload that may be patched.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The workload with its own spec and status.
+    pub typed: Typed,
+    /// The complete object.
+    pub object: Value,
+}
+
+/// A workload of one of the kinds that are patched.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the variants are the names of the kinds")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Typed {
+    Deployment(Deployment),
+    StatefulSet(StatefulSet),
+    DaemonSet(DaemonSet),
+}
+
+/// An object that can't be patched because it can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SubjectError {
+    /// It is of a kind that is never patched.
+    #[error("a {0} is never patched")]
+    Kind(&'static str),
+    /// It doesn't look like its kind.
+    #[error("not a readable {kind}: {source}")]
+    Unreadable {
+        /// The kind.
+        kind: &'static str,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
+}
+
+impl Subject {
+    /// Reads the complete object of a workload.
+    pub fn read(kind: WorkloadKind, object: Value) -> Result<Self, SubjectError> {
+        let unreadable = |source| SubjectError::Unreadable { kind: kind.name(), source };
+        let typed = match kind {
+            WorkloadKind::Deployment => {
+                Typed::Deployment(serde_json::from_value(object.clone()).map_err(unreadable)?)
+            }
+            WorkloadKind::StatefulSet => {
+                Typed::StatefulSet(serde_json::from_value(object.clone()).map_err(unreadable)?)
+            }
+            WorkloadKind::DaemonSet => {
+                Typed::DaemonSet(serde_json::from_value(object.clone()).map_err(unreadable)?)
+            }
+            other => return Err(SubjectError::Kind(other.name())),
+        };
+        Ok(Self { typed, object })
+    }
+
+    /// The workload's kind.
+    pub fn kind(&self) -> WorkloadKind {
+        match self.typed {
+            Typed::Deployment(_) => WorkloadKind::Deployment,
+            Typed::StatefulSet(_) => WorkloadKind::StatefulSet,
+            Typed::DaemonSet(_) => WorkloadKind::DaemonSet,
+        }
+    }
+
+    /// The workload's metadata, managed fields included.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match &self.typed {
+            Typed::Deployment(deployment) => &deployment.metadata,
+            Typed::StatefulSet(set) => &set.metadata,
+            Typed::DaemonSet(set) => &set.metadata,
+        }
+    }
+
+    /// The workload's name.
+    pub fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    /// The workload's namespace.
+    pub fn namespace(&self) -> &str {
+        self.metadata().namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The workload's uid.
+    pub fn uid(&self) -> &str {
+        self.metadata().uid.as_deref().unwrap_or_default()
+    }
+
+    /// The pod template.
+    pub fn template(&self) -> Option<&PodTemplateSpec> {
+        match &self.typed {
+            Typed::Deployment(deployment) => deployment.spec.as_ref().map(|spec| &spec.template),
+            Typed::StatefulSet(set) => set.spec.as_ref().map(|spec| &spec.template),
+            Typed::DaemonSet(set) => set.spec.as_ref().map(|spec| &spec.template),
+        }
+    }
+
+    /// The containers of the template, in its order; init containers are not among them.
+    pub fn containers(&self) -> &[Container] {
+        self.template().and_then(|template| template.spec.as_ref()).map_or(&[], |spec| &spec.containers)
+    }
+
+    /// The workload as rules see it.
+    pub fn workload(&self) -> Result<Workload<'static>, SubjectError> {
+        let kind = self.kind();
+        Workload::from_json_owned(kind, &self.object.to_string())
+            .map_err(|source| SubjectError::Unreadable { kind: kind.name(), source })
+    }
+
+    /// The fields that enforcement owns, each with the part of its value that it owns: what somebody tuned since is theirs.
+    pub fn owned(&self) -> Fields {
+        let ours = self.managers().filter(|entry| is_ours(entry));
+        let mut fields = Fields::new();
+        for (of, owned) in ours.flat_map(fields_of) {
+            let live = self.container(&of.container).and_then(|container| at(container, &of.field.path()));
+            if let Some(value) = live.and_then(|live| project(owned, live)) {
+                fields.insert(of, value);
+            }
+        }
+        fields
+    }
+
+    /// The other field managers that own something of a field.
+    pub fn co_owners(&self, of: &ContainerField) -> BTreeSet<String> {
+        let others = self.managers().filter(|entry| !is_ours(entry));
+        let owners = others.filter(|entry| fields_of(entry).iter().any(|(owned, _)| owned == of));
+        owners.filter_map(|entry| entry.manager.clone()).collect()
+    }
+
+    /// Tells whether a container has a field, whoever set it.
+    pub fn has(&self, of: &ContainerField) -> bool {
+        let container = self.container(&of.container);
+        container.and_then(|container| at(container, &of.field.path())).is_some_and(|value| !value.is_null())
+    }
+
+    /// Everyone who owns fields of the workload.
+    pub fn managers(&self) -> impl Iterator<Item = &ManagedFieldsEntry> {
+        self.metadata().managed_fields.iter().flatten()
+    }
+
+    /// A digest of the template without the fields that enforcement owns: 16 hexadecimal digits that differ once
+    /// somebody else changed the template.
+    ///
+    /// A probe that enforcement gave is left out as a whole, with what was tuned on it and what the API server added.
+    pub fn template_hash(&self) -> String {
+        let mut template = self.object.pointer("/spec/template").cloned().unwrap_or_default();
+        let list = template.pointer_mut("/spec/containers").and_then(Value::as_array_mut);
+        for container in list.into_iter().flatten() {
+            let name = container["name"].as_str().unwrap_or_default().to_owned();
+            for of in self.owned().into_keys().filter(|of| of.container == name) {
+                remove(container, &of.field.path());
+            }
+            // An API server that never saw the field writes `{}` where nothing is set.
+            let empty = json!({});
+            if container.get("resources").is_none_or(|resources| *resources == empty) {
+                remove(container, &["resources"]);
+            }
+        }
+        let digest = digest(&SHA256, template.to_string().as_bytes());
+        digest.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
+            // Writing to a string can't fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    /// The apply document that leaves enforcement with exactly these fields, for a policy if there are any; it is refused
+    /// once the workload is another one, or another version than this.
+    pub fn document(&self, fields: &Fields, policy: Option<&str>) -> Value {
+        let metadata = self.metadata();
+        let mut document = json!({
+            "apiVersion": self.kind().api_version(),
+            "kind": self.kind().name(),
+            "metadata": {
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
+        });
+        if !fields.is_empty() {
+            let names: Vec<String> = fields.keys().map(ToString::to_string).collect();
+            document["metadata"]["annotations"] = json!({ PATCHED_FIELDS: names.join(",") });
+            if let Some(policy) = policy {
+                document["metadata"]["annotations"][PATCHED_BY] = json!(policy);
+            }
+            document["spec"] = json!({ "template": { "spec": { "containers": containers(fields) } } });
+        }
+        document
+    }
+
+    fn container(&self, name: &str) -> Option<&Value> {
+        let containers = self.object.pointer("/spec/template/spec/containers")?.as_array()?;
+        containers.iter().find(|container| container["name"] == name)
+    }
+}
+
+/// Tells whether an entry is that of enforcement's applies.
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(FIELD_MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// The fields of containers in which an entry owns something, each with the set of what it owns there.
+fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
+    let pointer = "/f:spec/f:template/f:spec/f:containers";
+    let containers = entry.fields_v1.as_ref().and_then(|fields| fields.0.pointer(pointer)?.as_object());
+    let mut found = Vec::new();
+    for (key, owned) in containers.into_iter().flatten() {
+        let key = key.strip_prefix("k:").and_then(|key| serde_json::from_str::<Value>(key).ok());
+        let Some(name) = key.as_ref().and_then(|key| key["name"].as_str()) else { continue };
+        for field in Field::ALL {
+            let path = field.path();
+            let names = path.iter().map(|name| format!("f:{name}"));
+            let set = names.fold(Some(owned), |set, name| set?.get(name));
+            found.extend(set.map(|set| (ContainerField::new(name, field), set)));
+        }
+    }
+    found
+}
+
+/// The part of a value that a set of owned fields names; `None` where nothing of it is there.
+///
+/// What lies below lists is owned with the list: probes hold no list that is owned item by item.
+fn project(owned: &Value, live: &Value) -> Option<Value> {
+    let names = owned.as_object()?.keys().filter_map(|key| key.strip_prefix("f:"));
+    let names: Vec<&str> = names.collect();
+    let Some(live) = live.as_object().filter(|_| !names.is_empty()) else { return Some(live.clone()) };
+    let part: Map<String, Value> = names
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), project(&owned[format!("f:{name}")], live.get(name)?)?)))
+        .collect();
+    (!part.is_empty()).then_some(Value::Object(part))
+}
+
+fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
+}
+
+/// Removes what is at a path, and what is empty without it.
+fn remove(value: &mut Value, path: &[&str]) {
+    let Some(object) = value.as_object_mut() else { return };
+    match path {
+        [] => {}
+        [last] => {
+            object.remove(*last);
+        }
+        [first, rest @ ..] => {
+            let Some(inner) = object.get_mut(*first) else { return };
+            remove(inner, rest);
+            if inner.as_object().is_some_and(Map::is_empty) {
+                object.remove(*first);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enforcement::field::Compute;
+
+    fn deployment() -> Value {
+        let probe = json!({ "tcpSocket": { "port": 80 }, "periodSeconds": 5, "failureThreshold": 3 });
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {
+                "name": "web", "namespace": "n", "uid": "u", "resourceVersion": "7",
+                "managedFields": [
+                    { "manager": "kube-devops", "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": {
+                        "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": {
+                            ".": {}, "f:name": {},
+                            "f:livenessProbe": { "f:tcpSocket": { "f:port": {} }, "f:failureThreshold": {} },
+                            "f:resources": { "f:limits": { "f:memory": {} } },
+                        } } } } } } },
+                    { "manager": "kubectl-edit", "operation": "Update", "fieldsV1": { "f:spec": { "f:template": {
+                        "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": {
+                            "f:image": {}, "f:livenessProbe": { "f:periodSeconds": {} },
+                        } } } } } } },
+                ],
+            },
+            "spec": { "selector": {}, "template": { "spec": { "containers": [{
+                "name": "main", "image": "x:1", "livenessProbe": probe, "resources": { "limits": { "memory": "1Gi" } },
+            }] } } },
+        })
+    }
+
+    fn subject(object: Value) -> Subject {
+        Subject::read(WorkloadKind::Deployment, object).unwrap()
+    }
+
+    fn liveness() -> ContainerField {
+        ContainerField::new("main", Field::LivenessProbe)
+    }
+
+    #[test]
+    fn what_somebody_tuned_on_our_probe_is_theirs() {
+        let subject = subject(deployment());
+        let ours = Fields::from([
+            (liveness(), json!({ "tcpSocket": { "port": 80 }, "failureThreshold": 3 })),
+            (ContainerField::new("main", Field::Limit(Compute::Memory)), json!("1Gi")),
+        ]);
+        assert_eq!(subject.owned(), ours);
+        assert_eq!(subject.co_owners(&liveness()), BTreeSet::from(["kubectl-edit".to_owned()]));
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_template_before_the_patch_and_after_its_withdrawal() {
+        let patched = subject(deployment());
+        let mut before = deployment();
+        before["metadata"]["managedFields"] = json!([]);
+        for name in ["livenessProbe", "resources"] {
+            remove(&mut before["spec"]["template"]["spec"]["containers"][0], &[name]);
+        }
+        assert_eq!(patched.template_hash(), subject(before.clone()).template_hash());
+        before["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:2");
+        assert_ne!(patched.template_hash(), subject(before).template_hash());
+    }
+
+    #[test]
+    fn a_document_names_the_version_that_it_was_planned_from() {
+        let subject = subject(deployment());
+        let mut fields = subject.owned();
+        fields.remove(&liveness());
+        let document = subject.document(&fields, Some("standard"));
+        let expected = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {
+                "name": "web", "namespace": "n", "uid": "u", "resourceVersion": "7",
+                "annotations": { PATCHED_BY: "standard", PATCHED_FIELDS: "main/resources.limits.memory" },
+            },
+            "spec": { "template": { "spec": { "containers": [
+                { "name": "main", "resources": { "limits": { "memory": "1Gi" } } },
+            ] } } },
+        });
+        assert_eq!(document, expected);
+        let none = subject.document(&Fields::new(), Some("standard"));
+        assert_eq!(none.get("spec"), None);
+        assert_eq!(none["metadata"].get("annotations"), None);
+    }
+}
