@@ -78,7 +78,12 @@ pub enum CallError {
 impl CallError {
     /// Returns the HTTP status of an answer that was an error.
     pub fn code(&self) -> Option<u16> {
-        if let Self::Status(status) = self { Some(status.code) } else { None }
+        self.status().map(|status| status.code)
+    }
+
+    /// Returns an answer that was an error.
+    pub fn status(&self) -> Option<&Status> {
+        if let Self::Status(status) = self { Some(status) } else { None }
     }
 
     /// Tells whether the next call would fail in the same way, whatever it asks for.

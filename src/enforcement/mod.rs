@@ -2,10 +2,16 @@
 //!
 //! Everything that decides is pure; `apply` alone talks to the API. When and how often is the operator's business.
 
+mod apply;
 mod constraints;
+mod error;
 mod field;
 mod subject;
+mod withdraw;
 
+pub use apply::{apply, fetch, rehearse};
 pub use constraints::{Bound, Constraints};
+pub use error::ApplyError;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
-pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
+pub use subject::{KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
+pub use withdraw::{Remains, Withdrawal, withdraw};

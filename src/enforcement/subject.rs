@@ -12,10 +12,9 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::field::{ContainerField, Field, Fields, containers};
+use crate::cluster::FIELD_MANAGER;
 use crate::workload::{Workload, WorkloadKind};
 
-/// The field manager of enforcement.
-pub const FIELD_MANAGER: &str = "kube-devops";
 /// The annotation that tells readers which policy a workload is patched for; nothing is decided by it.
 pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
 /// The annotation that names the fields that enforcement set, as `container/field`, for whoever has to take them out.
@@ -37,7 +36,6 @@ pub struct Subject {
 /// A workload of one of the kinds that are patched.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the variants are the names of the kinds")]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Typed {
     Deployment(Deployment),
     StatefulSet(StatefulSet),
@@ -138,8 +136,7 @@ impl Subject {
         let ours = self.managers().filter(|entry| is_ours(entry));
         let mut fields = Fields::new();
         for (of, owned) in ours.flat_map(fields_of) {
-            let live = self.container(&of.container).and_then(|container| at(container, &of.field.path()));
-            if let Some(value) = live.and_then(|live| project(owned, live)) {
+            if let Some(value) = self.value(&of).and_then(|live| project(owned, live)) {
                 fields.insert(of, value);
             }
         }
@@ -153,10 +150,21 @@ impl Subject {
         owners.filter_map(|entry| entry.manager.clone()).collect()
     }
 
+    /// Tells whether another field manager owns what is at `name` below a field.
+    pub fn others_own(&self, of: &ContainerField, name: &str) -> bool {
+        let others = self.managers().filter(|entry| !is_ours(entry)).flat_map(fields_of);
+        let name = format!("f:{name}");
+        others.into_iter().any(|(owned, set)| owned == *of && set.get(&name).is_some())
+    }
+
     /// Tells whether a container has a field, whoever set it.
     pub fn has(&self, of: &ContainerField) -> bool {
-        let container = self.container(&of.container);
-        container.and_then(|container| at(container, &of.field.path())).is_some_and(|value| !value.is_null())
+        self.value(of).is_some()
+    }
+
+    /// The value of a container's field, whoever set it.
+    pub fn value(&self, of: &ContainerField) -> Option<&Value> {
+        at(self.container(&of.container)?, &of.field.path()).filter(|value| !value.is_null())
     }
 
     /// Everyone who owns fields of the workload.
@@ -238,8 +246,7 @@ fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
         let Some(name) = key.as_ref().and_then(|key| key["name"].as_str()) else { continue };
         for field in Field::ALL {
             let path = field.path();
-            let names = path.iter().map(|name| format!("f:{name}"));
-            let set = names.fold(Some(owned), |set, name| set?.get(name));
+            let set = path.iter().try_fold(owned, |set, name| set.get(format!("f:{name}")));
             found.extend(set.map(|set| (ContainerField::new(name, field), set)));
         }
     }

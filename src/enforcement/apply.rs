@@ -1,0 +1,57 @@
+//! Reading a workload just before it is patched, and the patch itself: one server-side apply, never forced.
+
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use serde_json::Value;
+
+use super::{ApplyError, Subject, SubjectError};
+use crate::cluster::{Cluster, FIELD_MANAGER};
+use crate::workload::WorkloadKind;
+
+/// Returns a workload as it is now; `None` when there is none of this name.
+pub async fn fetch(
+    cluster: &Cluster,
+    kind: WorkloadKind,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Subject>, ApplyError> {
+    let workloads = api(cluster, kind, namespace);
+    match cluster.call(async |_| workloads.get_opt(name).await).await? {
+        Some(object) => Ok(Some(read(kind, object)?)),
+        None => Ok(None),
+    }
+}
+
+/// Applies a document to the workload that it was made from, and returns what the workload is then.
+pub async fn apply(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
+    patch(cluster, subject, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(document)).await
+}
+
+/// Asks the API server what an apply would make of the workload, without making it.
+pub async fn rehearse(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
+    patch(cluster, subject, &PatchParams::apply(FIELD_MANAGER).dry_run(), &Patch::Apply(document)).await
+}
+
+/// Sends a patch of any form, as enforcement's field manager.
+pub(super) async fn patch(
+    cluster: &Cluster,
+    subject: &Subject,
+    params: &PatchParams,
+    patch: &Patch<&Value>,
+) -> Result<Subject, ApplyError> {
+    let workloads = api(cluster, subject.kind(), subject.namespace());
+    let patched = cluster.call(async |_| workloads.patch(subject.name(), params, patch).await).await?;
+    read(subject.kind(), patched)
+}
+
+fn read(kind: WorkloadKind, object: DynamicObject) -> Result<Subject, ApplyError> {
+    let object = serde_json::to_value(object)
+        .map_err(|source| SubjectError::Unreadable { kind: kind.name(), source })?;
+    Ok(Subject::read(kind, object)?)
+}
+
+fn api(cluster: &Cluster, kind: WorkloadKind, namespace: &str) -> Api<DynamicObject> {
+    let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.name()));
+    Api::namespaced_with(cluster.client.clone(), namespace, &resource)
+}

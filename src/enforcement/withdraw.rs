@@ -1,0 +1,149 @@
+//! Taking fields back: an apply without them, and what to do about the rest that others made of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::apply::{apply, patch};
+use super::{ApplyError, ContainerField, Subject, SubjectError};
+use crate::cluster::{Cluster, FIELD_MANAGER};
+
+/// What became of the fields that were to be taken back.
+#[derive(Debug)]
+pub struct Withdrawal {
+    /// The workload afterwards.
+    pub subject: Subject,
+    /// What is still there, because others want it too.
+    pub remains: Remains,
+    /// Probes that went as a whole, with what others had tuned on them.
+    pub tuned: Remains,
+}
+
+/// Fields, and the field managers that have a part in each.
+pub type Remains = BTreeMap<ContainerField, BTreeSet<String>>;
+
+/// The handlers of a probe, one of which it must have.
+const HANDLERS: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
+
+/// Takes fields out of a workload, and leaves enforcement with the others that it owns there.
+///
+/// A probe of which nothing but somebody's tuning would remain is no valid probe: it goes as a whole.
+pub async fn withdraw(
+    cluster: &Cluster,
+    subject: &Subject,
+    fields: &BTreeSet<ContainerField>,
+    policy: Option<&str>,
+) -> Result<Withdrawal, ApplyError> {
+    let document = document(subject, fields, policy);
+    let tuned = tuned(subject, fields);
+    match apply(cluster, subject, &document).await {
+        Ok(after) => Ok(Withdrawal::new(subject, after, fields, Remains::new())),
+        Err(error) if error.is_invalid() && !tuned.is_empty() => {
+            let removal = removal(subject, tuned.keys());
+            let without = serde_json::from_value(removal)
+                .map_err(|source| SubjectError::Unreadable { kind: subject.kind().name(), source })?;
+            let params =
+                PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            let between = patch(cluster, subject, &params, &Patch::Json(without)).await?;
+            let document = self::document(&between, fields, policy);
+            let after = apply(cluster, &between, &document).await?;
+            Ok(Withdrawal::new(subject, after, fields, tuned))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Withdrawal {
+    fn new(before: &Subject, after: Subject, fields: &BTreeSet<ContainerField>, tuned: Remains) -> Self {
+        let owned = before.owned();
+        let ours = fields.iter().filter(|of| owned.contains_key(of) && after.has(of));
+        let remains = ours.map(|of| (of.clone(), after.co_owners(of))).collect();
+        Self { subject: after, remains, tuned }
+    }
+}
+
+/// The apply document without these fields.
+fn document(subject: &Subject, fields: &BTreeSet<ContainerField>, policy: Option<&str>) -> Value {
+    let mut keeps = subject.owned();
+    keeps.retain(|of, _| !fields.contains(of));
+    subject.document(&keeps, policy)
+}
+
+/// The probes among the fields that would be left without a handler, and who tuned them.
+fn tuned(subject: &Subject, fields: &BTreeSet<ContainerField>) -> Remains {
+    let owned = subject.owned();
+    let probes = fields.iter().filter(|of| of.field.is_probe());
+    let left = probes
+        .filter(|of| owned.contains_key(of) && !HANDLERS.iter().any(|name| subject.others_own(of, name)));
+    left.map(|of| (of.clone(), subject.co_owners(of))).filter(|(_, others)| !others.is_empty()).collect()
+}
+
+/// The JSON patch that removes fields from the very version that was read.
+fn removal<'f>(subject: &Subject, fields: impl Iterator<Item = &'f ContainerField>) -> Value {
+    let version = subject.metadata().resource_version.as_deref().unwrap_or_default();
+    let mut steps = vec![json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version })];
+    for of in fields {
+        let index = subject.containers().iter().position(|container| container.name == of.container);
+        let Some(index) = index else { continue };
+        let path = format!("/spec/template/spec/containers/{index}/{}", of.field.path().join("/"));
+        steps.push(json!({ "op": "remove", "path": path }));
+    }
+    Value::Array(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enforcement::Field;
+    use crate::workload::WorkloadKind;
+
+    fn subject(others: &Value) -> Subject {
+        let entry = |manager: &str, operation: &str, probe: &Value| {
+            json!({ "manager": manager, "operation": operation, "fieldsV1": { "f:spec": { "f:template": {
+                "f:spec": { "f:containers": { "k:{\"name\":\"b\"}": { "f:livenessProbe": probe } } } } } } })
+        };
+        let ours = entry(FIELD_MANAGER, "Apply", &json!({ "f:tcpSocket": { "f:port": {} } }));
+        let probe = json!({ "tcpSocket": { "port": 80 }, "periodSeconds": 7 });
+        let object = json!({
+            "metadata": {
+                "name": "web", "namespace": "n", "resourceVersion": "7",
+                "managedFields": [ours, entry("kubectl-edit", "Update", others)],
+            },
+            "spec": { "selector": {}, "template": { "spec": { "containers": [
+                { "name": "a" }, { "name": "b", "livenessProbe": probe },
+            ] } } },
+        });
+        Subject::read(WorkloadKind::Deployment, object).unwrap()
+    }
+
+    fn liveness() -> BTreeSet<ContainerField> {
+        BTreeSet::from([ContainerField::new("b", Field::LivenessProbe)])
+    }
+
+    #[test]
+    fn a_probe_is_tuned_where_others_own_something_of_it_but_no_handler() {
+        let tuned = |others: &Value| super::tuned(&subject(others), &liveness()).len();
+        assert_eq!(tuned(&json!({ "f:periodSeconds": {} })), 1);
+        assert_eq!(
+            tuned(&json!({ "f:periodSeconds": {}, "f:tcpSocket": { "f:port": {} } })),
+            0,
+            "a co-owner"
+        );
+        assert_eq!(
+            tuned(&json!({ "f:periodSeconds": {}, "f:httpGet": { "f:port": {} } })),
+            0,
+            "a probe of theirs"
+        );
+    }
+
+    #[test]
+    fn a_tuned_probe_is_removed_from_the_version_that_was_read() {
+        let steps = removal(&subject(&json!({})), liveness().iter());
+        let expected = json!([
+            { "op": "test", "path": "/metadata/resourceVersion", "value": "7" },
+            { "op": "remove", "path": "/spec/template/spec/containers/1/livenessProbe" },
+        ]);
+        assert_eq!(steps, expected);
+    }
+}
