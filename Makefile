@@ -40,8 +40,8 @@ test: control-plane prometheus ## Runs all tests, those against a real control p
 	cargo test --locked
 	cargo test --locked --test cluster -- --ignored
 
-soak: control-plane ## Runs the tests of watch with as many random faults as docs/reliability.md speaks of
-	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch::
+soak: control-plane ## Runs the tests of watch and reconcile with as many random faults as docs/reliability.md speaks of
+	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator::
 
 fmt: ## Checks the formatting
 	cargo fmt --check

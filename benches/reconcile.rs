@@ -19,7 +19,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube_devops::operator::{Inventory, Outcome, judge, next_status};
+use kube_devops::operator::{Inventory, Outcome, Standing, judge, next_status};
 use kube_devops::policy::DevOpsPolicy;
 use kube_devops::workload::{Workload, WorkloadKind};
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn main() {
         let objects = black_box(&inventory).objects(NAMESPACE);
         let verdict = judge(&policy.spec, NAMESPACE, objects, now).expect("a verdict");
         violations = verdict.violations.len();
-        let _ = black_box(next_status(&policy, &Outcome::Judged(verdict), now));
+        let _ = black_box(next_status(&policy, &Outcome::Judged(verdict), &Standing::default(), now));
         times.push(start.elapsed());
     }
     times.sort_unstable();

@@ -23,8 +23,8 @@ mod control_plane;
 mod eventually;
 #[path = "../../tests/common/generate.rs"]
 mod generate;
-#[path = "../../tests/cluster/watch/replica.rs"]
-mod replica;
+#[path = "../../tests/cluster/process.rs"]
+mod process;
 mod watch;
 
 use std::path::Path;

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::NAMESPACE;
 use crate::control_plane::ControlPlane;
-use crate::replica::Replica;
+use crate::process::Process;
 
 const EVENTS_A_SECOND: u32 = 500;
 const WINDOW: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ const TICKS: f64 = 100.0;
 
 /// Lets `watch` list everything once; how long that took, and its memory in bytes after it.
 pub(crate) fn sync(kubeconfig: &Path) -> (Duration, u64) {
-    let replica = Replica::start(kubeconfig, "bench", &["--no-leader-election", "-n", NAMESPACE]);
+    let replica = Process::start("watch", kubeconfig, "bench", &["--no-leader-election", "-n", NAMESPACE]);
     let line = replica.until(LIMIT, "synced");
     let memory = resident(replica.pid());
     (Duration::from_millis(line["milliseconds"].as_u64().unwrap()), memory)
@@ -42,7 +42,7 @@ pub(crate) async fn follow(plane: &ControlPlane, client: &Client, pods: usize) {
         "spec": { "containers": [{ "name": "main", "image": "registry.example/main:1.0" }] },
     }));
     Api::namespaced(client.clone(), PROBE).create(&PostParams::default(), &probe).await.unwrap();
-    let replica = Arc::new(Replica::start(plane.kubeconfig(), "bench", &["--no-leader-election"]));
+    let replica = Arc::new(Process::start("watch", plane.kubeconfig(), "bench", &["--no-leader-election"]));
     replica.until(LIMIT, "synced");
 
     let load = tokio::spawn(change(client.clone(), pods));
@@ -92,7 +92,7 @@ async fn change(client: Client, pods: usize) {
 
 /// Changes the pod that is alone in its namespace; how long it took from the arrival of the event at a watch of ours,
 /// and from the moment before the write, until the namespace's score showed it.
-async fn measure(client: &Client, replica: &Arc<Replica>) -> (Vec<Duration>, Vec<Duration>) {
+async fn measure(client: &Client, replica: &Arc<Process>) -> (Vec<Duration>, Vec<Duration>) {
     let api = Api::<Pod>::namespaced(client.clone(), PROBE);
     let version = api.get(PROBE).await.unwrap().metadata.resource_version.unwrap();
     let mut events = api.watch(&WatchParams::default(), &version).await.unwrap().boxed();
@@ -126,7 +126,7 @@ async fn measure(client: &Client, replica: &Arc<Replica>) -> (Vec<Duration>, Vec
     (from_arrival, from_write)
 }
 
-fn applied(replica: &Replica) -> f64 {
+fn applied(replica: &Process) -> f64 {
     replica.metric("pod_events_total{type=\"applied\"}").unwrap()
 }
 

@@ -1,7 +1,6 @@
 //! What long-running commands share: their flags, and how logs, election and server are started from these.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +13,7 @@ use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, Cluster, ConnectOptions};
 use crate::leader::{Elector, LeaderCollector, Leadership, Settings};
-use crate::runtime::{Phase, Readiness, Server, Shutdown, Tasks, standard_routes};
+use crate::runtime::{Listen, Phase, Readiness, Server, Shutdown, Tasks, standard_routes};
 use crate::telemetry::{LogFormat, Metrics, logging};
 
 /// How long a watch may hear nothing: the API server says about every minute how far it is.
@@ -100,7 +99,7 @@ pub(super) struct Service {
 
 impl Service {
     /// Takes signals over, binds the address and connects, in this order: what can fail at once does so first.
-    async fn start(listen: SocketAddr, connect: &ConnectArgs) -> anyhow::Result<Self> {
+    async fn start(listen: Listen, connect: &ConnectArgs) -> anyhow::Result<Self> {
         let shutdown = Shutdown::on_signals()?;
         let server = Server::bind(listen).await?;
         let options = ConnectOptions { read_timeout: Some(SILENCE), ..connect.options() };
@@ -150,11 +149,16 @@ impl Service {
 }
 
 impl ServiceArgs {
+    /// The namespace in which the command keeps what its replicas share.
+    pub(super) fn home<'a>(&'a self, cluster: &'a Cluster) -> &'a str {
+        self.lease.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default")
+    }
+
     /// Starts to log, and runs the command: one thread for what it watches, and one for whoever asks.
     pub(super) fn run(
         &self,
         verbosity: Option<LevelFilter>,
-        listen: SocketAddr,
+        listen: Listen,
         command: impl AsyncFnOnce(Service) -> anyhow::Result<ExitStatus>,
     ) -> anyhow::Result<ExitStatus> {
         self.logs.start(verbosity)?;
@@ -168,7 +172,7 @@ impl ServiceArgs {
         let lease = &self.lease;
         let Service { cluster, metrics, shutdown, tasks, .. } = service;
         let name = lease.lease_name.as_deref().unwrap_or(name);
-        let namespace = lease.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default");
+        let namespace = self.home(cluster);
         let settings = Settings {
             lease_duration: lease.lease_duration,
             renew_deadline: lease.lease_renew_deadline,
@@ -200,11 +204,11 @@ impl LogArgs {
 }
 
 /// Reads an address to listen on: a port on all addresses, or address and port.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, ListenError> {
+pub(super) fn listen(text: &str) -> Result<Listen, ListenError> {
     let port = text.strip_prefix(':').unwrap_or(text);
     match port.parse() {
-        Ok(port) => Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)),
-        Err(_) => text.parse().map_err(|_| ListenError),
+        Ok(port) => Ok(Listen::Port(port)),
+        Err(_) => text.parse().map(Listen::Address).map_err(|_| ListenError),
     }
 }
 
@@ -230,13 +234,11 @@ mod tests {
 
     #[test]
     fn an_address_is_a_port_or_all_of_it() {
-        for (text, address) in [
-            (":8080", "[::]:8080"),
-            ("8080", "[::]:8080"),
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("[::1]:9", "[::1]:9"),
-        ] {
-            assert_eq!(listen(text).unwrap().to_string(), address, "{text}");
+        for text in [":8080", "8080"] {
+            assert_eq!(listen(text).unwrap(), Listen::Port(8080), "{text}");
+        }
+        for text in ["127.0.0.1:0", "[::1]:9", "[::]:8080"] {
+            assert_eq!(listen(text).unwrap(), Listen::Address(text.parse().unwrap()), "{text}");
         }
         for text in ["", ":", "localhost", "1.2.3.4", ":99999"] {
             assert!(listen(text).is_err(), "{text}");

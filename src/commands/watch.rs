@@ -1,6 +1,5 @@
 //! `kube-devops watch`: scores that follow the watch stream, served over HTTP.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use crate::cluster::WatchRequest;
 use crate::governance::Scope;
 use crate::observer::{self, Observer, ObserverMetrics, ScoreCollector};
 use crate::policy::EffectivePolicy;
-use crate::runtime::Phase;
+use crate::runtime::{Listen, Phase};
 
 /// Keep the score of a cluster up to date from its watch stream, and serve it to Prometheus and others.
 ///
@@ -29,7 +28,7 @@ pub(super) struct Args {
 
     /// Where to serve: a port, or address and port
     #[arg(long, value_name = "ADDR", default_value = ":8080", value_parser = listen)]
-    listen: SocketAddr,
+    listen: Listen,
 
     #[command(flatten)]
     service: ServiceArgs,

@@ -5,11 +5,13 @@
 //!
 //! This module knows nothing of Kubernetes, nor of what a command does.
 
+mod listen;
 mod readiness;
 mod server;
 mod shutdown;
 mod tasks;
 
+pub use listen::Listen;
 pub use readiness::{Readiness, Unready};
 pub use server::{Server, ServerError, standard_routes};
 pub use shutdown::Shutdown;

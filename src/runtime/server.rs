@@ -4,7 +4,7 @@
 //! server wait for, and when there are too many, the oldest gives way to the newest, so that a probe always gets in.
 //! Knows nothing of what is measured or served.
 
-use super::Readiness;
+use super::{Listen, Readiness};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
@@ -94,12 +94,12 @@ pub fn standard_routes<E: std::error::Error + 'static>(
 
 impl Server {
     /// Binds the address, so that a taken one fails before anything else has begun.
-    pub async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
-        let bound = async {
+    pub async fn bind(listen: Listen) -> Result<Self, ServerError> {
+        let bind = async |address: SocketAddr| {
             let listener = TcpListener::bind(address).await?;
             Ok(Self { address: listener.local_addr()?, listener })
         };
-        bound.await.map_err(|source| ServerError::Bind { address, source })
+        listen.bind(bind).await
     }
 
     /// Returns the address that is listened on, with the port that the system chose for port 0.

@@ -3,7 +3,7 @@
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::eventually;
-use crate::watch::replica::Replica;
+use crate::process::Process;
 use crate::watch::scene::{create, object, pod, rule};
 use kube::Api;
 use kube::api::PostParams;
@@ -24,7 +24,7 @@ async fn watch_serves_the_metrics_and_the_scores_that_are_documented() {
     let home = plane.namespace("documented");
     create(&plane.client().await, &home, &pod("web")).await;
     let replica =
-        Replica::start(plane.kubeconfig(), "a", &["-n", &home, "--lease-namespace", &home]).synced();
+        Process::start("watch", plane.kubeconfig(), "a", &["-n", &home, "--lease-namespace", &home]).synced();
     assert_eq!(served(&replica.get("/metrics").1), documented("`watch`"));
 
     let scores = replica.scores();
@@ -53,7 +53,7 @@ async fn reconcile_serves_the_metrics_that_are_documented() {
     }
     rules.retain(|rule| !rule.verbs.is_empty());
     let kubeconfig = plane.restricted(&home, "reader", &rules, Reach::Cluster).await;
-    let replica = Replica::run("reconcile", &kubeconfig, "a", &["--no-leader-election"]);
+    let replica = Process::start("reconcile", &kubeconfig, "a", &["--no-leader-election"]);
     eventually("the documented metrics of reconcile", async || {
         let (served, documented) = (served(&replica.get("/metrics").1), documented("`reconcile`"));
         let surplus: Vec<_> = served.keys().filter(|name| !documented.contains_key(*name)).collect();

@@ -13,11 +13,14 @@ mod analyze;
 mod control_plane;
 mod crds;
 mod documented;
+mod enforcement;
 mod eventually;
 mod harness;
 mod kubelet;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
+mod process;
 mod prometheus;
+mod soak;
 mod watch;

@@ -1,7 +1,7 @@
 //! A real Prometheus scrapes `watch` and answers queries, and `promtool` finds nothing to say about what it scrapes.
 
 use crate::control_plane::{ControlPlane, Server, free_port};
-use crate::watch::replica::Replica;
+use crate::process::Process;
 use crate::watch::scene::{create, degrade, pod};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -30,8 +30,8 @@ async fn prometheus_scrapes_the_scores_and_forgets_a_namespace_that_is_gone() {
     create(&client, &emptied, &pod("restarts")).await;
     degrade(&client, &emptied, "restarts", true).await;
     let flags = ["--no-leader-election", "-n", &kept, "-n", &emptied];
-    let replica = Replica::start(plane.kubeconfig(), "a", &flags).synced();
-    let prometheus = Prometheus::scraping(replica.address());
+    let replica = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
+    let prometheus = Prometheus::scraping(replica.address().unwrap());
 
     // Pending costs 4 points, and restarts 2 x 5 x 6: the cluster's score is that of both pods.
     prometheus.answers("cluster_health_score", &[(None, "68")]).await;
@@ -53,7 +53,7 @@ async fn promtool_has_nothing_to_say_about_the_metrics() {
     let home = plane.namespace("promtool");
     create(&plane.client().await, &home, &pod("web")).await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let replica = Replica::start(plane.kubeconfig(), "a", &flags).synced();
+    let replica = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
     let (code, metrics) = replica.get("/metrics");
     assert_eq!(code, 200, "{metrics}");
     assert_eq!(promtool_check(&metrics), "", "of {metrics}");

@@ -3,10 +3,15 @@
 use super::world::{World, pod};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
-use kube::ResourceExt;
-use kube::api::DeleteParams;
-use kube_devops::policy::PolicyAuditResult;
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Resource, ResourceExt};
+use kube_devops::operator::{Past, Step, judge, next_step};
+use kube_devops::policy::{DevOpsPolicy, PolicyAuditResult};
+use kube_devops::workload::{Workload, WorkloadKind};
+use serde_json::json;
 use std::time::Duration;
+use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
@@ -56,7 +61,7 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
         .map(|event| event.verb)
         .collect();
     assert!(watches.iter().all(|verb| ["list", "watch", "delete"].contains(&verb.as_str())), "{watches:?}");
-    let log = operator.log();
+    let log = operator.text();
     let synced = |log: &str| {
         let line = log.lines().find(|line| line.contains("policyauditresults in all")).unwrap().to_owned();
         serde_json::from_str::<serde_json::Value>(&line).unwrap()
@@ -67,11 +72,10 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
     operator.kill();
     let operator = world.replica("operator-1", &[&flags[..], &["--no-leader-election"]].concat());
     operator.wait_until_ready();
-    let sync = synced(&operator.log());
+    let sync = synced(&operator.text());
     let (objects, bytes) = (sync["objects"].as_u64().unwrap(), sync["bytes"].as_u64().unwrap());
     assert!(objects >= 10 && bytes / objects < 2_000, "metadata only: {sync}");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let names = |results: &[PolicyAuditResult]| results.iter().map(ResourceExt::name_any).collect::<Vec<_>>();
+    sleep(Duration::from_secs(2)).await;
     assert_eq!(names(&world.results(&shop, "base").await), names(&kept));
     operator.kill();
     world.pods(&shop).delete("web-12", &DeleteParams::default().grace_period(0)).await.unwrap();
@@ -90,7 +94,7 @@ async fn a_large_result_stays_below_its_limit_as_the_api_server_keeps_it() {
     for index in 0..150 {
         let name = format!("{}-{index}", "n".repeat(230));
         let made = serde_json::from_value(pod(&name, "nginx")).unwrap();
-        world.pods(&shop).create(&kube::api::PostParams::default(), &made).await.unwrap();
+        world.pods(&shop).create(&PostParams::default(), &made).await.unwrap();
     }
     let last = format!("{}-149", "n".repeat(230));
     set_pod_status(&world.client, &shop, &last, &ready()).await;
@@ -106,4 +110,110 @@ async fn a_large_result_stays_below_its_limit_as_the_api_server_keeps_it() {
     assert!((25_000..=32 * 1024).contains(&bytes), "{bytes}");
     assert_eq!((result.spec.total_pods, result.spec.total_violations), (150, 450));
     assert!(result.spec.violations.len() < 450);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_result_that_exists_already_is_taken_for_the_operators_own_as_soon_as_it_is_heard_of() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    let results = Api::<PolicyAuditResult>::namespaced(world.client.clone(), &shop);
+    world.run(&shop, &pod("web-1", "nginx")).await;
+    let policy = world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    // One who died before hearing of the result that it made. The label keeps its successor from hearing of it too.
+    let mut made = due(&world, &policy, None).await;
+    let labels = made.metadata.labels.take().expect("the policy's uid");
+    results.create(&PostParams::default(), &made).await.unwrap();
+
+    let operator = world.replica("operator-0", &["--audit-interval", "1s"]);
+    operator.wait_until_ready();
+    let refused = async || {
+        let mut requests = world.plane.requests();
+        requests.retain(|event| event.by(&world.user) && event.resource == "policyauditresults");
+        requests.retain(|event| event.namespace == shop && event.verb == "create" && event.code == 409);
+        requests.len()
+    };
+    eventually("AlreadyExists", async || (refused().await > 0).then_some(())).await;
+    world.until(&shop, "base", "judged all the same", |status| status.violations == Some(1)).await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(refused().await, 1, "it is not asked for again and again");
+    assert_eq!(names(&world.results(&shop, "base").await), [made.name_any()]);
+    assert!(!operator.text().contains("not reconciled"), "{}", operator.text());
+
+    // Heard of, it is the one that the next result follows.
+    let heard = Patch::Merge(json!({ "metadata": { "labels": labels } }));
+    let first = results.patch(&made.name_any(), &PatchParams::default(), &heard).await.unwrap();
+    world.run(&shop, &pod("web-2", "nginx")).await;
+    let both = eventually("the next result", async || {
+        let results = world.results(&shop, "base").await;
+        (results.last()?.spec.total_violations == 2).then_some(results)
+    })
+    .await;
+    let second = due(&world, &policy, Past::of(first.meta()).as_ref()).await;
+    assert_eq!(names(&both), [made.name_any(), second.name_any()]);
+    assert_eq!(both[1].annotations()["devops.stochastic.io/sequence"], "2");
+    assert_eq!((refused().await, operator.metric("audit_results_total")), (1, Some(1.0)));
+}
+
+/// The result that an operator makes of the pods that are there, after the latest one.
+async fn due(world: &World<'_>, policy: &DevOpsPolicy, latest: Option<&Past>) -> PolicyAuditResult {
+    let namespace = policy.namespace().unwrap();
+    let pods = world.pods(&namespace).list(&ListParams::default()).await.unwrap().items;
+    let pods: Vec<_> = pods
+        .iter()
+        .map(|pod| Workload::from_json_owned(WorkloadKind::Pod, &json!(pod).to_string()).unwrap())
+        .collect();
+    let now = latest.map_or(Timestamp::UNIX_EPOCH, |latest| latest.created);
+    let verdict = judge(&policy.spec, &namespace, pods.iter(), now).unwrap();
+    match next_step(policy, &verdict, &[], latest, SignedDuration::ZERO, now) {
+        Step::Create(result) => *result,
+        step => panic!("nothing to create: {step:?}"),
+    }
+}
+
+fn names(results: &[PolicyAuditResult]) -> Vec<String> {
+    results.iter().map(ResourceExt::name_any).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn of_two_operators_that_both_write_one_is_told_that_the_result_exists() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    let flags = ["--no-leader-election", "--audit-interval", "100ms"];
+    let operators = ["operator-0", "operator-1"].map(|name| world.replica(name, &flags));
+    for operator in &operators {
+        operator.wait_until_ready();
+    }
+    let mark = world.plane.mark();
+    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    let mut round = 0;
+    loop {
+        let results = eventually("the next result", async || {
+            let results = world.results(&shop, "base").await;
+            (results.last()?.spec.total_violations == round).then_some(results)
+        })
+        .await;
+        // Whoever came second has been told by now.
+        sleep(Duration::from_millis(500)).await;
+        let sequences: Vec<_> =
+            results.iter().map(|result| &*result.annotations()["devops.stochastic.io/sequence"]).collect();
+        let each_once: Vec<_> = (1..=round + 1).map(|sequence| sequence.to_string()).collect();
+        assert_eq!(sequences, each_once, "one for each content");
+        let mut created = world.writes_since(mark);
+        created.retain(|event| event.resource == "policyauditresults" && event.verb == "create");
+        assert!(created.iter().all(|event| [201, 409].contains(&event.code)), "{created:?}");
+        if created.iter().any(|event| event.code == 409) {
+            println!("AlreadyExists in round {round}");
+            break;
+        }
+        round += 1;
+        assert!(round < 10, "two that write at once never met: {created:?}");
+        world.run(&shop, &pod(&format!("web-{round}"), "nginx")).await;
+    }
+    let written: f64 = operators.iter().filter_map(|operator| operator.metric("audit_results_total")).sum();
+    assert_eq!(written.to_string(), (round + 1).to_string());
+    for operator in &operators {
+        assert!(!operator.text().contains("create an audit result"), "{}", operator.text());
+    }
 }

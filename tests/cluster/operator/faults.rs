@@ -1,95 +1,11 @@
-//! Replicas that are killed, an API server that goes away, and nothing to do.
+//! A leader that ends, an API server that goes away, and nothing to do.
 
 use super::life::LEADER;
 use super::world::{World, plane, pod};
 use crate::eventually::eventually;
-use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube_devops::operator::FINALIZER;
-use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
-
-/// Set for tests that take long.
-pub(super) fn soak() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
-    std::env::var_os("KUBE_DEVOPS_SOAK").is_some()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a control plane: make test"]
-async fn an_operator_that_is_killed_at_any_moment_ends_with_the_same_status_and_audit_results() {
-    let plane = plane();
-    let world = World::on(&plane).await;
-    let shop = plane.namespace("shop");
-    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
-    let flags = ["--no-leader-election", "--audit-interval", "100ms"];
-    let rounds: u32 = if soak() { 50 } else { 5 };
-    for round in 0..rounds {
-        let operator = world.replica("operator", &flags);
-        let lives = Duration::from_millis(fastrand::u64(0..1_500));
-        let step = async {
-            match round % 5 {
-                0 | 2 => world.run(&shop, &pod(&format!("web-{round}"), "nginx")).await,
-                1 => {
-                    let spec = json!({ "requireLivenessProbe": round % 2 == 0, "maxRestartCount": round });
-                    change(&world, &shop, "base", &json!({ "spec": spec })).await;
-                }
-                3 => {
-                    let name = format!("web-{}", round - 1);
-                    world.pods(&shop).delete(&name, &DeleteParams::default().grace_period(0)).await.unwrap();
-                }
-                _ => {
-                    // A policy that lives from kill to kill.
-                    let _ = world.policies(&shop).delete("brief", &DeleteParams::default()).await;
-                    let brief =
-                        json!({ "metadata": { "name": "brief" }, "spec": { "forbidLatestTag": true } });
-                    let brief = serde_json::from_value(brief).unwrap();
-                    let _ = world.policies(&shop).create(&PostParams::default(), &brief).await;
-                }
-            }
-        };
-        let ((), ()) = tokio::join!(step, sleep(lives));
-        operator.kill();
-    }
-    let _ = world.policies(&shop).delete("brief", &DeleteParams::default()).await;
-    change(&world, &shop, "base", &json!({ "spec": { "requireLivenessProbe": true } })).await;
-    let operator = world.replica("operator", &flags);
-    let pods = u64::from(rounds.div_ceil(5));
-    let message = format!(
-        "{0} violations in {1}: {pods} x latest-tag, {pods} x missing-liveness",
-        2 * pods,
-        match pods {
-            1 => "1 pod".to_owned(),
-            pods => format!("{pods} pods"),
-        }
-    );
-    let settled = world
-        .until(&shop, "base", &message, |status| status.message.as_deref() == Some(message.as_str()))
-        .await;
-    assert_eq!(settled.finalizers(), [FINALIZER]);
-    assert_eq!(settled.status.as_ref().unwrap().observed_generation, settled.metadata.generation);
-    eventually("the brief policy is gone", async || {
-        world.policies(&shop).get_opt("brief").await.unwrap().is_none().then_some(())
-    })
-    .await;
-    let results = eventually("an audit result that says the same", async || {
-        let results = world.results(&shop, "base").await;
-        (results.last()?.spec.total_violations == 2 * pods).then_some(results)
-    })
-    .await;
-    assert!(results.len() <= 10);
-    let annotation = |index: usize, key: &str| {
-        results[index].annotations()[&format!("devops.stochastic.io/{key}")].clone()
-    };
-    for index in 1..results.len() {
-        let sequence = |index| annotation(index, "sequence").parse::<u64>().unwrap();
-        assert_eq!(sequence(index), sequence(index - 1) + 1, "none twice and none left out");
-        assert_ne!(annotation(index, "content"), annotation(index - 1, "content"), "each says something new");
-    }
-    operator.kill();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
@@ -119,7 +35,7 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
     // Released: at once.
     let start = Instant::now();
     let (status, _, log) = leader.terminate();
-    assert_eq!(status, "0", "{log}");
+    assert_eq!(status, Some(0), "{log}");
     world.run(&shop, &pod("b", "nginx")).await;
     world.until(&shop, "base", "taken over", |status| status.violations == Some(2)).await;
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
@@ -170,17 +86,12 @@ async fn idle_it_asks_for_nothing_and_an_api_server_that_comes_back_is_followed_
             world.until(&shop, policy, "judged", |status| status.violations == Some(round + 2)).await;
         }
     }
-    let log = operator.log();
+    let log = operator.text();
     let interruptions = log.matches("the watch is interrupted").count();
     assert!(interruptions > 0 && interruptions < 120, "said, and not over and over: {interruptions}");
     let errors = log.lines().filter(|line| line.contains(r#""ERROR""#) && line.contains(r#":"kube_devops"#));
     assert_eq!(errors.count(), 0, "{log}");
     let (status, time, log) = operator.terminate();
-    assert_eq!(status, "0", "{log}");
+    assert_eq!(status, Some(0), "{log}");
     assert!(time < Duration::from_secs(5), "{time:?}");
-}
-
-async fn change(world: &World<'_>, namespace: &str, policy: &str, patch: &Value) {
-    let params = PatchParams::default();
-    world.policies(namespace).patch(policy, &params, &Patch::Merge(patch)).await.unwrap();
 }

@@ -120,7 +120,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     assert_eq!(standby.metric(LEADER), Some(0.0));
     assert_used_as_asked(&world);
     let (status, time, log) = operator.terminate();
-    assert_eq!(status, "0", "{log}");
+    assert_eq!(status, Some(0), "{log}");
     assert!(time < Duration::from_secs(5), "{time:?}");
     assert!(!log.contains(r#""level":"WARN""#) && !log.contains(r#""level":"ERROR""#), "{log}");
 }

@@ -2,10 +2,10 @@
 
 mod audit;
 mod faults;
+mod kills;
 mod life;
-mod process;
 mod release;
 mod sample;
 mod scale;
 mod status;
-mod world;
+pub(crate) mod world;

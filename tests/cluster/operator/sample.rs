@@ -42,7 +42,7 @@ async fn the_readme_shows_what_the_sample_policy_says_of_the_sample_workloads() 
         .await
         .status
         .unwrap();
-    println!("{judged:#?}\n{}", operator.log());
+    println!("{judged:#?}\n{}", operator.text());
     let readme = sample("README.md");
     let (score, class) = (judged.health_score.unwrap(), judged.classification.unwrap());
     let row = format!("sample   audit   {score}      {class}   {}", judged.violations.unwrap());

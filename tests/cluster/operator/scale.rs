@@ -1,7 +1,7 @@
 //! Many policies, namespaces and pods: how soon a change is in the status, and what it costs.
 
-use super::faults::soak;
 use super::world::{World, plane, pod};
+use crate::soak::soak;
 use futures::future::join_all;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;

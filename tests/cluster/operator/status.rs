@@ -208,7 +208,7 @@ async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
     let spoil = Patch::Merge(json!({ "spec": { "forbidLatestTag": "yes" } }));
     anything.patch("base", &PatchParams::default(), &spoil).await.unwrap();
     eventually("it is skipped", async || operator.metric(&series).is_none().then_some(())).await;
-    assert!(operator.log().contains("skipped an object that can't be read"));
+    assert!(operator.text().contains("skipped an object that can't be read"));
     assert!(operator.metric(r#"devopspolicy_reconcile_errors_total{category="unreadable"}"#).unwrap() > 0.0);
     // Back to good: it is judged again.
     let mend = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));

@@ -1,10 +1,10 @@
 //! A cluster for the operator: its account with exactly the permissions it asks for, policies, pods and what came of them.
 
-use super::process::Process;
 use crate::analyze::on;
 use crate::control_plane::{AuditEvent, ControlPlane, Mark, Reach};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
+use crate::process::Process;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
@@ -53,11 +53,16 @@ pub(crate) fn plane() -> ControlPlane {
 }
 
 impl<'p> World<'p> {
-    /// A world with an account of its own for the operator.
+    /// A world with an account of its own for the operator, which audits.
     pub(crate) async fn on(plane: &'p ControlPlane) -> Self {
+        Self::of(plane, Mode::Reconcile).await
+    }
+
+    /// A world with an account of its own for the operator, which may do what a mode needs.
+    pub(crate) async fn of(plane: &'p ControlPlane, mode: Mode) -> Self {
         let client = plane.client().await;
         let home = plane.namespace("operator");
-        let permissions = Mode::Reconcile.permissions();
+        let permissions = mode.permissions();
         let (everywhere, at_home): (Vec<_>, Vec<_>) =
             permissions.iter().partition(|permission| permission.scope == Scope::Cluster);
         let rules: Vec<_> = everywhere.into_iter().map(rule).collect();
@@ -87,8 +92,8 @@ impl<'p> World<'p> {
 
     /// Starts a replica with further flags.
     pub(crate) fn replica(&self, name: &str, flags: &[&str]) -> Process {
-        let arguments = ["reconcile", "--lease-namespace", &self.home];
-        Process::start(name, &self.kubeconfig, &[&arguments, flags].concat())
+        let arguments = [&["--lease-namespace", &self.home], flags].concat();
+        Process::spawn("reconcile", &self.kubeconfig, name, &arguments)
     }
 
     pub(crate) fn policies(&self, namespace: &str) -> Api<DevOpsPolicy> {

@@ -1,10 +1,10 @@
 //! What `watch` may do: no more than it says it needs, and what happens when it may do less.
 
-use super::replica::Replica;
 use super::scene::{agree, create, degrade, events_of, object, pod, rule, user};
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::within;
+use crate::process::Process;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::Api;
 use kube::api::PostParams;
@@ -23,7 +23,7 @@ async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_gr
     create(&client, &home, &pod("web")).await;
     let kubeconfig = plane.restricted(&home, "powerless", &[], Reach::Cluster).await;
     let mark = plane.mark();
-    let replica = Replica::start(&kubeconfig, "a", &["-n", &home, "--lease-namespace", &home]);
+    let replica = Process::start("watch", &kubeconfig, "a", &["-n", &home, "--lease-namespace", &home]);
     let line = replica.until(LIMIT, "the watch is interrupted; it is tried again");
     let error = line["error"].as_str().unwrap();
     for word in
@@ -102,7 +102,7 @@ async fn what_check_asks_for_is_what_watch_uses() {
 
     let mark = plane.mark();
     let flags = ["--lease-namespace", &home];
-    let replicas = ["a", "b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let replicas = ["a", "b"].map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced());
     super::scene::leader(&replicas, LIMIT).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     for (times, degraded) in [(1, true), (2, false), (3, true)] {
@@ -152,7 +152,7 @@ async fn a_namespace_whose_events_are_forbidden_holds_up_no_other() {
     }));
     Api::namespaced(client.clone(), &second).create(&PostParams::default(), &binding).await.unwrap();
     let flags = ["-n", &first, "-n", &second, "--no-leader-election"];
-    let replica = Replica::start(&kubeconfig, "mute", &flags).synced();
+    let replica = Process::start("watch", &kubeconfig, "mute", &flags).synced();
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     degrade(&client, &first, "web", true).await;

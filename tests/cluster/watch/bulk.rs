@@ -1,9 +1,10 @@
 //! Very large pods, and very many that go at once.
 
-use super::replica::Replica;
-use super::scene::{agree, create, object, pod, rounds};
+use super::scene::{agree, create, object, pod};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
+use crate::process::Process;
+use crate::soak::rounds;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -19,7 +20,8 @@ async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("large"));
     let flags = ["-n", &home];
-    let replica = Replica::start(plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
+    let replica =
+        Process::start("watch", plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
     let large: Pod = object(json!({
         "metadata": { "name": "large" },
         "spec": { "containers": [{
@@ -32,7 +34,8 @@ async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
     let summary = &replica.scores()["summary"];
     assert_eq!((&summary["pods"], &summary["counts"]["latest-tag"]), (&json!(2), &json!(1)));
     // As part of a list too.
-    let other = Replica::start(plane.kubeconfig(), "b", &["-n", &home, "--no-leader-election"]).synced();
+    let other =
+        Process::start("watch", plane.kubeconfig(), "b", &["-n", &home, "--no-leader-election"]).synced();
     agree(plane, &other, LIMIT, &flags).await;
     Api::<Pod>::namespaced(client, &home).delete("large", &DeleteParams::default()).await.unwrap();
     agree(plane, &replica, LIMIT, &flags).await;
@@ -45,7 +48,8 @@ async fn pods_that_are_all_deleted_at_once_leave_nothing() {
     let home = plane.namespace("many");
     let pods = Api::<Pod>::namespaced(plane.client().await, &home);
     let count = rounds(2_000, 10_000);
-    let replica = Replica::start(plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
+    let replica =
+        Process::start("watch", plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
     stream::iter(0..count)
         .map(|index| {
             let (pods, pod) = (pods.clone(), pod(&format!("pod-{index}")));

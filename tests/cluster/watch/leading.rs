@@ -1,9 +1,9 @@
 //! Who leads after the leader has ended, was killed or was stopped, and how soon.
 
-use super::replica::Replica;
 use super::scene::{LEASE, SHORT, account, create, degrade, events_of, holder, leader, pod, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
+use crate::process::Process;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ async fn a_standby_leads_within_two_seconds_of_a_leader_that_is_asked_to_end() {
     let (client, home) = (plane.client().await, plane.namespace("term"));
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let mut replicas = ["a", "b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let mut replicas = ["a", "b"].map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced());
     for signal in ["-TERM", "-INT"] {
         let first = leader(&replicas, LIMIT).await;
         let start = Instant::now();
@@ -31,7 +31,7 @@ async fn a_standby_leads_within_two_seconds_of_a_leader_that_is_asked_to_end() {
         println!("{signal}: ended after {:?}", start.elapsed());
         assert_eq!(status.code(), Some(0), "{:#?}", replicas[first].log());
         assert_eq!(replicas[first].lines("released").len(), 1);
-        replicas[first] = Replica::start(&kubeconfig, "c", &flags).synced();
+        replicas[first] = Process::start("watch", &kubeconfig, "c", &flags).synced();
     }
     let lease = Api::<Lease>::namespaced(client, &home).get(LEASE).await.unwrap().spec.unwrap();
     assert_eq!(lease.lease_transitions, Some(2), "a released lease has been taken twice");
@@ -44,12 +44,12 @@ async fn a_standby_leads_within_seventeen_seconds_of_a_leader_that_was_killed() 
     let home = plane.namespace("killed-leader");
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let mut replicas = ["a", "b", "c"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let mut replicas = ["a", "b", "c"].map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced());
     let first = leader(&replicas, LIMIT).await;
     let start = Instant::now();
     replicas[first].signal("-KILL");
     within(Duration::from_secs(17), "a standby leads", async || {
-        replicas.iter().any(Replica::leads).then_some(())
+        replicas.iter().any(Process::leads).then_some(())
     })
     .await;
     println!("kill -9: a standby leads after {:?}", start.elapsed());
@@ -68,7 +68,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more_and_ends() 
     let mut replicas = Vec::new();
     for name in ["a", "b"] {
         let kubeconfig = account(plane, &home, name).await;
-        replicas.push(Replica::start(&kubeconfig, name, &flags).synced());
+        replicas.push(Process::start("watch", &kubeconfig, name, &flags).synced());
     }
     let first = leader(&replicas, LIMIT).await;
     let standby = 1 - first;

@@ -4,7 +4,6 @@ mod access;
 mod bulk;
 mod leading;
 mod outages;
-pub(crate) mod replica;
 pub(crate) mod scene;
 mod scores;
 mod serving;

@@ -1,9 +1,10 @@
 //! The API server goes away, freezes, or forgets: what `watch` does meanwhile, and how soon it is right again.
 
-use super::replica::Replica;
-use super::scene::{SHORT, account, agree, create, degrade, holder, leader, pod, rounds, running, user};
+use super::scene::{SHORT, account, agree, create, degrade, holder, leader, pod, running, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
+use crate::process::Process;
+use crate::soak::rounds;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -28,13 +29,15 @@ async fn restarts(plane: &ControlPlane) {
     let (client, home) = (plane.client().await, plane.namespace("restarts"));
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["--lease-namespace", &home];
-    let mut replicas = ["a", "b", "c"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let names: Vec<_> = (0..rounds(3, 10)).map(|place| format!("replica-{place}")).collect();
+    let mut replicas: Vec<_> =
+        names.iter().map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced()).collect();
     leader(&replicas, LIMIT).await;
     let (mut slowest, mut busiest) = (Duration::ZERO, 0);
     for _ in 0..rounds(3, 10) {
         let churn = tokio::spawn(churn(client.clone(), home.clone()));
         sleep(Duration::from_secs(1)).await;
-        let failures = |replica: &Replica| replica.metric("watch_failures_total").unwrap_or_default();
+        let failures = |replica: &Process| replica.metric("watch_failures_total").unwrap_or_default();
         let before: Vec<_> = replicas.iter().map(failures).collect();
         plane.kill_api_server();
         let killed = Instant::now();
@@ -91,8 +94,10 @@ async fn outage_past_the_renew_deadline(plane: &ControlPlane) {
     create(&client, &home, &pod("web")).await;
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = [&["-n", &home, "--lease-namespace", &home], &SHORT[..]].concat();
-    let mut replicas: Vec<_> =
-        ["a", "b", "c"].iter().map(|pod| Replica::start(&kubeconfig, pod, &flags).synced()).collect();
+    let mut replicas: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced())
+        .collect();
     let mut first = replicas.remove(leader(&replicas, LIMIT).await);
     plane.kill_api_server();
     let killed = Instant::now();
@@ -124,7 +129,8 @@ async fn outage_past_the_renew_deadline(plane: &ControlPlane) {
 async fn shutdown_while_nothing_answers(plane: &ControlPlane) {
     let home = plane.namespace("frozen");
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let mut replicas = ["a", "b"].map(|pod| Replica::start(plane.kubeconfig(), pod, &flags).synced());
+    let mut replicas =
+        ["a", "b"].map(|pod| Process::start("watch", plane.kubeconfig(), pod, &flags).synced());
     let first = leader(&replicas, LIMIT).await;
     plane.pause_api_server();
     let start = Instant::now();
@@ -162,9 +168,9 @@ async fn a_history_that_was_compacted_away_is_a_fresh_list_and_no_gap() {
     create(&client, &home, &pod("web")).await;
     let kubeconfig = account(&plane, &home, "watch").await;
     let flags = ["-n", &home, "--no-leader-election"];
-    let mut replica = Replica::start(&kubeconfig, "a", &flags).synced();
+    let mut replica = Process::start("watch", &kubeconfig, "a", &flags).synced();
     let expired =
-        |replica: &Replica| replica.metric("watch_failures_total{category=\"expired\"}").unwrap_or(0.0);
+        |replica: &Process| replica.metric("watch_failures_total{category=\"expired\"}").unwrap_or(0.0);
     for round in 1..=rounds(2, 5) {
         let (before, mark) = (expired(&replica), plane.mark());
         // Stopped, it watches from nowhere while the API server is another and history goes by.

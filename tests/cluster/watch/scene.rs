@@ -1,10 +1,10 @@
 //! What the tests of `watch` share: accounts, pods, short leases, and what a fresh count says.
 
-use super::replica::Replica;
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::within;
 use crate::kubelet::set_pod_status;
+use crate::process::Process;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
@@ -23,13 +23,6 @@ pub(super) const LEASE: &str = "kube-devops-watch";
 /// A lease that is over in seconds: 3 s, renewed every half second, given up after 2 s.
 pub(super) const SHORT: [&str; 3] =
     ["--lease-duration=3s", "--lease-renew-deadline=2s", "--lease-retry-period=500ms"];
-
-/// How often a random fault happens: a few times, or with `KUBE_DEVOPS_SOAK=1` as often as it takes to trust it.
-pub(super) fn rounds(few: usize, many: usize) -> usize {
-    #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
-    let soak = std::env::var_os("KUBE_DEVOPS_SOAK").is_some_and(|value| value == "1");
-    if soak { many } else { few }
-}
 
 /// Makes an account with exactly the permissions that `check` and the manifests name, everywhere.
 pub(super) async fn account(plane: &ControlPlane, namespace: &str, name: &str) -> PathBuf {
@@ -87,7 +80,7 @@ pub(crate) async fn degrade(client: &Client, namespace: &str, pod: &str, degrade
 /// Waits until a replica's figures are those of a fresh count with the same flags, and returns how long it took.
 pub(super) async fn agree(
     plane: &ControlPlane,
-    replica: &Replica,
+    replica: &Process,
     limit: Duration,
     flags: &[&str],
 ) -> Duration {
@@ -152,7 +145,7 @@ pub(super) async fn holder(client: &Client, namespace: &str) -> String {
 }
 
 /// Waits until one of the replicas leads and returns its place.
-pub(super) async fn leader(replicas: &[Replica], limit: Duration) -> usize {
+pub(super) async fn leader(replicas: &[Process], limit: Duration) -> usize {
     within(limit, "a leader", async || {
         replicas.iter().position(|replica| !replica.is_stopped() && replica.leads())
     })

@@ -1,10 +1,10 @@
 //! What is watched equals a fresh count, whatever happens to pods, and steady state costs no list.
 
-use super::replica::Replica;
 use super::scene::{account, agree, create, degrade, events_of, fresh, pod, running, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::kubelet::set_pod_status;
+use crate::process::Process;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -24,7 +24,7 @@ async fn scores_follow_every_change_of_a_pod_without_a_list() {
     let kubeconfig = account(plane, &one, "watch").await;
     let flags = ["-n", &one, "-n", &other];
     let replica =
-        Replica::start(&kubeconfig, "a", &[&["--no-leader-election"], &flags[..]].concat()).synced();
+        Process::start("watch", &kubeconfig, "a", &[&["--no-leader-election"], &flags[..]].concat()).synced();
     let steady = plane.mark();
     let agreed = async || agree(plane, &replica, LIMIT, &flags).await;
     agreed().await;
@@ -80,10 +80,12 @@ async fn scores_follow_every_change_of_a_pod_without_a_list() {
     let mut requests = plane.requests_since(steady);
     requests.retain(|request| request.by(&user(&one, "watch")));
     assert!(requests.iter().all(|request| request.verb != "list"), "{requests:?}");
+    // On a busy machine a class lasts long enough to be told.
+    requests.retain(|request| request.resource != "events");
     assert!(requests.len() <= 2, "a watch of each namespace, and nothing else: {requests:?}");
 }
 
-fn figure(replica: &Replica, namespace: &str) -> Option<f64> {
+fn figure(replica: &Process, namespace: &str) -> Option<f64> {
     replica.metric(&format!("namespace_health_score{{namespace=\"{namespace}\"}}"))
 }
 
@@ -99,7 +101,8 @@ async fn flags_narrow_what_is_watched() {
     }
     let watched = |flags: &[&str]| {
         let replica =
-            Replica::start(plane.kubeconfig(), "a", &[&["--no-leader-election"], flags].concat()).synced();
+            Process::start("watch", plane.kubeconfig(), "a", &[&["--no-leader-election"], flags].concat())
+                .synced();
         let scores = replica.scores();
         let namespaces = scores["namespaces"].as_array().unwrap();
         let of = |name: &str| {
@@ -129,7 +132,7 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
     degrade(&client, &home, "web", false).await;
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let replicas = ["told-a", "told-b"].map(|pod| Replica::start(&kubeconfig, pod, &flags).synced());
+    let replicas = ["told-a", "told-b"].map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced());
     let leader = super::scene::leader(&replicas, LIMIT).await;
     assert!(!replicas[1 - leader].leads());
 

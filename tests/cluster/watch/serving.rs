@@ -1,8 +1,8 @@
 //! What is served: health, metrics and scores, to clients that behave and to clients that don't.
 
-use super::replica::Replica;
 use super::scene::{agree, create, pod};
 use crate::control_plane::ControlPlane;
+use crate::process::Process;
 use serde_json::json;
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ async fn every_path_and_method_has_its_answer() {
     let home = plane.namespace("serving");
     create(&plane.client().await, &home, &pod("web")).await;
     let flags = ["-n", &home, "--lease-namespace", &home];
-    let replica = Replica::start(plane.kubeconfig(), "a", &flags).synced();
+    let replica = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
     for (method, path, code) in [
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
@@ -43,12 +43,13 @@ async fn clients_that_never_read_hold_nothing_up() {
     let (client, home) = (plane.client().await, plane.namespace("slow"));
     create(&client, &home, &pod("web")).await;
     let flags = ["-n", &home];
-    let replica = Replica::start(plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
+    let replica =
+        Process::start("watch", plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
     // More than may be connected at once; half of them ask for far more than the kernel's buffers hold.
     let asked = "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n".repeat(200);
     let mut sockets = Vec::new();
     for index in 0..300 {
-        let mut socket = TcpStream::connect(replica.address()).unwrap();
+        let mut socket = TcpStream::connect(replica.address().unwrap()).unwrap();
         socket.set_nonblocking(true).unwrap();
         if index % 2 == 0 {
             let _ = socket.write(asked.as_bytes());

@@ -3,10 +3,11 @@
 //! The API server has no watch cache, so that at the end etcd itself tells the whole history, and nothing has to watch
 //! through the faults. Resource versions are etcd's revisions: one order of all writes, whatever any clock says.
 
-use super::replica::Replica;
-use super::scene::{LEASE, SHORT, account, create, degrade, holder, pod, rounds};
+use super::scene::{LEASE, SHORT, account, create, degrade, holder, pod};
 use crate::control_plane::{ControlPlane, config_of};
 use crate::eventually::within;
+use crate::process::Process;
+use crate::soak::rounds;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -53,7 +54,7 @@ async fn no_event_is_written_by_a_replica_that_does_not_hold_the_lease() {
     }
     within(RECOVERY, "a leader after all", async || {
         crew.replace_the_ended();
-        crew.replicas.iter().any(Replica::leads).then_some(())
+        crew.replicas.iter().any(Process::leads).then_some(())
     })
     .await;
     // It has to write as well.
@@ -97,7 +98,7 @@ async fn patient_client(plane: &ControlPlane) -> Client {
 struct Crew<'a> {
     kubeconfig: &'a Path,
     flags: Vec<String>,
-    replicas: Vec<Replica>,
+    replicas: Vec<Process>,
 }
 
 impl<'a> Crew<'a> {
@@ -109,9 +110,9 @@ impl<'a> Crew<'a> {
         crew
     }
 
-    fn replica(&self, name: &str) -> Replica {
+    fn replica(&self, name: &str) -> Process {
         let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
-        Replica::start(self.kubeconfig, name, &flags)
+        Process::start("watch", self.kubeconfig, name, &flags)
     }
 
     fn replace_the_ended(&mut self) {
@@ -125,7 +126,7 @@ impl<'a> Crew<'a> {
     /// Returns what it did.
     async fn break_something(&mut self, plane: &ControlPlane, random: &mut fastrand::Rng) -> &'static str {
         // Mostly the leader: what happens to a standby says little.
-        let leader = self.replicas.iter().position(Replica::leads);
+        let leader = self.replicas.iter().position(Process::leads);
         let target = leader.filter(|_| random.u8(..4) > 0).unwrap_or_else(|| random.usize(..NAMES.len()));
         let victim = &mut self.replicas[target];
         let pause = Duration::from_millis(random.u64(200..6_000));

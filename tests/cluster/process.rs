@@ -1,34 +1,44 @@
-//! One running `kube-devops watch`: its log, what it serves, and the signals it gets.
+//! `kube-devops` as a process of its own: its log, what it serves, and the signals it gets.
 
 use serde_json::Value;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, sleep};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 /// How long an answer may take before the server counts as stuck.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long a process may take for what should need a moment.
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
-/// A process of the binary, which is killed on drop.
-pub(crate) struct Replica {
+/// Kills `$1` at the end of standard input, a pipe that only the test process holds, so that the kernel closes it
+/// whatever becomes of that; a line says that there is nothing to kill any more.
+const GUARD: &str = r#"trap '' HUP INT TERM; read -r line || kill -KILL "$1""#;
+
+/// A process of the binary, which is killed on drop, and at the latest when the test process is gone.
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    guard: Option<Child>,
     log: Arc<Mutex<Vec<Value>>>,
+    reader: Option<JoinHandle<()>>,
     stopped: bool,
 }
 
-impl Replica {
-    /// Starts `watch` in a pod of this name, and returns when it listens.
-    pub(crate) fn start(kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
-        Self::run("watch", kubeconfig, pod, arguments)
+impl Process {
+    /// Starts a long-running command in a pod of this name, and returns when it listens.
+    pub(crate) fn start(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
+        let process = Self::spawn(command, kubeconfig, pod, arguments);
+        process.until(PATIENCE, "starting");
+        process
     }
 
-    /// Starts a long-running command in a pod of this name, and returns when it listens.
-    pub(crate) fn run(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
+    /// Starts a long-running command in a pod of this name, and returns at once.
+    pub(crate) fn spawn(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
             .args([command, "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
             .arg("--kubeconfig")
@@ -39,19 +49,21 @@ impl Replica {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let guard = Command::new("sh")
+            .args(["-c", GUARD, "guard", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        let mut replica = Self { child, address: ([127, 0, 0, 1], 0).into(), log, stopped: false };
-        let line = replica.until(Duration::from_secs(20), "starting");
-        replica.address = line["listen"].as_str().unwrap().parse().unwrap();
-        replica
+        Self { child, guard: Some(guard), log, reader: Some(reader), stopped: false }
     }
 
     /// Returns the lines with this message so far.
@@ -61,8 +73,14 @@ impl Replica {
         lines
     }
 
+    /// Returns everything that it has logged so far; of one that has ended, all of it.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the log as it was written, but for the order of fields.
+    pub(crate) fn text(&self) -> String {
+        self.log().iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// Waits for the first line with this message.
@@ -81,8 +99,18 @@ impl Replica {
         self.child.id()
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the most memory that it has had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Returns where it listens, once it does.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = log.iter().find(|line| line["message"] == "starting")?;
+        line["listen"].as_str()?.parse().ok()
     }
 
     /// Returns what it is called as a holder of the Lease and a reporter of events.
@@ -93,7 +121,8 @@ impl Replica {
 
     /// Sends a request and returns the status and the body.
     pub(crate) fn request(&self, method: &str, path: &str) -> io::Result<(u16, String)> {
-        let mut stream = TcpStream::connect_timeout(&self.address, ANSWER)?;
+        let address = self.address().ok_or(io::ErrorKind::NotConnected)?;
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
@@ -104,7 +133,7 @@ impl Replica {
         Ok((code.ok_or(io::ErrorKind::InvalidData)?, body.to_owned()))
     }
 
-    /// Gets a path from a replica that is running.
+    /// Gets a path from a process that is running.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.request("GET", path).unwrap_or_else(|error| panic!("GET {path}: {error}: {:#?}", self.log()))
     }
@@ -114,12 +143,17 @@ impl Replica {
     }
 
     /// Waits until everything has been listed once.
-    pub(crate) fn synced(self) -> Self {
+    pub(crate) fn wait_until_ready(&self) {
         let start = Instant::now();
         while !self.is_ready() {
-            assert!(start.elapsed() < Duration::from_secs(20), "not ready: {:#?}", self.log());
+            assert!(start.elapsed() < PATIENCE, "not ready: {:#?}", self.log());
             sleep(POLL);
         }
+    }
+
+    /// Waits until everything has been listed once, and returns the process.
+    pub(crate) fn synced(self) -> Self {
+        self.wait_until_ready();
         self
     }
 
@@ -158,7 +192,9 @@ impl Replica {
 
     /// Returns how it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        let status = self.child.try_wait().unwrap()?;
+        self.dismiss();
+        Some(status)
     }
 
     /// Waits for the end and returns how it ended.
@@ -172,17 +208,43 @@ impl Replica {
             sleep(POLL);
         }
     }
+
+    /// Ends it with SIGTERM, and returns its exit status, how long it took, and the whole log.
+    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration, String) {
+        let start = Instant::now();
+        self.signal("-TERM");
+        let status = self.end(PATIENCE);
+        (status.code(), start.elapsed(), self.text())
+    }
+
+    /// Ends it with SIGKILL, and returns when it is gone.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// Reads the rest of the log and lets the guard go, of a process that has ended: its pid may be another's soon.
+    fn dismiss(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // It has nothing to fail with, and a second panic would say less than the first.
+            let _ = reader.join();
+        }
+        if let Some(mut guard) = self.guard.take() {
+            let _ = guard.stdin.take().map(|mut input| input.write_all(b"\n"));
+            let _ = guard.wait();
+        }
+    }
 }
 
-impl Drop for Replica {
+impl Drop for Process {
     fn drop(&mut self) {
-        if thread::panicking() {
-            let log = self.log();
-            let tail: Vec<_> = log.iter().skip(log.len().saturating_sub(15)).map(Value::to_string).collect();
-            eprintln!("--- {}\n{}", self.address, tail.join("\n"));
-        }
         // It may have ended by itself; there is nothing left to do then.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.dismiss();
+        if thread::panicking() {
+            let log = self.log();
+            let tail: Vec<_> = log.iter().skip(log.len().saturating_sub(15)).map(Value::to_string).collect();
+            eprintln!("--- {}\n{}", self.pid(), tail.join("\n"));
+        }
     }
 }

@@ -1,0 +1,163 @@
+//! An operator that is killed with -9 at random moments, held against a twin that lives through the same.
+
+use super::world::{World, plane, pod};
+use crate::eventually::eventually;
+use crate::process::Process;
+use crate::soak::rounds;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube_devops::operator::FINALIZER;
+use kube_devops::policy::{DevOpsPolicy, PolicyAuditResult};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::sleep;
+
+const FLAGS: [&str; 3] = ["--no-leader-election", "--audit-interval", "100ms"];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn an_operator_that_is_killed_at_any_moment_tells_the_same_story_as_one_that_is_not() {
+    let rounds = rounds(6, 50);
+    let plane = plane();
+    let world = World::on(&plane).await;
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+
+    let mut killed = Story::begin(&world).await;
+    for round in 0..rounds {
+        let victim = world.replica("operator", &FLAGS);
+        let lives = Duration::from_millis(random.u64(0..1_500));
+        tokio::join!(killed.step(round), sleep(lives));
+        victim.kill();
+        // The one after it makes good what it left undone, and is killed as well.
+        let successor = world.replica("operator", &FLAGS);
+        killed.settle(round, &successor).await;
+        successor.kill();
+    }
+
+    let mut whole = Story::begin(&world).await;
+    let operator = world.replica("operator", &FLAGS);
+    for round in 0..rounds {
+        whole.step(round).await;
+        whole.settle(round, &operator).await;
+    }
+
+    let told = |story: &Story<'_>| story.chapters.iter().map(|(_, results)| results.len()).sum::<usize>();
+    println!("{} kills; {} statuses and {} results", 2 * rounds, whole.chapters.len(), told(&whole));
+    for (round, (one, other)) in killed.chapters.iter().zip(&whole.chapters).enumerate() {
+        assert_eq!(one, other, "seed {seed}, round {round}");
+    }
+    // Every content is there once, and none was left out.
+    let mut sequences: Vec<_> = whole.chapters.iter().flat_map(|(_, results)| results).collect();
+    sequences.retain(|result| result["spec"]["policyName"] == "base");
+    sequences.dedup();
+    let sequences: Vec<_> = sequences.iter().map(|result| result["sequence"].as_str().unwrap()).collect();
+    let counted: Vec<_> = (1..=sequences.len()).map(|count| count.to_string()).collect();
+    assert_eq!(sequences, counted);
+    operator.kill();
+}
+
+/// What is done to a namespace, and what the operator made of it.
+struct Story<'w> {
+    world: &'w World<'w>,
+    namespace: String,
+    pods: u64,
+    probes: bool,
+    brief: bool,
+    /// After each step the statuses, and the newest results, of the policies that were there.
+    chapters: Vec<(Vec<Value>, Vec<Value>)>,
+}
+
+impl<'w> Story<'w> {
+    async fn begin(world: &'w World<'w>) -> Self {
+        let namespace = world.plane.namespace("shop");
+        world.policy(&namespace, "base", "{forbidLatestTag: true}").await;
+        Self { world, namespace, pods: 0, probes: false, brief: false, chapters: Vec::new() }
+    }
+
+    /// Changes one object, so that there is nothing between before and after for anyone to see.
+    async fn step(&mut self, round: usize) {
+        let Self { world, namespace, .. } = &*self;
+        match round % 6 {
+            0 | 2 => {
+                world.run(namespace, &pod(&format!("web-{round}"), "nginx")).await;
+                self.pods += 1;
+            }
+            1 => {
+                let probes = !self.probes;
+                let change = json!({ "spec": { "requireLivenessProbe": probes, "maxRestartCount": round } });
+                let params = PatchParams::default();
+                world.policies(namespace).patch("base", &params, &Patch::Merge(change)).await.unwrap();
+                self.probes = probes;
+            }
+            5 => {
+                world.policies(namespace).delete("brief", &DeleteParams::default()).await.unwrap();
+                self.brief = false;
+            }
+            3 => {
+                world.policy(namespace, "brief", "{forbidLatestTag: true}").await;
+                self.brief = true;
+            }
+            _ => {
+                let name = format!("web-{}", round - 2);
+                world.pods(namespace).delete(&name, &DeleteParams::default().grace_period(0)).await.unwrap();
+                self.pods -= 1;
+            }
+        }
+    }
+
+    /// Waits until status and results say what is there, and notes what else they say.
+    async fn settle(&mut self, round: usize, operator: &Process) {
+        let what = format!("the outcome of round {round}");
+        let chapter = eventually(&what, async || {
+            let mut chapter = (Vec::new(), Vec::new());
+            for (name, there, rules) in [("base", true, 1 + u64::from(self.probes)), ("brief", self.brief, 1)]
+            {
+                let policy = self.world.policies(&self.namespace).get_opt(name).await.unwrap();
+                assert!(policy.is_some() || !there, "{name} in round {round}");
+                let Some(policy) = policy else { continue };
+                // It is to go, and has not yet.
+                if !there {
+                    return None;
+                }
+                let mut results = self.world.results(&self.namespace, name).await;
+                // Those of an earlier policy of that name go when the garbage collector gets to them.
+                results.retain(|result| Some(&result.owner_references()[0].uid) == policy.uid().as_ref());
+                let newest = results.pop()?;
+                let status = policy.status.clone()?;
+                let current = status.observed_generation == policy.metadata.generation;
+                let counts = (newest.spec.total_pods, newest.spec.total_violations);
+                let violations = rules * self.pods;
+                if !current || status.violations != Some(violations) || counts != (self.pods, violations) {
+                    return None;
+                }
+                chapter.0.push(timeless(&policy));
+                chapter.1.push(content(&newest));
+            }
+            Some(chapter)
+        })
+        .await;
+        assert!(!operator.text().contains("not reconciled"), "{}", operator.text());
+        self.chapters.push(chapter);
+    }
+}
+
+/// What is comparable of a policy: its finalizers and its status, without times.
+fn timeless(policy: &DevOpsPolicy) -> Value {
+    assert_eq!(policy.finalizers(), [FINALIZER]);
+    let mut status = json!(policy.status);
+    assert!(status["lastEvaluated"].take().is_string(), "{status}");
+    for condition in status["conditions"].as_array_mut().unwrap() {
+        assert!(condition["lastTransitionTime"].take().is_string(), "{condition}");
+    }
+    status
+}
+
+/// What is comparable of a result: its place, its digest and what it says, without the time.
+fn content(result: &PolicyAuditResult) -> Value {
+    let mut spec = json!(result.spec);
+    assert!(spec["timestamp"].take().is_string(), "{spec}");
+    let annotation = |key: &str| &result.annotations()[&format!("devops.stochastic.io/{key}")];
+    json!({ "sequence": annotation("sequence"), "content": annotation("content"), "spec": spec })
+}
