@@ -8,7 +8,7 @@ use super::ExitStatus;
 use crate::output::to_stdout;
 use crate::rules::{self, RULES, Rule};
 
-/// Explain a rule: what it counts, why that is bad, and its exceptions.
+/// Explain a rule: what it counts, why that is bad, its exceptions, and what mends it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The rule's id, as `kube-devops rules` lists it.
@@ -32,9 +32,10 @@ fn write(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
     let score = if rule.in_default_score { "is" } else { "is not" };
     writeln!(
         out,
-        "Category: {}. It {score} part of the default score. Since {}.\n",
+        "Category: {}. It {score} part of the default score. Since {}.",
         rule.category, rule.since
     )?;
+    writeln!(out, "Fix: {}.\n", rule.fix.as_ref().map_or("none", |fix| fix.summary))?;
     out.write_all(rule.docs.as_bytes())?;
     if !rule.parameters.is_empty() {
         writeln!(out, "\n## Parameters")?;

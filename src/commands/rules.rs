@@ -4,7 +4,7 @@ use super::ExitStatus;
 use crate::output::{table, to_stdout};
 use crate::rules::RULES;
 
-/// List the rules: what each one counts, how much, and whether it is part of the default score.
+/// List the rules: what each one counts, how much, whether it is part of the default score, and whether it has a fix.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Args {}
 
@@ -15,9 +15,10 @@ pub(super) fn run(_: Args) -> anyhow::Result<ExitStatus> {
             rule.severity.to_string(),
             rule.weight.to_string(),
             if rule.in_default_score { "yes" } else { "no" }.to_owned(),
+            if rule.fix.is_some() { "yes" } else { "no" }.to_owned(),
             rule.summary.to_owned(),
         ]
     });
-    to_stdout(|out| table(["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "SUMMARY"], rows, out))?;
+    to_stdout(|out| table(["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "FIX", "SUMMARY"], rows, out))?;
     Ok(ExitStatus::Clean)
 }

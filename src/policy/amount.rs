@@ -1,6 +1,7 @@
 //! An amount of CPU or memory as users write it in a policy.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,15 @@ pub enum Amount {
 impl Amount {
     /// The amount; `None` when the text is no quantity.
     pub fn quantity(&self) -> Option<Quantity> {
+        Quantity::parse(&self.to_string())
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number) => Quantity::parse(&number.to_string()),
-            Self::Text(text) => Quantity::parse(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.pad(text),
         }
     }
 }

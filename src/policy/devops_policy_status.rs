@@ -104,6 +104,10 @@ pub struct Remediation {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 127)))]
     pub fields: Vec<String>,
+    /// The fields that remediations before this one set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 127)))]
+    pub earlier_fields: Vec<String>,
     /// How many pods the workload wanted when it was patched: those that came by scaling are no evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]

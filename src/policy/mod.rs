@@ -4,6 +4,7 @@ mod amount;
 mod devops_policy;
 mod devops_policy_status;
 mod effective;
+mod fix_defaults;
 mod manifest;
 mod named_fields;
 mod namespaces;

@@ -42,6 +42,7 @@ Init containers are not counted, and a template has no restarts.
     }],
     applies_to: |workload| workload.status.is_some(),
     check,
+    fix: None,
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {

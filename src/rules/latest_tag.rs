@@ -33,6 +33,7 @@ A digest pins the image whatever its tag is. A registry's port is no tag, and an
     parameters: &[],
     applies_to: |_| true,
     check,
+    fix: None,
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {

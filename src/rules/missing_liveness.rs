@@ -1,5 +1,8 @@
 //! Allows a long-running container that hangs to go on hanging.
 
+use k8s_openapi::api::core::v1::Container;
+
+use super::fix::{Broken, Fix, Mend, probe, startup};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
 
 /// A container without a liveness probe, where one makes sense.
@@ -33,6 +36,10 @@ Init containers, sidecars among them, and whatever a Job or CronJob runs are nev
     parameters: &[],
     applies_to: |workload| !workload.runs_to_completion(),
     check,
+    fix: Some(Fix {
+        summary: "a livenessProbe that connects to a TCP port, and a startupProbe on the same port unless there is one",
+        mend,
+    }),
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {
@@ -44,5 +51,19 @@ fn check(context: &Context<'_>, found: &mut Violations) {
             path: format_args!("{}.containers[{index}].livenessProbe", context.workload.pod_path()),
             message: format_args!("no liveness probe: add one that fails only when a restart would help"),
         });
+    }
+}
+
+fn mend(broken: &Broken<'_>) -> Mend {
+    if broken.container.liveness_probe.is_some() {
+        return Mend::default();
+    }
+    match probe(broken) {
+        Ok(liveness) => {
+            let startup_probe = broken.container.startup_probe.is_none().then(|| startup(&liveness));
+            let sets = Container { startup_probe, liveness_probe: Some(liveness), ..Container::default() };
+            Mend { sets, reasons: Vec::new() }
+        }
+        Err(reason) => Mend::nothing(reason),
     }
 }

@@ -1,5 +1,8 @@
 //! Allows a long-running container to get traffic before it can answer.
 
+use k8s_openapi::api::core::v1::Container;
+
+use super::fix::{Broken, Fix, Mend, probe};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
 
 /// A container without a readiness probe, where one makes sense.
@@ -33,6 +36,7 @@ Init containers, sidecars among them, and whatever a Job or CronJob runs are nev
     parameters: &[],
     applies_to: |workload| !workload.runs_to_completion(),
     check,
+    fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", mend }),
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {
@@ -44,5 +48,18 @@ fn check(context: &Context<'_>, found: &mut Violations) {
             path: format_args!("{}.containers[{index}].readinessProbe", context.workload.pod_path()),
             message: format_args!("no readiness probe: add one that says when requests can be answered"),
         });
+    }
+}
+
+fn mend(broken: &Broken<'_>) -> Mend {
+    if broken.container.readiness_probe.is_some() {
+        return Mend::default();
+    }
+    match probe(broken) {
+        Ok(readiness) => {
+            let sets = Container { readiness_probe: Some(readiness), ..Container::default() };
+            Mend { sets, reasons: Vec::new() }
+        }
+        Err(reason) => Mend::nothing(reason),
     }
 }

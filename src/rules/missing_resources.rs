@@ -1,6 +1,8 @@
 //! Allows a container that takes what it likes, or is evicted first.
 
-use super::{Category, Context, Finding, Parameter, Rule, RuleId, Severity, Value, Violations};
+mod fix;
+
+use super::{Category, Context, Finding, Fix, Parameter, Rule, RuleId, Severity, Value, Violations};
 use crate::workload::{Quantity, Resources};
 
 /// A container without requests, or without a memory limit.
@@ -40,6 +42,7 @@ Pod-level `spec.resources` counts for every container. Init containers are not c
     }],
     applies_to: |_| true,
     check,
+    fix: Some(Fix { summary: "those of the default requests and limits that are missing", mend: fix::mend }),
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {

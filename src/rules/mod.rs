@@ -3,6 +3,7 @@
 //! A rule is plain data with function pointers. To add one, write its file and its line in [`RULES`]: reports,
 //! `explain`, policies and metrics know it from there.
 
+mod fix;
 mod high_restarts;
 mod latest_tag;
 mod missing_liveness;
@@ -11,6 +12,7 @@ mod missing_resources;
 mod pending;
 mod rule;
 
+pub use fix::{Broken, Defaults, Fix, Mend, ProbeDefaults, ResourceDefaults};
 pub use high_restarts::HIGH_RESTARTS;
 pub use latest_tag::LATEST_TAG;
 pub use missing_liveness::MISSING_LIVENESS;
@@ -29,6 +31,11 @@ pub static RULES: [&Rule; 6] =
 /// Finds a rule by its id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.id.as_str() == id)
+}
+
+/// Returns what mends the violations of a rule; `None` where nothing does.
+pub fn fix_of(id: RuleId) -> Option<&'static Fix> {
+    find(id.as_str())?.fix.as_ref()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Fix;
 use crate::workload::Workload;
 
 /// A check of one workload, with all that is known about it.
@@ -35,6 +36,8 @@ pub struct Rule {
     pub applies_to: fn(&Workload<'_>) -> bool,
     /// Looks at a workload that the rule applies to.
     pub check: fn(&Context<'_>, &mut Violations),
+    /// What mends a violation, where defaults can.
+    pub fix: Option<Fix>,
 }
 
 /// The id of a rule, in kebab-case.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Container;
 use serde::Deserialize;
 
 use super::*;
@@ -114,4 +115,163 @@ fn texts_are_not_made_when_nobody_reads_them() {
     found.add(&Finding { container: None, count: 3, path: format_args!("p"), message: format_args!("m") });
     assert_eq!(found.count(), 3);
     assert!(found.into_kept().is_empty());
+}
+
+fn defaults() -> Defaults {
+    let amounts = |cpu: &str, memory: &str| [("cpu", cpu.to_owned()), ("memory", memory.to_owned())].into();
+    Defaults {
+        probe: ProbeDefaults { tcp_port: Some(8080), ..ProbeDefaults::default() },
+        resources: Some(ResourceDefaults {
+            requests: amounts("100m", "64Mi"),
+            limits: amounts("1", "128Mi"),
+        }),
+    }
+}
+
+fn mended(id: &str, container: &str, defaults: &Defaults) -> (serde_json::Value, Vec<String>) {
+    let container: Container = yaml_serde::from_str(container).unwrap();
+    let fix = find(id).unwrap().fix.as_ref().unwrap();
+    let mend = (fix.mend)(&Broken { container: &container, pod_has_resources: false, defaults });
+    let mut sets = serde_json::to_value(mend.sets).unwrap();
+    assert_eq!(sets.as_object_mut().unwrap().remove("name"), Some("".into()));
+    (sets, mend.reasons)
+}
+
+/// Merges objects field by field, as the API server does with those of a probe and of resources.
+fn merge(into: &mut serde_json::Value, from: &serde_json::Value) {
+    match (into, from) {
+        (serde_json::Value::Object(into), serde_json::Value::Object(from)) => {
+            from.iter().for_each(|(name, from)| {
+                merge(into.entry(name.as_str()).or_insert(serde_json::Value::Null), from);
+            });
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// Writes amounts as the API server does: as text.
+fn amounts_as_text(container: &mut serde_json::Value) {
+    for list in ["requests", "limits"] {
+        let amounts = container.pointer_mut(&format!("/resources/{list}"));
+        for amount in
+            amounts.and_then(serde_json::Value::as_object_mut).into_iter().flat_map(|map| map.values_mut())
+        {
+            if amount.is_number() {
+                *amount = amount.to_string().into();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fix_silences_its_rule_on_the_bad_sample_wherever_it_gives_no_reason_not_to() {
+    for rule in RULES {
+        let Some(fix) = &rule.fix else { continue };
+        let mut object: serde_json::Value = yaml_serde::from_str(&fixture(rule, "bad.yaml")).unwrap();
+        let mut expected = Vec::new();
+        let containers =
+            object.pointer_mut("/spec/template/spec/containers").unwrap().as_array_mut().unwrap();
+        let all = containers.len();
+        for value in containers {
+            amounts_as_text(value);
+            let container: Container = serde_json::from_value(value.clone()).unwrap();
+            let broken = Broken { container: &container, pod_has_resources: false, defaults: &defaults() };
+            let mend = (fix.mend)(&broken);
+            if !mend.reasons.is_empty() {
+                expected.push(container.name.clone());
+            }
+            merge(value, &serde_json::to_value(Container { name: container.name, ..mend.sets }).unwrap());
+        }
+        let (_, left) = findings(rule, &yaml_serde::to_string(&object).unwrap(), None);
+        let left: Vec<String> = left.into_iter().filter_map(|violation| violation.container).collect();
+        assert_eq!(left, expected, "{}", rule.id);
+        assert!(left.len() < all, "{}: nothing is mended", rule.id);
+    }
+}
+
+#[test]
+fn a_probe_connects_to_the_port_of_the_defaults_or_to_the_first_tcp_port() {
+    let port = |container: &str, tcp_port| {
+        let probe = ProbeDefaults { tcp_port, ..ProbeDefaults::default() };
+        let (sets, reasons) =
+            mended("missing-readiness", container, &Defaults { probe, ..Defaults::default() });
+        assert_eq!(reasons.is_empty(), sets.get("readinessProbe").is_some());
+        sets["readinessProbe"]["tcpSocket"]["port"].clone()
+    };
+    let ports =
+        "{name: a, ports: [{containerPort: 53, protocol: UDP}, {containerPort: 80}, {containerPort: 81}]}";
+    assert_eq!(port(ports, None), 80);
+    assert_eq!(port(ports, Some(9)), 9);
+    assert_eq!(port("{name: a, ports: [{containerPort: 53, protocol: UDP}]}", None), serde_json::Value::Null);
+    assert_eq!(port("{name: a}", None), serde_json::Value::Null);
+}
+
+#[test]
+fn a_liveness_probe_brings_a_startup_probe_and_both_leave_nothing_to_be_filled_in() {
+    let probe = ProbeDefaults { tcp_port: Some(80), initial_delay_seconds: Some(7), period_seconds: Some(5) };
+    let defaults = Defaults { probe, ..Defaults::default() };
+    let whole = |period: i32, failures: i32| {
+        serde_json::json!({
+            "tcpSocket": { "port": 80 }, "periodSeconds": period, "timeoutSeconds": 1,
+            "successThreshold": 1, "failureThreshold": failures,
+        })
+    };
+    let mut liveness = whole(5, 3);
+    liveness["initialDelaySeconds"] = 7.into();
+    let (sets, _) = mended("missing-liveness", "{name: a}", &defaults);
+    assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness, "startupProbe": whole(10, 30) }));
+    let (sets, _) = mended("missing-liveness", "{name: a, startupProbe: {tcpSocket: {port: 1}}}", &defaults);
+    assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness }));
+}
+
+#[test]
+fn requests_and_limits_never_contradict_what_is_there() {
+    let resources = |container: &str| {
+        let (sets, reasons) = mended("missing-resources", container, &defaults());
+        (sets.get("resources").cloned().unwrap_or_default(), reasons.join("; "))
+    };
+    let none = serde_json::json!(null);
+    for (own, sets, reason) in [
+        (
+            "{}",
+            serde_json::json!({
+                "requests": { "cpu": "100m", "memory": "64Mi" }, "limits": { "cpu": "1", "memory": "128Mi" },
+            }),
+            "",
+        ),
+        // A limit alone is a request too.
+        ("{limits: {cpu: '2', memory: 1Gi}}", none.clone(), ""),
+        (
+            "{requests: {cpu: '2', memory: 1Gi}}",
+            none.clone(),
+            "the default CPU limit 1 is below the request 2; the default memory limit 128Mi is below the request 1Gi",
+        ),
+        (
+            "{requests: {cpu: 10m}, limits: {cpu: '1', memory: '0'}}",
+            none.clone(),
+            "the memory limit is 0 on purpose: whoever set it has to change it; \
+             the default memory request 64Mi is above the limit 0",
+        ),
+        (
+            "{requests: {cpu: '0', memory: 1Mi}, limits: {memory: 1Mi}}",
+            serde_json::json!({ "limits": { "cpu": "1" } }),
+            "",
+        ),
+    ] {
+        assert_eq!(resources(&format!("{{name: a, resources: {own}}}")), (sets, reason.to_owned()), "{own}");
+    }
+}
+
+#[test]
+fn requests_and_limits_are_set_only_by_defaults_and_never_in_a_pod_that_has_its_own() {
+    let container = Container::default();
+    let mend = |pod_has_resources, defaults: &Defaults| {
+        let fix = MISSING_RESOURCES.fix.as_ref().unwrap();
+        (fix.mend)(&Broken { container: &container, pod_has_resources, defaults })
+    };
+    assert!(mend(false, &defaults()).sets.resources.is_some());
+    for (pod_has_resources, defaults) in [(true, defaults()), (false, Defaults::default())] {
+        let mend = mend(pod_has_resources, &defaults);
+        assert_eq!((mend.sets, mend.reasons.len()), (Container::default(), 1));
+    }
 }
