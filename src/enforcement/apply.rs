@@ -15,7 +15,7 @@ pub async fn fetch(
     namespace: &str,
     name: &str,
 ) -> Result<Option<Subject>, ApplyError> {
-    let workloads = api(cluster, kind, namespace);
+    let workloads = api(cluster, kind, Some(namespace));
     match cluster.call(async |_| workloads.get_opt(name).await).await? {
         Some(object) => Ok(Some(read(kind, object)?)),
         None => Ok(None),
@@ -39,19 +39,24 @@ pub(super) async fn patch(
     params: &PatchParams,
     patch: &Patch<&Value>,
 ) -> Result<Subject, ApplyError> {
-    let workloads = api(cluster, subject.kind(), subject.namespace());
+    let workloads = api(cluster, subject.kind(), Some(subject.namespace()));
     let patched = cluster.call(async |_| workloads.patch(subject.name(), params, patch).await).await?;
     read(subject.kind(), patched)
 }
 
-fn read(kind: WorkloadKind, object: DynamicObject) -> Result<Subject, ApplyError> {
+/// Reads an object as it came; in a list it doesn't name its type.
+pub(super) fn read(kind: WorkloadKind, object: DynamicObject) -> Result<Subject, ApplyError> {
     let object = serde_json::to_value(object)
         .map_err(|source| SubjectError::Unreadable { kind: kind.name(), source })?;
     Ok(Subject::read(kind, object)?)
 }
 
-fn api(cluster: &Cluster, kind: WorkloadKind, namespace: &str) -> Api<DynamicObject> {
+pub(super) fn api(cluster: &Cluster, kind: WorkloadKind, namespace: Option<&str>) -> Api<DynamicObject> {
     let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.name()));
-    Api::namespaced_with(cluster.client.clone(), namespace, &resource)
+    let client = cluster.client.clone();
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    }
 }

@@ -51,6 +51,27 @@ impl ApplyError {
         }
     }
 
+    /// A bounded label for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Gone => "not_found",
+            Self::Stale | Self::Conflict(_) => "conflict",
+            Self::Refused(error) => match error.code() {
+                Some(401 | 403) => "forbidden",
+                Some(422) => "invalid",
+                _ => "refused",
+            },
+            Self::Unavailable(error) => {
+                if error.code().is_some() {
+                    "busy"
+                } else {
+                    "unreachable"
+                }
+            }
+            Self::Subject(_) => "unreadable",
+        }
+    }
+
     /// Tells whether the API server found the object wrong (422).
     pub(super) fn is_invalid(&self) -> bool {
         matches!(self, Self::Refused(error) if error.code() == Some(422))

@@ -73,6 +73,16 @@ impl Field {
     }
 }
 
+impl fmt::Display for Compute {
+    /// Writes the resource as it is written in a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cpu => "CPU",
+            Self::Memory => "memory",
+        })
+    }
+}
+
 impl fmt::Display for Field {
     /// Writes the field's path from its container, such as `resources.limits.memory`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,14 +143,23 @@ pub fn containers(fields: &Fields) -> Vec<Value> {
     containers.into_values().map(Value::Object).collect()
 }
 
-fn set(object: &mut Map<String, Value>, path: &[&str], value: Value) {
+/// Returns what is at a path below a value.
+pub(super) fn read<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
+}
+
+/// Writes a value at a path below an object.
+pub(super) fn set(object: &mut Map<String, Value>, path: &[&str], value: Value) {
     match path {
         [] => {}
         [last] => {
             object.insert((*last).to_owned(), value);
         }
         [first, rest @ ..] => {
-            let inner = object.entry(*first).or_insert_with(|| json!({}));
+            let inner = object.entry(*first).or_insert(Value::Null);
+            if inner.is_null() {
+                *inner = json!({});
+            }
             if let Value::Object(inner) = inner {
                 set(inner, rest, value);
             }

@@ -1,17 +1,46 @@
 //! Enforcement: violations become one patch a workload, whose effect is watched, and which is taken back where it hurt.
 //!
-//! Everything that decides is pure; `apply` alone talks to the API. When and how often is the operator's business.
+//! What decides is pure; what reads and writes the API says so. When and how often is the operator's business.
 
 mod apply;
+mod appraise;
+mod budget;
 mod constraints;
+mod eligibility;
+mod enforcing;
 mod error;
 mod field;
+mod gitops;
+mod patched;
+mod plan;
+mod progress;
+mod read;
+pub mod records;
+mod refusal;
+mod rehearsal;
 mod subject;
+mod surroundings;
+mod symptoms;
+mod verify;
 mod withdraw;
 
+pub use crate::cluster::FIELD_MANAGER;
 pub use apply::{apply, fetch, rehearse};
+pub use appraise::{Appraisal, Inquiry, appraise};
+pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
+pub use eligibility::{IGNORE, Ineligible, ineligible};
+pub use enforcing::Enforcing;
 pub use error::ApplyError;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
+pub use gitops::{Manager, managed_by};
+pub use patched::{find, is_patched};
+pub use plan::{Plan, Unfixed, plan};
+pub use progress::Progress;
+pub use read::{evidence, of_revision, pods, surroundings};
+pub use rehearsal::{Outcome, RehearsalError, Rehearsed, rehearse_policy};
 pub use subject::{KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
+pub use surroundings::Surroundings;
+pub use symptoms::is_ready;
+pub use verify::{Evidence, Finding, Patched, Reason, verify};
 pub use withdraw::{Remains, Withdrawal, withdraw};

@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
-use super::field::{ContainerField, Field, Fields, containers};
+use super::field::{ContainerField, Field, Fields, containers, read};
 use crate::cluster::FIELD_MANAGER;
 use crate::workload::{Workload, WorkloadKind};
 
@@ -28,7 +29,7 @@ pub const KINDS: [WorkloadKind; 3] =
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// The workload with its own spec and status.
-    pub typed: Typed,
+    pub typed: Box<Typed>,
     /// The complete object.
     pub object: Value,
 }
@@ -62,7 +63,7 @@ impl Subject {
     /// Reads the complete object of a workload.
     pub fn read(kind: WorkloadKind, object: Value) -> Result<Self, SubjectError> {
         let unreadable = |source| SubjectError::Unreadable { kind: kind.name(), source };
-        let typed = match kind {
+        let typed = Box::new(match kind {
             WorkloadKind::Deployment => {
                 Typed::Deployment(serde_json::from_value(object.clone()).map_err(unreadable)?)
             }
@@ -73,13 +74,13 @@ impl Subject {
                 Typed::DaemonSet(serde_json::from_value(object.clone()).map_err(unreadable)?)
             }
             other => return Err(SubjectError::Kind(other.name())),
-        };
+        });
         Ok(Self { typed, object })
     }
 
     /// The workload's kind.
     pub fn kind(&self) -> WorkloadKind {
-        match self.typed {
+        match *self.typed {
             Typed::Deployment(_) => WorkloadKind::Deployment,
             Typed::StatefulSet(_) => WorkloadKind::StatefulSet,
             Typed::DaemonSet(_) => WorkloadKind::DaemonSet,
@@ -88,7 +89,7 @@ impl Subject {
 
     /// The workload's metadata, managed fields included.
     pub fn metadata(&self) -> &ObjectMeta {
-        match &self.typed {
+        match &*self.typed {
             Typed::Deployment(deployment) => &deployment.metadata,
             Typed::StatefulSet(set) => &set.metadata,
             Typed::DaemonSet(set) => &set.metadata,
@@ -105,6 +106,11 @@ impl Subject {
         self.metadata().namespace.as_deref().unwrap_or_default()
     }
 
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata().annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
     /// The workload's uid.
     pub fn uid(&self) -> &str {
         self.metadata().uid.as_deref().unwrap_or_default()
@@ -112,7 +118,7 @@ impl Subject {
 
     /// The pod template.
     pub fn template(&self) -> Option<&PodTemplateSpec> {
-        match &self.typed {
+        match &*self.typed {
             Typed::Deployment(deployment) => deployment.spec.as_ref().map(|spec| &spec.template),
             Typed::StatefulSet(set) => set.spec.as_ref().map(|spec| &spec.template),
             Typed::DaemonSet(set) => set.spec.as_ref().map(|spec| &spec.template),
@@ -143,6 +149,13 @@ impl Subject {
         fields
     }
 
+    /// When enforcement last patched the workload; `None` where nothing of that is left.
+    pub fn owned_since(&self) -> Option<Timestamp> {
+        self.managers()
+            .filter(|entry| is_ours(entry))
+            .find_map(|entry| entry.time.as_ref().map(|time| time.0))
+    }
+
     /// The other field managers that own something of a field.
     pub fn co_owners(&self, of: &ContainerField) -> BTreeSet<String> {
         let others = self.managers().filter(|entry| !is_ours(entry));
@@ -164,7 +177,7 @@ impl Subject {
 
     /// The value of a container's field, whoever set it.
     pub fn value(&self, of: &ContainerField) -> Option<&Value> {
-        at(self.container(&of.container)?, &of.field.path()).filter(|value| !value.is_null())
+        read(self.container(&of.container)?, &of.field.path()).filter(|value| !value.is_null())
     }
 
     /// Everyone who owns fields of the workload.
@@ -218,9 +231,21 @@ impl Subject {
             if let Some(policy) = policy {
                 document["metadata"]["annotations"][PATCHED_BY] = json!(policy);
             }
-            document["spec"] = json!({ "template": { "spec": { "containers": containers(fields) } } });
+            document["spec"] =
+                json!({ "template": { "spec": { "containers": self.partial_containers(fields) } } });
         }
         document
+    }
+
+    /// Containers with these fields and nothing else, in the order that they have in the workload: the API server takes
+    /// the order of what is applied over that of what is there.
+    pub fn partial_containers(&self, fields: &Fields) -> Vec<Value> {
+        let mut partial = containers(fields);
+        let place = |partial: &Value| {
+            self.containers().iter().position(|container| partial["name"] == container.name.as_str())
+        };
+        partial.sort_by_key(place);
+        partial
     }
 
     fn container(&self, name: &str) -> Option<&Value> {
@@ -265,10 +290,6 @@ fn project(owned: &Value, live: &Value) -> Option<Value> {
         .filter_map(|name| Some((name.to_owned(), project(&owned[format!("f:{name}")], live.get(name)?)?)))
         .collect();
     (!part.is_empty()).then_some(Value::Object(part))
-}
-
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, name| value.get(name))
 }
 
 /// Removes what is at a path, and what is empty without it.

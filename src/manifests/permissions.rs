@@ -118,6 +118,7 @@ const EVENTS: &str = "events.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const LIST: &[&str] = &["list"];
 const FOLLOW: &[&str] = &["list", "watch"];
+const INSTALL: &[&str] = &["get", "create", "patch", "delete"];
 const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
 const REPAIR: &[&str] = &["get", "patch"];
@@ -187,6 +188,9 @@ const RECONCILE: &[Permission] = &[
 
 const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
 
+const NO_YIELD: &str =
+    "where a field of ours makes another's write invalid, that write is refused: condition Enforcing says so";
+
 const ENFORCE: &[Permission] = &[
     need("", "namespaces", FOLLOW, Cluster, "namespaces that go aren't noticed: never ready"),
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
@@ -210,6 +214,24 @@ const ENFORCE: &[Permission] = &[
     ),
     need("", "limitranges", LIST, Cluster, "resources are never set: a LimitRange might supply them"),
     need("", "resourcequotas", LIST, Cluster, "resources are never set: a quota might refuse the pods"),
+    need(
+        "autoscaling.k8s.io",
+        "verticalpodautoscalers",
+        LIST,
+        Cluster,
+        "where there are VerticalPodAutoscalers, resources are never set: one might steer them",
+    )
+    .optional(),
+    need(
+        "apps",
+        "controllerrevisions",
+        LIST,
+        Cluster,
+        "no StatefulSet or DaemonSet is repaired: its new pods can't be told from the old",
+    ),
+    need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).optional(),
 ];
 
 const WEBHOOK: &[Permission] = &[
@@ -274,6 +296,26 @@ mod tests {
                 assert!(reads || !workloads.contains(&&*resource), "{mode}: {verb} {resource}");
             }
         }
+    }
+
+    #[test]
+    fn enforcement_writes_workloads_only_by_patches_of_three_kinds_and_deletes_only_pods() {
+        let audit = verbs(Mode::Reconcile);
+        let added = ENFORCE.iter().filter(|permission| ["", "apps", "batch"].contains(&permission.group));
+        let writes: Vec<_> = added
+            .filter(|permission| permission.scope == Cluster)
+            .flat_map(|permission| permission.verbs.iter().map(|verb| (permission.path(), *verb)))
+            .filter(|(_, verb)| !["get", "list", "watch"].contains(verb))
+            .collect();
+        let of = |resource: &str, verb| (resource.to_owned(), verb);
+        let expected = [
+            of("deployments", "patch"),
+            of("statefulsets", "patch"),
+            of("daemonsets", "patch"),
+            of("pods", "delete"),
+        ];
+        assert_eq!(writes, expected);
+        assert!(expected.iter().all(|write| !audit.contains(write)));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::object_only::object_only;
 use super::{Container, Resources, Text};
 
-object_only!(PodSpec<'a>, PodStatus<'a>, ContainerStatus<'a>);
+object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated<'a>);
 
 /// The part of a pod spec that rules read; pods and pod templates share it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -43,16 +44,62 @@ impl PodStatus<'_> {
     }
 }
 
-/// How often one container has been restarted.
+/// How one container has fared.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", expecting = "the status of a container")]
+#[serde(try_from = "StatusFields<'a>")]
 pub struct ContainerStatus<'a> {
     /// The container's name.
     #[serde(borrow)]
     pub name: Text<'a>,
     /// How often the container has been restarted since the pod began.
-    #[serde(default, deserialize_with = "count")]
     pub restart_count: u32,
+    /// When the container ended last, if it was killed then for using more memory than its limit.
+    pub oom_killed: Option<Timestamp>,
+}
+
+/// The fields of a container's status.
+#[derive(Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "the status of a container")]
+struct StatusFields<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(default, deserialize_with = "count")]
+    restart_count: u32,
+    #[serde(borrow)]
+    state: Option<State<'a>>,
+    #[serde(borrow)]
+    last_state: Option<State<'a>>,
+}
+
+/// What a container does or did, as far as it ended.
+#[derive(Deserialize)]
+#[serde(remote = "Self", expecting = "the state of a container")]
+struct State<'a> {
+    #[serde(borrow)]
+    terminated: Option<Terminated<'a>>,
+}
+
+/// How a container ended.
+#[derive(Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "how a container ended")]
+struct Terminated<'a> {
+    #[serde(borrow)]
+    reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    finished_at: Option<Text<'a>>,
+}
+
+impl<'a> TryFrom<StatusFields<'a>> for ContainerStatus<'a> {
+    type Error = jiff::Error;
+
+    fn try_from(fields: StatusFields<'a>) -> Result<Self, jiff::Error> {
+        // A container that runs or waits again ended last as `lastState` says.
+        let ended =
+            [fields.state, fields.last_state].into_iter().flatten().find_map(|state| state.terminated);
+        let killed = ended.filter(|ended| ended.reason.as_deref() == Some("OOMKilled"));
+        let oom_killed = killed.and_then(|ended| ended.finished_at).map(|at| at.parse()).transpose()?;
+        Ok(Self { name: fields.name, restart_count: fields.restart_count, oom_killed })
+    }
 }
 
 /// Reads an absent or null list as an empty one, as the API server does.
@@ -87,4 +134,58 @@ fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     }
 
     deserializer.deserialize_any(CountVisitor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(states: &str) -> Result<ContainerStatus<'_>, serde_json::Error> {
+        serde_json::from_str(states)
+    }
+
+    #[test]
+    fn a_container_that_was_killed_for_its_memory_says_when() {
+        let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        for (states, expected) in [
+            (r#"{"name":"a"}"#, None),
+            (r#"{"name":"a","state":null,"lastState":{}}"#, None),
+            (r#"{"name":"a","state":{"running":{"startedAt":"2026-01-02T03:04:05Z"}},"lastState":{}}"#, None),
+            (
+                r#"{"name":"a","state":{"running":{}},"lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled","finishedAt":"2026-01-02T03:04:05Z"}}}"#,
+                Some(at),
+            ),
+            (
+                r#"{"name":"a","state":{"terminated":{"finishedAt":"2026-01-02T03:04:05Z","reason":"OOMKilled"}}}"#,
+                Some(at),
+            ),
+            (r#"{"name":"a","state":{"terminated":{"reason":"OOMKilled"}}}"#, None),
+            (
+                r#"{"name":"a","lastState":{"terminated":{"reason":"Error","finishedAt":"2026-01-02T03:04:05Z"}}}"#,
+                None,
+            ),
+        ] {
+            assert_eq!(read(states).unwrap().oom_killed, expected, "{states}");
+        }
+    }
+
+    #[test]
+    fn the_last_end_counts_and_not_the_one_before() {
+        let text = r#"{"name":"a","restartCount":1,
+            "state":{"terminated":{"reason":"Completed","finishedAt":"2026-01-02T04:00:00Z"}},
+            "lastState":{"terminated":{"reason":"OOMKilled","finishedAt":"2026-01-02T03:00:00Z"}}}"#;
+        let status = read(text).unwrap();
+        assert_eq!((status.restart_count, status.oom_killed), (1, None));
+    }
+
+    #[test]
+    fn only_the_time_of_such_a_kill_is_read() {
+        let killed = r#"{"name":"a","lastState":{"terminated":{"reason":"OOMKilled","finishedAt":"soon"}}}"#;
+        assert!(read(killed).is_err());
+        let other = r#"{"name":"a","lastState":{"terminated":{"reason":"Error","finishedAt":"soon"}}}"#;
+        assert_eq!(read(other).unwrap().oom_killed, None);
+        for wrong in [r#"["a"]"#, r#"{"name":"a","state":[]}"#, r#"{"name":"a","state":{"terminated":[]}}"#] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,0 +1,89 @@
+//! May a workload be patched now, and with what: every reason to leave it as it is, in one place.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::read::pods;
+use super::{ApplyError, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, plan, records};
+use crate::cluster::Cluster;
+use crate::policy::{DevOpsPolicy, RemediationSpec};
+
+/// Under what a workload is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Inquiry<'a> {
+    /// All policies of the namespace, whose records tell what was done before.
+    pub policies: &'a [DevOpsPolicy],
+    /// Those that enforce, in the order in which they decide.
+    pub enforcing: &'a [Enforcing],
+    /// How the policy in question goes about its patches.
+    pub remediation: &'a RemediationSpec,
+    /// What stands around the workloads of the namespace.
+    pub surroundings: &'a Surroundings,
+}
+
+/// What came of looking at a workload.
+#[derive(Debug)]
+pub enum Appraisal {
+    /// It may be patched, with this.
+    Ready(Plan),
+    /// It is left as it is.
+    Left {
+        /// Why, in one word.
+        reason: &'static str,
+        /// Why, in a sentence.
+        message: String,
+        /// Whether that may pass with nobody doing anything about it.
+        passing: bool,
+        /// What whoever manages it could do themselves.
+        plan: Option<Plan>,
+    },
+}
+
+/// Looks at a workload that was fetched just now; asks for its pods only where nothing else speaks against a patch.
+pub async fn appraise(
+    cluster: &Cluster,
+    subject: &Subject,
+    inquiry: &Inquiry<'_>,
+    now: Timestamp,
+) -> Result<Appraisal, ApplyError> {
+    if let Some(record) = records::left_alone(inquiry.policies, subject) {
+        let why = record.message.as_deref().or(record.reason.as_deref()).unwrap_or_default();
+        let message =
+            format!("an earlier patch failed, and neither its template nor the policy changed since: {why}");
+        return Ok(left("FailedBefore", message, false));
+    }
+    let gitops = inquiry.remediation.gitops;
+    let verify = SignedDuration::from_secs(inquiry.remediation.verify_seconds.into());
+    let mut managed = None;
+    match ineligible(subject, &[], gitops, verify, now) {
+        Some(found @ Ineligible::Managed(_)) => managed = Some(found),
+        Some(found) => return Ok(left(found.reason(), found.to_string(), found.passing())),
+        None => {}
+    }
+    let constraints = inquiry.surroundings.constraints(subject);
+    let barred = records::taken_out(inquiry.policies, subject);
+    let plan = plan(subject, inquiry.enforcing, &constraints, &barred, now)?;
+    if plan.is_empty() {
+        let reasons: BTreeSet<&str> = plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect();
+        let reasons: Vec<&str> = reasons.into_iter().collect();
+        return Ok(left("NoFix", reasons.join("; "), false));
+    }
+    if let Some(managed) = managed {
+        let (reason, message) = (managed.reason(), managed.to_string());
+        return Ok(Appraisal::Left { reason, message, passing: false, plan: Some(plan) });
+    }
+    if let Some(budget) = inquiry.surroundings.blocked_by(subject) {
+        let message = format!("PodDisruptionBudget {budget} allows no disruption now");
+        return Ok(left("DisruptionBudget", message, true));
+    }
+    let pods = pods(cluster, subject).await?;
+    if let Some(found) = ineligible(subject, &pods, gitops, verify, now) {
+        return Ok(left(found.reason(), found.to_string(), found.passing()));
+    }
+    Ok(Appraisal::Ready(plan))
+}
+
+fn left(reason: &'static str, message: String, passing: bool) -> Appraisal {
+    Appraisal::Left { reason, message, passing, plan: None }
+}

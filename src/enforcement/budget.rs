@@ -1,0 +1,254 @@
+//! How much enforcement may do at a time and within an hour, over all namespaces and replicas. Pure.
+//!
+//! Knows nothing of where the ledger is kept. Its times are whole seconds, and it trusts no clock: one that was set back
+//! frees nothing early, and blocks nothing for longer than a grant would have counted anyhow.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long a grant counts.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// From a grant's whole second until its hour is surely over: the grant may have been made at that second's very end.
+const UNTIL_FREE: SignedDuration = SignedDuration::from_secs(3601);
+/// How old an open grant has to be before it counts as forgotten by whoever asked for it.
+const SURELY_RECORDED: SignedDuration = SignedDuration::from_secs(60);
+
+/// How much may be done in the whole cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many workloads may be rolling out at a time (`--max-rollouts`).
+    pub rollouts: u32,
+    /// How many patches may be made within an hour (`--max-per-hour`).
+    pub per_hour: u32,
+}
+
+/// What was granted: every patch of the last hour, and every older one whose rollout isn't over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    grants: Vec<Grant>,
+}
+
+/// The leave to patch one workload once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// When it was given, in whole seconds.
+    pub time: Timestamp,
+    /// The namespace of workload and policy.
+    pub namespace: String,
+    /// The name of the policy; one that is created again has no new budget.
+    pub policy: String,
+    /// The workload's kind.
+    pub kind: String,
+    /// The workload's name.
+    pub name: String,
+    /// The workload's uid.
+    pub uid: String,
+    /// Whether the rollout is over, or the patch was never made.
+    pub done: bool,
+    /// Whether a patch is taken back with its policy: that is a rollout, and no patch of any hour.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revert: bool,
+}
+
+/// The wish to patch a workload.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The namespace of workload and policy.
+    pub namespace: &'a str,
+    /// The name of the policy.
+    pub policy: &'a str,
+    /// How many patches the policy may make within an hour.
+    pub policy_per_hour: u32,
+    /// The workload's kind.
+    pub kind: &'a str,
+    /// The workload's name.
+    pub name: &'a str,
+    /// The workload's uid.
+    pub uid: &'a str,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The workload may be patched: it is in the ledger now, or was already and its rollout isn't over.
+    Granted,
+    /// Not now.
+    Wait {
+        /// The earliest time that is known to be worth another try; `None` where a rollout has to end first, or never.
+        until: Option<Timestamp>,
+        /// What is in the way, in words.
+        reason: String,
+    },
+}
+
+impl Ledger {
+    /// Grants a patch, if nothing is in its way.
+    ///
+    /// A workload that has an open grant keeps that one: who asks again after a crash takes nothing twice.
+    pub fn reserve(&mut self, request: &Request<'_>, limits: &Limits, now: Timestamp) -> Decision {
+        let now = self.turn_to(now);
+        if self.open().any(|grant| grant.uid == request.uid) {
+            return Decision::Granted;
+        }
+        if let Some((until, reason)) = self.exhausted(request, *limits, now) {
+            return Decision::Wait { until, reason };
+        }
+        if let Some(other) = self.open().find(|grant| grant.namespace == request.namespace) {
+            let (kind, name) = (&other.kind, &other.name);
+            let reason =
+                format!("{kind} {name} of the same namespace is rolling out; one at a time a namespace");
+            return Decision::Wait { until: None, reason };
+        }
+        self.grant(request, false, *limits, now)
+    }
+
+    /// Grants that a patch is taken back with its policy: it waits for a place among the cluster's rollouts, and for
+    /// nothing else.
+    pub fn reserve_revert(&mut self, request: &Request<'_>, limits: &Limits, now: Timestamp) -> Decision {
+        let now = self.turn_to(now);
+        if self.open().any(|grant| grant.uid == request.uid) {
+            return Decision::Granted;
+        }
+        self.grant(request, true, *limits, now)
+    }
+
+    /// Grants what only the number of rollouts can be in the way of now.
+    fn grant(&mut self, request: &Request<'_>, revert: bool, limits: Limits, now: Timestamp) -> Decision {
+        let open = self.open().count();
+        if open >= limits.rollouts as usize {
+            let most = limits.rollouts;
+            let reason = format!("{open} workloads of the cluster are rolling out (--max-rollouts {most})");
+            return Decision::Wait { until: None, reason };
+        }
+        self.forget(now);
+        self.grants.push(Grant {
+            time: now,
+            namespace: request.namespace.to_owned(),
+            policy: request.policy.to_owned(),
+            kind: request.kind.to_owned(),
+            name: request.name.to_owned(),
+            uid: request.uid.to_owned(),
+            done: false,
+            revert,
+        });
+        Decision::Granted
+    }
+
+    /// Notes that a workload's rollout is over, however it ended; returns whether it had an open grant.
+    pub fn finish(&mut self, uid: &str) -> bool {
+        let mut found = false;
+        for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {
+            grant.done = true;
+            found = true;
+        }
+        found
+    }
+
+    /// Drops the finished grants that count no more.
+    pub fn forget(&mut self, now: Timestamp) {
+        let now = self.turn_to(now);
+        self.grants.retain(|grant| !grant.done || counts(grant, now));
+    }
+
+    /// The grants whose rollouts aren't over.
+    pub fn open(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(|grant| !grant.done)
+    }
+
+    /// Ends the open grants, older than a minute, that nobody knows of any more, as when a policy was deleted in the
+    /// middle of its work. The minute is for those who were granted something and have yet to record it.
+    ///
+    /// Their hour is not given back: their patches may have been made.
+    pub fn prune_open(&mut self, is_under_way: impl Fn(&Grant) -> bool, now: Timestamp) {
+        let now = self.turn_to(now);
+        for grant in &mut self.grants {
+            let old = now.duration_since(grant.time) > SURELY_RECORDED;
+            if !grant.done && old && !is_under_way(grant) {
+                grant.done = true;
+            }
+        }
+    }
+
+    /// Takes over the present time, and returns its whole second. A grant of the future, made before the clock was set
+    /// back, is of now: left as it is it would count until that future is an hour past.
+    fn turn_to(&mut self, now: Timestamp) -> Timestamp {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        for grant in self.grants.iter_mut().filter(|grant| grant.time > now) {
+            grant.time = now;
+        }
+        now
+    }
+
+    /// The budget of an hour that is used up for longest, with when it isn't any more.
+    fn exhausted(
+        &self,
+        request: &Request<'_>,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Option<(Option<Timestamp>, String)> {
+        let of_policy =
+            |grant: &&Grant| grant.namespace == request.namespace && grant.policy == request.policy;
+        let policy = format!("policy {}/{}", request.namespace, request.policy);
+        let budgets = [
+            Budget {
+                name: format!("{policy} (maxPerHour {})", request.policy_per_hour),
+                limit: request.policy_per_hour,
+                used: times(self.grants.iter().filter(of_policy), now),
+            },
+            Budget {
+                name: format!("the cluster (--max-per-hour {})", limits.per_hour),
+                limit: limits.per_hour,
+                used: times(self.grants.iter(), now),
+            },
+        ];
+        let waits = budgets.iter().filter_map(|budget| Some((budget.free()?, budget.to_string())));
+        let (until, reason) = waits.max_by_key(|(until, _)| *until)?;
+        Some(((until < Timestamp::MAX).then_some(until), reason))
+    }
+}
+
+/// A number of patches within an hour, and the times of those that were made, in their order.
+struct Budget {
+    name: String,
+    limit: u32,
+    used: Vec<Timestamp>,
+}
+
+impl Budget {
+    /// When the budget isn't used up any more: the end of time where it always is, `None` where it isn't now.
+    fn free(&self) -> Option<Timestamp> {
+        let limit = self.limit as usize;
+        if limit == 0 {
+            return Some(Timestamp::MAX);
+        }
+        // Every grant from this one on would be one too many for another to fit in.
+        let last = self.used.len().checked_sub(limit)?;
+        let time = self.used.get(last)?;
+        Some(time.checked_add(UNTIL_FREE).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.limit {
+            0 => write!(f, "no patch is allowed by {}", self.name),
+            _ => write!(f, "{} patches within the last hour by {}", self.used.len(), self.name),
+        }
+    }
+}
+
+fn times<'a>(grants: impl Iterator<Item = &'a Grant>, now: Timestamp) -> Vec<Timestamp> {
+    let mut times: Vec<_> = grants.filter(|grant| counts(grant, now)).map(|grant| grant.time).collect();
+    times.sort_unstable();
+    times
+}
+
+/// Tells whether a grant is a patch of the last hour.
+fn counts(grant: &Grant, now: Timestamp) -> bool {
+    !grant.revert && now.duration_since(grant.time) <= HOUR
+}
+
+#[cfg(test)]
+mod tests;

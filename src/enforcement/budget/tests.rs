@@ -1,0 +1,194 @@
+//! The budgets' law over made-up histories, and the cases that it can't tell.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { rollouts: 2, per_hour: 5 };
+const POLICY_PER_HOUR: u32 = 3;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn request<'a>(namespace: &'a str, uid: &'a str) -> Request<'a> {
+    Request { namespace, policy: "p", policy_per_hour: POLICY_PER_HOUR, kind: "Deployment", name: uid, uid }
+}
+
+fn until(decision: Decision) -> (Option<Timestamp>, String) {
+    match decision {
+        Decision::Wait { until, reason } => (until, reason),
+        Decision::Granted => panic!("granted"),
+    }
+}
+
+/// What can happen to a ledger; namespaces and workloads are numbers.
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve {
+        namespace: u8,
+        workload: u8,
+    },
+    Finish {
+        namespace: u8,
+        workload: u8,
+    },
+    Forget,
+    Prune,
+    /// The process dies and reads what was written.
+    Crash,
+    Pass {
+        milliseconds: i64,
+    },
+    SetBack {
+        seconds: i64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let workload = || (0..4_u8, 0..3_u8);
+    prop_oneof![
+        6 => workload().prop_map(|(namespace, workload)| Step::Reserve { namespace, workload }),
+        5 => workload().prop_map(|(namespace, workload)| Step::Finish { namespace, workload }),
+        1 => Just(Step::Forget),
+        1 => Just(Step::Prune),
+        1 => Just(Step::Crash),
+        4 => (0..1_500_000_i64).prop_map(|milliseconds| Step::Pass { milliseconds }),
+        1 => prop_oneof![1..30_i64, 3000..5000_i64, Just(400_000_000)].prop_map(|seconds| Step::SetBack { seconds }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_history_goes_over_a_budget(steps in prop::collection::vec(step(), 1..250)) {
+        let mut ledger = Ledger::default();
+        // Of the real time, which only goes forward, and of what the clock shows instead, in milliseconds.
+        let (mut real, mut behind) = (0_i64, 0_i64);
+        let mut granted: Vec<(i64, u8)> = Vec::new();
+        for step in steps {
+            let now = Timestamp::from_millisecond(1_800_000_000_000 + real - behind).unwrap();
+            match step {
+                Step::Reserve { namespace, workload } => {
+                    let (name, uid) = (namespace.to_string(), format!("{namespace}-{workload}"));
+                    let held = ledger.open().any(|grant| grant.uid == uid);
+                    let before = ledger.open().count();
+                    let decision = ledger.reserve(&request(&name, &uid), &LIMITS, now);
+                    if held {
+                        prop_assert_eq!(&decision, &Decision::Granted);
+                        prop_assert_eq!(ledger.open().count(), before);
+                    } else if decision == Decision::Granted {
+                        granted.push((real, namespace));
+                        prop_assert_eq!(ledger.open().count(), before + 1);
+                    }
+                }
+                Step::Finish { namespace, workload } => {
+                    let uid = format!("{namespace}-{workload}");
+                    let held = ledger.open().any(|grant| grant.uid == uid);
+                    prop_assert_eq!(ledger.finish(&uid), held);
+                }
+                Step::Forget => ledger.forget(now),
+                Step::Prune => ledger.prune_open(|grant| grant.namespace != "0", now),
+                Step::Crash => {
+                    let text = serde_json::to_string(&ledger).unwrap();
+                    let read: Ledger = serde_json::from_str(&text).unwrap();
+                    prop_assert_eq!(&read, &ledger);
+                    ledger = read;
+                }
+                Step::Pass { milliseconds } => real += milliseconds,
+                Step::SetBack { seconds } => behind += seconds * 1000,
+            }
+            let open: Vec<_> = ledger.open().map(|grant| grant.namespace.clone()).collect();
+            let namespaces: std::collections::BTreeSet<_> = open.iter().collect();
+            prop_assert!(open.len() <= LIMITS.rollouts as usize);
+            prop_assert_eq!(namespaces.len(), open.len(), "two in a namespace");
+        }
+        for (begin, namespace) in &granted {
+            let hour = granted.iter().filter(|(time, _)| (*begin..begin + 3_600_000).contains(time));
+            prop_assert!(hour.clone().count() <= LIMITS.per_hour as usize);
+            let of_policy = hour.filter(|(_, other)| other == namespace).count();
+            prop_assert!(of_policy <= POLICY_PER_HOUR as usize);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_blocks_for_no_longer_than_an_hour(back in 1..1_000_000_000_i64) {
+        let mut ledger = Ledger::default();
+        for uid in ["a", "b", "c"] {
+            prop_assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(0)), Decision::Granted);
+            ledger.finish(uid);
+        }
+        let (until, _) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(-back)));
+        let until = until.unwrap();
+        prop_assert!(until > at(-back) && until <= at(-back) + UNTIL_FREE);
+        prop_assert_eq!(ledger.reserve(&request("n", "d"), &LIMITS, until), Decision::Granted);
+    }
+}
+
+#[test]
+fn what_is_in_the_way_is_named_with_the_time_when_it_is_gone() {
+    let mut ledger = Ledger::default();
+    for (second, uid) in [(0, "a"), (10, "b"), (20, "c")] {
+        assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(second)), Decision::Granted);
+        if uid != "c" {
+            assert!(ledger.finish(uid) && !ledger.finish(uid));
+        }
+    }
+    let (free, reason) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(30)));
+    assert_eq!(free, Some(at(3601)), "{reason}");
+    assert_eq!(reason, "3 patches within the last hour by policy n/p (maxPerHour 3)");
+    let (free, reason) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(3601)));
+    assert_eq!(
+        (free, reason.as_str()),
+        (None, "Deployment c of the same namespace is rolling out; one at a time a namespace")
+    );
+    assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), Decision::Granted);
+    let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
+    assert_eq!(
+        (free, reason.as_str()),
+        (None, "2 workloads of the cluster are rolling out (--max-rollouts 2)")
+    );
+}
+
+#[test]
+fn a_budget_of_none_is_never_free() {
+    let mut ledger = Ledger::default();
+    let none = Request { policy_per_hour: 0, ..request("n", "a") };
+    let (free, reason) = until(ledger.reserve(&none, &LIMITS, at(0)));
+    assert_eq!((free, reason.as_str()), (None, "no patch is allowed by policy n/p (maxPerHour 0)"));
+    assert_eq!(ledger, Ledger::default());
+}
+
+#[test]
+fn a_policy_that_is_created_again_has_no_new_budget_and_another_has_its_own() {
+    let mut ledger = Ledger::default();
+    for uid in ["a", "b", "c"] {
+        ledger.reserve(&request("n", uid), &LIMITS, at(0));
+        ledger.finish(uid);
+    }
+    assert_ne!(ledger.reserve(&request("n", "d"), &LIMITS, at(1)), Decision::Granted);
+    let other = Request { policy: "q", ..request("n", "d") };
+    assert_eq!(ledger.reserve(&other, &LIMITS, at(1)), Decision::Granted);
+}
+
+#[test]
+fn an_open_grant_that_nobody_knows_ends_after_a_minute_and_counts_for_its_hour() {
+    let mut ledger = Ledger::default();
+    ledger.reserve(&request("n", "a"), &LIMITS, at(0));
+    ledger.prune_open(|_| false, at(60));
+    assert_eq!(ledger.open().count(), 1, "whoever was granted it may be about to record it");
+    ledger.prune_open(|grant| grant.uid == "a", at(61));
+    assert_eq!(ledger.open().count(), 1);
+    ledger.prune_open(|_| false, at(61));
+    assert_eq!((ledger.open().count(), ledger.grants.len()), (0, 1));
+    ledger.forget(at(3600));
+    assert_eq!(ledger.grants.len(), 1);
+    ledger.forget(at(3601));
+    assert_eq!(ledger, Ledger::default());
+}
+
+#[test]
+fn what_is_no_ledger_is_not_taken_for_an_empty_one() {
+    for text in ["", "{}", "[]", r#"{"grants":[{}]}"#, r#"{"grants":null}"#] {
+        assert!(serde_json::from_str::<Ledger>(text).is_err(), "{text}");
+    }
+}

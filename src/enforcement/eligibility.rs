@@ -1,0 +1,226 @@
+//! Which workloads are left alone, as they are now. Pure; what namespaces are exempt is decided elsewhere.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+
+use super::gitops::{Manager, managed_by};
+use super::progress::Progress;
+use super::subject::{Subject, Typed};
+use crate::policy::GitOpsMode;
+
+/// The annotation by which somebody keeps enforcement off a workload, with the value `true`.
+pub const IGNORE: &str = "devops.stochastic.io/ignore";
+
+/// Why a workload is not patched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ineligible {
+    /// It is going away.
+    #[error("it is being deleted")]
+    BeingDeleted,
+    /// Somebody asked for it.
+    #[error("its annotation {IGNORE} is \"true\"")]
+    Ignored,
+    /// Its parent would undo a patch.
+    #[error("{kind} {name} controls it and would undo a patch: mend that one")]
+    Controlled {
+        /// The parent's kind.
+        kind: String,
+        /// The parent's name.
+        name: String,
+    },
+    /// A tool manages it, which would undo a patch.
+    #[error("{0} manages it: mend its source, or set remediation.gitops to patch")]
+    Managed(Manager),
+    /// No rollout follows a patch.
+    #[error("its update strategy is OnDelete, so that a patch reaches no pod by itself")]
+    OnDelete,
+    /// A patch would reach only some of the pods.
+    #[error("its partition of {0} holds a rollout back")]
+    Partitioned(i32),
+    /// A rollout would wait.
+    #[error("its rollout is paused")]
+    Paused,
+    /// There is no pod on which to see the effect.
+    #[error("it wants no pods, so nothing would show what a patch does")]
+    NoPods,
+    /// A rollout is an outage.
+    #[error("its strategy is Recreate and it has 1 replica, so a rollout is an outage")]
+    Recreated,
+    /// A change is under way.
+    #[error("a rollout is under way: {updated} of {wanted} pods are updated")]
+    RollingOut {
+        /// The pods of the newest revision.
+        updated: i32,
+        /// The pods that should run.
+        wanted: i32,
+    },
+    /// Something is wrong already.
+    #[error("only {available} of {wanted} pods are available")]
+    Unavailable {
+        /// The available pods.
+        available: i32,
+        /// The pods that should run.
+        wanted: i32,
+    },
+    /// After a patch, nobody could tell whether it is to blame.
+    #[error(
+        "container {container} of pod {pod} ended at {at}; it has to run without a restart for a while first"
+    )]
+    Restarted {
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+        /// When it ended.
+        at: Timestamp,
+    },
+}
+
+impl Ineligible {
+    /// A label of a fixed set, for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::BeingDeleted => "being_deleted",
+            Self::Ignored => "ignored",
+            Self::Controlled { .. } => "controlled",
+            Self::Managed(_) => "gitops",
+            Self::OnDelete => "on_delete",
+            Self::Partitioned(_) => "partitioned",
+            Self::Paused => "paused",
+            Self::NoPods => "no_pods",
+            Self::Recreated => "recreate",
+            Self::RollingOut { .. } => "rolling_out",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Restarted { .. } => "restarted",
+        }
+    }
+
+    /// The reason for events and conditions.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BeingDeleted => "BeingDeleted",
+            Self::Ignored => "Ignored",
+            Self::Controlled { .. } => "Controlled",
+            Self::Managed(_) => "ManagedByGitOps",
+            Self::OnDelete => "OnDelete",
+            Self::Partitioned(_) => "Partitioned",
+            Self::Paused => "Paused",
+            Self::NoPods => "NoPods",
+            Self::Recreated => "RecreatedWhole",
+            Self::RollingOut { .. } => "RollingOut",
+            Self::Unavailable { .. } => "Unavailable",
+            Self::Restarted { .. } => "RestartedLately",
+        }
+    }
+
+    /// Tells whether it may change soon by itself; else somebody has to change something.
+    pub fn passing(&self) -> bool {
+        matches!(self, Self::RollingOut { .. } | Self::Unavailable { .. } | Self::Restarted { .. })
+    }
+}
+
+/// Returns why a workload is not patched now, if it isn't; what needs somebody comes before what passes.
+///
+/// `pods` are the workload's pods, of whatever revision. `verify` is how long a patch is watched: where a container
+/// ended within that time, the pods were not well before the patch, and its restarts would be no evidence.
+pub fn ineligible(
+    subject: &Subject,
+    pods: &[Pod],
+    gitops: GitOpsMode,
+    verify: SignedDuration,
+    now: Timestamp,
+) -> Option<Ineligible> {
+    let progress = Progress::of(subject);
+    left_alone(subject, gitops)
+        .or_else(|| held(subject, &progress))
+        .or_else(|| unsettled(&progress))
+        .or_else(|| restarted(pods, now.checked_sub(verify).unwrap_or(Timestamp::MIN)))
+}
+
+/// Whose the workload is.
+fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
+    let metadata = subject.metadata();
+    if metadata.deletion_timestamp.is_some() {
+        return Some(Ineligible::BeingDeleted);
+    }
+    let annotations = metadata.annotations.as_ref();
+    if annotations.and_then(|annotations| annotations.get(IGNORE)).is_some_and(|value| value == "true") {
+        return Some(Ineligible::Ignored);
+    }
+    let mut owners = metadata.owner_references.iter().flatten();
+    if let Some(parent) = owners.find(|owner| owner.controller == Some(true)) {
+        return Some(Ineligible::Controlled { kind: parent.kind.clone(), name: parent.name.clone() });
+    }
+    match gitops {
+        GitOpsMode::Report => managed_by(subject).map(Ineligible::Managed),
+        GitOpsMode::Patch => None,
+    }
+}
+
+/// Whether a rollout would reach all pods, some of which run meanwhile.
+fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
+    let mut recreate = false;
+    match &*subject.typed {
+        Typed::Deployment(deployment) => {
+            let spec = deployment.spec.as_ref();
+            if spec.and_then(|spec| spec.paused) == Some(true) {
+                return Some(Ineligible::Paused);
+            }
+            let strategy = spec.and_then(|spec| spec.strategy.as_ref()).and_then(|it| it.type_.as_deref());
+            recreate = strategy == Some("Recreate");
+        }
+        Typed::StatefulSet(set) => {
+            let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+            if strategy.and_then(|it| it.type_.as_deref()) == Some("OnDelete") {
+                return Some(Ineligible::OnDelete);
+            }
+            let partition = strategy.and_then(|it| it.rolling_update.as_ref()).and_then(|it| it.partition);
+            if let Some(partition) = partition.filter(|partition| *partition > 0) {
+                return Some(Ineligible::Partitioned(partition));
+            }
+        }
+        Typed::DaemonSet(set) => {
+            let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+            if strategy.and_then(|it| it.type_.as_deref()) == Some("OnDelete") {
+                return Some(Ineligible::OnDelete);
+            }
+        }
+    }
+    match progress.wanted {
+        // How many a DaemonSet wants is known once its controller has counted.
+        ..=0 if progress.observed => Some(Ineligible::NoPods),
+        1 if recreate => Some(Ineligible::Recreated),
+        _ => None,
+    }
+}
+
+/// Whether the workload is at rest, and whole.
+fn unsettled(progress: &Progress) -> Option<Ineligible> {
+    let &Progress { updated, available, wanted, .. } = progress;
+    if !progress.is_rolled_out() {
+        return Some(Ineligible::RollingOut { updated, wanted });
+    }
+    (!progress.is_complete()).then_some(Ineligible::Unavailable { available, wanted })
+}
+
+/// The container that ended last, if it did so after `since`.
+fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
+    let staying = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let ended = staying.flat_map(|pod| {
+        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        statuses.into_iter().flatten().filter_map(move |status| Some((last_end(status)?, pod, status)))
+    });
+    let (at, pod, status) = ended.max_by_key(|(at, ..)| *at).filter(|(at, ..)| *at > since)?;
+    let pod = pod.metadata.name.clone().unwrap_or_default();
+    Some(Ineligible::Restarted { pod, container: status.name.clone(), at })
+}
+
+/// When a container ended last, if it ever did.
+fn last_end(status: &ContainerStatus) -> Option<Timestamp> {
+    let both = [&status.state, &status.last_state].into_iter().flatten();
+    let ends = both.filter_map(|state| state.terminated.as_ref()?.finished_at.as_ref());
+    ends.map(|at| at.0).max()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! One test a reason, each from a workload that is eligible but for it.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::workload::WorkloadKind;
+
+const VERIFY: SignedDuration = SignedDuration::from_mins(5);
+
+fn now() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
+/// A workload of three pods at rest.
+fn at_rest(kind: WorkloadKind) -> Value {
+    json!({
+        "metadata": { "name": "web", "namespace": "n", "generation": 2 },
+        "spec": { "replicas": 3, "serviceName": "web", "selector": {}, "template": { "spec": { "containers": [] } } },
+        "status": match kind {
+            WorkloadKind::DaemonSet => json!({ "observedGeneration": 2, "desiredNumberScheduled": 3,
+                "currentNumberScheduled": 3, "updatedNumberScheduled": 3, "numberReady": 3, "numberAvailable": 3,
+                "numberMisscheduled": 0 }),
+            _ => json!({ "observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3,
+                "availableReplicas": 3 }),
+        },
+    })
+}
+
+fn judge(kind: WorkloadKind, change: &[(&str, Value)], pods: &[Pod]) -> Option<Ineligible> {
+    judge_with(kind, change, pods, GitOpsMode::Report)
+}
+
+fn judge_with(
+    kind: WorkloadKind,
+    change: &[(&str, Value)],
+    pods: &[Pod],
+    gitops: GitOpsMode,
+) -> Option<Ineligible> {
+    let mut object = at_rest(kind);
+    for (path, value) in change {
+        let mut place = &mut object;
+        for name in path.split('.') {
+            place = &mut place[name];
+        }
+        *place = value.clone();
+    }
+    ineligible(&Subject::read(kind, object).unwrap(), pods, gitops, VERIFY, now())
+}
+
+/// A pod whose container `main` has these fields in its status.
+fn pod(status: &Value) -> Pod {
+    let mut container =
+        json!({ "name": "main", "image": "", "imageID": "", "ready": true, "restartCount": 0 });
+    for (name, value) in status.as_object().unwrap() {
+        container[name] = value.clone();
+    }
+    serde_json::from_value(json!({
+        "metadata": { "name": "web-a" },
+        "status": { "containerStatuses": [container] },
+    }))
+    .unwrap()
+}
+
+fn ended(at: &str) -> Value {
+    json!({ "terminated": { "exitCode": 1, "finishedAt": at } })
+}
+
+#[test]
+fn a_workload_at_rest_is_eligible() {
+    let well = pod(&json!({ "restartCount": 7, "lastState": ended("2026-01-01T11:54:59Z") }));
+    for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {
+        assert_eq!(judge(kind, &[], std::slice::from_ref(&well)), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn whose_it_is_comes_first() {
+    let deployment = WorkloadKind::Deployment;
+    let deleted = [("metadata.deletionTimestamp", json!("2026-01-01T11:00:00Z"))];
+    assert_eq!(judge(deployment, &deleted, &[]), Some(Ineligible::BeingDeleted));
+    let ignored = [("metadata.annotations", json!({ IGNORE: "true" })), ("spec.paused", json!(true))];
+    assert_eq!(judge(deployment, &ignored, &[]), Some(Ineligible::Ignored));
+    assert_eq!(judge(deployment, &[("metadata.annotations", json!({ IGNORE: "false" }))], &[]), None);
+    let owner = |controller: bool| json!([{ "apiVersion": "x/v1", "kind": "Shop", "name": "s", "uid": "u", "controller": controller }]);
+    let parent = judge(deployment, &[("metadata.ownerReferences", owner(true))], &[]);
+    assert_eq!(parent, Some(Ineligible::Controlled { kind: "Shop".into(), name: "s".into() }));
+    assert_eq!(judge(deployment, &[("metadata.ownerReferences", owner(false))], &[]), None);
+}
+
+#[test]
+fn what_a_tool_manages_is_patched_only_where_the_policy_says_so() {
+    let helm = [("metadata.annotations", json!({ "meta.helm.sh/release-name": "web" }))];
+    let found = judge(WorkloadKind::Deployment, &helm, &[]).unwrap();
+    assert_eq!((found.reason(), found.passing()), ("ManagedByGitOps", false));
+    assert_eq!(judge_with(WorkloadKind::Deployment, &helm, &[], GitOpsMode::Patch), None);
+}
+
+#[test]
+fn a_rollout_that_would_not_reach_all_pods_in_turn_is_not_begun() {
+    use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
+    let on_delete = json!({ "type": "OnDelete" });
+    let partition = |number: i32| json!({ "rollingUpdate": { "partition": number } });
+    let recreate = json!({ "type": "Recreate" });
+    let one =
+        [("spec.replicas", json!(1)), ("status.updatedReplicas", json!(1)), ("status.replicas", json!(1))];
+    let mut recreated = one.to_vec();
+    recreated.push(("spec.strategy", recreate.clone()));
+    for (kind, change, expected) in [
+        (Deployment, vec![("spec.paused", json!(true))], Some(Ineligible::Paused)),
+        (StatefulSet, vec![("spec.updateStrategy", on_delete.clone())], Some(Ineligible::OnDelete)),
+        (DaemonSet, vec![("spec.updateStrategy", on_delete)], Some(Ineligible::OnDelete)),
+        (StatefulSet, vec![("spec.updateStrategy", partition(2))], Some(Ineligible::Partitioned(2))),
+        (StatefulSet, vec![("spec.updateStrategy", partition(0))], None),
+        (Deployment, recreated, Some(Ineligible::Recreated)),
+        (Deployment, vec![("spec.strategy", recreate)], None),
+        (Deployment, one.to_vec(), None),
+        (Deployment, vec![("spec.replicas", json!(0))], Some(Ineligible::NoPods)),
+        (DaemonSet, vec![("status.desiredNumberScheduled", json!(0))], Some(Ineligible::NoPods)),
+    ] {
+        assert_eq!(judge(kind, &change, &[]), expected, "{change:?}");
+        assert!(expected.is_none_or(|ineligible| !ineligible.passing()));
+    }
+}
+
+#[test]
+fn a_workload_in_motion_is_waited_for() {
+    use WorkloadKind::{DaemonSet, Deployment};
+    let rolling = |updated| Ineligible::RollingOut { updated, wanted: 3 };
+    for (kind, change, expected) in [
+        (Deployment, ("status.updatedReplicas", json!(2)), rolling(2)),
+        (Deployment, ("status.replicas", json!(4)), rolling(3)),
+        (Deployment, ("metadata.generation", json!(3)), rolling(3)),
+        (
+            Deployment,
+            ("status.availableReplicas", json!(2)),
+            Ineligible::Unavailable { available: 2, wanted: 3 },
+        ),
+        (
+            DaemonSet,
+            ("status.numberAvailable", json!(0)),
+            Ineligible::Unavailable { available: 0, wanted: 3 },
+        ),
+        (DaemonSet, ("status", Value::Null), Ineligible::RollingOut { updated: 0, wanted: 0 }),
+    ] {
+        let found = judge(kind, std::slice::from_ref(&change), &[]);
+        assert_eq!(found.as_ref(), Some(&expected), "{change:?}");
+        assert!(expected.passing());
+    }
+}
+
+#[test]
+fn pods_that_were_not_well_would_prove_nothing_after_a_patch() {
+    let at = "2026-01-01T11:55:01Z";
+    let restarted =
+        Ineligible::Restarted { pod: "web-a".into(), container: "main".into(), at: at.parse().unwrap() };
+    for status in [json!({ "lastState": ended(at) }), json!({ "state": ended(at) })] {
+        let found = judge(WorkloadKind::Deployment, &[], &[pod(&json!({})), pod(&status)]);
+        assert_eq!(found.as_ref(), Some(&restarted));
+        let mut leaving = pod(&status);
+        leaving.metadata.deletion_timestamp = Some(now().into());
+        assert_eq!(judge(WorkloadKind::Deployment, &[], &[leaving]), None);
+    }
+    assert!(restarted.passing());
+}
+
+#[test]
+fn every_reason_is_told_apart() {
+    let all = [
+        Ineligible::BeingDeleted,
+        Ineligible::Ignored,
+        Ineligible::Controlled { kind: String::new(), name: String::new() },
+        Ineligible::Managed(Manager { name: "Helm", evidence: String::new() }),
+        Ineligible::OnDelete,
+        Ineligible::Partitioned(1),
+        Ineligible::Paused,
+        Ineligible::NoPods,
+        Ineligible::Recreated,
+        Ineligible::RollingOut { updated: 1, wanted: 2 },
+        Ineligible::Unavailable { available: 1, wanted: 2 },
+        Ineligible::Restarted { pod: String::new(), container: String::new(), at: now() },
+    ];
+    let reasons: std::collections::BTreeSet<_> = all.iter().map(Ineligible::reason).collect();
+    let categories: std::collections::BTreeSet<_> = all.iter().map(Ineligible::category).collect();
+    assert_eq!((reasons.len(), categories.len()), (all.len(), all.len()));
+    assert!(categories.iter().all(|category| category.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+}

@@ -1,0 +1,190 @@
+//! Which tool brings a workload into the cluster, read from what such tools leave on it. Pure.
+//!
+//! A patch on such a workload is undone by the tool, or fights it: its source is the place for a fix.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+
+use super::subject::Subject;
+
+/// The tool that manages a workload, and what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager {
+    /// The tool's name.
+    pub name: &'static str,
+    /// The label, annotation or field manager by which it is known.
+    pub evidence: String,
+}
+
+impl fmt::Display for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.evidence)
+    }
+}
+
+const ARGO_CD: &str = "Argo CD";
+const FLUX: &str = "Flux";
+const HELM: &str = "Helm";
+
+/// What a tool leaves on the objects that it manages.
+enum Mark {
+    /// An annotation, whatever its value.
+    Annotation(&'static str),
+    /// A label, whatever its value.
+    Label(&'static str),
+    /// A label with a value, in any case.
+    LabelValue(&'static str, &'static str),
+    /// A field manager that owns part of the spec.
+    FieldManager(&'static str),
+}
+
+/// What each tool leaves, the tools that install another's charts first.
+///
+/// `app.kubernetes.io/instance`, by which Argo CD 2 tracks objects, is not here: most charts set it by themselves.
+const MARKS: &[(&str, Mark)] = &[
+    (ARGO_CD, Mark::Annotation("argocd.argoproj.io/tracking-id")),
+    (ARGO_CD, Mark::Label("argocd.argoproj.io/instance")),
+    (ARGO_CD, Mark::FieldManager("argocd-controller")),
+    (ARGO_CD, Mark::FieldManager("argocd-application-controller")),
+    (FLUX, Mark::Label("kustomize.toolkit.fluxcd.io/name")),
+    (FLUX, Mark::Label("helm.toolkit.fluxcd.io/name")),
+    (FLUX, Mark::FieldManager("kustomize-controller")),
+    (FLUX, Mark::FieldManager("helm-controller")),
+    (HELM, Mark::Annotation("meta.helm.sh/release-name")),
+    (HELM, Mark::LabelValue("app.kubernetes.io/managed-by", "helm")),
+    (HELM, Mark::FieldManager("helm")),
+];
+
+/// Returns the tool that manages a workload, if one does.
+pub fn managed_by(subject: &Subject) -> Option<Manager> {
+    MARKS.iter().find_map(|(name, mark)| Some(Manager { name, evidence: mark.on(subject)? }))
+}
+
+impl Mark {
+    /// Returns the mark in words, if a workload carries it.
+    fn on(&self, subject: &Subject) -> Option<String> {
+        let metadata = subject.metadata();
+        let value = |of: &Option<BTreeMap<String, String>>, key: &str| {
+            of.as_ref().and_then(|of| of.get(key)).cloned()
+        };
+        match self {
+            Self::Annotation(key) => {
+                value(&metadata.annotations, key).map(|value| format!("annotation {key}: {value}"))
+            }
+            Self::Label(key) => value(&metadata.labels, key).map(|value| format!("label {key}: {value}")),
+            Self::LabelValue(key, expected) => value(&metadata.labels, key)
+                .filter(|value| value.eq_ignore_ascii_case(expected))
+                .map(|value| format!("label {key}: {value}")),
+            Self::FieldManager(name) => {
+                let mut owners = subject.managers().filter(|entry| owns_spec(entry));
+                owners
+                    .any(|entry| entry.manager.as_deref() == Some(name))
+                    .then(|| format!("field manager {name}"))
+            }
+        }
+    }
+}
+
+/// Tells whether an entry owns part of the spec; one that only wrote a label or the status does not.
+fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
+    entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::workload::WorkloadKind;
+
+    fn manager(metadata: &Value) -> Option<Manager> {
+        let object = json!({
+            "metadata": metadata,
+            "spec": { "selector": {}, "template": { "spec": { "containers": [] } } },
+        });
+        managed_by(&Subject::read(WorkloadKind::Deployment, object).unwrap())
+    }
+
+    fn field_manager(name: &str, operation: &str, fields: &Value) -> Value {
+        json!({ "managedFields": [{ "manager": name, "operation": operation, "fieldsV1": fields }] })
+    }
+
+    #[test]
+    fn every_mark_names_its_tool() {
+        let spec = json!({ "f:spec": { "f:template": {} } });
+        for (metadata, name, evidence) in [
+            (
+                json!({ "annotations": { "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:n/web" } }),
+                ARGO_CD,
+                "annotation argocd.argoproj.io/tracking-id: shop:apps/Deployment:n/web",
+            ),
+            (
+                json!({ "labels": { "argocd.argoproj.io/instance": "shop" } }),
+                ARGO_CD,
+                "label argocd.argoproj.io/instance: shop",
+            ),
+            (field_manager("argocd-controller", "Apply", &spec), ARGO_CD, "field manager argocd-controller"),
+            (
+                field_manager("argocd-application-controller", "Update", &spec),
+                ARGO_CD,
+                "field manager argocd-application-controller",
+            ),
+            (
+                json!({ "labels": { "kustomize.toolkit.fluxcd.io/name": "apps" } }),
+                FLUX,
+                "label kustomize.toolkit.fluxcd.io/name: apps",
+            ),
+            (
+                json!({ "labels": { "helm.toolkit.fluxcd.io/name": "web" } }),
+                FLUX,
+                "label helm.toolkit.fluxcd.io/name: web",
+            ),
+            (
+                field_manager("kustomize-controller", "Apply", &spec),
+                FLUX,
+                "field manager kustomize-controller",
+            ),
+            (field_manager("helm-controller", "Update", &spec), FLUX, "field manager helm-controller"),
+            (
+                json!({ "annotations": { "meta.helm.sh/release-name": "web" } }),
+                HELM,
+                "annotation meta.helm.sh/release-name: web",
+            ),
+            (
+                json!({ "labels": { "app.kubernetes.io/managed-by": "Helm" } }),
+                HELM,
+                "label app.kubernetes.io/managed-by: Helm",
+            ),
+            (field_manager("helm", "Update", &spec), HELM, "field manager helm"),
+        ] {
+            let found = manager(&metadata).unwrap();
+            assert_eq!((found.name, found.evidence.as_str()), (name, evidence));
+        }
+    }
+
+    #[test]
+    fn a_chart_that_another_tool_installs_is_that_tools() {
+        let labels = |more: &str| json!({ "app.kubernetes.io/managed-by": "Helm", more: "web" });
+        let flux = manager(&json!({ "labels": labels("helm.toolkit.fluxcd.io/name") }));
+        assert_eq!(flux.unwrap().name, FLUX);
+        let argo = manager(&json!({ "labels": labels("argocd.argoproj.io/instance") })).unwrap();
+        assert_eq!(argo.to_string(), "Argo CD (label argocd.argoproj.io/instance: web)");
+    }
+
+    #[test]
+    fn what_people_and_their_own_tools_leave_is_no_mark() {
+        let spec = json!({ "f:spec": {} });
+        for metadata in [
+            json!({}),
+            json!({ "labels": { "app.kubernetes.io/instance": "web", "app.kubernetes.io/managed-by": "hand" } }),
+            json!({ "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}" } }),
+            field_manager("kubectl-edit", "Update", &spec),
+            field_manager("kube-devops", "Apply", &spec),
+            field_manager("argocd-controller", "Update", &json!({ "f:metadata": { "f:labels": {} } })),
+        ] {
+            assert_eq!(manager(&metadata), None, "{metadata}");
+        }
+    }
+}

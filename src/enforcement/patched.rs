@@ -1,0 +1,46 @@
+//! Finding workloads: every one of a namespace, and those that carry a patch, told by their managed fields alone.
+
+use kube::api::DynamicObject;
+use kube::api::ListParams;
+use kube::core::ObjectList;
+
+use super::apply::{api, read};
+use super::{ApplyError, KINDS, Subject};
+use crate::cluster::Cluster;
+
+const PAGE: u32 = 100;
+
+/// Returns the workloads that may be patched and that `keep` wants, in a namespace or in all, in the order of their kinds.
+///
+/// Memory holds one page of complete objects, and those that are kept.
+pub async fn find(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    keep: impl Fn(&Subject) -> bool,
+) -> Result<Vec<Subject>, ApplyError> {
+    let mut found = Vec::new();
+    for kind in KINDS {
+        let workloads = api(cluster, kind, namespace);
+        let mut params = ListParams::default().limit(PAGE);
+        loop {
+            let page: ObjectList<DynamicObject> =
+                cluster.call(async |_| workloads.list(&params).await).await?;
+            for object in page.items {
+                let subject = read(kind, object)?;
+                if keep(&subject) {
+                    found.push(subject);
+                }
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Tells whether a workload carries a patch.
+pub fn is_patched(subject: &Subject) -> bool {
+    !subject.owned().is_empty()
+}

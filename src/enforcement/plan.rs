@@ -1,0 +1,251 @@
+//! What one workload is to be given: the violations of all policies as one server-side apply document, and why what is
+//! left can't be mended. Pure: whether and when it is applied is decided elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Container;
+use serde_json::{Value, json};
+
+use super::constraints::Constraints;
+use super::enforcing::Enforcing;
+use super::field::{ContainerField, Field, Fields, read, set};
+use super::refusal::refuse;
+use super::subject::{PATCHED_BY, Subject, SubjectError};
+use crate::governance::evaluate;
+use crate::rules::{self, Broken, Fix, RuleId, Violation};
+use crate::workload::Workload;
+
+/// What a workload is given, and what it can't be given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The server-side apply document: all that enforcement owns and keeps, and what it adds.
+    pub document: Value,
+    /// The fields that are missing.
+    pub adds: Fields,
+    /// The fields that enforcement owns already.
+    pub keeps: Fields,
+    /// The first policy that decides an added field, else the one that the workload's annotation names; empty where
+    /// there is neither.
+    pub policy: String,
+    /// The violations that are left, one a container and rule.
+    pub unfixed: Vec<Unfixed>,
+    /// The added fields that a later policy, named with each, asks for too.
+    pub noted: Vec<(String, ContainerField)>,
+}
+
+/// A violation that the plan leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfixed {
+    /// The container; none where it is the pod.
+    pub container: Option<String>,
+    /// The rule that stays broken.
+    pub rule: RuleId,
+    /// Why, in sentences without a full stop.
+    pub reason: String,
+}
+
+impl Plan {
+    /// Tells whether there is nothing to add.
+    pub fn is_empty(&self) -> bool {
+        self.adds.is_empty()
+    }
+
+    /// The added fields alone, as a strategic merge patch for whoever keeps the workload's source.
+    pub fn patch(&self, subject: &Subject) -> Value {
+        let mut metadata = json!({ "name": subject.name() });
+        if !subject.namespace().is_empty() {
+            metadata["namespace"] = json!(subject.namespace());
+        }
+        json!({
+            "apiVersion": subject.kind().api_version(),
+            "kind": subject.kind().name(),
+            "metadata": metadata,
+            "spec": { "template": { "spec": { "containers": subject.partial_containers(&self.adds) } } },
+        })
+    }
+}
+
+/// Plans the patch of a workload under all policies of its namespace that enforce, in whatever order they are given.
+///
+/// The first policy that can decide a field does; a later one that asks for it too is noted. The fields in `barred`
+/// were taken out by somebody and stay out.
+pub fn plan(
+    subject: &Subject,
+    policies: &[Enforcing],
+    constraints: &Constraints,
+    barred: &BTreeSet<ContainerField>,
+    now: Timestamp,
+) -> Result<Plan, SubjectError> {
+    let mut policies: Vec<&Enforcing> = policies.iter().collect();
+    policies.sort_by(|a, b| a.precedence(b));
+    let workload = subject.workload()?;
+    let broken: Vec<Vec<Violation>> =
+        policies.iter().map(|policy| violations(policy, &workload, now)).collect();
+    let asks = || policies.iter().zip(&broken).enumerate();
+    let mut draft = Draft { subject, constraints, barred, adds: Fields::new(), decided: BTreeMap::new() };
+    let mut reasons = Reasons::new();
+    // What a later policy adds can be what an earlier one's field has to go with, so they are asked until none adds more.
+    loop {
+        let before = draft.adds.len();
+        for (index, (policy, broken)) in asks() {
+            for violation in broken {
+                let key = (index, violation.container.as_deref(), violation.rule);
+                reasons.insert(key, draft.mend(index, policy, violation)?);
+            }
+        }
+        if draft.adds.len() == before {
+            break;
+        }
+    }
+    let mut noted = Vec::new();
+    for (index, (policy, broken)) in asks() {
+        for violation in broken {
+            let fields = draft.asked(policy, violation)?;
+            let fields = fields.into_iter().filter(|of| draft.decided.get(of).is_some_and(|by| *by < index));
+            noted.extend(fields.map(|of| (policy.name.clone(), of)));
+        }
+    }
+    let Draft { adds, decided, .. } = draft;
+    let left = if adds.is_empty() { workload } else { subject.with(&adds).workload()? };
+    let unfixed = unfixed(&policies, &left, &reasons, now);
+    let keeps = subject.owned();
+    let decides = decided.values().min().map(|index| policies[*index].name.clone());
+    let annotation = || subject.metadata().annotations.as_ref()?.get(PATCHED_BY).cloned();
+    let policy = decides.or_else(annotation).unwrap_or_default();
+    let mut fields = keeps.clone();
+    fields.extend(adds.clone());
+    let document = subject.document(&fields, Some(policy.as_str()).filter(|policy| !policy.is_empty()));
+    Ok(Plan { document, adds, keeps, policy, unfixed, noted })
+}
+
+/// Why a violation can't be mended in full, by the policy's place, container and rule.
+type Reasons<'v> = BTreeMap<(usize, Option<&'v str>, RuleId), Vec<String>>;
+
+fn violations(policy: &Enforcing, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
+    evaluate(&policy.effective, workload, now, true).violations
+}
+
+/// Judges the workload as it will be: only what is still wrong then is left, whatever was refused on the way.
+fn unfixed(
+    policies: &[&Enforcing],
+    mended: &Workload<'_>,
+    reasons: &Reasons<'_>,
+    now: Timestamp,
+) -> Vec<Unfixed> {
+    let mut left: BTreeMap<(Option<String>, RuleId), String> = BTreeMap::new();
+    for (index, policy) in policies.iter().enumerate() {
+        for violation in violations(policy, mended, now) {
+            let known = reasons.get(&(index, violation.container.as_deref(), violation.rule));
+            let reason = known.filter(|reasons| !reasons.is_empty()).map(|reasons| reasons.join("; "));
+            let reason = reason.unwrap_or_else(|| format!("it takes a person: {}", violation.message));
+            left.entry((violation.container, violation.rule)).or_insert(reason);
+        }
+    }
+    let unfixed = left.into_iter();
+    unfixed.map(|((container, rule), reason)| Unfixed { container, rule, reason }).collect()
+}
+
+/// A plan while policies add to it.
+struct Draft<'a> {
+    subject: &'a Subject,
+    constraints: &'a Constraints,
+    barred: &'a BTreeSet<ContainerField>,
+    adds: Fields,
+    /// The place of the policy that decided each added field.
+    decided: BTreeMap<ContainerField, usize>,
+}
+
+impl Draft<'_> {
+    /// Adds what mends a violation, and returns why more isn't added.
+    fn mend(
+        &mut self,
+        index: usize,
+        policy: &Enforcing,
+        violation: &Violation,
+    ) -> Result<Vec<String>, SubjectError> {
+        let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
+        // What was decided before counts as the container's own.
+        let so_far = self.subject.container_with(container, &self.adds)?;
+        let (mut wanted, mut reasons) = self.ask(fix, policy, &so_far)?;
+        reasons.extend(refuse(&mut wanted, &so_far, self.constraints, self.barred));
+        self.decided.extend(wanted.keys().map(|of| (of.clone(), index)));
+        self.adds.extend(wanted);
+        Ok(reasons)
+    }
+
+    /// The fields that a policy would add by itself.
+    fn asked(&self, policy: &Enforcing, violation: &Violation) -> Result<Vec<ContainerField>, SubjectError> {
+        let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
+        Ok(self.ask(fix, policy, container)?.0.into_keys().collect())
+    }
+
+    fn fix(&self, violation: &Violation) -> Option<(&'static Fix, &Container)> {
+        let fix = rules::find(violation.rule.as_str())?.fix.as_ref()?;
+        Some((fix, self.subject.named(violation.container.as_deref()?)?))
+    }
+
+    fn ask(
+        &self,
+        fix: &Fix,
+        policy: &Enforcing,
+        container: &Container,
+    ) -> Result<(Fields, Vec<String>), SubjectError> {
+        let pod_has_resources = self.subject.has_pod_resources();
+        let mend = (fix.mend)(&Broken { container, pod_has_resources, defaults: &policy.defaults });
+        let sets = serde_json::to_value(mend.sets).map_err(|source| self.subject.unreadable(source))?;
+        let fields = Field::ALL.into_iter().filter_map(|field| {
+            Some((ContainerField::new(&container.name, field), read(&sets, &field.path())?.clone()))
+        });
+        Ok((fields.collect(), mend.reasons))
+    }
+}
+
+impl Subject {
+    /// The container of the template with this name.
+    fn named(&self, name: &str) -> Option<&Container> {
+        self.containers().iter().find(|container| container.name == name)
+    }
+
+    /// Tells whether the pod as a whole has requests or limits.
+    fn has_pod_resources(&self) -> bool {
+        let spec = self.template().and_then(|template| template.spec.as_ref());
+        let resources = spec.and_then(|spec| spec.resources.as_ref());
+        resources.is_some_and(|resources| {
+            let amounts = [&resources.requests, &resources.limits];
+            amounts.into_iter().flatten().any(|amounts| !amounts.is_empty())
+        })
+    }
+
+    /// A container with those of the fields that are its own.
+    fn container_with(&self, container: &Container, fields: &Fields) -> Result<Container, SubjectError> {
+        let mut value = serde_json::to_value(container).map_err(|source| self.unreadable(source))?;
+        set_all(&mut value, &container.name, fields);
+        serde_json::from_value(value).map_err(|source| self.unreadable(source))
+    }
+
+    /// The workload with these fields in the containers that it has.
+    fn with(&self, fields: &Fields) -> Self {
+        let mut with = self.clone();
+        let list = with.object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+        for container in list.into_iter().flatten() {
+            let name = container["name"].as_str().unwrap_or_default().to_owned();
+            set_all(container, &name, fields);
+        }
+        with
+    }
+
+    fn unreadable(&self, source: serde_json::Error) -> SubjectError {
+        SubjectError::Unreadable { kind: self.kind().name(), source }
+    }
+}
+
+fn set_all(container: &mut Value, name: &str, fields: &Fields) {
+    let Some(object) = container.as_object_mut() else { return };
+    for (of, value) in fields.iter().filter(|(of, _)| of.container == name) {
+        set(object, &of.field.path(), value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Single cases of planning; its laws are in `tests/enforcement_integration.rs`.
+
+use serde_json::Map;
+
+use super::*;
+use crate::enforcement::{Bound, Compute};
+use crate::policy::DevOpsPolicy;
+use crate::workload::{Quantity, WorkloadKind};
+
+fn subject(containers: &str) -> Subject {
+    let containers: Value = yaml_serde::from_str(containers).unwrap();
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "7" },
+        "spec": { "selector": {}, "template": { "spec": { "containers": containers } } },
+    });
+    Subject::read(WorkloadKind::Deployment, object).unwrap()
+}
+
+fn policy(name: &str, spec: &str) -> Enforcing {
+    let policy =
+        format!("{{metadata: {{name: {name}, creationTimestamp: '2026-01-01T00:00:00Z'}}, spec: {spec}}}");
+    Enforcing::new(&yaml_serde::from_str::<DevOpsPolicy>(&policy).unwrap()).unwrap()
+}
+
+fn planned(subject: &Subject, policies: &[Enforcing], constraints: &Constraints, barred: &[&str]) -> Plan {
+    let barred = barred.iter().map(|of| of.parse().unwrap()).collect();
+    plan(subject, policies, constraints, &barred, Timestamp::UNIX_EPOCH).unwrap()
+}
+
+/// What is added, as `container/field`.
+fn added(plan: &Plan) -> Vec<String> {
+    plan.adds.keys().map(ToString::to_string).collect()
+}
+
+fn reasons(plan: &Plan) -> Vec<&str> {
+    plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect()
+}
+
+const PROBES: &str = "{requireLivenessProbe: true, requireReadinessProbe: true, defaultProbe: {tcpPort: 80}}";
+const AMOUNTS: &str =
+    "{defaultResources: {cpuRequest: 100m, cpuLimit: 1, memoryRequest: 64Mi, memoryLimit: 128Mi}}";
+
+#[test]
+fn a_workload_gets_what_it_lacks_and_the_patch_for_its_source_says_the_same() {
+    let subject = subject("[{name: b, image: 'x:1'}, {name: a, image: 'x:1', readinessProbe: {}}]");
+    let plan = planned(&subject, &[policy("p", PROBES)], &Constraints::default(), &[]);
+    assert_eq!(
+        added(&plan),
+        ["a/livenessProbe", "a/startupProbe", "b/livenessProbe", "b/readinessProbe", "b/startupProbe"]
+    );
+    assert_eq!((plan.policy.as_str(), &plan.unfixed[..], plan.keeps.len()), ("p", &[][..], 0));
+    let patch = plan.patch(&subject);
+    assert_eq!(patch["metadata"], json!({ "name": "web", "namespace": "shop" }));
+    assert_eq!(patch["spec"], plan.document["spec"]);
+    let names: Vec<&str> =
+        patch.as_object().map(Map::keys).into_iter().flatten().map(String::as_str).collect();
+    assert_eq!(names, ["apiVersion", "kind", "metadata", "spec"]);
+}
+
+#[test]
+fn the_first_policy_decides_a_field_and_a_later_one_that_asks_for_it_is_noted() {
+    let subject = subject("[{name: a, image: 'x:1'}]");
+    let first = policy("first", "{requireLivenessProbe: true, defaultProbe: {tcpPort: 1}}");
+    let second = policy("second", PROBES);
+    let plan = planned(&subject, &[second, first], &Constraints::default(), &[]);
+    let port = |name| plan.adds[&ContainerField::new("a", name)]["tcpSocket"]["port"].clone();
+    assert_eq!((port(Field::LivenessProbe), port(Field::ReadinessProbe)), (json!(1), json!(80)));
+    assert_eq!(plan.policy, "first");
+    let noted: Vec<String> = plan.noted.iter().map(|(policy, of)| format!("{policy} {of}")).collect();
+    assert_eq!(noted, ["second a/livenessProbe", "second a/startupProbe"]);
+}
+
+#[test]
+fn a_later_policy_decides_what_the_first_one_can_not() {
+    let subject = subject("[{name: a, image: 'x:1'}]");
+    let first = policy("first", "{requireLivenessProbe: true}");
+    let alone = planned(&subject, std::slice::from_ref(&first), &Constraints::default(), &[]);
+    assert!(alone.is_empty() && alone.policy.is_empty());
+    assert!(reasons(&alone)[0].contains("declares no TCP port"), "{alone:?}");
+    let both = planned(&subject, &[first, policy("second", PROBES)], &Constraints::default(), &[]);
+    assert_eq!((both.policy.as_str(), reasons(&both)), ("second", vec![]));
+}
+
+#[test]
+fn a_later_policys_amounts_agree_with_those_of_the_first() {
+    let subject = subject("[{name: a, image: 'x:1'}]");
+    let first = policy("first", "{defaultResources: {cpuRequest: 2, memoryLimit: 32Mi}}");
+    let plan = planned(&subject, &[first, policy("second", AMOUNTS)], &Constraints::default(), &[]);
+    assert_eq!(added(&plan), ["a/resources.requests.cpu", "a/resources.limits.memory"]);
+    assert_eq!(reasons(&plan), ["the default CPU limit 1 is below the request 2"]);
+}
+
+#[test]
+fn what_somebody_took_out_stays_out_and_a_liveness_probe_never_comes_without_its_startup_probe() {
+    let none = Constraints::default();
+    let policies = [policy("p", "{requireLivenessProbe: true, defaultProbe: {tcpPort: 80}}")];
+    let bare = subject("[{name: a, image: 'x:1'}]");
+    for barred in ["a/livenessProbe", "a/startupProbe"] {
+        let plan = planned(&bare, &policies, &none, &[barred]);
+        assert!(plan.is_empty(), "{barred}: {:?}", plan.adds);
+        assert!(reasons(&plan)[0].contains("somebody took it out"), "{plan:?}");
+    }
+    let started = subject("[{name: a, image: 'x:1', startupProbe: {tcpSocket: {port: 1}}}]");
+    assert_eq!(added(&planned(&started, &policies, &none, &["a/startupProbe"])), ["a/livenessProbe"]);
+}
+
+#[test]
+fn amounts_stay_within_what_a_limit_range_allows() {
+    let bound = |compute, min, max| Bound {
+        compute,
+        min: Quantity::parse(min),
+        max: Quantity::parse(max),
+        limit_range: "small".to_owned(),
+    };
+    let bounds = vec![bound(Compute::Cpu, "200m", ""), bound(Compute::Memory, "", "100Mi")];
+    let constraints = Constraints { bounds, ..Constraints::default() };
+    let subject = subject("[{name: a, image: 'x:1'}]");
+    let plan = planned(&subject, &[policy("p", AMOUNTS)], &constraints, &[]);
+    assert_eq!(added(&plan), ["a/resources.requests.memory"]);
+    assert_eq!(
+        reasons(&plan),
+        ["resources.requests.cpu is not set: 100m is below the least that LimitRange small allows; \
+          resources.limits.cpu is not set: it would stand for the CPU request, which may not be set; \
+          resources.limits.memory is not set: 128Mi is above the most that LimitRange small allows"]
+    );
+}
+
+#[test]
+fn what_an_autoscaler_steers_is_not_set_and_neither_is_a_limit_that_would_stand_for_it() {
+    let untouched = BTreeMap::from([(Field::Request(Compute::Cpu), "an autoscaler steers it".to_owned())]);
+    let constraints = Constraints { untouched, ..Constraints::default() };
+    let memory = ["a/resources.requests.memory", "a/resources.limits.memory"];
+    let bare = subject("[{name: a, image: 'x:1'}]");
+    let policies = [policy("p", AMOUNTS)];
+    assert_eq!(added(&planned(&bare, &policies, &constraints, &[])), memory);
+    let own = subject("[{name: a, image: 'x:1', resources: {requests: {cpu: 10m}}}]");
+    let with_limit = [memory[0], "a/resources.limits.cpu", memory[1]];
+    assert_eq!(added(&planned(&own, &policies, &constraints, &[])), with_limit);
+}
+
+#[test]
+fn a_request_is_not_set_below_a_limit_that_others_supply() {
+    let untouched = BTreeMap::from([(Field::Limit(Compute::Memory), "LimitRange supplies it".to_owned())]);
+    let constraints = Constraints { untouched, ..Constraints::default() };
+    let subject = subject("[{name: a, image: 'x:1'}]");
+    let plan = planned(&subject, &[policy("p", AMOUNTS)], &constraints, &[]);
+    assert_eq!(added(&plan), ["a/resources.requests.cpu", "a/resources.limits.cpu"]);
+}
+
+#[test]
+fn a_rule_without_a_fix_leaves_its_message() {
+    let subject = subject("[{name: a, image: x}]");
+    let plan = planned(&subject, &[policy("p", "{forbidLatestTag: true}")], &Constraints::default(), &[]);
+    assert_eq!(
+        plan.unfixed,
+        [Unfixed {
+            container: Some("a".to_owned()),
+            rule: rules::LATEST_TAG.id,
+            reason: "it takes a person: image x has no tag, which means latest: name a version or a digest"
+                .to_owned(),
+        }]
+    );
+}
+
+#[test]
+fn what_enforcement_owns_is_kept_under_the_policy_of_the_annotation() {
+    let fixed = subject("[{name: a, image: 'x:1', livenessProbe: {tcpSocket: {port: 80}}}]");
+    let mut object = fixed.object;
+    object["metadata"]["annotations"] = json!({ PATCHED_BY: "before" });
+    object["metadata"]["managedFields"] = json!([{
+        "manager": "kube-devops", "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": { "f:spec": {
+            "f:containers": { "k:{\"name\":\"a\"}": { "f:livenessProbe": { "f:tcpSocket": { "f:port": {} } } } },
+        } } } },
+    }]);
+    let subject = Subject::read(WorkloadKind::Deployment, object).unwrap();
+    let plan = planned(&subject, &[], &Constraints::default(), &[]);
+    assert!(plan.is_empty());
+    assert_eq!((plan.keeps.len(), plan.policy.as_str()), (1, "before"));
+    assert_eq!(plan.document, subject.document(&subject.owned(), Some("before")));
+}

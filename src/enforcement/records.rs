@@ -1,0 +1,187 @@
+//! The operator's record of what it did to each workload: `status.remediations` of a policy, and what follows from it.
+//! Pure.
+//!
+//! A record is written before the act that it tells of, so whoever takes over knows what may have been done.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Compute, ContainerField, Field, Subject};
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase};
+use crate::workload::WorkloadKind;
+
+/// How many records a policy keeps.
+pub const KEPT: usize = 500;
+/// How many workloads a status lists.
+const LISTED: usize = 50;
+/// How many withdrawals in a row stop a policy.
+const IN_A_ROW: usize = 3;
+
+/// The reason of a record whose fields went because the policy did.
+pub const REVERTED: &str = "Reverted";
+/// The reason of a record whose fields somebody else took out.
+pub const TAKEN_OUT: &str = "TakenOut";
+/// The reason of a record whose fields stay, because others set the same.
+pub const CO_OWNED: &str = "CoOwned";
+/// The reason of a record whose memory limit was too low.
+pub const OUT_OF_MEMORY: &str = "OOMKilled";
+
+/// Tells whether something is still to be done about a workload.
+pub fn is_under_way(record: &Remediation) -> bool {
+    use RemediationPhase::{Applied, Planned, Withdrawing};
+    matches!(record.phase, Planned | Applied | Withdrawing)
+}
+
+/// Tells whether the workload carries what the record tells of.
+pub fn is_in_place(record: &Remediation) -> bool {
+    matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified)
+}
+
+/// The kind of a record's workload; `None` for one that enforcement never patches.
+pub fn kind_of(record: &Remediation) -> Option<WorkloadKind> {
+    WorkloadKind::find("apps/v1", &record.kind)
+}
+
+/// The fields that a record tells of.
+pub fn fields_of(record: &Remediation) -> BTreeSet<ContainerField> {
+    parsed(&record.fields).collect()
+}
+
+fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
+    fields.iter().filter_map(|field| field.parse().ok())
+}
+
+/// The fields that a workload's record so far says were set, and that a new record goes on telling of.
+pub fn set_so_far(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> Vec<String> {
+    let known = status.remediations.iter().find(|record| is_of(record, kind, name));
+    let Some(record) = known else { return Vec::new() };
+    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
+    let all: BTreeSet<&String> = record.earlier_fields.iter().chain(last).collect();
+    all.into_iter().cloned().collect()
+}
+
+/// The fields that are to be taken back: those of the last patch, of a limit that was too low only that, and of a policy
+/// that is gone all that it ever set.
+pub fn to_withdraw(record: &Remediation) -> BTreeSet<ContainerField> {
+    let mut fields = fields_of(record);
+    match record.reason.as_deref() {
+        Some(OUT_OF_MEMORY) => fields.retain(|of| of.field == Field::Limit(Compute::Memory)),
+        Some(REVERTED) => fields.extend(parsed(&record.earlier_fields)),
+        _ => {}
+    }
+    fields
+}
+
+/// A record in its next phase.
+pub fn in_phase(
+    record: &Remediation,
+    phase: RemediationPhase,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> Remediation {
+    Remediation {
+        phase,
+        reason: Some(reason.to_owned()),
+        message: Some(message.chars().take(1024).collect()),
+        time: Some(whole(now)),
+        ..record.clone()
+    }
+}
+
+/// A time in whole seconds, as the API server keeps it.
+fn whole(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+/// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
+pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
+    use RemediationPhase::{Applied, Failed, Withdrawn};
+    let mut next = status.clone();
+    let known = next.remediations.iter().position(|known| is_of(known, &record.kind, &record.name));
+    let before = known.map(|index| next.remediations.remove(index));
+    let entered = |phase| record.phase == phase && before.as_ref().is_none_or(|before| before.phase != phase);
+    let counts = |count: &mut Option<u64>| *count = Some(count.unwrap_or_default() + 1);
+    if entered(Applied) {
+        counts(&mut next.remediations_applied);
+    } else if entered(Failed) || (entered(Withdrawn) && record.reason.as_deref() != Some(REVERTED)) {
+        counts(&mut next.remediations_failed);
+    }
+    next.remediations.push(record);
+    listed(next)
+}
+
+/// The status without the record of a workload.
+pub fn without(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> DevOpsPolicyStatus {
+    let mut next = status.clone();
+    next.remediations.retain(|record| !is_of(record, kind, name));
+    listed(next)
+}
+
+fn listed(mut status: DevOpsPolicyStatus) -> DevOpsPolicyStatus {
+    status.remediations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    let in_place = status.remediations.iter().filter(|record| is_in_place(record)).take(LISTED);
+    status.remediated_workloads = in_place.map(|record| format!("{}/{}", record.kind, record.name)).collect();
+    status
+}
+
+fn is_of(record: &Remediation, kind: &str, name: &str) -> bool {
+    record.kind == kind && record.name == name
+}
+
+/// The records of the policies in a namespace about one workload, as far as they are about this very one and their policy
+/// has not changed since.
+fn current<'p>(policies: &'p [DevOpsPolicy], subject: &Subject) -> impl Iterator<Item = &'p Remediation> {
+    let (kind, name, uid) = (subject.kind().name(), subject.name().to_owned(), subject.uid().to_owned());
+    policies.iter().flat_map(move |policy| {
+        let (name, uid) = (name.clone(), uid.clone());
+        let generation = policy.metadata.generation;
+        let records = policy.status.iter().flat_map(|status| &status.remediations);
+        records.filter(move |record| {
+            is_of(record, kind, &name)
+                && record.uid.as_deref() == Some(uid.as_str())
+                && record.policy_generation == generation
+        })
+    })
+}
+
+/// Why a workload is left alone: an earlier patch of it failed, and since then neither its template nor the policy changed.
+pub fn left_alone<'p>(policies: &'p [DevOpsPolicy], subject: &Subject) -> Option<&'p Remediation> {
+    let hash = subject.template_hash();
+    current(policies, subject).find(|record| {
+        matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
+            && record.template_hash.as_deref() == Some(hash.as_str())
+    })
+}
+
+/// The fields that were set once and are not there any more: somebody took them out, and meant it.
+pub fn taken_out(policies: &[DevOpsPolicy], subject: &Subject) -> BTreeSet<ContainerField> {
+    let owned = subject.owned();
+    let records = current(policies, subject);
+    let set = records.flat_map(|record| {
+        let there = is_in_place(record) || record.reason.as_deref() == Some(TAKEN_OUT);
+        let last = if there { fields_of(record) } else { BTreeSet::new() };
+        last.into_iter().chain(parsed(&record.earlier_fields))
+    });
+    set.filter(|of| !owned.contains_key(of)).collect()
+}
+
+/// Tells whether a policy has stopped itself: its newest patches were all withdrawn for cause, and it did not change since.
+pub fn is_stopped(policy: &DevOpsPolicy) -> bool {
+    let records = policy.status.iter().flat_map(|status| &status.remediations);
+    let mut judged: Vec<_> = records
+        .filter(|record| record.policy_generation == policy.metadata.generation)
+        .filter(|record| {
+            matches!(record.phase, RemediationPhase::Verified | RemediationPhase::Withdrawn)
+                && record.reason.as_deref() != Some(REVERTED)
+        })
+        .collect();
+    judged.sort_by_key(|record| std::cmp::Reverse(record.time.as_ref().map(|time| time.0)));
+    let newest = judged.iter().take(IN_A_ROW);
+    newest.filter(|record| record.phase == RemediationPhase::Withdrawn).count() == IN_A_ROW
+}
+
+#[cfg(test)]
+mod tests;

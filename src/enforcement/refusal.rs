@@ -1,0 +1,93 @@
+//! Which of the wanted fields are not set after all, and why: those that somebody took out or that others supply, those
+//! out of bounds, and those that would do harm without another one. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Container;
+use serde_json::Value;
+
+use super::constraints::Constraints;
+use super::field::{Compute, ContainerField, Field, Fields};
+use crate::workload::Quantity;
+
+/// Takes out of the fields that are wanted for a container those that may not be set, and returns the reasons.
+pub(super) fn refuse(
+    wanted: &mut Fields,
+    container: &Container,
+    constraints: &Constraints,
+    barred: &BTreeSet<ContainerField>,
+) -> Vec<String> {
+    let of = |field| ContainerField::new(&container.name, field);
+    // Why a field may not be set, wanted or not.
+    let closed = |field: Field| {
+        let taken = barred.contains(&of(field));
+        let taken =
+            taken.then(|| "somebody took it out, and it stays out until the policy changes".to_owned());
+        taken.or_else(|| constraints.untouched.get(&field).cloned())
+    };
+    let mut refused: BTreeMap<Field, String> = BTreeMap::new();
+    for (of, value) in &*wanted {
+        let reason = closed(of.field).or_else(|| out_of_bounds(of.field, value, constraints));
+        refused.extend(reason.map(|reason| (of.field, reason)));
+    }
+    let wants = |field| wanted.contains_key(&of(field));
+    let mut alone = Vec::new();
+    // A liveness probe restarts what only starts slowly, unless a startup probe waits for it.
+    if refused.contains_key(&Field::StartupProbe) && wants(Field::LivenessProbe) {
+        alone.push((
+            Field::LivenessProbe,
+            "it would restart a slow start, and no startupProbe may be set".to_owned(),
+        ));
+    }
+    if refused.contains_key(&Field::LivenessProbe) {
+        alone.push((Field::StartupProbe, "it is set only with a livenessProbe".to_owned()));
+    }
+    for compute in Compute::ALL {
+        let (request, limit) = (Field::Request(compute), Field::Limit(compute));
+        // A limit alone becomes the request of the pod, and one that others supply may be above it.
+        let no_request =
+            refused.contains_key(&request) || !has(container, request) && closed(request).is_some();
+        if no_request && wants(limit) {
+            alone.push((limit, format!("it would stand for the {compute} request, which may not be set")));
+        }
+        // A limit that others supply may be below the request.
+        if wants(request) && !has(container, limit) && constraints.untouched.contains_key(&limit) {
+            alone.push((request, format!("it could be above the {compute} limit, which others supply")));
+        }
+    }
+    for (field, reason) in alone.into_iter().filter(|(field, _)| wants(*field)) {
+        refused.entry(field).or_insert(reason);
+    }
+    wanted.retain(|of, _| !refused.contains_key(&of.field));
+    refused.into_iter().map(|(field, reason)| format!("{field} is not set: {reason}")).collect()
+}
+
+fn has(container: &Container, field: Field) -> bool {
+    let resources = container.resources.as_ref();
+    let (amounts, compute) = match field {
+        Field::Request(compute) => (resources.and_then(|resources| resources.requests.as_ref()), compute),
+        Field::Limit(compute) => (resources.and_then(|resources| resources.limits.as_ref()), compute),
+        Field::LivenessProbe => return container.liveness_probe.is_some(),
+        Field::ReadinessProbe => return container.readiness_probe.is_some(),
+        Field::StartupProbe => return container.startup_probe.is_some(),
+    };
+    amounts.is_some_and(|amounts| amounts.contains_key(compute.as_str()))
+}
+
+fn out_of_bounds(field: Field, value: &Value, constraints: &Constraints) -> Option<String> {
+    let (Field::Request(compute) | Field::Limit(compute)) = field else { return None };
+    let written = value.as_str().unwrap_or_default();
+    let amount = Quantity::parse(written)?;
+    let bounds = constraints.bounds.iter().filter(|bound| bound.compute == compute);
+    for bound in bounds {
+        let side = if bound.min.is_some_and(|min| amount < min) {
+            "below the least"
+        } else if bound.max.is_some_and(|max| amount > max) {
+            "above the most"
+        } else {
+            continue;
+        };
+        return Some(format!("{written} is {side} that LimitRange {} allows", bound.limit_range));
+    }
+    None
+}

@@ -1,0 +1,135 @@
+//! What a policy would do to each workload of its namespace, as the API server itself says in a dry run.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use serde_json::Value;
+
+use super::{
+    ApplyError, Appraisal, Enforcing, Inquiry, Plan, Progress, Subject, appraise, find, rehearse,
+    surroundings,
+};
+use crate::cluster::Cluster;
+use crate::governance::evaluate;
+use crate::policy::{DevOpsPolicy, EnforcementMode, PolicyError};
+
+/// What would become of one workload.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// The workload's kind and name.
+    pub workload: String,
+    /// How many pods would roll out.
+    pub pods: i32,
+    /// Who owns fields of the workload, each with the operation that made them the owner.
+    pub managers: BTreeSet<String>,
+    /// What around the workload bears on its rollout, in sentences.
+    pub around: Vec<String>,
+    /// What would be done.
+    pub outcome: Outcome,
+}
+
+/// What would be done to a workload.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It would be patched.
+    Patch {
+        /// What would be set, and what would not be, and why.
+        plan: Plan,
+        /// The pod template as it is.
+        before: Value,
+        /// The pod template as it would be.
+        after: Value,
+    },
+    /// The API server would refuse the patch.
+    Refused {
+        /// What would be set.
+        plan: Plan,
+        /// The refusal.
+        error: ApplyError,
+    },
+    /// It would be left as it is.
+    Left {
+        /// Why, in one word.
+        reason: &'static str,
+        /// Why, in a sentence.
+        message: String,
+    },
+}
+
+/// Why there is no rehearsal.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearsalError {
+    /// The policy can't be followed.
+    #[error("the policy can't be followed: {0}")]
+    Policy(#[from] PolicyError),
+    /// The cluster can't be read.
+    #[error(transparent)]
+    Cluster(#[from] ApplyError),
+}
+
+/// Rehearses a policy as if it enforced, beside those of its namespace that do; the workloads come in the order in which
+/// they would be patched. What breaks no rule that has a fix is not among them.
+pub async fn rehearse_policy(
+    cluster: &Cluster,
+    policy: &DevOpsPolicy,
+    all: &[DevOpsPolicy],
+    now: Timestamp,
+) -> Result<Vec<Rehearsed>, RehearsalError> {
+    let namespace = policy.namespace().unwrap_or_default();
+    let own = Enforcing::new(policy)?;
+    let others = all.iter().filter(|other| {
+        other.uid() != policy.uid() && other.spec.enforcement_mode == EnforcementMode::Enforce
+    });
+    let mut enforcing: Vec<Enforcing> = others.filter_map(|other| Enforcing::new(other).ok()).collect();
+    let concerned = |subject: &Subject| {
+        let violations =
+            subject.workload().map(|workload| evaluate(&own.effective, &workload, now, true).violations);
+        violations.is_ok_and(|found| found.iter().any(|found| crate::rules::fix_of(found.rule).is_some()))
+    };
+    let mut subjects = find(cluster, Some(&namespace), concerned).await?;
+    subjects.sort_by_key(|subject| (Progress::of(subject).wanted, subject.kind(), subject.name().to_owned()));
+    let around = surroundings(cluster, &namespace).await.map_err(ApplyError::from)?;
+    enforcing.push(own);
+    Enforcing::sort(&mut enforcing);
+    let remediation = policy.spec.remediation.clone().unwrap_or_default();
+    let inquiry =
+        Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };
+    let mut rehearsed = Vec::new();
+    for subject in subjects {
+        let outcome = match appraise(cluster, &subject, &inquiry, now).await? {
+            Appraisal::Left { reason, message, .. } => Outcome::Left { reason, message },
+            Appraisal::Ready(plan) => match rehearse(cluster, &subject, &plan.document).await {
+                Ok(after) => Outcome::Patch { plan, before: template(&subject), after: template(&after) },
+                Err(error) if error.is_passing() => return Err(error.into()),
+                Err(error) => Outcome::Refused { plan, error },
+            },
+        };
+        rehearsed.push(Rehearsed {
+            workload: format!("{}/{}", subject.kind().name(), subject.name()),
+            pods: Progress::of(&subject).wanted,
+            managers: managers(&subject),
+            around: around.describe(&subject),
+            outcome,
+        });
+    }
+    Ok(rehearsed)
+}
+
+fn template(subject: &Subject) -> Value {
+    subject.object.pointer("/spec/template").cloned().unwrap_or_default()
+}
+
+fn managers(subject: &Subject) -> BTreeSet<String> {
+    let named =
+        subject.managers().filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
+    named
+        .filter_map(|entry| {
+            Some(format!(
+                "{} ({})",
+                entry.manager.as_deref()?,
+                entry.operation.as_deref().unwrap_or_default()
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! The objects around a workload that say what may be done with it: budgets, autoscalers, limit ranges. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec, MetricTarget};
+use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem, ResourceQuota};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::api::resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt};
+use serde_json::Value;
+
+use super::constraints::{Bound, Constraints};
+use super::field::{Compute, Field};
+use super::subject::Subject;
+use crate::workload::Quantity;
+
+/// The objects of a workload's namespace that enforcement respects.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// What limits disruptions.
+    pub budgets: Vec<PodDisruptionBudget>,
+    /// What scales workloads by their number of pods.
+    pub autoscalers: Vec<HorizontalPodAutoscaler>,
+    /// `VerticalPodAutoscaler`s, which set requests and limits; empty where a cluster doesn't have the kind.
+    pub vertical: Vec<Value>,
+    /// What supplies and bounds the amounts of each container.
+    pub limit_ranges: Vec<LimitRange>,
+    /// What bounds the amounts of the namespace as a whole; the API server refuses the pods above it.
+    pub quotas: Vec<ResourceQuota>,
+}
+
+impl Surroundings {
+    /// Returns what these objects keep enforcement from setting on a workload.
+    ///
+    /// What holds for one container is taken to hold for all of the workload's.
+    pub fn constraints(&self, subject: &Subject) -> Constraints {
+        let mut constraints = Constraints::default();
+        let untouched = &mut constraints.untouched;
+        for (field, reason) in self.steered(subject).into_iter().chain(self.supplied()) {
+            untouched.entry(field).or_insert(reason);
+        }
+        constraints.bounds = self.bounds();
+        constraints
+    }
+
+    /// Returns the name of a `PodDisruptionBudget` for the workload's pods that allows no disruption now.
+    pub fn blocked_by(&self, subject: &Subject) -> Option<String> {
+        let metadata = subject.template().and_then(|template| template.metadata.as_ref());
+        let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        let mut at_limit = self.budgets.iter().filter(|budget| {
+            // Without a status its controller has not counted yet.
+            budget.status.as_ref().is_none_or(|status| status.disruptions_allowed <= 0)
+        });
+        let selector =
+            |budget: &PodDisruptionBudget| budget.spec.as_ref().and_then(|spec| spec.selector.clone());
+        let budget = at_limit.find(|budget| selector(budget).is_some_and(|it| selects(it, &labels)))?;
+        Some(budget.metadata.name.clone().unwrap_or_default())
+    }
+
+    /// Says in sentences which of these objects bear on a rollout of the workload.
+    pub fn describe(&self, subject: &Subject) -> Vec<String> {
+        let metadata = subject.template().and_then(|template| template.metadata.as_ref());
+        let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        let mut lines = Vec::new();
+        for budget in &self.budgets {
+            let selector = budget.spec.as_ref().and_then(|spec| spec.selector.clone());
+            if selector.is_some_and(|selector| selects(selector, &labels)) {
+                let allowed = budget.status.as_ref().map_or(0, |status| status.disruptions_allowed);
+                let name = budget.metadata.name.as_deref().unwrap_or_default();
+                lines.push(format!("PodDisruptionBudget {name} allows {allowed} disruptions now"));
+            }
+        }
+        for autoscaler in &self.autoscalers {
+            let target = autoscaler.spec.as_ref().map(|spec| &spec.scale_target_ref);
+            if target.is_some_and(|target| is_target(subject, Some(&target.kind), Some(&target.name))) {
+                let name = autoscaler.metadata.name.as_deref().unwrap_or_default();
+                lines.push(format!("HorizontalPodAutoscaler {name} scales it"));
+            }
+        }
+        for vertical in self.vertical.iter().filter(|vertical| steers(vertical, subject)) {
+            let name = vertical.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            lines.push(format!("VerticalPodAutoscaler {name} sets its resources"));
+        }
+        for quota in &self.quotas {
+            let name = quota.metadata.name.as_deref().unwrap_or_default();
+            let status = quota.status.clone().unwrap_or_default();
+            let used = status.used.unwrap_or_default();
+            for (resource, hard) in status.hard.iter().flatten() {
+                let used = used.get(resource).map_or("0", |used| used.0.as_str());
+                lines.push(format!("ResourceQuota {name}: {used} of {} {resource} used", hard.0));
+            }
+        }
+        lines
+    }
+
+    /// The fields that an autoscaler of the workload steers or goes by.
+    fn steered(&self, subject: &Subject) -> Vec<(Field, String)> {
+        let mut fields = Vec::new();
+        for vertical in self.vertical.iter().filter(|vertical| steers(vertical, subject)) {
+            let name = vertical.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let reason = format!("VerticalPodAutoscaler {name} sets it");
+            for compute in Compute::ALL {
+                fields
+                    .extend([Field::Request(compute), Field::Limit(compute)].map(|it| (it, reason.clone())));
+            }
+        }
+        for autoscaler in &self.autoscalers {
+            let Some(spec) = autoscaler.spec.as_ref() else { continue };
+            if !is_target(subject, Some(&spec.scale_target_ref.kind), Some(&spec.scale_target_ref.name)) {
+                continue;
+            }
+            let name = autoscaler.metadata.name.as_deref().unwrap_or_default();
+            for compute in spec.metrics.iter().flatten().filter_map(by_utilization) {
+                let reason = format!("HorizontalPodAutoscaler {name} scales by the part of it that is used");
+                fields.push((Field::Request(compute), reason));
+                if !all_request(subject, compute) {
+                    let reason = format!(
+                        "it would be the request too, and HorizontalPodAutoscaler {name} scales by the part of that \
+                         which is used"
+                    );
+                    fields.push((Field::Limit(compute), reason));
+                }
+            }
+        }
+        fields
+    }
+
+    /// The fields that a `LimitRange` supplies to every container without them.
+    fn supplied(&self) -> Vec<(Field, String)> {
+        let mut fields = Vec::new();
+        for (name, item) in self.container_limits() {
+            for compute in Compute::ALL {
+                let has = |of: &Amounts| amount(of, compute).is_some();
+                // As the API server fills a LimitRange in: the maximum is a default, that one the request's, and else
+                // the minimum is.
+                let limit = has(&item.default) || has(&item.max);
+                let request = has(&item.default_request) || limit || has(&item.min);
+                let reason = || format!("LimitRange {name} supplies it");
+                fields.extend(request.then(|| (Field::Request(compute), reason())));
+                fields.extend(limit.then(|| (Field::Limit(compute), reason())));
+            }
+        }
+        fields
+    }
+
+    fn bounds(&self) -> Vec<Bound> {
+        let mut bounds = Vec::new();
+        for (name, item) in self.container_limits() {
+            for compute in Compute::ALL {
+                let (min, max) = (amount(&item.min, compute), amount(&item.max, compute));
+                if min.is_some() || max.is_some() {
+                    bounds.push(Bound { compute, min, max, limit_range: name.to_owned() });
+                }
+            }
+        }
+        bounds
+    }
+
+    /// What holds for each container, with the name of the `LimitRange` that says so.
+    fn container_limits(&self) -> impl Iterator<Item = (&str, &LimitRangeItem)> {
+        self.limit_ranges.iter().flat_map(|range| {
+            let name = range.metadata.name.as_deref().unwrap_or_default();
+            let items = range.spec.iter().flat_map(|spec| &spec.limits);
+            items.filter(|item| item.type_ == "Container").map(move |item| (name, item))
+        })
+    }
+}
+
+type Amounts = Option<BTreeMap<String, resource::Quantity>>;
+
+fn amount(of: &Amounts, compute: Compute) -> Option<Quantity> {
+    Quantity::parse(&of.as_ref()?.get(compute.as_str())?.0)
+}
+
+/// Tells whether a selector matches labels. One that can't be read is taken to match: to wait is the safe side.
+fn selects(selector: LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    Selector::try_from(selector).map_or(true, |selector| selector.matches(labels))
+}
+
+fn is_target(subject: &Subject, kind: Option<&str>, name: Option<&str>) -> bool {
+    kind == Some(subject.kind().name()) && name == Some(subject.name())
+}
+
+/// Tells whether a `VerticalPodAutoscaler` changes the workload's pods; without a mode it does.
+fn steers(vertical: &Value, subject: &Subject) -> bool {
+    let text = |pointer: &str| vertical.pointer(pointer).and_then(Value::as_str);
+    is_target(subject, text("/spec/targetRef/kind"), text("/spec/targetRef/name"))
+        && text("/spec/updatePolicy/updateMode") != Some("Off")
+}
+
+/// The resource by whose utilization, a part of the request, a metric scales.
+fn by_utilization(metric: &MetricSpec) -> Option<Compute> {
+    let of_pod = metric.resource.as_ref().map(|it| (&it.name, &it.target));
+    let of_container = metric.container_resource.as_ref().map(|it| (&it.name, &it.target));
+    let (name, target): (&String, &MetricTarget) = of_pod.or(of_container)?;
+    let compute = Compute::ALL.into_iter().find(|compute| compute.as_str() == name)?;
+    (target.type_ == "Utilization").then_some(compute)
+}
+
+/// Tells whether every container requests a resource; one that doesn't requests its limit.
+fn all_request(subject: &Subject, compute: Compute) -> bool {
+    subject.containers().iter().all(|container| {
+        let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        requests.is_some_and(|requests| requests.contains_key(compute.as_str()))
+    })
+}
+
+#[cfg(test)]
+mod tests;

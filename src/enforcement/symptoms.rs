@@ -1,0 +1,153 @@
+//! What a pod's status tells of its health, and how that is put into words. Pure; what follows from it is `verify`'s.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
+
+/// The reason of a container that was killed for using more memory than its limit.
+const OOM_KILLED: &str = "OOMKilled";
+
+/// How a container broke down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breakdown {
+    /// For its memory.
+    OutOfMemory,
+    /// Again and again.
+    Loop,
+    /// Once.
+    Restart,
+}
+
+pub(super) fn name(pod: &Pod) -> &str {
+    pod.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// When the pod was made; the beginning of time where it doesn't say.
+pub(super) fn created(pod: &Pod) -> Timestamp {
+    pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0)
+}
+
+pub(super) fn condition<'p>(pod: &'p Pod, type_: &str) -> Option<&'p PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Tells whether the pod is ready.
+pub fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|ready| ready.status == "True")
+}
+
+/// Since when the pod is as ready, or as unready, as it is.
+pub(super) fn since(pod: &Pod) -> Timestamp {
+    let changed = condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref());
+    changed.map_or_else(|| created(pod), |at| at.0)
+}
+
+/// Tells whether the pod has ended for good: evicted, or refused by its node. Its controller makes another.
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Returns the scheduler's words if it found no node for the pod.
+pub(super) fn unschedulable(pod: &Pod) -> Option<&str> {
+    let condition = condition(pod, "PodScheduled")?;
+    let refused = condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable");
+    refused.then(|| condition.message.as_deref().unwrap_or("no node has room"))
+}
+
+fn statuses(pod: &Pod) -> &[ContainerStatus] {
+    pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default()
+}
+
+/// The container's last end, if it ended ever.
+fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let both = [&status.state, &status.last_state];
+    both.into_iter().flatten().find_map(|state| state.terminated.as_ref())
+}
+
+/// Returns the first container that didn't keep running, and what was seen of it.
+///
+/// Init containers are left out: they are never patched, and many wait for others by failing.
+pub(super) fn breakdown(pod: &Pod) -> Option<(Breakdown, String)> {
+    statuses(pod).iter().find_map(|status| {
+        let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
+        let looping = waiting.filter(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"));
+        let end = last_end(status);
+        let died = status.state.as_ref().is_some_and(|state| state.terminated.is_some());
+        let breakdown = if looping.is_none() && status.restart_count <= 0 && !died {
+            return None;
+        } else if end.is_some_and(|end| end.reason.as_deref() == Some(OOM_KILLED)) {
+            Breakdown::OutOfMemory
+        } else if looping.is_some() {
+            Breakdown::Loop
+        } else {
+            Breakdown::Restart
+        };
+        let mut words = format!("pod {}, container {}: ", name(pod), status.name);
+        words += &end.map_or_else(|| "ended".to_owned(), ended);
+        match status.restart_count {
+            ..=0 => {}
+            1 => words += ", restarted once",
+            times => {
+                // Writing to a string can't fail.
+                let _ = write!(words, ", restarted {times} times");
+            }
+        }
+        if let Some(message) = looping.and_then(|waiting| waiting.message.as_deref()) {
+            words += ": ";
+            words += message;
+        }
+        Some((breakdown, words))
+    })
+}
+
+fn ended(end: &ContainerStateTerminated) -> String {
+    let mut words = format!("ended with exit code {}", end.exit_code);
+    match end.reason.as_deref() {
+        // What the kubelet sends to a container whose liveness or startup probe failed too often.
+        Some("Error") | None if matches!(end.exit_code, 137 | 143) => {
+            words += " (killed, as after a liveness or startup probe that failed too often)";
+        }
+        Some(reason) => {
+            let _ = write!(words, " ({reason})");
+        }
+        None => {}
+    }
+    if let Some(message) = end.message.as_deref().filter(|message| !message.is_empty()) {
+        words += ": ";
+        words += message;
+    }
+    words
+}
+
+/// Says what a pod that isn't ready waits for.
+pub(super) fn unready(pod: &Pod) -> String {
+    let init = pod.status.as_ref().and_then(|status| status.init_container_statuses.as_deref());
+    // An init container that still works is what all others wait for.
+    let in_the_way = init.unwrap_or_default().iter().find(|status| {
+        let ended = status.state.as_ref().and_then(|state| state.terminated.as_ref());
+        status.started != Some(true) && ended.is_none_or(|end| end.exit_code != 0)
+    });
+    let Some(status) = in_the_way.or_else(|| statuses(pod).iter().find(|status| !status.ready)) else {
+        let message = condition(pod, "Ready").and_then(|ready| ready.message.as_deref());
+        return format!("pod {} is not ready: {}", name(pod), message.unwrap_or("no container has started"));
+    };
+    let state = status.state.as_ref();
+    let waiting = state.and_then(|state| state.waiting.as_ref());
+    let seen = if let Some(waiting) = waiting {
+        let reason = waiting.reason.as_deref().unwrap_or("waiting");
+        let message = waiting.message.as_deref().map(|message| format!(": {message}"));
+        format!("{reason}{}", message.unwrap_or_default())
+    } else if in_the_way.is_some() {
+        "an init container that has not succeeded".to_owned()
+    } else if state.is_none_or(|state| state.running.is_none()) {
+        "not running".to_owned()
+    } else if status.started == Some(false) {
+        "running, but its startup probe has not succeeded".to_owned()
+    } else {
+        "running, but its readiness probe fails".to_owned()
+    };
+    format!("pod {}, container {} is not ready: {seen}", name(pod), status.name)
+}

@@ -1,0 +1,287 @@
+//! The verdict on a patch: what became of the workload's new revision. Pure, and without a memory: whoever looks, at
+//! whatever time, judges by the present state alone, so that a restarted operator goes on where another stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::field::{Compute, ContainerField, Field};
+use super::progress::{DEADLINE_EXCEEDED, Progress};
+use super::symptoms::{self, Breakdown};
+
+/// How long a whole new revision must stay so, unless `verifySeconds` is shorter.
+const SETTLING: SignedDuration = SignedDuration::from_secs(60);
+/// When to look again where nothing but the next event can tell.
+const SOON: SignedDuration = SignedDuration::from_secs(5);
+
+/// What is seen of a workload after a patch.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// How far its controller is.
+    pub progress: Progress,
+    /// The new revision, as its pods' labels name it; `None` while its controller has not got to it.
+    pub revision: Option<String>,
+    /// The pods of the new revision, and no others.
+    pub pods: Vec<Pod>,
+    /// The nodes that are cordoned or not ready: what happens there is not the patch's doing.
+    pub nodes_away: BTreeSet<String>,
+}
+
+/// What is known of a patch.
+#[derive(Debug, Clone)]
+pub struct Patched {
+    /// When it was applied.
+    pub at: Timestamp,
+    /// How many pods the workload wanted then, if that is known.
+    pub pods: Option<i32>,
+    /// The fields that it set.
+    pub fields: BTreeSet<ContainerField>,
+}
+
+/// What to think of a patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// Too early to tell.
+    Wait {
+        /// When time alone may have changed the finding; later than now.
+        until: Timestamp,
+    },
+    /// The new revision runs.
+    Verified,
+    /// The new revision is worse than the old one was.
+    Failed {
+        /// In what way.
+        reason: Reason,
+        /// Pod, container and what was seen.
+        message: String,
+    },
+}
+
+/// In what way a patch failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The Deployment's own deadline passed.
+    ProgressDeadlineExceeded,
+    /// A container ended that had not before.
+    Restarted,
+    /// A container ends again and again.
+    CrashLoop,
+    /// A container used more memory than its limit.
+    OomKilled,
+    /// No more pods got ready.
+    NotReady,
+    /// No node has room for what the pods request now.
+    Unschedulable,
+    /// The namespace's quota has no room for it.
+    QuotaExceeded,
+    /// The pods are not made for another reason, such as a `LimitRange`.
+    NotCreated,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::ProgressDeadlineExceeded,
+        Self::Restarted,
+        Self::CrashLoop,
+        Self::OomKilled,
+        Self::NotReady,
+        Self::Unschedulable,
+        Self::QuotaExceeded,
+        Self::NotCreated,
+    ];
+
+    /// The reason as events, conditions and labels name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProgressDeadlineExceeded => DEADLINE_EXCEEDED,
+            Self::Restarted => "Restarted",
+            Self::CrashLoop => "CrashLoop",
+            Self::OomKilled => "OOMKilled",
+            Self::NotReady => "NotReady",
+            Self::Unschedulable => "Unschedulable",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::NotCreated => "NotCreated",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Judges a patch by what is seen of the new revision.
+///
+/// A workload that wants no pods any more is verified: nothing runs that a withdrawal would help, and waiting would
+/// keep its namespace from every other patch.
+pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: Timestamp) -> Finding {
+    let verify = SignedDuration::from_secs(i64::from(verify_seconds.max(1)));
+    let progress = &evidence.progress;
+    let mut pods = sort_out(patched, evidence);
+    let broken = pods.evident.iter().find_map(|pod| symptoms::breakdown(pod));
+    if let Some((breakdown, message)) = broken {
+        let reason = match breakdown {
+            Breakdown::OutOfMemory => Reason::OomKilled,
+            Breakdown::Loop => Reason::CrashLoop,
+            Breakdown::Restart => Reason::Restarted,
+        };
+        return Finding::Failed { reason, message };
+    }
+    pods.evident.sort_by_key(|pod| (symptoms::since(pod), symptoms::name(pod)));
+    let (ready, unready): (Vec<&Pod>, Vec<&Pod>) =
+        pods.evident.iter().partition(|pod| symptoms::is_ready(pod));
+    let last_ready = ready.last().map(|pod| symptoms::since(pod));
+
+    if progress.is_complete() && unready.is_empty() {
+        if progress.wanted <= 0 {
+            return Finding::Verified;
+        }
+        // Pods and status come by different ways: one may be behind the other.
+        let Some(last_ready) = last_ready else { return wait(now, later(now, SOON)) };
+        let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));
+        let settled = later(available.max(patched.at), verify.min(SETTLING));
+        return if now >= settled { Finding::Verified } else { wait(now, settled) };
+    }
+
+    // The controller waits for those pods, and so do we.
+    let excused = unready.is_empty() && pods.excused_unready > 0;
+    let failure = progress.failure.as_ref().filter(|_| progress.observed && !excused);
+    if let Some((reason, message)) = failure
+        && reason == DEADLINE_EXCEEDED
+    {
+        let pod = unready.first().map(|pod| format!("; {}", unready_in_words(pod)));
+        let message = format!("{message}{}", pod.unwrap_or_default());
+        return Finding::Failed { reason: Reason::ProgressDeadlineExceeded, message };
+    }
+
+    let last_progress = last_ready.map_or(patched.at, |at| at.max(patched.at));
+    // A pod that was moved a moment ago gets its time too.
+    if let Some(pod) = unready.first() {
+        let deadline = later(last_progress.max(symptoms::since(pod)), verify);
+        if now < deadline {
+            return wait(now, deadline);
+        }
+        let reason =
+            if symptoms::unschedulable(pod).is_some() { Reason::Unschedulable } else { Reason::NotReady };
+        let message = format!("{}, and no other pod got ready for {verify_seconds} s", unready_in_words(pod));
+        return Finding::Failed { reason, message };
+    }
+
+    // Before the controller makes the next pod, the last one has to be available and an old one to end.
+    let turn = seconds(i64::from(progress.min_ready_seconds).saturating_add(progress.grace_seconds));
+    let deadline = later(last_progress, verify.max(turn));
+    let made = i32::try_from(pods.made).unwrap_or(i32::MAX);
+    let expected = patched.pods.map_or(progress.wanted, |pods| pods.min(progress.wanted));
+    if excused || made >= expected || progress.held || !progress.observed {
+        return wait(now, if now < deadline { deadline } else { later(now, verify) });
+    }
+    if now < deadline {
+        return wait(now, deadline);
+    }
+    let (reason, message) = not_made(progress, made, expected);
+    Finding::Failed { reason, message }
+}
+
+/// Why the controller made no more pods of the new revision.
+fn not_made(progress: &Progress, made: i32, expected: i32) -> (Reason, String) {
+    let told = progress.failure.as_ref().map(|(_, message)| message.as_str());
+    let reason = match told {
+        Some(message) if message.contains("exceeded quota") => Reason::QuotaExceeded,
+        _ => Reason::NotCreated,
+    };
+    let why = told.unwrap_or("its events say why");
+    (reason, format!("only {made} of {expected} pods of the new revision were made: {why}"))
+}
+
+/// The pods of the new revision, by whether they say anything of the patch.
+struct Sorted<'e> {
+    /// Those whose health does.
+    evident: Vec<&'e Pod>,
+    /// How many of the others are not ready.
+    excused_unready: usize,
+    /// How many there are of both sorts.
+    made: usize,
+}
+
+fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
+    let progress = &evidence.progress;
+    // A pod that has ended for good was evicted or refused by its node: another stands for it.
+    let mut pods: Vec<&Pod> = evidence.pods.iter().filter(|pod| !symptoms::has_ended(pod)).collect();
+    pods.sort_by_key(|pod| (symptoms::created(pod), symptoms::name(pod)));
+    // More are wanted than when it was patched: some were made by scaling, the higher numbers or else the later ones.
+    let scaled = patched.pods.filter(|pods| *pods < progress.wanted).map(|pods| pods.max(0));
+    let is_scaled = |position: usize, pod: &Pod| {
+        scaled.is_some_and(|before| match (&progress.revision, ordinal(pod)) {
+            (Some(_), Some(ordinal)) => ordinal >= i64::from(progress.first_ordinal) + i64::from(before),
+            _ => i64::try_from(position).is_ok_and(|position| position >= i64::from(before)),
+        })
+    };
+    let excused = |pod: &Pod| {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+        pod.metadata.deletion_timestamp.is_some()
+            || node.is_some_and(|node| evidence.nodes_away.contains(node))
+            || (symptoms::unschedulable(pod).is_some() && !requests_more(patched, pod))
+    };
+    let mut sorted = Sorted { evident: Vec::new(), excused_unready: 0, made: pods.len() };
+    for (position, pod) in pods.into_iter().enumerate() {
+        if !is_scaled(position, pod) && !excused(pod) {
+            sorted.evident.push(pod);
+        } else if !symptoms::is_ready(pod) {
+            sorted.excused_unready += 1;
+        }
+    }
+    sorted
+}
+
+/// The number in the name of a `StatefulSet`'s pod.
+fn ordinal(pod: &Pod) -> Option<i64> {
+    symptoms::name(pod).rsplit_once('-')?.1.parse().ok()
+}
+
+/// Tells whether the patch made a pod request more: by a request, or by a limit that is the request too.
+fn requests_more(patched: &Patched, pod: &Pod) -> bool {
+    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    patched.fields.iter().any(|of| match of.field {
+        Field::Request(_) => true,
+        Field::Limit(compute) => {
+            let container = containers.iter().find(|container| container.name == of.container);
+            container.and_then(|container| container.resources.as_ref()).is_some_and(|resources| {
+                let limit = amount(resources.limits.as_ref(), compute);
+                limit.is_some() && limit == amount(resources.requests.as_ref(), compute)
+            })
+        }
+        _ => false,
+    })
+}
+
+fn amount(of: Option<&BTreeMap<String, Quantity>>, compute: Compute) -> Option<&Quantity> {
+    of?.get(compute.as_str())
+}
+
+fn unready_in_words(pod: &Pod) -> String {
+    match symptoms::unschedulable(pod) {
+        Some(message) => format!("pod {} can't be scheduled: {message}", symptoms::name(pod)),
+        None => symptoms::unready(pod),
+    }
+}
+
+fn seconds(seconds: i64) -> SignedDuration {
+    SignedDuration::from_secs(seconds.max(0))
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// A finding that has to be looked at again, never at once.
+fn wait(now: Timestamp, until: Timestamp) -> Finding {
+    Finding::Wait { until: until.max(later(now, SignedDuration::from_secs(1))) }
+}
+
+#[cfg(test)]
+mod tests;

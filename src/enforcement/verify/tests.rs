@@ -1,0 +1,388 @@
+//! Rollouts that went well, badly or nowhere, each judged at a time; and two laws over any of them.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const VERIFY: u32 = 300;
+
+fn at(seconds: i64) -> Timestamp {
+    let start: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    start + SignedDuration::from_secs(seconds)
+}
+
+/// A patch of a probe at second 0, on a workload of two pods.
+fn patched() -> Patched {
+    let fields = BTreeSet::from([ContainerField::new("main", Field::LivenessProbe)]);
+    Patched { at: at(0), pods: Some(2), fields }
+}
+
+fn with_fields(fields: &[Field]) -> Patched {
+    let fields = fields.iter().map(|field| ContainerField::new("main", *field)).collect();
+    Patched { fields, ..patched() }
+}
+
+fn rolling(updated: i32, available: i32) -> Progress {
+    let outdated = 2 - updated;
+    Progress {
+        observed: true,
+        wanted: 2,
+        updated,
+        ready: available,
+        available,
+        outdated,
+        ..Progress::default()
+    }
+}
+
+fn complete() -> Progress {
+    rolling(2, 2)
+}
+
+/// A running pod made at a second; ready since another, or never.
+fn pod(name: &str, created: i64, ready: Option<i64>) -> Pod {
+    let condition = ready.map_or(
+        json!({ "type": "Ready", "status": "False", "lastTransitionTime": at(created) }),
+        |ready| json!({ "type": "Ready", "status": "True", "lastTransitionTime": at(ready) }),
+    );
+    serde_json::from_value(json!({
+        "metadata": { "name": name, "creationTimestamp": at(created) },
+        "spec": { "nodeName": "here", "containers": [{ "name": "main" }] },
+        "status": { "phase": "Running", "conditions": [condition], "containerStatuses": [{
+            "name": "main", "image": "", "imageID": "", "ready": ready.is_some(), "started": true, "restartCount": 0,
+            "state": { "running": {} },
+        }] },
+    }))
+    .unwrap()
+}
+
+/// The pod with other fields in the status of its container.
+fn with_status(pod: &Pod, status: &Value) -> Pod {
+    let mut pod = serde_json::to_value(pod).unwrap();
+    for (name, value) in status.as_object().unwrap() {
+        pod["status"]["containerStatuses"][0][name] = value.clone();
+    }
+    serde_json::from_value(pod).unwrap()
+}
+
+fn crashed(pod: &Pod, exit: i32, reason: &str) -> Pod {
+    let end = json!({ "terminated": { "exitCode": exit, "reason": reason, "finishedAt": at(20) } });
+    with_status(pod, &json!({ "restartCount": 1, "ready": false, "lastState": end }))
+}
+
+fn leaving(mut pod: Pod) -> Pod {
+    pod.metadata.deletion_timestamp = Some(at(30).into());
+    pod
+}
+
+fn on(node: &str, mut pod: Pod) -> Pod {
+    pod.spec.as_mut().unwrap().node_name = Some(node.to_owned());
+    pod
+}
+
+fn unschedulable(name: &str, created: i64) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": { "name": name, "creationTimestamp": at(created) },
+        "spec": { "containers": [{ "name": "main",
+            "resources": { "limits": { "cpu": "1", "memory": "1Gi" }, "requests": { "cpu": "1", "memory": "1Mi" } } }] },
+        "status": { "phase": "Pending", "conditions": [
+            { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available" },
+        ] },
+    }))
+    .unwrap()
+}
+
+fn judge_with(patched: &Patched, progress: Progress, pods: &[Pod], now: i64) -> Finding {
+    let nodes_away = BTreeSet::from(["away".to_owned()]);
+    verify(patched, &Evidence { progress, revision: None, pods: pods.to_vec(), nodes_away }, VERIFY, at(now))
+}
+
+fn judge(progress: Progress, pods: &[Pod], now: i64) -> Finding {
+    judge_with(&patched(), progress, pods, now)
+}
+
+fn until(seconds: i64) -> Finding {
+    Finding::Wait { until: at(seconds) }
+}
+
+#[track_caller]
+fn failed(finding: Finding) -> (Reason, String) {
+    match finding {
+        Finding::Failed { reason, message } => (reason, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_whole_new_revision_is_verified_once_it_stayed_so_for_a_minute() {
+    let pods = [pod("a", 1, Some(10)), pod("b", 12, Some(25))];
+    assert_eq!(judge(complete(), &pods, 84), until(85));
+    assert_eq!(judge(complete(), &pods, 85), Finding::Verified);
+    let evidence = Evidence { progress: complete(), pods: pods.to_vec(), ..Evidence::default() };
+    assert_eq!(verify(&patched(), &evidence, 20, at(44)), until(45), "a shorter time to verify is enough");
+    assert_eq!(verify(&patched(), &evidence, 20, at(45)), Finding::Verified);
+    let slow = Progress { min_ready_seconds: 30, ..complete() };
+    assert_eq!(judge(slow, &pods, 85), until(115), "available is later than ready");
+}
+
+#[test]
+fn pods_that_status_is_ahead_of_are_waited_for() {
+    assert_eq!(judge(complete(), &[], 100), until(105));
+    let behind = [pod("a", 1, Some(10)), pod("b", 12, None)];
+    assert_eq!(judge(complete(), &behind, 100), until(312));
+}
+
+#[test]
+fn a_workload_that_wants_no_pods_any_more_is_verified() {
+    let none = Progress { wanted: 0, updated: 0, available: 0, outdated: 0, ..complete() };
+    assert_eq!(judge(none.clone(), &[], 1), Finding::Verified);
+    let stopping = Progress { outdated: 1, ..none };
+    assert!(matches!(judge(stopping, &[], 1), Finding::Wait { .. }));
+}
+
+#[test]
+fn a_restart_of_a_new_pod_fails_at_once_and_says_what_was_seen() {
+    let well = pod("a", 1, Some(10));
+    let killed = crashed(&well, 137, "Error");
+    let (reason, message) = failed(judge(complete(), &[killed], 30));
+    assert_eq!(reason, Reason::Restarted);
+    let expected = "pod a, container main: ended with exit code 137 (killed, as after a liveness or startup probe that \
+                    failed too often), restarted once";
+    assert_eq!(message, expected);
+    let (reason, message) = failed(judge(complete(), &[crashed(&well, 137, "OOMKilled")], 30));
+    assert_eq!(reason, Reason::OomKilled);
+    assert_eq!(message, "pod a, container main: ended with exit code 137 (OOMKilled), restarted once");
+    let looping = json!({
+        "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 20s" } }, "restartCount": 3,
+        "lastState": { "terminated": { "exitCode": 1, "message": "no database" } },
+    });
+    let (reason, message) = failed(judge(rolling(1, 1), &[with_status(&well, &looping)], 30));
+    assert_eq!(reason, Reason::CrashLoop);
+    let expected =
+        "pod a, container main: ended with exit code 1: no database, restarted 3 times: back-off 20s";
+    assert_eq!(message, expected);
+    let died =
+        with_status(&well, &json!({ "state": { "terminated": { "exitCode": 2, "reason": "Error" } } }));
+    let (reason, message) = failed(judge(rolling(1, 1), &[died], 30));
+    assert_eq!(
+        (reason, message.as_str()),
+        (Reason::Restarted, "pod a, container main: ended with exit code 2 (Error)")
+    );
+}
+
+#[test]
+fn a_pod_that_does_not_get_ready_fails_when_its_time_is_over() {
+    let pods = [pod("a", 1, Some(10)), pod("b", 12, None)];
+    assert_eq!(judge(rolling(2, 1), &pods, 311), until(312));
+    let (reason, message) = failed(judge(rolling(2, 1), &pods, 312));
+    assert_eq!(reason, Reason::NotReady);
+    let expected = "pod b, container main is not ready: running, but its readiness probe fails, and no other pod got \
+                    ready for 300 s";
+    assert_eq!(message, expected);
+    let progressing = [pod("a", 1, Some(200)), pod("b", 12, None)];
+    assert_eq!(judge(rolling(2, 1), &progressing, 312), until(500), "another got ready since");
+}
+
+#[test]
+fn what_a_pod_waits_for_is_told() {
+    let unready = pod("b", 1, None);
+    for (status, seen) in [
+        (json!({ "started": false }), "running, but its startup probe has not succeeded"),
+        (json!({ "state": {} }), "not running"),
+        (
+            json!({ "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } } }),
+            "ImagePullBackOff: no such image",
+        ),
+    ] {
+        let (_, message) = failed(judge(rolling(1, 0), &[with_status(&unready, &status)], 400));
+        assert!(message.starts_with(&format!("pod b, container main is not ready: {seen},")), "{message}");
+    }
+    let mut init = unready.clone();
+    let status = init.status.as_mut().unwrap();
+    let mut waiting = status.container_statuses.clone().unwrap();
+    waiting[0].name = "setup".to_owned();
+    waiting[0].started = Some(false);
+    waiting[0].restart_count = 4;
+    status.init_container_statuses = Some(waiting);
+    let (reason, message) = failed(judge(rolling(1, 0), &[init], 400));
+    assert_eq!(reason, Reason::NotReady, "an init container may fail until what it waits for is there");
+    assert!(message.contains("container setup is not ready: an init container"), "{message}");
+    let mut bare = unready;
+    bare.status.as_mut().unwrap().container_statuses = None;
+    let (_, message) = failed(judge(rolling(1, 0), &[bare], 400));
+    assert!(message.starts_with("pod b is not ready: no container has started"), "{message}");
+}
+
+#[test]
+fn a_pod_without_room_is_evidence_only_where_more_is_requested() {
+    let pods = [unschedulable("a", 1)];
+    let limit = |compute| with_fields(&[Field::Limit(compute)]);
+    for (patch, fails) in [
+        (patched(), false),
+        (with_fields(&[Field::Request(Compute::Cpu)]), true),
+        (limit(Compute::Cpu), true),
+        (limit(Compute::Memory), false),
+    ] {
+        let finding = judge_with(&patch, rolling(1, 0), &pods, 400);
+        if fails {
+            let (reason, message) = failed(finding);
+            assert_eq!(reason, Reason::Unschedulable);
+            assert!(message.starts_with("pod a can't be scheduled: 0/3 nodes are available"), "{message}");
+        } else {
+            assert_eq!(finding, until(700), "{patch:?}");
+        }
+    }
+}
+
+#[test]
+fn pods_that_are_no_evidence_fail_nothing() {
+    let bad = crashed(&pod("b", 12, None), 1, "Error");
+    let well = pod("a", 1, Some(10));
+    for excused in [leaving(bad.clone()), on("away", bad.clone())] {
+        assert_eq!(judge(rolling(2, 1), &[well.clone(), excused], 1000), until(1300));
+    }
+    let mut evicted = bad;
+    evicted.status.as_mut().unwrap().phase = Some("Failed".to_owned());
+    let replaced = [well, evicted, pod("c", 900, Some(905))];
+    assert_eq!(judge(complete(), &replaced, 1000), Finding::Verified);
+}
+
+#[test]
+fn a_ready_pod_that_is_being_deleted_was_made_all_the_same() {
+    let pods = [pod("a", 1, Some(10)), leaving(pod("b", 2, Some(11)))];
+    assert!(matches!(judge(rolling(2, 1), &pods, 1000), Finding::Wait { .. }));
+}
+
+#[test]
+fn pods_made_by_scaling_are_no_evidence() {
+    let grown = Progress { wanted: 3, updated: 3, ..rolling(2, 2) };
+    let pods = [crashed(&pod("c", 50, None), 1, "Error"), pod("a", 1, Some(10)), pod("b", 12, Some(25))];
+    assert!(matches!(judge(grown.clone(), &pods, 1000), Finding::Wait { .. }));
+    let unknown = Patched { pods: None, ..patched() };
+    assert_eq!(failed(judge_with(&unknown, grown.clone(), &pods, 1000)).0, Reason::Restarted);
+    assert_eq!(failed(judge(rolling(2, 2), &pods, 1000)).0, Reason::Restarted, "no more are wanted");
+    // A StatefulSet makes the highest numbers first.
+    let set = Progress { revision: Some("r".to_owned()), first_ordinal: 5, ..grown };
+    let pods = [crashed(&pod("web-7", 1, None), 1, "Error"), pod("web-6", 12, Some(25))];
+    assert!(matches!(judge(set.clone(), &pods, 100), Finding::Wait { .. }));
+    let pods = [pod("web-7", 1, Some(2)), crashed(&pod("web-6", 12, None), 1, "Error")];
+    assert_eq!(failed(judge(set, &pods, 100)).0, Reason::Restarted);
+}
+
+#[test]
+fn a_deployments_own_deadline_fails_it_unless_it_waits_for_what_is_no_evidence() {
+    let late = (DEADLINE_EXCEEDED.to_owned(), "it timed out".to_owned());
+    let progress = Progress { failure: Some(late), ..rolling(2, 1) };
+    let well = pod("a", 1, Some(10));
+    let (reason, message) = failed(judge(progress.clone(), &[well.clone(), pod("b", 12, None)], 50));
+    assert_eq!(reason, Reason::ProgressDeadlineExceeded);
+    assert!(message.starts_with("it timed out; pod b, container main is not ready"), "{message}");
+    let away = [well.clone(), on("away", pod("b", 12, None))];
+    assert!(matches!(judge(progress.clone(), &away, 50), Finding::Wait { .. }));
+    let stale = Progress { observed: false, ..progress };
+    assert!(matches!(judge(stale, &[well], 50), Finding::Wait { .. }), "it may tell of the rollout before");
+}
+
+#[test]
+fn pods_that_are_not_made_fail_when_time_is_over() {
+    let quota = ("FailedCreate".to_owned(), "pods \"a\" is forbidden: exceeded quota: small".to_owned());
+    let refused = Progress { failure: Some(quota), ..rolling(0, 2) };
+    assert_eq!(judge(refused.clone(), &[], 299), until(300));
+    let (reason, message) = failed(judge(refused, &[], 300));
+    assert_eq!(reason, Reason::QuotaExceeded);
+    assert!(message.starts_with("only 0 of 2 pods of the new revision were made: pods \"a\" is forbidden"));
+    assert_eq!(failed(judge(rolling(0, 2), &[], 300)).0, Reason::NotCreated);
+    let one = [pod("a", 1, Some(100))];
+    assert_eq!(judge(rolling(1, 2), &one, 399), until(400));
+    assert_eq!(failed(judge(rolling(1, 2), &one, 400)).0, Reason::NotCreated);
+    let slow = Progress { grace_seconds: 600, ..rolling(1, 2) };
+    assert_eq!(judge(slow, &one, 400), until(700), "an old pod may take its time to end");
+    for held in [Progress { held: true, ..rolling(1, 2) }, Progress { observed: false, ..rolling(1, 2) }] {
+        assert_eq!(judge(held, &one, 400), until(700), "nobody makes pods now");
+    }
+}
+
+#[test]
+fn after_an_outage_the_present_state_counts() {
+    let late = 100_000;
+    let pods = [pod("a", 1, Some(10)), pod("b", 12, Some(25))];
+    assert_eq!(judge(complete(), &pods, late), Finding::Verified);
+    let stuck = [pod("a", 1, Some(10)), pod("b", 12, None)];
+    assert_eq!(failed(judge(rolling(2, 1), &stuck, late)).0, Reason::NotReady);
+    let moved = [pod("a", 1, Some(10)), pod("b", late - 5, None)];
+    assert_eq!(judge(rolling(2, 1), &moved, late), until(late + 295), "a pod made just now gets its time");
+}
+
+#[test]
+fn reasons_are_told_apart() {
+    let names: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(names.len(), Reason::ALL.len());
+}
+
+/// A pod in any state, and whether it is one that says nothing of a patch of a probe.
+fn any_pod(excused: bool) -> impl Strategy<Value = Pod> {
+    let states = (0_i64..600, prop::option::of(0_i64..600), 0_u8..3, 0_u8..3, any::<u16>());
+    states.prop_map(move |(created, ready, health, excuse, number)| {
+        let name = format!("web-{number}");
+        if excused && excuse == 2 {
+            return unschedulable(&name, created);
+        }
+        let pod = pod(&name, created, ready.map(|after| created + after));
+        let pod = match health {
+            0 => pod,
+            1 => crashed(&pod, 1, "Error"),
+            _ => crashed(&pod, 137, "OOMKilled"),
+        };
+        match (excused, excuse) {
+            (true, 0) => leaving(pod),
+            (true, _) => on("away", pod),
+            (false, _) => pod,
+        }
+    })
+}
+
+fn any_progress() -> impl Strategy<Value = Progress> {
+    (any::<[bool; 3]>(), 0..4, 0..4, 0..4, 0..2).prop_map(
+        |([observed, held, late], wanted, updated, available, outdated)| {
+            let failure = late.then(|| (DEADLINE_EXCEEDED.to_owned(), String::new()));
+            let ready = available;
+            Progress {
+                observed,
+                held,
+                wanted,
+                updated,
+                ready,
+                available,
+                outdated,
+                failure,
+                ..Progress::default()
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn an_incomplete_rollout_is_never_verified(
+        progress in any_progress(), pods in prop::collection::vec(any_pod(false), 0..5), now in 0_i64..5000,
+    ) {
+        let finding = judge(progress.clone(), &pods, now);
+        prop_assert!(progress.is_complete() || finding != Finding::Verified);
+        if let Finding::Wait { until } = finding {
+            prop_assert!(until > at(now), "a wait ends later than now");
+        }
+    }
+
+    #[test]
+    fn pods_that_are_no_evidence_never_fail_a_patch(
+        progress in any_progress(), pods in prop::collection::vec(any_pod(true), 1..5), now in 0_i64..5000,
+    ) {
+        // What the controller waits for is among them: one is not ready, or none is missing.
+        prop_assume!(pods.len() >= 3 || pods.iter().any(|pod| !symptoms::is_ready(pod)));
+        let late = progress.failure.is_some();
+        prop_assume!(!late || pods.iter().any(|pod| !symptoms::is_ready(pod)));
+        let finding = judge(progress, &pods, now);
+        prop_assert!(!matches!(finding, Finding::Failed { .. }), "{finding:?}");
+    }
+}
