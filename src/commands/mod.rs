@@ -12,6 +12,7 @@ mod progress;
 mod reconcile;
 mod rules;
 mod service;
+mod undo;
 mod version;
 mod watch;
 
@@ -51,6 +52,7 @@ enum Command {
     Policy(policy::Args),
     Reconcile(reconcile::Args),
     Rules(rules::Args),
+    Undo(undo::Args),
     Version(version::Args),
     Watch(watch::Args),
 }
@@ -101,6 +103,7 @@ impl Cli {
             Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),
             Command::Rules(args) => rules::run(args),
+            Command::Undo(args) => block_on(undo::run(args)),
             Command::Version(args) => version::run(args),
             Command::Watch(args) => watch::run(&args, verbosity),
         }

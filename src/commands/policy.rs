@@ -1,14 +1,12 @@
-//! `policy`: what is done to all policies of a cluster.
+//! `policy`: work on the policies of a cluster, one action a file.
 
-use std::io::Write as _;
+mod fixes;
+mod rehearse;
+mod release;
 
 use clap::Subcommand;
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
-use crate::cluster;
-use crate::operator;
-use crate::output::to_stdout;
 
 /// Work on the policies of a cluster.
 #[derive(Clone, Debug, clap::Args)]
@@ -19,64 +17,15 @@ pub(super) struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    Release(ReleaseArgs),
-}
-
-/// Take the operator's finalizer off every DevOpsPolicy, so that they can be deleted without it.
-///
-/// For an uninstall, and only once no `kube-devops reconcile` runs any more: it would put the finalizer on again.
-/// Finalizers of others stay. Ends with status 2 when some policy could not be released.
-#[derive(Clone, Debug, clap::Args)]
-struct ReleaseArgs {
-    /// A namespace, repeatable [default: all]
-    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
-    namespaces: Vec<String>,
-
-    /// All namespaces, which is the default, whatever -n says
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-
-    #[command(flatten)]
-    connect: ConnectArgs,
+    Fixes(fixes::Args),
+    Rehearse(rehearse::Args),
+    Release(release::Args),
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let Action::Release(args) = args.action;
-    release(&args).await
-}
-
-async fn release(args: &ReleaseArgs) -> anyhow::Result<ExitStatus> {
-    let cluster = cluster::connect(&args.connect.options()).await?;
-    let mut stderr = anstream::stderr();
-    let all = args.all_namespaces || args.namespaces.is_empty();
-    let namespaces = if all { vec![None] } else { args.namespaces.iter().map(Some).collect() };
-    let (mut found, mut failed) = (false, false);
-    for namespace in namespaces {
-        let held = match operator::held(&cluster, namespace.map(String::as_str)).await {
-            Ok(held) => held,
-            // Without the CRD there is no policy.
-            Err(error) if error.code() == Some(404) => continue,
-            Err(error) => {
-                let place = namespace.map_or_else(String::new, |name| format!(" of namespace {name:?}"));
-                writeln!(stderr, "error: cannot list the policies{place}: {error}")?;
-                failed = true;
-                continue;
-            }
-        };
-        for policy in held {
-            found = true;
-            let name = format!("{}/{}", policy.namespace(), policy.name());
-            match operator::release(&cluster, policy).await {
-                Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
-                Err(error) => {
-                    writeln!(stderr, "error: cannot release the policy {name}: {error}")?;
-                    failed = true;
-                }
-            }
-        }
+    match args.action {
+        Action::Fixes(args) => fixes::run(&args).await,
+        Action::Rehearse(args) => rehearse::run(&args).await,
+        Action::Release(args) => release::run(&args).await,
     }
-    if !found && !failed {
-        writeln!(stderr, "no policy has the finalizer {}", operator::FINALIZER)?;
-    }
-    Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }

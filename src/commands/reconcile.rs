@@ -1,6 +1,5 @@
 //! `kube-devops reconcile`: the operator of the DevOpsPolicy.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,9 +9,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
 use super::service::{Service, ServiceArgs, listen};
+use crate::enforcement::Limits;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::policy::SystemNamespaces;
-use crate::runtime::Phase;
+use crate::runtime::{Listen, Phase};
 
 /// Judge every DevOpsPolicy's namespace, continuously, and write what came of it into the policy's status.
 ///
@@ -26,7 +26,15 @@ pub(super) struct Args {
 
     /// Where to serve: a port, or address and port
     #[arg(long, value_name = "ADDR", default_value = ":9090", value_parser = listen)]
-    listen: SocketAddr,
+    listen: Listen,
+
+    /// How many workloads may be rolling out a patch at a time, in the whole cluster
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    max_rollouts: u32,
+
+    /// How many workloads may be patched in an hour, in the whole cluster
+    #[arg(long, value_name = "COUNT", default_value_t = 60)]
+    max_per_hour: u32,
 
     /// The least time between two audit results of a policy, shorter in tests
     #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
@@ -49,6 +57,8 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     let settings = OperatorSettings {
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
         audit_interval: args.audit_interval,
+        limits: Limits { rollouts: args.max_rollouts, per_hour: args.max_per_hour },
+        home: args.service.home(&service.cluster).to_owned(),
         clock: Timestamp::now,
     };
     let metrics = OperatorMetrics::register(&service.metrics)?;

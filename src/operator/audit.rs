@@ -10,7 +10,7 @@ use ring::digest::{SHA256, digest};
 
 use super::Verdict;
 use crate::governance::ReportedViolation;
-use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec};
+use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 
 /// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
 pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
@@ -66,12 +66,20 @@ impl Past {
             created: metadata.creation_timestamp.as_ref()?.0,
         })
     }
+
+    /// Takes what was to be created for what exists by that name already, as if it were made now.
+    pub fn unseen(metadata: &ObjectMeta, now: Timestamp) -> Option<Self> {
+        let (uid, creation_timestamp) = (Some(String::new()), Some(Time(now)));
+        Self::of(&ObjectMeta { uid, creation_timestamp, ..metadata.clone() })
+    }
 }
 
-/// Decides on the next result, `latest` being the newest one of the policy and `interval` the least time between two.
+/// Decides on the next result, `latest` being the newest one of the policy and `interval` the least time between two;
+/// patches that would mend violations come with it, and make no new one by themselves.
 pub fn next_step(
     policy: &DevOpsPolicy,
     verdict: &Verdict,
+    fixes: &[SuggestedFix],
     latest: Option<&Past>,
     interval: SignedDuration,
     now: Timestamp,
@@ -86,7 +94,7 @@ pub fn next_step(
             return Step::Wait(due);
         }
     }
-    Step::Create(Box::new(result(policy, verdict, &content, latest, now)))
+    Step::Create(Box::new(result(policy, verdict, fixes, &content, latest, now)))
 }
 
 /// A digest of what is wrong with what: names of pods don't count, and neither does the order.
@@ -115,6 +123,7 @@ fn hash(text: &str) -> String {
 fn result(
     policy: &DevOpsPolicy,
     verdict: &Verdict,
+    fixes: &[SuggestedFix],
     content: &str,
     latest: Option<&Past>,
     now: Timestamp,
@@ -153,6 +162,13 @@ fn result(
         },
     };
     let mut left = LIMIT.saturating_sub(RESERVE).saturating_sub(size(&result));
+    // Patches get at most half of the room, so that there is some for what they mend.
+    let half = left / 2;
+    for fix in fixes.iter().take(100) {
+        let Some(rest) = left.checked_sub(size(fix) + 1).filter(|rest| *rest >= half) else { continue };
+        left = rest;
+        result.spec.fixes.push(fix.clone());
+    }
     // The schema allows 500, and the worst come first.
     for violation in verdict.violations.iter().take(500) {
         let audited = audited(violation);

@@ -36,6 +36,12 @@ impl AuditTrail {
         results.insert((past.sequence, past.name.clone()), past);
     }
 
+    /// Notes a result that is known to exist, unless more is known of it.
+    pub fn presume(&mut self, policy_uid: &str, past: Past) {
+        let results = self.policies.entry(policy_uid.to_owned()).or_default();
+        results.entry((past.sequence, past.name.clone())).or_insert(past);
+    }
+
     /// Forgets a result.
     pub fn remove(&mut self, policy_uid: &str, name: &str) {
         if let Some(results) = self.policies.get_mut(policy_uid) {
@@ -70,6 +76,17 @@ mod tests {
             content: String::new(),
             created: jiff::Timestamp::UNIX_EPOCH,
         }
+    }
+
+    #[test]
+    fn what_was_seen_wins_over_what_is_presumed() {
+        let mut trail = AuditTrail::default();
+        let uid = |trail: &AuditTrail| trail.latest("uid").unwrap().uid.clone();
+        trail.presume("uid", past(1));
+        assert_eq!(uid(&trail), "");
+        trail.add("uid", Past { uid: "seen".to_owned(), ..past(1) });
+        trail.presume("uid", past(1));
+        assert_eq!((uid(&trail), trail.policies["uid"].len()), ("seen".to_owned(), 1));
     }
 
     #[test]

@@ -1,17 +1,23 @@
 //! What the parts of the operator share.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::events::Recorder;
+use kube::runtime::reflector::Store;
 use tokio::sync::Notify;
 
+use super::ledger::{LedgerError, LedgerStore};
+use super::left_out::LeftOuts;
+use super::yielding::Yielding;
 use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::Cluster;
+use crate::enforcement::records::is_under_way;
+use crate::enforcement::{Decision, Limits, Request};
 use crate::leader::Leadership;
-use crate::policy::{DevOpsPolicy, EnforcementMode, SystemNamespaces};
+use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation, SystemNamespaces};
 use crate::rules::Severity;
 
 /// How the operator is set up.
@@ -21,6 +27,10 @@ pub struct OperatorSettings {
     pub system: SystemNamespaces,
     /// The least time between two audit results of a policy.
     pub audit_interval: SignedDuration,
+    /// How much enforcement may do in the whole cluster.
+    pub limits: Limits,
+    /// The namespace of the operator itself, in which it keeps its ledger.
+    pub home: String,
     /// The clock.
     pub clock: fn() -> Timestamp,
 }
@@ -37,6 +47,13 @@ pub struct Operator {
     inventory: Mutex<Inventory>,
     audits: Mutex<AuditTrail>,
     judged: Mutex<BTreeMap<PolicyKey, Judged>>,
+    pub(super) ledger: LedgerStore,
+    /// What takes our fields out of others' writes, as far as it is known to be installed.
+    pub(super) yielding: tokio::sync::Mutex<Option<Yielding>>,
+    left_out: Mutex<LeftOuts>,
+    policies: OnceLock<Store<DevOpsPolicy>>,
+    /// Whose turn it is to enforce in a namespace.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// A policy, by namespace and name.
@@ -64,6 +81,11 @@ impl Operator {
         metrics: OperatorMetrics,
     ) -> Self {
         Self {
+            ledger: LedgerStore::new(cluster.clone(), &settings.home),
+            yielding: tokio::sync::Mutex::default(),
+            left_out: Mutex::default(),
+            policies: OnceLock::new(),
+            turns: Mutex::default(),
             cluster,
             leadership,
             recorder,
@@ -86,6 +108,79 @@ impl Operator {
 
     pub(super) fn audits(&self) -> MutexGuard<'_, AuditTrail> {
         lock(&self.audits)
+    }
+
+    /// What enforcement looked at and left as it is.
+    pub(super) fn left_out(&self) -> MutexGuard<'_, LeftOuts> {
+        lock(&self.left_out)
+    }
+
+    /// Says where the policies are kept.
+    pub(super) fn know(&self, policies: Store<DevOpsPolicy>) {
+        // There is one such place; a second call would name the same.
+        let _ = self.policies.set(policies);
+    }
+
+    /// Every policy that is known.
+    pub(super) fn policies(&self) -> Vec<Arc<DevOpsPolicy>> {
+        self.policies.get().map_or_else(Vec::new, Store::state)
+    }
+
+    /// The policies of a namespace.
+    pub(super) fn policies_in(&self, namespace: &str) -> Vec<DevOpsPolicy> {
+        let all = self.policies().into_iter();
+        all.filter(|policy| policy.namespace().as_deref() == Some(namespace))
+            .map(Arc::unwrap_or_clone)
+            .collect()
+    }
+
+    /// The right to enforce in a namespace, which one policy has at a time.
+    pub(super) fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.turns).entry(namespace.to_owned()).or_default())
+    }
+
+    /// Asks for a place in the budgets of the cluster.
+    pub(super) async fn reserve(&self, request: &Request<'_>) -> Result<Decision, LedgerError> {
+        let (now, limits, known) = (self.now(), self.settings.limits, self.under_way());
+        self.ledger
+            .change(|ledger| {
+                ledger.prune_open(|grant| known.contains(&grant.uid), now);
+                ledger.reserve(request, &limits, now)
+            })
+            .await
+    }
+
+    /// Asks for a place among the rollouts of the cluster, for a patch that is taken back with its policy.
+    pub(super) async fn reserve_revert(
+        &self,
+        namespace: &str,
+        policy: &DevOpsPolicy,
+        record: &Remediation,
+    ) -> Result<Decision, LedgerError> {
+        let name = policy.name_any();
+        let request = Request {
+            namespace,
+            policy: &name,
+            policy_per_hour: u32::MAX,
+            kind: &record.kind,
+            name: &record.name,
+            uid: record.uid.as_deref().unwrap_or_default(),
+        };
+        let (now, limits, known) = (self.now(), self.settings.limits, self.under_way());
+        self.ledger
+            .change(|ledger| {
+                ledger.prune_open(|grant| known.contains(&grant.uid), now);
+                ledger.reserve_revert(&request, &limits, now)
+            })
+            .await
+    }
+
+    /// The uids of all workloads that some policy's record says are under way.
+    fn under_way(&self) -> BTreeSet<String> {
+        let policies = self.policies();
+        let records =
+            policies.iter().flat_map(|policy| policy.status.iter()).flat_map(|status| &status.remediations);
+        records.filter(|record| is_under_way(record)).filter_map(|record| record.uid.clone()).collect()
     }
 
     /// Forgets what was judged under policies that are no more.

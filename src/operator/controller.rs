@@ -37,6 +37,7 @@ pub async fn run<R: Send + 'static>(
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
+        operator.know(store.clone());
         let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))
@@ -99,6 +100,7 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
         // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
         "conflict" => Action::requeue(Duration::from_millis(500)),
         "not_leader" | "leadership_lost" => Action::await_change(),
+        "unfinished" => Action::requeue(Duration::from_secs(1)),
         category => {
             warn!(policy = name_of(policy), category, %error, "not reconciled; it is tried again");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))

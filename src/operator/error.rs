@@ -20,6 +20,9 @@ pub enum ReconcileError {
     /// The finalizer could not be put on or taken off.
     #[error("cannot change the finalizer: {0}")]
     Finalizer(Box<kube::runtime::finalizer::Error<WriteError>>),
+    /// A deleted policy still has something to bring to its end.
+    #[error("the policy goes once its patches are verified or withdrawn")]
+    Unfinished,
     /// Everything together took too long.
     #[error("not done within {0:?}")]
     Timeout(Duration),
@@ -63,6 +66,7 @@ impl ReconcileError {
                 },
                 _ => "internal",
             },
+            Self::Unfinished => "unfinished",
             Self::Timeout(_) => "timeout",
             Self::NotLeader(error) => error.category(),
         }

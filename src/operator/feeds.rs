@@ -8,10 +8,11 @@ use futures::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, ReplicationController};
+use kube::ResourceExt as _;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher;
 use tokio::sync::mpsc;
 
@@ -183,6 +184,15 @@ impl Policies<'_> {
         })
     }
 
+    /// Counts what enforcement did since the policy was seen last.
+    fn count(&self, policy: &DevOpsPolicy) {
+        let before = self.known.get(&ObjectRef::from_obj(policy)).filter(|known| known.uid() == policy.uid());
+        let before = before.as_ref().and_then(|known| known.status.as_ref());
+        if let Some(after) = &policy.status {
+            self.operator.metrics.enforcement.count(before, after);
+        }
+    }
+
     fn wake(&self, policy: DevOpsPolicy) {
         // Nobody listens only when the operator ends.
         let _ = self.woken.send(policy);
@@ -195,13 +205,16 @@ impl Sink for Policies<'_> {
     }
 
     fn list(&mut self, object: &RawObject) -> Result<(), String> {
-        self.writer.apply_watcher_event(&Event::InitApply(self.read(object)?));
+        let policy = self.read(object)?;
+        self.count(&policy);
+        self.writer.apply_watcher_event(&Event::InitApply(policy));
         Ok(())
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
         match self.read(object) {
             Ok(policy) => {
+                self.count(&policy);
                 self.writer.apply_watcher_event(&Event::Apply(policy.clone()));
                 self.wake(policy);
                 Ok(())

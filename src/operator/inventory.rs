@@ -79,8 +79,13 @@ impl Inventory {
     }
 
     /// The objects of a namespace, in no order.
-    pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> {
+    pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> + Clone {
         self.namespaces.get(namespace).into_iter().flatten().map(|(_, entry)| &*entry.workload)
+    }
+
+    /// Tells whether there is an object of this kind and name.
+    pub fn has(&self, kind: WorkloadKind, namespace: &str, name: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|objects| objects.contains_key(&(kind, Box::from(name))))
     }
 
     /// How many pods there are that have not ended.

@@ -8,6 +8,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
+use super::enforcement_metrics::EnforcementMetrics;
 use super::error::CATEGORIES;
 use super::{Operator, ReconcileError};
 use crate::policy::EnforcementMode;
@@ -22,12 +23,13 @@ pub struct OperatorMetrics {
     pub(super) duration: Histogram,
     pub(super) scanned: IntCounter,
     pub(super) audits: IntCounter,
+    pub(super) enforcement: EnforcementMetrics,
 }
 
 impl OperatorMetrics {
     /// Makes the counters and registers them.
     pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
-        let made = Self::new()
+        let made = Self::new(EnforcementMetrics::register(metrics)?)
             .map_err(|source| MetricsError::Register { names: "of the operator".to_owned(), source })?;
         metrics.register(made.reconciled.clone())?;
         metrics.register(made.errors.clone())?;
@@ -37,7 +39,7 @@ impl OperatorMetrics {
         Ok(made)
     }
 
-    fn new() -> prometheus::Result<Self> {
+    fn new(enforcement: EnforcementMetrics) -> prometheus::Result<Self> {
         let by = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
         let seconds = "Seconds that it took to judge a policy's namespace and write what came of it.";
         let buckets = vec![0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -57,6 +59,7 @@ impl OperatorMetrics {
             )?,
             scanned: IntCounter::new("devopspolicy_pods_scanned_total", "Pods judged under policies.")?,
             audits: IntCounter::new("audit_results_total", "PolicyAuditResults created.")?,
+            enforcement,
         };
         for category in CATEGORIES {
             made.errors.with_label_values(&[category]);

@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use super::audit::{Past, Step};
 use super::context::{Judged, key_of};
+use super::enforcer::Enforcer;
 use super::error::{WriteError, name_of};
 use super::{Operator, Outcome, ReconcileError, Verdict, judge, next_status, next_step};
 use crate::cluster::CallError;
@@ -35,7 +36,7 @@ pub(super) async fn reconcile(
     let timer = operator.metrics.duration.start_timer();
     let outcome = evaluate(&operator, &policy);
     let reconciled = if operator.leadership.is_leader() {
-        let writes = timeout(WRITES, write(&operator, Arc::clone(&policy), &outcome));
+        let writes = timeout(WRITES, Box::pin(write(&operator, Arc::clone(&policy), &outcome)));
         match operator.leadership.write(writes).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) => Err(ReconcileError::Timeout(WRITES)),
@@ -96,10 +97,13 @@ async fn write(
     let policies = Api::<DevOpsPolicy>::namespaced(client, &policy.namespace().unwrap_or_default());
     let mut due = None;
     let applied = finalizer(&policies, FINALIZER, policy, async |event| {
-        if let Event::Apply(policy) = event {
-            due = apply(operator, &policies, &policy, outcome).await.map_err(Box::new)?;
+        match event {
+            Event::Apply(policy) => {
+                due = apply(operator, &policies, &policy, outcome).await.map_err(Box::new)?;
+            }
+            // Its audit results go with it, as their owner.
+            Event::Cleanup(policy) => clean_up(operator, &policies, &policy).await.map_err(Box::new)?,
         }
-        // Nothing outlives a policy that audits: its results go with it, as their owner.
         Ok::<_, WriteError>(Action::await_change())
     });
     match applied.await {
@@ -119,23 +123,41 @@ async fn apply(
     policy: &DevOpsPolicy,
     outcome: &Outcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
-    if let Some(status) = next_status(policy, outcome, operator.now()) {
+    let before = policy;
+    let mut enforcer = Enforcer::new(operator, policies, policy.clone());
+    let next = enforcer.step(outcome.verdict().is_some()).await?;
+    let standing = enforcer.standing().await;
+    let policy = &enforcer.policy;
+    if let Some(status) = next_status(policy, outcome, &standing, operator.now()) {
         write_status(operator, policies, policy, &status).await?;
-        announce(operator, policy, &status).await;
+        announce(operator, before, &status).await;
     }
-    match outcome.verdict() {
-        Some(verdict) => audit(operator, policy, verdict).await,
-        None => Ok(None),
+    let due = match outcome.verdict() {
+        Some(verdict) => audit(operator, policy, verdict).await?,
+        None => None,
+    };
+    Ok([next, due].into_iter().flatten().min())
+}
+
+/// Brings the work of a deleted policy to its end.
+async fn clean_up(
+    operator: &Operator,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+) -> Result<(), ReconcileError> {
+    match Enforcer::new(operator, policies, policy.clone()).clean_up().await? {
+        Some(_) => Err(ReconcileError::Unfinished),
+        None => Ok(()),
     }
 }
 
 /// Writes the complete status, whoever wrote parts of it, over the very policy that was judged.
-async fn write_status(
+pub(super) async fn write_status(
     operator: &Operator,
     policies: &Api<DevOpsPolicy>,
     policy: &DevOpsPolicy,
     status: &DevOpsPolicyStatus,
-) -> Result<(), ReconcileError> {
+) -> Result<DevOpsPolicy, ReconcileError> {
     let document = json!({
         "apiVersion": DevOpsPolicy::api_version(&()),
         "kind": DevOpsPolicy::kind(&()),
@@ -145,13 +167,13 @@ async fn write_status(
     let params = PatchParams::apply(STATUS_MANAGER).force();
     let written = patch_status(operator, policies, policy, &params, Patch::Apply(document)).await?;
     // An apply takes over what another wrote, but leaves what only another wrote.
-    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(()) };
+    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(written) };
     let document = json!({
         "metadata": { "resourceVersion": written.resource_version() },
         "status": difference,
     });
     let params = PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
-    patch_status(operator, policies, policy, &params, Patch::Merge(document)).await.map(drop)
+    patch_status(operator, policies, policy, &params, Patch::Merge(document)).await
 }
 
 async fn patch_status(
@@ -179,10 +201,20 @@ fn difference(is: &Value, should: &Value) -> Option<Value> {
 async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     let degraded = |status: &DevOpsPolicyStatus| {
-        status.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True")
+        let mut conditions = status.conditions.iter();
+        let found = conditions.find(|condition| condition.type_ == "Degraded" && condition.status == "True");
+        found.map(|condition| (condition.reason.clone(), condition.message.clone()))
     };
+    let stopped = |(reason, message): (String, String)| (reason == "Withdrawals").then_some(message);
     let (type_, reason) = match (before.healthy, status.healthy) {
-        _ if degraded(status) && !degraded(&before) => (EventType::Warning, "PolicyInvalid"),
+        _ if degraded(status).and_then(stopped).is_some()
+            && degraded(&before).and_then(stopped).is_none() =>
+        {
+            (EventType::Warning, "EnforcementStopped")
+        }
+        _ if degraded(status).is_some() && degraded(&before).is_none() => {
+            (EventType::Warning, "PolicyInvalid")
+        }
         (None | Some(true), Some(false)) => (EventType::Warning, "PolicyViolated"),
         (Some(false), Some(true)) => (EventType::Normal, "PolicySatisfied"),
         _ => return,
@@ -190,7 +222,10 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
     let event = KubeEvent {
         type_,
         reason: reason.to_owned(),
-        note: status.message.as_ref().map(|message| message.chars().take(1000).collect()),
+        note: degraded(status)
+            .map(|(_, message)| message)
+            .or(status.message.clone())
+            .map(|message| message.chars().take(1000).collect()),
         action: "Evaluate".to_owned(),
         secondary: None,
     };
@@ -208,7 +243,9 @@ async fn audit(
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
     let latest = operator.audits().latest(&uid).cloned();
-    let step = next_step(policy, verdict, latest.as_ref(), operator.settings.audit_interval, operator.now());
+    let fixes = operator.left_out().fixes(&policy.namespace().unwrap_or_default());
+    let interval = operator.settings.audit_interval;
+    let step = next_step(policy, verdict, &fixes, latest.as_ref(), interval, operator.now());
     let client = operator.cluster.client.clone();
     let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
     let due = match step {
@@ -223,8 +260,13 @@ async fn audit(
                         operator.audits().add(&uid, past);
                     }
                 }
-                // Made before, by an operator that didn't live to see it; the watch will tell.
-                Err(error) if error.code() == Some(409) => debug!(policy = name_of(policy), "result exists"),
+                // Made before, by an operator that didn't live to see it: that one is this one.
+                Err(CallError::Status(status)) if status.reason == "AlreadyExists" => {
+                    debug!(policy = name_of(policy), "result exists");
+                    if let Some(past) = Past::unseen(&result.metadata, operator.now()) {
+                        operator.audits().presume(&uid, past);
+                    }
+                }
                 Err(source) => {
                     return Err(ReconcileError::Write { action: "create an audit result", source });
                 }

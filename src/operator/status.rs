@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::Verdict;
+use super::{Standing, Verdict};
 use crate::governance::ReportedViolation;
-use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, EnforcementMode, PolicyError};
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 
 /// What came of the attempt to judge a policy's namespace.
 #[derive(Debug)]
@@ -30,11 +30,16 @@ impl Outcome {
 /// Returns the complete status of a policy, or `None` when it has that status already.
 ///
 /// The time of the evaluation alone is no difference; times have whole seconds, as the API server keeps them.
-pub fn next_status(policy: &DevOpsPolicy, outcome: &Outcome, now: Timestamp) -> Option<DevOpsPolicyStatus> {
+pub fn next_status(
+    policy: &DevOpsPolicy,
+    outcome: &Outcome,
+    standing: &Standing,
+    now: Timestamp,
+) -> Option<DevOpsPolicyStatus> {
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let current = policy.status.clone().unwrap_or_default();
     let generation = policy.metadata.generation;
-    let conditions = conditions(policy, outcome)
+    let conditions = conditions(outcome, standing)
         .into_iter()
         .map(|condition| condition.into_condition(generation, &current.conditions, &now))
         .collect();
@@ -78,22 +83,26 @@ impl State {
     }
 }
 
-fn conditions(policy: &DevOpsPolicy, outcome: &Outcome) -> [State; 3] {
+fn conditions(outcome: &Outcome, standing: &Standing) -> [State; 3] {
     let state = |type_, status, reason, message: String| State { type_, status, reason, message };
     let ready = match outcome {
         Outcome::Judged(_) => state("Ready", true, "Evaluated", message(outcome)),
         Outcome::NoEffect => state("Ready", false, "SystemNamespace", message(outcome)),
         Outcome::Invalid(_) => state("Ready", false, "InvalidSpec", message(outcome)),
     };
-    let enforcing = match policy.spec.enforcement_mode {
-        EnforcementMode::Audit => ("AuditMode", "the policy asks for no changes"),
-        EnforcementMode::Enforce => ("AuditOnly", "this version of kube-devops audits and changes nothing"),
+    let enforcing = match outcome {
+        Outcome::Judged(_) => {
+            state("Enforcing", standing.enforcing, standing.reason, standing.message.clone())
+        }
+        Outcome::NoEffect => state("Enforcing", false, "SystemNamespace", message(outcome)),
+        Outcome::Invalid(_) => state("Enforcing", false, "InvalidSpec", message(outcome)),
     };
-    let degraded = match outcome {
-        Outcome::Invalid(error) => state("Degraded", true, "InvalidSpec", error.to_string()),
-        Outcome::Judged(_) | Outcome::NoEffect => state("Degraded", false, "AsExpected", String::new()),
+    let degraded = match (outcome, &standing.stopped) {
+        (Outcome::Invalid(error), _) => state("Degraded", true, "InvalidSpec", error.to_string()),
+        (Outcome::Judged(_), Some(why)) => state("Degraded", true, "Withdrawals", why.clone()),
+        _ => state("Degraded", false, "AsExpected", String::new()),
     };
-    [ready, state("Enforcing", false, enforcing.0, enforcing.1.to_owned()), degraded]
+    [ready, enforcing, degraded]
 }
 
 fn message(outcome: &Outcome) -> String {

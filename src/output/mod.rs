@@ -3,6 +3,7 @@
 mod columns;
 mod json;
 mod manifests;
+mod rehearsal;
 mod stdout;
 mod summary;
 mod violations;
@@ -14,6 +15,7 @@ use crate::governance::Report;
 
 pub use columns::{columns, table};
 pub use manifests::ManifestFormat;
+pub use rehearsal::rehearsal;
 pub use stdout::to_stdout;
 
 /// How a report is written.

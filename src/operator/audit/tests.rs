@@ -53,8 +53,9 @@ fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
 #[test]
 fn the_first_comes_at_once_and_the_next_when_something_changed_and_its_time_has_come() {
     let (policy, start) = (policy("p", "u"), Timestamp::UNIX_EPOCH);
-    let step =
-        |verdict: &Verdict, latest: Option<&Past>, now| next_step(&policy, verdict, latest, INTERVAL, now);
+    let step = |verdict: &Verdict, latest: Option<&Past>, now| {
+        next_step(&policy, verdict, &[], latest, INTERVAL, now)
+    };
     let good = verdict(&[("a", "nginx:1")]);
     let first = created(step(&good, None, start));
     assert_eq!((first.spec.total_pods, first.spec.total_violations), (1, 1));
@@ -82,7 +83,10 @@ fn names_of_pods_and_their_order_and_number_are_no_change() {
 fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
     let name = |policy: &DevOpsPolicy, latest: Option<&Past>, image, second| {
         let now = Timestamp::from_second(second).unwrap();
-        created(next_step(policy, &verdict(&[("a", image)]), latest, INTERVAL, now)).metadata.name.unwrap()
+        created(next_step(policy, &verdict(&[("a", image)]), &[], latest, INTERVAL, now))
+            .metadata
+            .name
+            .unwrap()
     };
     let this = policy("p", "u");
     let first = name(&this, None, "nginx", 0);
@@ -108,7 +112,8 @@ fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
 
 #[test]
 fn it_belongs_to_its_policy_and_blocks_nobody() {
-    let result = created(next_step(&policy("p", "u"), &verdict(&[]), None, INTERVAL, Timestamp::UNIX_EPOCH));
+    let result =
+        created(next_step(&policy("p", "u"), &verdict(&[]), &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
     let [owner] = &result.metadata.owner_references.unwrap()[..] else { panic!("one owner") };
     assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.uid.as_str()), ("DevOpsPolicy", "p", "u"));
     assert_eq!((owner.controller, owner.block_owner_deletion), (None, Some(false)));
@@ -120,7 +125,7 @@ fn a_result_is_bounded_its_totals_are_exact_and_the_worst_come_first() {
     let pods: Vec<_> = names.iter().map(|name| (name.as_str(), "nginx")).collect();
     let mut verdict = verdict(&pods);
     verdict.violations[0].message = "é".repeat(5_000);
-    let result = created(next_step(&policy("p", "u"), &verdict, None, INTERVAL, Timestamp::UNIX_EPOCH));
+    let result = created(next_step(&policy("p", "u"), &verdict, &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
     let bytes = size(&result);
     assert!(bytes <= LIMIT - RESERVE && bytes > LIMIT - RESERVE - 1_000, "{bytes}");
     assert_eq!((result.spec.total_pods, result.spec.total_violations), (3_000, 6_000));

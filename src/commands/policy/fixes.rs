@@ -1,0 +1,85 @@
+//! `policy fixes`: the patches that the operator left to those who manage workloads themselves.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+use crate::cluster;
+use crate::commands::ExitStatus;
+use crate::commands::args::ConnectArgs;
+use crate::output::to_stdout;
+use crate::policy::PolicyAuditResult;
+
+/// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
+///
+/// They come from the newest PolicyAuditResult of each policy that enforces. Each is a document for `patches:` of a
+/// kustomization.yaml, or for `kubectl patch --type=strategic`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The policy [default: every policy of the namespace]
+    name: Option<String>,
+
+    /// The namespace [default: that of the context]
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    let namespace = args.namespace.as_deref().unwrap_or(&cluster.default_namespace);
+    let client = cluster.client.clone();
+    let results = if args.all_namespaces {
+        Api::<PolicyAuditResult>::all(client)
+    } else {
+        Api::namespaced(client, namespace)
+    };
+    let all = cluster.call(async |_| results.list(&ListParams::default()).await).await;
+    let all = all.context("cannot list the PolicyAuditResults")?.items;
+    let wanted =
+        |result: &PolicyAuditResult| args.name.as_ref().is_none_or(|name| *name == result.spec.policy_name);
+    let mut newest: BTreeMap<(String, String), PolicyAuditResult> = BTreeMap::new();
+    for result in all.into_iter().filter(wanted) {
+        let key = (result.namespace().unwrap_or_default(), result.spec.policy_name.clone());
+        let known = newest.get(&key);
+        if known.is_none_or(|known| known.spec.timestamp < result.spec.timestamp) {
+            newest.insert(key, result);
+        }
+    }
+    let mut printed = 0;
+    for ((namespace, policy), result) in &newest {
+        for fix in &result.spec.fixes {
+            let patch: serde_json::Value = serde_json::from_str(&fix.patch)
+                .with_context(|| format!("the fix of {}/{} is no JSON", fix.kind, fix.name))?;
+            let yaml = yaml_serde::to_string(&patch)?;
+            to_stdout(|out| {
+                writeln!(out, "---\n# {}/{} in {namespace}, by policy {policy}", fix.kind, fix.name)?;
+                out.write_all(yaml.as_bytes())
+            })?;
+            printed += 1;
+        }
+    }
+    if printed == 0 {
+        let what = args
+            .name
+            .as_ref()
+            .map_or_else(|| "no policy".to_owned(), |name| format!("policy {name:?} does not"));
+        let has = if args.name.is_some() { "have" } else { "has" };
+        let place = if args.all_namespaces { String::new() } else { format!(" in namespace {namespace:?}") };
+        writeln!(
+            anstream::stderr(),
+            "{what} {has} a fix{place}: fixes are for workloads that a GitOps tool manages, under a policy with \
+             enforcementMode enforce and remediation.gitops report"
+        )?;
+    }
+    Ok(ExitStatus::Clean)
+}

@@ -1,0 +1,166 @@
+//! `undo`: takes out what enforcement has set, told by managed fields alone and with no operator running.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+
+use super::ExitStatus;
+use super::args::ConnectArgs;
+use crate::cluster::{self, Cluster};
+use crate::enforcement::{self, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal};
+use crate::output::to_stdout;
+use crate::workload::WorkloadKind;
+
+/// Take out of workloads what enforcement has set there, so that they are as their owners want them.
+///
+/// Says which fields went, and which stay because somebody else set them too. An operator that still enforces doesn't set
+/// a field again that was taken out, until its policy changes. Ends with status 2 where something could not be undone.
+#[derive(Clone, Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["workload", "policy", "all"])))]
+pub(super) struct Args {
+    /// One workload, as KIND/NAME such as deployment/web
+    #[arg(value_name = "WORKLOAD")]
+    workload: Option<String>,
+
+    /// Every workload that is patched for this policy
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+
+    /// Every workload that is patched, in all namespaces unless -n names one
+    #[arg(long)]
+    all: bool,
+
+    /// The namespace [default: that of the context; with --all, all of them]
+    #[arg(short, long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Only say what would be taken out
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let named = args.workload.as_deref().map(workload).transpose()?;
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    let namespace = args.namespace.as_deref().unwrap_or(&cluster.default_namespace);
+    let found = if let Some((kind, name)) = named {
+        let found = enforcement::fetch(&cluster, kind, namespace, name).await?;
+        let missing = || format!("there is no {} {name:?} in namespace {namespace:?}", kind.name());
+        vec![found.with_context(missing)?]
+    } else {
+        let everywhere = args.all && args.namespace.is_none();
+        let policy = args.policy.as_deref();
+        let wanted = |subject: &Subject| {
+            enforcement::is_patched(subject) && (policy.is_none() || subject.annotation(PATCHED_BY) == policy)
+        };
+        enforcement::find(&cluster, (!everywhere).then_some(namespace), wanted).await?
+    };
+    let mut failed = false;
+    let mut undone = 0;
+    for subject in found.iter().filter(|subject| enforcement::is_patched(subject)) {
+        undone += 1;
+        match undo(&cluster, subject, args.dry_run).await {
+            Ok(whole) => failed |= !whole,
+            Err(error) => {
+                writeln!(anstream::stderr(), "error: cannot undo {}: {error:#}", label(subject))?;
+                failed = true;
+            }
+        }
+    }
+    if undone == 0 {
+        writeln!(anstream::stderr(), "nothing to undo: enforcement owns no field there")?;
+    }
+    Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
+}
+
+/// Undoes one workload; returns whether everything that enforcement had set is gone.
+async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Result<bool> {
+    let fields: BTreeSet<ContainerField> = subject.owned().into_keys().collect();
+    let names: Vec<String> = fields.iter().map(ToString::to_string).collect();
+    let (what, fields_named) = (label(subject), names.join(", "));
+    if dry_run {
+        to_stdout(|out| writeln!(out, "{what}: would take out {fields_named}"))?;
+        return Ok(true);
+    }
+    let Withdrawal { remains, tuned, .. } = match enforcement::withdraw(cluster, subject, &fields, None).await
+    {
+        Err(error) if error.is_passing() => {
+            // Somebody wrote it in between: once more, on what it is now.
+            let again =
+                enforcement::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
+            let Some(again) = again else { return Ok(true) };
+            enforcement::withdraw(cluster, &again, &fields, None).await?
+        }
+        done => done?,
+    };
+    let gone: Vec<String> =
+        fields.iter().filter(|of| !remains.contains_key(of)).map(ToString::to_string).collect();
+    to_stdout(|out| {
+        if !gone.is_empty() {
+            writeln!(out, "{what}: took out {}", gone.join(", "))?;
+        }
+        for (of, managers) in &tuned {
+            writeln!(out, "{what}: with {of} went what {} had set on it", names_of(managers))?;
+        }
+        for (of, managers) in &remains {
+            writeln!(out, "{what}: {of} stays, because {} set the same value", names_of(managers))?;
+        }
+        Ok(())
+    })?;
+    Ok(remains.is_empty())
+}
+
+fn names_of(managers: &BTreeSet<String>) -> String {
+    managers.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn label(subject: &Subject) -> String {
+    format!("{}/{} -n {}", subject.kind().name().to_lowercase(), subject.name(), subject.namespace())
+}
+
+/// Reads KIND/NAME with kubectl's names of the kinds.
+fn workload(text: &str) -> anyhow::Result<(WorkloadKind, &str)> {
+    let Some((kind, name)) = text.split_once('/').filter(|(_, name)| !name.is_empty()) else {
+        bail!("{text:?} is not KIND/NAME: give one such as deployment/web");
+    };
+    let kind = kind.split('.').next().unwrap_or_default().to_lowercase();
+    let found = KINDS.into_iter().find(|known| {
+        let long = known.name().to_lowercase();
+        let short = match known {
+            WorkloadKind::Deployment => "deploy",
+            WorkloadKind::StatefulSet => "sts",
+            _ => "ds",
+        };
+        kind == long || kind == format!("{long}s") || kind == short
+    });
+    let Some(found) = found else {
+        bail!("{text:?}: enforcement patches deployments, statefulsets and daemonsets, and no {kind}");
+    };
+    Ok((found, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_are_named_as_with_kubectl() {
+        for (text, kind) in [
+            ("deployment/web", WorkloadKind::Deployment),
+            ("deploy/web", WorkloadKind::Deployment),
+            ("Deployments.apps/web", WorkloadKind::Deployment),
+            ("sts/web", WorkloadKind::StatefulSet),
+            ("daemonset/web", WorkloadKind::DaemonSet),
+            ("ds/web", WorkloadKind::DaemonSet),
+        ] {
+            assert_eq!(workload(text).unwrap(), (kind, "web"), "{text}");
+        }
+        for wrong in ["web", "deployment/", "job/web", "/web"] {
+            assert!(workload(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Which workloads of a namespace a policy would mend, and in which order. Pure.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::Timestamp;
+
+use crate::enforcement::KINDS;
+use crate::governance::evaluate;
+use crate::policy::EffectivePolicy;
+use crate::rules;
+use crate::workload::{Workload, WorkloadKind};
+
+/// A workload that breaks a rule which has a fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) kind: WorkloadKind,
+    pub(super) name: String,
+    /// How many pods it has.
+    pub(super) pods: usize,
+    /// A digest of what rules see of it, to tell when that changed.
+    pub(super) seen: u64,
+}
+
+/// Returns the workloads that a policy would mend, those with the fewest pods first: what goes wrong shows where it
+/// hurts least.
+pub(super) fn candidates<'i>(
+    objects: impl Iterator<Item = &'i Workload<'static>> + Clone,
+    policy: &EffectivePolicy,
+    now: Timestamp,
+) -> Vec<Candidate> {
+    let mut pods: HashMap<(&str, &str), usize> = HashMap::new();
+    for pod in objects.clone().filter(|object| object.is_pod() && !object.is_terminal()) {
+        let owner = pod.owner();
+        *pods.entry((owner.kind, owner.name)).or_default() += 1;
+    }
+    let mut found: Vec<Candidate> = objects
+        .filter(|object| KINDS.contains(&object.kind) && object.metadata.controller().is_none())
+        .filter(|object| breaks_what_can_be_mended(object, policy, now))
+        .map(|object| Candidate {
+            kind: object.kind,
+            name: object.name().to_owned(),
+            pods: pods.get(&(object.kind.name(), object.name())).copied().unwrap_or_default(),
+            seen: digest(object),
+        })
+        .collect();
+    found.sort_by(|a, b| (a.pods, a.kind, &a.name).cmp(&(b.pods, b.kind, &b.name)));
+    found
+}
+
+fn breaks_what_can_be_mended(workload: &Workload<'_>, policy: &EffectivePolicy, now: Timestamp) -> bool {
+    let violations = evaluate(policy, workload, now, true).violations;
+    violations.iter().any(|found| rules::fix_of(found.rule).is_some())
+}
+
+fn digest(workload: &Workload<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{:?}", workload.pod).hash(&mut hasher);
+    hasher.finish()
+}

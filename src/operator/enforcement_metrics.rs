@@ -1,0 +1,128 @@
+//! Enforcement in figures, derived from what policies' statuses record: nothing is lost with a process, or counted twice.
+//!
+//! Every replica counts what it sees, and begins with what the statuses already tell.
+
+use prometheus::{IntCounter, IntCounterVec, Opts};
+
+use crate::enforcement::records;
+use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase};
+use crate::telemetry::{Metrics, MetricsError};
+
+/// The reasons of records, and the labels that they are counted under.
+const CATEGORIES: [(&str, &str); 16] = [
+    ("AdmissionRefused", "admission_refused"),
+    (records::CO_OWNED, "co_owned"),
+    ("Conflict", "conflict"),
+    ("CrashLoop", "crash_loop"),
+    ("Forbidden", "forbidden"),
+    ("Gone", "gone"),
+    ("Invalid", "invalid"),
+    ("NotReady", "not_ready"),
+    (records::OUT_OF_MEMORY, "oom_killed"),
+    ("ProgressDeadlineExceeded", "progress_deadline_exceeded"),
+    ("QuotaExceeded", "quota_exceeded"),
+    ("Restarted", "restarted"),
+    (records::REVERTED, "reverted"),
+    (records::TAKEN_OUT, "taken_out"),
+    ("Unreadable", "unreadable"),
+    ("Unschedulable", "unschedulable"),
+];
+/// What a reason is counted under that is none of these.
+const OTHER: &str = "other";
+
+/// What enforcement did, counted.
+#[derive(Debug, Clone)]
+pub(super) struct EnforcementMetrics {
+    applied: IntCounter,
+    failed: IntCounterVec,
+    withdrawals: IntCounterVec,
+}
+
+impl EnforcementMetrics {
+    /// Makes the counters and registers them.
+    pub(super) fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
+        let made = Self::new()
+            .map_err(|source| MetricsError::Register { names: "of enforcement".to_owned(), source })?;
+        metrics.register(made.applied.clone())?;
+        metrics.register(made.failed.clone())?;
+        metrics.register(made.withdrawals.clone())?;
+        Ok(made)
+    }
+
+    fn new() -> prometheus::Result<Self> {
+        let by = |name: &str, help: &str| IntCounterVec::new(Opts::new(name, help), &["category"]);
+        let made = Self {
+            applied: IntCounter::new("enforcement_remediations_applied_total", "Workloads patched.")?,
+            failed: by(
+                "enforcement_remediations_failed_total",
+                "Patches that were refused, or did harm and were withdrawn, by cause.",
+            )?,
+            withdrawals: by("enforcement_withdrawals_total", "Patches taken back, by cause.")?,
+        };
+        for category in CATEGORIES.iter().map(|(_, category)| *category).chain([OTHER]) {
+            made.failed.with_label_values(&[category]);
+            made.withdrawals.with_label_values(&[category]);
+        }
+        Ok(made)
+    }
+
+    /// Counts what a status tells that the one before it did not.
+    pub(super) fn count(&self, before: Option<&DevOpsPolicyStatus>, after: &DevOpsPolicyStatus) {
+        let applied = |status: &DevOpsPolicyStatus| status.remediations_applied.unwrap_or_default();
+        self.applied.inc_by(applied(after).saturating_sub(before.map_or(0, applied)));
+        let known = before.map_or(&[][..], |status| &status.remediations);
+        let is_known = |record: &Remediation| {
+            let mut known = known.iter();
+            known.any(|known| {
+                (&known.kind, &known.name, known.phase, &known.time)
+                    == (&record.kind, &record.name, record.phase, &record.time)
+            })
+        };
+        for record in after.remediations.iter().filter(|record| !is_known(record)) {
+            let reason = record.reason.as_deref().unwrap_or_default();
+            let known = CATEGORIES.iter().find(|(known, _)| *known == reason);
+            let category = known.map_or(OTHER, |(_, category)| category);
+            let withdrawn = record.phase == RemediationPhase::Withdrawn;
+            if withdrawn {
+                self.withdrawals.with_label_values(&[category]).inc();
+            }
+            if record.phase == RemediationPhase::Failed || (withdrawn && reason != records::REVERTED) {
+                self.failed.with_label_values(&[category]).inc();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(applied: u64, phase: RemediationPhase, reason: &str) -> DevOpsPolicyStatus {
+        let record = serde_json::json!({
+            "kind": "Deployment", "name": "web", "phase": phase, "reason": reason, "time": "2026-01-01T00:00:00Z",
+        });
+        DevOpsPolicyStatus {
+            remediations_applied: Some(applied),
+            remediations: vec![serde_json::from_value(record).unwrap()],
+            ..DevOpsPolicyStatus::default()
+        }
+    }
+
+    #[test]
+    fn each_transition_is_counted_once_and_a_new_process_begins_with_what_was_recorded() {
+        let metrics = EnforcementMetrics::new().unwrap();
+        let applied = status(3, RemediationPhase::Applied, "Patched");
+        let withdrawn = status(3, RemediationPhase::Withdrawn, "CrashLoop");
+        metrics.count(None, &applied);
+        metrics.count(Some(&applied), &withdrawn);
+        metrics.count(Some(&withdrawn), &withdrawn);
+        let of = |counters: &IntCounterVec, category| counters.with_label_values(&[category]).get();
+        assert_eq!(metrics.applied.get(), 3);
+        assert_eq!((of(&metrics.failed, "crash_loop"), of(&metrics.withdrawals, "crash_loop")), (1, 1));
+        let again = EnforcementMetrics::new().unwrap();
+        again.count(None, &withdrawn);
+        assert_eq!((again.applied.get(), of(&again.withdrawals, "crash_loop")), (3, 1));
+        again.count(Some(&withdrawn), &status(3, RemediationPhase::Failed, "Whatever"));
+        assert_eq!((of(&again.failed, OTHER), of(&again.withdrawals, OTHER)), (1, 0));
+    }
+}

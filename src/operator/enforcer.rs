@@ -1,0 +1,292 @@
+//! Enforcement of one policy, a step at a time: what is under way goes on, and then something new may begin.
+//!
+//! Every act is written into the policy's status before it is done, over the version that was read: whoever comes
+//! too late is refused, and whoever comes after a crash knows what may have been done.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+use kube::api::Api;
+use tracing::{info, warn};
+
+use super::planning::enforces;
+use super::reconcile::write_status;
+use super::{Operator, ReconcileError, Standing};
+use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
+use crate::enforcement::{self, ApplyError, Finding, Patched, Reason, Subject};
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationSpec};
+
+/// How long to wait before what could not be done is tried again.
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How long to wait before something is tried again that somebody has to mend first.
+const REFUSED: SignedDuration = SignedDuration::from_secs(30);
+
+/// After how many times `verifySeconds` a patch that is still no verdict is withdrawn.
+const PATIENCE: i32 = 10;
+
+/// The enforcement of one policy.
+pub(super) struct Enforcer<'o> {
+    pub(super) operator: &'o Operator,
+    pub(super) policies: &'o Api<DevOpsPolicy>,
+    /// The policy as it was read or written last.
+    pub(super) policy: DevOpsPolicy,
+    pub(super) namespace: String,
+}
+
+impl<'o> Enforcer<'o> {
+    pub(super) fn new(operator: &'o Operator, policies: &'o Api<DevOpsPolicy>, policy: DevOpsPolicy) -> Self {
+        let namespace = policy.namespace().unwrap_or_default();
+        Self { operator, policies, policy, namespace }
+    }
+
+    /// Goes one step, and returns when to look again. Nothing new begins unless the policy could be judged.
+    pub(super) async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, ReconcileError> {
+        self.operator.yield_where_enforced().await;
+        let begins = judged && self.begins();
+        if !self.operator.policies_in(&self.namespace).iter().any(|policy| enforces(self.operator, policy)) {
+            self.operator.left_out().forget(&self.namespace);
+        }
+        if !begins && self.records().is_empty() {
+            return Ok(None);
+        }
+        let turn = self.operator.turn(&self.namespace);
+        let _turn = turn.lock().await;
+        let next = self.go_on().await?;
+        if !begins {
+            return Ok(next);
+        }
+        let begun = self.begin().await?;
+        Ok([next, begun].into_iter().flatten().min())
+    }
+
+    /// Where enforcement stands, in words.
+    pub(super) async fn standing(&self) -> Standing {
+        let left_out = self.operator.left_out().reasons(&self.namespace);
+        Standing::of(&self.policy, &left_out, self.operator.yielding.lock().await.as_ref())
+    }
+
+    /// Goes on with all that is under way, and returns when to look again.
+    pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+        self.forget_gone().await?;
+        self.notice_low_limits().await?;
+        let mut next = None;
+        for record in self.records().iter().filter(|record| is_under_way(record)) {
+            let again = match record.phase {
+                RemediationPhase::Planned => self.resume(record).await?,
+                RemediationPhase::Applied => self.watch(record).await?,
+                _ => self.take_back(record).await?,
+            };
+            next = [next, again].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+
+    pub(super) fn records(&self) -> Vec<Remediation> {
+        self.policy.status.as_ref().map_or_else(Vec::new, |status| status.remediations.clone())
+    }
+
+    pub(super) fn remediation(&self) -> RemediationSpec {
+        self.policy.spec.remediation.clone().unwrap_or_default()
+    }
+
+    pub(super) fn status(&self) -> DevOpsPolicyStatus {
+        self.policy.status.clone().unwrap_or_default()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.operator.now()
+    }
+
+    pub(super) fn after(&self, pause: SignedDuration) -> Timestamp {
+        self.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How long to wait before new pods are looked at again: often where a verdict is wanted soon.
+    pub(super) fn poll(&self) -> Timestamp {
+        self.after(SignedDuration::from_secs((self.verify().as_secs() / 60).clamp(1, 5)))
+    }
+
+    /// How long new pods have to get ready.
+    pub(super) fn verify(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.remediation().verify_seconds.into())
+    }
+
+    /// Writes the status, which is that of the policy from then on.
+    pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), ReconcileError> {
+        self.policy = write_status(self.operator, self.policies, &self.policy, &status).await?;
+        Ok(())
+    }
+
+    /// Writes a record into the status.
+    pub(super) async fn record(&mut self, record: Remediation) -> Result<(), ReconcileError> {
+        let status = records::with(&self.status(), record);
+        self.write(status).await
+    }
+
+    /// Drops the record of a workload that is gone, or was not patched after all.
+    pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), ReconcileError> {
+        let status = records::without(&self.status(), &record.kind, &record.name);
+        self.write(status).await?;
+        self.release(record).await;
+        Ok(())
+    }
+
+    /// Gives a rollout's place in the cluster's budget back. Where that fails, the ledger finds out by itself later.
+    pub(super) async fn release(&self, record: &Remediation) {
+        let Some(uid) = &record.uid else { return };
+        if let Err(error) = self.operator.ledger.change(|ledger| ledger.finish(uid)).await {
+            warn!(%error, workload = label(record), "the rollout's place in the budget is not given back yet");
+        }
+    }
+
+    /// Ends a remediation: its record first, then its place in the budget, then the news.
+    pub(super) async fn end(
+        &mut self,
+        record: &Remediation,
+        phase: RemediationPhase,
+        reason: &str,
+        message: &str,
+    ) -> Result<(), ReconcileError> {
+        let ended = in_phase(record, phase, reason, message, self.now());
+        self.record(ended).await?;
+        self.release(record).await;
+        info!(
+            policy = self.policy.name_any(),
+            namespace = self.namespace,
+            workload = label(record),
+            ?phase,
+            reason,
+            message,
+            "remediation ended"
+        );
+        self.tell(record, phase, reason, message).await;
+        Ok(())
+    }
+
+    /// Fetches the workload of a record; `Ok(None)` when it is gone, or another one has its name.
+    pub(super) async fn fetch(&self, record: &Remediation) -> Result<Option<Subject>, ApplyError> {
+        let Some(kind) = kind_of(record) else { return Ok(None) };
+        let found = enforcement::fetch(&self.operator.cluster, kind, &self.namespace, &record.name).await?;
+        Ok(found.filter(|subject| record.uid.as_deref() == Some(subject.uid())))
+    }
+
+    /// Forgets what happened to workloads that are no more.
+    async fn forget_gone(&mut self) -> Result<(), ReconcileError> {
+        let gone: Vec<Remediation> = {
+            let inventory = self.operator.inventory();
+            let there = |record: &Remediation| {
+                kind_of(record).is_some_and(|kind| inventory.has(kind, &self.namespace, &record.name))
+            };
+            self.records().into_iter().filter(|record| !is_under_way(record) && !there(record)).collect()
+        };
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let forget = |status, record: &Remediation| records::without(&status, &record.kind, &record.name);
+        let status = gone.iter().fold(self.status(), forget);
+        self.write(status).await
+    }
+
+    /// A patch that was decided on: was it sent?
+    async fn resume(&mut self, record: &Remediation) -> Result<Option<Timestamp>, ReconcileError> {
+        let subject = match self.fetch(record).await {
+            Ok(Some(subject)) => subject,
+            Ok(None) => return self.drop_record(record).await.map(|()| None),
+            Err(error) => return Ok(Some(self.unread(record, &error))),
+        };
+        if let Some(since) = subject.owned_since()
+            && fields_of(record).iter().all(|of| subject.owned().contains_key(of))
+        {
+            self.applied(record, since).await?;
+            return Ok(Some(self.poll()));
+        }
+        self.plan_again(record).await
+    }
+
+    /// Writes down that the workload is patched, and tells of it.
+    pub(super) async fn applied(
+        &mut self,
+        record: &Remediation,
+        at: Timestamp,
+    ) -> Result<(), ReconcileError> {
+        let message = format!("set {}; the new pods are watched", record.fields.join(", "));
+        let applied = in_phase(record, RemediationPhase::Applied, "Patched", &message, at);
+        self.record(applied).await?;
+        info!(
+            policy = self.policy.name_any(),
+            namespace = self.namespace,
+            workload = label(record),
+            fields = record.fields.join(","),
+            "patched"
+        );
+        self.tell(record, RemediationPhase::Applied, "Patched", &message).await;
+        Ok(())
+    }
+
+    /// A patched workload: how are its new pods?
+    async fn watch(&mut self, record: &Remediation) -> Result<Option<Timestamp>, ReconcileError> {
+        let subject = match self.fetch(record).await {
+            Ok(Some(subject)) => subject,
+            Ok(None) => return self.drop_record(record).await.map(|()| None),
+            Err(error) => return Ok(Some(self.unread(record, &error))),
+        };
+        let (owned, fields) = (subject.owned(), fields_of(record));
+        if !fields.iter().any(|of| owned.contains_key(of)) {
+            let message = "somebody else took out what was set: it is not set again until the policy changes";
+            return self
+                .end(record, RemediationPhase::Failed, records::TAKEN_OUT, message)
+                .await
+                .map(|()| None);
+        }
+        let evidence = match enforcement::evidence(&self.operator.cluster, &subject).await {
+            Ok(evidence) => evidence,
+            Err(error) => return Ok(Some(self.unread(record, &error.into()))),
+        };
+        let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
+        let patched = Patched { at, pods: record.pods, fields };
+        match enforcement::verify(&patched, &evidence, self.remediation().verify_seconds, self.now()) {
+            // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
+            Finding::Wait { .. } if self.now().duration_since(at) > self.verify() * PATIENCE => {
+                let record = Remediation { revision: evidence.revision, ..record.clone() };
+                let message = format!("no verdict within {PATIENCE} times verifySeconds");
+                self.begin_withdrawal(&record, Reason::NotReady.as_str(), &message).await
+            }
+            Finding::Wait { until } => Ok(Some(until.min(self.poll()))),
+            Finding::Verified => {
+                let message = "the new pods are available, and stayed so";
+                self.end(record, RemediationPhase::Verified, "Verified", message).await.map(|()| None)
+            }
+            Finding::Failed { reason, message } => {
+                let record = Remediation { revision: evidence.revision, ..record.clone() };
+                self.begin_withdrawal(&record, reason.as_str(), &message).await
+            }
+        }
+    }
+
+    /// Says what is wrong with a patch, and takes it back.
+    pub(super) async fn begin_withdrawal(
+        &mut self,
+        record: &Remediation,
+        reason: &str,
+        message: &str,
+    ) -> Result<Option<Timestamp>, ReconcileError> {
+        let record = in_phase(record, RemediationPhase::Withdrawing, reason, message, self.now());
+        self.record(record.clone()).await?;
+        self.take_back(&record).await
+    }
+
+    /// Logs and counts that a workload could not be asked after, and returns when to try again.
+    pub(super) fn unread(&self, record: &Remediation, error: &ApplyError) -> Timestamp {
+        self.operator.metrics.errors.with_label_values(&[error.category()]).inc();
+        warn!(workload = label(record), namespace = self.namespace, %error, "tried again later");
+        match error {
+            ApplyError::Stale => self.after(SignedDuration::from_millis(200)),
+            error if error.is_passing() => self.after(RETRY),
+            _ => self.after(REFUSED),
+        }
+    }
+}
+
+/// Names a record's workload.
+pub(super) fn label(record: &Remediation) -> String {
+    format!("{}/{}", record.kind, record.name)
+}

@@ -1,0 +1,62 @@
+//! Where enforcement stands with a policy, in the words of its status. Pure.
+
+use std::collections::BTreeMap;
+
+use super::yielding::Yielding;
+use crate::enforcement::records::{is_in_place, is_stopped, is_under_way};
+use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
+
+/// What the conditions Enforcing and Degraded say of enforcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether violations are mended.
+    pub enforcing: bool,
+    /// The reason in one word.
+    pub reason: &'static str,
+    /// The reason in a sentence.
+    pub message: String,
+    /// Why the policy has stopped itself, if it did.
+    pub stopped: Option<String>,
+}
+
+impl Default for Standing {
+    /// Nothing is asked for.
+    fn default() -> Self {
+        let message = "the policy asks for no changes".to_owned();
+        Self { enforcing: false, reason: "AuditMode", message, stopped: None }
+    }
+}
+
+impl Standing {
+    /// Says where enforcement stands; `left_out` counts workloads by the reason why they are left as they are.
+    pub(super) fn of(
+        policy: &DevOpsPolicy,
+        left_out: &BTreeMap<&'static str, (usize, String)>,
+        yielding: Option<&Yielding>,
+    ) -> Self {
+        if policy.spec.enforcement_mode == EnforcementMode::Audit {
+            return Self::default();
+        }
+        if is_stopped(policy) {
+            let message =
+                "the last three patches had to be withdrawn: nothing is patched until the policy changes";
+            return Self {
+                enforcing: false,
+                reason: "Stopped",
+                message: message.to_owned(),
+                stopped: Some(message.to_owned()),
+            };
+        }
+        let records: Vec<&Remediation> =
+            policy.status.iter().flat_map(|status| &status.remediations).collect();
+        let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
+        let mut parts = vec![format!("{} patched, {} under way", count(is_in_place), count(is_under_way))];
+        parts.extend(left_out.iter().map(|(reason, (count, example))| {
+            format!("{count} left as they are for {reason} (such as {example})")
+        }));
+        if let Some(Yielding::Unavailable(why)) = yielding {
+            parts.push(format!("others' writes that clash with a patch are refused, because the API server lacks MutatingAdmissionPolicy ({why})"));
+        }
+        Self { enforcing: true, reason: "Enforcing", message: parts.join("; "), stopped: None }
+    }
+}

@@ -1,0 +1,147 @@
+//! The ledger of enforcement in its `ConfigMap`: read, changed and written back, whoever else does the same.
+//!
+//! Every write carries the resourceVersion that was read. Knows nothing of what the budgets mean.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::cluster::{CallError, Cluster};
+use crate::enforcement::Ledger;
+
+/// The name of the `ConfigMap`.
+pub const LEDGER_NAME: &str = "kube-devops-enforcement";
+/// The key that holds the ledger.
+const KEY: &str = "ledger";
+/// How often a change is tried that others came before.
+const TRIES: u32 = 5;
+/// The mean of the first pause after a conflict; each later one is twice as long.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where the ledger is kept.
+pub struct LedgerStore {
+    cluster: Cluster,
+    namespace: String,
+    /// Held for a whole change: the tasks of one process need no conflicts to take turns.
+    turn: Mutex<()>,
+}
+
+/// Why the ledger could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// A call failed.
+    #[error("cannot {action} ConfigMap {namespace}/{LEDGER_NAME}: {source}")]
+    Call {
+        /// What was being done.
+        action: &'static str,
+        /// The `ConfigMap`'s namespace.
+        namespace: String,
+        /// What went wrong.
+        source: CallError,
+    },
+    /// What is there is no ledger. It isn't taken for an empty one: that would free the whole budget.
+    #[error(
+        "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: wait an hour after the last patch, then \
+         `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is made anew"
+    )]
+    Unreadable {
+        /// The `ConfigMap`'s namespace.
+        namespace: String,
+        /// Where it differs.
+        message: String,
+    },
+    /// Others changed it each time.
+    #[error(
+        "ConfigMap {namespace}/{LEDGER_NAME} was changed by others {TRIES} times in a row: it is tried again"
+    )]
+    Busy {
+        /// The `ConfigMap`'s namespace.
+        namespace: String,
+    },
+}
+
+impl LedgerStore {
+    /// Keeps the ledger in a namespace.
+    pub fn new(cluster: Cluster, namespace: &str) -> Self {
+        Self { cluster, namespace: namespace.to_owned(), turn: Mutex::new(()) }
+    }
+
+    /// Reads the ledger; one that was never written is empty.
+    pub async fn read(&self) -> Result<Ledger, LedgerError> {
+        self.fetch().await?.map_or_else(|| Ok(Ledger::default()), |held| self.parse(&held))
+    }
+
+    /// Changes the ledger, and returns what the change says of it; nothing is written where it changed nothing.
+    ///
+    /// After a conflict the change is made anew on what is there then. A call whose answer was lost may have been done:
+    /// a change has to be such that making it twice does no harm.
+    pub async fn change<T>(&self, mut change: impl FnMut(&mut Ledger) -> T) -> Result<T, LedgerError> {
+        let _turn = self.turn.lock().await;
+        for tried in 0..TRIES {
+            if tried > 0 {
+                sleep((PAUSE * 2_u32.pow(tried - 1)).mul_f64(0.5 + fastrand::f64())).await;
+            }
+            let held = self.fetch().await?;
+            let before = held.as_ref().map_or_else(|| Ok(Ledger::default()), |held| self.parse(held))?;
+            let mut ledger = before.clone();
+            let outcome = change(&mut ledger);
+            if ledger == before || self.put(held, &ledger).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(LedgerError::Busy { namespace: self.namespace.clone() })
+    }
+
+    async fn fetch(&self) -> Result<Option<ConfigMap>, LedgerError> {
+        let get = async |client: kube::Client| self.api(client).get_opt(LEDGER_NAME).await;
+        self.cluster.call(get).await.map_err(|source| self.failed("read", source))
+    }
+
+    fn parse(&self, held: &ConfigMap) -> Result<Ledger, LedgerError> {
+        let unreadable =
+            |message: String| LedgerError::Unreadable { namespace: self.namespace.clone(), message };
+        let text = held.data.as_ref().and_then(|data| data.get(KEY));
+        let text = text.ok_or_else(|| unreadable("there is no such key".to_owned()))?;
+        serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))
+    }
+
+    /// Writes the ledger in place of what was held; returns false when that isn't there any more.
+    async fn put(&self, held: Option<ConfigMap>, ledger: &Ledger) -> Result<bool, LedgerError> {
+        let text = serde_json::to_string(ledger).map_err(|error| LedgerError::Unreadable {
+            namespace: self.namespace.clone(),
+            message: error.to_string(),
+        })?;
+        let is_new = held.is_none();
+        let metadata = ObjectMeta { name: Some(LEDGER_NAME.to_owned()), ..ObjectMeta::default() };
+        let mut map = held.unwrap_or_else(|| ConfigMap { metadata, ..ConfigMap::default() });
+        map.data.get_or_insert_default().insert(KEY.to_owned(), text);
+        let params = PostParams::default();
+        let write = async |client: kube::Client| {
+            let api = self.api(client);
+            if is_new {
+                api.create(&params, &map).await
+            } else {
+                api.replace(LEDGER_NAME, &params, &map).await
+            }
+        };
+        match self.cluster.call(write).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some(409) => Ok(false),
+            // Deleted since it was read; a namespace that isn't there is no such race.
+            Err(error) if error.code() == Some(404) && !is_new => Ok(false),
+            Err(source) => Err(self.failed("write", source)),
+        }
+    }
+
+    fn api(&self, client: kube::Client) -> Api<ConfigMap> {
+        Api::namespaced(client, &self.namespace)
+    }
+
+    fn failed(&self, action: &'static str, source: CallError) -> LedgerError {
+        LedgerError::Call { action, namespace: self.namespace.clone(), source }
+    }
+}

@@ -1,0 +1,84 @@
+//! What enforcement tells of: events about the policy and about the workload. An event that is lost loses nothing else.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource as _;
+use kube::runtime::events::{Event, EventType};
+use tracing::warn;
+
+use super::enforcer::{Enforcer, label};
+use crate::enforcement::records::{self, kind_of};
+use crate::enforcement::{ApplyError, Remains};
+use crate::policy::{Remediation, RemediationPhase};
+
+/// The most characters of an event's note that the API server takes.
+const NOTE: usize = 1000;
+
+impl Enforcer<'_> {
+    /// Tells that a remediation has reached a phase.
+    pub(super) async fn tell(
+        &self,
+        record: &Remediation,
+        phase: RemediationPhase,
+        reason: &str,
+        message: &str,
+    ) {
+        use EventType::{Normal, Warning};
+        let (type_, event) = match phase {
+            RemediationPhase::Planned | RemediationPhase::Withdrawing => return,
+            RemediationPhase::Applied => (Normal, "WorkloadPatched"),
+            RemediationPhase::Verified => (Normal, "PatchVerified"),
+            RemediationPhase::Withdrawn if reason == records::REVERTED => (Normal, "PatchReverted"),
+            RemediationPhase::Withdrawn => (Warning, "PatchWithdrawn"),
+            RemediationPhase::Failed if reason == records::CO_OWNED => (Warning, "PatchNotWithdrawn"),
+            RemediationPhase::Failed => (Warning, "PatchFailed"),
+        };
+        self.publish(record, type_, event, &format!("{reason}: {message}")).await;
+    }
+
+    /// Tells whose tuning went with a probe of which nothing else would have remained.
+    pub(super) async fn tell_tuned(&self, record: &Remediation, tuned: &Remains) {
+        let each = tuned.iter().map(|(of, managers)| {
+            let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
+            format!("{of} was withdrawn as a whole, with what {} had set on it", managers.join(", "))
+        });
+        self.publish(record, EventType::Warning, "TuningLost", &each.collect::<Vec<_>>().join("; ")).await;
+    }
+
+    /// Tells that the API server does not let a patch be withdrawn.
+    pub(super) async fn tell_refused(&self, record: &Remediation, error: &ApplyError) {
+        let note = format!("the patch is still there, and its withdrawal is tried again: {error}");
+        self.publish(record, EventType::Warning, "WithdrawalRefused", &note).await;
+    }
+
+    /// Tells of something that concerns the policy as a whole.
+    pub(super) async fn tell_policy(&self, type_: EventType, reason: &str, note: &str) {
+        self.send(type_, reason, note, &self.policy.object_ref(&())).await;
+    }
+
+    async fn publish(&self, record: &Remediation, type_: EventType, reason: &str, note: &str) {
+        let about_it = format!("{}: {note}", label(record));
+        self.send(type_, reason, &about_it, &self.policy.object_ref(&())).await;
+        let workload = ObjectReference {
+            api_version: kind_of(record).map(|kind| kind.api_version().to_owned()),
+            kind: Some(record.kind.clone()),
+            name: Some(record.name.clone()),
+            namespace: Some(self.namespace.clone()),
+            uid: record.uid.clone(),
+            ..ObjectReference::default()
+        };
+        self.send(type_, reason, note, &workload).await;
+    }
+
+    async fn send(&self, type_: EventType, reason: &str, note: &str, about: &ObjectReference) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note.chars().take(NOTE).collect()),
+            action: "Enforce".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.operator.recorder.publish(&event, about).await {
+            warn!(reason, %error, "event not recorded");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Taking a patch back, and what has to follow: a co-owner is named, and a StatefulSet's stuck pod goes.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{Api, DeleteParams, Preconditions};
+use tracing::info;
+
+use super::ReconcileError;
+use super::enforcer::{Enforcer, label};
+use crate::cluster::CallError;
+use crate::enforcement::records::{self, fields_of, kind_of, to_withdraw};
+use crate::enforcement::{
+    self, ApplyError, Compute, ContainerField, Field, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
+};
+use crate::policy::{Remediation, RemediationPhase};
+
+/// For how long after a patch a container that ran out of memory speaks against the limit.
+const MEMORY_WATCH: SignedDuration = SignedDuration::from_hours(24);
+
+impl Enforcer<'_> {
+    /// Takes a patch out of a workload, and ends its record once nothing of it is left.
+    pub(super) async fn take_back(
+        &mut self,
+        record: &Remediation,
+    ) -> Result<Option<Timestamp>, ReconcileError> {
+        let mut subject = match self.fetch(record).await {
+            Ok(Some(subject)) => subject,
+            Ok(None) => return self.drop_record(record).await.map(|()| None),
+            Err(error) => return Ok(Some(self.unread(record, &error))),
+        };
+        let owned = subject.owned();
+        let mut fields: BTreeSet<ContainerField> = to_withdraw(record);
+        fields.retain(|of| owned.contains_key(of));
+        if !fields.is_empty() {
+            let cluster = &self.operator.cluster;
+            match enforcement::withdraw(cluster, &subject, &fields, subject.annotation(PATCHED_BY)).await {
+                Ok(withdrawal) => {
+                    info!(workload = label(record), namespace = self.namespace, "patch withdrawn");
+                    if !withdrawal.tuned.is_empty() {
+                        self.tell_tuned(record, &withdrawal.tuned).await;
+                    }
+                    if !withdrawal.remains.is_empty() {
+                        let message = remaining(&withdrawal.remains);
+                        self.end(record, RemediationPhase::Failed, records::CO_OWNED, &message).await?;
+                        return Ok(None);
+                    }
+                    subject = withdrawal.subject;
+                }
+                Err(ApplyError::Gone) => return self.drop_record(record).await.map(|()| None),
+                Err(error) => {
+                    if !error.is_passing() {
+                        self.tell_refused(record, &error).await;
+                    }
+                    return Ok(Some(self.unread(record, &error)));
+                }
+            }
+        }
+        match self.settle(record, &subject).await {
+            Ok(None) => {}
+            Ok(again) => return Ok(again),
+            Err(error) => return Ok(Some(self.unread(record, &error.into()))),
+        }
+        let reason = record.reason.clone().unwrap_or_default();
+        let message = record.message.clone().unwrap_or_default();
+        self.end(record, RemediationPhase::Withdrawn, &reason, &message).await.map(|()| None)
+    }
+
+    /// What is left to do once the fields are out; `None` when the workload is on its way back.
+    async fn settle(&self, record: &Remediation, subject: &Subject) -> Result<Option<Timestamp>, CallError> {
+        let progress = Progress::of(subject);
+        if record.reason.as_deref() == Some(records::REVERTED) {
+            let began = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
+            // The next one waits for this one's rollout, but not for ever.
+            let waits = !progress.is_complete() && self.now().duration_since(began) < self.verify();
+            return Ok(waits.then(|| self.poll()));
+        }
+        let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision) else {
+            return Ok(None);
+        };
+        if !progress.observed {
+            return Ok(Some(self.poll()));
+        }
+        if progress.revision.as_ref() == Some(withdrawn) {
+            return Ok(None);
+        }
+        // The controller waits for a pod that will never be ready, even when its revision is gone.
+        let pods = enforcement::of_revision(&self.operator.cluster, subject, withdrawn).await?;
+        let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(None) };
+        if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_none()) {
+            self.delete(stuck).await?;
+            info!(
+                pod = stuck.name_any(),
+                namespace = self.namespace,
+                "stuck pod of the withdrawn revision deleted"
+            );
+        }
+        Ok(Some(self.poll()))
+    }
+
+    /// Deletes a pod as it was read, and no other.
+    async fn delete(&self, pod: &Pod) -> Result<(), CallError> {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: pod.uid(), resource_version: pod.resource_version() }),
+            ..DeleteParams::default()
+        };
+        let pods = Api::<Pod>::namespaced(self.operator.cluster.client.clone(), &self.namespace);
+        let name = pod.name_any();
+        match self.operator.cluster.call(async |_| pods.delete(&name, &params).await).await {
+            Ok(_) => Ok(()),
+            // It is another pod by now, or has become ready.
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Withdraws the memory limits under which a container has run out of memory.
+    pub(super) async fn notice_low_limits(&mut self) -> Result<(), ReconcileError> {
+        for record in self.records() {
+            let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
+            let watched = self.now().duration_since(since) <= MEMORY_WATCH;
+            if record.phase == RemediationPhase::Verified
+                && watched
+                && let Some(message) = self.out_of_memory(&record, since)
+            {
+                self.begin_withdrawal(&record, records::OUT_OF_MEMORY, &message).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn out_of_memory(&self, record: &Remediation, since: Timestamp) -> Option<String> {
+        let limited: BTreeSet<String> = fields_of(record)
+            .into_iter()
+            .filter(|of| of.field == Field::Limit(Compute::Memory))
+            .map(|of| of.container)
+            .collect();
+        if limited.is_empty() {
+            return None;
+        }
+        let kind = kind_of(record)?;
+        let inventory = self.operator.inventory();
+        let mut pods = inventory.objects(&self.namespace).filter(|object| {
+            let owner = object.owner();
+            object.is_pod() && owner.kind == kind.name() && owner.name == record.name
+        });
+        pods.find_map(|pod| {
+            let mut statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
+            let killed = statuses.find(|status| {
+                limited.contains(&*status.name) && status.oom_killed.is_some_and(|at| at >= since)
+            })?;
+            Some(format!("container {} of pod {} ran out of memory", &*killed.name, pod.name()))
+        })
+    }
+}
+
+/// Names what is still there, and who wants it.
+fn remaining(remains: &Remains) -> String {
+    let each = remains.iter().map(|(of, managers)| {
+        let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
+        format!("{of} stays, because {} set the same value", managers.join(", "))
+    });
+    each.collect::<Vec<_>>().join("; ")
+}

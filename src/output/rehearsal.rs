@@ -1,0 +1,118 @@
+//! A rehearsal in words: each workload with its diff, and how long all of it would take.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+use similar::TextDiff;
+
+use crate::enforcement::{Outcome, Plan, Rehearsed};
+use crate::policy::RemediationSpec;
+
+/// Writes what a policy would do; `rollouts` is how many rollouts the operator allows at a time in the whole cluster.
+pub fn rehearsal(
+    rehearsed: &[Rehearsed],
+    remediation: &RemediationSpec,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for workload in rehearsed {
+        one(workload, out)?;
+    }
+    let count = |is: fn(&Outcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
+    let patches = count(|outcome| matches!(outcome, Outcome::Patch { .. }));
+    let refused = count(|outcome| matches!(outcome, Outcome::Refused { .. }));
+    let left = count(|outcome| matches!(outcome, Outcome::Left { .. }));
+    writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
+    if patches > 0 {
+        writeln!(out, "{}", duration(patches as u64, remediation))?;
+    }
+    Ok(())
+}
+
+fn one(rehearsed: &Rehearsed, out: &mut dyn Write) -> io::Result<()> {
+    let Rehearsed { workload, pods, managers, around, outcome } = rehearsed;
+    let pods = format!("{pods} pod{}", if *pods == 1 { "" } else { "s" });
+    match outcome {
+        Outcome::Patch { plan, before, after } => {
+            writeln!(out, "{workload} ({pods}): would be patched")?;
+            write!(out, "{}", diff(before, after))?;
+            unfixed(plan, out)?;
+        }
+        Outcome::Refused { plan, error } => {
+            writeln!(out, "{workload} ({pods}): would be refused ({}): {error}", error.reason())?;
+            let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
+            writeln!(out, "  to be set: {}", fields.join(", "))?;
+        }
+        Outcome::Left { reason, message } => {
+            writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
+        }
+    }
+    let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
+    if !managers.is_empty() {
+        writeln!(out, "  owners: {}", managers.join(", "))?;
+    }
+    for line in around {
+        writeln!(out, "  {line}")?;
+    }
+    writeln!(out)
+}
+
+fn unfixed(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+    for unfixed in &plan.unfixed {
+        let container = unfixed.container.as_deref().map_or_else(String::new, |name| format!(" of {name}"));
+        writeln!(out, "  {}{container} stays: {}", unfixed.rule, unfixed.reason)?;
+    }
+    for (policy, of) in &plan.noted {
+        writeln!(out, "  {of} is asked for by policy {policy} too")?;
+    }
+    Ok(())
+}
+
+/// The unified diff of two pod templates as YAML.
+fn diff(before: &Value, after: &Value) -> String {
+    let yaml = |value: &Value| yaml_serde::to_string(value).unwrap_or_else(|_| value.to_string());
+    let (before, after) = (yaml(before), yaml(after));
+    let diff = TextDiff::from_lines(&before, &after);
+    diff.unified_diff().context_radius(3).header("spec.template", "spec.template").to_string()
+}
+
+/// How long it takes until the last workload is patched: one at a time, and so many an hour.
+fn duration(patches: u64, remediation: &RemediationSpec) -> String {
+    let settle = u64::from(remediation.verify_seconds.min(60));
+    let minutes = (patches * settle).div_ceil(60);
+    let per_hour = u64::from(remediation.max_per_hour);
+    let budget = match per_hour {
+        0 => "maxPerHour is 0, so nothing would be patched at all".to_owned(),
+        _ => match (patches - 1) / per_hour {
+            0 => format!("maxPerHour {per_hour} does not slow it down"),
+            hours => format!("with maxPerHour {per_hour} the last one begins after {hours} h"),
+        },
+    };
+    format!(
+        "one at a time: {settle} s to settle each, {minutes} min in all and the time that the pods take to roll out; {budget}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_diff_shows_what_is_added_and_nothing_far_from_it() {
+        let before = json!({ "spec": { "containers": [{ "image": "x:1", "name": "main" }] } });
+        let mut after = before.clone();
+        after["spec"]["containers"][0]["readinessProbe"] = json!({ "tcpSocket": { "port": 80 } });
+        let diff = diff(&before, &after);
+        assert!(diff.contains("+    readinessProbe:\n+      tcpSocket:\n+        port: 80"), "{diff}");
+        assert!(!diff.lines().any(|line| line.starts_with('-') && !line.starts_with("---")), "{diff}");
+    }
+
+    #[test]
+    fn the_budget_says_when_the_last_one_begins() {
+        let remediation = RemediationSpec { max_per_hour: 10, ..RemediationSpec::default() };
+        assert!(duration(10, &remediation).contains("does not slow"));
+        assert!(duration(11, &remediation).contains("after 1 h"));
+        let none = RemediationSpec { max_per_hour: 0, ..remediation };
+        assert!(duration(1, &none).contains("nothing"));
+    }
+}
