@@ -4,7 +4,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube_devops::operator::{AuditTrail, Inventory, Outcome, Past, Step, judge, next_status, next_step};
+use kube_devops::operator::{
+    AuditTrail, Inventory, Outcome, Past, Standing, Step, judge, next_status, next_step,
+};
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec};
 use kube_devops::workload::{Workload, WorkloadKind};
 use proptest::prelude::*;
@@ -48,13 +50,13 @@ impl Model {
     fn reconcile(&mut self, now: Timestamp) {
         let verdict = judge(&self.policy.spec, "shop", self.inventory.objects("shop"), now).unwrap();
         let outcome = Outcome::Judged(verdict);
-        if let Some(status) = next_status(&self.policy, &outcome, now) {
+        if let Some(status) = next_status(&self.policy, &outcome, &Standing::default(), now) {
             self.policy.status = Some(status);
             self.written.0 += 1;
         }
         let uid = self.policy.metadata.uid.clone().unwrap();
         let latest = self.trail.latest(&uid).cloned();
-        let step = next_step(&self.policy, outcome.verdict().unwrap(), latest.as_ref(), INTERVAL, now);
+        let step = next_step(&self.policy, outcome.verdict().unwrap(), &[], latest.as_ref(), INTERVAL, now);
         if let Step::Create(result) = step {
             let bytes = serde_json::to_vec(&result).unwrap().len();
             assert!(bytes <= 32 * 1024, "{bytes}");

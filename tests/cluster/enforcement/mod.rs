@@ -1,0 +1,6 @@
+//! What enforcement does to workloads on a real API server, and what its fields do to the writes of others.
+
+mod ledger;
+mod rollouts;
+mod stage;
+mod yielding;

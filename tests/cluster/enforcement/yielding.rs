@@ -1,0 +1,377 @@
+//! Writes of others that our fields would make invalid succeed, and those that are invalid without us don't.
+
+use super::ledger::cluster;
+use crate::control_plane::ControlPlane;
+use crate::eventually::eventually;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use kube_devops::cluster::FIELD_MANAGER;
+use kube_devops::enforcement::{PATCHED_BY, PATCHED_FIELDS};
+use kube_devops::operator::{Yielding, install_yielding, remove_yielding};
+use serde_json::{Value, json};
+use std::sync::OnceLock;
+use tokio::sync::Mutex;
+
+/// A namespace of a control plane on which the policy is, or isn't, in effect.
+struct Scene {
+    client: Client,
+    namespace: String,
+}
+
+impl Scene {
+    /// A scene with the policy in effect; these tests have a control plane of their own, because it is the whole cluster's.
+    async fn yielding() -> Self {
+        static PLANE: OnceLock<ControlPlane> = OnceLock::new();
+        static INSTALLED: Mutex<bool> = Mutex::const_new(false);
+        let mut installed = INSTALLED.lock().await;
+        let plane = PLANE.get_or_init(ControlPlane::start);
+        let scene = Self::on(plane).await;
+        if !*installed {
+            assert_eq!(install_yielding(&cluster(plane).await).await.unwrap(), Yielding::On);
+            scene.until_in_effect().await;
+            *installed = true;
+        }
+        scene
+    }
+
+    async fn on(plane: &ControlPlane) -> Self {
+        Self { client: plane.client().await, namespace: plane.namespace("yield") }
+    }
+
+    fn api(&self, kind: &str) -> Api<DynamicObject> {
+        let resource = ApiResource {
+            group: "apps".into(),
+            version: "v1".into(),
+            api_version: "apps/v1".into(),
+            kind: kind.into(),
+            plural: format!("{}s", kind.to_lowercase()),
+        };
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    /// Applies containers as somebody, unforced.
+    async fn apply(&self, who: &str, kind: &str, containers: Value) -> Result<Value, String> {
+        let mut document = json!({
+            "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": "web" },
+            "spec": {
+                "selector": { "matchLabels": { "app": "web" } },
+                "template": { "metadata": { "labels": { "app": "web" } }, "spec": { "containers": containers } },
+            },
+        });
+        if kind == "StatefulSet" {
+            document["spec"]["serviceName"] = json!("web");
+        }
+        self.patch(kind, &PatchParams::apply(who), &Patch::Apply(document)).await
+    }
+
+    /// Applies fields of containers as enforcement does, naming them.
+    async fn enforce(&self, kind: &str, fields: &str, containers: Value) -> Result<Value, String> {
+        let mut document = json!({
+            "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": "web" },
+            "spec": { "template": { "spec": { "containers": containers } } },
+        });
+        document["metadata"]["annotations"] = json!({ PATCHED_BY: "standard", PATCHED_FIELDS: fields });
+        self.patch(kind, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(document)).await
+    }
+
+    async fn patch(&self, kind: &str, params: &PatchParams, patch: &Patch<Value>) -> Result<Value, String> {
+        said(self.api(kind).patch("web", params, patch).await)
+    }
+
+    /// Returns once a write that needs the policy succeeds: the API server hears of policies a little late.
+    async fn until_in_effect(&self) {
+        self.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+        self.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+        let write = json!([{ "name": "web", "image": "x:1", "livenessProbe": http() }]);
+        eventually("the policy is in effect", async || {
+            self.apply("owner", "Deployment", write.clone()).await.ok()
+        })
+        .await;
+        self.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    }
+}
+
+fn said(outcome: kube::Result<DynamicObject>) -> Result<Value, String> {
+    match outcome {
+        Ok(object) => Ok(serde_json::to_value(object).unwrap()),
+        Err(kube::Error::Api(status)) => Err(format!("{}: {}", status.code, status.message)),
+        Err(other) => panic!("not answered: {other}"),
+    }
+}
+
+fn bare(name: &str) -> Value {
+    json!({ "name": name, "image": "x:1" })
+}
+
+fn http() -> Value {
+    json!({ "httpGet": { "path": "/", "port": 80 } })
+}
+
+fn tcp() -> Value {
+    json!({ "tcpSocket": { "port": 80 }, "periodSeconds": 7 })
+}
+
+fn with_probe(name: &str) -> Value {
+    json!({ "name": name, "livenessProbe": tcp() })
+}
+
+fn containers(object: &Value) -> &Vec<Value> {
+    object["spec"]["template"]["spec"]["containers"].as_array().unwrap()
+}
+
+fn patched_fields(object: &Value) -> Option<&str> {
+    object["metadata"]["annotations"][PATCHED_FIELDS].as_str()
+}
+
+/// What enforcement's apply still owns of the containers.
+fn claims(object: &Value) -> Value {
+    let managers = object["metadata"]["managedFields"].as_array().unwrap();
+    let ours = managers.iter().find(|entry| entry["manager"] == FIELD_MANAGER);
+    ours.map_or(Value::Null, |entry| {
+        entry["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"].clone()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
+    for (kind, probe, handler) in [
+        ("Deployment", "livenessProbe", http()),
+        ("StatefulSet", "readinessProbe", json!({ "exec": { "command": ["true"] } })),
+        ("DaemonSet", "startupProbe", json!({ "grpc": { "port": 80 } })),
+    ] {
+        let scene = Scene::yielding().await;
+        scene.apply("owner", kind, json!([bare("side"), bare("web")])).await.unwrap();
+        let ours = json!([{ "name": "web", probe: tcp(), "resources": { "limits": { "memory": "1Gi" } } }]);
+        let fields = format!("web/{probe},web/resources.limits.memory");
+        scene.enforce(kind, &fields, ours).await.unwrap();
+        let theirs = json!([bare("side"), { "name": "web", "image": "x:1", probe: handler }]);
+        let written = scene.apply("owner", kind, theirs).await.unwrap();
+        let web = containers(&written).iter().find(|container| container["name"] == "web").unwrap();
+        assert_eq!(web[probe].get("tcpSocket"), None, "{kind}");
+        assert_eq!(web[probe]["periodSeconds"], 10, "{kind}: what else we set on it is gone too");
+        // Everything else stays as it was.
+        assert_eq!(web["resources"]["limits"]["memory"], "1Gi", "{kind}");
+        assert_eq!(patched_fields(&written), Some("web/resources.limits.memory"), "{kind}");
+        assert_eq!(claims(&written)["k:{\"name\":\"web\"}"].get(format!("f:{probe}")), None, "{kind}");
+        // Nothing of ours is in the way of a later change of mind.
+        let back =
+            json!([bare("side"), { "name": "web", "image": "x:1", probe: { "tcpSocket": { "port": 81 } } }]);
+        scene.apply("owner", kind, back).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_probe_gives_way_to_a_handler_that_is_merged_in() {
+    let scene = Scene::yielding().await;
+    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    let patch = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "web", "livenessProbe": http() }] } } } });
+    let params =
+        PatchParams { field_manager: Some("kubectl-client-side-apply".into()), ..PatchParams::default() };
+    let written = scene.patch("Deployment", &params, &Patch::Strategic(patch)).await.unwrap();
+    let probe = &containers(&written)[0]["livenessProbe"];
+    assert_eq!((probe.get("tcpSocket"), &probe["periodSeconds"]), (None, &json!(7)), "{probe}");
+    assert_eq!(claims(&written)["k:{\"name\":\"web\"}"].get("f:livenessProbe"), None);
+    assert_eq!(
+        (patched_fields(&written), &written["metadata"]["annotations"][PATCHED_BY]),
+        (None, &json!("standard"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn containers_that_are_only_ours_go_with_those_of_their_owner() {
+    let scene = Scene::yielding().await;
+    let before = json!([bare("a"), bare("b"), bare("c"), bare("d")]);
+    scene.apply("owner", "Deployment", before).await.unwrap();
+    let ours = json!([with_probe("a"), with_probe("b"), with_probe("c"), with_probe("d")]);
+    let fields = "a/livenessProbe,b/livenessProbe,c/livenessProbe,d/livenessProbe";
+    scene.enforce("Deployment", fields, ours).await.unwrap();
+    // One renamed, one gone, and on another our probe gives way in the same write.
+    let after = json!([bare("renamed"), { "name": "b", "image": "x:1", "livenessProbe": http() }, bare("d")]);
+    let written = scene.apply("owner", "Deployment", after).await.unwrap();
+    let mut names: Vec<_> =
+        containers(&written).iter().map(|container| container["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["b", "d", "renamed"]);
+    assert!(containers(&written).iter().all(|container| container["image"] == "x:1"));
+    assert_eq!(patched_fields(&written), Some("d/livenessProbe"));
+    // A container on which nothing of ours is left goes as well, although we own its name.
+    let written = scene.apply("owner", "Deployment", json!([bare("other")])).await.unwrap();
+    assert_eq!(containers(&written).len(), 1);
+    assert_eq!(patched_fields(&written), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
+    let scene = Scene::yielding().await;
+    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    let resources = json!({ "requests": { "cpu": "1500m" }, "limits": { "cpu": "3", "memory": "1Gi" } });
+    let fields = "web/resources.requests.cpu,web/resources.limits.cpu,web/resources.limits.memory";
+    let ours = json!([{ "name": "web", "resources": resources }]);
+    scene.enforce("Deployment", fields, ours).await.unwrap();
+    let with = |resources: Value| json!([{ "name": "web", "image": "x:1", "resources": resources }]);
+    let raised = with(json!({ "requests": { "memory": "1025Mi" } }));
+    let written = scene.apply("owner", "Deployment", raised).await.unwrap();
+    let expected = json!({ "requests": { "cpu": "1500m", "memory": "1025Mi" }, "limits": { "cpu": "3" } });
+    assert_eq!(containers(&written)[0]["resources"], expected);
+    assert_eq!(patched_fields(&written), Some("web/resources.requests.cpu,web/resources.limits.cpu"));
+
+    // A limit that is lowered below our request: an Update, because an apply of another value is a conflict.
+    let patch = json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "web", "resources": { "limits": { "cpu": "1" } } },
+    ] } } } });
+    let written = scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    let expected = json!({ "requests": { "memory": "1025Mi" }, "limits": { "cpu": "1" } });
+    assert_eq!(containers(&written)[0]["resources"], expected);
+    assert_eq!(patched_fields(&written), Some("web/resources.limits.cpu"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_is_wrong_without_us_stays_refused() {
+    let scene = Scene::yielding().await;
+    scene.apply("owner", "Deployment", json!([bare("web"), bare("side")])).await.unwrap();
+    let ours = json!([
+        { "name": "web", "livenessProbe": tcp(), "resources": { "limits": { "memory": "1Gi" } } },
+    ]);
+    scene.enforce("Deployment", "web/livenessProbe,web/resources.limits.memory", ours).await.unwrap();
+    let before = scene.api("Deployment").get("web").await.unwrap();
+    let both = json!({ "httpGet": { "path": "/", "port": 80 }, "tcpSocket": { "port": 80 } });
+    let wrong = json!({ "requests": { "memory": "2Gi" }, "limits": { "memory": "1Gi" } });
+    let less = json!({ "requests": { "cpu": "2" }, "limits": { "cpu": "1" } });
+    for (containers, why) in [
+        (json!([{ "name": "web", "image": "x:1", "livenessProbe": both }]), "more than 1 handler"),
+        (json!([{ "name": "web", "image": "x:1", "readinessProbe": both }]), "more than 1 handler"),
+        (
+            json!([{ "name": "web", "image": "x:1", "resources": wrong }]),
+            "less than or equal to memory limit",
+        ),
+        (json!([{ "name": "web", "image": "x:1", "resources": less }]), "less than or equal to cpu limit"),
+        (
+            json!([bare("side"), { "name": "web", "ports": [{ "containerPort": 80 }] }]),
+            "image: Required value",
+        ),
+    ] {
+        let refused = scene.apply("owner", "Deployment", containers).await.unwrap_err();
+        assert!(refused.starts_with("422") && refused.contains(why), "{refused}");
+    }
+    let after = scene.api("Deployment").get("web").await.unwrap();
+    assert_eq!(before.metadata.generation, after.metadata.generation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_workload_that_we_did_not_patch_is_not_touched() {
+    let scene = Scene::yielding().await;
+    // Somebody else's probe and limit, and somebody's annotation that names them.
+    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    let mut mesh = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "web", "annotations": { PATCHED_FIELDS: "web/livenessProbe" } },
+        "spec": { "template": { "spec": { "containers": [with_probe("web")] } } },
+    });
+    mesh["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({ "limits": { "memory": "1Gi" } });
+    scene.patch("Deployment", &PatchParams::apply("mesh"), &Patch::Apply(mesh)).await.unwrap();
+    let handler = json!([{ "name": "web", "image": "x:1", "livenessProbe": http() }]);
+    let refused = scene.apply("owner", "Deployment", handler).await.unwrap_err();
+    assert!(refused.contains("more than 1 handler"), "{refused}");
+    let raised = json!([{ "name": "web", "image": "x:1", "resources": { "requests": { "memory": "2Gi" } } }]);
+    let refused = scene.apply("owner", "Deployment", raised).await.unwrap_err();
+    assert!(refused.contains("memory limit"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
+    let scene = Scene::yielding().await;
+    let api = scene.api("Deployment");
+    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    let patched = scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    // Somebody reads, changes and puts back.
+    let mut read: Value = serde_json::to_value(api.get("web").await.unwrap()).unwrap();
+    read["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:2");
+    // The controllers write the status meanwhile.
+    read["metadata"]["resourceVersion"] = Value::Null;
+    let put: DynamicObject = serde_json::from_value(read).unwrap();
+    let put = said(api.replace("web", &PostParams::default(), &put).await).unwrap();
+    assert_eq!(containers(&put)[0]["livenessProbe"], containers(&patched)[0]["livenessProbe"]);
+    assert_eq!(patched_fields(&put), Some("web/livenessProbe"));
+    // Somebody replaces it by what never had our fields.
+    let mut plain = put.clone();
+    plain["metadata"]["annotations"] = json!({});
+    plain["metadata"]["resourceVersion"] = Value::Null;
+    plain["metadata"]["managedFields"] = Value::Null;
+    let container = plain["spec"]["template"]["spec"]["containers"][0].as_object_mut().unwrap();
+    container.insert("livenessProbe".to_owned(), http());
+    let plain: DynamicObject = serde_json::from_value(plain).unwrap();
+    let replaced = said(api.replace("web", &PostParams::default(), &plain).await).unwrap();
+    assert_eq!(containers(&replaced)[0]["livenessProbe"].get("tcpSocket"), None);
+    assert_eq!(patched_fields(&replaced), None);
+
+    // Our own applies: one more field, then fewer, then none.
+    let fields = "web/readinessProbe,web/resources.limits.memory";
+    let two =
+        json!([{ "name": "web", "readinessProbe": tcp(), "resources": { "limits": { "memory": "1Gi" } } }]);
+    let written = scene.enforce("Deployment", fields, two).await.unwrap();
+    assert_eq!(
+        (patched_fields(&written), &containers(&written)[0]["readinessProbe"]["periodSeconds"]),
+        (Some(fields), &json!(7))
+    );
+    let written = scene
+        .enforce("Deployment", "web/readinessProbe", json!([{ "name": "web", "readinessProbe": tcp() }]))
+        .await
+        .unwrap();
+    assert_eq!(containers(&written)[0]["resources"], json!({}));
+    let none = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" } });
+    let written =
+        scene.patch("Deployment", &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(none)).await.unwrap();
+    assert_eq!((patched_fields(&written), containers(&written)[0].get("readinessProbe")), (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_policy_comes_and_goes_and_its_absence_is_told() {
+    let plane = ControlPlane::start();
+    let (scene, cluster) = (Scene::on(&plane).await, cluster(&plane).await);
+    remove_yielding(&cluster).await.unwrap();
+    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    let handler = json!([{ "name": "web", "image": "x:1", "livenessProbe": http() }]);
+    let refused = scene.apply("owner", "Deployment", handler.clone()).await.unwrap_err();
+    assert!(refused.contains("more than 1 handler"), "{refused}");
+    for _ in 0..2 {
+        assert_eq!(install_yielding(&cluster).await.unwrap(), Yielding::On);
+    }
+    let dry = PatchParams { dry_run: true, ..PatchParams::apply("owner") };
+    let api = scene.api("Deployment");
+    let document = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": {
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": { "metadata": { "labels": { "app": "web" } }, "spec": { "containers": handler } },
+        },
+    });
+    let rehearse = async || api.patch("web", &dry, &Patch::Apply(&document)).await;
+    eventually("the policy is in effect", async || rehearse().await.ok()).await;
+    remove_yielding(&cluster).await.unwrap();
+    eventually("the policy is gone", async || rehearse().await.err()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn an_api_server_without_such_policies_is_told_as_such() {
+    // What would wait for policies and webhooks is off too, or the API server never starts.
+    let plane = ControlPlane::start_with(&[
+        "--runtime-config=admissionregistration.k8s.io/v1=false",
+        "--disable-admission-plugins=ServiceAccount,MutatingAdmissionPolicy,ValidatingAdmissionPolicy,\
+         MutatingAdmissionWebhook,ValidatingAdmissionWebhook",
+    ]);
+    let cluster = cluster(&plane).await;
+    let Yielding::Unavailable(why) = install_yielding(&cluster).await.unwrap() else { panic!("installed") };
+    assert!(why.contains("no mutatingadmissionpolicies in admissionregistration.k8s.io/v1"), "{why}");
+    remove_yielding(&cluster).await.unwrap();
+}
