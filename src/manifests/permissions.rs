@@ -192,7 +192,8 @@ const NO_YIELD: &str =
     "where a field of ours makes another's write invalid, that write is refused: condition Enforcing says so";
 
 const ENFORCE: &[Permission] = &[
-    need("", "namespaces", FOLLOW, Cluster, "namespaces that go aren't noticed: never ready"),
+    need("", "namespaces", &["get"], Cluster, "policies of namespaces that go wait for their patches")
+        .optional(),
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
     need("apps", "statefulsets", REPAIR, Cluster, REPAIRED),
     need("apps", "daemonsets", REPAIR, Cluster, REPAIRED),

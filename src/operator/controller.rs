@@ -95,12 +95,14 @@ fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
 }
 
 fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) -> Action {
+    if error.is_unfinished() {
+        return Action::requeue(Duration::from_secs(1));
+    }
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error.category() {
         // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
         "conflict" => Action::requeue(Duration::from_millis(500)),
         "not_leader" | "leadership_lost" => Action::await_change(),
-        "unfinished" => Action::requeue(Duration::from_secs(1)),
         category => {
             warn!(policy = name_of(policy), category, %error, "not reconciled; it is tried again");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))

@@ -51,6 +51,17 @@ pub(super) const CATEGORIES: [&str; 12] = [
 ];
 
 impl ReconcileError {
+    /// Tells whether nothing went wrong, and the policy only has to be looked at again.
+    pub fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Unfinished => true,
+            Self::Finalizer(error) => {
+                matches!(&**error, kube::runtime::finalizer::Error::CleanupFailed(error) if error.is_unfinished())
+            }
+            _ => false,
+        }
+    }
+
     /// Returns a bounded label for metrics.
     pub fn category(&self) -> &'static str {
         match self {
@@ -66,7 +77,8 @@ impl ReconcileError {
                 },
                 _ => "internal",
             },
-            Self::Unfinished => "unfinished",
+            // Never counted.
+            Self::Unfinished => "internal",
             Self::Timeout(_) => "timeout",
             Self::NotLeader(error) => error.category(),
         }

@@ -72,7 +72,8 @@ impl OperatorMetrics {
 
     /// Counts how a reconciliation went.
     pub(super) fn count(&self, outcome: &Result<Option<Timestamp>, ReconcileError>) {
-        let result = if outcome.is_ok() { "success" } else { "error" };
+        let fine = outcome.as_ref().map_or_else(ReconcileError::is_unfinished, |_| true);
+        let result = if fine { "success" } else { "error" };
         self.reconciled.with_label_values(&[result]).inc();
     }
 }

@@ -147,7 +147,7 @@ async fn each_policy_has_its_own_verdict_and_in_a_system_namespace_none() {
     world.policy(&other, "tags", "{forbidLatestTag: true}").await;
     world.until(&shop, "tags", "unhealthy", |status| status.violations == Some(1)).await;
     let enforcing = world.until(&shop, "restarts", "healthy", |status| status.violations == Some(0)).await;
-    assert_eq!(reason(&enforcing, "Enforcing"), "AuditOnly");
+    assert_eq!(reason(&enforcing, "Enforcing"), "Enforcing");
     let empty = world.until(&other, "tags", "healthy", |status| status.violations == Some(0)).await;
     assert_eq!(empty.status.unwrap().message.as_deref(), Some("nothing in 0 pods violates the policy"));
     let mode =
