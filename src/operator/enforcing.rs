@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::left_out::WAITING;
 use super::yielding::Yielding;
 use crate::enforcement::records::{is_in_place, is_stopped, is_under_way};
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
@@ -51,8 +52,9 @@ impl Standing {
             policy.status.iter().flat_map(|status| &status.remediations).collect();
         let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
         let mut parts = vec![format!("{} patched, {} under way", count(is_in_place), count(is_under_way))];
-        parts.extend(left_out.iter().map(|(reason, (count, example))| {
-            format!("{count} left as they are for {reason} (such as {example})")
+        parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
+            WAITING => format!("{count} waiting for their turn"),
+            _ => format!("{count} left as they are for {reason} (such as {example})"),
         }));
         if let Some(Yielding::Unavailable(why)) = yielding {
             parts.push(format!("others' writes that clash with a patch are refused, because the API server lacks MutatingAdmissionPolicy ({why})"));

@@ -10,6 +10,9 @@ use super::candidates::Candidate;
 use crate::policy::SuggestedFix;
 use crate::workload::WorkloadKind;
 
+/// The reason of a workload that may be patched, and isn't yet.
+pub(super) const WAITING: &str = "Waiting";
+
 /// Why a workload was left as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LeftOut {
@@ -55,6 +58,13 @@ impl LeftOuts {
         let entry = self.namespaces.get(namespace)?.get(&(candidate.kind, candidate.name.clone()))?;
         let same = entry.seen == (candidate.seen, wanted) && now < entry.left.until;
         same.then_some(entry.left.until)
+    }
+
+    /// Tells whether a candidate may be patched when its turn comes.
+    pub(super) fn waits(&self, namespace: &str, candidate: &Candidate) -> bool {
+        let entries = self.namespaces.get(namespace);
+        let entry = entries.and_then(|all| all.get(&(candidate.kind, candidate.name.clone())));
+        entry.is_some_and(|entry| entry.left.reason == WAITING)
     }
 
     /// Forgets what is no candidate any more.
@@ -123,6 +133,9 @@ mod tests {
         assert_eq!(all.until("n", &candidate("web", 1), 7, at(10)), None, "its time is up");
         assert_eq!(all.until("n", &candidate("web", 2), 7, at(9)), None, "it changed");
         assert_eq!(all.until("n", &candidate("web", 1), 8, at(9)), None, "the policies changed");
+        assert!(!all.waits("n", &candidate("web", 1)));
+        all.add("n", &candidate("web", 1), 7, left(WAITING, 10));
+        assert!(all.waits("n", &candidate("web", 1)));
         assert_eq!(all.until("m", &candidate("web", 1), 7, at(9)), None, "another namespace");
     }
 

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::candidates::{Candidate, candidates};
 use super::enforcer::Enforcer;
-use super::left_out::LeftOut;
+use super::left_out::{LeftOut, WAITING};
 use super::{Operator, ReconcileError};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
@@ -25,14 +25,12 @@ const STANDING: SignedDuration = SignedDuration::from_mins(5);
 /// How long to wait while another workload of the namespace has its turn.
 const TURN: SignedDuration = SignedDuration::from_secs(2);
 
-/// What became of a candidate.
-enum Considered {
+/// What a look at a candidate showed.
+enum Looked {
     /// It is left as it is.
     Left(LeftOut),
-    /// It is patched, or was tried.
-    Begun(Option<Timestamp>),
-    /// Nothing may be patched before this time.
-    Wait(Timestamp),
+    /// It may be patched, with this.
+    Ready(Box<Subject>, Box<Plan>),
 }
 
 /// The policies of a namespace that enforce, in the order in which they decide.
@@ -72,27 +70,52 @@ impl Enforcer<'_> {
         if busy {
             return Ok(Some(self.after(TURN)));
         }
-        let (mut next, mut fetched, mut surroundings) = (None, 0, None);
-        for candidate in &candidates {
+        let mut surroundings = None;
+        let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
+        let waits = |candidate: &&Candidate| self.operator.left_out().waits(&self.namespace, candidate);
+        let Some(candidate) = candidates.iter().find(waits) else { return Ok(surveyed) };
+        // It was looked at a while ago.
+        match self.look(candidate, &force, &mut surroundings).await {
+            Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
+            Looked::Left(left) => {
+                self.operator.left_out().add(&self.namespace, candidate, force.digest, left);
+                Ok(Some(self.after(SignedDuration::from_secs(1))))
+            }
+        }
+    }
+
+    /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
+    /// first audit result. Returns when to look again.
+    async fn survey(
+        &self,
+        candidates: &[Candidate],
+        force: &InForce,
+        surroundings: &mut Option<Surroundings>,
+    ) -> Option<Timestamp> {
+        let (mut next, mut fetched) = (None, 0);
+        for candidate in candidates {
             let known = self.operator.left_out().until(&self.namespace, candidate, force.digest, self.now());
             if known.is_some() {
                 next = [next, known].into_iter().flatten().min();
                 continue;
             }
             if fetched == FETCHES {
-                return Ok(Some(self.after(SignedDuration::from_secs(1))));
+                return Some(self.after(SignedDuration::from_secs(1)));
             }
             fetched += 1;
-            match self.consider(candidate, &force, &mut surroundings).await? {
-                Considered::Left(left) => {
-                    next = [next, Some(left.until)].into_iter().flatten().min();
-                    self.operator.left_out().add(&self.namespace, candidate, force.digest, left);
-                }
-                Considered::Begun(again) => return Ok(again),
-                Considered::Wait(until) => return Ok(Some(until)),
-            }
+            let left = match self.look(candidate, force, surroundings).await {
+                Looked::Left(left) => left,
+                Looked::Ready(..) => LeftOut {
+                    reason: WAITING,
+                    message: "its turn comes".to_owned(),
+                    until: self.after(STANDING),
+                    fix: None,
+                },
+            };
+            next = [next, Some(left.until)].into_iter().flatten().min();
+            self.operator.left_out().add(&self.namespace, candidate, force.digest, left);
         }
-        Ok(next)
+        next
     }
 
     /// Plans a workload anew that was to be patched and was not; its record goes where it may not be patched any more.
@@ -105,10 +128,9 @@ impl Enforcer<'_> {
         };
         let candidate = Candidate { kind, name: record.name.clone(), pods: 0, seen: 0 };
         let force = self.in_force();
-        match self.consider(&candidate, &force, &mut None).await? {
-            Considered::Begun(again) => Ok(again),
-            Considered::Wait(until) => Ok(Some(until)),
-            Considered::Left(left) => {
+        match self.look(&candidate, &force, &mut None).await {
+            Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
+            Looked::Left(left) => {
                 self.drop_record(record).await?;
                 Ok(Some(left.until.min(self.after(TURN))))
             }
@@ -129,26 +151,27 @@ impl Enforcer<'_> {
         InForce { all, enforcing, digest: hasher.finish() }
     }
 
-    async fn consider(
-        &mut self,
+    /// Fetches a workload and says whether it may be patched now.
+    async fn look(
+        &self,
         candidate: &Candidate,
         force: &InForce,
         surroundings: &mut Option<Surroundings>,
-    ) -> Result<Considered, ReconcileError> {
+    ) -> Looked {
         let cluster = &self.operator.cluster;
         let subject =
             match enforcement::fetch(cluster, candidate.kind, &self.namespace, &candidate.name).await {
                 Ok(Some(subject)) => subject,
-                Ok(None) => return Ok(self.left("Gone", "it is gone".to_owned(), PASSING)),
-                Err(error) => return Ok(self.failed(candidate, &error)),
+                Ok(None) => return self.left("Gone", "it is gone".to_owned(), PASSING),
+                Err(error) => return self.failed(candidate, &error),
             };
-        if surroundings.is_none() {
-            match enforcement::surroundings(cluster, &self.namespace).await {
-                Ok(found) => *surroundings = Some(found),
-                Err(error) => return Ok(self.failed(candidate, &error.into())),
-            }
-        }
-        let Some(around) = surroundings else { return Ok(Considered::Wait(self.poll())) };
+        let around = match surroundings {
+            Some(around) => around,
+            None => match enforcement::surroundings(cluster, &self.namespace).await {
+                Ok(found) => surroundings.insert(found),
+                Err(error) => return self.failed(candidate, &error.into()),
+            },
+        };
         let inquiry = Inquiry {
             policies: &force.all,
             enforcing: &force.enforcing,
@@ -160,19 +183,19 @@ impl Enforcer<'_> {
             Ok(Appraisal::Left { reason, message, passing, plan }) => {
                 let until = self.after(if passing { PASSING } else { STANDING });
                 let fix = plan.map(|plan| fix(&subject, &plan));
-                return Ok(Considered::Left(LeftOut { reason, message, until, fix }));
+                return Looked::Left(LeftOut { reason, message, until, fix });
             }
-            Err(error) => return Ok(self.failed(candidate, &error)),
+            Err(error) => return self.failed(candidate, &error),
         };
         if plan.policy != self.policy.name_any() {
             let message = format!("policy {} decides about it", plan.policy);
-            return Ok(self.left("OtherPolicy", message, PASSING));
+            return self.left("OtherPolicy", message, PASSING);
         }
-        self.patch(&subject, &plan).await
+        Looked::Ready(Box::new(subject), Box::new(plan))
     }
 
     /// Reserves a place in the budgets, writes the record down, and sends the patch.
-    async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Considered, ReconcileError> {
+    async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, ReconcileError> {
         let (name, kind) = (self.policy.name_any(), subject.kind().name());
         let request = Request {
             namespace: &self.namespace,
@@ -191,13 +214,13 @@ impl Enforcer<'_> {
                     reason,
                     "waiting"
                 );
-                return Ok(Considered::Wait(
+                return Ok(Some(
                     until.unwrap_or_else(|| self.after(TURN)).max(self.after(SignedDuration::from_secs(1))),
                 ));
             }
             Err(error) => {
                 warn!(%error, "nothing is patched while the budget can't be kept");
-                return Ok(Considered::Wait(self.after(PASSING)));
+                return Ok(Some(self.after(PASSING)));
             }
         }
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
@@ -224,25 +247,25 @@ impl Enforcer<'_> {
             Ok(after) => {
                 let at = after.owned_since().unwrap_or_else(|| self.now());
                 self.applied(&planned, at).await?;
-                Ok(Considered::Begun(Some(self.poll())))
+                Ok(Some(self.poll()))
             }
             Err(ApplyError::Gone) => {
                 self.drop_record(&planned).await?;
-                Ok(Considered::Begun(Some(self.poll())))
+                Ok(Some(self.poll()))
             }
-            Err(error) if error.is_passing() => Ok(Considered::Begun(Some(self.unread(&planned, &error)))),
+            Err(error) if error.is_passing() => Ok(Some(self.unread(&planned, &error))),
             Err(error) => {
                 self.end(&planned, RemediationPhase::Failed, error.reason(), &error.to_string()).await?;
-                Ok(Considered::Begun(Some(self.poll())))
+                Ok(Some(self.poll()))
             }
         }
     }
 
-    fn left(&self, reason: &'static str, message: String, pause: SignedDuration) -> Considered {
-        Considered::Left(LeftOut { reason, message, until: self.after(pause), fix: None })
+    fn left(&self, reason: &'static str, message: String, pause: SignedDuration) -> Looked {
+        Looked::Left(LeftOut { reason, message, until: self.after(pause), fix: None })
     }
 
-    fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Considered {
+    fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Looked {
         self.operator.metrics.errors.with_label_values(&[error.category()]).inc();
         warn!(workload = candidate.name, namespace = self.namespace, %error, "looked at again later");
         self.left(error.reason(), error.to_string(), PASSING)
