@@ -2,15 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use tokio::time::sleep;
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, Cluster};
-use crate::enforcement::{self, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal};
+use crate::enforcement::{self, ApplyError, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal};
 use crate::output::to_stdout;
 use crate::workload::WorkloadKind;
+
+/// How often a workload is tried that others write at the same time.
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Take out of workloads what enforcement has set there, so that they are as their owners want them.
 ///
@@ -86,17 +92,18 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         to_stdout(|out| writeln!(out, "{what}: would take out {fields_named}"))?;
         return Ok(true);
     }
-    let Withdrawal { remains, tuned, .. } = match enforcement::withdraw(cluster, subject, &fields, None).await
-    {
-        Err(error) if error.is_passing() => {
-            // Somebody wrote it in between: once more, on what it is now.
-            let again =
-                enforcement::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
-            let Some(again) = again else { return Ok(true) };
-            enforcement::withdraw(cluster, &again, &fields, None).await?
+    let mut withdrawn = enforcement::withdraw(cluster, subject, &fields, None).await;
+    for _ in 1..TRIES {
+        if !matches!(withdrawn, Err(ApplyError::Stale)) {
+            break;
         }
-        done => done?,
-    };
+        // Somebody wrote it in between, as a rollout's controller does often: once more, on what it is now.
+        sleep(PAUSE).await;
+        let now = enforcement::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
+        let Some(now) = now else { return Ok(true) };
+        withdrawn = enforcement::withdraw(cluster, &now, &fields, None).await;
+    }
+    let Withdrawal { remains, tuned, .. } = withdrawn?;
     let gone: Vec<String> =
         fields.iter().filter(|of| !remains.contains_key(of)).map(ToString::to_string).collect();
     to_stdout(|out| {

@@ -45,7 +45,10 @@ pub async fn withdraw(
                 .map_err(|source| SubjectError::Unreadable { kind: subject.kind().name(), source })?;
             let params =
                 PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-            let between = patch(cluster, subject, &params, &Patch::Json(without)).await?;
+            let between = patch(cluster, subject, &params, &Patch::Json(without)).await;
+            // The test of the version is all that can fail there.
+            let between =
+                between.map_err(|error| if error.is_invalid() { ApplyError::Stale } else { error })?;
             let document = self::document(&between, fields, policy);
             let after = apply(cluster, &between, &document).await?;
             Ok(Withdrawal::new(subject, after, fields, tuned))

@@ -1,0 +1,69 @@
+//! What is never patched, told by the API server's audit log.
+
+use super::stage::{Fate, PROBES, Stage};
+use crate::eventually::eventually;
+use kube_devops::policy::RemediationPhase;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
+    let stage = Stage::set(|_| Fate::Ready).await;
+    let ignored = |object: &mut Value| {
+        object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });
+    };
+    stage.run("Deployment", "ignored", ignored).await;
+    let helm = |object: &mut Value| {
+        object["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
+        object["metadata"]["annotations"] = json!({ "meta.helm.sh/release-name": "shop" });
+    };
+    stage.run("Deployment", "helmed", helm).await;
+    let owned = |object: &mut Value| {
+        let owner =
+            json!({ "apiVersion": "x/v1", "kind": "App", "name": "a", "uid": "u", "controller": true });
+        object["metadata"]["ownerReferences"] = json!([owner]);
+    };
+    stage.run("Deployment", "owned", owned).await;
+    let recreate = |object: &mut Value| object["spec"]["strategy"] = json!({ "type": "Recreate" });
+    stage.run("Deployment", "recreated", recreate).await;
+    stage.create("Deployment", "empty", |object| object["spec"]["replicas"] = json!(0)).await;
+    stage.create("Deployment", "paused", |object| object["spec"]["paused"] = json!(true)).await;
+    let on_delete = |object: &mut Value| object["spec"]["updateStrategy"] = json!({ "type": "OnDelete" });
+    stage.run("StatefulSet", "ondelete", on_delete).await;
+    let partition = json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
+    stage.run("StatefulSet", "partitioned", |object| object["spec"]["updateStrategy"] = partition).await;
+    let portless = |object: &mut Value| {
+        object["spec"]["template"]["spec"]["containers"][0]["ports"] = json!([]);
+    };
+    stage.run("Deployment", "portless", portless).await;
+    // More pods than any other, so that everything else is looked at first.
+    stage.run("Deployment", "web", |object| object["spec"]["replicas"] = json!(3)).await;
+
+    let mark = stage.world.plane.mark();
+    let _operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+
+    let writes = stage.world.writes_since(mark);
+    let workloads = writes.iter().filter(|event| event.group == "apps" && event.namespace == stage.namespace);
+    let written: Vec<_> = workloads.map(|event| (event.verb.as_str(), event.name.as_str())).collect();
+    assert_eq!(written, [("patch", "web")]);
+    let mut others = writes.iter().filter(|event| event.resource == "pods");
+    assert!(others.next().is_none(), "no pod is deleted");
+
+    let result = eventually("the first audit result", async || {
+        stage.world.results(&stage.namespace, "standard").await.into_iter().next()
+    })
+    .await;
+    let fixes: Vec<_> = result.spec.fixes.iter().map(|fix| fix.name.as_str()).collect();
+    assert_eq!(fixes, ["helmed"], "whoever manages it gets the patch");
+    let patch: Value = serde_json::from_str(&result.spec.fixes[0].patch).unwrap();
+    let container = &patch["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));
+    let status = stage.status("standard").await;
+    let conditions = status.conditions.iter().find(|condition| condition.type_ == "Enforcing");
+    let message = &conditions.unwrap().message;
+    for reason in ["Ignored", "ManagedByGitOps", "RecreatedWhole", "NoPods", "Paused", "NoFix"] {
+        assert!(message.contains(reason), "{reason}: {message}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Patches that are taken back by hand, and with their policy.
+
+use super::stage::{Fate, PROBES, Stage};
+use crate::analyze::on;
+use crate::eventually::eventually;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
+    let stage = Stage::set(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let _operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+
+    let tuning = json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "main", "livenessProbe": { "periodSeconds": 7 } },
+    ] } } } });
+    let params = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+    stage.api("Deployment").patch("web", &params, &Patch::Strategic(&tuning)).await.unwrap();
+    let kubeconfig = stage.world.plane.kubeconfig();
+    let outcome = on(kubeconfig, &["undo", "deployment/web", "-n", &stage.namespace]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("with main/livenessProbe went what kubectl-edit had set"),
+        "{}",
+        outcome.stdout
+    );
+    let after = stage.get("Deployment", "web").await;
+    assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
+
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let later = stage.get("Deployment", "web").await;
+    assert_eq!(later.metadata.generation, after.metadata.generation, "it is not set again");
+
+    let same = json!({ "tcpSocket": { "port": 8080 }, "periodSeconds": 10, "timeoutSeconds": 1,
+        "successThreshold": 1, "failureThreshold": 3 });
+    let spec = json!({ "maxRestartCount": 9 });
+    let merge = Patch::Merge(json!({ "spec": spec }));
+    stage.world.policies(&stage.namespace).patch("standard", &PatchParams::default(), &merge).await.unwrap();
+    eventually("the changed policy patches again", async || {
+        stage.container("Deployment", "web").await.get("livenessProbe").is_some().then_some(())
+    })
+    .await;
+    let document = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": { "template": { "spec": { "containers": [{ "name": "main", "readinessProbe": same }] } } } });
+    let apply = Patch::Apply(&document);
+    stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
+    let outcome = on(kubeconfig, &["undo", "--all", "-n", &stage.namespace]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("main/readinessProbe stays, because flux set the same value"),
+        "{}",
+        outcome.stdout
+    );
+    let container = stage.container("Deployment", "web").await;
+    assert!(container.get("livenessProbe").is_none() && container.get("readinessProbe").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_policy_that_reverts_goes_after_its_patches() {
+    let stage = Stage::set(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let _operator = stage.world.operator();
+    let spec = PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert");
+    stage.policy("standard", &spec).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let policies = stage.world.policies(&stage.namespace);
+    policies.delete("standard", &DeleteParams::default()).await.unwrap();
+    eventually("the policy is gone", async || {
+        policies.get_opt("standard").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    let after = stage.get("Deployment", "web").await;
+    assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_rehearsal_shows_the_patch_and_changes_nothing() {
+    let stage = Stage::set(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    stage.policy("standard", &PROBES.replace("enforcementMode: enforce", "enforcementMode: audit")).await;
+    let outcome =
+        on(stage.world.plane.kubeconfig(), &["policy", "rehearse", "standard", "-n", &stage.namespace]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("+    livenessProbe:"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("1 would be patched, 0 refused, 0 left"), "{}", outcome.stdout);
+    let after = stage.get("Deployment", "web").await;
+    assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
+}
