@@ -77,24 +77,6 @@ pub enum Ineligible {
 }
 
 impl Ineligible {
-    /// A label of a fixed set, for metrics.
-    pub fn category(&self) -> &'static str {
-        match self {
-            Self::BeingDeleted => "being_deleted",
-            Self::Ignored => "ignored",
-            Self::Controlled { .. } => "controlled",
-            Self::Managed(_) => "gitops",
-            Self::OnDelete => "on_delete",
-            Self::Partitioned(_) => "partitioned",
-            Self::Paused => "paused",
-            Self::NoPods => "no_pods",
-            Self::Recreated => "recreate",
-            Self::RollingOut { .. } => "rolling_out",
-            Self::Unavailable { .. } => "unavailable",
-            Self::Restarted { .. } => "restarted",
-        }
-    }
-
     /// The reason for events and conditions.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -58,3 +58,45 @@ fn digest(workload: &Workload<'_>) -> u64 {
     format!("{:?}", workload.pod).hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy::DevOpsPolicySpec;
+
+    fn object(kind: WorkloadKind, name: &str, owner: Option<&str>, probe: bool) -> Workload<'static> {
+        let probe = probe.then(|| json!({}));
+        let spec = json!({ "containers": [{ "name": "main", "image": "x", "livenessProbe": probe }] });
+        let spec = if kind == WorkloadKind::Pod { spec } else { json!({ "template": { "spec": spec } }) };
+        let owners = owner.map(|name| json!([{ "kind": "StatefulSet", "name": name, "controller": true }]));
+        let metadata = json!({ "name": name, "namespace": "n", "ownerReferences": owners });
+        Workload::from_json_owned(kind, &json!({ "metadata": metadata, "spec": spec }).to_string()).unwrap()
+    }
+
+    #[test]
+    fn the_fewest_pods_come_first_and_only_what_can_be_mended_comes() {
+        use WorkloadKind::{DaemonSet, Deployment, Job, Pod, StatefulSet};
+        let objects = [
+            object(StatefulSet, "big", None, false),
+            object(Pod, "big-0", Some("big"), false),
+            object(Pod, "big-1", Some("big"), false),
+            object(StatefulSet, "small", None, false),
+            object(Pod, "small-0", Some("small"), false),
+            object(DaemonSet, "none", None, false),
+            object(Deployment, "probed", None, true),
+            object(Deployment, "owned", Some("parent"), false),
+            object(Job, "job", None, false),
+        ];
+        let spec: DevOpsPolicySpec =
+            yaml_serde::from_str("{forbidLatestTag: true, requireLivenessProbe: true}").unwrap();
+        let policy = EffectivePolicy::from_spec(&spec).unwrap();
+        let found = candidates(objects.iter(), &policy, Timestamp::UNIX_EPOCH);
+        let names: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.pods)).collect();
+        assert_eq!(names, [("none", 0), ("small", 1), ("big", 2)]);
+        let tags: DevOpsPolicySpec = yaml_serde::from_str("{forbidLatestTag: true}").unwrap();
+        let tags = EffectivePolicy::from_spec(&tags).unwrap();
+        assert!(candidates(objects.iter(), &tags, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");
+    }
+}

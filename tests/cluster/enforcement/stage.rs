@@ -58,14 +58,7 @@ impl Stage {
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "apps".into(),
-            version: "v1".into(),
-            api_version: "apps/v1".into(),
-            kind: kind.into(),
-            plural: format!("{}s", kind.to_lowercase()),
-        };
-        Api::namespaced_with(self.world.client.clone(), &self.namespace, &resource)
+        workloads(&self.world.client, &self.namespace, kind)
     }
 
     /// Creates a workload with one container that declares port 8080, changed by `change`.
@@ -140,6 +133,18 @@ impl Stage {
             .filter(|event| event.group == "apps" && event.name == name && event.verb == "patch")
             .count()
     }
+}
+
+/// The workloads of a kind, as whole objects.
+pub(crate) fn workloads(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: "apps".into(),
+        version: "v1".into(),
+        api_version: "apps/v1".into(),
+        kind: kind.into(),
+        plural: format!("{}s", kind.to_lowercase()),
+    };
+    Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
 /// A workload with one container that declares port 8080.

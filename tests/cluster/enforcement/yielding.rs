@@ -1,9 +1,10 @@
 //! Writes of others that our fields would make invalid succeed, and those that are invalid without us don't.
 
 use super::ledger::cluster;
+use super::stage::workloads;
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::cluster::FIELD_MANAGER;
 use kube_devops::enforcement::{PATCHED_BY, PATCHED_FIELDS};
@@ -39,14 +40,7 @@ impl Scene {
     }
 
     fn api(&self, kind: &str) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "apps".into(),
-            version: "v1".into(),
-            api_version: "apps/v1".into(),
-            kind: kind.into(),
-            plural: format!("{}s", kind.to_lowercase()),
-        };
-        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+        workloads(&self.client, &self.namespace, kind)
     }
 
     /// Applies containers as somebody, unforced.
