@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
-    let stage = Stage::set(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| Fate::Ready).await;
     let ignored = |object: &mut Value| {
         object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });
     };
@@ -44,10 +44,10 @@ async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
 
-    let writes = stage.world.writes_since(mark);
-    let workloads = writes.iter().filter(|event| event.group == "apps" && event.namespace == stage.namespace);
-    let written: Vec<_> = workloads.map(|event| (event.verb.as_str(), event.name.as_str())).collect();
+    let written = stage.workload_writes_since(mark);
+    let written: Vec<_> = written.iter().map(|event| (event.verb.as_str(), event.name.as_str())).collect();
     assert_eq!(written, [("patch", "web")]);
+    let writes = stage.world.writes_since(mark);
     let mut others = writes.iter().filter(|event| event.resource == "pods");
     assert!(others.next().is_none(), "no pod is deleted");
 

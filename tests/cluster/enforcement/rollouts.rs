@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_good_patch_is_verified_and_costs_one_write() {
-    let stage = Stage::set(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     let operator = stage.world.operator();
     let applied = || operator.metric("enforcement_remediations_applied_total").unwrap();
@@ -30,9 +30,8 @@ async fn a_good_patch_is_verified_and_costs_one_write() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone() {
-    let stage = Stage::set(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
     let before = stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
-    let _operator = stage.world.operator();
     let mark = stage.world.plane.mark();
     stage.policy("standard", PROBES).await;
 
@@ -56,9 +55,8 @@ async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_stuck_pod_of_a_stateful_set_goes_after_the_withdrawal() {
-    let stage = Stage::set(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     let before = stage.run("StatefulSet", "db", |db| db["spec"]["replicas"] = json!(2)).await;
-    let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
 
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;

@@ -1,7 +1,9 @@
 //! A namespace with workloads, an operator that may enforce, and the test in the role of the kubelet.
 
+use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::{eventually, within};
 use crate::operator::world::{World, plane};
+use crate::process::Process;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -10,7 +12,7 @@ use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, Remedia
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::JoinHandle;
 
 /// What becomes of a pod.
@@ -29,7 +31,7 @@ pub(crate) struct Stage {
     pub(crate) world: World<'static>,
     pub(crate) namespace: String,
     kubelet: Option<JoinHandle<()>>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Drop for Stage {
@@ -45,16 +47,34 @@ pub(crate) const PROBES: &str = "{requireLivenessProbe: true, requireReadinessPr
      remediation: {verifySeconds: 30}}";
 
 impl Stage {
-    /// A stage on the control plane that these tests share, one at a time.
-    pub(crate) async fn set(fate: fn(&Pod) -> Fate) -> Self {
-        static PLANE: OnceLock<crate::control_plane::ControlPlane> = OnceLock::new();
+    /// A stage for a test that starts operators of its own, which enforce in the whole cluster: one such test at a time.
+    pub(crate) async fn alone(fate: fn(&Pod) -> Fate) -> Self {
+        static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
-        let plane = PLANE.get_or_init(plane);
-        let world = World::of(plane, Mode::Enforce).await;
-        let namespace = plane.namespace("stage");
+        let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
+        Self { _turn: Some(turn), ..Self::on(world, fate) }
+    }
+
+    /// A stage on a cluster with one operator for many tests, each in its own namespace.
+    pub(crate) async fn shared(fate: fn(&Pod) -> Fate) -> Self {
+        static SHARED: OnceCell<(World<'static>, Process)> = OnceCell::const_new();
+        static PLANE: OnceLock<ControlPlane> = OnceLock::new();
+        let set = async || {
+            let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
+            // The budgets of the cluster are the business of other tests.
+            let operator = world.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "10000"]);
+            operator.wait_until_ready();
+            (world, operator)
+        };
+        let (world, _) = SHARED.get_or_init(set).await;
+        Self::on(world.once_more().await, fate)
+    }
+
+    fn on(world: World<'static>, fate: fn(&Pod) -> Fate) -> Self {
+        let namespace = world.plane.namespace("stage");
         let kubelet = Some(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), fate)));
-        Self { world, namespace, kubelet, _turn: turn }
+        Self { world, namespace, kubelet, _turn: None }
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
@@ -126,12 +146,18 @@ impl Stage {
     }
 
     /// How often the operator wrote a workload since a mark.
-    pub(crate) fn patches_since(&self, mark: crate::control_plane::Mark, name: &str) -> usize {
-        let writes = self.world.writes_since(mark);
-        writes
+    pub(crate) fn patches_since(&self, mark: Mark, name: &str) -> usize {
+        self.workload_writes_since(mark)
             .iter()
-            .filter(|event| event.group == "apps" && event.name == name && event.verb == "patch")
+            .filter(|event| event.name == name && event.verb == "patch")
             .count()
+    }
+
+    /// What the operator wrote to workloads of the stage since a mark.
+    pub(crate) fn workload_writes_since(&self, mark: Mark) -> Vec<AuditEvent> {
+        let mut writes = self.world.writes_since(mark);
+        writes.retain(|event| event.group == "apps" && event.namespace == self.namespace);
+        writes
     }
 }
 

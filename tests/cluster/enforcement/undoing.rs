@@ -11,9 +11,8 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
-    let stage = Stage::set(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
-    let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
 
@@ -64,9 +63,8 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_policy_that_reverts_goes_after_its_patches() {
-    let stage = Stage::set(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
-    let _operator = stage.world.operator();
     let spec = PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert");
     stage.policy("standard", &spec).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -83,7 +81,7 @@ async fn a_policy_that_reverts_goes_after_its_patches() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_rehearsal_shows_the_patch_and_changes_nothing() {
-    let stage = Stage::set(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", &PROBES.replace("enforcementMode: enforce", "enforcementMode: audit")).await;
     let outcome =

@@ -83,6 +83,12 @@ impl<'p> World<'p> {
         Self { plane, client, home, user, kubeconfig, _turn: None }
     }
 
+    /// The same world for another test, whose runtime is another one.
+    pub(crate) async fn once_more(&self) -> Self {
+        let (home, user, kubeconfig) = (self.home.clone(), self.user.clone(), self.kubeconfig.clone());
+        Self { plane: self.plane, client: self.plane.client().await, home, user, kubeconfig, _turn: None }
+    }
+
     /// Starts a replica and waits until it has seen everything.
     pub(crate) fn operator(&self) -> Process {
         let operator = self.replica("operator-0", &[]);
