@@ -173,9 +173,12 @@ fn policies() -> impl Strategy<Value = Vec<Enforcing>> {
 }
 
 fn bound() -> impl Strategy<Value = Bound> {
-    (select(Compute::ALL.to_vec()), request_and_limit(1)).prop_map(|(compute, (min, max))| {
+    let ratio = option::weighted(0.3, select(vec!["1", "1.5", "4"]));
+    (select(Compute::ALL.to_vec()), request_and_limit(1), ratio).prop_map(|(compute, (min, max), ratio)| {
         let amount = |place: Option<usize>| place.and_then(|place| Quantity::parse(amounts(compute)[place]));
-        Bound { compute, min: amount(min), max: amount(max), limit_range: "range".to_owned() }
+        let max_limit_request_ratio = ratio.and_then(Quantity::parse);
+        let limit_range = "range".to_owned();
+        Bound { compute, min: amount(min), max: amount(max), max_limit_request_ratio, limit_range }
     })
 }
 
@@ -430,8 +433,13 @@ proptest! {
         for (of, value) in &plan.adds {
             let (Field::Request(compute) | Field::Limit(compute)) = of.field else { continue };
             let amount = Quantity::parse(value.as_str().unwrap()).unwrap();
+            let container = containers_of(&patched).iter().find(|container| container["name"] == *of.container).unwrap();
+            let both = ["requests", "limits"].map(|list| self::amount(container, list, compute));
             for bound in case.constraints.bounds.iter().filter(|bound| bound.compute == compute) {
                 prop_assert!(bound.min.is_none_or(|min| amount >= min) && bound.max.is_none_or(|max| amount <= max));
+                if let ([Some(request), Some(limit)], Some(ratio)) = (both, bound.max_limit_request_ratio) {
+                    prop_assert!(!limit.is_more_than(ratio, request), "{container}");
+                }
             }
         }
     }

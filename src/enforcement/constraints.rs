@@ -14,7 +14,7 @@ pub struct Constraints {
     pub bounds: Vec<Bound>,
 }
 
-/// The least and the most that a `LimitRange` allows a container.
+/// What a `LimitRange` allows a container of a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
     /// The resource.
@@ -23,6 +23,8 @@ pub struct Bound {
     pub min: Option<Quantity>,
     /// The highest limit.
     pub max: Option<Quantity>,
+    /// How many times the request the limit may be.
+    pub max_limit_request_ratio: Option<Quantity>,
     /// The name of the `LimitRange`.
     pub limit_range: String,
 }

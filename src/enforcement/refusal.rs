@@ -30,6 +30,22 @@ pub(super) fn refuse(
         let reason = closed(of.field).or_else(|| out_of_bounds(of.field, value, constraints));
         refused.extend(reason.map(|reason| (of.field, reason)));
     }
+    for bound in &constraints.bounds {
+        let will_be = |field: Field| {
+            let given = wanted.get(&of(field)).filter(|_| !refused.contains_key(&field));
+            Quantity::parse(given.map_or_else(|| own(container, field), Value::as_str)?)
+        };
+        let both = [Field::Request(bound.compute), Field::Limit(bound.compute)];
+        let [Some(request), Some(limit)] = both.map(will_be) else { continue };
+        if bound.max_limit_request_ratio.is_some_and(|ratio| limit.is_more_than(ratio, request)) {
+            let reason = format!(
+                "the limit would be more times the request than LimitRange {} allows",
+                bound.limit_range
+            );
+            let given = both.into_iter().filter(|field| wanted.contains_key(&of(*field)));
+            refused.extend(given.map(|field| (field, reason.clone())));
+        }
+    }
     let wants = |field| wanted.contains_key(&of(field));
     let mut alone = Vec::new();
     // A liveness probe restarts what only starts slowly, unless a startup probe waits for it.
@@ -63,15 +79,23 @@ pub(super) fn refuse(
 }
 
 fn has(container: &Container, field: Field) -> bool {
-    let resources = container.resources.as_ref();
+    match field {
+        Field::LivenessProbe => container.liveness_probe.is_some(),
+        Field::ReadinessProbe => container.readiness_probe.is_some(),
+        Field::StartupProbe => container.startup_probe.is_some(),
+        Field::Request(_) | Field::Limit(_) => own(container, field).is_some(),
+    }
+}
+
+/// The amount that a container has by itself.
+fn own(container: &Container, field: Field) -> Option<&str> {
+    let resources = container.resources.as_ref()?;
     let (amounts, compute) = match field {
-        Field::Request(compute) => (resources.and_then(|resources| resources.requests.as_ref()), compute),
-        Field::Limit(compute) => (resources.and_then(|resources| resources.limits.as_ref()), compute),
-        Field::LivenessProbe => return container.liveness_probe.is_some(),
-        Field::ReadinessProbe => return container.readiness_probe.is_some(),
-        Field::StartupProbe => return container.startup_probe.is_some(),
+        Field::Request(compute) => (&resources.requests, compute),
+        Field::Limit(compute) => (&resources.limits, compute),
+        Field::LivenessProbe | Field::ReadinessProbe | Field::StartupProbe => return None,
     };
-    amounts.is_some_and(|amounts| amounts.contains_key(compute.as_str()))
+    amounts.as_ref()?.get(compute.as_str()).map(|amount| amount.0.as_str())
 }
 
 fn out_of_bounds(field: Field, value: &Value, constraints: &Constraints) -> Option<String> {

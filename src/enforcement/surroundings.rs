@@ -148,9 +148,15 @@ impl Surroundings {
         let mut bounds = Vec::new();
         for (name, item) in self.container_limits() {
             for compute in Compute::ALL {
-                let (min, max) = (amount(&item.min, compute), amount(&item.max, compute));
-                if min.is_some() || max.is_some() {
-                    bounds.push(Bound { compute, min, max, limit_range: name.to_owned() });
+                let bound = Bound {
+                    compute,
+                    min: amount(&item.min, compute),
+                    max: amount(&item.max, compute),
+                    max_limit_request_ratio: amount(&item.max_limit_request_ratio, compute),
+                    limit_range: name.to_owned(),
+                };
+                if [bound.min, bound.max, bound.max_limit_request_ratio].iter().any(Option::is_some) {
+                    bounds.push(bound);
                 }
             }
         }

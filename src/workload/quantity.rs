@@ -12,6 +12,9 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 pub struct Quantity(i128);
 
 impl Quantity {
+    /// One, in billionths.
+    const UNIT: i128 = 1_000_000_000;
+
     /// Parses a quantity; `None` when the text is not one. What is too large to count is the largest amount.
     pub fn parse(text: &str) -> Option<Self> {
         let number_end =
@@ -40,6 +43,11 @@ impl Quantity {
     /// Tells whether the quantity is more than zero; zero counts as no request and no limit.
     pub fn is_positive(self) -> bool {
         self.0 > 0
+    }
+
+    /// Tells whether the quantity is more than `times` as much as `other`; precise for all that a cluster holds.
+    pub fn is_more_than(self, times: Self, other: Self) -> bool {
+        self.0.saturating_mul(Self::UNIT) > times.0.saturating_mul(other.0)
     }
 
     /// Tells whether the quantity is less than zero.

@@ -111,6 +111,7 @@ fn amounts_stay_within_what_a_limit_range_allows() {
         compute,
         min: Quantity::parse(min),
         max: Quantity::parse(max),
+        max_limit_request_ratio: None,
         limit_range: "small".to_owned(),
     };
     let bounds = vec![bound(Compute::Cpu, "200m", ""), bound(Compute::Memory, "", "100Mi")];
@@ -124,6 +125,29 @@ fn amounts_stay_within_what_a_limit_range_allows() {
           resources.limits.cpu is not set: it would stand for the CPU request, which may not be set; \
           resources.limits.memory is not set: 128Mi is above the most that LimitRange small allows"]
     );
+}
+
+#[test]
+fn a_limit_is_not_more_times_the_request_than_a_limit_range_allows() {
+    let bound = |ratio| Bound {
+        compute: Compute::Memory,
+        min: None,
+        max: None,
+        max_limit_request_ratio: Quantity::parse(ratio),
+        limit_range: "even".to_owned(),
+    };
+    let added = |ratio, containers| {
+        let constraints = Constraints { bounds: vec![bound(ratio)], ..Constraints::default() };
+        let plan = planned(&subject(containers), &[policy("p", AMOUNTS)], &constraints, &[]);
+        let memory = plan.adds.into_keys().filter(|of| of.to_string().ends_with("memory"));
+        memory.map(|of| of.to_string()).collect::<Vec<_>>()
+    };
+    let bare = "[{name: a, image: 'x:1'}]";
+    assert_eq!(added("2", bare), ["a/resources.requests.memory", "a/resources.limits.memory"]);
+    assert!(added("1.9", bare).is_empty(), "neither alone is what was asked for");
+    let requests = "[{name: a, image: 'x:1', resources: {requests: {memory: 32Mi}}}]";
+    assert!(added("3.9", requests).is_empty());
+    assert_eq!(added("4", requests), ["a/resources.limits.memory"]);
 }
 
 #[test]
