@@ -18,6 +18,15 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 impl Enforcer<'_> {
     /// Goes on with the end of the policy; returns when to look again, and `None` when it may go.
     pub(super) async fn clean_up(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+        let next = self.wind_up().await?;
+        if next.is_none() {
+            // It may have been the last one that enforced.
+            self.operator.yield_where_patched().await;
+        }
+        Ok(next)
+    }
+
+    async fn wind_up(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
         if self.records().is_empty() || self.namespace_is_going().await? {
             return Ok(None);
         }

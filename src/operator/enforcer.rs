@@ -40,7 +40,7 @@ impl<'o> Enforcer<'o> {
 
     /// Goes one step, and returns when to look again. Nothing new begins unless the policy could be judged.
     pub(super) async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, ReconcileError> {
-        self.operator.yield_where_enforced().await;
+        self.operator.yield_where_patched().await;
         let begins = judged && self.begins();
         if !self.operator.policies_in(&self.namespace).iter().any(|policy| enforces(self.operator, policy)) {
             self.operator.left_out().forget(&self.namespace);

@@ -1,0 +1,53 @@
+//! When the admission policy that makes our fields yield is installed, and when it goes.
+
+use super::ledger::cluster;
+use super::stage::{Fate, PROBES, Stage};
+use crate::eventually::eventually;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube_devops::manifests::YIELD_NAME;
+use kube_devops::operator::install_yielding;
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_left_goes() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    let kind = |kind| GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+    let kinds = ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"].map(kind);
+    let installed = async || {
+        let mut found = 0;
+        for kind in &kinds {
+            let api =
+                Api::<DynamicObject>::all_with(stage.world.client.clone(), &ApiResource::from_gvk(kind));
+            found += usize::from(api.get_opt(YIELD_NAME).await.unwrap().is_some());
+        }
+        found
+    };
+    let policies = stage.world.policies(&stage.namespace);
+    install_yielding(&cluster(stage.world.plane).await).await.unwrap();
+    assert_eq!(installed().await, 2);
+    let _operator = stage.world.operator();
+    eventually("what was left behind is gone", async || (installed().await == 0).then_some(())).await;
+
+    stage.run("Deployment", "web", |_| ()).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    assert_eq!(installed().await, 2);
+    let audit = Patch::Merge(json!({ "spec": { "enforcementMode": "audit" } }));
+    policies.patch("standard", &PatchParams::default(), &audit).await.unwrap();
+    stage
+        .world
+        .until(&stage.namespace, "standard", "it audits", |status| {
+            let mut conditions = status.conditions.iter();
+            conditions.any(|condition| condition.reason == "AuditMode")
+        })
+        .await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(installed().await, 2, "what is patched stays patched, and yields");
+    policies.delete("standard", &DeleteParams::default()).await.unwrap();
+    eventually("it goes with the last policy", async || (installed().await == 0).then_some(())).await;
+}
