@@ -1,8 +1,11 @@
 //! One test a reason, each from a workload that is eligible but for it.
 
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::enforcement::KINDS;
 use crate::workload::WorkloadKind;
 
 const VERIFY: SignedDuration = SignedDuration::from_mins(5);
@@ -182,4 +185,51 @@ fn every_reason_is_told_apart() {
     let reasons: std::collections::BTreeSet<_> = all.iter().map(Ineligible::reason).collect();
     assert_eq!(reasons.len(), all.len());
     assert!(reasons.iter().all(|reason| reason.chars().all(|c| c.is_ascii_alphabetic())));
+}
+
+/// What may be so of a workload: where it stands, what keeps enforcement off and what doesn't, and in which kinds.
+fn traits() -> Vec<(&'static str, Value, Value, &'static [WorkloadKind])> {
+    use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
+    let owner = |controller: bool| json!([{ "apiVersion": "x/v1", "kind": "Shop", "name": "s", "uid": "u", "controller": controller }]);
+    let sized: &[WorkloadKind] = &[Deployment, StatefulSet];
+    vec![
+        ("metadata.deletionTimestamp", json!("2026-01-01T11:00:00Z"), Value::Null, &KINDS),
+        ("metadata.annotations", json!({ IGNORE: "true" }), json!({ IGNORE: "yes" }), &KINDS),
+        ("metadata.ownerReferences", owner(true), owner(false), &KINDS),
+        ("metadata.labels", json!({ "argocd.argoproj.io/instance": "s" }), json!({ "app": "s" }), &KINDS),
+        ("spec.paused", json!(true), json!(false), &[Deployment]),
+        (
+            "spec.updateStrategy",
+            json!({ "type": "OnDelete" }),
+            json!({ "type": "RollingUpdate" }),
+            &[StatefulSet, DaemonSet],
+        ),
+        ("spec.replicas", json!(0), json!(2), sized),
+        ("status.observedGeneration", json!(1), json!(2), &KINDS),
+        ("status.replicas", json!(4), json!(3), sized),
+        ("status.updatedReplicas", json!(0), json!(3), &[Deployment]),
+        ("status.numberAvailable", json!(2), json!(3), &[DaemonSet]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn one_reason_among_any_number_of_harmless_things_is_enough(
+        kind in select(KINDS.to_vec()),
+        chosen in prop::collection::vec(0..6_u8, traits().len()),
+    ) {
+        let mut change = Vec::new();
+        let mut kept_off = false;
+        for ((path, keeps_off, harmless, kinds), choice) in traits().into_iter().zip(chosen) {
+            match choice {
+                0 if kinds.contains(&kind) => {
+                    kept_off = true;
+                    change.push((path, keeps_off));
+                }
+                1 | 2 if kinds.contains(&kind) => change.push((path, harmless)),
+                _ => {}
+            }
+        }
+        prop_assert_eq!(judge(kind, &change, &[]).is_some(), kept_off, "{:?}", change);
+    }
 }
