@@ -4,12 +4,15 @@ use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::{eventually, within};
 use crate::operator::world::{World, plane};
 use crate::process::Process;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use kube_devops::manifests::Mode;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase};
 use serde_json::{Value, json};
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -71,8 +74,22 @@ impl Stage {
         Self::on(world.once_more().await, fate)
     }
 
+    /// Another namespace beside this one.
+    pub(crate) async fn another(&self, fate: fn(&Pod) -> Fate) -> Self {
+        Self::on(self.world.once_more().await, fate)
+    }
+
+    /// A namespace that exists, beside this one.
+    pub(crate) async fn beside(&self, namespace: String, fate: fn(&Pod) -> Fate) -> Self {
+        Self::in_namespace(self.world.once_more().await, namespace, fate)
+    }
+
     fn on(world: World<'static>, fate: fn(&Pod) -> Fate) -> Self {
         let namespace = world.plane.namespace("stage");
+        Self::in_namespace(world, namespace, fate)
+    }
+
+    fn in_namespace(world: World<'static>, namespace: String, fate: fn(&Pod) -> Fate) -> Self {
         let kubelet = Some(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), fate)));
         Self { world, namespace, kubelet, _turn: None }
     }
@@ -202,21 +219,20 @@ pub(crate) fn is_patched(pod: &Pod) -> bool {
     container.is_some_and(|container| container.liveness_probe.is_some())
 }
 
-/// Gives each pod its fate, and lets those go that are deleted.
+/// Gives each new pod its fate.
 async fn kubelet(client: Client, namespace: String, fate: fn(&Pod) -> Fate) {
-    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
-    loop {
-        for pod in pods.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default() {
-            let has_status = pod.status.as_ref().is_some_and(|status| status.container_statuses.is_some());
-            if !has_status && pod.metadata.deletion_timestamp.is_none() {
-                let name = pod.name_any();
-                let status = status_of(fate(&pod));
-                let params = PatchParams::default();
-                // It may be gone by now.
-                let _ = pods.patch_status(&name, &params, &Patch::Merge(json!({ "status": status }))).await;
-            }
+    let pods = Api::<Pod>::namespaced(client, &namespace);
+    let mut seen =
+        pin!(watcher(pods.clone(), watcher::Config::default()).default_backoff().applied_objects());
+    while let Some(pod) = seen.next().await {
+        // A watch that breaks off is begun again.
+        let Ok(pod) = pod else { continue };
+        let has_status = pod.status.as_ref().is_some_and(|status| status.container_statuses.is_some());
+        if !has_status && pod.metadata.deletion_timestamp.is_none() {
+            let status = Patch::Merge(json!({ "status": status_of(fate(&pod)) }));
+            // It may be gone by now.
+            let _ = pods.patch_status(&pod.name_any(), &PatchParams::default(), &status).await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -1,0 +1,92 @@
+//! How much is patched at a time and within an hour, whatever becomes of operators and policies meanwhile.
+
+use super::stage::{Fate, Stage};
+use crate::eventually::within;
+use crate::soak::rounds;
+use futures::future::join_all;
+use kube::api::{Api, DeleteParams, ListParams};
+use kube_devops::enforcement::records::is_under_way;
+use kube_devops::policy::{DevOpsPolicy, RemediationPhase};
+use std::time::Duration;
+use tokio::time::sleep;
+
+const WORKLOADS: usize = 10;
+const ROLLOUTS: usize = 3;
+const PER_HOUR: usize = 7;
+
+/// A policy that may patch so many workloads in an hour.
+fn policy(per_hour: usize) -> String {
+    format!(
+        "{{requireLivenessProbe: true, enforcementMode: enforce, remediation: {{verifySeconds: 30, maxPerHour: {per_hour}}}}}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
+    let first = Stage::alone(|_| Fate::Ready).await;
+    let others = join_all((1..rounds(8, 50)).map(|_| first.another(|_| Fate::Ready))).await;
+    let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
+    for index in 0..WORKLOADS {
+        join_all(stages.iter().map(|stage| stage.create("Deployment", &format!("web-{index}"), |_| ())))
+            .await;
+    }
+    for index in 0..WORKLOADS {
+        let name = format!("web-{index}");
+        join_all(stages.iter().map(|stage| stage.until_available("Deployment", &name))).await;
+    }
+    let mark = first.world.plane.mark();
+    let patches = |stages: &[&Stage]| {
+        let writes = stages.iter().map(|stage| stage.workload_writes_since(mark).len());
+        writes.sum::<usize>()
+    };
+    let (rollouts, per_hour) = (ROLLOUTS.to_string(), PER_HOUR.to_string());
+    let flags = ["--no-leader-election", "--max-rollouts", &rollouts, "--max-per-hour", &per_hour];
+    let operator = first.world.replica("operator-0", &flags);
+    operator.wait_until_ready();
+
+    // One patch an hour, and a new policy of the same name has no new hour.
+    first.policy("standard", &policy(1)).await;
+    within(Duration::from_mins(2), "the first patch is verified", async || {
+        let records = first.status("standard").await.remediations;
+        records.iter().any(|record| record.phase == RemediationPhase::Verified).then_some(())
+    })
+    .await;
+    first.world.policies(&first.namespace).delete("standard", &DeleteParams::default()).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    join_all(stages.iter().map(async |stage| {
+        let per_hour = if stage.namespace == first.namespace { 1 } else { 10 };
+        stage.policy("standard", &policy(per_hour)).await
+    }))
+    .await;
+
+    let all = Api::<DevOpsPolicy>::all(first.world.client.clone());
+    let under_way = async || {
+        let policies = all.list(&ListParams::default()).await.unwrap();
+        let records = policies.iter().filter_map(|policy| policy.status.as_ref());
+        records.flat_map(|status| &status.remediations).filter(|record| is_under_way(record)).count()
+    };
+    let mut seen = 0;
+    let mut first_operator = Some(operator);
+    let mut second = None;
+    within(Duration::from_mins(4), "the hour's patches are made", async || {
+        let at_a_time = under_way().await;
+        assert!(at_a_time <= ROLLOUTS, "{at_a_time} at a time");
+        seen = seen.max(at_a_time);
+        let made = patches(&stages);
+        assert!(made <= PER_HOUR, "{made} in an hour");
+        if made > ROLLOUTS
+            && let Some(operator) = first_operator.take()
+        {
+            operator.kill();
+            second = Some(first.world.replica("operator-1", &flags));
+        }
+        (made == PER_HOUR).then_some(())
+    })
+    .await;
+    assert!(second.is_some(), "another operator went on");
+    assert_eq!(seen, ROLLOUTS);
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(patches(&stages), PER_HOUR, "and no more, once those are verified");
+    assert_eq!(patches(&[&first]), 1, "a new policy has no new budget");
+}

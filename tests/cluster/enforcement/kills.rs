@@ -1,0 +1,72 @@
+//! An operator that is killed again and again, and one that takes over from another: each workload is patched once, and
+//! ends patched and verified or exactly as it was.
+
+use super::stage::{Fate, PROBES, Stage, is_patched};
+use crate::eventually::eventually;
+use crate::soak::rounds;
+use kube_devops::policy::RemediationPhase;
+use std::time::Duration;
+use tokio::time::sleep;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_operator_is_killed() {
+    let kills = rounds(12, 50);
+    let good = Stage::alone(|_| Fate::Ready).await;
+    let bad = good.another(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    good.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
+    let before = bad.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
+    let mark = good.world.plane.mark();
+    for stage in [&good, &bad] {
+        stage.policy("standard", PROBES).await;
+    }
+    for kill in 0..kills {
+        let operator = good.world.replica("operator-0", &["--no-leader-election"]);
+        operator.wait_until_ready();
+        // The first ones die around the moments of patch and withdrawal, the others anywhere.
+        let longest = if kill < kills * 2 / 3 { 400 } else { 4000 };
+        sleep(Duration::from_millis(fastrand::u64(0..longest))).await;
+        operator.kill();
+    }
+    let _operator = good.world.replica("operator-0", &["--no-leader-election"]);
+
+    good.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    assert_eq!(good.patches_since(mark, "web"), 1);
+    let status = good.status("standard").await;
+    assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), None));
+
+    bad.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(bad.patches_since(mark, "web"), 2, "one there, one back");
+    let after = bad.until_available("Deployment", "web").await;
+    assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
+    let status = bad.status("standard").await;
+    assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_leader_that_is_lost_while_it_verifies_is_replaced_and_what_it_did_is_not_done_again() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let short = ["--lease-duration", "6s", "--lease-renew-deadline", "4s", "--lease-retry-period", "1s"];
+    let mut leader = stage.world.replica("operator-0", &short);
+    leader.wait_until_ready();
+    eventually("a leader", async || leader.leads().then_some(())).await;
+    let standby = stage.world.replica("operator-1", &short);
+    standby.wait_until_ready();
+    let mark = stage.world.plane.mark();
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+
+    leader.signal("-STOP");
+    eventually("the standby leads", async || standby.leads().then_some(())).await;
+    leader.signal("-CONT");
+    let status = leader.end(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(2), "{}", leader.text());
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    assert_eq!(stage.patches_since(mark, "web"), 1);
+    let status = stage.status("standard").await;
+    assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), None));
+    let counted = standby.metric("enforcement_remediations_applied_total").unwrap();
+    assert!(counted >= 1.0, "the successor counts what its predecessor did: {counted}");
+}

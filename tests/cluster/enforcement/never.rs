@@ -1,0 +1,254 @@
+//! Made-up workloads and policies of every sort: the API server's audit log tells that those are patched that may be,
+//! each once, and that nothing else of any workload is written.
+
+use super::stage::{Fate, Stage, workload};
+use crate::eventually::eventually;
+use crate::soak::rounds;
+use fastrand::Rng;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube_devops::policy::RemediationPhase;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// What a workload is made with, after which its template still breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Ignored,
+    Controlled,
+    BeingDeleted,
+    Paused,
+    NoPods,
+    RecreatedWhole,
+    OnDelete,
+    Partitioned,
+    /// Its pods are not ready.
+    Unavailable,
+    /// It was well, and a change of somebody's gets no further.
+    RollingOut,
+    /// A tool manages it, which keeps enforcement off unless the policy says otherwise.
+    Managed,
+    /// It declares no port to probe.
+    Portless,
+    /// It has the probes that are asked for.
+    Whole,
+}
+
+const DEPLOYMENT: [Mark; 11] = [
+    Mark::Ignored,
+    Mark::Controlled,
+    Mark::BeingDeleted,
+    Mark::Paused,
+    Mark::NoPods,
+    Mark::RecreatedWhole,
+    Mark::Unavailable,
+    Mark::RollingOut,
+    Mark::Managed,
+    Mark::Portless,
+    Mark::Whole,
+];
+const STATEFUL_SET: [Mark; 9] = [
+    Mark::Ignored,
+    Mark::Controlled,
+    Mark::BeingDeleted,
+    Mark::OnDelete,
+    Mark::Partitioned,
+    Mark::NoPods,
+    Mark::Unavailable,
+    Mark::Managed,
+    Mark::Whole,
+];
+
+/// A namespace with its policy.
+struct Place {
+    stage: Stage,
+    enforces: bool,
+    /// Whether its policy patches what a GitOps tool manages.
+    takes_managed: bool,
+}
+
+/// A workload, and what it is made with.
+struct Made<'p> {
+    place: &'p Place,
+    kind: &'static str,
+    name: String,
+    marks: Vec<Mark>,
+}
+
+impl Made<'_> {
+    fn has(&self, mark: Mark) -> bool {
+        self.marks.contains(&mark)
+    }
+
+    /// Tells whether enforcement may patch it, and has something to patch.
+    fn may_be_patched(&self) -> bool {
+        let managed_is_fine = self.place.takes_managed;
+        let mut against = self.marks.iter().filter(|mark| **mark != Mark::Managed || !managed_is_fine);
+        self.place.enforces && against.next().is_none()
+    }
+
+    fn document(&self) -> Value {
+        let mut object = workload(self.kind, &self.name);
+        object["metadata"]["labels"] = json!({});
+        object["metadata"]["annotations"] = json!({});
+        for mark in &self.marks {
+            let container = "/spec/template/spec/containers/0";
+            match mark {
+                Mark::Ignored => {
+                    object["metadata"]["annotations"]["devops.stochastic.io/ignore"] = json!("true");
+                }
+                Mark::Controlled => {
+                    object["metadata"]["ownerReferences"] = json!([
+                        { "apiVersion": "x/v1", "kind": "App", "name": "a", "uid": "u", "controller": true },
+                    ]);
+                }
+                Mark::BeingDeleted => object["metadata"]["finalizers"] = json!(["example.com/hold"]),
+                Mark::Paused => object["spec"]["paused"] = json!(true),
+                Mark::NoPods => object["spec"]["replicas"] = json!(0),
+                Mark::RecreatedWhole => object["spec"]["strategy"] = json!({ "type": "Recreate" }),
+                Mark::OnDelete => object["spec"]["updateStrategy"] = json!({ "type": "OnDelete" }),
+                Mark::Partitioned => {
+                    object["spec"]["updateStrategy"] =
+                        json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
+                }
+                Mark::Unavailable => {
+                    object["spec"]["template"]["metadata"]["labels"]["fate"] = json!("stuck")
+                }
+                Mark::RollingOut => {}
+                Mark::Managed => {
+                    object["metadata"]["annotations"]["meta.helm.sh/release-name"] = json!("shop");
+                }
+                Mark::Portless => {
+                    *object.pointer_mut(container).unwrap() = json!({ "name": "main", "image": "x:1" })
+                }
+                Mark::Whole => {
+                    let container = object.pointer_mut(container).unwrap();
+                    for probe in ["livenessProbe", "readinessProbe"] {
+                        container[probe] = json!({ "httpGet": { "path": "/", "port": 8080 } });
+                    }
+                }
+            }
+        }
+        object
+    }
+
+    /// Creates it, and returns when it is as its marks say.
+    async fn make(&self) {
+        let document = self.document();
+        self.place.stage.create(self.kind, &self.name, |object| *object = document).await;
+        let still = [Mark::Paused, Mark::NoPods, Mark::Unavailable];
+        if !self.marks.iter().any(|mark| still.contains(mark)) {
+            self.place.stage.until_available(self.kind, &self.name).await;
+        }
+        let api = self.place.stage.api(self.kind);
+        if self.has(Mark::RollingOut) {
+            let change = json!({ "spec": { "template": { "metadata": { "labels": { "fate": "stuck" } } } } });
+            api.patch(&self.name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+        }
+        if self.has(Mark::BeingDeleted) {
+            api.delete(&self.name, &DeleteParams::default()).await.unwrap();
+        }
+    }
+}
+
+fn fate(pod: &Pod) -> Fate {
+    if pod.labels().get("fate").is_some_and(|fate| fate == "stuck") { Fate::Stuck } else { Fate::Ready }
+}
+
+/// The workloads of a namespace: at most one that may be patched, since one at a time is.
+fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
+    let mut made: Vec<Made<'p>> = Vec::new();
+    for index in 0..8 {
+        let kind = if random.bool() { "Deployment" } else { "StatefulSet" };
+        let marks: &[Mark] = if kind == "Deployment" { &DEPLOYMENT } else { &STATEFUL_SET };
+        let marks = random.choose_multiple(marks.iter().copied(), random.usize(0..3));
+        let contradict = marks.contains(&Mark::Portless) && marks.contains(&Mark::Whole)
+            // Of the two, one would keep the other from coming about.
+            || marks.contains(&Mark::RollingOut) && marks.len() > 1
+            || marks.contains(&Mark::RecreatedWhole) && marks.contains(&Mark::NoPods);
+        if contradict {
+            continue;
+        }
+        let next = Made { place, kind, name: format!("w{index}"), marks };
+        if !next.may_be_patched() || !made.iter().any(Made::may_be_patched) {
+            made.push(next);
+        }
+    }
+    made
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = Rng::with_seed(seed);
+    let first = Stage::alone(fate).await;
+    let mut places = Vec::new();
+    for index in 0..rounds(14, 50) {
+        let name = if index % 7 == 6 { format!("shop-{index}-system") } else { format!("shop-{index}") };
+        first.world.namespace_named(&name).await;
+        let stage = first.beside(name, fate).await;
+        let (mode, gitops) = (
+            random.choice(["audit", "enforce", "enforce"]).unwrap(),
+            random.choice(["report", "patch"]).unwrap(),
+        );
+        let enforces = mode == "enforce" && !stage.namespace.ends_with("-system");
+        places.push((Place { stage, enforces, takes_managed: gitops == "patch" }, mode, gitops));
+    }
+    // The operator's own namespace is as much out of bounds as a system namespace.
+    let home = first.beside(first.world.home.clone(), fate).await;
+    places.push((Place { stage: home, enforces: false, takes_managed: true }, "enforce", "patch"));
+    let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();
+    join_all(made.iter().map(Made::make)).await;
+
+    let mark = first.world.plane.mark();
+    let operator = first.world.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "1000"]);
+    operator.wait_until_ready();
+    for (place, mode, gitops) in &places {
+        let spec = format!(
+            "{{requireLivenessProbe: true, requireReadinessProbe: true, enforcementMode: {mode}, \
+             remediation: {{verifySeconds: 30, gitops: {gitops}}}}}"
+        );
+        place.stage.policy("standard", &spec).await;
+    }
+    let may: BTreeSet<_> = made.iter().filter(|made| made.may_be_patched()).map(key).collect();
+    eventually("what may be patched is", async || {
+        let mut patched = BTreeSet::new();
+        for (place, ..) in &places {
+            let records = place.stage.status("standard").await.remediations.into_iter();
+            let there = records.filter(|record| record.phase != RemediationPhase::Planned);
+            patched.extend(there.map(|record| (place.stage.namespace.clone(), record.kind, record.name)));
+        }
+        (patched == may).then_some(())
+    })
+    .await;
+    sleep(Duration::from_secs(10)).await;
+
+    let writes = first.world.writes_since(mark);
+    let groups = ["apps", "batch"];
+    let of_workloads =
+        writes.iter().filter(|event| groups.contains(&&*event.group) || event.resource == "pods");
+    let written: Vec<_> =
+        of_workloads.map(|event| (&*event.verb, &*event.namespace, &*event.resource, &*event.name)).collect();
+    let expected: BTreeSet<_> = may
+        .iter()
+        .map(|(namespace, kind, name)| ("patch", &**namespace, format!("{}s", kind.to_lowercase()), &**name))
+        .collect();
+    let expected: BTreeSet<_> =
+        expected.iter().map(|(verb, space, plural, name)| (*verb, *space, &**plural, *name)).collect();
+    assert_eq!(written.iter().copied().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(written.len(), expected.len(), "each is patched once: {written:?}");
+    assert!(expected.len() > places.len() / 5, "made-up cases that may be patched: {}", expected.len());
+    println!("{} workloads, {} patched", made.len(), expected.len());
+    let refused: Vec<_> = writes.iter().filter(|event| event.code == 403).collect();
+    assert!(refused.is_empty(), "it tries nothing that it may not do: {refused:?}");
+}
+
+fn key(made: &Made<'_>) -> (String, String, String) {
+    (made.place.stage.namespace.clone(), made.kind.to_owned(), made.name.clone())
+}

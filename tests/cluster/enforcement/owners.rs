@@ -1,0 +1,58 @@
+//! Tools that bring their own manifest over and over: enforcement sets its fields once, and lets the tool have its way.
+
+use super::stage::{Fate, PROBES, Stage, workload};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube_devops::policy::RemediationPhase;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::{Instant, interval};
+
+/// How long the tools go on.
+const MINUTE: Duration = Duration::from_mins(1);
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let params = PatchParams::apply("shop-deployer").force();
+    let applied = manifest("applied");
+    let api = stage.api("Deployment");
+    // As a tool does that enforcement doesn't know: one that applies, and one that replaces.
+    let apply = async || {
+        let applied = api.patch("applied", &params, &Patch::Apply(&applied)).await.unwrap();
+        assert!(applied.metadata.name.is_some());
+    };
+    apply().await;
+    stage.create("Deployment", "replaced", |_| ()).await;
+    for name in ["applied", "replaced"] {
+        stage.until_available("Deployment", name).await;
+    }
+    let mark = stage.world.plane.mark();
+    stage.policy("standard", PROBES).await;
+    let (start, mut second) = (Instant::now(), interval(Duration::from_secs(1)));
+    while start.elapsed() < MINUTE {
+        second.tick().await;
+        apply().await;
+        let version = stage.get("Deployment", "replaced").await.metadata.resource_version;
+        let mut whole = object("replaced");
+        whole.metadata.resource_version = version;
+        // Another second comes after a conflict.
+        let _ = api.replace("replaced", &PostParams::default(), &whole).await;
+    }
+    assert_eq!(stage.patches_since(mark, "applied"), 1, "it keeps what others apply beside their own");
+    assert!(stage.patches_since(mark, "replaced") <= 1, "what was taken out stays out");
+    stage.until("standard", "Deployment/applied", RemediationPhase::Verified).await;
+    let mut records = stage.status("standard").await.remediations.into_iter();
+    let replaced = records.find(|record| record.name == "replaced").unwrap();
+    assert_eq!((replaced.phase, replaced.reason.as_deref()), (RemediationPhase::Failed, Some("TakenOut")));
+    let container = stage.container("Deployment", "replaced").await;
+    assert_eq!(container.get("livenessProbe"), None);
+}
+
+fn manifest(name: &str) -> Value {
+    workload("Deployment", name)
+}
+
+fn object(name: &str) -> DynamicObject {
+    serde_json::from_value(manifest(name)).unwrap()
+}
