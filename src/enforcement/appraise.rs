@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::read::pods;
-use super::{ApplyError, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, plan, records};
+use super::{
+    ApplyError, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, plan, records,
+};
 use crate::cluster::Cluster;
 use crate::policy::{DevOpsPolicy, RemediationSpec};
 
@@ -61,9 +63,18 @@ pub async fn appraise(
         Some(found) => return Ok(left(found.reason(), found.to_string(), found.passing())),
         None => {}
     }
-    let constraints = inquiry.surroundings.constraints(subject);
+    // A policy that leaves what a tool manages to its owner has no part in another's patch of it.
+    let concerned =
+        inquiry.enforcing.iter().filter(|policy| policy.gitops == gitops || managed_by(subject).is_none());
+    let concerned: Vec<Enforcing> = concerned.cloned().collect();
+    let mut constraints = inquiry.surroundings.constraints(subject);
     let barred = records::taken_out(inquiry.policies, subject);
-    let plan = plan(subject, inquiry.enforcing, &constraints, &barred, now)?;
+    let mut plan = plan(subject, &concerned, &constraints, &barred, now)?;
+    let short = inquiry.surroundings.short(subject, &plan.adds);
+    if !short.is_empty() {
+        constraints.untouched.extend(short);
+        plan = super::plan(subject, &concerned, &constraints, &barred, now)?;
+    }
     if plan.is_empty() {
         let reasons: BTreeSet<&str> = plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect();
         let reasons: Vec<&str> = reasons.into_iter().collect();

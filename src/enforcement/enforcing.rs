@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use crate::policy::{DevOpsPolicy, EffectivePolicy, PolicyError};
+use crate::policy::{DevOpsPolicy, EffectivePolicy, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
 
 /// A policy that enforces. Of several, the first by creation, then by name, decides a field.
@@ -18,6 +18,8 @@ pub struct Enforcing {
     pub effective: EffectivePolicy,
     /// What containers are given.
     pub defaults: Defaults,
+    /// What is done about workloads that a `GitOps` tool manages.
+    pub gitops: GitOpsMode,
 }
 
 impl Enforcing {
@@ -28,6 +30,7 @@ impl Enforcing {
             created: policy.metadata.creation_timestamp.as_ref().map(|time| time.0),
             effective: EffectivePolicy::from_spec(&policy.spec)?,
             defaults: policy.spec.fix_defaults(),
+            gitops: policy.spec.remediation.clone().unwrap_or_default().gitops,
         })
     }
 
@@ -54,6 +57,7 @@ mod tests {
             created: seconds.map(|seconds| Timestamp::constant(seconds, 0)),
             effective: EffectivePolicy::default(),
             defaults: Defaults::default(),
+            gitops: GitOpsMode::Report,
         };
         let mut policies =
             [policy("a", None), policy("d", Some(2)), policy("b", Some(2)), policy("c", Some(1))];

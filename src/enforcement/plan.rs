@@ -225,7 +225,7 @@ impl Subject {
     }
 
     /// The workload with these fields in the containers that it has.
-    fn with(&self, fields: &Fields) -> Self {
+    pub(super) fn with(&self, fields: &Fields) -> Self {
         let mut with = self.clone();
         let list = with.object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
         for container in list.into_iter().flatten() {

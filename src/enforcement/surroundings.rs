@@ -37,7 +37,8 @@ impl Surroundings {
     pub fn constraints(&self, subject: &Subject) -> Constraints {
         let mut constraints = Constraints::default();
         let untouched = &mut constraints.untouched;
-        for (field, reason) in self.steered(subject).into_iter().chain(self.supplied()) {
+        let others = self.steered(subject).into_iter().chain(self.supplied()).chain(self.summed_up());
+        for (field, reason) in others {
             untouched.entry(field).or_insert(reason);
         }
         constraints.bounds = self.bounds();
@@ -129,9 +130,9 @@ impl Surroundings {
     /// The fields that a `LimitRange` supplies to every container without them.
     fn supplied(&self) -> Vec<(Field, String)> {
         let mut fields = Vec::new();
-        for (name, item) in self.container_limits() {
+        for (name, item) in self.limits("Container") {
             for compute in Compute::ALL {
-                let has = |of: &Amounts| amount(of, compute).is_some();
+                let has = |of: &Option<Amounts>| amount(of.as_ref(), compute.as_str()).is_some();
                 // As the API server fills a LimitRange in: the maximum is a default, that one the request's, and else
                 // the minimum is.
                 let limit = has(&item.default) || has(&item.max);
@@ -144,15 +145,33 @@ impl Surroundings {
         fields
     }
 
+    /// The fields of which a `LimitRange` bounds the sum over a pod's containers.
+    fn summed_up(&self) -> Vec<(Field, String)> {
+        let mut fields = Vec::new();
+        for (name, item) in self.limits("Pod") {
+            for compute in Compute::ALL {
+                let bounds = [&item.max, &item.max_limit_request_ratio];
+                if bounds.iter().any(|of| amount(of.as_ref(), compute.as_str()).is_some()) {
+                    let reason = format!("LimitRange {name} bounds what the containers of a pod come to");
+                    fields.extend(
+                        [Field::Request(compute), Field::Limit(compute)].map(|it| (it, reason.clone())),
+                    );
+                }
+            }
+        }
+        fields
+    }
+
     fn bounds(&self) -> Vec<Bound> {
         let mut bounds = Vec::new();
-        for (name, item) in self.container_limits() {
+        for (name, item) in self.limits("Container") {
             for compute in Compute::ALL {
+                let of = |amounts: &Option<Amounts>| amount(amounts.as_ref(), compute.as_str());
                 let bound = Bound {
                     compute,
-                    min: amount(&item.min, compute),
-                    max: amount(&item.max, compute),
-                    max_limit_request_ratio: amount(&item.max_limit_request_ratio, compute),
+                    min: of(&item.min),
+                    max: of(&item.max),
+                    max_limit_request_ratio: of(&item.max_limit_request_ratio),
                     limit_range: name.to_owned(),
                 };
                 if [bound.min, bound.max, bound.max_limit_request_ratio].iter().any(Option::is_some) {
@@ -163,20 +182,21 @@ impl Surroundings {
         bounds
     }
 
-    /// What holds for each container, with the name of the `LimitRange` that says so.
-    fn container_limits(&self) -> impl Iterator<Item = (&str, &LimitRangeItem)> {
-        self.limit_ranges.iter().flat_map(|range| {
+    /// What holds for each object of a type, with the name of the `LimitRange` that says so.
+    fn limits(&self, type_: &'static str) -> impl Iterator<Item = (&str, &LimitRangeItem)> {
+        self.limit_ranges.iter().flat_map(move |range| {
             let name = range.metadata.name.as_deref().unwrap_or_default();
             let items = range.spec.iter().flat_map(|spec| &spec.limits);
-            items.filter(|item| item.type_ == "Container").map(move |item| (name, item))
+            items.filter(move |item| item.type_ == type_).map(move |item| (name, item))
         })
     }
 }
 
-type Amounts = Option<BTreeMap<String, resource::Quantity>>;
+type Amounts = BTreeMap<String, resource::Quantity>;
 
-fn amount(of: &Amounts, compute: Compute) -> Option<Quantity> {
-    Quantity::parse(&of.as_ref()?.get(compute.as_str())?.0)
+/// The amount of a resource among others.
+pub(super) fn amount(of: Option<&Amounts>, resource: &str) -> Option<Quantity> {
+    Quantity::parse(&of?.get(resource)?.0)
 }
 
 /// Tells whether a selector matches labels. One that can't be read is taken to match: to wait is the safe side.

@@ -12,6 +12,8 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 pub struct Quantity(i128);
 
 impl Quantity {
+    /// Nothing of a resource.
+    pub const ZERO: Self = Self(0);
     /// One, in billionths.
     const UNIT: i128 = 1_000_000_000;
 
@@ -48,6 +50,24 @@ impl Quantity {
     /// Tells whether the quantity is more than `times` as much as `other`; precise for all that a cluster holds.
     pub fn is_more_than(self, times: Self, other: Self) -> bool {
         self.0.saturating_mul(Self::UNIT) > times.0.saturating_mul(other.0)
+    }
+
+    /// Returns both together; the largest amount where they are too much to count.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Returns what is left without another; less than zero where that is more.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Returns so many times the quantity; the largest amount where that is too much to count.
+    #[must_use]
+    pub fn times(self, count: i64) -> Self {
+        Self(self.0.saturating_mul(i128::from(count)))
     }
 
     /// Tells whether the quantity is less than zero.
@@ -150,6 +170,18 @@ mod tests {
         assert_eq!(quantity("1e3"), quantity("1k"));
         assert_eq!(quantity("+.5"), quantity("5e-1"));
         assert_eq!(quantity("1E"), quantity("1000P"));
+    }
+
+    #[test]
+    fn amounts_are_reckoned_with_as_precisely_as_they_are_kept() {
+        let half = quantity("500m");
+        assert_eq!(half.plus(half).times(3), quantity("3"));
+        assert!(half.minus(quantity("501m")).is_negative());
+        assert!(
+            quantity("1").is_more_than(quantity("1.9"), half)
+                && !quantity("1").is_more_than(quantity("2"), half)
+        );
+        assert_eq!(quantity("1e400").plus(half).times(2), quantity("1e400"));
     }
 
     #[test]

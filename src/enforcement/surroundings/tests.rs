@@ -137,8 +137,13 @@ fn what_a_limit_range_supplies_is_left_alone() {
         let mut item = item;
         item["type"] = json!("Container");
         assert_eq!(untouched(&limit_range(&item), &requesting()), expected, "{item}");
-        item["type"] = json!("Pod");
+        item["type"] = json!("PersistentVolumeClaim");
         assert_eq!(untouched(&limit_range(&item), &requesting()), [], "{item}");
+    }
+    for item in [json!({ "max": { "cpu": "2" } }), json!({ "maxLimitRequestRatio": { "cpu": "2" } })] {
+        let mut item = item;
+        item["type"] = json!("Pod");
+        assert_eq!(untouched(&limit_range(&item), &requesting()), [CPU_REQUEST, CPU_LIMIT], "{item}");
     }
     let sizes = limit_range(&json!({ "type": "Container", "default": { "cpu": "1" } }));
     assert_eq!(sizes.constraints(&requesting()).untouched[&CPU_REQUEST], "LimitRange sizes supplies it");
@@ -149,7 +154,13 @@ fn what_a_limit_range_allows_is_a_bound() {
     let item =
         json!({ "type": "Container", "min": { "cpu": "10m" }, "max": { "cpu": "2", "memory": "1Gi" } });
     let amount = |text| Quantity::parse(text);
-    let bound = |compute, min, max| Bound { compute, min, max, limit_range: "sizes".to_owned() };
+    let bound = |compute, min, max| Bound {
+        compute,
+        min,
+        max,
+        max_limit_request_ratio: None,
+        limit_range: "sizes".to_owned(),
+    };
     let expected =
         [bound(Compute::Cpu, amount("10m"), amount("2")), bound(Compute::Memory, None, amount("1Gi"))];
     assert_eq!(limit_range(&item).constraints(&requesting()).bounds, expected);

@@ -1,0 +1,191 @@
+//! Whether what a patch adds fits into the quotas of its namespace. Pure.
+//!
+//! Where it doesn't, new pods are refused, after some kinds of rollouts have ended old ones.
+
+use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::Value;
+
+use super::field::{Compute, Field, Fields, read};
+use super::progress::Progress;
+use super::subject::{Subject, Typed};
+use super::surroundings::{Surroundings, amount};
+use crate::workload::Quantity;
+
+/// The scopes of quotas that don't count pods which go on running and request something.
+const OTHERS: [&str; 2] = ["BestEffort", "Terminating"];
+
+impl Surroundings {
+    /// Returns the fields for which some quota has no room, each with the reason in words.
+    ///
+    /// What is needed is what the patch adds to all pods, and the pods that a rollout has beyond those.
+    pub fn short(&self, subject: &Subject, adds: &Fields) -> Vec<(Field, String)> {
+        let pods = i64::from(Progress::of(subject).wanted.max(0));
+        let surge = surge(subject, pods);
+        let patched = subject.with(adds);
+        let mut short = Vec::new();
+        for compute in Compute::ALL {
+            for field in [Field::Request(compute), Field::Limit(compute)] {
+                let (before, after) = (a_pod(subject, field), a_pod(&patched, field));
+                let added = after.minus(before);
+                let needed = added.times(pods).plus(after.times(surge));
+                let quotas = self.quotas.iter().filter(|quota| counts(quota) && added.is_positive());
+                for (name, left) in quotas.filter_map(|quota| left(quota, field)) {
+                    if needed > left {
+                        let reason =
+                            format!("ResourceQuota {name} has no room for it on {pods} pods and a rollout");
+                        short.push((field, reason));
+                    }
+                }
+            }
+        }
+        short
+    }
+}
+
+/// Tells whether a quota counts the pods of workloads that are patched.
+fn counts(quota: &ResourceQuota) -> bool {
+    let scopes = quota.spec.as_ref().and_then(|spec| spec.scopes.as_deref()).unwrap_or_default();
+    !scopes.iter().any(|scope| OTHERS.contains(&scope.as_str()))
+}
+
+/// The quota's name, and what it leaves of a resource.
+fn left(quota: &ResourceQuota, field: Field) -> Option<(&str, Quantity)> {
+    let names: &[&str] = match field {
+        Field::Request(Compute::Cpu) => &["requests.cpu", "cpu"],
+        Field::Request(Compute::Memory) => &["requests.memory", "memory"],
+        Field::Limit(Compute::Cpu) => &["limits.cpu"],
+        Field::Limit(Compute::Memory) => &["limits.memory"],
+        _ => return None,
+    };
+    let status = quota.status.as_ref()?;
+    let each = names.iter().filter_map(|name| {
+        let hard = amount(status.hard.as_ref(), name)?;
+        Some(hard.minus(amount(status.used.as_ref(), name).unwrap_or(Quantity::ZERO)))
+    });
+    Some((quota.metadata.name.as_deref().unwrap_or_default(), each.min()?))
+}
+
+/// What the containers of a pod come to; a limit without a request is the request too.
+fn a_pod(subject: &Subject, field: Field) -> Quantity {
+    let containers = subject.object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let amounts = containers.into_iter().flatten().filter_map(|container| {
+        let of = |field: Field| Quantity::parse(read(container, &field.path())?.as_str()?);
+        match field {
+            Field::Request(compute) => of(field).or_else(|| of(Field::Limit(compute))),
+            _ => of(field),
+        }
+    });
+    amounts.fold(Quantity::ZERO, Quantity::plus)
+}
+
+/// How many pods a rollout has beyond those that are wanted.
+fn surge(subject: &Subject, pods: i64) -> i64 {
+    let (most, usual) = match &*subject.typed {
+        Typed::Deployment(deployment) => {
+            let strategy =
+                deployment.spec.as_ref().and_then(|spec| spec.strategy.clone()).unwrap_or_default();
+            if strategy.type_.as_deref() == Some("Recreate") {
+                return 0;
+            }
+            (strategy.rolling_update.and_then(|rolling| rolling.max_surge), "25%")
+        }
+        Typed::DaemonSet(set) => {
+            let strategy =
+                set.spec.as_ref().and_then(|spec| spec.update_strategy.clone()).unwrap_or_default();
+            (strategy.rolling_update.and_then(|rolling| rolling.max_surge), "0")
+        }
+        Typed::StatefulSet(_) => return 0,
+    };
+    match most.unwrap_or_else(|| IntOrString::String(usual.to_owned())) {
+        IntOrString::Int(count) => i64::from(count),
+        IntOrString::String(text) => match text.strip_suffix('%') {
+            Some(percent) => percent.parse::<i64>().map_or(pods, |percent| (percent * pods + 99) / 100),
+            None => text.parse().unwrap_or(pods),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::enforcement::ContainerField;
+    use crate::workload::WorkloadKind;
+
+    fn subject(kind: WorkloadKind, spec: &Value) -> Subject {
+        let resources = json!({ "requests": { "cpu": "100m" } });
+        let container = json!({ "name": "main", "image": "x:1", "resources": resources });
+        let mut object = json!({
+            "metadata": { "name": "web", "namespace": "n" },
+            "spec": {
+                "replicas": 4, "selector": {}, "serviceName": "web",
+                "template": { "spec": { "containers": [container] } },
+            },
+        });
+        for (name, value) in spec.as_object().unwrap() {
+            object["spec"][name] = value.clone();
+        }
+        Subject::read(kind, object).unwrap()
+    }
+
+    fn quota(hard: &Value, scopes: &[&str]) -> Surroundings {
+        let used = json!({ "requests.cpu": "400m", "limits.memory": "0" });
+        let quota = json!({
+            "metadata": { "name": "small" }, "spec": { "scopes": scopes },
+            "status": { "hard": hard, "used": used },
+        });
+        Surroundings { quotas: vec![serde_json::from_value(quota).unwrap()], ..Surroundings::default() }
+    }
+
+    fn short(around: &Surroundings, subject: &Subject, field: Field, amount: &str) -> bool {
+        let adds = Fields::from([(ContainerField::new("main", field), json!(amount))]);
+        let found = around.short(subject, &adds);
+        assert!(
+            found.iter().all(|(of, reason)| *of == field && reason.contains("ResourceQuota small")),
+            "{found:?}"
+        );
+        !found.is_empty()
+    }
+
+    #[test]
+    fn what_is_added_to_every_pod_and_the_surge_has_to_fit() {
+        let limit = Field::Limit(Compute::Memory);
+        let kinds = [
+            // Four pods; five while a Deployment rolls out.
+            (WorkloadKind::Deployment, json!({}), "500Mi", "499Mi"),
+            (WorkloadKind::Deployment, json!({ "strategy": { "type": "Recreate" } }), "400Mi", "399Mi"),
+            (
+                WorkloadKind::Deployment,
+                json!({ "strategy": { "rollingUpdate": { "maxSurge": 2 } } }),
+                "600Mi",
+                "599Mi",
+            ),
+            (WorkloadKind::StatefulSet, json!({}), "400Mi", "399Mi"),
+        ];
+        for (kind, spec, enough, too_little) in kinds {
+            let subject = subject(kind, &spec);
+            assert!(
+                !short(&quota(&json!({ "limits.memory": enough }), &[]), &subject, limit, "100Mi"),
+                "{spec}"
+            );
+            assert!(
+                short(&quota(&json!({ "limits.memory": too_little }), &[]), &subject, limit, "100Mi"),
+                "{spec}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_quotas_of_what_is_added_count_and_those_of_other_pods_do_not() {
+        let subject = subject(WorkloadKind::Deployment, &json!({}));
+        let none = json!({ "requests.cpu": "0", "limits.memory": "0" });
+        let limit = Field::Limit(Compute::Memory);
+        assert!(short(&quota(&json!({ "limits.memory": "0" }), &["NotTerminating"]), &subject, limit, "1Mi"));
+        assert!(!short(&quota(&json!({ "requests.cpu": "0" }), &[]), &subject, limit, "1Mi"));
+        assert!(!short(&quota(&none, &["BestEffort"]), &subject, limit, "1Mi"));
+        assert!(!short(&quota(&none, &["Terminating"]), &subject, limit, "1Mi"));
+        assert!(!short(&Surroundings::default(), &subject, limit, "1Mi"));
+    }
+}
