@@ -1,6 +1,7 @@
 //! Flags that commands share.
 
 use crate::cluster::ConnectOptions;
+use crate::enforcement::Limits;
 use crate::governance::{Scope, parse_selector};
 use crate::policy::SystemNamespaces;
 use anyhow::Context as _;
@@ -114,5 +115,24 @@ mod tests {
         for text in ["", "-1", "-5s", "soon", "30x", "1.5"] {
             assert!(timeout(text).is_err(), "{text}");
         }
+    }
+}
+
+/// How much enforcement may do in the whole cluster.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct BudgetArgs {
+    /// How many workloads may be rolling out a patch at a time, in the whole cluster
+    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    max_rollouts: u32,
+
+    /// How many workloads may be patched in an hour, in the whole cluster
+    #[arg(long, value_name = "COUNT", default_value_t = 60)]
+    max_per_hour: u32,
+}
+
+impl BudgetArgs {
+    /// The budgets that are asked for.
+    pub(super) fn limits(self) -> Limits {
+        Limits { rollouts: self.max_rollouts, per_hour: self.max_per_hour }
     }
 }

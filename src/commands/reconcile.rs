@@ -8,8 +8,8 @@ use kube::runtime::events::{Recorder, Reporter};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
+use super::args::BudgetArgs;
 use super::service::{Service, ServiceArgs, listen};
-use crate::enforcement::Limits;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::policy::SystemNamespaces;
 use crate::runtime::{Listen, Phase};
@@ -28,13 +28,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", default_value = ":9090", value_parser = listen)]
     listen: Listen,
 
-    /// How many workloads may be rolling out a patch at a time, in the whole cluster
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
-    max_rollouts: u32,
-
-    /// How many workloads may be patched in an hour, in the whole cluster
-    #[arg(long, value_name = "COUNT", default_value_t = 60)]
-    max_per_hour: u32,
+    #[command(flatten)]
+    budgets: BudgetArgs,
 
     /// The least time between two audit results of a policy, shorter in tests
     #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
@@ -57,7 +52,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     let settings = OperatorSettings {
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
         audit_interval: args.audit_interval,
-        limits: Limits { rollouts: args.max_rollouts, per_hour: args.max_per_hour },
+        limits: args.budgets.limits(),
         home: args.service.home(&service.cluster).to_owned(),
         clock: Timestamp::now,
     };

@@ -5,13 +5,17 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use kube::{Api, ResourceExt};
 use tokio::time::sleep;
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, Cluster};
-use crate::enforcement::{self, ApplyError, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal};
+use crate::enforcement::{
+    self, ApplyError, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal, is_ready,
+};
 use crate::output::to_stdout;
+use crate::policy::{DevOpsPolicy, Remediation};
 use crate::workload::WorkloadKind;
 
 /// How often a workload is tried that others write at the same time.
@@ -60,8 +64,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     } else {
         let everywhere = args.all && args.namespace.is_none();
         let policy = args.policy.as_deref();
+        let recorded = match policy {
+            Some(policy) => recorded(&cluster, namespace, policy).await?,
+            None => Vec::new(),
+        };
         let wanted = |subject: &Subject| {
-            enforcement::is_patched(subject) && (policy.is_none() || subject.annotation(PATCHED_BY) == policy)
+            let named = policy.is_none() || subject.annotation(PATCHED_BY) == policy;
+            // Whoever replaces an object drops its annotations.
+            let known = recorded.iter().any(|record| record.uid.as_deref() == Some(subject.uid()));
+            enforcement::is_patched(subject) && (named || known)
         };
         enforcement::find(&cluster, (!everywhere).then_some(namespace), wanted).await?
     };
@@ -81,6 +92,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         writeln!(anstream::stderr(), "nothing to undo: enforcement owns no field there")?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
+}
+
+/// What a policy's status records of its patches; nothing of a policy that is gone.
+async fn recorded(cluster: &Cluster, namespace: &str, policy: &str) -> anyhow::Result<Vec<Remediation>> {
+    let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
+    let found = cluster.call(async |_| policies.get_opt(policy).await).await;
+    let found = found.with_context(|| format!("cannot read policy {policy:?} in namespace {namespace:?}"))?;
+    Ok(found.and_then(|policy| policy.status).unwrap_or_default().remediations)
 }
 
 /// Undoes one workload; returns whether everything that enforcement had set is gone.
@@ -103,7 +122,7 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         let Some(now) = now else { return Ok(true) };
         withdrawn = enforcement::withdraw(cluster, &now, &fields, None).await;
     }
-    let Withdrawal { remains, tuned, .. } = withdrawn?;
+    let Withdrawal { remains, tuned, subject: after } = withdrawn?;
     let gone: Vec<String> =
         fields.iter().filter(|of| !remains.contains_key(of)).map(ToString::to_string).collect();
     to_stdout(|out| {
@@ -118,6 +137,17 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         }
         Ok(())
     })?;
+    if after.kind() == WorkloadKind::StatefulSet {
+        let pods = enforcement::pods(cluster, &after).await?;
+        let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+        for pod in stuck.map(ResourceExt::name_any) {
+            writeln!(
+                anstream::stderr(),
+                "note: pod {pod} is not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
+                after.namespace()
+            )?;
+        }
+    }
     Ok(remains.is_empty())
 }
 

@@ -7,12 +7,15 @@ use kube::ResourceExt as _;
 use serde_json::Value;
 
 use super::{
-    ApplyError, Appraisal, Enforcing, Inquiry, Plan, Progress, Subject, appraise, find, rehearse,
-    surroundings,
+    ApplyError, Appraisal, Enforcing, Inquiry, Plan, Progress, Subject, Surroundings, appraise, fetch, find,
+    rehearse, surroundings,
 };
 use crate::cluster::Cluster;
 use crate::governance::evaluate;
 use crate::policy::{DevOpsPolicy, EnforcementMode, PolicyError};
+
+/// How often a workload is tried that others write at the same time.
+const TRIES: usize = 10;
 
 /// What would become of one workload.
 #[derive(Debug)]
@@ -97,23 +100,48 @@ pub async fn rehearse_policy(
         Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };
     let mut rehearsed = Vec::new();
     for subject in subjects {
-        let outcome = match appraise(cluster, &subject, &inquiry, now).await? {
-            Appraisal::Left { reason, message, .. } => Outcome::Left { reason, message },
-            Appraisal::Ready(plan) => match rehearse(cluster, &subject, &plan.document).await {
-                Ok(after) => Outcome::Patch { plan, before: template(&subject), after: template(&after) },
-                Err(error) if error.is_passing() => return Err(error.into()),
-                Err(error) => Outcome::Refused { plan, error },
-            },
-        };
-        rehearsed.push(Rehearsed {
-            workload: format!("{}/{}", subject.kind().name(), subject.name()),
-            pods: Progress::of(&subject).wanted,
-            managers: managers(&subject),
-            around: around.describe(&subject),
-            outcome,
-        });
+        rehearsed.extend(rehearse_one(cluster, subject, &inquiry, &around, now).await?);
     }
     Ok(rehearsed)
+}
+
+/// Rehearses one workload; `None` when it is gone meanwhile.
+async fn rehearse_one(
+    cluster: &Cluster,
+    mut subject: Subject,
+    inquiry: &Inquiry<'_>,
+    around: &Surroundings,
+    now: Timestamp,
+) -> Result<Option<Rehearsed>, ApplyError> {
+    let mut tries = 0;
+    let outcome = loop {
+        tries += 1;
+        let plan = match appraise(cluster, &subject, inquiry, now).await? {
+            Appraisal::Left { reason, message, .. } => break Outcome::Left { reason, message },
+            Appraisal::Ready(plan) => plan,
+        };
+        match rehearse(cluster, &subject, &plan.document).await {
+            Ok(after) => {
+                break Outcome::Patch { plan, before: template(&subject), after: template(&after) };
+            }
+            // Somebody wrote it since it was read, as its controller does often.
+            Err(ApplyError::Stale) if tries < TRIES => {
+                let fetched = fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
+                let Some(fetched) = fetched else { return Ok(None) };
+                subject = fetched;
+            }
+            Err(ApplyError::Gone) => return Ok(None),
+            Err(error) if error.is_passing() => return Err(error),
+            Err(error) => break Outcome::Refused { plan, error },
+        }
+    };
+    Ok(Some(Rehearsed {
+        workload: format!("{}/{}", subject.kind().name(), subject.name()),
+        pods: Progress::of(&subject).wanted,
+        managers: managers(&subject),
+        around: around.describe(&subject),
+        outcome,
+    }))
 }
 
 fn template(subject: &Subject) -> Value {

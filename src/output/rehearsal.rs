@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use serde_json::Value;
 use similar::TextDiff;
 
-use crate::enforcement::{Outcome, Plan, Rehearsed};
+use crate::enforcement::{Limits, Outcome, Plan, Rehearsed};
 use crate::policy::RemediationSpec;
 
-/// Writes what a policy would do; `rollouts` is how many rollouts the operator allows at a time in the whole cluster.
+/// Writes what a policy would do, and how long it would take by itself under the operator's budgets.
 pub fn rehearsal(
     rehearsed: &[Rehearsed],
     remediation: &RemediationSpec,
+    limits: Limits,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for workload in rehearsed {
@@ -23,7 +24,7 @@ pub fn rehearsal(
     let left = count(|outcome| matches!(outcome, Outcome::Left { .. }));
     writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
     if patches > 0 {
-        writeln!(out, "{}", duration(patches as u64, remediation))?;
+        writeln!(out, "{}", duration(patches as u64, remediation, limits))?;
     }
     Ok(())
 }
@@ -76,19 +77,27 @@ fn diff(before: &Value, after: &Value) -> String {
 }
 
 /// How long it takes until the last workload is patched: one at a time, and so many an hour.
-fn duration(patches: u64, remediation: &RemediationSpec) -> String {
+fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> String {
     let settle = u64::from(remediation.verify_seconds.min(60));
     let minutes = (patches * settle).div_ceil(60);
-    let per_hour = u64::from(remediation.max_per_hour);
-    let budget = match per_hour {
-        0 => "maxPerHour is 0, so nothing would be patched at all".to_owned(),
-        _ => match (patches - 1) / per_hour {
-            0 => format!("maxPerHour {per_hour} does not slow it down"),
-            hours => format!("with maxPerHour {per_hour} the last one begins after {hours} h"),
-        },
+    let (of_policy, of_cluster) = (remediation.max_per_hour, limits.per_hour);
+    let budget = if of_policy == 0 {
+        "maxPerHour is 0, so nothing would be patched at all".to_owned()
+    } else if of_cluster == 0 || limits.rollouts == 0 {
+        "--max-per-hour or --max-rollouts is 0, so nothing would be patched at all".to_owned()
+    } else {
+        let (name, per_hour) = match of_cluster {
+            _ if of_policy <= of_cluster => ("maxPerHour", of_policy),
+            _ => ("--max-per-hour", of_cluster),
+        };
+        match (patches - 1) / u64::from(per_hour) {
+            0 => format!("{name} {per_hour} does not slow it down"),
+            hours => format!("with {name} {per_hour} the last one begins after {hours} h"),
+        }
     };
     format!(
-        "one at a time: {settle} s to settle each, {minutes} min in all and the time that the pods take to roll out; {budget}"
+        "one at a time: {settle} s to settle each, {minutes} min in all and the time that the pods take to roll out; {budget}; \
+         more where other namespaces use up what the cluster is allowed"
     )
 }
 
@@ -110,9 +119,17 @@ mod tests {
     #[test]
     fn the_budget_says_when_the_last_one_begins() {
         let remediation = RemediationSpec { max_per_hour: 10, ..RemediationSpec::default() };
-        assert!(duration(10, &remediation).contains("does not slow"));
-        assert!(duration(11, &remediation).contains("after 1 h"));
+        let usual = Limits { rollouts: 5, per_hour: 60 };
+        assert!(duration(10, &remediation, usual).contains("does not slow"));
+        assert!(
+            duration(11, &remediation, usual).contains("with maxPerHour 10 the last one begins after 1 h")
+        );
+        let few = Limits { per_hour: 4, ..usual };
+        assert!(
+            duration(9, &remediation, few).contains("with --max-per-hour 4 the last one begins after 2 h")
+        );
+        assert!(duration(1, &remediation, Limits { rollouts: 0, ..usual }).contains("nothing"));
         let none = RemediationSpec { max_per_hour: 0, ..remediation };
-        assert!(duration(1, &none).contains("nothing"));
+        assert!(duration(1, &none, usual).contains("nothing"));
     }
 }

@@ -9,7 +9,7 @@ use kube::api::{Api, ListParams};
 
 use crate::cluster;
 use crate::commands::ExitStatus;
-use crate::commands::args::ConnectArgs;
+use crate::commands::args::{BudgetArgs, ConnectArgs};
 use crate::enforcement::{self, Outcome};
 use crate::output::{rehearsal, to_stdout};
 use crate::policy::{DevOpsPolicy, SystemNamespaces};
@@ -17,7 +17,8 @@ use crate::policy::{DevOpsPolicy, SystemNamespaces};
 /// Show what a policy would do if it enforced: every patch as a server dry run, and nothing is changed.
 ///
 /// For each workload: the diff, who owns it, what disruption budgets, autoscalers and quotas bear on it, what the API
-/// server would refuse, or why it would be left alone; then how long all of it would take. Ends with status 1 when
+/// server would refuse, or why it would be left alone; then how long all of it would take under the policy's and the
+/// operator's budgets. Ends with status 1 when
 /// something would be refused.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -31,6 +32,9 @@ pub(super) struct Args {
     /// Count this namespace as a system namespace too (repeatable)
     #[arg(long, value_name = "NAME")]
     system_namespace: Vec<String>,
+
+    #[command(flatten)]
+    budgets: BudgetArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -61,7 +65,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Clean);
     }
     let remediation = policy.spec.remediation.clone().unwrap_or_default();
-    to_stdout(|out| rehearsal(&rehearsed, &remediation, out))?;
+    to_stdout(|out| rehearsal(&rehearsed, &remediation, args.budgets.limits(), out))?;
     let refused = rehearsed.iter().any(|one| matches!(one.outcome, Outcome::Refused { .. }));
     Ok(if refused { ExitStatus::Findings } else { ExitStatus::Clean })
 }
