@@ -14,7 +14,7 @@ use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAud
 
 /// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
 pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
-/// The annotation that holds a digest of the violations.
+/// The annotation that holds a digest of the violations, and of the patches.
 pub(super) const CONTENT: &str = "devops.stochastic.io/content";
 /// The annotation that counts the results of a policy.
 pub(super) const SEQUENCE: &str = "devops.stochastic.io/sequence";
@@ -37,7 +37,7 @@ pub struct Past {
     pub uid: String,
     /// Its place among the results of its policy.
     pub sequence: u64,
-    /// The digest of its violations.
+    /// The digest of its violations and patches.
     pub content: String,
     /// When it was made.
     pub created: Timestamp,
@@ -74,8 +74,9 @@ impl Past {
     }
 }
 
-/// Decides on the next result, `latest` being the newest one of the policy and `interval` the least time between two;
-/// patches that would mend violations come with it, and make no new one by themselves.
+/// Decides on the next result, `latest` being the newest one of the policy and `interval` the least time between two.
+///
+/// Patches for whoever manages workloads come with it; other ones make a new result, their absence alone doesn't.
 pub fn next_step(
     policy: &DevOpsPolicy,
     verdict: &Verdict,
@@ -84,9 +85,10 @@ pub fn next_step(
     interval: SignedDuration,
     now: Timestamp,
 ) -> Step {
-    let content = content(&verdict.violations);
+    let content = content(&verdict.violations, fixes);
     if let Some(latest) = latest {
-        if latest.content == content {
+        let says_all = content == latest.content || latest.content.split('-').next() == Some(&content);
+        if says_all {
             return Step::Nothing;
         }
         let due = latest.created.checked_add(interval).unwrap_or(Timestamp::MAX);
@@ -97,8 +99,9 @@ pub fn next_step(
     Step::Create(Box::new(result(policy, verdict, fixes, &content, latest, now)))
 }
 
-/// A digest of what is wrong with what: names of pods don't count, and neither does the order.
-fn content(violations: &[ReportedViolation]) -> String {
+/// A digest of what is wrong with what (names of pods don't count, and neither does the order), followed by a hyphen and a
+/// digest of the patches where there are any.
+fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
     let set: BTreeSet<_> = violations
         .iter()
         .map(|violation| {
@@ -107,7 +110,12 @@ fn content(violations: &[ReportedViolation]) -> String {
             (pod, violation.container.as_deref(), violation.rule, violation.severity.as_str())
         })
         .collect();
-    hash(&format!("{set:?}"))
+    let violations = hash(&format!("{set:?}"));
+    if fixes.is_empty() {
+        return violations;
+    }
+    let fixes: BTreeSet<_> = fixes.iter().map(|fix| (&fix.kind, &fix.name, &fix.patch)).collect();
+    format!("{violations}-{}", hash(&format!("{fixes:?}")))
 }
 
 /// The first 16 hexadecimal digits of a SHA-256.

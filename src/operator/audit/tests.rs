@@ -73,10 +73,27 @@ fn the_first_comes_at_once_and_the_next_when_something_changed_and_its_time_has_
 
 #[test]
 fn names_of_pods_and_their_order_and_number_are_no_change() {
-    let content = |pods: &[(&str, &str)]| super::content(&verdict(pods).violations);
+    let content = |pods: &[(&str, &str)]| super::content(&verdict(pods).violations, &[]);
     let one = content(&[("a", "nginx")]);
     assert_eq!(one, content(&[("b", "nginx"), ("c", "nginx")]));
     assert_ne!(one, content(&[("a", "nginx:1")]));
+}
+
+#[test]
+fn patches_for_others_make_a_result_when_they_come_and_none_when_they_go() {
+    let (policy, verdict) = (policy("p", "u"), verdict(&[("a", "nginx")]));
+    let fix = |name: &str| SuggestedFix { kind: "Deployment".into(), name: name.into(), patch: "{}".into() };
+    let start = Timestamp::UNIX_EPOCH;
+    let step = |fixes: &[SuggestedFix], latest: Option<&Past>| {
+        next_step(&policy, &verdict, fixes, latest, INTERVAL, start + INTERVAL)
+    };
+    let without = past(&created(step(&[], None)), start);
+    let with = created(step(&[fix("web")], Some(&without)));
+    assert_eq!(with.spec.fixes, [fix("web")]);
+    let with = past(&with, start);
+    assert!(matches!(step(&[fix("web")], Some(&with)), Step::Nothing));
+    assert!(matches!(step(&[], Some(&with)), Step::Nothing));
+    assert!(matches!(step(&[fix("web"), fix("db")], Some(&with)), Step::Create(_)));
 }
 
 #[test]
