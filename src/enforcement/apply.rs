@@ -24,12 +24,30 @@ pub async fn fetch(
 
 /// Applies a document to the workload that it was made from, and returns what the workload is then.
 pub async fn apply(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
-    patch(cluster, subject, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(document)).await
+    apply_as(cluster, subject, &PatchParams::apply(FIELD_MANAGER), document).await
 }
 
 /// Asks the API server what an apply would make of the workload, without making it.
 pub async fn rehearse(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
-    patch(cluster, subject, &PatchParams::apply(FIELD_MANAGER).dry_run(), &Patch::Apply(document)).await
+    apply_as(cluster, subject, &PatchParams::apply(FIELD_MANAGER).dry_run(), document).await
+}
+
+/// Applies a document; where somebody else keeps our annotations as they were, as whoever applies a manifest that was
+/// exported from the cluster, without them: they only tell readers.
+async fn apply_as(
+    cluster: &Cluster,
+    subject: &Subject,
+    params: &PatchParams,
+    document: &Value,
+) -> Result<Subject, ApplyError> {
+    match patch(cluster, subject, params, &Patch::Apply(document)).await {
+        Err(ApplyError::Conflict(_)) if document.pointer("/metadata/annotations").is_some() => {
+            let mut without = document.clone();
+            without["metadata"].as_object_mut().map(|metadata| metadata.remove("annotations"));
+            patch(cluster, subject, params, &Patch::Apply(&without)).await
+        }
+        outcome => outcome,
+    }
 }
 
 /// Sends a patch of any form, as enforcement's field manager.

@@ -2,7 +2,7 @@
 
 use kube::core::Status;
 
-use super::SubjectError;
+use super::{SubjectError, records};
 use crate::cluster::CallError;
 
 /// Why a workload could not be read or patched.
@@ -46,7 +46,7 @@ impl ApplyError {
                 Some(status) if status.code == 403 => "Forbidden",
                 _ => "Invalid",
             },
-            Self::Unavailable(_) => "Unavailable",
+            Self::Unavailable(_) => records::UNAVAILABLE,
             Self::Subject(_) => "Unreadable",
         }
     }

@@ -1,5 +1,7 @@
 //! Finding workloads: every one of a namespace, and those that carry a patch, told by their managed fields alone.
 
+use std::ops::ControlFlow;
+
 use kube::api::DynamicObject;
 use kube::api::ListParams;
 use kube::core::ObjectList;
@@ -19,6 +21,29 @@ pub async fn find(
     keep: impl Fn(&Subject) -> bool,
 ) -> Result<Vec<Subject>, ApplyError> {
     let mut found = Vec::new();
+    visit(cluster, namespace, |subject| {
+        if keep(&subject) {
+            found.push(subject);
+        }
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Tells whether any workload of the cluster carries a patch.
+pub async fn is_any_patched(cluster: &Cluster) -> Result<bool, ApplyError> {
+    let stop =
+        |subject| if is_patched(&subject) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    visit(cluster, None, stop).await
+}
+
+/// Lists the workloads that may be patched page by page, and tells whether it was broken off.
+async fn visit(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    mut visitor: impl FnMut(Subject) -> ControlFlow<()>,
+) -> Result<bool, ApplyError> {
     for kind in KINDS {
         let workloads = api(cluster, kind, namespace);
         let mut params = ListParams::default().limit(PAGE);
@@ -26,9 +51,8 @@ pub async fn find(
             let page: ObjectList<DynamicObject> =
                 cluster.call(async |_| workloads.list(&params).await).await?;
             for object in page.items {
-                let subject = read(kind, object)?;
-                if keep(&subject) {
-                    found.push(subject);
+                if visitor(read(kind, object)?).is_break() {
+                    return Ok(true);
                 }
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -37,7 +61,7 @@ pub async fn find(
             }
         }
     }
-    Ok(found)
+    Ok(false)
 }
 
 /// Tells whether a workload carries a patch.

@@ -17,14 +17,20 @@ pub const KEPT: usize = 500;
 /// How many workloads a status lists.
 const LISTED: usize = 50;
 /// How many withdrawals in a row stop a policy.
-const IN_A_ROW: usize = 3;
+const IN_A_ROW: u32 = 3;
 
 /// The reason of a record whose fields went because the policy did.
 pub const REVERTED: &str = "Reverted";
 /// The reason of a record whose fields somebody else took out.
 pub const TAKEN_OUT: &str = "TakenOut";
+/// The reason of a record whose patch the API server had no answer to yet.
+pub const UNAVAILABLE: &str = "Unavailable";
+/// The reason of a record whose patch nobody could watch to its end.
+pub const UNWATCHED: &str = "Unwatched";
 /// The reason of a record whose fields stay, because others set the same.
 pub const CO_OWNED: &str = "CoOwned";
+/// The reason of a record whose patch failed after somebody else had changed the template too.
+pub const CHANGED_MEANWHILE: &str = "ChangedMeanwhile";
 /// The reason of a record whose memory limit was too low.
 pub const OUT_OF_MEMORY: &str = "OOMKilled";
 
@@ -34,9 +40,15 @@ pub fn is_under_way(record: &Remediation) -> bool {
     matches!(record.phase, Planned | Applied | Withdrawing)
 }
 
-/// Tells whether the workload carries what the record tells of.
+/// Tells whether the workload carries what the record's own patch set.
 pub fn is_in_place(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified)
+}
+
+/// Tells whether the workload may carry anything that was set for the policy, by this record's patch or an earlier one.
+pub fn has_patches(record: &Remediation) -> bool {
+    let reverted = record.reason.as_deref() == Some(REVERTED);
+    is_in_place(record) || (!is_under_way(record) && !reverted && !record.earlier_fields.is_empty())
 }
 
 /// The kind of a record's workload; `None` for one that enforcement never patches.
@@ -62,16 +74,34 @@ pub fn set_so_far(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> Vec<St
     all.into_iter().cloned().collect()
 }
 
-/// The fields that are to be taken back: those of the last patch, of a limit that was too low only that, and of a policy
-/// that is gone all that it ever set.
+/// The fields that are to be taken back: those of the last patch, and of a policy that is gone all that it ever set.
 pub fn to_withdraw(record: &Remediation) -> BTreeSet<ContainerField> {
     let mut fields = fields_of(record);
-    match record.reason.as_deref() {
-        Some(OUT_OF_MEMORY) => fields.retain(|of| of.field == Field::Limit(Compute::Memory)),
-        Some(REVERTED) => fields.extend(parsed(&record.earlier_fields)),
-        _ => {}
+    if record.reason.as_deref() == Some(REVERTED) {
+        fields.extend(parsed(&record.earlier_fields));
     }
     fields
+}
+
+/// The record as if its patch had set the memory limits alone, and an earlier one the rest; `None` where it set none.
+pub fn of_memory_limits(record: &Remediation) -> Option<Remediation> {
+    let is_limit = |of: &ContainerField| of.field == Field::Limit(Compute::Memory);
+    let (limits, others): (BTreeSet<_>, BTreeSet<_>) = fields_of(record).into_iter().partition(is_limit);
+    let earlier: BTreeSet<_> = others.into_iter().chain(parsed(&record.earlier_fields)).collect();
+    let written = |fields: BTreeSet<ContainerField>| fields.iter().map(ToString::to_string).collect();
+    (!limits.is_empty()).then(|| Remediation {
+        fields: written(limits),
+        earlier_fields: written(earlier),
+        ..record.clone()
+    })
+}
+
+/// The record of the patches before the one that was planned and not made after all; `None` where there were none.
+pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
+    let record =
+        Remediation { fields: planned.earlier_fields.clone(), earlier_fields: Vec::new(), ..planned.clone() };
+    let words = "an earlier patch; a later one was planned and not made";
+    (!record.fields.is_empty()).then(|| in_phase(&record, RemediationPhase::Verified, "Verified", words, now))
 }
 
 /// A record in its next phase.
@@ -98,16 +128,28 @@ fn whole(time: Timestamp) -> Time {
 
 /// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
 pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
-    use RemediationPhase::{Applied, Failed, Withdrawn};
+    use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
     let mut next = status.clone();
     let known = next.remediations.iter().position(|known| is_of(known, &record.kind, &record.name));
     let before = known.map(|index| next.remediations.remove(index));
-    let entered = |phase| record.phase == phase && before.as_ref().is_none_or(|before| before.phase != phase);
+    let was = |phase| before.as_ref().is_some_and(|before| before.phase == phase);
+    let entered = |phase| record.phase == phase && !was(phase);
     let counts = |count: &mut Option<u64>| *count = Some(count.unwrap_or_default() + 1);
+    let of_this_policy = record.policy_generation == next.observed_generation;
+    let reason = record.reason.as_deref();
     if entered(Applied) {
         counts(&mut next.remediations_applied);
-    } else if entered(Failed) || (entered(Withdrawn) && record.reason.as_deref() != Some(REVERTED)) {
+    } else if entered(Failed) || (entered(Withdrawn) && reason != Some(REVERTED)) {
         counts(&mut next.remediations_failed);
+        let did_harm = match record.phase {
+            Withdrawn => reason != Some(CHANGED_MEANWHILE),
+            _ => reason == Some(CO_OWNED),
+        };
+        if did_harm && of_this_policy {
+            next.withdrawals_in_a_row = Some(next.withdrawals_in_a_row.unwrap_or_default() + 1);
+        }
+    } else if record.phase == Verified && of_this_policy && was(Applied) {
+        next.withdrawals_in_a_row = None;
     }
     next.remediations.push(record);
     listed(next)
@@ -122,8 +164,8 @@ pub fn without(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> DevOpsPol
 
 fn listed(mut status: DevOpsPolicyStatus) -> DevOpsPolicyStatus {
     status.remediations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
-    let in_place = status.remediations.iter().filter(|record| is_in_place(record)).take(LISTED);
-    status.remediated_workloads = in_place.map(|record| format!("{}/{}", record.kind, record.name)).collect();
+    let patched = status.remediations.iter().filter(|record| has_patches(record)).take(LISTED);
+    status.remediated_workloads = patched.map(|record| format!("{}/{}", record.kind, record.name)).collect();
     status
 }
 
@@ -170,17 +212,10 @@ pub fn taken_out(policies: &[DevOpsPolicy], subject: &Subject) -> BTreeSet<Conta
 
 /// Tells whether a policy has stopped itself: its newest patches were all withdrawn for cause, and it did not change since.
 pub fn is_stopped(policy: &DevOpsPolicy) -> bool {
-    let records = policy.status.iter().flat_map(|status| &status.remediations);
-    let mut judged: Vec<_> = records
-        .filter(|record| record.policy_generation == policy.metadata.generation)
-        .filter(|record| {
-            matches!(record.phase, RemediationPhase::Verified | RemediationPhase::Withdrawn)
-                && record.reason.as_deref() != Some(REVERTED)
-        })
-        .collect();
-    judged.sort_by_key(|record| std::cmp::Reverse(record.time.as_ref().map(|time| time.0)));
-    let newest = judged.iter().take(IN_A_ROW);
-    newest.filter(|record| record.phase == RemediationPhase::Withdrawn).count() == IN_A_ROW
+    policy.status.as_ref().is_some_and(|status| {
+        status.observed_generation == policy.metadata.generation
+            && status.withdrawals_in_a_row.unwrap_or_default() >= IN_A_ROW
+    })
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Which workloads of a namespace a policy would mend, and in which order. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
 
-use crate::enforcement::KINDS;
+use crate::enforcement::{Compute, ContainerField, Field, KINDS};
 use crate::governance::evaluate;
 use crate::policy::EffectivePolicy;
 use crate::rules;
@@ -53,6 +53,26 @@ fn breaks_what_can_be_mended(workload: &Workload<'_>, policy: &EffectivePolicy, 
     violations.iter().any(|found| rules::fix_of(found.rule).is_some())
 }
 
+/// Tells whether a workload's containers have all of these fields, whoever set them, as far as rules see them.
+pub(super) fn has_all(workload: &Workload<'_>, fields: &BTreeSet<ContainerField>) -> bool {
+    fields.iter().all(|of| {
+        let container = workload.pod.containers.iter().find(|container| *container.name == *of.container);
+        container.is_some_and(|container| {
+            let resources = container.resources.unwrap_or_default();
+            match of.field {
+                Field::LivenessProbe => container.liveness_probe.is_some(),
+                Field::ReadinessProbe => container.readiness_probe.is_some(),
+                // No rule asks for it: it goes with the liveness probe.
+                Field::StartupProbe => true,
+                Field::Request(Compute::Cpu) => resources.cpu_request().is_some(),
+                Field::Request(Compute::Memory) => resources.memory_request().is_some(),
+                Field::Limit(Compute::Cpu) => resources.cpu_limit().is_some(),
+                Field::Limit(Compute::Memory) => resources.memory_limit().is_some(),
+            }
+        })
+    })
+}
+
 fn digest(workload: &Workload<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     format!("{:?}", workload.pod).hash(&mut hasher);
@@ -98,5 +118,16 @@ mod tests {
         let tags: DevOpsPolicySpec = yaml_serde::from_str("{forbidLatestTag: true}").unwrap();
         let tags = EffectivePolicy::from_spec(&tags).unwrap();
         assert!(candidates(objects.iter(), &tags, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");
+    }
+
+    #[test]
+    fn fields_are_there_whoever_set_them() {
+        let fields =
+            |fields: &[Field]| fields.iter().map(|field| ContainerField::new("main", *field)).collect();
+        let probed = object(WorkloadKind::Deployment, "web", None, true);
+        assert!(has_all(&probed, &fields(&[Field::LivenessProbe, Field::StartupProbe])));
+        assert!(!has_all(&probed, &fields(&[Field::LivenessProbe, Field::ReadinessProbe])));
+        assert!(!has_all(&probed, &fields(&[Field::Limit(Compute::Memory)])));
+        assert!(!has_all(&probed, &BTreeSet::from([ContainerField::new("gone", Field::StartupProbe)])));
     }
 }

@@ -9,8 +9,8 @@ use kube::runtime::events::EventType;
 use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
 use crate::enforcement::Decision;
-use crate::enforcement::records::{self, is_in_place, is_under_way};
-use crate::policy::OnDelete;
+use crate::enforcement::records::{self, has_patches, is_under_way};
+use crate::policy::{OnDelete, Remediation, RemediationPhase};
 
 /// How long a deleted policy may take to go.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
@@ -30,22 +30,21 @@ impl Enforcer<'_> {
         if self.records().is_empty() || self.namespace_is_going().await? {
             return Ok(None);
         }
+        let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
+        let late = self.now().duration_since(deleted) > PATIENCE;
         let mut next = self.go_on().await?;
-        if self.remediation().on_delete == OnDelete::Revert {
+        let reverts = self.remediation().on_delete == OnDelete::Revert;
+        if late {
+            self.withdraw_unverified().await?;
+        } else if reverts {
             next = [next, self.revert().await?].into_iter().flatten().min();
         }
-        let reverts = self.remediation().on_delete == OnDelete::Revert;
-        let left: Vec<String> = self
-            .records()
-            .iter()
-            .filter(|record| is_under_way(record) || (reverts && is_in_place(record)))
-            .map(label)
-            .collect();
+        let unfinished = |record: &&Remediation| is_under_way(record) || (reverts && has_patches(record));
+        let left: Vec<String> = self.records().iter().filter(unfinished).map(label).collect();
         if left.is_empty() {
             return Ok(None);
         }
-        let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
-        if self.now().duration_since(deleted) > PATIENCE {
+        if late {
             let note = format!("the policy goes with its work unfinished on {}", left.join(", "));
             self.tell_policy(EventType::Warning, "CleanupIncomplete", &note).await;
             return Ok(None);
@@ -53,9 +52,18 @@ impl Enforcer<'_> {
         Ok(Some(next.unwrap_or_else(|| self.poll())))
     }
 
+    /// Takes back what nobody will watch any more.
+    async fn withdraw_unverified(&mut self) -> Result<(), ReconcileError> {
+        for record in self.records().iter().filter(|record| record.phase == RemediationPhase::Applied) {
+            let message = "the policy was deleted, and goes before there is a verdict";
+            self.begin_withdrawal(record, records::UNWATCHED, message).await?;
+        }
+        Ok(())
+    }
+
     /// Takes back what is in place, as many at a time as may roll out.
     async fn revert(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
-        for record in self.records().iter().filter(|record| is_in_place(record) && !is_under_way(record)) {
+        for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {
             match self.operator.reserve_revert(&self.namespace, &self.policy, record).await {
                 Ok(Decision::Granted) => {
                     self.begin_withdrawal(record, records::REVERTED, "the policy was deleted").await?;

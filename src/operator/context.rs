@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::ledger::{LedgerError, LedgerStore};
 use super::left_out::LeftOuts;
-use super::yielding::Yielding;
+use super::yielding::Known;
 use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::Cluster;
 use crate::enforcement::records::is_under_way;
@@ -42,6 +42,8 @@ pub struct Operator {
     pub(super) recorder: Recorder,
     pub(super) settings: OperatorSettings,
     pub(super) metrics: OperatorMetrics,
+    /// When it was made.
+    pub(super) started: Timestamp,
     /// Told when something changed in the inventory.
     pub(super) changed: Notify,
     inventory: Mutex<Inventory>,
@@ -49,7 +51,7 @@ pub struct Operator {
     judged: Mutex<BTreeMap<PolicyKey, Judged>>,
     pub(super) ledger: LedgerStore,
     /// What takes our fields out of others' writes, as far as it is known to be installed.
-    pub(super) yielding: tokio::sync::Mutex<Option<Yielding>>,
+    pub(super) yielding: tokio::sync::Mutex<Option<Known>>,
     left_out: Mutex<LeftOuts>,
     policies: OnceLock<Store<DevOpsPolicy>>,
     /// Whose turn it is to enforce in a namespace.
@@ -82,6 +84,7 @@ impl Operator {
     ) -> Self {
         Self {
             ledger: LedgerStore::new(cluster.clone(), &settings.home),
+            started: (settings.clock)(),
             yielding: tokio::sync::Mutex::default(),
             left_out: Mutex::default(),
             policies: OnceLock::new(),
@@ -136,7 +139,10 @@ impl Operator {
 
     /// The right to enforce in a namespace, which one policy has at a time.
     pub(super) fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(lock(&self.turns).entry(namespace.to_owned()).or_default())
+        let mut turns = lock(&self.turns);
+        // Namespaces come and go.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(namespace.to_owned()).or_default())
     }
 
     /// Asks for a place in the budgets of the cluster.
@@ -183,10 +189,17 @@ impl Operator {
         records.filter(|record| is_under_way(record)).filter_map(|record| record.uid.clone()).collect()
     }
 
-    /// Forgets what was judged under policies that are no more.
-    pub(super) fn keep_judged(&self, there: &[Arc<DevOpsPolicy>]) {
+    /// Forgets what was judged and looked at under policies that are no more.
+    pub(super) fn keep_policies(&self, there: &[Arc<DevOpsPolicy>]) {
         let there: BTreeSet<PolicyKey> = there.iter().map(|policy| key_of(policy)).collect();
         self.judged().retain(|key, _| there.contains(key));
+        self.left_out().keep_policies(&there);
+    }
+
+    /// Forgets what was judged and looked at under a policy that is no more.
+    pub(super) fn forget_policy(&self, policy: &PolicyKey) {
+        self.judged().remove(policy);
+        self.left_out().forget(policy);
     }
 
     pub(super) fn judged(&self) -> MutexGuard<'_, BTreeMap<PolicyKey, Judged>> {

@@ -104,7 +104,9 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
     match error.category() {
         // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
         "conflict" => Action::requeue(Duration::from_millis(500)),
-        "not_leader" | "leadership_lost" => Action::await_change(),
+        "not_leader" => Action::await_change(),
+        // It took too long for one write. Where the lease is really lost, the process ends.
+        "leadership_lost" => Action::requeue(Duration::from_secs(2)),
         category => {
             warn!(policy = name_of(policy), category, %error, "not reconciled; it is tried again");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))

@@ -9,14 +9,16 @@ use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase};
 use crate::telemetry::{Metrics, MetricsError};
 
 /// The reasons of records, and the labels that they are counted under.
-const CATEGORIES: [(&str, &str); 16] = [
+const CATEGORIES: [(&str, &str); 19] = [
     ("AdmissionRefused", "admission_refused"),
+    (records::CHANGED_MEANWHILE, "changed_meanwhile"),
     (records::CO_OWNED, "co_owned"),
     ("Conflict", "conflict"),
     ("CrashLoop", "crash_loop"),
     ("Forbidden", "forbidden"),
     ("Gone", "gone"),
     ("Invalid", "invalid"),
+    ("NotCreated", "not_created"),
     ("NotReady", "not_ready"),
     (records::OUT_OF_MEMORY, "oom_killed"),
     ("ProgressDeadlineExceeded", "progress_deadline_exceeded"),
@@ -26,6 +28,7 @@ const CATEGORIES: [(&str, &str); 16] = [
     (records::TAKEN_OUT, "taken_out"),
     ("Unreadable", "unreadable"),
     ("Unschedulable", "unschedulable"),
+    (records::UNWATCHED, "unwatched"),
 ];
 /// What a reason is counted under that is none of these.
 const OTHER: &str = "other";

@@ -8,7 +8,8 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use tracing::{info, warn};
 
-use super::planning::enforces;
+use super::candidates::has_all;
+use super::context::{PolicyKey, key_of};
 use super::reconcile::write_status;
 use super::{Operator, ReconcileError, Standing};
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
@@ -20,8 +21,12 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How long to wait before something is tried again that somebody has to mend first.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
-/// After how many times `verifySeconds` a patch that is still no verdict is withdrawn.
+/// After how many times `verifySeconds`, beside once for each pod, a patch that is still no verdict is withdrawn.
 const PATIENCE: i32 = 10;
+
+/// What a record says of a workload whose fields somebody else took out.
+pub(super) const TAKEN_OUT: &str =
+    "somebody else took out what was set: it is not set again until the policy changes";
 
 /// The enforcement of one policy.
 pub(super) struct Enforcer<'o> {
@@ -30,20 +35,21 @@ pub(super) struct Enforcer<'o> {
     /// The policy as it was read or written last.
     pub(super) policy: DevOpsPolicy,
     pub(super) namespace: String,
+    pub(super) key: PolicyKey,
 }
 
 impl<'o> Enforcer<'o> {
     pub(super) fn new(operator: &'o Operator, policies: &'o Api<DevOpsPolicy>, policy: DevOpsPolicy) -> Self {
-        let namespace = policy.namespace().unwrap_or_default();
-        Self { operator, policies, policy, namespace }
+        let key = key_of(&policy);
+        Self { operator, policies, policy, namespace: key.0.clone(), key }
     }
 
     /// Goes one step, and returns when to look again. Nothing new begins unless the policy could be judged.
     pub(super) async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, ReconcileError> {
         self.operator.yield_where_patched().await;
         let begins = judged && self.begins();
-        if !self.operator.policies_in(&self.namespace).iter().any(|policy| enforces(self.operator, policy)) {
-            self.operator.left_out().forget(&self.namespace);
+        if !begins {
+            self.operator.left_out().forget(&self.key);
         }
         if !begins && self.records().is_empty() {
             return Ok(None);
@@ -60,13 +66,15 @@ impl<'o> Enforcer<'o> {
 
     /// Where enforcement stands, in words.
     pub(super) async fn standing(&self) -> Standing {
-        let left_out = self.operator.left_out().reasons(&self.namespace);
-        Standing::of(&self.policy, &left_out, self.operator.yielding.lock().await.as_ref())
+        let left_out = self.operator.left_out().reasons(&self.key);
+        let yielding = self.operator.yielding.lock().await;
+        Standing::of(&self.policy, &left_out, yielding.as_ref().map(|known| &known.yielding))
     }
 
     /// Goes on with all that is under way, and returns when to look again.
     pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
         self.forget_gone().await?;
+        self.carry_over().await?;
         self.notice_low_limits().await?;
         let mut next = None;
         for record in self.records().iter().filter(|record| is_under_way(record)) {
@@ -122,7 +130,17 @@ impl<'o> Enforcer<'o> {
         self.write(status).await
     }
 
-    /// Drops the record of a workload that is gone, or was not patched after all.
+    /// Gives up a patch that was planned and not made: what is left is the record of earlier ones.
+    pub(super) async fn give_up(&mut self, planned: &Remediation) -> Result<(), ReconcileError> {
+        let Some(before) = records::before(planned, self.now()) else {
+            return self.drop_record(planned).await;
+        };
+        self.record(before).await?;
+        self.release(planned).await;
+        Ok(())
+    }
+
+    /// Drops the record of a workload that is gone, or was never patched.
     pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), ReconcileError> {
         let status = records::without(&self.status(), &record.kind, &record.name);
         self.write(status).await?;
@@ -174,7 +192,8 @@ impl<'o> Enforcer<'o> {
         let gone: Vec<Remediation> = {
             let inventory = self.operator.inventory();
             let there = |record: &Remediation| {
-                kind_of(record).is_some_and(|kind| inventory.has(kind, &self.namespace, &record.name))
+                kind_of(record)
+                    .is_some_and(|kind| inventory.get(kind, &self.namespace, &record.name).is_some())
             };
             self.records().into_iter().filter(|record| !is_under_way(record) && !there(record)).collect()
         };
@@ -184,6 +203,29 @@ impl<'o> Enforcer<'o> {
         let forget = |status, record: &Remediation| records::without(&status, &record.kind, &record.name);
         let status = gone.iter().fold(self.status(), forget);
         self.write(status).await
+    }
+
+    /// Takes the patches that are there into the policy as it is now: what is taken out from now on stays out.
+    async fn carry_over(&mut self) -> Result<(), ReconcileError> {
+        let generation = self.policy.metadata.generation;
+        let mut status = self.status();
+        let mut carried = false;
+        {
+            let inventory = self.operator.inventory();
+            let is_there = |record: &Remediation| {
+                let workload =
+                    kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
+                workload.is_some_and(|workload| has_all(workload, &fields_of(record)))
+            };
+            let verified = |record: &&mut Remediation| record.phase == RemediationPhase::Verified;
+            for record in status.remediations.iter_mut().filter(verified) {
+                if record.policy_generation != generation && is_there(record) {
+                    record.policy_generation = generation;
+                    carried = true;
+                }
+            }
+        }
+        if carried { self.write(status).await } else { Ok(()) }
     }
 
     /// A patch that was decided on: was it sent?
@@ -231,11 +273,8 @@ impl<'o> Enforcer<'o> {
         };
         let (owned, fields) = (subject.owned(), fields_of(record));
         if !fields.iter().any(|of| owned.contains_key(of)) {
-            let message = "somebody else took out what was set: it is not set again until the policy changes";
-            return self
-                .end(record, RemediationPhase::Failed, records::TAKEN_OUT, message)
-                .await
-                .map(|()| None);
+            let (phase, reason) = (RemediationPhase::Failed, records::TAKEN_OUT);
+            return self.end(record, phase, reason, TAKEN_OUT).await.map(|()| None);
         }
         let evidence = match enforcement::evidence(&self.operator.cluster, &subject).await {
             Ok(evidence) => evidence,
@@ -243,20 +282,28 @@ impl<'o> Enforcer<'o> {
         };
         let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
         let patched = Patched { at, pods: record.pods, fields };
-        match enforcement::verify(&patched, &evidence, self.remediation().verify_seconds, self.now()) {
+        let finding = enforcement::verify(&patched, &evidence, self.remediation().verify_seconds, self.now());
+        let patience = self.verify() * evidence.progress.wanted.max(0).saturating_add(PATIENCE);
+        // An operator that was away judges what it finds, and gives that its time.
+        let watched_since = at.max(self.operator.started);
+        let changed = record.template_hash.as_ref().is_some_and(|hash| *hash != subject.template_hash());
+        let record = Remediation { revision: evidence.revision, ..record.clone() };
+        match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
-            Finding::Wait { .. } if self.now().duration_since(at) > self.verify() * PATIENCE => {
-                let record = Remediation { revision: evidence.revision, ..record.clone() };
-                let message = format!("no verdict within {PATIENCE} times verifySeconds");
+            Finding::Wait { .. } if self.now().duration_since(watched_since) > patience => {
+                let message = format!("no verdict within {} s", patience.as_secs());
                 self.begin_withdrawal(&record, Reason::NotReady.as_str(), &message).await
             }
             Finding::Wait { until } => Ok(Some(until.min(self.poll()))),
             Finding::Verified => {
                 let message = "the new pods are available, and stayed so";
-                self.end(record, RemediationPhase::Verified, "Verified", message).await.map(|()| None)
+                self.end(&record, RemediationPhase::Verified, "Verified", message).await.map(|()| None)
+            }
+            Finding::Failed { reason, message } if changed => {
+                let message = format!("{reason}, after somebody changed the template too: {message}");
+                self.begin_withdrawal(&record, records::CHANGED_MEANWHILE, &message).await
             }
             Finding::Failed { reason, message } => {
-                let record = Remediation { revision: evidence.revision, ..record.clone() };
                 self.begin_withdrawal(&record, reason.as_str(), &message).await
             }
         }
@@ -280,7 +327,11 @@ impl<'o> Enforcer<'o> {
         warn!(workload = label(record), namespace = self.namespace, %error, "tried again later");
         match error {
             ApplyError::Stale => self.after(SignedDuration::from_millis(200)),
-            error if error.is_passing() => self.after(RETRY),
+            // The longer it has been so, the longer it may go on.
+            error if error.is_passing() => {
+                let since = record.time.as_ref().map_or(RETRY, |time| self.now().duration_since(time.0));
+                self.after(since.clamp(RETRY, REFUSED))
+            }
             _ => self.after(REFUSED),
         }
     }

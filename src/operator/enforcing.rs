@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::left_out::WAITING;
 use super::yielding::Yielding;
-use crate::enforcement::records::{is_in_place, is_stopped, is_under_way};
+use crate::enforcement::records::{KEPT, has_patches, is_stopped, is_under_way};
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
 /// What the conditions Enforcing and Degraded say of enforcement.
@@ -51,11 +51,14 @@ impl Standing {
         let records: Vec<&Remediation> =
             policy.status.iter().flat_map(|status| &status.remediations).collect();
         let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
-        let mut parts = vec![format!("{} patched, {} under way", count(is_in_place), count(is_under_way))];
+        let mut parts = vec![format!("{} patched, {} under way", count(has_patches), count(is_under_way))];
         parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
             WAITING => format!("{count} waiting for their turn"),
             _ => format!("{count} left as they are for {reason} (such as {example})"),
         }));
+        if records.len() >= KEPT {
+            parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
+        }
         if let Some(Yielding::Unavailable(why)) = yielding {
             parts.push(format!("others' writes that clash with a patch are refused, because the API server lacks MutatingAdmissionPolicy ({why})"));
         }

@@ -230,14 +230,14 @@ impl Sink for Policies<'_> {
     fn delete(&mut self, object: &RawObject) {
         let mut policy = DevOpsPolicy::new(object.name(), DevOpsPolicySpec::default());
         policy.metadata.namespace = Some(object.namespace().to_owned());
-        self.operator.judged().remove(&key_of(&policy));
+        self.operator.forget_policy(&key_of(&policy));
         self.writer.apply_watcher_event(&Event::Delete(policy));
     }
 
     fn end_list(&mut self) {
         self.writer.apply_watcher_event(&Event::InitDone);
         let all = self.known.state();
-        self.operator.keep_judged(&all);
+        self.operator.keep_policies(&all);
         for policy in all {
             self.wake(Arc::unwrap_or_clone(policy));
         }

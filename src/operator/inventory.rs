@@ -83,9 +83,9 @@ impl Inventory {
         self.namespaces.get(namespace).into_iter().flatten().map(|(_, entry)| &*entry.workload)
     }
 
-    /// Tells whether there is an object of this kind and name.
-    pub fn has(&self, kind: WorkloadKind, namespace: &str, name: &str) -> bool {
-        self.namespaces.get(namespace).is_some_and(|objects| objects.contains_key(&(kind, Box::from(name))))
+    /// The object of this kind and name.
+    pub fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>> {
+        self.namespaces.get(namespace)?.get(&(kind, Box::from(name))).map(|entry| &*entry.workload)
     }
 
     /// How many pods there are that have not ended.

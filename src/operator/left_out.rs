@@ -2,11 +2,12 @@
 //!
 //! A memory of the process alone: it spares requests, and what is lost with it is found again by looking.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use super::candidates::Candidate;
+use super::context::PolicyKey;
 use crate::policy::SuggestedFix;
 use crate::workload::WorkloadKind;
 
@@ -26,10 +27,18 @@ pub(super) struct LeftOut {
     pub(super) fix: Option<SuggestedFix>,
 }
 
-/// Everything that was left out, by namespace.
+/// Everything that was left out, by policy.
 #[derive(Debug, Default)]
 pub(super) struct LeftOuts {
-    namespaces: HashMap<String, BTreeMap<(WorkloadKind, String), Entry>>,
+    policies: HashMap<PolicyKey, Looks>,
+}
+
+/// What a policy's looks at its workloads came to.
+#[derive(Debug, Default)]
+struct Looks {
+    entries: BTreeMap<(WorkloadKind, String), Entry>,
+    /// Whether each candidate was looked at.
+    complete: bool,
 }
 
 #[derive(Debug)]
@@ -41,65 +50,84 @@ struct Entry {
 
 impl LeftOuts {
     /// Remembers that a candidate was left out under the policies of which `wanted` is a digest.
-    pub(super) fn add(&mut self, namespace: &str, candidate: &Candidate, wanted: u64, left: LeftOut) {
+    pub(super) fn add(&mut self, policy: &PolicyKey, candidate: &Candidate, wanted: u64, left: LeftOut) {
         let entry = Entry { seen: (candidate.seen, wanted), left };
-        let key = (candidate.kind, candidate.name.clone());
-        self.namespaces.entry(namespace.to_owned()).or_default().insert(key, entry);
+        let entries = &mut self.policies.entry(policy.clone()).or_default().entries;
+        entries.insert((candidate.kind, candidate.name.clone()), entry);
     }
 
     /// Until when a candidate need not be looked at again; `None` when it should be looked at now.
     pub(super) fn until(
         &self,
-        namespace: &str,
+        policy: &PolicyKey,
         candidate: &Candidate,
         wanted: u64,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let entry = self.namespaces.get(namespace)?.get(&(candidate.kind, candidate.name.clone()))?;
+        let entry = self.entry(policy, candidate)?;
         let same = entry.seen == (candidate.seen, wanted) && now < entry.left.until;
         same.then_some(entry.left.until)
     }
 
     /// Tells whether a candidate may be patched when its turn comes.
-    pub(super) fn waits(&self, namespace: &str, candidate: &Candidate) -> bool {
-        let entries = self.namespaces.get(namespace);
-        let entry = entries.and_then(|all| all.get(&(candidate.kind, candidate.name.clone())));
-        entry.is_some_and(|entry| entry.left.reason == WAITING)
+    pub(super) fn waits(&self, policy: &PolicyKey, candidate: &Candidate) -> bool {
+        self.entry(policy, candidate).is_some_and(|entry| entry.left.reason == WAITING)
+    }
+
+    /// The patch that a candidate's last look showed.
+    pub(super) fn fix_of(&self, policy: &PolicyKey, candidate: &Candidate) -> Option<SuggestedFix> {
+        self.entry(policy, candidate)?.left.fix.clone()
+    }
+
+    fn entry(&self, policy: &PolicyKey, candidate: &Candidate) -> Option<&Entry> {
+        self.policies.get(policy)?.entries.get(&(candidate.kind, candidate.name.clone()))
+    }
+
+    /// Says whether each candidate was looked at.
+    pub(super) fn complete(&mut self, policy: &PolicyKey, complete: bool) {
+        self.policies.entry(policy.clone()).or_default().complete = complete;
     }
 
     /// Forgets what is no candidate any more.
-    pub(super) fn keep(&mut self, namespace: &str, candidates: &[Candidate]) {
-        let Some(entries) = self.namespaces.get_mut(namespace) else { return };
-        entries.retain(|(kind, name), _| {
+    pub(super) fn keep(&mut self, policy: &PolicyKey, candidates: &[Candidate]) {
+        let Some(looks) = self.policies.get_mut(policy) else { return };
+        looks.entries.retain(|(kind, name), _| {
             candidates.iter().any(|candidate| candidate.kind == *kind && candidate.name == *name)
         });
-        if entries.is_empty() {
-            self.namespaces.remove(namespace);
+        if looks.entries.is_empty() {
+            self.policies.remove(policy);
         }
     }
 
-    /// Forgets a namespace.
-    pub(super) fn forget(&mut self, namespace: &str) {
-        self.namespaces.remove(namespace);
+    /// Forgets a policy.
+    pub(super) fn forget(&mut self, policy: &PolicyKey) {
+        self.policies.remove(policy);
+    }
+
+    /// Forgets all other policies than these.
+    pub(super) fn keep_policies(&mut self, there: &BTreeSet<PolicyKey>) {
+        self.policies.retain(|policy, _| there.contains(policy));
     }
 
     /// Forgets one workload, which is looked at again.
-    pub(super) fn remove(&mut self, namespace: &str, kind: WorkloadKind, name: &str) {
-        if let Some(entries) = self.namespaces.get_mut(namespace) {
-            entries.remove(&(kind, name.to_owned()));
+    pub(super) fn remove(&mut self, policy: &PolicyKey, kind: WorkloadKind, name: &str) {
+        if let Some(looks) = self.policies.get_mut(policy) {
+            looks.entries.remove(&(kind, name.to_owned()));
         }
     }
 
-    /// The patches for those who manage workloads themselves.
-    pub(super) fn fixes(&self, namespace: &str) -> Vec<SuggestedFix> {
-        let entries = self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::values);
+    /// The patches for those who manage workloads themselves; none before each candidate was looked at.
+    pub(super) fn fixes(&self, policy: &PolicyKey) -> Vec<SuggestedFix> {
+        let looks = self.policies.get(policy).filter(|looks| looks.complete);
+        let entries = looks.into_iter().flat_map(|looks| looks.entries.values());
         entries.filter_map(|entry| entry.left.fix.clone()).collect()
     }
 
     /// How many workloads were left out for each reason, with one workload's sentence as an example.
-    pub(super) fn reasons(&self, namespace: &str) -> BTreeMap<&'static str, (usize, String)> {
+    pub(super) fn reasons(&self, policy: &PolicyKey) -> BTreeMap<&'static str, (usize, String)> {
         let mut reasons: BTreeMap<&'static str, (usize, String)> = BTreeMap::new();
-        for ((kind, name), entry) in self.namespaces.get(namespace).into_iter().flatten() {
+        let entries = self.policies.get(policy).into_iter().flat_map(|looks| &looks.entries);
+        for ((kind, name), entry) in entries {
             let (count, _) = reasons
                 .entry(entry.left.reason)
                 .or_insert_with(|| (0, format!("{}/{name}: {}", kind.name(), entry.left.message)));
@@ -117,6 +145,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn policy(name: &str) -> PolicyKey {
+        ("shop".to_owned(), name.to_owned())
+    }
+
     fn candidate(name: &str, seen: u64) -> Candidate {
         Candidate { kind: WorkloadKind::Deployment, name: name.to_owned(), pods: 1, seen }
     }
@@ -128,28 +160,45 @@ mod tests {
     #[test]
     fn a_workload_is_looked_at_again_when_it_the_policies_or_the_time_have_changed() {
         let mut all = LeftOuts::default();
-        all.add("n", &candidate("web", 1), 7, left("Paused", 10));
-        assert_eq!(all.until("n", &candidate("web", 1), 7, at(9)), Some(at(10)));
-        assert_eq!(all.until("n", &candidate("web", 1), 7, at(10)), None, "its time is up");
-        assert_eq!(all.until("n", &candidate("web", 2), 7, at(9)), None, "it changed");
-        assert_eq!(all.until("n", &candidate("web", 1), 8, at(9)), None, "the policies changed");
-        assert!(!all.waits("n", &candidate("web", 1)));
-        all.add("n", &candidate("web", 1), 7, left(WAITING, 10));
-        assert!(all.waits("n", &candidate("web", 1)));
-        assert_eq!(all.until("m", &candidate("web", 1), 7, at(9)), None, "another namespace");
+        all.add(&policy("n"), &candidate("web", 1), 7, left("Paused", 10));
+        assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(9)), Some(at(10)));
+        assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(10)), None, "its time is up");
+        assert_eq!(all.until(&policy("n"), &candidate("web", 2), 7, at(9)), None, "it changed");
+        assert_eq!(all.until(&policy("n"), &candidate("web", 1), 8, at(9)), None, "the policies changed");
+        assert!(!all.waits(&policy("n"), &candidate("web", 1)));
+        all.add(&policy("n"), &candidate("web", 1), 7, left(WAITING, 10));
+        assert!(all.waits(&policy("n"), &candidate("web", 1)));
+        assert_eq!(all.until(&policy("m"), &candidate("web", 1), 7, at(9)), None, "another policy");
     }
 
     #[test]
     fn reasons_are_counted_and_what_is_no_candidate_any_more_is_forgotten() {
         let mut all = LeftOuts::default();
         for name in ["a", "b"] {
-            all.add("n", &candidate(name, 1), 7, left("Paused", 10));
+            all.add(&policy("n"), &candidate(name, 1), 7, left("Paused", 10));
         }
         let expected = BTreeMap::from([("Paused", (2, "Deployment/a: is Paused".to_owned()))]);
-        assert_eq!(all.reasons("n"), expected);
-        all.keep("n", &[candidate("b", 1)]);
-        assert_eq!(all.reasons("n")["Paused"].0, 1);
-        all.keep("n", &[]);
-        assert!(all.namespaces.is_empty());
+        assert_eq!(all.reasons(&policy("n")), expected);
+        all.keep(&policy("n"), &[candidate("b", 1)]);
+        assert_eq!(all.reasons(&policy("n"))["Paused"].0, 1);
+        all.keep(&policy("n"), &[]);
+        assert!(all.policies.is_empty());
+    }
+
+    #[test]
+    fn fixes_are_told_once_every_candidate_was_looked_at() {
+        let mut all = LeftOuts::default();
+        let fix = SuggestedFix { kind: "Deployment".into(), name: "web".into(), patch: "{}".into() };
+        all.add(
+            &policy("n"),
+            &candidate("web", 1),
+            7,
+            LeftOut { fix: Some(fix.clone()), ..left("Managed", 10) },
+        );
+        assert!(all.fixes(&policy("n")).is_empty());
+        all.complete(&policy("n"), true);
+        assert_eq!(all.fixes(&policy("n")), [fix]);
+        all.keep_policies(&BTreeSet::from([policy("m")]));
+        assert!(all.policies.is_empty());
     }
 }

@@ -24,6 +24,7 @@ impl Enforcer<'_> {
     ) {
         use EventType::{Normal, Warning};
         let (type_, event) = match phase {
+            RemediationPhase::Planned if reason == records::UNAVAILABLE => (Warning, "PatchDelayed"),
             RemediationPhase::Planned | RemediationPhase::Withdrawing => return,
             RemediationPhase::Applied => (Normal, "WorkloadPatched"),
             RemediationPhase::Verified => (Normal, "PatchVerified"),

@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use tracing::{info, warn};
 
 use super::candidates::{Candidate, candidates};
-use super::enforcer::Enforcer;
+use super::enforcer::{Enforcer, TAKEN_OUT};
 use super::left_out::{LeftOut, WAITING};
 use super::{Operator, ReconcileError};
 use crate::enforcement::records::{self, is_under_way, kind_of};
@@ -22,6 +22,10 @@ const FETCHES: usize = 30;
 const PASSING: SignedDuration = SignedDuration::from_secs(15);
 /// How long a workload is left in peace where somebody has to do something.
 const STANDING: SignedDuration = SignedDuration::from_mins(5);
+/// How long a patch is tried that the API server has no answer to.
+const PERSISTENCE: SignedDuration = SignedDuration::from_mins(2);
+/// For how long a patch may still be taken after it was sent.
+const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
 /// How long to wait while another workload of the namespace has its turn.
 const TURN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -42,6 +46,14 @@ pub(super) struct InForce {
     digest: u64,
 }
 
+impl InForce {
+    /// Tells whether some workload of the namespace is being patched, or is watched after a patch.
+    fn is_busy(&self) -> bool {
+        let records = self.all.iter().filter_map(|policy| policy.status.as_ref());
+        records.flat_map(|status| &status.remediations).any(is_under_way)
+    }
+}
+
 impl Enforcer<'_> {
     /// Tells whether the policy asks for patches, and has not stopped itself.
     pub(super) fn begins(&self) -> bool {
@@ -50,38 +62,69 @@ impl Enforcer<'_> {
 
     /// Patches the next workload, where there is one and the budgets allow it; returns when to look again.
     pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
-        if !self.begins() || self.records().len() >= records::KEPT {
-            return Ok(None);
-        }
         let force = self.in_force();
-        let Some(own) = force.enforcing.iter().find(|policy| policy.name == self.policy.name_any()) else {
-            return Ok(None);
-        };
-        let candidates = {
-            let inventory = self.operator.inventory();
-            candidates(inventory.objects(&self.namespace), &own.effective, self.now())
-        };
-        self.operator.left_out().keep(&self.namespace, &candidates);
-        let records = force.all.iter().filter_map(|policy| policy.status.as_ref());
-        let busy = records.flat_map(|status| &status.remediations).any(is_under_way);
+        let candidates = self.candidates(&force);
+        self.operator.left_out().keep(&self.key, &candidates);
         if candidates.is_empty() {
             return Ok(None);
         }
-        if busy {
+        if force.is_busy() {
             return Ok(Some(self.after(TURN)));
         }
+        self.notice_taken_out(&candidates, &force).await?;
         let mut surroundings = None;
         let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
-        let waits = |candidate: &&Candidate| self.operator.left_out().waits(&self.namespace, candidate);
+        let waits = |candidate: &&Candidate| self.operator.left_out().waits(&self.key, candidate);
         let Some(candidate) = candidates.iter().find(waits) else { return Ok(surveyed) };
+        if self.records().len() >= records::KEPT {
+            return Ok(surveyed);
+        }
         // It was looked at a while ago.
         match self.look(candidate, &force, &mut surroundings).await {
             Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
             Looked::Left(left) => {
-                self.operator.left_out().add(&self.namespace, candidate, force.digest, left);
+                self.operator.left_out().add(&self.key, candidate, force.digest, left);
                 Ok(Some(self.after(SignedDuration::from_secs(1))))
             }
         }
+    }
+
+    /// The workloads that this policy would mend.
+    fn candidates(&self, force: &InForce) -> Vec<Candidate> {
+        let mut enforcing = force.enforcing.iter();
+        let Some(own) = enforcing.find(|policy| policy.name == self.policy.name_any()) else {
+            return Vec::new();
+        };
+        let inventory = self.operator.inventory();
+        candidates(inventory.objects(&self.namespace), &own.effective, self.now())
+    }
+
+    /// Writes down of which workloads somebody took out everything that was set.
+    async fn notice_taken_out(
+        &mut self,
+        candidates: &[Candidate],
+        force: &InForce,
+    ) -> Result<(), ReconcileError> {
+        for candidate in candidates {
+            if self.operator.left_out().until(&self.key, candidate, force.digest, self.now()).is_some() {
+                continue;
+            }
+            let records = self.records();
+            let record = records.iter().find(|record| {
+                kind_of(record) == Some(candidate.kind)
+                    && record.name == candidate.name
+                    && record.phase == RemediationPhase::Verified
+                    && record.policy_generation == self.policy.metadata.generation
+            });
+            let Some(record) = record else { continue };
+            // What can't be read now is looked at again.
+            let Ok(Some(subject)) = self.fetch(record).await else { continue };
+            let owned = subject.owned();
+            if !records::fields_of(record).iter().any(|of| owned.contains_key(of)) {
+                self.end(record, RemediationPhase::Failed, records::TAKEN_OUT, TAKEN_OUT).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
@@ -94,7 +137,7 @@ impl Enforcer<'_> {
     ) -> Option<Timestamp> {
         let (mut next, mut fetched) = (None, 0);
         for candidate in candidates {
-            let known = self.operator.left_out().until(&self.namespace, candidate, force.digest, self.now());
+            let known = self.operator.left_out().until(&self.key, candidate, force.digest, self.now());
             if known.is_some() {
                 next = [next, known].into_iter().flatten().min();
                 continue;
@@ -113,35 +156,55 @@ impl Enforcer<'_> {
                 },
             };
             next = [next, Some(left.until)].into_iter().flatten().min();
-            self.operator.left_out().add(&self.namespace, candidate, force.digest, left);
+            self.operator.left_out().add(&self.key, candidate, force.digest, left);
         }
+        self.operator.left_out().complete(&self.key, true);
         next
     }
 
-    /// Plans a workload anew that was to be patched and was not; its record goes where it may not be patched any more.
+    /// Plans a workload anew that was to be patched and was not; gives up where it may not be patched any more, or can't
+    /// be for some time.
     pub(super) async fn plan_again(
         &mut self,
         record: &Remediation,
     ) -> Result<Option<Timestamp>, ReconcileError> {
-        let (Some(kind), true) = (kind_of(record), self.begins()) else {
-            return self.drop_record(record).await.map(|()| None);
-        };
-        let candidate = Candidate { kind, name: record.name.clone(), pods: 0, seen: 0 };
+        let planned = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
+        let since = self.now().duration_since(planned);
         let force = self.in_force();
-        match self.look(&candidate, &force, &mut None).await {
-            Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
-            Looked::Left(left) => {
-                self.drop_record(record).await?;
-                Ok(Some(left.until.min(self.after(TURN))))
+        let mut candidates = self.candidates(&force).into_iter();
+        let candidate = candidates
+            .find(|candidate| kind_of(record) == Some(candidate.kind) && candidate.name == record.name);
+        if let Some(candidate) = candidate.filter(|_| self.begins()) {
+            if since > PERSISTENCE {
+                let reason = records::UNAVAILABLE;
+                let message = record.message.clone().unwrap_or_default();
+                let left = LeftOut { reason, message, until: self.after(STANDING), fix: None };
+                self.give_up(record).await?;
+                self.operator.left_out().add(&self.key, &candidate, force.digest, left);
+                return Ok(Some(self.after(TURN)));
+            }
+            if let Looked::Ready(subject, plan) = self.look(&candidate, &force, &mut None).await {
+                return self.patch(&subject, &plan).await;
             }
         }
+        // A patch that was sent may be on its way still, held up by a webhook.
+        if since < IN_FLIGHT {
+            return Ok(Some(planned.saturating_add(IN_FLIGHT).unwrap_or(Timestamp::MAX)));
+        }
+        self.give_up(record).await?;
+        Ok(Some(self.after(TURN)))
     }
 
     fn in_force(&self) -> InForce {
         let mut all = self.operator.policies_in(&self.namespace);
         all.retain(|policy| policy.uid() != self.policy.uid());
         all.push(self.policy.clone());
-        let asking = all.iter().filter(|policy| enforces(self.operator, policy));
+        // One that may patch nothing has no say in the patches of others.
+        let may_patch =
+            |policy: &DevOpsPolicy| policy.spec.remediation.as_ref().is_none_or(|it| it.max_per_hour > 0);
+        let asking = all.iter().filter(|policy| {
+            enforces(self.operator, policy) && (may_patch(policy) || policy.uid() == self.policy.uid())
+        });
         let mut enforcing: Vec<Enforcing> = asking.filter_map(|policy| Enforcing::new(policy).ok()).collect();
         Enforcing::sort(&mut enforcing);
         let mut hasher = DefaultHasher::new();
@@ -240,9 +303,17 @@ impl Enforcer<'_> {
             revision: None,
         };
         let words = format!("to be given {}", planned.fields.join(", "));
-        let planned = records::in_phase(&planned, RemediationPhase::Planned, "Planned", &words, self.now());
+        let mut planned =
+            records::in_phase(&planned, RemediationPhase::Planned, "Planned", &words, self.now());
+        if let Some(before) = self.planned(&planned) {
+            // It is the same plan, whose delay was told.
+            planned.time = before.time;
+            if before.reason.as_deref() == Some(records::UNAVAILABLE) {
+                (planned.reason, planned.message) = (before.reason, before.message);
+            }
+        }
         self.record(planned.clone()).await?;
-        self.operator.left_out().remove(&self.namespace, subject.kind(), subject.name());
+        self.operator.left_out().remove(&self.key, subject.kind(), subject.name());
         match enforcement::apply(&self.operator.cluster, subject, &plan.document).await {
             Ok(after) => {
                 let at = after.owned_since().unwrap_or_else(|| self.now());
@@ -253,12 +324,42 @@ impl Enforcer<'_> {
                 self.drop_record(&planned).await?;
                 Ok(Some(self.poll()))
             }
-            Err(error) if error.is_passing() => Ok(Some(self.unread(&planned, &error))),
+            Err(error) if error.is_passing() => {
+                if !matches!(error, ApplyError::Stale) {
+                    self.tell_delayed(&planned, &error).await?;
+                }
+                Ok(Some(self.unread(&planned, &error)))
+            }
             Err(error) => {
                 self.end(&planned, RemediationPhase::Failed, error.reason(), &error.to_string()).await?;
                 Ok(Some(self.poll()))
             }
         }
+    }
+
+    /// The record of a plan that is tried again.
+    fn planned(&self, again: &Remediation) -> Option<Remediation> {
+        self.records().into_iter().find(|record| {
+            record.phase == RemediationPhase::Planned
+                && (&record.kind, &record.name, &record.uid) == (&again.kind, &again.name, &again.uid)
+        })
+    }
+
+    /// Writes down and tells why a patch was not taken yet; once, however often it is tried.
+    async fn tell_delayed(
+        &mut self,
+        planned: &Remediation,
+        error: &ApplyError,
+    ) -> Result<(), ReconcileError> {
+        if planned.reason.as_deref() == Some(records::UNAVAILABLE) {
+            return Ok(());
+        }
+        let message = format!("it is tried again: {error}");
+        let (phase, reason) = (RemediationPhase::Planned, records::UNAVAILABLE);
+        let delayed = records::in_phase(planned, phase, reason, &message, self.now());
+        self.record(Remediation { time: planned.time.clone(), ..delayed.clone() }).await?;
+        self.tell(&delayed, phase, reason, &message).await;
+        Ok(())
     }
 
     fn left(&self, reason: &'static str, message: String, pause: SignedDuration) -> Looked {
@@ -268,7 +369,9 @@ impl Enforcer<'_> {
     fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Looked {
         self.operator.metrics.errors.with_label_values(&[error.category()]).inc();
         warn!(workload = candidate.name, namespace = self.namespace, %error, "looked at again later");
-        self.left(error.reason(), error.to_string(), PASSING)
+        let fix = self.operator.left_out().fix_of(&self.key, candidate);
+        let until = self.after(PASSING);
+        Looked::Left(LeftOut { reason: error.reason(), message: error.to_string(), until, fix })
     }
 }
 

@@ -71,7 +71,7 @@ fn evaluate(operator: &Operator, policy: &DevOpsPolicy) -> Outcome {
     }
     let key = key_of(policy);
     if policy.metadata.deletion_timestamp.is_some() {
-        operator.judged().remove(&key);
+        operator.forget_policy(&key);
     } else {
         let verdict = outcome.verdict().map(|verdict| (verdict.score.value(), by_severity(verdict)));
         operator.judged().insert(key, Judged { mode: policy.spec.enforcement_mode, verdict });
@@ -243,7 +243,7 @@ async fn audit(
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
     let latest = operator.audits().latest(&uid).cloned();
-    let fixes = operator.left_out().fixes(&policy.namespace().unwrap_or_default());
+    let fixes = operator.left_out().fixes(&key_of(policy));
     let interval = operator.settings.audit_interval;
     let step = next_step(policy, verdict, &fixes, latest.as_ref(), interval, operator.now());
     let client = operator.cluster.client.clone();

@@ -53,6 +53,9 @@ pub fn next_status(
         last_evaluated: current.last_evaluated.clone(),
         message: Some(message(outcome)),
         conditions,
+        withdrawals_in_a_row: current
+            .withdrawals_in_a_row
+            .filter(|_| current.observed_generation == generation),
         // What enforcement did stays what it was.
         ..current.clone()
     };

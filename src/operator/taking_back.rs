@@ -13,7 +13,7 @@ use super::enforcer::{Enforcer, label};
 use crate::cluster::CallError;
 use crate::enforcement::records::{self, fields_of, kind_of, to_withdraw};
 use crate::enforcement::{
-    self, ApplyError, Compute, ContainerField, Field, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
+    self, ApplyError, ContainerField, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase};
 
@@ -32,40 +32,59 @@ impl Enforcer<'_> {
             Err(error) => return Ok(Some(self.unread(record, &error))),
         };
         let owned = subject.owned();
-        let mut fields: BTreeSet<ContainerField> = to_withdraw(record);
+        let mut record = record.clone();
+        let mut fields: BTreeSet<ContainerField> = to_withdraw(&record);
         fields.retain(|of| owned.contains_key(of));
-        if !fields.is_empty() {
+        // Where others took the fields out, or a predecessor got no further, our annotations are left.
+        let only_marked = owned.is_empty() && subject.owned_since().is_some();
+        if !fields.is_empty() || only_marked {
             let cluster = &self.operator.cluster;
             match enforcement::withdraw(cluster, &subject, &fields, subject.annotation(PATCHED_BY)).await {
                 Ok(withdrawal) => {
-                    info!(workload = label(record), namespace = self.namespace, "patch withdrawn");
+                    info!(workload = label(&record), namespace = self.namespace, "patch withdrawn");
                     if !withdrawal.tuned.is_empty() {
-                        self.tell_tuned(record, &withdrawal.tuned).await;
-                    }
-                    if !withdrawal.remains.is_empty() {
-                        let message = remaining(&withdrawal.remains);
-                        self.end(record, RemediationPhase::Failed, records::CO_OWNED, &message).await?;
-                        return Ok(None);
+                        self.tell_tuned(&record, &withdrawal.tuned).await;
                     }
                     subject = withdrawal.subject;
+                    if !withdrawal.remains.is_empty() {
+                        record = self.co_owned(&record, &subject, &withdrawal.remains);
+                        self.record(record.clone()).await?;
+                    }
                 }
-                Err(ApplyError::Gone) => return self.drop_record(record).await.map(|()| None),
+                Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),
                 Err(error) => {
                     if !error.is_passing() {
-                        self.tell_refused(record, &error).await;
+                        self.tell_refused(&record, &error).await;
                     }
-                    return Ok(Some(self.unread(record, &error)));
+                    return Ok(Some(self.unread(&record, &error)));
                 }
             }
         }
-        match self.settle(record, &subject).await {
+        match self.settle(&record, &subject).await {
             Ok(None) => {}
             Ok(again) => return Ok(again),
-            Err(error) => return Ok(Some(self.unread(record, &error.into()))),
+            Err(error) => return Ok(Some(self.unread(&record, &error.into()))),
         }
         let reason = record.reason.clone().unwrap_or_default();
         let message = record.message.clone().unwrap_or_default();
-        self.end(record, RemediationPhase::Withdrawn, &reason, &message).await.map(|()| None)
+        let phase = match reason.as_str() {
+            records::CO_OWNED => RemediationPhase::Failed,
+            _ => RemediationPhase::Withdrawn,
+        };
+        self.end(&record, phase, &reason, &message).await.map(|()| None)
+    }
+
+    /// The record of a patch of which something stays, because others want it too.
+    fn co_owned(&self, record: &Remediation, subject: &Subject, remains: &Remains) -> Remediation {
+        let reverting = record.reason.as_deref() == Some(records::REVERTED);
+        let record = Remediation {
+            // What stays is a part of the template from now on.
+            template_hash: Some(subject.template_hash()),
+            earlier_fields: if reverting { Vec::new() } else { record.earlier_fields.clone() },
+            ..record.clone()
+        };
+        let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
+        records::in_phase(&record, phase, records::CO_OWNED, &message, self.now())
     }
 
     /// What is left to do once the fields are out; `None` when the workload is on its way back.
@@ -123,28 +142,23 @@ impl Enforcer<'_> {
             let watched = self.now().duration_since(since) <= MEMORY_WATCH;
             if record.phase == RemediationPhase::Verified
                 && watched
-                && let Some(message) = self.out_of_memory(&record, since)
+                && let Some(limits) = records::of_memory_limits(&record)
+                && let Some(message) = self.out_of_memory(&limits, since)
             {
-                self.begin_withdrawal(&record, records::OUT_OF_MEMORY, &message).await?;
+                self.begin_withdrawal(&limits, records::OUT_OF_MEMORY, &message).await?;
             }
         }
         Ok(())
     }
 
-    fn out_of_memory(&self, record: &Remediation, since: Timestamp) -> Option<String> {
-        let limited: BTreeSet<String> = fields_of(record)
-            .into_iter()
-            .filter(|of| of.field == Field::Limit(Compute::Memory))
-            .map(|of| of.container)
-            .collect();
-        if limited.is_empty() {
-            return None;
-        }
-        let kind = kind_of(record)?;
+    /// Says which container has run out of memory under one of these limits, if one has.
+    fn out_of_memory(&self, limits: &Remediation, since: Timestamp) -> Option<String> {
+        let limited: BTreeSet<String> = fields_of(limits).into_iter().map(|of| of.container).collect();
+        let kind = kind_of(limits)?;
         let inventory = self.operator.inventory();
         let mut pods = inventory.objects(&self.namespace).filter(|object| {
             let owner = object.owner();
-            object.is_pod() && owner.kind == kind.name() && owner.name == record.name
+            object.is_pod() && owner.kind == kind.name() && owner.name == limits.name
         });
         pods.find_map(|pod| {
             let mut statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
@@ -160,7 +174,10 @@ impl Enforcer<'_> {
 fn remaining(remains: &Remains) -> String {
     let each = remains.iter().map(|(of, managers)| {
         let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
-        format!("{of} stays, because {} set the same value", managers.join(", "))
+        match managers[..] {
+            [] => format!("{of} stays, because something sets it whenever it is not there"),
+            _ => format!("{of} stays, because {} set it too", managers.join(", ")),
+        }
     });
     each.collect::<Vec<_>>().join("; ")
 }

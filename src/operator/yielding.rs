@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::runtime::reflector::Store;
@@ -14,33 +15,54 @@ use tracing::{info, warn};
 use super::Operator;
 use super::planning::enforces;
 use crate::cluster::{CallError, Cluster, FIELD_MANAGER};
-use crate::enforcement::records::{is_in_place, is_under_way};
+use crate::enforcement::records::{self, is_under_way};
+use crate::enforcement::{ApplyError, is_any_patched};
 use crate::manifests::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};
 use crate::policy::DevOpsPolicy;
 
 /// How long to wait before what could not be done is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long to wait before an API server that lacks it, or forbids it, is asked again.
+const AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether enforcement's fields give way to other writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Yielding {
     /// The API server takes them out where they would make a write invalid, from some seconds after this on.
     On,
-    /// It has nothing to take out: no policy's patches are in place.
+    /// It is not installed: there is nothing to take out.
     Off,
     /// It doesn't, for the reason that is given in words.
     Unavailable(String),
 }
 
+/// What was made of it, and when.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Whether a policy needed it then.
+    wanted: bool,
+    pub(super) yielding: Yielding,
+    at: Timestamp,
+}
+
+impl Known {
+    /// Tells whether there is nothing to do about it.
+    fn holds(&self, wanted: bool, now: Timestamp) -> bool {
+        let stale = matches!(self.yielding, Yielding::Unavailable(_)) && now.duration_since(self.at) > AGAIN;
+        self.wanted == wanted && !stale
+    }
+}
+
+/// The two objects, what is to be removed first at the beginning.
+const BOTH: [(&str, fn() -> Value); 2] = [(YIELD_BINDINGS, yield_binding), (YIELD_POLICIES, yield_policy)];
+
 /// Installs the policy and its binding, and takes over what somebody else set otherwise in them.
 pub async fn install(cluster: &Cluster) -> Result<Yielding, CallError> {
-    for (plural, object) in [(YIELD_POLICIES, yield_policy()), (YIELD_BINDINGS, yield_binding())] {
-        let resource = resource(plural, &object);
+    for (plural, object) in BOTH.into_iter().rev() {
+        let object = object();
+        let api = api(cluster, plural, &object);
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let apply = async |client: kube::Client| {
-            let api = Api::<DynamicObject>::all_with(client, &resource);
-            api.patch(YIELD_NAME, &params, &Patch::Apply(&object)).await
-        };
+        let apply = async |_| api.patch(YIELD_NAME, &params, &Patch::Apply(&object)).await;
         match cluster.call(apply).await {
             Ok(_) => {}
             Err(error) => return unavailable(plural, error).map(Yielding::Unavailable),
@@ -49,20 +71,11 @@ pub async fn install(cluster: &Cluster) -> Result<Yielding, CallError> {
     Ok(Yielding::On)
 }
 
-/// Removes both, the binding first, where they are there.
+/// Removes both, the binding first; what isn't there, or isn't known to the API server, is removed already.
 pub async fn remove(cluster: &Cluster) -> Result<(), CallError> {
-    for (plural, object) in [(YIELD_BINDINGS, yield_binding()), (YIELD_POLICIES, yield_policy())] {
-        let resource = resource(plural, &object);
-        let api = |client: kube::Client| Api::<DynamicObject>::all_with(client, &resource);
-        match cluster.call(async |client| api(client).get_opt(YIELD_NAME).await).await {
-            Ok(Some(_)) => {}
-            Ok(None) => continue,
-            // An account that may not look at it never installed it.
-            Err(error) if error.code() == Some(403) => continue,
-            Err(error) => return Err(error),
-        }
-        let delete = async |client| api(client).delete(YIELD_NAME, &DeleteParams::default()).await;
-        match cluster.call(delete).await {
+    for (plural, object) in BOTH {
+        let api = api(cluster, plural, &object());
+        match cluster.call(async |_| api.delete(YIELD_NAME, &DeleteParams::default()).await).await {
             Err(error) if error.code() != Some(404) => return Err(error),
             _ => {}
         }
@@ -70,24 +83,50 @@ pub async fn remove(cluster: &Cluster) -> Result<(), CallError> {
     Ok(())
 }
 
+/// Tells whether either is there. An account that may not look never installed it.
+async fn is_installed(cluster: &Cluster) -> Result<bool, CallError> {
+    for (plural, object) in BOTH {
+        let api = api(cluster, plural, &object());
+        match cluster.call(async |_| api.get_opt(YIELD_NAME).await).await {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) => {}
+            Err(error) if error.code() == Some(403) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Removes both unless they are of use still: policies go, and what they patched may stay.
+async fn remove_unless_used(cluster: &Cluster) -> Result<Yielding, ApplyError> {
+    if !is_installed(cluster).await? {
+        return Ok(Yielding::Off);
+    }
+    if is_any_patched(cluster).await? {
+        return Ok(Yielding::On);
+    }
+    remove(cluster).await?;
+    Ok(Yielding::Off)
+}
+
 impl Operator {
-    /// Sees to it that our fields yield while some policy enforces or has patches in place, and no longer; asks the API
-    /// server only when that changes, or when it did not answer. Tells whether it is so now.
+    /// Sees to it that our fields yield while some policy enforces or any are left, and no longer; asks the API server only
+    /// when that may have changed, or when it could not do it. Tells whether it is so now.
     pub(super) async fn yield_where_patched(&self) -> bool {
         let wanted = self.policies().iter().any(|policy| enforces(self, policy) || has_patches(policy));
         let mut known = self.yielding.lock().await;
-        if known.as_ref().is_some_and(|known| wanted == (*known != Yielding::Off)) {
+        if known.as_ref().is_some_and(|known| known.holds(wanted, self.now())) {
             return true;
         }
         let outcome = if wanted {
-            install(&self.cluster).await
+            install(&self.cluster).await.map_err(ApplyError::from)
         } else {
-            remove(&self.cluster).await.map(|()| Yielding::Off)
+            remove_unless_used(&self.cluster).await
         };
         match outcome {
             Ok(yielding) => {
                 info!(?yielding, "yielding to others' writes");
-                *known = Some(yielding);
+                *known = Some(Known { wanted, yielding, at: self.now() });
                 true
             }
             Err(error) => {
@@ -116,7 +155,7 @@ impl Operator {
 fn has_patches(policy: &DevOpsPolicy) -> bool {
     let mut records = policy.status.iter().flat_map(|status| &status.remediations);
     policy.metadata.deletion_timestamp.is_none()
-        && records.any(|record| is_in_place(record) || is_under_way(record))
+        && records.any(|record| records::has_patches(record) || is_under_way(record))
 }
 
 /// Says why there is no policy where that is how this cluster is; anything else is an error worth another try.
@@ -133,15 +172,16 @@ fn unavailable(plural: &str, error: CallError) -> Result<String, CallError> {
     }
 }
 
-fn resource(plural: &str, object: &Value) -> ApiResource {
+fn api(cluster: &Cluster, plural: &str, object: &Value) -> Api<DynamicObject> {
     let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let (group, version) = api_version.split_once('/').unwrap_or_default();
-    ApiResource {
+    let resource = ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
         plural: plural.to_owned(),
         api_version: api_version.clone(),
         kind,
-    }
+    };
+    Api::all_with(cluster.client.clone(), &resource)
 }

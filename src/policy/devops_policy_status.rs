@@ -44,6 +44,11 @@ pub struct DevOpsPolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub remediations_failed: Option<u64>,
+    /// How many patches in a row had to be withdrawn, one way or the other, since the policy changed or one held; three stop
+    /// the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i32>", range(min = 0))]
+    pub withdrawals_in_a_row: Option<u32>,
     /// The workloads that carry a patch of the policy, each as Kind/name; at most 50 of them are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 317)))]

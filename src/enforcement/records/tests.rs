@@ -70,14 +70,32 @@ fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
 
 #[test]
 fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
-    use RemediationPhase::{Verified, Withdrawn};
-    let withdrawn = |second| record(&format!("w{second}"), Withdrawn, second);
-    assert!(!is_stopped(&policy(vec![withdrawn(1), withdrawn(2)])));
-    let mut stopped = policy(vec![record("old", Verified, 0), withdrawn(1), withdrawn(2), withdrawn(3)]);
+    use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
+    let mut policy = policy(Vec::new());
+    policy.status =
+        Some(DevOpsPolicyStatus { observed_generation: Some(1), ..DevOpsPolicyStatus::default() });
+    let mut end = |name: &str, phase, reason: &str| {
+        let mut status = policy.status.clone().unwrap();
+        status = with(&status, record(name, Applied, 0));
+        let ended = Remediation { reason: Some(reason.to_owned()), ..record(name, phase, 1) };
+        policy.status = Some(with(&status, ended));
+        policy.clone()
+    };
+    // The same workload again and again, as one that is redeployed.
+    end("web", Withdrawn, "CrashLoop");
+    end("web", Failed, CO_OWNED);
+    assert!(!is_stopped(&end("web", Verified, "Verified")), "one that held");
+    end("web", Withdrawn, "CrashLoop");
+    end("db", Withdrawn, CHANGED_MEANWHILE);
+    end("db", Failed, "Conflict");
+    assert!(!is_stopped(&end("db", Withdrawn, REVERTED)), "none of these was the patch's doing");
+    end("web", Withdrawn, "NotReady");
+    let mut stopped = end("web", Withdrawn, "CrashLoop");
     assert!(is_stopped(&stopped));
+    stopped.status = stopped.status.map(|status| without(&status, "Deployment", "web"));
+    assert!(is_stopped(&stopped), "that the workload is gone makes it no better");
     stopped.metadata.generation = Some(2);
     assert!(!is_stopped(&stopped), "the policy changed");
-    assert!(!is_stopped(&policy(vec![withdrawn(1), withdrawn(2), record("ok", Verified, 3), withdrawn(4)])));
 }
 
 #[test]
@@ -112,10 +130,34 @@ fn what_was_set_and_is_gone_was_taken_out() {
 }
 
 #[test]
-fn only_the_limit_goes_when_the_memory_was_too_little() {
-    let mut withdrawn = record("web", RemediationPhase::Withdrawing, 0);
-    assert_eq!(to_withdraw(&withdrawn).len(), 2);
-    withdrawn.reason = Some(OUT_OF_MEMORY.to_owned());
-    let limit = ContainerField::new("main", Field::Limit(Compute::Memory));
-    assert_eq!(to_withdraw(&withdrawn), BTreeSet::from([limit]));
+fn what_a_memory_limit_was_given_with_stays_known() {
+    let verified = record("web", RemediationPhase::Verified, 0);
+    let limits = of_memory_limits(&verified).unwrap();
+    assert_eq!(
+        to_withdraw(&limits),
+        BTreeSet::from([ContainerField::new("main", Field::Limit(Compute::Memory))])
+    );
+    assert_eq!(limits.earlier_fields, ["main/livenessProbe"]);
+    let withdrawn = in_phase(&limits, RemediationPhase::Withdrawn, OUT_OF_MEMORY, "", at(1));
+    assert!(has_patches(&withdrawn), "the probe is still there");
+    let reverting = in_phase(&withdrawn, RemediationPhase::Withdrawing, REVERTED, "", at(2));
+    assert_eq!(to_withdraw(&reverting).len(), 2);
+    let reverted = in_phase(&reverting, RemediationPhase::Withdrawn, REVERTED, "", at(3));
+    assert!(!has_patches(&reverted));
+    let probes = Remediation { fields: vec!["main/livenessProbe".to_owned()], ..verified };
+    assert_eq!(of_memory_limits(&probes), None);
+}
+
+#[test]
+fn a_patch_that_was_not_made_leaves_the_record_of_the_one_before() {
+    let earlier = vec!["main/livenessProbe".to_owned()];
+    let planned = Remediation {
+        fields: vec!["main/readinessProbe".to_owned()],
+        earlier_fields: earlier.clone(),
+        ..record("web", RemediationPhase::Planned, 0)
+    };
+    let before = before(&planned, at(1)).unwrap();
+    assert_eq!((before.phase, &before.fields), (RemediationPhase::Verified, &earlier));
+    assert!(before.earlier_fields.is_empty());
+    assert_eq!(super::before(&record("web", RemediationPhase::Planned, 0), at(1)), None);
 }

@@ -2,6 +2,7 @@
 
 use super::ledger::cluster;
 use super::stage::{Fate, PROBES, Stage};
+use crate::analyze::on;
 use crate::eventually::eventually;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -30,7 +31,7 @@ async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_le
     let policies = stage.world.policies(&stage.namespace);
     install_yielding(&cluster(stage.world.plane).await).await.unwrap();
     assert_eq!(installed().await, 2);
-    let _operator = stage.world.operator();
+    let operator = stage.world.operator();
     eventually("what was left behind is gone", async || (installed().await == 0).then_some(())).await;
 
     stage.run("Deployment", "web", |_| ()).await;
@@ -49,5 +50,16 @@ async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_le
     sleep(Duration::from_secs(2)).await;
     assert_eq!(installed().await, 2, "what is patched stays patched, and yields");
     policies.delete("standard", &DeleteParams::default()).await.unwrap();
-    eventually("it goes with the last policy", async || (installed().await == 0).then_some(())).await;
+    eventually("the policy is gone", async || {
+        policies.get_opt("standard").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(installed().await, 2, "what it kept yields");
+
+    let outcome = on(stage.world.plane.kubeconfig(), &["undo", "--all", "-n", &stage.namespace]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    operator.kill();
+    let _operator = stage.world.replica("operator-1", &["--no-leader-election"]);
+    eventually("it goes with the last field", async || (installed().await == 0).then_some(())).await;
 }
