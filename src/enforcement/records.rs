@@ -83,17 +83,22 @@ pub fn to_withdraw(record: &Remediation) -> BTreeSet<ContainerField> {
     fields
 }
 
-/// The record as if its patch had set the memory limits alone, and an earlier one the rest; `None` where it set none.
-pub fn of_memory_limits(record: &Remediation) -> Option<Remediation> {
-    let is_limit = |of: &ContainerField| of.field == Field::Limit(Compute::Memory);
-    let (limits, others): (BTreeSet<_>, BTreeSet<_>) = fields_of(record).into_iter().partition(is_limit);
-    let earlier: BTreeSet<_> = others.into_iter().chain(parsed(&record.earlier_fields)).collect();
+/// The containers that have a memory limit by a record or those before it.
+pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
+    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
+    let set = parsed(last).chain(parsed(&record.earlier_fields));
+    set.filter(|of| of.field == Field::Limit(Compute::Memory)).map(|of| of.container).collect()
+}
+
+/// The record as that of the memory limits of these containers alone: everything else stays, as what was set earlier.
+pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
+    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
+    let set: BTreeSet<ContainerField> = parsed(last).chain(parsed(&record.earlier_fields)).collect();
+    let (limits, rest): (BTreeSet<_>, BTreeSet<_>) = set
+        .into_iter()
+        .partition(|of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container));
     let written = |fields: BTreeSet<ContainerField>| fields.iter().map(ToString::to_string).collect();
-    (!limits.is_empty()).then(|| Remediation {
-        fields: written(limits),
-        earlier_fields: written(earlier),
-        ..record.clone()
-    })
+    Remediation { fields: written(limits), earlier_fields: written(rest), ..record.clone() }
 }
 
 /// The record of the patches before the one that was planned and not made after all; `None` where there were none.

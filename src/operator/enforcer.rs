@@ -283,11 +283,13 @@ impl<'o> Enforcer<'o> {
         let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
         let patched = Patched { at, pods: record.pods, fields };
         let finding = enforcement::verify(&patched, &evidence, self.remediation().verify_seconds, self.now());
-        let patience = self.verify() * evidence.progress.wanted.max(0).saturating_add(PATIENCE);
+        let patience = patience(self.verify(), evidence.progress.wanted);
         // An operator that was away judges what it finds, and gives that its time.
         let watched_since = at.max(self.operator.started);
-        let changed = record.template_hash.as_ref().is_some_and(|hash| *hash != subject.template_hash());
-        let record = Remediation { revision: evidence.revision, ..record.clone() };
+        let template_hash = Some(subject.template_hash());
+        let changed = record.template_hash != template_hash;
+        // What fails, and is left alone from then on, is the template as it is now.
+        let record = Remediation { template_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
             Finding::Wait { .. } if self.now().duration_since(watched_since) > patience => {
@@ -340,4 +342,22 @@ impl<'o> Enforcer<'o> {
 /// Names a record's workload.
 pub(super) fn label(record: &Remediation) -> String {
     format!("{}/{}", record.kind, record.name)
+}
+
+/// How long a rollout may take in all: each of its pods may get ready at the last moment.
+fn patience(verify: SignedDuration, pods: i32) -> SignedDuration {
+    verify * PATIENCE.saturating_add(pods.max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_has_time_for_each_of_its_pods() {
+        let verify = SignedDuration::from_secs(300);
+        assert_eq!(patience(verify, 0), SignedDuration::from_secs(3000));
+        assert_eq!(patience(verify, 100), SignedDuration::from_secs(33_000));
+        assert!(patience(verify, i32::MAX) > patience(verify, 100), "no overflow");
+    }
 }

@@ -1,6 +1,6 @@
 //! Taking a patch back, and what has to follow: a co-owner is named, and a StatefulSet's stuck pod goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +11,7 @@ use tracing::info;
 use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
 use crate::cluster::CallError;
-use crate::enforcement::records::{self, fields_of, kind_of, to_withdraw};
+use crate::enforcement::records::{self, kind_of, to_withdraw};
 use crate::enforcement::{
     self, ApplyError, ContainerField, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
 };
@@ -46,6 +46,10 @@ impl Enforcer<'_> {
                         self.tell_tuned(&record, &withdrawal.tuned).await;
                     }
                     subject = withdrawal.subject;
+                    if record.reason.as_deref() == Some(records::OUT_OF_MEMORY) {
+                        // The template may have changed since it was verified.
+                        record.template_hash = Some(subject.template_hash());
+                    }
                     if !withdrawal.remains.is_empty() {
                         record = self.co_owned(&record, &subject, &withdrawal.remains);
                         self.record(record.clone()).await?;
@@ -135,38 +139,44 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Withdraws the memory limits under which a container has run out of memory.
+    /// Withdraws the memory limits under which containers have run out of memory; all else that was set stays.
     pub(super) async fn notice_low_limits(&mut self) -> Result<(), ReconcileError> {
         for record in self.records() {
             let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
             let watched = self.now().duration_since(since) <= MEMORY_WATCH;
-            if record.phase == RemediationPhase::Verified
-                && watched
-                && let Some(limits) = records::of_memory_limits(&record)
-                && let Some(message) = self.out_of_memory(&limits, since)
-            {
-                self.begin_withdrawal(&limits, records::OUT_OF_MEMORY, &message).await?;
+            // Of a patch that was withdrawn alone, earlier ones stand.
+            let stands = matches!(record.phase, RemediationPhase::Verified | RemediationPhase::Withdrawn);
+            if !stands || !watched {
+                continue;
             }
+            let killed = self.out_of_memory(&record, since);
+            let Some(message) = killed.values().next() else { continue };
+            let limits = records::of_memory_limits(&record, &killed.keys().cloned().collect());
+            self.begin_withdrawal(&limits, records::OUT_OF_MEMORY, message).await?;
         }
         Ok(())
     }
 
-    /// Says which container has run out of memory under one of these limits, if one has.
-    fn out_of_memory(&self, limits: &Remediation, since: Timestamp) -> Option<String> {
-        let limited: BTreeSet<String> = fields_of(limits).into_iter().map(|of| of.container).collect();
-        let kind = kind_of(limits)?;
+    /// The containers with a memory limit of ours that ran out of memory, each with that in words.
+    fn out_of_memory(&self, record: &Remediation, since: Timestamp) -> BTreeMap<String, String> {
+        let limited = records::with_memory_limit(record);
+        let Some(kind) = kind_of(record).filter(|_| !limited.is_empty()) else { return BTreeMap::new() };
         let inventory = self.operator.inventory();
-        let mut pods = inventory.objects(&self.namespace).filter(|object| {
+        let pods = inventory.objects(&self.namespace).filter(|object| {
             let owner = object.owner();
-            object.is_pod() && owner.kind == kind.name() && owner.name == limits.name
+            object.is_pod() && owner.kind == kind.name() && owner.name == record.name
         });
-        pods.find_map(|pod| {
-            let mut statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
-            let killed = statuses.find(|status| {
+        pods.flat_map(|pod| {
+            let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
+            let killed = statuses.filter(|status| {
                 limited.contains(&*status.name) && status.oom_killed.is_some_and(|at| at >= since)
-            })?;
-            Some(format!("container {} of pod {} ran out of memory", &*killed.name, pod.name()))
+            });
+            killed.map(|status| {
+                let words = format!("container {} of pod {} ran out of memory", &*status.name, pod.name());
+                (status.name.to_string(), words)
+            })
         })
+        .collect()
     }
 }
 

@@ -130,22 +130,31 @@ fn what_was_set_and_is_gone_was_taken_out() {
 }
 
 #[test]
-fn what_a_memory_limit_was_given_with_stays_known() {
-    let verified = record("web", RemediationPhase::Verified, 0);
-    let limits = of_memory_limits(&verified).unwrap();
-    assert_eq!(
-        to_withdraw(&limits),
-        BTreeSet::from([ContainerField::new("main", Field::Limit(Compute::Memory))])
-    );
-    assert_eq!(limits.earlier_fields, ["main/livenessProbe"]);
-    let withdrawn = in_phase(&limits, RemediationPhase::Withdrawn, OUT_OF_MEMORY, "", at(1));
-    assert!(has_patches(&withdrawn), "the probe is still there");
+fn only_the_limit_goes_when_the_memory_was_too_little_and_the_rest_is_known_to_stay() {
+    let mut verified = record("web", RemediationPhase::Verified, 0);
+    verified.fields.push("other/resources.limits.memory".to_owned());
+    verified.earlier_fields = vec!["third/resources.limits.memory".to_owned()];
+    let containers = ["main", "other", "third"].map(str::to_owned);
+    assert_eq!(with_memory_limit(&verified), BTreeSet::from(containers));
+    let killed = of_memory_limits(&verified, &BTreeSet::from(["main".to_owned(), "third".to_owned()]));
+    assert_eq!(killed.fields, ["main/resources.limits.memory", "third/resources.limits.memory"]);
+    assert_eq!(killed.earlier_fields, ["main/livenessProbe", "other/resources.limits.memory"]);
+    assert_eq!(to_withdraw(&killed), fields_of(&killed));
+    let withdrawn = in_phase(&killed, RemediationPhase::Withdrawn, OUT_OF_MEMORY, "", at(1));
+    let status = with(&DevOpsPolicyStatus::default(), withdrawn.clone());
+    assert_eq!(status.remediated_workloads, ["Deployment/web"], "it carries the rest");
+    assert_eq!(with_memory_limit(&withdrawn), BTreeSet::from(["other".to_owned()]));
+}
+
+#[test]
+fn with_its_policy_all_goes_that_was_ever_set() {
+    let earlier = vec!["main/startupProbe".to_owned()];
+    let withdrawn = Remediation { earlier_fields: earlier, ..record("web", RemediationPhase::Withdrawn, 0) };
+    assert!(has_patches(&withdrawn) && !is_in_place(&withdrawn));
+    assert_eq!(to_withdraw(&withdrawn).len(), 2);
     let reverting = in_phase(&withdrawn, RemediationPhase::Withdrawing, REVERTED, "", at(2));
-    assert_eq!(to_withdraw(&reverting).len(), 2);
-    let reverted = in_phase(&reverting, RemediationPhase::Withdrawn, REVERTED, "", at(3));
-    assert!(!has_patches(&reverted));
-    let probes = Remediation { fields: vec!["main/livenessProbe".to_owned()], ..verified };
-    assert_eq!(of_memory_limits(&probes), None);
+    assert_eq!(to_withdraw(&reverting).len(), 3);
+    assert!(!has_patches(&in_phase(&reverting, RemediationPhase::Withdrawn, REVERTED, "", at(3))));
 }
 
 #[test]

@@ -25,11 +25,11 @@ fn policy(per_hour: usize) -> String {
 #[ignore = "needs a control plane: make test"]
 async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
     let first = Stage::alone(|_| Fate::Ready).await;
-    let others = join_all((1..rounds(8, 50)).map(|_| first.another(|_| Fate::Ready))).await;
+    let others = join_all((1..rounds(8, 50)).map(|_| first.beside(|_| Fate::Ready))).await;
     let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
     for index in 0..WORKLOADS {
-        join_all(stages.iter().map(|stage| stage.create("Deployment", &format!("web-{index}"), |_| ())))
-            .await;
+        let name = format!("web-{index}");
+        join_all(stages.iter().map(|stage| stage.create("Deployment", &name, |_| ()))).await;
     }
     for index in 0..WORKLOADS {
         let name = format!("web-{index}");

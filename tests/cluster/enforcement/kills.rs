@@ -13,7 +13,7 @@ use tokio::time::sleep;
 async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_operator_is_killed() {
     let kills = rounds(12, 50);
     let good = Stage::alone(|_| Fate::Ready).await;
-    let bad = good.another(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let bad = good.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
     good.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
     let before = bad.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
     let mark = good.world.plane.mark();

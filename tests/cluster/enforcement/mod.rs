@@ -1,13 +1,21 @@
 //! What enforcement does to workloads on a real API server, and what its fields do to the writes of others.
 
 mod blast_radius;
+mod changes_under_way;
+mod daemon_sets;
+mod gitops;
 mod hands_off;
 mod kills;
 mod ledger;
+mod neighbours;
 mod never;
 mod owners;
+mod patience;
+mod refusals;
 mod rollouts;
 mod stage;
+mod taken_out;
 mod undoing;
+mod withdrawals;
 mod yielding;
 mod yielding_installed;

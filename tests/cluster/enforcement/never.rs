@@ -165,7 +165,8 @@ fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
     for index in 0..8 {
         let kind = if random.bool() { "Deployment" } else { "StatefulSet" };
         let marks: &[Mark] = if kind == "Deployment" { &DEPLOYMENT } else { &STATEFUL_SET };
-        let marks = random.choose_multiple(marks.iter().copied(), random.usize(0..3));
+        let count = random.usize(0..3);
+        let marks = random.choose_multiple(marks.iter().copied(), count);
         let contradict = marks.contains(&Mark::Portless) && marks.contains(&Mark::Whole)
             // Of the two, one would keep the other from coming about.
             || marks.contains(&Mark::RollingOut) && marks.len() > 1
@@ -192,7 +193,7 @@ async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
     for index in 0..rounds(14, 50) {
         let name = if index % 7 == 6 { format!("shop-{index}-system") } else { format!("shop-{index}") };
         first.world.namespace_named(&name).await;
-        let stage = first.beside(name, fate).await;
+        let stage = first.in_namespace(name, fate).await;
         let (mode, gitops) = (
             random.choice(["audit", "enforce", "enforce"]).unwrap(),
             random.choice(["report", "patch"]).unwrap(),
@@ -201,7 +202,7 @@ async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
         places.push((Place { stage, enforces, takes_managed: gitops == "patch" }, mode, gitops));
     }
     // The operator's own namespace is as much out of bounds as a system namespace.
-    let home = first.beside(first.world.home.clone(), fate).await;
+    let home = first.in_namespace(first.world.home.clone(), fate).await;
     places.push((Place { stage: home, enforces: false, takes_managed: true }, "enforce", "patch"));
     let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();
     join_all(made.iter().map(Made::make)).await;

@@ -1,8 +1,8 @@
 //! What becomes of a patch: a rollout that is well, one that crashes, one that is stuck.
 
-use super::stage::{Fate, PROBES, Stage, is_patched};
+use super::stage::{Fate, PROBES, Stage, is_patched, template};
 use kube_devops::policy::RemediationPhase;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
@@ -38,15 +38,8 @@ async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason.as_deref(), Some("CrashLoop"), "{record:?}");
     let after = stage.until_available("Deployment", "web").await;
-    assert_eq!(template(&after.data), template(&before.data));
-    stage
-        .world
-        .until(&stage.namespace, "standard", "it is left alone", |status| {
-            let mut conditions = status.conditions.iter();
-            conditions
-                .any(|condition| condition.type_ == "Enforcing" && condition.message.contains("FailedBefore"))
-        })
-        .await;
+    assert_eq!(template(&after), template(&before));
+    stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     assert_eq!(stage.patches_since(mark, "web"), 2, "one there, one back");
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), Some(1)));
@@ -62,9 +55,5 @@ async fn a_stuck_pod_of_a_stateful_set_goes_after_the_withdrawal() {
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason.as_deref(), Some("NotReady"), "{record:?}");
     let after = stage.until_available("StatefulSet", "db").await;
-    assert_eq!(template(&after.data), template(&before.data));
-}
-
-fn template(object: &Value) -> &Value {
-    &object["spec"]["template"]
+    assert_eq!(template(&after), template(&before));
 }

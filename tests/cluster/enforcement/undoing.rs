@@ -3,7 +3,7 @@
 use super::stage::{Fate, PROBES, Stage};
 use crate::analyze::on;
 use crate::eventually::eventually;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube_devops::policy::RemediationPhase;
 use serde_json::json;
 use std::time::Duration;
@@ -19,8 +19,7 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [
         { "name": "main", "livenessProbe": { "periodSeconds": 7 } },
     ] } } } });
-    let params = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
-    stage.api("Deployment").patch("web", &params, &Patch::Strategic(&tuning)).await.unwrap();
+    stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
     let kubeconfig = stage.world.plane.kubeconfig();
     let outcome = on(kubeconfig, &["undo", "deployment/web", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
@@ -38,9 +37,7 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
 
     let same = json!({ "tcpSocket": { "port": 8080 }, "periodSeconds": 10, "timeoutSeconds": 1,
         "successThreshold": 1, "failureThreshold": 3 });
-    let spec = json!({ "maxRestartCount": 9 });
-    let merge = Patch::Merge(json!({ "spec": spec }));
-    stage.world.policies(&stage.namespace).patch("standard", &PatchParams::default(), &merge).await.unwrap();
+    stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
     eventually("the changed policy patches again", async || {
         stage.container("Deployment", "web").await.get("livenessProbe").is_some().then_some(())
     })
@@ -68,12 +65,8 @@ async fn a_policy_that_reverts_goes_after_its_patches() {
     let spec = PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert");
     stage.policy("standard", &spec).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
-    let policies = stage.world.policies(&stage.namespace);
-    policies.delete("standard", &DeleteParams::default()).await.unwrap();
-    eventually("the policy is gone", async || {
-        policies.get_opt("standard").await.unwrap().is_none().then_some(())
-    })
-    .await;
+    stage.delete_policy("standard").await;
+    stage.until_policy_is_gone("standard").await;
     let after = stage.get("Deployment", "web").await;
     assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
 }

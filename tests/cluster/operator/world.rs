@@ -5,9 +5,10 @@ use crate::control_plane::{AuditEvent, ControlPlane, Mark, Reach};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
 use crate::process::Process;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use kube_devops::manifests::{Mode, Permission, Scope};
@@ -87,6 +88,31 @@ impl<'p> World<'p> {
     pub(crate) async fn once_more(&self) -> Self {
         let (home, user, kubeconfig) = (self.home.clone(), self.user.clone(), self.kubeconfig.clone());
         Self { plane: self.plane, client: self.plane.client().await, home, user, kubeconfig, _turn: None }
+    }
+
+    /// Takes from the operator's account the right to patch workloads of a kind, and waits until that is in effect.
+    pub(crate) async fn forbid_patches_of(&self, resource: &str) {
+        let roles = Api::<ClusterRole>::all(self.client.clone());
+        let name = format!("{}-operator", self.home);
+        let mut role = roles.get(&name).await.unwrap();
+        for rule in role.rules.iter_mut().flatten() {
+            if rule.resources.iter().flatten().any(|named| named == resource) {
+                rule.verbs.retain(|verb| verb != "patch");
+            }
+        }
+        role.rules.iter_mut().for_each(|rules| rules.retain(|rule| !rule.verbs.is_empty()));
+        roles.replace(&name, &PostParams::default(), &role).await.unwrap();
+        let attributes =
+            json!({ "group": "apps", "resource": resource, "verb": "patch", "namespace": self.home });
+        let spec = json!({ "user": self.user, "resourceAttributes": attributes });
+        let review: SubjectAccessReview =
+            serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap();
+        let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
+        eventually("the right is gone", async || {
+            let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
+            answer.status.filter(|status| !status.allowed)
+        })
+        .await;
     }
 
     /// Starts a replica and waits until it has seen everything.

@@ -1,0 +1,111 @@
+//! What becomes of a patch under watch when its policy or its operator goes away.
+
+use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DynamicObject;
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// New pods start, and wait for what the test does with them.
+fn new_pods_wait(pod: &Pod) -> Fate {
+    if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
+}
+
+impl Stage {
+    /// Patches a Deployment, and returns what it was before and the name of its new pod, which is not ready.
+    async fn patched(&self) -> (DynamicObject, String) {
+        let before = self.run("Deployment", "web", |_| ()).await;
+        self.policy("standard", PROBES).await;
+        self.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+        (before, self.pod("the new pod", is_patched).await)
+    }
+
+    /// Deletes the policy, which has to outlast what it has under way.
+    async fn delete_too_early(&self) {
+        self.delete_policy("standard").await;
+        sleep(Duration::from_secs(3)).await;
+        let policy = self.world.policies(&self.namespace).get("standard").await.unwrap();
+        assert!(policy.metadata.deletion_timestamp.is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
+    let well = Stage::shared(new_pods_wait).await;
+    let ill = well.beside(new_pods_wait).await;
+    let good = async {
+        let (_, pod) = well.patched().await;
+        well.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
+        well.until_condition("standard", "Enforcing", "AuditMode", "").await;
+        well.befall(&pod, Fate::Ready).await;
+        well.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+        assert!(well.container("Deployment", "web").await.get("livenessProbe").is_some(), "it stays");
+    };
+    let bad = async {
+        let (before, pod) = ill.patched().await;
+        ill.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
+        ill.until_condition("standard", "Enforcing", "AuditMode", "").await;
+        ill.befall(&pod, Fate::Crash).await;
+        let record = ill.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+        assert_eq!(record.reason.as_deref(), Some("CrashLoop"));
+        assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
+    };
+    tokio::join!(good, bad);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_deleted_policy_stays_until_its_patch_under_watch_is_judged() {
+    let well = Stage::shared(new_pods_wait).await;
+    let ill = well.beside(new_pods_wait).await;
+    let good = async {
+        let (_, pod) = well.patched().await;
+        well.delete_too_early().await;
+        well.befall(&pod, Fate::Ready).await;
+        well.until_policy_is_gone("standard").await;
+        assert!(well.container("Deployment", "web").await.get("livenessProbe").is_some(), "it is kept");
+        well.until_event("standard", "PatchVerified", "Deployment/web").await;
+    };
+    let bad = async {
+        let (before, pod) = ill.patched().await;
+        ill.delete_too_early().await;
+        ill.befall(&pod, Fate::Crash).await;
+        ill.until_policy_is_gone("standard").await;
+        assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
+        ill.until_event("standard", "PatchWithdrawn", "CrashLoop").await;
+    };
+    tokio::join!(good, bad);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn an_operator_that_was_away_judges_by_what_is_there_now() {
+    let well = Stage::alone(new_pods_wait).await;
+    let (ill, stuck) = (well.beside(new_pods_wait).await, well.beside(new_pods_wait).await);
+    let operator = well.world.replica("operator-0", &["--no-leader-election"]);
+    let ((_, pod), (before, crashing), (former, _)) =
+        tokio::join!(well.patched(), ill.patched(), stuck.patched());
+    operator.kill();
+    well.befall(&pod, Fate::Ready).await;
+    ill.befall(&crashing, Fate::Crash).await;
+    sleep(VERIFY + Duration::from_secs(2)).await;
+
+    let back = well.world.replica("operator-0", &["--no-leader-election"]);
+    back.wait_until_ready();
+    let (verified, withdrawn, late) = tokio::join!(
+        well.until("standard", "Deployment/web", RemediationPhase::Verified),
+        ill.until("standard", "Deployment/web", RemediationPhase::Withdrawn),
+        stuck.until("standard", "Deployment/web", RemediationPhase::Withdrawn),
+    );
+    assert_eq!(verified.reason.as_deref(), Some("Verified"));
+    assert_eq!(withdrawn.reason.as_deref(), Some("CrashLoop"));
+    assert_eq!(late.reason.as_deref(), Some("NotReady"));
+    assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
+    assert_eq!(template(&stuck.get("Deployment", "web").await), template(&former));
+    let at_once = [&withdrawn, &late].map(|record| record.time.clone().unwrap().0);
+    let apart = verified.time.unwrap().0.duration_since(at_once[0].min(at_once[1])).unsigned_abs();
+    assert!(apart < Duration::from_secs(15), "nobody's time begins anew: {apart:?}");
+}

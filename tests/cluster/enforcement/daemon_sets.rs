@@ -1,0 +1,82 @@
+//! `DaemonSet`s, with a pod a node: nodes exist here, and no kubelets.
+
+use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DynamicObject, ListParams};
+use kube_devops::policy::RemediationPhase;
+use serde_json::{Value, json};
+
+fn new_pods_crash(pod: &Pod) -> Fate {
+    if is_patched(pod) { Fate::Crash } else { Fate::Ready }
+}
+
+/// Updates with the new pod beside the old one.
+fn surge(set: &mut Value) {
+    let rolling = json!({ "maxSurge": 1, "maxUnavailable": 0 });
+    set["spec"]["updateStrategy"] = json!({ "type": "RollingUpdate", "rollingUpdate": rolling });
+}
+
+impl Stage {
+    /// Runs a `DaemonSet` on two nodes of its own.
+    async fn agents(&self, change: impl FnOnce(&mut Value)) -> DynamicObject {
+        for name in ["one", "two"] {
+            self.node(name).await;
+        }
+        self.run("DaemonSet", "agent", |set| {
+            set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": self.namespace });
+            change(set);
+        })
+        .await
+    }
+
+    /// How many of the stage's pods are patched, and how many aren't.
+    async fn pods_by_patch(&self) -> (usize, usize) {
+        let pods = self.world.pods(&self.namespace).list(&ListParams::default()).await.unwrap().items;
+        let patched = pods.iter().filter(|pod| is_patched(pod)).count();
+        (patched, pods.len() - patched)
+    }
+
+    /// Patches the agents, and expects that to be verified once all pods are new.
+    async fn is_verified(&self, change: impl FnOnce(&mut Value)) {
+        self.agents(change).await;
+        let mark = self.world.plane.mark();
+        self.policy("standard", PROBES).await;
+        self.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;
+        assert_eq!(self.pods_by_patch().await, (2, 0));
+        assert_eq!(self.patches_since(mark, "agent"), 1);
+    }
+
+    /// Patches the agents, and expects that to be withdrawn for this reason and the old pods to be back.
+    async fn is_withdrawn(&self, change: impl FnOnce(&mut Value), reason: &str) {
+        let before = self.agents(change).await;
+        self.policy("standard", PROBES).await;
+        let record = self.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
+        assert_eq!(record.reason.as_deref(), Some(reason), "{record:?}");
+        assert_eq!(template(&self.until_available("DaemonSet", "agent").await), template(&before));
+        crate::eventually::eventually("no new pod is left", async || {
+            (self.pods_by_patch().await == (0, 2)).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn_by_the_pods_on_its_nodes() {
+    let well = Stage::shared(|_| Fate::Ready).await;
+    let ill = well.beside(new_pods_crash).await;
+    tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), "CrashLoop"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
+    let well = Stage::shared(|_| Fate::Ready).await;
+    let ill = well.beside(new_pods_crash).await;
+    let stuck = well.beside(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    tokio::join!(
+        well.is_verified(surge),
+        ill.is_withdrawn(surge, "CrashLoop"),
+        stuck.is_withdrawn(surge, "NotReady"),
+    );
+}

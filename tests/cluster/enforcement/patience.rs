@@ -1,0 +1,103 @@
+//! What is a verdict and what isn't: deadlines, nodes without room, nodes that are away, and pods that came by scaling.
+
+use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, has_requests, is_patched, template};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Longer than a new pod has to get ready.
+const TOO_LONG: Duration = Duration::from_secs(VERIFY.as_secs() + 6);
+
+fn new_pods_wait(pod: &Pod) -> Fate {
+    if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_deployments_own_deadline_ends_the_wait() {
+    let stage = Stage::shared(new_pods_wait).await;
+    let impatient = |web: &mut serde_json::Value| web["spec"]["progressDeadlineSeconds"] = json!(5);
+    let before = stage.run("Deployment", "web", impatient).await;
+    stage.policy("standard", PROBES).await;
+    let applied = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason.as_deref(), Some("ProgressDeadlineExceeded"), "{record:?}");
+    let took = record.time.unwrap().0.duration_since(applied.time.unwrap().0).unsigned_abs();
+    assert!(took + Duration::from_secs(5) < VERIFY, "{took:?}");
+    assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_pod_that_no_node_has_room_for_is_evidence_only_if_it_requests_more() {
+    let probed = Stage::shared(|pod| if is_patched(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
+    let greedy = probed.beside(|pod| if has_requests(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
+    let innocent = async {
+        probed.run("Deployment", "web", |_| ()).await;
+        probed.policy("standard", PROBES).await;
+        let pod = probed.pod("the new pod", is_patched).await;
+        probed.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+        probed.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
+        probed.befall(&pod, Fate::Ready).await;
+        probed.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    };
+    let guilty = async {
+        let before = greedy.run("Deployment", "web", |_| ()).await;
+        greedy.policy("standard", RESOURCES).await;
+        let record = greedy.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+        assert_eq!(record.reason.as_deref(), Some("Unschedulable"), "{record:?}");
+        assert!(record.message.unwrap().contains("3 Insufficient cpu"));
+        assert_eq!(template(&greedy.until_available("Deployment", "web").await), template(&before));
+    };
+    tokio::join!(innocent, guilty);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back() {
+    let stage = Stage::shared(new_pods_wait).await;
+    let node = stage.node("one").await;
+    let there = |web: &mut serde_json::Value| web["spec"]["template"]["spec"]["nodeName"] = json!(node);
+    let before = stage.run("Deployment", "web", there).await;
+    let cordon = async |away: bool| {
+        let nodes = Api::<Node>::all(stage.world.client.clone());
+        let patch = Patch::Merge(json!({ "spec": { "unschedulable": away } }));
+        nodes.patch(&node, &PatchParams::default(), &patch).await.unwrap();
+    };
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    let pod = stage.pod("the new pod", is_patched).await;
+    cordon(true).await;
+    stage.befall(&pod, Fate::Crash).await;
+    stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
+    cordon(false).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason.as_deref(), Some("CrashLoop"), "{record:?}");
+    assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
+    static SCALED: AtomicBool = AtomicBool::new(false);
+    let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready };
+    let stage = Stage::shared(late).await;
+    stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    stage.until_available("Deployment", "web").await;
+    SCALED.store(true, Ordering::Relaxed);
+    stage.edit("Deployment", "web", "kubectl", &json!({ "spec": { "replicas": 3 } })).await;
+    let is_stuck = |pod: &Pod| {
+        let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.any(|condition| condition.type_ == "Ready" && condition.status == "False")
+    };
+    let pod = stage.pod("the third pod", is_stuck).await;
+    stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
+    stage.befall(&pod, Fate::Ready).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+}

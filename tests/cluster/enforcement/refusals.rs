@@ -1,0 +1,146 @@
+//! Patches that the API server or the cluster does not let through.
+
+use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, template, workload};
+use crate::analyze::on;
+use crate::eventually::eventually;
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube_devops::enforcement::PATCHED_BY;
+use kube_devops::policy::RemediationPhase;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Longer than anything is left in peace whose state may pass.
+const A_WHILE: Duration = Duration::from_secs(17);
+
+/// Has the API server deny what carries our annotation in the stage's namespace, and waits until it does.
+async fn deny_patches(stage: &Stage) {
+    let client = stage.world.client.clone();
+    let name = format!("no-patches-{}", stage.namespace);
+    let params = PostParams::default();
+    let rule = json!({ "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+        "resources": ["deployments"] });
+    let policy = json!({
+        "metadata": { "name": name },
+        "spec": {
+            "matchConstraints": { "resourceRules": [rule] },
+            "validations": [{
+                "expression": format!("!('{PATCHED_BY}' in object.metadata.?annotations.orValue({{}}))"),
+                "message": "this namespace is frozen",
+            }],
+        },
+    });
+    let policy = serde_json::from_value(policy).unwrap();
+    Api::<ValidatingAdmissionPolicy>::all(client.clone()).create(&params, &policy).await.unwrap();
+    let selector = json!({ "matchLabels": { "kubernetes.io/metadata.name": stage.namespace } });
+    let binding = json!({
+        "metadata": { "name": name },
+        "spec": {
+            "policyName": name, "validationActions": ["Deny"], "matchResources": { "namespaceSelector": selector },
+        },
+    });
+    let binding = serde_json::from_value(binding).unwrap();
+    Api::<ValidatingAdmissionPolicyBinding>::all(client).create(&params, &binding).await.unwrap();
+
+    let mut probe = workload("Deployment", "probe");
+    probe["metadata"]["annotations"] = json!({ PATCHED_BY: "somebody" });
+    let probe: DynamicObject = serde_json::from_value(probe).unwrap();
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    eventually("patches are denied", async || {
+        stage.api("Deployment").create(&dry_run, &probe).await.is_err().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    deny_patches(&stage).await;
+    let counted = || stage.metric("enforcement_remediations_failed_total{category=\"admission_refused\"}");
+    let (mark, counted_before) = (stage.world.plane.mark(), counted());
+    stage.policy("standard", PROBES).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Failed).await;
+    assert_eq!(record.reason.as_deref(), Some("AdmissionRefused"));
+    assert!(record.message.unwrap().contains("this namespace is frozen"));
+    stage.until_event("standard", "PatchFailed", "this namespace is frozen").await;
+    stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
+    assert!(counted() > counted_before);
+    sleep(A_WHILE).await;
+    assert_eq!(stage.patches_since(mark, "web"), 1);
+    assert_eq!(stage.get("Deployment", "web").await.metadata.generation, before.metadata.generation);
+    let status = stage.status("standard").await;
+    assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_patch_whose_pods_the_quota_has_no_room_for_is_withdrawn() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let quotas = Api::<ResourceQuota>::namespaced(stage.world.client.clone(), &stage.namespace);
+    let full = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": "1" } } });
+    quotas.create(&PostParams::default(), &serde_json::from_value(full).unwrap()).await.unwrap();
+    eventually("the quota is used up", async || {
+        let used = quotas.get("full").await.unwrap().status?.used?;
+        (used.get("pods")?.0 == "1").then_some(())
+    })
+    .await;
+    stage.policy("standard", PROBES).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason.as_deref(), Some("QuotaExceeded"), "{record:?}");
+    assert!(record.message.unwrap().contains("exceeded quota: full"));
+    stage.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
+    assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let ranges = Api::<LimitRange>::namespaced(stage.world.client.clone(), &stage.namespace);
+    let small = json!({ "metadata": { "name": "small" },
+        "spec": { "limits": [{ "type": "Container", "max": { "memory": "20Mi" } }] } });
+    ranges.create(&PostParams::default(), &serde_json::from_value(small).unwrap()).await.unwrap();
+    stage.run("Deployment", "web", |_| ()).await;
+    let mark = stage.world.plane.mark();
+    stage.policy("standard", &RESOURCES.replace("cpuRequest: 10m, ", "")).await;
+    let why = "resources.limits.memory is not set: LimitRange small supplies it";
+    stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
+    let arguments = ["policy", "rehearse", "standard", "-n", &stage.namespace];
+    let rehearsed = on(stage.world.plane.kubeconfig(), &arguments);
+    assert!(rehearsed.stdout.contains("left as it is (NoFix)"), "{}", rehearsed.stdout);
+    assert!(rehearsed.stdout.contains(why), "{}", rehearsed.stdout);
+    assert_eq!(stage.patches_since(mark, "web"), 0);
+
+    // What nobody supplies is still set.
+    stage.change_policy("standard", json!({ "defaultResources": { "cpuRequest": "10m" } })).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    assert_eq!(record.fields, ["main/resources.requests.cpu"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    stage.world.forbid_patches_of("statefulsets").await;
+    let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
+    let (before, _) =
+        tokio::join!(stage.run("StatefulSet", "db", |_| ()), stage.run("Deployment", "web", few));
+    let mark = stage.world.plane.mark();
+    let _operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Failed).await;
+    assert_eq!(record.reason.as_deref(), Some("Forbidden"));
+    stage.until_event("standard", "PatchFailed", "cannot patch resource").await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    sleep(VERIFY / 2).await;
+    assert_eq!(stage.patches_since(mark, "db"), 1);
+    assert_eq!(stage.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);
+}

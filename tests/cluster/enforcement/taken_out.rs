@@ -1,0 +1,85 @@
+//! Fields of ours that somebody takes out: they stay out until the policy changes.
+
+use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use crate::control_plane::Mark;
+use crate::eventually::eventually;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+impl Stage {
+    /// Expects the Deployment to be left as it was before, until the policy changes.
+    async fn it_stays_out(&self, before: &DynamicObject, mark: Mark) {
+        let record = self.until("standard", "Deployment/web", RemediationPhase::Failed).await;
+        assert_eq!(record.reason.as_deref(), Some("TakenOut"));
+        self.until_event("standard", "PatchFailed", "TakenOut").await;
+        assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
+        // Longer than anything is left in peace whose state may pass.
+        sleep(Duration::from_secs(17)).await;
+        assert_eq!(template(&self.get("Deployment", "web").await), template(before));
+        assert_eq!(self.patches_since(mark, "web"), 1);
+        self.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
+        eventually("the changed policy patches again", async || {
+            self.container("Deployment", "web").await.get("livenessProbe").is_some().then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_is_taken_out_in_the_middle_of_a_rollout_stays_out() {
+    let new_pods_wait = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
+    let stage = Stage::shared(new_pods_wait).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let mark = stage.world.plane.mark();
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    let remove =
+        |field| json!({ "op": "remove", "path": format!("/spec/template/spec/containers/0/{field}") });
+    let steps = ["livenessProbe", "readinessProbe", "startupProbe"].map(remove);
+    let patch: Patch<()> = Patch::Json(serde_json::from_value(json!(steps)).unwrap());
+    let params = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    stage.api("Deployment").patch("web", &params, &patch).await.unwrap();
+    stage.it_stays_out(&before, mark).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_rollout_that_is_undone_after_its_verification_stays_undone() {
+    let undone = Stage::shared(|_| Fate::Ready).await;
+    let replaced = undone.beside(|_| Fate::Ready).await;
+    let undo = async {
+        let before = undone.run("Deployment", "web", |_| ()).await;
+        let mark = undone.world.plane.mark();
+        undone.policy("standard", PROBES).await;
+        undone.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+        // What `kubectl rollout undo` sends.
+        let steps = json!([
+            { "op": "replace", "path": "/spec/template", "value": template(&before) },
+            { "op": "replace", "path": "/metadata/annotations", "value": before.metadata.annotations },
+        ]);
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(steps).unwrap());
+        let params =
+            PatchParams { field_manager: Some("kubectl-rollout".to_owned()), ..PatchParams::default() };
+        undone.api("Deployment").patch("web", &params, &patch).await.unwrap();
+        undone.it_stays_out(&before, mark).await;
+    };
+    let replace = async {
+        let before = replaced.run("Deployment", "web", |_| ()).await;
+        let mark = replaced.world.plane.mark();
+        replaced.policy("standard", PROBES).await;
+        replaced.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+        let mut manifest = before.clone();
+        manifest.metadata.resource_version = None;
+        manifest.metadata.managed_fields = None;
+        let params =
+            PostParams { field_manager: Some("kubectl-replace".to_owned()), ..PostParams::default() };
+        replaced.api("Deployment").replace("web", &params, &manifest).await.unwrap();
+        replaced.it_stays_out(&before, mark).await;
+    };
+    tokio::join!(undo, replace);
+}

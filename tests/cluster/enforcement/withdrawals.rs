@@ -1,0 +1,103 @@
+//! Patches that are taken back late, in part, or again and again.
+
+use super::stage::{Fate, PROBES, RESOURCES, Stage, is_patched, template};
+use crate::eventually::eventually;
+use k8s_openapi::api::core::v1::Pod;
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_and_nothing_else() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let spec = RESOURCES.replace("{defaultResources", "{requireLivenessProbe: true, defaultResources");
+    stage.policy("standard", &spec.replace("30}", "30, onDelete: revert}")).await;
+    let verified = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    assert!(verified.fields.contains(&"main/resources.limits.memory".to_owned()), "{verified:?}");
+    let counted = || stage.metric("enforcement_withdrawals_total{category=\"oom_killed\"}");
+    let (mark, counted_before) = (stage.world.plane.mark(), counted());
+
+    // What ran out of memory is the next version, and for that one the limit is not set again either.
+    let image =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "x:2" }] } } } });
+    stage.edit("Deployment", "web", "kubectl-set", &image).await;
+    stage.until_available("Deployment", "web").await;
+    let is_next =
+        |pod: &Pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some("x:2"));
+    let pod = stage.pod("the new pod", is_next).await;
+    stage.befall(&pod, Fate::OutOfMemory).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason.as_deref(), Some("OOMKilled"));
+    assert_eq!(record.fields, ["main/resources.limits.memory"]);
+    let words = format!("container main of pod {pod} ran out of memory");
+    assert_eq!(record.message.as_ref(), Some(&words));
+    stage.until_event("standard", "PatchWithdrawn", &words).await;
+    let container = stage.container("Deployment", "web").await;
+    assert_eq!(container["resources"], json!({ "requests": { "cpu": "10m", "memory": "16Mi" } }));
+    assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));
+    stage.until_available("Deployment", "web").await;
+    stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
+    assert_eq!(stage.patches_since(mark, "web"), 1);
+    assert!(counted() > counted_before);
+    assert_eq!(stage.status("standard").await.remediated_workloads, ["Deployment/web"], "it keeps the rest");
+
+    stage.delete_policy("standard").await;
+    stage.until_policy_is_gone("standard").await;
+    let mut after = stage.get("Deployment", "web").await;
+    after.data["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:1");
+    assert_eq!(template(&after), template(&before), "what was left of the patch is reverted with the policy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_policy() {
+    let stage = Stage::shared(|pod| {
+        let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
+        let is_asked = container.is_some_and(|container| container.readiness_probe.is_some());
+        if is_asked { Fate::Crash } else { Fate::Ready }
+    })
+    .await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let spec = "{requireLivenessProbe: true, enforcementMode: enforce, \
+         remediation: {verifySeconds: 30, onDelete: revert}}";
+    stage.policy("standard", spec).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    stage.change_policy("standard", json!({ "requireReadinessProbe": true })).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.fields, ["main/readinessProbe"]);
+    assert_eq!(record.earlier_fields, ["main/livenessProbe", "main/startupProbe"]);
+    let container = stage.container("Deployment", "web").await;
+    assert!(container.get("readinessProbe").is_none() && container.get("livenessProbe").is_some());
+    assert_eq!(stage.status("standard").await.remediated_workloads, ["Deployment/web"]);
+
+    stage.delete_policy("standard").await;
+    stage.until_policy_is_gone("standard").await;
+    assert_eq!(template(&stage.get("Deployment", "web").await), template(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
+    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    for name in ["a", "b", "c", "d"] {
+        stage.run("Deployment", name, |_| ()).await;
+    }
+    let mark = stage.world.plane.mark();
+    stage.policy("standard", PROBES).await;
+    stage.until_condition("standard", "Degraded", "Withdrawals", "nothing is patched until").await;
+    stage.until_condition("standard", "Enforcing", "Stopped", "the last three patches").await;
+    stage.until_event("standard", "EnforcementStopped", "the last three patches").await;
+    let phases = stage.status("standard").await.remediations;
+    let phases: Vec<_> = phases.iter().map(|record| (record.name.as_str(), record.phase)).collect();
+    assert_eq!(phases, ["a", "b", "c"].map(|name| (name, RemediationPhase::Withdrawn)));
+
+    // Long enough for whatever is looked at again in a while.
+    tokio::time::sleep(std::time::Duration::from_secs(17)).await;
+    let patches = ["a", "b", "c", "d"].map(|name| stage.patches_since(mark, name));
+    assert_eq!(patches, [2, 2, 2, 0], "one there, one back, and the fourth is not touched");
+
+    let mark = stage.world.plane.mark();
+    stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
+    eventually("a patch after the change", async || (stage.patches_since(mark, "a") > 0).then_some(())).await;
+}
