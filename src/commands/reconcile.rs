@@ -47,7 +47,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     let (leadership, identity) = args.service.campaign("kube-devops-reconcile", &mut service)?;
     let reporter = Reporter { controller: "kube-devops-reconcile".to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(service.cluster.client.clone(), reporter);
-    let own = service.cluster.own_namespace().map(str::to_owned);
+    let own = args.service.own_namespaces(&service.cluster);
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let settings = OperatorSettings {
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),

@@ -149,6 +149,12 @@ impl Service {
 }
 
 impl ServiceArgs {
+    /// The namespaces that the process is at home in: the pod's, and the one that its Lease is said to be in.
+    pub(super) fn own_namespaces(&self, cluster: &Cluster) -> impl Iterator<Item = String> + use<> {
+        let pod = cluster.own_namespace().map(str::to_owned);
+        self.lease.lease_namespace.clone().into_iter().chain(pod)
+    }
+
     /// The namespace in which the command keeps what its replicas share.
     pub(super) fn home<'a>(&'a self, cluster: &'a Cluster) -> &'a str {
         self.lease.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default")
