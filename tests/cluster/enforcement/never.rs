@@ -2,7 +2,6 @@
 //! each once, and that nothing else of any workload is written.
 
 use super::stage::{Fate, Stage, workload};
-use crate::eventually::eventually;
 use crate::soak::rounds;
 use fastrand::Rng;
 use futures::future::join_all;
@@ -13,7 +12,7 @@ use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// What a workload is made with, after which its template still breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,16 +217,22 @@ async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
         place.stage.policy("standard", &spec).await;
     }
     let may: BTreeSet<_> = made.iter().filter(|made| made.may_be_patched()).map(key).collect();
-    eventually("what may be patched is", async || {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    loop {
         let mut patched = BTreeSet::new();
         for (place, ..) in &places {
             let records = place.stage.status("standard").await.remediations.into_iter();
             let there = records.filter(|record| record.phase != RemediationPhase::Planned);
             patched.extend(there.map(|record| (place.stage.namespace.clone(), record.kind, record.name)));
         }
-        (patched == may).then_some(())
-    })
-    .await;
+        if patched == may {
+            break;
+        }
+        let (missing, wrong): (Vec<_>, Vec<_>) =
+            (may.difference(&patched).collect(), patched.difference(&may).collect());
+        assert!(Instant::now() < deadline && wrong.is_empty(), "missing {missing:?}, wrong {wrong:?}");
+        sleep(Duration::from_millis(500)).await;
+    }
     sleep(Duration::from_secs(10)).await;
 
     let writes = first.world.writes_since(mark);

@@ -74,6 +74,13 @@ impl Stage {
         Self { _turn: Some(turn), ..Self::on(world, fate) }
     }
 
+    /// A stage on a cluster of its own, for what is about all of a cluster.
+    pub(crate) async fn apart(fate: fn(&Pod) -> Fate) -> Self {
+        // It goes with the process, as those that tests share.
+        let plane = Box::leak(Box::new(plane()));
+        Self::on(World::of(plane, Mode::Enforce).await, fate)
+    }
+
     /// A stage on a cluster with one operator for many tests, each in its own namespace.
     pub(crate) async fn shared(fate: fn(&Pod) -> Fate) -> Self {
         static SHARED: OnceCell<(World<'static>, Process)> = OnceCell::const_new();

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_left_goes() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::apart(|_| Fate::Ready).await;
     let kind = |kind| GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
     let kinds = ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"].map(kind);
     let installed = async || {
