@@ -4,6 +4,8 @@ CARGO_TARGET_DIR ?= target
 KUBERNETES := v1.36.3
 MODULE := kube-tests/control-plane
 BINARIES := $(CARGO_TARGET_DIR)/control-plane
+# How many tests of enforcement run at a time: they mostly wait for patches to settle.
+WAITING := 6
 SERVERS := etcd kube-apiserver kube-controller-manager
 
 etcd_PACKAGE := go.etcd.io/etcd/server/v3
@@ -38,10 +40,12 @@ prometheus: ## Checks that Prometheus and promtool are there, with which the met
 
 test: control-plane prometheus ## Runs all tests, those against a real control plane too
 	cargo test --locked
-	cargo test --locked --test cluster -- --ignored
+	cargo test --locked --test cluster -- --ignored --skip enforcement::
+	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
 
-soak: control-plane ## Runs the tests of watch and reconcile with as many random faults as docs/reliability.md speaks of
+soak: control-plane ## Runs the tests with as many random faults as docs/reliability.md speaks of
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator::
+	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=$(WAITING) enforcement::
 
 fmt: ## Checks the formatting
 	cargo fmt --check

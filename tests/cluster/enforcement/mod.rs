@@ -3,6 +3,7 @@
 mod blast_radius;
 mod changes_under_way;
 mod daemon_sets;
+mod documents;
 mod gitops;
 mod hands_off;
 mod kills;

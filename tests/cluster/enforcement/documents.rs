@@ -1,0 +1,87 @@
+//! What a patch says on a real API server: which version of which workload it is for, and all that it keeps.
+
+use super::ledger::cluster;
+use super::stage::{Fate, PROBES, Stage, template};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube_devops::enforcement::{self, ApplyError, Constraints, Enforcing, IGNORE, Subject};
+use kube_devops::policy::{DevOpsPolicy, RemediationPhase};
+use kube_devops::workload::WorkloadKind;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Plans the probes of a workload.
+fn plan(subject: &Subject) -> Value {
+    let spec: Value = yaml_serde::from_str(PROBES).unwrap();
+    let policy: DevOpsPolicy =
+        serde_json::from_value(json!({ "metadata": { "name": "standard" }, "spec": spec })).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test of its own")]
+    let now = jiff::Timestamp::now();
+    let policies = [Enforcing::new(&policy).unwrap()];
+    let plan = enforcement::plan(subject, &policies, &Constraints::default(), &BTreeSet::new(), now).unwrap();
+    assert!(!plan.is_empty());
+    plan.document
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_from() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let cluster = cluster(stage.world.plane).await;
+    let fetch = async || {
+        let found = enforcement::fetch(&cluster, WorkloadKind::Deployment, &stage.namespace, "web").await;
+        found.unwrap().unwrap()
+    };
+    stage.run("Deployment", "web", |_| ()).await;
+    let planned = fetch().await;
+    let ignore = Patch::Merge(json!({ "metadata": { "annotations": { IGNORE: "true" } } }));
+    stage.api("Deployment").patch("web", &PatchParams::default(), &ignore).await.unwrap();
+    let late = enforcement::apply(&cluster, &planned, &plan(&planned)).await.unwrap_err();
+    assert!(matches!(late, ApplyError::Stale), "{late:?}");
+
+    // Another workload of the same name is refused for its version already, and by itself.
+    let planned = fetch().await;
+    stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
+    stage.run("Deployment", "web", |_| ()).await;
+    let mut document = plan(&planned);
+    let late = enforcement::apply(&cluster, &planned, &document).await.unwrap_err();
+    assert!(matches!(late, ApplyError::Stale), "{late:?}");
+    document["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    let refused = enforcement::apply(&cluster, &planned, &document).await.unwrap_err();
+    assert!(refused.to_string().contains("metadata.uid"), "{refused:?}");
+    stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
+    let gone = enforcement::apply(&cluster, &planned, &document).await.unwrap_err();
+    assert!(matches!(gone, ApplyError::Gone), "{gone:?}");
+    assert!(stage.api("Deployment").get_opt("web").await.unwrap().is_none(), "nothing is created");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_second_patch_keeps_what_the_first_one_set_and_a_revert_takes_out_both() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let mark = stage.world.plane.mark();
+    let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30, onDelete: revert}}";
+    stage.policy("standard", spec).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    stage.change_policy("standard", json!({ "requireReadinessProbe": true })).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    assert_eq!(record.fields, ["main/readinessProbe"]);
+    assert_eq!(record.earlier_fields, ["main/livenessProbe", "main/startupProbe"]);
+    let container = stage.container("Deployment", "web").await;
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        assert_eq!(container[probe]["tcpSocket"]["port"], json!(8080), "{probe}");
+    }
+    assert_eq!(stage.patches_since(mark, "web"), 2);
+
+    // Somebody tunes a probe: of it nothing but that would stay, so it goes as a whole, and that is told.
+    let tuning = json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "main", "livenessProbe": { "periodSeconds": 7 } },
+    ] } } } });
+    stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
+    stage.until_available("Deployment", "web").await;
+    stage.delete_policy("standard").await;
+    stage.until_event("standard", "TuningLost", "kubectl-edit").await;
+    stage.until_policy_is_gone("standard").await;
+    assert_eq!(template(&stage.get("Deployment", "web").await), template(&before));
+}
