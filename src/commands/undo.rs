@@ -111,6 +111,7 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         to_stdout(|out| writeln!(out, "{what}: would take out {fields_named}"))?;
         return Ok(true);
     }
+    let stuck = stuck(cluster, subject).await?;
     let mut withdrawn = enforcement::withdraw(cluster, subject, &fields, None).await;
     for _ in 1..TRIES {
         if !matches!(withdrawn, Err(ApplyError::Stale)) {
@@ -122,7 +123,7 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         let Some(now) = now else { return Ok(true) };
         withdrawn = enforcement::withdraw(cluster, &now, &fields, None).await;
     }
-    let Withdrawal { remains, tuned, subject: after } = withdrawn?;
+    let Withdrawal { remains, tuned, .. } = withdrawn?;
     let gone: Vec<String> =
         fields.iter().filter(|of| !remains.contains_key(of)).map(ToString::to_string).collect();
     to_stdout(|out| {
@@ -137,18 +138,24 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         }
         Ok(())
     })?;
-    if after.kind() == WorkloadKind::StatefulSet {
-        let pods = enforcement::pods(cluster, &after).await?;
-        let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
-        for pod in stuck.map(ResourceExt::name_any) {
-            writeln!(
-                anstream::stderr(),
-                "note: pod {pod} is not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
-                after.namespace()
-            )?;
-        }
+    for pod in stuck {
+        writeln!(
+            anstream::stderr(),
+            "note: pod {pod} was not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
+            subject.namespace()
+        )?;
     }
     Ok(remains.is_empty())
+}
+
+/// The pods of a `StatefulSet` that are not ready: it replaces none of them by itself.
+async fn stuck(cluster: &Cluster, subject: &Subject) -> anyhow::Result<Vec<String>> {
+    if subject.kind() != WorkloadKind::StatefulSet {
+        return Ok(Vec::new());
+    }
+    let pods = enforcement::pods(cluster, subject).await?;
+    let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+    Ok(stuck.map(ResourceExt::name_any).collect())
 }
 
 fn names_of(managers: &BTreeSet<String>) -> String {

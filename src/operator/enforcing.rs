@@ -51,7 +51,11 @@ impl Standing {
         let records: Vec<&Remediation> =
             policy.status.iter().flat_map(|status| &status.remediations).collect();
         let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
-        let mut parts = vec![format!("{} patched, {} under way", count(has_patches), count(is_under_way))];
+        let mut parts = vec![format!(
+            "{} patched, {} under way",
+            count(|record| has_patches(record) && !is_under_way(record)),
+            count(is_under_way)
+        )];
         parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
             WAITING => format!("{count} waiting for their turn"),
             _ => format!("{count} left as they are for {reason} (such as {example})"),
