@@ -202,6 +202,7 @@ fn cluster() -> Cluster {
         server: "bench".to_owned(),
         default_namespace: "default".to_owned(),
         request_timeout: None,
+        watch_seconds: None,
     }
 }
 

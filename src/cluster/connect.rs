@@ -29,6 +29,8 @@ pub struct ConnectOptions {
     /// How long a connection may bring nothing while something is awaited; `None` for ever. A watch is told at least
     /// about every minute how far it is, so one that hears nothing for longer has lost its server.
     pub read_timeout: Option<Duration>,
+    /// After how many seconds the server ends a watch, which then goes on from there; `None` for as long as usual.
+    pub watch_seconds: Option<u32>,
 }
 
 /// A cluster to talk to; cheap to clone.
@@ -44,6 +46,8 @@ pub struct Cluster {
     pub default_namespace: String,
     /// How long one call may take, its retries included.
     pub request_timeout: Option<Duration>,
+    /// After how many seconds the server ends a watch, which then goes on from there; `None` for as long as usual.
+    pub watch_seconds: Option<u32>,
 }
 
 /// Why there is no client.
@@ -149,7 +153,8 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
         .map_err(|reason| no_client(server.clone(), plugin, reason))?
         .with_layer(&layer_fn(RequestLog))
         .build();
-    Ok(Cluster { client, context, server, default_namespace, request_timeout: options.request_timeout })
+    let ConnectOptions { request_timeout, watch_seconds, .. } = *options;
+    Ok(Cluster { client, context, server, default_namespace, request_timeout, watch_seconds })
 }
 
 /// Kube's own text doesn't name a command that can't be started, and repeats all that a failing one printed.

@@ -92,6 +92,7 @@ pub(super) fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'st
         server: "https://test:6443".to_owned(),
         default_namespace: "own".to_owned(),
         request_timeout: Some(Duration::from_secs(30)),
+        watch_seconds: None,
     };
     (cluster, log)
 }

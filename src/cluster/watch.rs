@@ -243,7 +243,8 @@ where
             Some(namespace) => Api::namespaced_with(client, &namespace, &resource),
             None => Api::all_with(client, &resource),
         };
-        let config = watcher::Config { label_selector: selector, ..watcher::Config::default() };
+        let timeout = cluster.watch_seconds;
+        let config = watcher::Config { label_selector: selector, timeout, ..watcher::Config::default() };
         Self {
             api,
             config: config.page_size(PAGE),

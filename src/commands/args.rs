@@ -84,7 +84,7 @@ impl ConnectArgs {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
             request_timeout: self.request_timeout.0,
-            read_timeout: None,
+            ..ConnectOptions::default()
         }
     }
 }

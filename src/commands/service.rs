@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use clap::value_parser;
 use jiff::SignedDuration;
 use tracing::info;
 use tracing::level_filters::LevelFilter;
@@ -80,6 +81,11 @@ pub(super) struct ServiceArgs {
 
     #[command(flatten)]
     connect: ConnectArgs,
+
+    /// After how many seconds a watch is renewed, sooner in tests
+    #[arg(long, value_name = "SECONDS", default_value_t = 290, hide = true)]
+    #[arg(value_parser = value_parser!(u32).range(1..295))]
+    watch_seconds: u32,
 }
 
 /// What a long-running command is made of: tasks around a server, all of which end together.
@@ -99,11 +105,10 @@ pub(super) struct Service {
 
 impl Service {
     /// Takes signals over, binds the address and connects, in this order: what can fail at once does so first.
-    async fn start(listen: Listen, connect: &ConnectArgs) -> anyhow::Result<Self> {
+    async fn start(listen: Listen, options: &ConnectOptions) -> anyhow::Result<Self> {
         let shutdown = Shutdown::on_signals()?;
         let server = Server::bind(listen).await?;
-        let options = ConnectOptions { read_timeout: Some(SILENCE), ..connect.options() };
-        let cluster = cluster::connect(&options).await?;
+        let cluster = cluster::connect(options).await?;
         let (version, listen) = (env!("CARGO_PKG_VERSION"), server.address());
         info!(version, server = cluster.server, %listen, "starting");
         Ok(Self {
@@ -168,8 +173,13 @@ impl ServiceArgs {
         command: impl AsyncFnOnce(Service) -> anyhow::Result<ExitStatus>,
     ) -> anyhow::Result<ExitStatus> {
         self.logs.start(verbosity)?;
+        let options = ConnectOptions {
+            read_timeout: Some(SILENCE),
+            watch_seconds: Some(self.watch_seconds),
+            ..self.connect.options()
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async { command(Service::start(listen, &self.connect).await?).await })
+        runtime.block_on(async { command(Service::start(listen, &options).await?).await })
     }
 
     /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the

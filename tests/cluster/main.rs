@@ -16,6 +16,7 @@ mod documented;
 mod enforcement;
 mod eventually;
 mod harness;
+mod idle;
 mod kubelet;
 mod operator;
 #[path = "../common/policies.rs"]

@@ -1,9 +1,8 @@
-//! A leader that ends, an API server that goes away, and nothing to do.
+//! A leader that ends, and an API server that goes away.
 
 use super::life::LEADER;
 use super::world::{World, plane, pod};
 use crate::eventually::eventually;
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -54,7 +53,7 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn idle_it_asks_for_nothing_and_an_api_server_that_comes_back_is_followed_again() {
+async fn an_api_server_that_comes_back_is_followed_again() {
     let plane = plane();
     let world = World::on(&plane).await;
     let shop = plane.namespace("shop");
@@ -65,15 +64,6 @@ async fn idle_it_asks_for_nothing_and_an_api_server_that_comes_back_is_followed_
     world.run(&shop, &pod("a", "nginx")).await;
     world.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
     world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
-    eventually("an audit result", async || world.results(&shop, "base").await.pop()).await;
-    sleep(Duration::from_secs(2)).await;
-    let mark = plane.mark();
-    sleep(Duration::from_mins(1)).await;
-    let mut requests = plane.requests_since(mark);
-    requests.retain(|event| event.by(&world.user));
-    let kinds: BTreeSet<_> = requests.iter().map(|event| (&*event.resource, &*event.verb)).collect();
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [("leases", "update")], "{requests:?}");
-
     for round in 0..2_u64 {
         plane.kill_api_server();
         sleep(Duration::from_secs(2)).await;

@@ -1,0 +1,103 @@
+//! An hour in which nothing happens, in about a minute: whatever recurs in it does so sixty times as often here.
+//!
+//! A watch that lives 290 s lives 5 s, the Lease is renewed every 20 ms in place of 2 s, the time between two audit
+//! results passes in 5 s, and etcd forgets its history that often too. It is over when all that has happened as often as
+//! in an hour, however slow the machine.
+
+use crate::control_plane::{AuditEvent, ControlPlane, Mark};
+use crate::eventually::eventually;
+use crate::operator::world::{World, plane, pod};
+use crate::process::Process;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const WATCH: Duration = Duration::from_secs(5);
+/// How often each watch is renewed in an hour, and the Lease.
+const WATCHES: usize = 12;
+const RENEWALS: usize = 1_800;
+const LIMIT: Duration = Duration::from_mins(5);
+/// What `watch` watches.
+const SEEN: &[&str] = &["pods"];
+/// What `reconcile` watches.
+const JUDGED: &[&str] = &[
+    "cronjobs",
+    "daemonsets",
+    "deployments",
+    "devopspolicies",
+    "jobs",
+    "pods",
+    "policyauditresults",
+    "replicasets",
+    "replicationcontrollers",
+    "statefulsets",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn in_an_idle_hour_watches_and_the_lease_are_renewed_and_nothing_else_is_asked_for() {
+    let plane = plane();
+    let world = World::on(&plane).await;
+    let shop = plane.namespace("shop");
+    let hurried = ["--watch-seconds", "5", "--lease-retry-period", "20ms"];
+    let operator =
+        world.replica("operator-0", &[&hurried[..], &["--audit-interval", "5s"]].concat()).synced();
+    let observer = Process::spawn("watch", plane.kubeconfig(), "observer-0", &hurried).synced();
+    world.run(&shop, &pod("a", "nginx")).await;
+    world.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
+    world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
+    eventually("an audit result", async || world.results(&shop, "base").await.pop()).await;
+    sleep(Duration::from_secs(2)).await;
+
+    let (mark, start) = (plane.mark(), Instant::now());
+    let parties = [(&*world.user, JUDGED), ("admin", SEEN)];
+    while !parties.iter().all(|(user, watched)| is_an_hour(&requests(&plane, mark, user), watched)) {
+        assert!(start.elapsed() < LIMIT, "something happens too seldom: {:#?}", plane.requests_since(mark));
+        sleep(WATCH).await;
+        plane.compact_etcd();
+    }
+    println!("as in an hour after {:?}", start.elapsed());
+    for (user, watched) in parties {
+        let requests = requests(&plane, mark, user);
+        let mut expected: BTreeSet<_> = watched.iter().map(|resource| (*resource, "watch")).collect();
+        expected.insert(("leases", "update"));
+        let kinds: BTreeSet<_> = requests.keys().map(|(resource, verb)| (&**resource, &**verb)).collect();
+        assert_eq!(kinds, expected, "{user}");
+        let watches = requests.into_iter().filter(|((_, verb), _)| verb == "watch");
+        for watch in watches.flat_map(|(_, watches)| watches) {
+            assert!(goes_on(&watch.uri), "it begins from scratch: {}", watch.uri);
+        }
+    }
+    for process in [operator, observer] {
+        let (status, _, log) = process.terminate();
+        assert_eq!(status, Some(0), "{log}");
+        assert!(!log.contains("the watch is interrupted"), "{log}");
+    }
+}
+
+/// What the binary asked for as a user since a mark, by resource and verb.
+type Requests = BTreeMap<(String, String), Vec<AuditEvent>>;
+
+fn requests(plane: &ControlPlane, mark: Mark, user: &str) -> Requests {
+    let mut requests = Requests::new();
+    for event in plane.requests_since(mark) {
+        if event.user == user && event.by("kube-devops/") {
+            requests.entry((event.resource.clone(), event.verb.clone())).or_default().push(event);
+        }
+    }
+    requests
+}
+
+/// Tells whether all that recurs has happened as often as in an hour; the first watch of each kind began before it.
+fn is_an_hour(requests: &Requests, watched: &[&str]) -> bool {
+    let count = |resource: &str, verb: &str| {
+        requests.get(&(resource.to_owned(), verb.to_owned())).map_or(0, Vec::len)
+    };
+    count("leases", "update") >= RENEWALS && watched.iter().all(|resource| count(resource, "watch") > WATCHES)
+}
+
+/// Tells whether a watch goes on where another ended: it names the version, and doesn't ask for what exists already.
+fn goes_on(uri: &str) -> bool {
+    let version = uri.split(['?', '&']).find_map(|pair| pair.strip_prefix("resourceVersion="));
+    version.is_some_and(|version| !["", "0"].contains(&version)) && !uri.contains("sendInitialEvents=true")
+}
