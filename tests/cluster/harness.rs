@@ -1,6 +1,6 @@
 //! The control plane keeps what it promises to the other tests.
 
-use crate::control_plane::{AuditEvent, ControlPlane, Mark, Reach, client_of, config_of};
+use crate::control_plane::{AuditEvent, ControlPlane, Etcd, Mark, Reach, client_of, config_of};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
 use futures::StreamExt;
@@ -96,6 +96,23 @@ async fn the_audit_log_has_a_request_as_soon_as_it_is_answered() {
     assert_eq!((last.namespace.as_str(), last.name.as_str()), (namespace.as_str(), "missing"));
     assert_eq!(last.uri, format!("/api/v1/namespaces/{namespace}/configmaps/missing"));
     assert!(last.received.as_second() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_change_beneath_the_api_server_is_one_to_its_watches_and_readers_too() {
+    let plane = ControlPlane::shared();
+    let namespace = plane.namespace("beneath");
+    let config_maps = Api::<ConfigMap>::namespaced(plane.client().await, &namespace);
+    let mut stored = config_maps.create(&PostParams::default(), &config_map("one")).await.unwrap();
+    let version = stored.metadata.resource_version.take().unwrap();
+    let mut events = pin!(config_maps.watch(&WatchParams::default(), &version).await.unwrap());
+    stored.data = Some([("key".to_owned(), "value".to_owned())].into());
+    let etcd: Etcd = plane.etcd();
+    etcd.put([(format!("configmaps/{namespace}/one"), serde_json::to_string(&stored).unwrap())]).await;
+    let Some(Ok(WatchEvent::Modified(changed))) = events.next().await else { panic!("no change") };
+    assert_eq!(changed.data, stored.data);
+    assert_eq!(config_maps.get("one").await.unwrap(), changed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

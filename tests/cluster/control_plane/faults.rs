@@ -2,8 +2,6 @@
 
 use super::ControlPlane;
 use super::plane::{blocking, wait_until_ready};
-use kube::{Client, Config};
-use serde_json::{Value, json};
 
 impl ControlPlane {
     /// Kills the API server with SIGKILL, and returns when it is gone.
@@ -39,22 +37,6 @@ impl ControlPlane {
     ///
     /// A list that needs no exact version (none, or 0) is never refused.
     pub(crate) fn compact_etcd(&self) {
-        blocking(async {
-            let url = self.layout.etcd_url().parse().expect("a URL");
-            let etcd = Client::try_from(Config::new(url)).expect("a client");
-            // The compacted revision itself stays readable, so it must be one that no client has seen: keys
-            // and values are base64, and this key is outside of the API server's prefix.
-            let written = call(&etcd, "put", &json!({ "key": "AA==", "value": "AA==" })).await;
-            let revision = &written["header"]["revision"];
-            call(&etcd, "compaction", &json!({ "revision": revision, "physical": true })).await;
-        });
+        blocking(async { self.etcd().compact().await });
     }
-}
-
-/// Calls a method of etcd's key-value service through its JSON gateway.
-async fn call(etcd: &Client, method: &str, body: &Value) -> Value {
-    let request = http::Request::post(format!("/v3/kv/{method}")).body(body.to_string().into_bytes());
-    etcd.request(request.expect("a valid request"))
-        .await
-        .unwrap_or_else(|error| panic!("etcd: {method}: {error}"))
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod etcd;
 mod faults;
 mod flags;
 mod kubeconfig;
@@ -13,6 +14,7 @@ mod server;
 
 pub(crate) use access::Reach;
 pub(crate) use audit::{AuditEvent, Mark};
+pub(crate) use etcd::Etcd;
 pub(crate) use kubeconfig::{client_of, config_of};
 pub(crate) use layout::free_port;
 pub(crate) use plane::ControlPlane;
