@@ -1,10 +1,14 @@
 //! `DaemonSet`s, with a pod a node: nodes exist here, and no kubelets.
 
-use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DynamicObject, ListParams};
+use kube::ResourceExt;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::sleep;
 
 fn new_pods_crash(pod: &Pod) -> Fate {
     if is_patched(pod) { Fate::Crash } else { Fate::Ready }
@@ -27,6 +31,25 @@ impl Stage {
             change(set);
         })
         .await
+    }
+
+    /// Keeps the old pods from going once they are deleted, or lets them go.
+    async fn hold_old_pods(&self, held: bool) {
+        let pods = self.world.pods(&self.namespace);
+        let finalizers = if held { json!(["stage.test/held"]) } else { json!(null) };
+        let patch = Patch::Merge(json!({ "metadata": { "finalizers": finalizers } }));
+        for pod in
+            pods.list(&ListParams::default()).await.unwrap().items.iter().filter(|pod| !is_patched(pod))
+        {
+            pods.patch(&pod.name_any(), &PatchParams::default(), &patch).await.unwrap();
+        }
+    }
+
+    async fn until_pods_are(&self, patched: usize, old: usize) {
+        eventually(&format!("{patched} new pods and {old} old ones"), async || {
+            (self.pods_by_patch().await == (patched, old)).then_some(())
+        })
+        .await;
     }
 
     /// How many of the stage's pods are patched, and how many aren't.
@@ -53,10 +76,7 @@ impl Stage {
         let record = self.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason.as_deref(), Some(reason), "{record:?}");
         assert_eq!(template(&self.until_available("DaemonSet", "agent").await), template(&before));
-        crate::eventually::eventually("no new pod is left", async || {
-            (self.pods_by_patch().await == (0, 2)).then_some(())
-        })
-        .await;
+        self.until_pods_are(0, 2).await;
     }
 }
 
@@ -79,4 +99,22 @@ async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
         ill.is_withdrawn(surge, "CrashLoop"),
         stuck.is_withdrawn(surge, "NotReady"),
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn new_pods_that_are_well_are_no_verdict_while_old_ones_run_beside_them() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    stage.agents(surge).await;
+    stage.hold_old_pods(true).await;
+    // Their controller tells old from new by whole seconds.
+    sleep(Duration::from_secs(1)).await;
+    stage.policy("standard", PROBES).await;
+    stage.until_pods_are(2, 2).await;
+    stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
+    let too_long = VERIFY + Duration::from_secs(6);
+    stage.stays("standard", "DaemonSet/agent", RemediationPhase::Applied, too_long).await;
+    stage.hold_old_pods(false).await;
+    stage.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;
+    assert_eq!(stage.pods_by_patch().await, (2, 0));
 }
