@@ -53,8 +53,10 @@ impl Known {
     }
 }
 
-/// The two objects, what is to be removed first at the beginning.
-const BOTH: [(&str, fn() -> Value); 2] = [(YIELD_BINDINGS, yield_binding), (YIELD_POLICIES, yield_policy)];
+/// What makes one of the two objects.
+type Make = fn() -> Value;
+/// The two objects with their resources, what is to be removed first at the beginning.
+const BOTH: [(&str, Make); 2] = [(YIELD_BINDINGS, yield_binding), (YIELD_POLICIES, yield_policy)];
 
 /// Installs the policy and its binding, and takes over what somebody else set otherwise in them.
 pub async fn install(cluster: &Cluster) -> Result<Yielding, CallError> {

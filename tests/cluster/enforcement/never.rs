@@ -115,14 +115,14 @@ impl Made<'_> {
                         json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
                 }
                 Mark::Unavailable => {
-                    object["spec"]["template"]["metadata"]["labels"]["fate"] = json!("stuck")
+                    object["spec"]["template"]["metadata"]["labels"]["fate"] = json!("stuck");
                 }
                 Mark::RollingOut => {}
                 Mark::Managed => {
                     object["metadata"]["annotations"]["meta.helm.sh/release-name"] = json!("shop");
                 }
                 Mark::Portless => {
-                    *object.pointer_mut(container).unwrap() = json!({ "name": "main", "image": "x:1" })
+                    *object.pointer_mut(container).unwrap() = json!({ "name": "main", "image": "x:1" });
                 }
                 Mark::Whole => {
                     let container = object.pointer_mut(container).unwrap();

@@ -71,6 +71,7 @@ impl Stage {
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
+        world.without_policies().await;
         Self { _turn: Some(turn), ..Self::on(world, fate) }
     }
 

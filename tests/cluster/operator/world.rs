@@ -9,7 +9,7 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding};
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use kube_devops::manifests::{Mode, Permission, Scope};
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
@@ -141,6 +141,18 @@ impl<'p> World<'p> {
         let spec: Value = yaml_serde::from_str(spec).unwrap();
         let policy = serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec })).unwrap();
         self.policies(namespace).create(&PostParams::default(), &policy).await.unwrap()
+    }
+
+    /// Deletes the policies that other tests left, in the whole cluster, while no operator runs.
+    pub(crate) async fn without_policies(&self) {
+        let all = Api::<DevOpsPolicy>::all(self.client.clone()).list(&ListParams::default()).await.unwrap();
+        for policy in all {
+            let (policies, name) = (self.policies(&policy.namespace().unwrap()), policy.name_any());
+            let released = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+            policies.patch(&name, &PatchParams::default(), &released).await.unwrap();
+            // One that was being deleted is gone by now.
+            let _ = policies.delete(&name, &DeleteParams::default()).await;
+        }
     }
 
     /// Creates a pod that runs.
