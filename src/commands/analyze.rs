@@ -91,19 +91,33 @@ fn severities() -> PossibleValuesParser {
 
 impl Args {
     fn status(&self, report: &Report) -> ExitStatus {
-        let below = |bound| report.summary.score.is_some_and(|score| score.value() < bound);
-        let worst = |bound| report.worst.is_some_and(|severity| severity >= bound);
         if report.summary.partial {
             ExitStatus::Failed
-        } else if self.fail_under.is_some_and(below) || self.fail_on.is_some_and(worst) {
+        } else if !self.passed(report).is_empty() {
             ExitStatus::Findings
         } else {
             ExitStatus::Clean
         }
     }
 
-    /// Says on stderr what the figures alone don't: what could not be read, what was left out, and why nothing was
-    /// judged.
+    /// The thresholds that the report is past, each in a sentence.
+    fn passed(&self, report: &Report) -> Vec<String> {
+        let mut passed = Vec::new();
+        if let (Some(bound), Some(score)) = (self.fail_under, report.summary.score)
+            && score.value() < bound
+        {
+            passed.push(format!("the score of {} is below --fail-under {bound}", score.value()));
+        }
+        if let (Some(bound), Some(worst)) = (self.fail_on, report.worst)
+            && worst >= bound
+        {
+            passed.push(format!("the worst violation is {worst}, and --fail-on is {bound}"));
+        }
+        passed
+    }
+
+    /// Says on stderr what the figures alone don't: what could not be read, what was left out, why nothing was judged,
+    /// and which thresholds are passed.
     fn explain(&self, report: &Report, scope: &Scope, skipped: &[String]) -> anyhow::Result<()> {
         let mut err = anstream::stderr();
         for error in &report.errors {
@@ -148,6 +162,9 @@ impl Args {
         if !skipped.is_empty() {
             let names = skipped.join(", ");
             writeln!(err, "note: system namespaces were not read: {names} (--include-system judges them)")?;
+        }
+        for threshold in self.passed(report) {
+            writeln!(err, "failed: {threshold}")?;
         }
         Ok(())
     }
