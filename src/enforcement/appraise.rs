@@ -84,6 +84,9 @@ pub async fn appraise(
         let (reason, message) = (managed.reason(), managed.to_string());
         return Ok(Appraisal::Left { reason, message, passing: false, plan: Some(plan) });
     }
+    if let Some(message) = inquiry.surroundings.blocks_rollout(&subject.with(&plan.adds)) {
+        return Ok(left("ResourceQuota", message, true));
+    }
     if let Some(budget) = inquiry.surroundings.blocked_by(subject) {
         let message = format!("PodDisruptionBudget {budget} allows no disruption now");
         return Ok(left("DisruptionBudget", message, true));

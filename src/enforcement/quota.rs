@@ -2,6 +2,8 @@
 //!
 //! Where it doesn't, new pods are refused, after some kinds of rollouts have ended old ones.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
@@ -41,6 +43,64 @@ impl Surroundings {
         }
         short
     }
+
+    /// Says which quota keeps a rollout from making its new pods, if one does: what it asks for is missing, or there is no
+    /// room for the pods without which the rollout can't begin.
+    pub fn blocks_rollout(&self, patched: &Subject) -> Option<String> {
+        let pods = i64::from(Progress::of(patched).wanted.max(0));
+        let extra = if goes_first(patched, pods) { surge(patched, pods) } else { 0 };
+        let supplied: BTreeSet<Field> = self.supplied().into_iter().map(|(field, _)| field).collect();
+        for quota in self.quotas.iter().filter(|quota| counts(quota)) {
+            let name = quota.metadata.name.as_deref().unwrap_or_default();
+            for field in Compute::ALL.into_iter().flat_map(|of| [Field::Request(of), Field::Limit(of)]) {
+                let Some((_, left)) = left(quota, field) else { continue };
+                if let Some(container) = without(patched, field).filter(|_| !supplied.contains(&field)) {
+                    return Some(format!(
+                        "ResourceQuota {name} takes no pod whose container {container} has no {field}"
+                    ));
+                }
+                if a_pod(patched, field).times(extra) > left {
+                    return Some(format!("ResourceQuota {name} has no room for the {field} of one more pod"));
+                }
+            }
+            let status = quota.status.as_ref();
+            let of = |name| {
+                let hard = amount(status?.hard.as_ref(), name)?;
+                Some(hard.minus(amount(status?.used.as_ref(), name).unwrap_or(Quantity::ZERO)))
+            };
+            let room = ["pods", "count/pods"].into_iter().filter_map(of).min();
+            if room.is_some_and(|room| Quantity::ONE.times(extra) > room) {
+                return Some(format!("ResourceQuota {name} has no room for one more pod"));
+            }
+        }
+        None
+    }
+}
+
+/// A container, init containers among them, that has neither an amount nor, for a request, a limit that stands for it.
+fn without(subject: &Subject, field: Field) -> Option<String> {
+    let spec = subject.object.pointer("/spec/template/spec")?;
+    if spec.get("resources").is_some_and(|resources| read(resources, &field.path()[1..]).is_some()) {
+        return None;
+    }
+    let lists = ["containers", "initContainers"].into_iter().filter_map(|list| spec.get(list)?.as_array());
+    let mut lacking = lists.flatten().filter(|container| {
+        let has = |field: Field| read(container, &field.path()).is_some();
+        !match field {
+            Field::Request(compute) => has(field) || has(Field::Limit(compute)),
+            _ => has(field),
+        }
+    });
+    Some(lacking.next()?["name"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Tells whether a rollout makes a new pod before it ends an old one, and can't do otherwise.
+fn goes_first(subject: &Subject, pods: i64) -> bool {
+    let Typed::Deployment(deployment) = &*subject.typed else { return false };
+    let strategy = deployment.spec.as_ref().and_then(|spec| spec.strategy.clone()).unwrap_or_default();
+    let unavailable = strategy.rolling_update.and_then(|rolling| rolling.max_unavailable);
+    let unavailable = unavailable.unwrap_or_else(|| IntOrString::String("25%".to_owned()));
+    strategy.type_.as_deref() != Some("Recreate") && part(&unavailable, pods, 0) == 0
 }
 
 /// Tells whether a quota counts the pods of workloads that are patched.
@@ -97,10 +157,17 @@ fn surge(subject: &Subject, pods: i64) -> i64 {
         }
         Typed::StatefulSet(_) => return 0,
     };
-    match most.unwrap_or_else(|| IntOrString::String(usual.to_owned())) {
-        IntOrString::Int(count) => i64::from(count),
+    part(&most.unwrap_or_else(|| IntOrString::String(usual.to_owned())), pods, 99)
+}
+
+/// A number of pods, or a percentage of them to which so many hundredths of a pod are added before it is cut off.
+fn part(of: &IntOrString, pods: i64, hundredths: i64) -> i64 {
+    match of {
+        IntOrString::Int(count) => i64::from(*count),
         IntOrString::String(text) => match text.strip_suffix('%') {
-            Some(percent) => percent.parse::<i64>().map_or(pods, |percent| (percent * pods + 99) / 100),
+            Some(percent) => {
+                percent.parse::<i64>().map_or(pods, |percent| (percent * pods + hundredths) / 100)
+            }
             None => text.parse().unwrap_or(pods),
         },
     }
@@ -187,5 +254,43 @@ mod tests {
         assert!(!short(&quota(&none, &["BestEffort"]), &subject, limit, "1Mi"));
         assert!(!short(&quota(&none, &["Terminating"]), &subject, limit, "1Mi"));
         assert!(!short(&Surroundings::default(), &subject, limit, "1Mi"));
+    }
+
+    #[test]
+    fn a_rollout_that_needs_one_more_pod_first_needs_room_for_it() {
+        let one = json!({ "replicas": 1 });
+        let deployment = subject(WorkloadKind::Deployment, &one);
+        let blocks = |hard: Value, subject: &Subject| quota(&hard, &[]).blocks_rollout(subject);
+        let blocked = blocks(json!({ "requests.cpu": "499m" }), &deployment).unwrap();
+        assert!(blocked.contains("no room for the resources.requests.cpu of one more pod"), "{blocked}");
+        assert_eq!(blocks(json!({ "requests.cpu": "500m" }), &deployment), None);
+        assert!(blocks(json!({ "pods": "0" }), &deployment).is_some());
+        assert_eq!(blocks(json!({ "pods": "1" }), &deployment), None);
+        let other = json!({ "replicas": 1, "strategy": { "rollingUpdate": { "maxUnavailable": 1 } } });
+        assert_eq!(
+            blocks(json!({ "requests.cpu": "400m" }), &subject(WorkloadKind::Deployment, &other)),
+            None
+        );
+        assert_eq!(
+            blocks(json!({ "requests.cpu": "400m" }), &subject(WorkloadKind::StatefulSet, &one)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_quota_takes_no_pod_without_what_it_counts() {
+        let deployment = subject(WorkloadKind::Deployment, &json!({}));
+        let limits = quota(&json!({ "limits.memory": "10Gi" }), &[]);
+        let blocked = limits.blocks_rollout(&deployment).unwrap();
+        assert!(blocked.contains("container main has no resources.limits.memory"), "{blocked}");
+        let given =
+            Fields::from([(ContainerField::new("main", Field::Limit(Compute::Memory)), json!("1Gi"))]);
+        assert_eq!(limits.blocks_rollout(&deployment.with(&given)), None);
+        let supplied = json!({ "metadata": { "name": "sizes" }, "spec": { "limits": [
+            { "type": "Container", "default": { "memory": "1Gi" } },
+        ] } });
+        let supplied =
+            Surroundings { limit_ranges: vec![serde_json::from_value(supplied).unwrap()], ..limits };
+        assert_eq!(supplied.blocks_rollout(&deployment), None);
     }
 }

@@ -128,7 +128,7 @@ impl Surroundings {
     }
 
     /// The fields that a `LimitRange` supplies to every container without them.
-    fn supplied(&self) -> Vec<(Field, String)> {
+    pub(super) fn supplied(&self) -> Vec<(Field, String)> {
         let mut fields = Vec::new();
         for (name, item) in self.limits("Container") {
             for compute in Compute::ALL {

@@ -14,6 +14,8 @@ pub struct Quantity(i128);
 impl Quantity {
     /// Nothing of a resource.
     pub const ZERO: Self = Self(0);
+    /// One of a resource.
+    pub const ONE: Self = Self(Self::UNIT);
     /// One, in billionths.
     const UNIT: i128 = 1_000_000_000;
 

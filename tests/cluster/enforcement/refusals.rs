@@ -1,6 +1,6 @@
 //! Patches that the API server or the cluster does not let through.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, template, workload};
+use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, is_patched, template, workload};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -79,20 +79,41 @@ async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a control plane: make test"]
-async fn a_patch_whose_pods_the_quota_has_no_room_for_is_withdrawn() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
-    let before = stage.run("Deployment", "web", |_| ()).await;
+/// Allows a stage's namespace so many pods.
+async fn allow_pods(stage: &Stage, pods: u32) {
     let quotas = Api::<ResourceQuota>::namespaced(stage.world.client.clone(), &stage.namespace);
-    let full = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": "1" } } });
-    quotas.create(&PostParams::default(), &serde_json::from_value(full).unwrap()).await.unwrap();
-    eventually("the quota is used up", async || {
+    let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": pods.to_string() } } });
+    quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+    eventually("the pods are counted", async || {
         let used = quotas.get("full").await.unwrap().status?.used?;
-        (used.get("pods")?.0 == "1").then_some(())
+        (used.get("pods")?.0 != "0").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withdrawn() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let mark = stage.world.plane.mark();
+    allow_pods(&stage, 1).await;
     stage.policy("standard", PROBES).await;
+    let why = "ResourceQuota full has no room for one more pod";
+    stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
+    assert_eq!(stage.patches_since(mark, "web"), 0);
+
+    // The quota comes when the first of two new pods is there.
+    let stage = stage.beside(|_| Fate::Ready).await;
+    let slow = |web: &mut serde_json::Value| {
+        web["spec"]["replicas"] = json!(2);
+        web["spec"]["minReadySeconds"] = json!(5);
+    };
+    let before = stage.run("Deployment", "web", slow).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    stage.pod("the first new pod", is_patched).await;
+    allow_pods(&stage, 2).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason.as_deref(), Some("QuotaExceeded"), "{record:?}");
     assert!(record.message.unwrap().contains("exceeded quota: full"));
