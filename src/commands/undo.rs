@@ -15,7 +15,7 @@ use crate::enforcement::{
     self, ApplyError, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal, is_ready,
 };
 use crate::output::to_stdout;
-use crate::policy::{DevOpsPolicy, Remediation};
+use crate::policy::DevOpsPolicy;
 use crate::workload::WorkloadKind;
 
 /// How often a workload is tried that others write at the same time.
@@ -64,17 +64,25 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     } else {
         let everywhere = args.all && args.namespace.is_none();
         let policy = args.policy.as_deref();
-        let recorded = match policy {
-            Some(policy) => recorded(&cluster, namespace, policy).await?,
-            None => Vec::new(),
+        let policy_there = match policy {
+            Some(policy) => find_policy(&cluster, namespace, policy).await?,
+            None => None,
         };
+        let known = policy_there.is_some();
+        let recorded = policy_there.and_then(|policy| policy.status).unwrap_or_default().remediations;
         let wanted = |subject: &Subject| {
             let named = policy.is_none() || subject.annotation(PATCHED_BY) == policy;
             // Whoever replaces an object drops its annotations.
-            let known = recorded.iter().any(|record| record.uid.as_deref() == Some(subject.uid()));
-            enforcement::is_patched(subject) && (named || known)
+            let recorded = recorded.iter().any(|record| record.uid.as_deref() == Some(subject.uid()));
+            enforcement::is_patched(subject) && (named || recorded)
         };
-        enforcement::find(&cluster, (!everywhere).then_some(namespace), wanted).await?
+        let found = enforcement::find(&cluster, (!everywhere).then_some(namespace), wanted).await?;
+        if let (Some(policy), true, false) = (policy, found.is_empty(), known) {
+            bail!(
+                "namespace {namespace:?} has no policy {policy:?}, and no workload that is patched for one of that name"
+            );
+        }
+        found
     };
     let mut failed = false;
     let mut undone = 0;
@@ -94,12 +102,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }
 
-/// What a policy's status records of its patches; nothing of a policy that is gone.
-async fn recorded(cluster: &Cluster, namespace: &str, policy: &str) -> anyhow::Result<Vec<Remediation>> {
+/// The policy of a name, if there is one still.
+async fn find_policy(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Option<DevOpsPolicy>> {
     let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
-    let found = cluster.call(async |_| policies.get_opt(policy).await).await;
-    let found = found.with_context(|| format!("cannot read policy {policy:?} in namespace {namespace:?}"))?;
-    Ok(found.and_then(|policy| policy.status).unwrap_or_default().remediations)
+    let found = cluster.call(async |_| policies.get_opt(name).await).await;
+    found.with_context(|| format!("cannot read policy {name:?} in namespace {namespace:?}"))
 }
 
 /// Undoes one workload; returns whether everything that enforcement had set is gone.

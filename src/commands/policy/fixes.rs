@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
@@ -11,7 +11,7 @@ use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::ConnectArgs;
 use crate::output::to_stdout;
-use crate::policy::PolicyAuditResult;
+use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
 ///
@@ -69,16 +69,21 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         }
     }
     if printed == 0 {
-        let what = args
-            .name
-            .as_ref()
-            .map_or_else(|| "no policy".to_owned(), |name| format!("policy {name:?} does not"));
-        let has = if args.name.is_some() { "have" } else { "has" };
         let place = if args.all_namespaces { String::new() } else { format!(" in namespace {namespace:?}") };
+        if let Some(name) = &args.name {
+            let client = cluster.client.clone();
+            let policies: Api<DevOpsPolicy> =
+                if args.all_namespaces { Api::all(client) } else { Api::namespaced(client, namespace) };
+            let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
+            let all = all.context("cannot list the policies")?;
+            if !all.iter().any(|policy| policy.name_any() == *name) {
+                bail!("there is no policy {name:?}{place}");
+            }
+        }
         writeln!(
             anstream::stderr(),
-            "{what} {has} a fix{place}: fixes are for workloads that a GitOps tool manages, under a policy with \
-             enforcementMode enforce and remediation.gitops report"
+            "no fixes{place}: they are for workloads that a GitOps tool manages, under a policy with enforcementMode enforce \
+             and remediation.gitops report; an operator brings new ones within five minutes"
         )?;
     }
     Ok(ExitStatus::Clean)
