@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Compute, ContainerField, Field, Subject};
+use super::{Compute, ContainerField, Field, Fields, Subject};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase};
 use crate::workload::WorkloadKind;
 
@@ -49,6 +49,13 @@ pub fn is_in_place(record: &Remediation) -> bool {
 pub fn has_patches(record: &Remediation) -> bool {
     let reverted = record.reason.as_deref() == Some(REVERTED);
     is_in_place(record) || (!is_under_way(record) && !reverted && !record.earlier_fields.is_empty())
+}
+
+/// Tells whether a patch that has come to an end failed: it was refused, or did harm. One that went with its policy, or that
+/// somebody took out, did not.
+pub fn is_failure(record: &Remediation) -> bool {
+    let wanted = matches!(record.reason.as_deref(), Some(REVERTED | TAKEN_OUT));
+    matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn) && !wanted
 }
 
 /// The kind of a record's workload; `None` for one that enforcement never patches.
@@ -101,6 +108,19 @@ pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> 
     Remediation { fields: written(limits), earlier_fields: written(rest), ..record.clone() }
 }
 
+/// The record once somebody took out some of its fields: they count as set earlier, and stay out. `None` where nothing is
+/// left of them.
+pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
+    let (left, gone): (Vec<_>, Vec<_>) = fields_of(record).into_iter().partition(|of| owned.contains_key(of));
+    let written = |fields: Vec<ContainerField>| fields.iter().map(ToString::to_string).collect();
+    let earlier: BTreeSet<_> = gone.into_iter().chain(parsed(&record.earlier_fields)).collect();
+    (!left.is_empty()).then(|| Remediation {
+        fields: written(left),
+        earlier_fields: written(earlier.into_iter().collect()),
+        ..record.clone()
+    })
+}
+
 /// The record of the patches before the one that was planned and not made after all; `None` where there were none.
 pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =
@@ -144,7 +164,7 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     let reason = record.reason.as_deref();
     if entered(Applied) {
         counts(&mut next.remediations_applied);
-    } else if entered(Failed) || (entered(Withdrawn) && reason != Some(REVERTED)) {
+    } else if (entered(Failed) || entered(Withdrawn)) && is_failure(&record) {
         counts(&mut next.remediations_failed);
         let did_harm = match record.phase {
             Withdrawn => reason != Some(CHANGED_MEANWHILE),

@@ -38,7 +38,11 @@ pub async fn withdraw(
     let document = document(subject, fields, policy);
     let tuned = tuned(subject, fields);
     match apply(cluster, subject, &document).await {
-        Ok(after) => Ok(Withdrawal::new(subject, after, fields, Remains::new())),
+        Ok(after) => {
+            // The admission policy by which we yield may have taken out what was left of a probe.
+            let gone = tuned.into_iter().filter(|(of, _)| !after.has(of)).collect();
+            Ok(Withdrawal::new(subject, after, fields, gone))
+        }
         Err(error) if error.is_invalid() && !tuned.is_empty() => {
             let removal = removal(subject, tuned.keys());
             let without = serde_json::from_value(removal)

@@ -9,7 +9,7 @@ use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase};
 use crate::telemetry::{Metrics, MetricsError};
 
 /// The reasons of records, and the labels that they are counted under.
-const CATEGORIES: [(&str, &str); 19] = [
+const CATEGORIES: [(&str, &str); 18] = [
     ("AdmissionRefused", "admission_refused"),
     (records::CHANGED_MEANWHILE, "changed_meanwhile"),
     (records::CO_OWNED, "co_owned"),
@@ -25,7 +25,6 @@ const CATEGORIES: [(&str, &str); 19] = [
     ("QuotaExceeded", "quota_exceeded"),
     ("Restarted", "restarted"),
     (records::REVERTED, "reverted"),
-    (records::TAKEN_OUT, "taken_out"),
     ("Unreadable", "unreadable"),
     ("Unschedulable", "unschedulable"),
     (records::UNWATCHED, "unwatched"),
@@ -89,7 +88,7 @@ impl EnforcementMetrics {
             if withdrawn {
                 self.withdrawals.with_label_values(&[category]).inc();
             }
-            if record.phase == RemediationPhase::Failed || (withdrawn && reason != records::REVERTED) {
+            if records::is_failure(record) {
                 self.failed.with_label_values(&[category]).inc();
             }
         }

@@ -25,8 +25,8 @@ const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 const PATIENCE: i32 = 10;
 
 /// What a record says of a workload whose fields somebody else took out.
-pub(super) const TAKEN_OUT: &str =
-    "somebody else took out what was set: it is not set again until the policy changes";
+const TAKEN_OUT: &str =
+    "what was set was taken out, by undo or by somebody else: it is not set again until the policy changes";
 
 /// The enforcement of one policy.
 pub(super) struct Enforcer<'o> {
@@ -66,14 +66,19 @@ impl<'o> Enforcer<'o> {
 
     /// Where enforcement stands, in words.
     pub(super) async fn standing(&self) -> Standing {
-        let left_out = self.operator.left_out().reasons(&self.key);
+        let (left_out, held_up_by) = {
+            let all = self.operator.left_out();
+            (all.reasons(&self.key), all.held_up_by(&self.key))
+        };
         let yielding = self.operator.yielding.lock().await;
-        Standing::of(&self.policy, &left_out, yielding.as_ref().map(|known| &known.yielding))
+        let yielding = yielding.as_ref().map(|known| &known.yielding);
+        Standing::of(&self.policy, &left_out, held_up_by.as_deref(), yielding)
     }
 
     /// Goes on with all that is under way, and returns when to look again.
     pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
         self.forget_gone().await?;
+        self.notice_taken_out().await?;
         self.carry_over().await?;
         self.notice_low_limits().await?;
         let mut next = None;
@@ -203,6 +208,30 @@ impl<'o> Enforcer<'o> {
         let forget = |status, record: &Remediation| records::without(&status, &record.kind, &record.name);
         let status = gone.iter().fold(self.status(), forget);
         self.write(status).await
+    }
+
+    /// Writes down what somebody took out of workloads that were verified.
+    async fn notice_taken_out(&mut self) -> Result<(), ReconcileError> {
+        let incomplete: Vec<Remediation> = {
+            let inventory = self.operator.inventory();
+            let lacks = |record: &Remediation| {
+                let workload =
+                    kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
+                workload.is_some_and(|workload| !has_all(workload, &fields_of(record)))
+            };
+            let verified = |record: &Remediation| record.phase == RemediationPhase::Verified;
+            self.records().into_iter().filter(|record| verified(record) && lacks(record)).collect()
+        };
+        for record in incomplete {
+            // What can't be read now is looked at again.
+            let Ok(Some(subject)) = self.fetch(&record).await else { continue };
+            match records::left_of(&record, &subject.owned()) {
+                None => self.end(&record, RemediationPhase::Failed, records::TAKEN_OUT, TAKEN_OUT).await?,
+                Some(left) if left != record => self.record(left).await?,
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Takes the patches that are there into the policy as it is now: what is taken out from now on stays out.

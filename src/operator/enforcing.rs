@@ -29,10 +29,12 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// Says where enforcement stands; `left_out` counts workloads by the reason why they are left as they are.
+    /// Says where enforcement stands; `left_out` counts workloads by the reason why they are left as they are, and
+    /// `held_up_by` is what those wait for that are not.
     pub(super) fn of(
         policy: &DevOpsPolicy,
         left_out: &BTreeMap<&'static str, (usize, String)>,
+        held_up_by: Option<&str>,
         yielding: Option<&Yielding>,
     ) -> Self {
         if policy.spec.enforcement_mode == EnforcementMode::Audit {
@@ -57,8 +59,11 @@ impl Standing {
             count(is_under_way)
         )];
         parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
-            WAITING => format!("{count} waiting for their turn"),
-            _ => format!("{count} left as they are for {reason} (such as {example})"),
+            WAITING => {
+                let held_up = held_up_by.map(|by| format!(" ({by})")).unwrap_or_default();
+                format!("{count} waiting for their turn{held_up}")
+            }
+            _ => format!("{count} left alone for {reason}, such as {example}"),
         }));
         if records.len() >= KEPT {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));

@@ -39,6 +39,8 @@ struct Looks {
     entries: BTreeMap<(WorkloadKind, String), Entry>,
     /// Whether each candidate was looked at.
     complete: bool,
+    /// What those wait for whose turn it would be; empty where it is only their turn.
+    held_up_by: String,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,16 @@ impl LeftOuts {
     /// Says whether each candidate was looked at.
     pub(super) fn complete(&mut self, policy: &PolicyKey, complete: bool) {
         self.policies.entry(policy.clone()).or_default().complete = complete;
+    }
+
+    /// Says what those that may be patched wait for; nothing but their turn where it is empty.
+    pub(super) fn hold_up(&mut self, policy: &PolicyKey, by: &str) {
+        by.clone_into(&mut self.policies.entry(policy.clone()).or_default().held_up_by);
+    }
+
+    /// What those that may be patched wait for beside their turn.
+    pub(super) fn held_up_by(&self, policy: &PolicyKey) -> Option<String> {
+        self.policies.get(policy).map(|looks| looks.held_up_by.clone()).filter(|by| !by.is_empty())
     }
 
     /// Forgets what is no candidate any more.

@@ -31,6 +31,7 @@ impl Enforcer<'_> {
             RemediationPhase::Withdrawn if reason == records::REVERTED => (Normal, "PatchReverted"),
             RemediationPhase::Withdrawn => (Warning, "PatchWithdrawn"),
             RemediationPhase::Failed if reason == records::CO_OWNED => (Warning, "PatchNotWithdrawn"),
+            RemediationPhase::Failed if reason == records::TAKEN_OUT => (Normal, "PatchTakenOut"),
             RemediationPhase::Failed => (Warning, "PatchFailed"),
         };
         self.publish(record, type_, event, &format!("{reason}: {message}")).await;
@@ -53,12 +54,12 @@ impl Enforcer<'_> {
 
     /// Tells of something that concerns the policy as a whole.
     pub(super) async fn tell_policy(&self, type_: EventType, reason: &str, note: &str) {
-        self.send(type_, reason, note, &self.policy.object_ref(&())).await;
+        self.send(type_, reason, note, &self.policy.object_ref(&()), None).await;
     }
 
+    /// Tells of a workload, to those who look at the policy and to those who look at the workload.
     async fn publish(&self, record: &Remediation, type_: EventType, reason: &str, note: &str) {
         let about_it = format!("{}: {note}", label(record));
-        self.send(type_, reason, &about_it, &self.policy.object_ref(&())).await;
         let workload = ObjectReference {
             api_version: kind_of(record).map(|kind| kind.api_version().to_owned()),
             kind: Some(record.kind.clone()),
@@ -67,16 +68,26 @@ impl Enforcer<'_> {
             uid: record.uid.clone(),
             ..ObjectReference::default()
         };
-        self.send(type_, reason, note, &workload).await;
+        // Events that repeat are folded into one, but not those of another workload.
+        let policy = self.policy.object_ref(&());
+        self.send(type_, reason, &about_it, &policy, Some(workload.clone())).await;
+        self.send(type_, reason, note, &workload, Some(policy)).await;
     }
 
-    async fn send(&self, type_: EventType, reason: &str, note: &str, about: &ObjectReference) {
+    async fn send(
+        &self,
+        type_: EventType,
+        reason: &str,
+        note: &str,
+        about: &ObjectReference,
+        related: Option<ObjectReference>,
+    ) {
         let event = Event {
             type_,
             reason: reason.to_owned(),
             note: Some(note.chars().take(NOTE).collect()),
             action: "Enforce".to_owned(),
-            secondary: None,
+            secondary: related,
         };
         if let Err(error) = self.operator.recorder.publish(&event, about).await {
             warn!(reason, %error, "event not recorded");

@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use tracing::{info, warn};
 
 use super::candidates::{Candidate, candidates};
-use super::enforcer::{Enforcer, TAKEN_OUT};
+use super::enforcer::Enforcer;
 use super::left_out::{LeftOut, WAITING};
 use super::{Operator, ReconcileError};
 use crate::enforcement::records::{self, is_under_way, kind_of};
@@ -71,7 +71,6 @@ impl Enforcer<'_> {
         if force.is_busy() {
             return Ok(Some(self.after(TURN)));
         }
-        self.notice_taken_out(&candidates, &force).await?;
         let mut surroundings = None;
         let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
         let waits = |candidate: &&Candidate| self.operator.left_out().waits(&self.key, candidate);
@@ -97,34 +96,6 @@ impl Enforcer<'_> {
         };
         let inventory = self.operator.inventory();
         candidates(inventory.objects(&self.namespace), &own.effective, self.now())
-    }
-
-    /// Writes down of which workloads somebody took out everything that was set.
-    async fn notice_taken_out(
-        &mut self,
-        candidates: &[Candidate],
-        force: &InForce,
-    ) -> Result<(), ReconcileError> {
-        for candidate in candidates {
-            if self.operator.left_out().until(&self.key, candidate, force.digest, self.now()).is_some() {
-                continue;
-            }
-            let records = self.records();
-            let record = records.iter().find(|record| {
-                kind_of(record) == Some(candidate.kind)
-                    && record.name == candidate.name
-                    && record.phase == RemediationPhase::Verified
-                    && record.policy_generation == self.policy.metadata.generation
-            });
-            let Some(record) = record else { continue };
-            // What can't be read now is looked at again.
-            let Ok(Some(subject)) = self.fetch(record).await else { continue };
-            let owned = subject.owned();
-            if !records::fields_of(record).iter().any(|of| owned.contains_key(of)) {
-                self.end(record, RemediationPhase::Failed, records::TAKEN_OUT, TAKEN_OUT).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
@@ -269,7 +240,7 @@ impl Enforcer<'_> {
             uid: subject.uid(),
         };
         match self.operator.reserve(&request).await {
-            Ok(Decision::Granted) => {}
+            Ok(Decision::Granted) => self.operator.left_out().hold_up(&self.key, ""),
             Ok(Decision::Wait { until, reason }) => {
                 info!(
                     workload = format!("{kind}/{}", subject.name()),
@@ -277,6 +248,12 @@ impl Enforcer<'_> {
                     reason,
                     "waiting"
                 );
+                if let Some(until) = until {
+                    let until = until.strftime("%H:%M:%S");
+                    self.operator
+                        .left_out()
+                        .hold_up(&self.key, &format!("{reason}; there is room again at {until} UTC"));
+                }
                 return Ok(Some(
                     until.unwrap_or_else(|| self.after(TURN)).max(self.after(SignedDuration::from_secs(1))),
                 ));

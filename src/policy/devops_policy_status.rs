@@ -40,7 +40,7 @@ pub struct DevOpsPolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub remediations_applied: Option<u64>,
-    /// How many patches for the policy failed since it was created.
+    /// How many patches for the policy were refused, or did harm and were withdrawn, since it was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub remediations_failed: Option<u64>,

@@ -65,6 +65,8 @@ fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
     }
     let reverted = Remediation { reason: Some(REVERTED.to_owned()), ..record("other", Withdrawn, 0) };
     assert_eq!(with(&status, reverted).remediations_failed, Some(2), "nothing failed");
+    let taken = Remediation { reason: Some(TAKEN_OUT.to_owned()), ..record("third", Failed, 0) };
+    assert_eq!(with(&status, taken).remediations_failed, Some(2), "nothing failed");
     assert!(without(&status, "Deployment", "web").remediations.is_empty());
 }
 
@@ -144,6 +146,20 @@ fn only_the_limit_goes_when_the_memory_was_too_little_and_the_rest_is_known_to_s
     let status = with(&DevOpsPolicyStatus::default(), withdrawn.clone());
     assert_eq!(status.remediated_workloads, ["Deployment/web"], "it carries the rest");
     assert_eq!(with_memory_limit(&withdrawn), BTreeSet::from(["other".to_owned()]));
+}
+
+#[test]
+fn what_somebody_took_out_of_several_fields_counts_as_set_earlier() {
+    let verified = record("web", RemediationPhase::Verified, 0);
+    let probe = ContainerField::new("main", Field::LivenessProbe);
+    let left = left_of(&verified, &Fields::from([(probe, json!({}))])).unwrap();
+    assert_eq!(left.fields, ["main/livenessProbe"]);
+    assert_eq!(left.earlier_fields, ["main/resources.limits.memory"]);
+    let policies = [policy(vec![left.clone()])];
+    assert_eq!(taken_out(&policies, &subject("x:1")).len(), 2, "nothing is there, and all of it stays out");
+    assert_eq!(left_of(&left, &Fields::new()), None);
+    let all = fields_of(&verified).into_iter().map(|of| (of, json!({}))).collect();
+    assert_eq!(left_of(&verified, &all), Some(verified));
 }
 
 #[test]
