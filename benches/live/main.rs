@@ -30,6 +30,7 @@ mod usage;
 mod watch;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use control_plane::ControlPlane;
@@ -51,6 +52,9 @@ fn main() {
     let only = after("--only");
     assert!(only.is_none_or(|only| PARTS.contains(&only.as_str())), "--only takes one of {PARTS:?}");
     let plane = ControlPlane::start();
+    // The pods' owners don't exist, for which the garbage collector would delete them; and the cores are few.
+    let ([.., controllers], _) = plane.traces();
+    assert!(Command::new("kill").args(["-KILL", &controllers]).status().unwrap().success());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = plane.client().await;

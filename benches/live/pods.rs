@@ -42,8 +42,6 @@ pub(crate) async fn store(plane: &ControlPlane, client: &Client, count: usize) -
         for item in batch {
             let mut pod: Value = serde_json::from_str(item).unwrap();
             (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
-            // The garbage collector would take it away with an owner that doesn't exist.
-            pod["metadata"].as_object_mut().unwrap().remove("ownerReferences");
             let text = pod.to_string();
             let part = |key| pod["metadata"][key].as_str().unwrap().to_owned();
             let (namespace, name) = (part("namespace"), part("name"));

@@ -1,11 +1,12 @@
 //! `kube-devops watch` on a real API server: its first list, and what it costs and how fast it is while pods change.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::{Api, Client};
@@ -18,8 +19,10 @@ use crate::process::Process;
 use crate::usage::{cpu_seconds, percentile, resident};
 
 /// Changes come in small batches, 500 a second.
-const BATCH: usize = 10;
-const PAUSE: Duration = Duration::from_millis(20);
+const BATCH: usize = 20;
+const PAUSE: Duration = Duration::from_millis(40);
+/// How many batches may be on their way, so that a slow answer doesn't slow the rate.
+const IN_FLIGHT: usize = 8;
 const WINDOW: Duration = Duration::from_secs(20);
 const PROBES: usize = 100;
 const PROBE: &str = "probe";
@@ -69,13 +72,15 @@ pub(crate) async fn follow(plane: &ControlPlane, client: &Client, pods: &Arc<Vec
 
 /// Restarts a container of one pod after the other for ever, now and then one time too many for the rules.
 async fn change(etcd: Etcd, pods: Arc<Vec<pods::Pod>>) {
-    let mut ticks = interval(PAUSE);
-    for first in (0..).step_by(BATCH) {
+    let restarts = |count: usize| (count + count / pods.len()) % 5;
+    let batches = stream::unfold((interval(PAUSE), 0), async |(mut ticks, first)| {
         ticks.tick().await;
-        let batch = first..first + BATCH;
-        let restarts = |count: usize| (count + count / pods.len()) % 5;
+        Some((first..first + BATCH, (ticks, first + BATCH)))
+    });
+    let put = async |batch: Range<usize>| {
         etcd.put(batch.map(|count| pods[count % pods.len()].restarted(restarts(count)))).await;
-    }
+    };
+    batches.for_each_concurrent(IN_FLIGHT, put).await;
 }
 
 /// Changes the pod that is alone in its namespace; how long it took from the arrival of the event at a watch of ours,
