@@ -146,7 +146,8 @@ impl Enforcer<'_> {
         let candidate = candidates
             .find(|candidate| kind_of(record) == Some(candidate.kind) && candidate.name == record.name);
         if let Some(candidate) = candidate.filter(|_| self.begins()) {
-            if since > PERSISTENCE {
+            let delayed = record.reason.as_deref() == Some(records::UNAVAILABLE);
+            if delayed && since > PERSISTENCE {
                 let reason = records::UNAVAILABLE;
                 let message = record.message.clone().unwrap_or_default();
                 let left = LeftOut { reason, message, until: self.after(STANDING), fix: None };
@@ -282,12 +283,9 @@ impl Enforcer<'_> {
         let words = format!("to be given {}", planned.fields.join(", "));
         let mut planned =
             records::in_phase(&planned, RemediationPhase::Planned, "Planned", &words, self.now());
-        if let Some(before) = self.planned(&planned) {
+        if let Some(delayed) = self.delayed(&planned) {
             // It is the same plan, whose delay was told.
-            planned.time = before.time;
-            if before.reason.as_deref() == Some(records::UNAVAILABLE) {
-                (planned.reason, planned.message) = (before.reason, before.message);
-            }
+            (planned.time, planned.reason, planned.message) = (delayed.time, delayed.reason, delayed.message);
         }
         self.record(planned.clone()).await?;
         self.operator.left_out().remove(&self.key, subject.kind(), subject.name());
@@ -314,10 +312,11 @@ impl Enforcer<'_> {
         }
     }
 
-    /// The record of a plan that is tried again.
-    fn planned(&self, again: &Remediation) -> Option<Remediation> {
+    /// The record of a plan that the API server had no answer to, and that is tried again.
+    fn delayed(&self, again: &Remediation) -> Option<Remediation> {
         self.records().into_iter().find(|record| {
             record.phase == RemediationPhase::Planned
+                && record.reason.as_deref() == Some(records::UNAVAILABLE)
                 && (&record.kind, &record.name, &record.uid) == (&again.kind, &again.name, &again.uid)
         })
     }
@@ -334,7 +333,7 @@ impl Enforcer<'_> {
         let message = format!("it is tried again: {error}");
         let (phase, reason) = (RemediationPhase::Planned, records::UNAVAILABLE);
         let delayed = records::in_phase(planned, phase, reason, &message, self.now());
-        self.record(Remediation { time: planned.time.clone(), ..delayed.clone() }).await?;
+        self.record(delayed.clone()).await?;
         self.tell(&delayed, phase, reason, &message).await;
         Ok(())
     }
