@@ -24,7 +24,8 @@ pub use kube::runtime::watcher::Event;
 #[cfg(test)]
 mod tests;
 
-const PAGE: u32 = 500;
+/// Half of what a one-shot list asks for: a page is in memory beside all that is kept.
+const PAGE: u32 = 250;
 /// How long a page may take where no limit was asked for: a watch that waits for ever would look like a quiet one.
 const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 /// The first pause after a failure; each further one is twice as long.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::apply::{apply, patch};
+use super::apply::{apply, fetch, patch};
 use super::{ApplyError, ContainerField, Subject, SubjectError};
 use crate::cluster::{Cluster, FIELD_MANAGER};
 
@@ -23,6 +23,8 @@ pub struct Withdrawal {
 /// Fields, and the field managers that have a part in each.
 pub type Remains = BTreeMap<ContainerField, BTreeSet<String>>;
 
+/// How often the second half of a withdrawal is tried that others write at the same time.
+const TRIES: usize = 10;
 /// The handlers of a probe, one of which it must have.
 const HANDLERS: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
 
@@ -53,11 +55,31 @@ pub async fn withdraw(
             // The test of the version is all that can fail there.
             let between =
                 between.map_err(|error| if error.is_invalid() { ApplyError::Stale } else { error })?;
-            let document = self::document(&between, fields, policy);
-            let after = apply(cluster, &between, &document).await?;
+            let after = withdraw_rest(cluster, between, fields, policy).await?;
             Ok(Withdrawal::new(subject, after, fields, tuned))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Takes the other fields out once the probes are gone, whoever writes the workload meanwhile: nothing on it tells any more
+/// whose tuning went.
+async fn withdraw_rest(
+    cluster: &Cluster,
+    mut subject: Subject,
+    fields: &BTreeSet<ContainerField>,
+    policy: Option<&str>,
+) -> Result<Subject, ApplyError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match apply(cluster, &subject, &document(&subject, fields, policy)).await {
+            Err(ApplyError::Stale) if tries < TRIES => {
+                let fetched = fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
+                subject = fetched.ok_or(ApplyError::Gone)?;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -107,7 +107,7 @@ async fn pages_follow_one_another_and_the_watch_follows_the_last() {
         assert!(call.path.contains("labelSelector=app%3Dweb"), "{}", call.path);
         assert!(!call.accept.contains("PartialObjectMetadata"), "{}", call.accept);
     }
-    assert!(calls[..2].iter().all(|call| call.path.contains("limit=500")));
+    assert!(calls[..2].iter().all(|call| call.path.contains("limit=250")));
     assert!(
         calls[2].path.contains("resourceVersion=9") && calls[2].path.contains("allowWatchBookmarks=true")
     );

@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube_devops::enforcement::PATCHED_BY;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
@@ -79,9 +79,13 @@ async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
 }
 
+fn quotas(stage: &Stage) -> Api<ResourceQuota> {
+    Api::namespaced(stage.world.client.clone(), &stage.namespace)
+}
+
 /// Allows a stage's namespace so many pods.
 async fn allow_pods(stage: &Stage, pods: u32) {
-    let quotas = Api::<ResourceQuota>::namespaced(stage.world.client.clone(), &stage.namespace);
+    let quotas = quotas(stage);
     let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": pods.to_string() } } });
     quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
     eventually("the pods are counted", async || {
@@ -118,6 +122,8 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     assert_eq!(record.reason.as_deref(), Some("QuotaExceeded"), "{record:?}");
     assert!(record.message.unwrap().contains("exceeded quota: full"));
     stage.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
+    // The way back needs one more pod for a moment too.
+    quotas(&stage).delete("full", &DeleteParams::default()).await.unwrap();
     assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
 }
 

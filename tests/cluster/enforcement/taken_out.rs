@@ -15,7 +15,7 @@ impl Stage {
     async fn it_stays_out(&self, before: &DynamicObject, mark: Mark) {
         let record = self.until("standard", "Deployment/web", RemediationPhase::Failed).await;
         assert_eq!(record.reason.as_deref(), Some("TakenOut"));
-        self.until_event("standard", "PatchFailed", "TakenOut").await;
+        self.until_event("standard", "PatchTakenOut", "TakenOut").await;
         assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
         // Longer than anything is left in peace whose state may pass.
         sleep(Duration::from_secs(17)).await;
