@@ -1,4 +1,4 @@
-//! An hour in which nothing happens, in about a minute: whatever recurs in it does so sixty times as often here.
+//! An hour in which nothing happens, in about a minute: whatever recurs in it does so at least sixty times as often.
 //!
 //! A watch that lives 290 s lives 5 s, the Lease is renewed every 20 ms in place of 2 s, the time between two audit
 //! results passes in 5 s, and etcd forgets its history that often too. It is over when all that has happened as often as
