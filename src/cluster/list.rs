@@ -9,7 +9,9 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_util::task::AbortOnDropHandle;
 
 #[cfg(test)]
 mod tests;
@@ -96,7 +98,7 @@ struct Pages<S> {
 /// Lists pods, handing the JSON text of every page, a `PodList`, to `page`.
 ///
 /// A cluster-wide list that is refused is made namespace by namespace instead, without those to `skip`.
-/// Memory holds one page and what `page` keeps, for each of up to four lists.
+/// Memory holds two pages and what `page` keeps, for each of up to four lists.
 pub async fn list_pods<S>(
     cluster: &Cluster,
     request: &ListRequest,
@@ -152,12 +154,7 @@ where
     /// Lists the pods of a namespace, or of all.
     async fn pages(&self, namespace: Option<&str>) -> Pages<S> {
         let path = Pod::url_path(&(), namespace);
-        pages(self.cluster, &path, self.selector, self.new, |state, text| {
-            let page: Page<IgnoredAny> = serde_json::from_str(text)?;
-            (self.page)(state, text)?;
-            Ok((page.metadata.token, page.items.map_or(0, |items| items.len())))
-        })
-        .await
+        pages(self.cluster, &path, self.selector, self.new, self.page).await
     }
 
     /// Lists namespace by namespace, `named` by the user or found.
@@ -214,10 +211,8 @@ where
         let path = Namespace::url_path(&(), None);
         let found = pages(self.cluster, &path, None, Vec::new, |names: &mut Vec<String>, text| {
             let page: Page<Named> = serde_json::from_str(text)?;
-            let items = page.items.unwrap_or_default();
-            let count = items.len();
-            names.extend(items.into_iter().map(|namespace| namespace.metadata.name));
-            Ok((page.metadata.token, count))
+            names.extend(page.items.into_iter().flatten().map(|namespace| namespace.metadata.name));
+            Ok(())
         })
         .await;
         let mut names = found.state.unwrap_or_default();
@@ -247,51 +242,70 @@ where
 }
 
 /// Reads a list to its end, from the start again when its continue token expires.
+///
+/// While a page is read, the next one is on its way.
 async fn pages<S>(
     cluster: &Cluster,
     path: &str,
     selector: Option<&str>,
     new: impl Fn() -> S,
-    page: impl Fn(&mut S, &str) -> Result<(Option<String>, usize), serde_json::Error>,
+    page: impl Fn(&mut S, &str) -> Result<(), serde_json::Error>,
 ) -> Pages<S> {
-    let mut pages = Pages { state: None, items: 0, error: None };
-    let mut token: Option<String> = None;
-    let mut restarts = 0;
-    loop {
+    let unreadable = |error: serde_json::Error| CallError::Body {
+        server: cluster.server.clone(),
+        message: error.to_string(),
+    };
+    let fetch = |token: Option<String>| {
         let params = ListParams {
             limit: Some(PAGE),
-            continue_token: token.take(),
+            continue_token: token,
             label_selector: selector.map(str::to_owned),
             ..ListParams::default()
         };
-        let params = &params;
-        let get = async |client: kube::Client| {
-            let request = kube::core::Request::new(path).list(params).map_err(kube::Error::BuildRequest)?;
-            client.request_text(request).await
+        AbortOnDropHandle::new(tokio::spawn(get(cluster.clone(), path.to_owned(), params)))
+    };
+    let mut pages = Pages { state: None, items: 0, error: None };
+    let mut restarts = 0;
+    let mut coming = fetch(None);
+    loop {
+        let fetched = match coming.await {
+            Ok(fetched) => fetched,
+            Err(panic) => resume_unwind(panic.into_panic()),
         };
-        let text = match cluster.call(get).await {
+        let text = match fetched {
             Ok(text) => text,
             Err(error) if error.code() == Some(410) && restarts < RESTARTS => {
                 restarts += 1;
                 pages = Pages { state: None, items: 0, error: None };
+                coming = fetch(None);
                 continue;
             }
             Err(error) => return Pages { error: Some(error), ..pages },
         };
-        match page(pages.state.get_or_insert_with(&new), &text) {
-            Ok((next, items)) => {
-                pages.items += items;
-                token = next.filter(|token| !token.is_empty());
-            }
-            Err(error) => {
-                // Of a list that wasn't even begun there is nothing to show.
-                let state = pages.state.filter(|_| params.continue_token.is_some());
-                let error = CallError::Body { server: cluster.server.clone(), message: error.to_string() };
-                return Pages { state, items: pages.items, error: Some(error) };
-            }
+        let head: Page<IgnoredAny> = match serde_json::from_str(&text) {
+            Ok(head) => head,
+            Err(error) => return Pages { error: Some(unreadable(error)), ..pages },
+        };
+        let token = head.metadata.token.filter(|token| !token.is_empty());
+        let next = token.map(|token| fetch(Some(token)));
+        let is_first = pages.state.is_none();
+        if let Err(error) = page(pages.state.get_or_insert_with(&new), &text) {
+            // Of a list that wasn't even begun there is nothing to show.
+            let state = pages.state.filter(|_| !is_first);
+            return Pages { state, items: pages.items, error: Some(unreadable(error)) };
         }
-        if token.is_none() {
-            return pages;
+        pages.items += head.items.map_or(0, |items| items.len());
+        match next {
+            Some(next) => coming = next,
+            None => return pages,
         }
     }
+}
+
+async fn get(cluster: Cluster, path: String, params: ListParams) -> Result<String, CallError> {
+    let get = async |client: kube::Client| {
+        let request = kube::core::Request::new(&*path).list(&params).map_err(kube::Error::BuildRequest)?;
+        client.request_text(request).await
+    };
+    cluster.call(get).await
 }

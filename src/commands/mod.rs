@@ -112,7 +112,8 @@ impl Cli {
 
 /// Runs a command that talks to a cluster.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+    // What is fetched comes in while what was fetched is read.
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(command)
 }
 
 fn level(verbosity: u8) -> LevelFilter {
