@@ -116,9 +116,10 @@ const fn need(
 
 const EVENTS: &str = "events.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
+const GET: &[&str] = &["get"];
 const LIST: &[&str] = &["list"];
 const FOLLOW: &[&str] = &["list", "watch"];
-const INSTALL: &[&str] = &["get", "create", "patch", "delete"];
+const INSTALL: &[&str] = &["create", "patch", "delete"];
 const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
 const REPAIR: &[&str] = &["get", "patch"];
@@ -147,8 +148,7 @@ const ANALYZE: &[Permission] = &[
         "when pods can't be listed everywhere, namespaces have to be named",
     )
     .optional(),
-    need("", "namespaces", &["get"], Judged, "a namespace that doesn't exist looks like an empty one")
-        .optional(),
+    need("", "namespaces", GET, Judged, "a namespace that doesn't exist looks like an empty one").optional(),
 ];
 
 const WATCH: &[Permission] = &[
@@ -184,7 +184,11 @@ const RECONCILE: &[Permission] = &[
         "no audit trail, or one that only grows",
     ),
     need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND).optional(),
 ];
+
+const LEFT_BEHIND: &str = "what an operator that enforced has left installed, for writes that clash with its patches, stays unnoticed";
 
 const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
 
