@@ -212,7 +212,11 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
     let progress = &evidence.progress;
     // A pod that has ended for good was evicted or refused by its node: another stands for it.
     let mut pods: Vec<&Pod> = evidence.pods.iter().filter(|pod| !symptoms::has_ended(pod)).collect();
-    pods.sort_by_key(|pod| (symptoms::created(pod), symptoms::name(pod)));
+    // Pods made in one second can't be told apart by time: one that broke down counts, one that only isn't ready yet doesn't.
+    pods.sort_by_key(|pod| {
+        let standing = (symptoms::breakdown(pod).is_none(), !symptoms::is_ready(pod));
+        (symptoms::created(pod), standing, symptoms::name(pod))
+    });
     // More are wanted than when it was patched: some were made by scaling, the higher numbers or else the later ones.
     let scaled = patched.pods.filter(|pods| *pods < progress.wanted).map(|pods| pods.max(0));
     let is_scaled = |position: usize, pod: &Pod| {

@@ -259,6 +259,13 @@ fn pods_made_by_scaling_are_no_evidence() {
     let grown = Progress { wanted: 3, updated: 3, ..rolling(2, 2) };
     let pods = [crashed(&pod("c", 50, None), 1, "Error"), pod("a", 1, Some(10)), pod("b", 12, Some(25))];
     assert!(matches!(judge(grown.clone(), &pods, 1000), Finding::Wait { .. }));
+    let at_once = [pod("a", 1, Some(10)), pod("b", 12, None), pod("c", 12, Some(25))];
+    assert!(
+        matches!(judge(grown.clone(), &at_once, 1000), Finding::Wait { .. }),
+        "b may have come by scaling"
+    );
+    let broken = [pod("a", 1, Some(10)), pod("b", 12, Some(25)), crashed(&pod("c", 12, None), 1, "Error")];
+    assert_eq!(failed(judge(grown.clone(), &broken, 1000)).0, Reason::Restarted, "c may be one of the patch");
     let unknown = Patched { pods: None, ..patched() };
     assert_eq!(failed(judge_with(&unknown, grown.clone(), &pods, 1000)).0, Reason::Restarted);
     assert_eq!(failed(judge(rolling(2, 2), &pods, 1000)).0, Reason::Restarted, "no more are wanted");

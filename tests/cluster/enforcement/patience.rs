@@ -90,6 +90,8 @@ async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     stage.until_available("Deployment", "web").await;
+    // In another second than the rollout's pods: these are told apart by when they were made.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     SCALED.store(true, Ordering::Relaxed);
     stage.edit("Deployment", "web", "kubectl", &json!({ "spec": { "replicas": 3 } })).await;
     let is_stuck = |pod: &Pod| {
