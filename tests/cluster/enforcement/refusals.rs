@@ -73,7 +73,7 @@ async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     assert!(counted() > counted_before);
     sleep(A_WHILE).await;
-    assert_eq!(stage.patches_since(mark, "web"), 1);
+    assert_eq!(stage.attempts_since(mark, "web"), 1);
     assert_eq!(stage.get("Deployment", "web").await.metadata.generation, before.metadata.generation);
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
@@ -105,7 +105,7 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     stage.policy("standard", PROBES).await;
     let why = "ResourceQuota full has no room for one more pod";
     stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
-    assert_eq!(stage.patches_since(mark, "web"), 0);
+    assert_eq!(stage.attempts_since(mark, "web"), 0);
 
     // The quota comes when the first of two new pods is there.
     let stage = stage.beside(|_| Fate::Ready).await;
@@ -144,7 +144,7 @@ async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
     let rehearsed = on(stage.world.plane.kubeconfig(), &arguments);
     assert!(rehearsed.stdout.contains("left as it is (NoFix)"), "{}", rehearsed.stdout);
     assert!(rehearsed.stdout.contains(why), "{}", rehearsed.stdout);
-    assert_eq!(stage.patches_since(mark, "web"), 0);
+    assert_eq!(stage.attempts_since(mark, "web"), 0);
 
     // What nobody supplies is still set.
     stage.change_policy("standard", json!({ "defaultResources": { "cpuRequest": "10m" } })).await;
@@ -168,6 +168,6 @@ async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched()
     stage.until_event("standard", "PatchFailed", "cannot patch resource").await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     sleep(VERIFY / 2).await;
-    assert_eq!(stage.patches_since(mark, "db"), 1);
+    assert_eq!(stage.attempts_since(mark, "db"), 1);
     assert_eq!(stage.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);
 }

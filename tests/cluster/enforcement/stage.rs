@@ -297,8 +297,20 @@ impl Stage {
             .count()
     }
 
-    /// What the operator wrote to workloads of the stage since a mark.
+    /// How often the operator tried to write a workload since a mark.
+    pub(crate) fn attempts_since(&self, mark: Mark, name: &str) -> usize {
+        self.attempted_since(mark).iter().filter(|event| event.name == name && event.verb == "patch").count()
+    }
+
+    /// What the operator wrote to workloads of the stage since a mark. What was refused, as over a version that a controller
+    /// has just replaced, is no write.
     pub(crate) fn workload_writes_since(&self, mark: Mark) -> Vec<AuditEvent> {
+        let mut writes = self.attempted_since(mark);
+        writes.retain(|event| event.code < 300);
+        writes
+    }
+
+    fn attempted_since(&self, mark: Mark) -> Vec<AuditEvent> {
         let mut writes = self.world.writes_since(mark);
         writes.retain(|event| event.group == "apps" && event.namespace == self.namespace);
         writes
