@@ -85,9 +85,9 @@ impl LeftOuts {
         self.policies.get(policy)?.entries.get(&(candidate.kind, candidate.name.clone()))
     }
 
-    /// Says whether each candidate was looked at.
-    pub(super) fn complete(&mut self, policy: &PolicyKey, complete: bool) {
-        self.policies.entry(policy.clone()).or_default().complete = complete;
+    /// Says that each candidate was looked at.
+    pub(super) fn complete(&mut self, policy: &PolicyKey) {
+        self.policies.entry(policy.clone()).or_default().complete = true;
     }
 
     /// Says what those that may be patched wait for; nothing but their turn where it is empty.
@@ -208,7 +208,7 @@ mod tests {
             LeftOut { fix: Some(fix.clone()), ..left("Managed", 10) },
         );
         assert!(all.fixes(&policy("n")).is_empty());
-        all.complete(&policy("n"), true);
+        all.complete(&policy("n"));
         assert_eq!(all.fixes(&policy("n")), [fix]);
         all.keep_policies(&BTreeSet::from([policy("m")]));
         assert!(all.policies.is_empty());

@@ -129,7 +129,7 @@ impl Enforcer<'_> {
             next = [next, Some(left.until)].into_iter().flatten().min();
             self.operator.left_out().add(&self.key, candidate, force.digest, left);
         }
-        self.operator.left_out().complete(&self.key, true);
+        self.operator.left_out().complete(&self.key);
         next
     }
 
