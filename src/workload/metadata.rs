@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Text;
 use super::object_only::object_only;
@@ -26,7 +26,7 @@ pub struct Metadata<'a> {
     /// When the API server stored the object first.
     pub creation_timestamp: Option<Timestamp>,
     /// The labels, which selectors match.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "labels")]
     pub labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
     /// Who made and manages the object.
     #[serde(borrow)]
@@ -57,4 +57,26 @@ pub struct OwnerReference<'a> {
     pub name: Text<'a>,
     /// Whether this owner manages the object.
     pub controller: Option<bool>,
+}
+
+/// Reads labels as the API server does: one whose value is null, as of a template's empty variable, is empty.
+pub(super) fn labels<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<Text<'de>, Text<'de>>>, D::Error> {
+    let labels = Option::<BTreeMap<Text<'de>, Option<Text<'de>>>>::deserialize(deserializer)?;
+    Ok(labels.map(|labels| labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_without_a_value_is_empty_and_one_of_another_type_is_an_error() {
+        let metadata: Metadata<'_> =
+            serde_json::from_str(r#"{"labels": {"version": null, "app": "web"}}"#).unwrap();
+        assert_eq!((metadata.label("version"), metadata.label("app")), (Some(""), Some("web")));
+        let error = serde_json::from_str::<Metadata<'_>>(r#"{"labels": {"version": 1}}"#).unwrap_err();
+        assert!(error.to_string().contains("expected a string"), "{error}");
+    }
 }

@@ -334,7 +334,7 @@ struct PodTemplate<'a> {
 #[derive(Default, Deserialize)]
 #[serde(remote = "Self", expecting = "metadata")]
 struct TemplateMetadata<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "super::metadata::labels")]
     labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
 }
 
