@@ -1,6 +1,6 @@
 //! `kube-devops analyze`: one report of files, or of a live cluster.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -14,7 +14,7 @@ use super::progress::Progress;
 use crate::cluster::{self, ListRequest};
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, Report, ReportError, Scope};
-use crate::output::{Format, to_stdout};
+use crate::output::{Format, to_stderr, to_stdout};
 use crate::policy::EffectivePolicy;
 use crate::rules::Severity;
 use crate::workload::{Object, Parsed};
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     drop(progress);
     let report = analysis.finish();
     to_stdout(|out| args.output.write(&report, out))?;
-    args.explain(&report, &scope, &skipped)?;
+    to_stderr(|err| args.explain(&report, &scope, &skipped, err))?;
     Ok(args.status(&report))
 }
 
@@ -118,8 +118,13 @@ impl Args {
 
     /// Says on stderr what the figures alone don't: what could not be read, what was left out, why nothing was judged,
     /// and which thresholds are passed.
-    fn explain(&self, report: &Report, scope: &Scope, skipped: &[String]) -> anyhow::Result<()> {
-        let mut err = anstream::stderr();
+    fn explain(
+        &self,
+        report: &Report,
+        scope: &Scope,
+        skipped: &[String],
+        err: &mut dyn Write,
+    ) -> io::Result<()> {
         for error in &report.errors {
             writeln!(err, "error: {error}")?;
         }

@@ -3,9 +3,8 @@
 use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, ListRequest, Listing};
-use crate::output::{columns, to_stdout};
+use crate::output::{columns, to_stderr, to_stdout};
 use serde::Deserialize;
-use std::io::Write;
 
 /// List what the cluster runs.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,16 +79,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let namespaces = if args.all_namespaces { Vec::new() } else { args.namespaces };
     let request = ListRequest { namespaces, selector: args.selector };
     let listing = cluster::list_pods(&cluster, &request, |_| false, Vec::new, add).await;
-    let mut stderr = anstream::stderr();
-    for unread in &listing.unread {
-        writeln!(stderr, "error: {unread}")?;
-    }
+    to_stderr(|err| listing.unread.iter().try_for_each(|unread| writeln!(err, "error: {unread}")))?;
     let failed = !listing.unread.is_empty();
     let rows = rows(listing);
     if rows.len() > 1 {
         to_stdout(|out| columns(&rows, out))?;
     } else if !failed {
-        writeln!(stderr, "no pods found")?;
+        to_stderr(|err| writeln!(err, "no pods found"))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }

@@ -75,9 +75,9 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
             }),
         }
     }
-    // Standard input can't be read twice, so nothing is guessed there.
+    // What can't be read twice is not guessed at.
     let (mut exact, guessed): (Vec<_>, Vec<_>) =
-        sources.into_iter().partition(|source| lines || *source == Source::Stdin);
+        sources.into_iter().partition(|source| lines || !source.is_repeatable());
     let found = pass(&guessed, Borders::Guessed, consumer);
     for (source, found) in guessed.into_iter().zip(found) {
         if found.unread.is_empty() {

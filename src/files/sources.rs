@@ -112,6 +112,14 @@ impl Source {
         }
     }
 
+    /// Tells whether it can be read again from its start: a pipe, though it has a path, can't.
+    pub(super) fn is_repeatable(&self) -> bool {
+        match self {
+            Self::File(path) | Self::Found(path) => path.is_file(),
+            Self::Stdin => false,
+        }
+    }
+
     /// What tells the stream from others; of a file that isn't there only its path can.
     fn identity(&self) -> Option<PathBuf> {
         match self {

@@ -4,7 +4,7 @@ mod columns;
 mod json;
 mod manifests;
 mod rehearsal;
-mod stdout;
+mod standard;
 mod summary;
 mod violations;
 mod yaml;
@@ -16,7 +16,7 @@ use crate::governance::Report;
 pub use columns::{columns, table};
 pub use manifests::ManifestFormat;
 pub use rehearsal::rehearsal;
-pub use stdout::to_stdout;
+pub use standard::{to_stderr, to_stdout};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

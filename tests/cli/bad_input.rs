@@ -150,3 +150,30 @@ fn a_policy_that_can_not_be_followed_is_refused() {
 fn a_selector_that_is_none_is_refused() {
     assert_snapshot!(run(&["analyze", "-f", "kube-tests", "-l", "app in web"]));
 }
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_with_a_path_is_read_as_a_file_is() {
+    let mixed = format!("{GOOD}---\nkind: [Pod\n");
+    let tree = directory(&[("mixed.yaml", mixed.as_bytes())]);
+    let by_file = run_in(tree.path(), &["analyze", "-f", "mixed.yaml"], "");
+    let by_pipe = run_in(tree.path(), &["analyze", "-f", "/dev/stdin"], &mixed);
+    assert!(by_file.stdout.contains("Pod/good"), "{by_file}");
+    assert_eq!(by_pipe.stdout, by_file.stdout);
+    assert_eq!(by_pipe.stderr.replace("/dev/stdin", "mixed.yaml"), by_file.stderr);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_of_errors_that_went_away_changes_no_exit_status() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    // What is left out in system namespaces is told on stderr.
+    let system = GOOD.replace("metadata: {", "metadata: {namespace: kube-system, ");
+    let tree = directory(&[("pod.yaml", system.as_bytes())]);
+    let path = tree.path().join("pod.yaml");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kube-devops"));
+    let command =
+        command.args(["analyze", "-f"]).arg(path).stderr(writer).stdout(std::process::Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(0));
+}
