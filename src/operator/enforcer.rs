@@ -3,6 +3,8 @@
 //! Every act is written into the policy's status before it is done, over the version that was read: whoever comes
 //! too late is refused, and whoever comes after a crash knows what may have been done.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::Api;
@@ -13,7 +15,7 @@ use super::context::{PolicyKey, key_of};
 use super::reconcile::write_status;
 use super::{Operator, ReconcileError, Standing};
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
-use crate::enforcement::{self, ApplyError, Finding, Patched, Reason, Subject};
+use crate::enforcement::{self, ApplyError, ContainerField, Finding, Patched, Reason, Subject};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationSpec};
 
 /// How long to wait before what could not be done is tried again.
@@ -234,21 +236,25 @@ impl<'o> Enforcer<'o> {
         Ok(())
     }
 
-    /// Takes the patches that are there into the policy as it is now: what is taken out from now on stays out.
+    /// Takes the patches that are there into the policy as it is now: what is taken out from now on stays out, and what
+    /// was taken out of them before may be set again.
     async fn carry_over(&mut self) -> Result<(), ReconcileError> {
         let generation = self.policy.metadata.generation;
         let mut status = self.status();
         let mut carried = false;
         {
             let inventory = self.operator.inventory();
-            let is_there = |record: &Remediation| {
+            let has = |record: &Remediation, fields: &BTreeSet<ContainerField>| {
                 let workload =
                     kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
-                workload.is_some_and(|workload| has_all(workload, &fields_of(record)))
+                workload.is_some_and(|workload| has_all(workload, fields))
             };
             let verified = |record: &&mut Remediation| record.phase == RemediationPhase::Verified;
             for record in status.remediations.iter_mut().filter(verified) {
-                if record.policy_generation != generation && is_there(record) {
+                if record.policy_generation != generation && has(record, &fields_of(record)) {
+                    let mut earlier = std::mem::take(&mut record.earlier_fields);
+                    earlier.retain(|of| of.parse().is_ok_and(|of| has(record, &BTreeSet::from([of]))));
+                    record.earlier_fields = earlier;
                     record.policy_generation = generation;
                     carried = true;
                 }

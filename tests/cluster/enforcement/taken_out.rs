@@ -49,6 +49,32 @@ async fn what_is_taken_out_in_the_middle_of_a_rollout_stays_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn one_field_of_several_that_is_taken_out_stays_out_until_the_policy_changes() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let steps = json!([{ "op": "remove", "path": "/spec/template/spec/containers/0/readinessProbe" }]);
+    let patch: Patch<()> = Patch::Json(serde_json::from_value(steps).unwrap());
+    let params = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    stage.api("Deployment").patch("web", &params, &patch).await.unwrap();
+    let mark = stage.world.plane.mark();
+    eventually("the record counts it as set earlier", async || {
+        let records = stage.status("standard").await.remediations;
+        let earlier = ["main/readinessProbe".to_owned()];
+        records.iter().any(|record| record.earlier_fields == earlier).then_some(())
+    })
+    .await;
+    assert_eq!(stage.patches_since(mark, "web"), 0);
+    stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
+    eventually("the changed policy sets it again", async || {
+        stage.container("Deployment", "web").await.get("readinessProbe").is_some().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn a_rollout_that_is_undone_after_its_verification_stays_undone() {
     let undone = Stage::shared(|_| Fate::Ready).await;
     let replaced = undone.beside(|_| Fate::Ready).await;
