@@ -11,9 +11,9 @@ use tracing::info;
 use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
 use crate::cluster::CallError;
-use crate::enforcement::records::{self, kind_of, to_withdraw};
+use crate::enforcement::records::{self, is_under_way, kind_of, to_withdraw};
 use crate::enforcement::{
-    self, ApplyError, ContainerField, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
+    self, ApplyError, Compute, ContainerField, Field, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase};
 
@@ -144,12 +144,20 @@ impl Enforcer<'_> {
         for record in self.records() {
             let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
             let watched = self.now().duration_since(since) <= MEMORY_WATCH;
-            // Of a patch that was withdrawn alone, earlier ones stand.
-            let stands = matches!(record.phase, RemediationPhase::Verified | RemediationPhase::Withdrawn);
-            if !stands || !watched {
+            // Of a patch that was refused or withdrawn alone, earlier ones stand.
+            if is_under_way(&record) || !watched {
                 continue;
             }
-            let killed = self.out_of_memory(&record, since);
+            let mut killed = self.out_of_memory(&record, since);
+            if killed.is_empty() {
+                continue;
+            }
+            // What can't be read now is looked at again. A limit that somebody changed since is theirs.
+            let Ok(Some(subject)) = self.fetch(&record).await else { continue };
+            let owned = subject.owned();
+            killed.retain(|container, _| {
+                owned.contains_key(&ContainerField::new(container, Field::Limit(Compute::Memory)))
+            });
             let Some(message) = killed.values().next() else { continue };
             let limits = records::of_memory_limits(&record, &killed.keys().cloned().collect());
             self.begin_withdrawal(&limits, records::OUT_OF_MEMORY, message).await?;

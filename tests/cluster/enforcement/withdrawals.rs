@@ -51,6 +51,35 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_withdraws_nothing() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    stage.policy("standard", RESOURCES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let container = json!({ "name": "main", "resources": { "limits": { "memory": "64Mi" } } });
+    let theirs = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });
+    stage.edit("Deployment", "web", "kubectl-set", &theirs).await;
+    stage.until_available("Deployment", "web").await;
+    let is_theirs = |pod: &Pod| {
+        let resources = pod.spec.as_ref().and_then(|spec| spec.containers[0].resources.clone());
+        let limits = resources.and_then(|resources| resources.limits).unwrap_or_default();
+        limits.get("memory").is_some_and(|memory| memory.0 == "64Mi")
+    };
+    let pod = stage.pod("the pod with their limit", is_theirs).await;
+    stage.befall(&pod, Fate::OutOfMemory).await;
+    // A whole patch takes the operator many looks, and one would be enough.
+    stage.run("Deployment", "other", |_| ()).await;
+    stage.until("standard", "Deployment/other", RemediationPhase::Verified).await;
+    let status = stage.status("standard").await;
+    assert_eq!(status.withdrawals_in_a_row.unwrap_or_default(), 0);
+    let record = status.remediations.iter().find(|record| record.name == "web").unwrap();
+    assert_eq!(record.phase, RemediationPhase::Verified, "{record:?}");
+    let container = stage.container("Deployment", "web").await;
+    assert_eq!(container["resources"]["limits"]["memory"], "64Mi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_policy() {
     let stage = Stage::shared(|pod| {
         let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
