@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use kube::{Api, ResourceExt};
+use kube::Api;
 use tokio::time::sleep;
 
 use super::ExitStatus;
@@ -162,7 +162,7 @@ async fn stuck(cluster: &Cluster, subject: &Subject) -> anyhow::Result<Vec<Strin
     }
     let pods = enforcement::pods(cluster, subject).await?;
     let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
-    Ok(stuck.map(ResourceExt::name_any).collect())
+    Ok(stuck.map(|pod| pod.name().to_owned()).collect())
 }
 
 fn names_of(managers: &BTreeSet<String>) -> String {

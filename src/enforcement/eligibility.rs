@@ -1,9 +1,10 @@
 //! Which workloads are left alone, as they are now. Pure; what namespaces are exempt is decided elsewhere.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::ContainerStatus;
 
 use super::gitops::{Manager, managed_by};
+use super::objects::Pod;
 use super::progress::Progress;
 use super::subject::{Subject, Typed};
 use crate::policy::GitOpsMode;

@@ -11,6 +11,7 @@ mod enforcing;
 mod error;
 mod field;
 mod gitops;
+pub mod objects;
 mod patched;
 mod plan;
 mod progress;

@@ -1,7 +1,6 @@
 //! How far a workload's rollout is, told alike for the three kinds. Pure; it knows no pods and no time.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-
+use super::objects::{DaemonSet, Deployment, StatefulSet};
 use super::subject::{Subject, Typed};
 
 /// The rollout of a workload as its controller tells of it.

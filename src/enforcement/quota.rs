@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
 use super::field::{Compute, Field, Fields, read};
+use super::objects::ResourceQuota;
 use super::progress::Progress;
 use super::subject::{Subject, Typed};
 use super::surroundings::{Surroundings, amount};

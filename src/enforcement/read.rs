@@ -9,12 +9,13 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{LimitRange, Node, Pod, ResourceQuota};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use k8s_openapi::{Metadata, NamespaceResourceScope};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
-use kube::core::{GroupVersionKind, Selector};
-use kube::{Resource, ResourceExt as _};
+use kube::Resource;
+use kube::api::{ApiResource, DynamicObject, GetParams, ListParams};
+use kube::core::{GroupVersionKind, Request, Selector};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::objects;
 use super::symptoms::is_ready;
 use super::{Evidence, Progress, Subject, Surroundings, Typed};
 use crate::cluster::{CallError, Cluster};
@@ -25,8 +26,8 @@ const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 const CONTROLLER_REVISION_HASH: &str = "controller-revision-hash";
 
 /// Returns the pods that a workload manages, of whatever revision.
-pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<Pod>, CallError> {
-    list(cluster, subject.namespace(), &selector_of(subject)).await
+pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<objects::Pod>, CallError> {
+    list(cluster, &kind::<Pod>(), subject.namespace(), &selector_of(subject)).await
 }
 
 /// Returns the pods of the revision that the workload has now, how far the rollout is, and which nodes are away.
@@ -46,13 +47,13 @@ pub async fn of_revision(
     cluster: &Cluster,
     subject: &Subject,
     revision: &str,
-) -> Result<Vec<Pod>, CallError> {
+) -> Result<Vec<objects::Pod>, CallError> {
     let label = match *subject.typed {
         Typed::Deployment(_) => POD_TEMPLATE_HASH,
         Typed::StatefulSet(_) | Typed::DaemonSet(_) => CONTROLLER_REVISION_HASH,
     };
     let mut pods = pods(cluster, subject).await?;
-    pods.retain(|pod| pod.labels().get(label).is_some_and(|hash| hash == revision));
+    pods.retain(|pod| label_of(&pod.metadata, label).as_deref() == Some(revision));
     Ok(pods)
 }
 
@@ -60,11 +61,11 @@ pub async fn of_revision(
 pub async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<Surroundings, CallError> {
     let all = ListParams::default();
     Ok(Surroundings {
-        budgets: list::<PodDisruptionBudget>(cluster, namespace, &all).await?,
-        autoscalers: list::<HorizontalPodAutoscaler>(cluster, namespace, &all).await?,
+        budgets: list(cluster, &kind::<PodDisruptionBudget>(), namespace, &all).await?,
+        autoscalers: list(cluster, &kind::<HorizontalPodAutoscaler>(), namespace, &all).await?,
         vertical: vertical_autoscalers(cluster, namespace).await?,
-        limit_ranges: list::<LimitRange>(cluster, namespace, &all).await?,
-        quotas: list::<ResourceQuota>(cluster, namespace, &all).await?,
+        limit_ranges: list(cluster, &kind::<LimitRange>(), namespace, &all).await?,
+        quotas: list(cluster, &kind::<ResourceQuota>(), namespace, &all).await?,
     })
 }
 
@@ -74,11 +75,8 @@ async fn vertical_autoscalers(
 ) -> Result<Vec<serde_json::Value>, CallError> {
     let kind = GroupVersionKind::gvk("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler");
     let resource = ApiResource::from_gvk(&kind);
-    let api = Api::<DynamicObject>::namespaced_with(cluster.client.clone(), namespace, &resource);
-    match cluster.call(async |_| api.list(&ListParams::default()).await).await {
-        Ok(found) => {
-            Ok(found.items.into_iter().filter_map(|found| serde_json::to_value(found).ok()).collect())
-        }
+    match list(cluster, &resource, namespace, &ListParams::default()).await {
+        Ok(found) => Ok(found),
         // The autoscaler is an add-on: without its CRD there is none.
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
         Err(error) => Err(error),
@@ -94,32 +92,33 @@ async fn revision(cluster: &Cluster, subject: &Subject) -> Result<Option<String>
     };
     match &*subject.typed {
         Typed::Deployment(deployment) => {
-            let current = deployment.annotations().get(REVISION);
-            let sets: Vec<ReplicaSet> = list(cluster, subject.namespace(), &selector).await?;
-            let new = sets.iter().find(|set| {
-                owned(&set.metadata) && current.is_some() && set.annotations().get(REVISION) == current
-            });
-            Ok(new.and_then(|set| set.labels().get(POD_TEMPLATE_HASH).cloned()))
+            let revision = |of: &ObjectMeta| of.annotations.as_ref()?.get(REVISION).cloned();
+            let Some(current) = revision(&deployment.metadata) else { return Ok(None) };
+            let sets: Vec<objects::ReplicaSet> =
+                list(cluster, &kind::<ReplicaSet>(), subject.namespace(), &selector).await?;
+            let new = sets
+                .iter()
+                .find(|set| owned(&set.metadata) && revision(&set.metadata).as_ref() == Some(&current));
+            Ok(new.and_then(|set| label_of(&set.metadata, POD_TEMPLATE_HASH)))
         }
         Typed::StatefulSet(set) => Ok(set.status.as_ref().and_then(|status| status.update_revision.clone())),
         Typed::DaemonSet(_) => {
-            let mut revisions: Vec<ControllerRevision> =
-                list(cluster, subject.namespace(), &selector).await?;
+            let mut revisions: Vec<objects::ControllerRevision> =
+                list(cluster, &kind::<ControllerRevision>(), subject.namespace(), &selector).await?;
             revisions.retain(|revision| owned(&revision.metadata));
             let newest = revisions.into_iter().max_by_key(|revision| revision.revision);
-            Ok(newest.and_then(|revision| revision.labels().get(CONTROLLER_REVISION_HASH).cloned()))
+            Ok(newest.and_then(|revision| label_of(&revision.metadata, CONTROLLER_REVISION_HASH)))
         }
     }
 }
 
 /// The nodes of pods that aren't ready which are cordoned, not ready or gone; none where nodes can't be read.
-async fn nodes_away(cluster: &Cluster, pods: &[Pod]) -> Result<BTreeSet<String>, CallError> {
+async fn nodes_away(cluster: &Cluster, pods: &[objects::Pod]) -> Result<BTreeSet<String>, CallError> {
     let unready = pods.iter().filter(|pod| !is_ready(pod));
     let names: BTreeSet<&String> = unready.filter_map(|pod| pod.spec.as_ref()?.node_name.as_ref()).collect();
-    let nodes = Api::<Node>::all(cluster.client.clone());
     let mut away = BTreeSet::new();
     for name in names {
-        match cluster.call(async |_| nodes.get_opt(name).await).await {
+        match node(cluster, name).await {
             Ok(node) if node.as_ref().is_none_or(is_away) => {
                 away.insert(name.clone());
             }
@@ -131,9 +130,21 @@ async fn nodes_away(cluster: &Cluster, pods: &[Pod]) -> Result<BTreeSet<String>,
     Ok(away)
 }
 
-fn is_away(node: &Node) -> bool {
+async fn node(cluster: &Cluster, name: &str) -> Result<Option<objects::Node>, CallError> {
+    let request = || {
+        let path = DynamicObject::url_path(&kind::<Node>(), None);
+        Request::new(path).get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)
+    };
+    match cluster.call(async |client| client.request(request()?).await).await {
+        Ok(node) => Ok(Some(node)),
+        Err(error) if error.code() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_away(node: &objects::Node) -> bool {
     let cordoned = node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
-    let mut conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut conditions = node.status.iter().flat_map(|status| &status.conditions);
     cordoned || conditions.any(|condition| condition.type_ == "Ready" && condition.status != "True")
 }
 
@@ -147,14 +158,29 @@ fn selector_of(subject: &Subject) -> ListParams {
     selector.map_or_else(ListParams::default, |selector| ListParams::default().labels_from(&selector))
 }
 
-async fn list<K>(cluster: &Cluster, namespace: &str, params: &ListParams) -> Result<Vec<K>, CallError>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Metadata<Ty = ObjectMeta>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    let api = Api::<K>::namespaced(cluster.client.clone(), namespace);
-    Ok(cluster.call(async |_| api.list(params).await).await?.items)
+fn label_of(metadata: &ObjectMeta, key: &str) -> Option<String> {
+    metadata.labels.as_ref()?.get(key).cloned()
+}
+
+fn kind<K: Resource<DynamicType = ()>>() -> ApiResource {
+    ApiResource::erase::<K>(&())
+}
+
+/// Lists the objects of a kind in a namespace, reading of each what `T` has.
+async fn list<T: DeserializeOwned>(
+    cluster: &Cluster,
+    kind: &ApiResource,
+    namespace: &str,
+    params: &ListParams,
+) -> Result<Vec<T>, CallError> {
+    #[derive(Deserialize)]
+    struct List<T> {
+        items: Option<Vec<T>>,
+    }
+    let request = || {
+        let path = DynamicObject::url_path(kind, Some(namespace));
+        Request::new(path).list(params).map_err(kube::Error::BuildRequest)
+    };
+    let list: List<T> = cluster.call(async |client| client.request(request()?).await).await?;
+    Ok(list.items.unwrap_or_default())
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::field::{ContainerField, Field, Fields, containers, read};
+use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::cluster::FIELD_MANAGER;
 use crate::workload::{Workload, WorkloadKind};
 
@@ -28,7 +28,7 @@ pub const KINDS: [WorkloadKind; 3] =
 /// A workload that may be patched.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The workload with its own spec and status.
+    /// The workload as far as something is decided by it.
     pub typed: Box<Typed>,
     /// The complete object.
     pub object: Value,

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec, MetricTarget};
-use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem, ResourceQuota};
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::autoscaling::v2::{MetricSpec, MetricTarget};
+use k8s_openapi::api::core::v1::LimitRangeItem;
 use k8s_openapi::apimachinery::pkg::api::resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use super::constraints::{Bound, Constraints};
 use super::field::{Compute, Field};
+use super::objects::{HorizontalPodAutoscaler, LimitRange, PodDisruptionBudget, ResourceQuota};
 use super::subject::Subject;
 use crate::workload::Quantity;
 

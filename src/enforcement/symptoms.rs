@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PodCondition};
+
+use super::objects::Pod;
 
 /// The reason of a container that was killed for using more memory than its limit.
 const OOM_KILLED: &str = "OOMKilled";

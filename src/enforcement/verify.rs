@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::field::{Compute, ContainerField, Field};
+use super::objects::Pod;
 use super::progress::{DEADLINE_EXCEEDED, Progress};
 use super::symptoms::{self, Breakdown};
 

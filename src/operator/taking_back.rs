@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, Preconditions};
+use k8s_openapi::api::core::v1;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Preconditions};
 use tracing::info;
 
 use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
 use crate::cluster::CallError;
+use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, is_under_way, kind_of, to_withdraw};
 use crate::enforcement::{
     self, ApplyError, Compute, ContainerField, Field, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
@@ -115,7 +115,7 @@ impl Enforcer<'_> {
         if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_none()) {
             self.delete(stuck).await?;
             info!(
-                pod = stuck.name_any(),
+                pod = stuck.name(),
                 namespace = self.namespace,
                 "stuck pod of the withdrawn revision deleted"
             );
@@ -126,12 +126,16 @@ impl Enforcer<'_> {
     /// Deletes a pod as it was read, and no other.
     async fn delete(&self, pod: &Pod) -> Result<(), CallError> {
         let params = DeleteParams {
-            preconditions: Some(Preconditions { uid: pod.uid(), resource_version: pod.resource_version() }),
+            preconditions: Some(Preconditions {
+                uid: pod.metadata.uid.clone(),
+                resource_version: pod.metadata.resource_version.clone(),
+            }),
             ..DeleteParams::default()
         };
-        let pods = Api::<Pod>::namespaced(self.operator.cluster.client.clone(), &self.namespace);
-        let name = pod.name_any();
-        match self.operator.cluster.call(async |_| pods.delete(&name, &params).await).await {
+        let (client, resource) = (self.operator.cluster.client.clone(), ApiResource::erase::<v1::Pod>(&()));
+        let pods = Api::<DynamicObject>::namespaced_with(client, &self.namespace, &resource);
+        let name = pod.name();
+        match self.operator.cluster.call(async |_| pods.delete(name, &params).await).await {
             Ok(_) => Ok(()),
             // It is another pod by now, or has become ready.
             Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),

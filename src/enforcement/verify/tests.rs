@@ -59,11 +59,11 @@ fn pod(name: &str, created: i64, ready: Option<i64>) -> Pod {
 
 /// The pod with other fields in the status of its container.
 fn with_status(pod: &Pod, status: &Value) -> Pod {
-    let mut pod = serde_json::to_value(pod).unwrap();
+    let mut whole = serde_json::to_value(&pod.status).unwrap();
     for (name, value) in status.as_object().unwrap() {
-        pod["status"]["containerStatuses"][0][name] = value.clone();
+        whole["containerStatuses"][0][name] = value.clone();
     }
-    serde_json::from_value(pod).unwrap()
+    Pod { status: serde_json::from_value(whole).unwrap(), ..pod.clone() }
 }
 
 fn crashed(pod: &Pod, exit: i32, reason: &str) -> Pod {

@@ -1,0 +1,188 @@
+//! The objects that enforcement reads besides the workload itself, each with the fields that something is decided by and no
+//! other: the types of complete pods and their templates would make up a tenth of the program.
+
+use k8s_openapi::api::apps::v1::{
+    DaemonSetStatus, DaemonSetUpdateStrategy, DeploymentStatus, DeploymentStrategy, StatefulSetOrdinals,
+    StatefulSetStatus, StatefulSetUpdateStrategy,
+};
+use k8s_openapi::api::autoscaling::v2::{CrossVersionObjectReference, MetricSpec};
+use k8s_openapi::api::core::v1::{
+    Container, LimitRangeSpec, PodStatus, ResourceQuotaSpec, ResourceQuotaStatus, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// An object with what is read of its spec and status.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Object<S, T = IgnoredAny> {
+    /// Its name, its labels and so on.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// What is wanted.
+    pub spec: Option<S>,
+    /// What is so.
+    pub status: Option<T>,
+}
+
+impl<S, T> Object<S, T> {
+    /// The object's name.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// A `Deployment`.
+pub type Deployment = Object<DeploymentSpec, DeploymentStatus>;
+/// A `StatefulSet`.
+pub type StatefulSet = Object<StatefulSetSpec, StatefulSetStatus>;
+/// A `DaemonSet`.
+pub type DaemonSet = Object<DaemonSetSpec, DaemonSetStatus>;
+/// A `Pod`.
+pub type Pod = Object<PodSpec, PodStatus>;
+/// A `ReplicaSet`, of which the metadata tells everything.
+pub type ReplicaSet = Object<IgnoredAny>;
+/// A `Node`.
+pub type Node = Object<NodeSpec, NodeStatus>;
+/// A `PodDisruptionBudget`.
+pub type PodDisruptionBudget = Object<PodDisruptionBudgetSpec, PodDisruptionBudgetStatus>;
+/// A `HorizontalPodAutoscaler`.
+pub type HorizontalPodAutoscaler = Object<HorizontalPodAutoscalerSpec>;
+/// A `LimitRange`.
+pub type LimitRange = Object<LimitRangeSpec>;
+/// A `ResourceQuota`.
+pub type ResourceQuota = Object<ResourceQuotaSpec, ResourceQuotaStatus>;
+
+/// What is read of a `Deployment`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct DeploymentSpec {
+    pub replicas: Option<i32>,
+    pub paused: Option<bool>,
+    pub min_ready_seconds: Option<i32>,
+    pub strategy: Option<DeploymentStrategy>,
+    pub selector: LabelSelector,
+    pub template: PodTemplateSpec,
+}
+
+/// What is read of a `StatefulSet`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct StatefulSetSpec {
+    pub replicas: Option<i32>,
+    pub ordinals: Option<StatefulSetOrdinals>,
+    pub min_ready_seconds: Option<i32>,
+    pub update_strategy: Option<StatefulSetUpdateStrategy>,
+    pub selector: LabelSelector,
+    pub template: PodTemplateSpec,
+}
+
+/// What is read of a `DaemonSet`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct DaemonSetSpec {
+    pub min_ready_seconds: Option<i32>,
+    pub update_strategy: Option<DaemonSetUpdateStrategy>,
+    pub selector: LabelSelector,
+    pub template: PodTemplateSpec,
+}
+
+/// What is read of a pod template.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PodTemplateSpec {
+    pub metadata: Option<ObjectMeta>,
+    pub spec: Option<TemplatePodSpec>,
+}
+
+/// What is read of the pods that a template describes; their containers are complete, because a plan adds to them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct TemplatePodSpec {
+    pub containers: Vec<Container>,
+    pub resources: Option<ResourceRequirements>,
+    pub termination_grace_period_seconds: Option<i64>,
+}
+
+/// What is read of a `Pod`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PodSpec {
+    pub node_name: Option<String>,
+    pub containers: Vec<PodContainer>,
+}
+
+/// What is read of a running container's spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PodContainer {
+    pub name: String,
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// What is read of a `Node`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct NodeSpec {
+    pub unschedulable: Option<bool>,
+}
+
+/// What is read of a `Node`'s status.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct NodeStatus {
+    pub conditions: Vec<NodeCondition>,
+}
+
+/// What is read of a `Node`'s condition.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct NodeCondition {
+    #[serde(rename = "type")]
+    pub type_: String,
+    pub status: String,
+}
+
+/// What is read of a `PodDisruptionBudget`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PodDisruptionBudgetSpec {
+    pub selector: Option<LabelSelector>,
+}
+
+/// What is read of a `PodDisruptionBudget`'s status.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PodDisruptionBudgetStatus {
+    pub disruptions_allowed: i32,
+}
+
+/// What is read of a `HorizontalPodAutoscaler`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct HorizontalPodAutoscalerSpec {
+    pub scale_target_ref: CrossVersionObjectReference,
+    pub metrics: Option<Vec<MetricSpec>>,
+}
+
+/// What is read of a `ControllerRevision`, which has no spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct ControllerRevision {
+    pub metadata: ObjectMeta,
+    pub revision: i64,
+}
