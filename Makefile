@@ -4,6 +4,11 @@ CARGO_TARGET_DIR ?= target
 KUBERNETES := v1.36.3
 MODULE := kube-tests/control-plane
 BINARIES := $(CARGO_TARGET_DIR)/control-plane
+PROMETHEUS := $(abspath $(CARGO_TARGET_DIR))/prometheus
+# What is installed comes first.
+export PATH := $(PATH):$(PROMETHEUS)/usr/bin
+# apt-get with lists and packages of its own: it needs no root, and leaves the system as it is.
+APT := apt-get -qq -o Acquire::Retries=3 -o Dir::State=$(PROMETHEUS)/state -o Dir::Cache=$(PROMETHEUS)/cache
 # How many tests of enforcement run at a time: they mostly wait for patches to settle.
 WAITING := 6
 SERVERS := etcd kube-apiserver kube-controller-manager
@@ -34,16 +39,22 @@ $(BINARIES)/%: $(MODULE)/go.mod $(MODULE)/go.sum
 		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(KUBERNETES)" $($*_PACKAGE)
 	@touch $@
 
-prometheus: ## Checks that Prometheus and promtool are there, with which the metrics are tested
+prometheus: ## Fetches Prometheus and promtool from the packages of Debian or Ubuntu, unless they are installed
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
-		echo "prometheus and promtool are missing: on Debian and Ubuntu, apt-get install prometheus" >&2; exit 1; }
+		command -v apt-get >/dev/null || { \
+			echo "prometheus and promtool are missing: install Prometheus, and let PATH lead to both" >&2; exit 1; \
+		}; \
+		mkdir -p $(PROMETHEUS)/state/lists/partial $(PROMETHEUS)/cache/archives/partial && cd $(PROMETHEUS) && \
+		echo "fetching prometheus" && $(APT) update && $(APT) download prometheus && \
+		dpkg-deb -x prometheus_*.deb . && prometheus --version >/dev/null && promtool --version >/dev/null; \
+	}
 
 test: control-plane prometheus ## Runs all tests, those against a real control plane too
 	cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
 
-soak: control-plane ## Runs the tests with as many random faults as docs/reliability.md speaks of
+soak: control-plane prometheus ## Runs the tests with as many random faults as docs/reliability.md speaks of
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator::
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=$(WAITING) enforcement::
 

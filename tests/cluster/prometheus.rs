@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 /// How long Prometheus may take to start, and to scrape what has changed.
 const LIMIT: Duration = Duration::from_secs(30);
-const PACKAGE: &str = "Debian and Ubuntu have both in the package prometheus: apt-get install prometheus";
+const PACKAGE: &str = "run `make test`, or install Prometheus";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane and Prometheus: make test"]
