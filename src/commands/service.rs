@@ -17,8 +17,9 @@ use crate::leader::{Elector, LeaderCollector, Leadership, Settings};
 use crate::runtime::{Listen, Phase, Readiness, Server, Shutdown, Tasks, standard_routes};
 use crate::telemetry::{LogFormat, Metrics, logging};
 
-/// How long a watch may hear nothing: the API server says about every minute how far it is.
-const SILENCE: Duration = Duration::from_mins(2);
+/// How much longer than a watch lasts nothing may come on its connection. Within a watch the API server may be silent to the
+/// end: what it says about every minute it leaves out where nothing happened at all.
+const MARGIN: Duration = Duration::from_secs(20);
 
 /// What is logged, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,7 +84,7 @@ pub(super) struct ServiceArgs {
     connect: ConnectArgs,
 
     /// After how many seconds a watch is renewed, sooner in tests
-    #[arg(long, value_name = "SECONDS", default_value_t = 290, hide = true)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 100, hide = true)]
     #[arg(value_parser = value_parser!(u32).range(1..295))]
     watch_seconds: u32,
 }
@@ -174,7 +175,7 @@ impl ServiceArgs {
     ) -> anyhow::Result<ExitStatus> {
         self.logs.start(verbosity)?;
         let options = ConnectOptions {
-            read_timeout: Some(SILENCE),
+            read_timeout: Some(Duration::from_secs(self.watch_seconds.into()) + MARGIN),
             watch_seconds: Some(self.watch_seconds),
             ..self.connect.options()
         };
