@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use jiff::{SignedDuration, Timestamp};
-use kube::runtime::events::{Recorder, Reporter};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
 use super::args::BudgetArgs;
 use super::service::{Service, ServiceArgs, listen};
+use crate::cluster::Events;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::policy::SystemNamespaces;
 use crate::runtime::{Listen, Phase};
@@ -45,8 +45,7 @@ pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result
 
 async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> {
     let (leadership, identity) = args.service.campaign("kube-devops-reconcile", &mut service)?;
-    let reporter = Reporter { controller: "kube-devops-reconcile".to_owned(), instance: Some(identity) };
-    let recorder = Recorder::new(service.cluster.client.clone(), reporter);
+    let events = Events::new(&service.cluster, "kube-devops-reconcile", identity);
     let own = args.service.own_namespaces(&service.cluster);
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let settings = OperatorSettings {
@@ -58,7 +57,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     };
     let metrics = OperatorMetrics::register(&service.metrics)?;
     let cluster = service.cluster.clone();
-    let operator = Arc::new(Operator::new(cluster, leadership, recorder, settings, metrics));
+    let operator = Arc::new(Operator::new(cluster, leadership, events, settings, metrics));
     PolicyCollector::register(&service.metrics, Arc::clone(&operator))?;
     let unready = service.readiness.register("policies");
     // The controller ends with the writes, and the election waits for the one under way.

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ApiResource;
-use kube::runtime::events::{Recorder, Reporter};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
 use super::args::ScopeArgs;
 use super::service::{Service, ServiceArgs, listen};
-use crate::cluster::WatchRequest;
+use crate::cluster::{Events, WatchRequest};
 use crate::governance::Scope;
 use crate::observer::{self, Observer, ObserverMetrics, ScoreCollector};
 use crate::policy::EffectivePolicy;
@@ -77,13 +76,11 @@ async fn serve(args: &Args, mut scope: Scope, mut service: Service) -> anyhow::R
         });
     }
 
-    let reporter = Reporter { controller: "kube-devops-watch".to_owned(), instance: Some(identity) };
-    let client = service.cluster.client.clone();
-    let recorder = move || Recorder::new(client.clone(), reporter.clone());
+    let events = Events::new(&service.cluster, "kube-devops-watch", identity);
     let announced = Arc::clone(&observer);
     // Its writes are ended by the election, before the lease is released.
     service.spawn("events", Phase::Reads, async move {
-        observer::announce(&announced, &leadership, recorder).await;
+        observer::announce(&announced, &leadership, &events).await;
     });
     service.run(observer::routes(observer)).await
 }

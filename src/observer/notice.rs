@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::core::Status;
-use kube::runtime::events::{Event, EventType, Recorder};
-use tokio::time::error::Elapsed;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use kube::runtime::events::{Event, EventType};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::Observer;
+use crate::cluster::{CallError, Events};
 use crate::governance::{Classification, Score};
 use crate::leader::{Leadership, NotLeader};
 
 /// How often classes are compared: a rollout that takes a namespace through several is told as one change.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long the API server may take for an event.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The class that each namespace was in last.
 #[derive(Debug, Default)]
@@ -92,11 +89,8 @@ impl Transition {
 }
 
 /// Logs every change of class, and records it as an event while this replica leads; never ends.
-///
-/// `recorder` makes one that remembers nothing.
-pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: impl Fn() -> Recorder) {
+pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Events) {
     let mut transitions = Transitions::default();
-    let mut memory = recorder();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -107,13 +101,7 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: im
             info!(namespace, %from, %to, score = score.value(), "score class changed");
         }
         for transition in changed.iter().take_while(|_| leadership.is_leader()) {
-            let mut outcome = record(transition, leadership, &memory).await;
-            if outcome.as_ref().is_err_and(|failure| failure.code() == Some(404)) {
-                // The event that this one repeats is gone, with its namespace or by hand.
-                memory = recorder();
-                outcome = record(transition, leadership, &memory).await;
-            }
-            let Err(failure) = outcome else { continue };
+            let Err(failure) = record(transition, leadership, events).await else { continue };
             warn!(namespace = transition.namespace, error = %failure, "event not recorded");
             // One namespace may be refused, as when it is being deleted. What else holds up one event holds up the
             // others: they are worth less than knowing the next change in time.
@@ -129,29 +117,16 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, recorder: im
 enum RecordError {
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
-    #[error("no answer within {WRITE_TIMEOUT:?}")]
-    Timeout(#[from] Elapsed),
-    #[error("{}", .0.message)]
-    Refused(Box<Status>),
     #[error(transparent)]
-    Unreachable(kube::Error),
+    Call(#[from] CallError),
 }
 
 impl RecordError {
     /// The HTTP status of a refusal.
     fn code(&self) -> Option<u16> {
         match self {
-            Self::Refused(status) => Some(status.code),
-            Self::NotLeader(_) | Self::Timeout(_) | Self::Unreachable(_) => None,
-        }
-    }
-}
-
-impl From<kube::Error> for RecordError {
-    fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => Self::Refused(status),
-            error => Self::Unreachable(error),
+            Self::NotLeader(_) => None,
+            Self::Call(error) => error.code(),
         }
     }
 }
@@ -159,11 +134,10 @@ impl From<kube::Error> for RecordError {
 async fn record(
     transition: &Transition,
     leadership: &Leadership,
-    recorder: &Recorder,
+    events: &Events,
 ) -> Result<(), RecordError> {
-    let (event, regarding) = (transition.event(), transition.regarding());
-    let write = timeout(WRITE_TIMEOUT, recorder.publish(&event, &regarding));
-    Ok(leadership.write(write).await???)
+    let (event, about) = (transition.event(), transition.regarding());
+    Ok(leadership.write(events.record(&event, &about)).await??)
 }
 
 #[cfg(test)]

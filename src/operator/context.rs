@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store;
 use tokio::sync::Notify;
 
@@ -13,7 +12,7 @@ use super::ledger::{LedgerError, LedgerStore};
 use super::left_out::LeftOuts;
 use super::yielding::Known;
 use super::{AuditTrail, Inventory, OperatorMetrics};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Events};
 use crate::enforcement::records::is_under_way;
 use crate::enforcement::{Decision, Limits, Request};
 use crate::leader::Leadership;
@@ -39,7 +38,7 @@ pub struct OperatorSettings {
 pub struct Operator {
     pub(super) cluster: Cluster,
     pub(super) leadership: Leadership,
-    pub(super) recorder: Recorder,
+    pub(super) events: Events,
     pub(super) settings: OperatorSettings,
     pub(super) metrics: OperatorMetrics,
     /// When it was made.
@@ -78,7 +77,7 @@ impl Operator {
     pub fn new(
         cluster: Cluster,
         leadership: Leadership,
-        recorder: Recorder,
+        events: Events,
         settings: OperatorSettings,
         metrics: OperatorMetrics,
     ) -> Self {
@@ -91,7 +90,7 @@ impl Operator {
             turns: Mutex::default(),
             cluster,
             leadership,
-            recorder,
+            events,
             settings,
             metrics,
             changed: Notify::new(),

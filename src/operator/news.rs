@@ -89,7 +89,7 @@ impl Enforcer<'_> {
             action: "Enforce".to_owned(),
             secondary: related,
         };
-        if let Err(error) = self.operator.recorder.publish(&event, about).await {
+        if let Err(error) = self.operator.events.record(&event, about).await {
             warn!(reason, %error, "event not recorded");
         }
     }

@@ -197,7 +197,7 @@ fn difference(is: &Value, should: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
-/// Records what users want to be told: that a policy became healthy, unhealthy, or can't be followed.
+/// Records what users want to be told: that a policy became healthy or unhealthy, or can't be followed.
 async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     let degraded = |status: &DevOpsPolicyStatus| {
@@ -217,20 +217,27 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
         }
         (None | Some(true), Some(false)) => (EventType::Warning, "PolicyViolated"),
         (Some(false), Some(true)) => (EventType::Normal, "PolicySatisfied"),
+        (None, Some(true)) if degraded(&before).is_some() => (EventType::Normal, "PolicySatisfied"),
         _ => return,
+    };
+    // Repetitions are grouped under the first one's note, so no figure is in it.
+    let note = match (degraded(status), &type_) {
+        (Some((_, message)), _) => message,
+        (None, EventType::Normal) => "Nothing that it judges breaks its rules any more".to_owned(),
+        (None, EventType::Warning) => {
+            let (name, namespace) = (policy.name_any(), policy.namespace().unwrap_or_default());
+            format!("Its rules are broken; kubectl describe devopspolicy {name} -n {namespace} says where")
+        }
     };
     let event = KubeEvent {
         type_,
         reason: reason.to_owned(),
-        note: degraded(status)
-            .map(|(_, message)| message)
-            .or(status.message.clone())
-            .map(|message| message.chars().take(1000).collect()),
+        note: Some(note.chars().take(1000).collect()),
         action: "Evaluate".to_owned(),
         secondary: None,
     };
     // An event that is lost is worth less than the next status.
-    if let Err(error) = operator.recorder.publish(&event, &policy.object_ref(&())).await {
+    if let Err(error) = operator.events.record(&event, &policy.object_ref(&())).await {
         warn!(policy = name_of(policy), reason, error = %error, "event not recorded");
     }
 }

@@ -2,9 +2,10 @@
 
 use super::world::{World, plane, pod};
 use crate::eventually::eventually;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use kube_devops::manifests::Mode;
 use kube_devops::operator::FINALIZER;
 use kube_devops::policy::DevOpsPolicy;
@@ -101,6 +102,16 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     })
     .await;
     assert_eq!(world.results(&shop, "base").await.len(), 1, "one in five minutes");
+
+    // Somebody clears the events away: the next one is written anew.
+    let all = Api::<Event>::namespaced(world.client.clone(), &shop);
+    all.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    world.pods(&shop).delete("bad", &DeleteParams::default().grace_period(0)).await.unwrap();
+    eventually("the event that would have been grouped is there by itself", async || {
+        let events = world.events(&shop, "base").await;
+        (events.len() == 1 && events[0].1 == "PolicySatisfied" && events[0].2 == 1).then_some(())
+    })
+    .await;
 
     // Deleted.
     world.policies(&shop).delete("base", &DeleteParams::default()).await.unwrap();

@@ -210,6 +210,13 @@ async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
     assert_eq!((reason(&invalid, "Ready"), reason(&invalid, "Degraded")), ("InvalidSpec", "InvalidSpec"));
     let event = eventually("an event", async || world.events(&shop, "unknown").await.pop()).await;
     assert_eq!((event.0.as_str(), event.1.as_str()), ("Warning", "PolicyInvalid"));
+    let followable = Patch::Merge(json!({ "spec": { "rules": [{ "id": "high-restarts" }] } }));
+    anything.patch("unknown", &PatchParams::default(), &followable).await.unwrap();
+    let event = eventually("an event that takes it back", async || {
+        world.events(&shop, "unknown").await.pop().filter(|event| event.0 == "Normal")
+    })
+    .await;
+    assert_eq!(event.1, "PolicySatisfied");
     // One that becomes unreadable is judged by what it said before no more.
     let series = format!(r#"devopspolicy_violations{{namespace="{shop}",policy="base"}}"#);
     assert_eq!(operator.metric(&series), Some(1.0));

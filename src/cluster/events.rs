@@ -1,0 +1,58 @@
+//! Events: what users are told about an object beside it. Repetitions are grouped.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, Recorder, Reporter};
+use tokio::time::timeout;
+
+use super::{CallError, Cluster};
+
+/// How long the API server may take for an event.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where events are recorded.
+pub struct Events {
+    cluster: Cluster,
+    reporter: Reporter,
+    recorder: Mutex<Recorder>,
+}
+
+impl Events {
+    /// Records events in the name of a controller and one of its replicas.
+    pub fn new(cluster: &Cluster, controller: &str, instance: String) -> Self {
+        let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance) };
+        let recorder = Mutex::new(Recorder::new(cluster.client.clone(), reporter.clone()));
+        Self { cluster: cluster.clone(), reporter, recorder }
+    }
+
+    /// Records an event; one like a recent one, apart from its note, counts that one up.
+    pub async fn record(&self, event: &Event, about: &ObjectReference) -> Result<(), CallError> {
+        let recorder = self.recorder().clone();
+        let record = async {
+            match recorder.publish(event, about).await {
+                // The event that this one repeats is gone, with its namespace or by hand.
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    self.forget().publish(event, about).await
+                }
+                outcome => outcome,
+            }
+        };
+        let server = &self.cluster.server;
+        let outcome = timeout(TIMEOUT, record).await;
+        let outcome = outcome.map_err(|_| CallError::Timeout { server: server.clone(), after: TIMEOUT })?;
+        outcome.map_err(|error| CallError::new(server, error))
+    }
+
+    /// Begins again with a recorder that remembers no event.
+    fn forget(&self) -> Recorder {
+        let recorder = Recorder::new(self.cluster.client.clone(), self.reporter.clone());
+        self.recorder().clone_from(&recorder);
+        recorder
+    }
+
+    fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
