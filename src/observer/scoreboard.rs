@@ -43,6 +43,9 @@ struct Pod {
     seen: Mark,
 }
 
+/// A workload with its penalty in half points: namespace, workload and tally.
+type Ranked<'b> = (u64, &'b str, &'b str, &'b Tally);
+
 impl Scoreboard {
     /// Makes an empty scoreboard; the label selector of the scope is left to the API server.
     pub fn new(policy: EffectivePolicy, scope: Scope) -> Self {
@@ -147,15 +150,21 @@ impl Scoreboard {
 
     /// At most `limit` workloads with violations, the largest penalty first.
     pub fn offenders(&self, limit: usize) -> Vec<Offender> {
-        let mut all: Vec<_> = self
+        let mut all: Vec<Ranked<'_>> = self
             .namespaces
             .iter()
             .flat_map(|(name, entry)| entry.offenders.iter().map(move |found| (name, found)))
-            .map(|(name, (workload, tally))| (tally.half_points(&self.policy), name, workload, tally))
+            .map(|(name, (workload, tally))| (tally.half_points(&self.policy), &**name, &**workload, tally))
             .collect();
-        all.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-        let worst = all.into_iter().take(limit);
-        worst.map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy)).collect()
+        let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
+        if limit < all.len() {
+            all.select_nth_unstable_by(limit, order);
+            all.truncate(limit);
+        }
+        all.sort_unstable_by(order);
+        all.into_iter()
+            .map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy))
+            .collect()
     }
 
     fn leaves_out(&self, namespace: &str) -> bool {

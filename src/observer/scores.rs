@@ -1,13 +1,16 @@
 //! `GET /api/v1/scores`: what is observed now, as JSON in the shape of a report.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::Observer;
 use crate::governance::{NamespaceReport, Offender, ReportSummary};
@@ -15,6 +18,8 @@ use crate::rules::RuleId;
 
 /// How many offenders are served.
 const OFFENDERS: usize = 20;
+/// How long an answer is given again: while one is made, no event is counted, and anybody may ask as often as they like.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// Everything observed at one moment; `summary` and `namespaces` are those of a report.
 #[derive(Debug, Serialize)]
@@ -96,10 +101,39 @@ impl Scores {
 
 /// Returns the routes of an observer: `/api/v1/scores`, with status 503 before everything has been listed once.
 pub fn routes(observer: Arc<Observer>) -> Router {
+    let answer = Arc::new(Mutex::new(None::<Answer>));
     let scores = move || async move {
-        let scores = Scores::of(&observer);
-        let status = if scores.synced { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        (status, Json(scores)).into_response()
+        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match answer.take() {
+            Some(last) if last.made.elapsed() < FRESH => answer.insert(last),
+            _ => answer.insert(Answer::of(&observer)),
+        };
+        answer.response()
     };
     Router::new().route("/api/v1/scores", get(scores))
+}
+
+/// An answer that may be given again.
+struct Answer {
+    made: Instant,
+    status: StatusCode,
+    json: Result<Bytes, String>,
+}
+
+impl Answer {
+    fn of(observer: &Observer) -> Self {
+        let scores = Scores::of(observer);
+        let status = if scores.synced { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let json = serde_json::to_vec(&scores).map(Bytes::from).map_err(|error| error.to_string());
+        Self { made: Instant::now(), status, json }
+    }
+
+    fn response(&self) -> Response {
+        match &self.json {
+            Ok(json) => {
+                (self.status, [(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
+            }
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.clone()).into_response(),
+        }
+    }
 }

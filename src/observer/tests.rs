@@ -120,6 +120,27 @@ async fn get(observer: &Arc<Observer>) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_given_again_for_a_tenth_of_a_second_however_many_ask() {
+    let (observer, _) = observer(&["shop"]);
+    let mut shop = Feed::new(&observer, Some("shop".to_owned()));
+    shop.begin_list();
+    shop.end_list();
+    let routes = routes(Arc::clone(&observer));
+    let pods = async || {
+        let request = Request::get("/api/v1/scores").body(Body::empty()).unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()["summary"]["pods"].as_u64().unwrap()
+    };
+    assert_eq!(pods().await, 0);
+    shop.apply(&object(&Made::new("shop", "web").json())).unwrap();
+    assert_eq!(pods().await, 0, "it was told a moment ago");
+    tokio::time::advance(Duration::from_millis(100)).await;
+    assert_eq!(pods().await, 1);
+}
+
 #[tokio::test]
 async fn there_is_no_score_until_every_watch_has_listed_everything() {
     let (observer, metrics) = observer(&["shop", "tools"]);

@@ -328,6 +328,8 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
         report.namespaces.iter().map(|entry| (entry.namespace.as_str(), entry.score)).collect();
     assert_eq!(board.scores().collect::<Vec<_>>(), scores);
     assert_eq!(board.offenders(usize::MAX), report.offenders);
+    let few = board.offenders(2);
+    assert_eq!(few[..], report.offenders[..few.len()], "the worst are the first");
     let kept: usize = board.namespaces.values().map(|namespace| namespace.offenders.len()).sum();
     assert_eq!(kept, report.offenders.len(), "nothing is kept of workloads that are well again");
 }
