@@ -10,7 +10,7 @@ use super::{
 };
 use crate::policy::EffectivePolicy;
 use crate::rules::RULES;
-use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload};
+use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKind};
 
 /// Where an object was read.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +34,9 @@ pub struct Analysis<'p> {
     offenders: HashMap<Box<str>, Tally>,
     violations: Vec<ReportedViolation>,
     templates: HashMap<Box<str>, Vec<Template>>,
-    workloads_with_pods: HashSet<Box<str>>,
-    /// What manages each `ReplicaSet` and Job of the input.
+    /// What manages pods directly, and what by its name or theirs is above that.
+    controllers: HashMap<Box<str>, Option<String>>,
+    /// What manages each `ReplicaSet` and Job of the input, itself where nothing does.
     managers: HashMap<Box<str>, String>,
     skipped: BTreeMap<(String, TypeMeta), u64>,
     errors: Vec<ReportError>,
@@ -65,7 +66,7 @@ impl<'p> Analysis<'p> {
             offenders: HashMap::new(),
             violations: Vec::new(),
             templates: HashMap::new(),
-            workloads_with_pods: HashSet::new(),
+            controllers: HashMap::new(),
             managers: HashMap::new(),
             skipped: BTreeMap::new(),
             errors: Vec::new(),
@@ -113,7 +114,9 @@ impl<'p> Analysis<'p> {
             *self.skipped.entry(skipped).or_default() += count;
         }
         self.violations.extend(part.violations);
-        self.workloads_with_pods.extend(part.workloads_with_pods);
+        for (controller, above) in part.controllers {
+            self.add_controller(controller, above);
+        }
         self.managers.extend(part.managers);
         self.errors.extend(part.errors);
         for (workload, count) in part.left_out_templates {
@@ -131,20 +134,21 @@ impl<'p> Analysis<'p> {
         }
         let selected = self.scope.selects(workload);
         self.selected += u64::from(selected);
-        if let (true, Some(manager)) = (workload.is_managed(), workload.metadata.controller()) {
-            let manager = Owner { kind: &manager.kind, name: &manager.name }.to_string();
-            self.managers.insert(format!("{namespace}/{}", workload.owner()).into(), manager);
-            return;
-        }
         let owner = workload.owner();
         let key = format!("{namespace}/{owner}");
+        let controller = workload.metadata.controller();
+        let controller = controller.map(|owner| Owner { kind: &owner.kind, name: &owner.name });
+        if matches!(workload.kind, WorkloadKind::ReplicaSet | WorkloadKind::Job) {
+            self.managers.insert(key.clone().into(), controller.unwrap_or(owner).to_string());
+        }
+        if workload.is_managed() {
+            return;
+        }
         // A pod stands for its workload's template even where it isn't asked for itself; one that nothing manages
         // stands for none.
-        if workload.is_pod()
-            && workload.metadata.controller().is_some()
-            && !self.workloads_with_pods.contains(key.as_str())
-        {
-            self.workloads_with_pods.insert(key.clone().into());
+        if let (true, Some(controller)) = (workload.is_pod(), controller) {
+            let above = (controller != owner).then(|| owner.to_string());
+            self.add_controller(format!("{namespace}/{controller}").into(), above);
         }
         if workload.is_terminal() || !selected {
             return;
@@ -181,6 +185,11 @@ impl<'p> Analysis<'p> {
         }
     }
 
+    fn add_controller(&mut self, controller: Box<str>, above: Option<String>) {
+        let known = self.controllers.entry(controller).or_default();
+        *known = known.take().or(above);
+    }
+
     fn count(
         &mut self,
         namespace: &str,
@@ -207,16 +216,16 @@ impl<'p> Analysis<'p> {
 
     /// Ends the analysis: templates without pods are counted, everything is summed and sorted.
     pub fn finish(mut self) -> Report {
-        self.resolve_managers();
+        let with_pods = self.workloads_with_pods();
         for (key, templates) in std::mem::take(&mut self.templates) {
-            if !self.workloads_with_pods.contains(&key) {
+            if !with_pods.contains(&key) {
                 for template in templates {
                     self.count(&template.namespace, &key, &template.judgement, template.violations);
                 }
             }
         }
         let left_out_templates = self.left_out_templates.iter();
-        let left_out = left_out_templates.filter(|(key, _)| !self.workloads_with_pods.contains(*key));
+        let left_out = left_out_templates.filter(|(key, _)| !with_pods.contains(*key));
         self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
         let mut total = Tally::default();
         self.namespaces.values().for_each(|tally| total.add(tally));
@@ -262,26 +271,20 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    /// Gives what was found on the pods of a managed `ReplicaSet` or Job to what manages it, where the input tells.
-    fn resolve_managers(&mut self) {
-        let managers = std::mem::take(&mut self.managers);
-        for (managed, manager) in &managers {
-            let Some((namespace, _)) = managed.split_once('/') else { continue };
-            let key: Box<str> = format!("{namespace}/{manager}").into();
-            if let Some(tally) = self.offenders.remove(managed) {
-                self.offenders.entry(key.clone()).or_default().add(&tally);
-            }
-            if self.workloads_with_pods.contains(managed) {
-                self.workloads_with_pods.insert(key);
-            }
-        }
-        for violation in &mut self.violations {
-            if let Some(owner) = &violation.owner
-                && let Some(manager) = managers.get(format!("{}/{owner}", violation.namespace).as_str())
+    /// The workloads that have pods in the input: what manages these directly, and what manages that in turn.
+    ///
+    /// A `ReplicaSet` or Job of the input says what manages it; a name only suggests that.
+    fn workloads_with_pods(&mut self) -> HashSet<Box<str>> {
+        let mut workloads = HashSet::new();
+        for (controller, above) in std::mem::take(&mut self.controllers) {
+            if let (Some(above), Some((namespace, _))) =
+                (self.managers.get(&controller).or(above.as_ref()), controller.split_once('/'))
             {
-                violation.owner = Some(manager.clone());
+                workloads.insert(format!("{namespace}/{above}").into());
             }
+            workloads.insert(controller);
         }
+        workloads
     }
 
     fn offenders(&self) -> Vec<Offender> {
@@ -385,19 +388,55 @@ mod tests {
         assert_eq!((&*pending.name, pending.owner.as_deref()), ("web-7f9-b", Some("Deployment/web")));
     }
 
+    /// A pod of a Job, of the time 29712345 minutes after 1970.
+    fn pod_of_job(job: &str) -> String {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {job}-x, namespace: default, creationTimestamp: \
+             '2026-06-29T13:45:03Z', ownerReferences: [{{kind: Job, name: {job}, controller: true}}]}}, \
+             spec: {{containers: [{{name: c, image: nginx}}]}}}}\n"
+        )
+    }
+
+    fn job(name: &str, owners: &str) -> String {
+        format!(
+            "---\n{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}, ownerReferences: {owners}}}, \
+             spec: {{template: {{spec: {{containers: [{{name: c, image: nginx}}]}}}}}}}}\n"
+        )
+    }
+
+    const CRON_JOB: &str = "---\n{apiVersion: batch/v1, kind: CronJob, metadata: {name: backup}, \
+                            spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: nginx}]}}}}}}\n";
+
     #[test]
-    fn a_job_made_by_hand_from_a_cron_job_stands_for_it() {
-        let all = "{apiVersion: batch/v1, kind: CronJob, metadata: {name: backup, namespace: default}, \
-                   spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: nginx}]}}}}}}\n\
-                   ---\n{apiVersion: batch/v1, kind: Job, metadata: {name: by-hand, namespace: default, \
-                   ownerReferences: [{kind: CronJob, name: backup, controller: true}]}}\n\
-                   ---\n{apiVersion: v1, kind: Pod, metadata: {name: by-hand-x, namespace: default, \
-                   ownerReferences: [{kind: Job, name: by-hand, controller: true}]}, \
-                   spec: {containers: [{name: c, image: nginx}]}}\n";
-        let report = report(&Scope::default(), all);
+    fn a_job_made_by_hand_from_a_cron_job_stands_for_it_and_is_grouped_by_its_own_name() {
+        let by_hand = job("by-hand", "[{kind: CronJob, name: backup, controller: true}]");
+        let report = report(&Scope::default(), &[CRON_JOB, &by_hand, &pod_of_job("by-hand")].concat());
         assert_eq!(report.summary.pods, 1);
-        assert_eq!(report.offenders[0].workload, "CronJob/backup");
-        assert_eq!(report.violations[0].owner.as_deref(), Some("CronJob/backup"));
+        // A live pod says no more of where it comes from.
+        assert_eq!(report.offenders[0].workload, "Job/by-hand");
+        assert_eq!(report.violations[0].owner.as_deref(), Some("Job/by-hand"));
+    }
+
+    #[test]
+    fn a_job_without_a_controller_is_none_of_a_cron_job_whatever_its_name() {
+        let pods = |objects: &[&str]| report(&Scope::default(), &objects.concat()).summary.pods;
+        for name in ["backup-29712345", "backup-25122026"] {
+            let (bare, pod) = (job(name, "[]"), pod_of_job(name));
+            assert_eq!(pods(&[&bare, &pod]), 1, "{name}");
+            assert_eq!(pods(&[&pod, &bare, CRON_JOB]), 2, "{name}: the pod and the CronJob's template");
+        }
+        let scheduled = job("backup-29712345", "[{kind: CronJob, name: backup, controller: true}]");
+        let pod = pod_of_job("backup-29712345");
+        assert_eq!(pods(&[CRON_JOB, &pod]), 1);
+        assert_eq!(pods(&[CRON_JOB, &scheduled, &pod]), 1);
+    }
+
+    #[test]
+    fn a_replica_set_that_outlived_its_deployment_is_counted_by_its_pods() {
+        let set = "---\n{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: web-7f9}, \
+                   spec: {template: {spec: {containers: [{name: c, image: nginx}]}}}}\n";
+        let report = report(&Scope::default(), &[set, &pod_of("web", "a", "Running")].concat());
+        assert_eq!(report.summary.pods, 1);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Metadata, PodSpec, PodStatus, Text};
 
 /// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
@@ -141,21 +143,25 @@ impl Workload<'_> {
                 .label(POD_TEMPLATE_HASH)
                 .and_then(|hash| controller.name.strip_suffix(hash)?.strip_suffix('-'))
                 .map(|name| Owner { kind: "Deployment", name }),
-            "Job" => cron_job_of(&controller.name).map(|name| Owner { kind: "CronJob", name }),
+            "Job" => cron_job_of(&controller.name, self.metadata.creation_timestamp)
+                .map(|name| Owner { kind: "CronJob", name }),
             _ => None,
         };
         above.unwrap_or(Owner { kind: &controller.kind, name: &controller.name })
     }
 }
 
-/// The name of the `CronJob` that made a Job of this name, `None` when none did.
+/// How far a Job's pods may be from the time that it was scheduled for.
+const NEAR: SignedDuration = SignedDuration::from_hours(24);
+
+/// The name of the `CronJob` that made a Job of this name, one of whose pods was `created` then; `None` when none did.
 ///
 /// The [controller](https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/controller/cronjob/utils.go) appends
-/// the scheduled time in minutes since 1970; a date such as 20260131 is smaller than any such time since 2015.
-fn cron_job_of(job: &str) -> Option<&str> {
-    const MINUTES: std::ops::Range<u32> = 23_667_000..70_000_000;
+/// the scheduled time in minutes since 1970. Any other number, such as the date 25122026, is far from the pod's time.
+fn cron_job_of(job: &str, created: Option<Timestamp>) -> Option<&str> {
     let (name, minutes) = job.rsplit_once('-')?;
-    MINUTES.contains(&minutes.parse().ok()?).then_some(name)
+    let scheduled = Timestamp::from_second(i64::from(minutes.parse::<u32>().ok()?) * 60).ok()?;
+    (created?.duration_since(scheduled).abs() <= NEAR).then_some(name)
 }
 
 /// A workload by kind and name, within a namespace.
@@ -202,10 +208,24 @@ mod tests {
     }
 
     #[test]
-    fn a_scheduled_job_is_named_by_its_cron_job_and_a_dated_one_by_itself() {
-        assert_eq!(pod_owned_by("Job", "backup-29712345", "{}"), "CronJob/backup");
-        assert_eq!(pod_owned_by("Job", "import-20260131", "{}"), "Job/import-20260131");
-        assert_eq!(pod_owned_by("Job", "migrate", "{}"), "Job/migrate");
+    fn a_job_is_named_by_its_cron_job_only_where_its_number_is_about_the_time_of_the_pod() {
+        let owner_at = |job: &str, created: &str| {
+            owner_of(&format!(
+                r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p",{created}
+                "ownerReferences":[{{"kind":"Job","name":"{job}","controller":true}}]}}}}"#
+            ))
+        };
+        // 29712345 minutes after 1970.
+        for created in ["2026-06-29T13:45:03Z", "2026-06-29T13:44:59Z", "2026-06-30T13:45:00Z"] {
+            let created = format!(r#""creationTimestamp":"{created}","#);
+            assert_eq!(owner_at("backup-29712345", &created), "CronJob/backup", "{created}");
+            assert_eq!(owner_at("import-25122026", &created), "Job/import-25122026");
+            assert_eq!(owner_at("import-20260629", &created), "Job/import-20260629");
+            assert_eq!(owner_at("migrate", &created), "Job/migrate");
+        }
+        let late = r#""creationTimestamp":"2026-06-30T13:45:01Z","#;
+        assert_eq!(owner_at("backup-29712345", late), "Job/backup-29712345");
+        assert_eq!(owner_at("backup-29712345", ""), "Job/backup-29712345", "nobody knows when it ran");
     }
 
     #[test]

@@ -6,11 +6,11 @@ use crate::kubelet::{ready, set_pod_status};
 use assert_cmd::Command;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
 use kube::api::{ListParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource as _, ResourceExt};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -35,10 +35,10 @@ async fn a_live_namespace_and_its_objects_in_a_file_get_the_same_verdict() {
     assert_eq!(live.code, 0, "{live:?}");
     let live = live.json();
     let figures = |pointer| live.pointer(pointer).unwrap().as_u64().unwrap();
-    assert_eq!(figures("/summary/pods"), 4);
+    assert_eq!(figures("/summary/pods"), 5);
     assert_eq!(figures("/summary/counts/latest-tag"), 2);
     assert_eq!(figures("/summary/counts/high-restarts"), 5);
-    assert_eq!(figures("/summary/counts/pending"), 3);
+    assert_eq!(figures("/summary/counts/pending"), 4);
     let owned = |violation: &&Value| violation["owner"] == "Deployment/web";
     assert!(live["violations"].as_array().unwrap().iter().any(|violation| owned(&violation)), "{live}");
 
@@ -327,7 +327,8 @@ fn run(arguments: &[&str], stdin: &str) -> Outcome {
     }
 }
 
-/// Makes a Deployment of a pod that restarts and one that waits, a bare pod, and a Job with its pod.
+/// Makes a Deployment of a pod that restarts and one that waits, a bare pod, and two Jobs with their pods: one whose
+/// name is like that of a `CronJob`'s, and one made by hand from a `CronJob`.
 async fn populate(client: &Client, namespace: &str) {
     let deployment: Deployment = object(json!({
         "metadata": { "name": "web" },
@@ -342,14 +343,22 @@ async fn populate(client: &Client, namespace: &str) {
     }));
     let deployments = Api::namespaced(client.clone(), namespace);
     deployments.create(&PostParams::default(), &deployment).await.unwrap();
-    let job: Job = object(json!({
-        "metadata": { "name": "import" },
-        "spec": { "template": { "spec": {
-            "restartPolicy": "Never",
-            "containers": [{ "name": "import", "image": "registry.example/import:1.0" }],
-        } } },
+    let template = json!({ "template": { "spec": {
+        "restartPolicy": "Never",
+        "containers": [{ "name": "import", "image": "registry.example/import:1.0" }],
+    } } });
+    let nightly: CronJob = object(json!({
+        "metadata": { "name": "nightly" },
+        "spec": { "schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": { "spec": template } },
     }));
-    Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &job).await.unwrap();
+    let nightly =
+        Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &nightly).await.unwrap();
+    let owner = nightly.controller_owner_ref(&()).unwrap();
+    for (name, owners) in [("import-25122026", json!([])), ("by-hand", json!([owner]))] {
+        let job: Job =
+            object(json!({ "metadata": { "name": name, "ownerReferences": owners }, "spec": template }));
+        Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &job).await.unwrap();
+    }
     let pods = Api::<Pod>::namespaced(client.clone(), namespace);
     pods.create(&PostParams::default(), &pod("bare", &json!({}))).await.unwrap();
     let made = async |selector: &str, count: usize| {
@@ -359,7 +368,7 @@ async fn populate(client: &Client, namespace: &str) {
         })
         .await
     };
-    made("job-name=import", 1).await;
+    made("job-name", 2).await;
     let web = made("app=web", 2).await;
     let status = json!({
         "phase": "Running",
@@ -371,7 +380,7 @@ async fn populate(client: &Client, namespace: &str) {
     set_pod_status(client, namespace, &web[1].name_any(), &json!({ "phase": "Pending" })).await;
 }
 
-/// Returns what `kubectl get pods,deploy,rs,jobs -o json` prints.
+/// Returns what `kubectl get pods,deploy,rs,jobs,cronjobs -o json` prints.
 async fn kubectl_list(client: &Client, namespace: &str) -> Value {
     let mut items = Vec::new();
     for (path, version, kind, plural) in [
@@ -379,6 +388,7 @@ async fn kubectl_list(client: &Client, namespace: &str) -> Value {
         ("apis/apps/v1", "apps/v1", "Deployment", "deployments"),
         ("apis/apps/v1", "apps/v1", "ReplicaSet", "replicasets"),
         ("apis/batch/v1", "batch/v1", "Job", "jobs"),
+        ("apis/batch/v1", "batch/v1", "CronJob", "cronjobs"),
     ] {
         let request = http::Request::get(format!("/{path}/namespaces/{namespace}/{plural}"));
         let mut list: Value = client.request(request.body(Vec::new()).unwrap()).await.unwrap();
@@ -445,12 +455,12 @@ async fn a_selector_selects_the_same_pods_by_live_cluster_and_by_file() {
     let mut differences = Vec::new();
     for (selector, expected) in [
         ("app=web", 2),
-        ("app!=web", 2),
+        ("app!=web", 3),
         ("app in (web,api)", 2),
-        ("!app", 2),
-        ("job-name", 1),
+        ("!app", 3),
+        ("job-name", 2),
         ("pod-template-hash", 2),
-        ("!pod-template-hash", 2),
+        ("!pod-template-hash", 3),
         ("app=web,!pod-template-hash", 0),
     ] {
         let arguments = ["analyze", "-n", &namespace, "-l", selector, "-o", "json"];
