@@ -128,7 +128,8 @@ impl<'p> Analysis<'p> {
 
     /// Adds a pod or a workload's template.
     pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
-        let namespace = workload.metadata.namespace.as_deref().unwrap_or(self.scope.default_namespace());
+        let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.unwrap_or(self.scope.default_namespace());
         if !self.scope.asks_for(namespace) {
             return;
         }
@@ -450,6 +451,14 @@ mod tests {
         assert_eq!(report(&all, pod).summary.pods, 1);
         let more = Scope { system: SystemNamespaces::with(vec!["default".into()]), ..Scope::default() };
         assert_eq!(report(&more, &deployment("web")).left_out, 1);
+    }
+
+    #[test]
+    fn an_empty_namespace_is_none() {
+        let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ''}}";
+        assert_eq!(report(&Scope::default(), pod).namespaces[0].namespace, "default");
+        let named = Scope { namespaces: vec!["shop".into()], ..Scope::default() };
+        assert_eq!(report(&named, pod).namespaces[0].namespace, "shop");
     }
 
     #[test]
