@@ -3,12 +3,17 @@
 //! Reading keeps none of that, so that it is fast; an object that failed is read a second time.
 
 use std::fmt::Display;
+use std::str::Utf8Error;
 
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_path_to_error::Track;
 
+use super::blocks::lines;
 use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
+
+/// What is said of bytes that are no text.
+pub(super) const NO_TEXT: &str = "not UTF-8 text: manifests are YAML or JSON in UTF-8";
 
 /// What is wrong with one object.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,17 +27,24 @@ pub(super) struct Fault {
 }
 
 /// Explains why a JSON object, whose type may stand above it, failed to be read.
-pub(super) fn json(text: &[u8], default: Option<&TypeMeta>, error: serde_json::Error) -> Fault {
-    let known = serde_json::from_slice::<TypeMeta>(text).ok();
+pub(super) fn json(text: &str, default: Option<&TypeMeta>, error: serde_json::Error) -> Fault {
+    let known = serde_json::from_str::<TypeMeta>(text).ok();
     let seed = ObjectSeed { default, known: known.as_ref() };
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let found = with_path(seed, &mut deserializer).err();
     let (error, message) = found.unwrap_or_else(|| {
         let message = without_place(&error);
         (error, message)
     });
-    let value: Value = serde_json::from_slice(text).unwrap_or_default();
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
     Fault { line: error.line().max(1), name: name_of(&value), message: naming_item(message, || Some(value)) }
+}
+
+/// Tells where a JSON object has bytes that are no text.
+pub(super) fn no_text(text: &[u8], error: Utf8Error) -> Fault {
+    let value: Value = serde_json::from_str(&String::from_utf8_lossy(text)).unwrap_or_default();
+    let line = lines(&text[..error.valid_up_to()]) + 1;
+    Fault { line, name: name_of(&value), message: NO_TEXT.to_owned() }
 }
 
 /// Reads an object; an error comes with a message that begins with the field.

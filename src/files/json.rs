@@ -1,5 +1,7 @@
 //! Cutting JSON streams: documents from each other, and the items of large lists from their neighbours.
 
+use std::ops::Range;
+
 use memchr::memmem;
 use serde::de::IgnoredAny;
 
@@ -293,8 +295,8 @@ fn whole(text: &[u8]) -> Result<usize, TokenError> {
 }
 
 /// What is wrong with a token, which begins at the offset; the error's own place counts from there.
-struct TokenError {
-    error: serde_json::Error,
+pub(super) struct TokenError {
+    pub(super) error: serde_json::Error,
     offset: usize,
 }
 
@@ -438,6 +440,22 @@ fn walk_items(text: &[u8]) -> Result<Walk, Stuck> {
             Err(error) => return Err(Stuck { end, items, error }),
         }
     }
+}
+
+/// Where in an array its items stand, whatever is in their strings.
+pub(super) fn items(text: &[u8]) -> Result<Vec<Range<usize>>, TokenError> {
+    let mut tokens = Tokens { text, offset: 1 };
+    let mut items = Vec::new();
+    while tokens.peek()? != b']' {
+        if !items.is_empty() {
+            tokens.expect(b',')?;
+            tokens.peek()?;
+        }
+        let start = tokens.offset;
+        tokens.value::<IgnoredAny>()?;
+        items.push(start..tokens.offset);
+    }
+    Ok(items)
 }
 
 /// The text from the closing brace of an item that ends at `end` to the first key of the next one.

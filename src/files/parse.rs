@@ -2,12 +2,11 @@
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::Source;
 use super::blocks::lines;
 use super::fault::{self, Fault};
-use super::json::Borders;
+use super::json::{self, Borders};
 use super::piece::{Form, Piece};
 use super::read::{Consumer, Place, Unread};
 use super::yaml::{self, Document, MAX_NESTING, nesting};
@@ -156,38 +155,43 @@ impl<C: Consumer> Parser<'_, C> {
 
     fn json_items(&mut self, text: &[u8], types: Option<&TypeMeta>) {
         let (mut line, mut offset) = (self.piece.lines_before + 1, 0);
-        match serde_json::from_slice::<Vec<&RawValue>>(text) {
+        match json::items(text) {
             Ok(items) => {
-                for (index, raw) in items.into_iter().enumerate() {
-                    let raw = raw.get().as_bytes();
-                    // The item borrows from the text, so its place in it is known.
-                    let start = raw.as_ptr().addr() - text.as_ptr().addr();
-                    line += lines(&text[offset..start]);
-                    offset = start;
+                for (index, place) in items.into_iter().enumerate() {
+                    line += lines(&text[offset..place.start]);
+                    offset = place.start;
                     let item = Some(self.piece.items_before + index);
-                    self.json_object(raw, Spot { line, item, ..Spot::FIRST }, types);
+                    self.json_object(&text[place], Spot { line, item, ..Spot::FIRST }, types);
                 }
             }
             Err(error) => {
-                let line = self.piece.lines_before + error.line();
-                self.fail(Spot { line, ..Spot::FIRST }, "", &fault::without_place(&error));
+                self.fail(Spot { line, ..Spot::FIRST }, "", &fault::without_place(&error.error));
             }
         }
     }
 
     fn json_object(&mut self, text: &[u8], spot: Spot, types: Option<&TypeMeta>) {
         let seed = ObjectSeed { default: types, known: None };
-        match seed.deserialize(&mut serde_json::Deserializer::from_slice(text)) {
+        let read = match std::str::from_utf8(text) {
+            Ok(text) => seed
+                .deserialize(&mut serde_json::Deserializer::from_str(text))
+                .map_err(|error| fault::json(text, types, error)),
+            Err(error) => Err(fault::no_text(text, error)),
+        };
+        match read {
             Ok(object) => self.add(&object, spot),
-            Err(error) => {
-                let Fault { line, name, message } = fault::json(text, types, error);
+            Err(Fault { line, name, message }) => {
                 self.fail(Spot { line: spot.line + line - 1, ..spot }, &name, &message);
             }
         }
     }
 
     fn guessed_items(&mut self, text: &[u8], item: Option<&TypeMeta>) {
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        // The parser would pass over bytes that are no text in the fields that it skips.
+        let Ok(text) = std::str::from_utf8(text) else {
+            return self.fail(Spot::FIRST, "", fault::NO_TEXT);
+        };
+        let mut deserializer = serde_json::Deserializer::from_str(text);
         let items = Items { parser: self, item };
         if let Err(error) = deserializer.deserialize_seq(items).and_then(|()| deserializer.end()) {
             self.fail(Spot::FIRST, "", &fault::without_place(&error));
@@ -223,7 +227,7 @@ fn yaml_text(document: Document<'_>) -> Result<&str, (usize, String)> {
     }
     std::str::from_utf8(document.text).map_err(|error| {
         let line = lines(&document.text[..error.valid_up_to()]) + 1;
-        (line, "not UTF-8 text: manifests are YAML or JSON in UTF-8".to_owned())
+        (line, fault::NO_TEXT.to_owned())
     })
 }
 
