@@ -139,6 +139,18 @@ pub fn is_namespace_name(namespace: &str) -> bool {
     ends(bytes.first()) && ends(bytes.last()) && bytes.iter().all(|byte| word(*byte) || *byte == b'-')
 }
 
+impl Cluster {
+    /// Tells whether a namespace is known not to exist; whoever may not ask is not told so, as by kubectl.
+    pub async fn lacks_namespace(&self, name: &str) -> bool {
+        let path = format!("{}/{name}", Namespace::url_path(&(), None));
+        let get = async |client: kube::Client| {
+            let request = Request::get(&path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+            client.request_text(request).await
+        };
+        self.call(get).await.is_err_and(|error| error.code() == Some(404))
+    }
+}
+
 struct Lister<'a, N, P> {
     cluster: &'a Cluster,
     selector: Option<&'a str>,
@@ -190,20 +202,10 @@ where
             }
             return (state, unread(&error));
         }
-        if named && items == 0 && self.is_missing(name).await {
+        if named && items == 0 && self.cluster.lacks_namespace(name).await {
             return (None, unread(&format_args!("namespace {name:?} not found")));
         }
         (state, None)
-    }
-
-    /// Tells whether a namespace is known not to exist; whoever may not ask gets an empty list, as from kubectl.
-    async fn is_missing(&self, name: &str) -> bool {
-        let path = format!("{}/{name}", Namespace::url_path(&(), None));
-        let get = async |client: kube::Client| {
-            let request = Request::get(&path).body(Vec::new()).map_err(kube::Error::HttpError)?;
-            client.request_text(request).await
-        };
-        self.cluster.call(get).await.is_err_and(|error| error.code() == Some(404))
     }
 
     /// Lists what can be found when the list of all namespaces was refused.

@@ -5,7 +5,7 @@ use super::args::ConnectArgs;
 use crate::cluster::{self, Access, CallError, Cluster, ServerVersion};
 use crate::manifests::{GROUP, Mode, Permission, RESOURCES, Scope, crds, is_current};
 use crate::output::{columns, to_stdout};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,6 +47,8 @@ struct Findings {
 struct Places {
     /// The one that is judged; `None` for all.
     judged: Option<String>,
+    /// Whether that one is known not to exist.
+    missing: bool,
     /// The one that kube-devops runs in.
     own: String,
 }
@@ -81,16 +83,24 @@ impl fmt::Display for CrdState {
 
 /// Runs `check`; an error means that the cluster couldn't be asked.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    if let Some(name) = args.namespace.as_deref().filter(|name| !cluster::is_namespace_name(name)) {
+        bail!("--namespace {name:?}: that is no name for a namespace");
+    }
     let cluster = cluster::connect(&args.connect.options()).await?;
     let own = args.own_namespace.or_else(|| args.namespace.clone());
     let own = own.unwrap_or_else(|| cluster.default_namespace.clone());
-    let findings = ask(&cluster, Places { judged: args.namespace, own }).await?;
+    let findings = ask(&cluster, args.namespace, own).await?;
     to_stdout(|out| findings.write(args.mode, out))?;
     Ok(if findings.works(args.mode) { ExitStatus::Clean } else { ExitStatus::Findings })
 }
 
-async fn ask(cluster: &Cluster, places: Places) -> anyhow::Result<Findings> {
+async fn ask(cluster: &Cluster, judged: Option<String>, own: String) -> anyhow::Result<Findings> {
     let version = cluster.version().await.context("cannot ask for the version")?;
+    let missing = match &judged {
+        Some(name) => cluster.lacks_namespace(name).await,
+        None => false,
+    };
+    let places = Places { judged, missing, own };
     let mut accesses: Vec<_> = Mode::ALL
         .into_iter()
         .flat_map(Mode::permissions)
@@ -154,12 +164,20 @@ impl Places {
     }
 }
 
+/// Tells whether a mode can judge one namespace alone.
+fn is_narrowed(mode: Mode) -> bool {
+    matches!(mode, Mode::Analyze | Mode::Watch)
+}
+
 impl Findings {
     fn is_allowed(&self, access: &Access) -> bool {
         self.allowed.get(access).copied().unwrap_or_default()
     }
 
     fn works(&self, mode: Mode) -> bool {
+        if self.places.missing && is_narrowed(mode) {
+            return false;
+        }
         let allowed = |permission: &Permission| {
             accesses(permission, &self.places).all(|access| self.is_allowed(&access))
         };
@@ -191,15 +209,16 @@ impl Findings {
     }
 
     fn verdict(&self, mode: Mode) -> String {
-        let narrowed = matches!(mode, Mode::Analyze | Mode::Watch);
         let place = match &self.places.judged {
-            Some(namespace) if narrowed => format!("in namespace {namespace}"),
+            Some(namespace) if is_narrowed(mode) => format!("in namespace {namespace}"),
             _ => "here".to_owned(),
         };
         if self.works(mode) {
             format!("would work {place}")
         } else if mode == Mode::Analyze && self.places.judged.is_none() {
             "would be partial at best here: `kube-devops check -n NAME` tells of one namespace".to_owned()
+        } else if self.places.missing && is_narrowed(mode) {
+            format!("would not work {place}: it was not found")
         } else {
             format!("would not work {place}")
         }
@@ -240,7 +259,7 @@ mod tests {
 
     /// What a caller who may do everything that `forbids` doesn't hold of finds.
     fn findings(crd: CrdState, forbids: impl Fn(&Access) -> bool) -> Findings {
-        findings_in(Places { judged: None, own: "ops".to_owned() }, crd, forbids)
+        findings_in(Places { judged: None, missing: false, own: "ops".to_owned() }, crd, forbids)
     }
 
     fn findings_in(places: Places, crd: CrdState, forbids: impl Fn(&Access) -> bool) -> Findings {
@@ -284,7 +303,7 @@ mod tests {
     #[test]
     fn who_is_limited_to_a_namespace_can_work_there() {
         let limited = |judged: Option<&str>| {
-            let places = Places { judged: judged.map(str::to_owned), own: "shop".to_owned() };
+            let places = Places { judged: judged.map(str::to_owned), missing: false, own: "shop".to_owned() };
             findings_in(places, CrdState::Current, |access| access.namespace.as_deref() != Some("shop"))
         };
         let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
@@ -296,6 +315,15 @@ mod tests {
         assert_eq!(shop.verdict(Mode::Analyze), "would work in namespace shop");
         assert_eq!(shop.verdict(Mode::Reconcile), "would not work here");
         assert_eq!(bank.verdict(Mode::Analyze), "would not work in namespace bank");
+    }
+
+    #[test]
+    fn nothing_works_in_a_namespace_that_is_not_there() {
+        let places = Places { judged: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
+        let findings = findings_in(places, CrdState::Current, |_| false);
+        assert_eq!(working(&findings), ["reconcile", "enforce", "webhook"], "these judge all namespaces");
+        assert_eq!(findings.verdict(Mode::Analyze), "would not work in namespace nope: it was not found");
+        assert_eq!(findings.verdict(Mode::Reconcile), "would work here");
     }
 
     #[test]

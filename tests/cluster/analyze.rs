@@ -269,6 +269,11 @@ async fn check_tells_whether_a_mode_would_work() {
     assert_eq!(other.code, 1, "{other:?}");
     assert!(other.stdout.ends_with("analyze would not work in namespace default\n"), "{}", other.stdout);
 
+    let nowhere = on(plane.kubeconfig(), &["check", "-n", "no-such-namespace"]);
+    assert_eq!(nowhere.code, 1, "{nowhere:?}");
+    let verdict = "analyze would not work in namespace no-such-namespace: it was not found\n";
+    assert!(nowhere.stdout.ends_with(verdict), "{}", nowhere.stdout);
+
     let auditor = plane.restricted(&home, "auditor", &rules, Reach::Cluster).await;
     let auditor = on(&auditor, &["check", "--for", "analyze"]);
     assert_eq!(auditor.code, 0, "{auditor:?}");
