@@ -62,9 +62,9 @@ impl ScopeArgs {
         })
     }
 
-    /// Returns the label selector as it was given, for the API server.
+    /// Returns the label selector as it was given, for the API server; none where it selects everything.
     pub(super) fn selector(&self) -> Option<String> {
-        self.selector.clone()
+        self.selector.clone().filter(|selector| !selector.trim().is_empty())
     }
 }
 

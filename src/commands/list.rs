@@ -3,7 +3,9 @@
 use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, ListRequest, Listing};
+use crate::governance::parse_selector;
 use crate::output::{columns, to_stderr, to_stdout};
+use anyhow::Context as _;
 use serde::Deserialize;
 
 /// List what the cluster runs.
@@ -75,6 +77,7 @@ struct Status {
 /// Runs `list`.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let What::Pods(args) = args.what;
+    args.selector.as_deref().map(parse_selector).transpose().context("--selector")?;
     let cluster = cluster::connect(&args.connect.options()).await?;
     let namespaces = if args.all_namespaces { Vec::new() } else { args.namespaces };
     let request = ListRequest { namespaces, selector: args.selector };

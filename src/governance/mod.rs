@@ -15,5 +15,5 @@ pub use report::{
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};
-pub use selector::{SelectorError, parse_selector};
+pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;

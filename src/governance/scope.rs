@@ -1,9 +1,6 @@
 //! Which objects an analysis is about.
 
-use std::collections::BTreeMap;
-
-use kube::core::{Selector, SelectorExt};
-
+use super::Selector;
 use crate::policy::SystemNamespaces;
 use crate::workload::Workload;
 
@@ -41,11 +38,8 @@ impl Scope {
 
     /// Tells whether a workload has the labels that were asked for.
     pub fn selects(&self, workload: &Workload<'_>) -> bool {
-        self.selector.as_ref().is_none_or(|selector| {
-            let labels = workload.labels().into_iter().flatten();
-            let labels: BTreeMap<String, String> =
-                labels.map(|(k, v)| (k.to_string(), v.to_string())).collect();
-            selector.matches(&labels)
-        })
+        self.selector
+            .as_ref()
+            .is_none_or(|selector| selector.matches(|key| workload.labels()?.get(key).map(|value| &**value)))
     }
 }

@@ -149,6 +149,15 @@ fn a_policy_that_can_not_be_followed_is_refused() {
 #[test]
 fn a_selector_that_is_none_is_refused() {
     assert_snapshot!(run(&["analyze", "-f", "kube-tests", "-l", "app in web"]));
+    for selector in ["a/b/c", "app=-x", "app=web,"] {
+        for command in
+            [&["analyze", "-f", "kube-tests", "-l", selector][..], &["list", "pods", "-l", selector]]
+        {
+            let run = run(command);
+            assert_eq!((run.status, &*run.stdout), (2, ""), "{command:?}");
+            assert!(run.stderr.starts_with("error: --selector: "), "{}", run.stderr);
+        }
+    }
 }
 
 #[test]

@@ -61,6 +61,8 @@ fn namespaces_and_labels_narrow_a_report() {
     assert_eq!(pods(&["-n", "production", "-A"]), 10);
     assert_eq!(pods(&["-n", "nowhere"]), 0);
     assert_eq!(pods(&["-l", "no-such-label"]), 0);
+    assert_eq!(pods(&["-l", ""]), 10);
+    assert_eq!(pods(&["-l", "app>1"]), 0);
 }
 
 #[test]
