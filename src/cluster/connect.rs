@@ -187,7 +187,7 @@ fn find(flag: Option<&Path>) -> Result<Found, ConnectError> {
         };
     }
     let from = "of $KUBECONFIG";
-    match Kubeconfig::from_env() {
+    match read_listed(&listed()) {
         Ok(Some(kubeconfig)) => return Ok(file(kubeconfig, from.to_owned())),
         Ok(None) => {}
         Err(error) => return Err(broken(error, from.to_owned())),
@@ -199,6 +199,38 @@ fn find(flag: Option<&Path>) -> Result<Found, ConnectError> {
         }
         Err(KubeconfigError::FindPath) => Ok(Found::Nothing { looked: "~/.kube/config".to_owned() }),
         Err(error) => Err(broken(error, "~/.kube/config".to_owned())),
+    }
+}
+
+/// The files that `$KUBECONFIG` names.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "kube reads it too, and refuses a list in which a file is missing"
+)]
+fn listed() -> Vec<PathBuf> {
+    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
+/// Reads files into one as kubectl does: those that aren't there are passed over, unless no other is.
+fn read_listed(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, KubeconfigError> {
+    let (mut merged, mut missing) = (None::<Kubeconfig>, None);
+    for path in paths {
+        match Kubeconfig::read_from(path) {
+            Err(KubeconfigError::ReadConfig(reason, path)) if reason.kind() == io::ErrorKind::NotFound => {
+                missing.get_or_insert(KubeconfigError::ReadConfig(reason, path));
+            }
+            read => {
+                merged = Some(match merged {
+                    Some(merged) => merged.merge(read?)?,
+                    None => read?,
+                });
+            }
+        }
+    }
+    match missing {
+        Some(error) if merged.is_none() => Err(error),
+        _ => Ok(merged),
     }
 }
 
@@ -331,6 +363,32 @@ users: [{name: u, user: {token: t}}]
             "cannot read the kubeconfig /no/such: No such file or directory (os error 2); \
              check --kubeconfig and $KUBECONFIG"
         );
+    }
+
+    #[test]
+    fn of_a_list_of_files_those_that_are_missing_are_passed_over_unless_all_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("good"), KUBECONFIG).unwrap();
+        std::fs::write(path("other"), "current-context: dev\ncontexts: [{name: dev}, {name: new}]").unwrap();
+        std::fs::write(path("broken"), "{").unwrap();
+        let read = |names: &[&str]| {
+            let read = read_listed(&names.iter().map(|name| path(name)).collect::<Vec<_>>());
+            read.map(|config| {
+                config
+                    .map(|config| config.contexts.into_iter().map(|context| context.name).collect::<Vec<_>>())
+            })
+        };
+        let contexts = |names: &[&str]| read(names).unwrap().unwrap().join(" ");
+        assert_eq!(contexts(&["missing", "good"]), "prod dev lost");
+        assert_eq!(contexts(&["good", "missing", "other"]), "prod dev lost new");
+        assert_eq!(read(&[]).unwrap(), None);
+        let error = read(&["missing", "nowhere"]).unwrap_err();
+        assert!(
+            matches!(&error, KubeconfigError::ReadConfig(_, first) if *first == path("missing")),
+            "{error}"
+        );
+        assert!(matches!(read(&["good", "broken"]).unwrap_err(), KubeconfigError::Parse(_)));
     }
 
     #[test]
