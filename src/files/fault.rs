@@ -15,6 +15,9 @@ use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
 /// What is said of bytes that are no text.
 pub(super) const NO_TEXT: &str = "not UTF-8 text: manifests are YAML or JSON in UTF-8";
 
+/// How many characters of a message are kept at its start, which names the field, and at its end, with the mend.
+const KEPT: usize = 150;
+
 /// What is wrong with one object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -86,6 +89,17 @@ pub(super) fn in_item(index: usize, name: &str, message: &str) -> String {
     format!("items[{index}]{name}: {message}")
 }
 
+/// Takes the middle out of a message that quotes much of its input.
+pub(super) fn shortened(message: String) -> String {
+    let (start, end) = (message.char_indices().nth(KEPT), message.char_indices().nth_back(KEPT - 1));
+    match (start, end) {
+        (Some((start, _)), Some((end, _))) if start < end => {
+            format!("{}…{}", &message[..start], &message[end..])
+        }
+        _ => message,
+    }
+}
+
 /// An object's namespace and name, as far as it has them.
 pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     let parts: Vec<&str> = [namespace, name].into_iter().flatten().filter(|part| !part.is_empty()).collect();
@@ -120,4 +134,17 @@ fn behind_place(text: &str) -> Option<&str> {
     };
     let column = text[behind_digits(text)?..].strip_prefix(" column ")?;
     Some(&column[behind_digits(column)?..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_keeps_its_start_and_its_end() {
+        let long = |length: usize| format!("a{}z", "ä".repeat(length - 2));
+        assert_eq!(shortened(long(2 * KEPT)), long(2 * KEPT));
+        let half = "ä".repeat(KEPT - 1);
+        assert_eq!(shortened(long(2 * KEPT + 1)), format!("a{half}…{half}z"));
+    }
 }

@@ -92,11 +92,12 @@ impl<C: Consumer> Parser<'_, C> {
 
     /// Reports what is wrong with an object, whose namespace and name matter where it is one of many items.
     fn fail(&mut self, spot: Spot, name: &str, message: &str) {
+        let message = spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message));
         self.parsed.unread.push(Unread {
             source: self.source.to_owned(),
             document: Some(self.piece.documents_before + spot.document),
             line: Some(spot.line),
-            message: spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message)),
+            message: fault::shortened(message),
         });
     }
 

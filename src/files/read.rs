@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::blocks::{BLOCK, Window};
+use super::fault::shortened;
 use super::json::{self, Borders};
 use super::parse::{Parsed, parse};
 use super::piece::{CutError, Piece, Pieces};
@@ -159,6 +160,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
             Err(error @ CutError::Read(_)) => (None, None, error.to_string()),
         };
         let (document, line, message) = error;
+        let message = shortened(message);
         self.found[self.source].unread.push(Unread { source: name.to_owned(), document, line, message });
     }
 

@@ -448,6 +448,27 @@ fn what_is_no_manifest_gets_one_error_that_helps() {
 }
 
 #[test]
+fn errors_are_short_however_much_they_could_quote() {
+    let long = "x".repeat(1_000_000);
+    for text in [
+        long.clone(),
+        format!("\"{long}\""),
+        format!("{{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"spec\": \"{long}\"}}"),
+        format!("{{apiVersion: v1, kind: Pod, spec: {long}}}"),
+        format!("{{apiVersion: v1, kind: List, items: [{{kind: Pod, metadata: {{name: {long}}}}}]}}"),
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{labels: {{{long}: 5}}}}}}"),
+        format!("apiVersion: v1\nkind: *{long}\n"),
+        format!("{{\"kind\": {long}}}"),
+    ] {
+        let (names, unread) = read_file(text.as_bytes(), "f", false);
+        let sizes: Vec<usize> = unread.iter().map(|error| error.chars().count()).collect();
+        assert!(names.is_empty() && sizes.len() == 1 && sizes[0] < 350, "{}: {sizes:?}", &text[..60]);
+    }
+    let (_, unread) = read_file(long.as_bytes(), "f", false);
+    assert!(unread[0].contains("string \"xxx") && unread[0].ends_with("x\", expected a Kubernetes object"));
+}
+
+#[test]
 fn bombs_are_refused_quickly() {
     let mut aliases = "a0: &a0 [x, x]\n".to_owned();
     for n in 1..40 {
