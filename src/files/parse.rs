@@ -28,7 +28,8 @@ pub(super) fn parse<C: Consumer>(
 ) -> Parsed<C::Part> {
     let parsed = Parsed { part: consumer.part(), unread: Vec::new() };
     let (named, source) = (!matches!(source.0, Source::Found(_)), source.1);
-    let mut parser = Parser { piece, source, named, consumer, parsed };
+    let exact = borders == Borders::Exact;
+    let mut parser = Parser { piece, source, named, exact, consumer, parsed };
     let text = piece.text.as_bytes();
     match (&piece.form, borders) {
         (Form::Yaml, _) => parser.yaml(text),
@@ -47,6 +48,8 @@ struct Parser<'p, C: Consumer> {
     source: &'p str,
     /// Whether the user named the source, and so takes everything in it for an object.
     named: bool,
+    /// Whether lines are asked for.
+    exact: bool,
     consumer: &'p C,
     parsed: Parsed<C::Part>,
 }
@@ -78,15 +81,19 @@ impl<C: Consumer> Parser<'_, C> {
                 let name = fault::full_name(workload.metadata.namespace.as_deref(), Some(workload.name()));
                 self.fail(spot, &name, &fault::no_container(workload));
             }
-            Content::List(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.add(item, Spot { item: spot.item.or(Some(index)), ..spot });
-                }
-            }
+            Content::List(items) => self.add_items(items, spot, &[]),
             _ => {
                 let place = Place { source: self.source, line: spot.line };
                 self.consumer.add(&mut self.parsed.part, object, place);
             }
+        }
+    }
+
+    /// Adds the items of a list, which begin on lines of their own where these are known.
+    fn add_items(&mut self, items: &[Object<'_>], list: Spot, first_lines: &[usize]) {
+        for (index, item) in items.iter().enumerate() {
+            let line = first_lines.get(index).copied().unwrap_or(list.line);
+            self.add(item, Spot { line, item: list.item.or(Some(index)), ..list });
         }
     }
 
@@ -107,6 +114,9 @@ impl<C: Consumer> Parser<'_, C> {
             let (object, content) = (spot(document.lines_before), spot(document.lines_before_content + 1));
             let read = yaml_text(document).map(|text| (text, Self::yaml_document(document, text)));
             match read {
+                Ok((text, Ok(Object { parsed: Content::List(items), .. }))) if self.exact => {
+                    self.add_items(&items, content, &item_lines(text, items.len(), object));
+                }
                 Ok((_, Ok(read))) => self.add(&read, content),
                 Ok((text, Err(error))) => match YamlItems::of(text) {
                     Some(items) => self.yaml_items(items, object, content),
@@ -123,11 +133,14 @@ impl<C: Consumer> Parser<'_, C> {
 
     /// Reads the items of a list that begins at `object`, and its first content at `content`, one by one.
     fn yaml_items(&mut self, mut items: YamlItems<'_>, object: Spot, content: Spot) {
-        for (index, value) in items.take().into_iter().enumerate() {
+        let values = items.take();
+        let lines = item_lines(items.text(), values.len(), object);
+        for (index, value) in values.into_iter().enumerate() {
             let known = TypeMeta::deserialize(&value).ok();
             let seed = ObjectSeed { default: items.item(), known: known.as_ref() };
             let name = fault::name_of(&value);
-            let spot = Spot { item: Some(index), ..content };
+            let line = lines.get(index).copied().unwrap_or(content.line);
+            let spot = Spot { line, item: Some(index), ..content };
             match fault::with_path(seed, value) {
                 Ok(read) => self.add(&read, spot),
                 Err((_, message)) => {
@@ -219,6 +232,11 @@ impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
         }
         Ok(())
     }
+}
+
+/// The lines of the source on which the items of a list begin, where a look at its text tells.
+fn item_lines(text: &str, count: usize, list: Spot) -> Vec<usize> {
+    yaml_items::first_lines(text, count).into_iter().map(|line| list.line + line).collect()
 }
 
 /// The text of a document that the YAML parser can take; an error comes with its line in the document, from 1.

@@ -1,4 +1,4 @@
-//! A YAML list one of whose items can't be read, read again item by item.
+//! The items of a YAML list: on which lines they begin, and each by itself where one can't be read.
 //!
 //! A YAML list is read in one go, which a broken item ends. Only then is the document kept as a value.
 
@@ -39,6 +39,11 @@ impl<'t> YamlItems<'t> {
         self.item.as_ref()
     }
 
+    /// The document.
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
     /// The items, which can be taken once.
     pub(super) fn take(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.values)
@@ -51,6 +56,29 @@ impl<'t> YamlItems<'t> {
         let error = list.deserialize(yaml_serde::Deserializer::from_str(self.text)).err()?;
         Some(error.location()?.line())
     }
+}
+
+/// The lines in the text, from 1, on which the `count` items of a list in block style begin; none in any other style.
+///
+/// Whatever an item holds is indented deeper than the dash before it.
+pub(super) fn first_lines(text: &str, count: usize) -> Vec<usize> {
+    let blank = |text: &str| text.trim_start().is_empty() || text.trim_start().starts_with('#');
+    let mut lines = text.lines().zip(1..).filter(|(line, _)| !blank(line));
+    let mut first_lines = Vec::new();
+    if lines.any(|(line, _)| line.strip_prefix("items:").is_some_and(blank)) {
+        let mut dash = None;
+        for (line, number) in lines {
+            let content = line.trim_start_matches(' ');
+            let depth = line.len() - content.len();
+            let dash = *dash.get_or_insert(depth);
+            if depth == dash && (content == "-" || content.starts_with("- ")) {
+                first_lines.push(number);
+            } else if depth <= dash {
+                break;
+            }
+        }
+    }
+    if first_lines.len() == count { first_lines } else { Vec::new() }
 }
 
 /// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.
@@ -98,5 +126,29 @@ impl<'de> Visitor<'de> for OneItem<'_> {
             items.next_element::<IgnoredAny>()?;
         }
         items.next_element_seed(self.seed).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_items_of_a_list_in_block_style_have_lines() {
+        for (text, lines) in [
+            ("kind: List\nitems:\n- a: 1\n- b: 2\n", vec![3, 4]),
+            (
+                "items: # all\n\n  # one\n  - a: |\n      - text\n    b:\n    - 1\n  -\n    c: 1\nkind: List\n",
+                vec![4, 8],
+            ),
+            ("items:\n- a:\n  - b\n\n# two\n- c\nkind: List\n- d\n", vec![2, 6]),
+            ("---\r\nitems:\r\n- a\r\n-\r\n", vec![3, 4]),
+            ("items: [a, b]\n", vec![]),
+            ("items:\n  [a,\n  b]\n", vec![]),
+            ("\"items\":\n- a\n- b\n", vec![]),
+            ("items:\n- a\n", vec![]),
+        ] {
+            assert_eq!(first_lines(text, 2), lines, "{text}");
+        }
     }
 }

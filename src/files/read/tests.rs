@@ -97,13 +97,16 @@ fn a_list_reads_the_same_in_every_spelling() {
 fn items_know_their_lines_where_those_are_asked_for() {
     let list = json!({"apiVersion": "v1", "kind": "List",
         "items": [with_type(pod("a"), "Pod"), with_type(pod("b"), "Pod")]});
-    let text = serde_json::to_string_pretty(&list).unwrap();
-    let line_of = |item: usize| {
-        let opening = text.match_indices("\n    {").nth(item).unwrap().0;
-        text[..opening].matches('\n').count() + 2
-    };
-    let (names, _) = read_file(text.as_bytes(), "list.json", true);
-    assert_eq!(names, [format!("Pod/a@{}", line_of(0)), format!("Pod/b@{}", line_of(1))]);
+    let json = serde_json::to_string_pretty(&list).unwrap();
+    let yaml = format!("# of kubectl\n---\n{}---\n{}", yaml_serde::to_string(&list).unwrap(), "null\n");
+    for (text, opening) in [(json, "\n    {"), (yaml, "\n- apiVersion")] {
+        let line_of = |item: usize| {
+            let before = text.match_indices(opening).nth(item).unwrap().0;
+            text[..before].matches('\n').count() + 2
+        };
+        let (names, _) = read_file(text.as_bytes(), "list", true);
+        assert_eq!(names, [format!("Pod/a@{}", line_of(0)), format!("Pod/b@{}", line_of(1))], "{text}");
+    }
 }
 
 #[test]
@@ -272,14 +275,15 @@ fn a_pod_without_containers_is_refused_as_the_api_server_would() {
 fn an_item_without_containers_leaves_the_other_items() {
     let list = json!({"apiVersion": "v1", "kind": "PodList",
         "items": [pod("a"), {"metadata": {"name": "bare"}}, pod("b")]});
-    for text in [list.to_string(), yaml_serde::to_string(&list).unwrap()] {
+    let yaml = yaml_serde::to_string(&list).unwrap();
+    let dashes = yaml.lines().zip(1..).filter(|(line, _)| line.starts_with("- ")).map(|(_, line)| line);
+    let dashes: Vec<usize> = dashes.collect();
+    for (text, lines) in [(list.to_string(), vec![1, 1, 1]), (yaml, dashes)] {
         let (names, unread) = read_file(text.as_bytes(), "f", false);
-        assert_eq!((names, unread.len()), (vec!["Pod/a@1".to_owned(), "Pod/b@1".to_owned()], 1));
-        assert!(
-            unread[0].starts_with("Some(1) Some(1) items[1] (bare): spec.containers: give"),
-            "{}",
-            unread[0]
-        );
+        let read = [format!("Pod/a@{}", lines[0]), format!("Pod/b@{}", lines[2])];
+        assert_eq!((&names[..], unread.len()), (&read[..], 1));
+        let start = format!("Some(1) Some({}) items[1] (bare): spec.containers: give", lines[1]);
+        assert!(unread[0].starts_with(&start), "{}", unread[0]);
     }
 }
 
