@@ -298,25 +298,28 @@ impl<'p> Analysis<'p> {
         offenders
     }
 
-    /// What each rule costs, by points of score won for each workload that has to be edited.
+    /// What each rule costs, by the penalty that goes with each workload that is edited.
     #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
     fn costs(&self, total: &Tally) -> Vec<RuleCost> {
-        let mut costs: Vec<RuleCost> = self
+        let all = total.half_points(self.policy);
+        let lost = |half_points: u64| (half_points as f64 / (2 * total.pods) as f64).min(100.0);
+        let mut costs: Vec<(f64, RuleCost)> = self
             .policy
             .rules()
             .iter()
             .filter(|enabled| total.counts[enabled.index] > 0)
-            .map(|enabled| RuleCost {
-                rule: RULES[enabled.index],
-                count: total.counts[enabled.index],
-                workloads: self.offenders.values().filter(|tally| tally.counts[enabled.index] > 0).count()
-                    as u64,
-                points: (total.counts[enabled.index] * enabled.half_points) as f64 / (2 * total.pods) as f64,
+            .map(|enabled| {
+                let count = total.counts[enabled.index];
+                let breaks = |tally: &&Tally| tally.counts[enabled.index] > 0;
+                let workloads = self.offenders.values().filter(breaks).count() as u64;
+                let penalty = count * enabled.half_points;
+                let points = lost(all) - lost(all - penalty);
+                let cost = RuleCost { rule: RULES[enabled.index], count, workloads, points };
+                (penalty as f64 / workloads.max(1) as f64, cost)
             })
             .collect();
-        let gain = |cost: &RuleCost| cost.points / cost.workloads.max(1) as f64;
-        costs.sort_by(|a, b| gain(b).total_cmp(&gain(a)));
-        costs
+        costs.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        costs.into_iter().map(|(_, cost)| cost).collect()
     }
 }
 
@@ -521,5 +524,30 @@ mod tests {
             [("latest-tag", 2, 2, 5.0), ("missing-liveness", 2, 2, 3.0), ("missing-readiness", 2, 2, 2.0)]
         );
         assert_eq!(report.summary.score.map(Score::value), Some(90));
+    }
+
+    #[test]
+    fn no_rule_is_said_to_win_more_than_there_is_to_win() {
+        // 40 containers: 200 points for the tag, 120 and 80 for the probes, where 100 are all that count.
+        let containers = vec!["{name: c, image: nginx}"; 40].join(", ");
+        let pod = |name: &str, containers: &str| {
+            format!(
+                "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{containers}]}}}}\n"
+            )
+        };
+        let points = |pods: &[String]| -> Vec<(&str, f64)> {
+            let costs = report(&Scope::default(), &pods.concat()).costs;
+            costs.iter().map(|cost| (cost.rule.id.as_str(), cost.points)).collect()
+        };
+        let alone = [pod("a", &containers)];
+        assert_eq!(
+            points(&alone),
+            [("latest-tag", 0.0), ("missing-liveness", 0.0), ("missing-readiness", 0.0)]
+        );
+        let sound = "{name: c, image: 'nginx:1', livenessProbe: {}, readinessProbe: {}}";
+        let of_three = [pod("a", &containers), pod("b", sound), pod("c", sound)];
+        // 133.3 a pod.
+        let wins: Vec<String> = points(&of_three).iter().map(|(_, points)| format!("{points:.1}")).collect();
+        assert_eq!(wins, ["33.3", "6.7", "0.0"]);
     }
 }

@@ -205,6 +205,7 @@ pub struct RuleCost {
     pub count: u64,
     /// The workloads to edit.
     pub workloads: u64,
-    /// Points of score that the rule costs: its penalty over the pods judged.
+    /// Points of score that are won where nothing breaks the rule any more: its penalty over the pods judged, or less
+    /// where all penalties together are more than the 100 that count.
     pub points: f64,
 }
