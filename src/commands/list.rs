@@ -2,6 +2,7 @@
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
+use super::progress::Progress;
 use crate::cluster::{self, ListRequest, Listing};
 use crate::governance::parse_selector;
 use crate::output::{columns, to_stderr, to_stdout};
@@ -81,7 +82,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     let namespaces = if args.all_namespaces { Vec::new() } else { args.namespaces };
     let request = ListRequest { namespaces, selector: args.selector };
+    let progress = Progress::start();
+    let add = |pods: &mut Vec<Pod>, page: &str| {
+        let before = pods.len();
+        add(pods, page)?;
+        progress.add((pods.len() - before) as u64);
+        Ok(())
+    };
     let listing = cluster::list_pods(&cluster, &request, |_| false, Vec::new, add).await;
+    drop(progress);
     to_stderr(|err| listing.unread.iter().try_for_each(|unread| writeln!(err, "error: {unread}")))?;
     let failed = !listing.unread.is_empty();
     let rows = rows(listing);
