@@ -41,6 +41,8 @@ pub(super) fn cut(
                 let before = Before { lines: cutter.lines, documents: cutter.documents };
                 return yaml::cut(cutter.window, before, cutter.pieces);
             }
+            // As kubectl does it.
+            None if cutter.window.bytes().starts_with(b"null") => cutter.skip(4),
             None => {
                 cutter.document()?;
                 cutter.documents += 1;

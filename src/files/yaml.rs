@@ -64,37 +64,47 @@ pub(super) struct Document<'t> {
     pub(super) lines_before_content: usize,
 }
 
-/// The documents of a text that hold anything but comments, directives and blank lines.
+/// The documents of a text that hold anything but comments, directives, blank lines and a lone null.
 pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let (mut start, mut start_line) = (0, 0);
+    // Whether a document without content began at the start already: what comes next is no part of it.
+    let mut empty = false;
     let mut content = None;
     let mut offset = 0;
     for (number, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let marker = is_marker(line, b"---");
-        if (marker || is_marker(line, b"...")) && content.is_some() {
-            documents.push(Document {
-                text: &text[start..offset],
-                lines_before: start_line,
-                lines_before_content: content.take().unwrap_or(start_line),
-            });
+        let (marker, end) = (is_marker(line, b"---"), is_marker(line, b"..."));
+        if (marker || end) && (content.is_some() || empty) {
+            if let Some(lines_before_content) = content.take() {
+                let text = &text[start..offset];
+                documents.push(Document { text, lines_before: start_line, lines_before_content });
+            }
             // An end marker belongs to no document.
             (start, start_line) = if marker { (offset, number) } else { (offset + line.len(), number + 1) };
+            empty = false;
         }
         let inner = if marker { &line[3..] } else { line }.trim_ascii();
-        if content.is_none()
-            && !inner.is_empty()
-            && !matches!(inner[0], b'#' | b'%')
-            && !is_marker(line, b"...")
-        {
-            content = Some(number);
+        if content.is_none() && !end {
+            if is_null(inner) {
+                empty = true;
+            } else if !inner.is_empty() && !matches!(inner[0], b'#' | b'%') {
+                content = Some(number);
+            }
         }
+        empty |= marker;
         offset += line.len();
     }
     if let Some(lines_before_content) = content {
         documents.push(Document { text: &text[start..], lines_before: start_line, lines_before_content });
     }
     documents
+}
+
+/// Tells whether a line, without the blanks around it, is a null, before a comment or none.
+fn is_null(line: &[u8]) -> bool {
+    let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let rest = line[word.len()..].trim_ascii_start();
+    matches!(word, b"~" | b"null" | b"Null" | b"NULL") && matches!(rest.first(), None | Some(b'#'))
 }
 
 /// Tells whether a line, or a text that begins with one, begins with a marker.
@@ -148,8 +158,20 @@ mod tests {
 
     #[test]
     fn what_holds_only_comments_is_no_document() {
-        assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("---\n# one\n---\n\n---\na: 1\n", 5)]);
+        assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("---\na: 1\n", 5)]);
         assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
+        assert_eq!(found("---\n...\n# b\n---\na: 1\n"), [("# b\n---\na: 1\n", 4)]);
+    }
+
+    #[test]
+    fn a_null_is_no_document_and_a_name_that_begins_like_one_is() {
+        for null in ["null", "~", "NULL # nothing", "Null"] {
+            assert_eq!(found(&format!("{null}\n---\na: 1\n")), [("---\na: 1\n", 2)], "{null}");
+            assert_eq!(found(&format!("--- {null}\n---\na: 1\n---\n{null}")), [("---\na: 1\n", 2)], "{null}");
+        }
+        for content in ["nullable: 1\n", "null: 1\n", "~a\n", "null\nb: 1\n"] {
+            assert_eq!(found(content).len(), 1, "{content}");
+        }
     }
 
     #[test]

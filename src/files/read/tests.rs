@@ -178,6 +178,29 @@ fn json_and_yaml_documents_mix_in_any_order() {
 }
 
 #[test]
+fn documents_without_anything_are_passed_over() {
+    let json = with_type(pod("a"), "Pod").to_string();
+    let yaml = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{SPEC}");
+    for object in [&json, &yaml] {
+        for text in [
+            format!("---\n---\n# none\n---\n{object}"),
+            format!("---\nnull\n---\n{object}\n---\n~\n"),
+            format!("{object}\n--- null\n---\n~ # why\n---\n"),
+            format!("null\n---\n{object}"),
+        ] {
+            let (names, unread) = read_file(text.as_bytes(), "f", false);
+            assert_eq!((names.len(), unread), (1, Vec::new()), "{text}");
+        }
+    }
+    let (names, unread) = read_file(format!("{json}\nnull\n{json}").as_bytes(), "f", false);
+    assert_eq!((names.len(), unread), (2, Vec::new()));
+    for nothing in ["null", "~\n---\nnull\n"] {
+        let (_, unread) = read_file(nothing.as_bytes(), "f", false);
+        assert!(unread[0].contains("there is no Kubernetes object in it"), "{}", unread[0]);
+    }
+}
+
+#[test]
 fn documents_of_a_mix_are_counted_through() {
     let good = with_type(pod("a"), "Pod");
     let text =
