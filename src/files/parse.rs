@@ -1,7 +1,7 @@
 //! Parsing one piece: its objects go to the consumer one by one, what can't be read is named with its place.
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use super::Source;
 use super::blocks::lines;
@@ -52,6 +52,14 @@ struct Parser<'p, C: Consumer> {
     exact: bool,
     consumer: &'p C,
     parsed: Parsed<C::Part>,
+}
+
+/// A document that is a sequence, such as a JSON patch for kustomize: it has no kind either.
+const SEQUENCE: Object<'_> =
+    Object { types: TypeMeta { api_version: String::new(), kind: String::new() }, parsed: Content::Foreign };
+
+fn is_json_sequence(text: &[u8]) -> bool {
+    serde_json::from_slice::<Vec<IgnoredAny>>(text).is_ok()
 }
 
 /// Where in a piece an object stands.
@@ -120,6 +128,9 @@ impl<C: Consumer> Parser<'_, C> {
                 Ok((_, Ok(read))) => self.add(&read, content),
                 Ok((text, Err(error))) => match YamlItems::of(text) {
                     Some(items) => self.yaml_items(items, object, content),
+                    None if !self.named && yaml_serde::from_str::<Vec<IgnoredAny>>(text).is_ok() => {
+                        self.add(&SEQUENCE, content);
+                    }
                     None => self.yaml_fault(object, error),
                 },
                 Err(error) => self.yaml_fault(object, error),
@@ -194,6 +205,9 @@ impl<C: Consumer> Parser<'_, C> {
         };
         match read {
             Ok(object) => self.add(&object, spot),
+            Err(_) if !self.named && spot.item.is_none() && is_json_sequence(text) => {
+                self.add(&SEQUENCE, spot);
+            }
             Err(Fault { line, name, message }) => {
                 self.fail(Spot { line: spot.line + line - 1, ..spot }, &name, &message);
             }

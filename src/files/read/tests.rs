@@ -513,9 +513,21 @@ fn bombs_are_refused_quickly() {
 #[test]
 fn a_directory_may_hold_files_of_other_programs() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("values.yaml"), "replicas: 1\n").unwrap();
-    std::fs::write(directory.path().join("notes.txt"), "not read").unwrap();
-    assert_eq!(read_paths(&[directory.path()], false), (vec!["@1".to_owned()], Vec::new()));
+    for (name, text) in [
+        ("values.yaml", "replicas: 1\n"),
+        ("patch.yaml", "# of kustomize\n- op: remove\n  path: /spec/replicas\n"),
+        ("patch.json", "[{\"op\": \"remove\", \"path\": \"/spec/replicas\"}]\n"),
+        ("notes.txt", "not read"),
+    ] {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    let passed_over = vec!["@1".to_owned(), "@1".to_owned(), "@2".to_owned()];
+    assert_eq!(read_paths(&[directory.path()], true), (passed_over, Vec::new()));
+    for name in ["patch.yaml", "patch.json"] {
+        let (names, unread) = read_paths(&[&directory.path().join(name)], true);
+        assert_eq!((names.len(), unread.len()), (0, 1));
+        assert!(unread[0].ends_with("invalid type: sequence, expected a Kubernetes object"), "{}", unread[0]);
+    }
 }
 
 #[test]
