@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use axum::Router;
 use clap::value_parser;
 use jiff::SignedDuration;
-use tracing::info;
 use tracing::level_filters::LevelFilter;
+use tracing::{error, info};
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
@@ -180,7 +180,15 @@ impl ServiceArgs {
             ..self.connect.options()
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async { command(Service::start(listen, &options).await?).await })
+        let outcome = runtime.block_on(async { command(Service::start(listen, &options).await?).await });
+        match outcome {
+            // Whatever reads such a log should be able to read its last line too.
+            Err(failure) if self.logs.format() == LogFormat::Json => {
+                error!(error = format!("{failure:#}"), "ended");
+                Ok(ExitStatus::Failed)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Starts to campaign for the Lease, which is named `name` unless a flag says otherwise, and returns the
@@ -213,10 +221,14 @@ impl ServiceArgs {
 }
 
 impl LogArgs {
+    fn format(&self) -> LogFormat {
+        self.log_format.unwrap_or_default()
+    }
+
     /// Starts logging; `verbosity` is the level that `-v` asks for, if it does.
     fn start(&self, verbosity: Option<LevelFilter>) -> anyhow::Result<()> {
         let level = verbosity.map_or(self.log_level, |level| level.max(self.log_level));
-        Ok(logging::start(self.log_format.unwrap_or_default(), level, self.directives.as_deref())?)
+        Ok(logging::start(self.format(), level, self.directives.as_deref())?)
     }
 }
 

@@ -17,6 +17,8 @@ use tracing::{debug, info, warn};
 const EXPIRY_JITTER: Duration = Duration::from_millis(500);
 /// How long the writes under way may take, and then the calls that release the lease, when the process shuts down.
 const RELEASE_PATIENCE: Duration = Duration::from_millis(1_500);
+/// After which time the log is told again of a failure that lasts.
+const REMINDER: Duration = Duration::from_mins(1);
 
 type Events = BoxStream<'static, kube::Result<WatchEvent<Lease>>>;
 
@@ -33,6 +35,10 @@ pub struct Elector {
     failures: u32,
     /// What the last of them failed with.
     failure: Option<CallError>,
+    /// What the log was told last of failures, and when.
+    told: Option<(String, Instant)>,
+    /// Whom the log was told to be the leader.
+    leader: Option<String>,
 }
 
 /// Why a call for the Lease failed.
@@ -42,8 +48,26 @@ pub enum CallError {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// The API server refused it, or could not be reached.
-    #[error(transparent)]
-    Api(#[from] kube::Error),
+    #[error("{}", words(.0))]
+    Api(kube::Error),
+}
+
+impl From<kube::Error> for CallError {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error)
+    }
+}
+
+/// What an API server says of a refusal, or else the cause at the root: the layers above it say nothing more.
+fn words(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let mut root: &dyn std::error::Error = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
 }
 
 /// A lease that was held and no longer is: the process has to end, since it can't know what others write now.
@@ -101,6 +125,8 @@ impl Elector {
             unsure: false,
             failures: 0,
             failure: None,
+            told: None,
+            leader: None,
         };
         Ok((elector, leadership))
     }
@@ -137,13 +163,9 @@ impl Elector {
             match self.attempt().await {
                 // Too late to ask for anything: the call before is the one to blame.
                 Ok(()) if self.candidate.standing(Instant::now()) == Standing::Late => {}
-                Ok(()) => (self.failures, self.failure) = (0, None),
+                Ok(()) => (self.failures, self.failure, self.told) = (0, None, None),
                 Err(error) => {
-                    warn!(
-                        lease = self.lease(),
-                        error = &error as &dyn std::error::Error,
-                        "lease call failed"
-                    );
+                    self.tell(&error);
                     (self.failures, self.failure) = (self.failures.saturating_add(1), Some(error));
                 }
             }
@@ -157,6 +179,7 @@ impl Elector {
                 }
                 Standing::Ousted { by: holder } => return LostLease::Ousted { lease: self.lease(), holder },
                 Standing::Held { until } if self.failure.is_none() => {
+                    self.tell_leader();
                     self.stand_by(until).await;
                     // However often the lease changes hands, nobody asks more than once in half a retry period.
                     sleep_until(started + self.settings.retry_period / 2).await;
@@ -215,6 +238,7 @@ impl Elector {
             self.events = None;
             if !led {
                 info!(lease = self.lease(), identity = self.settings.identity, "leading");
+                self.leader = Some(self.settings.identity.clone());
             }
         }
         Ok(())
@@ -283,6 +307,25 @@ impl Elector {
                 debug!(lease = self.lease(), error = ?failed.err(), "no watch, polling");
                 None
             }
+        }
+    }
+
+    /// Logs a failure, and the same one again after a minute.
+    fn tell(&mut self, error: &CallError) {
+        let (words, now) = (error.to_string(), Instant::now());
+        if self.told.as_ref().is_some_and(|(last, at)| *last == words && now - *at < REMINDER) {
+            return;
+        }
+        warn!(lease = self.lease(), error = words, "lease call failed");
+        self.told = Some((words, now));
+    }
+
+    /// Logs whom this replica stands by for, once for each leader.
+    fn tell_leader(&mut self) {
+        let leader = self.candidate.holder();
+        if leader != self.leader.as_deref() {
+            info!(lease = self.lease(), leader, "standing by");
+            self.leader = leader.map(str::to_owned);
         }
     }
 
