@@ -112,10 +112,9 @@ async fn find_policy(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::
 /// Undoes one workload; returns whether everything that enforcement had set is gone.
 async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Result<bool> {
     let fields: BTreeSet<ContainerField> = subject.owned().into_keys().collect();
-    let names: Vec<String> = fields.iter().map(ToString::to_string).collect();
-    let (what, fields_named) = (label(subject), names.join(", "));
+    let what = label(subject);
     if dry_run {
-        to_stdout(|out| writeln!(out, "{what}: would take out {fields_named}"))?;
+        to_stdout(|out| writeln!(out, "{what}: would take out {}", named(fields.iter())))?;
         return Ok(true);
     }
     let stuck = stuck(cluster, subject).await?;
@@ -131,11 +130,10 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         withdrawn = enforcement::withdraw(cluster, &now, &fields, None).await;
     }
     let Withdrawal { remains, tuned, .. } = withdrawn?;
-    let gone: Vec<String> =
-        fields.iter().filter(|of| !remains.contains_key(of)).map(ToString::to_string).collect();
+    let gone = || fields.iter().filter(|of| !remains.contains_key(of));
     to_stdout(|out| {
-        if !gone.is_empty() {
-            writeln!(out, "{what}: took out {}", gone.join(", "))?;
+        if fields.is_empty() || gone().next().is_some() {
+            writeln!(out, "{what}: took out {}", named(gone()))?;
         }
         for (of, managers) in &tuned {
             writeln!(out, "{what}: with {of} went what {} had set on it", names_of(managers))?;
@@ -163,6 +161,12 @@ async fn stuck(cluster: &Cluster, subject: &Subject) -> anyhow::Result<Vec<Strin
     let pods = enforcement::pods(cluster, subject).await?;
     let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
     Ok(stuck.map(|pod| pod.name().to_owned()).collect())
+}
+
+/// Names fields; where others took out all of them, what is left is named.
+fn named<'f>(fields: impl Iterator<Item = &'f ContainerField>) -> String {
+    let names: Vec<String> = fields.map(ToString::to_string).collect();
+    if names.is_empty() { "what others left of a patch".to_owned() } else { names.join(", ") }
 }
 
 fn names_of(managers: &BTreeSet<String>) -> String {

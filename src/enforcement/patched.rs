@@ -31,7 +31,7 @@ pub async fn find(
     Ok(found)
 }
 
-/// Tells whether any workload of the cluster carries a patch.
+/// Tells whether any workload of the cluster carries a patch, or what is left of one.
 pub async fn is_any_patched(cluster: &Cluster) -> Result<bool, ApplyError> {
     let stop =
         |subject| if is_patched(&subject) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -64,7 +64,7 @@ async fn visit(
     Ok(false)
 }
 
-/// Tells whether a workload carries a patch.
+/// Tells whether a workload carries a patch, or what is left of one.
 pub fn is_patched(subject: &Subject) -> bool {
-    !subject.owned().is_empty()
+    subject.is_marked()
 }

@@ -81,13 +81,14 @@ pub fn set_so_far(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> Vec<St
     all.into_iter().cloned().collect()
 }
 
-/// The fields that are to be taken back: those of the last patch, and of a policy that is gone all that it ever set.
+/// The fields that are to be taken back: those of the last patch, and of a policy that is gone all that it ever set; none
+/// where somebody else took them out.
 pub fn to_withdraw(record: &Remediation) -> BTreeSet<ContainerField> {
-    let mut fields = fields_of(record);
-    if record.reason.as_deref() == Some(REVERTED) {
-        fields.extend(parsed(&record.earlier_fields));
+    match record.reason.as_deref() {
+        Some(TAKEN_OUT) => BTreeSet::new(),
+        Some(REVERTED) => parsed(&record.fields).chain(parsed(&record.earlier_fields)).collect(),
+        _ => fields_of(record),
     }
-    fields
 }
 
 /// The containers that have a memory limit by a record or those before it.

@@ -149,6 +149,12 @@ impl Subject {
         fields
     }
 
+    /// Tells whether an apply of enforcement's has left anything: where others took out its fields, it owns the names
+    /// of containers and annotations still, and no container that it owns part of can be renamed.
+    pub fn is_marked(&self) -> bool {
+        self.managers().any(is_ours)
+    }
+
     /// When enforcement last patched the workload; `None` where nothing of that is left.
     pub fn owned_since(&self) -> Option<Timestamp> {
         self.managers()

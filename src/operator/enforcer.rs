@@ -228,7 +228,9 @@ impl<'o> Enforcer<'o> {
             // What can't be read now is looked at again.
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             match records::left_of(&record, &subject.owned()) {
-                None => self.end(&record, RemediationPhase::Failed, records::TAKEN_OUT, TAKEN_OUT).await?,
+                None => {
+                    self.begin_withdrawal(&record, records::TAKEN_OUT, TAKEN_OUT).await?;
+                }
                 Some(left) if left != record => self.record(left).await?,
                 Some(_) => {}
             }
@@ -308,8 +310,7 @@ impl<'o> Enforcer<'o> {
         };
         let (owned, fields) = (subject.owned(), fields_of(record));
         if !fields.iter().any(|of| owned.contains_key(of)) {
-            let (phase, reason) = (RemediationPhase::Failed, records::TAKEN_OUT);
-            return self.end(record, phase, reason, TAKEN_OUT).await.map(|()| None);
+            return self.begin_withdrawal(record, records::TAKEN_OUT, TAKEN_OUT).await;
         }
         let evidence = match enforcement::evidence(&self.operator.cluster, &subject).await {
             Ok(evidence) => evidence,

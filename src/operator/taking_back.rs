@@ -35,8 +35,8 @@ impl Enforcer<'_> {
         let mut record = record.clone();
         let mut fields: BTreeSet<ContainerField> = to_withdraw(&record);
         fields.retain(|of| owned.contains_key(of));
-        // Where others took the fields out, or a predecessor got no further, our annotations are left.
-        let only_marked = owned.is_empty() && subject.owned_since().is_some();
+        // Where others took the fields out, the names of their containers and our annotations are left.
+        let only_marked = owned.is_empty() && subject.is_marked();
         if !fields.is_empty() || only_marked {
             let cluster = &self.operator.cluster;
             match enforcement::withdraw(cluster, &subject, &fields, subject.annotation(PATCHED_BY)).await {
@@ -72,7 +72,7 @@ impl Enforcer<'_> {
         let reason = record.reason.clone().unwrap_or_default();
         let message = record.message.clone().unwrap_or_default();
         let phase = match reason.as_str() {
-            records::CO_OWNED => RemediationPhase::Failed,
+            records::CO_OWNED | records::TAKEN_OUT => RemediationPhase::Failed,
             _ => RemediationPhase::Withdrawn,
         };
         self.end(&record, phase, &reason, &message).await.map(|()| None)

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
+use kube_devops::cluster::FIELD_MANAGER;
 use kube_devops::manifests::Mode;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase};
 use serde_json::{Value, json};
@@ -355,6 +356,12 @@ pub(crate) fn workload(kind: &str, name: &str) -> Value {
 /// The template of a workload.
 pub(crate) fn template(object: &DynamicObject) -> &Value {
     &object.data["spec"]["template"]
+}
+
+/// Tells whether enforcement owns anything of a workload.
+pub(crate) fn is_marked(object: &DynamicObject) -> bool {
+    let mut entries = object.metadata.managed_fields.iter().flatten();
+    entries.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
 }
 
 /// Tells whether a pod has the probes that enforcement gives.

@@ -1,6 +1,6 @@
 //! Fields of ours that somebody takes out: they stay out until the policy changes.
 
-use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
 use crate::control_plane::Mark;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
@@ -17,10 +17,11 @@ impl Stage {
         assert_eq!(record.reason.as_deref(), Some("TakenOut"));
         self.until_event("standard", "PatchTakenOut", "TakenOut").await;
         assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
+        assert!(!is_marked(&self.get("Deployment", "web").await), "its owner may rename the container");
         // Longer than anything is left in peace whose state may pass.
         sleep(Duration::from_secs(17)).await;
         assert_eq!(template(&self.get("Deployment", "web").await), template(before));
-        assert_eq!(self.patches_since(mark, "web"), 1);
+        assert_eq!(self.patches_since(mark, "web"), 2, "one there, and one that gives up what was left");
         self.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
         eventually("the changed policy patches again", async || {
             self.container("Deployment", "web").await.get("livenessProbe").is_some().then_some(())

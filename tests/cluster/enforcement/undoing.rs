@@ -1,9 +1,10 @@
 //! Patches that are taken back by hand, and with their policy.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{Fate, PROBES, Stage, is_marked};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use kube::api::{Patch, PatchParams};
+use kube_devops::cluster::FIELD_MANAGER;
 use kube_devops::policy::RemediationPhase;
 use serde_json::json;
 use std::time::Duration;
@@ -55,6 +56,35 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
     );
     let container = stage.container("Deployment", "web").await;
     assert!(container.get("livenessProbe").is_none() && container.get("readinessProbe").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_others_left_of_a_patch_is_undone_too() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let before = stage.run("Deployment", "web", |_| ()).await;
+    let probed = json!([{ "name": "main", "livenessProbe": { "tcpSocket": { "port": 8080 } } }]);
+    let document = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": { "template": { "spec": { "containers": probed } } } });
+    let ours = PatchParams::apply(FIELD_MANAGER);
+    stage.api("Deployment").patch("web", &ours, &Patch::Apply(&document)).await.unwrap();
+    let theirs = json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "main", "livenessProbe": null },
+    ] } } } });
+    stage.edit("Deployment", "web", "kubectl-patch", &theirs).await;
+    assert!(is_marked(&stage.get("Deployment", "web").await));
+    let undo = |flags: &[&str]| {
+        let arguments = [&["undo", "--all", "-n", &stage.namespace][..], flags].concat();
+        let outcome = on(stage.world.plane.kubeconfig(), &arguments);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        outcome.stdout
+    };
+    assert!(undo(&["--dry-run"]).contains("would take out what others left of a patch"));
+    assert!(undo(&[]).contains("took out what others left of a patch"));
+    let after = stage.get("Deployment", "web").await;
+    assert!(!is_marked(&after));
+    assert_eq!(after.data["spec"], before.data["spec"]);
+    assert_eq!(undo(&[]), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
