@@ -45,4 +45,4 @@ pub use subject::{KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Type
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
 pub use verify::{Evidence, Finding, Patched, Reason, verify};
-pub use withdraw::{Remains, Withdrawal, withdraw};
+pub use withdraw::{Remains, Withdrawal, tuned, withdraw};

@@ -47,8 +47,7 @@ pub fn is_in_place(record: &Remediation) -> bool {
 
 /// Tells whether the workload may carry anything that was set for the policy, by this record's patch or an earlier one.
 pub fn has_patches(record: &Remediation) -> bool {
-    let reverted = record.reason.as_deref() == Some(REVERTED);
-    is_in_place(record) || (!is_under_way(record) && !reverted && !record.earlier_fields.is_empty())
+    is_in_place(record) || (!is_under_way(record) && !record.earlier_fields.is_empty())
 }
 
 /// Tells whether a patch that has come to an end failed: it was refused, or did harm. One that went with its policy, or that
@@ -68,6 +67,10 @@ pub fn fields_of(record: &Remediation) -> BTreeSet<ContainerField> {
     parsed(&record.fields).collect()
 }
 
+fn written(fields: impl IntoIterator<Item = ContainerField>) -> Vec<String> {
+    fields.into_iter().map(|of| of.to_string()).collect()
+}
+
 fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
     fields.iter().filter_map(|field| field.parse().ok())
 }
@@ -75,37 +78,36 @@ fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
 /// The fields that a workload's record so far says were set, and that a new record goes on telling of.
 pub fn set_so_far(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> Vec<String> {
     let known = status.remediations.iter().find(|record| is_of(record, kind, name));
-    let Some(record) = known else { return Vec::new() };
-    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
-    let all: BTreeSet<&String> = record.earlier_fields.iter().chain(last).collect();
-    all.into_iter().cloned().collect()
+    known.map_or_else(Vec::new, |record| written(set_by(record)))
 }
 
-/// The fields that are to be taken back: those of the last patch, and of a policy that is gone all that it ever set; none
-/// where somebody else took them out.
-pub fn to_withdraw(record: &Remediation) -> BTreeSet<ContainerField> {
-    match record.reason.as_deref() {
-        Some(TAKEN_OUT) => BTreeSet::new(),
-        Some(REVERTED) => parsed(&record.fields).chain(parsed(&record.earlier_fields)).collect(),
-        _ => fields_of(record),
+/// The fields that were set by a record's patch and those before it, and not taken back.
+pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
+    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
+    parsed(last).chain(parsed(&record.earlier_fields)).collect()
+}
+
+/// The record of what is to be taken back, out of what enforcement owns: of the last patch, and of a policy that is gone all
+/// that it ever set. `None` where somebody else took out all of the patch.
+pub fn to_withdraw(record: &Remediation, reason: &str, owned: &Fields) -> Option<Remediation> {
+    if reason != REVERTED {
+        return left_of(record, owned);
     }
+    let set = set_by(record).into_iter().filter(|of| owned.contains_key(of));
+    Some(Remediation { fields: written(set), earlier_fields: Vec::new(), ..record.clone() })
 }
 
 /// The containers that have a memory limit by a record or those before it.
 pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
-    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
-    let set = parsed(last).chain(parsed(&record.earlier_fields));
-    set.filter(|of| of.field == Field::Limit(Compute::Memory)).map(|of| of.container).collect()
+    let limits = set_by(record).into_iter().filter(|of| of.field == Field::Limit(Compute::Memory));
+    limits.map(|of| of.container).collect()
 }
 
 /// The record as that of the memory limits of these containers alone: everything else stays, as what was set earlier.
 pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
-    let last = if is_in_place(record) { &record.fields[..] } else { &[] };
-    let set: BTreeSet<ContainerField> = parsed(last).chain(parsed(&record.earlier_fields)).collect();
-    let (limits, rest): (BTreeSet<_>, BTreeSet<_>) = set
+    let (limits, rest): (Vec<_>, Vec<_>) = set_by(record)
         .into_iter()
         .partition(|of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container));
-    let written = |fields: BTreeSet<ContainerField>| fields.iter().map(ToString::to_string).collect();
     Remediation { fields: written(limits), earlier_fields: written(rest), ..record.clone() }
 }
 
@@ -113,11 +115,10 @@ pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> 
 /// left of them.
 pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
     let (left, gone): (Vec<_>, Vec<_>) = fields_of(record).into_iter().partition(|of| owned.contains_key(of));
-    let written = |fields: Vec<ContainerField>| fields.iter().map(ToString::to_string).collect();
     let earlier: BTreeSet<_> = gone.into_iter().chain(parsed(&record.earlier_fields)).collect();
     (!left.is_empty()).then(|| Remediation {
         fields: written(left),
-        earlier_fields: written(earlier.into_iter().collect()),
+        earlier_fields: written(earlier),
         ..record.clone()
     })
 }

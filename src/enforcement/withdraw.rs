@@ -99,8 +99,8 @@ fn document(subject: &Subject, fields: &BTreeSet<ContainerField>, policy: Option
     subject.document(&keeps, policy)
 }
 
-/// The probes among the fields that would be left without a handler, and who tuned them.
-fn tuned(subject: &Subject, fields: &BTreeSet<ContainerField>) -> Remains {
+/// Returns the probes among the fields that would be left without a handler, and who tuned them.
+pub fn tuned(subject: &Subject, fields: &BTreeSet<ContainerField>) -> Remains {
     let owned = subject.owned();
     let probes = fields.iter().filter(|of| of.field.is_probe());
     let left = probes

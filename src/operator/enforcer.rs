@@ -347,16 +347,25 @@ impl<'o> Enforcer<'o> {
         }
     }
 
-    /// Says what is wrong with a patch, and takes it back.
+    /// Says what is wrong with a patch, and takes back what is ours of it.
     pub(super) async fn begin_withdrawal(
         &mut self,
         record: &Remediation,
         reason: &str,
         message: &str,
     ) -> Result<Option<Timestamp>, ReconcileError> {
-        let record = in_phase(record, RemediationPhase::Withdrawing, reason, message, self.now());
+        let subject = match self.fetch(record).await {
+            Ok(Some(subject)) => subject,
+            Ok(None) => return self.drop_record(record).await.map(|()| None),
+            Err(error) => return Ok(Some(self.unread(record, &error))),
+        };
+        let (record, reason, message) = match records::to_withdraw(record, reason, &subject.owned()) {
+            Some(ours) => (ours, reason, message),
+            None => (record.clone(), records::TAKEN_OUT, TAKEN_OUT),
+        };
+        let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
         self.record(record.clone()).await?;
-        self.take_back(&record).await
+        self.take_out(record, subject).await
     }
 
     /// Logs and counts that a workload could not be asked after, and returns when to try again.

@@ -37,11 +37,11 @@ impl Enforcer<'_> {
         self.publish(record, type_, event, &format!("{reason}: {message}")).await;
     }
 
-    /// Tells whose tuning went with a probe of which nothing else would have remained.
+    /// Tells whose tuning goes with a probe of which nothing else would remain.
     pub(super) async fn tell_tuned(&self, record: &Remediation, tuned: &Remains) {
         let each = tuned.iter().map(|(of, managers)| {
             let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
-            format!("{of} was withdrawn as a whole, with what {} had set on it", managers.join(", "))
+            format!("{of} is withdrawn as a whole, with what {} set on it", managers.join(", "))
         });
         self.publish(record, EventType::Warning, "TuningLost", &each.collect::<Vec<_>>().join("; ")).await;
     }

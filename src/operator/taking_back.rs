@@ -11,7 +11,7 @@ use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
-use crate::enforcement::records::{self, is_under_way, kind_of, to_withdraw};
+use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
 use crate::enforcement::{
     self, ApplyError, Compute, ContainerField, Field, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
 };
@@ -26,34 +26,38 @@ impl Enforcer<'_> {
         &mut self,
         record: &Remediation,
     ) -> Result<Option<Timestamp>, ReconcileError> {
-        let mut subject = match self.fetch(record).await {
-            Ok(Some(subject)) => subject,
-            Ok(None) => return self.drop_record(record).await.map(|()| None),
-            Err(error) => return Ok(Some(self.unread(record, &error))),
-        };
+        match self.fetch(record).await {
+            Ok(Some(subject)) => self.take_out(record.clone(), subject).await,
+            Ok(None) => self.drop_record(record).await.map(|()| None),
+            Err(error) => Ok(Some(self.unread(record, &error))),
+        }
+    }
+
+    /// Takes a patch out of a workload as it was just read. Whoever was killed between any two steps begins anew, so
+    /// each of them finds by itself what there is to do and to tell.
+    pub(super) async fn take_out(
+        &mut self,
+        mut record: Remediation,
+        mut subject: Subject,
+    ) -> Result<Option<Timestamp>, ReconcileError> {
         let owned = subject.owned();
-        let mut record = record.clone();
-        let mut fields: BTreeSet<ContainerField> = to_withdraw(&record);
-        fields.retain(|of| owned.contains_key(of));
+        let taken_out = record.reason.as_deref() == Some(records::TAKEN_OUT);
+        let fields = if taken_out { BTreeSet::new() } else { fields_of(&record) };
+        let ours: BTreeSet<ContainerField> =
+            fields.iter().filter(|of| owned.contains_key(of)).cloned().collect();
         // Where others took the fields out, the names of their containers and our annotations are left.
         let only_marked = owned.is_empty() && subject.is_marked();
-        if !fields.is_empty() || only_marked {
+        if !ours.is_empty() || only_marked {
+            // Afterwards nothing on the workload tells whose it was.
+            let tuned = enforcement::tuned(&subject, &ours);
+            if !tuned.is_empty() {
+                self.tell_tuned(&record, &tuned).await;
+            }
             let cluster = &self.operator.cluster;
-            match enforcement::withdraw(cluster, &subject, &fields, subject.annotation(PATCHED_BY)).await {
+            match enforcement::withdraw(cluster, &subject, &ours, subject.annotation(PATCHED_BY)).await {
                 Ok(withdrawal) => {
                     info!(workload = label(&record), namespace = self.namespace, "patch withdrawn");
-                    if !withdrawal.tuned.is_empty() {
-                        self.tell_tuned(&record, &withdrawal.tuned).await;
-                    }
                     subject = withdrawal.subject;
-                    if record.reason.as_deref() == Some(records::OUT_OF_MEMORY) {
-                        // The template may have changed since it was verified.
-                        record.template_hash = Some(subject.template_hash());
-                    }
-                    if !withdrawal.remains.is_empty() {
-                        record = self.co_owned(&record, &subject, &withdrawal.remains);
-                        self.record(record.clone()).await?;
-                    }
                 }
                 Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),
                 Err(error) => {
@@ -63,6 +67,16 @@ impl Enforcer<'_> {
                     return Ok(Some(self.unread(&record, &error)));
                 }
             }
+        }
+        if record.reason.as_deref() == Some(records::OUT_OF_MEMORY) {
+            // The template may have changed since it was verified.
+            record.template_hash = Some(subject.template_hash());
+        }
+        let remains = fields.iter().filter(|of| subject.has(of));
+        let remains: Remains = remains.map(|of| (of.clone(), subject.co_owners(of))).collect();
+        if !remains.is_empty() && record.reason.as_deref() != Some(records::CO_OWNED) {
+            record = self.co_owned(&record, &subject, &remains);
+            self.record(record.clone()).await?;
         }
         match self.settle(&record, &subject).await {
             Ok(None) => {}
@@ -80,13 +94,8 @@ impl Enforcer<'_> {
 
     /// The record of a patch of which something stays, because others want it too.
     fn co_owned(&self, record: &Remediation, subject: &Subject, remains: &Remains) -> Remediation {
-        let reverting = record.reason.as_deref() == Some(records::REVERTED);
-        let record = Remediation {
-            // What stays is a part of the template from now on.
-            template_hash: Some(subject.template_hash()),
-            earlier_fields: if reverting { Vec::new() } else { record.earlier_fields.clone() },
-            ..record.clone()
-        };
+        // What stays is a part of the template from now on.
+        let record = Remediation { template_hash: Some(subject.template_hash()), ..record.clone() };
         let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
         records::in_phase(&record, phase, records::CO_OWNED, &message, self.now())
     }

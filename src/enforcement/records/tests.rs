@@ -141,7 +141,6 @@ fn only_the_limit_goes_when_the_memory_was_too_little_and_the_rest_is_known_to_s
     let killed = of_memory_limits(&verified, &BTreeSet::from(["main".to_owned(), "third".to_owned()]));
     assert_eq!(killed.fields, ["main/resources.limits.memory", "third/resources.limits.memory"]);
     assert_eq!(killed.earlier_fields, ["main/livenessProbe", "other/resources.limits.memory"]);
-    assert_eq!(to_withdraw(&killed), fields_of(&killed));
     let withdrawn = in_phase(&killed, RemediationPhase::Withdrawn, OUT_OF_MEMORY, "", at(1));
     let status = with(&DevOpsPolicyStatus::default(), withdrawn.clone());
     assert_eq!(status.remediated_workloads, ["Deployment/web"], "it carries the rest");
@@ -167,10 +166,17 @@ fn with_its_policy_all_goes_that_was_ever_set() {
     let earlier = vec!["main/startupProbe".to_owned()];
     let withdrawn = Remediation { earlier_fields: earlier, ..record("web", RemediationPhase::Withdrawn, 0) };
     assert!(has_patches(&withdrawn) && !is_in_place(&withdrawn));
-    assert_eq!(to_withdraw(&withdrawn).len(), 2);
-    let reverting = in_phase(&withdrawn, RemediationPhase::Withdrawing, REVERTED, "", at(2));
-    assert_eq!(to_withdraw(&reverting).len(), 3);
+    let verified = Remediation { phase: RemediationPhase::Verified, ..withdrawn };
+    let owned = |fields: &[Field]| {
+        fields.iter().map(|field| (ContainerField::new("main", *field), json!({}))).collect::<Fields>()
+    };
+    let all = owned(&[Field::StartupProbe, Field::LivenessProbe, Field::ReadinessProbe]);
+    let reverting = to_withdraw(&verified, REVERTED, &all).unwrap();
+    assert_eq!(reverting.fields, ["main/livenessProbe", "main/startupProbe"], "and what is ours, no other's");
     assert!(!has_patches(&in_phase(&reverting, RemediationPhase::Withdrawn, REVERTED, "", at(3))));
+    let failing = to_withdraw(&verified, "CrashLoop", &all).unwrap();
+    assert_eq!(failing.fields, ["main/livenessProbe"], "the last patch alone");
+    assert_eq!(to_withdraw(&verified, "CrashLoop", &owned(&[Field::StartupProbe])), None);
 }
 
 #[test]

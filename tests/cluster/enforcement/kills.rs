@@ -2,9 +2,12 @@
 //! ends patched and verified or exactly as it was.
 
 use super::stage::{Fate, PROBES, Stage, is_patched};
+use crate::analyze::on;
 use crate::eventually::eventually;
 use crate::soak::rounds;
-use kube_devops::policy::RemediationPhase;
+use kube::api::{Patch, PatchParams};
+use kube_devops::policy::{Remediation, RemediationPhase};
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -41,6 +44,42 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
     assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
     let status = bad.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_after_it() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    let verified = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    operator.kill();
+    let same = json!({ "tcpSocket": { "port": 8080 }, "periodSeconds": 10, "timeoutSeconds": 1,
+        "successThreshold": 1, "failureThreshold": 3 });
+    let document = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": { "template": { "spec": { "containers": [{ "name": "main", "readinessProbe": same }] } } } });
+    let apply = Patch::Apply(&document);
+    stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
+
+    // As the operator was killed: the record of the withdrawal is there, and the withdrawal is done.
+    let record = Remediation {
+        phase: RemediationPhase::Withdrawing,
+        reason: Some("CrashLoop".to_owned()),
+        ..verified
+    };
+    let status = Patch::Merge(json!({ "status": { "remediations": [record] } }));
+    let policies = stage.world.policies(&stage.namespace);
+    policies.patch_status("standard", &PatchParams::default(), &status).await.unwrap();
+    let undo = ["undo", "deployment/web", "-n", &stage.namespace];
+    assert_eq!(on(stage.world.plane.kubeconfig(), &undo).code, 2, "flux keeps a field");
+
+    let _operator = stage.world.operator();
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Failed).await;
+    assert_eq!(record.reason.as_deref(), Some("CoOwned"), "{record:?}");
+    let words = "main/readinessProbe stays, because flux set it too";
+    assert_eq!(record.message.as_deref(), Some(words));
+    stage.until_event("standard", "PatchNotWithdrawn", words).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
