@@ -75,9 +75,13 @@ fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
     fields.iter().filter_map(|field| field.parse().ok())
 }
 
-/// The fields that a workload's record so far says were set, and that a new record goes on telling of.
-pub fn set_so_far(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> Vec<String> {
-    let known = status.remediations.iter().find(|record| is_of(record, kind, name));
+/// The fields that a workload's record so far says were set, and that a new record goes on telling of. What had its name
+/// before it is another workload.
+pub fn set_so_far(status: &DevOpsPolicyStatus, subject: &Subject) -> Vec<String> {
+    let of_this = |record: &&Remediation| {
+        is_of(record, subject.kind().name(), subject.name()) && record.uid.as_deref() == Some(subject.uid())
+    };
+    let known = status.remediations.iter().find(of_this);
     known.map_or_else(Vec::new, |record| written(set_by(record)))
 }
 

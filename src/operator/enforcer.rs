@@ -194,13 +194,14 @@ impl<'o> Enforcer<'o> {
         Ok(found.filter(|subject| record.uid.as_deref() == Some(subject.uid())))
     }
 
-    /// Forgets what happened to workloads that are no more.
+    /// Forgets what happened to workloads that are no more, whatever has their names now.
     async fn forget_gone(&mut self) -> Result<(), ReconcileError> {
         let gone: Vec<Remediation> = {
             let inventory = self.operator.inventory();
             let there = |record: &Remediation| {
-                kind_of(record)
-                    .is_some_and(|kind| inventory.get(kind, &self.namespace, &record.name).is_some())
+                let workload =
+                    kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
+                workload.is_some_and(|workload| workload.metadata.uid.as_deref() == record.uid.as_deref())
             };
             self.records().into_iter().filter(|record| !is_under_way(record) && !there(record)).collect()
         };

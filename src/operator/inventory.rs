@@ -29,6 +29,10 @@ impl Inventory {
     /// Keeps an object as it is, in place of what it was, without what only selectors read.
     pub fn apply(&mut self, mut workload: Workload<'static>) {
         workload.forget_labels();
+        if workload.is_pod() {
+            // It is about workloads that records are kept.
+            workload.metadata.uid = None;
+        }
         if workload.is_managed() || workload.is_terminal() {
             // It is never judged itself, and only says what stands for what.
             workload.pod = PodSpec::default();

@@ -275,7 +275,7 @@ impl Enforcer<'_> {
             policy_generation: self.policy.metadata.generation,
             reason: None,
             message: None,
-            earlier_fields: records::set_so_far(&self.status(), kind, subject.name()),
+            earlier_fields: records::set_so_far(&self.status(), subject),
             fields,
             pods: Some(Progress::of(subject).wanted),
             revision: None,

@@ -23,6 +23,9 @@ pub struct Metadata<'a> {
     /// The namespace, absent in most manifests.
     #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
+    /// What tells the object from another one that has, or had, its name.
+    #[serde(borrow)]
+    pub uid: Option<Text<'a>>,
     /// When the API server stored the object first.
     pub creation_timestamp: Option<Timestamp>,
     /// The labels, which selectors match.

@@ -180,6 +180,16 @@ fn with_its_policy_all_goes_that_was_ever_set() {
 }
 
 #[test]
+fn a_workload_inherits_nothing_from_one_that_had_its_name() {
+    let earlier = vec!["main/startupProbe".to_owned()];
+    let verified = Remediation { earlier_fields: earlier, ..record("web", RemediationPhase::Verified, 0) };
+    let so_far = |record: Remediation| set_so_far(&policy(vec![record]).status.unwrap(), &subject("x:1"));
+    let all = ["main/livenessProbe", "main/startupProbe", "main/resources.limits.memory"];
+    assert_eq!(so_far(verified.clone()), all);
+    assert!(so_far(Remediation { uid: Some("another".to_owned()), ..verified }).is_empty());
+}
+
+#[test]
 fn a_patch_that_was_not_made_leaves_the_record_of_the_one_before() {
     let earlier = vec!["main/livenessProbe".to_owned()];
     let planned = Remediation {

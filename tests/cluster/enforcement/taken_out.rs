@@ -4,7 +4,7 @@ use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
 use crate::control_plane::Mark;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube_devops::policy::RemediationPhase;
 use serde_json::json;
 use std::time::Duration;
@@ -72,6 +72,35 @@ async fn one_field_of_several_that_is_taken_out_stays_out_until_the_policy_chang
         stage.container("Deployment", "web").await.get("readinessProbe").is_some().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_go() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let operator = stage.world.operator();
+    let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30}}";
+    stage.policy("standard", spec).await;
+    let former = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    operator.kill();
+    stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
+    stage
+        .create("Deployment", "web", |web| {
+            // Nothing is wrong with it.
+            let probe = json!({ "tcpSocket": { "port": 8080 } });
+            web["spec"]["template"]["spec"]["containers"][0]["livenessProbe"] = probe;
+        })
+        .await;
+    let _operator = stage.world.operator();
+    stage
+        .world
+        .until(&stage.namespace, "standard", "the former one is forgotten", |status| {
+            status.remediations.is_empty() && status.remediated_workloads.is_empty()
+        })
+        .await;
+    let uid = stage.get("Deployment", "web").await.metadata.uid;
+    assert!(former.uid.is_some() && former.uid != uid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
