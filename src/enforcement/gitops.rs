@@ -5,9 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-
-use super::subject::Subject;
+use super::subject::{Subject, owns_spec};
 
 /// The tool that manages a workload, and what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +83,6 @@ impl Mark {
             }
         }
     }
-}
-
-/// Tells whether an entry owns part of the spec; one that only wrote a label or the status does not.
-fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
-    entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
 }
 
 #[cfg(test)]

@@ -127,6 +127,17 @@ pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
     })
 }
 
+/// Tells whether a patch that was planned was sent: it is there, or its apply has left an entry, or the workload's spec was
+/// written twice since, there and back as by `undo`, and by nobody else.
+pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
+    let owned = subject.owned();
+    let Some(planned_at) = planned.time.as_ref().map(|time| time.0) else { return false };
+    let written = planned.generation.zip(subject.metadata().generation).map(|(then, now)| now - then);
+    fields_of(planned).iter().all(|of| owned.contains_key(of))
+        || subject.owned_since().is_some_and(|at| at >= planned_at)
+        || (written.is_some_and(|times| times >= 2) && !subject.others_wrote_after(planned_at))
+}
+
 /// The record of the patches before the one that was planned and not made after all; `None` where there were none.
 pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =

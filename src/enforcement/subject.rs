@@ -162,6 +162,12 @@ impl Subject {
             .find_map(|entry| entry.time.as_ref().map(|time| time.0))
     }
 
+    /// Tells whether somebody else wrote the spec in a later second than this time's.
+    pub fn others_wrote_after(&self, at: Timestamp) -> bool {
+        let mut others = self.managers().filter(|entry| !is_ours(entry) && owns_spec(entry));
+        others.any(|entry| entry.time.as_ref().is_some_and(|time| time.0 > at))
+    }
+
     /// The other field managers that own something of a field.
     pub fn co_owners(&self, of: &ContainerField) -> BTreeSet<String> {
         let others = self.managers().filter(|entry| !is_ours(entry));
@@ -265,6 +271,11 @@ fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some("Apply")
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Tells whether an entry owns part of the spec; one that only wrote a label or the status does not.
+pub(super) fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
+    entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
 }
 
 /// The fields of containers in which an entry owns something, each with the set of what it owns there.

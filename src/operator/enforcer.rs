@@ -273,10 +273,9 @@ impl<'o> Enforcer<'o> {
             Ok(None) => return self.drop_record(record).await.map(|()| None),
             Err(error) => return Ok(Some(self.unread(record, &error))),
         };
-        if let Some(since) = subject.owned_since()
-            && fields_of(record).iter().all(|of| subject.owned().contains_key(of))
-        {
-            self.applied(record, since).await?;
+        if records::was_sent(record, &subject) {
+            // What was taken out of it since is noticed as with any other patch.
+            self.applied(record, subject.owned_since().unwrap_or_else(|| self.now())).await?;
             return Ok(Some(self.poll()));
         }
         self.plan_again(record).await

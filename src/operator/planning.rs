@@ -271,6 +271,7 @@ impl Enforcer<'_> {
             uid: Some(subject.uid().to_owned()),
             phase: RemediationPhase::Planned,
             template_hash: Some(subject.template_hash()),
+            generation: subject.metadata().generation,
             time: None,
             policy_generation: self.policy.metadata.generation,
             reason: None,

@@ -90,6 +90,10 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub template_hash: Option<String>,
+    /// The workload's generation when the patch was planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub generation: Option<i64>,
     /// When the phase was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,

@@ -1,6 +1,6 @@
 //! Records as they go from phase to phase, and what follows from them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::policy::DevOpsPolicySpec;
@@ -16,6 +16,7 @@ fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
         uid: Some("u".to_owned()),
         phase,
         template_hash: None,
+        generation: Some(4),
         time: Some(Time(at(second))),
         policy_generation: Some(1),
         reason: None,
@@ -177,6 +178,41 @@ fn with_its_policy_all_goes_that_was_ever_set() {
     let failing = to_withdraw(&verified, "CrashLoop", &all).unwrap();
     assert_eq!(failing.fields, ["main/livenessProbe"], "the last patch alone");
     assert_eq!(to_withdraw(&verified, "CrashLoop", &owned(&[Field::StartupProbe])), None);
+}
+
+#[test]
+fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
+    let planned = record("web", RemediationPhase::Planned, 100);
+    let found = |generation: i64, entries: Value| {
+        let metadata = json!({ "name": "web", "namespace": "n", "uid": "u", "generation": generation,
+            "managedFields": entries });
+        let container =
+            json!({ "name": "main", "livenessProbe": {}, "resources": { "limits": { "memory": "1" } } });
+        let spec = json!({ "selector": {}, "template": { "spec": { "containers": [container] } } });
+        let object = json!({ "metadata": metadata, "spec": spec });
+        was_sent(&planned, &Subject::read(WorkloadKind::Deployment, object).unwrap())
+    };
+    let entry = |manager: &str, second: i64, fields: Value| json!({ "manager": manager, "operation": "Apply", "time": at(second), "fieldsV1": fields });
+    let of_container = |fields: Value| json!({ "f:spec": { "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": fields } } } } });
+    let whole =
+        of_container(json!({ "f:livenessProbe": {}, "f:resources": { "f:limits": { "f:memory": {} } } }));
+    let mark = of_container(json!({ ".": {}, "f:name": {} }));
+    let ours = |second, fields: &Value| entry("kube-devops", second, fields.clone());
+    let theirs = |second| entry("kubectl-set", second, of_container(json!({ "f:image": {} })));
+    let cases = [
+        (4, json!([]), false, "nothing happened"),
+        (5, json!([ours(99, &whole)]), true, "it is there, whatever the clocks say"),
+        (6, json!([ours(100, &mark), theirs(101)]), true, "somebody took it out"),
+        (6, json!([ours(99, &mark)]), true, "of an earlier patch something is left, and this one was undone"),
+        (4, json!([ours(99, &mark)]), false, "of an earlier patch something is left"),
+        (6, json!([theirs(100)]), true, "there and back, and it was nobody else"),
+        (5, json!([theirs(99)]), false, "once is not there and back"),
+        (6, json!([theirs(101)]), false, "it was somebody else"),
+        (6, json!([entry("kubelet", 101, json!({ "f:status": {} }))]), true, "a status is another matter"),
+    ];
+    for (generation, entries, sent, why) in cases {
+        assert_eq!(found(generation, entries), sent, "{why}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use super::stage::{Fate, PROBES, Stage, is_patched};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use crate::soak::rounds;
-use kube::api::{Patch, PatchParams};
+use kube::ResourceExt;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube_devops::policy::{Remediation, RemediationPhase};
 use serde_json::json;
 use std::time::Duration;
@@ -48,6 +49,45 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_sent_is_patched() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    stage.run("Deployment", "undone", |_| ()).await;
+    let operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    let undone = stage.until("standard", "Deployment/undone", RemediationPhase::Applied).await;
+    operator.kill();
+    let other = stage.run("Deployment", "other", |_| ()).await;
+    // As the operator was killed: one patch was sent, the other one not, and neither is known to be.
+    let planned = |of: &DynamicObject, generation: i64| Remediation {
+        phase: RemediationPhase::Planned,
+        name: of.name_any(),
+        uid: of.uid(),
+        generation: Some(generation),
+        ..undone.clone()
+    };
+    let web = stage.get("Deployment", "undone").await;
+    let records =
+        [planned(&other, other.metadata.generation.unwrap()), planned(&web, undone.generation.unwrap())];
+    stage.set_records("standard", &records).await;
+    let undo = ["undo", "deployment/undone", "-n", &stage.namespace];
+    assert_eq!(on(stage.world.plane.kubeconfig(), &undo).code, 0);
+    for image in ["x:2", "x:3"] {
+        let container = json!({ "name": "main", "image": image });
+        let change = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });
+        stage.edit("Deployment", "other", "kubectl-set", &change).await;
+    }
+    stage.until_available("Deployment", "other").await;
+    let mark = stage.world.plane.mark();
+
+    let _operator = stage.world.operator();
+    stage.until("standard", "Deployment/other", RemediationPhase::Applied).await;
+    let record = stage.until("standard", "Deployment/undone", RemediationPhase::Failed).await;
+    assert_eq!(record.reason.as_deref(), Some("TakenOut"), "{record:?}");
+    assert_eq!(stage.patches_since(mark, "undone"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_after_it() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
@@ -63,14 +103,8 @@ async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_afte
     stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
 
     // As the operator was killed: the record of the withdrawal is there, and the withdrawal is done.
-    let record = Remediation {
-        phase: RemediationPhase::Withdrawing,
-        reason: Some("CrashLoop".to_owned()),
-        ..verified
-    };
-    let status = Patch::Merge(json!({ "status": { "remediations": [record] } }));
-    let policies = stage.world.policies(&stage.namespace);
-    policies.patch_status("standard", &PatchParams::default(), &status).await.unwrap();
+    let (phase, reason) = (RemediationPhase::Withdrawing, Some("CrashLoop".to_owned()));
+    stage.set_records("standard", &[Remediation { phase, reason, ..verified }]).await;
     let undo = ["undo", "deployment/web", "-n", &stage.namespace];
     assert_eq!(on(stage.world.plane.kubeconfig(), &undo).code, 2, "flux keeps a field");
 

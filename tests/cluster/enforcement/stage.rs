@@ -260,6 +260,13 @@ impl Stage {
         policy.status.unwrap_or_default()
     }
 
+    /// Leaves a policy with these records, as an operator that was killed.
+    pub(crate) async fn set_records(&self, policy: &str, records: &[Remediation]) {
+        let status = Patch::Merge(json!({ "status": { "remediations": records } }));
+        let policies = self.world.policies(&self.namespace);
+        policies.patch_status(policy, &PatchParams::default(), &status).await.unwrap();
+    }
+
     /// Waits until a workload's record is in a phase, which may take a minute to settle after the rollout's own time.
     pub(crate) async fn until(&self, policy: &str, workload: &str, phase: RemediationPhase) -> Remediation {
         within(Duration::from_mins(3), &format!("{workload} is {phase:?}"), async || {
