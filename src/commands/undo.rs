@@ -1,18 +1,20 @@
-//! `undo`: takes out what enforcement has set, told by managed fields alone and with no operator running.
+//! `undo`: takes out what enforcement has set, told by managed fields and with no operator running; which of it is
+//! whose policy's, by records.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use kube::Api;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
 use tokio::time::sleep;
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, Cluster};
 use crate::enforcement::{
-    self, ApplyError, ContainerField, KINDS, PATCHED_BY, Subject, Withdrawal, is_ready,
+    self, ApplyError, ContainerField, KINDS, Share, Subject, Withdrawal, is_ready, share,
 };
 use crate::output::to_stdout;
 use crate::policy::DevOpsPolicy;
@@ -33,7 +35,8 @@ pub(super) struct Args {
     #[arg(value_name = "WORKLOAD")]
     workload: Option<String>,
 
-    /// Every workload that is patched for this policy
+    /// What was set for this policy, going by its records; where it has none of a workload whose annotation names it,
+    /// as when it is deleted, all that no other policy has a record of
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
 
@@ -57,27 +60,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let named = args.workload.as_deref().map(workload).transpose()?;
     let cluster = cluster::connect(&args.connect.options()).await?;
     let namespace = args.namespace.as_deref().unwrap_or(&cluster.default_namespace);
+    let policy = args.policy.as_deref();
+    let policies = if policy.is_some() { policies(&cluster, namespace).await? } else { Vec::new() };
     let found = if let Some((kind, name)) = named {
         let found = enforcement::fetch(&cluster, kind, namespace, name).await?;
         let missing = || format!("there is no {} {name:?} in namespace {namespace:?}", kind.name());
         vec![found.with_context(missing)?]
     } else {
         let everywhere = args.all && args.namespace.is_none();
-        let policy = args.policy.as_deref();
-        let policy_there = match policy {
-            Some(policy) => find_policy(&cluster, namespace, policy).await?,
-            None => None,
-        };
-        let known = policy_there.is_some();
-        let recorded = policy_there.and_then(|policy| policy.status).unwrap_or_default().remediations;
-        let wanted = |subject: &Subject| {
-            let named = policy.is_none() || subject.annotation(PATCHED_BY) == policy;
-            // Whoever replaces an object drops its annotations.
-            let recorded = recorded.iter().any(|record| record.uid.as_deref() == Some(subject.uid()));
-            enforcement::is_patched(subject) && (named || recorded)
-        };
+        let wanted = |subject: &Subject| share(subject, policy, &policies).is_some();
         let found = enforcement::find(&cluster, (!everywhere).then_some(namespace), wanted).await?;
-        if let (Some(policy), true, false) = (policy, found.is_empty(), known) {
+        let known = |name: &str| policies.iter().any(|policy| policy.name_any() == name);
+        if let Some(policy) = policy.filter(|policy| found.is_empty() && !known(policy)) {
             bail!(
                 "namespace {namespace:?} has no policy {policy:?}, and no workload that is patched for one of that name"
             );
@@ -86,9 +80,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     };
     let mut failed = false;
     let mut undone = 0;
-    for subject in found.iter().filter(|subject| enforcement::is_patched(subject)) {
+    for subject in &found {
+        let Some(share) = share(subject, policy, &policies) else { continue };
         undone += 1;
-        match undo(&cluster, subject, args.dry_run).await {
+        if let (Some(policy), false) = (policy, share.recorded) {
+            writeln!(
+                anstream::stderr(),
+                "note: policy {policy} has no record of {}: all that no other policy has a record of counts as its own",
+                label(subject)
+            )?;
+        }
+        match undo(&cluster, subject, &share, args.dry_run).await {
             Ok(whole) => failed |= !whole,
             Err(error) => {
                 writeln!(anstream::stderr(), "error: cannot undo {}: {error:#}", label(subject))?;
@@ -102,23 +104,29 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }
 
-/// The policy of a name, if there is one still.
-async fn find_policy(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Option<DevOpsPolicy>> {
+/// The policies of a namespace; none in a cluster that doesn't know them any more.
+async fn policies(cluster: &Cluster, namespace: &str) -> anyhow::Result<Vec<DevOpsPolicy>> {
     let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
-    let found = cluster.call(async |_| policies.get_opt(name).await).await;
-    found.with_context(|| format!("cannot read policy {name:?} in namespace {namespace:?}"))
+    match cluster.call(async |_| policies.list(&ListParams::default()).await).await {
+        Ok(found) => Ok(found.items),
+        Err(error) if error.code() == Some(404) => Ok(Vec::new()),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot list the policies of namespace {namespace:?}"))
+        }
+    }
 }
 
-/// Undoes one workload; returns whether everything that enforcement had set is gone.
-async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Result<bool> {
-    let fields: BTreeSet<ContainerField> = subject.owned().into_keys().collect();
+/// Undoes one workload; returns whether everything that was to go is gone.
+async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool) -> anyhow::Result<bool> {
+    let Share { fields, rest_for, .. } = share;
+    let rest_for = rest_for.as_deref();
     let what = label(subject);
     if dry_run {
         to_stdout(|out| writeln!(out, "{what}: would take out {}", named(fields.iter())))?;
         return Ok(true);
     }
     let stuck = stuck(cluster, subject).await?;
-    let mut withdrawn = enforcement::withdraw(cluster, subject, &fields, None).await;
+    let mut withdrawn = enforcement::withdraw(cluster, subject, fields, rest_for).await;
     for _ in 1..TRIES {
         if !matches!(withdrawn, Err(ApplyError::Stale)) {
             break;
@@ -127,7 +135,7 @@ async fn undo(cluster: &Cluster, subject: &Subject, dry_run: bool) -> anyhow::Re
         sleep(PAUSE).await;
         let now = enforcement::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
         let Some(now) = now else { return Ok(true) };
-        withdrawn = enforcement::withdraw(cluster, &now, &fields, None).await;
+        withdrawn = enforcement::withdraw(cluster, &now, fields, rest_for).await;
     }
     let Withdrawal { remains, tuned, .. } = withdrawn?;
     let gone = || fields.iter().filter(|of| !remains.contains_key(of));

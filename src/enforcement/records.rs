@@ -78,11 +78,15 @@ fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
 /// The fields that a workload's record so far says were set, and that a new record goes on telling of. What had its name
 /// before it is another workload.
 pub fn set_so_far(status: &DevOpsPolicyStatus, subject: &Subject) -> Vec<String> {
-    let of_this = |record: &&Remediation| {
+    about(status, subject).map_or_else(Vec::new, |record| written(set_by(record)))
+}
+
+/// The record of a workload, and of none that had its name before.
+pub fn about<'s>(status: &'s DevOpsPolicyStatus, subject: &Subject) -> Option<&'s Remediation> {
+    let mut records = status.remediations.iter();
+    records.find(|record| {
         is_of(record, subject.kind().name(), subject.name()) && record.uid.as_deref() == Some(subject.uid())
-    };
-    let known = status.remediations.iter().find(of_this);
-    known.map_or_else(Vec::new, |record| written(set_by(record)))
+    })
 }
 
 /// The fields that were set by a record's patch and those before it, and not taken back.

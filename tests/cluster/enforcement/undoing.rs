@@ -1,10 +1,12 @@
 //! Patches that are taken back by hand, and with their policy.
 
-use super::stage::{Fate, PROBES, Stage, is_marked};
+use super::stage::{Fate, PROBES, Stage, is_marked, template};
 use crate::analyze::on;
 use crate::eventually::eventually;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use kube_devops::cluster::FIELD_MANAGER;
+use kube_devops::enforcement::PATCHED_BY;
 use kube_devops::policy::RemediationPhase;
 use serde_json::json;
 use std::time::Duration;
@@ -85,6 +87,42 @@ async fn what_others_left_of_a_patch_is_undone_too() {
     assert!(!is_marked(&after));
     assert_eq!(after.data["spec"], before.data["spec"]);
     assert_eq!(undo(&[]), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_was_set_for_one_policy_is_undone_alone() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let spec = |rule: &str| {
+        format!("{{{rule}: true, enforcementMode: enforce, remediation: {{verifySeconds: 30}}}}")
+    };
+    for (name, rule) in [("first", "requireLivenessProbe"), ("second", "requireReadinessProbe")] {
+        stage.policy(name, &spec(rule)).await;
+        stage.until(name, "Deployment/web", RemediationPhase::Verified).await;
+    }
+    let undo = |policy: &str| {
+        let arguments = ["undo", "--policy", policy, "-n", &stage.namespace];
+        let outcome = on(stage.world.plane.kubeconfig(), &arguments);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        (outcome.stdout, outcome.stderr)
+    };
+    let (told, _) = undo("second");
+    assert!(told.ends_with("took out main/readinessProbe\n"), "{told}");
+    let object = stage.get("Deployment", "web").await;
+    let container = &template(&object)["spec"]["containers"][0];
+    assert!(container.get("readinessProbe").is_none() && container.get("livenessProbe").is_some());
+    assert_eq!(object.annotations()[PATCHED_BY], "first", "it is whose the rest is");
+    let record = stage.until("second", "Deployment/web", RemediationPhase::Failed).await;
+    assert_eq!(record.reason.as_deref(), Some("TakenOut"));
+
+    // The records go with their policy.
+    stage.delete_policy("first").await;
+    stage.until_policy_is_gone("first").await;
+    let (told, note) = undo("first");
+    assert!(told.ends_with("took out main/livenessProbe, main/startupProbe\n"), "{told}");
+    assert!(note.contains("policy first has no record of deployment/web"), "{note}");
+    assert!(!is_marked(&stage.get("Deployment", "web").await));
 }
 
 #[tokio::test(flavor = "multi_thread")]

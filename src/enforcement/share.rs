@@ -1,0 +1,107 @@
+//! Whose policy's the fields are that enforcement owns of a workload. Pure.
+//!
+//! Only records tell: managed fields have one entry for all policies, and the annotation names one policy alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt as _;
+
+use super::records::{self, fields_of, is_under_way};
+use super::{ContainerField, PATCHED_BY, Subject};
+use crate::policy::DevOpsPolicy;
+
+/// A policy's part of what enforcement owns of a workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The fields that were set for the policy.
+    pub fields: BTreeSet<ContainerField>,
+    /// The policy that the rest was set for.
+    pub rest_for: Option<String>,
+    /// Whether a record says so; else it is what no other policy has a record of.
+    pub recorded: bool,
+}
+
+/// Returns what of a workload was set for a policy of its namespace, or all of it where none is named; `None` where that is
+/// nothing.
+pub fn share(subject: &Subject, policy: Option<&str>, policies: &[DevOpsPolicy]) -> Option<Share> {
+    if !subject.is_marked() {
+        return None;
+    }
+    let owned: BTreeSet<ContainerField> = subject.owned().into_keys().collect();
+    let annotation = subject.annotation(PATCHED_BY);
+    let Some(policy) = policy else { return Some(Share { fields: owned, rest_for: None, recorded: true }) };
+    let set_for: BTreeMap<String, BTreeSet<ContainerField>> = policies
+        .iter()
+        .filter_map(|policy| {
+            let record = records::about(policy.status.as_ref()?, subject)?;
+            let mut set = records::set_by(record);
+            if is_under_way(record) {
+                set.extend(fields_of(record));
+            }
+            Some((policy.name_any(), set))
+        })
+        .collect();
+    let others = || set_for.iter().filter(|(name, _)| *name != policy);
+    let is_others = |of: &ContainerField| others().any(|(_, set)| set.contains(of));
+    let recorded = set_for.get(policy);
+    let fields: BTreeSet<ContainerField> = match recorded {
+        Some(set) => owned.intersection(set).cloned().collect(),
+        None if annotation == Some(policy) => owned.iter().filter(|of| !is_others(of)).cloned().collect(),
+        None => return None,
+    };
+    let rest_for = others().find(|(_, set)| owned.difference(&fields).any(|of| set.contains(of)));
+    let rest_for = rest_for.map(|(name, _)| name.clone()).or(annotation.map(str::to_owned));
+    let nothing = fields.is_empty() && !owned.is_empty();
+    (!nothing).then_some(Share { fields, rest_for, recorded: recorded.is_some() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::FIELD_MANAGER;
+    use crate::workload::WorkloadKind;
+
+    /// A workload with a liveness and a readiness probe of ours, patched last for the policy `second`.
+    fn subject() -> Subject {
+        let probes = json!({ "f:livenessProbe": {}, "f:readinessProbe": {} });
+        let entry = json!({ "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": {
+            "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": probes } } } } } });
+        let container = json!({ "name": "main", "livenessProbe": {}, "readinessProbe": {} });
+        let object = json!({
+            "metadata": { "name": "web", "uid": "u", "annotations": { PATCHED_BY: "second" }, "managedFields": [entry] },
+            "spec": { "selector": {}, "template": { "spec": { "containers": [container] } } },
+        });
+        Subject::read(WorkloadKind::Deployment, object).unwrap()
+    }
+
+    fn policy(name: &str, phase: &str, field: &str) -> DevOpsPolicy {
+        let record =
+            json!({ "kind": "Deployment", "name": "web", "uid": "u", "phase": phase, "fields": [field] });
+        let status: Value = json!({ "remediations": [record] });
+        serde_json::from_value(json!({ "metadata": { "name": name }, "spec": {}, "status": status })).unwrap()
+    }
+
+    #[test]
+    fn records_tell_whose_a_field_is_and_without_one_it_is_the_annotation_and_what_nobody_else_has_set() {
+        let first = policy("first", "Verified", "main/livenessProbe");
+        let second = policy("second", "Applied", "main/readinessProbe");
+        let withdrawn = policy("second", "Withdrawn", "main/readinessProbe");
+        let share = |policy: &str, policies: &[DevOpsPolicy]| {
+            let share = share(&subject(), Some(policy), policies)?;
+            let fields: Vec<String> = share.fields.iter().map(ToString::to_string).collect();
+            Some((fields.join(","), share.rest_for.unwrap(), share.recorded))
+        };
+        let of =
+            |fields: &str, rest_for: &str, recorded| Some((fields.to_owned(), rest_for.to_owned(), recorded));
+        let both = [first.clone(), second.clone()];
+        assert_eq!(share("first", &both), of("main/livenessProbe", "second", true));
+        assert_eq!(share("second", &both), of("main/readinessProbe", "first", true));
+        assert_eq!(share("second", std::slice::from_ref(&first)), of("main/readinessProbe", "first", false));
+        assert_eq!(share("second", &[]), of("main/livenessProbe,main/readinessProbe", "second", false));
+        assert_eq!(share("first", &[second]), None, "nothing names it");
+        assert_eq!(share("second", &[first, withdrawn]), None, "what it set was taken back");
+        assert_eq!(super::share(&subject(), None, &both).unwrap().fields.len(), 2);
+    }
+}
