@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use crate::policy::{DevOpsPolicy, EffectivePolicy, GitOpsMode, PolicyError};
+use super::records::is_stopped;
+use crate::policy::{DevOpsPolicy, EffectivePolicy, EnforcementMode, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
 
 /// A policy that enforces. Of several, the first by creation, then by name, decides a field.
@@ -34,9 +35,17 @@ impl Enforcing {
         })
     }
 
-    /// Sorts policies into the order in which they decide.
-    pub fn sort(policies: &mut [Self]) {
-        policies.sort_by(Self::precedence);
+    /// The policies that have a say in a patch for `policy`, in the order in which they decide: that one, whatever its
+    /// mode is, and of all others of its namespace those that are in force and may patch something.
+    pub fn beside(policy: &DevOpsPolicy, all: &[DevOpsPolicy]) -> Vec<Self> {
+        let may_patch = |other: &&DevOpsPolicy| {
+            is_in_force(other) && other.spec.remediation.as_ref().is_none_or(|it| it.max_per_hour > 0)
+        };
+        let others = all.iter().filter(|other| other.metadata.uid != policy.metadata.uid).filter(may_patch);
+        let mut found: Vec<Self> =
+            others.chain([policy]).filter_map(|policy| Self::new(policy).ok()).collect();
+        found.sort_by(Self::precedence);
+        found
     }
 
     /// Compares two policies by the order in which they decide.
@@ -46,9 +55,44 @@ impl Enforcing {
     }
 }
 
+/// Tells whether a policy asks for patches, and has neither stopped itself nor been deleted.
+pub fn is_in_force(policy: &DevOpsPolicy) -> bool {
+    policy.spec.enforcement_mode == EnforcementMode::Enforce
+        && policy.metadata.deletion_timestamp.is_none()
+        && !is_stopped(policy)
+}
+
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    #[test]
+    fn what_may_patch_nothing_has_no_say_but_the_policy_in_question() {
+        let policy = |name: &str, spec: Value| -> DevOpsPolicy {
+            let metadata = json!({ "name": name, "uid": name, "generation": 1 });
+            serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
+        };
+        let names = |own: &DevOpsPolicy, all: &[DevOpsPolicy]| -> Vec<String> {
+            Enforcing::beside(own, all).into_iter().map(|policy| policy.name).collect()
+        };
+        let enforce = json!({ "enforcementMode": "enforce" });
+        let enforces = policy("a", enforce.clone());
+        let audits = policy("b", json!({ "enforcementMode": "audit" }));
+        let never = json!({ "enforcementMode": "enforce", "remediation": { "maxPerHour": 0 } });
+        let never = policy("c", never);
+        let mut deleted = policy("d", enforce.clone());
+        deleted.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        let mut stopped = policy("e", enforce);
+        let status = json!({ "observedGeneration": 1, "withdrawalsInARow": 3 });
+        stopped.status = Some(serde_json::from_value(status).unwrap());
+        let all = [enforces.clone(), audits.clone(), never.clone(), deleted, stopped];
+        assert_eq!(names(&enforces, &all), ["a"]);
+        assert_eq!(names(&audits, &all), ["a", "b"]);
+        assert_eq!(names(&never, &all), ["a", "c"]);
+    }
 
     #[test]
     fn policies_decide_by_creation_then_by_name_and_one_that_is_not_created_last() {
@@ -61,7 +105,7 @@ mod tests {
         };
         let mut policies =
             [policy("a", None), policy("d", Some(2)), policy("b", Some(2)), policy("c", Some(1))];
-        Enforcing::sort(&mut policies);
+        policies.sort_by(Enforcing::precedence);
         assert_eq!(policies.map(|policy| policy.name), ["c", "b", "d", "a"]);
     }
 }

@@ -33,7 +33,7 @@ pub use appraise::{Appraisal, Inquiry, appraise};
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
 pub use eligibility::{IGNORE, Ineligible, ineligible};
-pub use enforcing::Enforcing;
+pub use enforcing::{Enforcing, is_in_force};
 pub use error::ApplyError;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
 pub use gitops::{Manager, managed_by};

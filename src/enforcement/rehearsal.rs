@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cluster::Cluster;
 use crate::governance::evaluate;
-use crate::policy::{DevOpsPolicy, EnforcementMode, PolicyError};
+use crate::policy::{DevOpsPolicy, PolicyError};
 
 /// How often a workload is tried that others write at the same time.
 const TRIES: usize = 10;
@@ -81,10 +81,7 @@ pub async fn rehearse_policy(
 ) -> Result<Vec<Rehearsed>, RehearsalError> {
     let namespace = policy.namespace().unwrap_or_default();
     let own = Enforcing::new(policy)?;
-    let others = all.iter().filter(|other| {
-        other.uid() != policy.uid() && other.spec.enforcement_mode == EnforcementMode::Enforce
-    });
-    let mut enforcing: Vec<Enforcing> = others.filter_map(|other| Enforcing::new(other).ok()).collect();
+    let enforcing = Enforcing::beside(policy, all);
     let concerned = |subject: &Subject| {
         let violations =
             subject.workload().map(|workload| evaluate(&own.effective, &workload, now, true).violations);
@@ -93,8 +90,6 @@ pub async fn rehearse_policy(
     let mut subjects = find(cluster, Some(&namespace), concerned).await?;
     subjects.sort_by_key(|subject| (Progress::of(subject).wanted, subject.kind(), subject.name().to_owned()));
     let around = surroundings(cluster, &namespace).await.map_err(ApplyError::from)?;
-    enforcing.push(own);
-    Enforcing::sort(&mut enforcing);
     let remediation = policy.spec.remediation.clone().unwrap_or_default();
     let inquiry =
         Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };

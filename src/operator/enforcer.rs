@@ -59,7 +59,8 @@ impl<'o> Enforcer<'o> {
         let turn = self.operator.turn(&self.namespace);
         let _turn = turn.lock().await;
         let next = self.go_on().await?;
-        if !begins {
+        // What went on may have stopped the policy.
+        if !begins || !self.begins() {
             return Ok(next);
         }
         let begun = self.begin().await?;

@@ -12,9 +12,10 @@ use super::left_out::{LeftOut, WAITING};
 use super::{Operator, ReconcileError};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
-    self, ApplyError, Appraisal, Decision, Enforcing, Inquiry, Plan, Progress, Request, Subject, Surroundings,
+    self, ApplyError, Appraisal, Decision, Enforcing, Inquiry, Plan, Progress, Request, Subject,
+    Surroundings, is_in_force,
 };
-use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation, RemediationPhase, SuggestedFix};
+use crate::policy::{DevOpsPolicy, Remediation, RemediationPhase, SuggestedFix};
 
 /// How many workloads are fetched in one step at most.
 const FETCHES: usize = 30;
@@ -171,16 +172,9 @@ impl Enforcer<'_> {
         let mut all = self.operator.policies_in(&self.namespace);
         all.retain(|policy| policy.uid() != self.policy.uid());
         all.push(self.policy.clone());
-        // One that may patch nothing has no say in the patches of others.
-        let may_patch =
-            |policy: &DevOpsPolicy| policy.spec.remediation.as_ref().is_none_or(|it| it.max_per_hour > 0);
-        let asking = all.iter().filter(|policy| {
-            enforces(self.operator, policy) && (may_patch(policy) || policy.uid() == self.policy.uid())
-        });
-        let mut enforcing: Vec<Enforcing> = asking.filter_map(|policy| Enforcing::new(policy).ok()).collect();
-        Enforcing::sort(&mut enforcing);
+        let enforcing = Enforcing::beside(&self.policy, &all);
         let mut hasher = DefaultHasher::new();
-        for policy in all.iter().filter(|policy| enforces(self.operator, policy)) {
+        for policy in all.iter().filter(|policy| is_in_force(policy)) {
             (policy.uid(), policy.metadata.generation).hash(&mut hasher);
         }
         InForce { all, enforcing, digest: hasher.finish() }
@@ -352,12 +346,9 @@ impl Enforcer<'_> {
     }
 }
 
-/// Tells whether a policy asks for patches, and may have them.
+/// Tells whether a policy is in force, and where it may be.
 pub(super) fn enforces(operator: &Operator, policy: &DevOpsPolicy) -> bool {
-    policy.spec.enforcement_mode == EnforcementMode::Enforce
-        && policy.metadata.deletion_timestamp.is_none()
-        && !operator.settings.system.contains(&policy.namespace().unwrap_or_default())
-        && !records::is_stopped(policy)
+    is_in_force(policy) && !operator.settings.system.contains(&policy.namespace().unwrap_or_default())
 }
 
 fn fix(subject: &Subject, plan: &Plan) -> SuggestedFix {

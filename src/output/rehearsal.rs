@@ -8,15 +8,16 @@ use similar::TextDiff;
 use crate::enforcement::{Limits, Outcome, Plan, Rehearsed};
 use crate::policy::RemediationSpec;
 
-/// Writes what a policy would do, and how long it would take by itself under the operator's budgets.
+/// Writes what a policy of this name would do, and how long it would take by itself under the operator's budgets.
 pub fn rehearsal(
     rehearsed: &[Rehearsed],
+    policy: &str,
     remediation: &RemediationSpec,
     limits: Limits,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for workload in rehearsed {
-        one(workload, out)?;
+        one(workload, policy, out)?;
     }
     let count = |is: fn(&Outcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
     let patches = count(|outcome| matches!(outcome, Outcome::Patch { .. }));
@@ -29,12 +30,14 @@ pub fn rehearsal(
     Ok(())
 }
 
-fn one(rehearsed: &Rehearsed, out: &mut dyn Write) -> io::Result<()> {
+fn one(rehearsed: &Rehearsed, policy: &str, out: &mut dyn Write) -> io::Result<()> {
     let Rehearsed { workload, pods, managers, around, outcome } = rehearsed;
     let pods = format!("{pods} pod{}", if *pods == 1 { "" } else { "s" });
     match outcome {
         Outcome::Patch { plan, before, after } => {
-            writeln!(out, "{workload} ({pods}): would be patched")?;
+            let by =
+                if plan.policy == policy { String::new() } else { format!(" by policy {}", plan.policy) };
+            writeln!(out, "{workload} ({pods}): would be patched{by}")?;
             write!(out, "{}", diff(before, after))?;
             unfixed(plan, out)?;
         }
@@ -103,7 +106,10 @@ fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> Stri
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::enforcement::Fields;
     use serde_json::json;
 
     #[test]
@@ -114,6 +120,27 @@ mod tests {
         let diff = diff(&before, &after);
         assert!(diff.contains("+    readinessProbe:\n+      tcpSocket:\n+        port: 80"), "{diff}");
         assert!(!diff.lines().any(|line| line.starts_with('-') && !line.starts_with("---")), "{diff}");
+    }
+
+    #[test]
+    fn a_patch_that_another_policy_makes_is_said_to_be_that_ones() {
+        let told = |policy: &str| {
+            let plan = Plan {
+                document: Value::Null,
+                adds: Fields::new(),
+                keeps: Fields::new(),
+                policy: "first".to_owned(),
+                unfixed: Vec::new(),
+                noted: Vec::new(),
+            };
+            let outcome = Outcome::Patch { plan, before: Value::Null, after: Value::Null };
+            let (workload, managers, around) = ("Deployment/web".to_owned(), BTreeSet::new(), Vec::new());
+            let mut out = Vec::new();
+            one(&Rehearsed { workload, pods: 1, managers, around, outcome }, policy, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(told("first").starts_with("Deployment/web (1 pod): would be patched\n"));
+        assert!(told("second").starts_with("Deployment/web (1 pod): would be patched by policy first\n"));
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Clean);
     }
     let remediation = policy.spec.remediation.clone().unwrap_or_default();
-    to_stdout(|out| rehearsal(&rehearsed, &remediation, args.budgets.limits(), out))?;
+    to_stdout(|out| rehearsal(&rehearsed, &args.name, &remediation, args.budgets.limits(), out))?;
     let refused = rehearsed.iter().any(|one| matches!(one.outcome, Outcome::Refused { .. }));
     Ok(if refused { ExitStatus::Findings } else { ExitStatus::Clean })
 }

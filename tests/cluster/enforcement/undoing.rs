@@ -144,11 +144,17 @@ async fn a_policy_that_reverts_goes_after_its_patches() {
 async fn a_rehearsal_shows_the_patch_and_changes_nothing() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
+    // One that may patch nothing has no say here either.
+    let never = "{requireLivenessProbe: true, defaultProbe: {tcpPort: 9999}, enforcementMode: enforce, \
+         remediation: {maxPerHour: 0}}";
+    stage.policy("never", never).await;
     stage.policy("standard", &PROBES.replace("enforcementMode: enforce", "enforcementMode: audit")).await;
     let outcome =
         on(stage.world.plane.kubeconfig(), &["policy", "rehearse", "standard", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(outcome.stdout.contains("+    livenessProbe:"), "{}", outcome.stdout);
+    assert!(!outcome.stdout.contains("9999"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("(1 pod): would be patched\n"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("1 would be patched, 0 refused, 0 left"), "{}", outcome.stdout);
     let after = stage.get("Deployment", "web").await;
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
