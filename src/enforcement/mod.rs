@@ -41,7 +41,7 @@ pub use patched::{find, is_any_patched, is_patched};
 pub use plan::{Plan, Unfixed, plan};
 pub use progress::Progress;
 pub use read::{evidence, of_revision, pods, surroundings};
-pub use rehearsal::{Outcome, RehearsalError, Rehearsed, rehearse_policy};
+pub use rehearsal::{Outcome, RehearsalError, Rehearsed, fixes, rehearse_policy};
 pub use share::{Share, share};
 pub use subject::{KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
 pub use surroundings::Surroundings;

@@ -13,6 +13,7 @@ use super::field::{ContainerField, Field, Fields, read, set};
 use super::refusal::refuse;
 use super::subject::{PATCHED_BY, Subject, SubjectError};
 use crate::governance::evaluate;
+use crate::policy::SuggestedFix;
 use crate::rules::{self, Broken, Fix, RuleId, Violation};
 use crate::workload::Workload;
 
@@ -51,7 +52,16 @@ impl Plan {
         self.adds.is_empty()
     }
 
-    /// The added fields alone, as a strategic merge patch for whoever keeps the workload's source.
+    /// The patch for whoever keeps the workload's source.
+    pub fn fix(&self, subject: &Subject) -> SuggestedFix {
+        SuggestedFix {
+            kind: subject.kind().name().to_owned(),
+            name: subject.name().to_owned(),
+            patch: self.patch(subject).to_string(),
+        }
+    }
+
+    /// The added fields alone, as a strategic merge patch.
     pub fn patch(&self, subject: &Subject) -> Value {
         let mut metadata = json!({ "name": subject.name() });
         if !subject.namespace().is_empty() {

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::{
     ApplyError, Appraisal, Enforcing, Inquiry, Plan, Progress, Subject, Surroundings, appraise, fetch, find,
-    rehearse, surroundings,
+    managed_by, rehearse, surroundings,
 };
 use crate::cluster::Cluster;
 use crate::governance::evaluate;
-use crate::policy::{DevOpsPolicy, PolicyError};
+use crate::policy::{DevOpsPolicy, PolicyError, SuggestedFix};
 
 /// How often a workload is tried that others write at the same time.
 const TRIES: usize = 10;
@@ -57,6 +57,8 @@ pub enum Outcome {
         reason: &'static str,
         /// Why, in a sentence.
         message: String,
+        /// The patch for whoever manages it.
+        fix: Option<SuggestedFix>,
     },
 }
 
@@ -79,10 +81,39 @@ pub async fn rehearse_policy(
     all: &[DevOpsPolicy],
     now: Timestamp,
 ) -> Result<Vec<Rehearsed>, RehearsalError> {
+    rehearse_some(cluster, policy, all, |_| true, now).await
+}
+
+/// Returns the patches for those who manage workloads themselves, as the operator finds them.
+pub async fn fixes(
+    cluster: &Cluster,
+    policy: &DevOpsPolicy,
+    all: &[DevOpsPolicy],
+    now: Timestamp,
+) -> Result<Vec<SuggestedFix>, RehearsalError> {
+    let managed = |subject: &Subject| managed_by(subject).is_some();
+    let rehearsed = rehearse_some(cluster, policy, all, managed, now).await?.into_iter();
+    let fixes = rehearsed.filter_map(|one| match one.outcome {
+        Outcome::Left { fix, .. } => fix,
+        _ => None,
+    });
+    Ok(fixes.collect())
+}
+
+async fn rehearse_some(
+    cluster: &Cluster,
+    policy: &DevOpsPolicy,
+    all: &[DevOpsPolicy],
+    keep: impl Fn(&Subject) -> bool,
+    now: Timestamp,
+) -> Result<Vec<Rehearsed>, RehearsalError> {
     let namespace = policy.namespace().unwrap_or_default();
     let own = Enforcing::new(policy)?;
     let enforcing = Enforcing::beside(policy, all);
     let concerned = |subject: &Subject| {
+        if !keep(subject) {
+            return false;
+        }
         let violations =
             subject.workload().map(|workload| evaluate(&own.effective, &workload, now, true).violations);
         violations.is_ok_and(|found| found.iter().any(|found| crate::rules::fix_of(found.rule).is_some()))
@@ -112,7 +143,10 @@ async fn rehearse_one(
     let outcome = loop {
         tries += 1;
         let plan = match appraise(cluster, &subject, inquiry, now).await? {
-            Appraisal::Left { reason, message, .. } => break Outcome::Left { reason, message },
+            Appraisal::Left { reason, message, plan, .. } => {
+                let fix = plan.map(|plan| plan.fix(&subject));
+                break Outcome::Left { reason, message, fix };
+            }
             Appraisal::Ready(plan) => plan,
         };
         match rehearse(cluster, &subject, &plan.document).await {

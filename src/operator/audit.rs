@@ -166,6 +166,7 @@ fn result(
             total_pods: verdict.pods,
             total_violations: verdict.violations.len() as u64,
             violations: Vec::new(),
+            total_fixes: (!fixes.is_empty()).then_some(fixes.len() as u64),
             fixes: Vec::new(),
         },
     };

@@ -15,7 +15,7 @@ use crate::enforcement::{
     self, ApplyError, Appraisal, Decision, Enforcing, Inquiry, Plan, Progress, Request, Subject,
     Surroundings, is_in_force,
 };
-use crate::policy::{DevOpsPolicy, Remediation, RemediationPhase, SuggestedFix};
+use crate::policy::{DevOpsPolicy, Remediation, RemediationPhase};
 
 /// How many workloads are fetched in one step at most.
 const FETCHES: usize = 30;
@@ -211,7 +211,7 @@ impl Enforcer<'_> {
             Ok(Appraisal::Ready(plan)) => plan,
             Ok(Appraisal::Left { reason, message, passing, plan }) => {
                 let until = self.after(if passing { PASSING } else { STANDING });
-                let fix = plan.map(|plan| fix(&subject, &plan));
+                let fix = plan.map(|plan| plan.fix(&subject));
                 return Looked::Left(LeftOut { reason, message, until, fix });
             }
             Err(error) => return self.failed(candidate, &error),
@@ -349,12 +349,4 @@ impl Enforcer<'_> {
 /// Tells whether a policy is in force, and where it may be.
 pub(super) fn enforces(operator: &Operator, policy: &DevOpsPolicy) -> bool {
     is_in_force(policy) && !operator.settings.system.contains(&policy.namespace().unwrap_or_default())
-}
-
-fn fix(subject: &Subject, plan: &Plan) -> SuggestedFix {
-    SuggestedFix {
-        kind: subject.kind().name().to_owned(),
-        name: subject.name().to_owned(),
-        patch: plan.patch(subject).to_string(),
-    }
 }

@@ -46,7 +46,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut dyn Write) -> io::Result<(
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }
-        Outcome::Left { reason, message } => {
+        Outcome::Left { reason, message, .. } => {
             writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
         }
     }

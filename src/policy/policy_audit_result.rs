@@ -74,6 +74,11 @@ pub struct PolicyAuditResultSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     pub violations: Vec<AuditedViolation>,
+    /// How many patches there are for workloads that are left to whoever manages them, those that are not listed here
+    /// too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 0))]
+    pub total_fixes: Option<u64>,
     /// Patches that would mend violations; as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]

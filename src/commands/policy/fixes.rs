@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
-use crate::cluster;
+use crate::cluster::{self, Cluster};
 use crate::commands::ExitStatus;
 use crate::commands::args::ConnectArgs;
+use crate::enforcement;
 use crate::output::to_stdout;
-use crate::policy::{DevOpsPolicy, PolicyAuditResult};
+use crate::policy::{DevOpsPolicy, PolicyAuditResult, SuggestedFix};
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
 ///
-/// They come from the newest PolicyAuditResult of each policy that enforces. Each is a document for `patches:` of a
-/// kustomization.yaml, or for `kubectl patch --type=strategic`.
+/// They come from the newest PolicyAuditResult of each policy that enforces; where that has no room for all of them,
+/// they are planned anew, which takes the right to read what `policy rehearse` reads. Each is a document for `patches:`
+/// of a kustomization.yaml, or for `kubectl patch --type=strategic`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// The policy [default: every policy of the namespace]
@@ -55,9 +58,31 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             newest.insert(key, result);
         }
     }
-    let mut printed = 0;
+    let (mut printed, mut status) = (0, ExitStatus::Clean);
     for ((namespace, policy), result) in &newest {
-        for fix in &result.spec.fixes {
+        let kept = result.spec.fixes.len() as u64;
+        let total = result.spec.total_fixes.unwrap_or(kept);
+        let mut fixes = &result.spec.fixes;
+        let planned;
+        if kept < total {
+            // A result has room for so many.
+            match plan_anew(&cluster, namespace, policy).await {
+                Ok(all) => {
+                    planned = all;
+                    fixes = &planned;
+                }
+                Err(error) => {
+                    writeln!(
+                        anstream::stderr(),
+                        "error: {} of the {total} patches of policy {policy} in {namespace} are missing: its newest \
+                         PolicyAuditResult has no room for them, and they can't be planned anew: {error:#}",
+                        total - kept
+                    )?;
+                    status = ExitStatus::Failed;
+                }
+            }
+        }
+        for fix in fixes {
             let patch: serde_json::Value = serde_json::from_str(&fix.patch)
                 .with_context(|| format!("the fix of {}/{} is no JSON", fix.kind, fix.name))?;
             let yaml = yaml_serde::to_string(&patch)?;
@@ -86,5 +111,15 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
              and remediation.gitops report; an operator brings new ones within five minutes"
         )?;
     }
-    Ok(ExitStatus::Clean)
+    Ok(status)
+}
+
+/// Plans all patches of a policy, as the operator does.
+async fn plan_anew(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Vec<SuggestedFix>> {
+    let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
+    let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await?.items;
+    let policy = all.iter().find(|policy| policy.name_any() == name).context("the policy is gone")?;
+    #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
+    let now = Timestamp::now();
+    Ok(enforcement::fixes(cluster, policy, &all, now).await?)
 }

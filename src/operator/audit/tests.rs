@@ -89,7 +89,10 @@ fn patches_for_others_make_a_result_when_they_come_and_none_when_they_go() {
     };
     let without = past(&created(step(&[], None)), start);
     let with = created(step(&[fix("web")], Some(&without)));
-    assert_eq!(with.spec.fixes, [fix("web")]);
+    assert_eq!((&with.spec.fixes[..], with.spec.total_fixes), (&[fix("web")][..], Some(1)));
+    let many: Vec<_> = (0..101).map(|number| fix(&format!("web-{number}"))).collect();
+    let part = created(step(&many, Some(&without)));
+    assert_eq!((part.spec.fixes.len(), part.spec.total_fixes), (100, Some(101)));
     let with = past(&with, start);
     assert!(matches!(step(&[fix("web")], Some(&with)), Step::Nothing));
     assert!(matches!(step(&[], Some(&with)), Step::Nothing));

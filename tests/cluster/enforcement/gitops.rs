@@ -6,6 +6,9 @@ use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 
+/// More workloads than a result has room for the patches of, and no more than the operator looks at in one step.
+const MANY: usize = 20;
+
 /// What Helm leaves on an object.
 fn helm(object: &mut Value) {
     object["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
@@ -21,6 +24,36 @@ async fn a_managed_workload_is_patched_where_the_policy_says_so() {
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     let container = stage.container("Deployment", "web").await;
     assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn every_patch_is_printed_where_a_result_has_no_room_for_all() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    for number in 0..MANY {
+        let large = |object: &mut Value| {
+            helm(object);
+            object["spec"]["replicas"] = json!(0);
+            let container = |number: u16| {
+                let port = json!({ "containerPort": 8080 + number });
+                json!({ "name": format!("main-{number}"), "image": "x:1", "ports": [port] })
+            };
+            object["spec"]["template"]["spec"]["containers"] = (0..4).map(container).collect();
+        };
+        stage.create("Deployment", &format!("web-{number}"), large).await;
+    }
+    stage.policy("standard", PROBES).await;
+    let result = eventually("a result has fixes", async || {
+        let results = stage.world.results(&stage.namespace, "standard").await;
+        results.into_iter().next_back().filter(|result| !result.spec.fixes.is_empty())
+    })
+    .await;
+    assert_eq!(result.spec.total_fixes, Some(MANY as u64));
+    assert!(result.spec.fixes.len() < MANY);
+    let arguments = ["policy", "fixes", "standard", "-n", &stage.namespace];
+    let printed = on(stage.world.plane.kubeconfig(), &arguments);
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    assert_eq!(printed.stdout.matches("\n# Deployment/web-").count(), MANY);
 }
 
 #[tokio::test(flavor = "multi_thread")]
