@@ -31,6 +31,8 @@ const CATEGORIES: [(&str, &str); 18] = [
 ];
 /// What a reason is counted under that is none of these.
 const OTHER: &str = "other";
+/// What failures are counted under that a status counts and has no record of any more.
+const UNRECORDED: &str = "unrecorded";
 
 /// What enforcement did, counted.
 #[derive(Debug, Clone)]
@@ -65,6 +67,7 @@ impl EnforcementMetrics {
             made.failed.with_label_values(&[category]);
             made.withdrawals.with_label_values(&[category]);
         }
+        made.failed.with_label_values(&[UNRECORDED]);
         Ok(made)
     }
 
@@ -72,6 +75,8 @@ impl EnforcementMetrics {
     pub(super) fn count(&self, before: Option<&DevOpsPolicyStatus>, after: &DevOpsPolicyStatus) {
         let applied = |status: &DevOpsPolicyStatus| status.remediations_applied.unwrap_or_default();
         self.applied.inc_by(applied(after).saturating_sub(before.map_or(0, applied)));
+        let failed = |status: &DevOpsPolicyStatus| status.remediations_failed.unwrap_or_default();
+        let mut failures = failed(after).saturating_sub(before.map_or(0, failed));
         let known = before.map_or(&[][..], |status| &status.remediations);
         let is_known = |record: &Remediation| {
             let mut known = known.iter();
@@ -90,8 +95,10 @@ impl EnforcementMetrics {
             }
             if records::is_failure(record) {
                 self.failed.with_label_values(&[category]).inc();
+                failures = failures.saturating_sub(1);
             }
         }
+        self.failed.with_label_values(&[UNRECORDED]).inc_by(failures);
     }
 }
 
@@ -126,5 +133,22 @@ mod tests {
         assert_eq!((again.applied.get(), of(&again.withdrawals, "crash_loop")), (3, 1));
         again.count(Some(&withdrawn), &status(3, RemediationPhase::Failed, "Whatever"));
         assert_eq!((of(&again.failed, OTHER), of(&again.withdrawals, OTHER)), (1, 0));
+    }
+
+    #[test]
+    fn failures_are_as_many_as_the_status_counts_though_later_records_replaced_theirs() {
+        let failed = |failures: u64, reason: &str| DevOpsPolicyStatus {
+            remediations_failed: Some(failures),
+            ..status(4, RemediationPhase::Failed, reason)
+        };
+        let metrics = EnforcementMetrics::new().unwrap();
+        let of = |category| metrics.failed.with_label_values(&[category]).get();
+        metrics.count(None, &failed(4, "Conflict"));
+        assert_eq!((of("conflict"), of(UNRECORDED)), (1, 3));
+        let planned =
+            DevOpsPolicyStatus { remediations_failed: Some(4), ..status(4, RemediationPhase::Planned, "") };
+        metrics.count(Some(&failed(4, "Conflict")), &planned);
+        metrics.count(Some(&planned), &failed(5, "Invalid"));
+        assert_eq!((of("conflict"), of("invalid"), of(UNRECORDED)), (1, 1, 3));
     }
 }
