@@ -290,10 +290,6 @@ impl Enforcer<'_> {
                 self.applied(&planned, at).await?;
                 Ok(Some(self.poll()))
             }
-            Err(ApplyError::Gone) => {
-                self.drop_record(&planned).await?;
-                Ok(Some(self.poll()))
-            }
             Err(error) if error.is_passing() => {
                 if !matches!(error, ApplyError::Stale) {
                     self.tell_delayed(&planned, &error).await?;
