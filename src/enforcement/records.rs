@@ -34,6 +34,9 @@ pub const CHANGED_MEANWHILE: &str = "ChangedMeanwhile";
 /// The reason of a record whose memory limit was too low.
 pub const OUT_OF_MEMORY: &str = "OOMKilled";
 
+/// What stands between a message and why the withdrawal that it is about was refused.
+const REFUSED: &str = "; it can't be taken back yet: ";
+
 /// Tells whether something is still to be done about a workload.
 pub fn is_under_way(record: &Remediation) -> bool {
     use RemediationPhase::{Applied, Planned, Withdrawing};
@@ -75,8 +78,8 @@ fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
     fields.iter().filter_map(|field| field.parse().ok())
 }
 
-/// The fields that a workload's record so far says were set, and that a new record goes on telling of. What had its name
-/// before it is another workload.
+/// The fields that a workload's record so far says were set, and that a new record goes on telling of. What had its
+/// name before it is another workload.
 pub fn set_so_far(status: &DevOpsPolicyStatus, subject: &Subject) -> Vec<String> {
     about(status, subject).map_or_else(Vec::new, |record| written(set_by(record)))
 }
@@ -95,8 +98,8 @@ pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
     parsed(last).chain(parsed(&record.earlier_fields)).collect()
 }
 
-/// The record of what is to be taken back, out of what enforcement owns: of the last patch, and of a policy that is gone all
-/// that it ever set. `None` where somebody else took out all of the patch.
+/// The record of what is to be taken back, out of what enforcement owns: of the last patch, and of a policy that is
+/// gone all that it ever set. `None` where somebody else took out all of the patch.
 pub fn to_withdraw(record: &Remediation, reason: &str, owned: &Fields) -> Option<Remediation> {
     if reason != REVERTED {
         return left_of(record, owned);
@@ -131,8 +134,8 @@ pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
     })
 }
 
-/// Tells whether a patch that was planned was sent: it is there, or its apply has left an entry, or the workload's spec was
-/// written twice since, there and back as by `undo`, and by nobody else.
+/// Tells whether a patch that was planned was sent: it is there, or its apply has left an entry, or the workload's spec
+/// was written twice since, there and back as by `undo`, and by nobody else.
 pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
     let owned = subject.owned();
     let Some(planned_at) = planned.time.as_ref().map(|time| time.0) else { return false };
@@ -165,6 +168,26 @@ pub fn in_phase(
         time: Some(whole(now)),
         ..record.clone()
     }
+}
+
+/// The record of a patch whose withdrawal was refused: its message says that too.
+pub fn refused(record: &Remediation, why: &str) -> Remediation {
+    // There is room for both.
+    let cause: String = cause(record).chars().take(500).collect();
+    let message = format!("{cause}{REFUSED}{why}").chars().take(1024).collect();
+    Remediation { message: Some(message), ..record.clone() }
+}
+
+/// Why a patch is taken back.
+pub fn cause(record: &Remediation) -> &str {
+    let message = record.message.as_deref().unwrap_or_default();
+    message.split_once(REFUSED).map_or(message, |(cause, _)| cause)
+}
+
+/// Why a patch that is being taken back is still there.
+pub fn refusal(record: &Remediation) -> Option<&str> {
+    let message = record.message.as_deref().filter(|_| record.phase == RemediationPhase::Withdrawing)?;
+    message.split_once(REFUSED).map(|(_, why)| why)
 }
 
 /// A time in whole seconds, as the API server keeps it.

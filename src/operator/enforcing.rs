@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::left_out::WAITING;
 use super::yielding::Yielding;
-use crate::enforcement::records::{KEPT, has_patches, is_stopped, is_under_way};
+use crate::enforcement::records::{KEPT, has_patches, is_stopped, is_under_way, refusal};
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
 /// What the conditions Enforcing and Degraded say of enforcement.
@@ -37,8 +37,17 @@ impl Standing {
         held_up_by: Option<&str>,
         yielding: Option<&Yielding>,
     ) -> Self {
+        let records: Vec<&Remediation> =
+            policy.status.iter().flat_map(|status| &status.remediations).collect();
+        // Whatever the policy asks for by now, somebody has to do something about these.
+        let refused = refused(&records);
+        let with_refused = |message: &str| match &refused {
+            Some(refused) => format!("{message}; {refused}"),
+            None => message.to_owned(),
+        };
         if policy.spec.enforcement_mode == EnforcementMode::Audit {
-            return Self::default();
+            let audits = Self::default();
+            return Self { message: with_refused(&audits.message), ..audits };
         }
         if is_stopped(policy) {
             let message =
@@ -46,18 +55,17 @@ impl Standing {
             return Self {
                 enforcing: false,
                 reason: "Stopped",
-                message: message.to_owned(),
+                message: with_refused(message),
                 stopped: Some(message.to_owned()),
             };
         }
-        let records: Vec<&Remediation> =
-            policy.status.iter().flat_map(|status| &status.remediations).collect();
         let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
         let mut parts = vec![format!(
             "{} patched, {} under way",
             count(|record| has_patches(record) && !is_under_way(record)),
             count(is_under_way)
         )];
+        parts.extend(refused);
         parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
             WAITING => {
                 let held_up = held_up_by.map(|by| format!(" ({by})")).unwrap_or_default();
@@ -73,4 +81,12 @@ impl Standing {
         }
         Self { enforcing: true, reason: "Enforcing", message: parts.join("; "), stopped: None }
     }
+}
+
+/// What can't be taken back, in words, with one workload's refusal as an example.
+fn refused(records: &[&Remediation]) -> Option<String> {
+    let mut refused = records.iter().filter_map(|record| Some((record, refusal(record)?)));
+    let (first, why) = refused.next()?;
+    let count = 1 + refused.count();
+    Some(format!("{count} can't be taken back yet, such as {}/{}: {why}", first.kind, first.name))
 }

@@ -62,6 +62,10 @@ impl Enforcer<'_> {
                 Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),
                 Err(error) => {
                     if !error.is_passing() {
+                        let refused = records::refused(&record, &error.to_string());
+                        if refused != record {
+                            self.record(refused).await?;
+                        }
                         self.tell_refused(&record, &error).await;
                     }
                     return Ok(Some(self.unread(&record, &error)));
@@ -84,7 +88,7 @@ impl Enforcer<'_> {
             Err(error) => return Ok(Some(self.unread(&record, &error.into()))),
         }
         let reason = record.reason.clone().unwrap_or_default();
-        let message = record.message.clone().unwrap_or_default();
+        let message = records::cause(&record).to_owned();
         let phase = match reason.as_str() {
             records::CO_OWNED | records::TAKEN_OUT => RemediationPhase::Failed,
             _ => RemediationPhase::Withdrawn,

@@ -192,8 +192,14 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
         let object = json!({ "metadata": metadata, "spec": spec });
         was_sent(&planned, &Subject::read(WorkloadKind::Deployment, object).unwrap())
     };
-    let entry = |manager: &str, second: i64, fields: Value| json!({ "manager": manager, "operation": "Apply", "time": at(second), "fieldsV1": fields });
-    let of_container = |fields: Value| json!({ "f:spec": { "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": fields } } } } });
+    let entry = |manager: &str, second: i64, fields: Value| {
+        let time = at(second);
+        json!({ "manager": manager, "operation": "Apply", "time": time, "fieldsV1": fields })
+    };
+    let of_container = |fields: Value| {
+        let containers = json!({ "k:{\"name\":\"main\"}": fields });
+        json!({ "f:spec": { "f:template": { "f:spec": { "f:containers": containers } } } })
+    };
     let whole =
         of_container(json!({ "f:livenessProbe": {}, "f:resources": { "f:limits": { "f:memory": {} } } }));
     let mark = of_container(json!({ ".": {}, "f:name": {} }));
@@ -213,6 +219,18 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
     for (generation, entries, sent, why) in cases {
         assert_eq!(found(generation, entries), sent, "{why}");
     }
+}
+
+#[test]
+fn a_withdrawal_that_is_refused_says_so_and_why_it_was_begun() {
+    let crash = "x".repeat(1000);
+    let withdrawing =
+        Remediation { message: Some(crash.clone()), ..record("web", RemediationPhase::Withdrawing, 0) };
+    assert_eq!((cause(&withdrawing), refusal(&withdrawing)), (crash.as_str(), None));
+    let again = refused(&refused(&withdrawing, "forbidden"), "denied");
+    assert_eq!((cause(&again), refusal(&again)), (&crash[..500], Some("denied")));
+    let long = refused(&withdrawing, &"y".repeat(2000)).message.unwrap();
+    assert_eq!(long.len(), 1024, "what the API server takes");
 }
 
 #[test]

@@ -154,6 +154,31 @@ async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_tuning_goes_before_it() {
+    let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let _operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    stage.world.forbid_patches_of("deployments").await;
+    let tuned = json!({ "name": "main", "livenessProbe": { "periodSeconds": 7 } });
+    let tuning = json!({ "spec": { "template": { "spec": { "containers": [tuned] } } } });
+    stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
+
+    let condition = "1 can't be taken back yet, such as Deployment/web: ";
+    stage.until_condition("standard", "Enforcing", "Enforcing", condition).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawing).await;
+    let message = record.message.unwrap();
+    assert!(
+        message.contains("; it can't be taken back yet: ") && message.contains("cannot patch"),
+        "{message}"
+    );
+    stage.until_event("standard", "WithdrawalRefused", "cannot patch").await;
+    stage.until_event("standard", "TuningLost", "kubectl-edit").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.world.forbid_patches_of("statefulsets").await;
