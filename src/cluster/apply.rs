@@ -2,8 +2,9 @@
 
 use super::{CallError, Cluster};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -55,8 +56,8 @@ pub enum EstablishError {
 
 impl Cluster {
     /// Returns a CRD; `None` when there is none of that name.
-    pub async fn crd(&self, name: &str) -> Result<Option<CustomResourceDefinition>, CallError> {
-        self.call(async |client: kube::Client| Api::all(client).get_opt(name).await).await
+    pub async fn crd(&self, name: &str) -> Result<Option<DynamicObject>, CallError> {
+        self.call(async |client| crds(client).get_opt(name).await).await
     }
 
     /// Applies a CRD as [`FIELD_MANAGER`], and takes over the fields that somebody else set otherwise.
@@ -64,9 +65,7 @@ impl Cluster {
         let name = crd.name_any();
         let before = self.crd(&name).await?.map(|crd| crd.resource_version());
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let apply = async |client: kube::Client| {
-            Api::<CustomResourceDefinition>::all(client).patch(&name, &params, &Patch::Apply(crd)).await
-        };
+        let apply = async |client| crds(client).patch(&name, &params, &Patch::Apply(crd)).await;
         let after = self.call(apply).await?.resource_version();
         Ok(match before {
             None => Applied::Created,
@@ -92,16 +91,21 @@ impl Cluster {
     }
 }
 
-fn is_established(crd: &CustomResourceDefinition) -> Result<bool, EstablishError> {
+/// The CRDs of a cluster, whatever is in their schemas.
+fn crds(client: kube::Client) -> Api<DynamicObject> {
+    Api::all_with(client, &ApiResource::erase::<CustomResourceDefinition>(&()))
+}
+
+fn is_established(crd: &DynamicObject) -> Result<bool, EstablishError> {
     if crd.metadata.deletion_timestamp.is_some() {
         return Err(EstablishError::Deleted);
     }
-    let conditions = crd.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let conditions = crd.data.pointer("/status/conditions").and_then(Value::as_array);
     let condition = |name: &str, status: &str| {
-        conditions.into_iter().flatten().find(|one| one.type_ == name && one.status == status)
+        conditions.into_iter().flatten().find(|one| one["type"] == name && one["status"] == status)
     };
     if let Some(refused) = condition("NamesAccepted", "False") {
-        return Err(EstablishError::Names(refused.message.clone().unwrap_or_default()));
+        return Err(EstablishError::Names(refused["message"].as_str().unwrap_or_default().to_owned()));
     }
     Ok(condition("Established", "True").is_some())
 }
@@ -109,14 +113,11 @@ fn is_established(crd: &CustomResourceDefinition) -> Result<bool, EstablishError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
-    fn crd(metadata: &Value, conditions: &Value) -> CustomResourceDefinition {
+    fn crd(metadata: &Value, conditions: &Value) -> DynamicObject {
         serde_json::from_value(json!({
             "metadata": metadata,
-            "spec": {
-                "group": "g", "scope": "Namespaced", "names": { "kind": "K", "plural": "ks" }, "versions": [],
-            },
             "status": { "conditions": conditions },
         }))
         .unwrap()

@@ -127,7 +127,7 @@ async fn crd_states(cluster: &Cluster) -> Result<Vec<(String, CrdState)>, CallEr
         let name = wanted.name_any();
         let state = match cluster.crd(&name).await {
             Ok(None) => CrdState::Missing,
-            Ok(Some(installed)) if is_current(&installed, wanted) => CrdState::Current,
+            Ok(Some(installed)) if is_current(&installed.data["spec"], wanted) => CrdState::Current,
             Ok(Some(_)) => CrdState::Outdated,
             Err(error) if error.code() == Some(403) => {
                 let served = cluster.serves(&format!("{GROUP}/v1"), &[resource]).await?;

@@ -3,8 +3,10 @@
 use std::io::{self, IsTerminal as _};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The targets that are quieter than the level asked for, unless the filter directives name them.
 ///
@@ -64,32 +66,31 @@ pub fn start(format: LogFormat, level: LevelFilter, directives: Option<&str>) ->
     .map_err(LoggingError::AlreadyStarted)
 }
 
-fn filter(level: LevelFilter, directives: Option<&str>) -> Result<EnvFilter, LoggingError> {
+fn filter(level: LevelFilter, directives: Option<&str>) -> Result<Targets, LoggingError> {
     let directives = directives.filter(|directives| !directives.trim().is_empty());
     let asked = directives.map_or_else(|| level.to_string(), str::to_owned);
     // What is asked for comes last and so wins over the quiet targets where it names the same ones.
     let all = format!("{},{asked}", QUIET.join(","));
-    EnvFilter::builder()
-        .parse(all)
-        .map_err(|source| LoggingError::BadDirectives { directives: asked, source })
+    all.parse().map_err(|source| LoggingError::BadDirectives { directives: asked, source })
 }
 
 fn subscriber<W>(
     format: LogFormat,
-    filter: EnvFilter,
+    filter: Targets,
     colour: bool,
     writer: W,
 ) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match format {
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).finish()),
+    let lines = fmt::layer().with_writer(writer);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
         // Colours are on by default, but for NO_COLOR: only ever switched off here.
-        LogFormat::Text if colour => Box::new(lines.finish()),
-        LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
-    }
+        LogFormat::Text if colour => lines.boxed(),
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+    };
+    Box::new(tracing_subscriber::registry().with(lines).with(filter))
 }
 
 #[cfg(test)]
