@@ -7,11 +7,13 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::autoscaling::v2::{CrossVersionObjectReference, MetricSpec};
 use k8s_openapi::api::core::v1::{
-    Container, LimitRangeSpec, PodStatus, ResourceQuotaSpec, ResourceQuotaStatus, ResourceRequirements,
+    LimitRangeSpec, PodStatus, ResourceQuotaSpec, ResourceQuotaStatus, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+use crate::rules::PartialContainer;
 
 /// An object with what is read of its spec and status.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -99,12 +101,12 @@ pub struct PodTemplateSpec {
     pub spec: Option<TemplatePodSpec>,
 }
 
-/// What is read of the pods that a template describes; their containers are complete, because a plan adds to them.
+/// What is read of the pods that a template describes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct TemplatePodSpec {
-    pub containers: Vec<Container>,
+    pub containers: Vec<PartialContainer>,
     pub resources: Option<ResourceRequirements>,
     pub termination_grace_period_seconds: Option<i64>,
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Container;
 use serde_json::{Value, json};
 
 use super::constraints::Constraints;
@@ -14,7 +13,7 @@ use super::refusal::refuse;
 use super::subject::{PATCHED_BY, Subject, SubjectError};
 use crate::governance::evaluate;
 use crate::policy::SuggestedFix;
-use crate::rules::{self, Broken, Fix, RuleId, Violation};
+use crate::rules::{self, Broken, Fix, PartialContainer, RuleId, Violation};
 use crate::workload::Workload;
 
 /// What a workload is given, and what it can't be given.
@@ -190,7 +189,7 @@ impl Draft<'_> {
         Ok(self.ask(fix, policy, container)?.0.into_keys().collect())
     }
 
-    fn fix(&self, violation: &Violation) -> Option<(&'static Fix, &Container)> {
+    fn fix(&self, violation: &Violation) -> Option<(&'static Fix, &PartialContainer)> {
         let fix = rules::find(violation.rule.as_str())?.fix.as_ref()?;
         Some((fix, self.subject.named(violation.container.as_deref()?)?))
     }
@@ -199,7 +198,7 @@ impl Draft<'_> {
         &self,
         fix: &Fix,
         policy: &Enforcing,
-        container: &Container,
+        container: &PartialContainer,
     ) -> Result<(Fields, Vec<String>), SubjectError> {
         let pod_has_resources = self.subject.has_pod_resources();
         let mend = (fix.mend)(&Broken { container, pod_has_resources, defaults: &policy.defaults });
@@ -213,7 +212,7 @@ impl Draft<'_> {
 
 impl Subject {
     /// The container of the template with this name.
-    fn named(&self, name: &str) -> Option<&Container> {
+    fn named(&self, name: &str) -> Option<&PartialContainer> {
         self.containers().iter().find(|container| container.name == name)
     }
 
@@ -228,7 +227,11 @@ impl Subject {
     }
 
     /// A container with those of the fields that are its own.
-    fn container_with(&self, container: &Container, fields: &Fields) -> Result<Container, SubjectError> {
+    fn container_with(
+        &self,
+        container: &PartialContainer,
+        fields: &Fields,
+    ) -> Result<PartialContainer, SubjectError> {
         let mut value = serde_json::to_value(container).map_err(|source| self.unreadable(source))?;
         set_all(&mut value, &container.name, fields);
         serde_json::from_value(value).map_err(|source| self.unreadable(source))

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::Container;
 use serde_json::Value;
 
 use super::constraints::Constraints;
 use super::field::{Compute, ContainerField, Field, Fields};
+use crate::rules::PartialContainer;
 use crate::workload::Quantity;
 
 /// Takes out of the fields that are wanted for a container those that may not be set, and returns the reasons.
 pub(super) fn refuse(
     wanted: &mut Fields,
-    container: &Container,
+    container: &PartialContainer,
     constraints: &Constraints,
     barred: &BTreeSet<ContainerField>,
 ) -> Vec<String> {
@@ -78,7 +78,7 @@ pub(super) fn refuse(
     refused.into_iter().map(|(field, reason)| format!("{field} is not set: {reason}")).collect()
 }
 
-fn has(container: &Container, field: Field) -> bool {
+fn has(container: &PartialContainer, field: Field) -> bool {
     match field {
         Field::LivenessProbe => container.liveness_probe.is_some(),
         Field::ReadinessProbe => container.readiness_probe.is_some(),
@@ -88,7 +88,7 @@ fn has(container: &Container, field: Field) -> bool {
 }
 
 /// The amount that a container has by itself.
-fn own(container: &Container, field: Field) -> Option<&str> {
+fn own(container: &PartialContainer, field: Field) -> Option<&str> {
     let resources = container.resources.as_ref()?;
     let (amounts, compute) = match field {
         Field::Request(compute) => (&resources.requests, compute),

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
@@ -14,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::field::{ContainerField, Field, Fields, containers, read};
 use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::cluster::FIELD_MANAGER;
+use crate::rules::PartialContainer;
 use crate::workload::{Workload, WorkloadKind};
 
 /// The annotation that tells readers which policy a workload is patched for; nothing is decided by it.
@@ -126,7 +126,7 @@ impl Subject {
     }
 
     /// The containers of the template, in its order; init containers are not among them.
-    pub fn containers(&self) -> &[Container] {
+    pub fn containers(&self) -> &[PartialContainer] {
         self.template().and_then(|template| template.spec.as_ref()).map_or(&[], |spec| &spec.containers)
     }
 

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort, Probe, TCPSocketAction};
+use k8s_openapi::api::core::v1::{ContainerPort, Probe, ResourceRequirements, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::{Deserialize, Serialize};
 
 /// How a rule's violation is mended.
 #[derive(Debug)]
@@ -18,12 +19,30 @@ pub struct Fix {
 /// A container that breaks a rule, and what it may be given.
 #[derive(Debug, Clone, Copy)]
 pub struct Broken<'a> {
-    /// The complete container.
-    pub container: &'a Container,
+    /// The container.
+    pub container: &'a PartialContainer,
     /// Whether the pod as a whole has requests or limits.
     pub pod_has_resources: bool,
     /// The values to give it.
     pub defaults: &'a Defaults,
+}
+
+/// The fields of a container that fixes read or set, as the API has them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PartialContainer {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<ContainerPort>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liveness_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
 }
 
 /// The values that containers without their own are given.
@@ -59,7 +78,7 @@ pub struct ResourceDefaults {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mend {
     /// The fields to set, and no other; even the name is left empty.
-    pub sets: Container,
+    pub sets: PartialContainer,
     /// Why more is not set, in sentences without a full stop.
     pub reasons: Vec<String>,
 }

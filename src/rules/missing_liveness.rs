@@ -1,8 +1,6 @@
 //! Allows a long-running container that hangs to go on hanging.
 
-use k8s_openapi::api::core::v1::Container;
-
-use super::fix::{Broken, Fix, Mend, probe, startup};
+use super::fix::{Broken, Fix, Mend, PartialContainer, probe, startup};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
 
 /// A container without a liveness probe, where one makes sense.
@@ -61,7 +59,11 @@ fn mend(broken: &Broken<'_>) -> Mend {
     match probe(broken) {
         Ok(liveness) => {
             let startup_probe = broken.container.startup_probe.is_none().then(|| startup(&liveness));
-            let sets = Container { startup_probe, liveness_probe: Some(liveness), ..Container::default() };
+            let sets = PartialContainer {
+                startup_probe,
+                liveness_probe: Some(liveness),
+                ..PartialContainer::default()
+            };
             Mend { sets, reasons: Vec::new() }
         }
         Err(reason) => Mend::nothing(reason),

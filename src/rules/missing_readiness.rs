@@ -1,8 +1,6 @@
 //! Allows a long-running container to get traffic before it can answer.
 
-use k8s_openapi::api::core::v1::Container;
-
-use super::fix::{Broken, Fix, Mend, probe};
+use super::fix::{Broken, Fix, Mend, PartialContainer, probe};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
 
 /// A container without a readiness probe, where one makes sense.
@@ -57,7 +55,7 @@ fn mend(broken: &Broken<'_>) -> Mend {
     }
     match probe(broken) {
         Ok(readiness) => {
-            let sets = Container { readiness_probe: Some(readiness), ..Container::default() };
+            let sets = PartialContainer { readiness_probe: Some(readiness), ..PartialContainer::default() };
             Mend { sets, reasons: Vec::new() }
         }
         Err(reason) => Mend::nothing(reason),

@@ -12,7 +12,7 @@ mod missing_resources;
 mod pending;
 mod rule;
 
-pub use fix::{Broken, Defaults, Fix, Mend, ProbeDefaults, ResourceDefaults};
+pub use fix::{Broken, Defaults, Fix, Mend, PartialContainer, ProbeDefaults, ResourceDefaults};
 pub use high_restarts::HIGH_RESTARTS;
 pub use latest_tag::LATEST_TAG;
 pub use missing_liveness::MISSING_LIVENESS;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Container;
 use serde::Deserialize;
 
 use super::*;
@@ -129,7 +128,7 @@ fn defaults() -> Defaults {
 }
 
 fn mended(id: &str, container: &str, defaults: &Defaults) -> (serde_json::Value, Vec<String>) {
-    let container: Container = yaml_serde::from_str(container).unwrap();
+    let container: PartialContainer = yaml_serde::from_str(container).unwrap();
     let fix = find(id).unwrap().fix.as_ref().unwrap();
     let mend = (fix.mend)(&Broken { container: &container, pod_has_resources: false, defaults });
     let mut sets = serde_json::to_value(mend.sets).unwrap();
@@ -174,13 +173,16 @@ fn a_fix_silences_its_rule_on_the_bad_sample_wherever_it_gives_no_reason_not_to(
         let all = containers.len();
         for value in containers {
             amounts_as_text(value);
-            let container: Container = serde_json::from_value(value.clone()).unwrap();
+            let container: PartialContainer = serde_json::from_value(value.clone()).unwrap();
             let broken = Broken { container: &container, pod_has_resources: false, defaults: &defaults() };
             let mend = (fix.mend)(&broken);
             if !mend.reasons.is_empty() {
                 expected.push(container.name.clone());
             }
-            merge(value, &serde_json::to_value(Container { name: container.name, ..mend.sets }).unwrap());
+            merge(
+                value,
+                &serde_json::to_value(PartialContainer { name: container.name, ..mend.sets }).unwrap(),
+            );
         }
         let (_, left) = findings(rule, &yaml_serde::to_string(&object).unwrap(), None);
         let left: Vec<String> = left.into_iter().filter_map(|violation| violation.container).collect();
@@ -264,7 +266,7 @@ fn requests_and_limits_never_contradict_what_is_there() {
 
 #[test]
 fn requests_and_limits_are_set_only_by_defaults_and_never_in_a_pod_that_has_its_own() {
-    let container = Container::default();
+    let container = PartialContainer::default();
     let mend = |pod_has_resources, defaults: &Defaults| {
         let fix = MISSING_RESOURCES.fix.as_ref().unwrap();
         (fix.mend)(&Broken { container: &container, pod_has_resources, defaults })
@@ -272,6 +274,6 @@ fn requests_and_limits_are_set_only_by_defaults_and_never_in_a_pod_that_has_its_
     assert!(mend(false, &defaults()).sets.resources.is_some());
     for (pod_has_resources, defaults) in [(true, defaults()), (false, Defaults::default())] {
         let mend = mend(pod_has_resources, &defaults);
-        assert_eq!((mend.sets, mend.reasons.len()), (Container::default(), 1));
+        assert_eq!((mend.sets, mend.reasons.len()), (PartialContainer::default(), 1));
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 
-use crate::rules::fix::{Broken, Mend, ResourceDefaults};
+use crate::rules::fix::{Broken, Mend, PartialContainer, ResourceDefaults};
 use crate::workload::Quantity;
 
 pub(super) fn mend(broken: &Broken<'_>) -> Mend {
@@ -35,7 +35,7 @@ pub(super) fn mend(broken: &Broken<'_>) -> Mend {
     let some = |amounts: BTreeMap<_, _>| (!amounts.is_empty()).then_some(amounts);
     let resources = ResourceRequirements { claims: None, requests: some(requests), limits: some(limits) };
     let resources = (resources != ResourceRequirements::default()).then_some(resources);
-    Mend { sets: Container { resources, ..Container::default() }, reasons }
+    Mend { sets: PartialContainer { resources, ..PartialContainer::default() }, reasons }
 }
 
 /// What there is of one resource.
