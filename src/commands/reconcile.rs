@@ -35,6 +35,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
     audit_interval: SignedDuration,
 
+    /// How often what makes patches yield to others' writes is installed anew, shorter in tests
+    #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
+    yield_interval: SignedDuration,
+
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -51,6 +55,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     let settings = OperatorSettings {
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
         audit_interval: args.audit_interval,
+        yield_interval: args.yield_interval,
         limits: args.budgets.limits(),
         home: args.service.home(&service.cluster).to_owned(),
         clock: Timestamp::now,

@@ -26,6 +26,8 @@ pub struct OperatorSettings {
     pub system: SystemNamespaces,
     /// The least time between two audit results of a policy.
     pub audit_interval: SignedDuration,
+    /// How often what makes our fields yield is installed anew, in case that somebody removed it.
+    pub yield_interval: SignedDuration,
     /// How much enforcement may do in the whole cluster.
     pub limits: Limits,
     /// The namespace of the operator itself, in which it keeps its ledger.

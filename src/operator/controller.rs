@@ -38,7 +38,7 @@ pub async fn run<R: Send + 'static>(
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
         operator.know(store.clone());
-        let yielding = operator.yield_from_the_start(store.clone());
+        let yielding = operator.keep_yielding(store.clone());
         let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))

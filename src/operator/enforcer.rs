@@ -48,7 +48,7 @@ impl<'o> Enforcer<'o> {
 
     /// Goes one step, and returns when to look again. Nothing new begins unless the policy could be judged.
     pub(super) async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, ReconcileError> {
-        self.operator.yield_where_patched().await;
+        let yields_again = self.operator.yield_where_patched().await;
         let begins = judged && self.begins();
         if !begins {
             self.operator.left_out().forget(&self.key);
@@ -64,7 +64,7 @@ impl<'o> Enforcer<'o> {
             return Ok(next);
         }
         let begun = self.begin().await?;
-        Ok([next, begun].into_iter().flatten().min())
+        Ok([next, begun, Some(yields_again)].into_iter().flatten().min())
     }
 
     /// Where enforcement stands, in words.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::left_out::WAITING;
 use super::yielding::Yielding;
 use crate::enforcement::records::{KEPT, has_patches, is_stopped, is_under_way, refusal};
+use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
 /// What the conditions Enforcing and Degraded say of enforcement.
@@ -77,7 +78,7 @@ impl Standing {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
         }
         if let Some(Yielding::Unavailable(why)) = yielding {
-            parts.push(format!("others' writes that clash with a patch are refused, because the API server lacks MutatingAdmissionPolicy ({why})"));
+            parts.push(format!("others' writes that clash with a patch may be refused, because {YIELD_NAME} can't be installed: {why}"));
         }
         Self { enforcing: true, reason: "Enforcing", message: parts.join("; "), stopped: None }
     }

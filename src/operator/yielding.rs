@@ -1,8 +1,6 @@
 //! Installs and removes the admission policy by which enforcement yields. Doesn't know what the policy says.
 
 use std::convert::Infallible;
-use std::future::pending;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
@@ -21,9 +19,9 @@ use crate::manifests::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding
 use crate::policy::DevOpsPolicy;
 
 /// How long to wait before what could not be done is tried again.
-const RETRY: Duration = Duration::from_secs(5);
-/// How long to wait before an API server that lacks it, or forbids it, is asked again.
-const AGAIN: SignedDuration = SignedDuration::from_mins(5);
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// How often is looked whether it is needed, beside each time that a policy is.
+const LOOK: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether enforcement's fields give way to other writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,21 +34,13 @@ pub enum Yielding {
     Unavailable(String),
 }
 
-/// What was made of it, and when.
+/// What was made of it, and for how long that counts.
 #[derive(Debug)]
 pub(super) struct Known {
     /// Whether a policy needed it then.
     wanted: bool,
     pub(super) yielding: Yielding,
-    at: Timestamp,
-}
-
-impl Known {
-    /// Tells whether there is nothing to do about it.
-    fn holds(&self, wanted: bool, now: Timestamp) -> bool {
-        let stale = matches!(self.yielding, Yielding::Unavailable(_)) && now.duration_since(self.at) > AGAIN;
-        self.wanted == wanted && !stale
-    }
+    until: Timestamp,
 }
 
 /// What makes one of the two objects.
@@ -116,44 +106,49 @@ async fn remove_unless_used(cluster: &Cluster) -> Result<Yielding, ApplyError> {
 }
 
 impl Operator {
-    /// Sees to it that our fields yield while some policy enforces or any are left, and no longer; asks the API server only
-    /// when that may have changed, or when it could not do it. Tells whether it is so now.
-    pub(super) async fn yield_where_patched(&self) -> bool {
+    /// Sees to it that our fields yield while some policy enforces or any are left, and no longer; asks the API server when
+    /// that may have changed, and now and then while they should: somebody may have removed what was installed. Returns
+    /// when to look again.
+    pub(super) async fn yield_where_patched(&self) -> Timestamp {
         let wanted = self.policies().iter().any(|policy| enforces(self, policy) || has_patches(policy));
         let mut known = self.yielding.lock().await;
-        if known.as_ref().is_some_and(|known| known.holds(wanted, self.now())) {
-            return true;
+        if let Some(known) = known.as_ref().filter(|known| known.wanted == wanted && self.now() < known.until)
+        {
+            return known.until;
         }
         let outcome = if wanted {
             install(&self.cluster).await.map_err(ApplyError::from)
         } else {
             remove_unless_used(&self.cluster).await
         };
-        match outcome {
-            Ok(yielding) => {
-                info!(?yielding, "yielding to others' writes");
-                *known = Some(Known { wanted, yielding, at: self.now() });
-                true
-            }
+        let later = |pause| self.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
+        let again = if wanted { later(self.settings.yield_interval) } else { Timestamp::MAX };
+        let (yielding, until) = match outcome {
+            Ok(yielding) => (yielding, again),
             Err(error) => {
                 warn!(%error, "whether our fields yield to others' writes is tried to be set again");
-                false
+                (Yielding::Unavailable(error.to_string()), later(RETRY))
             }
+        };
+        if known.as_ref().is_none_or(|known| known.yielding != yielding) {
+            info!(?yielding, "yielding to others' writes");
         }
+        *known = Some(Known { wanted, yielding, until });
+        until
     }
 
-    /// Sees to it once this replica leads, whether or not there are policies: a former leader may have left behind what
+    /// Sees to it while this replica leads, whether or not there are policies: a former leader may have left behind what
     /// nothing needs any more. Never ends.
-    pub(super) async fn yield_from_the_start(&self, policies: Store<DevOpsPolicy>) -> Infallible {
+    pub(super) async fn keep_yielding(&self, policies: Store<DevOpsPolicy>) -> Infallible {
         // It fails only where the operator ends.
         let _ = policies.wait_until_ready().await;
         let mut leadership = self.leadership.clone();
         loop {
             leadership.acquired().await;
-            if matches!(leadership.write(self.yield_where_patched()).await, Ok(true)) {
-                return pending().await;
-            }
-            sleep(RETRY).await;
+            // Whoever doesn't lead any more has nothing to see to until it does.
+            let again = leadership.write(self.yield_where_patched()).await.unwrap_or_else(|_| self.now());
+            let pause = again.duration_since(self.now()).clamp(RETRY, LOOK);
+            sleep(pause.unsigned_abs()).await;
         }
     }
 }
@@ -168,12 +163,9 @@ fn has_patches(policy: &DevOpsPolicy) -> bool {
 fn unavailable(plural: &str, error: CallError) -> Result<String, CallError> {
     match error.code() {
         Some(404) => Ok(format!(
-            "this API server has no {plural} in admissionregistration.k8s.io/v1, which Kubernetes has since 1.36: \
-             where a field of kube-devops makes another's write invalid, that write is refused"
+            "this API server has no {plural} in admissionregistration.k8s.io/v1, which Kubernetes has since 1.36"
         )),
-        Some(403) => Ok(format!(
-            "{error}: until then, where a field of kube-devops makes another's write invalid, that write is refused"
-        )),
+        Some(403) => Ok(error.to_string()),
         _ => Err(error),
     }
 }

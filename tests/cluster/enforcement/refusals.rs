@@ -160,7 +160,7 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
     let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-    stage.world.forbid_patches_of("deployments").await;
+    stage.world.forbid_patches_of("apps", "deployments").await;
     let tuned = json!({ "name": "main", "livenessProbe": { "periodSeconds": 7 } });
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [tuned] } } } });
     stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
@@ -181,7 +181,7 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
 #[ignore = "needs a control plane: make test"]
 async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched() {
     let stage = Stage::alone(|_| Fate::Ready).await;
-    stage.world.forbid_patches_of("statefulsets").await;
+    stage.world.forbid_patches_of("apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (before, _) =
         tokio::join!(stage.run("StatefulSet", "db", |_| ()), stage.run("Deployment", "web", few));

@@ -13,21 +13,46 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
+/// How much of it there is: the policy, and what puts it into effect.
+async fn installed(stage: &Stage) -> usize {
+    let mut found = 0;
+    for api in apis(stage) {
+        found += usize::from(api.get_opt(YIELD_NAME).await.unwrap().is_some());
+    }
+    found
+}
+
+fn apis(stage: &Stage) -> [Api<DynamicObject>; 2] {
+    ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"].map(|kind| {
+        let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+        Api::all_with(stage.world.client.clone(), &ApiResource::from_gvk(&kind))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not() {
+    let stage = Stage::apart(|_| Fate::Ready).await;
+    let operator = stage.world.replica("operator-0", &["--yield-interval", "2s"]);
+    operator.wait_until_ready();
+    // Nothing is there to mend: only the time that passes has the policy looked at.
+    stage.policy("standard", PROBES).await;
+    for _ in 0..2 {
+        eventually("it is installed", async || (installed(&stage).await == 2).then_some(())).await;
+        for api in apis(&stage) {
+            api.delete(YIELD_NAME, &DeleteParams::default()).await.unwrap();
+        }
+    }
+    eventually("it is back", async || (installed(&stage).await == 2).then_some(())).await;
+    stage.world.forbid_patches_of("admissionregistration.k8s.io", "mutatingadmissionpolicies").await;
+    stage.until_condition("standard", "Enforcing", "Enforcing", "kube-devops-yield can't be installed").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_left_goes() {
     let stage = Stage::apart(|_| Fate::Ready).await;
-    let kind = |kind| GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
-    let kinds = ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"].map(kind);
-    let installed = async || {
-        let mut found = 0;
-        for kind in &kinds {
-            let api =
-                Api::<DynamicObject>::all_with(stage.world.client.clone(), &ApiResource::from_gvk(kind));
-            found += usize::from(api.get_opt(YIELD_NAME).await.unwrap().is_some());
-        }
-        found
-    };
+    let installed = async || installed(&stage).await;
     let policies = stage.world.policies(&stage.namespace);
     install_yielding(&cluster(stage.world.plane).await).await.unwrap();
     assert_eq!(installed().await, 2);
