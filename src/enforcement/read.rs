@@ -30,16 +30,22 @@ pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<objects::P
     list(cluster, &kind::<Pod>(), subject.namespace(), &selector_of(subject)).await
 }
 
-/// Returns the pods of the revision that the workload has now, how far the rollout is, and which nodes are away.
+/// Returns the pods of the revision that the workload has now and those before it, how far the rollout is, and which
+/// nodes are away.
 pub async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evidence, CallError> {
     let progress = Progress::of(subject);
     let revision = if progress.observed { revision(cluster, subject).await? } else { None };
-    let pods = match &revision {
-        Some(revision) => of_revision(cluster, subject, revision).await?,
-        None => Vec::new(),
+    let (pods, former) = match &revision {
+        Some(revision) => {
+            let all = pods(cluster, subject).await?;
+            all.into_iter().partition(|pod| is_of_revision(pod, subject, revision))
+        }
+        None => (Vec::new(), Vec::new()),
     };
-    let nodes_away = nodes_away(cluster, &pods).await?;
-    Ok(Evidence { progress, revision, pods, nodes_away })
+    let missing = i32::try_from(pods.len()).is_ok_and(|made| made < progress.wanted);
+    let former = if missing { former } else { Vec::new() };
+    let nodes_away = nodes_away(cluster, pods.iter().chain(&former)).await?;
+    Ok(Evidence { progress, revision, pods, former, nodes_away })
 }
 
 /// Returns the pods of one revision of a workload.
@@ -48,13 +54,17 @@ pub async fn of_revision(
     subject: &Subject,
     revision: &str,
 ) -> Result<Vec<objects::Pod>, CallError> {
+    let mut pods = pods(cluster, subject).await?;
+    pods.retain(|pod| is_of_revision(pod, subject, revision));
+    Ok(pods)
+}
+
+fn is_of_revision(pod: &objects::Pod, subject: &Subject, revision: &str) -> bool {
     let label = match *subject.typed {
         Typed::Deployment(_) => POD_TEMPLATE_HASH,
         Typed::StatefulSet(_) | Typed::DaemonSet(_) => CONTROLLER_REVISION_HASH,
     };
-    let mut pods = pods(cluster, subject).await?;
-    pods.retain(|pod| label_of(&pod.metadata, label).as_deref() == Some(revision));
-    Ok(pods)
+    label_of(&pod.metadata, label).as_deref() == Some(revision)
 }
 
 /// Returns what around the workloads of a namespace bears on patches.
@@ -112,10 +122,13 @@ async fn revision(cluster: &Cluster, subject: &Subject) -> Result<Option<String>
     }
 }
 
-/// The nodes of pods that aren't ready which are cordoned, not ready or gone; none where nodes can't be read.
-async fn nodes_away(cluster: &Cluster, pods: &[objects::Pod]) -> Result<BTreeSet<String>, CallError> {
-    let unready = pods.iter().filter(|pod| !is_ready(pod));
-    let names: BTreeSet<&String> = unready.filter_map(|pod| pod.spec.as_ref()?.node_name.as_ref()).collect();
+/// The nodes of pods that aren't ready or don't end which are cordoned, not ready or gone; none where nodes can't be read.
+async fn nodes_away<'p>(
+    cluster: &Cluster,
+    pods: impl Iterator<Item = &'p objects::Pod>,
+) -> Result<BTreeSet<String>, CallError> {
+    let hampered = pods.filter(|pod| !is_ready(pod) || pod.metadata.deletion_timestamp.is_some());
+    let names: BTreeSet<&String> = hampered.filter_map(|pod| pod.spec.as_ref()?.node_name.as_ref()).collect();
     let mut away = BTreeSet::new();
     for name in names {
         match node(cluster, name).await {

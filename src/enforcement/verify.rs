@@ -26,6 +26,8 @@ pub struct Evidence {
     pub revision: Option<String>,
     /// The pods of the new revision, and no others.
     pub pods: Vec<Pod>,
+    /// The pods of older revisions, while pods of the new one are missing.
+    pub former: Vec<Pod>,
     /// The nodes that are cordoned or not ready: what happens there is not the patch's doing.
     pub nodes_away: BTreeSet<String>,
 }
@@ -149,7 +151,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     }
 
     // The controller waits for those pods, and so do we.
-    let excused = unready.is_empty() && pods.excused_unready > 0;
+    let excused = unready.is_empty() && (pods.excused_unready > 0 || is_held_up(evidence));
     let failure = progress.failure.as_ref().filter(|_| progress.observed && !excused);
     if let Some((reason, message)) = failure
         && reason == DEADLINE_EXCEEDED
@@ -226,9 +228,8 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
         })
     };
     let excused = |pod: &Pod| {
-        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
         pod.metadata.deletion_timestamp.is_some()
-            || node.is_some_and(|node| evidence.nodes_away.contains(node))
+            || is_away(pod, evidence)
             || (symptoms::unschedulable(pod).is_some() && !requests_more(patched, pod))
     };
     let mut sorted = Sorted { evident: Vec::new(), excused_unready: 0, made: pods.len() };
@@ -240,6 +241,17 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
         }
     }
     sorted
+}
+
+/// Tells whether an old pod has yet to make room for a new one, and can't on a node that is away.
+fn is_held_up(evidence: &Evidence) -> bool {
+    let in_the_way = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some() || !symptoms::is_ready(pod);
+    evidence.former.iter().filter(in_the_way).any(|pod| is_away(pod, evidence))
+}
+
+fn is_away(pod: &Pod, evidence: &Evidence) -> bool {
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+    node.is_some_and(|node| evidence.nodes_away.contains(node))
 }
 
 /// The number in the name of a `StatefulSet`'s pod.

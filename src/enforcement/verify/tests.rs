@@ -95,7 +95,8 @@ fn unschedulable(name: &str, created: i64) -> Pod {
 
 fn judge_with(patched: &Patched, progress: Progress, pods: &[Pod], now: i64) -> Finding {
     let nodes_away = BTreeSet::from(["away".to_owned()]);
-    verify(patched, &Evidence { progress, revision: None, pods: pods.to_vec(), nodes_away }, VERIFY, at(now))
+    let evidence = Evidence { progress, pods: pods.to_vec(), nodes_away, ..Evidence::default() };
+    verify(patched, &evidence, VERIFY, at(now))
 }
 
 fn judge(progress: Progress, pods: &[Pod], now: i64) -> Finding {
@@ -308,6 +309,28 @@ fn pods_that_are_not_made_fail_when_time_is_over() {
     for held in [Progress { held: true, ..rolling(1, 2) }, Progress { observed: false, ..rolling(1, 2) }] {
         assert_eq!(judge(held, &one, 400), until(700), "nobody makes pods now");
     }
+}
+
+#[test]
+fn a_pod_that_is_missing_is_excused_by_an_old_one_that_hangs_on_a_node_that_is_away() {
+    let pods = [pod("a", 1, Some(10))];
+    let well = pod("b", -50, Some(-40));
+    let judge = |former: Pod| {
+        let nodes_away = BTreeSet::from(["away".to_owned()]);
+        let evidence = Evidence {
+            progress: rolling(1, 1),
+            revision: None,
+            pods: pods.to_vec(),
+            former: vec![former],
+            nodes_away,
+        };
+        verify(&patched(), &evidence, VERIFY, at(400))
+    };
+    for hanging in [leaving(well.clone()), pod("b", -50, None)] {
+        assert!(matches!(judge(on("away", hanging.clone())), Finding::Wait { .. }));
+        assert_eq!(failed(judge(hanging)).0, Reason::NotCreated, "its node is there");
+    }
+    assert_eq!(failed(judge(on("away", well))).0, Reason::NotCreated, "nobody waits for it");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
 use crate::eventually::eventually;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -31,6 +31,14 @@ impl Stage {
             change(set);
         })
         .await
+    }
+
+    /// Lets a node die, or come back.
+    async fn node_is_ready(&self, name: &str, ready: bool) {
+        let status = if ready { "True" } else { "Unknown" };
+        let patch = json!({ "status": { "conditions": [{ "type": "Ready", "status": status }] } });
+        let nodes = Api::<Node>::all(self.world.client.clone());
+        nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
     /// Keeps the old pods from going once they are deleted, or lets them go.
@@ -117,4 +125,30 @@ async fn new_pods_that_are_well_are_no_verdict_while_old_ones_run_beside_them() 
     stage.hold_old_pods(false).await;
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;
     assert_eq!(stage.pods_by_patch().await, (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn an_old_pod_that_hangs_on_a_dead_node_fails_no_patch() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    stage.agents(|_| ()).await;
+    // Nobody ends the pods of a dead node.
+    stage.hold_old_pods(true).await;
+    sleep(Duration::from_secs(1)).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
+    let is_leaving = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some();
+    let pods = stage.world.pods(&stage.namespace);
+    let node = eventually("an old pod has to go", async || {
+        let pods = pods.list(&ListParams::default()).await.unwrap().items;
+        pods.iter().find(is_leaving)?.spec.as_ref()?.node_name.clone()
+    })
+    .await;
+    stage.node_is_ready(&node, false).await;
+    let too_long = VERIFY + Duration::from_secs(6);
+    stage.stays("standard", "DaemonSet/agent", RemediationPhase::Applied, too_long).await;
+    // In this order: a pod that hangs on a node that is there fails the patch by now.
+    stage.hold_old_pods(false).await;
+    stage.node_is_ready(&node, true).await;
+    stage.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;
 }
