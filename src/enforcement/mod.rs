@@ -46,5 +46,5 @@ pub use share::{Share, share};
 pub use subject::{KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
-pub use verify::{Evidence, Finding, Patched, Reason, verify};
+pub use verify::{Evidence, Finding, Patched, Reason, patience, verify};
 pub use withdraw::{Remains, Withdrawal, tuned, withdraw};

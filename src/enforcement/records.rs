@@ -27,6 +27,8 @@ pub const TAKEN_OUT: &str = "TakenOut";
 pub const UNAVAILABLE: &str = "Unavailable";
 /// The reason of a record whose patch nobody could watch to its end.
 pub const UNWATCHED: &str = "Unwatched";
+/// The reason of a record whose patch was withdrawn because nothing could be said of it.
+pub const NO_VERDICT: &str = "NoVerdict";
 /// The reason of a record whose fields stay, because others set the same.
 pub const CO_OWNED: &str = "CoOwned";
 /// The reason of a record whose patch failed after somebody else had changed the template too.
@@ -211,7 +213,7 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     } else if (entered(Failed) || entered(Withdrawn)) && is_failure(&record) {
         counts(&mut next.remediations_failed);
         let did_harm = match record.phase {
-            Withdrawn => reason != Some(CHANGED_MEANWHILE),
+            Withdrawn => !matches!(reason, Some(CHANGED_MEANWHILE | NO_VERDICT | UNWATCHED)),
             _ => reason == Some(CO_OWNED),
         };
         if did_harm && of_this_policy {

@@ -17,6 +17,9 @@ const SETTLING: SignedDuration = SignedDuration::from_secs(60);
 /// When to look again where nothing but the next event can tell.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
 
+/// For how many pods beside those that it has a rollout has time.
+const PATIENCE: i32 = 10;
+
 /// What is seen of a workload after a patch.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -50,6 +53,8 @@ pub enum Finding {
     Wait {
         /// When time alone may have changed the finding; later than now.
         until: Timestamp,
+        /// What speaks against the patch so far, in words: a pod that isn't ready, and should be.
+        against: Option<String>,
     },
     /// The new revision runs.
     Verified,
@@ -144,10 +149,10 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
             return Finding::Verified;
         }
         // Pods and status come by different ways: one may be behind the other.
-        let Some(last_ready) = last_ready else { return wait(now, later(now, SOON)) };
+        let Some(last_ready) = last_ready else { return wait(now, later(now, SOON), None) };
         let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));
         let settled = later(available.max(patched.at), verify.min(SETTLING));
-        return if now >= settled { Finding::Verified } else { wait(now, settled) };
+        return if now >= settled { Finding::Verified } else { wait(now, settled, None) };
     }
 
     // The controller waits for those pods, and so do we.
@@ -166,7 +171,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     if let Some(pod) = unready.first() {
         let deadline = later(last_progress.max(symptoms::since(pod)), verify);
         if now < deadline {
-            return wait(now, deadline);
+            return wait(now, deadline, Some(unready_in_words(pod)));
         }
         let reason =
             if symptoms::unschedulable(pod).is_some() { Reason::Unschedulable } else { Reason::NotReady };
@@ -175,18 +180,28 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     }
 
     // Before the controller makes the next pod, the last one has to be available and an old one to end.
-    let turn = seconds(i64::from(progress.min_ready_seconds).saturating_add(progress.grace_seconds));
-    let deadline = later(last_progress, verify.max(turn));
+    let deadline = later(last_progress, verify.max(turn(progress)));
     let made = i32::try_from(pods.made).unwrap_or(i32::MAX);
     let expected = patched.pods.map_or(progress.wanted, |pods| pods.min(progress.wanted));
     if excused || made >= expected || progress.held || !progress.observed {
-        return wait(now, if now < deadline { deadline } else { later(now, verify) });
+        return wait(now, if now < deadline { deadline } else { later(now, verify) }, None);
     }
     if now < deadline {
-        return wait(now, deadline);
+        return wait(now, deadline, None);
     }
     let (reason, message) = not_made(progress, made, expected);
     Finding::Failed { reason, message }
+}
+
+/// How long a rollout may take in all: each of its pods may get ready at the last moment.
+pub fn patience(progress: &Progress, verify_seconds: u32) -> SignedDuration {
+    let each = seconds(i64::from(verify_seconds.max(1))).max(turn(progress));
+    each.saturating_mul(PATIENCE.saturating_add(progress.wanted.max(0)))
+}
+
+/// How long a pod takes the controller that is well: to be available, and the old one to end.
+fn turn(progress: &Progress) -> SignedDuration {
+    seconds(i64::from(progress.min_ready_seconds).saturating_add(progress.grace_seconds))
 }
 
 /// Why the controller made no more pods of the new revision.
@@ -295,8 +310,8 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// A finding that has to be looked at again, never at once.
-fn wait(now: Timestamp, until: Timestamp) -> Finding {
-    Finding::Wait { until: until.max(later(now, SignedDuration::from_secs(1))) }
+fn wait(now: Timestamp, until: Timestamp, against: Option<String>) -> Finding {
+    Finding::Wait { until: until.max(later(now, SignedDuration::from_secs(1))), against }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase};
 use crate::telemetry::{Metrics, MetricsError};
 
 /// The reasons of records, and the labels that they are counted under.
-const CATEGORIES: [(&str, &str); 18] = [
+const CATEGORIES: [(&str, &str); 19] = [
     ("AdmissionRefused", "admission_refused"),
     (records::CHANGED_MEANWHILE, "changed_meanwhile"),
     (records::CO_OWNED, "co_owned"),
@@ -18,6 +18,7 @@ const CATEGORIES: [(&str, &str); 18] = [
     ("Forbidden", "forbidden"),
     ("Gone", "gone"),
     ("Invalid", "invalid"),
+    (records::NO_VERDICT, "no_verdict"),
     ("NotCreated", "not_created"),
     ("NotReady", "not_ready"),
     (records::OUT_OF_MEMORY, "oom_killed"),

@@ -23,9 +23,6 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How long to wait before something is tried again that somebody has to mend first.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
-/// After how many times `verifySeconds`, beside once for each pod, a patch that is still no verdict is withdrawn.
-const PATIENCE: i32 = 10;
-
 /// What a record says of a workload whose fields somebody else took out.
 const TAKEN_OUT: &str =
     "what was set was taken out, by undo or by somebody else: it is not set again until the policy changes";
@@ -319,8 +316,9 @@ impl<'o> Enforcer<'o> {
         };
         let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
         let patched = Patched { at, pods: record.pods, fields };
-        let finding = enforcement::verify(&patched, &evidence, self.remediation().verify_seconds, self.now());
-        let patience = patience(self.verify(), evidence.progress.wanted);
+        let verify_seconds = self.remediation().verify_seconds;
+        let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
+        let patience = enforcement::patience(&evidence.progress, verify_seconds);
         // An operator that was away judges what it finds, and gives that its time.
         let watched_since = at.max(self.operator.started);
         let template_hash = Some(subject.template_hash());
@@ -329,11 +327,13 @@ impl<'o> Enforcer<'o> {
         let record = Remediation { template_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
-            Finding::Wait { .. } if self.now().duration_since(watched_since) > patience => {
-                let message = format!("no verdict within {} s", patience.as_secs());
-                self.begin_withdrawal(&record, Reason::NotReady.as_str(), &message).await
+            Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
+                let reason = against.as_ref().map_or(records::NO_VERDICT, |_| Reason::NotReady.as_str());
+                let against = against.map(|words| format!(": {words}")).unwrap_or_default();
+                let message = format!("no verdict within {} s{against}", patience.as_secs());
+                self.begin_withdrawal(&record, reason, &message).await
             }
-            Finding::Wait { until } => Ok(Some(until.min(self.poll()))),
+            Finding::Wait { until, .. } => Ok(Some(until.min(self.poll()))),
             Finding::Verified => {
                 let message = "the new pods are available, and stayed so";
                 self.end(&record, RemediationPhase::Verified, "Verified", message).await.map(|()| None)
@@ -388,22 +388,4 @@ impl<'o> Enforcer<'o> {
 /// Names a record's workload.
 pub(super) fn label(record: &Remediation) -> String {
     format!("{}/{}", record.kind, record.name)
-}
-
-/// How long a rollout may take in all: each of its pods may get ready at the last moment.
-fn patience(verify: SignedDuration, pods: i32) -> SignedDuration {
-    verify * PATIENCE.saturating_add(pods.max(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rollout_has_time_for_each_of_its_pods() {
-        let verify = SignedDuration::from_secs(300);
-        assert_eq!(patience(verify, 0), SignedDuration::from_secs(3000));
-        assert_eq!(patience(verify, 100), SignedDuration::from_secs(33_000));
-        assert!(patience(verify, i32::MAX) > patience(verify, 100), "no overflow");
-    }
 }

@@ -90,6 +90,8 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     assert!(!is_stopped(&end("web", Verified, "Verified")), "one that held");
     end("web", Withdrawn, "CrashLoop");
     end("db", Withdrawn, CHANGED_MEANWHILE);
+    end("db", Withdrawn, NO_VERDICT);
+    end("db", Withdrawn, UNWATCHED);
     end("db", Failed, "Conflict");
     assert!(!is_stopped(&end("db", Withdrawn, REVERTED)), "none of these was the patch's doing");
     end("web", Withdrawn, "NotReady");

@@ -104,7 +104,16 @@ fn judge(progress: Progress, pods: &[Pod], now: i64) -> Finding {
 }
 
 fn until(seconds: i64) -> Finding {
-    Finding::Wait { until: at(seconds) }
+    Finding::Wait { until: at(seconds), against: None }
+}
+
+/// A wait for pods that say something against the patch.
+#[track_caller]
+fn doubts(finding: Finding) -> (Timestamp, String) {
+    match finding {
+        Finding::Wait { until, against: Some(against) } => (until, against),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[track_caller]
@@ -131,7 +140,7 @@ fn a_whole_new_revision_is_verified_once_it_stayed_so_for_a_minute() {
 fn pods_that_status_is_ahead_of_are_waited_for() {
     assert_eq!(judge(complete(), &[], 100), until(105));
     let behind = [pod("a", 1, Some(10)), pod("b", 12, None)];
-    assert_eq!(judge(complete(), &behind, 100), until(312));
+    assert_eq!(doubts(judge(complete(), &behind, 100)).0, at(312));
 }
 
 #[test]
@@ -175,14 +184,15 @@ fn a_restart_of_a_new_pod_fails_at_once_and_says_what_was_seen() {
 #[test]
 fn a_pod_that_does_not_get_ready_fails_when_its_time_is_over() {
     let pods = [pod("a", 1, Some(10)), pod("b", 12, None)];
-    assert_eq!(judge(rolling(2, 1), &pods, 311), until(312));
+    let against = "pod b, container main is not ready: running, but its readiness probe fails";
+    assert_eq!(doubts(judge(rolling(2, 1), &pods, 311)), (at(312), against.to_owned()));
     let (reason, message) = failed(judge(rolling(2, 1), &pods, 312));
     assert_eq!(reason, Reason::NotReady);
     let expected = "pod b, container main is not ready: running, but its readiness probe fails, and no other pod got \
                     ready for 300 s";
     assert_eq!(message, expected);
     let progressing = [pod("a", 1, Some(200)), pod("b", 12, None)];
-    assert_eq!(judge(rolling(2, 1), &progressing, 312), until(500), "another got ready since");
+    assert_eq!(doubts(judge(rolling(2, 1), &progressing, 312)).0, at(500), "another got ready since");
 }
 
 #[test]
@@ -341,7 +351,19 @@ fn after_an_outage_the_present_state_counts() {
     let stuck = [pod("a", 1, Some(10)), pod("b", 12, None)];
     assert_eq!(failed(judge(rolling(2, 1), &stuck, late)).0, Reason::NotReady);
     let moved = [pod("a", 1, Some(10)), pod("b", late - 5, None)];
-    assert_eq!(judge(rolling(2, 1), &moved, late), until(late + 295), "a pod made just now gets its time");
+    let waits = doubts(judge(rolling(2, 1), &moved, late)).0;
+    assert_eq!(waits, at(late + 295), "a pod made just now gets its time");
+}
+
+#[test]
+fn a_rollout_has_time_for_each_of_its_pods_as_long_as_each_may_take() {
+    let of = |wanted, min_ready_seconds| {
+        let progress = Progress { wanted, min_ready_seconds, grace_seconds: 30, ..Progress::default() };
+        patience(&progress, VERIFY).as_secs()
+    };
+    assert_eq!([of(0, 0), of(100, 0)], [3000, 33_000]);
+    assert_eq!(of(1, 400), 11 * 430, "new pods are available late, and old ones end late");
+    assert!(of(i32::MAX, i32::MAX) > of(100, 400), "no overflow");
 }
 
 #[test]
@@ -399,7 +421,7 @@ proptest! {
     ) {
         let finding = judge(progress.clone(), &pods, now);
         prop_assert!(progress.is_complete() || finding != Finding::Verified);
-        if let Finding::Wait { until } = finding {
+        if let Finding::Wait { until, .. } = finding {
             prop_assert!(until > at(now), "a wait ends later than now");
         }
     }
