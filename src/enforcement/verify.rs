@@ -58,6 +58,8 @@ pub enum Finding {
     },
     /// The new revision runs.
     Verified,
+    /// There is nothing to judge by any more: no pods are wanted.
+    Idle,
     /// The new revision is worse than the old one was.
     Failed {
         /// In what way.
@@ -123,9 +125,6 @@ impl fmt::Display for Reason {
 }
 
 /// Judges a patch by what is seen of the new revision.
-///
-/// A workload that wants no pods any more is verified: nothing runs that a withdrawal would help, and waiting would
-/// keep its namespace from every other patch.
 pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: Timestamp) -> Finding {
     let verify = SignedDuration::from_secs(i64::from(verify_seconds.max(1)));
     let progress = &evidence.progress;
@@ -144,10 +143,10 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         pods.evident.iter().partition(|pod| symptoms::is_ready(pod));
     let last_ready = ready.last().map(|pod| symptoms::since(pod));
 
+    if progress.wanted <= 0 && progress.observed {
+        return Finding::Idle;
+    }
     if progress.is_complete() && unready.is_empty() {
-        if progress.wanted <= 0 {
-            return Finding::Verified;
-        }
         // Pods and status come by different ways: one may be behind the other.
         let Some(last_ready) = last_ready else { return wait(now, later(now, SOON), None) };
         let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));

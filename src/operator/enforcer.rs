@@ -338,6 +338,11 @@ impl<'o> Enforcer<'o> {
                 let message = "the new pods are available, and stayed so";
                 self.end(&record, RemediationPhase::Verified, "Verified", message).await.map(|()| None)
             }
+            // Whatever is taken out while no pod runs hurts nobody; left there, it would be judged by no one.
+            Finding::Idle => {
+                let message = "no pods are wanted any more: it was scaled to 0 before there was a verdict";
+                self.begin_withdrawal(&record, records::NO_VERDICT, message).await
+            }
             Finding::Failed { reason, message } if changed => {
                 let message = format!("{reason}, after somebody changed the template too: {message}");
                 self.begin_withdrawal(&record, records::CHANGED_MEANWHILE, &message).await

@@ -144,11 +144,17 @@ fn pods_that_status_is_ahead_of_are_waited_for() {
 }
 
 #[test]
-fn a_workload_that_wants_no_pods_any_more_is_verified() {
+fn a_workload_that_wants_no_pods_any_more_is_never_verified() {
     let none = Progress { wanted: 0, updated: 0, available: 0, outdated: 0, ..complete() };
-    assert_eq!(judge(none.clone(), &[], 1), Finding::Verified);
-    let stopping = Progress { outdated: 1, ..none };
-    assert!(matches!(judge(stopping, &[], 1), Finding::Wait { .. }));
+    let stopping = Progress { outdated: 1, ..none.clone() };
+    for progress in [&none, &stopping] {
+        assert_eq!(judge(progress.clone(), &[], 1000), Finding::Idle);
+        assert_eq!(judge(progress.clone(), &[leaving(pod("a", 1, None))], 1000), Finding::Idle);
+    }
+    let crashed = crashed(&pod("a", 1, None), 1, "Error");
+    assert_eq!(failed(judge(stopping, &[crashed], 1)).0, Reason::Restarted, "that was seen in time");
+    let stale = Progress { observed: false, ..none };
+    assert!(matches!(judge(stale, &[], 1), Finding::Wait { .. }), "it may tell of another time");
 }
 
 #[test]

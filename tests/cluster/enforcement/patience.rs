@@ -82,6 +82,22 @@ async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back()
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn what_is_scaled_to_nothing_before_its_verdict_is_withdrawn_and_others_go_on() {
+    let stage = Stage::shared(new_pods_wait).await;
+    let before = stage.run("Deployment", "a", |_| ()).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/a", RemediationPhase::Applied).await;
+    stage.run("Deployment", "b", |_| ()).await;
+    stage.edit("Deployment", "a", "kubectl", &json!({ "spec": { "replicas": 0 } })).await;
+    let record = stage.until("standard", "Deployment/a", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason.as_deref(), Some("NoVerdict"), "{record:?}");
+    assert_eq!(template(&stage.get("Deployment", "a").await), template(&before));
+    assert_eq!(stage.status("standard").await.withdrawals_in_a_row, None, "it did no harm");
+    stage.until("standard", "Deployment/b", RemediationPhase::Applied).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
     static SCALED: AtomicBool = AtomicBool::new(false);
     let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready };
