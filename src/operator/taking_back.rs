@@ -104,25 +104,35 @@ impl Enforcer<'_> {
         records::in_phase(&record, phase, records::CO_OWNED, &message, self.now())
     }
 
-    /// What is left to do once the fields are out; `None` when the workload is on its way back.
+    /// What is left to do once the fields are out; `None` when the workload is back, or has had its time for that.
     async fn settle(&self, record: &Remediation, subject: &Subject) -> Result<Option<Timestamp>, CallError> {
         let progress = Progress::of(subject);
-        if record.reason.as_deref() == Some(records::REVERTED) {
-            let began = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
-            // The next one waits for this one's rollout, but not for ever.
-            let waits = !progress.is_complete() && self.now().duration_since(began) < self.verify();
-            return Ok(waits.then(|| self.poll()));
+        if record.reason.as_deref() != Some(records::REVERTED)
+            && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)
+            && let Some(again) = self.free(subject, &progress, withdrawn).await?
+        {
+            return Ok(Some(again));
         }
-        let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision) else {
-            return Ok(None);
-        };
+        let began = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
+        // The next one waits for this one's rollout, but not for ever.
+        let waits = !progress.is_complete() && self.now().duration_since(began) < self.verify();
+        Ok(waits.then(|| self.poll()))
+    }
+
+    /// Frees a `StatefulSet` of the pods that its controller waits for, though they will never be ready and their revision
+    /// is gone; `None` when there are none.
+    async fn free(
+        &self,
+        subject: &Subject,
+        progress: &Progress,
+        withdrawn: &str,
+    ) -> Result<Option<Timestamp>, CallError> {
         if !progress.observed {
             return Ok(Some(self.poll()));
         }
-        if progress.revision.as_ref() == Some(withdrawn) {
+        if progress.revision.as_deref() == Some(withdrawn) {
             return Ok(None);
         }
-        // The controller waits for a pod that will never be ready, even when its revision is gone.
         let pods = enforcement::of_revision(&self.operator.cluster, subject, withdrawn).await?;
         let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(None) };
         if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_none()) {

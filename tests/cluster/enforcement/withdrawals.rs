@@ -3,8 +3,11 @@
 use super::stage::{Fate, PROBES, RESOURCES, Stage, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube_devops::policy::RemediationPhase;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
@@ -103,6 +106,42 @@ async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_poli
     stage.delete_policy("standard").await;
     stage.until_policy_is_gone("standard").await;
     assert_eq!(template(&stage.get("Deployment", "web").await), template(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_next_patch_waits_until_what_was_withdrawn_is_back() {
+    static LATER: AtomicBool = AtomicBool::new(false);
+    let stage = Stage::shared(|pod| match (is_patched(pod), LATER.load(Ordering::Relaxed)) {
+        (true, _) => Fate::Crash,
+        (false, true) => Fate::Stuck,
+        (false, false) => Fate::Ready,
+    })
+    .await;
+    let first = |web: &mut Value| {
+        web["spec"]["replicas"] = json!(2);
+        web["spec"]["strategy"] = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
+    };
+    stage.run("Deployment", "a", first).await;
+    stage.run("Deployment", "b", |web| web["spec"]["replicas"] = json!(3)).await;
+    LATER.store(true, Ordering::Relaxed);
+    stage.policy("standard", PROBES).await;
+    let withdrawing = RemediationPhase::Withdrawing;
+    stage.until("standard", "Deployment/a", withdrawing).await;
+    let is_stuck = |pod: &Pod| {
+        let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.any(|condition| condition.type_ == "Ready" && condition.status == "False")
+    };
+    let is_back = |pod: &Pod| pod.name_any().starts_with("a-") && !is_patched(pod) && is_stuck(pod);
+    let pod = stage.pod("the pod that comes back", is_back).await;
+    stage.stays("standard", "Deployment/a", withdrawing, Duration::from_secs(8)).await;
+    assert_eq!(stage.status("standard").await.remediations.len(), 1, "the next one has not begun");
+    stage.befall(&pod, Fate::Ready).await;
+    stage.until("standard", "Deployment/a", RemediationPhase::Withdrawn).await;
+    eventually("the next one begins", async || {
+        (stage.status("standard").await.remediations.len() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
