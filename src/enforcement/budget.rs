@@ -8,6 +8,9 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::records::{REVERTED, is_under_way};
+use crate::policy::Remediation;
+
 /// How long a grant counts.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// From a grant's whole second until its hour is surely over: the grant may have been made at that second's very end.
@@ -84,6 +87,32 @@ pub enum Decision {
 }
 
 impl Ledger {
+    /// Makes a ledger anew of what the policies' records tell, each with its policy's namespace and name. A patch counts
+    /// from when its record was written last, which is no earlier than it was made.
+    pub fn recall<'r>(
+        records: impl Iterator<Item = (&'r str, &'r str, &'r Remediation)>,
+        now: Timestamp,
+    ) -> Self {
+        let grants = records.map(|(namespace, policy, record)| Grant {
+            time: record.time.as_ref().map_or(now, |time| time.0),
+            namespace: namespace.to_owned(),
+            policy: policy.to_owned(),
+            kind: record.kind.clone(),
+            name: record.name.clone(),
+            uid: record.uid.clone().unwrap_or_default(),
+            done: !is_under_way(record),
+            revert: record.reason.as_deref() == Some(REVERTED),
+        });
+        let mut ledger = Self { grants: grants.collect() };
+        ledger.forget(now);
+        ledger
+    }
+
+    /// Tells whether it knows of no patch within the hour, and of none whose rollout isn't over.
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty()
+    }
+
     /// Grants a patch, if nothing is in its way.
     ///
     /// A workload that has an open grant keeps that one: who asks again after a crash takes nothing twice.

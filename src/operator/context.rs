@@ -14,7 +14,7 @@ use super::yielding::Known;
 use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
 use crate::enforcement::records::is_under_way;
-use crate::enforcement::{Decision, Limits, Request};
+use crate::enforcement::{Decision, Ledger, Limits, Request};
 use crate::leader::Leadership;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation, SystemNamespaces};
 use crate::rules::Severity;
@@ -148,10 +148,10 @@ impl Operator {
 
     /// Asks for a place in the budgets of the cluster.
     pub(super) async fn reserve(&self, request: &Request<'_>) -> Result<Decision, LedgerError> {
-        let (now, limits, known) = (self.now(), self.settings.limits, self.under_way());
+        let (now, limits) = (self.now(), self.settings.limits);
         self.ledger
             .change(|ledger| {
-                ledger.prune_open(|grant| known.contains(&grant.uid), now);
+                self.bring_up_to_date(ledger, now);
                 ledger.reserve(request, &limits, now)
             })
             .await
@@ -173,21 +173,31 @@ impl Operator {
             name: &record.name,
             uid: record.uid.as_deref().unwrap_or_default(),
         };
-        let (now, limits, known) = (self.now(), self.settings.limits, self.under_way());
+        let (now, limits) = (self.now(), self.settings.limits);
         self.ledger
             .change(|ledger| {
-                ledger.prune_open(|grant| known.contains(&grant.uid), now);
+                self.bring_up_to_date(ledger, now);
                 ledger.reserve_revert(&request, &limits, now)
             })
             .await
     }
 
-    /// The uids of all workloads that some policy's record says are under way.
-    fn under_way(&self) -> BTreeSet<String> {
-        let policies = self.policies();
-        let records =
-            policies.iter().flat_map(|policy| policy.status.iter()).flat_map(|status| &status.remediations);
-        records.filter(|record| is_under_way(record)).filter_map(|record| record.uid.clone()).collect()
+    /// Corrects the ledger by what the policies' records tell: one that was lost is made anew of them, and of what is under
+    /// way they alone know the end.
+    fn bring_up_to_date(&self, ledger: &mut Ledger, now: Timestamp) {
+        let policies: Vec<_> = self.policies().into_iter().map(|policy| (key_of(&policy), policy)).collect();
+        let records = || {
+            policies.iter().flat_map(|((namespace, name), policy)| {
+                let records = policy.status.iter().flat_map(|status| &status.remediations);
+                records.map(move |record| (namespace.as_str(), name.as_str(), record))
+            })
+        };
+        if ledger.is_empty() {
+            *ledger = Ledger::recall(records(), now);
+        }
+        let under_way = records().filter(|(.., record)| is_under_way(record));
+        let known: BTreeSet<&str> = under_way.filter_map(|(.., record)| record.uid.as_deref()).collect();
+        ledger.prune_open(|grant| known.contains(grant.uid.as_str()), now);
     }
 
     /// Forgets what was judged and looked at under policies that are no more.

@@ -45,8 +45,8 @@ pub enum LedgerError {
     },
     /// What is there is no ledger. It isn't taken for an empty one: that would free the whole budget.
     #[error(
-        "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: wait an hour after the last patch, then \
-         `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is made anew"
+        "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
+         `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is made anew of what the policies' records tell"
     )]
     Unreadable {
         /// The `ConfigMap`'s namespace.

@@ -22,6 +22,37 @@ fn until(decision: Decision) -> (Option<Timestamp>, String) {
     }
 }
 
+#[test]
+fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
+    let record = |name: &str, phase: &str, reason: &str, second: i64| -> Remediation {
+        serde_json::from_value(serde_json::json!({
+            "kind": "Deployment", "name": name, "uid": name, "phase": phase, "reason": reason, "time": at(second),
+        }))
+        .unwrap()
+    };
+    let recall = |records: &[Remediation], now: i64| {
+        Ledger::recall(records.iter().map(|record| ("n", "p", record)), at(now))
+    };
+    let done = [
+        record("a", "Verified", "Verified", 0),
+        record("b", "Withdrawn", "CrashLoop", 10),
+        record("c", "Failed", "Conflict", 20),
+        record("d", "Withdrawn", REVERTED, 30),
+    ];
+    let (until, reason) = until(recall(&done, 100).reserve(&request("n", "e"), &LIMITS, at(100)));
+    assert_eq!(until, Some(at(3601)), "{reason}");
+    assert!(reason.starts_with("3 patches within the last hour by policy n/p"), "{reason}");
+    assert_eq!(recall(&done, 3601).reserve(&request("n", "e"), &LIMITS, at(3601)), Decision::Granted);
+    assert!(recall(&done, 4000).is_empty(), "none of these counts any more");
+
+    let under_way = [record("a", "Applied", "Patched", 0), record("b", "Withdrawing", REVERTED, 10)];
+    let mut ledger = recall(&under_way, 9000);
+    assert_eq!(ledger.open().count(), 2, "however long they take");
+    let decision = ledger.reserve(&request("m", "c"), &LIMITS, at(9000));
+    assert!(matches!(decision, Decision::Wait { until: None, .. }), "{decision:?}");
+    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(9000)), Decision::Granted, "it has its place");
+}
+
 /// What can happen to a ledger; namespaces and workloads are numbers.
 #[derive(Debug, Clone)]
 enum Step {

@@ -1,11 +1,13 @@
 //! How much is patched at a time and within an hour, whatever becomes of operators and policies meanwhile.
 
-use super::stage::{Fate, Stage};
+use super::stage::{Fate, Stage, is_patched};
 use crate::eventually::within;
 use crate::soak::rounds;
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DeleteParams, ListParams};
 use kube_devops::enforcement::records::is_under_way;
+use kube_devops::operator::LEDGER_NAME;
 use kube_devops::policy::{DevOpsPolicy, RemediationPhase};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -14,11 +16,44 @@ const WORKLOADS: usize = 10;
 const ROLLOUTS: usize = 3;
 const PER_HOUR: usize = 7;
 
+/// How many workloads of a cluster are under way, at one moment.
+pub(super) async fn under_way(stage: &Stage) -> usize {
+    let all = Api::<DevOpsPolicy>::all(stage.world.client.clone());
+    let policies = all.list(&ListParams::default()).await.unwrap();
+    let records = policies.iter().filter_map(|policy| policy.status.as_ref());
+    records.flat_map(|status| &status.remediations).filter(|record| is_under_way(record)).count()
+}
+
 /// A policy that may patch so many workloads in an hour.
 fn policy(per_hour: usize) -> String {
     format!(
         "{{requireLivenessProbe: true, enforcementMode: enforce, remediation: {{verifySeconds: 30, maxPerHour: {per_hour}}}}}"
     )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_ledger_that_somebody_deleted_frees_no_budget() {
+    // Rollouts that take as long as they may.
+    let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
+    let first = Stage::alone(fate).await;
+    let others = join_all((1..5).map(|_| first.beside(fate))).await;
+    let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
+    join_all(stages.iter().map(|stage| stage.run("Deployment", "web", |_| ()))).await;
+    let _operator = first.world.replica("operator-0", &["--no-leader-election", "--max-rollouts", "2"]);
+    let spec = policy(10);
+    join_all(stages.iter().map(|stage| stage.policy("standard", &spec))).await;
+    let two = async || (under_way(&first).await == 2).then_some(());
+    within(Duration::from_mins(1), "two at a time", two).await;
+    let ledgers = Api::<ConfigMap>::namespaced(first.world.client.clone(), &first.world.home);
+    ledgers.delete(LEDGER_NAME, &DeleteParams::default()).await.unwrap();
+    within(Duration::from_mins(2), "others have their turn", async || {
+        let at_a_time = under_way(&first).await;
+        assert!(at_a_time <= 2, "{at_a_time} at a time");
+        let statuses = join_all(stages.iter().map(|stage| stage.status("standard"))).await;
+        (statuses.iter().filter(|status| !status.remediations.is_empty()).count() > 3).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,17 +95,11 @@ async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
     }))
     .await;
 
-    let all = Api::<DevOpsPolicy>::all(first.world.client.clone());
-    let under_way = async || {
-        let policies = all.list(&ListParams::default()).await.unwrap();
-        let records = policies.iter().filter_map(|policy| policy.status.as_ref());
-        records.flat_map(|status| &status.remediations).filter(|record| is_under_way(record)).count()
-    };
     let mut seen = 0;
     let mut first_operator = Some(operator);
     let mut second = None;
     within(Duration::from_mins(4), "the hour's patches are made", async || {
-        let at_a_time = under_way().await;
+        let at_a_time = under_way(&first).await;
         assert!(at_a_time <= ROLLOUTS, "{at_a_time} at a time");
         seen = seen.max(at_a_time);
         let made = patches(&stages);
