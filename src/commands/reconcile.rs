@@ -39,6 +39,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
     yield_interval: SignedDuration,
 
+    /// How long a deleted policy may take to go, shorter in tests
+    #[arg(long, value_name = "TIME", default_value = "10m", hide = true)]
+    cleanup_time: SignedDuration,
+
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -56,6 +60,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
         audit_interval: args.audit_interval,
         yield_interval: args.yield_interval,
+        cleanup_time: args.cleanup_time,
         limits: args.budgets.limits(),
         home: args.service.home(&service.cluster).to_owned(),
         clock: Timestamp::now,

@@ -1,10 +1,14 @@
 //! The end of a policy: what is under way is brought to an end, and where the policy asks for it every patch is taken
 //! back, before the finalizer goes.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::Api;
 use kube::runtime::events::EventType;
+use tokio::time::timeout;
 
 use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
@@ -12,8 +16,12 @@ use crate::enforcement::Decision;
 use crate::enforcement::records::{self, has_patches, is_under_way};
 use crate::policy::{OnDelete, Remediation, RemediationPhase};
 
-/// How long a deleted policy may take to go.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// The part of a deleted policy's time, at its end, in which nobody waits for rollouts any more.
+const LAST_PART: i32 = 5;
+/// How long the last attempt may take, when the time is over: some is left for saying so.
+const LAST_ATTEMPT: Duration = Duration::from_secs(20);
+/// The reason of the condition Enforcing that tells since when there is nothing but the end to see to.
+const DELETING: &str = "Deleting";
 
 impl Enforcer<'_> {
     /// Goes on with the end of the policy; returns when to look again, and `None` when it may go.
@@ -30,17 +38,17 @@ impl Enforcer<'_> {
         if self.records().is_empty() || self.namespace_is_going().await? {
             return Ok(None);
         }
-        let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
-        let late = self.now().duration_since(deleted) > PATIENCE;
-        let mut next = self.go_on().await?;
-        let reverts = self.remediation().on_delete == OnDelete::Revert;
-        if late {
-            self.withdraw_unverified().await?;
-        } else if reverts {
-            next = [next, self.revert().await?].into_iter().flatten().min();
-        }
-        let unfinished = |record: &&Remediation| is_under_way(record) || (reverts && has_patches(record));
-        let left: Vec<String> = self.records().iter().filter(unfinished).map(label).collect();
+        let since = self.begin_winding_up().await?;
+        let late = self.now().duration_since(since) > self.operator.settings.cleanup_time;
+        let attempt = timeout(LAST_ATTEMPT, Box::pin(self.finish()));
+        let next = match attempt.await {
+            Ok(Ok(next)) => next,
+            // Whatever keeps it from its work, it goes when its time is over.
+            Ok(Err(_)) | Err(_) if late => None,
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(ReconcileError::Timeout(LAST_ATTEMPT)),
+        };
+        let left: Vec<String> = self.unfinished().iter().map(label).collect();
         if left.is_empty() {
             return Ok(None);
         }
@@ -52,11 +60,80 @@ impl Enforcer<'_> {
         Ok(Some(next.unwrap_or_else(|| self.poll())))
     }
 
-    /// Takes back what nobody will watch any more.
-    async fn withdraw_unverified(&mut self) -> Result<(), ReconcileError> {
-        for record in self.records().iter().filter(|record| record.phase == RemediationPhase::Applied) {
-            let message = "the policy was deleted, and goes before there is a verdict";
-            self.begin_withdrawal(record, records::UNWATCHED, message).await?;
+    /// Goes on with what is left, at first as any rollout goes, and at last in one go.
+    async fn finish(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+        let next = self.go_on().await?;
+        if self.is_short_of_time() {
+            self.take_back_the_rest().await?;
+        } else if self.reverts() {
+            return Ok([next, self.revert().await?].into_iter().flatten().min());
+        }
+        Ok(next)
+    }
+
+    fn reverts(&self) -> bool {
+        self.remediation().on_delete == OnDelete::Revert
+    }
+
+    /// What is still to be done about workloads before the policy may go.
+    fn unfinished(&self) -> Vec<Remediation> {
+        let mut records = self.records();
+        records.retain(|record| is_under_way(record) || (self.reverts() && has_patches(record)));
+        records
+    }
+
+    /// Writes down that the end has begun, and returns since when: not since the deletion, when no operator may have been
+    /// there, and for all that begin anew since the same.
+    async fn begin_winding_up(&mut self) -> Result<Timestamp, ReconcileError> {
+        if let Some(since) = self.winding_up_since() {
+            return Ok(since);
+        }
+        let mut status = self.status();
+        let now = self.now();
+        status.conditions.retain(|condition| condition.type_ != "Enforcing");
+        status.conditions.push(Condition {
+            type_: "Enforcing".to_owned(),
+            status: "False".to_owned(),
+            reason: DELETING.to_owned(),
+            message: "the policy was deleted, and goes once what it has under way is done".to_owned(),
+            observed_generation: self.policy.metadata.generation,
+            last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+        });
+        let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
+        let since = deleted.max(self.operator.started);
+        match self.write(status).await {
+            Ok(()) => Ok(now),
+            // It must not keep the policy for ever.
+            Err(_) if now.duration_since(since) > self.operator.settings.cleanup_time => Ok(since),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn winding_up_since(&self) -> Option<Timestamp> {
+        let mut conditions = self.policy.status.as_ref()?.conditions.iter();
+        let begun = conditions.find(|condition| condition.reason == DELETING)?;
+        Some(begun.last_transition_time.0)
+    }
+
+    /// Tells whether the policy is about to go, whatever is left.
+    pub(super) fn is_short_of_time(&self) -> bool {
+        let time = self.operator.settings.cleanup_time;
+        self.policy.metadata.deletion_timestamp.is_some()
+            && self
+                .winding_up_since()
+                .is_some_and(|at| self.now().duration_since(at) > time - time / LAST_PART)
+    }
+
+    /// Takes back in one go what nobody will watch any more.
+    async fn take_back_the_rest(&mut self) -> Result<(), ReconcileError> {
+        let (reason, message) = if self.reverts() {
+            (records::REVERTED, "the policy was deleted, and has no time to wait for the rollout")
+        } else {
+            (records::UNWATCHED, "the policy was deleted, and goes before there is a verdict")
+        };
+        let has_begun = |phase| matches!(phase, RemediationPhase::Planned | RemediationPhase::Withdrawing);
+        for record in self.unfinished().iter().filter(|record| !has_begun(record.phase)) {
+            self.begin_withdrawal(record, reason, message).await?;
         }
         Ok(())
     }

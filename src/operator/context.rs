@@ -28,6 +28,8 @@ pub struct OperatorSettings {
     pub audit_interval: SignedDuration,
     /// How often what makes our fields yield is installed anew, in case that somebody removed it.
     pub yield_interval: SignedDuration,
+    /// How long a deleted policy may take to go, from when an operator first sees to it.
+    pub cleanup_time: SignedDuration,
     /// How much enforcement may do in the whole cluster.
     pub limits: Limits,
     /// The namespace of the operator itself, in which it keeps its ledger.

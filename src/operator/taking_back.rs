@@ -106,6 +106,9 @@ impl Enforcer<'_> {
 
     /// What is left to do once the fields are out; `None` when the workload is back, or has had its time for that.
     async fn settle(&self, record: &Remediation, subject: &Subject) -> Result<Option<Timestamp>, CallError> {
+        if self.is_short_of_time() {
+            return Ok(None);
+        }
         let progress = Progress::of(subject);
         if record.reason.as_deref() != Some(records::REVERTED)
             && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)

@@ -20,8 +20,15 @@ const A_WHILE: Duration = Duration::from_secs(17);
 
 /// Has the API server deny what carries our annotation in the stage's namespace, and waits until it does.
 async fn deny_patches(stage: &Stage) {
+    let allowed = format!("!('{PATCHED_BY}' in object.metadata.?annotations.orValue({{}}))");
+    deny(stage, &allowed, &json!({ "name": "probe", "annotations": { PATCHED_BY: "somebody" } })).await;
+}
+
+/// Has the API server deny all Deployments of the stage's namespace but what a CEL expression allows, and waits until it
+/// does, by one with such metadata as are denied.
+pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
     let client = stage.world.client.clone();
-    let name = format!("no-patches-{}", stage.namespace);
+    let name = format!("frozen-{}", stage.namespace);
     let params = PostParams::default();
     let rule = json!({ "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
         "resources": ["deployments"] });
@@ -30,7 +37,7 @@ async fn deny_patches(stage: &Stage) {
         "spec": {
             "matchConstraints": { "resourceRules": [rule] },
             "validations": [{
-                "expression": format!("!('{PATCHED_BY}' in object.metadata.?annotations.orValue({{}}))"),
+                "expression": allowed,
                 "message": "this namespace is frozen",
             }],
         },
@@ -48,7 +55,7 @@ async fn deny_patches(stage: &Stage) {
     Api::<ValidatingAdmissionPolicyBinding>::all(client).create(&params, &binding).await.unwrap();
 
     let mut probe = workload("Deployment", "probe");
-    probe["metadata"]["annotations"] = json!({ PATCHED_BY: "somebody" });
+    probe["metadata"] = denied.clone();
     let probe: DynamicObject = serde_json::from_value(probe).unwrap();
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     eventually("patches are denied", async || {

@@ -1,14 +1,17 @@
 //! Patches that are taken back by hand, and with their policy.
 
-use super::stage::{Fate, PROBES, Stage, is_marked, template};
+use super::blast_radius::under_way;
+use super::refusals::deny;
+use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
 use crate::analyze::on;
-use crate::eventually::eventually;
+use crate::eventually::{eventually, within};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use kube_devops::cluster::FIELD_MANAGER;
 use kube_devops::enforcement::PATCHED_BY;
 use kube_devops::policy::RemediationPhase;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +61,11 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
     );
     let container = stage.container("Deployment", "web").await;
     assert!(container.get("livenessProbe").is_none() && container.get("readinessProbe").is_some());
+}
+
+/// A policy that mends probes, and takes them back when it goes.
+fn reverting() -> String {
+    PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,13 +138,96 @@ async fn what_was_set_for_one_policy_is_undone_alone() {
 async fn a_policy_that_reverts_goes_after_its_patches() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
-    let spec = PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert");
-    stage.policy("standard", &spec).await;
+    stage.policy("standard", &reverting()).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     stage.delete_policy("standard").await;
     stage.until_policy_is_gone("standard").await;
     let after = stage.get("Deployment", "web").await;
     assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
+    static LATER: AtomicBool = AtomicBool::new(false);
+    // What rolls back takes its time.
+    let fate = |pod: &k8s_openapi::api::core::v1::Pod| {
+        if !is_patched(pod) && LATER.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready }
+    };
+    let one = Stage::alone(fate).await;
+    let other = one.beside(fate).await;
+    let stages = [&one, &other];
+    let _operator = one.world.replica("operator-0", &["--max-rollouts", "3"]);
+    for stage in stages {
+        // The way back leaves no old pod in place that would be ready at once.
+        let strategy = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
+        for name in ["a", "b"] {
+            stage.run("Deployment", name, |web| web["spec"]["strategy"] = strategy.clone()).await;
+        }
+        stage.policy("standard", &reverting()).await;
+    }
+    for stage in stages {
+        for workload in ["Deployment/a", "Deployment/b"] {
+            stage.until("standard", workload, RemediationPhase::Verified).await;
+        }
+    }
+    LATER.store(true, Ordering::Relaxed);
+    for stage in stages {
+        stage.delete_policy("standard").await;
+    }
+    let mut most = 0;
+    within(Duration::from_mins(3), "both policies are gone", async || {
+        let at_a_time = under_way(&one).await;
+        assert!(at_a_time <= 3, "{at_a_time} at a time");
+        most = most.max(at_a_time);
+        let mut there = 0;
+        for stage in stages {
+            let policies = stage.world.policies(&stage.namespace);
+            there += usize::from(policies.get_opt("standard").await.unwrap().is_some());
+        }
+        (there == 0).then_some(())
+    })
+    .await;
+    assert_eq!(most, 3);
+    for stage in stages {
+        for name in ["a", "b"] {
+            assert!(stage.container("Deployment", name).await.get("livenessProbe").is_none());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_goes_that_can() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    let operator = stage.world.replica("operator-0", &["--no-leader-election"]);
+    for name in ["a", "b"] {
+        stage.run("Deployment", name, |_| ()).await;
+    }
+    stage.policy("standard", &reverting()).await;
+    for workload in ["Deployment/a", "Deployment/b"] {
+        stage.until("standard", workload, RemediationPhase::Verified).await;
+    }
+    operator.kill();
+    stage.delete_policy("standard").await;
+    deny(&stage, "!(object.metadata.name in ['a', 'probe'])", &json!({ "name": "probe" })).await;
+    tokio::time::sleep(Duration::from_secs(17)).await;
+
+    // What can't be withdrawn has the only place until nobody waits any more.
+    let flags = ["--no-leader-election", "--max-rollouts", "1", "--cleanup-time", "15s"];
+    let operator = stage.world.replica("operator-1", &flags);
+    stage.until_condition("standard", "Enforcing", "Deleting", "the policy was deleted").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    operator.kill();
+    let has_probe = async |name| stage.container("Deployment", name).await.get("livenessProbe").is_some();
+    assert_eq!((has_probe("a").await, has_probe("b").await), (true, true));
+    let _operator = stage.world.replica("operator-2", &flags);
+    stage.until_policy_is_gone("standard").await;
+    assert_eq!((has_probe("a").await, has_probe("b").await), (true, false));
+    let events = stage.world.events(&stage.namespace, "standard").await;
+    let notes: Vec<_> = events.iter().filter(|(_, reason, ..)| reason == "CleanupIncomplete").collect();
+    assert_eq!(notes.len(), 1, "{events:?}");
+    assert_eq!(notes[0].3, "the policy goes with its work unfinished on Deployment/a");
 }
 
 #[tokio::test(flavor = "multi_thread")]
