@@ -26,11 +26,25 @@ const IS_ANOTHERS: &str = "request.?options.?fieldManager.orValue('') != '$manag
 
 /// What the mutation is made of, in the order of its use. `$key` is a container's name among managed fields.
 const VARIABLES: &[(&str, &str)] = &[
-    // The fields that we set, as `container/field`.
-    ("patched", "oldObject.metadata.?annotations[?'$annotation'].orValue('').split(',')"),
     ("containers", "object.spec.template.spec.containers"),
     ("names", "variables.containers.map(c, string(c.name))"),
     ("before", "oldObject.spec.template.spec.containers"),
+    // What we owned before this write.
+    (
+        "had",
+        "oldObject.metadata.?managedFields.orValue([])\
+         .filter(m, m.?manager.orValue('') == '$manager' && m.?operation.orValue('') == 'Apply').map(m, $owned)",
+    ),
+    // The fields that we set, as `container/field`: not by the annotation, which anybody may change.
+    (
+        "patched",
+        "variables.before.map(c, (['livenessProbe', 'readinessProbe', 'startupProbe']\
+         .filter(p, variables.had.exists(o, o[?($key)][?('f:' + p)].hasValue())) \
+         + ['requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']\
+         .filter(a, variables.had.exists(o, o[?($key)][?'f:resources'][?('f:' + a.split('.')[0])]\
+         [?('f:' + a.split('.')[1])].hasValue())).map(a, 'resources.' + a))\
+         .map(f, string(c.name) + '/' + f).join(',')).filter(f, f != '').join(',').split(',')",
+    ),
     // Who owns what once this write is done; a value that another owns too is theirs, and so is the mistake.
     (
         "entry",

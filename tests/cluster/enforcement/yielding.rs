@@ -157,6 +157,31 @@ async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn our_fields_give_way_whatever_became_of_the_annotations() {
+    let scene = Scene::yielding().await;
+    for annotations in
+        [json!({ PATCHED_FIELDS: "web/startupProbe" }), json!({ PATCHED_FIELDS: null }), json!(null)]
+    {
+        scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+        let ours = json!([{ "name": "web", "livenessProbe": tcp(),
+            "resources": { "requests": { "cpu": "1" }, "limits": { "memory": "1Gi" } } }]);
+        let fields = "web/livenessProbe,web/resources.requests.cpu,web/resources.limits.memory";
+        scene.enforce("Deployment", fields, ours).await.unwrap();
+        let change = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+        scene.patch("Deployment", &PatchParams::default(), &change).await.unwrap();
+        let theirs = json!([{ "name": "web", "image": "x:1", "livenessProbe": http(),
+            "resources": { "requests": { "memory": "2Gi" }, "limits": { "cpu": "1m" } } }]);
+        let written = scene.apply("owner", "Deployment", theirs).await.unwrap();
+        let web = &containers(&written)[0];
+        assert_eq!(web["livenessProbe"].get("tcpSocket"), None, "{annotations}");
+        let left = json!({ "requests": { "memory": "2Gi" }, "limits": { "cpu": "1m" } });
+        assert_eq!(web["resources"], left, "{annotations}");
+        scene.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn our_probe_gives_way_to_a_handler_that_is_merged_in() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
