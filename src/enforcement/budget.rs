@@ -68,7 +68,7 @@ pub struct Request<'a> {
     pub kind: &'a str,
     /// The workload's name.
     pub name: &'a str,
-    /// The workload's uid.
+    /// The workload's uid; empty while it isn't known, where a grant for one of this name counts as this one's.
     pub uid: &'a str,
 }
 
@@ -84,6 +84,14 @@ pub enum Decision {
         /// What is in the way, in words.
         reason: String,
     },
+}
+
+impl Grant {
+    fn is_for(&self, request: &Request<'_>) -> bool {
+        let named = (request.namespace, request.kind, request.name);
+        let unknown = request.uid.is_empty() && (&*self.namespace, &*self.kind, &*self.name) == named;
+        self.uid == request.uid || unknown
+    }
 }
 
 impl Ledger {
@@ -118,7 +126,7 @@ impl Ledger {
     /// A workload that has an open grant keeps that one: who asks again after a crash takes nothing twice.
     pub fn reserve(&mut self, request: &Request<'_>, limits: &Limits, now: Timestamp) -> Decision {
         let now = self.turn_to(now);
-        if self.open().any(|grant| grant.uid == request.uid) {
+        if self.open().any(|grant| grant.is_for(request)) {
             return Decision::Granted;
         }
         if let Some((until, reason)) = self.exhausted(request, *limits, now) {
@@ -137,7 +145,7 @@ impl Ledger {
     /// nothing else.
     pub fn reserve_revert(&mut self, request: &Request<'_>, limits: &Limits, now: Timestamp) -> Decision {
         let now = self.turn_to(now);
-        if self.open().any(|grant| grant.uid == request.uid) {
+        if self.open().any(|grant| grant.is_for(request)) {
             return Decision::Granted;
         }
         self.grant(request, true, *limits, now)

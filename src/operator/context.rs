@@ -159,6 +159,14 @@ impl Operator {
             .await
     }
 
+    /// Asks whether there would be a place in the budgets of the cluster, and takes none.
+    pub(super) async fn would_grant(&self, request: &Request<'_>) -> Result<Decision, LedgerError> {
+        let now = self.now();
+        let mut ledger = self.ledger.read().await?;
+        self.bring_up_to_date(&mut ledger, now);
+        Ok(ledger.reserve(request, &self.settings.limits, now))
+    }
+
     /// Asks for a place among the rollouts of the cluster, for a patch that is taken back with its policy.
     pub(super) async fn reserve_revert(
         &self,

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::candidates::{Candidate, candidates};
 use super::enforcer::Enforcer;
+use super::ledger::LedgerError;
 use super::left_out::{LeftOut, WAITING};
 use super::{Operator, ReconcileError};
 use crate::enforcement::records::{self, is_under_way, kind_of};
@@ -27,6 +28,8 @@ const STANDING: SignedDuration = SignedDuration::from_mins(5);
 const PERSISTENCE: SignedDuration = SignedDuration::from_mins(2);
 /// For how long a patch may still be taken after it was sent.
 const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
+/// How long to wait for room in the budgets, on average: many may wait, and few find room.
+const ROOM: SignedDuration = SignedDuration::from_secs(10);
 /// How long to wait while another workload of the namespace has its turn.
 const TURN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -69,6 +72,7 @@ impl Enforcer<'_> {
         if candidates.is_empty() {
             return Ok(None);
         }
+        self.operator.left_out().hold_up(&self.key, "");
         if force.is_busy() {
             return Ok(Some(self.after(TURN)));
         }
@@ -78,6 +82,12 @@ impl Enforcer<'_> {
         let Some(candidate) = candidates.iter().find(waits) else { return Ok(surveyed) };
         if self.records().len() >= records::KEPT {
             return Ok(surveyed);
+        }
+        // To look is a dozen requests, and to ask is one.
+        let (name, kind) = (self.policy.name_any(), candidate.kind.name());
+        let asked = self.operator.would_grant(&self.request(&name, kind, &candidate.name, "")).await;
+        if let Some(again) = self.held_up(asked, kind, &candidate.name) {
+            return Ok([surveyed, Some(again)].into_iter().flatten().min());
         }
         // It was looked at a while ago.
         match self.look(candidate, &force, &mut surroundings).await {
@@ -226,37 +236,10 @@ impl Enforcer<'_> {
     /// Reserves a place in the budgets, writes the record down, and sends the patch.
     async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, ReconcileError> {
         let (name, kind) = (self.policy.name_any(), subject.kind().name());
-        let request = Request {
-            namespace: &self.namespace,
-            policy: &name,
-            policy_per_hour: self.remediation().max_per_hour,
-            kind,
-            name: subject.name(),
-            uid: subject.uid(),
-        };
-        match self.operator.reserve(&request).await {
-            Ok(Decision::Granted) => self.operator.left_out().hold_up(&self.key, ""),
-            Ok(Decision::Wait { until, reason }) => {
-                info!(
-                    workload = format!("{kind}/{}", subject.name()),
-                    namespace = self.namespace,
-                    reason,
-                    "waiting"
-                );
-                if let Some(until) = until {
-                    let until = until.strftime("%H:%M:%S");
-                    self.operator
-                        .left_out()
-                        .hold_up(&self.key, &format!("{reason}; there is room again at {until} UTC"));
-                }
-                return Ok(Some(
-                    until.unwrap_or_else(|| self.after(TURN)).max(self.after(SignedDuration::from_secs(1))),
-                ));
-            }
-            Err(error) => {
-                warn!(%error, "nothing is patched while the budget can't be kept");
-                return Ok(Some(self.after(PASSING)));
-            }
+        let request = self.request(&name, kind, subject.name(), subject.uid());
+        let reserved = self.operator.reserve(&request).await;
+        if let Some(again) = self.held_up(reserved, kind, subject.name()) {
+            return Ok(Some(again));
         }
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
         let planned = Remediation {
@@ -301,6 +284,29 @@ impl Enforcer<'_> {
                 Ok(Some(self.poll()))
             }
         }
+    }
+
+    fn request<'r>(&'r self, policy: &'r str, kind: &'r str, name: &'r str, uid: &'r str) -> Request<'r> {
+        let policy_per_hour = self.remediation().max_per_hour;
+        Request { namespace: &self.namespace, policy, policy_per_hour, kind, name, uid }
+    }
+
+    /// When to ask for room in the budgets again, having said what is in the way; `None` where there is room.
+    fn held_up(&self, decision: Result<Decision, LedgerError>, kind: &str, name: &str) -> Option<Timestamp> {
+        // Those that wait for the same don't all come at once.
+        let pause = ROOM.mul_f64(0.5 + fastrand::f64());
+        let (by, again) = match decision {
+            Ok(Decision::Granted) => return None,
+            Ok(Decision::Wait { until: Some(until), reason }) => {
+                let by = format!("{reason}; there is room again at {} UTC", until.strftime("%H:%M:%S"));
+                (by, until.max(self.now()))
+            }
+            Ok(Decision::Wait { until: None, reason }) => (reason, self.now()),
+            Err(error) => (error.to_string(), self.now()),
+        };
+        info!(workload = format!("{kind}/{name}"), namespace = self.namespace, by, "waiting");
+        self.operator.left_out().hold_up(&self.key, &by);
+        Some(again.saturating_add(pause).unwrap_or(Timestamp::MAX))
     }
 
     /// The record of a plan that the API server had no answer to, and that is tried again.

@@ -23,6 +23,17 @@ fn until(decision: Decision) -> (Option<Timestamp>, String) {
 }
 
 #[test]
+fn who_asks_before_the_uid_is_known_has_the_grant_of_that_name() {
+    let mut ledger = Ledger::default();
+    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(0)), Decision::Granted);
+    let unknown = Request { uid: "", ..request("n", "a") };
+    assert_eq!(ledger.reserve(&unknown, &LIMITS, at(1)), Decision::Granted);
+    let other = Request { uid: "", ..request("n", "b") };
+    assert_ne!(ledger.reserve(&other, &LIMITS, at(1)), Decision::Granted);
+    assert_eq!(ledger.open().count(), 1);
+}
+
+#[test]
 fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
     let record = |name: &str, phase: &str, reason: &str, second: i64| -> Remediation {
         serde_json::from_value(serde_json::json!({

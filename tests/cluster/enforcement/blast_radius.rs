@@ -5,10 +5,11 @@ use crate::eventually::within;
 use crate::soak::rounds;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube_devops::enforcement::records::is_under_way;
 use kube_devops::operator::LEDGER_NAME;
 use kube_devops::policy::{DevOpsPolicy, RemediationPhase};
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -54,6 +55,43 @@ async fn a_ledger_that_somebody_deleted_frees_no_budget() {
         (statuses.iter().filter(|status| !status.remediations.is_empty()).count() > 3).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn to_wait_for_room_costs_few_requests_and_what_is_waited_for_is_told() {
+    let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
+    let first = Stage::alone(fate).await;
+    let others = join_all((0..6).map(|_| first.beside(fate))).await;
+    join_all(others.iter().chain([&first]).map(|stage| stage.run("Deployment", "web", |_| ()))).await;
+    let _operator = first.world.replica("operator-0", &["--no-leader-election", "--max-rollouts", "1"]);
+    // Long enough for all that follows.
+    let patient = policy(10).replace("verifySeconds: 30", "verifySeconds: 300");
+    first.policy("standard", &patient).await;
+    first.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    join_all(others.iter().map(|stage| stage.policy("standard", &patient))).await;
+    let told = async |words: &str| {
+        let told =
+            others.iter().map(|stage| stage.until_condition("standard", "Enforcing", "Enforcing", words));
+        join_all(told).await;
+    };
+    told("1 waiting for their turn (1 workloads of the cluster are rolling out (--max-rollouts 1))").await;
+
+    let mark = first.world.plane.mark();
+    sleep(Duration::from_secs(20)).await;
+    let mut requests = first.world.plane.requests_since(mark);
+    requests.retain(|event| event.user == first.world.user && ["get", "list"].contains(&&*event.verb));
+    let looks = requests.iter().filter(|event| others.iter().any(|stage| stage.namespace == event.namespace));
+    assert_eq!(looks.count(), 0, "nobody looks at what has no room: {requests:#?}");
+    let asked = requests.iter().filter(|event| event.resource == "configmaps").count();
+    assert!((6..=30).contains(&asked), "{asked} in 20 s for six that wait");
+
+    let ledgers = Api::<ConfigMap>::namespaced(first.world.client.clone(), &first.world.home);
+    let broken = Patch::Merge(json!({ "data": { "ledger": "{}" } }));
+    ledgers.patch(LEDGER_NAME, &PatchParams::default(), &broken).await.unwrap();
+    told("is no ledger").await;
+    ledgers.delete(LEDGER_NAME, &DeleteParams::default()).await.unwrap();
+    told("1 workloads of the cluster are rolling out").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
