@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::Api;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
+use super::planning::pause_for_room;
 use crate::enforcement::Decision;
 use crate::enforcement::records::{self, has_patches, is_under_way};
 use crate::policy::{OnDelete, Remediation, RemediationPhase};
@@ -35,18 +36,20 @@ impl Enforcer<'_> {
     }
 
     async fn wind_up(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
-        if self.records().is_empty() || self.namespace_is_going().await? {
+        if self.unfinished().is_empty() || self.namespace_is_going().await? {
             return Ok(None);
         }
         let since = self.begin_winding_up().await?;
-        let late = self.now().duration_since(since) > self.operator.settings.cleanup_time;
+        let ends = since.saturating_add(self.operator.settings.cleanup_time).unwrap_or(Timestamp::MAX);
+        let late = self.now() > ends;
         let attempt = timeout(LAST_ATTEMPT, Box::pin(self.finish()));
         let next = match attempt.await {
             Ok(Ok(next)) => next,
-            // Whatever keeps it from its work, it goes when its time is over.
-            Ok(Err(_)) | Err(_) if late => None,
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(ReconcileError::Timeout(LAST_ATTEMPT)),
+            // What somebody wrote in between is read, and the same tried again.
+            Ok(Err(error)) if !late || error.category() == "conflict" => return Err(error),
+            Err(_) if !late => return Err(ReconcileError::Timeout(LAST_ATTEMPT)),
+            // Whatever else keeps it from its work, it goes when its time is over.
+            Ok(Err(_)) | Err(_) => None,
         };
         let left: Vec<String> = self.unfinished().iter().map(label).collect();
         if left.is_empty() {
@@ -57,7 +60,10 @@ impl Enforcer<'_> {
             self.tell_policy(EventType::Warning, "CleanupIncomplete", &note).await;
             return Ok(None);
         }
-        Ok(Some(next.unwrap_or_else(|| self.poll())))
+        // Whatever is waited for, the last part of its time begins in time, and ends.
+        let last_part = ends.saturating_sub(self.last_part()).unwrap_or(Timestamp::MIN);
+        let by = if self.is_short_of_time() { ends } else { last_part };
+        Ok(Some(next.unwrap_or_else(|| self.poll()).min(by)))
     }
 
     /// Goes on with what is left, at first as any rollout goes, and at last in one go.
@@ -117,11 +123,13 @@ impl Enforcer<'_> {
 
     /// Tells whether the policy is about to go, whatever is left.
     pub(super) fn is_short_of_time(&self) -> bool {
-        let time = self.operator.settings.cleanup_time;
+        let time = self.operator.settings.cleanup_time - self.last_part();
         self.policy.metadata.deletion_timestamp.is_some()
-            && self
-                .winding_up_since()
-                .is_some_and(|at| self.now().duration_since(at) > time - time / LAST_PART)
+            && self.winding_up_since().is_some_and(|since| self.now().duration_since(since) > time)
+    }
+
+    fn last_part(&self) -> SignedDuration {
+        self.operator.settings.cleanup_time / LAST_PART
     }
 
     /// Takes back in one go what nobody will watch any more.
@@ -140,15 +148,21 @@ impl Enforcer<'_> {
 
     /// Takes back what is in place, as many at a time as may roll out.
     async fn revert(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+        let mut next = None;
         for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {
             match self.operator.reserve_revert(&self.namespace, &self.policy, record).await {
                 Ok(Decision::Granted) => {
-                    self.begin_withdrawal(record, records::REVERTED, "the policy was deleted").await?;
+                    let again =
+                        self.begin_withdrawal(record, records::REVERTED, "the policy was deleted").await?;
+                    next = [next, again].into_iter().flatten().min();
                 }
-                Ok(Decision::Wait { .. }) | Err(_) => break,
+                Ok(Decision::Wait { .. }) | Err(_) => {
+                    let again = self.after(pause_for_room());
+                    return Ok(Some(next.map_or(again, |next: Timestamp| next.min(again))));
+                }
             }
         }
-        Ok(Some(self.poll()))
+        Ok(next)
     }
 
     /// Tells whether the namespace is being deleted, and everything in it.

@@ -97,8 +97,9 @@ fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
 }
 
 fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) -> Action {
-    if error.is_unfinished() {
-        return Action::requeue(Duration::from_secs(1));
+    if let Some(again) = error.unfinished() {
+        let left = Duration::try_from(again.duration_since(operator.now())).unwrap_or_default();
+        return Action::requeue(left.max(GATHER));
     }
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error.category() {

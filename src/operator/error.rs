@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::cluster::CallError;
 use crate::leader::NotLeader;
 use crate::policy::DevOpsPolicy;
@@ -22,7 +24,10 @@ pub enum ReconcileError {
     Finalizer(Box<kube::runtime::finalizer::Error<WriteError>>),
     /// A deleted policy still has something to bring to its end.
     #[error("the policy goes once its patches are verified or withdrawn")]
-    Unfinished,
+    Unfinished {
+        /// When to look again.
+        again: Timestamp,
+    },
     /// Everything together took too long.
     #[error("not done within {0:?}")]
     Timeout(Duration),
@@ -51,14 +56,15 @@ pub(super) const CATEGORIES: [&str; 12] = [
 ];
 
 impl ReconcileError {
-    /// Tells whether nothing went wrong, and the policy only has to be looked at again.
-    pub fn is_unfinished(&self) -> bool {
+    /// When the policy only has to be looked at again, and nothing went wrong.
+    pub fn unfinished(&self) -> Option<Timestamp> {
         match self {
-            Self::Unfinished => true,
-            Self::Finalizer(error) => {
-                matches!(&**error, kube::runtime::finalizer::Error::CleanupFailed(error) if error.is_unfinished())
-            }
-            _ => false,
+            Self::Unfinished { again } => Some(*again),
+            Self::Finalizer(error) => match &**error {
+                kube::runtime::finalizer::Error::CleanupFailed(error) => error.unfinished(),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -78,7 +84,7 @@ impl ReconcileError {
                 _ => "internal",
             },
             // Never counted.
-            Self::Unfinished => "internal",
+            Self::Unfinished { .. } => "internal",
             Self::Timeout(_) => "timeout",
             Self::NotLeader(error) => error.category(),
         }

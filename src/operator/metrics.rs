@@ -72,7 +72,7 @@ impl OperatorMetrics {
 
     /// Counts how a reconciliation went.
     pub(super) fn count(&self, outcome: &Result<Option<Timestamp>, ReconcileError>) {
-        let fine = outcome.as_ref().map_or_else(ReconcileError::is_unfinished, |_| true);
+        let fine = outcome.as_ref().map_or_else(|error| error.unfinished().is_some(), |_| true);
         let result = if fine { "success" } else { "error" };
         self.reconciled.with_label_values(&[result]).inc();
     }

@@ -293,8 +293,7 @@ impl Enforcer<'_> {
 
     /// When to ask for room in the budgets again, having said what is in the way; `None` where there is room.
     fn held_up(&self, decision: Result<Decision, LedgerError>, kind: &str, name: &str) -> Option<Timestamp> {
-        // Those that wait for the same don't all come at once.
-        let pause = ROOM.mul_f64(0.5 + fastrand::f64());
+        let pause = pause_for_room();
         let (by, again) = match decision {
             Ok(Decision::Granted) => return None,
             Ok(Decision::Wait { until: Some(until), reason }) => {
@@ -346,6 +345,11 @@ impl Enforcer<'_> {
         let until = self.after(PASSING);
         Looked::Left(LeftOut { reason: error.reason(), message: error.to_string(), until, fix })
     }
+}
+
+/// How long to wait before the budgets are asked again: those that wait for the same don't all come at once.
+pub(super) fn pause_for_room() -> SignedDuration {
+    ROOM.mul_f64(0.5 + fastrand::f64())
 }
 
 /// Tells whether a policy is in force, and where it may be.

@@ -146,7 +146,7 @@ async fn clean_up(
     policy: &DevOpsPolicy,
 ) -> Result<(), ReconcileError> {
     match Enforcer::new(operator, policies, policy.clone()).clean_up().await? {
-        Some(_) => Err(ReconcileError::Unfinished),
+        Some(again) => Err(ReconcileError::Unfinished { again }),
         None => Ok(()),
     }
 }
