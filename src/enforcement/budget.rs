@@ -95,8 +95,8 @@ impl Grant {
 }
 
 impl Ledger {
-    /// Makes a ledger anew of what the policies' records tell, each with its policy's namespace and name. A patch counts
-    /// from when its record was written last, which is no earlier than it was made.
+    /// Makes a ledger anew of what the policies' records tell, each with its policy's namespace and name. A patch
+    /// counts from when its record was written last, which is no earlier than it was made.
     pub fn recall<'r>(
         records: impl Iterator<Item = (&'r str, &'r str, &'r Remediation)>,
         now: Timestamp,

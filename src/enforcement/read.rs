@@ -122,7 +122,8 @@ async fn revision(cluster: &Cluster, subject: &Subject) -> Result<Option<String>
     }
 }
 
-/// The nodes of pods that aren't ready or don't end which are cordoned, not ready or gone; none where nodes can't be read.
+/// The nodes of pods that aren't ready or don't end which are cordoned, not ready or gone; none where nodes can't be
+/// read.
 async fn nodes_away<'p>(
     cluster: &Cluster,
     pods: impl Iterator<Item = &'p objects::Pod>,

@@ -88,8 +88,8 @@ impl Enforcer<'_> {
         records
     }
 
-    /// Writes down that the end has begun, and returns since when: not since the deletion, when no operator may have been
-    /// there, and for all that begin anew since the same.
+    /// Writes down that the end has begun, and returns since when: not since the deletion, when no operator may have
+    /// been there, and for all that begin anew since the same.
     async fn begin_winding_up(&mut self) -> Result<Timestamp, ReconcileError> {
         if let Some(since) = self.winding_up_since() {
             return Ok(since);

@@ -192,8 +192,8 @@ impl Operator {
             .await
     }
 
-    /// Corrects the ledger by what the policies' records tell: one that was lost is made anew of them, and of what is under
-    /// way they alone know the end.
+    /// Corrects the ledger by what the policies' records tell: one that was lost is made anew of them, and of what is
+    /// under way they alone know the end.
     fn bring_up_to_date(&self, ledger: &mut Ledger, now: Timestamp) {
         let policies: Vec<_> = self.policies().into_iter().map(|policy| (key_of(&policy), policy)).collect();
         let records = || {

@@ -78,7 +78,9 @@ impl Standing {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
         }
         if let Some(Yielding::Unavailable(why)) = yielding {
-            parts.push(format!("others' writes that clash with a patch may be refused, because {YIELD_NAME} can't be installed: {why}"));
+            parts.push(format!(
+                "others' writes that clash with a patch may be refused, because {YIELD_NAME} can't be installed: {why}"
+            ));
         }
         Self { enforcing: true, reason: "Enforcing", message: parts.join("; "), stopped: None }
     }

@@ -122,8 +122,8 @@ impl Enforcer<'_> {
         Ok(waits.then(|| self.poll()))
     }
 
-    /// Frees a `StatefulSet` of the pods that its controller waits for, though they will never be ready and their revision
-    /// is gone; `None` when there are none.
+    /// Frees a `StatefulSet` of the pods that its controller waits for, though they will never be ready and their
+    /// revision is gone; `None` when there are none.
     async fn free(
         &self,
         subject: &Subject,

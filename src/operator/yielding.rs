@@ -106,9 +106,9 @@ async fn remove_unless_used(cluster: &Cluster) -> Result<Yielding, ApplyError> {
 }
 
 impl Operator {
-    /// Sees to it that our fields yield while some policy enforces or any are left, and no longer; asks the API server when
-    /// that may have changed, and now and then while they should: somebody may have removed what was installed. Returns
-    /// when to look again.
+    /// Sees to it that our fields yield while some policy enforces or any are left, and no longer; asks the API server
+    /// when that may have changed, and now and then while they should: somebody may have removed what was installed.
+    /// Returns when to look again.
     pub(super) async fn yield_where_patched(&self) -> Timestamp {
         let wanted = self.policies().iter().any(|policy| enforces(self, policy) || has_patches(policy));
         let mut known = self.yielding.lock().await;
@@ -137,8 +137,8 @@ impl Operator {
         until
     }
 
-    /// Sees to it while this replica leads, whether or not there are policies: a former leader may have left behind what
-    /// nothing needs any more. Never ends.
+    /// Sees to it while this replica leads, whether or not there are policies: a former leader may have left behind
+    /// what nothing needs any more. Never ends.
     pub(super) async fn keep_yielding(&self, policies: Store<DevOpsPolicy>) -> Infallible {
         // It fails only where the operator ends.
         let _ = policies.wait_until_ready().await;

@@ -24,8 +24,8 @@ async fn deny_patches(stage: &Stage) {
     deny(stage, &allowed, &json!({ "name": "probe", "annotations": { PATCHED_BY: "somebody" } })).await;
 }
 
-/// Has the API server deny all Deployments of the stage's namespace but what a CEL expression allows, and waits until it
-/// does, by one with such metadata as are denied.
+/// Has the API server deny all Deployments of the stage's namespace but what a CEL expression allows, and waits until
+/// it does, by one with such metadata as are denied.
 pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
     let client = stage.world.client.clone();
     let name = format!("frozen-{}", stage.namespace);
