@@ -227,6 +227,8 @@ struct Watch<K> {
 #[derive(Clone, Copy, Default)]
 struct Failures {
     all: u32,
+    /// Those at the end of the row in which there was a server that answered.
+    answered: u32,
     /// Those at the end of the row with which a server said that it is overloaded.
     busy: u32,
 }
@@ -333,7 +335,7 @@ where
     }
 
     fn fail(&mut self, action: &'static str, error: CallError) -> WatchFailure {
-        let pause = self.failures.add(error.busy());
+        let pause = self.failures.add(&error);
         self.pause = Some(pause);
         // A watch that is open again on a quiet cluster tells nobody: that it has not failed again has to do.
         let attempt = (self.begun.elapsed() * 2 + GRACE).min(self.page_timeout);
@@ -342,14 +344,22 @@ where
 }
 
 impl Failures {
-    /// Adds a failure and tells how long to wait; a server that is `busy` names the shortest time itself.
-    fn add(&mut self, busy: Option<Duration>) -> Duration {
+    /// Adds a failure and tells how long to wait; a server that is busy names the shortest time itself.
+    fn add(&mut self, error: &CallError) -> Duration {
+        let busy = error.busy();
+        let answered = error.code().is_some();
         let (before, longest) = match busy {
             Some(_) => (self.busy, LONGEST_BUSY_PAUSE),
+            // A server that is back may refuse things for a moment: for how long it was away says nothing of that.
+            None if answered => (self.answered, LONGEST_PAUSE),
             None => (self.all, LONGEST_PAUSE),
         };
-        self.all = self.all.saturating_add(1);
-        self.busy = if busy.is_some() { self.busy.saturating_add(1) } else { 0 };
+        let count = |of: u32, more: bool| if more { of.saturating_add(1) } else { 0 };
+        *self = Self {
+            all: count(self.all, true),
+            answered: count(self.answered, answered),
+            busy: count(self.busy, busy.is_some()),
+        };
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(before));
         let pause = doubled.max(busy.unwrap_or_default()).min(longest);
         // Replicas that failed together should not come back together.

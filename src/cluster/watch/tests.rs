@@ -267,10 +267,14 @@ async fn pauses_double_to_half_a_minute_for_a_busy_server_and_to_two_seconds_for
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_was_away_long_and_is_busy_now_is_not_left_alone_for_long() {
-    let (cluster, log) = cluster(|_, nth| if nth > 9 { fail(503, "starting") } else { Answer::Refuse });
-    take(&mut watch(&cluster, pods()), 24).await;
-    within(&pauses(&log, |_| true)[8..], &[2.0, 0.2, 0.4]);
+async fn a_server_that_was_away_long_and_refuses_something_now_is_not_left_alone_for_long() {
+    // Busy, or with the permissions still unread.
+    for code in [503, 403] {
+        let answer = move |_: &str, nth| if nth > 9 { fail(code, "starting") } else { Answer::Refuse };
+        let (cluster, log) = cluster(answer);
+        take(&mut watch(&cluster, pods()), 24).await;
+        within(&pauses(&log, |_| true)[8..], &[2.0, 0.2, 0.4]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
