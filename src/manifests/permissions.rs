@@ -183,6 +183,8 @@ const RECONCILE: &[Permission] = &[
         Cluster,
         "no audit trail, or one that only grows",
     ),
+    need("", "namespaces", &["get"], Cluster, "in namespaces that go, writes are refused and told as errors")
+        .optional(),
     need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
     need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND).optional(),
@@ -196,8 +198,6 @@ const NO_YIELD: &str =
     "where a field of ours makes another's write invalid, that write is refused: condition Enforcing says so";
 
 const ENFORCE: &[Permission] = &[
-    need("", "namespaces", &["get"], Cluster, "policies of namespaces that go wait for their patches")
-        .optional(),
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
     need("apps", "statefulsets", REPAIR, Cluster, REPAIRED),
     need("apps", "daemonsets", REPAIR, Cluster, REPAIRED),

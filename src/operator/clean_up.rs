@@ -10,9 +10,9 @@ use kube::api::Api;
 use kube::runtime::events::EventType;
 use tokio::time::timeout;
 
-use super::ReconcileError;
 use super::enforcer::{Enforcer, label};
 use super::planning::pause_for_room;
+use super::{Operator, ReconcileError};
 use crate::enforcement::Decision;
 use crate::enforcement::records::{self, has_patches, is_under_way};
 use crate::policy::{OnDelete, Remediation, RemediationPhase};
@@ -36,7 +36,7 @@ impl Enforcer<'_> {
     }
 
     async fn wind_up(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
-        if self.unfinished().is_empty() || self.namespace_is_going().await? {
+        if self.unfinished().is_empty() || self.operator.is_going(&self.namespace).await? {
             return Ok(None);
         }
         let since = self.begin_winding_up().await?;
@@ -164,11 +164,13 @@ impl Enforcer<'_> {
         }
         Ok(next)
     }
+}
 
-    /// Tells whether the namespace is being deleted, and everything in it.
-    async fn namespace_is_going(&self) -> Result<bool, ReconcileError> {
-        let namespaces = Api::<Namespace>::all(self.operator.cluster.client.clone());
-        match self.operator.cluster.call(async |_| namespaces.get_opt(&self.namespace).await).await {
+impl Operator {
+    /// Tells whether a namespace is being deleted, and everything in it.
+    pub(super) async fn is_going(&self, namespace: &str) -> Result<bool, ReconcileError> {
+        let namespaces = Api::<Namespace>::all(self.cluster.client.clone());
+        match self.cluster.call(async |_| namespaces.get_opt(namespace).await).await {
             Ok(namespace) => Ok(namespace.is_none_or(|found| found.metadata.deletion_timestamp.is_some())),
             Err(error) if error.code() == Some(403) => Ok(false),
             Err(source) => Err(ReconcileError::Write { action: "look at the namespace", source }),

@@ -101,6 +101,9 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
         let left = Duration::try_from(again.duration_since(operator.now())).unwrap_or_default();
         return Action::requeue(left.max(GATHER));
     }
+    if error.is_moot() {
+        return Action::await_change();
+    }
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error.category() {
         // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.

@@ -28,6 +28,9 @@ pub enum ReconcileError {
         /// When to look again.
         again: Timestamp,
     },
+    /// The policy goes with its namespace, in which nothing is written any more.
+    #[error("its namespace is being deleted")]
+    NamespaceGoing,
     /// Everything together took too long.
     #[error("not done within {0:?}")]
     Timeout(Duration),
@@ -68,6 +71,19 @@ impl ReconcileError {
         }
     }
 
+    /// Tells whether there is nothing to do any more, and nothing went wrong.
+    pub fn is_moot(&self) -> bool {
+        match self {
+            Self::NamespaceGoing => true,
+            Self::Finalizer(error) => match &**error {
+                kube::runtime::finalizer::Error::ApplyFailed(error)
+                | kube::runtime::finalizer::Error::CleanupFailed(error) => error.is_moot(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Returns a bounded label for metrics.
     pub fn category(&self) -> &'static str {
         match self {
@@ -84,7 +100,7 @@ impl ReconcileError {
                 _ => "internal",
             },
             // Never counted.
-            Self::Unfinished { .. } => "internal",
+            Self::Unfinished { .. } | Self::NamespaceGoing => "internal",
             Self::Timeout(_) => "timeout",
             Self::NotLeader(error) => error.category(),
         }

@@ -178,9 +178,11 @@ struct Policies<'o> {
 
 impl Policies<'_> {
     fn read(&self, object: &RawObject) -> Result<DevOpsPolicy, String> {
-        serde_json::from_str(object.json()).map_err(|error| {
-            self.operator.metrics.errors.with_label_values(&["unreadable"]).inc();
-            error.to_string()
+        serde_json::from_str(object.json()).or_else(|error| {
+            going(object.json()).ok_or_else(|| {
+                self.operator.metrics.errors.with_label_values(&["unreadable"]).inc();
+                error.to_string()
+            })
         })
     }
 
@@ -197,6 +199,14 @@ impl Policies<'_> {
         // Nobody listens only when the operator ends.
         let _ = self.woken.send(policy);
     }
+}
+
+/// A deleted policy that can't be read, as far as its end takes: what it wanted is unknown, so what it did stays.
+fn going(json: &str) -> Option<DevOpsPolicy> {
+    let PartialObjectMeta { metadata, .. } =
+        serde_json::from_str::<PartialObjectMeta<DevOpsPolicy>>(json).ok()?;
+    metadata.deletion_timestamp.as_ref()?;
+    Some(DevOpsPolicy { metadata, spec: DevOpsPolicySpec::default(), status: None })
 }
 
 impl Sink for Policies<'_> {

@@ -113,6 +113,8 @@ async fn write(
             kube::runtime::finalizer::Error::AddFinalizer(error)
             | kube::runtime::finalizer::Error::RemoveFinalizer(error),
         ) if matches!(&error, kube::Error::Api(status) if status.code == 404) => Ok(None),
+        // It is off: the answer is the policy, and one that can't be read goes all the same.
+        Err(kube::runtime::finalizer::Error::RemoveFinalizer(kube::Error::SerdeError(_))) => Ok(None),
         Err(error) => Err(ReconcileError::Finalizer(Box::new(error))),
     }
 }
@@ -158,6 +160,10 @@ pub(super) async fn write_status(
     policy: &DevOpsPolicy,
     status: &DevOpsPolicyStatus,
 ) -> Result<DevOpsPolicy, ReconcileError> {
+    // Whatever changed may have changed because everything there is being deleted.
+    if operator.is_going(&policy.namespace().unwrap_or_default()).await? {
+        return Err(ReconcileError::NamespaceGoing);
+    }
     let document = json!({
         "apiVersion": DevOpsPolicy::api_version(&()),
         "kind": DevOpsPolicy::kind(&()),
@@ -258,6 +264,9 @@ async fn audit(
     let due = match step {
         Step::Nothing => None,
         Step::Wait(due) => Some(due),
+        Step::Create(_) if operator.is_going(&policy.namespace().unwrap_or_default()).await? => {
+            return Err(ReconcileError::NamespaceGoing);
+        }
         Step::Create(result) => {
             let create = async |_| results.create(&PostParams::default(), &result).await;
             match operator.cluster.call(create).await {

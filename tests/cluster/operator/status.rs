@@ -6,7 +6,7 @@ use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use kube_devops::operator::FINALIZER;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus};
@@ -129,13 +129,32 @@ async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace
 
     world.policy(&shop, "base", "{forbidLatestTag: true}").await;
     world.until(&shop, "base", "judged", |status| status.healthy == Some(false)).await;
+    eventually("an event", async || world.events(&shop, "base").await.pop()).await;
+    eventually("an audit result", async || world.results(&shop, "base").await.pop()).await;
     let namespaces = Api::<Namespace>::all(world.client.clone());
+    // A policy that stays until the end sees its pods go.
+    let hold = Patch::Merge(json!({ "metadata": { "finalizers": [OTHER, FINALIZER] } }));
+    world.policies(&shop).patch("base", &PatchParams::default(), &hold).await.unwrap();
+    let mark = world.plane.mark();
     namespaces.delete(&shop, &DeleteParams::default()).await.unwrap();
+    eventually("its pods go", async || {
+        let pods = world.pods(&shop).list(&ListParams::default()).await.unwrap();
+        pods.items.is_empty().then_some(())
+    })
+    .await;
+    gone("base", &[OTHER]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let writes = world.writes_since(mark).into_iter();
+    let writes: Vec<_> =
+        writes.map(|event| (event.verb, event.resource, event.subresource, event.code)).collect();
+    let finalizer = |code| ("patch".to_owned(), "devopspolicies".to_owned(), String::new(), code);
+    assert_eq!(writes, [finalizer(200)], "the finalizer, and nothing else");
+    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    world.policies(&shop).patch("base", &PatchParams::default(), &free).await.unwrap();
     eventually("the policy goes with its namespace", async || {
         world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
     })
     .await;
-    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     world.policies(&shop).patch("held", &PatchParams::default(), &free).await.unwrap();
     eventually("the namespace is gone", async || {
         namespaces.get_opt(&shop).await.unwrap().is_none().then_some(())
@@ -225,6 +244,11 @@ async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
     eventually("it is skipped", async || operator.metric(&series).is_none().then_some(())).await;
     assert!(operator.text().contains("skipped an object that can't be read"));
     assert!(operator.metric(r#"devopspolicy_reconcile_errors_total{category="unreadable"}"#).unwrap() > 0.0);
+    // One that can't be read is deleted like any other.
+    let leaving = object("leaving", json!({ "forbidLatestTag": "yes" }));
+    anything.create(&PostParams::default(), &leaving).await.unwrap();
+    anything.delete("leaving", &DeleteParams::default()).await.unwrap();
+    eventually("it goes", async || anything.get_opt("leaving").await.unwrap().is_none().then_some(())).await;
     // Back to good: it is judged again.
     let mend = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));
     anything.patch("base", &PatchParams::default(), &mend).await.unwrap();
