@@ -190,7 +190,7 @@ const RECONCILE: &[Permission] = &[
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND).optional(),
 ];
 
-const LEFT_BEHIND: &str = "what an operator that enforced has left installed, for writes that clash with its patches, stays unnoticed";
+const LEFT_BEHIND: &str = "what a former operator installed for writes that clash with its patches stays";
 
 const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
 
