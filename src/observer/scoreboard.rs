@@ -1,13 +1,14 @@
 //! The sums of all pods that are there now, adjusted by what a pod was and now is. Pure: it knows no watch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::governance::{NamespaceReport, Offender, Scope, Score, Tally, evaluate};
 use crate::policy::EffectivePolicy;
-use crate::workload::Workload;
+use crate::workload::{Owner, Workload};
 
 /// What every pod in scope counts for, summed by namespace and for the cluster.
 ///
@@ -17,7 +18,7 @@ pub struct Scoreboard {
     policy: EffectivePolicy,
     scope: Scope,
     cluster: Tally,
-    namespaces: BTreeMap<Box<str>, Namespace>,
+    namespaces: HashMap<Box<str>, Namespace>,
     unreadable: u64,
     mark: Mark,
 }
@@ -53,7 +54,7 @@ impl Scoreboard {
             policy,
             scope,
             cluster: Tally::default(),
-            namespaces: BTreeMap::new(),
+            namespaces: HashMap::new(),
             unreadable: 0,
             mark: Mark::default(),
         }
@@ -71,8 +72,7 @@ impl Scoreboard {
         }
         let tally = evaluate(&self.policy, pod, now, false).tally;
         let penalty = tally.half_points(&self.policy) > 0;
-        let offender = penalty.then(|| pod.owner().to_string());
-        self.put(namespace, pod.name(), tally, offender);
+        self.put(namespace, pod.name(), tally, penalty.then(|| pod.owner()));
     }
 
     /// Notes a pod that is there and can't be judged, in place of what it was.
@@ -91,8 +91,10 @@ impl Scoreboard {
         self.unreadable -= pod.unreadable();
         if entry.pods.is_empty() {
             self.namespaces.remove(namespace);
+            shrink(&mut self.namespaces);
         } else {
-            entry.shrink();
+            shrink(&mut entry.pods);
+            shrink(&mut entry.offenders);
         }
     }
 
@@ -138,13 +140,12 @@ impl Scoreboard {
 
     /// The score of each namespace that has pods to judge, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
-        let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
-        judged.map(|(name, entry)| (&**name, Score::of(&entry.tally, &self.policy)))
+        self.judged().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
     }
 
     /// The figures of each namespace that has pods to judge, sorted by name.
     pub fn namespaces(&self) -> Vec<NamespaceReport> {
-        let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
+        let judged = self.judged().into_iter();
         judged.map(|(name, entry)| NamespaceReport::new(name, &entry.tally, &self.policy)).collect()
     }
 
@@ -171,37 +172,58 @@ impl Scoreboard {
         self.scope.leaves_out(namespace) || !self.scope.asks_for(namespace)
     }
 
-    fn put(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<String>) {
-        if !self.namespaces.contains_key(namespace) {
-            self.namespaces.insert(namespace.into(), Namespace::default());
+    fn put(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) {
+        if !self.adjust(namespace, name, tally, offender) {
+            self.delete(namespace, name);
+            self.insert(namespace, name, tally, offender);
         }
-        let Some(entry) = self.namespaces.get_mut(namespace) else { return };
-        let offender = offender.map(|workload| match entry.offenders.get_key_value(workload.as_str()) {
-            Some((known, _)) => Arc::clone(known),
-            None => Arc::from(workload),
-        });
-        let pod = Pod { tally, offender, seen: self.mark };
-        self.cluster.add(&pod.tally);
+    }
+
+    /// Makes a pod count for something else; false when it is unknown, or counts for another workload.
+    fn adjust(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) -> bool {
+        let Some(entry) = self.namespaces.get_mut(namespace) else { return false };
+        let Some(pod) = entry.pods.get_mut(name).filter(|pod| pod.is_of(offender)) else { return false };
+        self.unreadable -= pod.unreadable();
+        let mut change = tally;
+        change.remove(&pod.tally);
+        pod.tally = tally;
+        pod.seen = self.mark;
         self.unreadable += pod.unreadable();
-        entry.add(&pod);
-        let before = match entry.pods.get_mut(name) {
-            Some(known) => Some(std::mem::replace(known, pod)),
-            None => entry.pods.insert(name.into(), pod),
-        };
-        if let Some(before) = before {
-            entry.subtract(&before);
-            self.cluster.remove(&before.tally);
-            self.unreadable -= before.unreadable();
+        self.cluster.add(&change);
+        entry.tally.add(&change);
+        if let Some(sum) = pod.offender.as_ref().and_then(|offender| entry.offenders.get_mut(offender)) {
+            sum.add(&change);
         }
+        true
+    }
+
+    fn insert(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) {
+        let entry = self.namespaces.entry(namespace.into()).or_default();
+        let offender = offender.map(|owner| entry.count_against(owner, &tally));
+        let pod = Pod { tally, offender, seen: self.mark };
+        entry.tally.add(&tally);
+        self.cluster.add(&tally);
+        self.unreadable += pod.unreadable();
+        entry.pods.insert(name.into(), pod);
+    }
+
+    /// The namespaces that have pods to judge, sorted by name.
+    fn judged(&self) -> Vec<(&str, &Namespace)> {
+        let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
+        let mut judged: Vec<_> = judged.map(|(name, entry)| (&**name, entry)).collect();
+        judged.sort_unstable_by_key(|(name, _)| *name);
+        judged
     }
 }
 
 impl Namespace {
-    fn add(&mut self, pod: &Pod) {
-        self.tally.add(&pod.tally);
-        if let Some(offender) = &pod.offender {
-            self.offenders.entry(Arc::clone(offender)).or_default().add(&pod.tally);
-        }
+    /// Counts a pod against a workload, and returns the workload's name.
+    fn count_against(&mut self, owner: Owner<'_>, tally: &Tally) -> Arc<str> {
+        let name = owner.to_string();
+        let known = self.offenders.get_key_value(name.as_str());
+        let name = known.map_or_else(|| Arc::from(name.as_str()), |(known, _)| Arc::clone(known));
+        self.offenders.entry(Arc::clone(&name)).or_default().add(tally);
+        name
     }
 
     fn subtract(&mut self, pod: &Pod) {
@@ -214,17 +236,24 @@ impl Namespace {
             }
         }
     }
+}
 
-    /// Gives memory back once most of it is unused; so rarely that an event's cost stays the same.
-    fn shrink(&mut self) {
-        if self.pods.capacity() > 64 && self.pods.capacity() / 4 > self.pods.len() {
-            self.pods.shrink_to(self.pods.len() * 2);
-            self.offenders.shrink_to(self.offenders.len() * 2);
-        }
+/// Gives memory back once most of it is unused; so rarely that an event's cost stays the same.
+fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > 64 && map.capacity() / 4 > map.len() {
+        map.shrink_to(map.len() * 2);
     }
 }
 
 impl Pod {
+    /// Whether its penalty counts for this workload.
+    fn is_of(&self, offender: Option<Owner<'_>>) -> bool {
+        match (&self.offender, offender) {
+            (Some(known), Some(owner)) => known.split_once('/') == Some((owner.kind, owner.name)),
+            (known, owner) => known.is_none() && owner.is_none(),
+        }
+    }
+
     fn unreadable(&self) -> u64 {
         u64::from(self.tally.pods == 0)
     }
