@@ -161,7 +161,7 @@ fn describe(status: &Status) -> String {
             "the API server didn't accept the credentials (401, {message}): log in again, or choose another context"
         ),
         403 => format!("{message}: ask for that permission; `kube-devops check` shows all that are missing"),
-        410 => format!("the list changed too much while it was read ({message}): try again"),
+        410 => format!("the API server no longer has what was to be read on from ({message}): try again"),
         429 => format!("the API server is too busy (429, {message}): try again later"),
         code @ 500.. => {
             format!(

@@ -149,13 +149,8 @@ mod tests {
             assert_eq!(schema.nullable, None, "{path}");
             let bounded = match schema.type_.as_deref() {
                 Some("array") => schema.max_items.is_some(),
-                Some("integer") => schema.minimum.is_some() || path.contains(".conditions"),
-                Some("string") => {
-                    schema.max_length.is_some()
-                        || schema.enum_.is_some()
-                        || format.is_some()
-                        || path.contains(".conditions")
-                }
+                Some("integer") => schema.minimum.is_some(),
+                Some("string") => schema.max_length.is_some() || schema.enum_.is_some() || format.is_some(),
                 _ => true,
             };
             assert!(bounded, "{path} has no bound");

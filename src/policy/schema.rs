@@ -90,6 +90,25 @@ pub(super) fn check_requests(schema: &mut Schema) {
     schema.insert(VALIDATIONS.to_owned(), checks.into());
 }
 
+/// Gives the fields of conditions the bounds that those of
+/// [Kubernetes' own](https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/apis/meta/v1/types.go) kinds have.
+pub(super) fn bound_conditions(schema: &mut Schema) {
+    let bounds = [
+        ("type", json!({ "maxLength": 316 })),
+        ("status", json!({ "enum": ["True", "False", "Unknown"] })),
+        ("observedGeneration", json!({ "minimum": 0 })),
+        ("reason", json!({ "minLength": 1, "maxLength": 1024 })),
+        ("message", json!({ "maxLength": 32768 })),
+    ];
+    for (field, bounds) in bounds {
+        let known =
+            schema.pointer_mut(&format!("/items/properties/{field}")).and_then(|field| field.as_object_mut());
+        if let (Some(known), serde_json::Value::Object(bounds)) = (known, bounds) {
+            known.extend(bounds);
+        }
+    }
+}
+
 /// The requests of default resources, each with its limit.
 pub(super) const REQUESTS_AND_LIMITS: [(&str, &str); 2] =
     [("cpuRequest", "cpuLimit"), ("memoryRequest", "memoryLimit")];
