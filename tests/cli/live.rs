@@ -84,7 +84,7 @@ fn a_cluster_that_can_not_be_connected_to_is_a_report_without_a_score() {
 }
 
 /// A kubeconfig for a server that answers every request with an empty list of pods.
-fn of_an_empty_cluster() -> String {
+pub(super) fn of_an_empty_cluster() -> String {
     const BODY: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}"#;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

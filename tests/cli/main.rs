@@ -9,6 +9,8 @@ mod invalid_policies;
 mod live;
 mod policies;
 mod report;
+#[cfg(unix)]
+mod terminal;
 
 use std::path::Path;
 
