@@ -85,11 +85,18 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
     world.until(quiet, "base", "no claim", |status| status.health_score.is_none()).await;
 
     // A second writer that never rests makes conflicts, and wins none.
-    for score in 0..30 {
-        let patch = Patch::Merge(json!({ "status": { "healthScore": score } }));
-        world.policies(&shop).patch_status("base", &PatchParams::default(), &patch).await.unwrap();
-        let label = Patch::Merge(json!({ "metadata": { "labels": { "round": score.to_string() } } }));
-        world.policies(&shop).patch("base", &PatchParams::default(), &label).await.unwrap();
+    let contested = world.plane.mark();
+    let refused = || world.writes_since(contested).iter().filter(|event| event.code == 409).count();
+    let mut rounds = 0;
+    while refused() < 3 {
+        for score in rounds..rounds + 30 {
+            let patch = Patch::Merge(json!({ "status": { "healthScore": score % 100 } }));
+            world.policies(&shop).patch_status("base", &PatchParams::default(), &patch).await.unwrap();
+            let label = Patch::Merge(json!({ "metadata": { "labels": { "round": score.to_string() } } }));
+            world.policies(&shop).patch("base", &PatchParams::default(), &label).await.unwrap();
+        }
+        rounds += 30;
+        assert!(rounds < 3_000, "no conflict came of {rounds} rounds");
     }
     world.until(&shop, "base", "repaired", same).await;
     let quiet_since = world.plane.mark();

@@ -79,4 +79,6 @@ async fn pods_that_are_all_deleted_at_once_leave_nothing() {
     let gone = replica.get("/metrics").1;
     assert!(gone.contains(&format!("pod_events_total{{type=\"deleted\"}} {count}\n")), "{gone}");
     assert!(replica.lines("the watch is interrupted; it is tried again").is_empty());
+    let log = replica.log();
+    assert!(log.len() < 20, "no line is about a pod: {log:#?}");
 }

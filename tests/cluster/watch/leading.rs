@@ -100,3 +100,16 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more_and_ends() 
     assert_eq!(holder(&client, &home).await, replicas[standby].identity());
     assert!(replicas[standby].leads() && replicas[standby].is_ready());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_lease_is_in_namespace_default_where_neither_a_flag_nor_a_pod_says_another() {
+    let plane = ControlPlane::shared();
+    let home = plane.namespace("homeless");
+    let flags = ["-n", home.as_str(), "--lease-name", home.as_str()];
+    let replica = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
+    leader(std::slice::from_ref(&replica), LIMIT).await;
+    let leases = Api::<Lease>::namespaced(plane.client().await, "default");
+    let holder = leases.get(&home).await.unwrap().spec.unwrap().holder_identity;
+    assert_eq!(holder, Some(replica.identity()));
+}
