@@ -4,7 +4,7 @@ use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, is_patched, template,
 use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::Api;
@@ -13,6 +13,7 @@ use kube_devops::enforcement::PATCHED_BY;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 /// Longer than anything is left in peace whose state may pass.
@@ -202,4 +203,56 @@ async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched()
     sleep(VERIFY / 2).await;
     assert_eq!(stage.attempts_since(mark, "db"), 1);
     assert_eq!(stage.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);
+}
+
+/// Makes a webhook that never answers, so that the API server takes two seconds for each status with a planned patch in
+/// the stage's namespace; who connects to what is returned is the API server in the midst of one.
+async fn slow_plans(stage: &Stage) -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let planned = "object.?status.remediations.orValue([]).exists(r, r.phase == 'Planned')";
+    let webhook = json!({
+        "metadata": { "name": format!("slow-{}", stage.namespace) },
+        "webhooks": [{
+            "name": "slow.example.com", "failurePolicy": "Ignore", "timeoutSeconds": 2, "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "clientConfig": { "url": format!("https://{}", listener.local_addr().unwrap()) },
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": stage.namespace } },
+            "rules": [{
+                "apiGroups": ["devops.stochastic.io"], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                "resources": ["devopspolicies/status"],
+            }],
+            "matchConditions": [{ "name": "planned", "expression": planned }],
+        }],
+    });
+    let webhooks = Api::<ValidatingWebhookConfiguration>::all(stage.world.client.clone());
+    webhooks.create(&PostParams::default(), &serde_json::from_value(webhook).unwrap()).await.unwrap();
+    // The API server hears of it within a second.
+    sleep(Duration::from_secs(2)).await;
+    listener
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_workload_that_goes_between_its_plan_and_its_patch_is_not_made_again() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let web = stage.run("Deployment", "web", |_| ()).await;
+    let plans = slow_plans(&stage).await;
+    let counted = || stage.metric("enforcement_remediations_failed_total{category=\"gone\"}");
+    let (mark, counted_before) = (stage.world.plane.mark(), counted());
+    stage.policy("standard", PROBES).await;
+    let _connection = plans.accept().await.unwrap();
+    stage.api("Deployment").delete("web", &DeleteParams::default()).await.unwrap();
+    stage.until_event("standard", "PatchFailed", "Deployment/web: Gone: the workload is gone").await;
+    assert_eq!(counted(), counted_before + 1.0);
+    assert_eq!(stage.attempts_since(mark, "web"), 1);
+    assert!(stage.workload_writes_since(mark).is_empty());
+    assert!(stage.api("Deployment").get_opt("web").await.unwrap().is_none());
+    let status = stage.status("standard").await;
+    assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
+
+    // Another one of its name is another workload.
+    let again = stage.run("Deployment", "web", |_| ()).await;
+    assert_ne!(again.metadata.uid, web.metadata.uid);
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    assert_eq!(record.uid, again.metadata.uid);
 }
