@@ -61,6 +61,17 @@ const STATEFUL_SET: [Mark; 9] = [
     Mark::Managed,
     Mark::Whole,
 ];
+const DAEMON_SET: [Mark; 9] = [
+    Mark::Ignored,
+    Mark::Controlled,
+    Mark::BeingDeleted,
+    Mark::OnDelete,
+    Mark::NoPods,
+    Mark::Unavailable,
+    Mark::Managed,
+    Mark::Portless,
+    Mark::Whole,
+];
 
 /// A namespace with its policy.
 struct Place {
@@ -94,6 +105,10 @@ impl Made<'_> {
         let mut object = workload(self.kind, &self.name);
         object["metadata"]["labels"] = json!({});
         object["metadata"]["annotations"] = json!({});
+        if self.kind == "DaemonSet" {
+            let node = json!({ "stage": self.place.stage.namespace });
+            object["spec"]["template"]["spec"]["nodeSelector"] = node;
+        }
         for mark in &self.marks {
             let container = "/spec/template/spec/containers/0";
             match mark {
@@ -107,6 +122,9 @@ impl Made<'_> {
                 }
                 Mark::BeingDeleted => object["metadata"]["finalizers"] = json!(["example.com/hold"]),
                 Mark::Paused => object["spec"]["paused"] = json!(true),
+                Mark::NoPods if self.kind == "DaemonSet" => {
+                    object["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": "elsewhere" });
+                }
                 Mark::NoPods => object["spec"]["replicas"] = json!(0),
                 Mark::RecreatedWhole => object["spec"]["strategy"] = json!({ "type": "Recreate" }),
                 Mark::OnDelete => object["spec"]["updateStrategy"] = json!({ "type": "OnDelete" }),
@@ -162,8 +180,11 @@ fn fate(pod: &Pod) -> Fate {
 fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
     let mut made: Vec<Made<'p>> = Vec::new();
     for index in 0..8 {
-        let kind = if random.bool() { "Deployment" } else { "StatefulSet" };
-        let marks: &[Mark] = if kind == "Deployment" { &DEPLOYMENT } else { &STATEFUL_SET };
+        let (kind, marks) = match random.u8(0..3) {
+            0 => ("Deployment", &DEPLOYMENT[..]),
+            1 => ("StatefulSet", &STATEFUL_SET[..]),
+            _ => ("DaemonSet", &DAEMON_SET[..]),
+        };
         let count = random.usize(0..3);
         let marks = random.choose_multiple(marks.iter().copied(), count);
         let contradict = marks.contains(&Mark::Portless) && marks.contains(&Mark::Whole)
@@ -193,15 +214,15 @@ async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
         let name = if index % 7 == 6 { format!("shop-{index}-system") } else { format!("shop-{index}") };
         first.world.namespace_named(&name).await;
         let stage = first.in_namespace(name, fate).await;
-        let (mode, gitops) = (
-            random.choice(["audit", "enforce", "enforce"]).unwrap(),
-            random.choice(["report", "patch"]).unwrap(),
-        );
+        stage.node("one").await;
+        let (mode, gitops) =
+            (["audit", "enforce", "enforce"][index % 3], random.choice(["report", "patch"]).unwrap());
         let enforces = mode == "enforce" && !stage.namespace.ends_with("-system");
         places.push((Place { stage, enforces, takes_managed: gitops == "patch" }, mode, gitops));
     }
     // The operator's own namespace is as much out of bounds as a system namespace.
     let home = first.in_namespace(first.world.home.clone(), fate).await;
+    home.node("one").await;
     places.push((Place { stage: home, enforces: false, takes_managed: true }, "enforce", "patch"));
     let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();
     join_all(made.iter().map(Made::make)).await;
