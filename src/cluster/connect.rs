@@ -133,6 +133,11 @@ impl Cluster {
     pub fn own_namespace(&self) -> Option<&str> {
         (self.context == IN_CLUSTER).then_some(&*self.default_namespace)
     }
+
+    /// The namespace in which a long-running command keeps what its replicas share, unless it is told another.
+    pub fn home(&self) -> &str {
+        self.own_namespace().unwrap_or("default")
+    }
 }
 
 /// Builds a client as kubectl would: `--kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`, else the pod's own

@@ -6,18 +6,19 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, ScopeArgs};
 use super::block_on;
 use super::progress::Progress;
-use crate::cluster::{self, ListRequest};
+use crate::cluster::{self, ListRequest, RawObject};
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, Report, ReportError, Scope};
 use crate::output::{Format, to_stderr, to_stdout};
 use crate::policy::EffectivePolicy;
 use crate::rules::Severity;
-use crate::workload::{Object, Parsed};
+use crate::workload::{Object, Parsed, Workload, WorkloadKind};
 
 /// Score a cluster, or manifests without any cluster, and say what to fix first.
 ///
@@ -71,9 +72,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let skipped = if args.filename.is_empty() {
         block_on(read_cluster(args, &scope, &mut analysis, &progress))?
     } else {
-        if let Some(name) = scope.namespaces.iter().find(|name| !cluster::is_namespace_name(name)) {
-            bail!("--namespace {name:?}: that is no name for a namespace");
-        }
         read_files(args, &mut analysis, &progress);
         Vec::new()
     };
@@ -183,7 +181,7 @@ fn read_policy(path: &PathBuf) -> anyhow::Result<EffectivePolicy> {
     };
     let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
     if policy.rules().is_empty() {
-        writeln!(anstream::stderr(), "note: {} turns no rule on, so nothing can violate it", place())?;
+        to_stderr(|err| writeln!(err, "note: {} turns no rule on, so nothing can violate it", place()))?;
     }
     Ok(policy)
 }
@@ -222,11 +220,15 @@ async fn read_cluster(
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector: args.scope.selector() };
     let empty = analysis.part();
     let add = |part: &mut Analysis<'_>, page: &str| {
-        let list: Object<'_> = serde_json::from_str(page)?;
-        if let Parsed::List(pods) = &list.parsed {
-            progress.add(pods.len() as u64);
+        match serde_json::from_str::<Object<'_>>(page) {
+            Ok(list) => {
+                if let Parsed::List(pods) = &list.parsed {
+                    progress.add(pods.len() as u64);
+                }
+                part.add(&list, None);
+            }
+            Err(_) => add_one_by_one(part, page, scope, progress)?,
         }
-        part.add(&list, None);
         Ok(())
     };
     let listing =
@@ -239,6 +241,31 @@ async fn read_cluster(
         analysis.fail(unread(what, message));
     }
     Ok(listing.skipped)
+}
+
+/// Judges the pods of a page of which one can't be read, and names that one.
+fn add_one_by_one(
+    part: &mut Analysis<'_>,
+    page: &str,
+    scope: &Scope,
+    progress: &Progress,
+) -> Result<(), serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Page {
+        items: Vec<RawObject>,
+    }
+    let Page { items } = serde_json::from_str(page)?;
+    progress.add(items.len() as u64);
+    for pod in items.iter().filter(|pod| !scope.leaves_out(pod.namespace())) {
+        match Workload::from_json(WorkloadKind::Pod, pod.json()) {
+            Ok(workload) => part.add_workload(&workload, None),
+            Err(error) => {
+                let (name, message) = files::explain_pod(pod.json(), error);
+                part.fail(unread(format!("pod {name}"), message));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn unread(source: String, message: String) -> ReportError {

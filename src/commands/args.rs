@@ -1,6 +1,6 @@
 //! Flags that commands share.
 
-use crate::cluster::ConnectOptions;
+use crate::cluster::{ConnectOptions, is_namespace_name};
 use crate::enforcement::Limits;
 use crate::governance::{Scope, parse_selector};
 use crate::policy::SystemNamespaces;
@@ -30,7 +30,7 @@ pub(super) struct ConnectArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ScopeArgs {
     /// Only this namespace, system namespace or not (repeatable)
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Vec<String>,
 
     /// All namespaces, which is the default
@@ -66,6 +66,21 @@ impl ScopeArgs {
     pub(super) fn selector(&self) -> Option<String> {
         self.selector.clone().filter(|selector| !selector.trim().is_empty())
     }
+}
+
+/// Why a name can't be one; it would lead elsewhere in the path of a request, or nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("that is no name for a {0}: give lower-case letters, digits and hyphens")]
+pub(super) struct NameError(&'static str);
+
+/// Reads the name of a namespace.
+pub(super) fn namespace(text: &str) -> Result<String, NameError> {
+    if is_namespace_name(text) { Ok(text.to_owned()) } else { Err(NameError("namespace")) }
+}
+
+/// Reads the name of a Lease, in which dots may stand too.
+pub(super) fn lease_name(text: &str) -> Result<String, NameError> {
+    if text.split('.').all(is_namespace_name) { Ok(text.to_owned()) } else { Err(NameError("Lease")) }
 }
 
 /// A time limit for one request; `None` for no limit.

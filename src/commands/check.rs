@@ -1,11 +1,11 @@
 //! `check`: whether the cluster can be reached, and what is missing there for each mode.
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Access, CallError, Cluster, ServerVersion};
 use crate::manifests::{GROUP, Mode, Permission, RESOURCES, Scope, crds, is_current};
 use crate::output::{columns, to_stdout};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,11 +21,11 @@ pub(super) struct Args {
     mode: Mode,
 
     /// Only this namespace, as for analyze and watch; the other modes judge all
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
-    /// The namespace that kube-devops runs in, or will [default: that of -n, else the context's]
-    #[arg(long, value_name = "NAME")]
+    /// The namespace of the Lease, in which kube-devops runs or will [default: the pod's own, else default]
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
     own_namespace: Option<String>,
 
     /// Which cluster to talk to
@@ -83,12 +83,8 @@ impl fmt::Display for CrdState {
 
 /// Runs `check`; an error means that the cluster couldn't be asked.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    if let Some(name) = args.namespace.as_deref().filter(|name| !cluster::is_namespace_name(name)) {
-        bail!("--namespace {name:?}: that is no name for a namespace");
-    }
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let own = args.own_namespace.or_else(|| args.namespace.clone());
-    let own = own.unwrap_or_else(|| cluster.default_namespace.clone());
+    let own = args.own_namespace.unwrap_or_else(|| cluster.home().to_owned());
     let findings = ask(&cluster, args.namespace, own).await?;
     to_stdout(|out| findings.write(args.mode, out))?;
     Ok(if findings.works(args.mode) { ExitStatus::Clean } else { ExitStatus::Findings })
@@ -192,7 +188,7 @@ impl Findings {
             fact("Server", self.server.clone()),
             fact("Version", self.version.version.clone()),
             fact("Latency", format!("{:.1} ms", self.version.latency.as_secs_f64() * 1000.0)),
-            fact("Namespace", self.places.own.clone()),
+            fact("Own namespace", self.places.own.clone()),
         ];
         columns(&facts, out)?;
         writeln!(out)?;

@@ -1,7 +1,7 @@
 //! `list pods`: where the pods are.
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, namespace};
 use super::progress::Progress;
 use crate::cluster::{self, ListRequest, Listing};
 use crate::governance::parse_selector;
@@ -28,7 +28,7 @@ pub(super) enum What {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PodArgs {
     /// A namespace, repeatable [default: all]
-    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    #[arg(short, long = "namespace", value_name = "NAME", value_parser = namespace)]
     namespaces: Vec<String>,
 
     /// All namespaces, which is the default, whatever -n says

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{error, info};
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, lease_name, namespace};
 use crate::cluster::{self, Cluster, ConnectOptions};
 use crate::leader::{Elector, LeaderCollector, Leadership, Settings};
 use crate::runtime::{Listen, Phase, Readiness, Server, Shutdown, Tasks, standard_routes};
@@ -43,11 +43,11 @@ struct LogArgs {
 #[command(next_help_heading = "Leader election")]
 struct LeaseArgs {
     /// The namespace of the Lease [default: the pod's own, else default]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
     lease_namespace: Option<String>,
 
     /// The name of the Lease [default: kube-devops- and the command]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = lease_name)]
     lease_name: Option<String>,
 
     /// How long others wait for a leader that has gone silent
@@ -163,7 +163,7 @@ impl ServiceArgs {
 
     /// The namespace in which the command keeps what its replicas share.
     pub(super) fn home<'a>(&'a self, cluster: &'a Cluster) -> &'a str {
-        self.lease.lease_namespace.as_deref().or(cluster.own_namespace()).unwrap_or("default")
+        self.lease.lease_namespace.as_deref().unwrap_or(cluster.home())
     }
 
     /// Starts to log, and runs the command: one thread for what it watches, and one for whoever asks.

@@ -2,7 +2,6 @@
 //! whose policy's, by records.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -11,12 +10,12 @@ use kube::api::{Api, ListParams};
 use tokio::time::sleep;
 
 use super::ExitStatus;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Cluster};
 use crate::enforcement::{
     self, ApplyError, ContainerField, KINDS, Share, Subject, Withdrawal, is_ready, share,
 };
-use crate::output::to_stdout;
+use crate::output::{to_stderr, to_stdout};
 use crate::policy::DevOpsPolicy;
 use crate::workload::WorkloadKind;
 
@@ -45,7 +44,7 @@ pub(super) struct Args {
     all: bool,
 
     /// The namespace [default: that of the context; with --all, all of them]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
     /// Only say what would be taken out
@@ -84,22 +83,24 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let Some(share) = share(subject, policy, &policies) else { continue };
         undone += 1;
         if let (Some(policy), false) = (policy, share.recorded) {
-            writeln!(
-                anstream::stderr(),
-                "note: policy {policy} has no record of {}: all that no other policy has a record of counts as its own",
-                label(subject)
-            )?;
+            to_stderr(|err| {
+                writeln!(
+                    err,
+                    "note: policy {policy} has no record of {}: all that no other policy has a record of counts as its own",
+                    label(subject)
+                )
+            })?;
         }
         match undo(&cluster, subject, &share, args.dry_run).await {
             Ok(whole) => failed |= !whole,
             Err(error) => {
-                writeln!(anstream::stderr(), "error: cannot undo {}: {error:#}", label(subject))?;
+                to_stderr(|err| writeln!(err, "error: cannot undo {}: {error:#}", label(subject)))?;
                 failed = true;
             }
         }
     }
     if undone == 0 {
-        writeln!(anstream::stderr(), "nothing to undo: enforcement owns no field there")?;
+        to_stderr(|err| writeln!(err, "nothing to undo: enforcement owns no field there"))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }
@@ -152,11 +153,13 @@ async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool
         Ok(())
     })?;
     for pod in stuck {
-        writeln!(
-            anstream::stderr(),
-            "note: pod {pod} was not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
-            subject.namespace()
-        )?;
+        to_stderr(|err| {
+            writeln!(
+                err,
+                "note: pod {pod} was not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
+                subject.namespace()
+            )
+        })?;
     }
     Ok(remains.is_empty())
 }

@@ -43,6 +43,13 @@ pub(super) fn json(text: &str, default: Option<&TypeMeta>, error: serde_json::Er
     Fault { line: error.line().max(1), name: name_of(&value), message: naming_item(message, || Some(value)) }
 }
 
+/// Explains why the JSON of a pod failed to be read: its namespace and name, and the field with what is wrong there.
+pub fn explain_pod(text: &str, error: serde_json::Error) -> (String, String) {
+    let types = TypeMeta { api_version: "v1".to_owned(), kind: "Pod".to_owned() };
+    let fault = json(text, Some(&types), error);
+    (fault.name, shortened(fault.message))
+}
+
 /// Tells where a JSON object has bytes that are no text.
 pub(super) fn no_text(text: &[u8], error: Utf8Error) -> Fault {
     let value: Value = serde_json::from_str(&String::from_utf8_lossy(text)).unwrap_or_default();

@@ -14,5 +14,6 @@ mod sources;
 mod yaml;
 mod yaml_items;
 
+pub use fault::explain_pod;
 pub use read::{Consumer, Found, Place, Unread, read};
 pub use sources::{Inputs, Source};

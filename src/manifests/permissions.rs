@@ -148,11 +148,14 @@ const ANALYZE: &[Permission] = &[
         "when pods can't be listed everywhere, namespaces have to be named",
     )
     .optional(),
-    need("", "namespaces", GET, Judged, "a namespace that doesn't exist looks like an empty one").optional(),
+    need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
 ];
+
+const NO_NAMESPACE: &str = "a namespace that doesn't exist looks like an empty one";
 
 const WATCH: &[Permission] = &[
     need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
+    need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
     need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
 ];
 

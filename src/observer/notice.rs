@@ -91,6 +91,7 @@ impl Transition {
 /// Logs every change of class, and records it as an event while this replica leads; never ends.
 pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Events) {
     let mut transitions = Transitions::default();
+    let mut untold = Vec::new();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -100,15 +101,34 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Eve
         for Transition { namespace, from, to, score } in &changed {
             info!(namespace, %from, %to, score = score.value(), "score class changed");
         }
-        for transition in changed.iter().take_while(|_| leadership.is_leader()) {
-            let Err(failure) = record(transition, leadership, events).await else { continue };
-            warn!(namespace = transition.namespace, error = %failure, "event not recorded");
-            // One namespace may be refused, as when it is being deleted. What else holds up one event holds up the
-            // others: they are worth less than knowing the next change in time.
-            if failure.code().is_none() {
-                break;
-            }
+        // Another leader has told, or will tell, what changed while it led.
+        if !leadership.is_leader() {
+            untold.clear();
+            continue;
         }
+        for transition in changed {
+            add(&mut untold, transition);
+        }
+        while let Some(transition) = untold.first() {
+            if let Err(failure) = record(transition, leadership, events).await {
+                warn!(namespace = transition.namespace, error = %failure, "event not recorded");
+                // One namespace may be refused, as when it is being deleted. What else holds up one event holds up the
+                // others, until the API server is back.
+                if failure.code().is_none() {
+                    break;
+                }
+            }
+            untold.remove(0);
+        }
+    }
+}
+
+/// Adds a change to those that are not told yet; of a namespace, all that came after one another are one.
+fn add(untold: &mut Vec<Transition>, change: Transition) {
+    let known = untold.iter().position(|one| one.namespace == change.namespace);
+    let from = known.map_or(change.from, |known| untold.remove(known).from);
+    if from != change.to {
+        untold.push(Transition { from, ..change });
     }
 }
 
@@ -170,6 +190,23 @@ mod tests {
         );
         assert!(update(&mut transitions, &[("b", 20)]).is_empty());
         assert!(update(&mut transitions, &[("a", 20), ("b", 20)]).is_empty(), "a came back as a new one");
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_as_one_change_and_not_at_all_when_nothing_came_of_it() {
+        let (healthy, stable, critical) =
+            (Classification::Healthy, Classification::Stable, Classification::Critical);
+        let mut untold = Vec::new();
+        for (namespace, from, to) in [
+            ("shop", healthy, stable),
+            ("bank", stable, healthy),
+            ("shop", stable, critical),
+            ("bank", healthy, stable),
+        ] {
+            add(&mut untold, Transition { namespace: namespace.to_owned(), from, to, score: score(9) });
+        }
+        let left: Vec<_> = untold.iter().map(|one| (one.namespace.as_str(), one.from, one.to)).collect();
+        assert_eq!(left, [("shop", healthy, critical)]);
     }
 
     #[test]

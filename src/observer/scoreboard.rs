@@ -138,6 +138,11 @@ impl Scoreboard {
         self.unreadable
     }
 
+    /// Tells whether a namespace has any pod that runs or would run.
+    pub fn has_pods_in(&self, namespace: &str) -> bool {
+        self.namespaces.contains_key(namespace)
+    }
+
     /// The score of each namespace that has pods to judge, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
         self.judged().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))

@@ -1,10 +1,13 @@
 //! From the watch stream to the scoreboard: objects are parsed, counted and dropped. Knows nothing of who reads it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{Mark, ObserverMetrics, Scoreboard};
 use crate::cluster::{self, Cluster, RawObject, Sink, WatchFailure, WatchRequest};
@@ -27,6 +30,8 @@ struct State {
     unsynced: usize,
     /// What interrupts the watch of each namespace, or of all, and until when that holds without being heard again.
     failures: BTreeMap<Option<String>, (String, Instant)>,
+    /// What is said of the namespaces that were not found, until a pod of theirs is.
+    missing: BTreeMap<String, String>,
 }
 
 /// What is observed, at one moment.
@@ -35,7 +40,7 @@ pub(super) struct View<'a> {
     pub(super) board: &'a Scoreboard,
     /// Whether every watch has listed everything once; before that the sums mean nothing.
     pub(super) synced: bool,
-    /// What interrupts the watches now.
+    /// What interrupts the watches now, or keeps them from seeing anything.
     pub(super) failures: Vec<&'a str>,
 }
 
@@ -49,7 +54,7 @@ impl Observer {
         clock: fn() -> Timestamp,
     ) -> Self {
         let board = Scoreboard::new(policy, scope);
-        let state = State { board, unsynced: watches, failures: BTreeMap::new() };
+        let state = State { board, unsynced: watches, failures: BTreeMap::new(), missing: BTreeMap::new() };
         Self { state: Mutex::new(state), metrics, clock }
     }
 
@@ -58,11 +63,22 @@ impl Observer {
         let state = self.lock();
         let now = Instant::now();
         let current = state.failures.values().filter(|(_, until)| *until > now);
+        let current = current.map(|(message, _)| message).chain(state.missing.values());
         look(&View {
             board: &state.board,
             synced: state.unsynced == 0,
-            failures: current.map(|(message, _)| message.as_str()).collect(),
+            failures: current.map(String::as_str).collect(),
         })
+    }
+
+    /// Says of a namespace in which there is no pod whether it is known not to exist.
+    async fn look_for(&self, cluster: &Cluster, namespace: String) {
+        if self.lock().board.has_pods_in(&namespace) || !cluster.lacks_namespace(&namespace).await {
+            return;
+        }
+        warn!(namespace, "namespace not found: nothing is counted until there is a pod in it");
+        let message = format!("namespace {namespace:?} was not found, and no pod of it has been seen since");
+        self.lock().missing.insert(namespace, message);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -72,8 +88,16 @@ impl Observer {
 
 /// Follows one watch for ever; `synced` is dropped when everything has been listed once.
 pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRequest, synced: S) {
-    let feed = Feed::new(observer, request.namespace.clone());
-    cluster::follow(cluster, request, feed, synced).await;
+    let namespace = request.namespace.clone();
+    let feed = Feed::new(observer, namespace.clone());
+    let (listed, was_listed) = oneshot::channel::<Infallible>();
+    let look = async {
+        let _ = was_listed.await;
+        if let Some(namespace) = namespace {
+            observer.look_for(cluster, namespace).await;
+        }
+    };
+    tokio::join!(cluster::follow(cluster, request, feed, (listed, synced)), look);
 }
 
 /// What one watch brings, on its way to the scoreboard.
@@ -94,7 +118,9 @@ impl<'o> Feed<'o> {
     fn count(&self, pod: &RawObject) -> Result<(), String> {
         match Workload::from_json(WorkloadKind::Pod, pod.json()) {
             Ok(workload) => {
-                self.observer.lock().board.apply(&workload, (self.observer.clock)());
+                let mut state = self.observer.lock();
+                state.missing.remove(pod.namespace());
+                state.board.apply(&workload, (self.observer.clock)());
                 Ok(())
             }
             Err(error) => {

@@ -27,7 +27,7 @@ resources:
 ```
 
 ## Exceptions
-Zero counts as none. A limit alone counts as the request too, because the API server makes it one.
+Zero counts as none. A limit without a request counts as the request too, because the API server makes it one.
 Pod-level `spec.resources` counts for every container. Init containers are not counted.
 ",
     category: Category::Efficiency,

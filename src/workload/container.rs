@@ -62,32 +62,37 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// The CPU request; a limit alone counts as one, because the API server makes it the pod's request.
+    /// The CPU request; a limit alone counts as one, because the API server makes it the pod's request. It does not where a
+    /// request of zero stands beside it.
     pub fn cpu_request(&self) -> Option<Quantity> {
-        self.requests().cpu().or(self.cpu_limit())
+        some(self.requests().cpu.or(self.limits().cpu))
     }
 
-    /// The memory request; a limit alone counts as one, because the API server makes it the pod's request.
+    /// The memory request; a limit counts as one as for [`Resources::cpu_request`].
     pub fn memory_request(&self) -> Option<Quantity> {
-        self.requests().memory().or(self.memory_limit())
+        some(self.requests().memory.or(self.limits().memory))
     }
 
     /// The CPU limit.
     pub fn cpu_limit(&self) -> Option<Quantity> {
-        self.limits.unwrap_or_default().cpu()
+        some(self.limits().cpu)
     }
 
     /// The memory limit.
     pub fn memory_limit(&self) -> Option<Quantity> {
-        self.limits.unwrap_or_default().memory()
+        some(self.limits().memory)
     }
 
     fn requests(&self) -> ResourceList {
         self.requests.unwrap_or_default()
     }
+
+    fn limits(&self) -> ResourceList {
+        self.limits.unwrap_or_default()
+    }
 }
 
-/// The amounts of the resources that rules read; zero counts as none.
+/// The amounts of the resources that rules read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(remote = "Self", expecting = "amounts by resource")]
 pub struct ResourceList {
@@ -106,12 +111,7 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quantity>
     Ok(amount)
 }
 
-impl ResourceList {
-    fn cpu(self) -> Option<Quantity> {
-        self.cpu.filter(|cpu| cpu.is_positive())
-    }
-
-    fn memory(self) -> Option<Quantity> {
-        self.memory.filter(|memory| memory.is_positive())
-    }
+/// Zero counts as none.
+fn some(amount: Option<Quantity>) -> Option<Quantity> {
+    amount.filter(|amount| amount.is_positive())
 }

@@ -1,7 +1,6 @@
 //! `policy fixes`: the patches that the operator left to those who manage workloads themselves.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -10,9 +9,9 @@ use kube::api::{Api, ListParams};
 
 use crate::cluster::{self, Cluster};
 use crate::commands::ExitStatus;
-use crate::commands::args::ConnectArgs;
+use crate::commands::args::{ConnectArgs, namespace};
 use crate::enforcement;
-use crate::output::to_stdout;
+use crate::output::{to_stderr, to_stdout};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult, SuggestedFix};
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
@@ -26,7 +25,7 @@ pub(super) struct Args {
     name: Option<String>,
 
     /// The namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
     /// All namespaces
@@ -72,12 +71,14 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                     fixes = &planned;
                 }
                 Err(error) => {
-                    writeln!(
-                        anstream::stderr(),
-                        "error: {} of the {total} patches of policy {policy} in {namespace} are missing: its newest \
+                    to_stderr(|err| {
+                        writeln!(
+                            err,
+                            "error: {} of the {total} patches of policy {policy} in {namespace} are missing: its newest \
                          PolicyAuditResult has no room for them, and they can't be planned anew: {error:#}",
-                        total - kept
-                    )?;
+                            total - kept
+                        )
+                    })?;
                     status = ExitStatus::Failed;
                 }
             }
@@ -105,11 +106,13 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                 bail!("there is no policy {name:?}{place}");
             }
         }
-        writeln!(
-            anstream::stderr(),
-            "no fixes{place}: they are for workloads that a GitOps tool manages, under a policy with enforcementMode enforce \
+        to_stderr(|err| {
+            writeln!(
+                err,
+                "no fixes{place}: they are for workloads that a GitOps tool manages, under a policy with enforcementMode enforce \
              and remediation.gitops report; an operator brings new ones within five minutes"
-        )?;
+            )
+        })?;
     }
     Ok(status)
 }

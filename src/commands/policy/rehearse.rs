@@ -1,7 +1,5 @@
 //! `policy rehearse`: what a policy would do if it enforced, without doing it.
 
-use std::io::Write as _;
-
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -9,9 +7,9 @@ use kube::api::{Api, ListParams};
 
 use crate::cluster;
 use crate::commands::ExitStatus;
-use crate::commands::args::{BudgetArgs, ConnectArgs};
+use crate::commands::args::{BudgetArgs, ConnectArgs, namespace};
 use crate::enforcement::{self, Outcome};
-use crate::output::{rehearsal, to_stdout};
+use crate::output::{rehearsal, to_stderr, to_stdout};
 use crate::policy::{DevOpsPolicy, SystemNamespaces};
 
 /// Show what a policy would do if it enforced: every patch as a server dry run, and nothing is changed.
@@ -26,7 +24,7 @@ pub(super) struct Args {
     name: String,
 
     /// The namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
     /// Count this namespace as a system namespace too (repeatable)
@@ -58,10 +56,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let now = Timestamp::now();
     let rehearsed = enforcement::rehearse_policy(&cluster, policy, &all, now).await?;
     if rehearsed.is_empty() {
-        writeln!(
-            anstream::stderr(),
-            "nothing to do: no workload breaks a rule of the policy that has a fix"
-        )?;
+        to_stderr(|err| {
+            writeln!(err, "nothing to do: no workload breaks a rule of the policy that has a fix")
+        })?;
         return Ok(ExitStatus::Clean);
     }
     let remediation = policy.spec.remediation.clone().unwrap_or_default();

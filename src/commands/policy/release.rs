@@ -1,12 +1,10 @@
 //! `policy release`: finalizers off, before an uninstall.
 
-use std::io::Write as _;
-
 use crate::cluster;
 use crate::commands::ExitStatus;
-use crate::commands::args::ConnectArgs;
+use crate::commands::args::{ConnectArgs, namespace};
 use crate::operator;
-use crate::output::to_stdout;
+use crate::output::{to_stderr, to_stdout};
 
 /// Take the operator's finalizer off every DevOpsPolicy, so that they can be deleted without it.
 ///
@@ -15,7 +13,7 @@ use crate::output::to_stdout;
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// A namespace, repeatable [default: all]
-    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    #[arg(short, long = "namespace", value_name = "NAME", value_parser = namespace)]
     namespaces: Vec<String>,
 
     /// All namespaces, which is the default, whatever -n says
@@ -28,7 +26,6 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let mut stderr = anstream::stderr();
     let all = args.all_namespaces || args.namespaces.is_empty();
     let namespaces = if all { vec![None] } else { args.namespaces.iter().map(Some).collect() };
     let (mut found, mut failed) = (false, false);
@@ -39,7 +36,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             Err(error) if error.code() == Some(404) => continue,
             Err(error) => {
                 let place = namespace.map_or_else(String::new, |name| format!(" of namespace {name:?}"));
-                writeln!(stderr, "error: cannot list the policies{place}: {error}")?;
+                to_stderr(|err| writeln!(err, "error: cannot list the policies{place}: {error}"))?;
                 failed = true;
                 continue;
             }
@@ -50,14 +47,14 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             match operator::release(&cluster, policy).await {
                 Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
                 Err(error) => {
-                    writeln!(stderr, "error: cannot release the policy {name}: {error}")?;
+                    to_stderr(|err| writeln!(err, "error: cannot release the policy {name}: {error}"))?;
                     failed = true;
                 }
             }
         }
     }
     if !found && !failed {
-        writeln!(stderr, "no policy has the finalizer {}", operator::FINALIZER)?;
+        to_stderr(|err| writeln!(err, "no policy has the finalizer {}", operator::FINALIZER))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }

@@ -77,7 +77,6 @@ impl Choice<'_> {
         let Self { resource, label, .. } = *self;
         let limited = self.limit.is_some_and(is_positive);
         match self.request {
-            Some(_) if limited || new_limit.is_some() => return Ok(None),
             Some(request) => return zero(request, label, "request"),
             None if limited => return Ok(None),
             None => {}

@@ -243,7 +243,7 @@ async fn a_workload_that_goes_between_its_plan_and_its_patch_is_not_made_again()
     let _connection = plans.accept().await.unwrap();
     stage.api("Deployment").delete("web", &DeleteParams::default()).await.unwrap();
     stage.until_event("standard", "PatchFailed", "Deployment/web: Gone: the workload is gone").await;
-    assert_eq!(counted(), counted_before + 1.0);
+    assert!(counted() > counted_before);
     assert_eq!(stage.attempts_since(mark, "web"), 1);
     assert!(stage.workload_writes_since(mark).is_empty());
     assert!(stage.api("Deployment").get_opt("web").await.unwrap().is_none());

@@ -83,7 +83,8 @@ async fn what_check_asks_for_is_what_watch_uses() {
         concerned.map(rule).collect()
     };
     let kubeconfig = plane.restricted(&home, "exact", &rules(true), Reach::Namespace).await;
-    let before = on(&kubeconfig, &["check", "--for", "watch"]);
+    let check = ["check", "--for", "watch", "--own-namespace", &home];
+    let before = on(&kubeconfig, &check);
     assert_eq!(before.code, 1, "{before:?}");
     let role: ClusterRole = object(json!({ "metadata": { "name": home }, "rules": rules(false) }));
     Api::all(client.clone()).create(&PostParams::default(), &role).await.unwrap();
@@ -94,7 +95,7 @@ async fn what_check_asks_for_is_what_watch_uses() {
     }));
     Api::all(client.clone()).create(&PostParams::default(), &binding).await.unwrap();
     within(LIMIT, "check says that watch would work", async || {
-        let outcome = on(&kubeconfig, &["check", "--for", "watch"]);
+        let outcome = on(&kubeconfig, &check);
         let works = outcome.code == 0 && outcome.stdout.ends_with("watch would work here\n");
         works.then_some(())
     })
@@ -112,6 +113,14 @@ async fn what_check_asks_for_is_what_watch_uses() {
         };
         within(LIMIT, "a change of class", async || (changed() == times).then_some(())).await;
     }
+    let nowhere = ["-n", "nowhere", "--no-leader-election"];
+    let nowhere = Process::start("watch", &kubeconfig, "c", &nowhere).synced();
+    within(LIMIT, "what isn't there is said", async || {
+        let errors = nowhere.scores()["errors"].to_string();
+        errors.contains(r#"namespace \\\"nowhere\\\" was not found"#).then_some(())
+    })
+    .await;
+    assert_eq!(nowhere.scores()["summary"]["partial"], true);
     let used = within(LIMIT, "an event that is repeated", async || {
         let mut requests = plane.requests_since(mark);
         requests.retain(|request| request.by(&user(&home, "exact")));
