@@ -70,6 +70,36 @@ async fn a_live_namespace_and_its_objects_in_a_file_get_the_same_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn a_pod_that_cannot_be_read_is_named_and_costs_no_other_its_verdict() {
+    // Nobody else's report should be partial for it.
+    let plane = ControlPlane::start();
+    let (client, namespace) = (plane.client().await, plane.namespace("odd"));
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    for name in ["odd", "well"] {
+        pods.create(&PostParams::default(), &pod(name, &json!({}))).await.unwrap();
+    }
+    // The API server takes it from a kubelet that has lost count.
+    let odd = json!({ "name": "main", "image": "x", "imageID": "", "ready": true, "restartCount": -1 });
+    set_pod_status(&client, &namespace, "odd", &json!({ "phase": "Running", "containerStatuses": [odd] }))
+        .await;
+    let live = on(plane.kubeconfig(), &["analyze", "-n", &namespace, "-o", "json"]);
+    assert_eq!(live.code, 2, "{live:?}");
+    let report = live.json();
+    let summary = &report["summary"];
+    assert_eq!((&summary["pods"], &summary["partial"]), (&json!(1), &json!(true)), "{report}");
+    assert_eq!(report["errors"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["errors"][0]["source"], format!("pod {namespace}/odd"));
+    let message = report["errors"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("status.containerStatuses[0].restartCount: "), "{message}");
+    assert!(live.stderr.contains(&format!("error: pod {namespace}/odd: status.")), "{}", live.stderr);
+
+    let file = serde_json::to_string(&pods.list(&ListParams::default()).await.unwrap()).unwrap();
+    let read = run(&["analyze", "-f", "-", "-n", &namespace, "-o", "json"], &file).json();
+    assert_eq!(read["summary"], *summary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn many_pods_are_read_by_pages_and_selected_by_the_server() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("pages");
