@@ -22,6 +22,8 @@ use crate::workload::{Object, Parsed, Workload, WorkloadKind};
 
 /// Score a cluster, or manifests without any cluster, and say what to fix first.
 ///
+/// Of a cluster the pods are judged, of manifests also the templates of workloads whose pods aren't among them.
+///
 /// Exit status: 0 when the findings are within the thresholds, 1 when they are past --fail-under or --fail-on, 2 when
 /// something could not be read.
 #[derive(Debug, clap::Args)]
@@ -37,7 +39,7 @@ pub(super) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// Judge under the DevOpsPolicy in this file instead of the default rules
+    /// Judge all that is read under the DevOpsPolicy in this file, whatever its namespace, instead of the default rules
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
@@ -47,7 +49,7 @@ pub(super) struct Args {
 
     /// Exit with 1 when the score is below this
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true,
-        value_parser = clap::value_parser!(u8).range(0..=100))]
+        value_parser = score)]
     fail_under: Option<u8>,
 
     /// Exit with 1 when anything of this severity or worse is found
@@ -57,6 +59,11 @@ pub(super) struct Args {
 
     #[command(flatten)]
     connect: ConnectArgs,
+}
+
+/// Reads a score to compare with.
+fn score(text: &str) -> Result<u8, &'static str> {
+    text.parse().ok().filter(|score| *score <= 100).ok_or("give a whole number from 0 to 100")
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {

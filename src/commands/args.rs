@@ -29,7 +29,7 @@ pub(super) struct ConnectArgs {
 /// Which pods a command is about.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ScopeArgs {
-    /// Only this namespace, system namespace or not (repeatable)
+    /// Only this namespace, system namespace or not (repeatable); what names none in a file is taken to be in the only one
     #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Vec<String>,
 
@@ -136,11 +136,11 @@ mod tests {
 /// How much enforcement may do in the whole cluster.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct BudgetArgs {
-    /// How many workloads may be rolling out a patch at a time, in the whole cluster
+    /// How many workloads may be rolling out a patch at a time, in the whole cluster; with 0 none is patched
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
     max_rollouts: u32,
 
-    /// How many workloads may be patched in an hour, in the whole cluster
+    /// How many workloads may be patched in an hour, in the whole cluster; with 0 none is patched
     #[arg(long, value_name = "COUNT", default_value_t = 60)]
     max_per_hour: u32,
 }

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
 use crate::output::to_stdout;
+use crate::policy::fields_of;
 use crate::rules::{self, RULES, Rule};
 
 /// Explain a rule: what it counts, why that is bad, its exceptions, and what mends it.
@@ -35,6 +36,7 @@ fn write(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
         "Category: {}. It {score} part of the default score. Since {}.",
         rule.category, rule.since
     )?;
+    writeln!(out, "Turned on in a DevOpsPolicy by: {}.", fields_of(rule).join(" or "))?;
     writeln!(out, "Fix: {}.\n", rule.fix.as_ref().map_or("none", |fix| fix.summary))?;
     out.write_all(rule.docs.as_bytes())?;
     if !rule.parameters.is_empty() {

@@ -100,7 +100,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         }
     }
     if undone == 0 {
-        to_stderr(|err| writeln!(err, "nothing to undo: enforcement owns no field there"))?;
+        let everywhere = args.all && args.namespace.is_none();
+        if !everywhere && cluster.lacks_namespace(namespace).await {
+            bail!("namespace {namespace:?} not found");
+        }
+        let place = if everywhere { "any namespace".to_owned() } else { format!("namespace {namespace:?}") };
+        to_stderr(|err| writeln!(err, "nothing to undo: enforcement owns no such field in {place}"))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }

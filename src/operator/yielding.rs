@@ -131,7 +131,7 @@ impl Operator {
             }
         };
         if known.as_ref().is_none_or(|known| known.yielding != yielding) {
-            info!(?yielding, "yielding to others' writes");
+            info!(?yielding, "whether our fields yield to others' writes");
         }
         *known = Some(Known { wanted, yielding, until });
         until

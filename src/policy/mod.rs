@@ -20,5 +20,6 @@ pub use devops_policy::{
 pub use devops_policy_status::{DevOpsPolicyStatus, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::PolicyManifestError;
+pub use named_fields::fields_of;
 pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};

@@ -25,6 +25,11 @@ pub(super) struct NamedField {
     pub(super) severity: fn(&SeverityOverrides) -> Option<Severity>,
 }
 
+/// The fields of a policy's `spec`, any of which turns a rule on; rules without one are turned on in `rules`.
+pub fn fields_of(rule: &Rule) -> &'static [&'static str] {
+    NAMED_FIELDS.iter().find(|field| field.rule.id == rule.id).map_or(&["rules"], |field| field.names)
+}
+
 /// Every named field.
 pub(super) static NAMED_FIELDS: [NamedField; 6] = [
     NamedField {

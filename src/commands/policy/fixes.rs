@@ -95,6 +95,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         }
     }
     if printed == 0 {
+        if !args.all_namespaces && cluster.lacks_namespace(namespace).await {
+            bail!("namespace {namespace:?} not found");
+        }
         let place = if args.all_namespaces { String::new() } else { format!(" in namespace {namespace:?}") };
         if let Some(name) = &args.name {
             let client = cluster.client.clone();

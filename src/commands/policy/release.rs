@@ -41,6 +41,12 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                 continue;
             }
         };
+        if let Some(name) = namespace.filter(|_| held.is_empty())
+            && cluster.lacks_namespace(name).await
+        {
+            to_stderr(|err| writeln!(err, "error: namespace {name:?} not found"))?;
+            failed = true;
+        }
         for policy in held {
             found = true;
             let name = format!("{}/{}", policy.namespace(), policy.name());
