@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::read::pods;
+use super::read::{can_tell_new_pods, pods};
 use super::{
     ApplyError, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, plan, records,
 };
@@ -91,6 +91,7 @@ pub async fn appraise(
         let message = format!("PodDisruptionBudget {budget} allows no disruption now");
         return Ok(left("DisruptionBudget", message, true));
     }
+    can_tell_new_pods(cluster, subject).await?;
     let pods = pods(cluster, subject).await?;
     if let Some(found) = ineligible(subject, &pods, gitops, verify, now) {
         return Ok(left(found.reason(), found.to_string(), found.passing()));

@@ -183,6 +183,11 @@ impl Ledger {
         found
     }
 
+    /// Takes back the grant of a workload for which nothing was sent.
+    pub fn give_back(&mut self, uid: &str) {
+        self.grants.retain(|grant| grant.done || grant.uid != uid);
+    }
+
     /// Drops the finished grants that count no more.
     pub fn forget(&mut self, now: Timestamp) {
         let now = self.turn_to(now);

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::ScopedResourceSelectorRequirement;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
@@ -13,9 +14,6 @@ use super::progress::Progress;
 use super::subject::{Subject, Typed};
 use super::surroundings::{Surroundings, amount};
 use crate::workload::Quantity;
-
-/// The scopes of quotas that don't count pods which go on running and request something.
-const OTHERS: [&str; 2] = ["BestEffort", "Terminating"];
 
 impl Surroundings {
     /// Returns the fields for which some quota has no room, each with the reason in words.
@@ -31,7 +29,8 @@ impl Surroundings {
                 let (before, after) = (a_pod(subject, field), a_pod(&patched, field));
                 let added = after.minus(before);
                 let needed = added.times(pods).plus(after.times(surge));
-                let quotas = self.quotas.iter().filter(|quota| counts(quota) && added.is_positive());
+                let quotas =
+                    self.quotas.iter().filter(|quota| added.is_positive() && counts(quota, &patched));
                 for (name, left) in quotas.filter_map(|quota| left(quota, field)) {
                     if needed > left {
                         let reason =
@@ -50,7 +49,7 @@ impl Surroundings {
         let pods = i64::from(Progress::of(patched).wanted.max(0));
         let extra = if goes_first(patched, pods) { surge(patched, pods) } else { 0 };
         let supplied: BTreeSet<Field> = self.supplied().into_iter().map(|(field, _)| field).collect();
-        for quota in self.quotas.iter().filter(|quota| counts(quota)) {
+        for quota in self.quotas.iter().filter(|quota| counts(quota, patched)) {
             let name = quota.metadata.name.as_deref().unwrap_or_default();
             for field in Compute::ALL.into_iter().flat_map(|of| [Field::Request(of), Field::Limit(of)]) {
                 let Some((_, left)) = left(quota, field) else { continue };
@@ -103,10 +102,68 @@ fn goes_first(subject: &Subject, pods: i64) -> bool {
     strategy.type_.as_deref() != Some("Recreate") && part(&unavailable, pods, 0) == 0
 }
 
-/// Tells whether a quota counts the pods of workloads that are patched.
-fn counts(quota: &ResourceQuota) -> bool {
-    let scopes = quota.spec.as_ref().and_then(|spec| spec.scopes.as_deref()).unwrap_or_default();
-    !scopes.iter().any(|scope| OTHERS.contains(&scope.as_str()))
+/// Tells whether a quota counts the pods of a workload: each of its
+/// [scopes](https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-scopes) has to hold for them.
+fn counts(quota: &ResourceQuota, subject: &Subject) -> bool {
+    let Some(spec) = quota.spec.as_ref() else { return true };
+    let scopes = spec.scopes.iter().flatten().map(|scope| ScopedResourceSelectorRequirement {
+        operator: "Exists".to_owned(),
+        scope_name: scope.clone(),
+        values: None,
+    });
+    let selector = spec.scope_selector.as_ref().and_then(|selector| selector.match_expressions.clone());
+    scopes.chain(selector.into_iter().flatten()).all(|scope| holds(&scope, subject))
+}
+
+fn holds(scope: &ScopedResourceSelectorRequirement, subject: &Subject) -> bool {
+    let Some(spec) = subject.object.pointer("/spec/template/spec") else { return false };
+    match scope.scope_name.as_str() {
+        // No template of these kinds may have a deadline.
+        "NotTerminating" => true,
+        "BestEffort" => is_best_effort(spec),
+        "NotBestEffort" => !is_best_effort(spec),
+        "PriorityClass" => {
+            let class =
+                spec.get("priorityClassName").and_then(Value::as_str).filter(|class| !class.is_empty());
+            let is_named =
+                class.is_some_and(|class| scope.values.iter().flatten().any(|value| value == class));
+            match scope.operator.as_str() {
+                "In" => is_named,
+                "NotIn" => !is_named,
+                "Exists" => class.is_some(),
+                _ => class.is_none(),
+            }
+        }
+        "CrossNamespacePodAffinity" => ["podAffinity", "podAntiAffinity"].iter().any(|kind| {
+            let affinity = read(spec, &["affinity", kind]);
+            affinity.is_some_and(names_namespaces)
+        }),
+        // Terminating, and the scopes of what isn't a pod.
+        _ => false,
+    }
+}
+
+/// Tells whether any term of an affinity names other namespaces.
+fn names_namespaces(affinity: &Value) -> bool {
+    match affinity {
+        Value::Object(fields) => fields.iter().any(|(name, value)| match name.as_str() {
+            "namespaces" => value.as_array().is_some_and(|names| !names.is_empty()),
+            "namespaceSelector" => !value.is_null(),
+            "labelSelector" => false,
+            _ => names_namespaces(value),
+        }),
+        Value::Array(terms) => terms.iter().any(names_namespaces),
+        _ => false,
+    }
+}
+
+/// Tells whether nothing in a pod requests or limits CPU or memory.
+fn is_best_effort(spec: &Value) -> bool {
+    let containers = ["containers", "initContainers"].into_iter().flat_map(|list| containers(spec, list));
+    containers.chain([spec]).all(|holder| {
+        let fields = Compute::ALL.into_iter().flat_map(|of| [Field::Request(of), Field::Limit(of)]);
+        fields.filter_map(|field| of(holder, field)).all(|amount| !amount.is_positive())
+    })
 }
 
 /// The quota's name, and what it leaves of a resource.
@@ -126,17 +183,39 @@ fn left(quota: &ResourceQuota, field: Field) -> Option<(&str, Quantity)> {
     Some((quota.metadata.name.as_deref().unwrap_or_default(), each.min()?))
 }
 
-/// What the containers of a pod come to; a limit without a request is the request too.
+/// What a pod comes to, as [Kubernetes counts
+/// it](https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/component-helpers/resource/helpers.go): what
+/// the pod says as a whole, or else its containers and sidecars together, or an init container beside the sidecars that
+/// were started before it, whichever is more.
 fn a_pod(subject: &Subject, field: Field) -> Quantity {
-    let containers = subject.object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
-    let amounts = containers.into_iter().flatten().filter_map(|container| {
-        let of = |field: Field| Quantity::parse(read(container, &field.path())?.as_str()?);
-        match field {
-            Field::Request(compute) => of(field).or_else(|| of(Field::Limit(compute))),
-            _ => of(field),
+    let Some(spec) = subject.object.pointer("/spec/template/spec") else { return Quantity::ZERO };
+    if let Some(whole) = of(spec, field) {
+        return whole;
+    }
+    let (mut sidecars, mut most) = (Quantity::ZERO, Quantity::ZERO);
+    for container in containers(spec, "initContainers") {
+        let amount = of(container, field).unwrap_or(Quantity::ZERO);
+        if container.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
+            sidecars = sidecars.plus(amount);
+        } else {
+            most = most.max(sidecars.plus(amount));
         }
-    });
-    amounts.fold(Quantity::ZERO, Quantity::plus)
+    }
+    let amounts = containers(spec, "containers").filter_map(|container| of(container, field));
+    amounts.fold(sidecars, Quantity::plus).max(most)
+}
+
+fn containers<'s>(spec: &'s Value, list: &str) -> impl Iterator<Item = &'s Value> + use<'s> {
+    spec.get(list).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// An amount of a container, or of a pod as a whole; a limit without a request is the request too.
+fn of(holder: &Value, field: Field) -> Option<Quantity> {
+    let amount = |field: Field| Quantity::parse(read(holder, &field.path())?.as_str()?);
+    match field {
+        Field::Request(compute) => amount(field).or_else(|| amount(Field::Limit(compute))),
+        _ => amount(field),
+    }
 }
 
 /// How many pods a rollout has beyond those that are wanted.
@@ -275,6 +354,90 @@ mod tests {
             blocks(json!({ "requests.cpu": "400m" }), &subject(WorkloadKind::StatefulSet, &one)),
             None
         );
+    }
+
+    #[test]
+    fn a_quota_counts_the_pods_that_its_scopes_say() {
+        let with = |pod: Value| {
+            let mut spec =
+                json!({ "template": { "spec": { "containers": [{ "name": "main", "image": "x:1" }] } } });
+            for (name, value) in pod.as_object().unwrap() {
+                spec["template"]["spec"][name] = value.clone();
+            }
+            subject(WorkloadKind::Deployment, &spec)
+        };
+        let counts = |spec: Value, subject: &Subject| {
+            let quota = json!({ "metadata": { "name": "small" }, "spec": spec });
+            super::counts(&serde_json::from_value(quota).unwrap(), subject)
+        };
+        let (plain, sized) = (with(json!({})), subject(WorkloadKind::Deployment, &json!({})));
+        for (scopes, of_plain, of_sized) in [
+            (vec![], true, true),
+            (vec!["BestEffort"], true, false),
+            (vec!["NotBestEffort", "NotTerminating"], false, true),
+            (vec!["Terminating"], false, false),
+            (vec!["PriorityClass"], false, false),
+            (vec!["CrossNamespacePodAffinity"], false, false),
+        ] {
+            let spec = json!({ "scopes": scopes });
+            assert_eq!(
+                (counts(spec.clone(), &plain), counts(spec, &sized)),
+                (of_plain, of_sized),
+                "{scopes:?}"
+            );
+            let each = scopes.iter().map(|scope| json!({ "scopeName": scope, "operator": "Exists" }));
+            let spec = json!({ "scopeSelector": { "matchExpressions": each.collect::<Vec<_>>() } });
+            assert_eq!(
+                (counts(spec.clone(), &plain), counts(spec, &sized)),
+                (of_plain, of_sized),
+                "{scopes:?}"
+            );
+        }
+        let high = with(json!({ "priorityClassName": "high" }));
+        for (operator, values, of_plain, of_high) in [
+            ("In", json!(["high"]), false, true),
+            ("In", json!(["low"]), false, false),
+            ("NotIn", json!(["high"]), true, false),
+            ("Exists", json!(null), false, true),
+            ("DoesNotExist", json!(null), true, false),
+        ] {
+            let one = json!({ "scopeName": "PriorityClass", "operator": operator, "values": values });
+            let spec = json!({ "scopeSelector": { "matchExpressions": [one] } });
+            assert_eq!(
+                (counts(spec.clone(), &plain), counts(spec, &high)),
+                (of_plain, of_high),
+                "{operator}"
+            );
+        }
+        let term = json!({ "topologyKey": "zone", "labelSelector": {}, "namespaces": ["other"] });
+        let far = with(json!({ "affinity": { "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [term],
+        } } }));
+        assert!(counts(json!({ "scopes": ["CrossNamespacePodAffinity"] }), &far));
+    }
+
+    #[test]
+    fn a_pod_takes_what_its_containers_and_sidecars_or_an_init_container_take_or_what_it_says_as_a_whole() {
+        let cpu = |amount: &str| json!({ "requests": { "cpu": amount } });
+        let init = |amount: &str| json!({ "name": "i", "resources": cpu(amount) });
+        let sidecar =
+            |amount: &str| json!({ "name": "s", "restartPolicy": "Always", "resources": cpu(amount) });
+        let main = json!([{ "name": "main", "resources": cpu("100m") }]);
+        for (inits, whole, expected) in [
+            (json!([]), json!({}), "100m"),
+            (json!([sidecar("400m")]), json!({}), "500m"),
+            (json!([init("1")]), json!({}), "1"),
+            (json!([init("50m")]), json!({}), "100m"),
+            (json!([sidecar("400m"), init("300m")]), json!({}), "700m"),
+            (json!([init("300m"), sidecar("400m")]), json!({}), "500m"),
+            (json!([init("1")]), cpu("2"), "2"),
+            (json!([]), json!({ "limits": { "cpu": "3" } }), "3"),
+        ] {
+            let spec = json!({ "containers": main, "initContainers": inits, "resources": whole });
+            let subject = subject(WorkloadKind::Deployment, &json!({ "template": { "spec": spec } }));
+            let found = a_pod(&subject, Field::Request(Compute::Cpu));
+            assert_eq!(Some(found), Quantity::parse(expected), "{spec}");
+        }
     }
 
     #[test]

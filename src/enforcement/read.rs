@@ -70,10 +70,16 @@ fn is_of_revision(pod: &objects::Pod, subject: &Subject, revision: &str) -> bool
 /// Returns what around the workloads of a namespace bears on patches.
 pub async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<Surroundings, CallError> {
     let all = ListParams::default();
+    let (vertical, vertical_unread) = match vertical_autoscalers(cluster, namespace).await {
+        Ok(found) => (found, None),
+        Err(error) if error.code() == Some(403) => (Vec::new(), Some(error.to_string())),
+        Err(error) => return Err(error),
+    };
     Ok(Surroundings {
         budgets: list(cluster, &kind::<PodDisruptionBudget>(), namespace, &all).await?,
         autoscalers: list(cluster, &kind::<HorizontalPodAutoscaler>(), namespace, &all).await?,
-        vertical: vertical_autoscalers(cluster, namespace).await?,
+        vertical,
+        vertical_unread,
         limit_ranges: list(cluster, &kind::<LimitRange>(), namespace, &all).await?,
         quotas: list(cluster, &kind::<ResourceQuota>(), namespace, &all).await?,
     })
@@ -89,8 +95,18 @@ async fn vertical_autoscalers(
         Ok(found) => Ok(found),
         // The autoscaler is an add-on: without its CRD there is none.
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
+        // What isn't served is forbidden before it is missing.
+        Err(error) if error.code() == Some(403) => {
+            let served = cluster.serves(&resource.api_version, &[&resource.plural]).await?;
+            if served == [true] { Err(error) } else { Ok(Vec::new()) }
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Makes sure that the workload's new pods can be told from the old ones, before there are any.
+pub(super) async fn can_tell_new_pods(cluster: &Cluster, subject: &Subject) -> Result<(), CallError> {
+    revision(cluster, subject).await.map(|_| ())
 }
 
 /// The hash in the labels of the pods that the workload makes now; `None` while its controller has not got to it.

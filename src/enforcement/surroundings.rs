@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// `VerticalPodAutoscaler`s, which set requests and limits; empty where a cluster doesn't have the kind.
     pub vertical: Vec<Value>,
+    /// Why `VerticalPodAutoscaler`s, of which the cluster has the kind, may not be read.
+    pub vertical_unread: Option<String>,
     /// What supplies and bounds the amounts of each container.
     pub limit_ranges: Vec<LimitRange>,
     /// What bounds the amounts of the namespace as a whole; the API server refuses the pods above it.
@@ -98,9 +100,13 @@ impl Surroundings {
     /// The fields that an autoscaler of the workload steers or goes by.
     fn steered(&self, subject: &Subject) -> Vec<(Field, String)> {
         let mut fields = Vec::new();
-        for vertical in self.vertical.iter().filter(|vertical| steers(vertical, subject)) {
+        let steering = self.vertical.iter().filter(|vertical| steers(vertical, subject)).map(|vertical| {
             let name = vertical.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            let reason = format!("VerticalPodAutoscaler {name} sets it");
+            format!("VerticalPodAutoscaler {name} sets it")
+        });
+        let unread = self.vertical_unread.iter();
+        let unread = unread.map(|error| format!("a VerticalPodAutoscaler might set it: {error}"));
+        for reason in steering.chain(unread) {
             for compute in Compute::ALL {
                 fields
                     .extend([Field::Request(compute), Field::Limit(compute)].map(|it| (it, reason.clone())));

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use tokio::sync::Notify;
+use tracing::warn;
 
 use super::ledger::{LedgerError, LedgerStore};
 use super::left_out::LeftOuts;
@@ -157,6 +158,13 @@ impl Operator {
                 ledger.reserve(request, &limits, now)
             })
             .await
+    }
+
+    /// Gives a place in the budgets back that nothing came of.
+    pub(super) async fn give_back(&self, uid: &str) {
+        if let Err(error) = self.ledger.change(|ledger| ledger.give_back(uid)).await {
+            warn!(%error, "a place in the budgets is not given back, and counts for an hour");
+        }
     }
 
     /// Asks whether there would be a place in the budgets of the cluster, and takes none.

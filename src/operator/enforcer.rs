@@ -299,6 +299,20 @@ impl<'o> Enforcer<'o> {
         Ok(())
     }
 
+    /// Waits for what can't be read about a patch under watch; what stays refused for the time of a verdict has none.
+    async fn unwatched(
+        &mut self,
+        record: &Remediation,
+        error: &ApplyError,
+    ) -> Result<Option<Timestamp>, ReconcileError> {
+        let since = record.time.as_ref().map_or_else(|| self.now(), |time| time.0.max(self.operator.started));
+        if error.is_passing() || self.now().duration_since(since) < self.verify() {
+            return Ok(Some(self.unread(record, error)));
+        }
+        let message = format!("its new pods can't be watched: {error}");
+        self.begin_withdrawal(record, records::NO_VERDICT, &message).await
+    }
+
     /// A patched workload: how are its new pods?
     async fn watch(&mut self, record: &Remediation) -> Result<Option<Timestamp>, ReconcileError> {
         let subject = match self.fetch(record).await {
@@ -312,7 +326,7 @@ impl<'o> Enforcer<'o> {
         }
         let evidence = match enforcement::evidence(&self.operator.cluster, &subject).await {
             Ok(evidence) => evidence,
-            Err(error) => return Ok(Some(self.unread(record, &error.into()))),
+            Err(error) => return self.unwatched(record, &error.into()).await,
         };
         let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
         let patched = Patched { at, pods: record.pods, fields };

@@ -71,6 +71,11 @@ impl ReconcileError {
         }
     }
 
+    /// Tells whether the API server refused a write, and would again.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if source.code().is_some_and(|code| matches!(code, 400 | 403 | 422)))
+    }
+
     /// Tells whether there is nothing to do any more, and nothing went wrong.
     pub fn is_moot(&self) -> bool {
         match self {

@@ -16,7 +16,7 @@ use crate::enforcement::{
     self, ApplyError, Appraisal, Decision, Enforcing, Inquiry, Plan, Progress, Request, Subject,
     Surroundings, is_in_force,
 };
-use crate::policy::{DevOpsPolicy, Remediation, RemediationPhase};
+use crate::policy::{DevOpsPolicy, MOST_FIELDS, Remediation, RemediationPhase};
 
 /// How many workloads are fetched in one step at most.
 const FETCHES: usize = 30;
@@ -230,6 +230,11 @@ impl Enforcer<'_> {
             let message = format!("policy {} decides about it", plan.policy);
             return self.left("OtherPolicy", message, PASSING);
         }
+        let set = records::set_so_far(&self.status(), &subject).len() + plan.adds.len();
+        if set > MOST_FIELDS {
+            let message = format!("its record has room for {MOST_FIELDS} fields, and {set} would be set");
+            return self.left("TooManyFields", message, STANDING);
+        }
         Looked::Ready(Box::new(subject), Box::new(plan))
     }
 
@@ -265,7 +270,13 @@ impl Enforcer<'_> {
             // It is the same plan, whose delay was told.
             (planned.time, planned.reason, planned.message) = (delayed.time, delayed.reason, delayed.message);
         }
-        self.record(planned.clone()).await?;
+        if let Err(error) = self.record(planned.clone()).await {
+            // What isn't written down is not done.
+            if error.is_refused() {
+                self.operator.give_back(subject.uid()).await;
+            }
+            return Err(error);
+        }
         self.operator.left_out().remove(&self.key, subject.kind(), subject.name());
         match enforcement::apply(&self.operator.cluster, subject, &plan.document).await {
             Ok(after) => {

@@ -127,7 +127,12 @@ async fn apply(
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let before = policy;
     let mut enforcer = Enforcer::new(operator, policies, policy.clone());
-    let next = enforcer.step(outcome.verdict().is_some()).await?;
+    // What enforcement can't write down holds up neither verdict nor audit.
+    let (next, failed) = match enforcer.step(outcome.verdict().is_some()).await {
+        Ok(next) => (next, None),
+        Err(error @ ReconcileError::Write { .. }) => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
     let standing = enforcer.standing().await;
     let policy = &enforcer.policy;
     if let Some(status) = next_status(policy, outcome, &standing, operator.now()) {
@@ -138,7 +143,7 @@ async fn apply(
         Some(verdict) => audit(operator, policy, verdict).await?,
         None => None,
     };
-    Ok([next, due].into_iter().flatten().min())
+    failed.map_or_else(|| Ok([next, due].into_iter().flatten().min()), Err)
 }
 
 /// Brings the work of a deleted policy to its end.

@@ -62,11 +62,7 @@ impl Enforcer<'_> {
                 Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),
                 Err(error) => {
                     if !error.is_passing() {
-                        let refused = records::refused(&record, &error.to_string());
-                        if refused != record {
-                            self.record(refused).await?;
-                        }
-                        self.tell_refused(&record, &error).await;
+                        self.note_refusal(&mut record, &error).await?;
                     }
                     return Ok(Some(self.unread(&record, &error)));
                 }
@@ -85,7 +81,16 @@ impl Enforcer<'_> {
         match self.settle(&record, &subject).await {
             Ok(None) => {}
             Ok(again) => return Ok(again),
-            Err(error) => return Ok(Some(self.unread(&record, &error.into()))),
+            Err(error) => {
+                let error = ApplyError::from(error);
+                if error.is_passing() {
+                    return Ok(Some(self.unread(&record, &error)));
+                }
+                self.note_refusal(&mut record, &error).await?;
+                if !self.has_had_its_time(&record) {
+                    return Ok(Some(self.unread(&record, &error)));
+                }
+            }
         }
         let reason = record.reason.clone().unwrap_or_default();
         let message = records::cause(&record).to_owned();
@@ -112,41 +117,59 @@ impl Enforcer<'_> {
         let progress = Progress::of(subject);
         if record.reason.as_deref() != Some(records::REVERTED)
             && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)
-            && let Some(again) = self.free(subject, &progress, withdrawn).await?
+            && self.frees(subject, &progress, withdrawn, self.has_had_its_time(record)).await?
         {
-            return Ok(Some(again));
+            return Ok(Some(self.poll()));
         }
-        let began = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
         // The next one waits for this one's rollout, but not for ever.
-        let waits = !progress.is_complete() && self.now().duration_since(began) < self.verify();
+        let waits = !progress.is_complete() && !self.has_had_its_time(record);
         Ok(waits.then(|| self.poll()))
     }
 
+    /// Tells whether a workload had as long to come back as a verdict may take.
+    fn has_had_its_time(&self, record: &Remediation) -> bool {
+        record.time.as_ref().is_some_and(|began| self.now().duration_since(began.0) >= self.verify())
+    }
+
+    /// Writes down and tells what keeps a patch from being taken back.
+    async fn note_refusal(
+        &mut self,
+        record: &mut Remediation,
+        error: &ApplyError,
+    ) -> Result<(), ReconcileError> {
+        let refused = records::refused(record, &error.to_string());
+        if refused != *record {
+            self.record(refused.clone()).await?;
+            *record = refused;
+        }
+        self.tell_refused(record, error).await;
+        Ok(())
+    }
+
     /// Frees a `StatefulSet` of the pods that its controller waits for, though they will never be ready and their
-    /// revision is gone; `None` when there are none.
-    async fn free(
+    /// revision is gone, one at a time; returns whether there is more of that to do. A pod that doesn't go is `late` when
+    /// nobody waits for it any longer.
+    async fn frees(
         &self,
         subject: &Subject,
         progress: &Progress,
         withdrawn: &str,
-    ) -> Result<Option<Timestamp>, CallError> {
+        late: bool,
+    ) -> Result<bool, CallError> {
         if !progress.observed {
-            return Ok(Some(self.poll()));
+            return Ok(!late);
         }
         if progress.revision.as_deref() == Some(withdrawn) {
-            return Ok(None);
+            return Ok(false);
         }
         let pods = enforcement::of_revision(&self.operator.cluster, subject, withdrawn).await?;
-        let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(None) };
-        if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_none()) {
-            self.delete(stuck).await?;
-            info!(
-                pod = stuck.name(),
-                namespace = self.namespace,
-                "stuck pod of the withdrawn revision deleted"
-            );
+        let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(false) };
+        if pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) {
+            return Ok(!late);
         }
-        Ok(Some(self.poll()))
+        self.delete(stuck).await?;
+        info!(pod = stuck.name(), namespace = self.namespace, "stuck pod of the withdrawn revision deleted");
+        Ok(true)
     }
 
     /// Deletes a pod as it was read, and no other.

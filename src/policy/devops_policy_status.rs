@@ -72,6 +72,9 @@ pub struct DevOpsPolicyStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// How many fields of a workload a record has room for: those of 146 containers.
+pub const MOST_FIELDS: usize = 1024;
+
 /// What the operator did to one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -114,11 +117,11 @@ pub struct Remediation {
     pub message: Option<String>,
     /// The fields that the remediation set, each as container/field, such as web/livenessProbe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(max = 127)))]
+    #[schemars(length(max = MOST_FIELDS), inner(length(max = 127)))]
     pub fields: Vec<String>,
     /// The fields that remediations before this one set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(max = 127)))]
+    #[schemars(length(max = MOST_FIELDS), inner(length(max = 127)))]
     pub earlier_fields: Vec<String>,
     /// How many pods the workload wanted when it was patched: those that came by scaling are no evidence.
     #[serde(skip_serializing_if = "Option::is_none")]

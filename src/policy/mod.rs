@@ -17,7 +17,7 @@ pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
 };
-pub use devops_policy_status::{DevOpsPolicyStatus, Remediation, RemediationPhase};
+pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::PolicyManifestError;
 pub use named_fields::fields_of;

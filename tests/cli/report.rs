@@ -193,7 +193,7 @@ fn a_reader_that_stops_early_is_no_error() {
 fn thresholds_out_of_range_are_told_their_range() {
     let below = run(&["analyze", "-f", SAMPLES, "--fail-under", "-1"]);
     assert_eq!(below.status, 2);
-    assert!(below.stderr.contains("-1 is not in 0..=100"), "{}", below.stderr);
+    assert!(below.stderr.contains("give a whole number from 0 to 100"), "{}", below.stderr);
     let unknown = run(&["analyze", "-f", SAMPLES, "--fail-on", "bad"]);
     assert_eq!(unknown.status, 2);
     assert!(unknown.stderr.contains("low, medium, high, critical"), "{}", unknown.stderr);

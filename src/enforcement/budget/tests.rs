@@ -34,6 +34,20 @@ fn who_asks_before_the_uid_is_known_has_the_grant_of_that_name() {
 }
 
 #[test]
+fn a_grant_that_nothing_came_of_takes_no_part_of_the_hour() {
+    let mut ledger = Ledger::default();
+    for second in 0..20 {
+        assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(second)), Decision::Granted);
+        ledger.give_back("a");
+    }
+    assert!(ledger.is_empty());
+    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(20)), Decision::Granted);
+    ledger.finish("a");
+    ledger.give_back("a");
+    assert!(!ledger.is_empty(), "what was made counts");
+}
+
+#[test]
 fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
     let record = |name: &str, phase: &str, reason: &str, second: i64| -> Remediation {
         serde_json::from_value(serde_json::json!({

@@ -168,7 +168,7 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
     let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-    stage.world.forbid_patches_of("apps", "deployments").await;
+    stage.world.forbid("patch", "apps", "deployments").await;
     let tuned = json!({ "name": "main", "livenessProbe": { "periodSeconds": 7 } });
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [tuned] } } } });
     stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
@@ -189,7 +189,7 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
 #[ignore = "needs a control plane: make test"]
 async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched() {
     let stage = Stage::alone(|_| Fate::Ready).await;
-    stage.world.forbid_patches_of("apps", "statefulsets").await;
+    stage.world.forbid("patch", "apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (before, _) =
         tokio::join!(stage.run("StatefulSet", "db", |_| ()), stage.run("Deployment", "web", few));
@@ -203,6 +203,69 @@ async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched()
     sleep(VERIFY / 2).await;
     assert_eq!(stage.attempts_since(mark, "db"), 1);
     assert_eq!(stage.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
+    let stage = Stage::alone(|_| Fate::Ready).await;
+    let sets = stage.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let missing = [
+        ("list", "autoscaling.k8s.io", "verticalpodautoscalers"),
+        ("list", "apps", "controllerrevisions"),
+        ("delete", "", "pods"),
+    ];
+    for (verb, group, resource) in missing {
+        stage.world.forbid(verb, group, resource).await;
+    }
+    stage.node("one").await;
+    let agents = |set: &mut Value| {
+        set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": stage.namespace });
+    };
+    let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
+    let (_, _, before, _) = tokio::join!(
+        stage.run("Deployment", "web", |_| ()),
+        stage.run("DaemonSet", "agent", agents),
+        sets.run("StatefulSet", "db", |_| ()),
+        sets.run("Deployment", "web", few),
+    );
+    let mark = stage.world.plane.mark();
+    let _operator = stage.world.operator();
+    let reads = async {
+        stage.policy("standard", PROBES).await;
+        stage.until_condition("standard", "Enforcing", "Enforcing", "controllerrevisions").await;
+        stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+        assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods could not be told from the old");
+    };
+    let deletes = async {
+        sets.policy("standard", PROBES).await;
+        sets.until_event("standard", "WithdrawalRefused", "cannot delete resource").await;
+        let record = sets.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
+        assert_eq!(record.reason.as_deref(), Some("CrashLoop"));
+        assert_eq!(template(&sets.get("StatefulSet", "db").await), template(&before));
+        sets.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    };
+    tokio::join!(reads, deletes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_workload_of_very_many_containers_has_room_in_its_record() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let wide = |web: &mut Value| {
+        let container = |index: usize| {
+            let ports = json!([{ "containerPort": 8080 + index }]);
+            json!({ "name": format!("c{index}"), "image": "x:1", "ports": ports })
+        };
+        web["spec"]["template"]["spec"]["containers"] = (0..40).map(container).collect();
+    };
+    stage.run("Deployment", "web", wide).await;
+    let sizes = RESOURCES
+        .replace("{cpu", "{cpuLimit: 1, cpu")
+        .replace("{default", "{requireLivenessProbe: true, requireReadinessProbe: true, default");
+    stage.policy("standard", &sizes).await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    assert!(record.fields.len() > 256, "{}", record.fields.len());
 }
 
 /// Makes a webhook that never answers, so that the API server takes two seconds for each status with a planned patch in

@@ -44,7 +44,7 @@ async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not
         }
     }
     eventually("it is back", async || (installed(&stage).await == 2).then_some(())).await;
-    stage.world.forbid_patches_of("admissionregistration.k8s.io", "mutatingadmissionpolicies").await;
+    stage.world.forbid("patch", "admissionregistration.k8s.io", "mutatingadmissionpolicies").await;
     stage.until_condition("standard", "Enforcing", "Enforcing", "kube-devops-yield can't be installed").await;
 }
 

@@ -90,20 +90,20 @@ impl<'p> World<'p> {
         Self { plane: self.plane, client: self.plane.client().await, home, user, kubeconfig, _turn: None }
     }
 
-    /// Takes from the operator's account the right to patch a kind of objects, and waits until that is in effect.
-    pub(crate) async fn forbid_patches_of(&self, group: &str, resource: &str) {
+    /// Takes from the operator's account a right in all namespaces, and waits until that is in effect.
+    pub(crate) async fn forbid(&self, verb: &str, group: &str, resource: &str) {
         let roles = Api::<ClusterRole>::all(self.client.clone());
         let name = format!("{}-operator", self.home);
         let mut role = roles.get(&name).await.unwrap();
         for rule in role.rules.iter_mut().flatten() {
             if rule.resources.iter().flatten().any(|named| named == resource) {
-                rule.verbs.retain(|verb| verb != "patch");
+                rule.verbs.retain(|allowed| allowed != verb);
             }
         }
         role.rules.iter_mut().for_each(|rules| rules.retain(|rule| !rule.verbs.is_empty()));
         roles.replace(&name, &PostParams::default(), &role).await.unwrap();
         let attributes =
-            json!({ "group": group, "resource": resource, "verb": "patch", "namespace": self.home });
+            json!({ "group": group, "resource": resource, "verb": verb, "namespace": self.home });
         let spec = json!({ "user": self.user, "resourceAttributes": attributes });
         let review: SubjectAccessReview =
             serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap();
