@@ -49,7 +49,7 @@ pub async fn appraise(
     inquiry: &Inquiry<'_>,
     now: Timestamp,
 ) -> Result<Appraisal, ApplyError> {
-    if let Some(record) = records::left_alone(inquiry.policies, subject) {
+    if let Some(record) = records::left_alone(inquiry.policies, subject, now) {
         let why = record.message.as_deref().or(record.reason.as_deref()).unwrap_or_default();
         let message =
             format!("an earlier patch failed, and neither its template nor the policy changed since: {why}");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Compute, ContainerField, Field, Fields, Subject};
@@ -35,6 +35,11 @@ pub const CO_OWNED: &str = "CoOwned";
 pub const CHANGED_MEANWHILE: &str = "ChangedMeanwhile";
 /// The reason of a record whose memory limit was too low.
 pub const OUT_OF_MEMORY: &str = "OOMKilled";
+
+/// The reasons of records whose patch was refused by what others can mend with nothing about policy or workload changed.
+const MENDED_ELSEWHERE: [&str; 4] = ["AdmissionRefused", "Conflict", "Forbidden", "QuotaExceeded"];
+/// After how long such a patch is tried again.
+const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What stands between a message and why the withdrawal that it is about was refused.
 const REFUSED: &str = "; it can't be taken back yet: ";
@@ -261,12 +266,25 @@ fn current<'p>(policies: &'p [DevOpsPolicy], subject: &Subject) -> impl Iterator
 }
 
 /// Why a workload is left alone: an earlier patch of it failed, and since then neither its template nor the policy changed.
-pub fn left_alone<'p>(policies: &'p [DevOpsPolicy], subject: &Subject) -> Option<&'p Remediation> {
+/// A patch that was refused is tried again an hour later.
+pub fn left_alone<'p>(
+    policies: &'p [DevOpsPolicy],
+    subject: &Subject,
+    now: Timestamp,
+) -> Option<&'p Remediation> {
     let hash = subject.template_hash();
     current(policies, subject).find(|record| {
         matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
             && record.template_hash.as_deref() == Some(hash.as_str())
+            && !is_due_again(record, now)
     })
+}
+
+fn is_due_again(record: &Remediation, now: Timestamp) -> bool {
+    let reason = record.reason.as_deref().unwrap_or_default();
+    record.phase == RemediationPhase::Failed
+        && MENDED_ELSEWHERE.contains(&reason)
+        && record.time.as_ref().is_some_and(|refused| now.duration_since(refused.0) >= ONCE_MORE)
 }
 
 /// The fields that were set once and are not there any more: somebody took them out, and meant it.

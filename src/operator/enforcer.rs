@@ -310,7 +310,7 @@ impl<'o> Enforcer<'o> {
             return Ok(Some(self.unread(record, error)));
         }
         let message = format!("its new pods can't be watched: {error}");
-        self.begin_withdrawal(record, records::NO_VERDICT, &message).await
+        self.begin_withdrawal(record, records::UNWATCHED, &message).await
     }
 
     /// A patched workload: how are its new pods?

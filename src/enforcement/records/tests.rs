@@ -110,10 +110,42 @@ fn a_failed_workload_is_left_alone_until_its_template_or_the_policy_changes() {
         ..record("web", RemediationPhase::Withdrawn, 0)
     };
     let mut policies = [policy(vec![failed])];
-    assert!(left_alone(&policies, &subject("x:1")).is_some());
-    assert!(left_alone(&policies, &subject("x:2")).is_none(), "its template changed");
+    let is_left = |policies: &[DevOpsPolicy], image| {
+        let later = Timestamp::from_second(1_900_000_000).unwrap();
+        left_alone(policies, &subject(image), later).is_some()
+    };
+    assert!(is_left(&policies, "x:1"));
+    assert!(!is_left(&policies, "x:2"), "its template changed");
     policies[0].metadata.generation = Some(2);
-    assert!(left_alone(&policies, &subject("x:1")).is_none(), "the policy changed");
+    assert!(!is_left(&policies, "x:1"), "the policy changed");
+}
+
+#[test]
+fn a_patch_that_was_refused_is_tried_again_an_hour_later_if_that_can_help() {
+    let refused = Timestamp::from_second(1_800_000_000).unwrap();
+    for (phase, reason, helps) in [
+        (RemediationPhase::Failed, "Forbidden", true),
+        (RemediationPhase::Failed, "AdmissionRefused", true),
+        (RemediationPhase::Failed, "QuotaExceeded", true),
+        (RemediationPhase::Failed, "Conflict", true),
+        (RemediationPhase::Failed, "Invalid", false),
+        (RemediationPhase::Failed, TAKEN_OUT, false),
+        (RemediationPhase::Failed, CO_OWNED, false),
+        (RemediationPhase::Withdrawn, "QuotaExceeded", false),
+    ] {
+        let record = Remediation {
+            template_hash: Some(subject("x:1").template_hash()),
+            reason: Some(reason.to_owned()),
+            time: Some(Time(refused)),
+            ..record("web", phase, 0)
+        };
+        let policies = [policy(vec![record])];
+        let is_left = |minutes| {
+            let now = refused.saturating_add(SignedDuration::from_mins(minutes)).unwrap();
+            left_alone(&policies, &subject("x:1"), now).is_some()
+        };
+        assert_eq!((is_left(59), is_left(60)), (true, !helps), "{reason}");
+    }
 }
 
 #[test]
