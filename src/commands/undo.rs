@@ -122,14 +122,35 @@ async fn policies(cluster: &Cluster, namespace: &str) -> anyhow::Result<Vec<DevO
     }
 }
 
+/// Says what an undo would take out; returns whether that is everything.
+fn say_what_would_go(subject: &Subject, fields: &BTreeSet<ContainerField>) -> anyhow::Result<bool> {
+    let what = label(subject);
+    let tuned = enforcement::tuned(subject, fields);
+    let (stays, goes): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|of| !tuned.contains_key(of) && !subject.co_owners(of).is_empty());
+    to_stdout(|out| {
+        if fields.is_empty() || !goes.is_empty() {
+            writeln!(out, "{what}: would take out {}", named(goes.into_iter()))?;
+        }
+        for (of, managers) in &tuned {
+            writeln!(out, "{what}: with {of} would go what {} had set on it", names_of(managers))?;
+        }
+        for of in &stays {
+            let managers = subject.co_owners(of);
+            writeln!(out, "{what}: {of} would stay, because {} set the same value", names_of(&managers))?;
+        }
+        Ok(())
+    })?;
+    Ok(stays.is_empty())
+}
+
 /// Undoes one workload; returns whether everything that was to go is gone.
 async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool) -> anyhow::Result<bool> {
     let Share { fields, rest_for, .. } = share;
     let rest_for = rest_for.as_deref();
     let what = label(subject);
     if dry_run {
-        to_stdout(|out| writeln!(out, "{what}: would take out {}", named(fields.iter())))?;
-        return Ok(true);
+        return say_what_would_go(subject, fields);
     }
     let stuck = stuck(cluster, subject).await?;
     let mut withdrawn = enforcement::withdraw(cluster, subject, fields, rest_for).await;

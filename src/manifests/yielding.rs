@@ -90,6 +90,13 @@ const VARIABLES: &[(&str, &str)] = &[
          .exists(h, o[?($key)][?('f:' + s[1])][?('f:' + h)].hasValue())) \
          && !variables.others.exists(o, o[?($key)][?('f:' + s[1])][?('f:' + s[2])].hasValue()))))",
     ),
+    // What the pod is given as a whole by this write: the amounts of its containers have to fit that, or aren't needed.
+    (
+        "whole",
+        "['cpu', 'memory'].filter(r, ['requests', 'limits'].exists(s, \
+         object.spec.template.spec[?'resources'][?s][?r].hasValue() \
+         && object.spec.template.spec[?'resources'][?s][?r] != oldObject.spec.template.spec[?'resources'][?s][?r]))",
+    ),
     // Our limits below another's requests, and our requests above another's limits.
     ("limits", AMOUNTS),
     ("requests", AMOUNTS),
@@ -107,11 +114,11 @@ const VARIABLES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Our amounts of one side, `$side`, that don't fit another's any more.
+/// Our amounts of one side, `$side`, that don't fit another's any more, or those of the pod as a whole.
 const AMOUNTS: &str = "variables.patched.filter(f, variables.containers.exists(c, ['cpu', 'memory'].exists(r, \
-    f == c.name + '/resources.$side.' + r \
-    && c[?'resources'][?'requests'][?r].hasValue() && c[?'resources'][?'limits'][?r].hasValue() \
-    && quantity(string(c.resources.requests[r])).isGreaterThan(quantity(string(c.resources.limits[r]))) \
+    f == c.name + '/resources.$side.' + r && (r in variables.whole \
+    || c[?'resources'][?'requests'][?r].hasValue() && c[?'resources'][?'limits'][?r].hasValue() \
+    && quantity(string(c.resources.requests[r])).isGreaterThan(quantity(string(c.resources.limits[r])))) \
     && variables.before.exists(b, b.name == c.name \
     && b[?'resources'][?'$side'][?r] == c[?'resources'][?'$side'][?r]) \
     && !variables.others.exists(o, o[?($key)][?'f:resources'][?'f:$side'][?('f:' + r)].hasValue()))))";

@@ -1,6 +1,6 @@
 //! `policy fixes`: the patches that the operator left to those who manage workloads themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
 use crate::enforcement;
 use crate::output::{to_stderr, to_stdout};
-use crate::policy::{DevOpsPolicy, PolicyAuditResult, SuggestedFix};
+use crate::policy::{DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix};
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
 ///
@@ -57,6 +57,15 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             newest.insert(key, result);
         }
     }
+    let client = cluster.client.clone();
+    let policies: Api<DevOpsPolicy> =
+        if args.all_namespaces { Api::all(client) } else { Api::namespaced(client, namespace) };
+    let policies = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
+    let policies = policies.context("cannot list the policies")?.items;
+    // A result is as old as its violations, and the policy may ask for something else by now.
+    let reporting: BTreeSet<(String, String)> =
+        policies.iter().filter(|policy| reports(policy)).map(key).collect();
+    newest.retain(|policy, _| reporting.contains(policy));
     let (mut printed, mut status) = (0, ExitStatus::Clean);
     for ((namespace, policy), result) in &newest {
         let kept = result.spec.fixes.len() as u64;
@@ -99,15 +108,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             bail!("namespace {namespace:?} not found");
         }
         let place = if args.all_namespaces { String::new() } else { format!(" in namespace {namespace:?}") };
-        if let Some(name) = &args.name {
-            let client = cluster.client.clone();
-            let policies: Api<DevOpsPolicy> =
-                if args.all_namespaces { Api::all(client) } else { Api::namespaced(client, namespace) };
-            let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
-            let all = all.context("cannot list the policies")?;
-            if !all.iter().any(|policy| policy.name_any() == *name) {
-                bail!("there is no policy {name:?}{place}");
-            }
+        if let Some(name) =
+            args.name.as_ref().filter(|name| policies.iter().all(|one| one.name_any() != **name))
+        {
+            bail!("there is no policy {name:?}{place}");
         }
         to_stderr(|err| {
             writeln!(
@@ -118,6 +122,17 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         })?;
     }
     Ok(status)
+}
+
+/// Tells whether a policy leaves what a GitOps tool manages to its owner.
+fn reports(policy: &DevOpsPolicy) -> bool {
+    let gitops = policy.spec.remediation.as_ref().map(|remediation| remediation.gitops);
+    policy.spec.enforcement_mode == EnforcementMode::Enforce
+        && gitops.unwrap_or_default() == GitOpsMode::Report
+}
+
+fn key(policy: &DevOpsPolicy) -> (String, String) {
+    (policy.namespace().unwrap_or_default(), policy.name_any())
 }
 
 /// Plans all patches of a policy, as the operator does.

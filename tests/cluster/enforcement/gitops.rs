@@ -54,6 +54,10 @@ async fn every_patch_is_printed_where_a_result_has_no_room_for_all() {
     let printed = on(stage.world.plane.kubeconfig(), &arguments);
     assert_eq!(printed.code, 0, "{}", printed.stderr);
     assert_eq!(printed.stdout.matches("\n# Deployment/web-").count(), MANY);
+    stage.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
+    let printed = on(stage.world.plane.kubeconfig(), &arguments);
+    assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "it asks for no changes any more");
+    assert!(printed.stderr.starts_with("no fixes in namespace"), "{}", printed.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,13 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
     ] } } } });
     stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
     let kubeconfig = stage.world.plane.kubeconfig();
+    let dry_run = |arguments: &[&str]| {
+        on(kubeconfig, &[&["undo", "--dry-run", "-n", &stage.namespace], arguments].concat())
+    };
+    let outcome = dry_run(&["deployment/web"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let would = "with main/livenessProbe would go what kubectl-edit had set";
+    assert!(outcome.stdout.contains(would), "{}", outcome.stdout);
     let outcome = on(kubeconfig, &["undo", "deployment/web", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(
@@ -52,6 +59,10 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
         "spec": { "template": { "spec": { "containers": [{ "name": "main", "readinessProbe": same }] } } } });
     let apply = Patch::Apply(&document);
     stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
+    let outcome = dry_run(&["--all"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+    let would = "main/readinessProbe would stay, because flux set the same value";
+    assert!(outcome.stdout.contains(would), "{}", outcome.stdout);
     let outcome = on(kubeconfig, &["undo", "--all", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 2, "{}", outcome.stdout);
     assert!(

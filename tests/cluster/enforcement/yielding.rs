@@ -251,6 +251,34 @@ async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn our_amounts_give_way_to_those_of_the_pod_as_a_whole() {
+    let scene = Scene::yielding().await;
+    let both = json!([bare("web"), bare("side")]);
+    let resources =
+        json!({ "requests": { "cpu": "200m", "memory": "200Mi" }, "limits": { "memory": "400Mi" } });
+    let fields = "web/resources.requests.cpu,web/resources.requests.memory,web/resources.limits.memory";
+    let ours = json!([{ "name": "web", "resources": resources }]);
+    let cpu = json!([
+        { "name": "web", "image": "x:1", "resources": { "requests": { "cpu": "200m" } } }, bare("side"),
+    ]);
+    for whole in [json!({ "limits": { "memory": "300Mi" } }), json!({ "requests": { "memory": "100Mi" } })] {
+        scene.apply("owner", "Deployment", both.clone()).await.unwrap();
+        scene.enforce("Deployment", fields, ours.clone()).await.unwrap();
+        let patch = json!({ "spec": { "template": { "spec": { "resources": whole } } } });
+        let written =
+            scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+        let spec = &written["spec"]["template"]["spec"];
+        assert_eq!(spec["containers"][0]["resources"], cpu[0]["resources"], "{whole}");
+        assert_eq!(patched_fields(&written), Some("web/resources.requests.cpu"));
+        // What comes after finds nothing of ours in its way.
+        let again = json!({ "spec": { "template": { "spec": { "resources": { "limits": { "memory": "310Mi" } } } } } });
+        scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(again)).await.unwrap();
+        scene.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn what_is_wrong_without_us_stays_refused() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web"), bare("side")])).await.unwrap();
