@@ -232,7 +232,7 @@ impl Enforcer<'_> {
         }
         let set = records::set_so_far(&self.status(), &subject).len() + plan.adds.len();
         if set > MOST_FIELDS {
-            let message = format!("its record has room for {MOST_FIELDS} fields, and {set} would be set");
+            let message = format!("{set} fields would be set, and at most {MOST_FIELDS} are");
             return self.left("TooManyFields", message, STANDING);
         }
         Looked::Ready(Box::new(subject), Box::new(plan))

@@ -72,8 +72,9 @@ pub struct DevOpsPolicyStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// How many fields of a workload a record has room for: those of 146 containers.
-pub const MOST_FIELDS: usize = 1024;
+/// How many fields of a workload a record has room for, such as those of 36 containers: for so many the API server
+/// evaluates in time whether they have to yield.
+pub const MOST_FIELDS: usize = 256;
 
 /// What the operator did to one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

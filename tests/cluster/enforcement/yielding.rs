@@ -9,6 +9,7 @@ use kube::{Api, Client};
 use kube_devops::cluster::FIELD_MANAGER;
 use kube_devops::enforcement::{PATCHED_BY, PATCHED_FIELDS};
 use kube_devops::operator::{Yielding, install_yielding, remove_yielding};
+use kube_devops::policy::MOST_FIELDS;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use tokio::sync::Mutex;
@@ -247,6 +248,36 @@ async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
     let expected = json!({ "requests": { "memory": "1025Mi" }, "limits": { "cpu": "1" } });
     assert_eq!(containers(&written)[0]["resources"], expected);
     assert_eq!(patched_fields(&written), Some("web/resources.limits.cpu"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_fields_give_way_on_as_many_containers_as_are_ever_patched() {
+    let scene = Scene::yielding().await;
+    let names: Vec<String> =
+        (0..MOST_FIELDS / 7).map(|index| format!("{index:02}{}", "c".repeat(61))).collect();
+    let of_each = |of: &dyn Fn(&str) -> Value| names.iter().map(|name| of(name)).collect::<Value>();
+    let resources =
+        json!({ "requests": { "cpu": "1m", "memory": "1Mi" }, "limits": { "cpu": "1", "memory": "1Gi" } });
+    let ours = of_each(&|name| {
+        json!({ "name": name, "resources": resources,
+            "livenessProbe": tcp(), "readinessProbe": tcp(), "startupProbe": tcp() })
+    });
+    let amounts = ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
+    let amounts = amounts.map(|of| format!("resources.{of}"));
+    let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(str::to_owned);
+    let fields = names
+        .iter()
+        .flat_map(|name| probes.iter().chain(&amounts).map(move |field| format!("{name}/{field}")));
+    let fields = fields.collect::<Vec<_>>().join(",");
+    scene.apply("owner", "Deployment", of_each(&bare)).await.unwrap();
+    scene.enforce("Deployment", &fields, ours).await.unwrap();
+    let written = of_each(&|name| json!({ "name": name, "image": "x:1", "livenessProbe": http() }));
+    let written = scene.apply("owner", "Deployment", written).await.unwrap();
+    for container in containers(&written) {
+        let probe = &container["livenessProbe"];
+        assert!(probe.get("tcpSocket").is_none() && probe.get("httpGet").is_some(), "{container}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
