@@ -1,6 +1,6 @@
 //! `policy fixes`: the patches that the operator left to those who manage workloads themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -63,9 +63,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let policies = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
     let policies = policies.context("cannot list the policies")?.items;
     // A result is as old as its violations, and the policy may ask for something else by now.
-    let reporting: BTreeSet<(String, String)> =
-        policies.iter().filter(|policy| reports(policy)).map(key).collect();
-    newest.retain(|policy, _| reporting.contains(policy));
+    newest.retain(|policy, _| policies.iter().any(|one| reports(one) && key(one) == *policy));
     let (mut printed, mut status) = (0, ExitStatus::Clean);
     for ((namespace, policy), result) in &newest {
         let kept = result.spec.fixes.len() as u64;
@@ -74,7 +72,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         let planned;
         if kept < total {
             // A result has room for so many.
-            match plan_anew(&cluster, namespace, policy).await {
+            match plan_anew(&cluster, namespace, policy, &policies).await {
                 Ok(all) => {
                     planned = all;
                     fixes = &planned;
@@ -136,9 +134,14 @@ fn key(policy: &DevOpsPolicy) -> (String, String) {
 }
 
 /// Plans all patches of a policy, as the operator does.
-async fn plan_anew(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<Vec<SuggestedFix>> {
-    let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
-    let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await?.items;
+async fn plan_anew(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    policies: &[DevOpsPolicy],
+) -> anyhow::Result<Vec<SuggestedFix>> {
+    let beside = policies.iter().filter(|policy| policy.namespace().as_deref() == Some(namespace));
+    let all: Vec<DevOpsPolicy> = beside.cloned().collect();
     let policy = all.iter().find(|policy| policy.name_any() == name).context("the policy is gone")?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let now = Timestamp::now();
