@@ -119,6 +119,15 @@ fn a_vertical_autoscaler_sets_all_amounts_unless_it_only_recommends() {
     assert_eq!(untouched(&vertical("db", json!({})), &requesting()), []);
 }
 
+#[test]
+fn where_what_sizes_pods_may_not_be_read_no_amount_is_set() {
+    let unread = Surroundings { vertical_unread: Some("forbidden".to_owned()), ..Surroundings::default() };
+    let constraints = unread.constraints(&requesting());
+    assert_eq!(constraints.untouched.len(), 4);
+    let reason = "a VerticalPodAutoscaler might set it: forbidden";
+    assert!(constraints.untouched.values().all(|why| why == reason), "{:?}", constraints.untouched);
+}
+
 fn limit_range(item: &Value) -> Surroundings {
     let range = read(json!({ "metadata": { "name": "sizes" }, "spec": { "limits": [item] } }));
     Surroundings { limit_ranges: vec![range], ..Surroundings::default() }

@@ -250,6 +250,25 @@ async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn a_patch_that_may_not_be_watched_any_more_is_taken_back() {
+    let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    stage.node("one").await;
+    let agents = |set: &mut Value| {
+        set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": stage.namespace });
+    };
+    let before = stage.run("DaemonSet", "agent", agents).await;
+    let _operator = stage.world.operator();
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
+    stage.world.forbid("list", "apps", "controllerrevisions").await;
+    let record = stage.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason.as_deref(), Some("Unwatched"));
+    assert!(record.message.unwrap().contains("controllerrevisions"));
+    assert_eq!(template(&stage.get("DaemonSet", "agent").await), template(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn a_workload_of_very_many_containers_is_left_alone_and_holds_up_nothing() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let wide = |containers: usize| {
