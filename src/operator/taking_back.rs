@@ -147,8 +147,8 @@ impl Enforcer<'_> {
     }
 
     /// Frees a `StatefulSet` of the pods that its controller waits for, though they will never be ready and their
-    /// revision is gone, one at a time; returns whether there is more of that to do. A pod that doesn't go is `late` when
-    /// nobody waits for it any longer.
+    /// revision is gone, one at a time; returns whether there is more of that to do. Once it is `late`, nobody waits for a
+    /// pod that is being deleted and doesn't go.
     async fn frees(
         &self,
         subject: &Subject,
