@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{RemediationReason, schema};
 
 /// What the operator found when it last judged the namespace, and what it did about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -110,12 +110,15 @@ pub struct Remediation {
     pub policy_generation: Option<i64>,
     /// Why the workload is in this phase, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
-    pub reason: Option<String>,
+    pub reason: Option<RemediationReason>,
     /// Why the workload is in this phase, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+    /// Why the API server refused to withdraw the patch. The withdrawal is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub withdrawal_refused: Option<String>,
     /// The fields that the remediation set, each as container/field, such as web/livenessProbe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MOST_FIELDS), inner(length(max = 127)))]
