@@ -1,8 +1,9 @@
 //! Every pod and workload of the cluster, lean and by namespace: what all policies are judged on. Pure.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use crate::workload::{PodSpec, Workload, WorkloadKind};
+use crate::workload::{Workload, WorkloadKind};
 
 /// The objects that are there now, and the namespaces in which something changed that a rule can read.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl Inventory {
         }
         if workload.is_managed() || workload.is_terminal() {
             // It is never judged itself, and only says what stands for what.
-            workload.pod = PodSpec::default();
+            workload.pod = Arc::default();
         }
         let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
         if !self.namespaces.contains_key(namespace) {
