@@ -33,7 +33,7 @@ pub use context::{Operator, OperatorSettings};
 pub use controller::run;
 pub use enforcing::Standing;
 pub use error::{ReconcileError, WriteError};
-pub use inventory::{Inventory, Mark};
+pub use inventory::Inventory;
 pub use ledger::{LEDGER_NAME, LedgerError, LedgerStore};
 pub use metrics::{OperatorMetrics, PolicyCollector};
 pub use reconcile::FINALIZER;
