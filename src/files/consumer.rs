@@ -1,10 +1,10 @@
-//! The ways out of reading: objects for a consumer, and what could not be read.
+//! The interface of the reader: who takes the objects, where an object stands, and what could not be read.
 
 use crate::workload::Object;
 
-/// Takes the objects that are read.
+/// Takes the objects of all sources, in parts that are merged.
 pub trait Consumer: Sync {
-    /// What is gathered from a stretch of one source.
+    /// The result of a part of one source.
     type Part: Send;
 
     /// Makes an empty part.
@@ -17,33 +17,24 @@ pub trait Consumer: Sync {
     fn merge(&self, into: &mut Self::Part, part: Self::Part);
 }
 
-/// The place of an object in the input.
+/// The place of an object in its source.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// The name of its source.
+    /// The name of the source.
     pub source: &'a str,
-    /// Its first line, from 1; 1 where lines were not asked for.
+    /// The first line of the object, from 1. It is 1 for all objects unless lines were asked for.
     pub line: usize,
 }
 
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
-    /// The name of its source.
+    /// The name of the source.
     pub source: String,
     /// The document, from 1, where the source could be opened.
     pub document: Option<usize>,
     /// The line in the source, from 1.
     pub line: Option<usize>,
-    /// What is wrong, and the mend.
+    /// The problem, and how to fix it.
     pub message: String,
-}
-
-/// The outcome of reading one source.
-#[derive(Debug)]
-pub struct Found<P> {
-    /// What the consumer made of its objects.
-    pub part: P,
-    /// What could not be read.
-    pub unread: Vec<Unread>,
 }

@@ -19,7 +19,7 @@ mod sources;
 mod yaml;
 mod yaml_items;
 
-pub use consumer::{Consumer, Found, Place, Unread};
+pub use consumer::{Consumer, Place, Unread};
 pub use fault::explain_pod;
-pub use read::read;
+pub use read::{Found, read};
 pub use sources::{Inputs, Source};

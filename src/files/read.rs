@@ -7,13 +7,22 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::blocks::{BLOCK, Window};
-use super::consumer::{Consumer, Found, Unread};
+use super::consumer::{Consumer, Unread};
 use super::fault::shortened;
 use super::json;
 use super::parse::{Parsed, parse};
 use super::piece::{Borders, CutError, Piece, Pieces};
 use super::sources::{Inputs, Source};
 use super::yaml::{self, Before};
+
+/// The outcome of reading one source.
+#[derive(Debug)]
+pub struct Found<P> {
+    /// What the consumer made of its objects.
+    pub part: P,
+    /// What could not be read.
+    pub unread: Vec<Unread>,
+}
 
 /// How the sources of a pass are read.
 #[derive(Debug, Clone, Copy)]

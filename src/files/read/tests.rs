@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::files::Place;
-use crate::workload::{Object, Parsed as Content};
+use crate::workload::Object;
+use crate::workload::Parsed as Content;
 
 /// Lists what is read as `kind/name@line`.
 struct Names;
