@@ -14,13 +14,14 @@ use crate::workload::Object;
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
-    #[arg(short = 'f', long, value_name = "PATH", group = "manifests", conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
     filename: Vec<PathBuf>,
 
     /// The same as -f
-    #[arg(value_name = "PATH", group = "manifests", conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
     paths: Vec<PathBuf>,
 
     /// Read subdirectories too
