@@ -10,7 +10,6 @@ mod events;
 mod follow;
 mod list;
 mod pace;
-mod proxy;
 mod request_log;
 #[cfg(test)]
 mod scripted;
@@ -20,7 +19,7 @@ mod watch;
 pub use access::Access;
 pub use apply::{Applied, EstablishError, FIELD_MANAGER};
 pub use call::CallError;
-pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
+pub use connect::{Cluster, ConnectError, ConnectOptions, Overrides, Place, connect};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
-use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::field::{ContainerField, Field, Fields, containers, read};
