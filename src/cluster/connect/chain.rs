@@ -17,25 +17,26 @@ const LONGEST: usize = 8;
 /// The most signatures that are checked for one certificate, as in Go.
 const SIGNATURES: usize = 100;
 
-/// Tells whether a path leads from a server's certificate to one of the roots. The host name is not looked at.
-pub(super) fn is_trusted(
+/// Checks that a path leads from a server's certificate to one of the roots. The host name is not looked at.
+pub(super) fn check(
     leaf: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
     roots: &[CertificateDer<'_>],
     now: UnixTime,
     algorithms: Algorithms<'_>,
-) -> bool {
-    let Some(first) = parse(leaf) else { return false };
-    if !is_valid(&first, now) || !serves(&first) {
-        return false;
+) -> Result<(), CertificateError> {
+    let first = parse(leaf).ok_or(CertificateError::BadEncoding)?;
+    check_validity(&first, now)?;
+    if !serves(&first) {
+        return Err(CertificateError::InvalidPurpose);
     }
     if roots.contains(leaf) {
-        return true;
+        return Ok(());
     }
     let roots: Vec<_> = roots.iter().filter_map(|der| parse(der)).collect();
     let others: Vec<_> = others.iter().filter_map(|der| parse(der)).collect();
     let mut search = Search { roots: &roots, others: &others, now, algorithms, signatures: SIGNATURES };
-    search.reaches_root(&mut vec![&first])
+    if search.reaches_root(&mut vec![&first]) { Ok(()) } else { Err(CertificateError::UnknownIssuer) }
 }
 
 struct Search<'a> {
@@ -89,7 +90,7 @@ impl<'a> Search<'a> {
             Err(_) => false,
         };
         let constrained = !matches!(issuer.name_constraints(), Ok(None));
-        is_authority && may_sign && !constrained && is_valid(issuer, self.now) && serves(issuer)
+        is_authority && may_sign && !constrained && check_validity(issuer, self.now).is_ok() && serves(issuer)
     }
 
     fn is_signed(&mut self, subject: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
@@ -134,15 +135,23 @@ fn parse<'a>(der: &'a [u8]) -> Option<X509Certificate<'a>> {
         .map(|(_, certificate)| certificate)
 }
 
-fn is_valid(certificate: &X509Certificate<'_>, now: UnixTime) -> bool {
-    let Ok(now) = i64::try_from(now.as_secs()) else { return false };
+fn check_validity(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
+    let now = i64::try_from(now.as_secs()).map_err(|_| CertificateError::Expired)?;
     let validity = certificate.validity();
     // An unknown extension that is critical has a meaning that nobody here knows.
-    let understood = certificate
-        .extensions()
-        .iter()
-        .all(|extension| !extension.critical || !extension.parsed_extension().unsupported());
-    understood && (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now)
+    let understood = certificate.extensions().iter().all(|extension| {
+        let parsed = extension.parsed_extension();
+        !extension.critical || !(parsed.unsupported() || parsed.error().is_some())
+    });
+    if !understood {
+        Err(CertificateError::UnhandledCriticalExtension)
+    } else if now < validity.not_before.timestamp() {
+        Err(CertificateError::NotValidYet)
+    } else if now > validity.not_after.timestamp() {
+        Err(CertificateError::Expired)
+    } else {
+        Ok(())
+    }
 }
 
 /// Tells whether a certificate is for servers, as one without such usages is.

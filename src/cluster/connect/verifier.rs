@@ -11,7 +11,7 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -50,10 +50,13 @@ impl Authorities {
         let parsed = ParsedCertificate::try_from(leaf)?;
         let strict =
             verify_server_cert_signed_by_trust_anchor(&parsed, &self.store, others, now, algorithms.all);
-        if let Err(refused) = strict
-            && !chain::is_trusted(leaf, others, &self.certificates, now, algorithms.all)
-        {
-            return Err(refused);
+        if let Err(refused) = strict {
+            let lenient = chain::check(leaf, others, &self.certificates, now, algorithms.all);
+            lenient.map_err(|reason| match refused {
+                // webpki stopped at what is none of Go's reasons.
+                Error::InvalidCertificate(CertificateError::Other(_)) => reason.into(),
+                refused => refused,
+            })?;
         }
         verify_server_name(&parsed, name)
     }
