@@ -35,13 +35,12 @@ impl Address {
     /// Reads a server's address; one without a scheme is `https` where `secure` says so, else `http`.
     pub(super) fn parse(text: &str, secure: bool) -> Result<Self, String> {
         let with_scheme;
-        let parts = match split(text) {
-            Some(parts) => parts,
-            None => {
-                with_scheme = format!("{}://{text}", if secure { "https" } else { "http" });
-                let parts = split(&with_scheme).filter(|parts| matches!(parts.path, "" | "/"));
-                parts.ok_or_else(|| format!("{text:?} is no address: write https://HOST:PORT"))?
-            }
+        let parts = if let Some(parts) = split(text) {
+            parts
+        } else {
+            with_scheme = format!("{}://{text}", if secure { "https" } else { "http" });
+            let parts = split(&with_scheme).filter(|parts| matches!(parts.path, "" | "/"));
+            parts.ok_or_else(|| format!("{text:?} is no address: write https://HOST:PORT"))?
         };
         let scheme = match parts.scheme.as_str() {
             "http" => Scheme::HTTP,

@@ -128,7 +128,7 @@ pub(super) fn verify_signed(
     }
 }
 
-fn parse<'a>(der: &'a [u8]) -> Option<X509Certificate<'a>> {
+fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(der)
         .ok()
         .filter(|(rest, _)| rest.is_empty())

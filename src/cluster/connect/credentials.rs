@@ -131,7 +131,7 @@ impl PluginCredentials {
                 return Ok(held.clone());
             }
             let printed = self.plugin.run().await.map_err(CredentialsError)?;
-            let held = Arc::new(self.hold(printed).map_err(CredentialsError)?);
+            let held = Arc::new(self.hold(&printed).map_err(CredentialsError)?);
             *last = Some(held.clone());
             Ok(held)
         });
@@ -145,11 +145,11 @@ impl PluginCredentials {
         }
     }
 
-    fn hold(&self, printed: Printed) -> Result<Held, String> {
+    fn hold(&self, printed: &Printed) -> Result<Held, String> {
         let failed = |what: &str, problem: String| {
             format!("the command {:?} printed a {what} that {problem}", self.plugin.exec.command)
         };
-        let Printed { token, client_certificate_data: certificate, client_key_data: key, .. } = &printed;
+        let Printed { token, client_certificate_data: certificate, client_key_data: key, .. } = printed;
         let header = (!token.is_empty()).then(|| bearer(token)).transpose();
         let key = if certificate.is_empty() {
             None
@@ -177,17 +177,17 @@ impl Held {
 
 /// Makes the header of a token; the error continues "the token ...".
 pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
-    secret(format!("Bearer {token}")).ok_or_else(|| {
+    secret(&format!("Bearer {token}")).ok_or_else(|| {
         "has a line break or another control character: remove it (a YAML block ends without one after `|-`)".to_owned()
     })
 }
 
 /// Makes the header of a name and a password.
 pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
-    secret(format!("Basic {}", STANDARD.encode(format!("{}:{}", login.name, login.password))))
+    secret(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.name, login.password))))
 }
 
-fn secret(text: String) -> Option<HeaderValue> {
+fn secret(text: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_bytes(text.as_bytes()).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -3,7 +3,8 @@
 use super::address::Address;
 use super::environment::Environment;
 use super::error::{ConnectError, Place};
-use super::resolve::{Content, LoginMethod, Material, Overrides, Target, Trust, given, given_path};
+use super::resolve::{Overrides, given, given_path};
+use super::target::{Content, LoginMethod, Material, Target, Trust};
 use std::net::IpAddr;
 use std::path::Path;
 

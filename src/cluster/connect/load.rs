@@ -32,12 +32,11 @@ impl Loaded {
                 None => Ok(loaded),
             };
         }
-        let (from, paths): (_, Vec<_>) = match &environment.kubeconfig {
-            Some(list) => ("of $KUBECONFIG", std::env::split_paths(list).collect()),
-            None => {
-                let home = environment.home.as_ref().map(|home| home.join(".kube").join("config"));
-                ("~/.kube/config", home.into_iter().collect())
-            }
+        let (from, paths): (_, Vec<_>) = if let Some(list) = &environment.kubeconfig {
+            ("of $KUBECONFIG", std::env::split_paths(list).collect())
+        } else {
+            let home = environment.home.as_ref().map(|home| home.join(".kube").join("config"));
+            ("~/.kube/config", home.into_iter().collect())
         };
         let mut loaded = Self { from: from.to_owned(), ..Self::default() };
         for path in paths.iter().filter(|path| !path.as_os_str().is_empty()) {

@@ -59,7 +59,6 @@ impl Proxy {
             (host, _) => format!("{host}:{usual}"),
         };
         let uri = authority(&host)
-            .map_err(|error| error.to_string())
             .and_then(|authority| {
                 let uri = Uri::builder().scheme(name).authority(authority).path_and_query("/").build();
                 uri.map_err(|error| error.to_string())

@@ -2,12 +2,12 @@
 
 use super::address::{Address, Login};
 use super::error::{ConnectError, Place};
-use super::kubeconfig::{AuthProvider, Cluster, Context, Exec, Kubeconfig, User};
+use super::kubeconfig::{AuthProvider, Cluster, Context, Kubeconfig, User};
 use super::load::Loaded;
 use super::proxy::Proxy;
+use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Target, Trust};
 use super::validate::{check_cluster, check_user};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The flags that count more than a kubeconfig, as with kubectl; empty ones count as unset.
 #[derive(Clone, Debug, Default)]
@@ -38,78 +38,6 @@ pub struct Overrides {
     pub impersonate_uid: Option<String>,
     /// The groups to act as a member of.
     pub impersonate_groups: Vec<String>,
-}
-
-/// A connection as it is asked for, before any file of certificates or tokens is read.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Target {
-    pub(super) context: String,
-    pub(super) namespace: String,
-    pub(super) server: Address,
-    /// The proxy that the kubeconfig names, which counts more than the environment.
-    pub(super) proxy: Option<Proxy>,
-    pub(super) compressed: bool,
-    pub(super) trust: Trust,
-    pub(super) identity: Option<(Material, Material)>,
-    pub(super) login: LoginMethod,
-    pub(super) impersonation: Option<Impersonation>,
-}
-
-/// How the server proves that it is the one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Trust {
-    pub(super) insecure: bool,
-    /// Another name than the address has.
-    pub(super) server_name: Option<(String, Place)>,
-    /// The certificates; none for those of the system.
-    pub(super) authority: Option<Material>,
-}
-
-/// Something in a kubeconfig or in a file that it names.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Material {
-    pub(super) content: Content,
-    pub(super) place: Place,
-}
-
-/// Where [`Material`] is.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Content {
-    Data(Vec<u8>),
-    File(PathBuf),
-}
-
-/// How the client proves who it is, beside a certificate.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum LoginMethod {
-    #[default]
-    Anonymous,
-    Basic(Login, Place),
-    /// A token, a file with one, or both: the file counts as long as it can be read.
-    Token {
-        token: Option<(String, Place)>,
-        file: Option<(PathBuf, Place)>,
-    },
-    Exec(Box<ExecLogin>),
-}
-
-/// An exec plugin and what it is told about the cluster.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ExecLogin {
-    pub(super) exec: Exec,
-    pub(super) config: serde_json::Value,
-    pub(super) proxy_url: String,
-    pub(super) place: Place,
-}
-
-/// Whom the client acts as, and where that is written.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Impersonation {
-    pub(super) user: String,
-    pub(super) uid: String,
-    pub(super) groups: Vec<String>,
-    pub(super) extra: BTreeMap<String, Vec<String>>,
-    pub(super) place: Place,
 }
 
 /// Resolves files and flags; `None` where neither names a server, as in a pod.
@@ -358,12 +286,12 @@ impl Entries<'_> {
     }
 }
 
-fn material(data: &[u8], data_place: Place, path: &PathBuf, path_place: Place) -> Option<Material> {
+fn material(data: &[u8], data_place: Place, path: &Path, path_place: Place) -> Option<Material> {
     if !data.is_empty() {
         Some(Material { content: Content::Data(data.to_vec()), place: data_place })
     } else if path.as_os_str().is_empty() {
         None
     } else {
-        Some(Material { content: Content::File(path.clone()), place: path_place })
+        Some(Material { content: Content::File(path.to_owned()), place: path_place })
     }
 }

@@ -1,7 +1,7 @@
 //! The TLS settings of a client: what it trusts, and the certificate that it shows.
 
 use super::error::ConnectError;
-use super::resolve::{Content, Material, Target, Trust};
+use super::target::{Content, Material, Target, Trust};
 use super::verifier::{Authorities, Unchecked, Verifier};
 use rustls::ClientConfig;
 use rustls::client::ResolvesClientCert;

@@ -1,6 +1,6 @@
 //! The same answers as client-go: `tests/fixtures/kubeconfig/client-go.json` has them.
 
-use super::super::resolve::{Content, Material};
+use super::super::target::{Content, Material};
 use super::super::*;
 use super::fixture;
 use base64::engine::general_purpose::STANDARD;
