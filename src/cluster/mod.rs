@@ -9,19 +9,23 @@ mod connect;
 mod events;
 mod follow;
 mod list;
+mod namespace;
 mod pace;
 mod request_log;
 #[cfg(test)]
 mod scripted;
+mod store;
 mod version;
 mod watch;
 
 pub use access::Access;
-pub use apply::{Applied, EstablishError, FIELD_MANAGER};
+pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, Overrides, Place, connect};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};
+pub(crate) use store::shrink;
+pub use store::{Mark, Store};
 pub use version::ServerVersion;
 pub use watch::{Changes, Event, RawObject, WatchFailure, WatchRequest, watch};

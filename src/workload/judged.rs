@@ -1,11 +1,10 @@
 //! The one thing that rules judge: a pod, or the template of pods to come.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Metadata, PodSpec, PodStatus, Text};
+use super::{Labels, Metadata, Owner, PodSpec, PodStatus};
 
 /// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
@@ -73,9 +72,9 @@ pub struct Workload<'a> {
     /// The object's metadata.
     pub metadata: Metadata<'a>,
     /// The labels of the template, where there is one.
-    pub template_labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
-    /// The pod's spec.
-    pub pod: PodSpec<'a>,
+    pub template_labels: Option<Labels<'a>>,
+    /// The pod's spec. Pods of one template can share it.
+    pub pod: Arc<PodSpec<'a>>,
     /// The pod's status; a template has none.
     pub status: Option<PodStatus<'a>>,
 }
@@ -90,7 +89,7 @@ impl Workload<'_> {
     pub fn forget_labels(&mut self) {
         self.template_labels = None;
         if let Some(labels) = &mut self.metadata.labels {
-            labels.retain(|key, _| &**key == POD_TEMPLATE_HASH);
+            labels.retain(|key, _| key == POD_TEMPLATE_HASH);
         }
     }
 
@@ -120,7 +119,7 @@ impl Workload<'_> {
     }
 
     /// The labels of the pod, or of the pods to come.
-    pub fn labels(&self) -> Option<&BTreeMap<Text<'_>, Text<'_>>> {
+    pub fn labels(&self) -> Option<&Labels<'_>> {
         if self.is_pod() { self.metadata.labels.as_ref() } else { self.template_labels.as_ref() }
     }
 
@@ -162,21 +161,6 @@ fn cron_job_of(job: &str, created: Option<Timestamp>) -> Option<&str> {
     let (name, minutes) = job.rsplit_once('-')?;
     let scheduled = Timestamp::from_second(i64::from(minutes.parse::<u32>().ok()?) * 60).ok()?;
     (created?.duration_since(scheduled).abs() <= NEAR).then_some(name)
-}
-
-/// A workload by kind and name, within a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner<'a> {
-    /// The kind, which can be any that manages pods.
-    pub kind: &'a str,
-    /// The name.
-    pub name: &'a str,
-}
-
-impl fmt::Display for Owner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
 }
 
 #[cfg(test)]
