@@ -187,6 +187,26 @@ fn a_client_certificate_of_version_1_is_taken_by_the_api_server() {
     assert!(status == 2 && text.contains("\"tester\""), "{text}");
 }
 
+#[test]
+#[ignore = "needs Go: make test"]
+fn the_committed_answers_are_client_gos() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let committed = root.join("tests/fixtures/kubeconfig/client-go.json");
+    let mut command = Command::new("go");
+    command
+        .args(["run", "."])
+        .arg(root.join("tests/fixtures"))
+        .current_dir(root.join("kube-tests/kubeconfig"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers = String::from_utf8(output.stdout).unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&committed, &answers).unwrap();
+    }
+    let fresh = fs::read_to_string(committed).unwrap() == answers;
+    assert!(fresh, "run it again with UPDATE=1, and look at the difference");
+}
+
 /// What a proxy was asked for.
 type Asked = Arc<Mutex<Vec<String>>>;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 struct Cases {
     templates: BTreeMap<String, String>,
     configs: Vec<Case>,
-    proxies: Proxies,
+    proxies: Choices,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ impl Default for Case {
 }
 
 #[derive(Deserialize)]
-struct Proxies {
+struct Choices {
     exceptions: Vec<String>,
     servers: Vec<String>,
     proxies: Vec<String>,
