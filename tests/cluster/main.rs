@@ -10,6 +10,7 @@
 )]
 
 mod analyze;
+mod connecting;
 mod control_plane;
 mod crds;
 mod documented;
