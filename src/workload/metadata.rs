@@ -1,16 +1,25 @@
-//! An object's metadata, as far as rules and reports read it.
+//! An object's metadata, reduced to the fields that rules and reports read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::Text;
 use super::object_only::object_only;
+use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
-/// The part of an object's metadata that is read; managed fields, the largest part, never are.
+/// The annotation of a pod that names its `DeploymentConfig`.
+pub(super) const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
+
+/// The annotations that are read.
+const ANNOTATIONS: [&str; 4] = [DEPLOYMENT_CONFIG, IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES];
+
+/// The part of an object's metadata that is read. Managed fields, the largest part, are skipped.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "metadata")]
 pub struct Metadata<'a> {
@@ -23,15 +32,18 @@ pub struct Metadata<'a> {
     /// The namespace, absent in most manifests.
     #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    /// What tells the object from another one that has, or had, its name.
+    /// The uid, which tells objects of the same name apart.
     #[serde(borrow)]
     pub uid: Option<Text<'a>>,
-    /// When the API server stored the object first.
+    /// The time at which the API server stored the object.
     pub creation_timestamp: Option<Timestamp>,
     /// The labels, which selectors match.
     #[serde(borrow, default, deserialize_with = "labels")]
     pub labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
-    /// Who made and manages the object.
+    /// The few annotations that are read.
+    #[serde(borrow, default, deserialize_with = "annotations")]
+    pub(super) annotations: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    /// The objects that own this one.
     #[serde(borrow)]
     pub owner_references: Option<Vec<OwnerReference<'a>>>,
 }
@@ -46,6 +58,11 @@ impl<'a> Metadata<'a> {
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.as_ref()?.get(key).map(|value| &**value)
     }
+
+    /// The value of an annotation that is read.
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key).map(|value| &**value)
+    }
 }
 
 /// A reference to an object that owns another.
@@ -58,16 +75,57 @@ pub struct OwnerReference<'a> {
     /// The owner's name, in the namespace of the owned object.
     #[serde(borrow)]
     pub name: Text<'a>,
-    /// Whether this owner manages the object.
+    /// True for the owner that manages the object.
     pub controller: Option<bool>,
 }
 
-/// Reads labels as the API server does: one whose value is null, as of a template's empty variable, is empty.
+/// Reads labels. A null value, as an empty variable of a template leaves it, is an empty text for the API server.
 pub(super) fn labels<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<BTreeMap<Text<'de>, Text<'de>>>, D::Error> {
     let labels = Option::<BTreeMap<Text<'de>, Option<Text<'de>>>>::deserialize(deserializer)?;
     Ok(labels.map(|labels| labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
+}
+
+/// Reads the annotations that are needed, and skips the values of all others.
+pub(super) fn annotations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<Text<'de>, Text<'de>>>, D::Error> {
+    struct AnnotationsVisitor;
+
+    impl<'de> Visitor<'de> for AnnotationsVisitor {
+        type Value = Option<BTreeMap<Text<'de>, Text<'de>>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("annotations")
+        }
+
+        fn visit_none<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut known = BTreeMap::new();
+            while let Some(key) = map.next_key::<Text<'de>>()? {
+                if ANNOTATIONS.contains(&&*key) {
+                    known.insert(key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default());
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok((!known.is_empty()).then_some(known))
+        }
+    }
+
+    deserializer.deserialize_option(AnnotationsVisitor)
 }
 
 #[cfg(test)]
@@ -81,5 +139,16 @@ mod tests {
         assert_eq!((metadata.label("version"), metadata.label("app")), (Some(""), Some("web")));
         let error = serde_json::from_str::<Metadata<'_>>(r#"{"labels": {"version": 1}}"#).unwrap_err();
         assert!(error.to_string().contains("expected a string"), "{error}");
+    }
+
+    #[test]
+    fn annotations_that_nobody_reads_are_skipped_whatever_they_hold() {
+        let metadata: Metadata<'_> =
+            serde_json::from_str(r#"{"annotations": {"a": {"b": 1}, "sidecar.istio.io/inject": "true"}}"#).unwrap();
+        assert_eq!(metadata.annotation(ISTIO_INJECT), Some("true"));
+        assert_eq!(metadata.annotations.unwrap().len(), 1);
+        for none in ["{}", r#"{"annotations": null}"#, r#"{"annotations": {}}"#] {
+            assert_eq!(serde_json::from_str::<Metadata<'_>>(none).unwrap().annotations, None, "{none}");
+        }
     }
 }

@@ -1,25 +1,31 @@
-//! What rules see: Kubernetes workloads, reduced to the fields that rules read.
+//! Kubernetes workloads, reduced to the fields that rules read.
 //!
-//! Every type here is lean: fields that no rule reads are skipped while parsing and never kept. Text is
-//! borrowed from the input where the input allows it, so that an object can be judged and dropped without a
-//! copy. This module does no I/O.
+//! Every type here is lean: fields that no rule reads are skipped while parsing. Text is borrowed from the input
+//! where possible, so that an object can be judged and dropped without a copy. This module does no I/O.
 
 mod container;
+mod container_search;
+mod defect;
 mod image;
+mod judged;
+mod kind;
 mod metadata;
 mod object;
 mod object_only;
-
-mod judged;
+mod owner;
 mod pod;
 mod quantity;
+mod supplied;
 mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
+pub use defect::Defect;
 pub use image::ImageReference;
-pub use judged::{Owner, Workload, WorkloadKind};
+pub use judged::Workload;
+pub use kind::WorkloadKind;
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
+pub use owner::Owner;
 pub use pod::{ContainerStatus, PodSpec, PodStatus};
 pub use quantity::Quantity;
 pub use text::Text;
