@@ -6,6 +6,7 @@
 mod container;
 mod container_search;
 mod defect;
+mod identity;
 mod image;
 mod judged;
 mod kind;
@@ -20,12 +21,12 @@ mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
 pub use defect::Defect;
+pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
 pub use image::ImageReference;
 pub use judged::Workload;
 pub use kind::WorkloadKind;
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
-pub use owner::Owner;
 pub use pod::{ContainerStatus, PodSpec, PodStatus};
 pub use quantity::Quantity;
 pub use text::Text;

@@ -1,11 +1,9 @@
 //! The workload that a pod belongs to, told from the pod alone.
 
-use std::fmt;
-
 use jiff::{SignedDuration, Timestamp};
 
-use super::Workload;
 use super::metadata::DEPLOYMENT_CONFIG;
+use super::{Owner, Workload};
 
 /// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
 const DEPLOYMENT_HASH: &str = "pod-template-hash";
@@ -16,21 +14,6 @@ pub(super) const KNATIVE_SERVICE: &str = "serving.knative.dev/service";
 
 /// The labels that say something about a pod's owner.
 pub(super) const LABELS: [&str; 3] = [DEPLOYMENT_HASH, ROLLOUT_HASH, KNATIVE_SERVICE];
-
-/// A workload by kind and name, within a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner<'a> {
-    /// The kind, which can be any that manages pods.
-    pub kind: &'a str,
-    /// The name.
-    pub name: &'a str,
-}
-
-impl fmt::Display for Owner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
-}
 
 impl Workload<'_> {
     /// The workload that a user edits to change this pod: the object itself, or the one that manages it.
