@@ -1,6 +1,7 @@
 //! The audit trail of a policy: when a result is due, what it is called and what fits into it. Pure.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +12,7 @@ use ring::digest::{SHA256, digest};
 use super::Verdict;
 use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
+use crate::workload::Owner;
 
 /// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
 pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
@@ -105,9 +107,8 @@ fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
     let set: BTreeSet<_> = violations
         .iter()
         .map(|violation| {
-            let pod =
-                violation.owner.clone().unwrap_or_else(|| format!("{}/{}", violation.kind, violation.name));
-            (pod, violation.container.as_deref(), violation.rule, violation.severity.as_str())
+            let workload = workload(violation).to_string();
+            (workload, violation.container.as_deref(), violation.rule, violation.severity.as_str())
         })
         .collect();
     let violations = hash(&format!("{set:?}"));
@@ -179,23 +180,42 @@ fn result(
         result.spec.fixes.push(fix.clone());
     }
     // The schema allows 500, and the worst come first.
-    for violation in verdict.violations.iter().take(500) {
-        let audited = audited(violation);
-        let Some(rest) = left.checked_sub(size(&audited) + 1) else { break };
+    for entry in entries(&verdict.violations).into_iter().take(500) {
+        let Some(rest) = left.checked_sub(size(&entry) + 1) else { break };
         left = rest;
-        result.spec.violations.push(audited);
+        result.spec.violations.push(entry);
     }
     result
 }
 
-fn audited(violation: &ReportedViolation) -> AuditedViolation {
-    AuditedViolation {
-        pod_name: violation.name.clone(),
-        container_name: violation.container.clone(),
-        violation_type: violation.rule.to_string(),
-        severity: violation.severity,
-        message: violation.message.chars().take(MESSAGE).collect(),
+/// Merges the violations of a workload's pods into one entry per workload, container and rule: the worst first, among
+/// equals the one with the most pods.
+fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
+    let mut entries: BTreeMap<_, (u64, &ReportedViolation)> = BTreeMap::new();
+    for violation in violations {
+        let key = (workload(violation), violation.container.as_deref(), violation.rule, violation.severity);
+        entries.entry(key).or_insert((0, violation)).0 += 1;
     }
+    let mut entries: Vec<_> = entries
+        .into_iter()
+        .map(|((workload, ..), (pods, violation))| AuditedViolation {
+            kind: workload.kind.to_owned(),
+            name: workload.name.to_owned(),
+            pods,
+            container_name: violation.container.clone(),
+            violation_type: violation.rule.to_string(),
+            severity: violation.severity,
+            message: violation.message.chars().take(MESSAGE).collect(),
+        })
+        .collect();
+    entries.sort_by_key(|entry| Reverse((entry.severity, entry.pods)));
+    entries
+}
+
+/// The workload that a violation belongs to: the owner of the pod, or the object itself.
+fn workload(violation: &ReportedViolation) -> Owner<'_> {
+    let itself = Owner { kind: violation.kind, name: &violation.name };
+    violation.owner.as_deref().and_then(|owner| Owner::parse(owner).ok()).unwrap_or(itself)
 }
 
 /// The length of something as JSON, in bytes.

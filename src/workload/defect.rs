@@ -35,8 +35,11 @@ impl Workload<'_> {
     /// Only the fields that rules depend on are checked. All others are left to the API server.
     pub fn defect(&self) -> Option<Defect> {
         let metadata = &self.metadata;
-        let names =
-            [("name", &metadata.name), ("generateName", &metadata.generate_name), ("namespace", &metadata.namespace)];
+        let names = [
+            ("name", &metadata.name),
+            ("generateName", &metadata.generate_name),
+            ("namespace", &metadata.namespace),
+        ];
         let unrendered = names.into_iter().find_map(|(field, text)| {
             Some(defect(format!("metadata.{field}"), unrendered(text.as_deref()?)?))
         });
@@ -110,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_template_without_selector_and_image_is_a_patch() {
-        let hint = "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead";
+        let hint =
+            "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead";
         let image = "spec.template.spec.containers[0].image: container \"c\" has no image: name one";
         for (containers, message) in [
             ("[{name: c, args: [a]}]", image),
@@ -158,7 +162,8 @@ mod tests {
             let expected = format!("spec.template.spec.containers[0].{field}: {text:?} {render}");
             assert_eq!(defect, Some(expected));
         }
-        let named = deployment(SELECTOR, "[{name: c, image: a}]").replace("name: d", "name: '{{ .Release.Name }}-web'");
+        let named = deployment(SELECTOR, "[{name: c, image: a}]")
+            .replace("name: d", "name: '{{ .Release.Name }}-web'");
         let expected = format!("metadata.name: \"{{{{ .Release.Name }}}}-web\" {render}");
         assert_eq!(judged(&named).0, Some(expected));
     }
@@ -181,7 +186,9 @@ mod tests {
             let annotation = format!("[{{\"fieldPath\": \"spec.template.spec.containers{path}.image\"}}]");
             let triggered = deployment(SELECTOR, "[{name: web, image: ' '}]").replace(
                 "metadata: {name: d}",
-                &format!("metadata: {{name: d, annotations: {{image.openshift.io/triggers: '{annotation}'}}}}"),
+                &format!(
+                    "metadata: {{name: d, annotations: {{image.openshift.io/triggers: '{annotation}'}}}}"
+                ),
             );
             assert_eq!(judged(&triggered), (None, false), "{path}");
         }

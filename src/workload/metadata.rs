@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn annotations_that_nobody_reads_are_skipped_whatever_they_hold() {
         let metadata: Metadata<'_> =
-            serde_json::from_str(r#"{"annotations": {"a": {"b": 1}, "sidecar.istio.io/inject": "true"}}"#).unwrap();
+            serde_json::from_str(r#"{"annotations": {"a": {"b": 1}, "sidecar.istio.io/inject": "true"}}"#)
+                .unwrap();
         assert_eq!(metadata.annotation(ISTIO_INJECT), Some("true"));
         assert_eq!(metadata.annotations.unwrap().len(), 1);
         for none in ["{}", r#"{"annotations": null}"#, r#"{"annotations": {}}"#] {

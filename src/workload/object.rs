@@ -262,7 +262,9 @@ impl<'a> Draft<'a> {
             (Role::List(_), Some(items)) => Parsed::List(items),
             (Role::List(None), None) => Parsed::List(Vec::new()),
             // A custom resource's kind may end in "List" although it is none.
-            (Role::List(Some(_)) | Role::Other, _) => Parsed::Other { holds_containers: self.holds_containers },
+            (Role::List(Some(_)) | Role::Other, _) => {
+                Parsed::Other { holds_containers: self.holds_containers }
+            }
         };
         Object { types, parsed }
     }
@@ -309,7 +311,9 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                 draft.metadata = Option::deserialize(deserializer)?.unwrap_or_default();
             }
             (Role::Workload(kind), part) => match (kind.pod_place(), part) {
-                (PodPlace::Spec, "spec") => draft.pod = Option::deserialize(deserializer)?.unwrap_or_default(),
+                (PodPlace::Spec, "spec") => {
+                    draft.pod = Option::deserialize(deserializer)?.unwrap_or_default()
+                }
                 (PodPlace::Spec, "status") => draft.status = Option::deserialize(deserializer)?,
                 (PodPlace::Template, "template") => draft.template(Option::deserialize(deserializer)?),
                 (PodPlace::SpecTemplate, "spec") => {

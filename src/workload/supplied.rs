@@ -90,10 +90,10 @@ pub(super) fn mark_annotated(pod: &mut PodSpec<'_>, annotation: &str) {
     let mark = |list: &str, containers: &mut [Container<'_>]| {
         for (index, container) in containers.iter_mut().enumerate() {
             let by_index = format!("spec.{list}[{index}].image");
-            let by_name = ['"', '\''].map(|quote| {
-                format!("spec.{list}[?(@.name=={quote}{}{quote})].image", container.name)
-            });
-            let names = |path: &str| path.ends_with(&by_index) || by_name.iter().any(|name| path.ends_with(name));
+            let by_name = ['"', '\'']
+                .map(|quote| format!("spec.{list}[?(@.name=={quote}{}{quote})].image", container.name));
+            let names =
+                |path: &str| path.ends_with(&by_index) || by_name.iter().any(|name| path.ends_with(name));
             container.image_is_supplied |=
                 container.image_is_blank() && triggers.iter().any(|trigger| names(&trigger.field_path));
         }

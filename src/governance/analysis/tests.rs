@@ -51,9 +51,8 @@ fn a_template_counts_only_where_no_pod_of_its_workload_is_there() {
 
 #[test]
 fn pods_of_one_workload_are_grouped_and_each_is_counted() {
-    let all =
-        [pod_of("web", "a", "Running"), pod_of("web", "b", "Pending"), pod_of("api", "a", "Running")]
-            .concat();
+    let all = [pod_of("web", "a", "Running"), pod_of("web", "b", "Pending"), pod_of("api", "a", "Running")]
+        .concat();
     let report = report(&Scope::default(), &all);
     assert_eq!(report.summary.pods, 3);
     let workloads: Vec<(&str, u64)> = report.offenders.iter().map(|o| (&*o.workload, o.pods)).collect();
@@ -210,10 +209,7 @@ fn no_rule_is_said_to_win_more_than_there_is_to_win() {
         costs.iter().map(|cost| (cost.rule.id.as_str(), cost.points)).collect()
     };
     let alone = [pod("a", &containers)];
-    assert_eq!(
-        points(&alone),
-        [("latest-tag", 0.0), ("missing-liveness", 0.0), ("missing-readiness", 0.0)]
-    );
+    assert_eq!(points(&alone), [("latest-tag", 0.0), ("missing-liveness", 0.0), ("missing-readiness", 0.0)]);
     let sound = "{name: c, image: 'nginx:1', livenessProbe: {}, readinessProbe: {}}";
     let of_three = [pod("a", &containers), pod("b", sound), pod("c", sound)];
     // 133.3 a pod.
