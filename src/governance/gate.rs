@@ -113,3 +113,69 @@ impl fmt::Display for Gap {
         f.write_str(", so the thresholds prove nothing; --allow-empty accepts that")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::governance::{Analysis, Scope};
+    use crate::policy::EffectivePolicy;
+
+    /// The report of a pod in namespace `a` with the score 90, and without any violation above high.
+    fn report(pods: &[&str]) -> Report {
+        let (policy, scope) = (EffectivePolicy::default(), Scope::default());
+        let mut analysis = Analysis::new(&policy, &scope, Timestamp::UNIX_EPOCH, false);
+        for pod in pods {
+            analysis.add(&serde_json::from_str(pod).unwrap(), None);
+        }
+        analysis.finish()
+    }
+
+    const BAD: &str = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"a"},
+        "spec":{"containers":[{"name":"c","image":"nginx"}]}}"#;
+
+    fn texts(thresholds: Thresholds, report: &Report, namespaces: &[&str]) -> Vec<String> {
+        let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        let result = thresholds.check(report, &namespaces);
+        let gaps = result.gaps.iter().map(ToString::to_string);
+        gaps.chain(result.breaches.iter().map(ToString::to_string)).collect()
+    }
+
+    #[test]
+    fn a_report_at_its_thresholds_passes_and_one_past_them_does_not() {
+        let report = report(&[BAD]);
+        let kept = Thresholds {
+            score: Some(90),
+            compliance: "0".parse().ok(),
+            severity: Some(Severity::Critical),
+            ..Thresholds::default()
+        };
+        assert!(texts(kept, &report, &[]).is_empty());
+        let broken = Thresholds {
+            score: Some(91),
+            compliance: "0.1".parse().ok(),
+            severity: Some(Severity::High),
+            ..Thresholds::default()
+        };
+        let expected = [
+            "the score is 90, below --fail-under 91",
+            "the compliance is 0.0%, below --fail-under-compliance 0.1%",
+            "the worst violation is high, and --fail-on is high",
+        ];
+        assert_eq!(texts(broken, &report, &[]), expected);
+    }
+
+    #[test]
+    fn a_threshold_needs_something_to_judge() {
+        let end = "so the thresholds prove nothing; --allow-empty accepts that";
+        let score = Thresholds { score: Some(0), ..Thresholds::default() };
+        assert_eq!(texts(score, &report(&[]), &["a"]), [format!("nothing was judged, {end}")]);
+        let one = report(&[BAD]);
+        assert_eq!(texts(score, &one, &["a", "b"]), [format!("nothing was judged in namespace b, {end}")]);
+        assert!(texts(score, &one, &["a"]).is_empty());
+        let lenient = Thresholds { allow_empty: true, ..score };
+        assert!(texts(lenient, &report(&[]), &["a"]).is_empty() && texts(lenient, &one, &["b"]).is_empty());
+        assert!(texts(Thresholds::default(), &report(&[]), &["b"]).is_empty(), "no threshold, no gate");
+    }
+}

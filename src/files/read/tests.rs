@@ -53,10 +53,10 @@ fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
 }
 
 /// The least spec that the API server takes.
-const SPEC: &str = "spec: {containers: [{name: c}]}\n";
+const SPEC: &str = "spec: {containers: [{name: c, image: d:1}]}\n";
 
 fn pod(name: &str) -> Value {
-    json!({"metadata": {"name": name, "labels": {"a": "},{\"metadata\":"}}, "spec": {"containers": [{"name": "c"}]}})
+    json!({"metadata": {"name": name, "labels": {"a": "},{\"metadata\":"}}, "spec": {"containers": [{"name": "c", "image": "d:1"}]}})
 }
 
 fn with_type(mut object: Value, kind: &str) -> Value {

@@ -34,7 +34,7 @@ fn pod_of(deployment: &str, suffix: &str, phase: &str) -> String {
 }
 
 #[test]
-fn a_template_counts_only_where_no_pod_of_its_workload_is_there() {
+fn a_template_counts_only_if_no_pod_of_its_workload_is_judged() {
     let scope = Scope::default();
     let alone = report(&scope, &deployment("web"));
     assert_eq!((alone.summary.pods, alone.summary.counts[&crate::rules::LATEST_TAG.id]), (1, 1));
@@ -45,8 +45,113 @@ fn a_template_counts_only_where_no_pod_of_its_workload_is_there() {
         let both = report(&scope, &order.concat());
         assert_eq!((both.summary.pods, both.summary.counts[&crate::rules::LATEST_TAG.id]), (1, 0));
     }
-    let ended = report(&scope, &[deployment("web"), pod_of("web", "a", "Succeeded")].concat());
-    assert_eq!(ended.summary.pods, 0);
+}
+
+#[test]
+fn a_terminal_pod_hides_no_template() {
+    let scope = Scope::default();
+    for phase in ["Succeeded", "Failed"] {
+        for order in
+            [[deployment("web"), pod_of("web", "a", phase)], [pod_of("web", "a", phase), deployment("web")]]
+        {
+            let report = report(&scope, &order.concat());
+            assert_eq!((report.summary.pods, report.summary.counts[&crate::rules::LATEST_TAG.id]), (1, 1));
+        }
+    }
+    let managed = job("backup-29712345", "[{kind: CronJob, name: backup, controller: true}]");
+    let ended = pod_of_job("backup-29712345").replace("spec: {", "status: {phase: Succeeded}, spec: {");
+    let report = report(&scope, &[CRON_JOB, &managed, &ended].concat());
+    let judged: Vec<_> = report.violations.iter().map(|found| (found.kind, &*found.name)).collect();
+    assert_eq!(judged, [("CronJob", "backup")]);
+}
+
+#[test]
+fn a_pod_that_the_selector_excludes_hides_no_template() {
+    let template = deployment("web").replace("template: {", "template: {metadata: {labels: {track: new}}, ");
+    let selector = crate::governance::parse_selector("track=new").unwrap();
+    let scope = Scope { selector: Some(selector), ..Scope::default() };
+    let report = report(&scope, &[template, pod_of("web", "a", "Running")].concat());
+    assert_eq!((report.summary.pods, report.selected), (1, 1));
+}
+
+#[test]
+fn a_patch_is_counted_and_not_judged() {
+    let patch = deployment("web").replace(", image: nginx", "");
+    let report = report(&Scope::default(), &[patch, deployment("api")].concat());
+    assert_eq!((report.summary.pods, report.patches), (1, 1));
+}
+
+#[test]
+fn a_rollout_that_uses_another_template_is_judged_by_that_one() {
+    let rollout = "---\n{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: web}, \
+                   spec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}\n";
+    let pods = |objects: &[&str]| report(&Scope::default(), &objects.concat()).summary.pods;
+    let pod = pod_of("web", "a", "Running").replace("{pod-template", "{rollouts-pod-template");
+    assert_eq!(pods(&[rollout]), 0);
+    assert_eq!(pods(&[rollout, &deployment("web")]), 1);
+    assert_eq!(pods(&[&pod, rollout, &deployment("web")]), 1, "the pod stands for the Deployment's template");
+    assert_eq!(pods(&[&pod, &deployment("web")]), 2);
+}
+
+#[test]
+fn the_pods_of_a_knative_service_stand_for_it_and_for_its_deployment() {
+    let service = "---\n{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: web}, \
+                   spec: {template: {spec: {containers: [{image: nginx}]}}}}\n";
+    let of_service = "{serving.knative.dev/service: web, pod-template";
+    let pod = pod_of("web-1-deployment", "a", "Running").replace("{pod-template", of_service);
+    let alone = report(&Scope::default(), service);
+    let rules: Vec<_> = alone.violations.iter().map(|found| found.rule.as_str()).collect();
+    assert_eq!(rules, ["latest-tag", "missing-liveness"], "Knative probes for readiness itself");
+    let all = report(&Scope::default(), &[service, &deployment("web-1-deployment"), &pod].concat());
+    assert_eq!((all.summary.pods, all.summary.workloads), (1, 1));
+    assert_eq!(all.violations[0].owner.as_deref(), Some("Service/web"));
+}
+
+#[test]
+fn kinds_that_hold_containers_are_named() {
+    let task = "---\n{apiVersion: example.com/v1, kind: Worker, spec: {template: {spec: \
+                {containers: [{name: c, image: nginx}]}}}}\n";
+    let empty = "---\n{apiVersion: example.com/v1, kind: Worker, spec: {}}\n";
+    let report = report(&Scope::default(), &[task, task, empty].concat());
+    let named: Vec<_> = report.unjudged.iter().map(|kind| (&*kind.types.kind, kind.count)).collect();
+    assert_eq!(named, [("Worker", 2)]);
+    assert_eq!(report.other_kinds(), (3, 1));
+}
+
+#[test]
+fn compliance_counts_workloads_and_violations_of_medium_severity() {
+    let sound = "containers: [{name: c, image: 'nginx:1', livenessProbe: {}}]";
+    let sound = deployment("sound").replace("containers: [{name: c, image: nginx}]", sound);
+    let all =
+        [pod_of("web", "a", "Running"), pod_of("web", "b", "Running"), sound, deployment("bad")].concat();
+    let report = report(&Scope::default(), &all);
+    let summary = &report.summary;
+    assert_eq!((summary.pods, summary.workloads, summary.compliant), (4, 3, 1));
+    assert_eq!(summary.compliance.unwrap().to_string(), "33.3%");
+    assert_eq!(report.namespaces[0].compliance.percent(), summary.compliance.unwrap());
+}
+
+#[test]
+fn the_worst_namespace_has_the_largest_mean_penalty() {
+    let pod = |namespace: &str, name: &str, image: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, \
+             spec: {{containers: [{{name: c, image: {image}, livenessProbe: {{}}, readinessProbe: {{}}}}]}}}}\n"
+        )
+    };
+    let all = [
+        pod("mixed", "a", "nginx"),
+        pod("mixed", "b", "x@sha256:1"),
+        pod("bad", "a", "nginx"),
+        pod("also-bad", "a", "nginx"),
+        pod("good", "a", "x@sha256:1"),
+    ];
+    let report = report(&Scope::default(), &all.concat());
+    let names = |limit| -> Vec<&str> {
+        report.worst_namespaces(limit).into_iter().map(|worst| worst.namespace.as_str()).collect()
+    };
+    assert_eq!(names(9), ["also-bad", "bad", "mixed"]);
+    assert_eq!(names(2), ["also-bad", "bad"]);
 }
 
 #[test]
@@ -91,7 +196,7 @@ fn a_job_made_by_hand_from_a_cron_job_stands_for_it_and_is_grouped_by_its_own_na
 }
 
 #[test]
-fn a_job_without_a_controller_is_none_of_a_cron_job_whatever_its_name() {
+fn a_job_without_a_controller_belongs_to_no_cron_job() {
     let pods = |objects: &[&str]| report(&Scope::default(), &objects.concat()).summary.pods;
     for name in ["backup-29712345", "backup-25122026"] {
         let (bare, pod) = (job(name, "[]"), pod_of_job(name));
@@ -126,7 +231,7 @@ fn system_namespaces_are_left_out_unless_asked_for() {
 }
 
 #[test]
-fn an_empty_namespace_is_none() {
+fn an_empty_namespace_counts_as_none() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ''}}";
     assert_eq!(report(&Scope::default(), pod).namespaces[0].namespace, "default");
     let named = Scope { namespaces: vec!["shop".into()], ..Scope::default() };
@@ -134,7 +239,7 @@ fn an_empty_namespace_is_none() {
 }
 
 #[test]
-fn as_many_are_left_out_as_would_be_judged() {
+fn the_count_of_left_out_pods_is_the_count_that_would_be_judged() {
     let system = |yaml: &str| {
         yaml.replace("metadata: {name", "metadata: {namespace: kube-system, name")
             .replace("namespace: default", "namespace: kube-system")
@@ -154,8 +259,8 @@ fn as_many_are_left_out_as_would_be_judged() {
     let all = system(&all.concat());
     let left_out = report(&Scope::default(), &all);
     let judged = report(&Scope { include_system: true, ..Scope::default() }, &all);
-    assert_eq!((left_out.summary.pods, left_out.left_out), (0, 3));
-    assert_eq!((judged.summary.pods, judged.left_out), (3, 0));
+    assert_eq!((left_out.summary.pods, left_out.left_out), (0, 4));
+    assert_eq!((judged.summary.pods, judged.left_out), (4, 0));
 }
 
 #[test]
@@ -196,7 +301,7 @@ fn a_rule_costs_its_penalty_over_the_pods() {
 }
 
 #[test]
-fn no_rule_is_said_to_win_more_than_there_is_to_win() {
+fn no_rule_gains_more_points_than_are_lost() {
     // 40 containers: 200 points for the tag, 120 and 80 for the probes, where 100 are all that count.
     let containers = vec!["{name: c, image: nginx}"; 40].join(", ");
     let pod = |name: &str, containers: &str| {
