@@ -93,9 +93,9 @@ impl Thresholds {
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Score { score, least } => write!(f, "the score is {score}, below --fail-under {least}"),
+            Self::Score { score, least } => write!(f, "the score of {score} is below --fail-under {least}"),
             Self::Compliance { compliance, least } => {
-                write!(f, "the compliance is {compliance}, below --fail-under-compliance {least}")
+                write!(f, "the compliance of {compliance} is below --fail-under-compliance {least}")
             }
             Self::Severity { worst, limit } => {
                 write!(f, "the worst violation is {worst}, and --fail-on is {limit}")
@@ -159,8 +159,8 @@ mod tests {
             ..Thresholds::default()
         };
         let expected = [
-            "the score is 90, below --fail-under 91",
-            "the compliance is 0.0%, below --fail-under-compliance 0.1%",
+            "the score of 90 is below --fail-under 91",
+            "the compliance of 0.0% is below --fail-under-compliance 0.1%",
             "the worst violation is high, and --fail-on is high",
         ];
         assert_eq!(texts(broken, &report, &[]), expected);

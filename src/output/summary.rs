@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{count, table};
-use crate::governance::{Classification, Compliance, Report};
+use crate::governance::{Classification, Compliance, Report, ReportSummary};
 use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
 
 /// The rules that always have a line, in their order.
@@ -54,18 +54,14 @@ fn write_figures(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_compliance(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let summary = &report.summary;
-    let threshold = Compliance::THRESHOLD;
-    match summary.compliance {
-        Some(compliance) => writeln!(
-            out,
-            "\n{:<27}: {compliance} ({} of {} have no violation of {threshold} severity or worse)",
-            "Workload Compliance",
-            summary.compliant,
-            count(summary.workloads, "workload", "workloads"),
-        ),
-        None => writeln!(out, "\n{:<27}: Unknown", "Workload Compliance"),
+    let ReportSummary { compliance, compliant, workloads, .. } = &report.summary;
+    let percent = compliance.map_or_else(|| "Unknown".to_owned(), |compliance| compliance.to_string());
+    write!(out, "\n{:<27}: {percent}", "Workload Compliance")?;
+    if *workloads > 0 {
+        let (workloads, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
+        write!(out, " ({compliant} of {workloads} without a violation of {threshold} severity or worse)")?;
     }
+    writeln!(out)
 }
 
 fn write_namespaces(report: &Report, out: &mut dyn Write) -> io::Result<()> {

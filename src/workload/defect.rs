@@ -65,7 +65,8 @@ impl Workload<'_> {
                     return Some(field("name", "the container has no name: give it one".to_owned()));
                 }
                 if container.lacks_image() {
-                    let message = format!("container {:?} has no image: name one{hint}", &*container.name);
+                    let message =
+                        format!("container {} has no image: name one{hint}", container.name.escape_debug());
                     return Some(field("image", message));
                 }
                 let image = container.image.as_deref().unwrap_or_default();
@@ -115,7 +116,7 @@ mod tests {
     fn a_template_without_selector_and_image_is_a_patch() {
         let hint =
             "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead";
-        let image = "spec.template.spec.containers[0].image: container \"c\" has no image: name one";
+        let image = "spec.template.spec.containers[0].image: container c has no image: name one";
         for (containers, message) in [
             ("[{name: c, args: [a]}]", image),
             ("[{name: c, image: ''}]", image),
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn a_pod_is_never_a_patch() {
         let (defect, is_patch) = judged("{apiVersion: v1, kind: Pod, spec: {containers: [{name: c}]}}");
-        assert_eq!(defect.unwrap(), "spec.containers[0].image: container \"c\" has no image: name one");
+        assert_eq!(defect.unwrap(), "spec.containers[0].image: container c has no image: name one");
         assert!(!is_patch);
     }
 

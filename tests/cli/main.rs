@@ -6,6 +6,7 @@ mod bad_input;
 mod catalogue;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
+mod judging;
 mod live;
 mod policies;
 mod report;

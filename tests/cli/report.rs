@@ -41,6 +41,9 @@ fn thresholds_decide_about_exit_status_1() {
     assert_eq!(status(&["--fail-on", "high", "-n", "production"]), 1);
     assert_eq!(status(&["--fail-on", "huge"]), 2);
     assert_eq!(status(&["--fail-under", "101"]), 2);
+    assert_eq!(status(&["--fail-under-compliance", "40"]), 0);
+    assert_eq!(status(&["--fail-under-compliance", "40.1"]), 1);
+    assert_eq!(status(&["--fail-under-compliance", "101"]), 2);
     let both = run(&["analyze", "-f", "kube-tests", "--fail-under", "93", "--fail-on", "high"]);
     for said in
         ["failed: the score of 92 is below --fail-under 93", "failed: the worst violation is critical"]

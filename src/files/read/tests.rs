@@ -321,7 +321,7 @@ fn a_broken_item_is_named_with_its_index_its_name_and_its_line() {
     items[broken]["spec"]["containers"][0]["image"] = 5.into();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     let pretty = serde_json::to_string_pretty(&list).unwrap();
-    let line = pretty.lines().position(|line| line.contains("\"image\"")).unwrap() + 1;
+    let line = pretty.lines().position(|line| line.contains("\"image\": 5")).unwrap() + 1;
     let expected = |line: usize| {
         format!(
             "Some(1) Some({line}) items[{broken}] (shop/p{broken}): spec.containers[0].image: invalid type"
