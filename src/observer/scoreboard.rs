@@ -28,8 +28,15 @@ pub struct Scoreboard {
 #[derive(Debug, Default)]
 struct Sums {
     tally: Tally,
-    /// The workloads with judged pods, by `Kind/name`.
-    workloads: HashMap<Arc<str>, WorkloadSum>,
+    /// The workloads with judged pods.
+    workloads: HashMap<Arc<OwnerKey>, WorkloadSum>,
+}
+
+/// A workload within a namespace. Its pods share it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OwnerKey {
+    kind: Box<str>,
+    name: Box<str>,
 }
 
 /// The sum of a workload's pods.
@@ -48,11 +55,11 @@ struct Pod {
     tally: Tally,
     is_in_breach: bool,
     /// The workload that the pod counts for; `None` for a pod that can't be read.
-    workload: Option<Arc<str>>,
+    workload: Option<Arc<OwnerKey>>,
 }
 
 /// A workload with its penalty in half points: namespace, workload and tally.
-type Ranked<'b> = (u64, &'b str, &'b str, &'b Tally);
+type Ranked<'b> = (u64, &'b str, Owner<'b>, &'b Tally);
 
 impl Scoreboard {
     /// Makes an empty scoreboard. The API server applies the label selector of the scope.
@@ -165,7 +172,7 @@ impl Scoreboard {
             .flat_map(|(name, sums)| sums.workloads.iter().map(move |found| (name, found)))
             .filter_map(|(name, (workload, sum))| {
                 let tally = sum.tally.as_deref()?;
-                Some((tally.half_points(&self.policy), &**name, &**workload, tally))
+                Some((tally.half_points(&self.policy), &**name, workload.owner(), tally))
             })
             .collect();
         let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
@@ -175,7 +182,7 @@ impl Scoreboard {
         }
         all.sort_unstable_by(order);
         all.into_iter()
-            .map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy))
+            .map(|(_, name, workload, tally)| Offender::new(name, &workload.to_string(), tally, &self.policy))
             .collect()
     }
 
@@ -250,14 +257,19 @@ impl Scoreboard {
 }
 
 impl Sums {
-    /// Counts a pod for its workload, and returns the workload's name.
-    fn count_for(&mut self, owner: Owner<'_>, judgement: &Judgement, policy: &EffectivePolicy) -> Arc<str> {
-        let name = owner.to_string();
-        let known = self.workloads.get_key_value(name.as_str());
-        let name = known.map_or_else(|| Arc::from(name.as_str()), |(known, _)| Arc::clone(known));
-        let sum = self.workloads.entry(Arc::clone(&name)).or_default();
+    /// Counts a pod for its workload, and returns the workload.
+    fn count_for(
+        &mut self,
+        owner: Owner<'_>,
+        judgement: &Judgement,
+        policy: &EffectivePolicy,
+    ) -> Arc<OwnerKey> {
+        let key = OwnerKey { kind: owner.kind.into(), name: owner.name.into() };
+        let known = self.workloads.get_key_value(&key).map(|(known, _)| Arc::clone(known));
+        let key = known.unwrap_or_else(|| Arc::new(key));
+        let sum = self.workloads.entry(Arc::clone(&key)).or_default();
         sum.add(judgement.is_in_breach, &judgement.tally, policy);
-        name
+        key
     }
 
     fn subtract(&mut self, pod: &Pod, policy: &EffectivePolicy) {
@@ -301,13 +313,16 @@ impl WorkloadSum {
     }
 }
 
+impl OwnerKey {
+    fn owner(&self) -> Owner<'_> {
+        Owner { kind: &self.kind, name: &self.name }
+    }
+}
+
 impl Pod {
     /// Returns whether the pod counts for this workload.
     fn is_of(&self, workload: Option<Owner<'_>>) -> bool {
-        match (&self.workload, workload) {
-            (Some(known), Some(owner)) => known.split_once('/') == Some((owner.kind, owner.name)),
-            (known, owner) => known.is_none() && owner.is_none(),
-        }
+        self.workload.as_ref().map(|known| known.owner()) == workload
     }
 
     fn unreadable(&self) -> u64 {

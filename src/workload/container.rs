@@ -11,7 +11,7 @@ use super::{Quantity, Text};
 object_only!(Container<'a>, Resources, ResourceList);
 
 /// A container or init container.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a container")]
 pub struct Container<'a> {
     /// The container's name, unique in its pod; empty where it is missing.
@@ -51,7 +51,7 @@ impl Container<'_> {
 }
 
 /// An object whose content does not matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Present;
 
 impl<'de> Deserialize<'de> for Present {
@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 /// The requests and limits of a container, or of a pod as a whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", expecting = "requests and limits")]
 pub struct Resources {
     requests: Option<ResourceList>,
@@ -115,7 +115,7 @@ impl Resources {
 }
 
 /// Amounts of the resources that rules read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", expecting = "amounts by resource")]
 pub struct ResourceList {
     #[serde(default, deserialize_with = "amount")]

@@ -1,9 +1,9 @@
 //! The subject of every rule: a pod, or the template of future pods.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::owner::{KNATIVE_SERVICE, LABELS};
-use super::{Metadata, OwnerReference, PodSpec, PodStatus, Text, WorkloadKind};
+use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind};
 
 /// A pod, or a workload's pod template seen as the one pod that it describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,13 +13,13 @@ pub struct Workload<'a> {
     /// The object's metadata.
     pub metadata: Metadata<'a>,
     /// The labels of the template, where there is one.
-    pub template_labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    pub template_labels: Option<Labels<'a>>,
     /// True where the spec has a selector.
     pub has_selector: bool,
     /// The workload whose template this one uses instead of its own, as a Rollout's `workloadRef` names it.
     pub uses_template_of: Option<OwnerReference<'a>>,
-    /// The pod's spec.
-    pub pod: PodSpec<'a>,
+    /// The pod's spec. Pods of one template can share it.
+    pub pod: Arc<PodSpec<'a>>,
     /// The pod's status; a template has none.
     pub status: Option<PodStatus<'a>>,
 }
@@ -33,7 +33,7 @@ impl Workload<'_> {
     /// Drops the labels that only selectors read. Call it when all selecting is done.
     pub fn forget_labels(&mut self) {
         for labels in [&mut self.template_labels, &mut self.metadata.labels].into_iter().flatten() {
-            labels.retain(|key, _| LABELS.contains(&&**key));
+            labels.retain(|key, _| LABELS.contains(&key));
         }
         self.template_labels = self.template_labels.take().filter(|labels| !labels.is_empty());
     }
@@ -66,7 +66,7 @@ impl Workload<'_> {
 
     /// Tells whether Knative runs the pod: its proxy probes the containers for readiness, asked or not.
     pub fn runs_on_knative(&self) -> bool {
-        let is_labelled = || self.labels().is_some_and(|labels| labels.contains_key(KNATIVE_SERVICE));
+        let is_labelled = || self.labels().is_some_and(|labels| labels.get(KNATIVE_SERVICE).is_some());
         self.kind == WorkloadKind::KnativeService || is_labelled()
     }
 
@@ -76,7 +76,7 @@ impl Workload<'_> {
     }
 
     /// The labels of the pod, or of the template.
-    pub fn labels(&self) -> Option<&BTreeMap<Text<'_>, Text<'_>>> {
+    pub fn labels(&self) -> Option<&Labels<'_>> {
         if self.is_pod() { self.metadata.labels.as_ref() } else { self.template_labels.as_ref() }
     }
 

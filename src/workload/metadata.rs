@@ -1,15 +1,14 @@
 //! An object's metadata, reduced to the fields that rules and reports read.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::Text;
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
+use super::{Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
@@ -38,11 +37,11 @@ pub struct Metadata<'a> {
     /// The time at which the API server stored the object.
     pub creation_timestamp: Option<Timestamp>,
     /// The labels, which selectors match.
-    #[serde(borrow, default, deserialize_with = "labels")]
-    pub labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    #[serde(borrow)]
+    pub labels: Option<Labels<'a>>,
     /// The few annotations that are read.
     #[serde(borrow, default, deserialize_with = "annotations")]
-    pub(super) annotations: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    pub(super) annotations: Option<Labels<'a>>,
     /// The objects that own this one.
     #[serde(borrow)]
     pub owner_references: Option<Vec<OwnerReference<'a>>>,
@@ -79,22 +78,14 @@ pub struct OwnerReference<'a> {
     pub controller: Option<bool>,
 }
 
-/// Reads labels. A null value, as an empty variable of a template leaves it, is an empty text for the API server.
-pub(super) fn labels<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<BTreeMap<Text<'de>, Text<'de>>>, D::Error> {
-    let labels = Option::<BTreeMap<Text<'de>, Option<Text<'de>>>>::deserialize(deserializer)?;
-    Ok(labels.map(|labels| labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
-}
-
 /// Reads the annotations that are needed, and skips the values of all others.
 pub(super) fn annotations<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<BTreeMap<Text<'de>, Text<'de>>>, D::Error> {
+) -> Result<Option<Labels<'de>>, D::Error> {
     struct AnnotationsVisitor;
 
     impl<'de> Visitor<'de> for AnnotationsVisitor {
-        type Value = Option<BTreeMap<Text<'de>, Text<'de>>>;
+        type Value = Option<Labels<'de>>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("annotations")
@@ -113,15 +104,15 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut known = BTreeMap::new();
+            let mut known = Vec::new();
             while let Some(key) = map.next_key::<Text<'de>>()? {
                 if ANNOTATIONS.contains(&&*key) {
-                    known.insert(key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default());
+                    known.push((key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default()));
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
-            Ok((!known.is_empty()).then_some(known))
+            Ok((!known.is_empty()).then(|| Labels::new(known)))
         }
     }
 
@@ -133,21 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_without_a_value_is_empty_and_one_of_another_type_is_an_error() {
-        let metadata: Metadata<'_> =
-            serde_json::from_str(r#"{"labels": {"version": null, "app": "web"}}"#).unwrap();
-        assert_eq!((metadata.label("version"), metadata.label("app")), (Some(""), Some("web")));
-        let error = serde_json::from_str::<Metadata<'_>>(r#"{"labels": {"version": 1}}"#).unwrap_err();
-        assert!(error.to_string().contains("expected a string"), "{error}");
-    }
-
-    #[test]
     fn annotations_that_nobody_reads_are_skipped_whatever_they_hold() {
         let metadata: Metadata<'_> =
             serde_json::from_str(r#"{"annotations": {"a": {"b": 1}, "sidecar.istio.io/inject": "true"}}"#)
                 .unwrap();
         assert_eq!(metadata.annotation(ISTIO_INJECT), Some("true"));
-        assert_eq!(metadata.annotations.unwrap().len(), 1);
         for none in ["{}", r#"{"annotations": null}"#, r#"{"annotations": {}}"#] {
             assert_eq!(serde_json::from_str::<Metadata<'_>>(none).unwrap().annotations, None, "{none}");
         }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::container_search::ContainerSearch;
 use super::kind::PodPlace;
-use super::metadata::{annotations, labels};
+use super::metadata::annotations;
 use super::object_only::object_only;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
-use super::{Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind};
+use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind};
 
 /// An object's `apiVersion` and `kind`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -288,7 +289,7 @@ impl<'a> Draft<'a> {
             template_labels: self.template.labels,
             has_selector: self.has_selector,
             uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout),
-            pod: self.pod,
+            pod: Arc::new(self.pod),
             status: self.status,
         }
     }
@@ -391,10 +392,10 @@ struct PodTemplate<'a> {
 #[derive(Default, Deserialize)]
 #[serde(remote = "Self", expecting = "metadata")]
 struct TemplateMetadata<'a> {
-    #[serde(borrow, default, deserialize_with = "labels")]
-    labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    #[serde(borrow)]
+    labels: Option<Labels<'a>>,
     #[serde(borrow, default, deserialize_with = "annotations")]
-    annotations: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    annotations: Option<Labels<'a>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,17 +1,15 @@
 //! Fields that a platform fills in: Istio the image of its proxy, OpenShift the images of its image streams, Knative the
 //! names of containers.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::object_only::object_only;
-use super::{Container, PodSpec, Text};
+use super::{Container, Labels, PodSpec, Text};
 
 object_only!(Trigger<'a>, ImageChange<'a>, AnnotatedTrigger);
 
 /// Labels or annotations by their keys.
-type Pairs<'a> = Option<BTreeMap<Text<'a>, Text<'a>>>;
+type Pairs<'a> = Option<Labels<'a>>;
 
 /// The image that Istio replaces when it injects its proxy:
 /// <https://istio.io/latest/docs/setup/additional-setup/gateway/>.
