@@ -1,4 +1,4 @@
-//! The audit trail of a policy: when a result is due, what it is called and what fits into it. Pure.
+//! The audit trail of a policy: the time, the name and the content of its next result. Pure.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,13 +21,13 @@ pub(super) const CONTENT: &str = "devops.stochastic.io/content";
 /// The annotation that counts the results of a policy.
 pub(super) const SEQUENCE: &str = "devops.stochastic.io/sequence";
 
-/// How many results of a policy are kept.
+/// The number of results that are kept for a policy.
 pub(super) const KEPT: usize = 10;
-/// How many bytes of JSON a result may have.
+/// The largest size of a result, in bytes of JSON.
 const LIMIT: usize = 32 * 1024;
-/// How many bytes are left for what the API server adds to the metadata: managed fields, uid and times.
+/// Bytes reserved for metadata that the API server adds: managed fields, uid and times.
 const RESERVE: usize = 2 * 1024;
-/// How long a message may be, in characters.
+/// The longest message, in characters.
 const MESSAGE: usize = 1024;
 
 /// A result that exists, as far as its metadata tell.
@@ -45,7 +45,7 @@ pub struct Past {
     pub created: Timestamp,
 }
 
-/// What is to be done about the audit trail of a policy.
+/// The next step for the audit trail of a policy.
 #[derive(Debug)]
 pub enum Step {
     /// Nothing: the newest result says it all.
@@ -101,8 +101,8 @@ pub fn next_step(
     Step::Create(Box::new(result(policy, verdict, fixes, &content, latest, now)))
 }
 
-/// A digest of what is wrong with what (names of pods don't count, and neither does the order), followed by a hyphen and a
-/// digest of the patches where there are any.
+/// Returns a digest of the violations, without regard to the names of pods and to the order. If there are patches, a
+/// hyphen and a digest of them follow.
 fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
     let set: BTreeSet<_> = violations
         .iter()
@@ -139,7 +139,7 @@ fn result(
 ) -> PolicyAuditResult {
     let uid = policy.uid().unwrap_or_default();
     let previous = latest.map_or("", |latest| latest.name.as_str());
-    // Who dies between creating a result and hearing of it creates the same one again, and is told that it exists.
+    // An operator that is killed right after creating a result creates the same one again, and learns that it exists.
     let suffix = hash(&format!("{uid}/{previous}/{content}"));
     let prefix: String = policy.name_any().chars().take(200).collect();
     let sequence = latest.map_or(1, |latest| latest.sequence + 1);

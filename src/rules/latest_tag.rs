@@ -1,4 +1,4 @@
-//! Allows an image whose tag can move under a running workload.
+//! Allows an image that can change under a running workload.
 
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
 use crate::workload::{Container, ImageReference};

@@ -1,4 +1,4 @@
-//! Allows a long-running container that hangs to go on hanging.
+//! Allows a long-running container to hang without a restart.
 
 use super::fix::{Broken, Fix, Mend, PartialContainer, probe, startup};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};

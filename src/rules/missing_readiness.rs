@@ -1,4 +1,4 @@
-//! Allows a long-running container to get traffic before it can answer.
+//! Allows a long-running container to receive traffic before it can answer.
 
 use super::fix::{Broken, Fix, Mend, PartialContainer, probe};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};

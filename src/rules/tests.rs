@@ -78,7 +78,8 @@ status:
 #[test]
 fn restarts_of_native_sidecars_count_and_those_of_other_init_containers_do_not() {
     let pod = format!(
-        "{RESTARTED}\nspec: {{initContainers: [{{name: i, restartPolicy: Always}}, {{name: j}}], containers: [{{name: a}}]}}"
+        "{RESTARTED}\nspec: {{initContainers: [{{name: i, restartPolicy: Always}}, {{name: j}}], \
+         containers: [{{name: a}}]}}"
     );
     let (count, violations) = findings(&HIGH_RESTARTS, &pod, None);
     assert_eq!(count, 4 + 5 + 5);
@@ -93,8 +94,8 @@ fn restarts_of_native_sidecars_count_and_those_of_other_init_containers_do_not()
 fn an_image_that_istio_replaces_is_no_tag() {
     let deployment = |labels: &str, annotations: &str| {
         let yaml = format!(
-            "{{apiVersion: apps/v1, kind: Deployment, spec: {{selector: {{}}, template: {{metadata: {{labels: {labels}, \
-             annotations: {annotations}}}, spec: {{containers: [{{name: istio-proxy, image: auto}}]}}}}}}}}"
+            "{{apiVersion: apps/v1, kind: Deployment, spec: {{selector: {{}}, template: {{metadata: \
+             {{labels: {labels}, annotations: {annotations}}}, spec: {{containers: [{{name: istio-proxy, image: auto}}]}}}}}}}}"
         );
         findings(&LATEST_TAG, &yaml, None).0
     };

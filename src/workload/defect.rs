@@ -9,7 +9,7 @@ use super::Workload;
 pub struct Defect {
     /// The path of the field in the object.
     pub path: String,
-    /// What is wrong there, and what would mend it.
+    /// The problem and its remedy.
     pub message: String,
 }
 
