@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::owner::{KNATIVE_SERVICE, LABELS};
+use super::metadata::{KNATIVE_SERVICE, OWNER_LABELS};
 use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind};
 
 /// A pod, or a workload's pod template seen as the one pod that it describes.
@@ -33,7 +33,7 @@ impl Workload<'_> {
     /// Drops the labels that only selectors read. Call it when all selecting is done.
     pub fn forget_labels(&mut self) {
         for labels in [&mut self.template_labels, &mut self.metadata.labels].into_iter().flatten() {
-            labels.retain(|key, _| LABELS.contains(&key));
+            labels.retain(|key, _| OWNER_LABELS.contains(&key));
         }
         self.template_labels = self.template_labels.take().filter(|labels| !labels.is_empty());
     }

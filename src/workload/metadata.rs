@@ -12,6 +12,15 @@ use super::{Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
+/// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
+pub(super) const DEPLOYMENT_HASH: &str = "pod-template-hash";
+/// The label that ties a Rollout's pods to one of its `ReplicaSet`s.
+pub(super) const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
+/// The label that names the Knative Service of a pod.
+pub(super) const KNATIVE_SERVICE: &str = "serving.knative.dev/service";
+
+/// The labels that say something about a pod's owner.
+pub(super) const OWNER_LABELS: [&str; 3] = [DEPLOYMENT_HASH, ROLLOUT_HASH, KNATIVE_SERVICE];
 /// The annotation of a pod that names its `DeploymentConfig`.
 pub(super) const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 

@@ -2,18 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::metadata::DEPLOYMENT_CONFIG;
+use super::metadata::{DEPLOYMENT_CONFIG, DEPLOYMENT_HASH, KNATIVE_SERVICE, ROLLOUT_HASH};
 use super::{Owner, Workload};
-
-/// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
-const DEPLOYMENT_HASH: &str = "pod-template-hash";
-/// The label that ties a Rollout's pods to one of its `ReplicaSet`s.
-const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
-/// The label that names the Knative Service of a pod.
-pub(super) const KNATIVE_SERVICE: &str = "serving.knative.dev/service";
-
-/// The labels that say something about a pod's owner.
-pub(super) const LABELS: [&str; 3] = [DEPLOYMENT_HASH, ROLLOUT_HASH, KNATIVE_SERVICE];
 
 impl Workload<'_> {
     /// The workload that a user edits to change this pod: the object itself, or the one that manages it.
