@@ -292,7 +292,9 @@ impl<'p> Analysis<'p> {
         self.errors.sort();
         let by_namespace = self.compliance();
         let mut compliance = Compliance::default();
-        by_namespace.values().for_each(|namespace| compliance.merge(*namespace));
+        for namespace in by_namespace.values() {
+            compliance.merge(*namespace);
+        }
         // Without a judged pod, the parts that could not be read may be all that matters.
         let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
         let namespaces = self.namespaces.iter().map(|(name, tally)| {

@@ -50,18 +50,18 @@ pub struct GateResult {
 
 impl Thresholds {
     /// Compares a report with the thresholds; `namespaces` are those that were asked for by name.
-    pub fn check(&self, report: &Report, namespaces: &[String]) -> GateResult {
+    pub fn check(self, report: &Report, namespaces: &[String]) -> GateResult {
         if self.is_empty() {
             return GateResult::default();
         }
         GateResult { breaches: self.breaches(report), gaps: self.gaps(report, namespaces) }
     }
 
-    fn is_empty(&self) -> bool {
+    fn is_empty(self) -> bool {
         self.score.is_none() && self.compliance.is_none() && self.severity.is_none()
     }
 
-    fn breaches(&self, report: &Report) -> Vec<Breach> {
+    fn breaches(self, report: &Report) -> Vec<Breach> {
         let summary = &report.summary;
         let score = self.score.zip(summary.score).map(|(least, score)| (least, score.value()));
         let score = score.filter(|(least, score)| score < least);
@@ -78,7 +78,7 @@ impl Thresholds {
         .collect()
     }
 
-    fn gaps(&self, report: &Report, namespaces: &[String]) -> Vec<Gap> {
+    fn gaps(self, report: &Report, namespaces: &[String]) -> Vec<Gap> {
         if self.allow_empty {
             return Vec::new();
         }

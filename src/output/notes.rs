@@ -35,10 +35,8 @@ impl Notes<'_> {
             self.other_kinds(),
             self.skipped_namespaces(),
         ];
-        for note in notes {
-            if let Some(note) = note {
-                writeln!(err, "note: {note}")?;
-            }
+        for note in notes.into_iter().flatten() {
+            writeln!(err, "note: {note}")?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ impl Workload<'_> {
         let mut containers = pod.init_containers.iter().chain(&pod.containers);
         !self.is_pod()
             && !self.has_selector
-            && (pod.containers.is_empty() || containers.any(|container| container.lacks_image()))
+            && (pod.containers.is_empty() || containers.any(super::Container::lacks_image))
     }
 
     /// Returns the reason why rules can't judge the object; `None` where they can.

@@ -15,15 +15,15 @@ pub enum WorkloadKind {
     PodTemplate,
     /// Argo Rollouts.
     Rollout,
-    /// OpenShift.
+    /// `OpenShift`.
     DeploymentConfig,
     /// Knative Serving.
     KnativeService,
-    /// OpenKruise.
+    /// `OpenKruise`.
     CloneSet,
-    /// OpenKruise's StatefulSet.
+    /// The `StatefulSet` of `OpenKruise`.
     AdvancedStatefulSet,
-    /// OpenKruise's DaemonSet.
+    /// The `DaemonSet` of `OpenKruise`.
     AdvancedDaemonSet,
 }
 

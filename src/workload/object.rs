@@ -313,7 +313,7 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
             }
             (Role::Workload(kind), part) => match (kind.pod_place(), part) {
                 (PodPlace::Spec, "spec") => {
-                    draft.pod = Option::deserialize(deserializer)?.unwrap_or_default()
+                    draft.pod = Option::deserialize(deserializer)?.unwrap_or_default();
                 }
                 (PodPlace::Spec, "status") => draft.status = Option::deserialize(deserializer)?,
                 (PodPlace::Template, "template") => draft.template(Option::deserialize(deserializer)?),

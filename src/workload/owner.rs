@@ -12,7 +12,7 @@ impl Workload<'_> {
         service.map_or_else(|| self.manager(), |name| Owner { kind: "Service", name })
     }
 
-    /// The workload of Kubernetes or OpenShift that manages this pod; the object itself where none does.
+    /// The workload of Kubernetes or `OpenShift` that manages this pod; the object itself where none does.
     ///
     /// A Knative Service is above that: it manages a Deployment.
     pub fn manager(&self) -> Owner<'_> {

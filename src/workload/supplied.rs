@@ -1,5 +1,5 @@
-//! Fields that a platform fills in: Istio the image of its proxy, OpenShift the images of its image streams, Knative
-//! the names of containers.
+//! Fields that a platform fills in: Istio the image of its proxy, `OpenShift` the images of its image streams,
+//! Knative the names of containers.
 
 use serde::Deserialize;
 

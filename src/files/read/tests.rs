@@ -28,7 +28,7 @@ impl Consumer for Names {
             }
             Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
             Content::Other { .. } | Content::Foreign => {
-                part.push(format!("{}@{}", object.types.kind, place.line))
+                part.push(format!("{}@{}", object.types.kind, place.line));
             }
         }
     }
