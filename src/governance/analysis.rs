@@ -5,21 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    Compliance, Judgement, NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation,
-    RuleCost, Scope, Score, Skipped, Tally, UnjudgedKind, evaluate,
+    Compliance, Judgement, NamespaceReport, Offender, Origin, Report, ReportError, ReportSummary, RuleCost,
+    Scope, Score, Skipped, Tally, UnjudgedKind, ViolationList, evaluate,
 };
 use crate::policy::EffectivePolicy;
 use crate::rules::RULES;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload};
-
-/// The place of an object in the input.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The file.
-    pub source: &'a str,
-    /// The object's first line, from 1.
-    pub line: usize,
-}
 
 /// The judgements of a set of objects under one policy.
 ///
@@ -34,7 +25,7 @@ pub struct Analysis<'p> {
     namespaces: BTreeMap<String, Tally>,
     /// The judged workloads by `namespace/Kind/name`.
     workloads: HashMap<Box<str>, WorkloadSum>,
-    violations: Vec<ReportedViolation>,
+    violations: ViolationList,
     templates: HashMap<Box<str>, Vec<Template>>,
     /// The controllers of judged pods, each with the workload above it as far as names tell.
     controllers: HashMap<Box<str>, Option<String>>,
@@ -74,7 +65,6 @@ struct SkippedObjects {
 struct Template {
     namespace: String,
     judgement: Judgement,
-    violations: Vec<ReportedViolation>,
 }
 
 impl WorkloadSum {
@@ -96,7 +86,7 @@ impl<'p> Analysis<'p> {
             keep,
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
-            violations: Vec::new(),
+            violations: ViolationList::default(),
             templates: HashMap::new(),
             controllers: HashMap::new(),
             managers: HashMap::new(),
@@ -154,7 +144,7 @@ impl<'p> Analysis<'p> {
             sum.count += skipped.count;
             sum.with_containers += skipped.with_containers;
         }
-        self.violations.extend(part.violations);
+        self.violations.merge(part.violations);
         for (controller, above) in part.controllers {
             self.add_controller(controller, above);
         }
@@ -210,25 +200,13 @@ impl<'p> Analysis<'p> {
             return;
         }
         let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
-        let violations = std::mem::take(&mut judgement.violations)
-            .into_iter()
-            .map(|violation| ReportedViolation {
-                namespace: namespace.to_owned(),
-                kind: workload.kind.name(),
-                name: workload.name().to_owned(),
-                owner: (owner.kind != workload.kind.name()).then(|| owner.to_string()),
-                container: violation.container,
-                rule: violation.rule,
-                severity: violation.severity,
-                message: violation.message,
-                path: violation.path,
-                source: origin.map(|origin| format!("{}:{}", origin.source, origin.line)),
-            })
-            .collect();
+        let violations = std::mem::take(&mut judgement.violations);
+        let manager = (owner.kind != workload.kind.name()).then_some(owner);
+        self.violations.add(namespace, workload, manager, origin, &violations);
         if workload.is_pod() {
-            self.count(namespace, &key, &judgement, violations);
+            self.count(namespace, &key, &judgement);
         } else {
-            let template = Template { namespace: namespace.to_owned(), judgement, violations };
+            let template = Template { namespace: namespace.to_owned(), judgement };
             self.templates.entry(key.into()).or_default().push(template);
         }
     }
@@ -249,13 +227,7 @@ impl<'p> Analysis<'p> {
         *known = known.take().or(above);
     }
 
-    fn count(
-        &mut self,
-        namespace: &str,
-        key: &str,
-        judgement: &Judgement,
-        violations: Vec<ReportedViolation>,
-    ) {
+    fn count(&mut self, namespace: &str, key: &str, judgement: &Judgement) {
         match self.namespaces.get_mut(namespace) {
             Some(tally) => tally.add(&judgement.tally),
             None => {
@@ -267,7 +239,6 @@ impl<'p> Analysis<'p> {
             Some(sum) => sum.add(judgement.is_in_breach, tally),
             None => self.workloads.entry(key.into()).or_default().add(judgement.is_in_breach, tally),
         }
-        self.violations.extend(violations);
     }
 
     /// Ends the analysis: counts the templates without judged pods, sums up and sorts.
@@ -276,7 +247,7 @@ impl<'p> Analysis<'p> {
         for (key, templates) in std::mem::take(&mut self.templates) {
             if !with_pods.contains(&key) {
                 for template in templates {
-                    self.count(&template.namespace, &key, &template.judgement, template.violations);
+                    self.count(&template.namespace, &key, &template.judgement);
                 }
             }
         }
@@ -285,10 +256,7 @@ impl<'p> Analysis<'p> {
         self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
         let mut total = Tally::default();
         self.namespaces.values().for_each(|tally| total.add(tally));
-        self.violations.sort_by(|a, b| {
-            let key = |v: &ReportedViolation| std::cmp::Reverse(v.severity);
-            key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
-        });
+        self.violations.finish(|workload| with_pods.contains(workload));
         self.errors.sort();
         let by_namespace = self.compliance();
         let mut compliance = Compliance::default();
@@ -413,11 +381,6 @@ impl<'p> Analysis<'p> {
         costs.sort_by(|a, b| b.penalty_per_workload.total_cmp(&a.penalty_per_workload));
         costs
     }
-}
-
-fn place(violation: &ReportedViolation) -> impl Ord + '_ {
-    let ReportedViolation { namespace, name, kind, rule, path, source, .. } = violation;
-    (namespace, name, kind, rule, path, source)
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ mod gate;
 mod report;
 mod scope;
 mod score;
+mod segment;
 mod selector;
 mod tally;
+mod violations;
 
-pub use analysis::{Analysis, Origin};
+pub use analysis::Analysis;
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
@@ -22,3 +24,4 @@ pub use scope::Scope;
 pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
+pub use violations::{Origin, SourceLine, ViolationList, ViolationRow};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Classification, Compliance, Percent, Score, Tally};
+use super::{Classification, Compliance, Percent, Score, Tally, ViolationList};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
 use crate::workload::TypeMeta;
@@ -22,7 +22,7 @@ pub struct Report {
     /// The figures of each namespace, sorted by name.
     pub namespaces: Vec<NamespaceReport>,
     /// Every violation, worst first; empty where only figures were asked for.
-    pub violations: Vec<ReportedViolation>,
+    pub violations: ViolationList,
     /// The objects that were read and are of no kind that is judged.
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
@@ -142,8 +142,8 @@ impl NamespaceReport {
     }
 }
 
-/// One violation of one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One violation of one object, to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedViolation {
     /// The object's namespace.
     pub namespace: String,

@@ -6,6 +6,7 @@
 mod container;
 mod container_search;
 mod defect;
+mod digest;
 mod identity;
 mod image;
 mod interner;
@@ -23,6 +24,7 @@ mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
 pub use defect::Defect;
+pub use digest::short_digest;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
 pub use image::ImageReference;
 pub use interner::Interner;

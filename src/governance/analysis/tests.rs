@@ -61,7 +61,7 @@ fn a_terminal_pod_hides_no_template() {
     let managed = job("backup-29712345", "[{kind: CronJob, name: backup, controller: true}]");
     let ended = pod_of_job("backup-29712345").replace("spec: {", "status: {phase: Succeeded}, spec: {");
     let report = report(&scope, &[CRON_JOB, &managed, &ended].concat());
-    let judged: Vec<_> = report.violations.iter().map(|found| (found.kind, &*found.name)).collect();
+    let judged: Vec<_> = report.violations.iter().map(|found| (found.kind, found.name)).collect();
     assert_eq!(judged, [("CronJob", "backup")]);
 }
 
@@ -104,7 +104,7 @@ fn the_pods_of_a_knative_service_stand_for_it_and_for_its_deployment() {
     assert_eq!(rules, ["latest-tag", "missing-liveness"], "Knative probes for readiness itself");
     let all = report(&Scope::default(), &[service, &deployment("web-1-deployment"), &pod].concat());
     assert_eq!((all.summary.pods, all.summary.workloads), (1, 1));
-    assert_eq!(all.violations[0].owner.as_deref(), Some("Service/web"));
+    assert_eq!(all.violations.iter().next().unwrap().owner, Some("Service/web"));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn pods_of_one_workload_are_grouped_and_each_is_counted() {
     let workloads: Vec<(&str, u64)> = report.offenders.iter().map(|o| (&*o.workload, o.pods)).collect();
     assert_eq!(workloads, [("Deployment/web", 2), ("Deployment/api", 1)]);
     let pending = report.violations.iter().find(|v| v.rule == crate::rules::PENDING.id).unwrap();
-    assert_eq!((&*pending.name, pending.owner.as_deref()), ("web-7f9-b", Some("Deployment/web")));
+    assert_eq!((pending.name, pending.owner), ("web-7f9-b", Some("Deployment/web")));
 }
 
 /// A pod of a Job, of the time 29712345 minutes after 1970.
@@ -192,7 +192,7 @@ fn a_job_made_by_hand_from_a_cron_job_stands_for_it_and_is_grouped_by_its_own_na
     assert_eq!(report.summary.pods, 1);
     // A live pod says no more of where it comes from.
     assert_eq!(report.offenders[0].workload, "Job/by-hand");
-    assert_eq!(report.violations[0].owner.as_deref(), Some("Job/by-hand"));
+    assert_eq!(report.violations.iter().next().unwrap().owner, Some("Job/by-hand"));
 }
 
 #[test]
