@@ -142,6 +142,7 @@ async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool
     let Share { fields, rest_for, .. } = share;
     let rest_for = rest_for.as_deref();
     let what = label(subject);
+    ApplyError::check_manager(subject)?;
     if dry_run {
         return say_what_would_go(subject, fields);
     }

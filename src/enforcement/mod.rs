@@ -5,9 +5,11 @@
 
 mod budget;
 mod constraints;
+mod downtime;
 mod eligibility;
 mod enforcing;
 mod field;
+mod foreign;
 mod gitops;
 pub mod objects;
 mod plan;
@@ -25,9 +27,11 @@ mod verify;
 
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
+pub use downtime::{Claims, DowntimeRisk, RolloutOrder, downtime_risk};
 pub use eligibility::{IGNORE, Ineligible, ineligible};
 pub use enforcing::Enforcing;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
+pub use foreign::foreign_path;
 pub use gitops::{Manager, managed_by};
 pub use plan::{Plan, Unfixed, plan};
 pub use progress::Progress;

@@ -183,6 +183,9 @@ pub struct RemediationSpec {
     pub gitops: GitOpsMode,
     /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
+    /// Patch workloads too if a rollout may leave no pod available, such as StatefulSets and Deployments without surge.
+    /// A faulty patch takes such a workload down until the patch is withdrawn.
+    pub allow_downtime: bool,
 }
 
 impl Default for RemediationSpec {
@@ -192,6 +195,7 @@ impl Default for RemediationSpec {
             verify_seconds: 300,
             gitops: GitOpsMode::default(),
             on_delete: OnDelete::default(),
+            allow_downtime: false,
         }
     }
 }

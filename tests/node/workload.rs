@@ -108,6 +108,14 @@ impl Workload {
         self
     }
 
+    /// Tells whether a rollout ends pods before new ones are available.
+    pub(crate) fn risks_downtime(&self) -> bool {
+        let strategy = &self.overlay["spec"]["strategy"];
+        self.kind != "Deployment"
+            || strategy["type"] == "Recreate"
+            || strategy["rollingUpdate"]["maxSurge"] == 0
+    }
+
     /// Tells whether it has three pods.
     pub(crate) fn has_three_members(&self) -> bool {
         self.overlay["spec"]["replicas"] == 3

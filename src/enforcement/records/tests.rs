@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::enforcement::FIELD_MANAGER;
 use crate::policy::DevOpsPolicySpec;
 
 fn at(second: i64) -> Timestamp {
@@ -247,7 +248,7 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
     let whole =
         of_container(json!({ "f:livenessProbe": {}, "f:resources": { "f:limits": { "f:memory": {} } } }));
     let mark = of_container(json!({ ".": {}, "f:name": {} }));
-    let ours = |second, fields: &Value| entry("kube-devops", second, fields.clone());
+    let ours = |second, fields: &Value| entry(FIELD_MANAGER, second, fields.clone());
     let theirs = |second| entry("kubectl-set", second, of_container(json!({ "f:image": {} })));
     let cases = [
         (4, json!([]), false, "nothing happened"),

@@ -1,6 +1,6 @@
 //! `DaemonSet`s, with a pod a node: nodes exist here, and no kubelets.
 
-use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use super::stage::{Fate, PROBES, PROBES_WITH_DOWNTIME, Stage, VERIFY, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
@@ -68,19 +68,19 @@ impl Stage {
     }
 
     /// Patches the agents, and expects that to be verified once all pods are new.
-    async fn is_verified(&self, change: impl FnOnce(&mut Value)) {
+    async fn is_verified(&self, policy: &str, change: impl FnOnce(&mut Value)) {
         self.agents(change).await;
         let mark = self.world.plane.mark();
-        self.policy("standard", PROBES).await;
+        self.policy("standard", policy).await;
         self.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;
         assert_eq!(self.pods_by_patch().await, (2, 0));
         assert_eq!(self.patches_since(mark, "agent"), 1);
     }
 
     /// Patches the agents, and expects that to be withdrawn for this reason and the old pods to be back.
-    async fn is_withdrawn(&self, change: impl FnOnce(&mut Value), reason: RemediationReason) {
+    async fn is_withdrawn(&self, policy: &str, change: impl FnOnce(&mut Value), reason: RemediationReason) {
         let before = self.agents(change).await;
-        self.policy("standard", PROBES).await;
+        self.policy("standard", policy).await;
         let record = self.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason, Some(reason), "{record:?}");
         assert_eq!(template(&self.until_available("DaemonSet", "agent").await), template(&before));
@@ -93,7 +93,11 @@ impl Stage {
 async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn_by_the_pods_on_its_nodes() {
     let well = Stage::shared(|_| Fate::Ready).await;
     let ill = well.beside(new_pods_crash).await;
-    tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), RemediationReason::CrashLoop));
+    let policy = PROBES_WITH_DOWNTIME;
+    tokio::join!(
+        well.is_verified(policy, |_| ()),
+        ill.is_withdrawn(policy, |_| (), RemediationReason::CrashLoop)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,9 +107,9 @@ async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
     let ill = well.beside(new_pods_crash).await;
     let stuck = well.beside(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     tokio::join!(
-        well.is_verified(surge),
-        ill.is_withdrawn(surge, RemediationReason::CrashLoop),
-        stuck.is_withdrawn(surge, RemediationReason::NotReady),
+        well.is_verified(PROBES, surge),
+        ill.is_withdrawn(PROBES, surge, RemediationReason::CrashLoop),
+        stuck.is_withdrawn(PROBES, surge, RemediationReason::NotReady),
     );
 }
 
@@ -135,7 +139,7 @@ async fn an_old_pod_that_hangs_on_a_dead_node_fails_no_patch() {
     // Nobody ends the pods of a dead node.
     stage.hold_old_pods(true).await;
     sleep(Duration::from_secs(1)).await;
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
     let is_leaving = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some();
     let pods = stage.world.pods(&stage.namespace);

@@ -1,6 +1,6 @@
 //! What becomes of a patch: a rollout that is well, one that crashes, one that is stuck.
 
-use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use super::stage::{Fate, PROBES, PROBES_WITH_DOWNTIME, Stage, is_patched, template};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 
@@ -50,7 +50,7 @@ async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone
 async fn a_stuck_pod_of_a_stateful_set_goes_after_the_withdrawal() {
     let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     let before = stage.run("StatefulSet", "db", |db| db["spec"]["replicas"] = json!(2)).await;
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
 
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::NotReady), "{record:?}");

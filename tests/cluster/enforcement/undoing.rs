@@ -174,7 +174,7 @@ async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
         for name in ["a", "b"] {
             stage.run("Deployment", name, |web| web["spec"]["strategy"] = strategy.clone()).await;
         }
-        stage.policy("standard", &reverting()).await;
+        stage.policy("standard", &reverting().replace("30,", "30, allowDowntime: true,")).await;
     }
     for stage in stages {
         for workload in ["Deployment/a", "Deployment/b"] {
