@@ -44,6 +44,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "10m", hide = true)]
     cleanup_time: SignedDuration,
 
+    /// The most time that the new pods of a patch are watched once they are available, only for tests
+    #[arg(long, value_name = "TIME", hide = true)]
+    most_settling: Option<SignedDuration>,
+
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -65,6 +69,7 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
             home: args.service.home(&service.cluster).to_owned(),
             conflict_policy_interval: args.yield_interval,
             cleanup_time: args.cleanup_time,
+            most_settling: args.most_settling,
             clock: Timestamp::now,
         },
     };

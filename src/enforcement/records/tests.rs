@@ -74,6 +74,17 @@ fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
 }
 
 #[test]
+fn a_cluster_without_room_stops_only_a_policy_that_requests_more() {
+    let status = DevOpsPolicyStatus { observed_generation: Some(1), ..DevOpsPolicyStatus::default() };
+    for (field, expected) in [("main/livenessProbe", None), ("main/resources.requests.cpu", Some(1))] {
+        let reason = Some(RemediationReason::Unschedulable);
+        let fields = vec![field.to_owned()];
+        let ended = Remediation { reason, fields, ..record("web", RemediationPhase::Withdrawn, 1) };
+        assert_eq!(with(&status, ended).withdrawals_in_a_row, expected, "{field}");
+    }
+}
+
+#[test]
 fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
     let mut policy = policy(Vec::new());

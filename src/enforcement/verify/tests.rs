@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::enforcement::{Compute, Field};
 
 const VERIFY: u32 = 300;
 
@@ -15,7 +16,7 @@ fn at(seconds: i64) -> Timestamp {
 /// A patch of a probe at second 0, on a workload of two pods.
 fn patched() -> Patched {
     let fields = BTreeSet::from([ContainerField::new("main", Field::LivenessProbe)]);
-    Patched { at: at(0), pods: Some(2), fields }
+    Patched { at: at(0), pods: Some(2), fields, settling: SignedDuration::from_secs(60) }
 }
 
 fn with_fields(fields: &[Field]) -> Patched {
@@ -111,7 +112,7 @@ fn until(seconds: i64) -> Finding {
 #[track_caller]
 fn doubts(finding: Finding) -> (Timestamp, String) {
     match finding {
-        Finding::Wait { until, against: Some(against) } => (until, against),
+        Finding::Wait { until, against: Some((_, against)) } => (until, against),
         other => panic!("{other:?}"),
     }
 }
@@ -240,24 +241,31 @@ fn what_a_pod_waits_for_is_told() {
 }
 
 #[test]
-fn a_pod_without_room_is_evidence_only_where_more_is_requested() {
+fn a_pod_without_room_fails_when_its_time_is_over_whatever_was_patched() {
     let pods = [unschedulable("a", 1)];
-    let limit = |compute| with_fields(&[Field::Limit(compute)]);
-    for (patch, fails) in [
-        (patched(), false),
-        (with_fields(&[Field::Request(Compute::Cpu)]), true),
-        (limit(Compute::Cpu), true),
-        (limit(Compute::Memory), false),
-    ] {
-        let finding = judge_with(&patch, rolling(1, 0), &pods, 400);
-        if fails {
-            let (reason, message) = failed(finding);
-            assert_eq!(reason, RemediationReason::Unschedulable);
-            assert!(message.starts_with("pod a can't be scheduled: 0/3 nodes are available"), "{message}");
-        } else {
-            assert_eq!(finding, until(700), "{patch:?}");
-        }
+    for patch in [patched(), with_fields(&[Field::Request(Compute::Cpu)])] {
+        let waiting = judge_with(&patch, rolling(1, 0), &pods, 200);
+        let Finding::Wait { against: Some((RemediationReason::Unschedulable, words)), .. } = waiting else {
+            panic!("{waiting:?}");
+        };
+        let (reason, message) = failed(judge_with(&patch, rolling(1, 0), &pods, 400));
+        assert_eq!(reason, RemediationReason::Unschedulable);
+        assert!(message.starts_with("pod a can't be scheduled: 0/3 nodes are available"), "{message}");
+        assert!(message.starts_with(&words), "{words}");
     }
+}
+
+#[test]
+fn new_pods_settle_from_when_their_last_container_has_started() {
+    let mut late = pod("b", 1, Some(20));
+    let status = late.status.as_mut().unwrap().container_statuses.as_mut().unwrap();
+    let running = json!({ "running": { "startedAt": at(50) } });
+    status[0].state = serde_json::from_value(running).unwrap();
+    let patch = Patched { settling: SignedDuration::from_secs(70), ..patched() };
+    let pods = [pod("a", 1, Some(10)), late];
+    let waits = Finding::Wait { until: at(120), against: None };
+    assert_eq!(judge_with(&patch, complete(), &pods, 119), waits);
+    assert_eq!(judge_with(&patch, complete(), &pods, 120), Finding::Verified);
 }
 
 #[test]
