@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
-    ("policies", &["cluster", "policy"]),
+    ("policies", &["cluster", "policy", "workload"]),
     ("enforcement", &["governance", "policy", "rules", "workload"]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (

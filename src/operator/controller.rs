@@ -11,10 +11,10 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use super::feeds::{PolicyName, reference};
 use super::reconcile::reconcile;
 use super::{Operator, ReconcileError, feeds};
 use crate::leader::Leadership;
-use crate::policy::DevOpsPolicy;
 
 /// For how long changes in a namespace are gathered before its policies are woken: a rollout wakes them a few times,
 /// and not once a pod.
@@ -36,9 +36,8 @@ pub async fn run<R: Send + 'static>(
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
-        operator.policies.follow(store.clone());
         let conflict_policy = operator.remediator.conflict_policy();
-        let conflict_policy = conflict_policy.keep(store.clone(), operator.leadership.clone());
+        let conflict_policy = conflict_policy.keep(operator.leadership.clone());
         let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))
@@ -69,8 +68,8 @@ pub async fn run<R: Send + 'static>(
 /// The policies of each namespace in which something changed.
 fn changes(
     operator: Arc<Operator>,
-    store: Store<DevOpsPolicy>,
-) -> impl Stream<Item = ObjectRef<DevOpsPolicy>> + Send {
+    store: Store<PolicyName>,
+) -> impl Stream<Item = ObjectRef<PolicyName>> + Send {
     stream::unfold((operator, store), |(operator, store)| async {
         operator.changed.notified().await;
         sleep(GATHER).await;
@@ -81,7 +80,7 @@ fn changes(
     .flatten()
 }
 
-fn policies_in(store: &Store<DevOpsPolicy>, namespaces: &BTreeSet<String>) -> Vec<ObjectRef<DevOpsPolicy>> {
+fn policies_in(store: &Store<PolicyName>, namespaces: &BTreeSet<String>) -> Vec<ObjectRef<PolicyName>> {
     let all = store.state();
     let concerned =
         all.iter().filter(|policy| policy.namespace().is_some_and(|name| namespaces.contains(&name)));
@@ -96,7 +95,7 @@ fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     })
 }
 
-fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) -> Action {
+fn on_error(policy: &PolicyName, error: &ReconcileError, operator: &Operator) -> Action {
     if let Some(again) = error.unfinished() {
         let left = Duration::try_from(again.duration_since(operator.now())).unwrap_or_default();
         return Action::requeue(left.max(GATHER));
@@ -112,7 +111,7 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
         // It took too long for one write. Where the lease is really lost, the process ends.
         "leadership_lost" => Action::requeue(Duration::from_secs(2)),
         category => {
-            warn!(policy = %policy.reference(), category, %error, "not reconciled; it is tried again");
+            warn!(policy = %reference(policy), category, %error, "not reconciled; it is tried again");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))
         }
     }

@@ -1,6 +1,7 @@
 //! Which rules count, how much, and where: policies and the namespaces that none of them touches.
 
 mod amount;
+mod compiled;
 mod devops_policy;
 mod devops_policy_status;
 mod effective;
@@ -15,6 +16,7 @@ mod schema;
 mod schema_check;
 
 pub use amount::Amount;
+pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
