@@ -1,6 +1,6 @@
-//! A live cluster: connecting to it, reading it in pages, asking what is allowed there, and installing.
+//! A live cluster: connections, paged lists, watches, access reviews and installation.
 //!
-//! Whatever can't be read is said, with what to do about it: nothing here takes a failure for an empty answer.
+//! Every failure is reported with the way out. A failure never counts as an empty answer.
 
 mod access;
 mod apply;

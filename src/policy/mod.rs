@@ -1,4 +1,4 @@
-//! Which rules count, how much, and where: policies and the namespaces that none of them touches.
+//! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
 mod compiled;
