@@ -32,7 +32,7 @@ struct Sums {
     offenders: HashMap<Arc<OffenderRef>, Tally>,
 }
 
-/// A workload with violations within a namespace. Its pods share it.
+/// A workload of a namespace with violations. Its pods share it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OffenderRef {
     kind: Box<str>,
@@ -104,22 +104,22 @@ impl Scoreboard {
         }
     }
 
-    /// The policy under which pods are judged.
+    /// Returns the policy under which pods are judged.
     pub fn policy(&self) -> &EffectivePolicy {
         &self.policy
     }
 
-    /// The score of all pods; none when there are pods and not one of them can be read.
+    /// Returns the score of all pods; `None` if there are pods and none of them can be read.
     pub fn cluster_score(&self) -> Option<Score> {
         (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster, &self.policy))
     }
 
-    /// The sum of all pods.
+    /// Returns the sum of all pods.
     pub fn cluster(&self) -> &Tally {
         &self.cluster
     }
 
-    /// The pods that are there and can't be judged.
+    /// Returns the number of pods that can't be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
     }
@@ -129,18 +129,18 @@ impl Scoreboard {
         self.pods.contains_group(namespace)
     }
 
-    /// The score of each namespace that has pods to judge, sorted by name.
+    /// Returns the score of each namespace with readable pods, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
         self.judged().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
     }
 
-    /// The figures of each namespace that has pods to judge, sorted by name.
+    /// Returns the figures of each namespace with readable pods, sorted by name.
     pub fn namespaces(&self) -> Vec<NamespaceReport> {
         let judged = self.judged().into_iter();
         judged.map(|(name, entry)| NamespaceReport::new(name, &entry.tally, &self.policy)).collect()
     }
 
-    /// At most `limit` workloads with violations, the largest penalty first.
+    /// Returns at most `limit` workloads with violations, the largest penalty first.
     pub fn offenders(&self, limit: usize) -> Vec<Offender> {
         let mut all: Vec<Ranked<'_>> = self
             .namespaces
@@ -172,7 +172,7 @@ impl Scoreboard {
         }
     }
 
-    /// Changes the tally of a pod; returns false if the pod is unknown or counts for another workload.
+    /// Changes the tally of a pod. Returns false if the pod is unknown or counts for another workload.
     fn adjust(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) -> bool {
         let Some(pod) = self.pods.see(namespace, name).filter(|pod| pod.is_of(offender)) else {
             return false;
@@ -214,7 +214,7 @@ impl Scoreboard {
         }
     }
 
-    /// The namespaces that have pods to judge, sorted by name.
+    /// Returns the namespaces with readable pods, sorted by name.
     fn judged(&self) -> Vec<(&str, &Sums)> {
         let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
         let mut judged: Vec<_> = judged.map(|(name, entry)| (&**name, entry)).collect();

@@ -1,4 +1,4 @@
-//! What wakes a policy: itself, its namespace, and the lease. The rest is kube's controller.
+//! Wakes a policy when it changes, when its namespace changes, and when the lease is acquired.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use super::reconcile::reconcile;
 use super::{Operator, ReconcileError, feeds};
 use crate::leader::Leadership;
 
-/// For how long changes in a namespace are gathered before its policies are woken: a rollout wakes them a few times,
-/// and not once a pod.
+/// The time in which changes of a namespace are gathered before its policies are woken, so that a rollout does not
+/// wake them once per pod.
 const GATHER: Duration = Duration::from_millis(200);
-/// How many policies are reconciled at a time.
+/// The number of policies that are reconciled at a time.
 const CONCURRENT: u16 = 4;
 
-/// Runs the operator; after `stop` it begins nothing new and ends with what it has under way.
+/// Runs the operator. After `stop` it begins nothing new, and returns when the work under way has ended.
 ///
 /// `ready` is dropped once everything has been listed.
 pub async fn run<R: Send + 'static>(
@@ -65,7 +65,7 @@ pub async fn run<R: Send + 'static>(
     }
 }
 
-/// The policies of each namespace in which something changed.
+/// Yields the policies of each namespace in which something changed.
 fn changes(
     operator: Arc<Operator>,
     store: Store<PolicyName>,
@@ -87,7 +87,7 @@ fn policies_in(store: &Store<PolicyName>, namespaces: &BTreeSet<String>) -> Vec<
     concerned.map(|policy| ObjectRef::from_obj(&**policy)).collect()
 }
 
-/// A moment each time that this replica begins to lead: what it judged so far may have to be written.
+/// Yields each time that this replica becomes the leader: its verdicts may have to be written.
 fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     stream::unfold(leadership, |mut leadership| async {
         while !leadership.changed().await {}
@@ -105,10 +105,10 @@ fn on_error(policy: &PolicyName, error: &ReconcileError, operator: &Operator) ->
     }
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error.category() {
-        // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
+        // Another write came first. Its watch event wakes the policy again.
         "conflict" => Action::requeue(Duration::from_millis(500)),
         "not_leader" => Action::await_change(),
-        // It took too long for one write. Where the lease is really lost, the process ends.
+        // The write took too long. If the lease is lost, the process ends.
         "leadership_lost" => Action::requeue(Duration::from_secs(2)),
         category => {
             warn!(policy = %reference(policy), category, %error, "not reconciled; it is tried again");

@@ -1,5 +1,4 @@
-//! The watches that the operator lives on: pods and workloads into the inventory, results into the audit trail, and
-//! policies for the controller.
+//! The watches of the operator. They feed the inventory, the audit trail and the controller.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
 
-/// Dropped by each watch once it has listed everything.
+/// Held by each watch until it has listed everything.
 #[derive(Clone)]
 pub(super) struct Listing {
     _held: mpsc::Sender<()>,
@@ -33,7 +32,7 @@ pub(super) struct Listing {
 /// Waits until every [`Listing`] is dropped.
 pub(super) struct Listed(mpsc::Receiver<()>);
 
-/// Returns what the watches hold while they list, and what waits for all of them.
+/// Makes the handle that the watches hold while they list, and the one that waits for all of them.
 pub(super) fn barrier() -> (Listing, Listed) {
     let (sender, receiver) = mpsc::channel(1);
     (Listing { _held: sender }, Listed(receiver))
@@ -41,12 +40,12 @@ pub(super) fn barrier() -> (Listing, Listed) {
 
 impl Listed {
     pub(super) async fn wait(mut self) {
-        // Nothing is ever sent: the end of the channel is the message.
+        // Nothing is ever sent. The channel closes when the last sender is dropped.
         let _ = self.0.recv().await;
     }
 }
 
-/// Follows everything that policies are judged on, and the results that exist; never ends.
+/// Follows pods, workloads and audit results. Never ends.
 pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Future<Output = ()> + use<> {
     let kinds = [
         (WorkloadKind::Pod, ApiResource::erase::<Pod>(&())),
@@ -120,7 +119,7 @@ impl Sink for Results<'_> {
     }
 
     fn apply(&mut self, result: &RawObject) -> Result<(), String> {
-        // One that the operator did not make is none of its business.
+        // Results that the operator did not create are ignored.
         if let Some((uid, past)) = read(result)? {
             self.operator.audits().add(&uid, past);
         }
@@ -138,7 +137,7 @@ impl Sink for Results<'_> {
     }
 }
 
-/// The uid of a result's policy, and what else its metadata tell.
+/// Reads the uid of a result's policy and the result's metadata; `None` for a result that the operator did not create.
 fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
     let PartialObjectMeta { metadata, .. } =
         serde_json::from_str::<PartialObjectMeta<PolicyAuditResult>>(result.json())
@@ -147,7 +146,7 @@ fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
     Ok(uid.zip(Past::of(&metadata)))
 }
 
-/// A policy by name alone: all that the controller needs to keep.
+/// The name of a policy, which is all that the controller keeps of it.
 pub(super) type PolicyName = PartialObjectMeta<DevOpsPolicy>;
 
 /// Returns the identity of a policy.
@@ -197,7 +196,7 @@ fn take(
             if !listing {
                 let policy = name(after.reference());
                 names.apply_watcher_event(&Event::Apply(policy.clone()));
-                // Nobody listens only when the operator ends.
+                // The receiver is gone only when the operator ends.
                 let _ = woken.send(policy);
             }
         }

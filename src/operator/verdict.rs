@@ -1,4 +1,4 @@
-//! The judgement of a namespace under one policy, by the engine that every report comes from. Pure.
+//! Judges a namespace under one policy, with the engine of all reports. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,16 +7,16 @@ use crate::policy::EffectivePolicy;
 use crate::rules::{PENDING, Value};
 use crate::workload::Workload;
 
-/// What a policy says about its namespace.
+/// The verdict of a policy on its namespace.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// The pods judged, a template without pods counting as one.
     pub pods: u64,
     /// The health score.
     pub score: Score,
-    /// Everything that is wrong, worst first.
+    /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
-    /// When the verdict changes although nothing else does: a pod will have been Pending for too long.
+    /// The time at which a pod will have been Pending for too long, which changes the verdict.
     pub next: Option<Timestamp>,
 }
 
@@ -51,7 +51,7 @@ pub fn judge<'a>(
     }
 }
 
-/// When a pod that is Pending will have been so for too long.
+/// Returns the time at which a Pending pod will have been so for too long.
 fn late_at(pod: &Workload<'_>, seconds: u64) -> Option<Timestamp> {
     let phase = pod.status.as_ref()?.phase.as_deref()?;
     let created = pod.metadata.creation_timestamp.filter(|_| phase == "Pending")?;
