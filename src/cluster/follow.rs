@@ -113,7 +113,7 @@ impl<T: Sink> Feed<T> {
         let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
         if self.failure.as_ref().is_none_or(due) {
             warn!(
-                category = failure.category(),
+                category = failure.error.category(),
                 error = message,
                 "the watch is interrupted; it is tried again"
             );
@@ -159,7 +159,7 @@ mod tests {
         }
 
         fn interrupted(&mut self, failure: &WatchFailure) {
-            self.0.push(failure.category().to_owned());
+            self.0.push(failure.error.category().to_owned());
         }
 
         fn resumed(&mut self) {

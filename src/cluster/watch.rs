@@ -87,20 +87,6 @@ impl WatchFailure {
     pub fn subject(&self) -> String {
         format!("{} {}", self.action, self.what)
     }
-
-    /// All values of [`WatchFailure::category`].
-    pub const CATEGORIES: [&str; 5] = ["busy", "expired", "forbidden", "refused", "unreachable"];
-
-    /// Returns a bounded label for metrics.
-    pub fn category(&self) -> &'static str {
-        match self.error.code() {
-            Some(401 | 403) => "forbidden",
-            Some(410) => "expired",
-            Some(429) => "busy",
-            Some(_) => "refused",
-            None => "unreachable",
-        }
-    }
 }
 
 impl RawObject {

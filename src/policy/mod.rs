@@ -12,6 +12,7 @@ mod named_fields;
 mod named_values;
 mod namespaces;
 mod policy_audit_result;
+mod remediation_reason;
 mod schema;
 mod schema_check;
 
@@ -27,3 +28,4 @@ pub use manifest::PolicyManifestError;
 pub use named_fields::fields_of;
 pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
+pub use remediation_reason::RemediationReason;
