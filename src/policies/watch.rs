@@ -12,7 +12,7 @@ use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicySpec};
 use crate::workload::PolicyRef;
 
 /// A change of the policies. The policies are up to date when it is reported.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum PolicyChange<'a> {
     /// A policy was listed, created or changed.
     Applied {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::policy::SystemNamespaces;
 
-    fn object(name: &str, deleted: bool, spec: Value) -> RawObject {
+    fn object(name: &str, deleted: bool, spec: &Value) -> RawObject {
         let time = deleted.then_some("2026-01-01T00:00:00Z");
         let metadata = json!({ "name": name, "namespace": "shop", "uid": name, "deletionTimestamp": time });
         serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
@@ -143,10 +143,10 @@ mod tests {
     fn each_change_is_reported_with_the_policy_before_it() {
         let (policies, changes) = reported(|sink| {
             sink.begin_list();
-            sink.list(&object("a", false, json!({}))).unwrap();
+            sink.list(&object("a", false, &json!({}))).unwrap();
             sink.end_list();
-            sink.apply(&object("a", false, json!({ "forbidLatestTag": true }))).unwrap();
-            sink.delete(&object("a", false, json!({})));
+            sink.apply(&object("a", false, &json!({ "forbidLatestTag": true }))).unwrap();
+            sink.delete(&object("a", false, &json!({})));
         });
         assert_eq!(changes, ["a false true", "listed", "a true false", "removed shop/a"]);
         assert!(policies.all().is_empty());
@@ -156,9 +156,9 @@ mod tests {
     fn a_policy_that_can_not_be_read_judges_nobody_and_can_still_be_cleaned_up() {
         let broken = json!({ "maxRestartCount": "many" });
         let (policies, changes) = reported(|sink| {
-            sink.apply(&object("a", false, json!({}))).unwrap();
-            assert!(sink.apply(&object("a", false, broken.clone())).is_err());
-            sink.apply(&object("b", true, broken)).unwrap();
+            sink.apply(&object("a", false, &json!({}))).unwrap();
+            assert!(sink.apply(&object("a", false, &broken)).is_err());
+            sink.apply(&object("b", true, &broken)).unwrap();
         });
         assert_eq!(changes, ["a false false", "unreadable", "removed shop/a", "b false false"]);
         let left: Vec<_> = policies.all().into_iter().map(|left| left.policy.name_any()).collect();
