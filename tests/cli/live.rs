@@ -81,6 +81,54 @@ fn a_cluster_that_can_not_be_connected_to_is_a_report_without_a_score() {
     }
 }
 
+#[test]
+fn every_command_that_connects_has_the_connection_flags_of_kubectl() {
+    let empty = directory(&[]);
+    let flags = [
+        "--server=http://127.0.0.1:1",
+        "--token=t",
+        "--as=jane",
+        "--as-group=a",
+        "--as-group=b",
+        "--as-uid=7",
+        "--tls-server-name=b.com",
+        "--insecure-skip-tls-verify=true",
+        "--request-timeout=5s",
+    ];
+    for command in [
+        &["analyze"][..],
+        &["check"],
+        &["list", "pods"],
+        &["crd", "install"],
+        &["undo", "--all"],
+        &["policy", "release"],
+        &["policy", "fixes", "p", "-n", "n"],
+        &["policy", "rehearse", "p", "-n", "n"],
+        &["watch"],
+        &["reconcile"],
+    ] {
+        let help = run_in(empty.path(), &[command, &["--help"]].concat(), "").stdout;
+        for flag in flags.iter().copied().chain([
+            "--kubeconfig",
+            "--context",
+            "--cluster",
+            "--user",
+            "--certificate-authority",
+            "--client-certificate",
+            "--client-key",
+        ]) {
+            let flag = flag.split('=').next().unwrap();
+            assert!(help.contains(flag), "{command:?} has no {flag}");
+        }
+    }
+    let run = run_in(empty.path(), &[&["list", "pods"], &flags[..]].concat(), "");
+    assert!(run.status == 2 && run.stderr.contains("cannot reach http://127.0.0.1:1"), "{run}");
+    let run = run_in(empty.path(), &["list", "pods", "--server", "ftp://a"], "");
+    assert_eq!(run.stderr, "error: --server: \"ftp://a\" has the scheme \"ftp\": write https://HOST:PORT\n");
+    let run = run_in(empty.path(), &["list", "pods", "--server", "a.com", "--as-group", "a"], "");
+    assert_eq!(run.stderr, "error: --as-group: it needs a user to act as: give --as, or the field `as`\n");
+}
+
 /// A kubeconfig for a server that answers every request with an empty list of pods.
 pub(super) fn of_an_empty_cluster() -> String {
     const BODY: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}"#;
