@@ -15,22 +15,19 @@ use crate::governance::Analysis;
 use crate::output::{Format, Notes, to_stderr, to_stdout};
 use crate::policy::EffectivePolicy;
 use gates::GateArgs;
+use manifests::ManifestArgs;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
 /// On a cluster, pods are evaluated. In manifests, a template is evaluated too, unless one of its pods is in the input.
 ///
-/// Exit status: 0 when the report is within the thresholds, 1 when it is past --fail-under or --fail-on, 2 when
-/// something could not be read.
+/// Exit status: 0 when the report is within the thresholds, 1 when it is past --fail-under, --fail-under-compliance or
+/// --fail-on, 2 when something could not be read. With a threshold, it is also 2 when nothing was evaluated, in the
+/// whole input or in a namespace of -n; --allow-empty accepts that.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Evaluate manifests: a file, a directory, or - for standard input (repeatable)
-    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
-    filename: Vec<PathBuf>,
-
-    /// Read the subdirectories of -f too
-    #[arg(short = 'R', long, requires = "filename")]
-    recursive: bool,
+    #[command(flatten)]
+    manifests: ManifestArgs,
 
     #[command(flatten)]
     scope: ScopeArgs,
@@ -60,11 +57,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
     let progress = Progress::start();
-    let skipped_namespaces = if args.filename.is_empty() {
+    let skipped_namespaces = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());
         block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
     } else {
-        manifests::read(args, &mut analysis, &progress);
+        manifests::read(&args.manifests, args.output.shows_violations(), &mut analysis, &progress);
         Vec::new()
     };
     drop(progress);
@@ -73,20 +70,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let selector = args.scope.selector();
     let notes = Notes {
         report: &report,
-        templates: !args.filename.is_empty(),
+        templates: !args.manifests.is_empty(),
         namespaces: &scope.namespaces,
         selector: selector.as_deref(),
         skipped_namespaces: &skipped_namespaces,
         lists_other_kinds: args.output.lists_other_kinds(),
     };
-    let failed = args.gates.failed(&report);
+    let gates = args.gates.thresholds().check(&report, &scope.namespaces);
     to_stderr(|err| {
         notes.write(err)?;
-        failed.iter().try_for_each(|gate| writeln!(err, "failed: {gate}"))
+        gates.gaps.iter().try_for_each(|gap| writeln!(err, "error: {gap}"))?;
+        gates.breaches.iter().try_for_each(|breach| writeln!(err, "failed: {breach}"))
     })?;
-    Ok(match (report.summary.partial, failed.is_empty()) {
-        (true, _) => ExitStatus::Failed,
-        (false, false) => ExitStatus::Findings,
-        (false, true) => ExitStatus::Clean,
+    Ok(if report.summary.partial || !gates.gaps.is_empty() {
+        ExitStatus::Failed
+    } else if gates.breaches.is_empty() {
+        ExitStatus::Clean
+    } else {
+        ExitStatus::Findings
     })
 }

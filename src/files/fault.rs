@@ -3,14 +3,12 @@
 //! Reading keeps none of that, so that it is fast; an object that failed is read a second time.
 
 use std::fmt::Display;
-use std::str::Utf8Error;
 
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_path_to_error::Track;
 
-use super::blocks::lines;
-use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
+use crate::workload::{Object, ObjectSeed, TypeMeta};
 
 /// What is said of bytes that are no text.
 pub(super) const NO_TEXT: &str = "not UTF-8 text: manifests are YAML or JSON in UTF-8";
@@ -50,13 +48,6 @@ pub fn explain_pod(text: &str, error: serde_json::Error) -> (String, String) {
     (fault.name, shortened(fault.message))
 }
 
-/// Tells where a JSON object has bytes that are no text.
-pub(super) fn no_text(text: &[u8], error: Utf8Error) -> Fault {
-    let value: Value = serde_json::from_str(&String::from_utf8_lossy(text)).unwrap_or_default();
-    let line = lines(&text[..error.valid_up_to()]) + 1;
-    Fault { line, name: name_of(&value), message: NO_TEXT.to_owned() }
-}
-
 /// Reads an object; an error comes with a message that begins with the field.
 pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
     seed: ObjectSeed<'_>,
@@ -68,15 +59,6 @@ pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
         let message = if path == "." { message } else { format!("{path}: {message}") };
         (error, message)
     })
-}
-
-/// The message about a pod or template without containers.
-pub(super) fn no_container(workload: &Workload<'_>) -> String {
-    let path = workload.pod_path();
-    format!(
-        "{path}.containers: give the pod at least one container, or, if this is a patch, judge what `kubectl \
-         kustomize` builds"
-    )
 }
 
 /// Puts the namespace and name of a list's item behind its index, where a message about the list begins with one.

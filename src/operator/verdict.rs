@@ -7,16 +7,16 @@ use crate::policy::{DevOpsPolicySpec, EffectivePolicy, PolicyError};
 use crate::rules::{PENDING, Value};
 use crate::workload::Workload;
 
-/// What a policy says about its namespace.
+/// The judgement of a namespace under its policy.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// The pods judged, a template without pods counting as one.
     pub pods: u64,
     /// The health score.
     pub score: Score,
-    /// Everything that is wrong, worst first.
+    /// Every violation, worst first.
     pub violations: Vec<ReportedViolation>,
-    /// When the verdict changes although nothing else does: a pod will have been Pending for too long.
+    /// The time at which a pod will have been Pending for too long, so that the verdict changes without any event.
     pub next: Option<Timestamp>,
 }
 
@@ -47,12 +47,12 @@ pub fn judge<'a>(
     Ok(Verdict {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
-        violations: report.violations,
+        violations: report.violations.iter().map(Into::into).collect(),
         next,
     })
 }
 
-/// When a pod that is Pending will have been so for too long.
+/// The time at which a pending pod will have been Pending for too long.
 fn late_at(pod: &Workload<'_>, seconds: u64) -> Option<Timestamp> {
     let phase = pod.status.as_ref()?.phase.as_deref()?;
     let created = pod.metadata.creation_timestamp.filter(|_| phase == "Pending")?;
@@ -150,7 +150,11 @@ mod tests {
         assert_eq!(names(&never_ran), ["CronJob/backup"]);
         let done = object("Pod", "backup-29712345-x", Some(("Job", "backup-29712345")), "Succeeded");
         let ran = judged(policy, &[cron, job, done], at(0));
-        assert_eq!((names(&ran).len(), ran.pods), (0, 0), "what has ended is judged no more");
+        assert_eq!(
+            (names(&ran), ran.pods),
+            (vec!["CronJob/backup".to_owned()], 1),
+            "an ended pod hides nothing"
+        );
     }
 
     #[test]
@@ -171,7 +175,7 @@ mod tests {
         }
         let report = analysis.finish();
         assert_eq!((verdict.pods, Some(verdict.score)), (report.summary.pods, report.summary.score));
-        assert_eq!(verdict.violations, report.violations);
+        assert_eq!(verdict.violations, report.violations.iter().map(Into::into).collect::<Vec<_>>());
     }
 
     #[test]
