@@ -20,3 +20,4 @@ pub mod rules;
 pub mod runtime;
 pub mod telemetry;
 pub mod workload;
+pub mod yaml;

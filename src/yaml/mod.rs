@@ -1,0 +1,17 @@
+//! YAML as kubectl reads it: YAML 1.1 by the rules of `sigs.k8s.io/yaml`, turned to JSON.
+//!
+//! A stream is split into documents by line, a document is parsed into a tree of nodes, and serde reads the nodes as
+//! the JSON that kubectl would send. Syntax is the parser's; types, merge keys, aliases and repeated keys are decided
+//! here. A test compares the result with kubectl's own code.
+
+mod aliases;
+mod de;
+mod document;
+mod error;
+mod number;
+mod scalar;
+mod split;
+
+pub use document::{Document, Node, Repeated};
+pub use error::Error;
+pub use split::{Chunk, chunks};
