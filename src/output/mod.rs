@@ -1,8 +1,10 @@
 //! Ways to write a report, one a file.
 
 mod columns;
+mod count;
 mod json;
 mod manifests;
+mod notes;
 mod rehearsal;
 mod standard;
 mod summary;
@@ -14,7 +16,9 @@ use std::io::{self, Write};
 use crate::governance::Report;
 
 pub use columns::{columns, table};
+pub use count::count;
 pub use manifests::ManifestFormat;
+pub use notes::Notes;
 pub use rehearsal::rehearsal;
 pub use standard::{to_stderr, to_stdout};
 
@@ -38,6 +42,11 @@ impl Format {
     /// Tells whether the format shows every violation, and not only figures.
     pub fn shows_violations(self) -> bool {
         self != Self::Summary
+    }
+
+    /// Tells whether the format lists the objects of kinds that are not judged.
+    pub fn lists_other_kinds(self) -> bool {
+        matches!(self, Self::Json | Self::Yaml)
     }
 
     /// Writes a report.

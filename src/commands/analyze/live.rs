@@ -1,0 +1,86 @@
+//! Feeds the pods of a live cluster to an analysis, page by page.
+
+use serde::Deserialize;
+
+use crate::cluster::{self, ConnectOptions, ListRequest, RawObject};
+use crate::commands::progress::Progress;
+use crate::files;
+use crate::governance::{Analysis, ReportError, Scope};
+use crate::workload::{Object, Parsed, Workload, WorkloadKind};
+
+/// Evaluates the pods of a cluster, and returns the system namespaces that were not read.
+///
+/// What cannot be read becomes an error of the report, a failed connection too.
+pub(super) async fn read(
+    options: &ConnectOptions,
+    selector: Option<String>,
+    scope: &Scope,
+    analysis: &mut Analysis<'_>,
+    progress: &Progress,
+) -> anyhow::Result<Vec<String>> {
+    let cluster = match cluster::connect(options).await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            analysis.fail(unread("connect to the cluster".to_owned(), error.to_string()));
+            return Ok(Vec::new());
+        }
+    };
+    // The API server applies the label selector, so that it sends nothing else.
+    let request = ListRequest { namespaces: scope.namespaces.clone(), selector };
+    let empty = analysis.part();
+    let leaves_out = |namespace: &str| scope.leaves_out(namespace);
+    let add = |part: &mut Analysis<'_>, page: &str| add_page(part, page, scope, progress);
+    let listing = cluster::list_pods(&cluster, &request, leaves_out, || empty.part(), add).await;
+    for part in listing.parts {
+        analysis.merge(part);
+    }
+    for cluster::Unread { what, message } in listing.unread {
+        analysis.fail(unread(what, message));
+    }
+    Ok(listing.skipped)
+}
+
+fn add_page(
+    part: &mut Analysis<'_>,
+    page: &str,
+    scope: &Scope,
+    progress: &Progress,
+) -> Result<(), serde_json::Error> {
+    let Ok(list) = serde_json::from_str::<Object<'_>>(page) else {
+        return add_one_by_one(part, page, scope, progress);
+    };
+    if let Parsed::List(pods) = &list.parsed {
+        progress.add(pods.len() as u64);
+    }
+    part.add(&list, None);
+    Ok(())
+}
+
+/// Evaluates the pods of a page in which one pod does not parse, and names that one.
+fn add_one_by_one(
+    part: &mut Analysis<'_>,
+    page: &str,
+    scope: &Scope,
+    progress: &Progress,
+) -> Result<(), serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Page {
+        items: Vec<RawObject>,
+    }
+    let Page { items } = serde_json::from_str(page)?;
+    progress.add(items.len() as u64);
+    for pod in items.iter().filter(|pod| !scope.leaves_out(pod.namespace())) {
+        match Workload::from_json(WorkloadKind::Pod, pod.json()) {
+            Ok(workload) => part.add_workload(&workload, None),
+            Err(error) => {
+                let (name, message) = files::explain_pod(pod.json(), error);
+                part.fail(unread(format!("pod {name}"), message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unread(source: String, message: String) -> ReportError {
+    ReportError { source, document: None, line: None, message }
+}

@@ -1,0 +1,93 @@
+//! The lines on standard error beside a report: its errors, and notes that put its figures into perspective.
+
+use std::io::{self, Write};
+
+use super::count;
+use crate::governance::Report;
+
+/// A report and the request that it answers.
+pub struct Notes<'a> {
+    /// The report.
+    pub report: &'a Report,
+    /// Whether the input was manifests, in which templates are evaluated too.
+    pub templates: bool,
+    /// The namespaces that were asked for; empty for all.
+    pub namespaces: &'a [String],
+    /// The label selector that was asked for.
+    pub selector: Option<&'a str>,
+    /// The system namespaces that were not read.
+    pub skipped_namespaces: &'a [String],
+    /// Whether the report itself lists the objects of other kinds.
+    pub lists_other_kinds: bool,
+}
+
+impl Notes<'_> {
+    /// Writes one line for each error and note.
+    pub fn write(&self, err: &mut dyn Write) -> io::Result<()> {
+        for error in &self.report.errors {
+            writeln!(err, "error: {error}")?;
+        }
+        for note in [self.unmatched(), self.left_out(), self.other_kinds(), self.skipped_namespaces()] {
+            if let Some(note) = note {
+                writeln!(err, "note: {note}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the report has a score although nothing was evaluated.
+    fn is_empty(&self) -> bool {
+        self.report.summary.pods == 0 && self.report.summary.score.is_some()
+    }
+
+    fn nouns(&self) -> (&'static str, &'static str) {
+        if self.templates { ("pod or template", "pods or templates") } else { ("pod", "pods") }
+    }
+
+    /// Says why nothing was evaluated.
+    fn unmatched(&self) -> Option<String> {
+        if !self.is_empty() || self.report.left_out > 0 {
+            return None;
+        }
+        let namespaces = (!self.namespaces.is_empty())
+            .then(|| format!("is in namespace {}", self.namespaces.join(" or ")));
+        let labels = self.selector.map(|labels| format!("has the labels {labels}"));
+        let asked: Vec<_> = [namespaces, labels].into_iter().flatten().collect();
+        Some(if self.report.selected == 0 && !asked.is_empty() {
+            format!("nothing was judged: no {} that was read {}", self.nouns().0, asked.join(" and "))
+        } else {
+            "nothing was judged: no pod in what was read runs or would run".to_owned()
+        })
+    }
+
+    fn left_out(&self) -> Option<String> {
+        let (one, many) = self.nouns();
+        let nothing = if self.is_empty() { "nothing was judged: " } else { "" };
+        match self.report.left_out {
+            0 => None,
+            1 => Some(format!(
+                "{nothing}1 {one} in a system namespace was left out (--include-system judges it)"
+            )),
+            left_out => Some(format!(
+                "{nothing}{left_out} {many} in system namespaces were left out (--include-system judges them)"
+            )),
+        }
+    }
+
+    fn other_kinds(&self) -> Option<String> {
+        let (objects, kinds) = self.report.other_kinds();
+        if self.lists_other_kinds || objects == 0 {
+            return None;
+        }
+        let objects_are = count(objects, "object", "objects");
+        let kinds = if kinds == 1 { "another kind".to_owned() } else { format!("{kinds} other kinds") };
+        let (were, them) = if objects == 1 { ("was", "it") } else { ("were", "them") };
+        Some(format!("{objects_are} of {kinds} {were} not judged (-o json lists {them})"))
+    }
+
+    fn skipped_namespaces(&self) -> Option<String> {
+        let names = self.skipped_namespaces.join(", ");
+        (!names.is_empty())
+            .then(|| format!("system namespaces were not read: {names} (--include-system judges them)"))
+    }
+}
