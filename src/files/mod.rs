@@ -11,9 +11,13 @@ mod parse;
 mod piece;
 mod read;
 mod sources;
+mod utf16;
 mod yaml;
-mod yaml_items;
+mod yaml_list;
+mod yaml_objects;
 
 pub use fault::explain_pod;
 pub use read::{Consumer, Found, Place, Unread, read};
 pub use sources::{Inputs, Source};
+pub use utf16::read_text;
+pub use yaml_objects::repeated_key;

@@ -1,6 +1,6 @@
 //! Reading many sources on all cores: one thread cuts, the others parse, results come together by source.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read as _};
 use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +11,7 @@ use super::fault::shortened;
 use super::json::{self, Borders};
 use super::parse::{Parsed, parse};
 use super::piece::{CutError, Piece, Pieces};
+use super::utf16;
 use super::yaml::{self, Before};
 use super::{Inputs, Source};
 use crate::workload::Object;
@@ -25,6 +26,9 @@ pub trait Consumer: Sync {
 
     /// Adds an object to a part.
     fn add(&self, part: &mut Self::Part, object: &Object<'_>, place: Place<'_>);
+
+    /// Adds a note about something that was read all the same, such as a repeated key.
+    fn note(&self, part: &mut Self::Part, place: Place<'_>, message: &str);
 
     /// Adds one part to another.
     fn merge(&self, into: &mut Self::Part, part: Self::Part);
@@ -169,14 +173,25 @@ impl<C: Consumer> Dispatcher<'_, C> {
         let mut reader = source.open()?;
         let mut window = Window::new(&mut *reader, self.spare());
         window.fill(BLOCK)?;
+        if let Some(encoding) = utf16::Encoding::of(window.bytes()) {
+            let start = window.bytes().to_vec();
+            let mut decoded = encoding.decode(io::Cursor::new(start).chain(reader));
+            return self.cut_text(&mut Window::new(&mut decoded, Vec::new()), borders);
+        }
+        self.cut_text(&mut window, borders)
+    }
+
+    /// Cuts what is encoded as UTF-8.
+    fn cut_text(&mut self, window: &mut Window<'_>, borders: Borders) -> Result<usize, CutError> {
+        window.fill(BLOCK)?;
         check_text(window.bytes())?;
         if window.bytes().starts_with(b"\xef\xbb\xbf") {
             window.skip(3);
         }
-        if json::is_json(&window) {
-            json::cut(&mut window, borders, self)
+        if json::is_json(window) {
+            json::cut(window, borders, self)
         } else {
-            yaml::cut(&mut window, Before::default(), self)
+            yaml::cut(window, Before::default(), self)
         }
     }
 
@@ -216,9 +231,7 @@ impl<C: Consumer> Pieces for Dispatcher<'_, C> {
 
 /// Refuses what is no UTF-8 text at all, before a parser says something that helps nobody.
 fn check_text(start: &[u8]) -> Result<(), CutError> {
-    let message = if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-        "encoded as UTF-16: save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"
-    } else if start[..start.len().min(8192)].contains(&0) {
+    let message = if start[..start.len().min(8192)].contains(&0) {
         "not a text file: manifests are YAML or JSON in UTF-8"
     } else {
         return Ok(());

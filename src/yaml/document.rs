@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 use super::scalar::{self, Tag, Value};
-use super::{Error, aliases};
+use super::{Error, aliases, dialect};
 
 /// How deep a document may be nested, with its aliases resolved.
 pub(super) const MAX_DEPTH: usize = 250;
@@ -68,9 +68,7 @@ impl<'t> Document<'t> {
     /// Parses the first document of a text; all that stands behind it is passed over, as kubectl does.
     pub fn parse(text: &'t str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Some(error) = control_character(text) {
-            return Err(error);
-        }
+        dialect::check_characters(text)?;
         let mut loader = Loader::default();
         loader.load(text)?;
         let Loader { mut nodes, mut places, repeated, aliases, merges, unusual, .. } = loader;
@@ -220,25 +218,6 @@ fn node_content<'d, 't>(node: Node<'d, 't>) -> &'d Content<'t> {
     node.document.content(node.index)
 }
 
-/// Finds a character that YAML allows nowhere.
-fn control_character(text: &str) -> Option<Error> {
-    let suspect = |byte: &u8| (*byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || *byte >= 0x7f;
-    if !text.as_bytes().iter().any(suspect) {
-        return None;
-    }
-    let forbidden = |c: char| match c {
-        '\t' | '\n' | '\r' | '\u{85}' => false,
-        '\u{fffe}' | '\u{ffff}' => true,
-        c => c.is_control(),
-    };
-    let at = text.find(forbidden)?;
-    let before = &text[..at];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let character = text[at..].chars().next()?;
-    Some(Error::new(format!("control characters are not allowed, and {character:?} is one"), line, column))
-}
-
 /// Builds the tree from the parser's events.
 #[derive(Default)]
 struct Loader<'t> {
@@ -260,6 +239,7 @@ struct Loader<'t> {
 struct Open {
     index: usize,
     mapping: bool,
+    flow: bool,
     /// Whether a key comes next.
     key: bool,
     merges: bool,
@@ -268,27 +248,34 @@ struct Open {
 }
 
 impl<'t> Loader<'t> {
-    fn load(&mut self, text: &'t str) -> Result<(), Error> {
+    fn load(&mut self, source: &'t str) -> Result<(), Error> {
         let mut options = granit_parser::options! {
             flow_nesting_limit: MAX_DEPTH,
             block_nesting_limit: MAX_DEPTH,
+            bom_inside_document_as_content: true,
+            emit_anchor_events: true,
         };
         options.set_emit_comments(false);
-        for event in Parser::new_from_str_with_options(text, options) {
+        for event in Parser::new_from_str_with_options(source, options) {
             let (event, span) = event.map_err(|error| {
                 Error::new(error.info(), error.marker().line(), error.marker().col() + 1)
             })?;
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
-                    let tag = tag.map(|tag| (tag.handle().to_owned(), tag.suffix().to_owned()));
-                    self.scalar(text, style, tag, anchor, span)?;
+                    dialect::check_scalar(source, &text, style, self.in_flow(), span)?;
+                    let tag = tag.map(|tag| tag.handle().to_owned() + tag.suffix());
+                    self.scalar(text, style, tag.as_deref(), anchor, span)?;
                 }
-                Event::SequenceStart(_, anchor, _) => self.begin(Content::Sequence { end: 0 }, anchor, span)?,
-                Event::MappingStart(_, anchor, _) => {
-                    self.begin(Content::Mapping { end: 0, plain: true }, anchor, span)?;
+                Event::SequenceStart(style, anchor, _) => {
+                    self.begin(Content::Sequence { end: 0 }, style, anchor, span)?;
                 }
+                Event::MappingStart(style, anchor, _) => {
+                    self.begin(Content::Mapping { end: 0, plain: true }, style, anchor, span)?;
+                }
+                Event::Anchor(_, name) => dialect::check_anchor(&name, span)?,
                 Event::SequenceEnd | Event::MappingEnd => self.end(),
                 Event::Alias(anchor) => {
+                    dialect::check_anchor(span.slice(source).unwrap_or_default().trim_start_matches('*'), span)?;
                     let Some(&target) = self.anchors.get(&anchor) else {
                         return Err(at(span, "there is no such anchor"));
                     };
@@ -299,6 +286,7 @@ impl<'t> Loader<'t> {
                     }
                     self.unusual |= matches!(self.nodes[target], Content::Typed(..));
                 }
+                Event::DocumentStart(_, Some(version)) => dialect::check_version(version, span)?,
                 Event::DocumentEnd => return Ok(()),
                 _ => {}
             }
@@ -310,19 +298,18 @@ impl<'t> Loader<'t> {
         &mut self,
         text: Cow<'t, str>,
         style: ScalarStyle,
-        tag: Option<(String, String)>,
+        tag: Option<&str>,
         anchor: usize,
         span: Span,
     ) -> Result<(), Error> {
         let plain = style == ScalarStyle::Plain;
-        let tag = tag.map(|(handle, suffix)| handle + &suffix);
-        let core = tag.as_deref().map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag));
+        let core = tag.map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag));
         let is_key = self.open.last().is_some_and(|open| open.mapping && open.key);
         let content = match core {
             None | Some("!") if is_key && text == "<<" && (plain || core.is_some()) => Content::Merge,
             Some("merge") if is_key && text == "<<" => Content::Merge,
             None if !plain => Content::Text(text),
-            None | Some("!") => typed(text, Tag::None).map_err(|message| at(span, message))?,
+            None => typed(text, Tag::None).map_err(|message| at(span, message))?,
             Some("bool") => typed(text, Tag::Bool).map_err(|message| at(span, message))?,
             Some("int") => typed(text, Tag::Int).map_err(|message| at(span, message))?,
             Some("float") => typed(text, Tag::Float).map_err(|message| at(span, message))?,
@@ -375,7 +362,18 @@ impl<'t> Loader<'t> {
         is_key
     }
 
-    fn begin(&mut self, content: Content<'t>, anchor: usize, span: Span) -> Result<(), Error> {
+    /// Tells whether a node that comes next stands within brackets or braces.
+    fn in_flow(&self) -> bool {
+        self.open.last().is_some_and(|open| open.flow)
+    }
+
+    fn begin(
+        &mut self,
+        content: Content<'t>,
+        style: StructureStyle,
+        anchor: usize,
+        span: Span,
+    ) -> Result<(), Error> {
         let (index, mapping) = (self.nodes.len(), matches!(content, Content::Mapping { .. }));
         if self.push(content, anchor, span) {
             return Err(at(span, "a key can't be a list or a map"));
@@ -383,7 +381,8 @@ impl<'t> Loader<'t> {
         if self.open.len() >= MAX_DEPTH {
             return Err(at(span, format!("nested more than {MAX_DEPTH} levels deep")));
         }
-        self.open.push(Open { index, mapping, key: true, merges: false, keys: self.keys.len() });
+        let flow = style == StructureStyle::Flow || self.in_flow();
+        self.open.push(Open { index, mapping, flow, key: true, merges: false, keys: self.keys.len() });
         Ok(())
     }
 
@@ -439,7 +438,7 @@ impl<'t> Loader<'t> {
 /// How many keys are compared with each other; of more a set is made.
 const FEW: usize = 16;
 
-fn at(span: Span, message: impl Into<String>) -> Error {
+pub(super) fn at(span: Span, message: impl Into<String>) -> Error {
     Error::new(message, span.start.line(), span.start.col() + 1)
 }
 

@@ -6,6 +6,7 @@
 
 mod aliases;
 mod de;
+mod dialect;
 mod document;
 mod error;
 mod number;
