@@ -165,10 +165,10 @@ mod tests {
 
     #[test]
     fn an_item_ends_where_the_next_one_or_something_less_indented_begins() {
-        let walked = |text: &str, dash, ended| {
+        fn walked(text: &str, dash: usize, ended: bool) -> (usize, &str, Option<&str>) {
             let Walk { items, last, end } = walk(text.as_bytes(), dash, ended);
             (items, &text[last..], end.map(|end| &text[end..]))
-        };
+        }
         assert_eq!(walked("- a: 1\n- b: |\n    - c\n\n# d\n  e: 1\n", 0, false), (2, "- b: |\n    - c\n\n# d\n  e: 1\n", None));
         assert_eq!(walked("  - a\n  - b\nkind: List\n", 2, false), (2, "  - b\nkind: List\n", Some("kind: List\n")));
         assert_eq!(walked("- a\n- b\n---\nc: 1\n", 0, false), (2, "- b\n---\nc: 1\n", Some("---\nc: 1\n")));
