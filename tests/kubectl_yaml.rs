@@ -56,7 +56,13 @@ fn difference(stream: &[u8], kubectl: &[Result<Value, String>]) -> Option<String
             (Some(Err(error)), Some(Ok(_)) | None) if known(TAKEN, error) => return None,
             // A document that is one text is no object, however its text is read.
             (Some(Ok(Value::String(_))), Some(Ok(Value::String(_)))) => {}
-            _ => return Some(format!("document {at}\n  kubectl: {}\n  here:    {}", told(&theirs), told(&own))),
+            _ => {
+                return Some(format!(
+                    "document {at}\n  kubectl: {}\n  here:    {}",
+                    told(&theirs),
+                    told(&own)
+                ));
+            }
         }
     }
     None

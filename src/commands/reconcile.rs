@@ -12,6 +12,7 @@ use super::service::{Service, ServiceArgs, listen};
 use crate::cluster::Events;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::policy::SystemNamespaces;
+use crate::remediation::RemediationSettings;
 use crate::runtime::{Listen, Phase};
 
 /// Judge every DevOpsPolicy's namespace, continuously, and write what came of it into the policy's status.
@@ -59,11 +60,13 @@ async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> 
     let settings = OperatorSettings {
         system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
         audit_interval: args.audit_interval,
-        yield_interval: args.yield_interval,
-        cleanup_time: args.cleanup_time,
-        limits: args.budgets.limits(),
-        home: args.service.home(&service.cluster).to_owned(),
-        clock: Timestamp::now,
+        remediation: RemediationSettings {
+            limits: args.budgets.limits(),
+            home: args.service.home(&service.cluster).to_owned(),
+            conflict_policy_interval: args.yield_interval,
+            cleanup_time: args.cleanup_time,
+            clock: Timestamp::now,
+        },
     };
     let metrics = OperatorMetrics::register(&service.metrics)?;
     let cluster = service.cluster.clone();

@@ -5,6 +5,7 @@
 //! what an object is and nothing of rules.
 
 mod blocks;
+mod consumer;
 mod fault;
 mod json;
 mod parse;
@@ -16,8 +17,9 @@ mod yaml;
 mod yaml_list;
 mod yaml_objects;
 
+pub use consumer::{Consumer, Place, Unread};
 pub use fault::explain_pod;
-pub use read::{Consumer, Found, Place, Unread, read};
+pub use read::{Found, read};
 pub use sources::{Inputs, Source};
 pub use utf16::read_text;
 pub use yaml_objects::repeated_key;

@@ -4,10 +4,10 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use super::Source;
 use super::blocks::lines;
+use super::consumer::{Consumer, Place, Unread};
 use super::fault::{self, Fault};
 use super::json::{self, Borders};
 use super::piece::{Form, Piece};
-use super::read::{Consumer, Place, Unread};
 use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
 
 /// What came of a piece, or of all pieces of a source.

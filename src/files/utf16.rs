@@ -7,7 +7,9 @@ use std::path::Path;
 /// Reads a file as kubectl does: UTF-16 is decoded, and bytes that are no text are replaced.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let bytes = fs::read(path)?;
-    let Some(encoding) = Encoding::of(&bytes) else { return Ok(String::from_utf8_lossy(&bytes).into_owned()) };
+    let Some(encoding) = Encoding::of(&bytes) else {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    };
     let mut text = String::new();
     encoding.decode(&bytes[..]).read_to_string(&mut text)?;
     Ok(text)
@@ -86,7 +88,8 @@ impl<R: Read> Decoder<R> {
             }
         }
         let units = self.bytes[..end].chunks(2).map(unit);
-        let text: String = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        let text: String =
+            char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
         self.bytes.drain(..end);
         (self.decoded, self.start) = (text.into_bytes(), 0);
         Ok(true)

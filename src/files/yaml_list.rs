@@ -142,14 +142,20 @@ mod tests {
     fn a_list_is_known_by_what_stands_above_its_items_or_by_the_first_of_them() {
         for (text, dash, item) in [
             ("apiVersion: v1\nkind: List\nitems:\n- a: 1\n", 0, None),
-            ("---\n# all\nkind: List\nmetadata:\n  resourceVersion: \"\"\nitems: # all\n\n  # one\n  - a: 1\n", 2, None),
+            (
+                "---\n# all\nkind: List\nmetadata:\n  resourceVersion: \"\"\nitems: # all\n\n  # one\n  - a: 1\n",
+                2,
+                None,
+            ),
             ("apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- a: 1\n", 0, Some(item("Deployment"))),
             ("apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    a: 1\n  kind: Pod\n- b: 1\n", 0, None),
             ("apiVersion: v1\nitems:\n  -\n    kind: Pod\n    apiVersion: v1\n", 2, None),
         ] {
             let head = head(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
             assert_eq!((head.dash, head.item), (dash, item), "{text}");
-            assert!(text[..head.end].trim_end().ends_with(':') || text[..head.end].contains("items: # all\n"));
+            assert!(
+                text[..head.end].trim_end().ends_with(':') || text[..head.end].contains("items: # all\n")
+            );
         }
         for text in [
             "apiVersion: v1\nkind: Pod\nitems:\n- a: 1\n",
@@ -169,8 +175,14 @@ mod tests {
             let Walk { items, last, end } = walk(text.as_bytes(), dash, ended);
             (items, &text[last..], end.map(|end| &text[end..]))
         }
-        assert_eq!(walked("- a: 1\n- b: |\n    - c\n\n# d\n  e: 1\n", 0, false), (2, "- b: |\n    - c\n\n# d\n  e: 1\n", None));
-        assert_eq!(walked("  - a\n  - b\nkind: List\n", 2, false), (2, "  - b\nkind: List\n", Some("kind: List\n")));
+        assert_eq!(
+            walked("- a: 1\n- b: |\n    - c\n\n# d\n  e: 1\n", 0, false),
+            (2, "- b: |\n    - c\n\n# d\n  e: 1\n", None)
+        );
+        assert_eq!(
+            walked("  - a\n  - b\nkind: List\n", 2, false),
+            (2, "  - b\nkind: List\n", Some("kind: List\n"))
+        );
         assert_eq!(walked("- a\n- b\n---\nc: 1\n", 0, false), (2, "- b\n---\nc: 1\n", Some("---\nc: 1\n")));
         assert_eq!(walked("- a\n-", 0, false), (1, "- a\n-", None), "the line may go on");
         assert_eq!(walked("- a\n-", 0, true), (2, "-", Some("")));

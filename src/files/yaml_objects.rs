@@ -2,8 +2,9 @@
 
 use serde::de::DeserializeSeed;
 
+use super::consumer::Consumer;
+use super::fault;
 use super::parse::{Parser, SEQUENCE, Spot};
-use super::{Consumer, fault};
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
 
@@ -28,7 +29,8 @@ impl<C: Consumer> Parser<'_, C> {
     pub(super) fn yaml(&mut self, text: &[u8]) {
         let before = self.piece.lines_before;
         for (index, chunk) in chunks(text, before == 0).enumerate() {
-            let spot = Spot { document: index + 1, line: before + chunk.lines_before_content + 1, item: None };
+            let spot =
+                Spot { document: index + 1, line: before + chunk.lines_before_content + 1, item: None };
             let lines_before = before + chunk.lines_before;
             match chunk.text() {
                 Ok(text) => self.yaml_document(&text, spot, lines_before),
@@ -113,8 +115,7 @@ impl<C: Consumer> Parser<'_, C> {
                 if spot.item.is_some() {
                     inner.push(index);
                 }
-                let spot =
-                    Spot { line: lines_before + node.line(), item: spot.item.or(Some(index)), ..spot };
+                let spot = Spot { line: lines_before + node.line(), item: spot.item.or(Some(index)), ..spot };
                 self.yaml_object(Read { node, spot, default: item.as_ref(), inner: &inner, ..read }, text);
             }
             return;
@@ -122,7 +123,9 @@ impl<C: Consumer> Parser<'_, C> {
         let seed = ObjectSeed { default, known: None };
         match seed.deserialize(node) {
             Ok(object) => self.add(&object, spot),
-            Err(_) if !self.named && spot.item.is_none() && node.items().is_some() => self.add(&SEQUENCE, spot),
+            Err(_) if !self.named && spot.item.is_none() && node.items().is_some() => {
+                self.add(&SEQUENCE, spot)
+            }
             Err(error) => {
                 // The type often stands behind the parts, as kubectl writes it.
                 let known = types(node);
@@ -192,3 +195,6 @@ fn templated(mut message: String, text: &str) -> String {
     }
     message
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,8 @@ pub fn repeated_keys(text: &str) -> Vec<Repeated> {
     for chunk in chunks(text.as_bytes(), true) {
         let Ok(text) = chunk.text() else { continue };
         let Ok(document) = Document::parse(&text) else { continue };
-        let in_stream = |repeated: &Repeated| Repeated { line: chunk.lines_before + repeated.line, ..repeated.clone() };
+        let in_stream =
+            |repeated: &Repeated| Repeated { line: chunk.lines_before + repeated.line, ..repeated.clone() };
         found.extend(document.repeated().iter().map(in_stream));
     }
     found
@@ -217,7 +218,9 @@ mod tests {
 
     #[test]
     fn a_policy_is_yaml_as_kubectl_reads_it() {
-        let text = format!("{HEAD}spec: {{forbidLatestTag: on, requireLivenessProbe: yes, maxRestartCount: 0o12}}\n");
+        let text = format!(
+            "{HEAD}spec: {{forbidLatestTag: on, requireLivenessProbe: yes, maxRestartCount: 0o12}}\n"
+        );
         let spec = DevOpsPolicySpec::from_manifest(&text).unwrap();
         assert_eq!((spec.forbid_latest_tag, spec.max_restart_count), (Some(true), Some(10)));
         let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));

@@ -1,12 +1,14 @@
-//! Which rules count, how much, and where: policies and the namespaces that none of them touches.
+//! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
 mod devops_policy;
 mod devops_policy_status;
 mod effective;
 mod fix_defaults;
+mod in_force;
 mod manifest;
 mod named_fields;
+mod named_values;
 mod namespaces;
 mod policy_audit_result;
 mod schema;

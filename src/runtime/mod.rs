@@ -5,14 +5,16 @@
 //!
 //! This module knows nothing of Kubernetes, nor of what a command does.
 
+mod error;
 mod listen;
 mod readiness;
 mod server;
 mod shutdown;
 mod tasks;
 
+pub use error::ServerError;
 pub use listen::Listen;
 pub use readiness::{Readiness, Unready};
-pub use server::{Server, ServerError, standard_routes};
+pub use server::{Server, standard_routes};
 pub use shutdown::Shutdown;
 pub use tasks::{Phase, TaskError, Tasks};

@@ -151,16 +151,19 @@ pub(super) fn check_json(node: Node<'_, '_>) -> Result<(), Error> {
     let node = node.resolved();
     let document = node.document;
     match document.content(node.index) {
-        Content::Typed(text, tag) => match scalar::resolve(*tag, text) {
-            Ok(Value::Float(number)) if !number.is_finite() => {
-                Err(document.error(node.index, format!("JSON has no number for `{text}`; write it in quotes")))
+        Content::Typed(text, tag) => {
+            match scalar::resolve(*tag, text) {
+                Ok(Value::Float(number)) if !number.is_finite() => Err(document
+                    .error(node.index, format!("JSON has no number for `{text}`; write it in quotes"))),
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        },
+        }
         Content::Sequence { end } => node.children(*end).try_for_each(check_json),
         Content::Mapping { .. } => entries(node).into_iter().try_for_each(|(key, value)| {
             if document.key(key).is_none() {
-                return Err(document.error(key, "a key can't be null or so large a number; write it in quotes"));
+                return Err(
+                    document.error(key, "a key can't be null or so large a number; write it in quotes")
+                );
             }
             check_json(node.child(value))
         }),

@@ -18,8 +18,16 @@ pub(super) fn check_characters(text: &str) -> Result<(), Error> {
     };
     let mark = memchr::memmem::find(text.as_bytes(), "\n\u{feff}".as_bytes()).map(|newline| newline + 1);
     let (at, message) = match (text.find(forbidden), mark) {
-        (Some(at), _) => (at, format!("a control character is not allowed: {}", text[at..].escape_default().take(8).collect::<String>())),
-        (None, Some(at)) => (at, "a byte-order mark may stand only at the beginning of a document".to_owned()),
+        (Some(at), _) => (
+            at,
+            format!(
+                "a control character is not allowed: {}",
+                text[at..].escape_default().take(8).collect::<String>()
+            ),
+        ),
+        (None, Some(at)) => {
+            (at, "a byte-order mark may stand only at the beginning of a document".to_owned())
+        }
         (None, None) => return Ok(()),
     };
     let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);

@@ -144,7 +144,8 @@ impl<'d, 't> Node<'d, 't> {
     pub fn get(self, key: &str) -> Option<Self> {
         let node = self.resolved();
         let entries = node.entries()?;
-        let (_, value) = entries.into_iter().find(|(index, _)| node.document.key(*index).is_some_and(|k| k == key))?;
+        let (_, value) =
+            entries.into_iter().find(|(index, _)| node.document.key(*index).is_some_and(|k| k == key))?;
         Some(node.child(value))
     }
 
@@ -257,9 +258,8 @@ impl<'t> Loader<'t> {
         };
         options.set_emit_comments(false);
         for event in Parser::new_from_str_with_options(source, options) {
-            let (event, span) = event.map_err(|error| {
-                Error::new(error.info(), error.marker().line(), error.marker().col() + 1)
-            })?;
+            let (event, span) = event
+                .map_err(|error| Error::new(error.info(), error.marker().line(), error.marker().col() + 1))?;
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     dialect::check_scalar(source, &text, style, self.in_flow(), span)?;
@@ -275,12 +275,16 @@ impl<'t> Loader<'t> {
                 Event::Anchor(_, name) => dialect::check_anchor(&name, span)?,
                 Event::SequenceEnd | Event::MappingEnd => self.end(),
                 Event::Alias(anchor) => {
-                    dialect::check_anchor(span.slice(source).unwrap_or_default().trim_start_matches('*'), span)?;
+                    dialect::check_anchor(
+                        span.slice(source).unwrap_or_default().trim_start_matches('*'),
+                        span,
+                    )?;
                     let Some(&target) = self.anchors.get(&anchor) else {
                         return Err(at(span, "there is no such anchor"));
                     };
                     self.aliases = true;
-                    let complex = matches!(self.nodes[target], Content::Sequence { .. } | Content::Mapping { .. });
+                    let complex =
+                        matches!(self.nodes[target], Content::Sequence { .. } | Content::Mapping { .. });
                     if self.push(Content::Alias(target), 0, span) && complex {
                         return Err(at(span, "a key can't be a list or a map"));
                     }
@@ -315,9 +319,9 @@ impl<'t> Loader<'t> {
             Some("float") => typed(text, Tag::Float).map_err(|message| at(span, message))?,
             Some("null") => typed(text, Tag::Null).map_err(|message| at(span, message))?,
             Some("timestamp") => typed(text, Tag::Timestamp).map_err(|message| at(span, message))?,
-            Some("binary") => Content::Text(Cow::Owned(binary(&text).ok_or_else(|| {
-                at(span, "a !!binary value must be base64 text")
-            })?)),
+            Some("binary") => Content::Text(Cow::Owned(
+                binary(&text).ok_or_else(|| at(span, "a !!binary value must be base64 text"))?,
+            )),
             Some(_) => Content::Text(text),
         };
         match &content {

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn a_float_is_decimal_and_finite() {
-        for (text, number) in [("1.5", 1.5), ("5.", 5.0), ("-.5", -0.5), ("1e3", 1000.0), ("08", 8.0), ("+1E-2", 0.01)] {
+        for (text, number) in
+            [("1.5", 1.5), ("5.", 5.0), ("-.5", -0.5), ("1e3", 1000.0), ("08", 8.0), ("+1E-2", 0.01)]
+        {
             assert_eq!(float(text), Some(number), "{text}");
         }
         for text in ["", ".", "1e", "e1", "1e400", "inf", "nan", "1.2.3", "0x1p3", "1_0"] {

@@ -86,8 +86,12 @@ fn untagged(text: &str) -> Value {
 
 fn word(text: &str) -> Value {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Value::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Value::Bool(false)
+        }
         "~" | "null" | "Null" | "NULL" => Value::Null,
         _ => Value::Text,
     }
@@ -135,7 +139,9 @@ fn is_timestamp(text: &str) -> bool {
     };
     let clock_end = time.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(time.len());
     let (clock, rest) = time.split_at(clock_end);
-    let fraction = rest.strip_prefix(['.', ',']).map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let fraction = rest
+        .strip_prefix(['.', ','])
+        .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     if fraction.len() + 1 == rest.len() {
         return false;
     }
@@ -193,9 +199,13 @@ mod tests {
 
     #[test]
     fn a_timestamp_is_a_date_with_or_without_a_time() {
-        for text in
-            ["2001-1-2", "2001-12-14T21:59:43.10-05:00", "2001-12-14t21:59:43Z", "2001-12-14 21:59:43", "2024-02-29"]
-        {
+        for text in [
+            "2001-1-2",
+            "2001-12-14T21:59:43.10-05:00",
+            "2001-12-14t21:59:43Z",
+            "2001-12-14 21:59:43",
+            "2024-02-29",
+        ] {
             assert_eq!(resolve(Tag::Timestamp, text), Ok(Value::Text), "{text}");
         }
         for text in ["2001", "2001-13-01", "2023-02-29", "2001-12-14T21:59:43", "2001-12-14 21:59:43Z", "x"] {

@@ -47,11 +47,13 @@ pub fn chunks(text: &[u8], first: bool) -> impl Iterator<Item = Chunk<'_>> {
     let mut begun = false;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
-            let mut chunk = Chunk { text: rest, lines_before: line, lines_before_content: line, behind_separator: None };
+            let mut chunk =
+                Chunk { text: rest, lines_before: line, lines_before_content: line, behind_separator: None };
             if rest.starts_with(SEPARATOR) {
                 let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
                 let behind = rest[SEPARATOR.len()..end].trim_ascii();
-                chunk.behind_separator = Some(behind).filter(|behind| !matches!(behind.first(), None | Some(b'#')));
+                chunk.behind_separator =
+                    Some(behind).filter(|behind| !matches!(behind.first(), None | Some(b'#')));
                 if !first || begun {
                     chunk.text = &rest[end..];
                     chunk.lines_before += 1;
@@ -107,14 +109,16 @@ fn document(text: &[u8], skipped: usize) -> (usize, usize, Option<usize>) {
 }
 
 fn is_marker(line: &[u8]) -> bool {
-    line.strip_prefix(SEPARATOR).is_some_and(|rest| is_nothing(rest.trim_ascii_start()) && !rest.starts_with(b"#"))
+    line.strip_prefix(SEPARATOR)
+        .is_some_and(|rest| is_nothing(rest.trim_ascii_start()) && !rest.starts_with(b"#"))
 }
 
 /// Tells whether a line, without the blanks around it, is blank, a comment or a null.
 fn is_nothing(line: &[u8]) -> bool {
     let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     let rest = line[word.len()..].trim_ascii_start();
-    let null = matches!(word, b"~" | b"null" | b"Null" | b"NULL") && matches!(rest.first(), None | Some(b'#'));
+    let null =
+        matches!(word, b"~" | b"null" | b"Null" | b"NULL") && matches!(rest.first(), None | Some(b'#'));
     null || matches!(line.first(), None | Some(b'#'))
 }
 

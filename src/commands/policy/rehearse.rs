@@ -8,9 +8,10 @@ use kube::api::{Api, ListParams};
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{BudgetArgs, ConnectArgs, namespace};
-use crate::enforcement::{self, Outcome};
+use crate::enforcement::Outcome;
 use crate::output::{rehearsal, to_stderr, to_stdout};
 use crate::policy::{DevOpsPolicy, SystemNamespaces};
+use crate::remediation;
 
 /// Show what a policy would do if it enforced: every patch as a server dry run, and nothing is changed.
 ///
@@ -54,7 +55,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     };
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let now = Timestamp::now();
-    let rehearsed = enforcement::rehearse_policy(&cluster, policy, &all, now).await?;
+    let rehearsed = remediation::rehearse_policy(&cluster, policy, &all, now).await?;
     if rehearsed.is_empty() {
         to_stderr(|err| {
             writeln!(err, "nothing to do: no workload breaks a rule of the policy that has a fix")
