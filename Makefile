@@ -50,7 +50,7 @@ prometheus: ## Fetches Prometheus and promtool from the packages of Debian or Ub
 	}
 
 test: control-plane prometheus ## Runs all tests, those against a real control plane too
-	cargo test --locked
+	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
 

@@ -88,7 +88,7 @@ const CLIENT_MODULES: &[&str] =
 
 /// The modules of L0 and L1. They hold no async code and read no clock.
 const PURE_MODULES: &[&str] =
-    &["workload", "rules", "policy", "governance", "enforcement", "output", "manifests"];
+    &["workload", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
 
 /// What async code is told by, and what reads a clock.
 const IMPURE: &[&str] = &[

@@ -4,11 +4,23 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Error;
-use super::document::{Content, Document, MAX_DEPTH, Node};
 use super::scalar::{self, Value};
+use super::tree::{Content, Document, MAX_DEPTH, Node};
 
-/// Returns the keys and values of a mapping in which keys are merged or repeated: what comes later counts.
-pub(super) fn entries(mapping: Node<'_, '_>) -> Vec<(usize, usize)> {
+/// Returns the keys and values of a mapping: merged, and each key once; what comes later counts.
+pub(super) fn entries(node: Node<'_, '_>) -> Option<Vec<(usize, usize)>> {
+    match *node.document.content(node.index) {
+        Content::Mapping { end, plain: true } => {
+            let indices: Vec<usize> = node.children(end).map(|child| child.index).collect();
+            Some(indices.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+        }
+        Content::Mapping { .. } => Some(merged(node)),
+        _ => None,
+    }
+}
+
+/// Returns the entries of a mapping in which keys are merged or repeated.
+pub(super) fn merged(mapping: Node<'_, '_>) -> Vec<(usize, usize)> {
     let mut all = Vec::new();
     gather(mapping, &mut all);
     let mut seen: HashSet<Cow<'_, str>> = HashSet::with_capacity(all.len());
@@ -133,7 +145,8 @@ impl Walk<'_, '_> {
         if !matches!(self.document.content(target), Content::Mapping { .. }) {
             return Err(self.document.error(index, "a merge key (<<) takes a map or a list of maps"));
         }
-        self.node(index, depth)
+        // A chain of merges is as deep as one of collections.
+        self.node(index, depth + 1)
     }
 }
 
@@ -159,7 +172,7 @@ pub(super) fn check_json(node: Node<'_, '_>) -> Result<(), Error> {
             }
         }
         Content::Sequence { end } => node.children(*end).try_for_each(check_json),
-        Content::Mapping { .. } => entries(node).into_iter().try_for_each(|(key, value)| {
+        Content::Mapping { .. } => merged(node).into_iter().try_for_each(|(key, value)| {
             if document.key(key).is_none() {
                 return Err(
                     document.error(key, "a key can't be null or so large a number; write it in quotes")

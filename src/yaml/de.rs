@@ -8,8 +8,8 @@ use serde::forward_to_deserialize_any;
 
 use super::Error;
 use super::aliases;
-use super::document::{Content, MAX_DEPTH, Node};
 use super::scalar::{self, Value};
+use super::tree::{Content, MAX_DEPTH, Node};
 
 impl<'t> Node<'_, 't> {
     fn visit<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -43,7 +43,7 @@ impl<'t> Node<'_, 't> {
                 visitor.visit_map(Fields { node: self, next, end: *end, value: next })
             }
             Content::Mapping { .. } => {
-                let entries = aliases::entries(self).into_iter();
+                let entries = aliases::merged(self).into_iter();
                 visitor.visit_map(Entries { node: self, entries, value: self.index })
             }
             Content::Alias(_) => self.resolved().visit(visitor),

@@ -2,8 +2,7 @@
 
 use granit_parser::{ScalarStyle, Span, YamlVersion};
 
-use super::Error;
-use super::document::at;
+use super::error::{Error, at};
 
 /// Refuses characters that YAML allows nowhere, and byte-order marks that kubectl takes for a part of a key.
 pub(super) fn check_characters(text: &str) -> Result<(), Error> {

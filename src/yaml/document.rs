@@ -1,68 +1,16 @@
-//! A document as a tree of nodes in the order of the text.
+//! Parsing a document: the parser's events become a tree.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
+use super::error::{Error, at};
 use super::scalar::{self, Tag, Value};
-use super::{Error, aliases, dialect};
-
-/// How deep a document may be nested, with its aliases resolved.
-pub(super) const MAX_DEPTH: usize = 250;
-
-/// One YAML document.
-#[derive(Debug)]
-pub struct Document<'t> {
-    nodes: Vec<Content<'t>>,
-    places: Vec<Place>,
-    repeated: Vec<Repeated>,
-}
-
-/// A key that a mapping has more than once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repeated {
-    /// The key.
-    pub key: String,
-    /// The line of the document on which the key is repeated, from 1.
-    pub line: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    line: u32,
-    column: u32,
-}
-
-/// A node; what a collection holds follows it.
-#[derive(Debug)]
-pub(super) enum Content<'t> {
-    Text(Cow<'t, str>),
-    /// A scalar that is no text.
-    Typed(Cow<'t, str>, Tag),
-    /// A merge key.
-    Merge,
-    Alias(usize),
-    Sequence {
-        end: usize,
-    },
-    Mapping {
-        end: usize,
-        /// Whether there is neither a merge key nor a repeated key.
-        plain: bool,
-    },
-}
-
-/// A node of a document, in which aliases are resolved.
-#[derive(Debug, Clone, Copy)]
-pub struct Node<'d, 't> {
-    pub(super) document: &'d Document<'t>,
-    pub(super) index: usize,
-    /// How many collections are around the node, those of the aliases that led here among them.
-    pub(super) depth: usize,
-}
+use super::tree::{Content, Document, MAX_DEPTH, Place, Repeated};
+use super::{aliases, dialect};
 
 impl<'t> Document<'t> {
     /// Parses the first document of a text; all that stands behind it is passed over, as kubectl does.
@@ -85,138 +33,6 @@ impl<'t> Document<'t> {
         }
         Ok(document)
     }
-
-    /// Returns the root.
-    pub fn root(&self) -> Node<'_, 't> {
-        Node { document: self, index: 0, depth: 0 }
-    }
-
-    /// Returns the keys that stand in a mapping more than once, in the order in which the mappings end.
-    pub fn repeated(&self) -> &[Repeated] {
-        &self.repeated
-    }
-
-    pub(super) fn content(&self, index: usize) -> &Content<'t> {
-        &self.nodes[index]
-    }
-
-    /// Returns the index of the node behind a node and all that it holds.
-    pub(super) fn next(&self, index: usize) -> usize {
-        match self.nodes[index] {
-            Content::Sequence { end } | Content::Mapping { end, .. } => end,
-            _ => index + 1,
-        }
-    }
-
-    /// Returns the line and column of a node, from 1.
-    pub(super) fn place(&self, index: usize) -> (usize, usize) {
-        let Place { line, column } = self.places[index];
-        (line as usize, column as usize)
-    }
-
-    pub(super) fn error(&self, index: usize, message: impl Into<String>) -> Error {
-        let (line, column) = self.place(index);
-        Error::new(message, line, column)
-    }
-
-    /// Returns a key as JSON has it; none for what can't be one.
-    pub(super) fn key(&self, index: usize) -> Option<Cow<'_, str>> {
-        match &self.nodes[index] {
-            Content::Text(text) => Some(Cow::Borrowed(text)),
-            Content::Typed(text, tag) => match scalar::resolve(*tag, text).ok()? {
-                Value::Bool(flag) => Some(Cow::Owned(flag.to_string())),
-                Value::Integer(number) => Some(Cow::Owned(number.to_string())),
-                Value::Float(number) => Some(Cow::Owned(super::number::key(number))),
-                Value::Text => Some(Cow::Borrowed(text)),
-                Value::Null | Value::Unsigned(_) => None,
-            },
-            Content::Alias(target) => match self.nodes[*target] {
-                Content::Merge => Some(Cow::Borrowed("<<")),
-                _ => self.key(*target),
-            },
-            Content::Merge | Content::Sequence { .. } | Content::Mapping { .. } => None,
-        }
-    }
-}
-
-impl<'d, 't> Node<'d, 't> {
-    /// Returns the value of a mapping's key.
-    pub fn get(self, key: &str) -> Option<Self> {
-        let node = self.resolved();
-        let entries = node.entries()?;
-        let (_, value) =
-            entries.into_iter().find(|(index, _)| node.document.key(*index).is_some_and(|k| k == key))?;
-        Some(node.child(value))
-    }
-
-    /// Returns the items of a sequence.
-    pub fn items(self) -> Option<impl Iterator<Item = Self>> {
-        let node = self.resolved();
-        match *node.document.content(node.index) {
-            Content::Sequence { end } => Some(node.children(end)),
-            _ => None,
-        }
-    }
-
-    /// Returns the text, unless the node is anything else.
-    pub fn text(self) -> Option<&'d str> {
-        match node_content(self.resolved()) {
-            Content::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Tells whether the node is null.
-    pub fn is_null(self) -> bool {
-        match node_content(self.resolved()) {
-            Content::Typed(text, tag) => matches!(scalar::resolve(*tag, text), Ok(Value::Null)),
-            _ => false,
-        }
-    }
-
-    /// Returns the line of the document, from 1, on which the node begins.
-    pub fn line(self) -> usize {
-        self.document.place(self.index).0
-    }
-
-    /// Returns what an alias stands for.
-    pub(super) fn resolved(self) -> Self {
-        match *self.document.content(self.index) {
-            Content::Alias(target) => Self { index: target, ..self },
-            _ => self,
-        }
-    }
-
-    pub(super) fn child(self, index: usize) -> Self {
-        Self { index, depth: self.depth + 1, ..self }
-    }
-
-    pub(super) fn children(self, end: usize) -> impl Iterator<Item = Self> {
-        let mut next = self.index + 1;
-        std::iter::from_fn(move || {
-            let index = next;
-            (index < end).then(|| {
-                next = self.document.next(index);
-                self.child(index)
-            })
-        })
-    }
-
-    /// Returns the keys and values of a mapping: merged, and each key once.
-    fn entries(self) -> Option<Vec<(usize, usize)>> {
-        match *self.document.content(self.index) {
-            Content::Mapping { end, plain: true } => {
-                let indices: Vec<usize> = self.children(end).map(|child| child.index).collect();
-                Some(indices.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
-            }
-            Content::Mapping { .. } => Some(aliases::entries(self)),
-            _ => None,
-        }
-    }
-}
-
-fn node_content<'d, 't>(node: Node<'d, 't>) -> &'d Content<'t> {
-    node.document.content(node.index)
 }
 
 /// Builds the tree from the parser's events.
@@ -423,7 +239,7 @@ impl<'t> Loader<'t> {
             places: std::mem::take(&mut self.places),
             repeated: Vec::new(),
         };
-        let mut seen = std::collections::HashSet::with_capacity(keys.len());
+        let mut seen = HashSet::with_capacity(keys.len());
         let before = self.repeated.len();
         for &key in keys {
             let Some(text) = document.key(key) else { continue };
@@ -442,10 +258,6 @@ impl<'t> Loader<'t> {
 /// How many keys are compared with each other; of more a set is made.
 const FEW: usize = 16;
 
-pub(super) fn at(span: Span, message: impl Into<String>) -> Error {
-    Error::new(message, span.start.line(), span.start.col() + 1)
-}
-
 /// Makes a scalar of a text whose type is to be told by the text or a tag.
 fn typed(text: Cow<'_, str>, tag: Tag) -> Result<Content<'_>, String> {
     Ok(match scalar::resolve(tag, &text)? {
@@ -458,4 +270,62 @@ fn typed(text: Cow<'_, str>, tag: Tag) -> Result<Content<'_>, String> {
 fn binary(text: &str) -> Option<String> {
     let text: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
     Some(String::from_utf8_lossy(&STANDARD.decode(text).ok()?).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Json, Error> {
+        Json::deserialize(Document::parse(text)?.root())
+    }
+
+    #[test]
+    fn a_merge_sets_what_stands_above_it_and_not_what_stands_below() {
+        let text = "x: &x {a: 1, b: 1}\ny: {a: 2, <<: *x, b: 2}\n";
+        assert_eq!(read(text).unwrap()["y"], json!({"a": 1, "b": 2}));
+    }
+
+    #[test]
+    fn repeated_keys_are_found_among_few_and_many_and_whatever_they_are_written_like() {
+        let many: String = (0..50).map(|number| format!("k{number}: 1\n")).collect();
+        for (text, key, line) in [
+            ("a: 1\nb: 1\n\"a\": 2\n".to_owned(), "a", 3),
+            ("8: 1\n010: 2\n".to_owned(), "8", 2),
+            (format!("{many}k7: 2\n"), "k7", 51),
+        ] {
+            let document = Document::parse(&text).unwrap();
+            assert_eq!(document.repeated(), [Repeated { key: key.to_owned(), line }]);
+            assert_eq!(Json::deserialize(document.root()).unwrap()[key], json!(2));
+        }
+        assert!(Document::parse("a: {<<: {a: 1}, a: 1}\n").unwrap().repeated().is_empty());
+    }
+
+    #[test]
+    fn what_would_grow_without_bound_is_refused() {
+        let bomb: String = (1..20)
+            .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")))
+            .collect();
+        let chain: String = (1..10_000).map(|n| format!("a{n}: &a{n} {{<<: *a{}}}\n", n - 1)).collect();
+        for (text, message) in [
+            (format!("a0: &a0 [1]\n{bomb}"), "the document contains excessive aliasing"),
+            (format!("a0: &a0 {{b: 1}}\n{chain}"), "nested more than 250 levels deep"),
+            ("a: &a [*a]\n".to_owned(), "the anchor's value contains itself"),
+        ] {
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        assert!(read(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn an_error_has_the_line_and_column_of_its_node() {
+        for (text, place) in [("a: 1\nb: .inf\n", (2, 4)), ("a:\n- !!int x\n", (2, 3)), ("a: [1\n", (1, 4))] {
+            let error = read(text).unwrap_err();
+            assert_eq!((error.line(), error.column()), (Some(place.0), Some(place.1)), "{text}: {error}");
+        }
+    }
 }

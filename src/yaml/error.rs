@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use granit_parser::Span;
 use serde::de::{Expected, Unexpected};
 
 /// What is wrong with a document.
@@ -68,4 +69,9 @@ impl serde::de::Error for Error {
         );
         Self { message, place: None, quotes: typed && expected.to_string() == "a string" }
     }
+}
+
+/// Makes an error about what the parser read.
+pub(super) fn at(span: Span, message: impl Into<String>) -> Error {
+    Error::new(message, span.start.line(), span.start.col() + 1)
 }

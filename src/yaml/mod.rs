@@ -9,10 +9,12 @@ mod de;
 mod dialect;
 mod document;
 mod error;
+mod node;
 mod number;
 mod scalar;
 mod split;
+mod tree;
 
-pub use document::{Document, Node, Repeated};
 pub use error::Error;
 pub use split::{Chunk, chunks};
+pub use tree::{Document, Node, Repeated};

@@ -11,6 +11,7 @@ mod policies;
 mod report;
 #[cfg(unix)]
 mod terminal;
+mod yaml;
 
 use std::path::Path;
 
