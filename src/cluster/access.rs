@@ -1,4 +1,4 @@
-//! Whether the caller is allowed to do a thing, as the API server sees it.
+//! Asks the API server if the caller may do something.
 
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
@@ -8,10 +8,10 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Api;
 use kube::api::PostParams;
 
-/// How many questions are open at a time.
+/// Maximum number of concurrent access reviews.
 const CONCURRENT: usize = 8;
 
-/// One thing to be allowed.
+/// One action on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Access {
     /// The verb, such as `list`.
@@ -22,7 +22,7 @@ pub struct Access {
     pub resource: String,
     /// The subresource, such as `status`.
     pub subresource: Option<String>,
-    /// The namespace; `None` for all of them, and for what has none.
+    /// The namespace; `None` for all namespaces, and for cluster-scoped resources.
     pub namespace: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Access {
 }
 
 impl Cluster {
-    /// Tells which of these are allowed, in their order; the first failure ends it.
+    /// Returns for each access, in order, if it is allowed. Stops at the first failed call.
     pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<bool>, CallError> {
         let reviews: Vec<_> = accesses.iter().map(Access::review).collect();
         let ask = async |review: SelfSubjectAccessReview| {

@@ -1,17 +1,18 @@
 //! Aligned columns as kubectl prints them.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use comfy_table::{Table, presets::NOTHING};
+use unicode_width::UnicodeWidthStr;
+
+/// The blanks between two columns.
+const GAP: usize = 3;
 
 /// Writes rows with every column as wide as its widest cell, without borders.
 pub fn columns(rows: &[Vec<String>], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(NOTHING).add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 3));
-    }
-    writeln!(out, "{}", table.trim_fmt())
+    let mut widths = Widths::default();
+    rows.iter().for_each(|row| widths.add(row));
+    rows.iter().try_for_each(|row| widths.write(row, out))
 }
 
 /// Writes rows under a header.
@@ -20,15 +21,57 @@ pub fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    let header = header.map(str::to_owned).to_vec();
-    let rows = rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect());
-    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-    columns(&rows, out)
+    let rows: Vec<_> = rows.into_iter().collect();
+    long_table(header, || rows.iter().map(|row| row.each_ref().map(|cell| Cow::from(&**cell))), out)
 }
 
-/// A text with its line breaks and tabs spelled out: a name from a file may hold any.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
+/// Writes rows under a header, and keeps none of them: it asks for them twice, first for their widths.
+pub(super) fn long_table<'r, const N: usize, R: Iterator<Item = [Cow<'r, str>; N]>>(
+    header: [&str; N],
+    rows: impl Fn() -> R,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    let mut widths = Widths::default();
+    widths.add(&header);
+    rows().for_each(|row| widths.add(&row.map(one_line)));
+    widths.write(&header, out)?;
+    rows().try_for_each(|row| widths.write(&row.map(one_line), out))
+}
+
+/// The width of each column, in terminal cells.
+#[derive(Default)]
+struct Widths(Vec<usize>);
+
+impl Widths {
+    fn add(&mut self, row: &[impl AsRef<str>]) {
+        self.0.resize(self.0.len().max(row.len()), 0);
+        for (width, cell) in self.0.iter_mut().zip(row) {
+            *width = (*width).max(cell.as_ref().width());
+        }
+    }
+
+    /// Writes a row, which ends where its text does.
+    fn write(&self, row: &[impl AsRef<str>], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        let mut blanks = 0;
+        for (width, cell) in self.0.iter().zip(row) {
+            let cell = cell.as_ref();
+            if !cell.is_empty() {
+                write!(out, "{:blanks$}{cell}", "")?;
+                blanks = 0;
+            }
+            blanks += width + GAP - cell.width();
+        }
+        writeln!(out)
+    }
+}
+
+/// Spells out line breaks and tabs, which a name from a file may hold.
+fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains(['\n', '\r', '\t']) {
+        text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t").into()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -44,10 +87,11 @@ mod tests {
 
     #[test]
     fn columns_align_by_characters_and_lines_end_where_their_text_does() {
-        let rows = [vec!["A", "LONG", "C"], vec!["ééé", "x", "y"], vec!["b", "z", ""]];
+        let rows = [vec!["A", "LONG", "C"], vec!["ééé", "x", "y"], vec!["b", "z", ""], vec!["", "", "世界"]];
         let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect());
         let mut out = Vec::new();
         columns(&rows, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "A     LONG   C\nééé   x      y\nb     z\n");
+        let expected = "A     LONG   C\nééé   x      y\nb     z\n             世界\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

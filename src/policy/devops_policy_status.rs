@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{RemediationReason, schema};
 
 /// The operator's latest verdict on the namespace, and its patches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,12 +108,15 @@ pub struct Remediation {
     pub policy_generation: Option<i64>,
     /// The reason for the phase, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
-    pub reason: Option<String>,
+    pub reason: Option<RemediationReason>,
     /// The reason for the phase, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+    /// The API server's refusal to withdraw the patch. The withdrawal is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub withdrawal_refused: Option<String>,
     /// The fields that this remediation set, each as container/field, such as web/livenessProbe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MOST_FIELDS), inner(length(max = 127)))]

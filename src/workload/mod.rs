@@ -5,6 +5,7 @@
 //! copy. This module does no I/O.
 
 mod container;
+mod digest;
 mod identity;
 mod image;
 mod interner;
@@ -18,6 +19,7 @@ mod quantity;
 mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
+pub use digest::short_digest;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
 pub use image::ImageReference;
 pub use interner::Interner;

@@ -1,11 +1,10 @@
 //! Feeds manifests to an analysis, and reads the policy of `--policy`.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::Args;
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
@@ -13,6 +12,34 @@ use crate::output::to_stderr;
 use crate::policy::{self, EffectivePolicy};
 use crate::workload::Object;
 use crate::yaml::Repeated;
+
+/// The manifests to evaluate.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
+pub(super) struct ManifestArgs {
+    /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
+    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
+    filename: Vec<PathBuf>,
+
+    /// The same as -f
+    #[arg(value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
+    paths: Vec<PathBuf>,
+
+    /// Read subdirectories too
+    #[arg(short = 'R', long, requires = "manifests")]
+    recursive: bool,
+}
+
+impl ManifestArgs {
+    /// Tells whether no manifests are named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filename.is_empty() && self.paths.is_empty()
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs { paths: [&*self.filename, &*self.paths].concat(), recursive: self.recursive }
+    }
+}
 
 /// Reads a DevOpsPolicy from a file.
 pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
@@ -32,12 +59,16 @@ pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
     Ok(policy)
 }
 
-/// Evaluates the objects in the files of `-f`, and returns notes about them.
-pub(super) fn read(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) -> Vec<String> {
-    let inputs = Inputs { paths: args.filename.clone(), recursive: args.recursive };
+/// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the line of every object.
+pub(super) fn read(
+    args: &ManifestArgs,
+    lines: bool,
+    analysis: &mut Analysis<'_>,
+    progress: &Progress,
+) -> Vec<String> {
     let consumer = Evaluator { empty: analysis.part(), progress };
     let mut notes = Vec::new();
-    for found in files::read(&inputs, args.output.shows_violations(), &consumer) {
+    for found in files::read(&args.inputs(), lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
         part.notes.sort();
