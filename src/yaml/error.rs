@@ -38,7 +38,7 @@ impl Error {
     /// Says how to mend a value that is text only in quotes.
     pub(super) fn about(mut self, written: &str) -> Self {
         if std::mem::take(&mut self.quotes) {
-            self.message.push_str(&format!("; write \"{written}\" in quotes"));
+            self.message.extend(["; write \"", written, "\" in quotes"]);
         }
         self
     }

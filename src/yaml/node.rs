@@ -4,7 +4,7 @@ use super::aliases;
 use super::scalar::{self, Value};
 use super::tree::{Content, Node};
 
-impl<'d, 't> Node<'d, 't> {
+impl<'d> Node<'d, '_> {
     /// Returns the value of a mapping's key.
     pub fn get(self, key: &str) -> Option<Self> {
         let node = self.resolved();

@@ -68,10 +68,10 @@ fn untagged(text: &str) -> Value {
         b'.' => match text {
             ".nan" | ".NaN" | ".NAN" => Value::Float(f64::NAN),
             ".inf" | ".Inf" | ".INF" => Value::Float(f64::INFINITY),
-            _ if text.contains('_') => match between_digits(text) {
-                true => number::float(&text.replace('_', "")).map_or(Value::Text, Value::Float),
-                false => Value::Text,
-            },
+            _ if !between_digits(text) => Value::Text,
+            _ if text.contains('_') => {
+                number::float(&text.replace('_', "")).map_or(Value::Text, Value::Float)
+            }
             _ => number::float(text).map_or(Value::Text, Value::Float),
         },
         b'0'..=b'9' | b'+' | b'-' => match text {

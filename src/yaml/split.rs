@@ -60,7 +60,7 @@ pub fn chunks(text: &[u8], first: bool) -> impl Iterator<Item = Chunk<'_>> {
                 }
             }
             // The first line of a stream is no end of its document.
-            let skipped = if begun || !first { 0 } else { 1 };
+            let skipped = usize::from(first && !begun);
             begun = true;
             let (end, lines, content) = document(chunk.text, skipped);
             rest = &chunk.text[end..];

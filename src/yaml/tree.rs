@@ -113,7 +113,7 @@ impl<'t> Document<'t> {
     }
 }
 
-impl<'d, 't> Node<'d, 't> {
+impl Node<'_, '_> {
     /// Returns what an alias stands for.
     pub(super) fn resolved(self) -> Self {
         match *self.document.content(self.index) {

@@ -99,7 +99,7 @@ fn the_last_of_repeated_keys_counts_and_each_is_noted_at_every_level() {
         format!("note@{line}: the key `{key}` is repeated; the last one counts, as with kubectl")
     };
     let expected =
-        ["b i:2@1".to_owned(), note(12, "z"), note(12, "y"), note(8, "image"), note(9, "metadata")];
+        ["b i:2@1".to_owned(), note(12, "z"), note(12, "z"), note(8, "image"), note(9, "metadata")];
     assert_eq!(objects(text), expected);
 }
 
