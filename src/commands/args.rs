@@ -1,6 +1,6 @@
 //! Flags that commands share.
 
-use crate::cluster::{ConnectOptions, is_namespace_name};
+use crate::cluster::{ConnectOptions, Overrides, is_namespace_name};
 use crate::enforcement::Limits;
 use crate::governance::{Scope, parse_selector};
 use crate::policy::SystemNamespaces;
@@ -20,6 +20,63 @@ pub(super) struct ConnectArgs {
     /// The context of the kubeconfig [default: the current one]
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+
+    /// The cluster of the kubeconfig [default: the context's]
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+
+    /// The user of the kubeconfig [default: the context's]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// The address of the API server [default: the cluster's]
+    #[arg(short, long, value_name = "URL")]
+    server: Option<String>,
+
+    /// The name to check the server's certificate for [default: the host of its address]
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
+
+    /// The file with the CA certificates of the API server [default: the cluster's, else the system's]
+    #[arg(long, value_name = "FILE")]
+    certificate_authority: Option<PathBuf>,
+
+    /// Do not check the server's certificate
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    insecure_skip_tls_verify: bool,
+
+    /// The bearer token [default: the user's]
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+
+    /// The file with the client certificate [default: the user's]
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
+
+    /// The file with the key of the client certificate [default: the user's]
+    #[arg(long, value_name = "FILE")]
+    client_key: Option<PathBuf>,
+
+    /// The user to impersonate
+    #[arg(id = "as", long = "as", value_name = "USER")]
+    impersonate: Option<String>,
+
+    /// The group to impersonate (repeatable)
+    #[arg(id = "as-group", long = "as-group", value_name = "GROUP")]
+    impersonate_groups: Vec<String>,
+
+    /// The UID to impersonate
+    #[arg(id = "as-uid", long = "as-uid", value_name = "UID")]
+    impersonate_uid: Option<String>,
 
     /// How long one request may take, such as 5, 30s or 1m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
@@ -97,7 +154,21 @@ impl ConnectArgs {
     pub(super) fn options(&self) -> ConnectOptions {
         ConnectOptions {
             kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
+            overrides: Overrides {
+                context: self.context.clone(),
+                cluster: self.cluster.clone(),
+                user: self.user.clone(),
+                server: self.server.clone(),
+                tls_server_name: self.tls_server_name.clone(),
+                certificate_authority: self.certificate_authority.clone(),
+                insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+                token: self.token.clone(),
+                client_certificate: self.client_certificate.clone(),
+                client_key: self.client_key.clone(),
+                impersonate: self.impersonate.clone(),
+                impersonate_uid: self.impersonate_uid.clone(),
+                impersonate_groups: self.impersonate_groups.clone(),
+            },
             request_timeout: self.request_timeout.0,
             ..ConnectOptions::default()
         }

@@ -8,7 +8,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_path_to_error::Track;
 
-use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
+use crate::workload::{Object, ObjectSeed, TypeMeta};
 
 /// How many characters of a message are kept at its start, which names the field, and at its end, with the mend.
 const KEPT: usize = 150;
@@ -56,15 +56,6 @@ pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
         let message = if path == "." { message } else { format!("{path}: {message}") };
         (error, message)
     })
-}
-
-/// The message about a pod or template without containers.
-pub(super) fn no_container(workload: &Workload<'_>) -> String {
-    let path = workload.pod_path();
-    format!(
-        "{path}.containers: give the pod at least one container, or, if this is a patch, judge what `kubectl \
-         kustomize` builds"
-    )
 }
 
 /// Puts the namespace and name of a list's item behind its index, where a message about the list begins with one.

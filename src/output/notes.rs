@@ -38,10 +38,16 @@ impl Notes<'_> {
         if let Some(more) = self.input.len().checked_sub(MOST).filter(|more| *more > 0) {
             writeln!(err, "note: {} of this kind", count(more as u64, "more note", "more notes"))?;
         }
-        for note in [self.unmatched(), self.left_out(), self.other_kinds(), self.skipped_namespaces()] {
-            if let Some(note) = note {
-                writeln!(err, "note: {note}")?;
-            }
+        let notes = [
+            self.unmatched(),
+            self.left_out(),
+            self.patches(),
+            self.unjudged_kinds(),
+            self.other_kinds(),
+            self.skipped_namespaces(),
+        ];
+        for note in notes.into_iter().flatten() {
+            writeln!(err, "note: {note}")?;
         }
         Ok(())
     }
@@ -83,6 +89,26 @@ impl Notes<'_> {
                 "{nothing}{left_out} {many} in system namespaces were left out (--include-system judges them)"
             )),
         }
+    }
+
+    fn patches(&self) -> Option<String> {
+        let patches = self.report.patches;
+        (patches > 0).then(|| {
+            let (were, them) = if patches == 1 { ("was", "it") } else { ("were", "them") };
+            let patches = count(patches, "kustomize patch", "kustomize patches");
+            format!("{patches} {were} passed over: the output of `kubectl kustomize` includes {them}")
+        })
+    }
+
+    /// Names the kinds that hold containers and are not judged.
+    fn unjudged_kinds(&self) -> Option<String> {
+        let kinds = &self.report.unjudged;
+        let names = kinds.iter().map(|kind| format!("{} ({})", kind.types.kind, kind.types.api_version));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let objects: u64 = kinds.iter().map(|kind| kind.count).sum();
+        let were = if objects == 1 { "was" } else { "were" };
+        let objects = count(objects, "object that holds containers", "objects that hold containers");
+        (!kinds.is_empty()).then(|| format!("{objects} {were} not judged, because of the kind: {names}"))
     }
 
     fn other_kinds(&self) -> Option<String> {
