@@ -12,17 +12,18 @@ use std::path::{Path, PathBuf};
 /// Which top-level module of `src` may use which others. A new edge is written here, and said why in the commit.
 const EDGES: &[(&str, &[&str])] = &[
     ("workload", &[]),
+    ("yaml", &[]),
     ("rules", &["workload"]),
-    ("policy", &["rules", "workload"]),
+    ("policy", &["rules", "workload", "yaml"]),
     ("governance", &["policy", "rules", "workload"]),
     ("output", &["enforcement", "governance", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy"]),
-    ("files", &["workload"]),
+    ("files", &["workload", "yaml"]),
     ("cluster", &[]),
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
-    ("policies", &["cluster", "policy"]),
+    ("policies", &["cluster", "policy", "workload"]),
     ("enforcement", &["governance", "policy", "rules", "workload"]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
@@ -73,6 +74,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "runtime",
             "telemetry",
             "workload",
+            "yaml",
         ],
     ),
 ];
@@ -86,7 +88,7 @@ const CLIENT_MODULES: &[&str] =
 
 /// The modules of L0 and L1. They hold no async code and read no clock.
 const PURE_MODULES: &[&str] =
-    &["workload", "rules", "policy", "governance", "enforcement", "output", "manifests"];
+    &["workload", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
 
 /// What async code is told by, and what reads a clock.
 const IMPURE: &[&str] = &[
@@ -338,6 +340,23 @@ fn impure_lines(sources: &[Source]) -> Vec<String> {
         })
     })
     .collect()
+}
+
+/// Finds modules that run for long and compile a policy themselves. `policies` does it for all, once per change.
+fn compilations(sources: &[Source]) -> Vec<String> {
+    let running = sources.iter().filter(|source| {
+        !source.is_test() && ["observer", "remediation", "operator"].contains(&source.module())
+    });
+    let compiles =
+        |line: &str| ["CompiledPolicy::new", "EffectivePolicy::from_"].iter().any(|call| line.contains(call));
+    running
+        .flat_map(|source| {
+            let lines = source.code().into_iter().filter(|(_, line)| compiles(line));
+            lines.map(|(number, _)| {
+                format!("{}:{number}: compiles a policy: take it from `policies`", source.path)
+            })
+        })
+        .collect()
 }
 
 /// Adds the paths that a tree of `use` names: `a::{b, c::d}` stands for `a::b` and `a::c::d`.
@@ -626,6 +645,11 @@ fn a_client_appears_only_where_the_cluster_is_talked_to() {
 }
 
 #[test]
+fn the_operator_compiles_no_policy() {
+    assert_none(&compilations(&sources()));
+}
+
+#[test]
 fn pure_modules_hold_no_async_code_and_no_clock() {
     assert_none(&impure_lines(&sources()));
 }
@@ -725,6 +749,17 @@ fn a_client_in_the_wrong_module_is_found() {
         assert_eq!(stray_clients(&made_up(&[("src/policy/bad.rs", bad)])).len(), count, "{bad}");
         assert!(stray_clients(&made_up(&[("src/cluster/connect.rs", bad)])).is_empty());
     }
+}
+
+#[test]
+fn a_policy_compiled_in_the_wrong_module_is_found() {
+    let call = "fn f() {\n    EffectivePolicy::from_spec(&spec);\n}";
+    let test = "#[cfg(test)]\nmod tests {\n    fn f() {\n        CompiledPolicy::new(policy);\n    }\n}";
+    let files = [("src/operator/a.rs", call), ("src/operator/b.rs", test), ("src/policies/c.rs", call)];
+    assert_eq!(
+        compilations(&made_up(&files)),
+        ["src/operator/a.rs:2: compiles a policy: take it from `policies`"]
+    );
 }
 
 #[test]

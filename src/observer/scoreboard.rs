@@ -114,12 +114,12 @@ impl Scoreboard {
         }
     }
 
-    /// The policy under which pods are judged.
+    /// Returns the policy under which pods are judged.
     pub fn policy(&self) -> &EffectivePolicy {
         &self.policy
     }
 
-    /// The score of all pods; none when there are pods and not one of them can be read.
+    /// Returns the score of all pods; `None` if there are pods and none of them can be read.
     pub fn cluster_score(&self) -> Option<Score> {
         (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster, &self.policy))
     }
@@ -141,7 +141,7 @@ impl Scoreboard {
         &self.cluster
     }
 
-    /// The pods that are there and can't be judged.
+    /// Returns the number of pods that can't be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
     }
@@ -151,12 +151,12 @@ impl Scoreboard {
         self.pods.contains_group(namespace)
     }
 
-    /// The score of each namespace that has pods to judge, sorted by name.
+    /// Returns the score of each namespace with readable pods, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
         self.judged().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
     }
 
-    /// The figures of each namespace that has pods to judge, sorted by name.
+    /// Returns the figures of each namespace with readable pods, sorted by name.
     pub fn namespaces(&self) -> Vec<NamespaceReport> {
         let judged = self.judged().into_iter();
         judged
@@ -164,7 +164,7 @@ impl Scoreboard {
             .collect()
     }
 
-    /// At most `limit` workloads with violations, the largest penalty first.
+    /// Returns at most `limit` workloads with violations, the largest penalty first.
     pub fn offenders(&self, limit: usize) -> Vec<Offender> {
         let mut all: Vec<Ranked<'_>> = self
             .namespaces
@@ -247,7 +247,7 @@ impl Scoreboard {
         }
     }
 
-    /// The namespaces that have pods to judge, sorted by name.
+    /// Returns the namespaces with readable pods, sorted by name.
     fn judged(&self) -> Vec<(&str, &Sums)> {
         let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
         let mut judged: Vec<_> = judged.map(|(name, entry)| (&**name, entry)).collect();

@@ -1,4 +1,4 @@
-//! Every pod and workload of the cluster, lean and by namespace: what all policies are judged on. Pure.
+//! The pods and workloads of the cluster by namespace, reduced to the fields that rules read. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
 /// The objects that exist, and the namespaces in which something changed that a rule can read.
 ///
-/// The pods of one template share it: each pod costs its name, its status and little more.
+/// Pods of one template share it. Each pod costs its name, its status and little more.
 #[derive(Debug, Default)]
 pub struct Inventory {
     objects: Store<Key, Box<Workload<'static>>>,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::columns::{long_table, table};
+use super::columns::long_table;
 use crate::governance::{Report, ViolationRow};
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -15,18 +15,20 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         *groups.entry((Reverse(severity), namespace, workload(&violation), container, rule)).or_default() +=
             1;
     }
-    let rows =
-        groups.into_iter().map(|((Reverse(severity), namespace, workload, container, rule), count)| {
+    let header = ["NAMESPACE", "WORKLOAD", "CONTAINER", "RULE", "SEVERITY", "PODS"];
+    let rows = || {
+        groups.iter().map(|((Reverse(severity), namespace, workload, container, rule), count)| {
             [
-                namespace.to_owned(),
-                workload.into_owned(),
-                container.unwrap_or(NONE).to_owned(),
-                rule.to_string(),
-                severity.to_string(),
-                count.to_string(),
+                (*namespace).into(),
+                Cow::from(&**workload),
+                container.unwrap_or(NONE).into(),
+                rule.as_str().into(),
+                severity.as_str().into(),
+                count.to_string().into(),
             ]
-        });
-    table(["NAMESPACE", "WORKLOAD", "CONTAINER", "RULE", "SEVERITY", "PODS"], rows, out)
+        })
+    };
+    long_table(header, rows, out)
 }
 
 pub(super) fn write_wide(report: &Report, out: &mut dyn Write) -> io::Result<()> {

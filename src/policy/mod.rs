@@ -1,6 +1,7 @@
 //! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
+mod compiled;
 mod devops_policy;
 mod devops_policy_status;
 mod effective;
@@ -16,13 +17,14 @@ mod schema;
 mod schema_check;
 
 pub use amount::Amount;
+pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
-pub use manifest::PolicyManifestError;
+pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;
 pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};

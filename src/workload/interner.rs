@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{PodSpec, Text, Workload};
+use super::{Labels, PodSpec, Text, Workload};
 
 /// The least number of workloads between two sweeps.
 const SWEEP: usize = 1_024;
@@ -28,7 +28,7 @@ impl Interner {
         let texts = [&mut metadata.namespace, &mut metadata.generate_name].into_iter().flatten();
         texts
             .chain(owners.flat_map(|owner| [&mut owner.kind, &mut owner.name]))
-            .chain(labels.flat_map(super::Labels::texts_mut))
+            .chain(labels.flat_map(Labels::texts_mut))
             .for_each(|text| self.text(text));
         if let Some(owners) = &mut metadata.owner_references {
             owners.shrink_to_fit();

@@ -11,7 +11,9 @@ use crate::cluster::{self, Cluster};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
 use crate::output::{to_stderr, to_stdout};
-use crate::policy::{DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix};
+use crate::policy::{
+    CompiledPolicy, DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix,
+};
 use crate::remediation;
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
@@ -141,8 +143,8 @@ async fn plan_anew(
     policies: &[DevOpsPolicy],
 ) -> anyhow::Result<Vec<SuggestedFix>> {
     let beside = policies.iter().filter(|policy| policy.namespace().as_deref() == Some(namespace));
-    let all: Vec<DevOpsPolicy> = beside.cloned().collect();
-    let policy = all.iter().find(|policy| policy.name_any() == name).context("the policy is gone")?;
+    let all: Vec<CompiledPolicy> = beside.cloned().map(CompiledPolicy::new).collect();
+    let policy = all.iter().find(|known| known.policy.name_any() == name).context("the policy is gone")?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let now = Timestamp::now();
     Ok(remediation::fixes(cluster, policy, &all, now).await?)

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::operator::judge;
-use crate::policy::DevOpsPolicySpec;
+use crate::policy::{DevOpsPolicySpec, EffectivePolicy};
 use crate::workload::{Workload, WorkloadKind};
 
 const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
@@ -32,7 +32,8 @@ fn verdict(pods: &[(&str, &str)]) -> Verdict {
             Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).unwrap()
         })
         .collect();
-    judge(&policy("p", "u").spec, "n", pods.iter(), Timestamp::UNIX_EPOCH).unwrap()
+    let rules = EffectivePolicy::from_spec(&policy("p", "u").spec).unwrap();
+    judge(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH)
 }
 
 fn created(step: Step) -> PolicyAuditResult {
