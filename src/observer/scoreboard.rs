@@ -182,7 +182,7 @@ impl Scoreboard {
         }
         all.sort_unstable_by(order);
         all.into_iter()
-            .map(|(_, name, workload, tally)| Offender::new(name, &workload.to_string(), tally, &self.policy))
+            .map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy))
             .collect()
     }
 
