@@ -1,14 +1,15 @@
 //! The TLS settings of a client: what it trusts, and the certificate that it shows.
 
 use super::error::ConnectError;
+use super::pem::{certificates, sections};
 use super::target::{Content, Material, Target, Trust};
 use super::verifier::{Authorities, Unchecked, Verifier};
 use rustls::ClientConfig;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::{PemObject as _, SectionKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::pem::SectionKind;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SignatureScheme};
 use std::path::PathBuf;
@@ -162,18 +163,6 @@ impl Authorities {
         }
         Ok(Self::new(certificates, material.path().cloned()))
     }
-}
-
-/// Returns all certificates of a PEM text; other sections of it are passed over.
-pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
-    sections(pem)
-        .filter(|(kind, _)| *kind == SectionKind::Certificate)
-        .map(|(_, der)| CertificateDer::from(der))
-        .collect()
-}
-
-fn sections(pem: &[u8]) -> impl Iterator<Item = (SectionKind, Vec<u8>)> + '_ {
-    <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).filter_map(Result::ok)
 }
 
 /// Makes a pair of a certificate, with its chain, and its key, both in PEM form. As in Go the certificate may be of
