@@ -1,4 +1,4 @@
-//! Parsing one piece: its objects go to the consumer one by one, what can't be read is named with its place.
+//! Parses one piece: passes its objects to the consumer, and reports unreadable ones with their place.
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny};
@@ -13,13 +13,13 @@ use super::yaml::{self, Document, MAX_NESTING, nesting};
 use super::yaml_items::{self, YamlItems};
 use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};
 
-/// What came of a piece, or of all pieces of a source.
+/// The result of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
     pub(super) part: P,
     pub(super) unread: Vec<Unread>,
 }
 
-/// Parses a piece of a source, which comes with its name; `lines` asks for the lines of objects.
+/// Parses a piece of the named source. Lines of objects are exact if `lines` is set.
 pub(super) fn parse<C: Consumer>(
     piece: &Piece,
     lines: bool,
@@ -43,26 +43,26 @@ pub(super) fn parse<C: Consumer>(
 struct Parser<'p, C: Consumer> {
     piece: &'p Piece,
     source: &'p str,
-    /// Whether the user named the source, and so takes everything in it for an object.
+    /// True if the user named the source. Everything in it then has to be an object.
     named: bool,
-    /// Whether lines are asked for.
+    /// True if exact lines are asked for.
     exact: bool,
     consumer: &'p C,
     parsed: Parsed<C::Part>,
 }
 
-/// A document that is a sequence, such as a JSON patch for kustomize: it has no kind either.
+/// Stands for a document that is a sequence, such as a JSON patch for kustomize, which has no kind either.
 const SEQUENCE: Object<'_> =
     Object { types: TypeMeta { api_version: String::new(), kind: String::new() }, parsed: Content::Foreign };
 
-/// Where in a piece an object stands.
+/// The place of an object in a piece.
 #[derive(Clone, Copy)]
 struct Spot {
     /// The document of the piece, from 1.
     document: usize,
     /// The line of the source, from 1.
     line: usize,
-    /// The item of the list, from 0, where it is one of a list.
+    /// The item of the list, from 0; `None` outside of a list.
     item: Option<usize>,
 }
 
@@ -72,7 +72,7 @@ impl<C: Consumer> Parser<'_, C> {
             Content::Foreign if self.named => {
                 self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
             }
-            // In a directory, a patch for kustomize is passed over.
+            // A kustomize patch in a directory is skipped.
             Content::Workload(workload) if self.named || !workload.is_patch() => match workload.defect() {
                 Some(defect) => {
                     let name =
@@ -91,7 +91,7 @@ impl<C: Consumer> Parser<'_, C> {
         self.consumer.add(&mut self.parsed.part, object, place);
     }
 
-    /// Adds the items of a list, which begin on lines of their own where these are known.
+    /// Adds the items of a list. `first_lines` holds their first lines, if they are known.
     fn add_items(&mut self, items: &[Object<'_>], list: Spot, first_lines: &[usize]) {
         for (index, item) in items.iter().enumerate() {
             let line = first_lines.get(index).copied().unwrap_or(list.line);
@@ -99,7 +99,7 @@ impl<C: Consumer> Parser<'_, C> {
         }
     }
 
-    /// Reports what is wrong with an object, whose namespace and name matter where it is one of many items.
+    /// Reports the problem of an object. An item of a list is named by namespace and name, too.
     fn fail(&mut self, spot: Spot, name: &str, message: &str) {
         let message = spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message));
         self.parsed.unread.push(Unread {
@@ -136,7 +136,7 @@ impl<C: Consumer> Parser<'_, C> {
         self.fail(Spot { line: document.line + line, ..document }, "", &message);
     }
 
-    /// Reads the items of a list that begins at `object`, and its first content at `content`, one by one.
+    /// Reads the items of a list one by one. The list begins at `object`, and its first content at `content`.
     fn yaml_items(&mut self, mut items: YamlItems<'_>, object: Spot, content: Spot) {
         let values = items.take();
         let lines = item_lines(items.text(), values.len(), object);
@@ -156,10 +156,10 @@ impl<C: Consumer> Parser<'_, C> {
         }
     }
 
-    /// Reads one YAML document; an error comes with its line in the document, from 1.
+    /// Reads one YAML document. An error comes with its line in the document, from 1.
     fn yaml_document<'t>(document: Document<'_>, text: &'t str) -> Result<Object<'t>, (usize, String)> {
         yaml_object(text, None).map_err(|error| {
-            // The type often stands behind the parts, as kubectl writes it.
+            // The type often comes after the items, as in the output of kubectl.
             let known = yaml_serde::from_str::<TypeMeta>(text).ok();
             let error = known.and_then(|known| yaml_object(text, Some(&known)).err()).unwrap_or(error);
             let content = document.lines_before_content - document.lines_before + 1;
@@ -186,12 +186,12 @@ impl<C: Consumer> Parser<'_, C> {
     }
 }
 
-/// The lines of the source on which the items of a list begin, where a look at its text tells.
+/// Returns the lines of the source on which the items of a list begin, if they can be found in its text.
 fn item_lines(text: &str, count: usize, list: Spot) -> Vec<usize> {
     yaml_items::first_lines(text, count).into_iter().map(|line| list.line + line).collect()
 }
 
-/// The text of a document that the YAML parser can take; an error comes with its line in the document, from 1.
+/// Returns the text of a document if the YAML parser accepts it. An error comes with its line in the document, from 1.
 fn yaml_text(document: Document<'_>) -> Result<&str, (usize, String)> {
     if nesting(document.text) > MAX_NESTING {
         return Err((1, format!("nested more than {MAX_NESTING} levels deep")));
@@ -202,7 +202,7 @@ fn yaml_text(document: Document<'_>) -> Result<&str, (usize, String)> {
     })
 }
 
-/// Reads the object of a document, whose type may be known already.
+/// Reads the object of a document, whose type may already be known.
 fn yaml_object<'t>(text: &'t str, known: Option<&TypeMeta>) -> Result<Object<'t>, yaml_serde::Error> {
     let seed = ObjectSeed { default: None, known };
     if text.contains("<<:") {
@@ -210,8 +210,8 @@ fn yaml_object<'t>(text: &'t str, known: Option<&TypeMeta>) -> Result<Object<'t>
             .map_err(|(_, message)| serde::de::Error::custom(message));
     }
     if text.contains('&') && text.contains('*') {
-        // A bomb of aliases does no harm in a field that is skipped, and is still no manifest: values expand it, up to
-        // the parser's limit.
+        // An alias bomb in a skipped field does no harm, but makes the manifest invalid. Parsing into a value expands
+        // aliases up to the parser's limit.
         yaml_serde::from_str::<yaml_serde::Value>(text)?;
     }
     seed.deserialize(yaml_serde::Deserializer::from_str(text))

@@ -1,16 +1,16 @@
-//! Cutting YAML streams at the markers between documents, and telling one document from the next.
+//! Cuts YAML streams at the markers between documents, and splits a text into its documents.
 
 use super::blocks::{BLOCK, Window, lines};
 use super::piece::{CutError, Form, Piece, Pieces};
 
-/// What of a source was cut already.
+/// The part of a source that has been cut.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Before {
     pub(super) lines: usize,
     pub(super) documents: usize,
 }
 
-/// Cuts a YAML stream into pieces of whole documents; the number of the source's documents.
+/// Cuts a YAML stream into pieces of whole documents. Returns the number of documents in the source.
 pub(super) fn cut(
     window: &mut Window<'_>,
     before: Before,
@@ -40,12 +40,12 @@ pub(super) fn cut(
     }
 }
 
-/// The start of the last line but the first that begins a document.
+/// Returns the start of the last line, after the first one, that begins a document.
 fn last_marker(text: &[u8]) -> Option<usize> {
     let mut end = text.len();
     loop {
         let newline = memchr::memmem::rfind(&text[..end], b"\n---")?;
-        // The marker's fourth character must be there to tell it from more dashes.
+        // A marker ends with white space; four dashes are no marker.
         if text.get(newline + 4).is_some_and(u8::is_ascii_whitespace) {
             return Some(newline + 1);
         }
@@ -64,11 +64,11 @@ pub(super) struct Document<'t> {
     pub(super) lines_before_content: usize,
 }
 
-/// The documents of a text that hold anything but comments, directives, blank lines and a lone null.
+/// Returns the documents of a text, except for those that hold only comments, directives, blank lines or a single null.
 pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let (mut start, mut start_line) = (0, 0);
-    // Whether a document without content began at the start already: what comes next is no part of it.
+    // True if a document without content has already begun. It ends at the next marker.
     let mut empty = false;
     let mut content = None;
     let mut offset = 0;
@@ -100,22 +100,22 @@ pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
     documents
 }
 
-/// Tells whether a line, without the blanks around it, is a null, before a comment or none.
+/// Returns true if a trimmed line is a null, with or without a comment after it.
 fn is_null(line: &[u8]) -> bool {
     let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     let rest = line[word.len()..].trim_ascii_start();
     matches!(word, b"~" | b"null" | b"Null" | b"NULL") && matches!(rest.first(), None | Some(b'#'))
 }
 
-/// Tells whether a line, or a text that begins with one, begins with a marker.
+/// Returns true if a text begins with a marker.
 pub(super) fn is_marker(line: &[u8], marker: &[u8]) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
-/// How deep brackets and braces may be nested: the YAML parser's time grows with the square of that.
+/// The deepest allowed nesting of brackets and braces. The YAML parser takes time quadratic in the nesting.
 pub(super) const MAX_NESTING: usize = 1_000;
 
-/// How deep brackets and braces are nested at most; those within text count too.
+/// Returns the deepest nesting of brackets and braces, including those within strings.
 pub(super) fn nesting(text: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for byte in text {
@@ -129,7 +129,7 @@ pub(super) fn nesting(text: &[u8]) -> usize {
     deepest
 }
 
-/// Tells whether the first document of a text is valid YAML.
+/// Returns true if the first document of a text is valid YAML.
 pub(super) fn is_valid(text: &[u8]) -> bool {
     documents(text).first().is_some_and(|document| {
         nesting(document.text) <= MAX_NESTING

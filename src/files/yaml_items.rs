@@ -1,6 +1,6 @@
-//! The items of a YAML list: on which lines they begin, and each by itself where one can't be read.
+//! The items of a YAML list: their first lines, and each item by itself if one of them can't be read.
 //!
-//! A YAML list is read in one go, which a broken item ends. Only then is the document kept as a value.
+//! A YAML list is parsed at once, and an invalid item fails all of it. Only then is the document parsed as a value.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use serde_json::Value;
 
 use crate::workload::{ObjectSeed, TypeMeta};
 
-/// The items of a list, and the type of those that name none.
+/// The items of a list, and the type for items that name none.
 #[derive(Debug)]
 pub(super) struct YamlItems<'t> {
     text: &'t str,
     item: Option<TypeMeta>,
     values: Vec<Value>,
-    /// How many items are still looked up.
+    /// The number of line look-ups left.
     lookups: usize,
 }
 
-/// How many broken items are told with their lines: each takes a pass over the text.
+/// The number of invalid items that are reported with their lines. Each takes a pass over the text.
 const LOOKUPS: usize = 20;
 
 impl<'t> YamlItems<'t> {
-    /// The items of a document; none where it is no list, or no YAML at all.
+    /// Returns the items of a document; `None` if it is no list or invalid YAML.
     pub(super) fn of(text: &'t str) -> Option<Self> {
         let mut list = value(text).ok()?;
         let types: TypeMeta = serde::Deserialize::deserialize(&list).ok()?;
@@ -34,22 +34,22 @@ impl<'t> YamlItems<'t> {
         Some(Self { text, item: types.item(), values, lookups: LOOKUPS })
     }
 
-    /// The type of items that name none.
+    /// Returns the type for items that name none.
     pub(super) fn item(&self) -> Option<&TypeMeta> {
         self.item.as_ref()
     }
 
-    /// The document.
+    /// Returns the text of the document.
     pub(super) fn text(&self) -> &'t str {
         self.text
     }
 
-    /// The items, which can be taken once.
+    /// Takes the items, once.
     pub(super) fn take(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.values)
     }
 
-    /// The line in the text, from 1, on which an item can't be read.
+    /// Returns the line in the text, from 1, on which an item can't be read.
     pub(super) fn line(&mut self, index: usize, known: Option<&TypeMeta>) -> Option<usize> {
         self.lookups = self.lookups.checked_sub(1)?;
         let list = OneItem { index, seed: ObjectSeed { default: self.item.as_ref(), known } };
@@ -58,9 +58,10 @@ impl<'t> YamlItems<'t> {
     }
 }
 
-/// The lines in the text, from 1, on which the `count` items of a list in block style begin; none in any other style.
+/// Returns the lines in the text, from 1, on which the `count` items of a list begin; empty unless it is in block
+/// style.
 ///
-/// Whatever an item holds is indented deeper than the dash before it.
+/// The content of an item is indented deeper than the dash before it.
 pub(super) fn first_lines(text: &str, count: usize) -> Vec<usize> {
     let blank = |text: &str| text.trim_start().is_empty() || text.trim_start().starts_with('#');
     let mut lines = text.lines().zip(1..).filter(|(line, _)| !blank(line));
@@ -83,14 +84,14 @@ pub(super) fn first_lines(text: &str, count: usize) -> Vec<usize> {
 
 /// Reads a document with YAML 1.1 merge keys (`<<: *anchor`), which kubectl follows too.
 ///
-/// By way of JSON values, because objects borrow and a YAML value doesn't lend.
+/// The value goes through JSON, because objects borrow their text and a YAML value can't lend it.
 pub(super) fn value(text: &str) -> Result<Value, yaml_serde::Error> {
     let mut value: yaml_serde::Value = yaml_serde::from_str(text)?;
     value.apply_merge()?;
     yaml_serde::from_value(value)
 }
 
-/// Reads one item of a list and passes over all else, for the place of the item's error.
+/// Reads one item of a list and skips the rest, to find the place of the item's error.
 struct OneItem<'t> {
     index: usize,
     seed: ObjectSeed<'t>,

@@ -21,9 +21,9 @@ pub fn crds() -> [CustomResourceDefinition; 2] {
     })
 }
 
-/// Makes no field nullable, and puts each paragraph of a description on one line.
+/// Makes no field nullable, and joins each paragraph of a description into one line.
 ///
-/// The API server then treats null as absent, as it does for its own kinds, and CEL checks never see a null.
+/// The API server then treats null as absent, as it does for built-in kinds, and CEL checks never see a null.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;

@@ -1,4 +1,4 @@
-//! The one table of the permissions that each mode needs: `check` asks for them, and RBAC manifests grant them.
+//! The table of the permissions that each mode needs. `check` asks for them, and the RBAC manifests grant them.
 
 use Scope::{Cluster, Judged, OwnNamespace};
 use std::fmt;
@@ -24,10 +24,10 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// All modes, in the order of their power.
+    /// All modes, from the fewest permissions to the most.
     pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Webhook];
 
-    /// Returns what the mode needs.
+    /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
         match self {
             Self::Analyze => ANALYZE.to_vec(),
@@ -38,7 +38,7 @@ impl Mode {
         }
     }
 
-    /// Tells whether the mode works only where the CRDs are installed.
+    /// Returns true if the mode works only with the CRDs installed.
     pub fn needs_crds(self) -> bool {
         matches!(self, Self::Reconcile | Self::Enforce | Self::Webhook)
     }
@@ -56,12 +56,12 @@ impl fmt::Display for Mode {
     }
 }
 
-/// How far a permission has to reach.
+/// The namespaces that a permission has to cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All namespaces, or a resource that has none.
+    /// All namespaces, or a cluster-scoped resource.
     Cluster,
-    /// What is judged: all namespaces, unless the command is told one.
+    /// The evaluated namespaces: all of them, unless the command is given one.
     Judged,
     /// The namespace that kube-devops runs in.
     OwnNamespace,
@@ -76,13 +76,13 @@ pub struct Permission {
     pub resource: &'static str,
     /// The subresource.
     pub subresource: Option<&'static str>,
-    /// The verbs, each of which is needed.
+    /// The verbs. All of them are needed.
     pub verbs: &'static [&'static str],
-    /// How far it has to reach.
+    /// The namespaces that it has to cover.
     pub scope: Scope,
-    /// Whether the mode doesn't work without it.
+    /// True if the mode doesn't work without it.
     pub required: bool,
-    /// What breaks without it.
+    /// The effect of its absence.
     pub without: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What is served of what a watch brings; and the made-up pods that the tests of this module share.
+//! Served scores and metrics follow the watch. Also holds the pod builders that the tests of this module share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -45,7 +45,7 @@ impl Made {
         }
     }
 
-    /// The pod's JSON, as a watch has it.
+    /// Returns the pod as the JSON of a watch event.
     pub(super) fn json(&self) -> String {
         let probe = |there: bool| if there { json!({}) } else { json!(null) };
         let owners: Vec<_> = self
@@ -75,7 +75,7 @@ impl Made {
     }
 }
 
-/// A pod that nobody can read: its containers are no list.
+/// Returns a pod that can't be parsed: its containers are no list.
 pub(super) fn unreadable(namespace: &str, name: &str) -> String {
     json!({
         "apiVersion": "v1",
@@ -86,7 +86,7 @@ pub(super) fn unreadable(namespace: &str, name: &str) -> String {
     .to_string()
 }
 
-/// An observer of all namespaces, or of some, and the metrics that it is registered with.
+/// Returns an observer of all namespaces, or of some, and its metrics.
 pub(super) fn observer(namespaces: &[&str]) -> (Arc<Observer>, Metrics) {
     observer_at(namespaces, || Timestamp::UNIX_EPOCH)
 }
@@ -102,7 +102,7 @@ fn observer_at(namespaces: &[&str], clock: fn() -> Timestamp) -> (Arc<Observer>,
     (observer, metrics)
 }
 
-/// The lines of `/metrics` that begin with a name.
+/// Returns the lines of `/metrics` that begin with a name.
 fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
     let text = metrics.render().unwrap();
     text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
@@ -188,7 +188,7 @@ fn a_namespace_that_is_gone_takes_its_series_with_it() {
 #[test]
 fn a_clock_that_jumps_changes_no_score() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
-    // When the made-up pods were created.
+    // The creation time of the generated pods.
     const CREATED: i64 = 1_767_225_600;
     let clock = || Timestamp::from_second(CREATED + SECONDS.load(Ordering::Relaxed)).unwrap();
     let (observer, metrics) = observer_at(&[], clock);

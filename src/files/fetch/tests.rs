@@ -1,4 +1,4 @@
-//! Fetches from a real server on this machine, whose answers are scripted by path.
+//! Fetches from a real local server with answers scripted by path.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// A server that answers until the test ends, and keeps the paths that were asked for.
+/// A server that answers until the test ends and records the requested paths.
 struct Server {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Starts a server; `answer` writes the response to the path that is asked for, which it gets with its number.
+    /// Starts a server. `answer` gets the requested path and the number of the request, and writes the response.
     fn start(answer: impl Fn(&str, usize, &mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -50,12 +50,12 @@ impl Server {
     }
 }
 
-/// Bounds under which no test waits for long.
+/// Limits that keep the tests fast.
 const QUICK: Limits = Limits { pause: Duration::ZERO, ..LIMITS };
 
 fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &str) {
     let length = body.len();
-    // A client that has seen enough closes the connection.
+    // A client may close the connection before it has read everything.
     let _ = write!(
         stream,
         "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
@@ -129,7 +129,7 @@ fn a_server_that_says_nothing_is_given_up() {
         if path == "/half" {
             let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nkind");
         }
-        // Until the client closes the connection.
+        // Waits until the client closes the connection.
         let _ = stream.read(&mut [0]);
     });
     let error = Err("no answer within 0.02 s".to_owned());

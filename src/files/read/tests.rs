@@ -1,4 +1,4 @@
-//! Every spelling of the same objects reads the same, and what can't be read is named with its place.
+//! Every notation of the same objects reads the same, and unreadable objects are reported with their place.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::files::Place;
 use crate::workload::Object;
 use crate::workload::Parsed as Content;
 
-/// Lists what is read as `kind/name@line`.
+/// Lists the objects as `kind/name@line`.
 struct Names;
 
 impl Consumer for Names {
@@ -54,7 +54,7 @@ fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
     (names, unread.map(|u| format!("{:?} {:?} {}", u.document, u.line, u.message)).collect())
 }
 
-/// The least spec that the API server takes.
+/// The smallest spec that the API server accepts.
 const SPEC: &str = "spec: {containers: [{name: c, image: d:1}]}\n";
 
 fn pod(name: &str) -> Value {
@@ -213,7 +213,7 @@ fn documents_of_a_mix_are_counted_through() {
     assert_eq!((names.len(), unread.len()), (2, 2), "{unread:?}");
     assert!(unread[0].starts_with("Some(3) Some(7) spec: invalid type"), "{}", unread[0]);
     assert!(unread[1].starts_with("Some(4) Some(9) "), "{}", unread[1]);
-    // What is neither is told as the JSON that it begins as.
+    // Input that is neither JSON nor YAML is reported as JSON if it begins like JSON.
     let (_, unread) = read_file(b"{\"kind\": ]}\n", "f", false);
     assert_eq!(unread, ["Some(1) Some(1) expected value"]);
 }

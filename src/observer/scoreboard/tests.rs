@@ -1,4 +1,4 @@
-//! The sums equal a fresh count of the pods that are there, whatever happened before.
+//! After any sequence of events, the sums equal a fresh count of the existing pods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ impl Scoreboard {
         self.cluster.counts[RULES.iter().position(|listed| listed.id == rule.id).unwrap()]
     }
 
-    /// Every pod with what it counts for, by namespace and name.
+    /// Returns each pod's tally and workload, by namespace and name.
     fn pods(&self) -> BTreeMap<(String, String), (Tally, Option<String>)> {
         let all = self.pods.iter().map(|(namespace, name, pod)| {
             let what = (pod.tally, pod.workload.as_ref().map(|workload| workload.owner().to_string()));
@@ -194,7 +194,7 @@ fn a_list_sweeps_what_it_did_not_show_and_only_where_it_looked() {
     board.see(&Made::new("bank", "b"));
     board.end_list(Some("bank"), bank);
     assert_eq!(names(&board), ["bank/b", "shop/a", "shop/c"]);
-    // A list that broke off sweeps nothing, and the next one everything.
+    // An aborted list removes nothing, and the next list removes every stale pod.
     board.begin_list();
     board.see(&Made::new("bank", "b"));
     let mark = board.begin_list();
@@ -237,7 +237,7 @@ fn what_many_pods_and_namespaces_took_is_given_back_when_they_go() {
     assert!(held.iter().all(|capacity| *capacity < 128), "{held:?}");
 }
 
-/// What happens to one pod; `None` is its end.
+/// A change of one pod; `None` is a deletion.
 #[derive(Debug, Clone)]
 struct Change {
     namespace: &'static str,
@@ -253,13 +253,13 @@ enum Seen {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A change that the watch tells.
+    /// A change that the watch delivers.
     Told(Change),
-    /// One that happens while there is no watch.
+    /// A change that happens while the watch is down.
     Missed(Change),
     /// A list of one namespace, or of all.
     List(Option<&'static str>),
-    /// A list that ends before it has shown everything.
+    /// A list that is aborted after this many pods.
     Broken(usize),
 }
 
@@ -313,7 +313,7 @@ fn tell(board: &mut Scoreboard, (namespace, name): (&str, &str), to: Option<&See
     }
 }
 
-/// Holds a scoreboard against a count of the pods that are there, made by the engine of `analyze`.
+/// Asserts that a scoreboard equals a fresh count of the existing pods by the engine of `analyze`.
 fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     let (policy, scope) = (EffectivePolicy::default(), Scope::default());
     let mut analysis = Analysis::new(&policy, &scope, Timestamp::UNIX_EPOCH, false);
@@ -367,7 +367,7 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     assert_eq!(with_tally, report.offenders.len(), "workloads without a penalty keep no tally");
 }
 
-/// Shows every pod of a namespace, or of all, to the scoreboard.
+/// Lists every pod of a namespace, or of all, into the scoreboard.
 fn list(board: &mut Scoreboard, truth: &Truth, only: Option<&str>) {
     let elsewhere = |board: &Scoreboard| -> Vec<_> {
         let pods = board.pods().into_iter();
@@ -386,7 +386,7 @@ proptest! {
     #[test]
     fn after_any_history_the_sums_equal_a_fresh_count(steps in prop::collection::vec(any_step(), 1..60)) {
         let (mut board, mut truth) = (board(), Truth::new());
-        // Where something happened that the scoreboard has not been told.
+        // The namespaces with changes that the scoreboard has missed.
         let mut stale: BTreeSet<&str> = BTreeSet::new();
         for step in steps {
             match step {
