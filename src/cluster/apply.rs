@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Pause between two checks if a CRD is served.
+/// The pause between two checks that a CRD is served.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The result of an apply.

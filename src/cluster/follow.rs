@@ -36,7 +36,7 @@ pub trait Sink {
     fn resumed(&mut self) {}
 }
 
-/// Follows a watch for ever. Drops `synced` after the first complete list.
+/// Follows a watch forever. Drops `synced` after the first complete list.
 pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink, synced: S) {
     let mut feed = Feed::new(&request, sink);
     let mut synced = Some(synced);

@@ -1,4 +1,4 @@
-//! What files and flags come to: the rules of client-go's `clientcmd.DirectClientConfig`.
+//! Combines files and flags by the rules of client-go's `clientcmd.DirectClientConfig`.
 
 use super::address::{Address, Login};
 use super::error::{ConnectError, Place};
@@ -9,7 +9,7 @@ use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Ta
 use super::validate::{check_cluster, check_user};
 use std::path::{Path, PathBuf};
 
-/// The flags that count more than a kubeconfig, as with kubectl; empty ones count as unset.
+/// The flags that override the kubeconfig, as with kubectl. Empty ones count as unset.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The context to use, in place of the current one.
@@ -20,11 +20,11 @@ pub struct Overrides {
     pub user: Option<String>,
     /// The address of the API server.
     pub server: Option<String>,
-    /// The name that the server's certificate is checked for.
+    /// The name that the server's certificate has to be valid for.
     pub tls_server_name: Option<String>,
-    /// The file with the certificates that the server's has to come from.
+    /// The file with the trusted certificate authorities.
     pub certificate_authority: Option<PathBuf>,
-    /// Whether the server's certificate is not checked.
+    /// True to skip the check of the server's certificate.
     pub insecure_skip_tls_verify: bool,
     /// The bearer token.
     pub token: Option<String>,
@@ -40,7 +40,7 @@ pub struct Overrides {
     pub impersonate_groups: Vec<String>,
 }
 
-/// Resolves files and flags; `None` where neither names a server, as in a pod.
+/// Resolves files and flags; `None` if neither names a server, as in a pod.
 pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Target>, ConnectError> {
     let kubeconfig = &loaded.kubeconfig;
     let (name, context) = context(loaded, flags)?;
@@ -51,7 +51,7 @@ pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Targe
         None if given(flags.user.as_ref()).is_some() => {
             return Err(unknown("--user", "user", user_name, loaded));
         }
-        // client-go is anonymous then.
+        // client-go is anonymous in this case.
         None => User::default(),
     };
     let has_server = given(flags.server.as_ref()).is_some();
@@ -101,17 +101,17 @@ fn unknown(place: &str, kind: &'static str, name: &str, loaded: &Loaded) -> Conn
     }
 }
 
-/// Returns what a flag says, unless that is nothing.
+/// Returns the value of a flag unless it is empty.
 pub(super) fn given(flag: Option<&String>) -> Option<&String> {
     flag.filter(|text| !text.is_empty())
 }
 
-/// Returns the path that a flag has, unless that is empty.
+/// Returns the path of a flag unless it is empty.
 pub(super) fn given_path(flag: Option<&PathBuf>) -> Option<&PathBuf> {
     flag.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// The entries that count, and the flags over them.
+/// The selected cluster and user, and the flags that override them.
 pub(super) struct Entries<'a> {
     pub(super) cluster: Cluster,
     pub(super) user: User,
@@ -146,7 +146,7 @@ impl Entries<'_> {
                 Some(proxy.map_err(|problem| self.cluster_field("proxy-url").error(problem))?)
             }
         };
-        // Nothing secret is sent in the clear.
+        // Secrets are never sent unencrypted.
         let secure = server.is_secure();
         Ok(Target {
             context,
@@ -161,8 +161,8 @@ impl Entries<'_> {
         })
     }
 
-    /// `--certificate-authority` and `--insecure-skip-tls-verify` each replace what a cluster says of both, and
-    /// `--server` takes the cluster's name for its certificate away.
+    /// `--certificate-authority` and `--insecure-skip-tls-verify` each replace both settings of the cluster. `--server`
+    /// discards the cluster's `tls-server-name`.
     fn trust(&self) -> Result<Trust, ConnectError> {
         let flags = self.flags;
         let file = given_path(flags.certificate_authority.as_ref());
@@ -221,7 +221,7 @@ impl Entries<'_> {
         Some((certificate, key))
     }
 
-    /// A token or a password counts more than an exec plugin, and so does a certificate.
+    /// A token, a password or a certificate takes precedence over an exec plugin.
     fn login(&self) -> Result<LoginMethod, ConnectError> {
         let user = &self.user;
         let token = match given(self.flags.token.as_ref()) {
@@ -252,7 +252,7 @@ impl Entries<'_> {
         }
     }
 
-    /// Of the old providers client-go has only `oidc` left; its token is used, and not renewed.
+    /// client-go supports only `oidc` of the old auth providers. Its token is used, but not renewed.
     fn of_provider(&self, provider: &AuthProvider) -> Result<LoginMethod, ConnectError> {
         let place = self.user_field("auth-provider");
         match provider.config.get("id-token").filter(|token| !token.is_empty()) {

@@ -1,4 +1,4 @@
-//! Tests of whole configurations; those of TLS and of proxies have real servers.
+//! Tests of complete configurations. Those of TLS and of proxies use real servers.
 
 mod client_go;
 mod plugin;
@@ -9,7 +9,7 @@ mod tls;
 use super::*;
 use std::path::Path;
 
-/// Writes a kubeconfig with one context, and connects with it.
+/// Writes a kubeconfig with one context and connects with it.
 async fn attempt(cluster: &str, user: &str, overrides: Overrides) -> Result<Cluster, String> {
     let text = format!(
         "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\

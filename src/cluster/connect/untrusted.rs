@@ -1,10 +1,10 @@
-//! The reasons for which a TLS connection doesn't come about, in words that name the mend.
+//! Explains TLS failures in messages that name the fix.
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use std::error::Error;
 use std::io;
 
-/// Explains a failure of TLS somewhere in an error; `None` where there is none.
+/// Explains the TLS failure within an error; `None` if there is none.
 pub(in crate::cluster) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -16,7 +16,7 @@ pub(in crate::cluster) fn explain(error: &(dyn Error + 'static)) -> Option<Strin
     None
 }
 
-/// An I/O error holds its reason, and doesn't name it as its source.
+/// An I/O error wraps its reason without naming it as its source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
     if let Some(found) = error.downcast_ref::<TlsError>() {
         return Some(found);

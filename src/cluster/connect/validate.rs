@@ -1,4 +1,4 @@
-//! What client-go refuses in the entries that count: its `validateClusterInfo` and `validateAuthInfo`.
+//! Refuses the same entries as client-go's `validateClusterInfo` and `validateAuthInfo`.
 
 use super::error::{ConnectError, Place};
 use super::kubeconfig::{Cluster, Exec, User};
@@ -10,7 +10,7 @@ use std::path::Path;
 pub(super) const EXEC_VERSIONS: [&str; 2] =
     ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
-/// Looks for conflicts in the cluster.
+/// Checks the cluster for conflicts.
 pub(super) fn check_cluster(entries: &Entries<'_>) -> Result<(), ConnectError> {
     let (Cluster { server, proxy_url, certificate_authority: path, .. }, flags) =
         (&entries.cluster, entries.flags);
@@ -31,7 +31,7 @@ pub(super) fn check_cluster(entries: &Entries<'_>) -> Result<(), ConnectError> {
     one_of(path, data, &place, "certificate-authority-data")
 }
 
-/// Looks for conflicts in the user.
+/// Checks the user for conflicts.
 pub(super) fn check_user(entries: &Entries<'_>) -> Result<(), ConnectError> {
     let (user, flags) = (&entries.user, entries.flags);
     let has_token = given(flags.token.as_ref()).is_some() || !user.token.is_empty();
@@ -132,7 +132,7 @@ fn check_exec(exec: &Exec, entries: &Entries<'_>) -> Result<(), ConnectError> {
     }
 }
 
-/// A file and the same thing as data exclude each other, and the file can be read.
+/// Checks that a setting is not given both as a file and as data, and that the file can be read.
 fn one_of(path: &Path, data: bool, place: &Place, data_field: &str) -> Result<(), ConnectError> {
     if path.as_os_str().is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Paging, and everything that can be in its way, against a scripted API server.
+//! Paging and its failures, against a scripted API server.
 
 use super::*;
 use crate::cluster::scripted::{Answer, cluster, fail};

@@ -1,4 +1,4 @@
-//! After any history of lists and events, the store holds what the cluster holds.
+//! After any sequence of lists and events, the store holds the same objects as the cluster.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ enum Step {
     Missed(Change),
     /// A list of a group, or of all, with the changes that are reported between its pages.
     List(Option<&'static str>, Vec<Change>),
-    /// A list that breaks off after so many objects.
+    /// A list that is aborted after this many objects.
     Broken(usize),
 }
 
@@ -137,7 +137,8 @@ fn report(store: &mut Store<u8, u32>, (group, key, value): Change) {
     };
 }
 
-/// Lists what the cluster held when the list began; `during` happens and is reported before the last page arrives.
+/// Lists the content of the cluster as the list began. The changes in `during` are reported before the last page
+/// arrives.
 fn list(store: &mut Store<u8, u32>, truth: &mut Truth, group: Option<&str>, during: Vec<Change>) {
     let covered = |of: &str| group.is_none_or(|group| group == of);
     let begun = store.begin_list();

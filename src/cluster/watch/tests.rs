@@ -1,4 +1,4 @@
-//! Watches against a scripted API server, on a clock that stands still until everybody waits.
+//! Watches against a scripted API server, under tokio's paused clock.
 
 use super::*;
 use crate::cluster::scripted::{Answer, Call, End, Log, cluster, fail};
@@ -41,7 +41,7 @@ fn gone() -> String {
     event("ERROR", &json!({"kind": "Status", "status": "Failure", "code": 410, "message": "too old"}))
 }
 
-/// A server's answer that it is too busy, with the seconds for which it wants to be left alone.
+/// The answer of an overloaded server, with its `Retry-After` in seconds.
 fn busy(code: u16, seconds: u32) -> Answer {
     let details = json!({"retryAfterSeconds": seconds});
     let status =
@@ -65,7 +65,7 @@ async fn take(changes: &mut Changes, count: usize) -> Vec<String> {
     changes.take(count).map(|change| word(&change)).collect().await
 }
 
-/// Takes the changes of a time.
+/// Takes all changes within a time.
 async fn take_for(changes: &mut Changes, time: Duration) -> Vec<String> {
     let mut words = Vec::new();
     let end = Instant::now() + time;
@@ -75,7 +75,7 @@ async fn take_for(changes: &mut Changes, time: Duration) -> Vec<String> {
     words
 }
 
-/// The pauses between the calls that are counted.
+/// Returns the pauses between the counted calls.
 fn pauses(log: &Log, counted: impl Fn(&str) -> bool) -> Vec<Duration> {
     let calls: Vec<Call> = log.calls().into_iter().filter(|call| counted(&call.path)).collect();
     calls.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
@@ -83,7 +83,7 @@ fn pauses(log: &Log, counted: impl Fn(&str) -> bool) -> Vec<Duration> {
 
 fn within(pauses: &[Duration], expected: &[f64]) {
     let fits = |(pause, least): (&Duration, &f64)| {
-        // The clock counts in milliseconds.
+        // The clock has a resolution of milliseconds.
         (*least - 0.002..=least * 1.5 + 0.002).contains(&pause.as_secs_f64())
     };
     assert_eq!(pauses.len(), expected.len(), "{pauses:?}");
@@ -157,7 +157,7 @@ async fn objects_that_nobody_can_read_stop_nothing() {
     let mut changes = watch(&cluster, pods());
     let listed = ["init", "list a", "list b", "list ", "list c", "done"];
     assert_eq!(take(&mut changes, 6).await, listed);
-    // A line that is no event at all is skipped; an object without a version makes everything be listed anew.
+    // A line that is no event is skipped. An object without a version makes the watch list again.
     let words = take(&mut changes, 4).await;
     assert_eq!(words, ["apply b", "watch unreachable", "delete a", "watch unreachable"]);
     assert_eq!(take(&mut changes, 6).await, listed);
@@ -268,7 +268,7 @@ async fn pauses_double_to_half_a_minute_for_a_busy_server_and_to_two_seconds_for
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_was_away_long_and_refuses_something_now_is_not_left_alone_for_long() {
-    // Busy, or with the permissions still unread.
+    // Overloaded, or not yet aware of the permissions.
     for code in [503, 403] {
         let answer = move |_: &str, nth| if nth > 9 { fail(code, "starting") } else { Answer::Refuse };
         let (cluster, log) = cluster(answer);
@@ -318,7 +318,7 @@ async fn a_watch_that_ends_as_soon_as_it_begins_is_begun_once_a_second() {
         false => page(&[], "7", ""),
     });
     assert_eq!(take_for(&mut watch(&cluster, pods()), Duration::from_mins(1)).await, ["init", "done"]);
-    // Replicas that a proxy cuts off together don't come back together.
+    // Replicas that a proxy cuts off together reconnect at different times.
     within(&pauses(&log, is_watch)[..40], &[1.0; 40]);
     assert_eq!(log.paths().iter().filter(|path| !is_watch(path)).count(), 1, "one list is enough");
 }

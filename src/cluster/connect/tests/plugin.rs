@@ -1,4 +1,4 @@
-//! Exec plugins: shell scripts that count their runs.
+//! Exec plugins as shell scripts that count their runs.
 
 use super::super::super::call::CallError;
 use super::server::{Server, settings};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A plugin that prints what is in a file, and a server.
+/// A plugin that prints the content of a file, and a server.
 struct Stage {
     directory: TempDir,
     server: Server,

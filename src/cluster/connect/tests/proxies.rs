@@ -1,4 +1,4 @@
-//! Real proxies: `CONNECT`, whole requests, and SOCKS5.
+//! Real proxies: `CONNECT`, forwarded requests and SOCKS5.
 
 use super::server::{Server, read_head};
 use super::tls::version;
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a proxy was asked for.
+/// The requests that a proxy received.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Starts a proxy that leads to `port`, whatever it is asked for.
+/// Starts a proxy that forwards every request to `port`.
 async fn http_proxy(port: u16) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (own, asked) = (listener.local_addr().unwrap().port(), Asked::default());
@@ -34,7 +34,7 @@ async fn http_proxy(port: u16) -> (u16, Asked) {
     (own, asked)
 }
 
-/// Starts a SOCKS5 proxy that leads to `port`; it asks for a login where it is offered one.
+/// Starts a SOCKS5 proxy that forwards to `port`. It asks for a login if the client offers one.
 async fn socks_proxy(port: u16) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (own, asked) = (listener.local_addr().unwrap().port(), Asked::default());
@@ -78,7 +78,7 @@ async fn text(client: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8(bytes).unwrap())
 }
 
-/// Asks a server behind a proxy, and returns what both were asked for.
+/// Sends a request to a server behind a proxy. Returns the requests that the proxy and the server received.
 async fn ask(scheme: &str, login: &str, secure: bool) -> (Vec<String>, Vec<String>) {
     let key = rcgen::generate_simple_self_signed(vec!["server.test".to_owned()]).unwrap();
     let tls = secure.then(|| {

@@ -1,4 +1,4 @@
-//! Certificates of every kind, on a real server.
+//! All kinds of certificates on a real server.
 
 use super::super::super::call::CallError;
 use super::super::tls::certified_key;
@@ -64,7 +64,7 @@ fn as_authority(mut params: CertificateParams) -> CertificateParams {
     params
 }
 
-/// Asks a server for its version, trusting the certificates of a PEM text.
+/// Asks a server for its version, and trusts the certificates of a PEM text.
 async fn ask(server: &[&Made], trusted: &str, more: &str) -> Result<(), String> {
     let chain = server.iter().map(|made| made.der.clone()).collect();
     let server = Server::start(Some(settings(chain, server[0].key(), None))).await;
@@ -186,7 +186,7 @@ async fn a_renewed_authority_is_read_again() {
     assert!(version(&cluster).await.is_ok());
 }
 
-/// Accepts the one certificate that it knows, of any version, whose key the client has.
+/// Accepts only one client certificate, of any version, if the client has its key.
 #[derive(Debug)]
 struct Known(CertificateDer<'static>);
 
