@@ -1,5 +1,5 @@
-//! Laws of planning, over made-up workloads, policies and surroundings: what is planned is applied by a small model of
-//! the API server's server-side apply, and judged again.
+//! Properties of planning over random workloads, policies and constraints. A small model of server-side apply applies
+//! each plan, and the result is evaluated again.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-// --- What is planned for ---
+// --- Inputs ---
 
 const NAMES: [&str; 4] = ["app", "log", "mesh", "tail"];
 const CPU: [&str; 6] = ["0", "50m", "100m", "0.25", "500m", "2"];
@@ -32,7 +32,7 @@ fn amounts(compute: Compute) -> [&'static str; 6] {
     }
 }
 
-/// A request and a limit as the API server takes them: no request is above its limit.
+/// Generates a request and a limit that the API server accepts: the request doesn't exceed the limit.
 fn request_and_limit(least: usize) -> impl Strategy<Value = (Option<usize>, Option<usize>)> {
     let place = || option::of(least..6usize);
     (place(), place()).prop_map(|(request, limit)| (request.map(|r| limit.map_or(r, |l| r.min(l))), limit))
@@ -181,7 +181,7 @@ fn bound() -> impl Strategy<Value = Bound> {
     })
 }
 
-/// A few of the fields; mostly none.
+/// Generates a few fields, often none.
 fn some_fields() -> impl Strategy<Value = BTreeSet<Field>> {
     prop_oneof![2 => Just(BTreeSet::new()), 1 => btree_set(select(Field::ALL.to_vec()), 1..3)]
 }
@@ -201,7 +201,7 @@ fn barred() -> impl Strategy<Value = BTreeSet<ContainerField>> {
     })
 }
 
-/// All that a plan depends on.
+/// Everything that a plan depends on.
 #[derive(Debug, Clone)]
 struct Case {
     subject: Subject,
@@ -215,7 +215,7 @@ impl Case {
         plan(&self.subject, &self.policies, &self.constraints, &self.barred, Timestamp::UNIX_EPOCH).unwrap()
     }
 
-    /// The same case once a document is applied.
+    /// Returns the case after a document was applied.
     fn after(&self, document: &Value) -> Self {
         let object = apply(&self.subject.object, document);
         Self { subject: Subject::read(self.subject.kind(), object).unwrap(), ..self.clone() }
@@ -227,9 +227,9 @@ fn case() -> impl Strategy<Value = Case> {
         .prop_map(|(subject, policies, constraints, barred)| Case { subject, policies, constraints, barred })
 }
 
-// --- Server-side apply, as far as documents of enforcement need it ---
+// --- A model of server-side apply for enforcement's documents ---
 
-/// A place below a container: its name, then the names that lead to a value which is no object.
+/// The path of a leaf value below a container: the container's name, then the field names.
 type Leaf = Vec<String>;
 
 fn leaves(value: &Value, path: &[String], found: &mut BTreeMap<Leaf, Value>) {
@@ -254,7 +254,7 @@ fn leaves_of(document: &Value) -> BTreeMap<Leaf, Value> {
     found
 }
 
-/// The leaves that the manager owned after its last apply.
+/// Returns the leaves that the manager owned after its last apply.
 fn owned_leaves(object: &Value) -> BTreeSet<Leaf> {
     fn walk(set: &Value, path: &[String], found: &mut BTreeSet<Leaf>) {
         let below: Vec<(&String, &Value)> =
@@ -283,7 +283,7 @@ fn put(value: &mut Value, path: &[String], leaf: &Value) {
     }
 }
 
-/// Removes a value, and the objects that are empty without it.
+/// Removes a value and the objects that become empty.
 fn take(object: &mut Map<String, Value>, path: &[String]) {
     let Some((name, rest)) = path.split_first() else { return };
     match object.get_mut(name).and_then(Value::as_object_mut) {
@@ -297,7 +297,7 @@ fn take(object: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
-/// What the object is after an unforced apply of the document by enforcement's manager.
+/// Returns the object after an unforced apply of the document by enforcement's field manager.
 fn apply(object: &Value, document: &Value) -> Value {
     for name in ["name", "namespace", "uid", "resourceVersion"] {
         assert_eq!(
@@ -344,7 +344,7 @@ fn apply(object: &Value, document: &Value) -> Value {
     new
 }
 
-// --- What must hold ---
+// --- Properties ---
 
 fn containers_of(object: &Value) -> &Vec<Value> {
     object.pointer("/spec/template/spec/containers").unwrap().as_array().unwrap()
@@ -354,7 +354,7 @@ fn amount(container: &Value, list: &str, compute: Compute) -> Option<Quantity> {
     Quantity::parse(container["resources"][list][compute.as_str()].as_str()?)
 }
 
-/// The violations under any of the policies, one a container and rule.
+/// Returns the violations of any policy, one per container and rule.
 fn broken(case: &Case) -> BTreeSet<(Option<String>, &'static str)> {
     let workload = case.subject.workload().unwrap();
     let judged = case
@@ -406,7 +406,7 @@ proptest! {
         let mut withdrawn = patched.after(&patched.subject.document(&Fields::new(), None)).subject.object;
         withdrawn["metadata"]["resourceVersion"] = case.subject.object["metadata"]["resourceVersion"].clone();
         let mut before = case.subject.object.clone();
-        // An empty object that was there gives way to what is put into it, and goes with that.
+        // An empty object disappears together with the fields that were added to it.
         for object in [&mut withdrawn, &mut before] {
             for container in object.pointer_mut("/spec/template/spec/containers").unwrap().as_array_mut().unwrap() {
                 if container["resources"] == json!({}) || container["resources"].is_null() {
@@ -516,7 +516,7 @@ proptest! {
     }
 }
 
-/// The laws above would hold for a planner that plans nothing.
+/// The properties above would hold for a planner that plans nothing.
 #[test]
 fn made_up_cases_have_something_of_everything() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

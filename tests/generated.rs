@@ -1,5 +1,4 @@
-//! Committed files that follow from the code: they are what the code makes now. `UPDATE=1 cargo test --test generated`
-//! writes them anew.
+//! Committed generated files are up to date with the code. `UPDATE=1 cargo test --test generated` regenerates them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -9,7 +8,7 @@ use std::path::Path;
 use kube_devops::manifests::{RESOURCES, crds, manifest};
 use kube_devops::output::ManifestFormat;
 
-/// Every generated file, its path relative to the package.
+/// Returns every generated file. Paths are relative to the package.
 fn generated() -> Vec<(String, Vec<u8>)> {
     let crd = |(resource, crd)| {
         let mut content = Vec::new();

@@ -1,6 +1,6 @@
-//! The pipeline from pods to a class, as a user of the library sees it: the laws that hold for any set of pods.
+//! The library's pipeline from pods to a score class: properties that hold for any set of pods.
 //!
-//! The expected figures come from a model that knows the documented weights and none of the code.
+//! The expected figures come from a model that uses the documented weights and none of the code.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -36,7 +36,8 @@ struct Pod {
 }
 
 impl Container {
-    /// The documented weights: 5, 3 and 2 points, and 6 for each of at most five restarts if there are more than three.
+    /// Returns the penalty by the documented weights: 5, 3 and 2 points, and with more than three restarts 6 points for
+    /// each of at most five.
     fn penalty(self) -> u64 {
         let restarts = if self.restarts > 3 { self.restarts.min(5) } else { 0 };
         5 * u64::from(self.latest)
@@ -75,7 +76,7 @@ impl Pod {
     }
 }
 
-/// The score of 100 less the mean penalty, truncated once; no pods score 100.
+/// Returns the score: 100 minus the mean penalty, truncated once. Without pods it is 100.
 fn expected<'p>(pods: impl Iterator<Item = &'p Pod>) -> (u64, u8) {
     let penalties: Vec<u64> = pods.filter(|pod| pod.counts()).map(Pod::penalty).collect();
     let count = penalties.len() as u64;
@@ -129,7 +130,7 @@ fn score(report: &Report) -> u8 {
 #[test]
 fn each_class_has_its_scores() {
     let pod = |penalty: u64| {
-        // Containers without a readiness probe, at 2 points each.
+        // Each container without a readiness probe costs 2 points.
         let containers = vec![Container { readiness: false, ..GOOD }; usize::try_from(penalty / 2).unwrap()];
         Pod { namespace: "shop", phase: "Running", containers }
     };

@@ -1,4 +1,4 @@
-//! What the operator decides over a sequence of verdicts: statuses and audit results, without a cluster.
+//! The operator's decisions over a sequence of verdicts: statuses and audit results, without a cluster.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -31,13 +31,13 @@ fn pod(name: &str, image: &str, phase: &str) -> Workload<'static> {
     Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).unwrap()
 }
 
-/// An operator without a cluster: what it would write is kept here.
+/// An operator without a cluster, which keeps its writes here.
 struct Model {
     policy: DevOpsPolicy,
     rules: EffectivePolicy,
     inventory: Inventory,
     trail: AuditTrail,
-    /// How many statuses and results were written.
+    /// The numbers of written statuses and results.
     written: (u32, u32),
 }
 
@@ -90,13 +90,13 @@ fn a_life_writes_what_changed_and_nothing_else() {
     model.inventory.apply(pod("a", "nginx", "Pending"));
     model.reconcile(at(10));
     assert_eq!((model.written, model.message()), ((2, 1), "1 violation in 1 pod: 1 x latest-tag"));
-    // By time alone.
+    // Only the time changes.
     model.reconcile(at(100));
     assert_eq!(
         (model.written, model.message()),
         ((3, 1), "2 violations in 1 pod: 1 x latest-tag, 1 x pending")
     );
-    // One result for all that happened since.
+    // One result covers all changes since.
     model.reconcile(at(300));
     assert_eq!(model.written, (3, 2));
     model.reconcile(at(9_000));

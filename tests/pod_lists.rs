@@ -1,4 +1,4 @@
-//! The made-up pod lists are what they say: valid, the same each time, and like those of a real cluster.
+//! Generated pod lists are valid, reproducible and similar to those of a real cluster.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

@@ -1,4 +1,4 @@
-//! What the samples in `kube-tests` show: every rule broken, every rule kept, and a policy that can be followed.
+//! The samples in `kube-tests` break every rule, or none, and the sample policy can be followed.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -59,7 +59,7 @@ fn the_good_samples_break_no_rule() {
 fn the_samples_together_count_what_their_comments_say() {
     let report = report(&EffectivePolicy::default(), &ALL);
     assert_eq!(report.summary.pods, 10, "test-pod, six bad, two good and the pod of payments");
-    // docs/scoring.md works these figures out.
+    // docs/scoring.md explains these figures.
     let score = report.summary.score.map(|score| score.value());
     assert_eq!((score, report.summary.workloads, report.summary.compliant), (Some(92), 10, 4));
     let expected = BTreeMap::from([

@@ -20,7 +20,7 @@ use super::yaml::{self, Before};
 pub struct Found<P> {
     /// The consumer's result for its objects.
     pub part: P,
-    /// What could not be read.
+    /// The parts that could not be read.
     pub unread: Vec<Unread>,
 }
 

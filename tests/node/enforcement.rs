@@ -1,4 +1,4 @@
-//! Enforcement on a node that runs what it patches.
+//! Enforcement on a node that really runs the patched pods.
 
 use crate::fixture::Fixture;
 use crate::scenario::Scenario;
@@ -8,7 +8,7 @@ use kube_devops::policy::RemediationPhase;
 use serde_json::json;
 use std::time::Duration;
 
-/// The fields of a policy that gives a memory limit.
+/// The fields of a policy that sets a memory limit.
 const MEMORY: &str = "defaultResources: {memoryLimit: 32Mi}, enforcementMode: enforce";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The node itself does what the other tests rely on.
+//! Tests of the node itself, which the other tests rely on.
 
 use crate::fixture::{Fixture, restarts_of};
 use crate::server::{Server, TRAFFIC_PORT};
@@ -95,7 +95,7 @@ fn with_probe(server: &Server, name: &str, probe: &Value) -> Workload {
     Workload::surging().with(&json!({ "spec": { "template": template } }))
 }
 
-/// Tells whether a container of a pod has ended for a reason.
+/// Returns true if a container of a pod has terminated for a reason.
 fn has_ended(pod: &Pod, reason: &str) -> bool {
     let mut statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     statuses.any(|status| {
