@@ -1,4 +1,4 @@
-//! The ways to a real API server: flags, proxies, plugins and client certificates.
+//! Connections to a real API server: flags, proxies, exec plugins and client certificates.
 
 use crate::control_plane::ControlPlane;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use tempfile::TempDir;
 
-/// A control plane, and kubeconfigs for it.
+/// A control plane and the kubeconfigs that connect to it.
 struct Way {
     directory: TempDir,
     server: String,
@@ -35,7 +35,7 @@ impl Way {
         self.server.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    /// Writes a kubeconfig of this cluster and a user.
+    /// Writes a kubeconfig for this cluster and the given user.
     fn kubeconfig(&self, cluster: &Value, user: &Value) -> PathBuf {
         let mut settings = json!({ "server": self.server, "certificate-authority": self.authority });
         for (name, value) in cluster.as_object().unwrap() {
@@ -57,7 +57,7 @@ impl Way {
     }
 }
 
-/// Runs the binary without a terminal, and returns its status and all that it printed.
+/// Runs the binary without a terminal. Returns its exit status and everything that it printed.
 fn run(kubeconfig: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
     for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
@@ -106,7 +106,7 @@ fn proxies_lead_to_the_api_server() {
     let (http, http_asked) = proxy(way.port(), connect);
     let (socks, socks_asked) = proxy(way.port(), socks5);
     let list = ["list", "pods"];
-    // A proxy-url counts more than NO_PROXY.
+    // A proxy-url takes precedence over NO_PROXY.
     let environment = [("NO_PROXY", "*")];
     let (status, text) = run(&with(&format!("http://127.0.0.1:{http}")), &list, &environment);
     assert_eq!(status, 0, "{text}");
@@ -124,7 +124,7 @@ fn proxies_lead_to_the_api_server() {
     let (status, text) = run(&admin, &list, &[("https_proxy", &socks)]);
     assert_eq!(status, 0, "{text}");
     assert_eq!(socks_asked.lock().unwrap().len(), 2);
-    // The API server is on loopback, which the environment's proxy says nothing about.
+    // The API server is on loopback, and the environment's proxy doesn't apply to loopback.
     let (status, text) = run(&way.admin(&json!({})), &list, &[("HTTPS_PROXY", "127.0.0.1:1")]);
     assert_eq!(status, 0, "{text}");
 }
@@ -207,10 +207,11 @@ fn the_committed_answers_are_client_gos() {
     assert!(fresh, "run it again with UPDATE=1, and look at the difference");
 }
 
-/// What a proxy was asked for.
+/// The requests that a proxy received.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Starts a proxy that leads to `port`, whatever it is asked for; `greet` returns that.
+/// Starts a proxy that forwards every request to `port`. `greet` performs the handshake and returns the requested
+/// target.
 fn proxy(port: u16, greet: fn(&mut TcpStream) -> io::Result<String>) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (own, asked) = (listener.local_addr().unwrap().port(), Asked::default());

@@ -1,4 +1,4 @@
-//! The control plane keeps what it promises to the other tests.
+//! The control plane has the properties that the other tests rely on.
 
 use crate::control_plane::{AuditEvent, ControlPlane, Etcd, Mark, Reach, client_of, config_of};
 use crate::eventually::eventually;
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Set in the process that gets killed.
+/// Set in the process that is killed.
 const VICTIM: &str = "KUBE_DEVOPS_TEST_VICTIM";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,14 +166,14 @@ async fn a_watch_cache_hides_the_compaction_until_the_api_server_starts_again() 
     assert_eq!(past.codes().await, Codes { watch: Some(410), list: Some(410), page: Some(410) });
 }
 
-/// What a client remembers of a list that is history now.
+/// A client's resourceVersion and continue token from before a compaction.
 struct Past {
     config_maps: Api<ConfigMap>,
     resource_version: String,
     next_page: String,
 }
 
-/// How the API server refuses to go on from there, if it does.
+/// The error codes with which the API server refuses to continue from there, if it does.
 #[derive(Debug, PartialEq, Eq)]
 struct Codes {
     watch: Option<u16>,

@@ -1,4 +1,4 @@
-//! What becomes of a patch under watch when its policy or its operator goes away.
+//! A policy or an operator goes away while a patch is being verified.
 
 use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
 use k8s_openapi::api::core::v1::Pod;
@@ -8,13 +8,13 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// New pods start, and wait for what the test does with them.
+/// New pods start and are not ready until the test says so.
 fn new_pods_wait(pod: &Pod) -> Fate {
     if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
 }
 
 impl Stage {
-    /// Patches a Deployment, and returns what it was before and the name of its new pod, which is not ready.
+    /// Patches a Deployment. Returns the object before the patch and the name of its new pod, which is not ready.
     async fn patched(&self) -> (DynamicObject, String) {
         let before = self.run("Deployment", "web", |_| ()).await;
         self.policy("standard", PROBES).await;
@@ -22,7 +22,7 @@ impl Stage {
         (before, self.pod("the new pod", is_patched).await)
     }
 
-    /// Deletes the policy, which has to outlast what it has under way.
+    /// Deletes the policy while its patch is under way. The policy has to outlast the patch.
     async fn delete_too_early(&self) {
         self.delete_policy("standard").await;
         sleep(Duration::from_secs(3)).await;

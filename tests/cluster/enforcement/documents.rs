@@ -1,4 +1,4 @@
-//! What a patch says on a real API server: which version of which workload it is for, and all that it keeps.
+//! The apply document on a real API server: its target version and UID, and the fields that it keeps.
 
 use super::ledger::cluster;
 use super::stage::{Fate, PROBES, Stage, template};
@@ -39,7 +39,7 @@ async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_f
     let late = remediation::apply(&cluster, &planned, &plan(&planned)).await.unwrap_err();
     assert!(matches!(late, ApplyError::Stale), "{late:?}");
 
-    // Another workload of the same name is refused for its version already, and by itself.
+    // A recreated workload of the same name is refused, both by its version and by its UID alone.
     let planned = fetch().await;
     stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
     stage.run("Deployment", "web", |_| ()).await;
@@ -75,7 +75,8 @@ async fn a_second_patch_keeps_what_the_first_one_set_and_a_revert_takes_out_both
     }
     assert_eq!(stage.patches_since(mark, "web"), 2);
 
-    // Somebody tunes a probe: of it nothing but that would stay, so it goes as a whole, and that is told.
+    // A user tunes one field of a probe. Without our fields the probe would be invalid, so all of it is removed and
+    // reported.
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [
         { "name": "main", "livenessProbe": { "periodSeconds": 7 } },
     ] } } } });

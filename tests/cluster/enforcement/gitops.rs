@@ -1,4 +1,5 @@
-//! Workloads that a tool manages: patched where the policy says so, and else left with the patch for their source.
+//! Workloads that a GitOps tool manages: patched if the policy allows it, otherwise reported with a patch for their
+//! source.
 
 use super::stage::{Fate, PROBES, Stage};
 use crate::analyze::on;
@@ -6,10 +7,10 @@ use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 
-/// More workloads than a result has room for the patches of, and no more than the operator looks at in one step.
+/// More workloads than an audit result has room to show patches for. The operator looks at all of them in one step.
 const MANY: usize = 20;
 
-/// What Helm leaves on an object.
+/// Adds the marks that Helm leaves on an object.
 fn helm(object: &mut Value) {
     object["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
     object["metadata"]["annotations"] = json!({ "meta.helm.sh/release-name": "shop" });
@@ -77,7 +78,7 @@ async fn the_patch_for_the_source_of_a_managed_workload_makes_its_violations_go_
     .await;
     assert!(fixes.contains(&format!("# Deployment/web in {}, by policy standard", stage.namespace)));
 
-    // As the tool does once its source has it.
+    // Applies the patch as the tool does once its source has it.
     let patch: Value = yaml_serde::from_str(&fixes).unwrap();
     assert_eq!((&patch["kind"], &patch["metadata"]["name"]), (&json!("Deployment"), &json!("web")));
     stage.edit("Deployment", "web", "helm", &patch).await;

@@ -1,4 +1,4 @@
-//! What is never patched, told by the API server's audit log.
+//! Workloads that enforcement must never write, checked against the API server's audit log.
 
 use super::stage::{Fate, PROBES, Stage};
 use crate::eventually::eventually;
@@ -36,7 +36,7 @@ async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
         object["spec"]["template"]["spec"]["containers"][0]["ports"] = json!([]);
     };
     stage.run("Deployment", "portless", portless).await;
-    // More pods than any other, so that everything else is looked at first.
+    // Has the most pods, so that the operator looks at all the others first.
     stage.run("Deployment", "web", |object| object["spec"]["replicas"] = json!(3)).await;
 
     let mark = stage.world.plane.mark();

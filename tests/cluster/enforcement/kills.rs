@@ -1,5 +1,5 @@
-//! An operator that is killed again and again, and one that takes over from another: each workload is patched once, and
-//! ends patched and verified or exactly as it was.
+//! Operators that are killed and replaced: each workload is patched once, and ends either patched and verified or
+//! exactly as before.
 
 use super::stage::{Fate, PROBES, Stage, is_patched};
 use crate::analyze::on;
@@ -27,7 +27,7 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
     for kill in 0..kills {
         let operator = good.world.replica("operator-0", &["--no-leader-election"]);
         operator.wait_until_ready();
-        // The first ones die around the moments of patch and withdrawal, the others anywhere.
+        // Two thirds of the kills come near a patch or a withdrawal, the rest at any time.
         let longest = if kill < kills * 2 / 3 { 400 } else { 4000 };
         sleep(Duration::from_millis(fastrand::u64(0..longest))).await;
         operator.kill();
@@ -57,7 +57,7 @@ async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_
     let undone = stage.until("standard", "Deployment/undone", RemediationPhase::Applied).await;
     operator.kill();
     let other = stage.run("Deployment", "other", |_| ()).await;
-    // As the operator was killed: one patch was sent, the other one not, and neither is known to be.
+    // The state after a kill: one patch was sent and the other wasn't. The records say neither.
     let planned = |of: &DynamicObject, generation: i64| Remediation {
         phase: RemediationPhase::Planned,
         name: of.name_any(),
@@ -102,7 +102,7 @@ async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_afte
     let apply = Patch::Apply(&document);
     stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
 
-    // As the operator was killed: the record of the withdrawal is there, and the withdrawal is done.
+    // The state after a kill: the withdrawal is recorded and done.
     let (phase, reason) = (RemediationPhase::Withdrawing, Some(RemediationReason::CrashLoop));
     stage.set_records("standard", &[Remediation { phase, reason, ..verified }]).await;
     let undo = ["undo", "deployment/web", "-n", &stage.namespace];

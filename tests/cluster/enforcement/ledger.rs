@@ -1,4 +1,4 @@
-//! The ledger's `ConfigMap`, written by many at once.
+//! The ledger's `ConfigMap` under concurrent writers.
 
 use crate::control_plane::ControlPlane;
 use futures::future::join_all;
@@ -54,7 +54,7 @@ async fn replicas_that_reserve_at_once_stay_within_the_budget() {
     let ledger = stores[1].read().await.unwrap();
     let open: Vec<_> = ledger.open().map(|grant| grant.uid.clone()).collect();
     assert_eq!(open.len(), 5);
-    // Who asks again, as after a crash, has what it had; and the next has the place of one that is over.
+    // A repeated reservation, as after a crash, is granted again. A new one takes the place of one that has ended.
     assert_eq!(reserve(&stores[2], &open[0]).await.unwrap(), Decision::Granted);
     assert!(stores[0].change(|ledger| ledger.finish(&open[0])).await.unwrap());
     assert_eq!(reserve(&stores[1], "next").await.unwrap(), Decision::Granted);

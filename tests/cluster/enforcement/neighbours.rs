@@ -1,4 +1,4 @@
-//! What stands around a workload and bears on its patch: disruption budgets, autoscalers.
+//! Objects that affect the patch of a workload: disruption budgets and autoscalers.
 
 use super::stage::{Fate, PROBES, RESOURCES, Stage};
 use crate::eventually::eventually;

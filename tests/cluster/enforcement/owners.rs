@@ -1,4 +1,4 @@
-//! Tools that bring their own manifest over and over: enforcement sets its fields once, and lets the tool have its way.
+//! Tools that apply their own manifest again and again: enforcement sets its fields once and doesn't fight the tool.
 
 use super::stage::{Fate, PROBES, Stage, workload};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// How long the tools go on.
+/// The time for which the tools go on.
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +17,7 @@ async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
     let params = PatchParams::apply("shop-deployer").force();
     let applied = manifest("applied");
     let api = stage.api("Deployment");
-    // As a tool does that enforcement doesn't know: one that applies, and one that replaces.
+    // Two tools that enforcement doesn't know: one applies its manifest, and the other replaces the object.
     let apply = async || {
         let applied = api.patch("applied", &params, &Patch::Apply(&applied)).await.unwrap();
         assert!(applied.metadata.name.is_some());
@@ -36,7 +36,7 @@ async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
         let version = stage.get("Deployment", "replaced").await.metadata.resource_version;
         let mut whole = object("replaced");
         whole.metadata.resource_version = version;
-        // Another second comes after a conflict.
+        // A conflict is retried a second later.
         let _ = api.replace("replaced", &PostParams::default(), &whole).await;
     }
     assert_eq!(stage.patches_since(mark, "applied"), 1, "it keeps what others apply beside their own");

@@ -1,4 +1,4 @@
-//! What is a verdict and what isn't: deadlines, nodes without room, nodes that are away, and pods that came by scaling.
+//! Evidence for a verdict: deadlines, full nodes, unavailable nodes, and pods that come from scaling.
 
 use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, has_requests, is_patched, template};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -9,7 +9,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Longer than a new pod has to get ready.
+/// Longer than the time in which a new pod has to become ready.
 const TOO_LONG: Duration = Duration::from_secs(VERIFY.as_secs() + 6);
 
 fn new_pods_wait(pod: &Pod) -> Fate {
@@ -106,7 +106,7 @@ async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     stage.until_available("Deployment", "web").await;
-    // In another second than the rollout's pods: these are told apart by when they were made.
+    // New pods are told from those of the rollout by their creation time in whole seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     SCALED.store(true, Ordering::Relaxed);
     stage.edit("Deployment", "web", "kubectl", &json!({ "spec": { "replicas": 3 } })).await;

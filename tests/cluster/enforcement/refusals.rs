@@ -1,4 +1,4 @@
-//! Patches that the API server or the cluster does not let through.
+//! Patches that the API server or the cluster refuses.
 
 use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, is_patched, template, workload};
 use crate::analyze::on;
@@ -16,17 +16,17 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-/// Longer than anything is left in peace whose state may pass.
+/// Longer than the re-check interval of a transient blocker.
 const A_WHILE: Duration = Duration::from_secs(17);
 
-/// Has the API server deny what carries our annotation in the stage's namespace, and waits until it does.
+/// Makes admission deny objects with our annotation in the stage's namespace. Returns once that is in effect.
 async fn deny_patches(stage: &Stage) {
     let allowed = format!("!('{PATCHED_BY}' in object.metadata.?annotations.orValue({{}}))");
     deny(stage, &allowed, &json!({ "name": "probe", "annotations": { PATCHED_BY: "somebody" } })).await;
 }
 
-/// Has the API server deny all Deployments of the stage's namespace but what a CEL expression allows, and waits until
-/// it does, by one with such metadata as are denied.
+/// Makes admission deny all Deployments of the stage's namespace that a CEL expression doesn't allow. Returns once a
+/// Deployment with the metadata `denied` is refused.
 pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
     let client = stage.world.client.clone();
     let name = format!("frozen-{}", stage.namespace);
@@ -91,7 +91,7 @@ fn quotas(stage: &Stage) -> Api<ResourceQuota> {
     Api::namespaced(stage.world.client.clone(), &stage.namespace)
 }
 
-/// Allows a stage's namespace so many pods.
+/// Sets a quota for the number of pods in the stage's namespace.
 async fn allow_pods(stage: &Stage, pods: u32) {
     let quotas = quotas(stage);
     let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": pods.to_string() } } });
@@ -131,7 +131,7 @@ async fn refusals_of_the_api_server_are_classified() {
     let invalid = json!({ "spec": { "replicas": -1 } });
     assert_eq!(patch(&ours.clone().force(), invalid).await, Some(RefusalClass::Invalid));
 
-    // A document with a uid creates nothing where the workload is gone.
+    // A document with a UID doesn't create a deleted workload.
     let gone =
         json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "nope", "uid": "u" } });
     let applied = class(deployments.patch("nope", &ours, &Patch::Apply(&gone)).await);
@@ -162,7 +162,7 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
     assert_eq!(stage.attempts_since(mark, "web"), 0);
 
-    // The quota comes when the first of two new pods is there.
+    // The quota is set once the first of two new pods exists.
     let stage = stage.beside(|_| Fate::Ready).await;
     let slow = |web: &mut serde_json::Value| {
         web["spec"]["replicas"] = json!(2);
@@ -177,7 +177,7 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     assert_eq!(record.reason, Some(RemediationReason::QuotaExceeded), "{record:?}");
     assert!(record.message.unwrap().contains("exceeded quota: full"));
     stage.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
-    // The way back needs one more pod for a moment too.
+    // The rollback needs one more pod for a moment, too.
     quotas(&stage).delete("full", &DeleteParams::default()).await.unwrap();
     assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
 }
@@ -201,7 +201,7 @@ async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
     assert!(rehearsed.stdout.contains(why), "{}", rehearsed.stdout);
     assert_eq!(stage.attempts_since(mark, "web"), 0);
 
-    // What nobody supplies is still set.
+    // Amounts without a default in the `LimitRange` are still set.
     stage.change_policy("standard", json!({ "defaultResources": { "cpuRequest": "10m" } })).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     assert_eq!(record.fields, ["main/resources.requests.cpu"]);
@@ -335,8 +335,8 @@ async fn a_workload_of_very_many_containers_is_left_alone_and_holds_up_nothing()
     assert!(stage.status("standard").await.violations.is_some());
 }
 
-/// Makes a webhook that never answers, so that the API server takes two seconds for each status with a planned patch in
-/// the stage's namespace; who connects to what is returned is the API server in the midst of one.
+/// Creates a webhook that never answers, so that the API server takes two seconds to write a status with a planned
+/// patch in the stage's namespace. A connection to the returned listener means that such a write is under way.
 async fn slow_plans(stage: &Stage) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let planned = "object.?status.remediations.orValue([]).exists(r, r.phase == 'Planned')";
@@ -356,7 +356,7 @@ async fn slow_plans(stage: &Stage) -> TcpListener {
     });
     let webhooks = Api::<ValidatingWebhookConfiguration>::all(stage.world.client.clone());
     webhooks.create(&PostParams::default(), &serde_json::from_value(webhook).unwrap()).await.unwrap();
-    // The API server hears of it within a second.
+    // The API server uses the webhook within a second.
     sleep(Duration::from_secs(2)).await;
     listener
 }
@@ -380,7 +380,7 @@ async fn a_workload_that_goes_between_its_plan_and_its_patch_is_not_made_again()
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
 
-    // Another one of its name is another workload.
+    // A new workload of the same name is another workload.
     let again = stage.run("Deployment", "web", |_| ()).await;
     assert_ne!(again.metadata.uid, web.metadata.uid);
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;

@@ -1,4 +1,4 @@
-//! What becomes of a patch: a rollout that is well, one that crashes, one that is stuck.
+//! The outcome of a patch: a good rollout, a crashing one, and a stuck one.
 
 use super::stage::{Fate, PROBES, Stage, is_patched, template};
 use kube_devops::policy::{RemediationPhase, RemediationReason};

@@ -1,4 +1,4 @@
-//! Fields of ours that somebody takes out: they stay out until the policy changes.
+//! Users remove fields that enforcement set: they stay removed until the policy changes.
 
 use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
 use crate::control_plane::Mark;
@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 impl Stage {
-    /// Expects the Deployment to be left as it was before, until the policy changes.
+    /// Expects the Deployment to stay as it was before until the policy changes.
     async fn it_stays_out(&self, before: &DynamicObject, mark: Mark) {
         let record = self.until("standard", "Deployment/web", RemediationPhase::Failed).await;
         assert_eq!(record.reason, Some(RemediationReason::TakenOut));
         self.until_event("standard", "PatchTakenOut", "TakenOut").await;
         assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
         assert!(!is_marked(&self.get("Deployment", "web").await), "its owner may rename the container");
-        // Longer than anything is left in peace whose state may pass.
+        // Longer than the re-check interval of a transient blocker.
         sleep(Duration::from_secs(17)).await;
         assert_eq!(template(&self.get("Deployment", "web").await), template(before));
         assert_eq!(self.patches_since(mark, "web"), 2, "one there, and one that gives up what was left");
@@ -87,7 +87,7 @@ async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_
     stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
     stage
         .create("Deployment", "web", |web| {
-            // Nothing is wrong with it.
+            // The Deployment already has its probe, so there is nothing to fix.
             let probe = json!({ "tcpSocket": { "port": 8080 } });
             web["spec"]["template"]["spec"]["containers"][0]["livenessProbe"] = probe;
         })
@@ -113,7 +113,7 @@ async fn a_rollout_that_is_undone_after_its_verification_stays_undone() {
         let mark = undone.world.plane.mark();
         undone.policy("standard", PROBES).await;
         undone.until("standard", "Deployment/web", RemediationPhase::Verified).await;
-        // What `kubectl rollout undo` sends.
+        // The patch that `kubectl rollout undo` sends.
         let steps = json!([
             { "op": "replace", "path": "/spec/template", "value": template(&before) },
             { "op": "replace", "path": "/metadata/annotations", "value": before.metadata.annotations },

@@ -1,4 +1,4 @@
-//! Patches that are taken back by hand, and with their policy.
+//! Patches that are reverted by command or with their policy.
 
 use super::blast_radius::under_way;
 use super::refusals::deny;
@@ -73,7 +73,7 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
     assert!(container.get("livenessProbe").is_none() && container.get("readinessProbe").is_some());
 }
 
-/// A policy that mends probes, and takes them back when it goes.
+/// A policy that sets probes and reverts them when it is deleted.
 fn reverting() -> String {
     PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert")
 }
@@ -134,7 +134,7 @@ async fn what_was_set_for_one_policy_is_undone_alone() {
     let record = stage.until("second", "Deployment/web", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::TakenOut));
 
-    // The records go with their policy.
+    // The records are deleted with their policy.
     stage.delete_policy("first").await;
     stage.until_policy_is_gone("first").await;
     let (told, note) = undo("first");
@@ -160,7 +160,7 @@ async fn a_policy_that_reverts_goes_after_its_patches() {
 #[ignore = "needs a control plane: make test"]
 async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
     static LATER: AtomicBool = AtomicBool::new(false);
-    // What rolls back takes its time.
+    // The rollout of a reverted workload takes time.
     let fate = |pod: &k8s_openapi::api::core::v1::Pod| {
         if !is_patched(pod) && LATER.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready }
     };
@@ -169,7 +169,7 @@ async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
     let stages = [&one, &other];
     let _operator = one.world.replica("operator-0", &["--max-rollouts", "3"]);
     for stage in stages {
-        // The way back leaves no old pod in place that would be ready at once.
+        // The rollback keeps no old pod, which would be ready at once.
         let strategy = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
         for name in ["a", "b"] {
             stage.run("Deployment", name, |web| web["spec"]["strategy"] = strategy.clone()).await;
@@ -223,7 +223,7 @@ async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_
     deny(&stage, "!(object.metadata.name in ['a', 'probe'])", &json!({ "name": "probe" })).await;
     tokio::time::sleep(Duration::from_secs(17)).await;
 
-    // What can't be withdrawn has the only place until nobody waits any more.
+    // A patch that can't be withdrawn takes the only slot until the cleanup time is over.
     let flags = ["--no-leader-election", "--max-rollouts", "1", "--cleanup-time", "15s"];
     let operator = stage.world.replica("operator-1", &flags);
     stage.until_condition("standard", "Enforcing", "Deleting", "the policy was deleted").await;
@@ -245,7 +245,7 @@ async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_
 async fn a_rehearsal_shows_the_patch_and_changes_nothing() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
-    // One that may patch nothing has no say here either.
+    // A policy that may patch nothing has no effect here either.
     let never = "{requireLivenessProbe: true, defaultProbe: {tcpPort: 9999}, enforcementMode: enforce, \
          remediation: {maxPerHour: 0}}";
     stage.policy("never", never).await;

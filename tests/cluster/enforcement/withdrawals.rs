@@ -1,4 +1,4 @@
-//! Patches that are taken back late, in part, or again and again.
+//! Patches that are withdrawn late, in part or repeatedly.
 
 use super::stage::{Fate, PROBES, RESOURCES, Stage, is_patched, template};
 use crate::eventually::eventually;
@@ -21,7 +21,7 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
     let counted = || stage.metric("enforcement_withdrawals_total{category=\"oom_killed\"}");
     let (mark, counted_before) = (stage.world.plane.mark(), counted());
 
-    // What ran out of memory is the next version, and for that one the limit is not set again either.
+    // The pod runs out of memory with the next image. The limit isn't set again for that image either.
     let image =
         json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "x:2" }] } } } });
     stage.edit("Deployment", "web", "kubectl-set", &image).await;
@@ -70,7 +70,7 @@ async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_wi
     };
     let pod = stage.pod("the pod with their limit", is_theirs).await;
     stage.befall(&pod, Fate::OutOfMemory).await;
-    // A whole patch takes the operator many looks, and one would be enough.
+    // One reconciliation would be enough for a withdrawal. A whole patch takes many.
     stage.run("Deployment", "other", |_| ()).await;
     stage.until("standard", "Deployment/other", RemediationPhase::Verified).await;
     let status = stage.status("standard").await;
@@ -160,7 +160,7 @@ async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     let phases: Vec<_> = phases.iter().map(|record| (record.name.as_str(), record.phase)).collect();
     assert_eq!(phases, ["a", "b", "c"].map(|name| (name, RemediationPhase::Withdrawn)));
 
-    // Long enough for whatever is looked at again in a while.
+    // Longer than the re-check interval of a transient blocker.
     tokio::time::sleep(std::time::Duration::from_secs(17)).await;
     let patches = ["a", "b", "c", "d"].map(|name| stage.patches_since(mark, name));
     assert_eq!(patches, [2, 2, 2, 0], "one there, one back, and the fourth is not touched");

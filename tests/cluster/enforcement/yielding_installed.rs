@@ -1,4 +1,4 @@
-//! When the admission policy that makes our fields yield is installed, and when it goes.
+//! The admission policy that makes enforcement's fields yield: its installation and removal.
 
 use super::ledger::cluster;
 use super::stage::{Fate, PROBES, Stage};
@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How much of it there is: the policy, and what puts it into effect.
+/// Counts the installed objects: the policy and its binding.
 async fn installed(stage: &Stage) -> usize {
     let mut found = 0;
     for api in apis(stage) {
@@ -35,7 +35,7 @@ async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not
     let stage = Stage::apart(|_| Fate::Ready).await;
     let operator = stage.world.replica("operator-0", &["--yield-interval", "2s"]);
     operator.wait_until_ready();
-    // Nothing is there to mend: only the time that passes has the policy looked at.
+    // There is nothing to fix, so only the periodic check repairs the admission policy.
     stage.policy("standard", PROBES).await;
     for _ in 0..2 {
         eventually("it is installed", async || (installed(&stage).await == 2).then_some(())).await;

@@ -1,4 +1,4 @@
-//! A leader that ends, and an API server that goes away.
+//! A leader that ends, and an API server that is down for a while.
 
 use super::life::LEADER;
 use super::world::{World, plane, pod};
@@ -31,14 +31,14 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
     assert_eq!(writes, once, "one status and one event");
     assert_eq!(standby.metric(LEADER), Some(0.0));
 
-    // Released: at once.
+    // A released Lease is taken over at once.
     let start = Instant::now();
     let (status, _, log) = leader.terminate();
     assert_eq!(status, Some(0), "{log}");
     world.run(&shop, &pod("b", "nginx")).await;
     world.until(&shop, "base", "taken over", |status| status.violations == Some(2)).await;
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
-    // Killed: when the lease has run out.
+    // The Lease of a killed leader is taken over when it expires.
     let other = world.replica("operator-2", &[]);
     other.wait_until_ready();
     world.run(&shop, &pod("c", "nginx")).await;
@@ -57,7 +57,7 @@ async fn an_api_server_that_comes_back_is_followed_again() {
     let plane = plane();
     let world = World::on(&plane).await;
     let shop = plane.namespace("shop");
-    // An API server that takes long to start must not cost the lease, which would end the process.
+    // A slow start of the API server must not cost the Lease, because the process would end.
     let patient = ["--lease-duration", "90s", "--lease-renew-deadline", "80s"];
     let operator = world.replica("operator-0", &patient);
     operator.wait_until_ready();
@@ -68,7 +68,7 @@ async fn an_api_server_that_comes_back_is_followed_again() {
         plane.kill_api_server();
         sleep(Duration::from_secs(2)).await;
         plane.start_api_server();
-        // New and old policies are judged on what came since.
+        // New and old policies are evaluated on the changes since.
         let name = format!("after-{round}");
         world.policy(&shop, &name, "{forbidLatestTag: true}").await;
         world.run(&shop, &pod(&name, "nginx")).await;

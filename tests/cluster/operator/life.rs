@@ -1,4 +1,4 @@
-//! The whole life of a policy, and the permissions that it takes.
+//! The whole life of a policy, and the permissions that it needs.
 
 use super::world::{World, plane, pod};
 use crate::eventually::eventually;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub(super) const LEADER: &str = r#"leader{name="kube-devops-reconcile"}"#;
 
-/// A condition as far as it doesn't depend on the time.
+/// Returns a condition of a policy.
 pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition {
     let status = policy.status.as_ref().expect("a status");
     status.conditions.iter().find(|condition| condition.type_ == of).expect("a condition")
@@ -34,7 +34,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     world.run(&shop, &pod("web", "nginx:1.27")).await;
     let made = world.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: false}").await;
 
-    // Healthy.
+    // The policy is healthy.
     let healthy = world.until(&shop, "base", "healthy", |status| status.healthy == Some(true)).await;
     assert_eq!(healthy.finalizers(), [FINALIZER]);
     let status = healthy.status.clone().unwrap();
@@ -57,7 +57,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     assert_eq!(owner.block_owner_deletion, Some(false));
     assert!(world.events(&shop, "base").await.is_empty(), "a policy that begins well is no event");
 
-    // What changes nothing in the verdict writes nothing.
+    // A change that doesn't affect the verdict causes no write.
     let version = healthy.resource_version();
     let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
     world.pods(&shop).patch("web", &PatchParams::default(), &label).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     assert_eq!(operator.metric(&gauge("devopspolicy_violations", &shop)), Some(1.0));
     assert_eq!(operator.metric(r#"violations_by_severity{severity="high"}"#), Some(1.0));
 
-    // The policy changes, then the pod goes.
+    // The policy changes, and then the pod is deleted.
     let change = Patch::Merge(json!({ "spec": { "requireLivenessProbe": true } }));
     let changed = world.policies(&shop).patch("base", &PatchParams::default(), &change).await.unwrap();
     assert_eq!(changed.metadata.generation, Some(2));
@@ -103,7 +103,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     .await;
     assert_eq!(world.results(&shop, "base").await.len(), 1, "one in five minutes");
 
-    // Somebody clears the events away: the next one is written anew.
+    // A user deletes all events: the next one is created as new.
     let all = Api::<Event>::namespaced(world.client.clone(), &shop);
     all.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     world.pods(&shop).delete("bad", &DeleteParams::default().grace_period(0)).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     })
     .await;
 
-    // Deleted.
+    // The policy is deleted.
     world.policies(&shop).delete("base", &DeleteParams::default()).await.unwrap();
     eventually("the policy is gone", async || {
         world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
@@ -136,9 +136,9 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     assert!(!log.contains(r#""level":"WARN""#) && !log.contains(r#""level":"ERROR""#), "{log}");
 }
 
-/// Every permission that is asked for was used, and none was missing.
+/// Asserts that the operator used every granted permission and was denied none.
 fn assert_used_as_asked(world: &World<'_>) {
-    // All of the deletions of surplus results are left, which take longer than a test: they are tried elsewhere.
+    // Deletions of surplus results take longer than a test and are covered elsewhere.
     let used: BTreeSet<_> = world
         .plane
         .requests()

@@ -1,4 +1,4 @@
-//! `policy release`: what an uninstall needs.
+//! `policy release` before an uninstall.
 
 use super::world::World;
 use crate::analyze::on;
@@ -26,7 +26,7 @@ async fn a_release_takes_one_finalizer_off_and_says_what_it_could_not_do() {
     ] {
         world.policies(namespace).create(&PostParams::default(), &held(name, finalizers)).await.unwrap();
     }
-    // Who may only list is told which are left.
+    // A user who may only list learns which policies are left.
     let rules = [PolicyRule {
         api_groups: Some(vec!["devops.stochastic.io".to_owned()]),
         resources: Some(vec!["devopspolicies".to_owned()]),

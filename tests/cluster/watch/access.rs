@@ -1,4 +1,4 @@
-//! What `watch` may do: no more than it says it needs, and what happens when it may do less.
+//! The permissions of `watch`: it needs no more than documented, and reports missing ones.
 
 use super::scene::{agree, create, degrade, events_of, object, pod, rule, user};
 use crate::analyze::on;
@@ -75,7 +75,7 @@ async fn what_check_asks_for_is_what_watch_uses() {
     let other = plane.namespace("used");
     create(&client, &other, &pod("web")).await;
     degrade(&client, &other, "web", false).await;
-    // Each permission just as far as its scope says.
+    // Grants each permission in its documented scope.
     let permissions = Mode::Watch.permissions();
     let rules = |own: bool| -> Vec<PolicyRule> {
         let concerned =

@@ -1,4 +1,4 @@
-//! Very large pods, and very many that go at once.
+//! Very large pods, and mass deletions.
 
 use super::scene::{agree, create, object, pod};
 use crate::control_plane::ControlPlane;
@@ -33,7 +33,7 @@ async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
     agree(plane, &replica, LIMIT, &flags).await;
     let summary = &replica.scores()["summary"];
     assert_eq!((&summary["pods"], &summary["counts"]["latest-tag"]), (&json!(2), &json!(1)));
-    // As part of a list too.
+    // A large pod works in a list, too.
     let other =
         Process::start("watch", plane.kubeconfig(), "b", &["-n", &home, "--no-leader-election"]).synced();
     agree(plane, &other, LIMIT, &flags).await;

@@ -1,4 +1,4 @@
-//! Who leads after the leader has ended, was killed or was stopped, and how soon.
+//! Takeover of leadership after the leader has ended, was killed or was stopped.
 
 use super::scene::{LEASE, SHORT, account, create, degrade, events_of, holder, leader, pod, user};
 use crate::control_plane::ControlPlane;
@@ -64,7 +64,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more_and_ends() 
     create(&client, &home, &pod("web")).await;
     degrade(&client, &home, "web", false).await;
     let flags = [&["-n", &home, "--lease-namespace", &home], &SHORT[..]].concat();
-    // An account each, so that the audit log tells them apart.
+    // Each replica has its own account, so that the audit log tells them apart.
     let mut replicas = Vec::new();
     for name in ["a", "b"] {
         let kubeconfig = account(plane, &home, name).await;
