@@ -638,7 +638,7 @@ fn the_page_on_architecture_shows_the_same_table() {
 }
 
 #[test]
-fn a_client_appears_only_where_the_cluster_is_talked_to() {
+fn only_the_cluster_modules_use_a_client() {
     assert_none(&stray_clients(&sources()));
 }
 
@@ -653,17 +653,17 @@ fn pure_modules_hold_no_async_code_and_no_clock() {
 }
 
 #[test]
-fn files_do_not_import_each_other_in_a_ring() {
+fn files_do_not_import_each_other_in_a_cycle() {
     assert_none(&rings(&sources()));
 }
 
 #[test]
-fn every_file_says_what_it_is() {
+fn every_file_has_docs() {
     assert_none(&undocumented_files(&sources()));
 }
 
 #[test]
-fn no_file_is_long_before_its_tests() {
+fn no_file_is_too_long_before_its_tests() {
     assert_none(&long_files(&sources()));
 }
 
@@ -673,12 +673,12 @@ fn a_mod_file_holds_no_logic() {
 }
 
 #[test]
-fn no_file_has_a_name_that_says_nothing() {
+fn no_file_has_a_meaningless_name() {
     assert_none(&empty_names(&sources()));
 }
 
 #[test]
-fn an_edge_that_is_not_in_the_table_is_found_however_it_is_written() {
+fn an_edge_outside_of_the_table_is_found_in_any_notation() {
     for bad in [
         "use crate::policy::EffectivePolicy;",
         "use crate::{\n    policy::{EffectivePolicy, PolicyError},\n    workload::Workload,\n};",
@@ -777,7 +777,7 @@ fn async_code_and_clocks_in_pure_modules_are_found() {
 }
 
 #[test]
-fn a_ring_of_files_is_found_however_they_import_each_other() {
+fn a_cycle_of_files_is_found_in_any_notation() {
     let registry =
         ("src/a/mod.rs", "//! A.\nmod one;\nmod two;\npub use one::{One, Uno};\npub use two::Two;");
     for (one, two) in [
@@ -805,7 +805,7 @@ fn a_ring_of_files_is_found_however_they_import_each_other() {
 }
 
 #[test]
-fn files_that_break_the_form_are_found() {
+fn files_with_a_wrong_form_are_found() {
     let long = format!("//! Long.\n{}", "fn f() {}\n".repeat(LONGEST));
     let tested = format!("//! Tested.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "    // …\n".repeat(LONGEST));
     let sources = made_up(&[

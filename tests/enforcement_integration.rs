@@ -388,7 +388,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_left_broken_is_exactly_what_the_plan_says(case in case()) {
+    fn the_plan_names_exactly_the_violations_that_remain(case in case()) {
         let plan = case.plan();
         let said: BTreeSet<_> = plan.unfixed.iter().map(|left| (left.container.clone(), left.rule.as_str())).collect();
         prop_assert_eq!(said.len(), plan.unfixed.len());
@@ -397,7 +397,7 @@ proptest! {
     }
 
     #[test]
-    fn no_field_that_is_there_is_touched_and_a_withdrawal_restores_the_workload(case in case()) {
+    fn existing_fields_are_kept_and_a_withdrawal_restores_the_workload(case in case()) {
         let plan = case.plan();
         for of in plan.adds.keys() {
             prop_assert!(!case.subject.has(of), "{of} is there");
@@ -418,7 +418,7 @@ proptest! {
     }
 
     #[test]
-    fn no_request_is_ever_above_its_limit_nor_out_of_bounds(case in case()) {
+    fn requests_stay_within_limits_and_bounds(case in case()) {
         let plan = case.plan();
         let patched = case.after(&plan.document).subject.object;
         for container in containers_of(&patched) {
@@ -444,7 +444,7 @@ proptest! {
     }
 
     #[test]
-    fn a_document_holds_nothing_but_the_fields_names_and_two_annotations(case in case()) {
+    fn a_document_holds_only_the_fields_names_and_two_annotations(case in case()) {
         let plan = case.plan();
         let document = &plan.document;
         prop_assert!(keys(document).is_subset(&["apiVersion", "kind", "metadata", "spec"].into()));
@@ -468,7 +468,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_depends_on_its_input_and_not_on_the_order_of_policies(case in case(), at in any::<Index>()) {
+    fn a_plan_does_not_depend_on_the_order_of_policies(case in case(), at in any::<Index>()) {
         let plan = case.plan();
         prop_assert_eq!(&plan, &case.plan());
         let mut other = case.clone();
@@ -482,7 +482,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_barred_or_steered_by_others_is_never_set_nor_a_liveness_probe_without_a_startup_probe(case in case()) {
+    fn barred_fields_are_never_set_nor_a_liveness_probe_without_a_startup_probe(case in case()) {
         let plan = case.plan();
         for of in plan.adds.keys() {
             prop_assert!(!case.barred.contains(of) && !case.constraints.untouched.contains_key(&of.field), "{of}");
@@ -499,7 +499,7 @@ proptest! {
     }
 
     #[test]
-    fn a_policy_that_comes_later_takes_nothing_back(case in case(), more in policies()) {
+    fn a_later_policy_removes_no_fields(case in case(), more in policies()) {
         let first = case.plan();
         let mut grown = case.after(&first.document);
         grown.policies = more;
@@ -518,7 +518,7 @@ proptest! {
 
 /// The properties above would hold for a planner that plans nothing.
 #[test]
-fn made_up_cases_have_something_of_everything() {
+fn generated_cases_cover_all_outcomes() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut added = BTreeSet::new();
     let (mut noted, mut left, mut empty) = (0, 0, 0);

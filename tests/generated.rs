@@ -19,7 +19,7 @@ fn generated() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn committed_files_are_what_the_code_generates() {
+fn committed_files_are_up_to_date() {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let update = std::env::var_os("UPDATE").is_some();
     let mut stale = Vec::new();

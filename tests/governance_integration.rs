@@ -220,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repair_never_lowers_the_score(mut pods in vec(pod(), 1..20), at in any::<Index>()) {
+    fn a_fix_never_lowers_the_score(mut pods in vec(pod(), 1..20), at in any::<Index>()) {
         let before = default_report(&objects(&pods));
         let at = at.index(pods.len());
         pods[at].containers.fill(GOOD);
@@ -264,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn a_watch_reaches_the_class_of_an_analysis(pods in vec(pod(), 0..20), before in vec(pod(), 0..20)) {
+    fn a_watch_and_an_analysis_yield_the_same_class(pods in vec(pod(), 0..20), before in vec(pod(), 0..20)) {
         let mut board = Scoreboard::new(EffectivePolicy::default(), Scope::default());
         let texts = |pods: &[Pod]| objects(pods).iter().map(Value::to_string).collect::<Vec<_>>();
         for (pods, last) in [(&before, false), (&pods, true)] {

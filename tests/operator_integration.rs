@@ -83,7 +83,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 #[test]
-fn a_life_writes_what_changed_and_nothing_else() {
+fn only_changes_are_written() {
     let mut model = Model::new("{forbidLatestTag: true, forbidPendingDuration: 100}");
     model.reconcile(at(0));
     assert_eq!((model.written, model.message()), ((1, 1), "nothing in 0 pods violates the policy"));
@@ -107,7 +107,7 @@ fn a_life_writes_what_changed_and_nothing_else() {
 }
 
 #[test]
-fn of_many_results_the_newest_ten_stay() {
+fn the_newest_ten_results_stay() {
     let mut model = Model::new("{forbidLatestTag: true}");
     for round in 0_i32..25 {
         model.inventory.apply(pod("a", if round % 2 == 0 { "nginx" } else { "nginx:1" }, "Running"));
@@ -120,7 +120,7 @@ fn of_many_results_the_newest_ten_stay() {
 
 proptest! {
     #[test]
-    fn whatever_happens_a_second_look_changes_nothing(
+    fn reconciling_twice_changes_nothing(
         steps in proptest::collection::vec((0_usize..6, "nginx(:[a-z0-9]{1,8})?", 0_usize..4, 0_i64..400), 1..30),
     ) {
         let mut model = Model::new("{forbidLatestTag: true, requireLivenessProbe: true, forbidPendingDuration: 50}");

@@ -56,7 +56,7 @@ fn the_good_samples_break_no_rule() {
 }
 
 #[test]
-fn the_samples_together_count_what_their_comments_say() {
+fn the_samples_have_the_documented_counts() {
     let report = report(&EffectivePolicy::default(), &ALL);
     assert_eq!(report.summary.pods, 10, "test-pod, six bad, two good and the pod of payments");
     // docs/scoring.md explains these figures.
@@ -75,7 +75,7 @@ fn the_samples_together_count_what_their_comments_say() {
 }
 
 #[test]
-fn a_deployment_is_judged_by_its_pod_and_an_ended_pod_not_at_all() {
+fn a_deployment_is_evaluated_by_its_pod_and_an_ended_pod_is_not() {
     let report = report(&EffectivePolicy::default(), &["mixed-list.json"]);
     assert_eq!(report.summary.pods, 1);
     let found: Vec<(&str, Option<&str>)> =

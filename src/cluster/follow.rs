@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_can_not_be_read_stops_nothing() {
+    fn an_unreadable_object_does_not_stop_the_watch() {
         let mut feed = feed();
         let list =
             [Event::Init, Event::InitApply(object("bad")), Event::InitApply(object("good")), Event::InitDone];
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_hears_of_an_interruption_and_once_of_its_end() {
+    fn a_sink_is_notified_of_an_interruption_and_its_end() {
         let mut feed = feed();
         for change in [failure(), failure(), Ok(Event::Apply(object("a"))), Ok(Event::Delete(object("a")))] {
             feed.take(change);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_begins_again_is_counted_again() {
+    fn a_restarted_list_is_counted_again() {
         let mut feed = feed();
         for event in [Event::Init, Event::InitApply(object("a")), Event::Init, Event::InitApply(object("a"))]
         {

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_mean_what_they_mean_in_go() {
+    fn patterns_match_as_in_go() {
         for (pattern, matching, other) in [
             ("*.yaml", "a.yaml", "a.json"),
             ("*", ".hidden", "a/b"),

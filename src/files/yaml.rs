@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_only_comments_is_no_document() {
+    fn comments_alone_are_no_document() {
         assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("---\na: 1\n", 5)]);
         assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
         assert_eq!(found("---\n...\n# b\n---\na: 1\n"), [("# b\n---\na: 1\n", 4)]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_marker_and_directives_belong_to_no_documents_content() {
+    fn end_markers_and_directives_are_no_content() {
         assert_eq!(
             found("a: 1\n...\n%YAML 1.2\n---\nb: 2\n"),
             [("a: 1\n", 0), ("%YAML 1.2\n---\nb: 2\n", 4)]
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn dashes_inside_a_text_are_no_marker() {
+    fn dashes_inside_a_string_are_no_marker() {
         assert_eq!(found("a: |\n  ---\n  x\n----: 1\n").len(), 1);
         assert_eq!(last_marker(b"a\n---\nb\n----\n---"), Some(2));
     }

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mode_asks_twice_for_a_verb_or_for_all() {
+    fn no_mode_repeats_a_verb_or_uses_a_wildcard() {
         for mode in Mode::ALL {
             let all = verbs(mode);
             assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{mode}");
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn enforcement_writes_workloads_only_by_patches_of_three_kinds_and_deletes_only_pods() {
+    fn enforcement_patches_three_kinds_and_deletes_only_pods() {
         let audit = verbs(Mode::Reconcile);
         let added = ENFORCE.iter().filter(|permission| ["", "apps", "batch"].contains(&permission.group));
         let writes: Vec<_> = added
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_leases_stay_in_the_own_namespace() {
+    fn secrets_and_leases_need_only_the_own_namespace() {
         for permission in Mode::ALL.into_iter().flat_map(Mode::permissions) {
             if ["secrets", "leases", "configmaps"].contains(&permission.resource) {
                 assert_eq!(permission.scope, OwnNamespace, "{}", permission.resource);

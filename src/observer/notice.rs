@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_another_class_is_a_change() {
+    fn only_a_different_class_is_a_change() {
         let mut transitions = Transitions::default();
         assert!(update(&mut transitions, &[("a", 0), ("b", 10)]).is_empty(), "both are new");
         assert!(update(&mut transitions, &[("a", 4), ("b", 10)]).is_empty(), "80 is Healthy as 100 is");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_told_is_told_as_one_change_and_not_at_all_when_nothing_came_of_it() {
+    fn unreported_changes_are_merged_and_dropped_if_they_cancel_out() {
         let (healthy, stable, critical) =
             (Classification::Healthy, Classification::Stable, Classification::Critical);
         let mut untold = Vec::new();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_warning_where_health_dropped() {
+    fn an_event_is_a_warning_if_health_dropped() {
         let change = |from, to| {
             let event = Transition { namespace: "shop".to_owned(), from, to, score: score(9) }.event();
             (event.type_, event.reason, event.action)

@@ -121,7 +121,7 @@ async fn get(observer: &Arc<Observer>) -> (StatusCode, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_given_again_for_a_tenth_of_a_second_however_many_ask() {
+async fn an_answer_is_cached_for_a_tenth_of_a_second() {
     let (observer, _) = observer(&["shop"]);
     let mut shop = Feed::new(&observer, Some("shop".to_owned()));
     shop.begin_list();
@@ -142,7 +142,7 @@ async fn an_answer_is_given_again_for_a_tenth_of_a_second_however_many_ask() {
 }
 
 #[tokio::test]
-async fn there_is_no_score_until_every_watch_has_listed_everything() {
+async fn there_is_no_score_until_every_watch_has_synced() {
     let (observer, metrics) = observer(&["shop", "tools"]);
     let mut shop = Feed::new(&observer, Some("shop".to_owned()));
     shop.begin_list();
@@ -164,7 +164,7 @@ async fn there_is_no_score_until_every_watch_has_listed_everything() {
 }
 
 #[test]
-fn a_namespace_that_is_gone_takes_its_series_with_it() {
+fn a_deleted_namespace_has_no_series() {
     let (observer, metrics) = observer(&[]);
     let mut feed = Feed::new(&observer, None);
     feed.begin_list();
@@ -186,7 +186,7 @@ fn a_namespace_that_is_gone_takes_its_series_with_it() {
 }
 
 #[test]
-fn a_clock_that_jumps_changes_no_score() {
+fn a_clock_jump_does_not_change_the_score() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
     // The creation time of the generated pods.
     const CREATED: i64 = 1_767_225_600;
@@ -205,7 +205,7 @@ fn a_clock_that_jumps_changes_no_score() {
 }
 
 #[tokio::test]
-async fn where_no_pod_can_be_read_there_is_no_score_and_that_is_said() {
+async fn without_readable_pods_there_is_an_error_and_no_score() {
     let (observer, metrics) = observer(&[]);
     let mut feed = Feed::new(&observer, None);
     feed.begin_list();
@@ -221,7 +221,7 @@ async fn where_no_pod_can_be_read_there_is_no_score_and_that_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_interrupts_a_watch_is_told_until_it_goes_on_or_is_not_heard_of_any_more() {
+async fn a_watch_failure_is_reported_until_it_ends_or_expires() {
     let (observer, metrics) = observer(&[]);
     let mut feed = Feed::new(&observer, None);
     feed.begin_list();

@@ -70,7 +70,7 @@ async fn a_live_namespace_and_its_objects_in_a_file_get_the_same_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_that_cannot_be_read_is_named_and_costs_no_other_its_verdict() {
+async fn an_unreadable_pod_is_named_and_the_others_are_evaluated() {
     // An own control plane: this test makes reports of the whole cluster partial.
     let plane = ControlPlane::start();
     let (client, namespace) = (plane.client().await, plane.namespace("odd"));
@@ -100,7 +100,7 @@ async fn a_pod_that_cannot_be_read_is_named_and_costs_no_other_its_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn many_pods_are_read_by_pages_and_selected_by_the_server() {
+async fn many_pods_are_read_in_pages_and_selected_by_the_server() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("pages");
     let pods = Api::<Pod>::namespaced(plane.client().await, &namespace);
@@ -144,7 +144,7 @@ async fn many_pods_are_read_by_pages_and_selected_by_the_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_list_one_namespace_gets_a_partial_report_of_all_and_a_whole_one_of_it() {
+async fn access_to_one_namespace_yields_a_partial_report_of_all() {
     let plane = ControlPlane::shared();
     let (home, _elsewhere) = two_namespaces(plane).await;
     let kubeconfig = plane.restricted(&home, "reader", &[rule("list", "pods")], Reach::Namespace).await;
@@ -167,7 +167,7 @@ async fn who_may_list_one_namespace_gets_a_partial_report_of_all_and_a_whole_one
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_list_nothing_gets_no_score() {
+async fn no_access_yields_no_score() {
     let plane = ControlPlane::shared();
     let (home, elsewhere) = two_namespaces(plane).await;
     let kubeconfig = plane.restricted(&home, "nobody", &[], Reach::Cluster).await;
@@ -190,7 +190,7 @@ async fn who_may_list_nothing_gets_no_score() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_list_namespaces_is_told_which_of_them_were_not_read() {
+async fn unreadable_namespaces_are_named() {
     let plane = ControlPlane::shared();
     let (home, elsewhere) = two_namespaces(plane).await;
     let kubeconfig = plane.restricted(&home, "finder", &[rule("list", "namespaces")], Reach::Cluster).await;
@@ -273,7 +273,7 @@ fn a_cluster_that_cannot_be_reached_is_an_error_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn check_tells_whether_a_mode_would_work() {
+async fn check_reports_whether_a_mode_would_work() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("check");
     let analyze = on(plane.kubeconfig(), &["check", "--for", "analyze"]);
@@ -312,7 +312,7 @@ async fn check_tells_whether_a_mode_would_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn list_pods_prints_where_they_are() {
+async fn list_pods_prints_phases_and_nodes() {
     let plane = ControlPlane::shared();
     let (client, namespace) = (plane.client().await, plane.namespace("list"));
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
@@ -481,7 +481,7 @@ fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_selector_selects_the_same_pods_by_live_cluster_and_by_file() {
+async fn a_selector_selects_the_same_pods_on_a_cluster_and_in_files() {
     let plane = ControlPlane::shared();
     let (client, namespace) = (plane.client().await, plane.namespace("selector"));
     populate(&client, &namespace).await;
@@ -526,7 +526,7 @@ fn all_of_stderr_is_in_our_own_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_system_namespace_that_was_not_tried_is_not_said_to_have_been() {
+async fn a_skipped_system_namespace_is_not_reported_as_unreadable() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("kube-own");
     let pods = Api::<Pod>::namespaced(plane.client().await, &home);

@@ -71,7 +71,7 @@ fn run(kubeconfig: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn flags_count_more_than_the_kubeconfig_and_do_without_one() {
+fn flags_override_the_kubeconfig_and_work_without_one() {
     let way = Way::to(ControlPlane::shared());
     let nowhere = way.directory.path().join("nowhere");
     let authority = way.authority.to_str().unwrap();
@@ -95,7 +95,7 @@ fn flags_count_more_than_the_kubeconfig_and_do_without_one() {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn proxies_lead_to_the_api_server() {
+fn the_api_server_is_reached_through_proxies() {
     let way = Way::to(ControlPlane::shared());
     let far = json!({ "server": "https://api.test:6443", "tls-server-name": "127.0.0.1" });
     let with = |proxy: &str| {
@@ -131,7 +131,7 @@ fn proxies_lead_to_the_api_server() {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn a_plugin_runs_once_a_command_and_knows_that_there_is_no_terminal() {
+fn a_plugin_runs_once_per_command_without_a_terminal() {
     let way = Way::to(ControlPlane::shared());
     let home = way.directory.path();
     let credential = json!({
@@ -174,7 +174,7 @@ fn a_plugin_runs_once_a_command_and_knows_that_there_is_no_terminal() {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn a_client_certificate_of_version_1_is_taken_by_the_api_server() {
+fn the_api_server_accepts_a_version_1_client_certificate() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
     let flag = format!("--client-ca-file={}", fixtures.join("ca.pem").display());
     let plane = ControlPlane::start_with(&[&flag]);
@@ -189,7 +189,7 @@ fn a_client_certificate_of_version_1_is_taken_by_the_api_server() {
 
 #[test]
 #[ignore = "needs Go: make test"]
-fn the_committed_answers_are_client_gos() {
+fn the_committed_answers_match_client_go() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = root.join("tests/fixtures/kubeconfig/client-go.json");
     let mut command = Command::new("go");

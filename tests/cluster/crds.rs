@@ -44,7 +44,7 @@ fn said(policies: &str, audit_results: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn crds_are_created_then_unchanged_and_changed_only_where_somebody_changed_them() {
+async fn crds_are_created_once_and_repaired_only_after_changes() {
     let plane = ControlPlane::start();
     let client = plane.client().await;
     let missing = check(&plane, "reconcile");
@@ -116,7 +116,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_install_whose_names_are_taken_says_so_at_once() {
+async fn an_install_reports_taken_names_at_once() {
     let plane = ControlPlane::start();
     let definitions = Api::<CustomResourceDefinition>::all(plane.client().await);
     let [mut other, _] = crds();
@@ -137,7 +137,7 @@ async fn an_install_whose_names_are_taken_says_so_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_not_install_is_told_what_it_needs_and_check_falls_back_to_what_is_served() {
+async fn install_names_missing_permissions_and_check_uses_discovery() {
     let plane = plane();
     let namespace = plane.namespace("crds");
     let kubeconfig = plane.restricted(&namespace, "nobody", &[], Reach::Cluster).await;
@@ -165,7 +165,7 @@ async fn who_may_not_install_is_told_what_it_needs_and_check_falls_back_to_what_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_api_server_refuses_what_files_are_refused_for_and_names_the_field() {
+async fn the_api_server_refuses_invalid_policies_like_the_file_reader() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("refused"));
     let mut problems = Vec::new();
@@ -202,7 +202,7 @@ const SPELLINGS: &str = "\
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn files_and_the_api_server_agree_on_every_spelling_in_every_field() {
+async fn files_and_the_api_server_agree_on_every_value_of_every_field() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("spellings"));
     let mut differences = Vec::new();
@@ -249,7 +249,7 @@ async fn files_and_the_api_server_agree_on_every_spelling_in_every_field() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_samples_are_taken() {
+async fn the_samples_are_accepted() {
     let client = plane().client().await;
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "production" } });
     let namespace = serde_json::from_value::<Namespace>(namespace).unwrap();
@@ -264,7 +264,7 @@ async fn the_samples_are_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn refusals_of_checks_in_cel_say_what_to_mend() {
+async fn cel_errors_name_the_fix() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("words"));
     for (spec, words) in [
@@ -284,7 +284,7 @@ async fn refusals_of_checks_in_cel_say_what_to_mend() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn every_field_is_explained() {
+async fn every_field_has_a_description() {
     let client = plane().client().await;
     let document = eventually("the group's OpenAPI is published", async || {
         let request =

@@ -29,7 +29,7 @@ async fn the_api_server_is_the_version_that_is_built() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_account_may_do_what_its_role_says_and_no_more() {
+async fn an_account_has_exactly_its_permissions() {
     let plane = ControlPlane::shared();
     let (home, elsewhere) = (plane.namespace("rbac"), plane.namespace("rbac"));
     let rules = [rule(&["get", "list"], "configmaps")];
@@ -50,7 +50,7 @@ async fn an_account_may_do_what_its_role_says_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn controllers_make_pods_and_a_played_status_makes_them_available() {
+async fn controllers_create_pods_and_a_test_makes_them_available() {
     let plane = ControlPlane::shared();
     let (client, namespace) = (plane.client().await, plane.namespace("controllers"));
     let deployments = Api::<Deployment>::namespaced(client.clone(), &namespace);
@@ -74,7 +74,7 @@ async fn controllers_make_pods_and_a_played_status_makes_them_available() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_audit_log_has_a_request_as_soon_as_it_is_answered() {
+async fn the_audit_log_holds_every_answered_request() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("audit");
     let kubeconfig =
@@ -100,7 +100,7 @@ async fn the_audit_log_has_a_request_as_soon_as_it_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_change_beneath_the_api_server_is_one_to_its_watches_and_readers_too() {
+async fn a_change_in_etcd_reaches_watches_and_readers() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("beneath");
     let config_maps = Api::<ConfigMap>::namespaced(plane.client().await, &namespace);
@@ -146,7 +146,7 @@ async fn a_frozen_api_server_answers_nothing_until_it_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn without_a_watch_cache_compacted_history_is_gone_at_once() {
+async fn without_a_watch_cache_a_compaction_takes_effect_at_once() {
     let plane = ControlPlane::start_with(&["--watch-cache=false"]);
     let past = Past::of(&plane).await;
     assert_eq!(past.codes().await, Codes { watch: None, list: None, page: None });
@@ -216,7 +216,7 @@ impl Past {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn nothing_is_left_of_a_test_process_that_was_killed() {
+fn a_killed_test_process_leaves_nothing_behind() {
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "harness::a_victim_tells_its_traces_and_sleeps", "--ignored", "--nocapture"])
         .env(VICTIM, "1")

@@ -35,7 +35,7 @@ const JUDGED: &[&str] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn in_an_idle_hour_watches_and_the_lease_are_renewed_and_nothing_else_is_asked_for() {
+async fn an_idle_hour_only_renews_watches_and_the_lease() {
     let plane = plane();
     let world = World::on(&plane).await;
     let shop = plane.namespace("shop");

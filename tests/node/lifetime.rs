@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 #[test]
 #[ignore = "starts a node: make test-node"]
-fn a_node_ends_with_its_command_and_hands_its_status_on() {
+fn a_node_ends_with_its_command_and_returns_its_status() {
     let mut node = Node::start(&["sh", "-c", "kubectl get nodes >/dev/null && exit 7"]);
     assert_eq!(node.main.wait().unwrap().code(), Some(7));
     node.assert_gone();
@@ -23,7 +23,7 @@ fn a_node_ends_with_its_command_and_hands_its_status_on() {
 
 #[test]
 #[ignore = "starts a node: make test-node"]
-fn nothing_is_left_of_a_node_whose_main_process_was_killed() {
+fn a_node_with_a_killed_main_process_leaves_nothing_behind() {
     let mut node = Node::start(&["sleep", "600"]);
     node.main.kill().unwrap();
     node.main.wait().unwrap();
@@ -32,7 +32,7 @@ fn nothing_is_left_of_a_node_whose_main_process_was_killed() {
 
 #[test]
 #[ignore = "starts a node: make test-node"]
-fn nothing_is_left_of_a_node_whose_janitor_was_killed() {
+fn a_node_with_a_killed_janitor_leaves_nothing_behind() {
     let mut node = Node::start(&["sleep", "600"]);
     let killed = Command::new("kill").args(["-KILL", &node.janitor.to_string()]).status().unwrap();
     assert!(killed.success());

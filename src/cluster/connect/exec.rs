@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_is_told_what_it_asks_for() {
+    fn a_plugin_gets_the_requested_information() {
         let mut plugin = plugin("Never");
         assert_eq!(
             plugin.info(false).to_string(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn printed_credentials_are_read_and_others_refused() {
+    fn printed_credentials_are_parsed_or_refused() {
         let parse = |status: &str| {
             let text = format!(
                 r#"{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{status}}}"#

@@ -50,7 +50,7 @@ impl Scoreboard {
 }
 
 #[test]
-fn a_pod_is_counted_as_what_it_is_now_and_no_longer_as_what_it_was() {
+fn a_changed_pod_replaces_its_former_counts() {
     let mut board = board();
     let pod = Made { image: "web:latest", ..Made::new("shop", "a") };
     board.see(&pod);
@@ -67,7 +67,7 @@ fn a_pod_is_counted_as_what_it_is_now_and_no_longer_as_what_it_was() {
 }
 
 #[test]
-fn restarts_count_once_they_are_more_than_three_and_five_of_them_at_most() {
+fn more_than_three_restarts_count_up_to_five() {
     let mut board = board();
     let counts = [0, 3, 4, 5, 6, 100, 0].map(|restarts| {
         board.see(&Made { restarts, ..Made::new("shop", "a") });
@@ -77,7 +77,7 @@ fn restarts_count_once_they_are_more_than_three_and_five_of_them_at_most() {
 }
 
 #[test]
-fn a_pod_counts_while_it_waits_and_runs_and_not_once_it_ended() {
+fn only_pending_and_running_pods_count() {
     let mut board = board();
     for (phase, pods, pending) in
         [("Pending", 1, 1), ("Running", 1, 0), ("Unknown", 1, 0), ("Pending", 1, 1), ("Failed", 0, 0)]
@@ -91,7 +91,7 @@ fn a_pod_counts_while_it_waits_and_runs_and_not_once_it_ended() {
 }
 
 #[test]
-fn a_pod_that_changes_hands_counts_for_its_new_owner_alone() {
+fn a_pod_with_a_new_owner_counts_only_for_it() {
     let mut board = board();
     let pod = Made { readiness: false, ..Made::new("shop", "a") };
     board.see(&Made { owner: Some("db"), ..pod.clone() });
@@ -126,7 +126,7 @@ fn a_workload_is_compliant_while_all_of_its_pods_are() {
 }
 
 #[test]
-fn what_was_never_there_is_deleted_without_a_trace() {
+fn deleting_an_unknown_pod_changes_nothing() {
     let mut board = board();
     board.delete("shop", "a");
     board.see(&Made::new("shop", "a"));
@@ -139,7 +139,7 @@ fn what_was_never_there_is_deleted_without_a_trace() {
 }
 
 #[test]
-fn system_namespaces_are_observed_only_where_they_are_asked_for() {
+fn system_namespaces_are_observed_only_on_request() {
     let seen = |scope: Scope| {
         let mut board = Scoreboard::new(EffectivePolicy::default(), scope);
         for namespace in ["kube-system", "shop", "bank"] {
@@ -158,7 +158,7 @@ fn system_namespaces_are_observed_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn a_pod_that_cannot_be_read_counts_apart_until_it_can() {
+fn an_unreadable_pod_is_counted_separately() {
     let mut board = board();
     board.see(&Made { image: "web", ..Made::new("shop", "a") });
     board.apply_unreadable("shop", "a");
@@ -175,7 +175,7 @@ fn a_pod_that_cannot_be_read_counts_apart_until_it_can() {
 }
 
 #[test]
-fn a_list_sweeps_what_it_did_not_show_and_only_where_it_looked() {
+fn a_list_removes_missing_pods_only_in_its_scope() {
     let mut board = board();
     for (namespace, name) in [("shop", "a"), ("shop", "b"), ("bank", "a"), ("bank", "b")] {
         board.see(&Made::new(namespace, name));
@@ -203,7 +203,7 @@ fn a_list_sweeps_what_it_did_not_show_and_only_where_it_looked() {
 }
 
 #[test]
-fn a_clock_that_jumps_changes_a_verdict_and_never_a_sum() {
+fn a_clock_jump_keeps_the_sums_consistent() {
     let spec: DevOpsPolicySpec = yaml_serde::from_str("{forbidPendingDuration: 60}").unwrap();
     let mut board = Scoreboard::new(EffectivePolicy::from_spec(&spec).unwrap(), Scope::default());
     let created: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -220,7 +220,7 @@ fn a_clock_that_jumps_changes_a_verdict_and_never_a_sum() {
 }
 
 #[test]
-fn what_many_pods_and_namespaces_took_is_given_back_when_they_go() {
+fn memory_is_released_when_pods_and_namespaces_are_deleted() {
     let mut board = board();
     let names = || (0..2_000).map(|index| format!("n{index}"));
     board.see(&Made { image: "web:latest", ..Made::new("shop", "a") });

@@ -34,7 +34,7 @@ fn policy(per_hour: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ledger_that_somebody_deleted_frees_no_budget() {
+async fn a_deleted_ledger_frees_no_budget() {
     // Patched pods stay stuck, so that each rollout takes its full time.
     let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
     let first = Stage::alone(fate).await;
@@ -59,7 +59,7 @@ async fn a_ledger_that_somebody_deleted_frees_no_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn to_wait_for_room_costs_few_requests_and_what_is_waited_for_is_told() {
+async fn waiting_for_the_budget_is_cheap_and_is_reported() {
     let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
     let first = Stage::alone(fate).await;
     let others = join_all((0..6).map(|_| first.beside(fate))).await;
@@ -96,7 +96,7 @@ async fn to_wait_for_room_costs_few_requests_and_what_is_waited_for_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
+async fn many_workloads_are_patched_exactly_within_the_budgets() {
     let first = Stage::alone(|_| Fate::Ready).await;
     let others = join_all((1..rounds(8, 50)).map(|_| first.beside(|_| Fate::Ready))).await;
     let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();

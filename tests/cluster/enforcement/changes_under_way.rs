@@ -33,7 +33,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
+async fn a_patch_is_verified_even_if_its_policy_now_only_audits() {
     let well = Stage::shared(new_pods_wait).await;
     let ill = well.beside(new_pods_wait).await;
     let good = async {
@@ -58,7 +58,7 @@ async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_deleted_policy_stays_until_its_patch_under_watch_is_judged() {
+async fn a_deleted_policy_remains_until_its_patch_has_a_verdict() {
     let well = Stage::shared(new_pods_wait).await;
     let ill = well.beside(new_pods_wait).await;
     let good = async {
@@ -82,7 +82,7 @@ async fn a_deleted_policy_stays_until_its_patch_under_watch_is_judged() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_operator_that_was_away_judges_by_what_is_there_now() {
+async fn a_restarted_operator_decides_by_the_current_state() {
     let well = Stage::alone(new_pods_wait).await;
     let (ill, stuck) = (well.beside(new_pods_wait).await, well.beside(new_pods_wait).await);
     let operator = well.world.replica("operator-0", &["--no-leader-election"]);

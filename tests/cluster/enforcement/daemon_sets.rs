@@ -98,7 +98,7 @@ async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn_by_the_pods_on_its_nod
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
+async fn a_surging_patch_of_a_daemon_set_is_verified_or_withdrawn_too() {
     let well = Stage::shared(|_| Fate::Ready).await;
     let ill = well.beside(new_pods_crash).await;
     let stuck = well.beside(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
@@ -111,7 +111,7 @@ async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn new_pods_that_are_well_are_no_verdict_while_old_ones_run_beside_them() {
+async fn ready_new_pods_are_no_verdict_while_old_ones_run() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.agents(surge).await;
     stage.hold_old_pods(true).await;
@@ -129,7 +129,7 @@ async fn new_pods_that_are_well_are_no_verdict_while_old_ones_run_beside_them() 
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_old_pod_that_hangs_on_a_dead_node_fails_no_patch() {
+async fn an_old_pod_on_a_dead_node_does_not_fail_a_patch() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.agents(|_| ()).await;
     // No kubelet ends the pods of a dead node.

@@ -25,7 +25,7 @@ fn plan(subject: &Subject) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_from() {
+async fn a_plan_applies_only_to_its_version_and_uid() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let cluster = cluster(stage.world.plane).await;
     let fetch = async || {
@@ -57,7 +57,7 @@ async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_f
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_second_patch_keeps_what_the_first_one_set_and_a_revert_takes_out_both() {
+async fn a_second_patch_keeps_the_first_and_a_revert_removes_both() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();

@@ -18,7 +18,7 @@ fn helm(object: &mut Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_managed_workload_is_patched_where_the_policy_says_so() {
+async fn a_managed_workload_is_patched_if_the_policy_allows_it() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", helm).await;
     stage.policy("standard", &PROBES.replace("30}", "30, gitops: patch}")).await;
@@ -29,7 +29,7 @@ async fn a_managed_workload_is_patched_where_the_policy_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn every_patch_is_printed_where_a_result_has_no_room_for_all() {
+async fn policy_fixes_prints_patches_that_exceed_a_result() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     for number in 0..MANY {
         let large = |object: &mut Value| {
@@ -63,7 +63,7 @@ async fn every_patch_is_printed_where_a_result_has_no_room_for_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_patch_for_the_source_of_a_managed_workload_makes_its_violations_go_away() {
+async fn the_suggested_source_patch_fixes_the_violations() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", helm).await;
     let mark = stage.world.plane.mark();

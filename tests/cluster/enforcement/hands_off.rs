@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
+async fn only_the_eligible_workload_is_written() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     let ignored = |object: &mut Value| {
         object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_operator_is_killed() {
+async fn a_patch_and_a_withdrawal_cost_one_write_each_across_kills() {
     let kills = rounds(12, 50);
     let good = Stage::alone(|_| Fate::Ready).await;
     let bad = good.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
@@ -49,7 +49,7 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_sent_is_patched() {
+async fn an_unrecorded_undo_is_respected_and_an_unsent_patch_is_sent() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.run("Deployment", "undone", |_| ()).await;
     let operator = stage.world.operator();
@@ -88,7 +88,7 @@ async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_after_it() {
+async fn fields_left_by_a_withdrawal_are_reported_after_a_kill() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let operator = stage.world.operator();
@@ -118,7 +118,7 @@ async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_afte
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_leader_that_is_lost_while_it_verifies_is_replaced_and_what_it_did_is_not_done_again() {
+async fn a_new_leader_continues_the_verification_without_repeating_the_patch() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let short = ["--lease-duration", "6s", "--lease-renew-deadline", "4s", "--lease-retry-period", "1s"];

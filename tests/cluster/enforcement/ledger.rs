@@ -63,7 +63,7 @@ async fn replicas_that_reserve_at_once_stay_within_the_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ledger_that_somebody_broke_is_no_empty_budget() {
+async fn an_invalid_ledger_does_not_reset_the_budget() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("ledger");
     let store = LedgerStore::new(cluster(plane).await, &namespace);
@@ -83,7 +83,7 @@ async fn a_ledger_that_somebody_broke_is_no_empty_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ledger_without_its_namespace_says_where_it_should_be() {
+async fn a_missing_ledger_namespace_is_named() {
     let store = LedgerStore::new(cluster(ControlPlane::shared()).await, "nowhere");
     let error = reserve(&store, "one").await.unwrap_err();
     assert!(matches!(&error, LedgerError::Call { action: "write", .. }), "{error}");

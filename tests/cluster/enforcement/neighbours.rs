@@ -40,7 +40,7 @@ async fn a_patch_waits_until_the_disruption_budget_allows_a_disruption() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_request_by_whose_use_an_autoscaler_goes_is_not_set() {
+async fn a_request_that_an_autoscaler_uses_is_not_set() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let scalers = Api::<HorizontalPodAutoscaler>::namespaced(stage.world.client.clone(), &stage.namespace);

@@ -204,7 +204,7 @@ fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
+async fn only_eligible_workloads_are_patched() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);

@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
+async fn a_tool_that_reapplies_its_manifest_is_not_fought() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let params = PatchParams::apply("shop-deployer").force();
     let applied = manifest("applied");

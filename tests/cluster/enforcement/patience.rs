@@ -18,7 +18,7 @@ fn new_pods_wait(pod: &Pod) -> Fate {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_deployments_own_deadline_ends_the_wait() {
+async fn a_deployments_progress_deadline_ends_the_wait() {
     let stage = Stage::shared(new_pods_wait).await;
     let impatient = |web: &mut serde_json::Value| web["spec"]["progressDeadlineSeconds"] = json!(5);
     let before = stage.run("Deployment", "web", impatient).await;
@@ -33,7 +33,7 @@ async fn a_deployments_own_deadline_ends_the_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_that_no_node_has_room_for_is_evidence_only_if_it_requests_more() {
+async fn an_unschedulable_pod_is_evidence_only_if_the_patch_raised_its_requests() {
     let probed = Stage::shared(|pod| if is_patched(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
     let greedy = probed.beside(|pod| if has_requests(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
     let innocent = async {
@@ -58,7 +58,7 @@ async fn a_pod_that_no_node_has_room_for_is_evidence_only_if_it_requests_more() 
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back() {
+async fn failures_on_a_cordoned_node_are_no_evidence_until_it_is_back() {
     let stage = Stage::shared(new_pods_wait).await;
     let node = stage.node("one").await;
     let there = |web: &mut serde_json::Value| web["spec"]["template"]["spec"]["nodeName"] = json!(node);
@@ -82,7 +82,7 @@ async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back()
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_scaled_to_nothing_before_its_verdict_is_withdrawn_and_others_go_on() {
+async fn a_patch_of_a_workload_scaled_to_zero_is_withdrawn() {
     let stage = Stage::shared(new_pods_wait).await;
     let before = stage.run("Deployment", "a", |_| ()).await;
     stage.policy("standard", PROBES).await;
@@ -98,7 +98,7 @@ async fn what_is_scaled_to_nothing_before_its_verdict_is_withdrawn_and_others_go
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
+async fn pods_from_scaling_up_do_not_fail_a_patch() {
     static SCALED: AtomicBool = AtomicBool::new(false);
     let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready };
     let stage = Stage::shared(late).await;

@@ -67,7 +67,7 @@ pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
+async fn a_patch_denied_by_admission_is_recorded_and_not_resent() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     deny_patches(&stage).await;
@@ -152,7 +152,7 @@ async fn refusals_of_the_api_server_are_classified() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withdrawn() {
+async fn a_patch_that_exceeds_a_quota_is_not_started_or_is_withdrawn() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
@@ -184,7 +184,7 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
+async fn amounts_that_a_limit_range_supplies_are_not_set() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let ranges = Api::<LimitRange>::namespaced(stage.world.client.clone(), &stage.namespace);
     let small = json!({ "metadata": { "name": "small" },
@@ -209,7 +209,7 @@ async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_tuning_goes_before_it() {
+async fn a_refused_withdrawal_is_reported_in_the_record_and_the_condition() {
     let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     stage.run("Deployment", "web", |_| ()).await;
     let _operator = stage.world.operator();
@@ -231,7 +231,7 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched() {
+async fn a_forbidden_patch_is_recorded_and_others_proceed() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.world.forbid("patch", "apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
@@ -251,7 +251,7 @@ async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched()
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
+async fn missing_permissions_block_only_the_patches_that_need_them() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     let sets = stage.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
     let missing = [
@@ -294,7 +294,7 @@ async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_that_may_not_be_watched_any_more_is_taken_back() {
+async fn a_patch_that_can_no_longer_be_verified_is_withdrawn() {
     let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     stage.node("one").await;
     let agents = |set: &mut Value| {
@@ -313,7 +313,7 @@ async fn a_patch_that_may_not_be_watched_any_more_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_of_very_many_containers_is_left_alone_and_holds_up_nothing() {
+async fn a_workload_with_too_many_containers_is_skipped() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let wide = |containers: usize| {
         move |web: &mut Value| {
@@ -363,7 +363,7 @@ async fn slow_plans(stage: &Stage) -> TcpListener {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_that_goes_between_its_plan_and_its_patch_is_not_made_again() {
+async fn a_workload_deleted_before_its_patch_is_not_recreated() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let web = stage.run("Deployment", "web", |_| ()).await;
     let plans = slow_plans(&stage).await;

@@ -29,7 +29,7 @@ async fn a_good_patch_is_verified_and_costs_one_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone() {
+async fn a_crashing_patch_is_withdrawn_and_not_repeated() {
     let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
     let before = stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     let mark = stage.world.plane.mark();
@@ -47,7 +47,7 @@ async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_stuck_pod_of_a_stateful_set_goes_after_the_withdrawal() {
+async fn a_withdrawal_deletes_the_stuck_pod_of_a_stateful_set() {
     let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     let before = stage.run("StatefulSet", "db", |db| db["spec"]["replicas"] = json!(2)).await;
     stage.policy("standard", PROBES).await;

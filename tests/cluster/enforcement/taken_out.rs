@@ -32,7 +32,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_taken_out_in_the_middle_of_a_rollout_stays_out() {
+async fn a_field_removed_during_a_rollout_stays_removed() {
     let new_pods_wait = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
     let stage = Stage::shared(new_pods_wait).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
@@ -50,7 +50,7 @@ async fn what_is_taken_out_in_the_middle_of_a_rollout_stays_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn one_field_of_several_that_is_taken_out_stays_out_until_the_policy_changes() {
+async fn a_removed_field_stays_removed_until_the_policy_changes() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
@@ -76,7 +76,7 @@ async fn one_field_of_several_that_is_taken_out_stays_out_until_the_policy_chang
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_go() {
+async fn a_recreated_workload_is_a_new_one_even_if_the_deletion_was_missed() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let operator = stage.world.operator();
@@ -105,7 +105,7 @@ async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_rollout_that_is_undone_after_its_verification_stays_undone() {
+async fn a_rollout_undone_after_verification_stays_undone() {
     let undone = Stage::shared(|_| Fate::Ready).await;
     let replaced = undone.beside(|_| Fate::Ready).await;
     let undo = async {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
+async fn undone_patches_stay_undone_and_fields_of_others_are_named() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
@@ -80,7 +80,7 @@ fn reverting() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_others_left_of_a_patch_is_undone_too() {
+async fn a_partly_removed_patch_can_be_undone() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let probed = json!([{ "name": "main", "livenessProbe": { "tcpSocket": { "port": 8080 } } }]);
@@ -109,7 +109,7 @@ async fn what_others_left_of_a_patch_is_undone_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_was_set_for_one_policy_is_undone_alone() {
+async fn undo_for_one_policy_keeps_the_fields_of_others() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let spec = |rule: &str| {
@@ -145,7 +145,7 @@ async fn what_was_set_for_one_policy_is_undone_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_reverts_goes_after_its_patches() {
+async fn a_reverting_policy_is_deleted_after_its_patches() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", &reverting()).await;
@@ -158,7 +158,7 @@ async fn a_policy_that_reverts_goes_after_its_patches() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
+async fn reverts_of_deleted_policies_respect_the_rollout_limit() {
     static LATER: AtomicBool = AtomicBool::new(false);
     // The rollout of a reverted workload takes time.
     let fate = |pod: &k8s_openapi::api::core::v1::Pod| {
@@ -208,7 +208,7 @@ async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_goes_that_can() {
+async fn the_cleanup_time_starts_when_an_operator_sees_the_deletion() {
     let stage = Stage::alone(|_| Fate::Ready).await;
     let operator = stage.world.replica("operator-0", &["--no-leader-election"]);
     for name in ["a", "b"] {

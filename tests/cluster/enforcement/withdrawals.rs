@@ -11,7 +11,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_and_nothing_else() {
+async fn an_oom_kill_withdraws_only_our_memory_limit() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let spec = RESOURCES.replace("{defaultResources", "{requireLivenessProbe: true, defaultResources");
@@ -54,7 +54,7 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_withdraws_nothing() {
+async fn an_oom_kill_under_a_foreign_limit_withdraws_nothing() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", RESOURCES).await;
@@ -83,7 +83,7 @@ async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_wi
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_policy() {
+async fn a_later_patch_is_withdrawn_without_the_earlier_one() {
     let stage = Stage::shared(|pod| {
         let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
         let is_asked = container.is_some_and(|container| container.readiness_probe.is_some());
@@ -110,7 +110,7 @@ async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_poli
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_next_patch_waits_until_what_was_withdrawn_is_back() {
+async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
     static LATER: AtomicBool = AtomicBool::new(false);
     let stage = Stage::shared(|pod| match (is_patched(pod), LATER.load(Ordering::Relaxed)) {
         (true, _) => Fate::Crash,

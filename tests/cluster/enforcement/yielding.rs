@@ -133,7 +133,7 @@ fn claims(object: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
+async fn our_probe_yields_to_an_applied_handler_in_every_kind() {
     for (kind, probe, handler) in [
         ("Deployment", "livenessProbe", http()),
         ("StatefulSet", "readinessProbe", json!({ "exec": { "command": ["true"] } })),
@@ -162,7 +162,7 @@ async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_give_way_whatever_became_of_the_annotations() {
+async fn our_fields_yield_even_without_the_annotations() {
     let scene = Scene::yielding().await;
     for annotations in
         [json!({ PATCHED_FIELDS: "web/startupProbe" }), json!({ PATCHED_FIELDS: null }), json!(null)]
@@ -187,7 +187,7 @@ async fn our_fields_give_way_whatever_became_of_the_annotations() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_probe_gives_way_to_a_handler_that_is_merged_in() {
+async fn our_probe_yields_to_a_merged_handler() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
@@ -206,7 +206,7 @@ async fn our_probe_gives_way_to_a_handler_that_is_merged_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn containers_that_are_only_ours_go_with_those_of_their_owner() {
+async fn containers_with_only_our_fields_are_removed_with_the_owners() {
     let scene = Scene::yielding().await;
     let before = json!([bare("a"), bare("b"), bare("c"), bare("d")]);
     scene.apply("owner", "Deployment", before).await.unwrap();
@@ -230,7 +230,7 @@ async fn containers_that_are_only_ours_go_with_those_of_their_owner() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
+async fn our_amounts_yield_to_conflicting_amounts() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     let resources = json!({ "requests": { "cpu": "1500m" }, "limits": { "cpu": "3", "memory": "1Gi" } });
@@ -256,7 +256,7 @@ async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_give_way_on_as_many_containers_as_are_ever_patched() {
+async fn our_fields_yield_on_the_maximum_number_of_containers() {
     let scene = Scene::yielding().await;
     let names: Vec<String> =
         (0..MOST_FIELDS / 7).map(|index| format!("{index:02}{}", "c".repeat(61))).collect();
@@ -286,7 +286,7 @@ async fn our_fields_give_way_on_as_many_containers_as_are_ever_patched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_amounts_give_way_to_those_of_the_pod_as_a_whole() {
+async fn our_amounts_yield_to_pod_level_resources() {
     let scene = Scene::yielding().await;
     let both = json!([bare("web"), bare("side")]);
     let resources =
@@ -314,7 +314,7 @@ async fn our_amounts_give_way_to_those_of_the_pod_as_a_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_wrong_without_us_stays_refused() {
+async fn writes_that_are_invalid_without_our_fields_are_refused() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web"), bare("side")])).await.unwrap();
     let ours = json!([
@@ -347,7 +347,7 @@ async fn what_is_wrong_without_us_stays_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_that_we_did_not_patch_is_not_touched() {
+async fn a_workload_without_our_fields_is_not_changed() {
     let scene = Scene::yielding().await;
     // The probe, the limit and the annotation that lists them belong to another manager.
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
@@ -368,7 +368,7 @@ async fn a_workload_that_we_did_not_patch_is_not_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
+async fn writes_that_fit_our_fields_pass_unchanged() {
     let scene = Scene::yielding().await;
     let api = scene.api("Deployment");
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
@@ -416,7 +416,7 @@ async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_policy_comes_and_goes_and_its_absence_is_told() {
+async fn the_policy_is_installed_and_removed_and_its_absence_is_reported() {
     let plane = ControlPlane::start();
     let (scene, cluster) = (Scene::on(&plane).await, cluster(&plane).await);
     remove_conflict_policy(&cluster).await.unwrap();
@@ -445,7 +445,7 @@ async fn the_policy_comes_and_goes_and_its_absence_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_api_server_without_such_policies_is_told_as_such() {
+async fn an_api_server_without_mutating_policies_is_reported() {
     // Plugins that wait for policies and webhooks are off too; with them the API server would never start.
     let plane = ControlPlane::start_with(&[
         "--runtime-config=admissionregistration.k8s.io/v1=false",

@@ -31,7 +31,7 @@ fn apis(stage: &Stage) -> [Api<DynamicObject>; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not() {
+async fn a_removed_admission_policy_is_restored_or_the_condition_says_why_not() {
     let stage = Stage::apart(|_| Fate::Ready).await;
     let operator = stage.world.replica("operator-0", &["--yield-interval", "2s"]);
     operator.wait_until_ready();
@@ -50,7 +50,7 @@ async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_left_goes() {
+async fn the_admission_policy_stays_while_fields_remain_and_orphans_are_deleted() {
     let stage = Stage::apart(|_| Fate::Ready).await;
     let installed = async || installed(&stage).await;
     let policies = stage.world.policies(&stage.namespace);

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_newest_ten_stay_and_a_restart_repeats_none() {
+async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let flags = ["--audit-interval", "1s"];
@@ -87,7 +87,7 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_large_result_stays_below_its_limit_as_the_api_server_keeps_it() {
+async fn a_large_result_stays_below_its_limit_in_the_api_server() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.operator();
@@ -115,7 +115,7 @@ async fn a_large_result_stays_below_its_limit_as_the_api_server_keeps_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_result_that_exists_already_is_taken_for_the_operators_own_as_soon_as_it_is_heard_of() {
+async fn an_existing_result_is_adopted_once_observed() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let results = Api::<PolicyAuditResult>::namespaced(world.client.clone(), &shop);
@@ -178,7 +178,7 @@ fn names(results: &[PolicyAuditResult]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_two_operators_that_both_write_one_is_told_that_the_result_exists() {
+async fn two_concurrent_operators_create_a_result_only_once() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let flags = ["--no-leader-election", "--audit-interval", "100ms"];

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
+async fn only_the_leader_writes_and_a_standby_takes_over() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let leader = world.operator();
@@ -53,7 +53,7 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_api_server_that_comes_back_is_followed_again() {
+async fn the_operator_resumes_when_the_api_server_is_back() {
     let plane = plane();
     let world = World::on(&plane).await;
     let shop = plane.namespace("shop");

@@ -16,7 +16,7 @@ const FLAGS: [&str; 3] = ["--no-leader-election", "--audit-interval", "100ms"];
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_operator_that_is_killed_at_any_moment_tells_the_same_story_as_one_that_is_not() {
+async fn a_killed_operator_writes_the_same_as_one_that_is_not() {
     let rounds = rounds(6, 50);
     let plane = plane();
     let world = World::on(&plane).await;

@@ -23,7 +23,7 @@ pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permissions_that_are_asked_for() {
+async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
     let plane = plane();
     let world = World::on(&plane).await;
     let operator = world.operator();

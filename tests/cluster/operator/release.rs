@@ -12,7 +12,7 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_release_takes_one_finalizer_off_and_says_what_it_could_not_do() {
+async fn a_release_removes_only_our_finalizer_and_reports_failures() {
     let world = World::shared().await;
     let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
     let held = |name: &str, finalizers: &[&str]| -> DevOpsPolicy {

@@ -15,7 +15,7 @@ fn sample(name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_readme_shows_what_the_sample_policy_says_of_the_sample_workloads() {
+async fn the_readme_shows_the_status_of_the_sample_policy() {
     let world = World::shared().await;
     world.namespace_named("production").await;
     for document in yaml_serde::Deserializer::from_str(&sample("kube-tests/bad-workloads.yaml")) {

@@ -12,7 +12,7 @@ const POLICIES: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_change_among_many_is_in_the_status_within_a_second_for_one_patch_a_policy() {
+async fn a_change_is_in_the_status_within_a_second_for_one_patch_per_policy() {
     let (namespaces, pods, changes) = if soak() { (50, 200, 200) } else { (5, 40, 20) };
     let plane = plane();
     let world = World::on(&plane).await;

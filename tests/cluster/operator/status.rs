@@ -23,7 +23,7 @@ fn reason<'p>(policy: &'p DevOpsPolicy, of: &str) -> &'p str {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_that_is_pending_for_too_long_counts_with_no_event() {
+async fn a_pod_pending_for_too_long_counts_without_an_event() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.operator();
@@ -40,7 +40,7 @@ async fn a_pod_that_is_pending_for_too_long_counts_with_no_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_completed_pod_hides_no_cron_job() {
+async fn a_completed_pod_does_not_hide_its_cron_job() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.replica("operator-0", &["--audit-interval", "1s"]);
@@ -98,7 +98,7 @@ async fn a_completed_pod_hides_no_cron_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
+async fn a_foreign_change_of_the_status_is_repaired_despite_conflicts() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let operator = world.operator();
@@ -168,7 +168,7 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace_is_not_held() {
+async fn the_finalizer_keeps_foreign_ones_and_does_not_block_a_namespace() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.operator();
@@ -231,7 +231,7 @@ async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn each_policy_has_its_own_verdict_and_in_a_system_namespace_none() {
+async fn each_policy_has_a_verdict_except_in_system_namespaces() {
     let world = World::shared().await;
     let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
     let operator = world.operator();
@@ -261,7 +261,7 @@ async fn each_policy_has_its_own_verdict_and_in_a_system_namespace_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
+async fn an_invalid_policy_does_not_affect_others() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     // A CRD without validation, as an older one may be.

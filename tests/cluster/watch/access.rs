@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_granted() {
+async fn a_missing_permission_is_reported_and_used_once_granted() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("forbidden"));
     create(&client, &home, &pod("web")).await;
@@ -69,7 +69,7 @@ async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_gr
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_check_asks_for_is_what_watch_uses() {
+async fn check_asks_for_exactly_the_permissions_that_watch_uses() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("used"));
     let other = plane.namespace("used");
@@ -141,7 +141,7 @@ async fn what_check_asks_for_is_what_watch_uses() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_namespace_whose_events_are_forbidden_holds_up_no_other() {
+async fn forbidden_events_in_a_namespace_do_not_block_others() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let [first, second] = [plane.namespace("mute"), plane.namespace("mute")];

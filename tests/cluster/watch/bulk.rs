@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
+async fn a_pod_larger_than_a_megabyte_is_counted() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("large"));
     let flags = ["-n", &home];
@@ -43,7 +43,7 @@ async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn pods_that_are_all_deleted_at_once_leave_nothing() {
+async fn deleting_all_pods_at_once_leaves_no_counts() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("many");
     let pods = Api::<Pod>::namespaced(plane.client().await, &home);

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Runs one fault of the API server after another on one control plane.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn outages_of_the_api_server_are_survived_and_soon_made_up_for() {
+async fn watch_recovers_quickly_from_api_server_outages() {
     let plane = ControlPlane::start();
     restarts(&plane).await;
     outage_past_the_renew_deadline(&plane).await;
@@ -161,7 +161,7 @@ async fn shutdown_while_nothing_answers(plane: &ControlPlane) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_history_that_was_compacted_away_is_a_fresh_list_and_no_gap() {
+async fn a_compacted_history_causes_a_fresh_list() {
     // Without a watch cache, a compaction affects all older watches at once.
     let plane = ControlPlane::start_with(&["--watch-cache=false"]);
     let (client, home) = (plane.client().await, plane.namespace("compacted"));

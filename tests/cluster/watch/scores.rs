@@ -92,7 +92,7 @@ fn figure(replica: &Process, namespace: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn flags_narrow_what_is_watched() {
+async fn flags_limit_the_watched_pods() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let [home, system] = [plane.namespace("narrow"), plane.namespace("kube-narrow")];
@@ -125,7 +125,7 @@ async fn flags_narrow_what_is_watched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
+async fn the_leader_records_a_change_of_class_and_every_replica_logs_it() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let home = plane.namespace("events");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn every_path_and_method_has_its_answer() {
+async fn every_path_and_method_is_answered() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("serving");
     create(&plane.client().await, &home, &pod("web")).await;
@@ -38,7 +38,7 @@ async fn every_path_and_method_has_its_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn clients_that_never_read_hold_nothing_up() {
+async fn clients_that_never_read_block_nobody() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("slow"));
     create(&client, &home, &pod("web")).await;

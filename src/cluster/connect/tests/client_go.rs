@@ -56,7 +56,7 @@ struct Choices {
 const DIFFERENT: &[(&str, &str)] = &[("token with a line break inside", "client-go fails when it sends it")];
 
 #[test]
-fn kubeconfigs_and_flags_come_to_what_client_go_makes_of_them() {
+fn kubeconfigs_and_flags_resolve_as_in_client_go() {
     let (cases, answers) = read();
     let mut wrong = Vec::new();
     for (case, answer) in cases.configs.into_iter().zip(answers["configs"].as_array().unwrap()) {
@@ -76,7 +76,7 @@ fn kubeconfigs_and_flags_come_to_what_client_go_makes_of_them() {
 }
 
 #[test]
-fn proxies_are_those_that_go_chooses() {
+fn proxies_are_chosen_as_in_go() {
     let (Cases { proxies, .. }, answers) = read();
     let mut answers = answers["proxies"].as_array().unwrap().iter();
     let mut check = |proxy: &str, exceptions: &str, server: &String| {

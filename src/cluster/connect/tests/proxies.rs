@@ -100,7 +100,7 @@ async fn ask(scheme: &str, login: &str, secure: bool) -> (Vec<String>, Vec<Strin
 }
 
 #[tokio::test]
-async fn an_https_server_is_reached_by_connect() {
+async fn an_https_server_is_reached_through_connect() {
     let (proxy, server) = ask("http", "", true).await;
     assert!(proxy[0].starts_with("CONNECT server.test:6443 HTTP/1.1\r\n"), "{proxy:?}");
     assert!(!proxy[0].to_lowercase().contains("proxy-authorization"), "{proxy:?}");
@@ -112,7 +112,7 @@ async fn an_https_server_is_reached_by_connect() {
 }
 
 #[tokio::test]
-async fn an_http_server_is_asked_for_by_its_whole_address_and_without_credentials() {
+async fn an_http_server_is_reached_by_absolute_url_without_credentials() {
     let (proxy, _) = ask("http", "me:p%40ss@", false).await;
     assert!(proxy[0].starts_with("GET http://server.test:6443/version HTTP/1.1\r\n"), "{proxy:?}");
     let head = proxy[0].to_lowercase();
