@@ -60,9 +60,7 @@ pub enum CallError {
     #[error("{}", describe(.0))]
     Status(Box<Status>),
     /// The answer can't be parsed.
-    #[error(
-        "{server} sent something else than a Kubernetes API server does: {message}: check the server's address"
-    )]
+    #[error("{server} didn't answer like a Kubernetes API server: {message}: check the server's address")]
     Body {
         /// The address of the API server.
         server: String,
@@ -146,12 +144,14 @@ fn describe(status: &Status) -> String {
         401 => format!(
             "the API server didn't accept the credentials (401, {message}): log in again, or choose another context"
         ),
-        403 => format!("{message}: ask for that permission; `kube-devops check` shows all that are missing"),
-        410 => format!("the API server no longer has what was to be read on from ({message}): try again"),
+        403 => {
+            format!("{message}: ask for that permission; `kube-devops check` lists all missing permissions")
+        }
+        410 => format!("the list or watch has expired ({message}): try again"),
         429 => format!("the API server is too busy (429, {message}): try again later"),
         code @ 500.. => {
             format!(
-                "the API server failed ({code}, {message}): try again, and look at its logs if that goes on"
+                "the API server failed ({code}, {message}): try again, and check its logs if the error persists"
             )
         }
         404 if status.reason == NO_STATUS => format!(

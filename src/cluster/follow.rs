@@ -112,11 +112,7 @@ impl<T: Sink> Feed<T> {
         let (now, message) = (Instant::now(), failure.to_string());
         let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
         if self.failure.as_ref().is_none_or(due) {
-            warn!(
-                category = failure.error.category(),
-                error = message,
-                "the watch is interrupted; it is tried again"
-            );
+            warn!(category = failure.error.category(), error = message, "watch interrupted; retrying");
             self.failure = Some((message, now));
         }
         self.sink.interrupted(failure);
@@ -124,7 +120,7 @@ impl<T: Sink> Feed<T> {
 
     fn resume(&mut self) {
         if self.failure.take().is_some() {
-            info!(watch = self.what, "the watch goes on");
+            info!(watch = self.what, "watch resumed");
             self.sink.resumed();
         }
     }

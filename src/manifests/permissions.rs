@@ -133,21 +133,9 @@ const LEASES: Permission = need(
 );
 
 const ANALYZE: &[Permission] = &[
-    need(
-        "",
-        "pods",
-        LIST,
-        Judged,
-        "only namespaces where it is allowed are analyzed, and the report is partial",
-    ),
-    need(
-        "",
-        "namespaces",
-        LIST,
-        Cluster,
-        "when pods can't be listed everywhere, namespaces have to be named",
-    )
-    .optional(),
+    need("", "pods", LIST, Judged, "only allowed namespaces are analyzed, and the report is partial"),
+    need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
+        .optional(),
     need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
 ];
 
@@ -159,7 +147,7 @@ const WATCH: &[Permission] = &[
     need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
 ];
 
-const TEMPLATES: &str = "violations of such workloads aren't seen: never ready";
+const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
 
 const RECONCILE: &[Permission] = &[
     need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
@@ -176,7 +164,7 @@ const RECONCILE: &[Permission] = &[
         "devopspolicies",
         &["patch"],
         Cluster,
-        "no finalizers: a deleted policy is not cleaned up after",
+        "no finalizers: nothing is cleaned up after a deleted policy",
     ),
     need(GROUP, "devopspolicies", &["patch"], Cluster, "policies show no score").of("status"),
     need(
@@ -186,19 +174,25 @@ const RECONCILE: &[Permission] = &[
         Cluster,
         "no audit trail, or one that only grows",
     ),
-    need("", "namespaces", &["get"], Cluster, "in namespaces that go, writes are refused and told as errors")
-        .optional(),
+    need(
+        "",
+        "namespaces",
+        &["get"],
+        Cluster,
+        "writes to terminating namespaces fail and are reported as errors",
+    )
+    .optional(),
     need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
     need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND).optional(),
 ];
 
-const LEFT_BEHIND: &str = "what a former operator installed for writes that clash with its patches stays";
+const LEFT_BEHIND: &str = "the conflict policy of a former operator is not removed";
 
-const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
+const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
 const NO_YIELD: &str =
-    "where a field of ours makes another's write invalid, that write is refused: condition Enforcing says so";
+    "writes of others that our fields make invalid are refused: condition Enforcing says so";
 
 const ENFORCE: &[Permission] = &[
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
@@ -211,14 +205,26 @@ const ENFORCE: &[Permission] = &[
         Cluster,
         "a StatefulSet stays stuck after a withdrawal until its pod is deleted",
     ),
-    need("", "configmaps", KEEP, OwnNamespace, "nothing is repaired: limits and undo can't be kept"),
-    need("policy", "poddisruptionbudgets", LIST, Cluster, "nothing is repaired: disruptions can't be judged"),
+    need(
+        "",
+        "configmaps",
+        KEEP,
+        OwnNamespace,
+        "nothing is repaired: budgets and undo records can't be stored",
+    ),
+    need(
+        "policy",
+        "poddisruptionbudgets",
+        LIST,
+        Cluster,
+        "nothing is repaired: disruption budgets can't be checked",
+    ),
     need(
         "autoscaling",
         "horizontalpodautoscalers",
         LIST,
         Cluster,
-        "nothing is repaired: an autoscaler might steer resources",
+        "nothing is repaired: an autoscaler might use the resources",
     ),
     need("", "limitranges", LIST, Cluster, "nothing is repaired: a LimitRange might supply resources"),
     need("", "resourcequotas", LIST, Cluster, "nothing is repaired: a quota might refuse the pods"),
@@ -227,7 +233,7 @@ const ENFORCE: &[Permission] = &[
         "verticalpodautoscalers",
         LIST,
         Cluster,
-        "where there are VerticalPodAutoscalers, resources are never set: one might steer them",
+        "with VerticalPodAutoscalers installed, resources are never set: one might manage them",
     )
     .optional(),
     need(
@@ -235,7 +241,7 @@ const ENFORCE: &[Permission] = &[
         "controllerrevisions",
         LIST,
         Cluster,
-        "no DaemonSet is repaired: its new pods can't be told from the old",
+        "no DaemonSet is repaired: its new pods can't be identified",
     ),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
     need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).optional(),
@@ -256,7 +262,7 @@ const WEBHOOK: &[Permission] = &[
         "validatingwebhookconfigurations",
         REPAIR,
         Cluster,
-        "caBundle isn't kept in step: requests go unjudged after a rotation",
+        "caBundle isn't updated: requests are not evaluated after a rotation",
     ),
     need(
         ADMISSION,

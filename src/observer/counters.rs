@@ -29,7 +29,7 @@ impl ObserverMetrics {
         )?;
         let failures = counter(
             "watch_failures_total",
-            "Interruptions of the watch by cause; each is repaired after a pause.",
+            "Interruptions of the watch by cause. The watch retries after a pause.",
             "category",
         )?;
         let [events, failures] = [metrics.register(events)?, metrics.register(failures)?];

@@ -41,7 +41,7 @@ impl ScoreCollector {
             "namespace_compliance_ratio",
             "Share of a namespace's observed workloads without a violation of medium severity or worse, 0 to 1.",
         );
-        let pods = IntGauge::new("pods_tracked", "Pods that the scores are made of.")?;
+        let pods = IntGauge::new("pods_tracked", "Pods that the scores cover.")?;
         let unreadable =
             IntGauge::new("pods_unreadable", "Pods left out of the scores because they can't be read.")?;
         let score = IntGaugeVec::new(cluster.clone(), &[])?;

@@ -77,8 +77,8 @@ impl Observer {
         if self.lock().board.has_pods_in(&namespace) || !cluster.lacks_namespace(&namespace).await {
             return;
         }
-        warn!(namespace, "namespace not found: nothing is counted until there is a pod in it");
-        let message = format!("namespace {namespace:?} was not found, and no pod of it has been seen since");
+        warn!(namespace, "namespace not found: it counts once it has a pod");
+        let message = format!("namespace {namespace:?} was not found and has had no pod since");
         self.lock().missing.insert(namespace, message);
     }
 

@@ -132,7 +132,7 @@ async fn an_install_reports_taken_names_at_once() {
     .await;
     let refused = on(plane.kubeconfig(), &["crd", "install"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
-    assert!(refused.stderr.contains("doesn't take its names: \"dop\" is already in use"), "{refused:?}");
+    assert!(refused.stderr.contains("refuses its names: \"dop\" is already in use"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

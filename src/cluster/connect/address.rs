@@ -73,7 +73,7 @@ pub(super) fn authority(host: &str) -> Result<Authority, String> {
         && !port.is_empty()
         && port.parse::<u16>().is_err()
     {
-        return Err(format!("{port:?} is no port"));
+        return Err(format!("{port:?} is not a valid port"));
     }
     // `host:` means the default port.
     let host = if port == Some("") { name } else { host };

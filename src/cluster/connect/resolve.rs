@@ -184,7 +184,7 @@ impl Entries<'_> {
             (self.cluster.insecure_skip_tls_verify, authority, place)
         };
         if insecure && authority.is_some() {
-            return Err(place.error("it can't stand beside a certificate authority: remove one of them"));
+            return Err(place.error("it conflicts with a certificate authority: remove one of them"));
         }
         let flag = given(flags.tls_server_name.as_ref());
         let server_name = match flag {

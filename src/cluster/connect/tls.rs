@@ -47,7 +47,7 @@ impl Tls {
         };
         let server_name = server_name.as_ref().map(|(name, place)| {
             let name = ServerName::try_from(name.clone());
-            name.map_err(|_| place.error("it is no host name and no IP address: correct or remove it"))
+            name.map_err(|_| place.error("it is neither a host name nor an IP address: correct or remove it"))
         });
         let identity = target.identity.clone().map(|(certificate, key)| Identity::new(certificate, key));
         Ok(Self {

@@ -37,7 +37,7 @@ fn describe(error: &TlsError) -> String {
         TlsError::InvalidCertificate(reason) => describe_certificate(reason),
         TlsError::AlertReceived(alert) => describe_alert(*alert),
         TlsError::PeerIncompatible(reason) => format!(
-            "the server speaks no TLS 1.2 or 1.3 with a cipher suite of today ({reason:?}): update it, or its load balancer"
+            "the server supports no modern cipher suite of TLS 1.2 or 1.3 ({reason:?}): update it, or its load balancer"
         ),
         TlsError::InvalidMessage(_) => {
             "it doesn't speak TLS: is the address an http:// one, or another port?".to_owned()
@@ -102,7 +102,7 @@ fn describe_alert(alert: AlertDescription) -> String {
             format!("the server refused the client certificate ({alert:?}): use one that its CA has signed")
         }
         AlertDescription::ProtocolVersion => {
-            "the server speaks no TLS 1.2 or 1.3: update it, or its load balancer".to_owned()
+            "the server supports neither TLS 1.2 nor 1.3: update it, or its load balancer".to_owned()
         }
         AlertDescription::HandshakeFailure => {
             "the server shares no cipher suite and no kind of key with this client, or refused its certificate".to_owned()

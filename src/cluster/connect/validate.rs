@@ -39,13 +39,13 @@ pub(super) fn check_user(entries: &Entries<'_>) -> Result<(), ConnectError> {
     let (has_name, has_password) = (!user.username.is_empty(), !user.password.is_empty());
     if (has_token && (has_name || has_password)) || (has_file && has_name) {
         let place = entries.user_field(if has_name { "username" } else { "password" });
-        return Err(place.error("it can't stand beside a token: remove one of them"));
+        return Err(place.error("it conflicts with a token: remove one of them"));
     }
     check_certificate(entries)?;
     if let Some(exec) = &user.exec {
         if user.auth_provider.is_some() {
             let place = entries.user_field("auth-provider");
-            return Err(place.error("it can't stand beside exec: remove one of them"));
+            return Err(place.error("it conflicts with exec: remove one of them"));
         }
         check_exec(exec, entries)?;
     }
@@ -126,7 +126,7 @@ fn check_exec(exec: &Exec, entries: &Entries<'_>) -> Result<(), ConnectError> {
         // The default of the older version.
         "" if exec.api_version == EXEC_VERSIONS[1] => Ok(()),
         mode => {
-            let problem = format!("{mode:?} is no mode: give Never, IfAvailable or Always");
+            let problem = format!("{mode:?} is not a valid mode: use Never, IfAvailable or Always");
             Err(place("exec.interactiveMode").error(problem))
         }
     }
@@ -138,7 +138,7 @@ fn one_of(path: &Path, data: bool, place: &Place, data_field: &str) -> Result<()
         return Ok(());
     }
     if data {
-        return Err(place.error(format!("it can't stand beside {data_field}: remove one of them")));
+        return Err(place.error(format!("it conflicts with {data_field}: remove one of them")));
     }
     readable(path, place)
 }

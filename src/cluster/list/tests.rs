@@ -74,7 +74,7 @@ async fn a_refused_cluster_wide_list_falls_back_to_namespaces() {
     assert_eq!(
         unread,
         ["list pods in namespace \"b\": cannot list /api/v1/namespaces/b/pods: ask for that permission; \
-          `kube-devops check` shows all that are missing"]
+          `kube-devops check` lists all missing permissions"]
     );
     let log = log.paths();
     assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
@@ -149,7 +149,7 @@ async fn a_list_that_always_expires_is_partial() {
     });
     let (parts, unread) = run(&cluster, &NONE, None).await;
     assert_eq!(parts, [["a"]]);
-    assert!(unread[0].contains("no longer has what was to be read on from"), "{unread:?}");
+    assert!(unread[0].contains("the list or watch has expired"), "{unread:?}");
     assert_eq!(log.paths().len(), 8);
 }
 
@@ -205,8 +205,14 @@ async fn failures_name_the_fix() {
         ),
         (Answer::Fail(402, json!("a page")), "the answer isn't a Kubernetes API server's (402"),
         (Answer::Refuse, "cannot reach https://test:6443: connection refused"),
-        (Answer::Text("<html>hello".to_owned()), "https://test:6443 sent something else"),
-        (Answer::Text(r#"{"items": 3}"#.to_owned()), "https://test:6443 sent something else"),
+        (
+            Answer::Text("<html>hello".to_owned()),
+            "https://test:6443 didn't answer like a Kubernetes API server",
+        ),
+        (
+            Answer::Text(r#"{"items": 3}"#.to_owned()),
+            "https://test:6443 didn't answer like a Kubernetes API server",
+        ),
     ] {
         let answer = Mutex::new(Some(answer));
         let (cluster, _) = cluster(move |_, _| answer.lock().unwrap().take().unwrap());

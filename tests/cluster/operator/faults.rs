@@ -77,7 +77,7 @@ async fn the_operator_resumes_when_the_api_server_is_back() {
         }
     }
     let log = operator.text();
-    let interruptions = log.matches("the watch is interrupted").count();
+    let interruptions = log.matches("watch interrupted").count();
     assert!(interruptions > 0 && interruptions < 120, "said, and not over and over: {interruptions}");
     let errors = log.lines().filter(|line| line.contains(r#""ERROR""#) && line.contains(r#":"kube_devops"#));
     assert_eq!(errors.count(), 0, "{log}");

@@ -24,7 +24,7 @@ async fn a_missing_permission_is_reported_and_used_once_granted() {
     let kubeconfig = plane.restricted(&home, "powerless", &[], Reach::Cluster).await;
     let mark = plane.mark();
     let replica = Process::start("watch", &kubeconfig, "a", &["-n", &home, "--lease-namespace", &home]);
-    let line = replica.until(LIMIT, "the watch is interrupted; it is tried again");
+    let line = replica.until(LIMIT, "watch interrupted; retrying");
     let error = line["error"].as_str().unwrap();
     for word in
         ["list pods in namespace", &home, "forbidden", "cannot list resource \"pods\"", "kube-devops check"]
@@ -47,7 +47,7 @@ async fn a_missing_permission_is_reported_and_used_once_granted() {
     assert!(replica.metric("watch_failures_total{category=\"forbidden\"}").unwrap() >= 2.0);
     let requests = plane.count_since(mark, &user(&home, "powerless"));
     assert!((4..30).contains(&requests), "{requests} in {period:?}");
-    assert_eq!(replica.lines("the watch is interrupted; it is tried again").len(), 1, "once a minute");
+    assert_eq!(replica.lines("watch interrupted; retrying").len(), 1, "once a minute");
 
     let rules: Vec<_> = Mode::Watch.permissions().iter().map(rule).collect();
     let role: Role = object(json!({ "metadata": { "name": "late" }, "rules": rules }));
@@ -59,7 +59,7 @@ async fn a_missing_permission_is_reported_and_used_once_granted() {
     }));
     Api::namespaced(client, &home).create(&PostParams::default(), &binding).await.unwrap();
     within(LIMIT, "ready once the right is granted", async || replica.is_ready().then_some(())).await;
-    replica.until(LIMIT, "the watch goes on");
+    replica.until(LIMIT, "watch resumed");
     agree(plane, &replica, LIMIT, &["-n", &home]).await;
     within(Duration::from_secs(20), "leading once the right is granted", async || {
         replica.leads().then_some(())

@@ -78,7 +78,7 @@ async fn deleting_all_pods_at_once_leaves_no_counts() {
     );
     let gone = replica.get("/metrics").1;
     assert!(gone.contains(&format!("pod_events_total{{type=\"deleted\"}} {count}\n")), "{gone}");
-    assert!(replica.lines("the watch is interrupted; it is tried again").is_empty());
+    assert!(replica.lines("watch interrupted; retrying").is_empty());
     let log = replica.log();
     assert!(log.len() < 20, "no line is about a pod: {log:#?}");
 }

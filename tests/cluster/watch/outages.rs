@@ -69,7 +69,7 @@ async fn restarts(plane: &ControlPlane) {
     }
     let restarts = rounds(3, 10);
     println!("{restarts} restarts: right again within {slowest:?}, at most {busiest} requests a replica");
-    assert!(!replicas[0].lines("the watch goes on").is_empty());
+    assert!(!replicas[0].lines("watch resumed").is_empty());
 }
 
 /// Creates, changes and deletes pods, and ignores failures.
