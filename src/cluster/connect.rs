@@ -5,6 +5,7 @@
 mod address;
 mod chain;
 mod credentials;
+mod entries;
 mod environment;
 mod error;
 mod exec;
@@ -12,6 +13,7 @@ mod forward;
 mod in_cluster;
 mod kubeconfig;
 mod load;
+mod pem;
 mod proxy;
 mod resolve;
 mod target;
@@ -25,8 +27,8 @@ mod verifier;
 mod tests;
 
 pub(super) use credentials::CredentialsError;
+pub use entries::Overrides;
 pub use error::{ConnectError, Place};
-pub use resolve::Overrides;
 pub(super) use untrusted::explain;
 
 use super::request_log::RequestLog;

@@ -10,10 +10,7 @@ use serde_path_to_error::Track;
 
 use crate::workload::{Object, ObjectSeed, TypeMeta};
 
-/// The message for bytes that are not text.
-pub(super) const NO_TEXT: &str = "not UTF-8 text: manifests are YAML or JSON in UTF-8";
-
-/// The number of characters kept at the start of a message, with the field, and at its end, with the fix.
+/// How many characters of a message are kept at its start, which names the field, and at its end, with the mend.
 const KEPT: usize = 150;
 
 /// The problem with one object.

@@ -17,11 +17,10 @@ pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
 pub use report::{
-    NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation, RuleCost, Skipped,
-    UnjudgedKind,
+    NamespaceReport, Offender, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
-pub use violations::{Origin, SourceLine, ViolationList, ViolationRow};
+pub use violations::{Origin, ReportedViolation, SourceLine, ViolationList, ViolationRow};

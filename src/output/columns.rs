@@ -11,7 +11,9 @@ const GAP: usize = 3;
 /// Writes rows with every column as wide as its widest cell, without borders.
 pub fn columns(rows: &[Vec<String>], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let mut widths = Widths::default();
-    rows.iter().for_each(|row| widths.add(row));
+    for row in rows {
+        widths.add(row);
+    }
     rows.iter().try_for_each(|row| widths.write(row, out))
 }
 

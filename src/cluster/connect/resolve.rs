@@ -1,6 +1,7 @@
 //! Combines files and flags by the rules of client-go's `clientcmd.DirectClientConfig`.
 
 use super::address::{Address, Login};
+use super::entries::{Entries, Overrides, given, given_path};
 use super::error::{ConnectError, Place};
 use super::kubeconfig::{AuthProvider, Cluster, Context, Kubeconfig, User};
 use super::load::Loaded;
@@ -9,38 +10,7 @@ use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Ta
 use super::validate::{check_cluster, check_user};
 use std::path::{Path, PathBuf};
 
-/// The flags that override the kubeconfig, as with kubectl. Empty ones count as unset.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// The context to use, in place of the current one.
-    pub context: Option<String>,
-    /// The cluster to use, in place of the context's.
-    pub cluster: Option<String>,
-    /// The user to use, in place of the context's.
-    pub user: Option<String>,
-    /// The address of the API server.
-    pub server: Option<String>,
-    /// The name that the server's certificate has to be valid for.
-    pub tls_server_name: Option<String>,
-    /// The file with the trusted certificate authorities.
-    pub certificate_authority: Option<PathBuf>,
-    /// True to skip the check of the server's certificate.
-    pub insecure_skip_tls_verify: bool,
-    /// The bearer token.
-    pub token: Option<String>,
-    /// The file with the client's certificate.
-    pub client_certificate: Option<PathBuf>,
-    /// The file with its key.
-    pub client_key: Option<PathBuf>,
-    /// The user to act as.
-    pub impersonate: Option<String>,
-    /// The UID to act as.
-    pub impersonate_uid: Option<String>,
-    /// The groups to act as a member of.
-    pub impersonate_groups: Vec<String>,
-}
-
-/// Resolves files and flags; `None` if neither names a server, as in a pod.
+/// Resolves files and flags; `None` where neither names a server, as in a pod.
 pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Target>, ConnectError> {
     let kubeconfig = &loaded.kubeconfig;
     let (name, context) = context(loaded, flags)?;
@@ -101,38 +71,7 @@ fn unknown(place: &str, kind: &'static str, name: &str, loaded: &Loaded) -> Conn
     }
 }
 
-/// Returns the value of a flag unless it is empty.
-pub(super) fn given(flag: Option<&String>) -> Option<&String> {
-    flag.filter(|text| !text.is_empty())
-}
-
-/// Returns the path of a flag unless it is empty.
-pub(super) fn given_path(flag: Option<&PathBuf>) -> Option<&PathBuf> {
-    flag.filter(|path| !path.as_os_str().is_empty())
-}
-
-/// The selected cluster and user, and the flags that override them.
-pub(super) struct Entries<'a> {
-    pub(super) cluster: Cluster,
-    pub(super) user: User,
-    pub(super) cluster_name: &'a str,
-    pub(super) user_name: &'a str,
-    pub(super) flags: &'a Overrides,
-}
-
 impl Entries<'_> {
-    /// Returns a place in the cluster's entry.
-    pub(super) fn cluster_field(&self, field: &'static str) -> Place {
-        let file = self.cluster.origin.clone();
-        Place::Field { file, kind: "cluster", name: self.cluster_name.to_owned(), field }
-    }
-
-    /// Returns a place in the user's entry.
-    pub(super) fn user_field(&self, field: &'static str) -> Place {
-        let file = self.user.origin.clone();
-        Place::Field { file, kind: "user", name: self.user_name.to_owned(), field }
-    }
-
     fn target(&self, context: String, namespace: String) -> Result<Target, ConnectError> {
         let (server, place) = match given(self.flags.server.as_ref()) {
             Some(server) => (server, Place::Flag("--server")),

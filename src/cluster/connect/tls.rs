@@ -1,14 +1,15 @@
 //! The TLS settings of a client: the trusted certificates and its own certificate.
 
 use super::error::ConnectError;
+use super::pem::{certificates, sections};
 use super::target::{Content, Material, Target, Trust};
 use super::verifier::{Authorities, Unchecked, Verifier};
 use rustls::ClientConfig;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::{PemObject as _, SectionKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::pem::SectionKind;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SignatureScheme};
 use std::path::PathBuf;
@@ -165,19 +166,8 @@ impl Authorities {
     }
 }
 
-/// Returns all certificates of a PEM text. Other sections are skipped.
-pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
-    sections(pem)
-        .filter(|(kind, _)| *kind == SectionKind::Certificate)
-        .map(|(_, der)| CertificateDer::from(der))
-        .collect()
-}
-
-fn sections(pem: &[u8]) -> impl Iterator<Item = (SectionKind, Vec<u8>)> + '_ {
-    <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).filter_map(Result::ok)
-}
-
-/// Pairs a certificate chain with its key, both in PEM form. As in Go, the certificate may have any X.509 version.
+/// Makes a pair of a certificate, with its chain, and its key, both in PEM form. As in Go the certificate may be of
+/// any version.
 pub(super) fn certified_key(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, PairError> {
     let chain = certificates(certificate);
     let of_certificate = |text: &str| PairError { key: false, text: text.to_owned() };

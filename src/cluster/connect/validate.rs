@@ -1,9 +1,9 @@
 //! Refuses the same entries as client-go's `validateClusterInfo` and `validateAuthInfo`.
 
+use super::entries::{Entries, given, given_path};
 use super::error::{ConnectError, Place};
 use super::kubeconfig::{Cluster, Exec, User};
 use super::proxy::Proxy;
-use super::resolve::{Entries, given, given_path};
 use std::path::Path;
 
 /// The versions of the plugin protocol that client-go speaks.

@@ -5,7 +5,7 @@
 //! signature are checked in any case.
 
 use super::chain;
-use super::tls::certificates;
+use super::pem::certificates;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};

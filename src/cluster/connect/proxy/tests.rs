@@ -1,3 +1,5 @@
+//! Tests of the choice of a proxy.
+
 use super::*;
 
 fn server(text: &str) -> Address {
