@@ -176,7 +176,7 @@ proptest! {
         }
         let all: u64 = pods.iter().filter(|pod| pod.counts()).map(Pod::penalty).sum();
         let blamed: u64 = report.offenders.iter().map(|offender| offender.half_points).sum();
-        prop_assert_eq!(blamed, 2 * all, "every penalty has a workload that causes it");
+        prop_assert_eq!(blamed, 2 * all, "every penalty belongs to a workload");
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn about_one_pod_in_ten_breaks_a_rule_and_every_rule_is_broken() {
         analysis.finish()
     });
     let report = &mut reports[0];
-    assert!(report.summary.pods < PODS as u64, "some have ended");
+    assert!(report.summary.pods < PODS as u64, "some pods have completed");
     let broken: BTreeSet<_> = report.violations.iter().map(|found| (found.namespace, found.name)).collect();
     let share = broken.len() * 100 / PODS;
     assert!((7..=13).contains(&share), "{share} % break a rule");

@@ -71,7 +71,7 @@ fn the_samples_have_the_documented_counts() {
     ]);
     assert_eq!(counts(&report), expected);
     let skipped: Vec<&str> = report.skipped.iter().map(|skipped| skipped.kind.as_str()).collect();
-    assert_eq!(skipped, ["Service"], "what is not judged is named");
+    assert_eq!(skipped, ["Service"], "skipped objects are named");
 }
 
 #[test]

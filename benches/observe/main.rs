@@ -73,7 +73,7 @@ fn rate(events: usize, time: Duration) -> u128 {
 
 /// Measures events on a scoreboard with all pods. Each event changes the counts of a random pod.
 ///
-/// As in the watch, a pod is applied soon after it is parsed, while most of the scoreboard is in no CPU cache.
+/// A pod is applied soon after it is parsed, as in the watch, while most of the scoreboard is in no CPU cache.
 fn events(pods: usize) {
     let mut board = board();
     let mut texts = Vec::new();

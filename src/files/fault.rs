@@ -10,7 +10,7 @@ use serde_path_to_error::Track;
 
 use crate::workload::{Object, ObjectSeed, TypeMeta};
 
-/// How many characters of a message are kept at its start, which names the field, and at its end, with the mend.
+/// The number of characters kept at the start of a message, with the field, and at its end, with the fix.
 const KEPT: usize = 150;
 
 /// The problem with one object.

@@ -125,7 +125,7 @@ async fn an_install_reports_taken_names_at_once() {
     other.spec.names.singular = Some("dopamine".to_owned());
     other.spec.names.kind = "Dopamine".to_owned();
     definitions.create(&PostParams::default(), &other).await.unwrap();
-    eventually("the other CRD has its names", async || {
+    eventually("the other CRD owns its names", async || {
         let status = definitions.get("dopamines.devops.stochastic.io").await.ok()?.status?;
         status.accepted_names?.short_names.filter(|names| !names.is_empty())
     })
@@ -385,7 +385,7 @@ async fn a_status_is_its_own_subresource_and_bounded() {
     }))
     .await
     .unwrap();
-    assert_eq!(judged.metadata.generation, Some(1), "a status is no change of the spec");
+    assert_eq!(judged.metadata.generation, Some(1), "a status update doesn't change the generation");
     let status = judged.status.unwrap();
     assert_eq!((status.remediations.len(), status.conditions.len()), (2, 1));
     assert_eq!(policies.get("strict").await.unwrap().spec, DevOpsPolicySpec::default());

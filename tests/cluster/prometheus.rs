@@ -57,7 +57,7 @@ async fn promtool_has_nothing_to_say_about_the_metrics() {
     let (code, metrics) = replica.get("/metrics");
     assert_eq!(code, 200, "{metrics}");
     assert_eq!(promtool_check(&metrics), "", "of {metrics}");
-    assert_ne!(promtool_check("# TYPE total counter\ntotal 1\n"), "", "promtool does find faults");
+    assert_ne!(promtool_check("# TYPE total counter\ntotal 1\n"), "", "promtool reports invalid metrics");
 }
 
 /// Returns the complaints of `promtool check metrics`.

@@ -143,7 +143,7 @@ impl Fixture {
     /// Waits up to `limit` until requests are answered. Returns true if they are.
     pub(crate) async fn is_served_within(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
-        within(limit * 2, "requests are answered, or the time is over", async || {
+        within(limit * 2, "requests are answered or the time limit is reached", async || {
             let is_served = self.poller.answered_in_a_row() >= ENOUGH;
             (is_served || Instant::now() > end).then_some(is_served)
         })

@@ -10,7 +10,7 @@ use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Ta
 use super::validate::{check_cluster, check_user};
 use std::path::{Path, PathBuf};
 
-/// Resolves files and flags; `None` where neither names a server, as in a pod.
+/// Resolves files and flags; `None` if neither names a server, as in a pod.
 pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Target>, ConnectError> {
     let kubeconfig = &loaded.kubeconfig;
     let (name, context) = context(loaded, flags)?;

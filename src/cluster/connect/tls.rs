@@ -166,8 +166,7 @@ impl Authorities {
     }
 }
 
-/// Makes a pair of a certificate, with its chain, and its key, both in PEM form. As in Go the certificate may be of
-/// any version.
+/// Pairs a certificate chain with its key, both in PEM form. As in Go, the certificate may have any X.509 version.
 pub(super) fn certified_key(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, PairError> {
     let chain = certificates(certificate);
     let of_certificate = |text: &str| PairError { key: false, text: text.to_owned() };

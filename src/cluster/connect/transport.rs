@@ -124,7 +124,7 @@ impl Route {
                 self.over(socks, key)
             }
             ProxyScheme::Http => self.through(tcp, uri, key),
-            // As in Go, the proxy's certificate is verified by the same authorities, but under its own name.
+            // The proxy is verified by the same authorities as the server, but under its own name, as in Go.
             ProxyScheme::Https => self.through(secured(tcp, self.tls.config(key)?), uri, key),
         }
     }

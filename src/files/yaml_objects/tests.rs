@@ -1,4 +1,4 @@
-//! Objects of YAML are those that kubectl would send, and what it would not send is named with its place.
+//! YAML objects equal those that kubectl would send, and all others are reported with their place.
 
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ impl Consumer for Images {
     }
 }
 
-/// What was read of a text, and the errors as `line: message`.
+/// Returns the objects of a text, and the errors as `line: message`.
 fn found(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.yaml");
@@ -55,14 +55,14 @@ fn found(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
     all
 }
 
-/// The objects of a text that has no errors.
+/// Returns the objects of a text without errors.
 fn objects(text: impl AsRef<[u8]>) -> Vec<String> {
     let (objects, errors) = found(text);
     assert_eq!(errors, Vec::<String>::new());
     objects
 }
 
-/// The only error of a text.
+/// Returns the only error of a text.
 fn error(text: impl AsRef<[u8]>) -> String {
     let (_, errors) = found(text);
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -184,7 +184,7 @@ fn a_broken_item_of_a_nested_list_costs_its_siblings_nothing() {
     );
 }
 
-/// A list of pods that is larger than a block, whose items have an indentation.
+/// Returns a list of pods that is larger than a block, with indented items.
 fn large_list(above: &str, below: &str, indent: &str, broken: usize) -> String {
     let mut list = format!("{above}items:\n");
     for number in 0..20_000 {

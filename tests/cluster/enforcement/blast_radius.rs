@@ -48,7 +48,7 @@ async fn a_deleted_ledger_frees_no_budget() {
     within(Duration::from_mins(1), "two at a time", two).await;
     let ledgers = Api::<ConfigMap>::namespaced(first.world.client.clone(), &first.world.home);
     ledgers.delete(LEDGER_NAME, &DeleteParams::default()).await.unwrap();
-    within(Duration::from_mins(2), "others have their turn", async || {
+    within(Duration::from_mins(2), "other workloads are patched", async || {
         let at_a_time = under_way(&first).await;
         assert!(at_a_time <= 2, "{at_a_time} at a time");
         let statuses = join_all(stages.iter().map(|stage| stage.status("standard"))).await;
@@ -151,9 +151,9 @@ async fn many_workloads_are_patched_exactly_within_the_budgets() {
         (made == PER_HOUR).then_some(())
     })
     .await;
-    assert!(second.is_some(), "another operator went on");
+    assert!(second.is_some(), "another operator continued");
     assert_eq!(seen, ROLLOUTS);
     sleep(Duration::from_secs(40)).await;
-    assert_eq!(patches(&stages), PER_HOUR, "and no more, once those are verified");
+    assert_eq!(patches(&stages), PER_HOUR, "no more patches after those were verified");
     assert_eq!(patches(&[&first]), 1, "a new policy has no new budget");
 }

@@ -139,7 +139,7 @@ async fn an_old_pod_on_a_dead_node_does_not_fail_a_patch() {
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
     let is_leaving = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some();
     let pods = stage.world.pods(&stage.namespace);
-    let node = eventually("an old pod has to go", async || {
+    let node = eventually("an old pod is being deleted", async || {
         let pods = pods.list(&ListParams::default()).await.unwrap().items;
         pods.iter().find(is_leaving)?.spec.as_ref()?.node_name.clone()
     })

@@ -57,7 +57,7 @@ async fn policy_fixes_prints_patches_that_exceed_a_result() {
     assert_eq!(printed.stdout.matches("\n# Deployment/web-").count(), MANY);
     stage.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
     let printed = on(stage.world.plane.kubeconfig(), &arguments);
-    assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "it asks for no changes any more");
+    assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "the result suggests no more changes");
     assert!(printed.stderr.starts_with("no fixes in namespace"), "{}", printed.stderr);
 }
 
@@ -87,5 +87,5 @@ async fn the_suggested_source_patch_fixes_the_violations() {
         .world
         .until(&stage.namespace, "standard", "nothing is violated", |status| status.healthy == Some(true))
         .await;
-    assert_eq!(stage.patches_since(mark, "web"), 0, "the operator left it alone");
+    assert_eq!(stage.patches_since(mark, "web"), 0, "the operator did not patch it");
 }

@@ -56,7 +56,7 @@ async fn only_the_eligible_workload_is_written() {
     })
     .await;
     let fixes: Vec<_> = result.spec.fixes.iter().map(|fix| fix.name.as_str()).collect();
-    assert_eq!(fixes, ["helmed"], "whoever manages it gets the patch");
+    assert_eq!(fixes, ["helmed"], "the result suggests the patch to the tool");
     let patch: Value = serde_json::from_str(&result.spec.fixes[0].patch).unwrap();
     let container = &patch["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));

@@ -40,7 +40,7 @@ async fn a_patch_and_a_withdrawal_cost_one_write_each_across_kills() {
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), None));
 
     bad.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(bad.patches_since(mark, "web"), 2, "one there, one back");
+    assert_eq!(bad.patches_since(mark, "web"), 2, "one patch and one withdrawal");
     let after = bad.until_available("Deployment", "web").await;
     assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
     let status = bad.status("standard").await;

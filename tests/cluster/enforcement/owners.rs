@@ -39,9 +39,9 @@ async fn a_tool_that_reapplies_its_manifest_is_not_fought() {
         // A conflict is retried a second later.
         let _ = api.replace("replaced", &PostParams::default(), &whole).await;
     }
-    assert_eq!(stage.patches_since(mark, "applied"), 1, "it keeps what others apply beside their own");
+    assert_eq!(stage.patches_since(mark, "applied"), 1, "the applying tool keeps our fields");
     let patches = stage.patches_since(mark, "replaced");
-    assert!(patches <= 2, "what was taken out stays out, and its empty entry is given up once");
+    assert!(patches <= 2, "removed fields stay removed, and the empty entry is released once");
     stage.until("standard", "Deployment/applied", RemediationPhase::Verified).await;
     let mut records = stage.status("standard").await.remediations.into_iter();
     let replaced = records.find(|record| record.name == "replaced").unwrap();

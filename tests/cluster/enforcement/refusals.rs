@@ -279,7 +279,7 @@ async fn missing_permissions_block_only_the_patches_that_need_them() {
         stage.policy("standard", PROBES).await;
         stage.until_condition("standard", "Enforcing", "Enforcing", "controllerrevisions").await;
         stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-        assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods could not be told from the old");
+        assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods can't be identified");
     };
     let deletes = async {
         sets.policy("standard", PROBES).await;

@@ -23,7 +23,7 @@ async fn a_good_patch_is_verified_and_costs_one_write() {
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), None));
     assert_eq!(status.remediated_workloads, ["Deployment/web"]);
-    assert!((applied() - before - 1.0).abs() < f64::EPSILON, "policies of other tests may be there");
+    assert!((applied() - before - 1.0).abs() < f64::EPSILON, "policies of other tests may exist");
     stage.world.until(&stage.namespace, "standard", "healthy", |status| status.healthy == Some(true)).await;
 }
 
@@ -40,7 +40,7 @@ async fn a_crashing_patch_is_withdrawn_and_not_repeated() {
     let after = stage.until_available("Deployment", "web").await;
     assert_eq!(template(&after), template(&before));
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
-    assert_eq!(stage.patches_since(mark, "web"), 2, "one there, one back");
+    assert_eq!(stage.patches_since(mark, "web"), 2, "one patch and one withdrawal");
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), Some(1)));
 }

@@ -17,11 +17,15 @@ impl Stage {
         assert_eq!(record.reason, Some(RemediationReason::TakenOut));
         self.until_event("standard", "PatchTakenOut", "TakenOut").await;
         assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
-        assert!(!is_marked(&self.get("Deployment", "web").await), "its owner may rename the container");
+        assert!(!is_marked(&self.get("Deployment", "web").await), "enforcement owns no field");
         // Longer than the re-check interval of a transient blocker.
         sleep(Duration::from_secs(17)).await;
         assert_eq!(template(&self.get("Deployment", "web").await), template(before));
-        assert_eq!(self.patches_since(mark, "web"), 2, "one there, and one that gives up what was left");
+        assert_eq!(
+            self.patches_since(mark, "web"),
+            2,
+            "one patch, and one that releases the remaining fields"
+        );
         self.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
         eventually("the changed policy patches again", async || {
             self.container("Deployment", "web").await.get("livenessProbe").is_some().then_some(())

@@ -130,7 +130,11 @@ async fn undo_for_one_policy_keeps_the_fields_of_others() {
     let object = stage.get("Deployment", "web").await;
     let container = &template(&object)["spec"]["containers"][0];
     assert!(container.get("readinessProbe").is_none() && container.get("livenessProbe").is_some());
-    assert_eq!(object.annotations()[PATCHED_BY], "first", "it is whose the rest is");
+    assert_eq!(
+        object.annotations()[PATCHED_BY],
+        "first",
+        "the annotation names the policy of the remaining fields"
+    );
     let record = stage.until("second", "Deployment/web", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::TakenOut));
 

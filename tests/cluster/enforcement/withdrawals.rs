@@ -43,13 +43,17 @@ async fn an_oom_kill_withdraws_only_our_memory_limit() {
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     assert_eq!(stage.patches_since(mark, "web"), 1);
     assert!(counted() > counted_before);
-    assert_eq!(stage.status("standard").await.remediated_workloads, ["Deployment/web"], "it keeps the rest");
+    assert_eq!(
+        stage.status("standard").await.remediated_workloads,
+        ["Deployment/web"],
+        "the other fields remain"
+    );
 
     stage.delete_policy("standard").await;
     stage.until_policy_is_gone("standard").await;
     let mut after = stage.get("Deployment", "web").await;
     after.data["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:1");
-    assert_eq!(template(&after), template(&before), "what was left of the patch is reverted with the policy");
+    assert_eq!(template(&after), template(&before), "the rest of the patch is reverted with the policy");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +139,7 @@ async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
     let is_back = |pod: &Pod| pod.name_any().starts_with("a-") && !is_patched(pod) && is_stuck(pod);
     let pod = stage.pod("the pod that comes back", is_back).await;
     stage.stays("standard", "Deployment/a", withdrawing, Duration::from_secs(8)).await;
-    assert_eq!(stage.status("standard").await.remediations.len(), 1, "the next one has not begun");
+    assert_eq!(stage.status("standard").await.remediations.len(), 1, "the next patch has not started");
     stage.befall(&pod, Fate::Ready).await;
     stage.until("standard", "Deployment/a", RemediationPhase::Withdrawn).await;
     eventually("the next one begins", async || {
@@ -163,7 +167,7 @@ async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     // Longer than the re-check interval of a transient blocker.
     tokio::time::sleep(std::time::Duration::from_secs(17)).await;
     let patches = ["a", "b", "c", "d"].map(|name| stage.patches_since(mark, name));
-    assert_eq!(patches, [2, 2, 2, 0], "one there, one back, and the fourth is not touched");
+    assert_eq!(patches, [2, 2, 2, 0], "three are patched and withdrawn, and the fourth is not touched");
 
     let mark = stage.world.plane.mark();
     stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;

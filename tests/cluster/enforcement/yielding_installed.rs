@@ -73,18 +73,21 @@ async fn the_admission_policy_stays_while_fields_remain_and_orphans_are_deleted(
         })
         .await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(installed().await, 2, "what is patched stays patched, and yields");
+    assert_eq!(installed().await, 2, "patched fields stay and yield");
     policies.delete("standard", &DeleteParams::default()).await.unwrap();
     eventually("the policy is gone", async || {
         policies.get_opt("standard").await.unwrap().is_none().then_some(())
     })
     .await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(installed().await, 2, "what it kept yields");
+    assert_eq!(installed().await, 2, "the remaining fields yield");
 
     let outcome = on(stage.world.plane.kubeconfig(), &["undo", "--all", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     operator.kill();
     let _operator = stage.world.replica("operator-1", &["--no-leader-election"]);
-    eventually("it goes with the last field", async || (installed().await == 0).then_some(())).await;
+    eventually("the admission policy is removed with the last field", async || {
+        (installed().await == 0).then_some(())
+    })
+    .await;
 }

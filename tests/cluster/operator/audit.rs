@@ -135,9 +135,9 @@ async fn an_existing_result_is_adopted_once_observed() {
         requests.len()
     };
     eventually("AlreadyExists", async || (refused().await > 0).then_some(())).await;
-    world.until(&shop, "base", "judged all the same", |status| status.violations == Some(1)).await;
+    world.until(&shop, "base", "evaluated anyway", |status| status.violations == Some(1)).await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(refused().await, 1, "it is not asked for again and again");
+    assert_eq!(refused().await, 1, "the request is not repeated");
     assert_eq!(names(&world.results(&shop, "base").await), [made.name_any()]);
     assert!(!operator.text().contains("not reconciled"), "{}", operator.text());
 
@@ -200,7 +200,7 @@ async fn two_concurrent_operators_create_a_result_only_once() {
         let sequences: Vec<_> =
             results.iter().map(|result| &*result.annotations()["devops.stochastic.io/sequence"]).collect();
         let each_once: Vec<_> = (1..=round + 1).map(|sequence| sequence.to_string()).collect();
-        assert_eq!(sequences, each_once, "one for each content");
+        assert_eq!(sequences, each_once, "one result for each content");
         let mut created = world.writes_since(mark);
         created.retain(|event| event.resource == "policyauditresults" && event.verb == "create");
         assert!(created.iter().all(|event| [201, 409].contains(&event.code)), "{created:?}");

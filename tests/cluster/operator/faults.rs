@@ -23,7 +23,8 @@ async fn only_the_leader_writes_and_a_standby_takes_over() {
     world.run(&shop, &pod("a", "nginx")).await;
     world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
     let series = format!(r#"devopspolicy_violations{{namespace="{shop}",policy="base"}}"#);
-    eventually("the standby judges too", async || (standby.metric(&series) == Some(1.0)).then_some(())).await;
+    eventually("the standby evaluates too", async || (standby.metric(&series) == Some(1.0)).then_some(()))
+        .await;
     sleep(Duration::from_secs(1)).await;
     let writes: Vec<_> =
         world.writes_since(mark).into_iter().map(|event| (event.resource, event.verb)).collect();

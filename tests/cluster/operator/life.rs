@@ -55,7 +55,7 @@ async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
     let owner = &first.owner_references()[0];
     assert_eq!((&owner.uid, owner.controller), (&made.uid().unwrap(), None));
     assert_eq!(owner.block_owner_deletion, Some(false));
-    assert!(world.events(&shop, "base").await.is_empty(), "a policy that begins well is no event");
+    assert!(world.events(&shop, "base").await.is_empty(), "a healthy new policy causes no event");
 
     // A change that doesn't affect the verdict causes no write.
     let version = healthy.resource_version();
@@ -71,7 +71,7 @@ async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
     assert_eq!((status.violations, status.health_score), (Some(1), Some(97)), "{status:?}");
     assert_eq!(status.message.as_deref(), Some("1 violation in 2 pods: 1 x latest-tag"));
     let ready = |policy| condition(policy, "Ready").last_transition_time.clone();
-    assert_eq!(ready(&unhealthy), ready(&healthy), "it was ready all the time");
+    assert_eq!(ready(&unhealthy), ready(&healthy), "the condition never changed");
     let violated = eventually("an event", async || world.events(&shop, "base").await.pop()).await;
     assert_eq!((violated.0.as_str(), violated.1.as_str(), violated.2), ("Warning", "PolicyViolated", 1));
     assert_eq!(operator.metric(&gauge("devopspolicy_violations", &shop)), Some(1.0));
@@ -107,7 +107,7 @@ async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
     let all = Api::<Event>::namespaced(world.client.clone(), &shop);
     all.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     world.pods(&shop).delete("bad", &DeleteParams::default().grace_period(0)).await.unwrap();
-    eventually("the event that would have been grouped is there by itself", async || {
+    eventually("the event is created separately", async || {
         let events = world.events(&shop, "base").await;
         (events.len() == 1 && events[0].1 == "PolicySatisfied" && events[0].2 == 1).then_some(())
     })
@@ -119,11 +119,11 @@ async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
         world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
     })
     .await;
-    eventually("its audit results go with it", async || {
+    eventually("its audit results are deleted with it", async || {
         world.results(&shop, "base").await.is_empty().then_some(())
     })
     .await;
-    eventually("its series go too", async || {
+    eventually("its series are deleted", async || {
         operator.metric(&gauge("devopspolicy_health_score", &shop)).is_none().then_some(())
     })
     .await;

@@ -181,7 +181,7 @@ async fn the_finalizer_keeps_foreign_ones_and_does_not_block_a_namespace() {
     assert_eq!(judged.finalizers(), [OTHER, FINALIZER]);
     world.policies(&shop).delete("held", &DeleteParams::default()).await.unwrap();
     let gone = async |name: &str, left: &[&str]| {
-        eventually("the finalizer is off", async || {
+        eventually("the finalizer is removed", async || {
             let policy = world.policies(&shop).get(name).await.unwrap();
             (policy.finalizers() == left).then_some(())
         })
@@ -218,7 +218,7 @@ async fn the_finalizer_keeps_foreign_ones_and_does_not_block_a_namespace() {
     assert_eq!(writes, [finalizer(200)], "the finalizer, and nothing else");
     let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     world.policies(&shop).patch("base", &PatchParams::default(), &free).await.unwrap();
-    eventually("the policy goes with its namespace", async || {
+    eventually("the policy is deleted with its namespace", async || {
         world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
     })
     .await;
@@ -298,7 +298,7 @@ async fn an_invalid_policy_does_not_affect_others() {
     assert_eq!((event.0.as_str(), event.1.as_str()), ("Warning", "PolicyInvalid"));
     let followable = Patch::Merge(json!({ "spec": { "rules": [{ "id": "high-restarts" }] } }));
     anything.patch("unknown", &PatchParams::default(), &followable).await.unwrap();
-    let event = eventually("an event that takes it back", async || {
+    let event = eventually("an event about the recovery", async || {
         world.events(&shop, "unknown").await.pop().filter(|event| event.0 == "Normal")
     })
     .await;
@@ -315,11 +315,12 @@ async fn an_invalid_policy_does_not_affect_others() {
     let leaving = object("leaving", json!({ "forbidLatestTag": "yes" }));
     anything.create(&PostParams::default(), &leaving).await.unwrap();
     anything.delete("leaving", &DeleteParams::default()).await.unwrap();
-    eventually("it goes", async || anything.get_opt("leaving").await.unwrap().is_none().then_some(())).await;
+    eventually("it is deleted", async || anything.get_opt("leaving").await.unwrap().is_none().then_some(()))
+        .await;
     // A repaired policy is evaluated again.
     let mend = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));
     anything.patch("base", &PatchParams::default(), &mend).await.unwrap();
-    eventually("it is judged", async || operator.metric(&series)).await;
+    eventually("it is evaluated", async || operator.metric(&series)).await;
     drop(operator);
 
     // An uninstall releases unreadable policies, too.

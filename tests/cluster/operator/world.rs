@@ -93,7 +93,7 @@ impl<'p> World<'p> {
         let review: SubjectAccessReview =
             serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap();
         let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
-        eventually("the right is gone", async || {
+        eventually("the permission is revoked", async || {
             let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
             answer.status.filter(|status| !status.allowed)
         })

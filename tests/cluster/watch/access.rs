@@ -58,10 +58,10 @@ async fn a_missing_permission_is_reported_and_used_once_granted() {
         "subjects": [{ "kind": "ServiceAccount", "name": "powerless", "namespace": home }],
     }));
     Api::namespaced(client, &home).create(&PostParams::default(), &binding).await.unwrap();
-    within(LIMIT, "ready once the right is granted", async || replica.is_ready().then_some(())).await;
+    within(LIMIT, "ready once the permission is granted", async || replica.is_ready().then_some(())).await;
     replica.until(LIMIT, "watch resumed");
     agree(plane, &replica, LIMIT, &["-n", &home]).await;
-    within(Duration::from_secs(20), "leading once the right is granted", async || {
+    within(Duration::from_secs(20), "leading once the permission is granted", async || {
         replica.leads().then_some(())
     })
     .await;

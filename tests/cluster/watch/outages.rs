@@ -139,7 +139,7 @@ async fn shutdown_while_nothing_answers(plane: &ControlPlane) {
         (replicas[first].get("/readyz") == (503, "not ready: shutting down".to_owned())).then_some(())
     })
     .await;
-    assert_eq!(replicas[first].get("/healthz").0, 200, "reads are answered until the lease is given up");
+    assert_eq!(replicas[first].get("/healthz").0, 200, "requests are answered until the lease is released");
     let status = replicas[first].end(LIMIT.saturating_sub(start.elapsed()));
     println!("asked to end while nothing answers: ended after {:?}", start.elapsed());
     assert_eq!(status.code(), Some(0), "{:#?}", replicas[first].log());
