@@ -721,7 +721,7 @@ fn tests_comments_and_other_crates_make_no_edge() {
 }
 
 #[test]
-fn a_module_without_a_line_in_the_table_and_a_use_of_commands_are_found() {
+fn an_unlisted_module_and_a_use_of_commands_are_found() {
     let new = made_up(&[("src/fleet/mod.rs", "use crate::policy::P;"), ("src/policy/mod.rs", "")]);
     assert!(forbidden_edges(&new)[0].contains("`fleet` has no line in EDGES"));
     let upward =

@@ -131,7 +131,7 @@ fn compare(streams: &[Vec<u8>]) {
 const SHOWN: usize = 4000;
 
 #[test]
-fn the_samples_are_read_as_kubectl_reads_them() {
+fn the_samples_are_read_as_in_kubectl() {
     let mut streams = Vec::new();
     for directory in ["kube-tests", "kube-tests/policies", "tests/fixtures/rules"] {
         samples(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut streams);
@@ -152,12 +152,12 @@ fn samples(directory: &Path, streams: &mut Vec<Vec<u8>>) {
 }
 
 #[test]
-fn every_spelling_is_read_as_kubectl_reads_it() {
+fn every_notation_is_read_as_in_kubectl() {
     compare(&inputs::all());
 }
 
 #[test]
-fn generated_documents_are_read_as_kubectl_reads_them() {
+fn generated_documents_are_read_as_in_kubectl() {
     let seed = std::env::var("KUBE_DEVOPS_SEED").ok().and_then(|seed| seed.parse().ok());
     compare(&generator::streams(seed.unwrap_or(SEED), GENERATED));
 }

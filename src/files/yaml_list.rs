@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_known_by_what_stands_above_its_items_or_by_the_first_of_them() {
+    fn a_list_is_recognized_by_its_kind_or_its_first_item() {
         for (text, dash, item) in [
             ("apiVersion: v1\nkind: List\nitems:\n- a: 1\n", 0, None),
             (
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_ends_where_the_next_one_or_something_less_indented_begins() {
+    fn an_item_ends_at_the_next_one_or_at_less_indentation() {
         fn walked(text: &str, dash: usize, ended: bool) -> (usize, &str, Option<&str>) {
             let Walk { items, last, end } = walk(text.as_bytes(), dash, ended);
             (items, &text[last..], end.map(|end| &text[end..]))

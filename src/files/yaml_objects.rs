@@ -70,7 +70,7 @@ impl<C: Consumer> Parser<'_, C> {
         }
     }
 
-    /// Reads the text around the items of a list: the first `above` lines, and the rest from `between` lines further on.
+    /// Reads the text around the items of a list: `above` lines, and the rest, which is `between` lines further on.
     pub(super) fn yaml_around_items(&mut self, text: &[u8], above: usize, between: usize) {
         let lines_before = self.piece.lines_before;
         let spot = Spot { document: 1, line: lines_before + 1, item: None };

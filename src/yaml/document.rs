@@ -293,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_sets_what_stands_above_it_and_not_what_stands_below() {
+    fn a_merge_overrides_keys_above_it_but_not_below() {
         let text = "x: &x {a: 1, b: 1}\nz: {a: 2, <<: *x, b: 2}\n";
         assert_eq!(read(text).unwrap()["z"], json!({"a": 1, "b": 2}));
     }
 
     #[test]
-    fn repeated_keys_are_found_among_few_and_many_and_whatever_they_are_written_like() {
+    fn repeated_keys_are_found_in_any_notation() {
         let many = (0..50).fold(String::new(), |text, number| format!("{text}k{number}: 1\n"));
         for (text, key, line) in [
             ("a: 1\nb: 1\n\"a\": 2\n".to_owned(), "a", 3),
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_grow_without_bound_is_refused() {
+    fn documents_that_grow_without_bound_are_refused() {
         let bomb: String = (1..20)
             .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")))
             .collect();

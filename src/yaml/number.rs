@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_float_is_a_key_as_go_writes_it() {
+    fn float_keys_are_formatted_as_in_go() {
         for (number, text) in [
             (1.5, "1.5"),
             (0.1, "0.1"),

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_its_text_does_not_fit_is_an_error() {
+    fn text_that_does_not_fit_its_tag_is_an_error() {
         assert_eq!(resolve(Tag::Float, "12"), Ok(Value::Float(12.0)));
         assert_eq!(resolve(Tag::Bool, "y"), Ok(Value::Bool(true)));
         assert_eq!(

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_comment_may_stand_behind_a_separator() {
+    fn only_a_comment_may_follow_a_separator() {
         let error = |text: &str| {
             let chunk = chunks(text.as_bytes(), true).last().unwrap();
             chunk.text().unwrap_err().line().map(|line| chunk.lines_before + line)
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_only_comments_and_a_null_is_no_document() {
+    fn comments_and_a_null_are_no_document() {
         assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("a: 1\n", 5)]);
         assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
         for null in ["null", "~", "NULL # nothing", "Null"] {

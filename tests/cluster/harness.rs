@@ -133,7 +133,7 @@ async fn an_api_server_that_was_killed_comes_back_with_its_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_frozen_api_server_answers_nothing_until_it_goes_on() {
+async fn a_frozen_api_server_answers_nothing_until_it_resumes() {
     let plane = ControlPlane::start();
     let mut config = config_of(plane.kubeconfig()).await;
     config.default_retry = false;
@@ -156,7 +156,7 @@ async fn without_a_watch_cache_a_compaction_takes_effect_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_watch_cache_hides_the_compaction_until_the_api_server_starts_again() {
+async fn a_watch_cache_hides_a_compaction_until_a_restart() {
     let plane = ControlPlane::start();
     let past = Past::of(&plane).await;
     plane.compact_etcd();

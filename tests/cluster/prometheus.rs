@@ -22,7 +22,7 @@ const PACKAGE: &str = "run `make test`, or install Prometheus";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane and Prometheus: make test"]
-async fn prometheus_scrapes_the_scores_and_forgets_a_namespace_that_is_gone() {
+async fn prometheus_scrapes_the_scores_and_drops_deleted_namespaces() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let [kept, emptied] = [plane.namespace("scraped"), plane.namespace("scraped")];

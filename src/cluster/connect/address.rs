@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_read_as_client_go_reads_them() {
+    fn servers_are_parsed_as_in_client_go() {
         for (text, uri) in [
             ("https://example.com:6443", "https://example.com:6443/"),
             ("HTTPS://example.com", "https://example.com/"),

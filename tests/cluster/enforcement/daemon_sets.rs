@@ -90,7 +90,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn_by_the_pods_on_its_nodes() {
+async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn() {
     let well = Stage::shared(|_| Fate::Ready).await;
     let ill = well.beside(new_pods_crash).await;
     tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), RemediationReason::CrashLoop));
