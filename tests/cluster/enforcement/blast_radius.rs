@@ -1,6 +1,6 @@
 //! Limits on concurrent and hourly patches hold when operators, policies or the ledger come and go.
 
-use super::stage::{Fate, Stage, is_patched};
+use super::stage::{PodState, Stage, is_patched};
 use crate::eventually::within;
 use crate::soak::rounds;
 use futures::future::join_all;
@@ -36,9 +36,9 @@ fn policy(per_hour: usize) -> String {
 #[ignore = "needs a control plane: make test"]
 async fn a_deleted_ledger_frees_no_budget() {
     // Patched pods stay stuck, so that each rollout takes its full time.
-    let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
-    let first = Stage::alone(fate).await;
-    let others = join_all((1..5).map(|_| first.beside(fate))).await;
+    let pod_state = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
+    let first = Stage::alone(pod_state).await;
+    let others = join_all((1..5).map(|_| first.beside(pod_state))).await;
     let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
     join_all(stages.iter().map(|stage| stage.run("Deployment", "web", |_| ()))).await;
     let _operator = first.world.replica("operator-0", &["--no-leader-election", "--max-rollouts", "2"]);
@@ -60,9 +60,9 @@ async fn a_deleted_ledger_frees_no_budget() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn waiting_for_the_budget_is_cheap_and_is_reported() {
-    let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
-    let first = Stage::alone(fate).await;
-    let others = join_all((0..6).map(|_| first.beside(fate))).await;
+    let pod_state = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
+    let first = Stage::alone(pod_state).await;
+    let others = join_all((0..6).map(|_| first.beside(pod_state))).await;
     join_all(others.iter().chain([&first]).map(|stage| stage.run("Deployment", "web", |_| ()))).await;
     let _operator = first.world.replica("operator-0", &["--no-leader-election", "--max-rollouts", "1"]);
     // The verification outlasts the rest of the test.
@@ -97,8 +97,8 @@ async fn waiting_for_the_budget_is_cheap_and_is_reported() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn many_workloads_are_patched_exactly_within_the_budgets() {
-    let first = Stage::alone(|_| Fate::Ready).await;
-    let others = join_all((1..rounds(8, 50)).map(|_| first.beside(|_| Fate::Ready))).await;
+    let first = Stage::alone(|_| PodState::Ready).await;
+    let others = join_all((1..rounds(8, 50)).map(|_| first.beside(|_| PodState::Ready))).await;
     let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
     for index in 0..WORKLOADS {
         let name = format!("web-{index}");

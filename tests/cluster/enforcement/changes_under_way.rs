@@ -1,6 +1,6 @@
 //! A policy or an operator goes away while a patch is being verified.
 
-use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use kube_devops::policy::{RemediationPhase, RemediationReason};
@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// New pods start and are not ready until the test says so.
-fn new_pods_wait(pod: &Pod) -> Fate {
-    if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
+fn new_pods_wait(pod: &Pod) -> PodState {
+    if is_patched(pod) { PodState::Stuck } else { PodState::Ready }
 }
 
 impl Stage {
@@ -40,7 +40,7 @@ async fn a_patch_is_verified_even_if_its_policy_now_only_audits() {
         let (_, pod) = well.patched().await;
         well.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
         well.until_condition("standard", "Enforcing", "AuditMode", "").await;
-        well.befall(&pod, Fate::Ready).await;
+        well.set_pod_state(&pod, PodState::Ready).await;
         well.until("standard", "Deployment/web", RemediationPhase::Verified).await;
         assert!(well.container("Deployment", "web").await.get("livenessProbe").is_some(), "it stays");
     };
@@ -48,7 +48,7 @@ async fn a_patch_is_verified_even_if_its_policy_now_only_audits() {
         let (before, pod) = ill.patched().await;
         ill.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
         ill.until_condition("standard", "Enforcing", "AuditMode", "").await;
-        ill.befall(&pod, Fate::Crash).await;
+        ill.set_pod_state(&pod, PodState::Crash).await;
         let record = ill.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason, Some(RemediationReason::CrashLoop));
         assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
@@ -64,7 +64,7 @@ async fn a_deleted_policy_remains_until_its_patch_has_a_verdict() {
     let good = async {
         let (_, pod) = well.patched().await;
         well.delete_too_early().await;
-        well.befall(&pod, Fate::Ready).await;
+        well.set_pod_state(&pod, PodState::Ready).await;
         well.until_policy_is_gone("standard").await;
         assert!(well.container("Deployment", "web").await.get("livenessProbe").is_some(), "it is kept");
         well.until_event("standard", "PatchVerified", "Deployment/web").await;
@@ -72,7 +72,7 @@ async fn a_deleted_policy_remains_until_its_patch_has_a_verdict() {
     let bad = async {
         let (before, pod) = ill.patched().await;
         ill.delete_too_early().await;
-        ill.befall(&pod, Fate::Crash).await;
+        ill.set_pod_state(&pod, PodState::Crash).await;
         ill.until_policy_is_gone("standard").await;
         assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
         ill.until_event("standard", "PatchWithdrawn", "CrashLoop").await;
@@ -89,8 +89,8 @@ async fn a_restarted_operator_decides_by_the_current_state() {
     let ((_, pod), (before, crashing), (former, _)) =
         tokio::join!(well.patched(), ill.patched(), stuck.patched());
     operator.kill();
-    well.befall(&pod, Fate::Ready).await;
-    ill.befall(&crashing, Fate::Crash).await;
+    well.set_pod_state(&pod, PodState::Ready).await;
+    ill.set_pod_state(&crashing, PodState::Crash).await;
     sleep(VERIFY + Duration::from_secs(2)).await;
 
     let back = well.world.replica("operator-0", &["--no-leader-election"]);

@@ -1,6 +1,6 @@
 //! `DaemonSet`s with one pod a node. The nodes are objects without kubelets.
 
-use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
 
-fn new_pods_crash(pod: &Pod) -> Fate {
-    if is_patched(pod) { Fate::Crash } else { Fate::Ready }
+fn new_pods_crash(pod: &Pod) -> PodState {
+    if is_patched(pod) { PodState::Crash } else { PodState::Ready }
 }
 
 /// Starts the new pod beside the old one in an update.
@@ -91,7 +91,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn() {
-    let well = Stage::shared(|_| Fate::Ready).await;
+    let well = Stage::shared(|_| PodState::Ready).await;
     let ill = well.beside(new_pods_crash).await;
     tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), RemediationReason::CrashLoop));
 }
@@ -99,9 +99,9 @@ async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_surging_patch_of_a_daemon_set_is_verified_or_withdrawn_too() {
-    let well = Stage::shared(|_| Fate::Ready).await;
+    let well = Stage::shared(|_| PodState::Ready).await;
     let ill = well.beside(new_pods_crash).await;
-    let stuck = well.beside(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    let stuck = well.beside(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     tokio::join!(
         well.is_verified(surge),
         ill.is_withdrawn(surge, RemediationReason::CrashLoop),
@@ -112,7 +112,7 @@ async fn a_surging_patch_of_a_daemon_set_is_verified_or_withdrawn_too() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn ready_new_pods_are_no_verdict_while_old_ones_run() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.agents(surge).await;
     stage.hold_old_pods(true).await;
     // The controller compares creation times in whole seconds.
@@ -130,7 +130,7 @@ async fn ready_new_pods_are_no_verdict_while_old_ones_run() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_old_pod_on_a_dead_node_does_not_fail_a_patch() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.agents(|_| ()).await;
     // No kubelet ends the pods of a dead node.
     stage.hold_old_pods(true).await;

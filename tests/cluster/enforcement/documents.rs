@@ -1,7 +1,7 @@
 //! The apply document on a real API server: its target version and UID, and the fields that it keeps.
 
 use super::ledger::cluster;
-use super::stage::{Fate, PROBES, Stage, template};
+use super::stage::{PROBES, PodState, Stage, template};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_devops::enforcement::{self, Constraints, Enforcing, IGNORE, Subject};
 use kube_devops::policy::{CompiledPolicy, DevOpsPolicy, RemediationPhase};
@@ -26,7 +26,7 @@ fn plan(subject: &Subject) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_plan_applies_only_to_its_version_and_uid() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let cluster = cluster(stage.world.plane).await;
     let fetch = async || {
         let found = remediation::fetch(&cluster, WorkloadKind::Deployment, &stage.namespace, "web").await;
@@ -58,7 +58,7 @@ async fn a_plan_applies_only_to_its_version_and_uid() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_second_patch_keeps_the_first_and_a_revert_removes_both() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
     let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30, onDelete: revert}}";

@@ -1,7 +1,7 @@
 //! Workloads that a GitOps tool manages: patched if the policy allows it, otherwise reported with a patch for their
 //! source.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
@@ -19,7 +19,7 @@ fn helm(object: &mut Value) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_managed_workload_is_patched_if_the_policy_allows_it() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", helm).await;
     stage.policy("standard", &PROBES.replace("30}", "30, gitops: patch}")).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -30,7 +30,7 @@ async fn a_managed_workload_is_patched_if_the_policy_allows_it() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn policy_fixes_prints_patches_that_exceed_a_result() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     for number in 0..MANY {
         let large = |object: &mut Value| {
             helm(object);
@@ -64,7 +64,7 @@ async fn policy_fixes_prints_patches_that_exceed_a_result() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_suggested_source_patch_fixes_the_violations() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", helm).await;
     let mark = stage.world.plane.mark();
     stage.policy("standard", PROBES).await;

@@ -1,6 +1,6 @@
 //! Workloads that enforcement must never write, checked against the API server's audit log.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn only_the_eligible_workload_is_written() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     let ignored = |object: &mut Value| {
         object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });
     };

@@ -1,7 +1,7 @@
 //! Operators that are killed and replaced: each workload is patched once, and ends either patched and verified or
 //! exactly as before.
 
-use super::stage::{Fate, PROBES, Stage, is_patched};
+use super::stage::{PROBES, PodState, Stage, is_patched};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use crate::soak::rounds;
@@ -16,8 +16,8 @@ use tokio::time::sleep;
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_and_a_withdrawal_cost_one_write_each_across_kills() {
     let kills = rounds(12, 50);
-    let good = Stage::alone(|_| Fate::Ready).await;
-    let bad = good.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let good = Stage::alone(|_| PodState::Ready).await;
+    let bad = good.beside(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     good.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
     let before = bad.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
     let mark = good.world.plane.mark();
@@ -50,7 +50,7 @@ async fn a_patch_and_a_withdrawal_cost_one_write_each_across_kills() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_unrecorded_undo_is_respected_and_an_unsent_patch_is_sent() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "undone", |_| ()).await;
     let operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
@@ -89,7 +89,7 @@ async fn an_unrecorded_undo_is_respected_and_an_unsent_patch_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn fields_left_by_a_withdrawal_are_reported_after_a_kill() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
@@ -119,7 +119,7 @@ async fn fields_left_by_a_withdrawal_are_reported_after_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_new_leader_continues_the_verification_without_repeating_the_patch() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let short = ["--lease-duration", "6s", "--lease-renew-deadline", "4s", "--lease-retry-period", "1s"];
     let mut leader = stage.world.replica("operator-0", &short);

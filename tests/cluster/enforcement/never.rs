@@ -1,7 +1,7 @@
 //! Random workloads and policies. By the API server's audit log, each eligible workload is patched once, and no other
 //! write to any workload happens.
 
-use super::stage::{Fate, Stage, workload};
+use super::stage::{PodState, Stage, workload};
 use crate::soak::rounds;
 use fastrand::Rng;
 use futures::future::join_all;
@@ -133,7 +133,7 @@ impl Made<'_> {
                         json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
                 }
                 Mark::Unavailable => {
-                    object["spec"]["template"]["metadata"]["labels"]["fate"] = json!("stuck");
+                    object["spec"]["template"]["metadata"]["labels"]["pod_state"] = json!("stuck");
                 }
                 Mark::RollingOut => {}
                 Mark::Managed => {
@@ -163,7 +163,8 @@ impl Made<'_> {
         }
         let api = self.place.stage.api(self.kind);
         if self.has(Mark::RollingOut) {
-            let change = json!({ "spec": { "template": { "metadata": { "labels": { "fate": "stuck" } } } } });
+            let change =
+                json!({ "spec": { "template": { "metadata": { "labels": { "pod_state": "stuck" } } } } });
             api.patch(&self.name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
         }
         if self.has(Mark::BeingDeleted) {
@@ -172,8 +173,12 @@ impl Made<'_> {
     }
 }
 
-fn fate(pod: &Pod) -> Fate {
-    if pod.labels().get("fate").is_some_and(|fate| fate == "stuck") { Fate::Stuck } else { Fate::Ready }
+fn pod_state(pod: &Pod) -> PodState {
+    if pod.labels().get("pod_state").is_some_and(|pod_state| pod_state == "stuck") {
+        PodState::Stuck
+    } else {
+        PodState::Ready
+    }
 }
 
 /// Generates the workloads of a namespace. At most one is eligible, since a policy patches one at a time.
@@ -208,12 +213,12 @@ async fn only_eligible_workloads_are_patched() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);
-    let first = Stage::alone(fate).await;
+    let first = Stage::alone(pod_state).await;
     let mut places = Vec::new();
     for index in 0..rounds(14, 50) {
         let name = if index % 7 == 6 { format!("shop-{index}-system") } else { format!("shop-{index}") };
         first.world.namespace_named(&name).await;
-        let stage = first.in_namespace(name, fate).await;
+        let stage = first.in_namespace(name, pod_state).await;
         stage.node("one").await;
         let (mode, gitops) =
             (["audit", "enforce", "enforce"][index % 3], random.choice(["report", "patch"]).unwrap());
@@ -221,7 +226,7 @@ async fn only_eligible_workloads_are_patched() {
         places.push((Place { stage, enforces, takes_managed: gitops == "patch" }, mode, gitops));
     }
     // The operator's own namespace is excluded like a system namespace.
-    let home = first.in_namespace(first.world.home.clone(), fate).await;
+    let home = first.in_namespace(first.world.home.clone(), pod_state).await;
     home.node("one").await;
     places.push((Place { stage: home, enforces: false, takes_managed: true }, "enforce", "patch"));
     let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();

@@ -1,6 +1,6 @@
 //! Tools that apply their own manifest again and again: enforcement sets its fields once and doesn't fight the tool.
 
-use super::stage::{Fate, PROBES, Stage, workload};
+use super::stage::{PROBES, PodState, Stage, workload};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::Value;
@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_tool_that_reapplies_its_manifest_is_not_fought() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let params = PatchParams::apply("shop-deployer").force();
     let applied = manifest("applied");
     let api = stage.api("Deployment");

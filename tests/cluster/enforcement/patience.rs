@@ -1,6 +1,6 @@
 //! Evidence for a verdict: deadlines, full nodes, unavailable nodes, and pods that come from scaling.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, has_requests, is_patched, template};
+use super::stage::{PROBES, PodState, RESOURCES, Stage, VERIFY, has_requests, is_patched, template};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Longer than the time in which a new pod has to become ready.
 const TOO_LONG: Duration = Duration::from_secs(VERIFY.as_secs() + 6);
 
-fn new_pods_wait(pod: &Pod) -> Fate {
-    if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
+fn new_pods_wait(pod: &Pod) -> PodState {
+    if is_patched(pod) { PodState::Stuck } else { PodState::Ready }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,15 +34,17 @@ async fn a_deployments_progress_deadline_ends_the_wait() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_unschedulable_pod_is_evidence_only_if_the_patch_raised_its_requests() {
-    let probed = Stage::shared(|pod| if is_patched(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
-    let greedy = probed.beside(|pod| if has_requests(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
+    let probed =
+        Stage::shared(|pod| if is_patched(pod) { PodState::Unschedulable } else { PodState::Ready }).await;
+    let greedy =
+        probed.beside(|pod| if has_requests(pod) { PodState::Unschedulable } else { PodState::Ready }).await;
     let innocent = async {
         probed.run("Deployment", "web", |_| ()).await;
         probed.policy("standard", PROBES).await;
         let pod = probed.pod("the new pod", is_patched).await;
         probed.until("standard", "Deployment/web", RemediationPhase::Applied).await;
         probed.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
-        probed.befall(&pod, Fate::Ready).await;
+        probed.set_pod_state(&pod, PodState::Ready).await;
         probed.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     };
     let guilty = async {
@@ -72,7 +74,7 @@ async fn failures_on_a_cordoned_node_are_no_evidence_until_it_is_back() {
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     let pod = stage.pod("the new pod", is_patched).await;
     cordon(true).await;
-    stage.befall(&pod, Fate::Crash).await;
+    stage.set_pod_state(&pod, PodState::Crash).await;
     stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
     cordon(false).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
@@ -100,7 +102,7 @@ async fn a_patch_of_a_workload_scaled_to_zero_is_withdrawn() {
 #[ignore = "needs a control plane: make test"]
 async fn pods_from_scaling_up_do_not_fail_a_patch() {
     static SCALED: AtomicBool = AtomicBool::new(false);
-    let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready };
+    let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready };
     let stage = Stage::shared(late).await;
     stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     stage.policy("standard", PROBES).await;
@@ -116,6 +118,6 @@ async fn pods_from_scaling_up_do_not_fail_a_patch() {
     };
     let pod = stage.pod("the third pod", is_stuck).await;
     stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
-    stage.befall(&pod, Fate::Ready).await;
+    stage.set_pod_state(&pod, PodState::Ready).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
 }

@@ -1,6 +1,6 @@
 //! Patches that the API server or the cluster refuses.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, is_patched, template, workload};
+use super::stage::{PROBES, PodState, RESOURCES, Stage, VERIFY, is_patched, template, workload};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -68,7 +68,7 @@ pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_denied_by_admission_is_recorded_and_not_resent() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     deny_patches(&stage).await;
     let counted = || stage.metric("enforcement_remediations_failed_total{category=\"admission_refused\"}");
@@ -114,7 +114,7 @@ fn class<T>(outcome: kube::Result<T>) -> Option<RefusalClass> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn refusals_of_the_api_server_are_classified() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let deployments = stage.api("Deployment");
     stage.create("Deployment", "web", |_| ()).await;
     let patch = async |params: &PatchParams, change: Value| {
@@ -153,7 +153,7 @@ async fn refusals_of_the_api_server_are_classified() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_that_exceeds_a_quota_is_not_started_or_is_withdrawn() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
     allow_pods(&stage, 1).await;
@@ -163,7 +163,7 @@ async fn a_patch_that_exceeds_a_quota_is_not_started_or_is_withdrawn() {
     assert_eq!(stage.attempts_since(mark, "web"), 0);
 
     // The quota is set once the first of two new pods exists.
-    let stage = stage.beside(|_| Fate::Ready).await;
+    let stage = stage.beside(|_| PodState::Ready).await;
     let slow = |web: &mut serde_json::Value| {
         web["spec"]["replicas"] = json!(2);
         web["spec"]["minReadySeconds"] = json!(5);
@@ -185,7 +185,7 @@ async fn a_patch_that_exceeds_a_quota_is_not_started_or_is_withdrawn() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn amounts_that_a_limit_range_supplies_are_not_set() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let ranges = Api::<LimitRange>::namespaced(stage.world.client.clone(), &stage.namespace);
     let small = json!({ "metadata": { "name": "small" },
         "spec": { "limits": [{ "type": "Container", "max": { "memory": "20Mi" } }] } });
@@ -210,7 +210,7 @@ async fn amounts_that_a_limit_range_supplies_are_not_set() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_refused_withdrawal_is_reported_in_the_record_and_the_condition() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     stage.run("Deployment", "web", |_| ()).await;
     let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
@@ -232,7 +232,7 @@ async fn a_refused_withdrawal_is_reported_in_the_record_and_the_condition() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_forbidden_patch_is_recorded_and_others_proceed() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.world.forbid("patch", "apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (before, _) =
@@ -252,8 +252,8 @@ async fn a_forbidden_patch_is_recorded_and_others_proceed() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn missing_permissions_block_only_the_patches_that_need_them() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
-    let sets = stage.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
+    let sets = stage.beside(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     let missing = [
         ("list", "autoscaling.k8s.io", "verticalpodautoscalers"),
         ("list", "apps", "controllerrevisions"),
@@ -295,7 +295,7 @@ async fn missing_permissions_block_only_the_patches_that_need_them() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_that_can_no_longer_be_verified_is_withdrawn() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     stage.node("one").await;
     let agents = |set: &mut Value| {
         set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": stage.namespace });
@@ -314,7 +314,7 @@ async fn a_patch_that_can_no_longer_be_verified_is_withdrawn() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_workload_with_too_many_containers_is_skipped() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let wide = |containers: usize| {
         move |web: &mut Value| {
             let container = |index: usize| {
@@ -364,7 +364,7 @@ async fn slow_plans(stage: &Stage) -> TcpListener {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_workload_deleted_before_its_patch_is_not_recreated() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let web = stage.run("Deployment", "web", |_| ()).await;
     let plans = slow_plans(&stage).await;
     let counted = || stage.metric("enforcement_remediations_failed_total{category=\"gone\"}");

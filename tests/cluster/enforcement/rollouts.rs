@@ -1,13 +1,13 @@
 //! The outcome of a patch: a good rollout, a crashing one, and a stuck one.
 
-use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, is_patched, template};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_good_patch_is_verified_and_costs_one_write() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     let operator = stage.world.operator();
     let applied = || operator.metric("enforcement_remediations_applied_total").unwrap();
@@ -30,7 +30,7 @@ async fn a_good_patch_is_verified_and_costs_one_write() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_crashing_patch_is_withdrawn_and_not_repeated() {
-    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     let before = stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     let mark = stage.world.plane.mark();
     stage.policy("standard", PROBES).await;
@@ -48,7 +48,7 @@ async fn a_crashing_patch_is_withdrawn_and_not_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_withdrawal_deletes_the_stuck_pod_of_a_stateful_set() {
-    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     let before = stage.run("StatefulSet", "db", |db| db["spec"]["replicas"] = json!(2)).await;
     stage.policy("standard", PROBES).await;
 

@@ -22,9 +22,9 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// The fate of a pod.
+/// The state that a test gives a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PodState {
     /// It runs and is ready.
     Ready,
     /// It starts, but is never ready.
@@ -68,24 +68,24 @@ pub(crate) const VERIFY: Duration = Duration::from_secs(30);
 impl Stage {
     /// A stage for a test that starts its own operators. They enforce in the whole cluster, so only one such test runs
     /// at a time.
-    pub(crate) async fn alone(fate: fn(&Pod) -> Fate) -> Self {
+    pub(crate) async fn alone(pod_state: fn(&Pod) -> PodState) -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
         world.without_policies().await;
-        Self { _turn: Some(turn), ..Self::on(world, fate) }
+        Self { _turn: Some(turn), ..Self::on(world, pod_state) }
     }
 
     /// A stage on its own control plane, for tests that affect the whole cluster.
-    pub(crate) async fn apart(fate: fn(&Pod) -> Fate) -> Self {
+    pub(crate) async fn apart(pod_state: fn(&Pod) -> PodState) -> Self {
         // It ends with the process, like the shared ones.
         let plane = Box::leak(Box::new(plane()));
-        Self::on(World::of(plane, Mode::Enforce).await, fate)
+        Self::on(World::of(plane, Mode::Enforce).await, pod_state)
     }
 
     /// A stage in a new namespace on a control plane and with an operator that many tests share.
-    pub(crate) async fn shared(fate: fn(&Pod) -> Fate) -> Self {
+    pub(crate) async fn shared(pod_state: fn(&Pod) -> PodState) -> Self {
         static SHARED: OnceCell<(World<'static>, Process)> = OnceCell::const_new();
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         let set = async || {
@@ -96,26 +96,26 @@ impl Stage {
             (world, operator)
         };
         let (world, operator) = SHARED.get_or_init(set).await;
-        Self { operator: Some(operator), ..Self::on(world.once_more().await, fate) }
+        Self { operator: Some(operator), ..Self::on(world.once_more().await, pod_state) }
     }
 
     /// Returns a stage in another namespace of the same cluster.
-    pub(crate) async fn beside(&self, fate: fn(&Pod) -> Fate) -> Self {
-        Self { operator: self.operator, ..Self::on(self.world.once_more().await, fate) }
+    pub(crate) async fn beside(&self, pod_state: fn(&Pod) -> PodState) -> Self {
+        Self { operator: self.operator, ..Self::on(self.world.once_more().await, pod_state) }
     }
 
     /// Returns a stage in an existing namespace of the same cluster.
-    pub(crate) async fn in_namespace(&self, namespace: String, fate: fn(&Pod) -> Fate) -> Self {
-        Self::of(self.world.once_more().await, namespace, fate)
+    pub(crate) async fn in_namespace(&self, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
+        Self::of(self.world.once_more().await, namespace, pod_state)
     }
 
-    fn on(world: World<'static>, fate: fn(&Pod) -> Fate) -> Self {
+    fn on(world: World<'static>, pod_state: fn(&Pod) -> PodState) -> Self {
         let namespace = world.plane.namespace("stage");
-        Self::of(world, namespace, fate)
+        Self::of(world, namespace, pod_state)
     }
 
-    fn of(world: World<'static>, namespace: String, fate: fn(&Pod) -> Fate) -> Self {
-        let kubelet = Kubelet(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), fate)));
+    fn of(world: World<'static>, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
+        let kubelet = Kubelet(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), pod_state)));
         Self { world, namespace, operator: None, _kubelet: kubelet, _turn: None }
     }
 
@@ -167,21 +167,21 @@ impl Stage {
         .await
     }
 
-    /// Waits for a pod that satisfies `is` and has got its fate. Returns its name.
+    /// Waits for a pod that satisfies `is` and has got its state. Returns its name.
     pub(crate) async fn pod(&self, what: &str, is: impl Fn(&Pod) -> bool) -> String {
         let pods = self.world.pods(&self.namespace);
         eventually(what, async || {
             let pods = pods.list(&ListParams::default()).await.unwrap().items;
             let mut known =
-                pods.iter().filter(|pod| has_fate(pod) && pod.metadata.deletion_timestamp.is_none());
+                pods.iter().filter(|pod| has_pod_state(pod) && pod.metadata.deletion_timestamp.is_none());
             known.find(|pod| is(pod)).map(ResourceExt::name_any)
         })
         .await
     }
 
-    /// Sets the fate of a pod.
-    pub(crate) async fn befall(&self, pod: &str, fate: Fate) {
-        set_pod_status(&self.world.client, &self.namespace, pod, &status_of(fate)).await;
+    /// Sets the state of a pod.
+    pub(crate) async fn set_pod_state(&self, pod: &str, pod_state: PodState) {
+        set_pod_status(&self.world.client, &self.namespace, pod, &status_of(pod_state)).await;
     }
 
     /// Changes a workload as the field manager `who`.
@@ -385,8 +385,8 @@ pub(crate) fn has_requests(pod: &Pod) -> bool {
     resources.is_some_and(|resources| resources.requests.is_some())
 }
 
-/// Gives each pod its fate once, and binds the pods of a `DaemonSet` to their nodes.
-async fn kubelet(client: Client, namespace: String, fate: fn(&Pod) -> Fate) {
+/// Sets the state of each pod once, and binds the pods of a `DaemonSet` to their nodes.
+async fn kubelet(client: Client, namespace: String, pod_state: fn(&Pod) -> PodState) {
     let pods = Api::<Pod>::namespaced(client, &namespace);
     let mut known = HashSet::new();
     let mut seen =
@@ -399,7 +399,7 @@ async fn kubelet(client: Client, namespace: String, fate: fn(&Pod) -> Fate) {
             continue;
         }
         bind(&pods, &pod).await;
-        let status = Patch::Merge(json!({ "status": status_of(fate(&pod)) }));
+        let status = Patch::Merge(json!({ "status": status_of(pod_state(&pod)) }));
         // The pod may be gone by now. After an outage of the API server, the watch delivers it again.
         if pods.patch_status(&pod.name_any(), &PatchParams::default(), &status).await.is_ok() {
             known.insert(uid);
@@ -423,33 +423,33 @@ async fn bind(pods: &Api<Pod>, pod: &Pod) {
 }
 
 /// Returns true if the kubelet or the scheduler has set the pod's status.
-fn has_fate(pod: &Pod) -> bool {
+fn has_pod_state(pod: &Pod) -> bool {
     let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.any(|condition| condition.type_ == "Ready" || condition.status == "False")
 }
 
-fn status_of(fate: Fate) -> Value {
+fn status_of(pod_state: PodState) -> Value {
     #[expect(clippy::disallowed_methods, reason = "a kubelet goes by the clock")]
     let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap();
-    if fate == Fate::Unschedulable {
+    if pod_state == PodState::Unschedulable {
         let words = "0/3 nodes are available: 3 Insufficient cpu.";
         let condition = json!({ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": words, "lastTransitionTime": now });
         return json!({ "phase": "Pending", "conditions": [condition] });
     }
-    let is_ready = matches!(fate, Fate::Ready | Fate::OutOfMemory);
+    let is_ready = matches!(pod_state, PodState::Ready | PodState::OutOfMemory);
     let ready = if is_ready { "True" } else { "False" };
     let ended = |reason| json!({ "terminated": { "exitCode": 137, "reason": reason, "finishedAt": now } });
     let mut container = json!({
         "name": "main", "image": "x:1", "imageID": "", "ready": is_ready, "restartCount": 0,
         "started": true, "state": { "running": { "startedAt": now } },
     });
-    if fate == Fate::Crash {
+    if pod_state == PodState::Crash {
         container["restartCount"] = json!(2);
         container["state"] = json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off" } });
         container["lastState"] = ended("Error");
     }
-    if fate == Fate::OutOfMemory {
+    if pod_state == PodState::OutOfMemory {
         container["restartCount"] = json!(1);
         container["lastState"] = ended("OOMKilled");
     }

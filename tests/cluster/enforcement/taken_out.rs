@@ -1,6 +1,6 @@
 //! Users remove fields that enforcement set: they stay removed until the policy changes.
 
-use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, is_marked, is_patched, template};
 use crate::control_plane::Mark;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
@@ -37,7 +37,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_field_removed_during_a_rollout_stays_removed() {
-    let new_pods_wait = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
+    let new_pods_wait = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
     let stage = Stage::shared(new_pods_wait).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
@@ -55,7 +55,7 @@ async fn a_field_removed_during_a_rollout_stays_removed() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_removed_field_stays_removed_until_the_policy_changes() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -81,7 +81,7 @@ async fn a_removed_field_stays_removed_until_the_policy_changes() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_recreated_workload_is_a_new_one_even_if_the_deletion_was_missed() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let operator = stage.world.operator();
     let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30}}";
@@ -110,8 +110,8 @@ async fn a_recreated_workload_is_a_new_one_even_if_the_deletion_was_missed() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_rollout_undone_after_verification_stays_undone() {
-    let undone = Stage::shared(|_| Fate::Ready).await;
-    let replaced = undone.beside(|_| Fate::Ready).await;
+    let undone = Stage::shared(|_| PodState::Ready).await;
+    let replaced = undone.beside(|_| PodState::Ready).await;
     let undo = async {
         let before = undone.run("Deployment", "web", |_| ()).await;
         let mark = undone.world.plane.mark();

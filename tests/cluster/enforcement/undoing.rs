@@ -2,7 +2,7 @@
 
 use super::blast_radius::under_way;
 use super::refusals::deny;
-use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, is_marked, is_patched, template};
 use crate::analyze::on;
 use crate::eventually::{eventually, within};
 use kube::ResourceExt;
@@ -16,7 +16,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn undone_patches_stay_undone_and_fields_of_others_are_named() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -81,7 +81,7 @@ fn reverting() -> String {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_partly_removed_patch_can_be_undone() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let probed = json!([{ "name": "main", "livenessProbe": { "tcpSocket": { "port": 8080 } } }]);
     let document = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
@@ -110,7 +110,7 @@ async fn a_partly_removed_patch_can_be_undone() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn undo_for_one_policy_keeps_the_fields_of_others() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let spec = |rule: &str| {
         format!("{{{rule}: true, enforcementMode: enforce, remediation: {{verifySeconds: 30}}}}")
@@ -150,7 +150,7 @@ async fn undo_for_one_policy_keeps_the_fields_of_others() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_reverting_policy_is_deleted_after_its_patches() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", &reverting()).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -165,11 +165,11 @@ async fn a_reverting_policy_is_deleted_after_its_patches() {
 async fn reverts_of_deleted_policies_respect_the_rollout_limit() {
     static LATER: AtomicBool = AtomicBool::new(false);
     // The rollout of a reverted workload takes time.
-    let fate = |pod: &k8s_openapi::api::core::v1::Pod| {
-        if !is_patched(pod) && LATER.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready }
+    let pod_state = |pod: &k8s_openapi::api::core::v1::Pod| {
+        if !is_patched(pod) && LATER.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready }
     };
-    let one = Stage::alone(fate).await;
-    let other = one.beside(fate).await;
+    let one = Stage::alone(pod_state).await;
+    let other = one.beside(pod_state).await;
     let stages = [&one, &other];
     let _operator = one.world.replica("operator-0", &["--max-rollouts", "3"]);
     for stage in stages {
@@ -213,7 +213,7 @@ async fn reverts_of_deleted_policies_respect_the_rollout_limit() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_cleanup_time_starts_when_an_operator_sees_the_deletion() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     let operator = stage.world.replica("operator-0", &["--no-leader-election"]);
     for name in ["a", "b"] {
         stage.run("Deployment", name, |_| ()).await;
@@ -247,7 +247,7 @@ async fn the_cleanup_time_starts_when_an_operator_sees_the_deletion() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_rehearsal_shows_the_patch_and_changes_nothing() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     // A policy that may patch nothing has no effect here either.
     let never = "{requireLivenessProbe: true, defaultProbe: {tcpPort: 9999}, enforcementMode: enforce, \

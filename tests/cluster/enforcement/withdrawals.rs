@@ -1,6 +1,6 @@
 //! Patches that are withdrawn late, in part or repeatedly.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, is_patched, template};
+use super::stage::{PROBES, PodState, RESOURCES, Stage, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_oom_kill_withdraws_only_our_memory_limit() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let spec = RESOURCES.replace("{defaultResources", "{requireLivenessProbe: true, defaultResources");
     stage.policy("standard", &spec.replace("30}", "30, onDelete: revert}")).await;
@@ -29,7 +29,7 @@ async fn an_oom_kill_withdraws_only_our_memory_limit() {
     let is_next =
         |pod: &Pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some("x:2"));
     let pod = stage.pod("the new pod", is_next).await;
-    stage.befall(&pod, Fate::OutOfMemory).await;
+    stage.set_pod_state(&pod, PodState::OutOfMemory).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::OomKilled));
     assert_eq!(record.fields, ["main/resources.limits.memory"]);
@@ -59,7 +59,7 @@ async fn an_oom_kill_withdraws_only_our_memory_limit() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_oom_kill_under_a_foreign_limit_withdraws_nothing() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", RESOURCES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -73,7 +73,7 @@ async fn an_oom_kill_under_a_foreign_limit_withdraws_nothing() {
         limits.get("memory").is_some_and(|memory| memory.0 == "64Mi")
     };
     let pod = stage.pod("the pod with their limit", is_theirs).await;
-    stage.befall(&pod, Fate::OutOfMemory).await;
+    stage.set_pod_state(&pod, PodState::OutOfMemory).await;
     // One reconciliation would be enough for a withdrawal. A whole patch takes many.
     stage.run("Deployment", "other", |_| ()).await;
     stage.until("standard", "Deployment/other", RemediationPhase::Verified).await;
@@ -91,7 +91,7 @@ async fn a_later_patch_is_withdrawn_without_the_earlier_one() {
     let stage = Stage::shared(|pod| {
         let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
         let is_asked = container.is_some_and(|container| container.readiness_probe.is_some());
-        if is_asked { Fate::Crash } else { Fate::Ready }
+        if is_asked { PodState::Crash } else { PodState::Ready }
     })
     .await;
     let before = stage.run("Deployment", "web", |_| ()).await;
@@ -117,9 +117,9 @@ async fn a_later_patch_is_withdrawn_without_the_earlier_one() {
 async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
     static LATER: AtomicBool = AtomicBool::new(false);
     let stage = Stage::shared(|pod| match (is_patched(pod), LATER.load(Ordering::Relaxed)) {
-        (true, _) => Fate::Crash,
-        (false, true) => Fate::Stuck,
-        (false, false) => Fate::Ready,
+        (true, _) => PodState::Crash,
+        (false, true) => PodState::Stuck,
+        (false, false) => PodState::Ready,
     })
     .await;
     let first = |web: &mut Value| {
@@ -140,7 +140,7 @@ async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
     let pod = stage.pod("the pod that comes back", is_back).await;
     stage.stays("standard", "Deployment/a", withdrawing, Duration::from_secs(8)).await;
     assert_eq!(stage.status("standard").await.remediations.len(), 1, "the next patch has not started");
-    stage.befall(&pod, Fate::Ready).await;
+    stage.set_pod_state(&pod, PodState::Ready).await;
     stage.until("standard", "Deployment/a", RemediationPhase::Withdrawn).await;
     eventually("the next one begins", async || {
         (stage.status("standard").await.remediations.len() == 2).then_some(())
@@ -151,7 +151,7 @@ async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
-    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     for name in ["a", "b", "c", "d"] {
         stage.run("Deployment", name, |_| ()).await;
     }

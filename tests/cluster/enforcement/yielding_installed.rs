@@ -1,7 +1,7 @@
 //! The admission policy that makes enforcement's fields yield: its installation and removal.
 
 use super::ledger::cluster;
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
@@ -32,7 +32,7 @@ fn apis(stage: &Stage) -> [Api<DynamicObject>; 2] {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_removed_admission_policy_is_restored_or_the_condition_says_why_not() {
-    let stage = Stage::apart(|_| Fate::Ready).await;
+    let stage = Stage::apart(|_| PodState::Ready).await;
     let operator = stage.world.replica("operator-0", &["--yield-interval", "2s"]);
     operator.wait_until_ready();
     // There is nothing to fix, so only the periodic check repairs the admission policy.
@@ -51,7 +51,7 @@ async fn a_removed_admission_policy_is_restored_or_the_condition_says_why_not() 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_admission_policy_stays_while_fields_remain_and_orphans_are_deleted() {
-    let stage = Stage::apart(|_| Fate::Ready).await;
+    let stage = Stage::apart(|_| PodState::Ready).await;
     let installed = async || installed(&stage).await;
     let policies = stage.world.policies(&stage.namespace);
     install_conflict_policy(&cluster(stage.world.plane).await).await.unwrap();
