@@ -1,6 +1,6 @@
 //! Measures the time and memory of `kube-devops analyze` on large inputs.
 //!
-//! //     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH] [--shapes]
+//!     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH] [--shapes]
 //!
 //! The first table compares the analysis of a pod list with a parse of the same JSON on one thread. The two alternate,
 //! five times each, so that the load of the machine affects both. The parse is timed in its own process, from bytes

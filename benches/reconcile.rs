@@ -1,7 +1,7 @@
 //! Measures the operator without an API server: the time to evaluate a namespace and update a policy's status, and the
 //! memory of each pod.
 //!
-//! //     cargo bench --bench reconcile -- [--pods 50000]
+//!     cargo bench --bench reconcile -- [--pods 50000]
 //!
 //! The time is the median and the maximum of 500 rounds over 1,000 pods. The memory is the growth of this process's
 //! resident memory while it reads the pods into the inventory.

@@ -1,6 +1,6 @@
 //! Measures the cost and speed of `kube-devops` on a real API server with 10,000 pods.
 //!
-//! //     make control-plane && cargo bench --bench live -- [--pods 10000] [--only analyze|watch|reconcile]
+//!     make control-plane && cargo bench --bench live -- [--pods 10000] [--only analyze|watch|reconcile]
 //!
 //! The pods are spread over 50 namespaces. The docs of each module say what it measures.
 

@@ -1,6 +1,6 @@
 //! Measures the observer of `kube-devops watch` without an API server: events a second, memory a pod, and a scrape.
 //!
-//! //     cargo bench --bench observe -- [--pods 100000]
+//!     cargo bench --bench observe -- [--pods 100000]
 //!
 //! All times are of one thread, and the best of five rounds.
 

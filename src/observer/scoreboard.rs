@@ -28,7 +28,7 @@ pub struct Scoreboard {
 #[derive(Debug, Default)]
 struct Sums {
     tally: Tally,
-    /// The workloads with judged pods.
+    /// The workloads with evaluated pods.
     workloads: HashMap<Arc<OwnerKey>, WorkloadSum>,
 }
 
@@ -114,7 +114,7 @@ impl Scoreboard {
         }
     }
 
-    /// Returns the policy under which pods are judged.
+    /// Returns the policy by which pods are evaluated.
     pub fn policy(&self) -> &EffectivePolicy {
         &self.policy
     }

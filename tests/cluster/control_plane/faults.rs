@@ -25,15 +25,14 @@ impl ControlPlane {
         self.api_server.resume();
     }
 
-    /// Throws away all history in etcd, so that every `resourceVersion` and page of a client is too old.
+    /// Compacts all history in etcd, so that every `resourceVersion` and continue token of a client is too old.
     ///
     /// The consequences depend on the API server. In v1.36:
     /// - With `--watch-cache=false` it answers 410 at once to a list at exactly an old version and to a
     ///   continue token, and a watch from an old version gets HTTP 200 and one `ERROR` event of status 410.
-    /// - With its watch cache, as usual, it goes on to serve all three from what it remembers, until it is
-    ///   killed and started again; a watch from a version before that start is refused then even if nothing
-    ///   was compacted.
-    /// - With `--feature-gates=ListFromCacheSnapshot=false` the cache goes on to serve watches only.
+    /// - With its watch cache, the default, it serves all three from the cache until it is restarted. A watch from a
+    ///   version before that start is refused then, even without a compaction.
+    /// - With `--feature-gates=ListFromCacheSnapshot=false` the cache serves only watches.
     ///
     /// A list that needs no exact version (none, or 0) is never refused.
     pub(crate) fn compact_etcd(&self) {
