@@ -55,8 +55,8 @@ async fn an_unusable_field_is_named_with_its_fix() {
         (
             "{server: 'https://a', tls-server-name: 'a b'}",
             "{}",
-            "the kubeconfig FILE: tls-server-name of the cluster \"k\": it is neither a host name nor an IP address: correct or \
-             remove it",
+            "the kubeconfig FILE: tls-server-name of the cluster \"k\": it is neither a host name nor an IP address: \
+             correct or remove it",
         ),
         (
             "{server: 'https://a', certificate-authority-data: YWJj}",
