@@ -1,4 +1,4 @@
-//! Asks the API server if the caller may do something.
+//! Asks the API server whether the caller may do something.
 
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
@@ -47,7 +47,7 @@ impl Access {
 }
 
 impl Cluster {
-    /// Returns for each access, in order, if it is allowed. Stops at the first failed call.
+    /// Returns for each access, in order, whether it is allowed. Stops at the first failed call.
     pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<bool>, CallError> {
         let reviews: Vec<_> = accesses.iter().map(Access::review).collect();
         let ask = async |review: SelfSubjectAccessReview| {

@@ -1,6 +1,6 @@
 //! A live cluster: connections, paged lists, watches, access reviews and installation.
 //!
-//! Every failure is reported with the way out. A failure never counts as an empty answer.
+//! Every failure is reported with its fix. A failure never counts as an empty answer.
 
 mod access;
 mod apply;

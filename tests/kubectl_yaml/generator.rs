@@ -1,8 +1,8 @@
-//! Generates nasty YAML from a seed: mostly valid documents out of odd parts, and damaged ones.
+//! Generates difficult YAML from a seed: mostly valid documents with odd parts, and damaged ones.
 
 use fastrand::Rng;
 
-/// Generates streams, which are the same for the same seed.
+/// Generates streams. The same seed yields the same streams.
 pub(crate) fn streams(seed: u64, count: usize) -> Vec<Vec<u8>> {
     let mut generator = Generator { random: Rng::with_seed(seed), anchors: 0 };
     (0..count).map(|_| generator.stream().into_bytes()).collect()
