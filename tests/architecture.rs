@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("rules", &["workload"]),
     ("policy", &["rules", "workload"]),
     ("governance", &["policy", "rules", "workload"]),
-    ("output", &["enforcement", "governance", "policy", "rules", "workload"]),
+    ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy"]),
     ("files", &["workload"]),
     ("cluster", &[]),

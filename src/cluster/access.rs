@@ -1,4 +1,4 @@
-//! Whether the caller is allowed to do a thing, as the API server sees it.
+//! Permissions of the caller, as the API server sees them.
 
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
@@ -8,22 +8,31 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Api;
 use kube::api::PostParams;
 
-/// How many questions are open at a time.
+/// Requests that may be open at the same time.
 const CONCURRENT: usize = 8;
 
-/// One thing to be allowed.
+/// A verb on a resource, which may be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Access {
     /// The verb, such as `list`.
     pub verb: String,
-    /// The API group, empty for the core one.
+    /// The API group, empty for the core group.
     pub group: String,
     /// The resource, such as `pods`.
     pub resource: String,
     /// The subresource, such as `status`.
     pub subresource: Option<String>,
-    /// The namespace; `None` for all of them, and for what has none.
+    /// The namespace; `None` for all of them, and for resources without a namespace.
     pub namespace: Option<String>,
+}
+
+/// The API server's decision on an access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the caller may do it.
+    pub allowed: bool,
+    /// The authorizer's reason, or its error, where it gives one.
+    pub reason: Option<String>,
 }
 
 impl Access {
@@ -47,8 +56,8 @@ impl Access {
 }
 
 impl Cluster {
-    /// Tells which of these are allowed, in their order; the first failure ends it.
-    pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<bool>, CallError> {
+    /// Returns the decisions on some accesses, in their order; ends at the first call that fails.
+    pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<Decision>, CallError> {
         let reviews: Vec<_> = accesses.iter().map(Access::review).collect();
         let ask = async |review: SelfSubjectAccessReview| {
             let review = &review;
@@ -57,13 +66,16 @@ impl Cluster {
                     Api::<SelfSubjectAccessReview>::all(client).create(&PostParams::default(), review).await
                 })
                 .await?;
-            Ok(answer.status.is_some_and(|status| status.allowed))
+            let status = answer.status.unwrap_or_default();
+            let reason =
+                status.evaluation_error.into_iter().chain(status.reason).find(|text| !text.is_empty());
+            Ok(Decision { allowed: status.allowed, reason })
         };
         let mut answers = stream::iter(reviews.into_iter().map(ask)).buffered(CONCURRENT);
-        let mut allowed = Vec::with_capacity(accesses.len());
+        let mut decisions = Vec::with_capacity(accesses.len());
         while let Some(answer) = answers.next().await {
-            allowed.push(answer?);
+            decisions.push(answer?);
         }
-        Ok(allowed)
+        Ok(decisions)
     }
 }

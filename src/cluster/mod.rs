@@ -17,7 +17,7 @@ mod scripted;
 mod version;
 mod watch;
 
-pub use access::Access;
+pub use access::{Access, Decision};
 pub use apply::{Applied, EstablishError, FIELD_MANAGER};
 pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};

@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let failed = args.gates.failed(&report);
     to_stderr(|err| {
         notes.write(err)?;
-        failed.iter().try_for_each(|gate| writeln!(err, "failed: {gate}"))
+        failed.iter().try_for_each(|gate| err.failed(gate))
     })?;
     Ok(match (report.summary.partial, failed.is_empty()) {
         (true, _) => ExitStatus::Failed,

@@ -1,153 +1,17 @@
-//! Flags that commands share.
+//! Flags that commands share, one group a file.
 
-use crate::cluster::{ConnectOptions, is_namespace_name};
-use crate::enforcement::Limits;
-use crate::governance::{Scope, parse_selector};
-use crate::policy::SystemNamespaces;
-use anyhow::Context as _;
-use jiff::SignedDuration;
-use std::path::PathBuf;
-use std::time::Duration;
+mod budget;
+mod connect;
+mod duration;
+mod lease;
+mod log;
+mod namespace;
+mod scope;
 
-/// Which cluster to talk to, as with kubectl.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Cluster")]
-pub(super) struct ConnectArgs {
-    /// The kubeconfig file [default: $KUBECONFIG, else ~/.kube/config, else the pod's own account]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
-
-    /// How long one request may take, such as 5, 30s or 1m; 0 for no limit
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout)]
-    request_timeout: RequestTimeout,
-}
-
-/// Which pods a command is about.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct ScopeArgs {
-    /// Only this namespace, system namespace or not (repeatable); what names none in a file is taken to be in the only one
-    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
-    namespace: Vec<String>,
-
-    /// All namespaces, which is the default
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-
-    /// Only pods with these labels, such as app=web,tier!=cache
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
-
-    /// System namespaces (kube-*, *-system, monitoring, ...) too
-    #[arg(long)]
-    include_system: bool,
-
-    /// Count this namespace as a system namespace too (repeatable)
-    #[arg(long, value_name = "NAME")]
-    system_namespace: Vec<String>,
-}
-
-impl ScopeArgs {
-    /// Returns the scope that the flags ask for.
-    pub(super) fn scope(&self) -> anyhow::Result<Scope> {
-        let selector = self.selector.as_deref().map(parse_selector).transpose();
-        Ok(Scope {
-            namespaces: if self.all_namespaces { Vec::new() } else { self.namespace.clone() },
-            include_system: self.include_system,
-            system: SystemNamespaces::with(self.system_namespace.clone()),
-            selector: selector.context("--selector")?,
-        })
-    }
-
-    /// Returns the label selector as it was given, for the API server; none where it selects everything.
-    pub(super) fn selector(&self) -> Option<String> {
-        self.selector.clone().filter(|selector| !selector.trim().is_empty())
-    }
-}
-
-/// Why a name can't be one; it would lead elsewhere in the path of a request, or nowhere.
-#[derive(Debug, thiserror::Error)]
-#[error("that is no name for a {0}: give lower-case letters, digits and hyphens")]
-pub(super) struct NameError(&'static str);
-
-/// Reads the name of a namespace.
-pub(super) fn namespace(text: &str) -> Result<String, NameError> {
-    if is_namespace_name(text) { Ok(text.to_owned()) } else { Err(NameError("namespace")) }
-}
-
-/// Reads the name of a Lease, in which dots may stand too.
-pub(super) fn lease_name(text: &str) -> Result<String, NameError> {
-    if text.split('.').all(is_namespace_name) { Ok(text.to_owned()) } else { Err(NameError("Lease")) }
-}
-
-/// A time limit for one request; `None` for no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RequestTimeout(Option<Duration>);
-
-/// Why a time limit can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("not a time: give seconds, or a number with a unit such as 500ms, 30s or 1m; 0 for no limit")]
-pub(super) struct TimeoutError;
-
-impl ConnectArgs {
-    /// Returns how a command connects; a watch adds how long it may hear nothing.
-    pub(super) fn options(&self) -> ConnectOptions {
-        ConnectOptions {
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
-            request_timeout: self.request_timeout.0,
-            ..ConnectOptions::default()
-        }
-    }
-}
-
-/// Reads kubectl's forms of a time limit: plain seconds, or a duration.
-fn timeout(text: &str) -> Result<RequestTimeout, TimeoutError> {
-    let limit = if let Ok(seconds) = text.parse::<u64>() {
-        Duration::from_secs(seconds)
-    } else {
-        let signed = text.parse::<SignedDuration>().map_err(|_| TimeoutError)?;
-        Duration::try_from(signed).map_err(|_| TimeoutError)?
-    };
-    Ok(RequestTimeout((!limit.is_zero()).then_some(limit)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn request_timeouts_are_read_as_kubectl_does() {
-        for (text, seconds) in [("30", 30), ("30s", 30), ("1m", 60), ("1m30s", 90), ("1h", 3600)] {
-            assert_eq!(timeout(text).unwrap(), RequestTimeout(Some(Duration::from_secs(seconds))), "{text}");
-        }
-        for text in ["0", "0s", "0m"] {
-            assert_eq!(timeout(text).unwrap(), RequestTimeout(None), "{text}");
-        }
-        for text in ["", "-1", "-5s", "soon", "30x", "1.5"] {
-            assert!(timeout(text).is_err(), "{text}");
-        }
-    }
-}
-
-/// How much enforcement may do in the whole cluster.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub(super) struct BudgetArgs {
-    /// How many workloads may be rolling out a patch at a time, in the whole cluster; with 0 none is patched
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
-    max_rollouts: u32,
-
-    /// How many workloads may be patched in an hour, in the whole cluster; with 0 none is patched
-    #[arg(long, value_name = "COUNT", default_value_t = 60)]
-    max_per_hour: u32,
-}
-
-impl BudgetArgs {
-    /// The budgets that are asked for.
-    pub(super) fn limits(self) -> Limits {
-        Limits { rollouts: self.max_rollouts, per_hour: self.max_per_hour }
-    }
-}
+pub(super) use budget::BudgetArgs;
+pub(super) use connect::ConnectArgs;
+pub(super) use duration::duration;
+pub(super) use lease::LeaseArgs;
+pub(super) use log::LogArgs;
+pub(super) use namespace::{NamespaceArgs, NamespacesArgs, SystemNamespaceArgs, namespace};
+pub(super) use scope::ScopeArgs;

@@ -2,6 +2,7 @@
 //! whose policy's, by records.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -15,7 +16,7 @@ use crate::cluster::{self, Cluster};
 use crate::enforcement::{
     self, ApplyError, ContainerField, KINDS, Share, Subject, Withdrawal, is_ready, share,
 };
-use crate::output::{to_stderr, to_stdout};
+use crate::output::{self, to_stdout};
 use crate::policy::DevOpsPolicy;
 use crate::workload::WorkloadKind;
 
@@ -83,18 +84,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         let Some(share) = share(subject, policy, &policies) else { continue };
         undone += 1;
         if let (Some(policy), false) = (policy, share.recorded) {
-            to_stderr(|err| {
-                writeln!(
-                    err,
-                    "note: policy {policy} has no record of {}: all that no other policy has a record of counts as its own",
-                    label(subject)
-                )
-            })?;
+            output::note(format_args!(
+                "policy {policy} has no record of {}: all that no other policy has a record of counts as its own",
+                label(subject)
+            ))?;
         }
         match undo(&cluster, subject, &share, args.dry_run).await {
             Ok(whole) => failed |= !whole,
             Err(error) => {
-                to_stderr(|err| writeln!(err, "error: cannot undo {}: {error:#}", label(subject)))?;
+                output::error(format_args!("cannot undo {}: {error:#}", label(subject)))?;
                 failed = true;
             }
         }
@@ -105,7 +103,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
             bail!("namespace {namespace:?} not found");
         }
         let place = if everywhere { "any namespace".to_owned() } else { format!("namespace {namespace:?}") };
-        to_stderr(|err| writeln!(err, "nothing to undo: enforcement owns no such field in {place}"))?;
+        output::note(format_args!("nothing to undo: enforcement owns no such field in {place}"))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }
@@ -179,13 +177,10 @@ async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool
         Ok(())
     })?;
     for pod in stuck {
-        to_stderr(|err| {
-            writeln!(
-                err,
-                "note: pod {pod} was not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
-                subject.namespace()
-            )
-        })?;
+        output::note(format_args!(
+            "pod {pod} was not ready, and a StatefulSet may wait for it for ever: kubectl delete pod {pod} -n {}",
+            subject.namespace()
+        ))?;
     }
     Ok(remains.is_empty())
 }

@@ -1,53 +1,168 @@
-//! Aligned columns as kubectl prints them.
+//! Aligned columns as kubectl prints them, cut to the width of a terminal.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, Write as _};
 
-use comfy_table::{Table, presets::NOTHING};
+use anstyle::Style;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Writes rows with every column as wide as its widest cell, without borders.
-pub fn columns(rows: &[Vec<String>], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(NOTHING).add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 3));
+use super::text::escape_line;
+use super::{Text, style};
+use crate::rules::Severity;
+
+/// The space between two columns, and what is left of it where columns have to be cut.
+const GAPS: [usize; 2] = [3, 1];
+
+/// One cell of a table.
+#[derive(Clone, Debug)]
+pub struct Cell<'a> {
+    text: Cow<'a, str>,
+    style: Style,
+}
+
+impl<'a> Cell<'a> {
+    /// Returns a cell in a style.
+    pub fn styled(text: impl Into<Cow<'a, str>>, style: Style) -> Self {
+        Self { text: text.into(), style }
     }
-    writeln!(out, "{}", table.trim_fmt())
+
+    /// Returns a cell with a severity in its colour.
+    pub fn severity(severity: Severity) -> Self {
+        Self::styled(severity.as_str(), style::severity(severity))
+    }
+
+    /// Returns the text as it is shown: on one line, with its control characters spelled out.
+    fn shown(&self) -> Cow<'_, str> {
+        escape_line(&self.text)
+    }
 }
 
-/// Writes rows under a header.
-pub fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-    out: &mut (impl Write + ?Sized),
+impl From<String> for Cell<'_> {
+    fn from(text: String) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+/// Writes rows under a header. The rows are gone over twice, to measure and to write them, so none is kept.
+pub fn table<'a, const N: usize>(
+    header: [&'a str; N],
+    rows: impl IntoIterator<Item = [Cell<'a>; N], IntoIter: Clone>,
+    out: &mut Text<'_>,
 ) -> io::Result<()> {
-    let header = header.map(str::to_owned).to_vec();
-    let rows = rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect());
-    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-    columns(&rows, out)
+    columns(std::iter::once(header.map(Cell::from)).chain(rows), out)
 }
 
-/// A text with its line breaks and tabs spelled out: a name from a file may hold any.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
+/// Writes rows, every column as wide as its widest cell. On a terminal the widest columns are cut until a row fits.
+pub fn columns<'a, const N: usize>(
+    rows: impl IntoIterator<Item = [Cell<'a>; N], IntoIter: Clone>,
+    out: &mut Text<'_>,
+) -> io::Result<()> {
+    let mut rows = rows.into_iter();
+    let mut widths = [0; N];
+    for row in rows.clone() {
+        for (width, cell) in widths.iter_mut().zip(&row) {
+            *width = cell.shown().width().max(*width);
+        }
+    }
+    let gap = fit(&mut widths, out.width());
+    rows.try_for_each(|row| write_row(&row, &widths, gap, out))
+}
+
+/// Cuts the widest columns until a row fits into `limit`; returns the gap between columns.
+fn fit(widths: &mut [usize], limit: Option<usize>) -> usize {
+    let [wide, narrow] = GAPS;
+    let gaps = widths.len().saturating_sub(1);
+    let fits = |widths: &[usize], gap: usize| {
+        limit.is_none_or(|limit| widths.iter().sum::<usize>() + gap * gaps <= limit)
+    };
+    if fits(widths, wide) {
+        return wide;
+    }
+    while !fits(widths, narrow) {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 1 => *widest -= 1,
+            _ => break,
+        }
+    }
+    narrow
+}
+
+fn write_row(row: &[Cell<'_>], widths: &[usize], gap: usize, out: &mut Text<'_>) -> io::Result<()> {
+    let mut padding = 0;
+    for (cell, width) in row.iter().zip(widths) {
+        let shown = cell.shown();
+        let shown = cut(&shown, *width);
+        if !shown.is_empty() {
+            write!(out, "{:padding$}", "")?;
+            out.styled(cell.style, &shown)?;
+            padding = 0;
+        }
+        padding += width.saturating_sub(shown.width()) + gap;
+    }
+    writeln!(out)
+}
+
+/// Returns the text, or its beginning and an ellipsis where it is wider than `width`.
+fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let room = left.checked_sub(c.width().unwrap_or(0));
+        left = room.unwrap_or(0);
+        room.is_some()
+    };
+    let beginning: String = text.chars().take_while(fits).collect();
+    Cow::Owned(format!("{beginning}…"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown<const N: usize>(width: Option<usize>, rows: &[[&str; N]]) -> String {
+        let mut out = Vec::new();
+        let rows = rows.iter().map(|row| row.map(Cell::from));
+        columns(rows, &mut Text::new(&mut out, false, width)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn a_line_break_in_a_cell_splits_no_row() {
-        let mut out = Vec::new();
-        table(["NAME", "B"], [["a\nb".to_owned(), "c".to_owned()]], &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "NAME   B\na\\nb   c\n");
+        assert_eq!(shown(None, &[["NAME", "B"], ["a\nb", "c"]]), "NAME   B\na\\nb   c\n");
     }
 
     #[test]
     fn columns_align_by_characters_and_lines_end_where_their_text_does() {
-        let rows = [vec!["A", "LONG", "C"], vec!["ééé", "x", "y"], vec!["b", "z", ""]];
-        let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect());
-        let mut out = Vec::new();
-        columns(&rows, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "A     LONG   C\nééé   x      y\nb     z\n");
+        let rows = [["A", "LONG", "C"], ["ééé", "x", "y"], ["b", "z", ""]];
+        assert_eq!(shown(None, &rows), "A     LONG   C\nééé   x      y\nb     z\n");
+        assert_eq!(shown(None, &[["A", "B"], ["日本", "x"]]), "A      B\n日本   x\n");
+    }
+
+    #[test]
+    fn on_a_terminal_the_widest_column_is_cut() {
+        let rows = [["NAME", "WHAT", "POINTS"], ["web", "latest-tag x1, missing-liveness x1", "8"]];
+        let whole = "NAME   WHAT                                 POINTS\n\
+                     web    latest-tag x1, missing-liveness x1   8\n";
+        assert_eq!(shown(None, &rows), whole);
+        assert_eq!(shown(Some(50), &rows), whole);
+        assert_eq!(shown(Some(30), &rows), "NAME WHAT               POINTS\nweb  latest-tag x1, mi… 8\n");
+    }
+
+    #[test]
+    fn no_row_is_wider_than_the_terminal() {
+        let rows = [["日本日本日本", "a message of some length", "x"], ["", "another", "\u{1b}[31m"]];
+        for width in 5..60 {
+            for line in shown(Some(width), &rows).lines() {
+                assert!(line.width() <= width, "{width}: {line}");
+            }
+        }
     }
 }

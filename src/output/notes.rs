@@ -1,8 +1,8 @@
 //! The lines on standard error beside a report: its errors, and notes that put its figures into perspective.
 
-use std::io::{self, Write};
+use std::io;
 
-use super::count;
+use super::{Text, count};
 use crate::governance::Report;
 
 /// A report and the request that it answers.
@@ -23,16 +23,12 @@ pub struct Notes<'a> {
 
 impl Notes<'_> {
     /// Writes one line for each error and note.
-    pub fn write(&self, err: &mut dyn Write) -> io::Result<()> {
+    pub fn write(&self, err: &mut Text<'_>) -> io::Result<()> {
         for error in &self.report.errors {
-            writeln!(err, "error: {error}")?;
+            err.error(error)?;
         }
-        for note in [self.unmatched(), self.left_out(), self.other_kinds(), self.skipped_namespaces()] {
-            if let Some(note) = note {
-                writeln!(err, "note: {note}")?;
-            }
-        }
-        Ok(())
+        let notes = [self.unmatched(), self.left_out(), self.other_kinds(), self.skipped_namespaces()];
+        notes.into_iter().flatten().try_for_each(|note| err.note(note))
     }
 
     /// Tells whether the report has a score although nothing was evaluated.

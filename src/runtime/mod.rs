@@ -5,14 +5,18 @@
 //!
 //! This module knows nothing of Kubernetes, nor of what a command does.
 
+mod index;
 mod listen;
 mod readiness;
 mod server;
+mod service;
 mod shutdown;
 mod tasks;
 
-pub use listen::Listen;
+pub use index::Index;
+pub use listen::{Listen, ListenError};
 pub use readiness::{Readiness, Unready};
 pub use server::{Server, ServerError, standard_routes};
+pub use service::Service;
 pub use shutdown::Shutdown;
 pub use tasks::{Phase, TaskError, Tasks};

@@ -56,10 +56,10 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address can't be listened on.
-    #[error("cannot listen on {address}: choose a free one with --listen")]
+    #[error("cannot listen on {listen}: choose another address with --listen")]
     Bind {
         /// The address.
-        address: SocketAddr,
+        listen: Listen,
         /// What the system says.
         source: io::Error,
     },

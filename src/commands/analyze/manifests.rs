@@ -9,7 +9,7 @@ use super::Args;
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
-use crate::output::to_stderr;
+use crate::output::note;
 use crate::policy::EffectivePolicy;
 use crate::workload::Object;
 
@@ -22,7 +22,7 @@ pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
     };
     let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
     if policy.rules().is_empty() {
-        to_stderr(|err| writeln!(err, "note: {} turns no rule on, so nothing can violate it", place()))?;
+        note(format_args!("{} turns no rule on, so nothing can violate it", place()))?;
     }
     Ok(policy)
 }

@@ -1,6 +1,7 @@
 //! `policy fixes`: the patches that the operator left to those who manage workloads themselves.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use crate::cluster::{self, Cluster};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
 use crate::enforcement;
-use crate::output::{to_stderr, to_stdout};
+use crate::output::{self, to_stdout};
 use crate::policy::{DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix};
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
@@ -78,14 +79,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                     fixes = &planned;
                 }
                 Err(error) => {
-                    to_stderr(|err| {
-                        writeln!(
-                            err,
-                            "error: {} of the {total} patches of policy {policy} in {namespace} are missing: its newest \
+                    output::error(format_args!(
+                        "{} of the {total} patches of policy {policy} in {namespace} are missing: its newest \
                          PolicyAuditResult has no room for them, and they can't be planned anew: {error:#}",
-                            total - kept
-                        )
-                    })?;
+                        total - kept
+                    ))?;
                     status = ExitStatus::Failed;
                 }
             }
@@ -96,7 +94,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             let yaml = yaml_serde::to_string(&patch)?;
             to_stdout(|out| {
                 writeln!(out, "---\n# {}/{} in {namespace}, by policy {policy}", fix.kind, fix.name)?;
-                out.write_all(yaml.as_bytes())
+                out.exact().write_all(yaml.as_bytes())
             })?;
             printed += 1;
         }
@@ -111,13 +109,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         {
             bail!("there is no policy {name:?}{place}");
         }
-        to_stderr(|err| {
-            writeln!(
-                err,
-                "no fixes{place}: they are for workloads that a GitOps tool manages, under a policy with enforcementMode enforce \
-             and remediation.gitops report; an operator brings new ones within five minutes"
-            )
-        })?;
+        output::note(format_args!(
+            "no fixes{place}: they are for workloads that a GitOps tool manages, under a policy with enforcementMode \
+             enforce and remediation.gitops report; an operator brings new ones within five minutes"
+        ))?;
     }
     Ok(status)
 }
