@@ -14,6 +14,7 @@ mod proxy;
 mod request_log;
 #[cfg(test)]
 mod scripted;
+mod store;
 mod version;
 mod watch;
 
@@ -24,5 +25,7 @@ pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};
+pub(crate) use store::shrink;
+pub use store::{Mark, Store};
 pub use version::ServerVersion;
 pub use watch::{Changes, Event, RawObject, WatchFailure, WatchRequest, watch};

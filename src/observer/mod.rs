@@ -11,7 +11,7 @@ mod watch;
 
 pub use metrics::{ObserverMetrics, ScoreCollector};
 pub use notice::{Transition, Transitions, announce};
-pub use scoreboard::{Mark, Scoreboard};
+pub use scoreboard::Scoreboard;
 pub use scores::{Scores, routes};
 pub use watch::{Observer, observe};
 

@@ -1,36 +1,33 @@
-//! The sums of all pods that are there now, adjusted by what a pod was and now is. Pure: it knows no watch.
+//! The sums over all pods that exist, adjusted by each pod's change. Pure: it knows no watch.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::cluster::{Mark, Store, shrink};
 use crate::governance::{NamespaceReport, Offender, Scope, Score, Tally, evaluate};
 use crate::policy::EffectivePolicy;
 use crate::workload::{Owner, Workload};
 
-/// What every pod in scope counts for, summed by namespace and for the cluster.
+/// The tally of every pod in scope, summed by namespace and for the cluster.
 ///
-/// Its size follows the pods, namespaces and workloads that are there: what is gone leaves no trace.
+/// Its size follows the pods, namespaces and workloads that exist. Deleted ones leave no trace.
 #[derive(Debug)]
 pub struct Scoreboard {
     policy: EffectivePolicy,
     scope: Scope,
+    /// The pods by namespace and name.
+    pods: Store<Box<str>, Pod>,
     cluster: Tally,
-    namespaces: HashMap<Box<str>, Namespace>,
+    /// The sums of each namespace that has pods.
+    namespaces: HashMap<Box<str>, Sums>,
     unreadable: u64,
-    mark: Mark,
 }
 
-/// When a pod was seen last, in lists begun.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
-
 #[derive(Debug, Default)]
-struct Namespace {
+struct Sums {
     tally: Tally,
-    pods: HashMap<Box<str>, Pod>,
     /// The workloads with violations, by `Kind/name`.
     offenders: HashMap<Arc<str>, Tally>,
 }
@@ -41,26 +38,25 @@ struct Pod {
     tally: Tally,
     /// The workload that the penalty counts for; `None` when there is no penalty.
     offender: Option<Arc<str>>,
-    seen: Mark,
 }
 
 /// A workload with its penalty in half points: namespace, workload and tally.
 type Ranked<'b> = (u64, &'b str, &'b str, &'b Tally);
 
 impl Scoreboard {
-    /// Makes an empty scoreboard; the label selector of the scope is left to the API server.
+    /// Makes an empty scoreboard. The API server applies the label selector of the scope.
     pub fn new(policy: EffectivePolicy, scope: Scope) -> Self {
         Self {
             policy,
             scope,
+            pods: Store::default(),
             cluster: Tally::default(),
             namespaces: HashMap::new(),
             unreadable: 0,
-            mark: Mark::default(),
         }
     }
 
-    /// Counts a pod as it is at the time `now`, in place of what it was.
+    /// Counts a pod as it is at the time `now`, instead of what it was before.
     pub fn apply(&mut self, pod: &Workload<'_>, now: Timestamp) {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         if self.leaves_out(namespace) {
@@ -75,46 +71,29 @@ impl Scoreboard {
         self.put(namespace, pod.name(), tally, penalty.then(|| pod.owner()));
     }
 
-    /// Notes a pod that is there and can't be judged, in place of what it was.
+    /// Counts a pod that exists but can't be read, instead of what it was before.
     pub fn apply_unreadable(&mut self, namespace: &str, name: &str) {
         if !self.leaves_out(namespace) {
             self.put(namespace, name, Tally::default(), None);
         }
     }
 
-    /// Forgets a pod.
+    /// Removes a pod.
     pub fn delete(&mut self, namespace: &str, name: &str) {
-        let Some(entry) = self.namespaces.get_mut(namespace) else { return };
-        let Some(pod) = entry.pods.remove(name) else { return };
-        entry.subtract(&pod);
-        self.cluster.remove(&pod.tally);
-        self.unreadable -= pod.unreadable();
-        if entry.pods.is_empty() {
-            self.namespaces.remove(namespace);
-            shrink(&mut self.namespaces);
-        } else {
-            shrink(&mut entry.pods);
-            shrink(&mut entry.offenders);
+        if let Some(pod) = self.pods.remove(namespace, name) {
+            self.subtract(namespace, &pod);
         }
     }
 
-    /// Begins to hear of every pod anew; what was known counts until the list has ended.
+    /// Begins a list of pods. What was known counts until [`Scoreboard::end_list`].
     pub fn begin_list(&mut self) -> Mark {
-        self.mark.0 += 1;
-        self.mark
+        self.pods.begin_list()
     }
 
-    /// Ends a list of one namespace, or of all: what was not seen since its beginning is gone.
+    /// Ends a list of one namespace, or of all: removes the pods that were not seen since its beginning.
     pub fn end_list(&mut self, namespace: Option<&str>, begun: Mark) {
-        let mut gone: Vec<(Box<str>, Box<str>)> = Vec::new();
-        for (name, entry) in &self.namespaces {
-            if namespace.is_none_or(|only| only == &**name) {
-                let unseen = entry.pods.iter().filter(|(_, pod)| pod.seen < begun);
-                gone.extend(unseen.map(|(pod, _)| (name.clone(), pod.clone())));
-            }
-        }
-        for (namespace, pod) in gone {
-            self.delete(&namespace, &pod);
+        for (namespace, _, pod) in self.pods.end_list(begun, namespace, |_| true) {
+            self.subtract(&namespace, &pod);
         }
     }
 
@@ -138,9 +117,9 @@ impl Scoreboard {
         self.unreadable
     }
 
-    /// Tells whether a namespace has any pod that runs or would run.
+    /// Returns whether a namespace has any pod that has not ended.
     pub fn has_pods_in(&self, namespace: &str) -> bool {
-        self.namespaces.contains_key(namespace)
+        self.pods.contains_group(namespace)
     }
 
     /// The score of each namespace that has pods to judge, sorted by name.
@@ -184,36 +163,50 @@ impl Scoreboard {
         }
     }
 
-    /// Makes a pod count for something else; false when it is unknown, or counts for another workload.
+    /// Changes the tally of a pod; returns false if the pod is unknown or counts for another workload.
     fn adjust(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) -> bool {
-        let Some(entry) = self.namespaces.get_mut(namespace) else { return false };
-        let Some(pod) = entry.pods.get_mut(name).filter(|pod| pod.is_of(offender)) else { return false };
+        let Some(pod) = self.pods.see(namespace, name).filter(|pod| pod.is_of(offender)) else {
+            return false;
+        };
         self.unreadable -= pod.unreadable();
         let mut change = tally;
         change.remove(&pod.tally);
         pod.tally = tally;
-        pod.seen = self.mark;
         self.unreadable += pod.unreadable();
         self.cluster.add(&change);
-        entry.tally.add(&change);
-        if let Some(sum) = pod.offender.as_ref().and_then(|offender| entry.offenders.get_mut(offender)) {
-            sum.add(&change);
+        if let Some(sums) = self.namespaces.get_mut(namespace) {
+            sums.tally.add(&change);
+            if let Some(sum) = pod.offender.as_ref().and_then(|offender| sums.offenders.get_mut(offender)) {
+                sum.add(&change);
+            }
         }
         true
     }
 
     fn insert(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) {
-        let entry = self.namespaces.entry(namespace.into()).or_default();
-        let offender = offender.map(|owner| entry.count_against(owner, &tally));
-        let pod = Pod { tally, offender, seen: self.mark };
-        entry.tally.add(&tally);
+        let sums = self.namespaces.entry(namespace.into()).or_default();
+        let offender = offender.map(|owner| sums.count_against(owner, &tally));
+        sums.tally.add(&tally);
         self.cluster.add(&tally);
+        let pod = Pod { tally, offender };
         self.unreadable += pod.unreadable();
-        entry.pods.insert(name.into(), pod);
+        self.pods.insert(namespace, name.into(), pod);
+    }
+
+    /// Takes a removed pod out of all sums.
+    fn subtract(&mut self, namespace: &str, pod: &Pod) {
+        self.cluster.remove(&pod.tally);
+        self.unreadable -= pod.unreadable();
+        if !self.pods.contains_group(namespace) {
+            self.namespaces.remove(namespace);
+            shrink(&mut self.namespaces);
+        } else if let Some(sums) = self.namespaces.get_mut(namespace) {
+            sums.subtract(pod);
+        }
     }
 
     /// The namespaces that have pods to judge, sorted by name.
-    fn judged(&self) -> Vec<(&str, &Namespace)> {
+    fn judged(&self) -> Vec<(&str, &Sums)> {
         let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
         let mut judged: Vec<_> = judged.map(|(name, entry)| (&**name, entry)).collect();
         judged.sort_unstable_by_key(|(name, _)| *name);
@@ -221,7 +214,7 @@ impl Scoreboard {
     }
 }
 
-impl Namespace {
+impl Sums {
     /// Counts a pod against a workload, and returns the workload's name.
     fn count_against(&mut self, owner: Owner<'_>, tally: &Tally) -> Arc<str> {
         let name = owner.to_string();
@@ -238,20 +231,14 @@ impl Namespace {
             tally.remove(&pod.tally);
             if tally.pods == 0 {
                 self.offenders.remove(offender);
+                shrink(&mut self.offenders);
             }
         }
     }
 }
 
-/// Gives memory back once most of it is unused; so rarely that an event's cost stays the same.
-fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
-    if map.capacity() > 64 && map.capacity() / 4 > map.len() {
-        map.shrink_to(map.len() * 2);
-    }
-}
-
 impl Pod {
-    /// Whether its penalty counts for this workload.
+    /// Returns whether its penalty counts for this workload.
     fn is_of(&self, offender: Option<Owner<'_>>) -> bool {
         match (&self.offender, offender) {
             (Some(known), Some(owner)) => known.split_once('/') == Some((owner.kind, owner.name)),

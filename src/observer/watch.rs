@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Mark, ObserverMetrics, Scoreboard};
-use crate::cluster::{self, Cluster, RawObject, Sink, WatchFailure, WatchRequest};
+use super::{ObserverMetrics, Scoreboard};
+use crate::cluster::{self, Cluster, Mark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::governance::Scope;
 use crate::policy::EffectivePolicy;
 use crate::workload::{Workload, WorkloadKind};

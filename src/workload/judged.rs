@@ -1,11 +1,10 @@
 //! The one thing that rules judge: a pod, or the template of pods to come.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Metadata, PodSpec, PodStatus, Text};
+use super::{Metadata, Owner, PodSpec, PodStatus, Text};
 
 /// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
@@ -162,21 +161,6 @@ fn cron_job_of(job: &str, created: Option<Timestamp>) -> Option<&str> {
     let (name, minutes) = job.rsplit_once('-')?;
     let scheduled = Timestamp::from_second(i64::from(minutes.parse::<u32>().ok()?) * 60).ok()?;
     (created?.duration_since(scheduled).abs() <= NEAR).then_some(name)
-}
-
-/// A workload by kind and name, within a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner<'a> {
-    /// The kind, which can be any that manages pods.
-    pub kind: &'a str,
-    /// The name.
-    pub name: &'a str,
-}
-
-impl fmt::Display for Owner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
 }
 
 #[cfg(test)]

@@ -5,19 +5,20 @@
 //! copy. This module does no I/O.
 
 mod container;
+mod identity;
 mod image;
+mod judged;
 mod metadata;
 mod object;
 mod object_only;
-
-mod judged;
 mod pod;
 mod quantity;
 mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
+pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
 pub use image::ImageReference;
-pub use judged::{Owner, Workload, WorkloadKind};
+pub use judged::{Workload, WorkloadKind};
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
 pub use pod::{ContainerStatus, PodSpec, PodStatus};

@@ -1,0 +1,156 @@
+//! Identities of workloads and policies. They are printed and parsed here and nowhere else.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// A workload within a namespace, printed as `Kind/name`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner<'a> {
+    /// The kind. It can be any kind that manages pods, such as one of a custom resource.
+    pub kind: &'a str,
+    /// The name.
+    pub name: &'a str,
+}
+
+/// A workload of a cluster, printed as `namespace/Kind/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkloadRef {
+    /// The namespace; empty for an object in a manifest that names none.
+    pub namespace: String,
+    /// The kind. It can be any kind that manages pods, such as one of a custom resource.
+    pub kind: Cow<'static, str>,
+    /// The name.
+    pub name: String,
+}
+
+/// A policy, printed as `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyRef {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// A text that names no workload and no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {form}")]
+pub struct IdentityError {
+    text: String,
+    form: &'static str,
+}
+
+impl<'a> Owner<'a> {
+    /// Parses `Kind/name`. The kind is not checked.
+    pub fn parse(text: &'a str) -> Result<Self, IdentityError> {
+        match parts(text) {
+            Some([kind, name]) => Ok(Self { kind, name }),
+            None => Err(IdentityError { text: text.to_owned(), form: "KIND/NAME" }),
+        }
+    }
+
+    /// Adds the namespace.
+    pub fn within(self, namespace: &str) -> WorkloadRef {
+        WorkloadRef::new(namespace, self.kind.to_owned(), self.name)
+    }
+}
+
+impl WorkloadRef {
+    /// Names a workload.
+    pub fn new(
+        namespace: impl Into<String>,
+        kind: impl Into<Cow<'static, str>>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self { namespace: namespace.into(), kind: kind.into(), name: name.into() }
+    }
+
+    /// Drops the namespace.
+    pub fn local(&self) -> Owner<'_> {
+        Owner { kind: &self.kind, name: &self.name }
+    }
+}
+
+impl PolicyRef {
+    /// Names a policy.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl fmt::Display for WorkloadRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.local())
+    }
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for WorkloadRef {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let form = "NAMESPACE/KIND/NAME";
+        let error = || IdentityError { text: text.to_owned(), form };
+        let (namespace, workload) = text.split_once('/').ok_or_else(error)?;
+        Ok(Owner::parse(workload).map_err(|_| error())?.within(namespace))
+    }
+}
+
+impl FromStr for PolicyRef {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let form = "NAMESPACE/NAME";
+        let [namespace, name] = parts(text).ok_or_else(|| IdentityError { text: text.to_owned(), form })?;
+        Ok(Self::new(namespace, name))
+    }
+}
+
+/// Splits a text into two parts at its only slash; `None` where one of them is empty.
+fn parts(text: &str) -> Option<[&str; 2]> {
+    let (first, second) = text.split_once('/')?;
+    (!first.is_empty() && !second.is_empty() && !second.contains('/')).then_some([first, second])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_parsed_as_they_are_printed() {
+        for workload in [
+            WorkloadRef::new("shop", "Deployment", "web"),
+            WorkloadRef::new("shop", "Rollout", "web"),
+            WorkloadRef::new("", "Pod", "p"),
+        ] {
+            assert_eq!(workload.to_string().parse(), Ok(workload.clone()));
+            assert_eq!(Owner::parse(&workload.local().to_string()), Ok(workload.local()));
+        }
+        let policy = PolicyRef::new("shop", "standard");
+        assert_eq!((policy.to_string().as_str(), policy.to_string().parse()), ("shop/standard", Ok(policy)));
+    }
+
+    #[test]
+    fn an_incomplete_identity_is_refused() {
+        for wrong in ["", "web", "Deployment/", "/web", "shop/Deployment/web"] {
+            assert!(Owner::parse(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["web", "shop/web", "shop/Deployment/", "shop//web", "shop/Deployment/web/x"] {
+            assert!(wrong.parse::<WorkloadRef>().is_err(), "{wrong}");
+        }
+        let error = "standard".parse::<PolicyRef>().unwrap_err();
+        assert_eq!(error.to_string(), "\"standard\" is not NAMESPACE/NAME");
+    }
+}
