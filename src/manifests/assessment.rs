@@ -45,16 +45,6 @@ pub struct Need {
     pub namespace: Option<String>,
 }
 
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb, self.path())?;
-        match &self.namespace {
-            Some(namespace) => write!(f, " in namespace {namespace}"),
-            None => f.write_str(" in the whole cluster"),
-        }
-    }
-}
-
 impl Need {
     /// Returns the resource with its group and subresource, such as `deployments.apps` or `pods/log`.
     #[must_use]
@@ -193,9 +183,16 @@ impl Assessment {
         if let (Some(namespace), true) = (self.judged(mode), self.places.missing) {
             obstacles.push(format!("namespace {namespace} was not found"));
         }
-        let denied =
-            self.grants.iter().filter(|grant| grant.mode == mode && grant.required && !grant.allowed);
-        obstacles.extend(denied.map(|grant| format!("no permission to {}", grant.need)));
+        let denied = |grant: &&Grant| grant.mode == mode && grant.required && !grant.allowed;
+        let denied: Vec<&Need> = self.grants.iter().filter(denied).map(|grant| &grant.need).collect();
+        for same in denied.chunk_by(|a, b| a.path() == b.path() && a.namespace == b.namespace) {
+            let verbs: Vec<&str> = same.iter().map(|need| need.verb).collect();
+            let place = match &same[0].namespace {
+                Some(namespace) => format!("namespace {namespace}"),
+                None => "the whole cluster".to_owned(),
+            };
+            obstacles.push(format!("no permission to {} {} in {place}", verbs.join("/"), same[0].path()));
+        }
         if mode.needs_crds() {
             let unusable = self.crds.iter().filter(|(_, state)| !state.is_usable());
             obstacles.extend(unusable.map(|(name, state)| format!("CRD {name} is {state}")));
