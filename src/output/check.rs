@@ -169,7 +169,9 @@ mod tests {
             assert!(lines.iter().any(|other| other == line), "{line}\n{out}");
         }
         assert!(
-            out.contains("\nwatch would not work here: no permission to get/create/update/watch leases.coordination"),
+            out.contains(
+                "\nwatch would not work here: no permission to get/create/update/watch leases.coordination"
+            ),
             "{out}"
         );
     }

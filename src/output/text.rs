@@ -89,12 +89,12 @@ impl Write for Text<'_> {
     }
 }
 
-/// Spells out control characters, as JSON would: all but line breaks.
+/// Spells out control characters, as Rust does in quoted text: all but line breaks.
 fn escape(text: &str) -> Cow<'_, str> {
     replace(text, |c| c != '\n' && is_control(c))
 }
 
-/// Spells out control characters, as JSON would: line breaks too, for what has to stay on one line.
+/// Spells out control characters and line breaks, for text that has to stay on one line.
 pub(super) fn escape_line(text: &str) -> Cow<'_, str> {
     replace(text, is_control)
 }
@@ -109,7 +109,7 @@ fn replace(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
             '\n' if is_escaped(c) => escaped.push_str("\\n"),
             '\r' => escaped.push_str("\\r"),
             '\t' => escaped.push_str("\\t"),
-            _ if is_escaped(c) => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ if is_escaped(c) => escaped.extend(c.escape_unicode()),
             _ => escaped.push(c),
         }
     }
@@ -151,7 +151,7 @@ mod tests {
             assert!(shown.starts_with("a\\") && shown.ends_with("b\n"), "{shown:?}");
             assert!(!shown.trim_end().chars().any(is_control), "{shown:?}");
         }
-        assert_eq!(written(true, |out| write!(out, "\u{1b}[2J\u{9b}m\t\r")), "\\u001b[2J\\u009bm\\t\\r");
+        assert_eq!(written(true, |out| write!(out, "\u{1b}[2J\u{9b}m\t\r")), "\\u{1b}[2J\\u{9b}m\\t\\r");
         assert_eq!(escape_line("a\nb"), "a\\nb");
     }
 
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn only_our_own_styles_are_sent_and_only_with_colours() {
         let hostile = "x\u{1b}[0m";
-        assert_eq!(written(false, |out| out.error(hostile)), "error: x\\u001b[0m\n");
+        assert_eq!(written(false, |out| out.error(hostile)), "error: x\\u{1b}[0m\n");
         let coloured = written(true, |out| out.error(hostile));
-        assert_eq!(coloured, "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m x\\u001b[0m\n");
+        assert_eq!(coloured, "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m x\\u{1b}[0m\n");
     }
 
     #[test]
