@@ -19,8 +19,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube_devops::operator::{Inventory, Outcome, Standing, judge, next_status};
+use kube_devops::operator::{Inventory, Outcome, judge, next_status};
 use kube_devops::policy::DevOpsPolicy;
+use kube_devops::remediation::Standing;
 use kube_devops::workload::{Workload, WorkloadKind};
 use serde_json::Value;
 

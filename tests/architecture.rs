@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,17 +22,33 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
-    ("enforcement", &["cluster", "governance", "policy", "rules", "workload"]),
+    ("policies", &["cluster", "policy"]),
+    ("enforcement", &["governance", "policy", "rules", "workload"]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
-        "operator",
+        "remediation",
         &[
             "cluster",
             "enforcement",
             "governance",
             "leader",
             "manifests",
+            "policies",
             "policy",
+            "rules",
+            "telemetry",
+            "workload",
+        ],
+    ),
+    (
+        "operator",
+        &[
+            "cluster",
+            "governance",
+            "leader",
+            "policies",
+            "policy",
+            "remediation",
             "rules",
             "telemetry",
             "workload",
@@ -50,7 +66,9 @@ const EDGES: &[(&str, &[&str])] = &[
             "observer",
             "operator",
             "output",
+            "policies",
             "policy",
+            "remediation",
             "rules",
             "runtime",
             "telemetry",
@@ -63,7 +81,25 @@ const EDGES: &[(&str, &[&str])] = &[
 const PLANNED: &[(&str, &str)] = &[("output", "workload")];
 
 /// The modules in which a `kube::Client` may appear.
-const CLIENT_MODULES: &[&str] = &["cluster", "leader", "enforcement", "observer", "operator", "commands"];
+const CLIENT_MODULES: &[&str] =
+    &["cluster", "leader", "policies", "observer", "remediation", "operator", "commands"];
+
+/// The modules of L0 and L1. They hold no async code and read no clock.
+const PURE_MODULES: &[&str] =
+    &["workload", "rules", "policy", "governance", "enforcement", "output", "manifests"];
+
+/// What async code is told by, and what reads a clock.
+const IMPURE: &[&str] = &[
+    "async fn",
+    "async {",
+    "async move",
+    "async |",
+    ".await",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+];
 
 /// What a `mod.rs` may hold besides docs, `mod`, `use` and statics: the lookup beside the registry that it reads, and
 /// a registry that is an enum, with what follows from its variants.
@@ -287,6 +323,156 @@ fn stray_clients(sources: &[Source]) -> Vec<String> {
     problems
 }
 
+/// Async code and clocks in L0 and L1.
+fn impure_lines(sources: &[Source]) -> Vec<String> {
+    let pure = sources.iter().filter(|source| !source.is_test() && PURE_MODULES.contains(&source.module()));
+    pure.flat_map(|source| {
+        let lines = source.code().into_iter();
+        let impure = lines.filter(|(_, line)| IMPURE.iter().any(|sign| line.contains(sign)));
+        impure.map(|(number, line)| {
+            format!(
+                "{}:{number}: `{}` in a pure module: take a value, or move the code to L2 or above",
+                source.path,
+                line.trim()
+            )
+        })
+    })
+    .collect()
+}
+
+/// Adds the paths that a tree of `use` names: `a::{b, c::d}` stands for `a::b` and `a::c::d`.
+fn expand(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
+    let Some((head, group)) = tree.split_once('{') else {
+        let names = tree.split("::").map(|name| name.split(" as ").next().unwrap().trim().to_owned());
+        found.push(prefix.iter().cloned().chain(names.filter(|name| !name.is_empty())).collect());
+        return;
+    };
+    let head = head.split("::").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let prefix: Vec<String> = prefix.iter().cloned().chain(head).collect();
+    let mut depth = 0;
+    let mut start = 0;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' | ',' if depth == 0 => {
+                if !group[start..at].trim().is_empty() {
+                    expand(group[start..at].trim(), &prefix, found);
+                }
+                start = at + 1;
+                if c == '}' {
+                    return;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+}
+
+/// The paths of our own modules that a statement names, from the root of the crate.
+fn own_paths(statement: &str, module: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let line = statement.trim();
+    let visibility = ["pub(crate) use ", "pub(super) use ", "pub use ", "use "];
+    if let Some(tree) = visibility.iter().find_map(|start| line.strip_prefix(start)) {
+        expand(tree.trim_end_matches(';'), &[], &mut found);
+    } else {
+        for root in ["crate::", "super::"] {
+            for (at, _) in line.match_indices(root) {
+                if line[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c)) {
+                    continue;
+                }
+                let end = line[at..].find(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+                expand(&line[at..end.map_or(line.len(), |end| at + end)], &[], &mut found);
+            }
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|path| match path.first()?.as_str() {
+            "crate" => Some(path[1..].to_vec()),
+            "super" => {
+                let ups = path.iter().take_while(|name| *name == "super").count();
+                let parent = &module[..module.len().checked_sub(ups)?];
+                Some([parent, &path[ups..]].concat())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Finds the files that import each other in a ring. A `mod.rs` re-exports what its files define: an import through it
+/// is one of the file that defines the name, and its own lines are left out.
+fn rings(sources: &[Source]) -> Vec<String> {
+    let module_of = |source: &Source| -> Vec<String> {
+        let names = source.modules().into_iter().filter(|name| *name != "mod");
+        names.map(str::to_owned).collect()
+    };
+    let files: BTreeMap<Vec<String>, &Source> =
+        sources.iter().filter(|source| !source.is_test()).map(|source| (module_of(source), source)).collect();
+    // Where a name that a `mod.rs` re-exports comes from.
+    let mut exports: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    for (module, source) in &files {
+        for (_, statement) in statements(source) {
+            let line = statement.trim();
+            let Some(tree) = ["pub use ", "pub(crate) use ", "pub(super) use ", "use "]
+                .iter()
+                .find_map(|start| line.strip_prefix(start))
+                .filter(|_| source.path.ends_with("/mod.rs"))
+            else {
+                continue;
+            };
+            let mut paths = Vec::new();
+            expand(tree.trim_end_matches(';'), &[], &mut paths);
+            for path in paths.into_iter().filter(|path| path.len() > 1) {
+                let name = [module.as_slice(), &path[path.len() - 1..]].concat();
+                exports.insert(name, [module.as_slice(), &path].concat());
+            }
+        }
+    }
+    let resolve = |path: &[String]| -> Option<Vec<String>> {
+        let mut path = path.to_vec();
+        loop {
+            let known = (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
+            let named = path.get(..=known).and_then(|name| exports.get(name));
+            match named {
+                Some(origin) => path = [origin, &path[known + 1..]].concat(),
+                None => return Some(path[..known].to_vec()),
+            }
+        }
+    };
+    let imports: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = files
+        .iter()
+        .filter(|(_, source)| !source.path.ends_with("/mod.rs"))
+        .map(|(module, source)| {
+            let lines = statements(source).into_iter();
+            let paths = lines.flat_map(|(_, line)| own_paths(&line, module));
+            let targets = paths.filter_map(|path| resolve(&path)).filter(|target| target != module);
+            (module, targets.collect())
+        })
+        .collect();
+    let reaches = |from: &Vec<String>, to: &Vec<String>| {
+        let mut seen: BTreeSet<&Vec<String>> = BTreeSet::new();
+        let mut next: Vec<&Vec<String>> = vec![from];
+        while let Some(file) = next.pop() {
+            let targets = imports.get(file).into_iter().flatten();
+            next.extend(targets.filter(|target| seen.insert(target)));
+        }
+        seen.contains(to)
+    };
+    let mut problems = Vec::new();
+    for (file, targets) in imports.iter().filter(|(file, _)| reaches(file, file)) {
+        let back = targets.iter().filter(|target| reaches(target, file));
+        let back: Vec<String> = back.map(|target| target.join("::")).collect();
+        problems.push(format!(
+            "{}:1: in a ring of files by its imports of {}: move what both need to a file of its own",
+            files[*file].path,
+            back.join(", ")
+        ));
+    }
+    problems
+}
+
 fn undocumented_files(sources: &[Source]) -> Vec<String> {
     let plain = sources.iter().filter(|source| !source.text.starts_with("//!"));
     plain
@@ -440,6 +626,16 @@ fn a_client_appears_only_where_the_cluster_is_talked_to() {
 }
 
 #[test]
+fn pure_modules_hold_no_async_code_and_no_clock() {
+    assert_none(&impure_lines(&sources()));
+}
+
+#[test]
+fn files_do_not_import_each_other_in_a_ring() {
+    assert_none(&rings(&sources()));
+}
+
+#[test]
 fn every_file_says_what_it_is() {
     assert_none(&undocumented_files(&sources()));
 }
@@ -528,6 +724,50 @@ fn a_client_in_the_wrong_module_is_found() {
     ] {
         assert_eq!(stray_clients(&made_up(&[("src/policy/bad.rs", bad)])).len(), count, "{bad}");
         assert!(stray_clients(&made_up(&[("src/cluster/connect.rs", bad)])).is_empty());
+    }
+}
+
+#[test]
+fn async_code_and_clocks_in_pure_modules_are_found() {
+    for (line, count) in [
+        ("pub async fn fetch() {}", 1),
+        ("let found = call().await;", 1),
+        ("let task = async move { 1 };", 1),
+        ("let now = jiff::Timestamp::now();", 1),
+        ("let start = std::time::Instant::now();", 1),
+        ("// It is not async fn.", 0),
+        ("#[cfg(test)]\nmod tests {\n    async fn f() {}\n}", 0),
+    ] {
+        assert_eq!(impure_lines(&made_up(&[("src/enforcement/plan.rs", line)])).len(), count, "{line}");
+        assert!(impure_lines(&made_up(&[("src/cluster/call.rs", line)])).is_empty());
+    }
+}
+
+#[test]
+fn a_ring_of_files_is_found_however_they_import_each_other() {
+    let registry =
+        ("src/a/mod.rs", "//! A.\nmod one;\nmod two;\npub use one::{One, Uno};\npub use two::Two;");
+    for (one, two) in [
+        ("use super::two::Two;", "use super::one::One;"),
+        ("use super::{Two};", "use super::{\n    one::{self, Uno},\n};"),
+        ("use crate::a::Two;", "fn f() {\n    super::Uno::g();\n}"),
+        ("fn f(two: crate::a::two::Two) {}", "use super::One as First;"),
+    ] {
+        let found = rings(&made_up(&[registry, ("src/a/one.rs", one), ("src/a/two.rs", two)]));
+        assert_eq!(found.len(), 2, "{one} {two}: {found:?}");
+        let above = ("src/a/three.rs", "use super::{One, Two};");
+        let found = rings(&made_up(&[registry, above, ("src/a/one.rs", one), ("src/a/two.rs", two)]));
+        assert_eq!(found.len(), 2, "a file above a ring is not in it: {found:?}");
+    }
+    for (one, two) in [
+        ("use super::Two;", "use std::fmt;"),
+        ("use super::Two;", "#[cfg(test)]\nmod tests {\n    use super::super::One;\n}"),
+        ("use super::Two;", "/// See [`super::One`].\nfn f() {}"),
+        ("use crate::b::One;", "use super::One;"),
+    ] {
+        let other = ("src/b/mod.rs", "//! B.\nmod one;\npub use one::One;");
+        let sources = [registry, other, ("src/b/one.rs", ""), ("src/a/one.rs", one), ("src/a/two.rs", two)];
+        assert_eq!(rings(&made_up(&sources)), Vec::<String>::new(), "{one} {two}");
     }
 }
 

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use kube_devops::cluster::FIELD_MANAGER;
 use kube_devops::enforcement::{
-    Bound, Compute, Constraints, ContainerField, Enforcing, Field, Fields, KINDS, PATCHED_BY, PATCHED_FIELDS,
-    Plan, Subject, plan,
+    Bound, Compute, Constraints, ContainerField, Enforcing, FIELD_MANAGER, Field, Fields, KINDS, PATCHED_BY,
+    PATCHED_FIELDS, Plan, Subject, plan,
 };
 use kube_devops::governance::evaluate;
 use kube_devops::policy::DevOpsPolicy;

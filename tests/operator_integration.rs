@@ -4,10 +4,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube_devops::operator::{
-    AuditTrail, Inventory, Outcome, Past, Standing, Step, judge, next_status, next_step,
-};
+use kube_devops::operator::{AuditTrail, Inventory, Outcome, Past, Step, judge, next_status, next_step};
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec};
+use kube_devops::remediation::Standing;
 use kube_devops::workload::{Workload, WorkloadKind};
 use proptest::prelude::*;
 use serde_json::json;

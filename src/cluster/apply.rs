@@ -9,8 +9,6 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Who owns the fields that kube-devops sets.
-pub const FIELD_MANAGER: &str = "kube-devops";
 /// How long to wait before looking again whether a CRD is served.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -60,11 +58,15 @@ impl Cluster {
         self.call(async |client| crds(client).get_opt(name).await).await
     }
 
-    /// Applies a CRD as [`FIELD_MANAGER`], and takes over the fields that somebody else set otherwise.
-    pub async fn apply_crd(&self, crd: &CustomResourceDefinition) -> Result<Applied, CallError> {
+    /// Applies a CRD as a field manager, and takes over the fields that others set to another value.
+    pub async fn apply_crd(
+        &self,
+        crd: &CustomResourceDefinition,
+        manager: &str,
+    ) -> Result<Applied, CallError> {
         let name = crd.name_any();
         let before = self.crd(&name).await?.map(|crd| crd.resource_version());
-        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let params = PatchParams::apply(manager).force();
         let apply = async |client| crds(client).patch(&name, &params, &Patch::Apply(crd)).await;
         let after = self.call(apply).await?.resource_version();
         Ok(match before {

@@ -9,6 +9,7 @@ mod connect;
 mod events;
 mod follow;
 mod list;
+mod namespace;
 mod pace;
 mod proxy;
 mod request_log;
@@ -19,7 +20,7 @@ mod version;
 mod watch;
 
 pub use access::{Access, Decision};
-pub use apply::{Applied, EstablishError, FIELD_MANAGER};
+pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use events::Events;

@@ -10,6 +10,7 @@ use super::args::{BudgetArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
+use crate::remediation::RemediationSettings;
 use crate::runtime::{Index, Listen, Phase};
 
 /// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it enforces.
@@ -57,11 +58,13 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let settings = OperatorSettings {
         system: args.system.with(own),
         audit_interval: args.audit_interval,
-        yield_interval: args.yield_interval,
-        cleanup_time: args.cleanup_time,
-        limits: args.budgets.limits(),
-        home: args.service.lease.home(&live.cluster).to_owned(),
-        clock: Timestamp::now,
+        remediation: RemediationSettings {
+            limits: args.budgets.limits(),
+            home: args.service.lease.home(&live.cluster).to_owned(),
+            conflict_policy_interval: args.yield_interval,
+            cleanup_time: args.cleanup_time,
+            clock: Timestamp::now,
+        },
     };
     let metrics = OperatorMetrics::register(&live.metrics)?;
     let cluster = live.cluster.clone();

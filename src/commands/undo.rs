@@ -13,11 +13,10 @@ use tokio::time::sleep;
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Cluster};
-use crate::enforcement::{
-    self, ApplyError, ContainerField, KINDS, Share, Subject, Withdrawal, is_ready, share,
-};
+use crate::enforcement::{ContainerField, KINDS, Share, Subject, is_ready, share};
 use crate::output::{self, to_stdout};
 use crate::policy::DevOpsPolicy;
+use crate::remediation::{self, ApplyError, Withdrawal};
 use crate::workload::WorkloadKind;
 
 /// How often a workload is tried that others write at the same time.
@@ -63,13 +62,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let policy = args.policy.as_deref();
     let policies = if policy.is_some() { policies(&cluster, namespace).await? } else { Vec::new() };
     let found = if let Some((kind, name)) = named {
-        let found = enforcement::fetch(&cluster, kind, namespace, name).await?;
+        let found = remediation::fetch(&cluster, kind, namespace, name).await?;
         let missing = || format!("there is no {} {name:?} in namespace {namespace:?}", kind.name());
         vec![found.with_context(missing)?]
     } else {
         let everywhere = args.all && args.namespace.is_none();
         let wanted = |subject: &Subject| share(subject, policy, &policies).is_some();
-        let found = enforcement::find(&cluster, (!everywhere).then_some(namespace), wanted).await?;
+        let found = remediation::find(&cluster, (!everywhere).then_some(namespace), wanted).await?;
         let known = |name: &str| policies.iter().any(|policy| policy.name_any() == name);
         if let Some(policy) = policy.filter(|policy| found.is_empty() && !known(policy)) {
             bail!(
@@ -123,7 +122,7 @@ async fn policies(cluster: &Cluster, namespace: &str) -> anyhow::Result<Vec<DevO
 /// Says what an undo would take out; returns whether that is everything.
 fn say_what_would_go(subject: &Subject, fields: &BTreeSet<ContainerField>) -> anyhow::Result<bool> {
     let what = label(subject);
-    let tuned = enforcement::tuned(subject, fields);
+    let tuned = remediation::tuned(subject, fields);
     let (stays, goes): (Vec<_>, Vec<_>) =
         fields.iter().partition(|of| !tuned.contains_key(of) && !subject.co_owners(of).is_empty());
     to_stdout(|out| {
@@ -151,16 +150,16 @@ async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool
         return say_what_would_go(subject, fields);
     }
     let stuck = stuck(cluster, subject).await?;
-    let mut withdrawn = enforcement::withdraw(cluster, subject, fields, rest_for).await;
+    let mut withdrawn = remediation::withdraw(cluster, subject, fields, rest_for).await;
     for _ in 1..TRIES {
         if !matches!(withdrawn, Err(ApplyError::Stale)) {
             break;
         }
         // Somebody wrote it in between, as a rollout's controller does often: once more, on what it is now.
         sleep(PAUSE).await;
-        let now = enforcement::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
+        let now = remediation::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
         let Some(now) = now else { return Ok(true) };
-        withdrawn = enforcement::withdraw(cluster, &now, fields, rest_for).await;
+        withdrawn = remediation::withdraw(cluster, &now, fields, rest_for).await;
     }
     let Withdrawal { remains, tuned, .. } = withdrawn?;
     let gone = || fields.iter().filter(|of| !remains.contains_key(of));
@@ -190,7 +189,7 @@ async fn stuck(cluster: &Cluster, subject: &Subject) -> anyhow::Result<Vec<Strin
     if subject.kind() != WorkloadKind::StatefulSet {
         return Ok(Vec::new());
     }
-    let pods = enforcement::pods(cluster, subject).await?;
+    let pods = remediation::pods(cluster, subject).await?;
     let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
     Ok(stuck.map(|pod| pod.name().to_owned()).collect())
 }

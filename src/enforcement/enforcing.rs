@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use super::records::is_stopped;
-use crate::policy::{DevOpsPolicy, EffectivePolicy, EnforcementMode, GitOpsMode, PolicyError};
+use crate::policy::{DevOpsPolicy, EffectivePolicy, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
 
 /// A policy that enforces. Of several, the first by creation, then by name, decides a field.
@@ -39,7 +38,7 @@ impl Enforcing {
     /// mode is, and of all others of its namespace those that are in force and may patch something.
     pub fn beside(policy: &DevOpsPolicy, all: &[DevOpsPolicy]) -> Vec<Self> {
         let may_patch = |other: &&DevOpsPolicy| {
-            is_in_force(other) && other.spec.remediation.as_ref().is_none_or(|it| it.max_per_hour > 0)
+            other.is_in_force() && other.spec.remediation.as_ref().is_none_or(|it| it.max_per_hour > 0)
         };
         let others = all.iter().filter(|other| other.metadata.uid != policy.metadata.uid).filter(may_patch);
         let mut found: Vec<Self> =
@@ -53,13 +52,6 @@ impl Enforcing {
         let key = |policy: &Self| (policy.created.is_none(), policy.created);
         key(self).cmp(&key(other)).then_with(|| self.name.cmp(&other.name))
     }
-}
-
-/// Tells whether a policy asks for patches, and has neither stopped itself nor been deleted.
-pub fn is_in_force(policy: &DevOpsPolicy) -> bool {
-    policy.spec.enforcement_mode == EnforcementMode::Enforce
-        && policy.metadata.deletion_timestamp.is_none()
-        && !is_stopped(policy)
 }
 
 #[cfg(test)]

@@ -1,22 +1,18 @@
-//! Enforcement: violations become one patch a workload, whose effect is watched, and which is taken back where it hurt.
+//! Enforcement: plans one patch a workload from its violations, judges the rollout that follows, and keeps the budgets.
 //!
-//! What decides is pure; what reads and writes the API says so. When and how often is the operator's business.
+//! Everything here is pure: it decides from values that were read elsewhere. [`remediation`](crate::remediation) reads
+//! them and acts on the decisions.
 
-mod apply;
-mod appraise;
 mod budget;
 mod constraints;
 mod eligibility;
 mod enforcing;
-mod error;
 mod field;
 mod gitops;
 pub mod objects;
-mod patched;
 mod plan;
 mod progress;
 mod quota;
-mod read;
 pub mod records;
 mod refusal;
 mod rehearsal;
@@ -25,26 +21,18 @@ mod subject;
 mod surroundings;
 mod symptoms;
 mod verify;
-mod withdraw;
 
-pub use crate::cluster::FIELD_MANAGER;
-pub use apply::{apply, fetch, rehearse};
-pub use appraise::{Appraisal, Inquiry, appraise};
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
 pub use eligibility::{IGNORE, Ineligible, ineligible};
-pub use enforcing::{Enforcing, is_in_force};
-pub use error::ApplyError;
+pub use enforcing::Enforcing;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
 pub use gitops::{Manager, managed_by};
-pub use patched::{find, is_any_patched, is_patched};
 pub use plan::{Plan, Unfixed, plan};
 pub use progress::Progress;
-pub use read::{evidence, of_revision, pods, surroundings};
-pub use rehearsal::{Outcome, RehearsalError, Rehearsed, fixes, rehearse_policy};
+pub use rehearsal::{Outcome, Rehearsed};
 pub use share::{Share, share};
-pub use subject::{KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
+pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
 pub use verify::{Evidence, Finding, Patched, Reason, patience, verify};
-pub use withdraw::{Remains, Withdrawal, tuned, withdraw};

@@ -237,8 +237,8 @@ impl Subject {
         serde_json::from_value(value).map_err(|source| self.unreadable(source))
     }
 
-    /// The workload with these fields in the containers that it has.
-    pub(super) fn with(&self, fields: &Fields) -> Self {
+    /// Returns the workload with these fields set in its containers.
+    pub fn with(&self, fields: &Fields) -> Self {
         let mut with = self.clone();
         let list = with.object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
         for container in list.into_iter().flatten() {

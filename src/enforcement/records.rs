@@ -16,8 +16,6 @@ use crate::workload::WorkloadKind;
 pub const KEPT: usize = 500;
 /// How many workloads a status lists.
 const LISTED: usize = 50;
-/// How many withdrawals in a row stop a policy.
-const IN_A_ROW: u32 = 3;
 
 /// The reason of a record whose fields went because the policy did.
 pub const REVERTED: &str = "Reverted";
@@ -297,14 +295,6 @@ pub fn taken_out(policies: &[DevOpsPolicy], subject: &Subject) -> BTreeSet<Conta
         last.into_iter().chain(parsed(&record.earlier_fields))
     });
     set.filter(|of| !owned.contains_key(of)).collect()
-}
-
-/// Tells whether a policy has stopped itself: its newest patches were all withdrawn for cause, and it did not change since.
-pub fn is_stopped(policy: &DevOpsPolicy) -> bool {
-    policy.status.as_ref().is_some_and(|status| {
-        status.observed_generation == policy.metadata.generation
-            && status.withdrawals_in_a_row.unwrap_or_default() >= IN_A_ROW
-    })
 }
 
 #[cfg(test)]

@@ -1,21 +1,11 @@
-//! What a policy would do to each workload of its namespace, as the API server itself says in a dry run.
+//! The outcome of a dry run: what a policy would do to each workload of its namespace.
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-use kube::ResourceExt as _;
 use serde_json::Value;
 
-use super::{
-    ApplyError, Appraisal, Enforcing, Inquiry, Plan, Progress, Subject, Surroundings, appraise, fetch, find,
-    managed_by, rehearse, surroundings,
-};
-use crate::cluster::Cluster;
-use crate::governance::evaluate;
-use crate::policy::{DevOpsPolicy, PolicyError, SuggestedFix};
-
-/// How often a workload is tried that others write at the same time.
-const TRIES: usize = 10;
+use super::Plan;
+use crate::policy::SuggestedFix;
 
 /// What would become of one workload.
 #[derive(Debug)]
@@ -48,8 +38,10 @@ pub enum Outcome {
     Refused {
         /// What would be set.
         plan: Plan,
-        /// The refusal.
-        error: ApplyError,
+        /// The reason in one word.
+        reason: &'static str,
+        /// The API server's own words.
+        message: String,
     },
     /// It would be left as it is.
     Left {
@@ -60,133 +52,4 @@ pub enum Outcome {
         /// The patch for whoever manages it.
         fix: Option<SuggestedFix>,
     },
-}
-
-/// Why there is no rehearsal.
-#[derive(Debug, thiserror::Error)]
-pub enum RehearsalError {
-    /// The policy can't be followed.
-    #[error("the policy can't be followed: {0}")]
-    Policy(#[from] PolicyError),
-    /// The cluster can't be read.
-    #[error(transparent)]
-    Cluster(#[from] ApplyError),
-}
-
-/// Rehearses a policy as if it enforced, beside those of its namespace that do; the workloads come in the order in which
-/// they would be patched. What breaks no rule that has a fix is not among them.
-pub async fn rehearse_policy(
-    cluster: &Cluster,
-    policy: &DevOpsPolicy,
-    all: &[DevOpsPolicy],
-    now: Timestamp,
-) -> Result<Vec<Rehearsed>, RehearsalError> {
-    rehearse_some(cluster, policy, all, |_| true, now).await
-}
-
-/// Returns the patches for those who manage workloads themselves, as the operator finds them.
-pub async fn fixes(
-    cluster: &Cluster,
-    policy: &DevOpsPolicy,
-    all: &[DevOpsPolicy],
-    now: Timestamp,
-) -> Result<Vec<SuggestedFix>, RehearsalError> {
-    let managed = |subject: &Subject| managed_by(subject).is_some();
-    let rehearsed = rehearse_some(cluster, policy, all, managed, now).await?.into_iter();
-    let fixes = rehearsed.filter_map(|one| match one.outcome {
-        Outcome::Left { fix, .. } => fix,
-        _ => None,
-    });
-    Ok(fixes.collect())
-}
-
-async fn rehearse_some(
-    cluster: &Cluster,
-    policy: &DevOpsPolicy,
-    all: &[DevOpsPolicy],
-    keep: impl Fn(&Subject) -> bool,
-    now: Timestamp,
-) -> Result<Vec<Rehearsed>, RehearsalError> {
-    let namespace = policy.namespace().unwrap_or_default();
-    let own = Enforcing::new(policy)?;
-    let enforcing = Enforcing::beside(policy, all);
-    let concerned = |subject: &Subject| {
-        if !keep(subject) {
-            return false;
-        }
-        let violations =
-            subject.workload().map(|workload| evaluate(&own.effective, &workload, now, true).violations);
-        violations.is_ok_and(|found| found.iter().any(|found| crate::rules::fix_of(found.rule).is_some()))
-    };
-    let mut subjects = find(cluster, Some(&namespace), concerned).await?;
-    subjects.sort_by_key(|subject| (Progress::of(subject).wanted, subject.kind(), subject.name().to_owned()));
-    let around = surroundings(cluster, &namespace).await.map_err(ApplyError::from)?;
-    let remediation = policy.spec.remediation.clone().unwrap_or_default();
-    let inquiry =
-        Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };
-    let mut rehearsed = Vec::new();
-    for subject in subjects {
-        rehearsed.extend(rehearse_one(cluster, subject, &inquiry, &around, now).await?);
-    }
-    Ok(rehearsed)
-}
-
-/// Rehearses one workload; `None` when it is gone meanwhile.
-async fn rehearse_one(
-    cluster: &Cluster,
-    mut subject: Subject,
-    inquiry: &Inquiry<'_>,
-    around: &Surroundings,
-    now: Timestamp,
-) -> Result<Option<Rehearsed>, ApplyError> {
-    let mut tries = 0;
-    let outcome = loop {
-        tries += 1;
-        let plan = match appraise(cluster, &subject, inquiry, now).await? {
-            Appraisal::Left { reason, message, plan, .. } => {
-                let fix = plan.map(|plan| plan.fix(&subject));
-                break Outcome::Left { reason, message, fix };
-            }
-            Appraisal::Ready(plan) => plan,
-        };
-        match rehearse(cluster, &subject, &plan.document).await {
-            Ok(after) => {
-                break Outcome::Patch { plan, before: template(&subject), after: template(&after) };
-            }
-            // Somebody wrote it since it was read, as its controller does often.
-            Err(ApplyError::Stale) if tries < TRIES => {
-                let fetched = fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
-                let Some(fetched) = fetched else { return Ok(None) };
-                subject = fetched;
-            }
-            Err(ApplyError::Gone) => return Ok(None),
-            Err(error) if error.is_passing() => return Err(error),
-            Err(error) => break Outcome::Refused { plan, error },
-        }
-    };
-    Ok(Some(Rehearsed {
-        workload: format!("{}/{}", subject.kind().name(), subject.name()),
-        pods: Progress::of(&subject).wanted,
-        managers: managers(&subject),
-        around: around.describe(&subject),
-        outcome,
-    }))
-}
-
-fn template(subject: &Subject) -> Value {
-    subject.object.pointer("/spec/template").cloned().unwrap_or_default()
-}
-
-fn managers(subject: &Subject) -> BTreeSet<String> {
-    let named =
-        subject.managers().filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
-    named
-        .filter_map(|entry| {
-            Some(format!(
-                "{} ({})",
-                entry.manager.as_deref()?,
-                entry.operation.as_deref().unwrap_or_default()
-            ))
-        })
-        .collect()
 }

@@ -60,7 +60,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster::FIELD_MANAGER;
+    use crate::enforcement::FIELD_MANAGER;
     use crate::workload::WorkloadKind;
 
     /// A workload with a liveness and a readiness probe of ours, patched last for the policy `second`.

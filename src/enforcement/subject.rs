@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 
 use super::field::{ContainerField, Field, Fields, containers, read};
 use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
-use crate::cluster::FIELD_MANAGER;
 use crate::rules::PartialContainer;
 use crate::workload::{Workload, WorkloadKind};
 
-/// The annotation that tells readers which policy a workload is patched for; nothing is decided by it.
+/// The field manager that owns the fields that kube-devops sets.
+pub const FIELD_MANAGER: &str = "kube-devops";
+/// The annotation that tells readers which policy a workload is patched for. No decision depends on it.
 pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
 /// The annotation that names the fields that enforcement set, as `container/field`, for whoever has to take them out.
 pub const PATCHED_FIELDS: &str = "devops.stochastic.io/patched-fields";

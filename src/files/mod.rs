@@ -5,6 +5,7 @@
 //! what an object is and nothing of rules.
 
 mod blocks;
+mod consumer;
 mod fault;
 mod json;
 mod parse;
@@ -14,6 +15,7 @@ mod sources;
 mod yaml;
 mod yaml_items;
 
+pub use consumer::{Consumer, Place, Unread};
 pub use fault::explain_pod;
-pub use read::{Consumer, Found, Place, Unread, read};
+pub use read::{Found, read};
 pub use sources::{Inputs, Source};

@@ -5,10 +5,10 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use super::Source;
 use super::blocks::lines;
+use super::consumer::{Consumer, Place, Unread};
 use super::fault::{self, Fault};
 use super::json::{self, Borders};
 use super::piece::{Form, Piece};
-use super::read::{Consumer, Place, Unread};
 use super::yaml::{self, Document, MAX_NESTING, nesting};
 use super::yaml_items::{self, YamlItems};
 use crate::workload::{Object, ObjectSeed, Parsed as Content, TypeMeta};

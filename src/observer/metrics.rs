@@ -1,52 +1,13 @@
-//! The metrics of an observer: counters of what it took in, and gauges made from the scoreboard at each scrape.
+//! The scores as gauges, made from the scoreboard at each scrape.
 
 use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{IntGauge, IntGaugeVec, Opts};
 
 use super::Observer;
-use crate::cluster::WatchFailure;
 use crate::telemetry::{Metrics, MetricsError};
-
-/// What came in, counted.
-#[derive(Debug, Clone)]
-pub struct ObserverMetrics {
-    pub(super) listed: IntCounter,
-    pub(super) applied: IntCounter,
-    pub(super) deleted: IntCounter,
-    pub(super) unreadable: IntCounter,
-    pub(super) failures: IntCounterVec,
-}
-
-impl ObserverMetrics {
-    /// Makes the counters and registers them.
-    pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
-        let counter = |name: &str, help: &str, label: &str| {
-            let made = IntCounterVec::new(Opts::new(name, help), &[label]);
-            made.map_err(|source| MetricsError::Register { names: name.to_owned(), source })
-        };
-        let events = counter(
-            "pod_events_total",
-            "Pods taken from the API server: listed, applied (added or modified), deleted, or unreadable.",
-            "type",
-        )?;
-        let failures = counter(
-            "watch_failures_total",
-            "Interruptions of the watch by cause; each is repaired after a pause.",
-            "category",
-        )?;
-        let [events, failures] = [metrics.register(events)?, metrics.register(failures)?];
-        // A counter that comes into being with its first failure hides that one from a rate.
-        for category in WatchFailure::CATEGORIES {
-            failures.with_label_values(&[category]);
-        }
-        let [listed, applied, deleted, unreadable] =
-            ["listed", "applied", "deleted", "unreadable"].map(|kind| events.with_label_values(&[kind]));
-        Ok(Self { listed, applied, deleted, unreadable, failures })
-    }
-}
 
 /// The scores of an observer as gauges; a namespace that is gone has none.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::error::name_of;
 use super::reconcile::reconcile;
 use super::{Operator, ReconcileError, feeds};
 use crate::leader::Leadership;
@@ -37,8 +36,9 @@ pub async fn run<R: Send + 'static>(
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
-        operator.know(store.clone());
-        let yielding = operator.keep_yielding(store.clone());
+        operator.policies.follow(store.clone());
+        let conflict_policy = operator.remediator.conflict_policy();
+        let conflict_policy = conflict_policy.keep(store.clone(), operator.leadership.clone());
         let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))
@@ -57,7 +57,7 @@ pub async fn run<R: Send + 'static>(
         tokio::select! {
             () = watch => {}
             () = controller => {}
-            never = yielding => match never {},
+            never = conflict_policy => match never {},
         }
     };
     tokio::select! {
@@ -112,7 +112,7 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
         // It took too long for one write. Where the lease is really lost, the process ends.
         "leadership_lost" => Action::requeue(Duration::from_secs(2)),
         category => {
-            warn!(policy = name_of(policy), category, %error, "not reconciled; it is tried again");
+            warn!(policy = %policy.reference(), category, %error, "not reconciled; it is tried again");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))
         }
     }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::cluster::CallError;
 use crate::leader::NotLeader;
-use crate::policy::DevOpsPolicy;
+use crate::policies::StatusError;
+use crate::remediation::RemediationError;
 
 /// Why a policy was not reconciled; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -28,15 +29,24 @@ pub enum ReconcileError {
         /// When to look again.
         again: Timestamp,
     },
-    /// The policy goes with its namespace, in which nothing is written any more.
-    #[error("its namespace is being deleted")]
-    NamespaceGoing,
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(#[from] StatusError),
     /// Everything together took too long.
     #[error("not done within {0:?}")]
     Timeout(Duration),
     /// The lease went in the middle of it.
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
+}
+
+impl From<RemediationError> for ReconcileError {
+    fn from(error: RemediationError) -> Self {
+        match error {
+            RemediationError::Status(error) => Self::Status(error),
+            RemediationError::Timeout(after) => Self::Timeout(after),
+        }
+    }
 }
 
 /// A write that failed within the finalizer's care.
@@ -71,15 +81,10 @@ impl ReconcileError {
         }
     }
 
-    /// Tells whether the API server refused a write, and would again.
-    pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Write { source, .. } if source.code().is_some_and(|code| matches!(code, 400 | 403 | 422)))
-    }
-
     /// Tells whether there is nothing to do any more, and nothing went wrong.
     pub fn is_moot(&self) -> bool {
         match self {
-            Self::NamespaceGoing => true,
+            Self::Status(StatusError::NamespaceGoing) => true,
             Self::Finalizer(error) => match &**error {
                 kube::runtime::finalizer::Error::ApplyFailed(error)
                 | kube::runtime::finalizer::Error::CleanupFailed(error) => error.is_moot(),
@@ -93,6 +98,7 @@ impl ReconcileError {
     pub fn category(&self) -> &'static str {
         match self {
             Self::Write { source, .. } => category(source.code()),
+            Self::Status(StatusError::Write(error) | StatusError::Namespace(error)) => category(error.code()),
             Self::Finalizer(error) => match &**error {
                 kube::runtime::finalizer::Error::ApplyFailed(error)
                 | kube::runtime::finalizer::Error::CleanupFailed(error) => error.category(),
@@ -105,7 +111,7 @@ impl ReconcileError {
                 _ => "internal",
             },
             // Never counted.
-            Self::Unfinished { .. } | Self::NamespaceGoing => "internal",
+            Self::Unfinished { .. } | Self::Status(StatusError::NamespaceGoing) => "internal",
             Self::Timeout(_) => "timeout",
             Self::NotLeader(error) => error.category(),
         }
@@ -126,14 +132,4 @@ fn category(code: Option<u16>) -> &'static str {
         Some(_) => "refused",
         None => "unreachable",
     }
-}
-
-/// Names a policy in a log line.
-pub(super) fn name_of(policy: &DevOpsPolicy) -> String {
-    let metadata = &policy.metadata;
-    format!(
-        "{}/{}",
-        metadata.namespace.as_deref().unwrap_or_default(),
-        metadata.name.as_deref().unwrap_or_default()
-    )
 }

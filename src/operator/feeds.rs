@@ -17,7 +17,6 @@ use kube::runtime::watcher;
 use tokio::sync::mpsc;
 
 use super::audit::{POLICY_UID, Past};
-use super::context::key_of;
 use super::{Mark, Operator};
 use crate::cluster::{self, Event, RawObject, Sink, WatchRequest};
 use crate::policy::{DevOpsPolicy, DevOpsPolicySpec, PolicyAuditResult};
@@ -191,7 +190,7 @@ impl Policies<'_> {
         let before = self.known.get(&ObjectRef::from_obj(policy)).filter(|known| known.uid() == policy.uid());
         let before = before.as_ref().and_then(|known| known.status.as_ref());
         if let Some(after) = &policy.status {
-            self.operator.metrics.enforcement.count(before, after);
+            self.operator.metrics.remediation.count(before, after);
         }
     }
 
@@ -240,7 +239,7 @@ impl Sink for Policies<'_> {
     fn delete(&mut self, object: &RawObject) {
         let mut policy = DevOpsPolicy::new(object.name(), DevOpsPolicySpec::default());
         policy.metadata.namespace = Some(object.namespace().to_owned());
-        self.operator.forget_policy(&key_of(&policy));
+        self.operator.forget_policy(&policy.reference());
         self.writer.apply_watcher_event(&Event::Delete(policy));
     }
 

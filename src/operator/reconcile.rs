@@ -4,27 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::runtime::finalizer::{Event, finalizer};
 use kube::{Resource as _, ResourceExt as _};
-use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::audit::{Past, Step};
-use super::context::{Judged, key_of};
-use super::enforcer::Enforcer;
-use super::error::{WriteError, name_of};
+use super::context::Judged;
+use super::error::WriteError;
 use super::{Operator, Outcome, ReconcileError, Verdict, judge, next_status, next_step};
 use crate::cluster::CallError;
+use crate::policies::{StatusError, write_status};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
+use crate::remediation::{Enforcer, RemediationError};
 
 /// The operator's finalizer, beside those of others.
 pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
-/// Who owns the status of policies.
-const STATUS_MANAGER: &str = "kube-devops-status";
 /// How long all writes for one policy may take together.
 const WRITES: Duration = Duration::from_secs(30);
 
@@ -57,7 +55,7 @@ pub(super) async fn reconcile(
 
 fn evaluate(operator: &Operator, policy: &DevOpsPolicy) -> Outcome {
     let namespace = policy.namespace().unwrap_or_default();
-    let outcome = if operator.settings.system.contains(&namespace) {
+    let outcome = if operator.policies.is_system(&namespace) {
         Outcome::NoEffect
     } else {
         let inventory = operator.inventory();
@@ -69,7 +67,7 @@ fn evaluate(operator: &Operator, policy: &DevOpsPolicy) -> Outcome {
     if let Some(verdict) = outcome.verdict() {
         operator.metrics.scanned.inc_by(verdict.pods);
     }
-    let key = key_of(policy);
+    let key = policy.reference();
     if policy.metadata.deletion_timestamp.is_some() {
         operator.forget_policy(&key);
     } else {
@@ -126,17 +124,19 @@ async fn apply(
     outcome: &Outcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let before = policy;
-    let mut enforcer = Enforcer::new(operator, policies, policy.clone());
+    let mut enforcer = Enforcer::new(&operator.remediator, policies, policy.clone());
     // What enforcement can't write down holds up neither verdict nor audit.
     let (next, failed) = match enforcer.step(outcome.verdict().is_some()).await {
         Ok(next) => (next, None),
-        Err(error @ ReconcileError::Write { .. }) => (None, Some(error)),
-        Err(error) => return Err(error),
+        Err(RemediationError::Status(error)) if !matches!(error, StatusError::NamespaceGoing) => {
+            (None, Some(error.into()))
+        }
+        Err(error) => return Err(error.into()),
     };
     let standing = enforcer.standing().await;
-    let policy = &enforcer.policy;
+    let policy = enforcer.policy();
     if let Some(status) = next_status(policy, outcome, &standing, operator.now()) {
-        write_status(operator, policies, policy, &status).await?;
+        write_status(&operator.cluster, policies, policy, &status).await?;
         announce(operator, before, &status).await;
     }
     let due = match outcome.verdict() {
@@ -152,60 +152,10 @@ async fn clean_up(
     policies: &Api<DevOpsPolicy>,
     policy: &DevOpsPolicy,
 ) -> Result<(), ReconcileError> {
-    match Enforcer::new(operator, policies, policy.clone()).clean_up().await? {
+    match Enforcer::new(&operator.remediator, policies, policy.clone()).clean_up().await? {
         Some(again) => Err(ReconcileError::Unfinished { again }),
         None => Ok(()),
     }
-}
-
-/// Writes the complete status, whoever wrote parts of it, over the very policy that was judged.
-pub(super) async fn write_status(
-    operator: &Operator,
-    policies: &Api<DevOpsPolicy>,
-    policy: &DevOpsPolicy,
-    status: &DevOpsPolicyStatus,
-) -> Result<DevOpsPolicy, ReconcileError> {
-    // Whatever changed may have changed because everything there is being deleted.
-    if operator.is_going(&policy.namespace().unwrap_or_default()).await? {
-        return Err(ReconcileError::NamespaceGoing);
-    }
-    let document = json!({
-        "apiVersion": DevOpsPolicy::api_version(&()),
-        "kind": DevOpsPolicy::kind(&()),
-        "metadata": { "name": policy.name_any(), "resourceVersion": policy.resource_version() },
-        "status": status,
-    });
-    let params = PatchParams::apply(STATUS_MANAGER).force();
-    let written = patch_status(operator, policies, policy, &params, Patch::Apply(document)).await?;
-    // An apply takes over what another wrote, but leaves what only another wrote.
-    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(written) };
-    let document = json!({
-        "metadata": { "resourceVersion": written.resource_version() },
-        "status": difference,
-    });
-    let params = PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
-    patch_status(operator, policies, policy, &params, Patch::Merge(document)).await
-}
-
-async fn patch_status(
-    operator: &Operator,
-    policies: &Api<DevOpsPolicy>,
-    policy: &DevOpsPolicy,
-    params: &PatchParams,
-    patch: Patch<Value>,
-) -> Result<DevOpsPolicy, ReconcileError> {
-    let name = policy.name_any();
-    let written = operator.cluster.call(async |_| policies.patch_status(&name, params, &patch).await).await;
-    written.map_err(|source| ReconcileError::Write { action: "write the status", source })
-}
-
-/// The merge patch that makes one status of another, field by field; `None` where they are the same.
-fn difference(is: &Value, should: &Value) -> Option<Value> {
-    let (is, should) = (is.as_object()?, should.as_object()?);
-    let differ = is.iter().filter(|(field, value)| should.get(*field) != Some(*value));
-    let patch: Map<String, Value> =
-        differ.map(|(field, _)| (field.clone(), should.get(field).cloned().unwrap_or_default())).collect();
-    (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
 /// Records what users want to be told: that a policy became healthy or unhealthy, or can't be followed.
@@ -249,7 +199,7 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
     };
     // An event that is lost is worth less than the next status.
     if let Err(error) = operator.events.record(&event, &policy.object_ref(&())).await {
-        warn!(policy = name_of(policy), reason, error = %error, "event not recorded");
+        warn!(policy = %policy.reference(), reason, error = %error, "event not recorded");
     }
 }
 
@@ -261,16 +211,16 @@ async fn audit(
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
     let latest = operator.audits().latest(&uid).cloned();
-    let fixes = operator.left_out().fixes(&key_of(policy));
-    let interval = operator.settings.audit_interval;
+    let fixes = operator.remediator.fixes(&policy.reference());
+    let interval = operator.audit_interval;
     let step = next_step(policy, verdict, &fixes, latest.as_ref(), interval, operator.now());
     let client = operator.cluster.client.clone();
     let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
     let due = match step {
         Step::Nothing => None,
         Step::Wait(due) => Some(due),
-        Step::Create(_) if operator.is_going(&policy.namespace().unwrap_or_default()).await? => {
-            return Err(ReconcileError::NamespaceGoing);
+        Step::Create(_) if is_namespace_going(operator, policy).await? => {
+            return Err(StatusError::NamespaceGoing.into());
         }
         Step::Create(result) => {
             let create = async |_| results.create(&PostParams::default(), &result).await;
@@ -283,7 +233,7 @@ async fn audit(
                 }
                 // Made before, by an operator that didn't live to see it: that one is this one.
                 Err(CallError::Status(status)) if status.reason == "AlreadyExists" => {
-                    debug!(policy = name_of(policy), "result exists");
+                    debug!(policy = %policy.reference(), "result exists");
                     if let Some(past) = Past::unseen(&result.metadata, operator.now()) {
                         operator.audits().presume(&uid, past);
                     }
@@ -303,6 +253,11 @@ async fn audit(
     Ok(due)
 }
 
+async fn is_namespace_going(operator: &Operator, policy: &DevOpsPolicy) -> Result<bool, StatusError> {
+    let namespace = policy.namespace().unwrap_or_default();
+    operator.cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)
+}
+
 async fn delete(
     operator: &Operator,
     results: &Api<PolicyAuditResult>,
@@ -317,18 +272,5 @@ async fn delete(
         Ok(_) => Ok(()),
         Err(error) if gone(&error) => Ok(()),
         Err(source) => Err(ReconcileError::Write { action: "delete the oldest audit result", source }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_an_apply_left_behind_differs() {
-        let should = json!({ "healthy": true, "conditions": [1, 2] });
-        assert_eq!(difference(&should, &should), None);
-        let is = json!({ "healthy": true, "conditions": [1, 2, 3], "healthScore": 7 });
-        assert_eq!(difference(&is, &should), Some(json!({ "conditions": [1, 2], "healthScore": null })));
     }
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Standing, Verdict};
+use super::Verdict;
 use crate::governance::ReportedViolation;
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
+use crate::remediation::Standing;
 
 /// What came of the attempt to judge a policy's namespace.
 #[derive(Debug)]

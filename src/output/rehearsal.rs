@@ -42,8 +42,8 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             write!(out, "{}", diff(before, after))?;
             unfixed(plan, out)?;
         }
-        Outcome::Refused { plan, error } => {
-            writeln!(out, "{workload} ({pods}): would be refused ({}): {error}", error.reason())?;
+        Outcome::Refused { plan, reason, message } => {
+            writeln!(out, "{workload} ({pods}): would be refused ({reason}): {message}")?;
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }

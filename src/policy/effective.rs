@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::amount::{NO_QUANTITY, NOT_POSITIVE};
-use super::named_fields::{NAMED_FIELDS, Parameters, severity_override};
+use super::named_values::{NAMED_VALUES, NamedValue, Parameters, severity_override};
 use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
 use super::{Amount, DefaultResources, DevOpsPolicySpec};
 use crate::rules::{self, RULES, Rule, RuleId, Severity, Value};
@@ -119,8 +119,8 @@ impl EffectivePolicy {
                 return Err(PolicyError::Repeated { index, id: rule.id });
             }
         }
-        for field in &NAMED_FIELDS {
-            let Some(parameters) = (field.parameters)(spec) else { continue };
+        for NamedValue { field, parameters, .. } in &NAMED_VALUES {
+            let Some(parameters) = parameters(spec) else { continue };
             if choices.insert(field.rule.id, Choice { severity: None, parameters }).is_some() {
                 return Err(PolicyError::TurnedOnTwice { fields: field.names, rule: field.rule });
             }

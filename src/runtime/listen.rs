@@ -79,7 +79,7 @@ impl Listen {
             },
             Self::Host(host, port) => bind_host(host, *port, bind).await,
         }
-        .map_err(|source| ServerError::Bind { listen: self, source })
+        .map_err(|source| ServerError::Bind { listen: self.to_string(), source })
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! This module knows nothing of Kubernetes, nor of what a command does.
 
+mod error;
 mod index;
 mod listen;
 mod readiness;
@@ -13,10 +14,11 @@ mod service;
 mod shutdown;
 mod tasks;
 
+pub use error::ServerError;
 pub use index::Index;
 pub use listen::{Listen, ListenError};
 pub use readiness::{Readiness, Unready};
-pub use server::{Server, ServerError, standard_routes};
+pub use server::{Server, standard_routes};
 pub use service::Service;
 pub use shutdown::Shutdown;
 pub use tasks::{Phase, TaskError, Tasks};

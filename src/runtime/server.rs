@@ -4,7 +4,7 @@
 //! server wait for, and when there are too many, the oldest gives way to the newest, so that a probe always gets in.
 //! Knows nothing of what is measured or served.
 
-use super::{Listen, Readiness};
+use super::{Listen, Readiness, ServerError};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
@@ -16,7 +16,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -50,19 +49,6 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-}
-
-/// Why a server didn't start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The address can't be listened on.
-    #[error("cannot listen on {listen}: choose another address with --listen")]
-    Bind {
-        /// The address.
-        listen: Listen,
-        /// What the system says.
-        source: io::Error,
-    },
 }
 
 /// Returns the routes that every long-running command has: `/healthz`, `/readyz`, and `/metrics`, which renders on each

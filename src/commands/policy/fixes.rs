@@ -11,9 +11,9 @@ use kube::api::{Api, ListParams};
 use crate::cluster::{self, Cluster};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
-use crate::enforcement;
 use crate::output::{self, to_stdout};
 use crate::policy::{DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix};
+use crate::remediation;
 
 /// Print the patches that a policy has for workloads which a GitOps tool manages, ready for their sources.
 ///
@@ -140,5 +140,5 @@ async fn plan_anew(
     let policy = all.iter().find(|policy| policy.name_any() == name).context("the policy is gone")?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let now = Timestamp::now();
-    Ok(enforcement::fixes(cluster, policy, &all, now).await?)
+    Ok(remediation::fixes(cluster, policy, &all, now).await?)
 }

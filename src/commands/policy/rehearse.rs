@@ -8,9 +8,10 @@ use kube::api::{Api, ListParams};
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{BudgetArgs, ConnectArgs, NamespaceArgs, SystemNamespaceArgs};
-use crate::enforcement::{self, Outcome};
+use crate::enforcement::Outcome;
 use crate::output::{note, rehearsal, to_stdout};
 use crate::policy::DevOpsPolicy;
+use crate::remediation;
 
 /// Show what a policy would do in mode enforce: sends every patch as a server-side dry run, and changes nothing.
 ///
@@ -53,7 +54,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     };
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
-    let rehearsed = enforcement::rehearse_policy(&cluster, policy, &all, now).await?;
+    let rehearsed = remediation::rehearse_policy(&cluster, policy, &all, now).await?;
     if rehearsed.is_empty() {
         note("nothing to do: no workload breaks a rule of the policy that has a fix")?;
         return Ok(ExitStatus::Clean);

@@ -87,20 +87,20 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     // The same workload again and again, as one that is redeployed.
     end("web", Withdrawn, "CrashLoop");
     end("web", Failed, CO_OWNED);
-    assert!(!is_stopped(&end("web", Verified, "Verified")), "one that held");
+    assert!(!end("web", Verified, "Verified").is_stopped(), "one that held");
     end("web", Withdrawn, "CrashLoop");
     end("db", Withdrawn, CHANGED_MEANWHILE);
     end("db", Withdrawn, NO_VERDICT);
     end("db", Withdrawn, UNWATCHED);
     end("db", Failed, "Conflict");
-    assert!(!is_stopped(&end("db", Withdrawn, REVERTED)), "none of these was the patch's doing");
+    assert!(!end("db", Withdrawn, REVERTED).is_stopped(), "none of these was the patch's doing");
     end("web", Withdrawn, "NotReady");
     let mut stopped = end("web", Withdrawn, "CrashLoop");
-    assert!(is_stopped(&stopped));
+    assert!(stopped.is_stopped());
     stopped.status = stopped.status.map(|status| without(&status, "Deployment", "web"));
-    assert!(is_stopped(&stopped), "that the workload is gone makes it no better");
+    assert!(stopped.is_stopped(), "that the workload is gone makes it no better");
     stopped.metadata.generation = Some(2);
-    assert!(!is_stopped(&stopped), "the policy changed");
+    assert!(!stopped.is_stopped(), "the policy changed");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::files::Place;
+use crate::workload::Object;
 use crate::workload::Parsed as Content;
 
 /// Lists what is read as `kind/name@line`.

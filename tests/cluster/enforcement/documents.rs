@@ -3,8 +3,9 @@
 use super::ledger::cluster;
 use super::stage::{Fate, PROBES, Stage, template};
 use kube::api::{DeleteParams, Patch, PatchParams};
-use kube_devops::enforcement::{self, ApplyError, Constraints, Enforcing, IGNORE, Subject};
+use kube_devops::enforcement::{self, Constraints, Enforcing, IGNORE, Subject};
 use kube_devops::policy::{DevOpsPolicy, RemediationPhase};
+use kube_devops::remediation::{self, ApplyError};
 use kube_devops::workload::WorkloadKind;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -28,14 +29,14 @@ async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_f
     let stage = Stage::shared(|_| Fate::Ready).await;
     let cluster = cluster(stage.world.plane).await;
     let fetch = async || {
-        let found = enforcement::fetch(&cluster, WorkloadKind::Deployment, &stage.namespace, "web").await;
+        let found = remediation::fetch(&cluster, WorkloadKind::Deployment, &stage.namespace, "web").await;
         found.unwrap().unwrap()
     };
     stage.run("Deployment", "web", |_| ()).await;
     let planned = fetch().await;
     let ignore = Patch::Merge(json!({ "metadata": { "annotations": { IGNORE: "true" } } }));
     stage.api("Deployment").patch("web", &PatchParams::default(), &ignore).await.unwrap();
-    let late = enforcement::apply(&cluster, &planned, &plan(&planned)).await.unwrap_err();
+    let late = remediation::apply(&cluster, &planned, &plan(&planned)).await.unwrap_err();
     assert!(matches!(late, ApplyError::Stale), "{late:?}");
 
     // Another workload of the same name is refused for its version already, and by itself.
@@ -43,13 +44,13 @@ async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_f
     stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
     stage.run("Deployment", "web", |_| ()).await;
     let mut document = plan(&planned);
-    let late = enforcement::apply(&cluster, &planned, &document).await.unwrap_err();
+    let late = remediation::apply(&cluster, &planned, &document).await.unwrap_err();
     assert!(matches!(late, ApplyError::Stale), "{late:?}");
     document["metadata"].as_object_mut().unwrap().remove("resourceVersion");
-    let refused = enforcement::apply(&cluster, &planned, &document).await.unwrap_err();
+    let refused = remediation::apply(&cluster, &planned, &document).await.unwrap_err();
     assert!(refused.to_string().contains("metadata.uid"), "{refused:?}");
     stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
-    let gone = enforcement::apply(&cluster, &planned, &document).await.unwrap_err();
+    let gone = remediation::apply(&cluster, &planned, &document).await.unwrap_err();
     assert!(matches!(gone, ApplyError::Gone), "{gone:?}");
     assert!(stage.api("Deployment").get_opt("web").await.unwrap().is_none(), "nothing is created");
 }

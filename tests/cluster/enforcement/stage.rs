@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
-use kube_devops::cluster::FIELD_MANAGER;
+use kube_devops::enforcement::FIELD_MANAGER;
 use kube_devops::manifests::Mode;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase};
 use serde_json::{Value, json};

@@ -6,10 +6,9 @@ use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use kube_devops::cluster::FIELD_MANAGER;
-use kube_devops::enforcement::{PATCHED_BY, PATCHED_FIELDS};
-use kube_devops::operator::{Yielding, install_yielding, remove_yielding};
+use kube_devops::enforcement::{FIELD_MANAGER, PATCHED_BY, PATCHED_FIELDS};
 use kube_devops::policy::MOST_FIELDS;
+use kube_devops::remediation::{ConflictPolicyState, install_conflict_policy, remove_conflict_policy};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use tokio::sync::Mutex;
@@ -29,7 +28,10 @@ impl Scene {
         let plane = PLANE.get_or_init(ControlPlane::start);
         let scene = Self::on(plane).await;
         if !*installed {
-            assert_eq!(install_yielding(&cluster(plane).await).await.unwrap(), Yielding::On);
+            assert_eq!(
+                install_conflict_policy(&cluster(plane).await).await.unwrap(),
+                ConflictPolicyState::Installed
+            );
             scene.until_in_effect().await;
             *installed = true;
         }
@@ -415,14 +417,14 @@ async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
 async fn the_policy_comes_and_goes_and_its_absence_is_told() {
     let plane = ControlPlane::start();
     let (scene, cluster) = (Scene::on(&plane).await, cluster(&plane).await);
-    remove_yielding(&cluster).await.unwrap();
+    remove_conflict_policy(&cluster).await.unwrap();
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
     let handler = json!([{ "name": "web", "image": "x:1", "livenessProbe": http() }]);
     let refused = scene.apply("owner", "Deployment", handler.clone()).await.unwrap_err();
     assert!(refused.contains("more than 1 handler"), "{refused}");
     for _ in 0..2 {
-        assert_eq!(install_yielding(&cluster).await.unwrap(), Yielding::On);
+        assert_eq!(install_conflict_policy(&cluster).await.unwrap(), ConflictPolicyState::Installed);
     }
     let dry = PatchParams { dry_run: true, ..PatchParams::apply("owner") };
     let api = scene.api("Deployment");
@@ -435,7 +437,7 @@ async fn the_policy_comes_and_goes_and_its_absence_is_told() {
     });
     let rehearse = async || api.patch("web", &dry, &Patch::Apply(&document)).await;
     eventually("the policy is in effect", async || rehearse().await.ok()).await;
-    remove_yielding(&cluster).await.unwrap();
+    remove_conflict_policy(&cluster).await.unwrap();
     eventually("the policy is gone", async || rehearse().await.err()).await;
 }
 
@@ -449,7 +451,9 @@ async fn an_api_server_without_such_policies_is_told_as_such() {
          MutatingAdmissionWebhook,ValidatingAdmissionWebhook",
     ]);
     let cluster = cluster(&plane).await;
-    let Yielding::Unavailable(why) = install_yielding(&cluster).await.unwrap() else { panic!("installed") };
+    let ConflictPolicyState::Unavailable(why) = install_conflict_policy(&cluster).await.unwrap() else {
+        panic!("installed")
+    };
     assert!(why.contains("no mutatingadmissionpolicies in admissionregistration.k8s.io/v1"), "{why}");
-    remove_yielding(&cluster).await.unwrap();
+    remove_conflict_policy(&cluster).await.unwrap();
 }

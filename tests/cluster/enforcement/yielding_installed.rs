@@ -7,8 +7,8 @@ use crate::eventually::eventually;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube_devops::manifests::YIELD_NAME;
-use kube_devops::operator::install_yielding;
 use kube_devops::policy::RemediationPhase;
+use kube_devops::remediation::install_conflict_policy;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -54,7 +54,7 @@ async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_le
     let stage = Stage::apart(|_| Fate::Ready).await;
     let installed = async || installed(&stage).await;
     let policies = stage.world.policies(&stage.namespace);
-    install_yielding(&cluster(stage.world.plane).await).await.unwrap();
+    install_conflict_policy(&cluster(stage.world.plane).await).await.unwrap();
     assert_eq!(installed().await, 2);
     let operator = stage.world.operator();
     eventually("what was left behind is gone", async || (installed().await == 0).then_some(())).await;

@@ -5,9 +5,10 @@ use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 use tracing::warn;
 
+use super::apply_error::ApplyError;
 use super::enforcer::{Enforcer, label};
+use super::withdraw::Remains;
 use crate::enforcement::records::{self, kind_of};
-use crate::enforcement::{ApplyError, Remains};
 use crate::policy::{Remediation, RemediationPhase};
 
 /// The most characters of an event's note that the API server takes.
@@ -89,7 +90,7 @@ impl Enforcer<'_> {
             action: "Enforce".to_owned(),
             secondary: related,
         };
-        if let Err(error) = self.operator.events.record(&event, about).await {
+        if let Err(error) = self.remediator.events.record(&event, about).await {
             warn!(reason, %error, "event not recorded");
         }
     }

@@ -4,8 +4,9 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
 
-use super::{ApplyError, Subject, SubjectError};
-use crate::cluster::{Cluster, FIELD_MANAGER};
+use super::apply_error::ApplyError;
+use crate::cluster::Cluster;
+use crate::enforcement::{FIELD_MANAGER, Subject, SubjectError};
 use crate::workload::WorkloadKind;
 
 /// Returns a workload as it is now; `None` when there is none of this name.

@@ -1,21 +1,26 @@
-//! Installs and removes the admission policy by which enforcement yields. Doesn't know what the policy says.
+//! Installs and removes the conflict policy: the admission policy by which the fields of enforcement give way to other
+//! writes. What it says is in [`manifests`](crate::manifests).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::runtime::reflector::Store;
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::Operator;
-use super::planning::enforces;
-use crate::cluster::{CallError, Cluster, FIELD_MANAGER};
+use super::apply_error::ApplyError;
+use super::find::is_any_patched;
+use crate::cluster::{CallError, Cluster};
+use crate::enforcement::FIELD_MANAGER;
 use crate::enforcement::records::{self, is_under_way};
-use crate::enforcement::{ApplyError, is_any_patched};
+use crate::leader::Leadership;
 use crate::manifests::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};
+use crate::policies::Policies;
 use crate::policy::DevOpsPolicy;
 
 /// How long to wait before what could not be done is tried again.
@@ -23,23 +28,33 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// How often is looked whether it is needed, beside each time that a policy is.
 const LOOK: SignedDuration = SignedDuration::from_secs(60);
 
-/// Whether enforcement's fields give way to other writes.
+/// Whether the fields of enforcement give way to other writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Yielding {
-    /// The API server takes them out where they would make a write invalid, from some seconds after this on.
-    On,
-    /// It is not installed: there is nothing to take out.
-    Off,
-    /// It doesn't, for the reason that is given in words.
+pub enum ConflictPolicyState {
+    /// The policy is installed. Some seconds later, the API server removes our fields where they would make a write
+    /// invalid.
+    Installed,
+    /// The policy is not installed, because no workload carries a patch.
+    NotNeeded,
+    /// The policy can't be installed, for this reason.
     Unavailable(String),
 }
 
-/// What was made of it, and for how long that counts.
+/// The admission policy by which enforcement gives way, installed while it is needed.
+pub struct ConflictPolicy {
+    cluster: Cluster,
+    policies: Arc<Policies>,
+    interval: SignedDuration,
+    clock: fn() -> Timestamp,
+    known: Mutex<Option<Known>>,
+}
+
+/// The last outcome, and how long it counts.
 #[derive(Debug)]
-pub(super) struct Known {
-    /// Whether a policy needed it then.
+struct Known {
+    /// Whether a policy needed it.
     wanted: bool,
-    pub(super) yielding: Yielding,
+    state: ConflictPolicyState,
     until: Timestamp,
 }
 
@@ -49,7 +64,7 @@ type Make = fn() -> Value;
 const BOTH: [(&str, Make); 2] = [(YIELD_BINDINGS, yield_binding), (YIELD_POLICIES, yield_policy)];
 
 /// Installs the policy and its binding, and takes over what somebody else set otherwise in them.
-pub async fn install(cluster: &Cluster) -> Result<Yielding, CallError> {
+pub async fn install(cluster: &Cluster) -> Result<ConflictPolicyState, CallError> {
     for (plural, object) in BOTH.into_iter().rev() {
         let object = object();
         let api = api(cluster, plural, &object);
@@ -57,10 +72,10 @@ pub async fn install(cluster: &Cluster) -> Result<Yielding, CallError> {
         let apply = async |_| api.patch(YIELD_NAME, &params, &Patch::Apply(&object)).await;
         match cluster.call(apply).await {
             Ok(_) => {}
-            Err(error) => return unavailable(plural, error).map(Yielding::Unavailable),
+            Err(error) => return unavailable(plural, error).map(ConflictPolicyState::Unavailable),
         }
     }
-    Ok(Yielding::On)
+    Ok(ConflictPolicyState::Installed)
 }
 
 /// Removes both, the binding first; what isn't there, or isn't known to the API server, is removed already.
@@ -90,30 +105,47 @@ async fn is_installed(cluster: &Cluster) -> Result<bool, CallError> {
 }
 
 /// Removes both unless they are of use still: policies go, and what they patched may stay.
-async fn remove_unless_used(cluster: &Cluster) -> Result<Yielding, ApplyError> {
+async fn remove_unless_used(cluster: &Cluster) -> Result<ConflictPolicyState, ApplyError> {
     if !is_installed(cluster).await? {
-        return Ok(Yielding::Off);
+        return Ok(ConflictPolicyState::NotNeeded);
     }
     if is_any_patched(cluster).await? {
-        return Ok(Yielding::On);
+        return Ok(ConflictPolicyState::Installed);
     }
     match remove(cluster).await {
-        Ok(()) => Ok(Yielding::Off),
+        Ok(()) => Ok(ConflictPolicyState::NotNeeded),
         // An account that only audits leaves it to whoever may remove it.
-        Err(error) if error.code() == Some(403) => Ok(Yielding::On),
+        Err(error) if error.code() == Some(403) => Ok(ConflictPolicyState::Installed),
         Err(error) => Err(error.into()),
     }
 }
 
-impl Operator {
-    /// Sees to it that our fields yield while some policy enforces or any are left, and no longer; asks the API server
-    /// when that may have changed, and now and then while they should: somebody may have removed what was installed.
-    /// Returns when to look again.
-    pub(super) async fn yield_where_patched(&self) -> Timestamp {
-        let wanted = self.policies().iter().any(|policy| enforces(self, policy) || has_patches(policy));
-        let mut known = self.yielding.lock().await;
-        if let Some(known) = known.as_ref().filter(|known| known.wanted == wanted && self.now() < known.until)
-        {
+impl ConflictPolicy {
+    pub(super) fn new(
+        cluster: Cluster,
+        policies: Arc<Policies>,
+        interval: SignedDuration,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self { cluster, policies, interval, clock, known: Mutex::default() }
+    }
+
+    /// Returns the last outcome; `None` before the first attempt.
+    pub(super) async fn state(&self) -> Option<ConflictPolicyState> {
+        self.known.lock().await.as_ref().map(|known| known.state.clone())
+    }
+
+    /// Installs the policy while some DevOpsPolicy enforces or has patches left, and removes it otherwise. Returns when
+    /// to check again.
+    ///
+    /// It asks the API server when that may have changed. While the policy is needed it also asks once an interval,
+    /// because somebody may have removed it.
+    pub(super) async fn ensure(&self) -> Timestamp {
+        let wanted =
+            self.policies.all().iter().any(|policy| self.policies.enforces(policy) || has_patches(policy));
+        let mut known = self.known.lock().await;
+        let now = (self.clock)();
+        if let Some(known) = known.as_ref().filter(|known| known.wanted == wanted && now < known.until) {
             return known.until;
         }
         let outcome = if wanted {
@@ -121,33 +153,32 @@ impl Operator {
         } else {
             remove_unless_used(&self.cluster).await
         };
-        let later = |pause| self.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
-        let again = if wanted { later(self.settings.yield_interval) } else { Timestamp::MAX };
-        let (yielding, until) = match outcome {
-            Ok(yielding) => (yielding, again),
+        let later = |pause| (self.clock)().saturating_add(pause).unwrap_or(Timestamp::MAX);
+        let again = if wanted { later(self.interval) } else { Timestamp::MAX };
+        let (state, until) = match outcome {
+            Ok(state) => (state, again),
             Err(error) => {
-                warn!(%error, "whether our fields yield to others' writes is tried to be set again");
-                (Yielding::Unavailable(error.to_string()), later(RETRY))
+                warn!(%error, "failed to update the conflict policy; will retry");
+                (ConflictPolicyState::Unavailable(error.to_string()), later(RETRY))
             }
         };
-        if known.as_ref().is_none_or(|known| known.yielding != yielding) {
-            info!(?yielding, "whether our fields yield to others' writes");
+        if known.as_ref().is_none_or(|known| known.state != state) {
+            info!(?state, "conflict policy changed");
         }
-        *known = Some(Known { wanted, yielding, until });
+        *known = Some(Known { wanted, state, until });
         until
     }
 
-    /// Sees to it while this replica leads, whether or not there are policies: a former leader may have left behind
-    /// what nothing needs any more. Never ends.
-    pub(super) async fn keep_yielding(&self, policies: Store<DevOpsPolicy>) -> Infallible {
-        // It fails only where the operator ends.
+    /// Keeps the policy installed or removed while this replica leads, even if there are no policies: a former leader may
+    /// have left behind what is not needed any more. Never ends.
+    pub async fn keep(&self, policies: Store<DevOpsPolicy>, mut leadership: Leadership) -> Infallible {
+        // It fails only when the operator ends.
         let _ = policies.wait_until_ready().await;
-        let mut leadership = self.leadership.clone();
         loop {
             leadership.acquired().await;
-            // Whoever doesn't lead any more has nothing to see to until it does.
-            let again = leadership.write(self.yield_where_patched()).await.unwrap_or_else(|_| self.now());
-            let pause = again.duration_since(self.now()).clamp(RETRY, LOOK);
+            // A replica that has lost the lease waits until it leads again.
+            let again = leadership.write(self.ensure()).await.unwrap_or_else(|_| (self.clock)());
+            let pause = again.duration_since((self.clock)()).clamp(RETRY, LOOK);
             sleep(pause.unsigned_abs()).await;
         }
     }

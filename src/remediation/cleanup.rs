@@ -4,17 +4,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::Api;
 use kube::runtime::events::EventType;
 use tokio::time::timeout;
 
 use super::enforcer::{Enforcer, label};
+use super::error::RemediationError;
 use super::planning::pause_for_room;
-use super::{Operator, ReconcileError};
 use crate::enforcement::Decision;
 use crate::enforcement::records::{self, has_patches, is_under_way};
+use crate::policies::StatusError;
 use crate::policy::{OnDelete, Remediation, RemediationPhase};
 
 /// The part of a deleted policy's time, at its end, in which nobody waits for rollouts any more.
@@ -26,28 +25,28 @@ const DELETING: &str = "Deleting";
 
 impl Enforcer<'_> {
     /// Goes on with the end of the policy; returns when to look again, and `None` when it may go.
-    pub(super) async fn clean_up(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+    pub async fn clean_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let next = self.wind_up().await?;
         if next.is_none() {
             // It may have been the last one that enforced.
-            self.operator.yield_where_patched().await;
+            self.remediator.conflict_policy.ensure().await;
         }
         Ok(next)
     }
 
-    async fn wind_up(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
-        if self.unfinished().is_empty() || self.operator.is_going(&self.namespace).await? {
+    async fn wind_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
+        if self.unfinished().is_empty() || self.is_namespace_going().await? {
             return Ok(None);
         }
         let since = self.begin_winding_up().await?;
-        let ends = since.saturating_add(self.operator.settings.cleanup_time).unwrap_or(Timestamp::MAX);
+        let ends = since.saturating_add(self.remediator.settings.cleanup_time).unwrap_or(Timestamp::MAX);
         let late = self.now() > ends;
         let attempt = timeout(LAST_ATTEMPT, Box::pin(self.finish()));
         let next = match attempt.await {
             Ok(Ok(next)) => next,
             // What somebody wrote in between is read, and the same tried again.
-            Ok(Err(error)) if !late || error.category() == "conflict" => return Err(error),
-            Err(_) if !late => return Err(ReconcileError::Timeout(LAST_ATTEMPT)),
+            Ok(Err(error)) if !late || error.is_conflict() => return Err(error),
+            Err(_) if !late => return Err(RemediationError::Timeout(LAST_ATTEMPT)),
             // Whatever else keeps it from its work, it goes when its time is over.
             Ok(Err(_)) | Err(_) => None,
         };
@@ -67,7 +66,7 @@ impl Enforcer<'_> {
     }
 
     /// Goes on with what is left, at first as any rollout goes, and at last in one go.
-    async fn finish(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+    async fn finish(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let next = self.go_on().await?;
         if self.is_short_of_time() {
             self.take_back_the_rest().await?;
@@ -75,6 +74,11 @@ impl Enforcer<'_> {
             return Ok([next, self.revert().await?].into_iter().flatten().min());
         }
         Ok(next)
+    }
+
+    async fn is_namespace_going(&self) -> Result<bool, RemediationError> {
+        let terminating = self.remediator.cluster.is_terminating(&self.namespace).await;
+        Ok(terminating.map_err(StatusError::Namespace)?)
     }
 
     fn reverts(&self) -> bool {
@@ -90,7 +94,7 @@ impl Enforcer<'_> {
 
     /// Writes down that the end has begun, and returns since when: not since the deletion, when no operator may have
     /// been there, and for all that begin anew since the same.
-    async fn begin_winding_up(&mut self) -> Result<Timestamp, ReconcileError> {
+    async fn begin_winding_up(&mut self) -> Result<Timestamp, RemediationError> {
         if let Some(since) = self.winding_up_since() {
             return Ok(since);
         }
@@ -106,11 +110,11 @@ impl Enforcer<'_> {
             last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
         });
         let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
-        let since = deleted.max(self.operator.started);
+        let since = deleted.max(self.remediator.started);
         match self.write(status).await {
             Ok(()) => Ok(now),
             // It must not keep the policy for ever.
-            Err(_) if now.duration_since(since) > self.operator.settings.cleanup_time => Ok(since),
+            Err(_) if now.duration_since(since) > self.remediator.settings.cleanup_time => Ok(since),
             Err(error) => Err(error),
         }
     }
@@ -123,17 +127,17 @@ impl Enforcer<'_> {
 
     /// Tells whether the policy is about to go, whatever is left.
     pub(super) fn is_short_of_time(&self) -> bool {
-        let time = self.operator.settings.cleanup_time - self.last_part();
+        let time = self.remediator.settings.cleanup_time - self.last_part();
         self.policy.metadata.deletion_timestamp.is_some()
             && self.winding_up_since().is_some_and(|since| self.now().duration_since(since) > time)
     }
 
     fn last_part(&self) -> SignedDuration {
-        self.operator.settings.cleanup_time / LAST_PART
+        self.remediator.settings.cleanup_time / LAST_PART
     }
 
     /// Takes back in one go what nobody will watch any more.
-    async fn take_back_the_rest(&mut self) -> Result<(), ReconcileError> {
+    async fn take_back_the_rest(&mut self) -> Result<(), RemediationError> {
         let (reason, message) = if self.reverts() {
             (records::REVERTED, "the policy was deleted, and has no time to wait for the rollout")
         } else {
@@ -147,10 +151,10 @@ impl Enforcer<'_> {
     }
 
     /// Takes back what is in place, as many at a time as may roll out.
-    async fn revert(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+    async fn revert(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let mut next = None;
         for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {
-            match self.operator.reserve_revert(&self.namespace, &self.policy, record).await {
+            match self.remediator.reserve_revert(&self.namespace, &self.policy, record).await {
                 Ok(Decision::Granted) => {
                     let again =
                         self.begin_withdrawal(record, records::REVERTED, "the policy was deleted").await?;
@@ -163,17 +167,5 @@ impl Enforcer<'_> {
             }
         }
         Ok(next)
-    }
-}
-
-impl Operator {
-    /// Tells whether a namespace is being deleted, and everything in it.
-    pub(super) async fn is_going(&self, namespace: &str) -> Result<bool, ReconcileError> {
-        let namespaces = Api::<Namespace>::all(self.cluster.client.clone());
-        match self.cluster.call(async |_| namespaces.get_opt(namespace).await).await {
-            Ok(namespace) => Ok(namespace.is_none_or(|found| found.metadata.deletion_timestamp.is_some())),
-            Err(error) if error.code() == Some(403) => Ok(false),
-            Err(source) => Err(ReconcileError::Write { action: "look at the namespace", source }),
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 use kube::core::Status;
 
-use super::{SubjectError, records};
 use crate::cluster::CallError;
+use crate::enforcement::{SubjectError, records};
 
 /// Why a workload could not be read or patched.
 #[derive(Debug, thiserror::Error)]

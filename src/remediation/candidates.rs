@@ -24,17 +24,18 @@ pub(super) struct Candidate {
 
 /// Returns the workloads that a policy would mend, those with the fewest pods first: what goes wrong shows where it
 /// hurts least.
-pub(super) fn candidates<'i>(
-    objects: impl Iterator<Item = &'i Workload<'static>> + Clone,
+pub(super) fn candidates(
+    objects: &[&Workload<'static>],
     policy: &EffectivePolicy,
     now: Timestamp,
 ) -> Vec<Candidate> {
     let mut pods: HashMap<(&str, &str), usize> = HashMap::new();
-    for pod in objects.clone().filter(|object| object.is_pod() && !object.is_terminal()) {
+    for pod in objects.iter().filter(|object| object.is_pod() && !object.is_terminal()) {
         let owner = pod.owner();
         *pods.entry((owner.kind, owner.name)).or_default() += 1;
     }
     let mut found: Vec<Candidate> = objects
+        .iter()
         .filter(|object| KINDS.contains(&object.kind) && object.metadata.controller().is_none())
         .filter(|object| breaks_what_can_be_mended(object, policy, now))
         .map(|object| Candidate {
@@ -112,12 +113,13 @@ mod tests {
         let spec: DevOpsPolicySpec =
             yaml_serde::from_str("{forbidLatestTag: true, requireLivenessProbe: true}").unwrap();
         let policy = EffectivePolicy::from_spec(&spec).unwrap();
-        let found = candidates(objects.iter(), &policy, Timestamp::UNIX_EPOCH);
+        let objects: Vec<&Workload<'static>> = objects.iter().collect();
+        let found = candidates(&objects, &policy, Timestamp::UNIX_EPOCH);
         let names: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.pods)).collect();
         assert_eq!(names, [("none", 0), ("small", 1), ("big", 2)]);
         let tags: DevOpsPolicySpec = yaml_serde::from_str("{forbidLatestTag: true}").unwrap();
         let tags = EffectivePolicy::from_spec(&tags).unwrap();
-        assert!(candidates(objects.iter(), &tags, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");
+        assert!(candidates(&objects, &tags, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");
     }
 
     #[test]

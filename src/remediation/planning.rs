@@ -6,16 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use tracing::{info, warn};
 
+use super::apply::{apply, fetch};
+use super::apply_error::ApplyError;
+use super::appraise::{Appraisal, Inquiry, appraise};
 use super::candidates::{Candidate, candidates};
 use super::enforcer::Enforcer;
+use super::error::RemediationError;
+use super::evidence;
 use super::ledger::LedgerError;
-use super::left_out::{LeftOut, WAITING};
-use super::{Operator, ReconcileError};
+use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
-use crate::enforcement::{
-    self, ApplyError, Appraisal, Decision, Enforcing, Inquiry, Plan, Progress, Request, Subject,
-    Surroundings, is_in_force,
-};
+use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, Subject, Surroundings};
 use crate::policy::{DevOpsPolicy, MOST_FIELDS, Remediation, RemediationPhase};
 
 /// How many workloads are fetched in one step at most.
@@ -36,7 +37,7 @@ const TURN: SignedDuration = SignedDuration::from_secs(2);
 /// What a look at a candidate showed.
 enum Looked {
     /// It is left as it is.
-    Left(LeftOut),
+    Left(Skip),
     /// It may be patched, with this.
     Ready(Box<Subject>, Box<Plan>),
 }
@@ -61,31 +62,31 @@ impl InForce {
 impl Enforcer<'_> {
     /// Tells whether the policy asks for patches, and has not stopped itself.
     pub(super) fn begins(&self) -> bool {
-        enforces(self.operator, &self.policy)
+        self.remediator.policies.enforces(&self.policy)
     }
 
     /// Patches the next workload, where there is one and the budgets allow it; returns when to look again.
-    pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+    pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let force = self.in_force();
         let candidates = self.candidates(&force);
-        self.operator.left_out().keep(&self.key, &candidates);
+        self.remediator.skips().keep(&self.key, &candidates);
         if candidates.is_empty() {
             return Ok(None);
         }
-        self.operator.left_out().hold_up(&self.key, "");
+        self.remediator.skips().hold_up(&self.key, "");
         if force.is_busy() {
             return Ok(Some(self.after(TURN)));
         }
         let mut surroundings = None;
         let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
-        let waits = |candidate: &&Candidate| self.operator.left_out().waits(&self.key, candidate);
+        let waits = |candidate: &&Candidate| self.remediator.skips().waits(&self.key, candidate);
         let Some(candidate) = candidates.iter().find(waits) else { return Ok(surveyed) };
         if self.records().len() >= records::KEPT {
             return Ok(surveyed);
         }
         // To look is a dozen requests, and to ask is one.
         let (name, kind) = (self.policy.name_any(), candidate.kind.name());
-        let asked = self.operator.would_grant(&self.request(&name, kind, &candidate.name, "")).await;
+        let asked = self.remediator.would_grant(&self.request(&name, kind, &candidate.name, "")).await;
         if let Some(again) = self.held_up(asked, kind, &candidate.name) {
             return Ok([surveyed, Some(again)].into_iter().flatten().min());
         }
@@ -93,7 +94,7 @@ impl Enforcer<'_> {
         match self.look(candidate, &force, &mut surroundings).await {
             Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
             Looked::Left(left) => {
-                self.operator.left_out().add(&self.key, candidate, force.digest, left);
+                self.remediator.skips().add(&self.key, candidate, force.digest, left);
                 Ok(Some(self.after(SignedDuration::from_secs(1))))
             }
         }
@@ -105,8 +106,9 @@ impl Enforcer<'_> {
         let Some(own) = enforcing.find(|policy| policy.name == self.policy.name_any()) else {
             return Vec::new();
         };
-        let inventory = self.operator.inventory();
-        candidates(inventory.objects(&self.namespace), &own.effective, self.now())
+        let workloads = self.remediator.workloads();
+        let objects: Vec<_> = workloads.objects(&self.namespace).collect();
+        candidates(&objects, &own.effective, self.now())
     }
 
     /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
@@ -119,7 +121,7 @@ impl Enforcer<'_> {
     ) -> Option<Timestamp> {
         let (mut next, mut fetched) = (None, 0);
         for candidate in candidates {
-            let known = self.operator.left_out().until(&self.key, candidate, force.digest, self.now());
+            let known = self.remediator.skips().until(&self.key, candidate, force.digest, self.now());
             if known.is_some() {
                 next = [next, known].into_iter().flatten().min();
                 continue;
@@ -130,7 +132,7 @@ impl Enforcer<'_> {
             fetched += 1;
             let left = match self.look(candidate, force, surroundings).await {
                 Looked::Left(left) => left,
-                Looked::Ready(..) => LeftOut {
+                Looked::Ready(..) => Skip {
                     reason: WAITING,
                     message: "its turn comes".to_owned(),
                     until: self.after(STANDING),
@@ -138,9 +140,9 @@ impl Enforcer<'_> {
                 },
             };
             next = [next, Some(left.until)].into_iter().flatten().min();
-            self.operator.left_out().add(&self.key, candidate, force.digest, left);
+            self.remediator.skips().add(&self.key, candidate, force.digest, left);
         }
-        self.operator.left_out().complete(&self.key);
+        self.remediator.skips().complete(&self.key);
         next
     }
 
@@ -149,7 +151,7 @@ impl Enforcer<'_> {
     pub(super) async fn plan_again(
         &mut self,
         record: &Remediation,
-    ) -> Result<Option<Timestamp>, ReconcileError> {
+    ) -> Result<Option<Timestamp>, RemediationError> {
         let planned = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let since = self.now().duration_since(planned);
         let force = self.in_force();
@@ -161,9 +163,9 @@ impl Enforcer<'_> {
             if delayed && since > PERSISTENCE {
                 let reason = records::UNAVAILABLE;
                 let message = record.message.clone().unwrap_or_default();
-                let left = LeftOut { reason, message, until: self.after(STANDING), fix: None };
+                let left = Skip { reason, message, until: self.after(STANDING), fix: None };
                 self.give_up(record).await?;
-                self.operator.left_out().add(&self.key, &candidate, force.digest, left);
+                self.remediator.skips().add(&self.key, &candidate, force.digest, left);
                 return Ok(Some(self.after(TURN)));
             }
             if let Looked::Ready(subject, plan) = self.look(&candidate, &force, &mut None).await {
@@ -179,12 +181,12 @@ impl Enforcer<'_> {
     }
 
     fn in_force(&self) -> InForce {
-        let mut all = self.operator.policies_in(&self.namespace);
+        let mut all = self.remediator.policies.in_namespace(&self.namespace);
         all.retain(|policy| policy.uid() != self.policy.uid());
         all.push(self.policy.clone());
         let enforcing = Enforcing::beside(&self.policy, &all);
         let mut hasher = DefaultHasher::new();
-        for policy in all.iter().filter(|policy| is_in_force(policy)) {
+        for policy in all.iter().filter(|policy| policy.is_in_force()) {
             (policy.uid(), policy.metadata.generation).hash(&mut hasher);
         }
         InForce { all, enforcing, digest: hasher.finish() }
@@ -197,16 +199,15 @@ impl Enforcer<'_> {
         force: &InForce,
         surroundings: &mut Option<Surroundings>,
     ) -> Looked {
-        let cluster = &self.operator.cluster;
-        let subject =
-            match enforcement::fetch(cluster, candidate.kind, &self.namespace, &candidate.name).await {
-                Ok(Some(subject)) => subject,
-                Ok(None) => return self.left("Gone", "it is gone".to_owned(), PASSING),
-                Err(error) => return self.failed(candidate, &error),
-            };
+        let cluster = &self.remediator.cluster;
+        let subject = match fetch(cluster, candidate.kind, &self.namespace, &candidate.name).await {
+            Ok(Some(subject)) => subject,
+            Ok(None) => return self.left("Gone", "it is gone".to_owned(), PASSING),
+            Err(error) => return self.failed(candidate, &error),
+        };
         let around = match surroundings {
             Some(around) => around,
-            None => match enforcement::surroundings(cluster, &self.namespace).await {
+            None => match evidence::surroundings(cluster, &self.namespace).await {
                 Ok(found) => surroundings.insert(found),
                 Err(error) => return self.failed(candidate, &error.into()),
             },
@@ -217,12 +218,12 @@ impl Enforcer<'_> {
             remediation: &self.remediation(),
             surroundings: around,
         };
-        let plan = match enforcement::appraise(cluster, &subject, &inquiry, self.now()).await {
+        let plan = match appraise(cluster, &subject, &inquiry, self.now()).await {
             Ok(Appraisal::Ready(plan)) => plan,
             Ok(Appraisal::Left { reason, message, passing, plan }) => {
                 let until = self.after(if passing { PASSING } else { STANDING });
                 let fix = plan.map(|plan| plan.fix(&subject));
-                return Looked::Left(LeftOut { reason, message, until, fix });
+                return Looked::Left(Skip { reason, message, until, fix });
             }
             Err(error) => return self.failed(candidate, &error),
         };
@@ -239,10 +240,10 @@ impl Enforcer<'_> {
     }
 
     /// Reserves a place in the budgets, writes the record down, and sends the patch.
-    async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, ReconcileError> {
+    async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, RemediationError> {
         let (name, kind) = (self.policy.name_any(), subject.kind().name());
         let request = self.request(&name, kind, subject.name(), subject.uid());
-        let reserved = self.operator.reserve(&request).await;
+        let reserved = self.remediator.reserve(&request).await;
         if let Some(again) = self.held_up(reserved, kind, subject.name()) {
             return Ok(Some(again));
         }
@@ -273,12 +274,12 @@ impl Enforcer<'_> {
         if let Err(error) = self.record(planned.clone()).await {
             // What isn't written down is not done.
             if error.is_refused() {
-                self.operator.give_back(subject.uid()).await;
+                self.remediator.give_back(subject.uid()).await;
             }
             return Err(error);
         }
-        self.operator.left_out().remove(&self.key, subject.kind(), subject.name());
-        match enforcement::apply(&self.operator.cluster, subject, &plan.document).await {
+        self.remediator.skips().remove(&self.key, subject.kind(), subject.name());
+        match apply(&self.remediator.cluster, subject, &plan.document).await {
             Ok(after) => {
                 let at = after.owned_since().unwrap_or_else(|| self.now());
                 self.applied(&planned, at).await?;
@@ -315,7 +316,7 @@ impl Enforcer<'_> {
             Err(error) => (error.to_string(), self.now()),
         };
         info!(workload = format!("{kind}/{name}"), namespace = self.namespace, by, "waiting");
-        self.operator.left_out().hold_up(&self.key, &by);
+        self.remediator.skips().hold_up(&self.key, &by);
         Some(again.saturating_add(pause).unwrap_or(Timestamp::MAX))
     }
 
@@ -333,7 +334,7 @@ impl Enforcer<'_> {
         &mut self,
         planned: &Remediation,
         error: &ApplyError,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<(), RemediationError> {
         if planned.reason.as_deref() == Some(records::UNAVAILABLE) {
             return Ok(());
         }
@@ -346,24 +347,19 @@ impl Enforcer<'_> {
     }
 
     fn left(&self, reason: &'static str, message: String, pause: SignedDuration) -> Looked {
-        Looked::Left(LeftOut { reason, message, until: self.after(pause), fix: None })
+        Looked::Left(Skip { reason, message, until: self.after(pause), fix: None })
     }
 
     fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Looked {
-        self.operator.metrics.errors.with_label_values(&[error.category()]).inc();
+        self.remediator.errors.with_label_values(&[error.category()]).inc();
         warn!(workload = candidate.name, namespace = self.namespace, %error, "looked at again later");
-        let fix = self.operator.left_out().fix_of(&self.key, candidate);
+        let fix = self.remediator.skips().fix_of(&self.key, candidate);
         let until = self.after(PASSING);
-        Looked::Left(LeftOut { reason: error.reason(), message: error.to_string(), until, fix })
+        Looked::Left(Skip { reason: error.reason(), message: error.to_string(), until, fix })
     }
 }
 
 /// How long to wait before the budgets are asked again: those that wait for the same don't all come at once.
 pub(super) fn pause_for_room() -> SignedDuration {
     ROOM.mul_f64(0.5 + fastrand::f64())
-}
-
-/// Tells whether a policy is in force, and where it may be.
-pub(super) fn enforces(operator: &Operator, policy: &DevOpsPolicy) -> bool {
-    is_in_force(policy) && !operator.settings.system.contains(&policy.namespace().unwrap_or_default())
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::left_out::WAITING;
-use super::yielding::Yielding;
-use crate::enforcement::records::{KEPT, has_patches, is_stopped, is_under_way, refusal};
+use super::conflict_policy::ConflictPolicyState;
+use super::skips::WAITING;
+use crate::enforcement::records::{KEPT, has_patches, is_under_way, refusal};
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
@@ -36,7 +36,7 @@ impl Standing {
         policy: &DevOpsPolicy,
         left_out: &BTreeMap<&'static str, (usize, String)>,
         held_up_by: Option<&str>,
-        yielding: Option<&Yielding>,
+        conflict_policy: Option<&ConflictPolicyState>,
     ) -> Self {
         let records: Vec<&Remediation> =
             policy.status.iter().flat_map(|status| &status.remediations).collect();
@@ -50,7 +50,7 @@ impl Standing {
             let audits = Self::default();
             return Self { message: with_refused(&audits.message), ..audits };
         }
-        if is_stopped(policy) {
+        if policy.is_stopped() {
             let message =
                 "the last three patches had to be withdrawn: nothing is patched until the policy changes";
             return Self {
@@ -77,7 +77,7 @@ impl Standing {
         if records.len() >= KEPT {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
         }
-        if let Some(Yielding::Unavailable(why)) = yielding {
+        if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
             parts.push(format!(
                 "others' writes that clash with a patch may be refused, because {YIELD_NAME} can't be installed: {why}"
             ));

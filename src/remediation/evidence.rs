@@ -15,10 +15,8 @@ use kube::core::{GroupVersionKind, Request, Selector};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::objects;
-use super::symptoms::is_ready;
-use super::{Evidence, Progress, Subject, Surroundings, Typed};
 use crate::cluster::{CallError, Cluster};
+use crate::enforcement::{Evidence, Progress, Subject, Surroundings, Typed, is_ready, objects};
 
 /// The annotation by which a Deployment and its `ReplicaSet`s tell which is the current one.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -32,7 +30,7 @@ pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<objects::P
 
 /// Returns the pods of the revision that the workload has now and those before it, how far the rollout is, and which
 /// nodes are away.
-pub async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evidence, CallError> {
+pub(super) async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evidence, CallError> {
     let progress = Progress::of(subject);
     let revision = if progress.observed { revision(cluster, subject).await? } else { None };
     let (pods, former) = match &revision {
@@ -49,7 +47,7 @@ pub async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evidence, 
 }
 
 /// Returns the pods of one revision of a workload.
-pub async fn of_revision(
+pub(super) async fn of_revision(
     cluster: &Cluster,
     subject: &Subject,
     revision: &str,
@@ -68,7 +66,7 @@ fn is_of_revision(pod: &objects::Pod, subject: &Subject, revision: &str) -> bool
 }
 
 /// Returns what around the workloads of a namespace bears on patches.
-pub async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<Surroundings, CallError> {
+pub(super) async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<Surroundings, CallError> {
     let all = ListParams::default();
     let (vertical, vertical_unread) = match vertical_autoscalers(cluster, namespace).await {
         Ok(found) => (found, None),

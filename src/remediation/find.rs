@@ -7,8 +7,9 @@ use kube::api::ListParams;
 use kube::core::ObjectList;
 
 use super::apply::{api, read};
-use super::{ApplyError, KINDS, Subject};
+use super::apply_error::ApplyError;
 use crate::cluster::Cluster;
+use crate::enforcement::{KINDS, Subject};
 
 const PAGE: u32 = 100;
 
@@ -32,9 +33,10 @@ pub async fn find(
 }
 
 /// Tells whether any workload of the cluster carries a patch, or what is left of one.
-pub async fn is_any_patched(cluster: &Cluster) -> Result<bool, ApplyError> {
-    let stop =
-        |subject| if is_patched(&subject) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+pub(super) async fn is_any_patched(cluster: &Cluster) -> Result<bool, ApplyError> {
+    let stop = |subject: Subject| {
+        if subject.is_marked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
     visit(cluster, None, stop).await
 }
 
@@ -62,9 +64,4 @@ async fn visit(
         }
     }
     Ok(false)
-}
-
-/// Tells whether a workload carries a patch, or what is left of one.
-pub fn is_patched(subject: &Subject) -> bool {
-    subject.is_marked()
 }

@@ -6,8 +6,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::apply::{apply, fetch, patch};
-use super::{ApplyError, ContainerField, Subject, SubjectError};
-use crate::cluster::{Cluster, FIELD_MANAGER};
+use super::apply_error::ApplyError;
+use crate::cluster::Cluster;
+use crate::enforcement::{ContainerField, FIELD_MANAGER, Subject, SubjectError};
 
 /// What became of the fields that were to be taken back.
 #[derive(Debug)]

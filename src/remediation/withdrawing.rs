@@ -7,14 +7,15 @@ use k8s_openapi::api::core::v1;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Preconditions};
 use tracing::info;
 
-use super::ReconcileError;
+use super::apply_error::ApplyError;
 use super::enforcer::{Enforcer, label};
+use super::error::RemediationError;
+use super::evidence::of_revision;
+use super::withdraw::{self, Remains, withdraw};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
-use crate::enforcement::{
-    self, ApplyError, Compute, ContainerField, Field, PATCHED_BY, Progress, Remains, Subject, Typed, is_ready,
-};
+use crate::enforcement::{Compute, ContainerField, Field, PATCHED_BY, Progress, Subject, Typed, is_ready};
 use crate::policy::{Remediation, RemediationPhase};
 
 /// For how long after a patch a container that ran out of memory speaks against the limit.
@@ -25,7 +26,7 @@ impl Enforcer<'_> {
     pub(super) async fn take_back(
         &mut self,
         record: &Remediation,
-    ) -> Result<Option<Timestamp>, ReconcileError> {
+    ) -> Result<Option<Timestamp>, RemediationError> {
         match self.fetch(record).await {
             Ok(Some(subject)) => self.take_out(record.clone(), subject).await,
             Ok(None) => self.drop_record(record).await.map(|()| None),
@@ -39,7 +40,7 @@ impl Enforcer<'_> {
         &mut self,
         mut record: Remediation,
         mut subject: Subject,
-    ) -> Result<Option<Timestamp>, ReconcileError> {
+    ) -> Result<Option<Timestamp>, RemediationError> {
         let owned = subject.owned();
         let taken_out = record.reason.as_deref() == Some(records::TAKEN_OUT);
         let fields = if taken_out { BTreeSet::new() } else { fields_of(&record) };
@@ -49,12 +50,12 @@ impl Enforcer<'_> {
         let only_marked = owned.is_empty() && subject.is_marked();
         if !ours.is_empty() || only_marked {
             // Afterwards nothing on the workload tells whose it was.
-            let tuned = enforcement::tuned(&subject, &ours);
+            let tuned = withdraw::tuned(&subject, &ours);
             if !tuned.is_empty() {
                 self.tell_tuned(&record, &tuned).await;
             }
-            let cluster = &self.operator.cluster;
-            match enforcement::withdraw(cluster, &subject, &ours, subject.annotation(PATCHED_BY)).await {
+            let cluster = &self.remediator.cluster;
+            match withdraw(cluster, &subject, &ours, subject.annotation(PATCHED_BY)).await {
                 Ok(withdrawal) => {
                     info!(workload = label(&record), namespace = self.namespace, "patch withdrawn");
                     subject = withdrawal.subject;
@@ -136,7 +137,7 @@ impl Enforcer<'_> {
         &mut self,
         record: &mut Remediation,
         error: &ApplyError,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<(), RemediationError> {
         let refused = records::refused(record, &error.to_string());
         if refused != *record {
             self.record(refused.clone()).await?;
@@ -162,7 +163,7 @@ impl Enforcer<'_> {
         if progress.revision.as_deref() == Some(withdrawn) {
             return Ok(false);
         }
-        let pods = enforcement::of_revision(&self.operator.cluster, subject, withdrawn).await?;
+        let pods = of_revision(&self.remediator.cluster, subject, withdrawn).await?;
         let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(false) };
         if pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) {
             return Ok(!late);
@@ -181,10 +182,10 @@ impl Enforcer<'_> {
             }),
             ..DeleteParams::default()
         };
-        let (client, resource) = (self.operator.cluster.client.clone(), ApiResource::erase::<v1::Pod>(&()));
+        let (client, resource) = (self.remediator.cluster.client.clone(), ApiResource::erase::<v1::Pod>(&()));
         let pods = Api::<DynamicObject>::namespaced_with(client, &self.namespace, &resource);
         let name = pod.name();
-        match self.operator.cluster.call(async |_| pods.delete(name, &params).await).await {
+        match self.remediator.cluster.call(async |_| pods.delete(name, &params).await).await {
             Ok(_) => Ok(()),
             // It is another pod by now, or has become ready.
             Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
@@ -193,7 +194,7 @@ impl Enforcer<'_> {
     }
 
     /// Withdraws the memory limits under which containers have run out of memory; all else that was set stays.
-    pub(super) async fn notice_low_limits(&mut self) -> Result<(), ReconcileError> {
+    pub(super) async fn notice_low_limits(&mut self) -> Result<(), RemediationError> {
         for record in self.records() {
             let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
             let watched = self.now().duration_since(since) <= MEMORY_WATCH;
@@ -222,8 +223,8 @@ impl Enforcer<'_> {
     fn out_of_memory(&self, record: &Remediation, since: Timestamp) -> BTreeMap<String, String> {
         let limited = records::with_memory_limit(record);
         let Some(kind) = kind_of(record).filter(|_| !limited.is_empty()) else { return BTreeMap::new() };
-        let inventory = self.operator.inventory();
-        let pods = inventory.objects(&self.namespace).filter(|object| {
+        let workloads = self.remediator.workloads();
+        let pods = workloads.objects(&self.namespace).filter(|object| {
             let owner = object.owner();
             object.is_pod() && owner.kind == kind.name() && owner.name == record.name
         });

@@ -10,13 +10,18 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use tracing::{info, warn};
 
+use super::apply;
+use super::apply_error::ApplyError;
 use super::candidates::has_all;
-use super::context::{PolicyKey, key_of};
-use super::reconcile::write_status;
-use super::{Operator, ReconcileError, Standing};
+use super::error::RemediationError;
+use super::evidence;
+use super::remediator::Remediator;
+use super::standing::Standing;
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
-use crate::enforcement::{self, ApplyError, ContainerField, Finding, Patched, Reason, Subject};
+use crate::enforcement::{self, ContainerField, Finding, Patched, Reason, Subject};
+use crate::policies::write_status;
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationSpec};
+use crate::workload::PolicyRef;
 
 /// How long to wait before what could not be done is tried again.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
@@ -28,32 +33,38 @@ const TAKEN_OUT: &str =
     "what was set was taken out, by undo or by somebody else: it is not set again until the policy changes";
 
 /// The enforcement of one policy.
-pub(super) struct Enforcer<'o> {
-    pub(super) operator: &'o Operator,
-    pub(super) policies: &'o Api<DevOpsPolicy>,
+pub struct Enforcer<'r> {
+    pub(super) remediator: &'r Remediator,
+    pub(super) policies: &'r Api<DevOpsPolicy>,
     /// The policy as it was read or written last.
     pub(super) policy: DevOpsPolicy,
     pub(super) namespace: String,
-    pub(super) key: PolicyKey,
+    pub(super) key: PolicyRef,
 }
 
-impl<'o> Enforcer<'o> {
-    pub(super) fn new(operator: &'o Operator, policies: &'o Api<DevOpsPolicy>, policy: DevOpsPolicy) -> Self {
-        let key = key_of(&policy);
-        Self { operator, policies, policy, namespace: key.0.clone(), key }
+impl<'r> Enforcer<'r> {
+    /// Enforces a policy, which is written through `policies`.
+    pub fn new(remediator: &'r Remediator, policies: &'r Api<DevOpsPolicy>, policy: DevOpsPolicy) -> Self {
+        let key = policy.reference();
+        Self { remediator, policies, policy, namespace: key.namespace.clone(), key }
+    }
+
+    /// Returns the policy as it was read or written last.
+    pub fn policy(&self) -> &DevOpsPolicy {
+        &self.policy
     }
 
     /// Goes one step, and returns when to look again. Nothing new begins unless the policy could be judged.
-    pub(super) async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, ReconcileError> {
-        let yields_again = self.operator.yield_where_patched().await;
+    pub async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, RemediationError> {
+        let yields_again = self.remediator.conflict_policy.ensure().await;
         let begins = judged && self.begins();
         if !begins {
-            self.operator.left_out().forget(&self.key);
+            self.remediator.skips().forget(&self.key);
         }
         if !begins && self.records().is_empty() {
             return Ok(None);
         }
-        let turn = self.operator.turn(&self.namespace);
+        let turn = self.remediator.turn(&self.namespace);
         let _turn = turn.lock().await;
         let next = self.go_on().await?;
         // What went on may have stopped the policy.
@@ -65,18 +76,17 @@ impl<'o> Enforcer<'o> {
     }
 
     /// Where enforcement stands, in words.
-    pub(super) async fn standing(&self) -> Standing {
+    pub async fn standing(&self) -> Standing {
         let (left_out, held_up_by) = {
-            let all = self.operator.left_out();
+            let all = self.remediator.skips();
             (all.reasons(&self.key), all.held_up_by(&self.key))
         };
-        let yielding = self.operator.yielding.lock().await;
-        let yielding = yielding.as_ref().map(|known| &known.yielding);
-        Standing::of(&self.policy, &left_out, held_up_by.as_deref(), yielding)
+        let conflict_policy = self.remediator.conflict_policy.state().await;
+        Standing::of(&self.policy, &left_out, held_up_by.as_deref(), conflict_policy.as_ref())
     }
 
     /// Goes on with all that is under way, and returns when to look again.
-    pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, ReconcileError> {
+    pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         self.forget_gone().await?;
         self.notice_taken_out().await?;
         self.carry_over().await?;
@@ -106,7 +116,7 @@ impl<'o> Enforcer<'o> {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.operator.now()
+        self.remediator.now()
     }
 
     pub(super) fn after(&self, pause: SignedDuration) -> Timestamp {
@@ -124,19 +134,19 @@ impl<'o> Enforcer<'o> {
     }
 
     /// Writes the status, which is that of the policy from then on.
-    pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), ReconcileError> {
-        self.policy = write_status(self.operator, self.policies, &self.policy, &status).await?;
+    pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), RemediationError> {
+        self.policy = write_status(&self.remediator.cluster, self.policies, &self.policy, &status).await?;
         Ok(())
     }
 
     /// Writes a record into the status.
-    pub(super) async fn record(&mut self, record: Remediation) -> Result<(), ReconcileError> {
+    pub(super) async fn record(&mut self, record: Remediation) -> Result<(), RemediationError> {
         let status = records::with(&self.status(), record);
         self.write(status).await
     }
 
     /// Gives up a patch that was planned and not made: what is left is the record of earlier ones.
-    pub(super) async fn give_up(&mut self, planned: &Remediation) -> Result<(), ReconcileError> {
+    pub(super) async fn give_up(&mut self, planned: &Remediation) -> Result<(), RemediationError> {
         let Some(before) = records::before(planned, self.now()) else {
             return self.drop_record(planned).await;
         };
@@ -146,7 +156,7 @@ impl<'o> Enforcer<'o> {
     }
 
     /// Drops the record of a workload that is gone, or was never patched.
-    pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), ReconcileError> {
+    pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), RemediationError> {
         let status = records::without(&self.status(), &record.kind, &record.name);
         self.write(status).await?;
         self.release(record).await;
@@ -156,7 +166,7 @@ impl<'o> Enforcer<'o> {
     /// Gives a rollout's place in the cluster's budget back. Where that fails, the ledger finds out by itself later.
     pub(super) async fn release(&self, record: &Remediation) {
         let Some(uid) = &record.uid else { return };
-        if let Err(error) = self.operator.ledger.change(|ledger| ledger.finish(uid)).await {
+        if let Err(error) = self.remediator.ledger.change(|ledger| ledger.finish(uid)).await {
             warn!(%error, workload = label(record), "the rollout's place in the budget is not given back yet");
         }
     }
@@ -168,7 +178,7 @@ impl<'o> Enforcer<'o> {
         phase: RemediationPhase,
         reason: &str,
         message: &str,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<(), RemediationError> {
         let ended = in_phase(record, phase, reason, message, self.now());
         self.record(ended).await?;
         self.release(record).await;
@@ -188,17 +198,17 @@ impl<'o> Enforcer<'o> {
     /// Fetches the workload of a record; `Ok(None)` when it is gone, or another one has its name.
     pub(super) async fn fetch(&self, record: &Remediation) -> Result<Option<Subject>, ApplyError> {
         let Some(kind) = kind_of(record) else { return Ok(None) };
-        let found = enforcement::fetch(&self.operator.cluster, kind, &self.namespace, &record.name).await?;
+        let found = apply::fetch(&self.remediator.cluster, kind, &self.namespace, &record.name).await?;
         Ok(found.filter(|subject| record.uid.as_deref() == Some(subject.uid())))
     }
 
     /// Forgets what happened to workloads that are no more, whatever has their names now.
-    async fn forget_gone(&mut self) -> Result<(), ReconcileError> {
+    async fn forget_gone(&mut self) -> Result<(), RemediationError> {
         let gone: Vec<Remediation> = {
-            let inventory = self.operator.inventory();
+            let workloads = self.remediator.workloads();
             let there = |record: &Remediation| {
                 let workload =
-                    kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
+                    kind_of(record).and_then(|kind| workloads.get(kind, &self.namespace, &record.name));
                 workload.is_some_and(|workload| workload.metadata.uid.as_deref() == record.uid.as_deref())
             };
             self.records().into_iter().filter(|record| !is_under_way(record) && !there(record)).collect()
@@ -212,12 +222,12 @@ impl<'o> Enforcer<'o> {
     }
 
     /// Writes down what somebody took out of workloads that were verified.
-    async fn notice_taken_out(&mut self) -> Result<(), ReconcileError> {
+    async fn notice_taken_out(&mut self) -> Result<(), RemediationError> {
         let incomplete: Vec<Remediation> = {
-            let inventory = self.operator.inventory();
+            let workloads = self.remediator.workloads();
             let lacks = |record: &Remediation| {
                 let workload =
-                    kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
+                    kind_of(record).and_then(|kind| workloads.get(kind, &self.namespace, &record.name));
                 workload.is_some_and(|workload| !has_all(workload, &fields_of(record)))
             };
             let verified = |record: &Remediation| record.phase == RemediationPhase::Verified;
@@ -239,15 +249,15 @@ impl<'o> Enforcer<'o> {
 
     /// Takes the patches that are there into the policy as it is now: what is taken out from now on stays out, and what
     /// was taken out of them before may be set again.
-    async fn carry_over(&mut self) -> Result<(), ReconcileError> {
+    async fn carry_over(&mut self) -> Result<(), RemediationError> {
         let generation = self.policy.metadata.generation;
         let mut status = self.status();
         let mut carried = false;
         {
-            let inventory = self.operator.inventory();
+            let workloads = self.remediator.workloads();
             let has = |record: &Remediation, fields: &BTreeSet<ContainerField>| {
                 let workload =
-                    kind_of(record).and_then(|kind| inventory.get(kind, &self.namespace, &record.name));
+                    kind_of(record).and_then(|kind| workloads.get(kind, &self.namespace, &record.name));
                 workload.is_some_and(|workload| has_all(workload, fields))
             };
             let verified = |record: &&mut Remediation| record.phase == RemediationPhase::Verified;
@@ -265,7 +275,7 @@ impl<'o> Enforcer<'o> {
     }
 
     /// A patch that was decided on: was it sent?
-    async fn resume(&mut self, record: &Remediation) -> Result<Option<Timestamp>, ReconcileError> {
+    async fn resume(&mut self, record: &Remediation) -> Result<Option<Timestamp>, RemediationError> {
         let subject = match self.fetch(record).await {
             Ok(Some(subject)) => subject,
             Ok(None) => return self.drop_record(record).await.map(|()| None),
@@ -284,7 +294,7 @@ impl<'o> Enforcer<'o> {
         &mut self,
         record: &Remediation,
         at: Timestamp,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<(), RemediationError> {
         let message = format!("set {}; the new pods are watched", record.fields.join(", "));
         let applied = in_phase(record, RemediationPhase::Applied, "Patched", &message, at);
         self.record(applied).await?;
@@ -304,8 +314,9 @@ impl<'o> Enforcer<'o> {
         &mut self,
         record: &Remediation,
         error: &ApplyError,
-    ) -> Result<Option<Timestamp>, ReconcileError> {
-        let since = record.time.as_ref().map_or_else(|| self.now(), |time| time.0.max(self.operator.started));
+    ) -> Result<Option<Timestamp>, RemediationError> {
+        let since =
+            record.time.as_ref().map_or_else(|| self.now(), |time| time.0.max(self.remediator.started));
         if error.is_passing() || self.now().duration_since(since) < self.verify() {
             return Ok(Some(self.unread(record, error)));
         }
@@ -314,7 +325,7 @@ impl<'o> Enforcer<'o> {
     }
 
     /// A patched workload: how are its new pods?
-    async fn watch(&mut self, record: &Remediation) -> Result<Option<Timestamp>, ReconcileError> {
+    async fn watch(&mut self, record: &Remediation) -> Result<Option<Timestamp>, RemediationError> {
         let subject = match self.fetch(record).await {
             Ok(Some(subject)) => subject,
             Ok(None) => return self.drop_record(record).await.map(|()| None),
@@ -324,7 +335,7 @@ impl<'o> Enforcer<'o> {
         if !fields.iter().any(|of| owned.contains_key(of)) {
             return self.begin_withdrawal(record, records::TAKEN_OUT, TAKEN_OUT).await;
         }
-        let evidence = match enforcement::evidence(&self.operator.cluster, &subject).await {
+        let evidence = match evidence::evidence(&self.remediator.cluster, &subject).await {
             Ok(evidence) => evidence,
             Err(error) => return self.unwatched(record, &error.into()).await,
         };
@@ -334,7 +345,7 @@ impl<'o> Enforcer<'o> {
         let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
         let patience = enforcement::patience(&evidence.progress, verify_seconds);
         // An operator that was away judges what it finds, and gives that its time.
-        let watched_since = at.max(self.operator.started);
+        let watched_since = at.max(self.remediator.started);
         let template_hash = Some(subject.template_hash());
         let changed = record.template_hash != template_hash;
         // What fails, and is left alone from then on, is the template as it is now.
@@ -373,7 +384,7 @@ impl<'o> Enforcer<'o> {
         record: &Remediation,
         reason: &str,
         message: &str,
-    ) -> Result<Option<Timestamp>, ReconcileError> {
+    ) -> Result<Option<Timestamp>, RemediationError> {
         let subject = match self.fetch(record).await {
             Ok(Some(subject)) => subject,
             Ok(None) => return self.drop_record(record).await.map(|()| None),
@@ -390,7 +401,7 @@ impl<'o> Enforcer<'o> {
 
     /// Logs and counts that a workload could not be asked after, and returns when to try again.
     pub(super) fn unread(&self, record: &Remediation, error: &ApplyError) -> Timestamp {
-        self.operator.metrics.errors.with_label_values(&[error.category()]).inc();
+        self.remediator.errors.with_label_values(&[error.category()]).inc();
         warn!(workload = label(record), namespace = self.namespace, %error, "tried again later");
         match error {
             ApplyError::Stale => self.after(SignedDuration::from_millis(200)),

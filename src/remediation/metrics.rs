@@ -37,15 +37,15 @@ const UNRECORDED: &str = "unrecorded";
 
 /// What enforcement did, counted.
 #[derive(Debug, Clone)]
-pub(super) struct EnforcementMetrics {
+pub struct RemediationMetrics {
     applied: IntCounter,
     failed: IntCounterVec,
     withdrawals: IntCounterVec,
 }
 
-impl EnforcementMetrics {
+impl RemediationMetrics {
     /// Makes the counters and registers them.
-    pub(super) fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
+    pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
         let made = Self::new()
             .map_err(|source| MetricsError::Register { names: "of enforcement".to_owned(), source })?;
         metrics.register(made.applied.clone())?;
@@ -73,7 +73,7 @@ impl EnforcementMetrics {
     }
 
     /// Counts what a status tells that the one before it did not.
-    pub(super) fn count(&self, before: Option<&DevOpsPolicyStatus>, after: &DevOpsPolicyStatus) {
+    pub fn count(&self, before: Option<&DevOpsPolicyStatus>, after: &DevOpsPolicyStatus) {
         let applied = |status: &DevOpsPolicyStatus| status.remediations_applied.unwrap_or_default();
         self.applied.inc_by(applied(after).saturating_sub(before.map_or(0, applied)));
         let failed = |status: &DevOpsPolicyStatus| status.remediations_failed.unwrap_or_default();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn each_transition_is_counted_once_and_a_new_process_begins_with_what_was_recorded() {
-        let metrics = EnforcementMetrics::new().unwrap();
+        let metrics = RemediationMetrics::new().unwrap();
         let applied = status(3, RemediationPhase::Applied, "Patched");
         let withdrawn = status(3, RemediationPhase::Withdrawn, "CrashLoop");
         metrics.count(None, &applied);
@@ -129,7 +129,7 @@ mod tests {
         let of = |counters: &IntCounterVec, category| counters.with_label_values(&[category]).get();
         assert_eq!(metrics.applied.get(), 3);
         assert_eq!((of(&metrics.failed, "crash_loop"), of(&metrics.withdrawals, "crash_loop")), (1, 1));
-        let again = EnforcementMetrics::new().unwrap();
+        let again = RemediationMetrics::new().unwrap();
         again.count(None, &withdrawn);
         assert_eq!((again.applied.get(), of(&again.withdrawals, "crash_loop")), (3, 1));
         again.count(Some(&withdrawn), &status(3, RemediationPhase::Failed, "Whatever"));
@@ -142,7 +142,7 @@ mod tests {
             remediations_failed: Some(failures),
             ..status(4, RemediationPhase::Failed, reason)
         };
-        let metrics = EnforcementMetrics::new().unwrap();
+        let metrics = RemediationMetrics::new().unwrap();
         let of = |category| metrics.failed.with_label_values(&[category]).get();
         metrics.count(None, &failed(4, "Conflict"));
         assert_eq!((of("conflict"), of(UNRECORDED)), (1, 3));

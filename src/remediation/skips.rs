@@ -7,16 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::candidates::Candidate;
-use super::context::PolicyKey;
 use crate::policy::SuggestedFix;
-use crate::workload::WorkloadKind;
+use crate::workload::{PolicyRef, WorkloadKind};
 
 /// The reason of a workload that may be patched, and isn't yet.
 pub(super) const WAITING: &str = "Waiting";
 
 /// Why a workload was left as it is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LeftOut {
+pub(super) struct Skip {
     /// The reason in one word.
     pub(super) reason: &'static str,
     /// The reason in a sentence.
@@ -29,8 +28,8 @@ pub(super) struct LeftOut {
 
 /// Everything that was left out, by policy.
 #[derive(Debug, Default)]
-pub(super) struct LeftOuts {
-    policies: HashMap<PolicyKey, Looks>,
+pub(super) struct SkipCache {
+    policies: HashMap<PolicyRef, Looks>,
 }
 
 /// What a policy's looks at its workloads came to.
@@ -47,12 +46,12 @@ struct Looks {
 struct Entry {
     /// What the workload looked like, and which policies wanted what.
     seen: (u64, u64),
-    left: LeftOut,
+    left: Skip,
 }
 
-impl LeftOuts {
+impl SkipCache {
     /// Remembers that a candidate was left out under the policies of which `wanted` is a digest.
-    pub(super) fn add(&mut self, policy: &PolicyKey, candidate: &Candidate, wanted: u64, left: LeftOut) {
+    pub(super) fn add(&mut self, policy: &PolicyRef, candidate: &Candidate, wanted: u64, left: Skip) {
         let entry = Entry { seen: (candidate.seen, wanted), left };
         let entries = &mut self.policies.entry(policy.clone()).or_default().entries;
         entries.insert((candidate.kind, candidate.name.clone()), entry);
@@ -61,7 +60,7 @@ impl LeftOuts {
     /// Until when a candidate need not be looked at again; `None` when it should be looked at now.
     pub(super) fn until(
         &self,
-        policy: &PolicyKey,
+        policy: &PolicyRef,
         candidate: &Candidate,
         wanted: u64,
         now: Timestamp,
@@ -72,36 +71,36 @@ impl LeftOuts {
     }
 
     /// Tells whether a candidate may be patched when its turn comes.
-    pub(super) fn waits(&self, policy: &PolicyKey, candidate: &Candidate) -> bool {
+    pub(super) fn waits(&self, policy: &PolicyRef, candidate: &Candidate) -> bool {
         self.entry(policy, candidate).is_some_and(|entry| entry.left.reason == WAITING)
     }
 
     /// The patch that a candidate's last look showed.
-    pub(super) fn fix_of(&self, policy: &PolicyKey, candidate: &Candidate) -> Option<SuggestedFix> {
+    pub(super) fn fix_of(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<SuggestedFix> {
         self.entry(policy, candidate)?.left.fix.clone()
     }
 
-    fn entry(&self, policy: &PolicyKey, candidate: &Candidate) -> Option<&Entry> {
+    fn entry(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<&Entry> {
         self.policies.get(policy)?.entries.get(&(candidate.kind, candidate.name.clone()))
     }
 
     /// Says that each candidate was looked at.
-    pub(super) fn complete(&mut self, policy: &PolicyKey) {
+    pub(super) fn complete(&mut self, policy: &PolicyRef) {
         self.policies.entry(policy.clone()).or_default().complete = true;
     }
 
     /// Says what those that may be patched wait for; nothing but their turn where it is empty.
-    pub(super) fn hold_up(&mut self, policy: &PolicyKey, by: &str) {
+    pub(super) fn hold_up(&mut self, policy: &PolicyRef, by: &str) {
         by.clone_into(&mut self.policies.entry(policy.clone()).or_default().held_up_by);
     }
 
     /// What those that may be patched wait for beside their turn.
-    pub(super) fn held_up_by(&self, policy: &PolicyKey) -> Option<String> {
+    pub(super) fn held_up_by(&self, policy: &PolicyRef) -> Option<String> {
         self.policies.get(policy).map(|looks| looks.held_up_by.clone()).filter(|by| !by.is_empty())
     }
 
     /// Forgets what is no candidate any more.
-    pub(super) fn keep(&mut self, policy: &PolicyKey, candidates: &[Candidate]) {
+    pub(super) fn keep(&mut self, policy: &PolicyRef, candidates: &[Candidate]) {
         let Some(looks) = self.policies.get_mut(policy) else { return };
         looks.entries.retain(|(kind, name), _| {
             candidates.iter().any(|candidate| candidate.kind == *kind && candidate.name == *name)
@@ -112,31 +111,31 @@ impl LeftOuts {
     }
 
     /// Forgets a policy.
-    pub(super) fn forget(&mut self, policy: &PolicyKey) {
+    pub(super) fn forget(&mut self, policy: &PolicyRef) {
         self.policies.remove(policy);
     }
 
     /// Forgets all other policies than these.
-    pub(super) fn keep_policies(&mut self, there: &BTreeSet<PolicyKey>) {
+    pub(super) fn keep_policies(&mut self, there: &BTreeSet<PolicyRef>) {
         self.policies.retain(|policy, _| there.contains(policy));
     }
 
     /// Forgets one workload, which is looked at again.
-    pub(super) fn remove(&mut self, policy: &PolicyKey, kind: WorkloadKind, name: &str) {
+    pub(super) fn remove(&mut self, policy: &PolicyRef, kind: WorkloadKind, name: &str) {
         if let Some(looks) = self.policies.get_mut(policy) {
             looks.entries.remove(&(kind, name.to_owned()));
         }
     }
 
     /// The patches for those who manage workloads themselves; none before each candidate was looked at.
-    pub(super) fn fixes(&self, policy: &PolicyKey) -> Vec<SuggestedFix> {
+    pub(super) fn fixes(&self, policy: &PolicyRef) -> Vec<SuggestedFix> {
         let looks = self.policies.get(policy).filter(|looks| looks.complete);
         let entries = looks.into_iter().flat_map(|looks| looks.entries.values());
         entries.filter_map(|entry| entry.left.fix.clone()).collect()
     }
 
     /// How many workloads were left out for each reason, with one workload's sentence as an example.
-    pub(super) fn reasons(&self, policy: &PolicyKey) -> BTreeMap<&'static str, (usize, String)> {
+    pub(super) fn reasons(&self, policy: &PolicyRef) -> BTreeMap<&'static str, (usize, String)> {
         let mut reasons: BTreeMap<&'static str, (usize, String)> = BTreeMap::new();
         let entries = self.policies.get(policy).into_iter().flat_map(|looks| &looks.entries);
         for ((kind, name), entry) in entries {
@@ -157,21 +156,21 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn policy(name: &str) -> PolicyKey {
-        ("shop".to_owned(), name.to_owned())
+    fn policy(name: &str) -> PolicyRef {
+        PolicyRef::new("shop", name)
     }
 
     fn candidate(name: &str, seen: u64) -> Candidate {
         Candidate { kind: WorkloadKind::Deployment, name: name.to_owned(), pods: 1, seen }
     }
 
-    fn left(reason: &'static str, until: i64) -> LeftOut {
-        LeftOut { reason, message: format!("is {reason}"), until: at(until), fix: None }
+    fn left(reason: &'static str, until: i64) -> Skip {
+        Skip { reason, message: format!("is {reason}"), until: at(until), fix: None }
     }
 
     #[test]
     fn a_workload_is_looked_at_again_when_it_the_policies_or_the_time_have_changed() {
-        let mut all = LeftOuts::default();
+        let mut all = SkipCache::default();
         all.add(&policy("n"), &candidate("web", 1), 7, left("Paused", 10));
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(9)), Some(at(10)));
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(10)), None, "its time is up");
@@ -185,7 +184,7 @@ mod tests {
 
     #[test]
     fn reasons_are_counted_and_what_is_no_candidate_any_more_is_forgotten() {
-        let mut all = LeftOuts::default();
+        let mut all = SkipCache::default();
         for name in ["a", "b"] {
             all.add(&policy("n"), &candidate(name, 1), 7, left("Paused", 10));
         }
@@ -199,13 +198,13 @@ mod tests {
 
     #[test]
     fn fixes_are_told_once_every_candidate_was_looked_at() {
-        let mut all = LeftOuts::default();
+        let mut all = SkipCache::default();
         let fix = SuggestedFix { kind: "Deployment".into(), name: "web".into(), patch: "{}".into() };
         all.add(
             &policy("n"),
             &candidate("web", 1),
             7,
-            LeftOut { fix: Some(fix.clone()), ..left("Managed", 10) },
+            Skip { fix: Some(fix.clone()), ..left("Managed", 10) },
         );
         assert!(all.fixes(&policy("n")).is_empty());
         all.complete(&policy("n"));

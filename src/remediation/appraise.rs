@@ -4,29 +4,30 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::read::{can_tell_new_pods, pods};
-use super::{
-    ApplyError, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, plan, records,
-};
+use super::apply_error::ApplyError;
+use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
+use crate::enforcement::{
+    self, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, records,
+};
 use crate::policy::{DevOpsPolicy, RemediationSpec};
 
 /// Under what a workload is looked at.
 #[derive(Debug, Clone, Copy)]
-pub struct Inquiry<'a> {
+pub(super) struct Inquiry<'a> {
     /// All policies of the namespace, whose records tell what was done before.
-    pub policies: &'a [DevOpsPolicy],
+    pub(super) policies: &'a [DevOpsPolicy],
     /// Those that enforce, in the order in which they decide.
-    pub enforcing: &'a [Enforcing],
+    pub(super) enforcing: &'a [Enforcing],
     /// How the policy in question goes about its patches.
-    pub remediation: &'a RemediationSpec,
+    pub(super) remediation: &'a RemediationSpec,
     /// What stands around the workloads of the namespace.
-    pub surroundings: &'a Surroundings,
+    pub(super) surroundings: &'a Surroundings,
 }
 
 /// What came of looking at a workload.
 #[derive(Debug)]
-pub enum Appraisal {
+pub(super) enum Appraisal {
     /// It may be patched, with this.
     Ready(Plan),
     /// It is left as it is.
@@ -43,7 +44,7 @@ pub enum Appraisal {
 }
 
 /// Looks at a workload that was fetched just now; asks for its pods only where nothing else speaks against a patch.
-pub async fn appraise(
+pub(super) async fn appraise(
     cluster: &Cluster,
     subject: &Subject,
     inquiry: &Inquiry<'_>,
@@ -69,11 +70,11 @@ pub async fn appraise(
     let concerned: Vec<Enforcing> = concerned.cloned().collect();
     let mut constraints = inquiry.surroundings.constraints(subject);
     let barred = records::taken_out(inquiry.policies, subject);
-    let mut plan = plan(subject, &concerned, &constraints, &barred, now)?;
+    let mut plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
     let short = inquiry.surroundings.short(subject, &plan.adds);
     if !short.is_empty() {
         constraints.untouched.extend(short);
-        plan = super::plan(subject, &concerned, &constraints, &barred, now)?;
+        plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
     }
     if plan.is_empty() {
         let reasons: BTreeSet<&str> = plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect();

@@ -1,0 +1,72 @@
+//! Counters of the operator's work.
+
+use jiff::Timestamp;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
+
+use super::ReconcileError;
+use super::error::CATEGORIES;
+use crate::remediation::RemediationMetrics;
+use crate::telemetry::{Metrics, MetricsError};
+
+/// The counters of the operator.
+#[derive(Debug, Clone)]
+pub struct OperatorMetrics {
+    pub(super) reconciled: IntCounterVec,
+    pub(super) errors: IntCounterVec,
+    pub(super) duration: Histogram,
+    pub(super) scanned: IntCounter,
+    pub(super) audits: IntCounter,
+    pub(super) remediation: RemediationMetrics,
+}
+
+impl OperatorMetrics {
+    /// Makes the counters and registers them.
+    pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
+        let made = Self::new(RemediationMetrics::register(metrics)?)
+            .map_err(|source| MetricsError::Register { names: "of the operator".to_owned(), source })?;
+        metrics.register(made.reconciled.clone())?;
+        metrics.register(made.errors.clone())?;
+        metrics.register(made.duration.clone())?;
+        metrics.register(made.scanned.clone())?;
+        metrics.register(made.audits.clone())?;
+        Ok(made)
+    }
+
+    fn new(remediation: RemediationMetrics) -> prometheus::Result<Self> {
+        let by = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let seconds = "Seconds that it took to judge a policy's namespace and write what came of it.";
+        let buckets = vec![0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+        let made = Self {
+            reconciled: by(
+                "devopspolicy_reconcile_total",
+                "Policies reconciled: success or error.",
+                "result",
+            )?,
+            errors: by(
+                "devopspolicy_reconcile_errors_total",
+                "Policies not reconciled, by cause; each is tried again.",
+                "category",
+            )?,
+            duration: Histogram::with_opts(
+                HistogramOpts::new("devopspolicy_reconcile_duration_seconds", seconds).buckets(buckets),
+            )?,
+            scanned: IntCounter::new("devopspolicy_pods_scanned_total", "Pods judged under policies.")?,
+            audits: IntCounter::new("audit_results_total", "PolicyAuditResults created.")?,
+            remediation,
+        };
+        for category in CATEGORIES {
+            made.errors.with_label_values(&[category]);
+        }
+        for result in ["success", "error"] {
+            made.reconciled.with_label_values(&[result]);
+        }
+        Ok(made)
+    }
+
+    /// Counts how a reconciliation went.
+    pub(super) fn count(&self, outcome: &Result<Option<Timestamp>, ReconcileError>) {
+        let fine = outcome.as_ref().map_or_else(|error| error.unfinished().is_some(), |_| true);
+        let result = if fine { "success" } else { "error" };
+        self.reconciled.with_label_values(&[result]).inc();
+    }
+}

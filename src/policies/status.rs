@@ -1,0 +1,101 @@
+//! Writes the status of a policy, over the version of the policy that it was computed from.
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::{Map, Value, json};
+
+use crate::cluster::{CallError, Cluster};
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus};
+
+/// The field manager that owns the status of policies.
+const STATUS_MANAGER: &str = "kube-devops-status";
+
+/// Why a status was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The write failed.
+    #[error("cannot write the status: {0}")]
+    Write(CallError),
+    /// The namespace could not be read.
+    #[error("cannot look at the namespace: {0}")]
+    Namespace(CallError),
+    /// The policy goes with its namespace, in which nothing is written any more.
+    #[error("its namespace is being deleted")]
+    NamespaceGoing,
+}
+
+impl StatusError {
+    /// Returns the HTTP status of the API server's answer, where there was one.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Write(error) | Self::Namespace(error) => error.code(),
+            Self::NamespaceGoing => None,
+        }
+    }
+}
+
+/// Writes the complete status of a policy and returns the policy with it.
+///
+/// It replaces what others wrote into the status. The write is refused once the policy is another version.
+pub async fn write_status(
+    cluster: &Cluster,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+    status: &DevOpsPolicyStatus,
+) -> Result<DevOpsPolicy, StatusError> {
+    // The status may have changed only because everything in the namespace is being deleted.
+    let namespace = policy.namespace().unwrap_or_default();
+    if cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)? {
+        return Err(StatusError::NamespaceGoing);
+    }
+    let document = json!({
+        "apiVersion": DevOpsPolicy::api_version(&()),
+        "kind": DevOpsPolicy::kind(&()),
+        "metadata": { "name": policy.name_any(), "resourceVersion": policy.resource_version() },
+        "status": status,
+    });
+    let params = PatchParams::apply(STATUS_MANAGER).force();
+    let written = patch_status(cluster, policies, policy, &params, Patch::Apply(document)).await?;
+    // A forced apply takes over the fields in the document, but leaves fields that only others set.
+    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(written) };
+    let document = json!({
+        "metadata": { "resourceVersion": written.resource_version() },
+        "status": difference,
+    });
+    let params = PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
+    patch_status(cluster, policies, policy, &params, Patch::Merge(document)).await
+}
+
+async fn patch_status(
+    cluster: &Cluster,
+    policies: &Api<DevOpsPolicy>,
+    policy: &DevOpsPolicy,
+    params: &PatchParams,
+    patch: Patch<Value>,
+) -> Result<DevOpsPolicy, StatusError> {
+    let name = policy.name_any();
+    let written = cluster.call(async |_| policies.patch_status(&name, params, &patch).await).await;
+    written.map_err(StatusError::Write)
+}
+
+/// Returns the merge patch that turns one status into another, field by field; `None` where they are equal.
+fn difference(is: &Value, should: &Value) -> Option<Value> {
+    let (is, should) = (is.as_object()?, should.as_object()?);
+    let differ = is.iter().filter(|(field, value)| should.get(*field) != Some(*value));
+    let patch: Map<String, Value> =
+        differ.map(|(field, _)| (field.clone(), should.get(field).cloned().unwrap_or_default())).collect();
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_difference_has_only_what_an_apply_left_behind() {
+        let should = json!({ "healthy": true, "conditions": [1, 2] });
+        assert_eq!(difference(&should, &should), None);
+        let is = json!({ "healthy": true, "conditions": [1, 2, 3], "healthScore": 7 });
+        assert_eq!(difference(&is, &should), Some(json!({ "conditions": [1, 2], "healthScore": null })));
+    }
+}

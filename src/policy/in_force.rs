@@ -1,0 +1,32 @@
+//! Which policies ask for patches now. A policy that has stopped itself does not.
+
+use kube::ResourceExt as _;
+
+use super::{DevOpsPolicy, EnforcementMode};
+use crate::workload::PolicyRef;
+
+/// How many withdrawals in a row stop a policy.
+const WITHDRAWALS_THAT_STOP: u32 = 3;
+
+impl DevOpsPolicy {
+    /// Returns the identity of the policy.
+    pub fn reference(&self) -> PolicyRef {
+        PolicyRef::new(self.namespace().unwrap_or_default(), self.name_any())
+    }
+
+    /// Tells whether the policy asks for patches, and has neither stopped itself nor been deleted.
+    pub fn is_in_force(&self) -> bool {
+        self.spec.enforcement_mode == EnforcementMode::Enforce
+            && self.metadata.deletion_timestamp.is_none()
+            && !self.is_stopped()
+    }
+
+    /// Tells whether the policy has stopped itself: its newest patches were all withdrawn for cause, and its spec did
+    /// not change since.
+    pub fn is_stopped(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            status.observed_generation == self.metadata.generation
+                && status.withdrawals_in_a_row.unwrap_or_default() >= WITHDRAWALS_THAT_STOP
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Reads the named fields of a spec: which rules they turn on, with which parameters and severities.
+
+use std::collections::BTreeMap;
+
+use super::named_fields::{
+    FORBID_LATEST_TAG, FORBID_PENDING_DURATION, MAX_RESTART_COUNT, NamedField, REQUIRE_LIVENESS_PROBE,
+    REQUIRE_READINESS_PROBE, REQUIRE_RESOURCES,
+};
+use super::{DevOpsPolicySpec, SeverityOverrides};
+use crate::rules::{RuleId, Severity, Value};
+
+/// The parameters that a field sets for the rule that it turns on, by name.
+pub(super) type Parameters = BTreeMap<String, Value>;
+
+/// How a named field is read.
+pub(super) struct NamedValue {
+    /// The field.
+    pub(super) field: &'static NamedField,
+    /// Returns the rule's parameters; `None` for a spec that does not turn the rule on by this field.
+    pub(super) parameters: fn(&DevOpsPolicySpec) -> Option<Parameters>,
+    /// Returns the severity that a spec's overrides name for the rule.
+    pub(super) severity: fn(&SeverityOverrides) -> Option<Severity>,
+}
+
+/// The reader of every named field.
+pub(super) static NAMED_VALUES: [NamedValue; 6] = [
+    NamedValue {
+        field: &FORBID_LATEST_TAG,
+        parameters: |spec| switch(spec.forbid_latest_tag),
+        severity: |overrides| overrides.latest_tag,
+    },
+    NamedValue {
+        field: &REQUIRE_LIVENESS_PROBE,
+        parameters: |spec| switch(spec.require_liveness_probe),
+        severity: |overrides| overrides.missing_liveness,
+    },
+    NamedValue {
+        field: &REQUIRE_READINESS_PROBE,
+        parameters: |spec| switch(spec.require_readiness_probe),
+        severity: |overrides| overrides.missing_readiness,
+    },
+    NamedValue {
+        field: &MAX_RESTART_COUNT,
+        parameters: |spec| number("maxRestartCount", spec.max_restart_count),
+        severity: |overrides| overrides.high_restarts,
+    },
+    NamedValue {
+        field: &FORBID_PENDING_DURATION,
+        parameters: |spec| number("seconds", spec.forbid_pending_duration),
+        severity: |overrides| overrides.pending,
+    },
+    NamedValue {
+        field: &REQUIRE_RESOURCES,
+        parameters: |spec| {
+            let defaults = spec.default_resources.as_ref();
+            let cpu_limit = defaults.is_some_and(|defaults| defaults.cpu_limit.is_some());
+            let parameters = Parameters::from([("cpuLimit".to_owned(), Value::Boolean(cpu_limit))]);
+            spec.require_resources.unwrap_or(defaults.is_some()).then_some(parameters)
+        },
+        severity: |overrides| overrides.missing_resources,
+    },
+];
+
+/// Returns the severity that a policy's overrides name for a rule.
+pub(super) fn severity_override(overrides: &SeverityOverrides, id: RuleId) -> Option<Severity> {
+    let value = NAMED_VALUES.iter().find(|value| value.field.rule.id == id)?;
+    (value.severity)(overrides)
+}
+
+fn switch(field: Option<bool>) -> Option<Parameters> {
+    field.unwrap_or(false).then(Parameters::new)
+}
+
+fn number(parameter: &str, field: Option<u32>) -> Option<Parameters> {
+    Some(Parameters::from([(parameter.to_owned(), Value::Integer(field?.into()))]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::named_fields::NAMED_FIELDS;
+
+    #[test]
+    fn every_named_field_is_read() {
+        let read = NAMED_VALUES.each_ref().map(|value| value.field.rule.id);
+        assert_eq!(read, NAMED_FIELDS.map(|field| field.rule.id));
+    }
+}

@@ -1,0 +1,28 @@
+//! What can stop a step of remediation.
+
+use std::time::Duration;
+
+use crate::policies::StatusError;
+
+/// Why a step of remediation failed. The same step is tried again later.
+#[derive(Debug, thiserror::Error)]
+pub enum RemediationError {
+    /// The status could not be written, so the next act was not done.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// The step took too long.
+    #[error("not done within {0:?}")]
+    Timeout(Duration),
+}
+
+impl RemediationError {
+    /// Tells whether somebody else wrote the policy at the same time.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Status(error) if error.code() == Some(409))
+    }
+
+    /// Tells whether the API server refused to write the status, and would refuse it again.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Status(error) if matches!(error.code(), Some(400 | 403 | 422)))
+    }
+}

@@ -1,0 +1,43 @@
+//! Remediation: patches workloads that violate a policy, watches the rollouts, and takes harmful patches back.
+//!
+//! [`enforcement`](crate::enforcement) decides, and this module reads and writes the API. It knows no operator: whoever
+//! owns a [`Remediator`] calls an [`Enforcer`] for one policy at a time.
+
+mod apply;
+mod apply_error;
+mod appraise;
+mod candidates;
+mod cleanup;
+mod conflict_policy;
+mod enforcer;
+mod error;
+mod events;
+mod evidence;
+mod find;
+mod ledger;
+mod metrics;
+mod planning;
+mod rehearse;
+mod remediator;
+mod skips;
+mod standing;
+mod withdraw;
+mod withdrawing;
+mod workloads;
+
+pub use apply::{apply, fetch, rehearse};
+pub use apply_error::ApplyError;
+pub use conflict_policy::{
+    ConflictPolicyState, install as install_conflict_policy, remove as remove_conflict_policy,
+};
+pub use enforcer::Enforcer;
+pub use error::RemediationError;
+pub use evidence::pods;
+pub use find::find;
+pub use ledger::{LEDGER_NAME, LedgerError, LedgerStore};
+pub use metrics::RemediationMetrics;
+pub use rehearse::{RehearsalError, fixes, rehearse_policy};
+pub use remediator::{RemediationSettings, Remediator};
+pub use standing::Standing;
+pub use withdraw::{Remains, Withdrawal, tuned, withdraw};
+pub use workloads::Workloads;
