@@ -74,7 +74,7 @@ async fn a_refused_cluster_wide_list_is_made_namespace_by_namespace() {
     assert_eq!(
         unread,
         ["list pods in namespace \"b\": cannot list /api/v1/namespaces/b/pods: ask for that permission; \
-          `kube-devops check` shows all that are missing"]
+          `kube-devops check --for all` shows all that are missing"]
     );
     let log = log.paths();
     assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
