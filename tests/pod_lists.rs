@@ -95,7 +95,7 @@ fn about_one_pod_in_ten_breaks_a_rule_and_every_rule_is_broken() {
     });
     let report = &mut reports[0];
     assert!(report.summary.pods < PODS as u64, "some have ended");
-    let broken: BTreeSet<_> = report.violations.iter().map(|found| (&found.namespace, &found.name)).collect();
+    let broken: BTreeSet<_> = report.violations.iter().map(|found| (found.namespace, found.name)).collect();
     let share = broken.len() * 100 / PODS;
     assert!((7..=13).contains(&share), "{share} % break a rule");
     for rule in RULES.iter().filter(|rule| rule.in_default_score) {

@@ -76,6 +76,6 @@ fn a_deployment_is_judged_by_its_pod_and_an_ended_pod_not_at_all() {
     let report = report(&EffectivePolicy::default(), &["mixed-list.json"]);
     assert_eq!(report.summary.pods, 1);
     let found: Vec<(&str, Option<&str>)> =
-        report.violations.iter().map(|found| (found.name.as_str(), found.owner.as_deref())).collect();
+        report.violations.iter().map(|found| (found.name, found.owner)).collect();
     assert_eq!(found, [("payments-6d4cf56db6-x8k2p", Some("Deployment/payments"))]);
 }

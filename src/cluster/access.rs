@@ -1,4 +1,4 @@
-//! Permissions of the caller, as the API server sees them.
+//! Asks the API server if the caller may do something.
 
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
@@ -8,10 +8,10 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Api;
 use kube::api::PostParams;
 
-/// Requests that may be open at the same time.
+/// Maximum number of concurrent access reviews.
 const CONCURRENT: usize = 8;
 
-/// A verb on a resource, which may be allowed.
+/// One action on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Access {
     /// The verb, such as `list`.
@@ -22,7 +22,7 @@ pub struct Access {
     pub resource: String,
     /// The subresource, such as `status`.
     pub subresource: Option<String>,
-    /// The namespace; `None` for all of them, and for resources without a namespace.
+    /// The namespace; `None` for all namespaces, and for cluster-scoped resources.
     pub namespace: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Access {
 }
 
 impl Cluster {
-    /// Returns the decisions on some accesses, in their order; ends at the first call that fails.
+    /// Returns the decision on each access, in order. Stops at the first failed call.
     pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<Decision>, CallError> {
         let reviews: Vec<_> = accesses.iter().map(Access::review).collect();
         let ask = async |review: SelfSubjectAccessReview| {

@@ -1,4 +1,4 @@
-//! Installing objects: server-side apply, and what came of it.
+//! Installs objects by server-side apply and reports the result.
 
 use super::{CallError, Cluster};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -9,17 +9,17 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long to wait before looking again whether a CRD is served.
+/// Pause between two checks if a CRD is served.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What an apply did.
+/// The result of an apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// There was no such object.
+    /// The object did not exist before.
     Created,
-    /// The object was another one.
+    /// The object was different before.
     Changed,
-    /// The object was like this already.
+    /// The object was the same before.
     Unchanged,
 }
 
@@ -33,32 +33,32 @@ impl fmt::Display for Applied {
     }
 }
 
-/// Why a CRD isn't served.
+/// The reason why a CRD is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum EstablishError {
-    /// The API server couldn't be asked.
+    /// The call to the API server failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// Its names are those of another resource.
+    /// Another resource already uses its names.
     #[error(
         "the API server doesn't take its names: {0}: see what else has them with `kubectl api-resources`"
     )]
     Names(String),
-    /// It is on its way out, and takes all its objects with it.
+    /// It is being deleted, together with all its objects.
     #[error("it is being deleted, with all its objects: try again when it is gone")]
     Deleted,
-    /// It wasn't served in time.
+    /// It was not served in time.
     #[error("not established within {0:?}: allow more time with --request-timeout")]
     Late(Duration),
 }
 
 impl Cluster {
-    /// Returns a CRD; `None` when there is none of that name.
+    /// Returns a CRD, or `None` if it does not exist.
     pub async fn crd(&self, name: &str) -> Result<Option<DynamicObject>, CallError> {
         self.call(async |client| crds(client).get_opt(name).await).await
     }
 
-    /// Applies a CRD as a field manager, and takes over the fields that others set to another value.
+    /// Applies a CRD as a field manager. It takes over fields that other managers set to another value.
     pub async fn apply_crd(
         &self,
         crd: &CustomResourceDefinition,
@@ -76,7 +76,7 @@ impl Cluster {
         })
     }
 
-    /// Returns as soon as the API server serves a CRD's resources; the time limit of a call is that of the wait.
+    /// Waits until the API server serves a CRD's resources, at most as long as one call may take.
     pub async fn wait_until_established(&self, name: &str) -> Result<(), EstablishError> {
         let start = Instant::now();
         loop {
@@ -93,7 +93,7 @@ impl Cluster {
     }
 }
 
-/// The CRDs of a cluster, whatever is in their schemas.
+/// The API for CRDs, which does not parse their schemas.
 fn crds(client: kube::Client) -> Api<DynamicObject> {
     Api::all_with(client, &ApiResource::erase::<CustomResourceDefinition>(&()))
 }

@@ -1,4 +1,4 @@
-//! Events: what users are told about an object beside it. Repetitions are grouped.
+//! Kubernetes events. Repetitions are grouped.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use super::{CallError, Cluster};
 
-/// How long the API server may take for an event.
+/// Time limit for recording one event.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where events are recorded.
+/// Records events.
 pub struct Events {
     cluster: Cluster,
     reporter: Reporter,
@@ -20,19 +20,19 @@ pub struct Events {
 }
 
 impl Events {
-    /// Records events in the name of a controller and one of its replicas.
+    /// Makes a recorder for a controller and one of its replicas.
     pub fn new(cluster: &Cluster, controller: &str, instance: String) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance) };
         let recorder = Mutex::new(Recorder::new(cluster.client.clone(), reporter.clone()));
         Self { cluster: cluster.clone(), reporter, recorder }
     }
 
-    /// Records an event; one like a recent one, apart from its note, counts that one up.
+    /// Records an event. If only its note differs from a recent event, it increases that one's count.
     pub async fn record(&self, event: &Event, about: &ObjectReference) -> Result<(), CallError> {
         let recorder = self.recorder().clone();
         let record = async {
             match recorder.publish(event, about).await {
-                // The event that this one repeats is gone, with its namespace or by hand.
+                // The earlier event was deleted, by hand or with its namespace.
                 Err(kube::Error::Api(status)) if status.code == 404 => {
                     self.forget().publish(event, about).await
                 }
@@ -45,7 +45,7 @@ impl Events {
         outcome.map_err(|error| CallError::new(server, error))
     }
 
-    /// Begins again with a recorder that remembers no event.
+    /// Starts again with a recorder that remembers no event.
     fn forget(&self) -> Recorder {
         let recorder = Recorder::new(self.cluster.client.clone(), self.reporter.clone());
         self.recorder().clone_from(&recorder);

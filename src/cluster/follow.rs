@@ -1,4 +1,4 @@
-//! A watch carried into a sink: what it brings is applied, what interrupts it is logged, and it never ends.
+//! Feeds a watch into a sink without end: changes are applied, interruptions are logged.
 
 use super::watch::watch;
 use super::{Cluster, Event, RawObject, WatchFailure, WatchRequest};
@@ -7,36 +7,36 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// How often an interruption that goes on is logged again.
+/// Interval at which a lasting interruption is logged again.
 const REMINDER: Duration = Duration::from_mins(1);
 
-/// Something that keeps what a watch brings.
+/// A receiver of a watch's changes.
 pub trait Sink {
-    /// A list begins, in which every object is applied again: what was known counts until the list has ended.
+    /// A list begins, and every existing object follows. Known objects stay valid until the list ends.
     fn begin_list(&mut self);
 
-    /// An object was listed, and is there.
+    /// An object was listed, so it exists.
     fn list(&mut self, object: &RawObject) -> Result<(), String> {
         self.apply(object)
     }
 
-    /// An object is there, as it is now; the error says why it can't be read, which skips it.
+    /// An object was created or changed. If it cannot be read, the error says why, and the object is skipped.
     fn apply(&mut self, object: &RawObject) -> Result<(), String>;
 
-    /// An object is gone.
+    /// An object was deleted.
     fn delete(&mut self, object: &RawObject);
 
-    /// The list has ended: what was not applied since it began is gone.
+    /// The list has ended: objects that were not seen since it began no longer exist.
     fn end_list(&mut self);
 
-    /// The watch is interrupted, and will be tried again.
+    /// The watch was interrupted and will be retried.
     fn interrupted(&mut self, _failure: &WatchFailure) {}
 
-    /// The watch goes on.
+    /// The watch continues.
     fn resumed(&mut self) {}
 }
 
-/// Follows a watch for ever; `synced` is dropped once everything has been listed.
+/// Follows a watch for ever. Drops `synced` after the first complete list.
 pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink, synced: S) {
     let mut feed = Feed::new(&request, sink);
     let mut synced = Some(synced);
@@ -55,10 +55,10 @@ struct Feed<T> {
     what: String,
     sink: T,
     begun: Instant,
-    /// What the list under way has brought.
+    /// The number of objects in the current list.
     objects: u64,
     bytes: u64,
-    /// What interrupts the watch, and when that was logged last.
+    /// The current interruption, and the time of its last log line.
     failure: Option<(String, Instant)>,
 }
 
@@ -113,7 +113,7 @@ impl<T: Sink> Feed<T> {
         let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
         if self.failure.as_ref().is_none_or(due) {
             warn!(
-                category = failure.category(),
+                category = failure.error.category(),
                 error = message,
                 "the watch is interrupted; it is tried again"
             );
@@ -136,7 +136,7 @@ mod tests {
     use crate::cluster::CallError;
     use kube::api::ApiResource;
 
-    /// Writes down what it is told, and can't read what is named `bad`.
+    /// A sink that records its calls. It cannot read objects with the name `bad`.
     #[derive(Default)]
     struct Notes(Vec<String>);
 
@@ -159,7 +159,7 @@ mod tests {
         }
 
         fn interrupted(&mut self, failure: &WatchFailure) {
-            self.0.push(failure.category().to_owned());
+            self.0.push(failure.error.category().to_owned());
         }
 
         fn resumed(&mut self) {

@@ -1,4 +1,4 @@
-//! Reading all pods, page by page: what is kept of a page is the caller's business, so memory stays flat.
+//! Lists all pods page by page. The caller decides what to keep of a page, so memory stays flat.
 
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
@@ -17,37 +17,37 @@ use tokio_util::task::AbortOnDropHandle;
 mod tests;
 
 const PAGE: u32 = 500;
-/// How many namespaces are read at a time.
+/// Maximum number of namespaces that are listed at the same time.
 const CONCURRENT: usize = 4;
-/// How many times a list starts over when its continue token expires.
+/// Maximum number of times that a list starts over because its continue token expired.
 const RESTARTS: usize = 3;
 
-/// Which pods to list.
+/// The pods to list.
 #[derive(Clone, Debug, Default)]
 pub struct ListRequest {
-    /// The namespaces; all when empty.
+    /// The namespaces; all if empty.
     pub namespaces: Vec<String>,
     /// A label selector, as the API server reads it.
     pub selector: Option<String>,
 }
 
-/// What was read, and what wasn't.
+/// The result of a list, and everything that could not be read.
 #[derive(Clone, Debug)]
 pub struct Listing<S> {
-    /// One accumulator for each list of which at least a page was read.
+    /// One accumulator for each list with at least one page.
     pub parts: Vec<S>,
-    /// What couldn't be read; the parts are all there is only when this is empty.
+    /// The failures. The parts are complete only if this is empty.
     pub unread: Vec<Unread>,
-    /// The namespaces that were skipped without being read.
+    /// The namespaces that were skipped on purpose.
     pub skipped: Vec<String>,
 }
 
-/// Something that couldn't be read.
+/// A failed action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// What was tried, such as `list pods in namespace "shop"`.
+    /// The action, such as `list pods in namespace "shop"`.
     pub what: String,
-    /// Why it failed, and what to do about it.
+    /// The cause, and the way out.
     pub message: String,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Unread {
     }
 }
 
-/// The part of a list that paging needs.
+/// The fields of a list that paging needs.
 #[derive(Deserialize)]
 struct Page<I> {
     #[serde(default)]
@@ -87,18 +87,18 @@ struct Name {
     name: String,
 }
 
-/// How the list of one path went.
+/// The result of listing one path.
 struct Pages<S> {
-    /// `None` when not one page was read.
+    /// `None` if not even one page was read.
     state: Option<S>,
     items: usize,
     error: Option<CallError>,
 }
 
-/// Lists pods, handing the JSON text of every page, a `PodList`, to `page`.
+/// Lists pods and passes the JSON text of every page, a `PodList`, to `page`.
 ///
-/// A cluster-wide list that is refused is made namespace by namespace instead, without those to `skip`.
-/// Memory holds two pages and what `page` keeps, for each of up to four lists.
+/// If the cluster-wide list is refused, it lists namespace by namespace, without those that `skip` accepts. Memory
+/// holds two pages, and the state that `page` keeps, for each of up to four lists.
 pub async fn list_pods<S>(
     cluster: &Cluster,
     request: &ListRequest,
@@ -131,7 +131,7 @@ fn what(namespace: Option<&str>) -> String {
     }
 }
 
-/// Namespace names go into a path: nothing that would lead elsewhere.
+/// Returns true for a valid namespace name. Names become part of a URL path, so nothing else may get there.
 pub fn is_namespace_name(namespace: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |byte: Option<&u8>| byte.copied().is_some_and(word);
@@ -140,7 +140,8 @@ pub fn is_namespace_name(namespace: &str) -> bool {
 }
 
 impl Cluster {
-    /// Tells whether a namespace is known not to exist; whoever may not ask is not told so, as by kubectl.
+    /// Returns true if a namespace is known not to exist. Without the right to read it the answer is false, as with
+    /// kubectl.
     pub async fn lacks_namespace(&self, name: &str) -> bool {
         let path = format!("{}/{name}", Namespace::url_path(&(), None));
         let get = async |client: kube::Client| {
@@ -163,13 +164,13 @@ where
     N: Fn() -> S,
     P: Fn(&mut S, &str) -> Result<(), serde_json::Error>,
 {
-    /// Lists the pods of a namespace, or of all.
+    /// Lists the pods of one namespace, or of all.
     async fn pages(&self, namespace: Option<&str>) -> Pages<S> {
         let path = Pod::url_path(&(), namespace);
         pages(self.cluster, &path, self.selector, self.new, self.page).await
     }
 
-    /// Lists namespace by namespace, `named` by the user or found.
+    /// Lists namespace by namespace. `named` is true if the user named them.
     async fn each(&self, namespaces: Vec<String>, named: bool) -> Listing<S> {
         let down = AtomicBool::new(false);
         let read = async |(index, namespace): (usize, String)| {
@@ -191,7 +192,7 @@ where
         if !is_namespace_name(name) {
             return (None, unread(&"that is no name for a namespace"));
         }
-        // One timeout is enough: hundreds of namespaces would add up to hours.
+        // One timeout is enough: hundreds of them would add up to hours.
         if down.load(Ordering::Relaxed) {
             return (None, unread(&"not tried, the API server had already failed to answer"));
         }
@@ -208,7 +209,7 @@ where
         (state, None)
     }
 
-    /// Lists what can be found when the list of all namespaces was refused.
+    /// Lists the namespaces that can be found, after the cluster-wide list was refused.
     async fn fall_back(&self, refused: &CallError, skip: impl Fn(&str) -> bool) -> Listing<S> {
         let path = Namespace::url_path(&(), None);
         let found = pages(self.cluster, &path, None, Vec::new, |names: &mut Vec<String>, text| {
@@ -243,9 +244,9 @@ where
     }
 }
 
-/// Reads a list to its end, from the start again when its continue token expires.
+/// Reads a list to its end, and starts over if its continue token expires.
 ///
-/// While a page is read, the next one is on its way.
+/// The next page is requested while one is being read.
 async fn pages<S>(
     cluster: &Cluster,
     path: &str,
@@ -292,7 +293,7 @@ async fn pages<S>(
         let next = token.map(|token| fetch(Some(token)));
         let is_first = pages.state.is_none();
         if let Err(error) = page(pages.state.get_or_insert_with(&new), &text) {
-            // Of a list that wasn't even begun there is nothing to show.
+            // A list without a single page has no state to show.
             let state = pages.state.filter(|_| !is_first);
             return Pages { state, items: pages.items, error: Some(unreadable(error)) };
         }

@@ -1,10 +1,11 @@
-//! A live cluster: connecting to it, reading it in pages, asking what is allowed there, and installing.
+//! A live cluster: connections, paged lists, watches, access reviews and installation.
 //!
-//! Whatever can't be read is said, with what to do about it: nothing here takes a failure for an empty answer.
+//! Every failure is reported with the way out. A failure never counts as an empty answer.
 
 mod access;
 mod apply;
 mod call;
+mod category;
 mod connect;
 mod events;
 mod follow;
@@ -13,6 +14,7 @@ mod namespace;
 mod pace;
 mod proxy;
 mod request_log;
+mod retry;
 #[cfg(test)]
 mod scripted;
 mod store;
@@ -22,10 +24,12 @@ mod watch;
 pub use access::{Access, Decision};
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
+pub use category::category;
 pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};
+pub use retry::retry_on_conflict;
 pub(crate) use store::shrink;
 pub use store::{Mark, Store};
 pub use version::ServerVersion;

@@ -6,8 +6,8 @@ use kube::Api;
 use super::{CallError, Cluster};
 
 impl Cluster {
-    /// Tells whether a namespace is gone or being deleted, with everything in it. Without the right to read namespaces
-    /// it counts as staying.
+    /// Returns true if a namespace is gone, or is being deleted with everything in it. Without the right to read
+    /// namespaces it counts as staying.
     pub async fn is_terminating(&self, namespace: &str) -> Result<bool, CallError> {
         let get = async |client| Api::<Namespace>::all(client).get_opt(namespace).await;
         match self.call(get).await {

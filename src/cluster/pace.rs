@@ -1,4 +1,5 @@
-//! Watches that don't follow one another too fast: a layer around a client that knows requests by their query only.
+//! A layer around a client that keeps watches from starting too soon after one another. It recognizes them by their
+//! query.
 
 use http::Request;
 use kube::client::Body;
@@ -7,13 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tower::service_fn;
 
-/// How far apart the beginnings of two watches are, at least.
+/// Minimum time between the starts of two watches.
 const APART: Duration = Duration::from_secs(1);
 
-/// Makes a client that starts a watch no sooner than a second after the one before.
+/// Makes a client that starts watches at least a second apart.
 ///
-/// kube's watcher starts a watch that has ended again at once, which is right after minutes. A proxy that ends each
-/// one as soon as it has begun would be asked without any pause.
+/// kube's watcher restarts a watch at once when it ends, which is right after minutes. If a proxy ends each watch as
+/// soon as it has begun, the watcher would restart without any pause.
 pub(super) fn paced(client: &kube::Client) -> kube::Client {
     let namespace = client.default_namespace().to_owned();
     let (client, next) = (client.clone(), Arc::new(Mutex::new(Instant::now())));
@@ -34,11 +35,11 @@ fn is_watch(request: &Request<Body>) -> bool {
     request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
 }
 
-/// Takes the next turn.
+/// Reserves the next start time.
 fn turn(next: &Mutex<Instant>) -> Instant {
     let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
     let turn = next.max(Instant::now());
-    // Replicas that a proxy cuts off together should not come back together.
+    // The jitter spreads replicas that a proxy cut off together.
     *next = turn + APART.mul_f64(1.0 + fastrand::f64() / 2.0);
     turn
 }

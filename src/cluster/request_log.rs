@@ -1,4 +1,4 @@
-//! One log line for each request, however it ended: what `-v 6` shows. Headers and bodies hold secrets and stay out.
+//! Writes one log line for each request, as `-v 6` shows it. Headers and bodies hold secrets and are not logged.
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use tower::Service;
 use tracing::trace;
 
-/// A service that logs what is sent through it.
+/// A service that logs the requests through it.
 #[derive(Clone, Debug)]
 pub(super) struct RequestLog<S>(pub(super) S);
 
-/// A request that is under way, logged as soon as it is over; one that a time limit ends is dropped.
+/// A running request. It is logged when it ends; a time limit ends it by dropping it.
 struct UnderWay {
     method: Method,
-    /// Path and query: what a request adds to the server's address.
+    /// The path and query, relative to the server's address.
     url: Uri,
     start: Instant,
     status: Option<StatusCode>,
@@ -50,7 +50,7 @@ where
 }
 
 impl UnderWay {
-    /// A method, because an `async move` block that sets one field takes a copy of that field alone.
+    /// This is a method because an `async move` block that sets one field captures a copy of that field only.
     fn note(&mut self, status: StatusCode) {
         self.status = Some(status);
     }

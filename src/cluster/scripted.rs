@@ -1,4 +1,4 @@
-//! For tests: an API server that answers by a script, in place of a connection.
+//! An API server for tests that answers by a script, in place of a connection.
 
 use super::Cluster;
 use axum::body::Body;
@@ -11,18 +11,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a scripted server does with a request.
+/// A scripted server's answer to a request.
 pub(super) enum Answer {
     Json(Value),
     Text(String),
     Fail(u16, Value),
     Hang,
     Refuse,
-    /// The lines of a watch, and what comes then.
+    /// The lines of a watch, and the end after them.
     Lines(Vec<String>, End),
 }
 
-/// How a watch goes on after its last line.
+/// The behaviour of a watch after its last line.
 #[derive(Clone, Copy)]
 pub(super) enum End {
     Quiet,
@@ -30,7 +30,7 @@ pub(super) enum End {
     Cut,
 }
 
-/// A request as it was seen.
+/// A recorded request.
 #[derive(Clone)]
 pub(super) struct Call {
     /// The path and query.
@@ -39,7 +39,7 @@ pub(super) struct Call {
     pub(super) at: Instant,
 }
 
-/// What a scripted server was asked.
+/// The requests that a scripted server received.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<Call>>>);
 
@@ -52,7 +52,7 @@ impl Log {
         self.calls().into_iter().map(|call| call.path).collect()
     }
 
-    /// Notes a request and tells how many there were with the same path and query, this one included.
+    /// Records a request and returns the number of requests with its path and query so far.
     fn add(&self, call: Call) -> usize {
         let mut calls = self.0.lock().unwrap();
         let before = calls.iter().filter(|other| other.path == call.path).count();
@@ -61,7 +61,7 @@ impl Log {
     }
 }
 
-/// Makes a cluster that answers by path and query, and how often they were asked for, and the log of what it was asked.
+/// Makes a cluster that answers by path, query and the number of such requests so far, and a log of all requests.
 pub(super) fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> (Cluster, Log) {
     let log = Log::default();
     let script = Arc::new(script);

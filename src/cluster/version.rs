@@ -1,15 +1,15 @@
-//! What the API server says that it is, and how long it takes to say so.
+//! The API server's version, and its latency.
 
 use super::{CallError, Cluster};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The API server's version, and how it was reached.
+/// The API server's version, and the time of the call for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerVersion {
     /// The version, such as `v1.33.2`.
     pub version: String,
-    /// How long a call takes on an open connection.
+    /// The duration of a call on an open connection.
     pub latency: Duration,
 }
 
@@ -17,14 +17,14 @@ impl Cluster {
     /// Asks the API server for its version.
     pub async fn version(&self) -> Result<ServerVersion, CallError> {
         let ask = || self.call(async |client: kube::Client| client.apiserver_version().await);
-        // The first call pays for the connection, and for an exec plugin's login.
+        // The first call also opens the connection, and may run an exec plugin.
         ask().await?;
         let start = Instant::now();
         let info = ask().await?;
         Ok(ServerVersion { version: info.git_version, latency: start.elapsed() })
     }
 
-    /// Tells which of these resources a group and version such as `apps/v1` serves, in their order.
+    /// Returns for each resource, in order, if a group and version such as `apps/v1` serves it.
     pub async fn serves(&self, group_version: &str, resources: &[&str]) -> Result<Vec<bool>, CallError> {
         let known = self
             .call(async |client: kube::Client| client.list_api_group_resources(group_version).await)

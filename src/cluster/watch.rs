@@ -1,8 +1,8 @@
-//! The one resilient watch: it lists, follows, repairs itself and says what went wrong. It keeps no objects.
+//! A resilient watch: it lists, follows, repairs itself and reports failures. It keeps no objects.
 //!
-//! kube's watcher does the work. Added here: a time limit on each page, a fresh list where the watcher would ask for
-//! the same lost resourceVersion for ever, pauses that end soon after an outage or a watch cut short, and objects that
-//! nobody has parsed yet, so that one which can't be parsed stops nothing.
+//! kube's watcher does the work. This module adds a time limit for each page, and a new list where the watcher would
+//! request a lost resourceVersion for ever. Its pauses end soon after an outage. It passes objects on unparsed, so that
+//! an object that cannot be parsed stops nothing.
 
 use super::pace::paced;
 use super::{CallError, Cluster};
@@ -24,29 +24,29 @@ pub use kube::runtime::watcher::Event;
 #[cfg(test)]
 mod tests;
 
-/// Half of what a one-shot list asks for: a page is in memory beside all that is kept.
+/// Half of a one-shot list's page size, because a page is in memory beside everything that is kept.
 const PAGE: u32 = 250;
-/// How long a page may take where no limit was asked for: a watch that waits for ever would look like a quiet one.
+/// Time limit of a page if none was requested. Without one, a hanging list would look like a quiet watch.
 const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
-/// The first pause after a failure; each further one is twice as long.
+/// The first pause after a failure. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause after an outage: what is seen is right again within seconds of its end.
+/// The longest pause after an outage, so that the state is right again within seconds of its end.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// What a next attempt may take beyond twice the time of the last, before it counts as one that did not fail.
+/// Extra time, beyond twice that of the last attempt, after which an attempt counts as successful.
 const GRACE: Duration = Duration::from_secs(1);
-/// The longest pause for a server that answers and says that it is overloaded.
+/// The longest pause for a server that answers that it is overloaded.
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(30);
 
-/// What to watch.
+/// The objects to watch.
 #[derive(Clone, Debug)]
 pub struct WatchRequest {
     /// The kind of object.
     pub resource: ApiResource,
-    /// The namespace; all when `None`.
+    /// The namespace; all if `None`.
     pub namespace: Option<String>,
     /// A label selector, as the API server reads it.
     pub selector: Option<String>,
-    /// Whether only the objects' metadata is sent, as a `PartialObjectMetadata`.
+    /// True to receive only the objects' metadata, as a `PartialObjectMetadata`.
     pub metadata_only: bool,
 }
 
@@ -61,60 +61,46 @@ impl fmt::Display for WatchRequest {
 
 /// An object of which only the name has been read.
 ///
-/// It is kept as text, which can be taken from an event of a watch only because an API server sends the type first.
+/// The rest stays text. A watch event can be split this way because the API server sends the type first.
 #[derive(Clone, Debug)]
 pub struct RawObject {
     metadata: ObjectMeta,
     json: Box<RawValue>,
 }
 
-/// Why a watch was interrupted; it goes on by itself.
+/// The cause of an interrupted watch. The watch continues by itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {what}: {error}")]
 pub struct WatchFailure {
-    /// What was being done: `list` or `watch`.
+    /// The failed action: `list` or `watch`.
     pub action: &'static str,
-    /// What is watched, such as `pods in namespace "shop"`.
+    /// The watched objects, such as `pods in namespace "shop"`.
     pub what: String,
-    /// What went wrong, and what to do about it.
+    /// The cause, and the way out.
     pub error: CallError,
-    /// How long it may take until the next failure or event, if the cause lasts; after that it is over.
+    /// Maximum time until the next failure or event while the cause lasts. After that time the failure is over.
     pub silence: Duration,
 }
 
 impl WatchFailure {
-    /// Returns what failed, such as `list pods in all namespaces`.
+    /// Returns the failed action, such as `list pods in all namespaces`.
     pub fn subject(&self) -> String {
         format!("{} {}", self.action, self.what)
-    }
-
-    /// What [`WatchFailure::category`] may return.
-    pub const CATEGORIES: [&str; 5] = ["busy", "expired", "forbidden", "refused", "unreachable"];
-
-    /// Returns a bounded label for metrics.
-    pub fn category(&self) -> &'static str {
-        match self.error.code() {
-            Some(401 | 403) => "forbidden",
-            Some(410) => "expired",
-            Some(429) => "busy",
-            Some(_) => "refused",
-            None => "unreachable",
-        }
     }
 }
 
 impl RawObject {
-    /// The namespace; empty for what has none.
+    /// Returns the namespace; empty for cluster-scoped objects.
     pub fn namespace(&self) -> &str {
         self.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// The object's JSON text.
+    /// Returns the object's JSON text.
     pub fn json(&self) -> &str {
         self.json.get()
     }
@@ -135,7 +121,7 @@ impl<'de> Deserialize<'de> for RawObject {
             resource_version: Option<String>,
         }
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        // Who reads the text finds the same fault and can say more about it.
+        // The reader of the text finds the same fault and can say more about it.
         let Metadata { namespace, name, resource_version } =
             serde_json::from_str(json.get()).map_or_else(|_| Metadata::default(), |head: Head| head.metadata);
         Ok(Self { metadata: ObjectMeta { namespace, name, resource_version, ..ObjectMeta::default() }, json })
@@ -175,9 +161,9 @@ impl kube::Resource for RawObject {
     }
 }
 
-/// Lists and then watches, without end; a failure is told, and repaired after a pause.
+/// Lists and then watches, without end. It reports failures, and retries after a pause.
 ///
-/// The cluster's client must be built without retries, because the pauses here are meant to be the only ones.
+/// The cluster's client must not retry, so that the pauses here are the only ones.
 pub fn watch(cluster: &Cluster, request: WatchRequest) -> Changes {
     if request.metadata_only {
         let changes = Watch::<PartialObjectMeta<RawObject>>::new(cluster, request).into_stream();
@@ -187,7 +173,7 @@ pub fn watch(cluster: &Cluster, request: WatchRequest) -> Changes {
     }
 }
 
-/// What a watch brings, without end.
+/// The changes of a watch, without end.
 pub type Changes = BoxStream<'static, Result<Event<RawObject>, WatchFailure>>;
 
 fn raw(event: Event<PartialObjectMeta<RawObject>>) -> Event<RawObject> {
@@ -219,17 +205,17 @@ struct Watch<K> {
     listing: bool,
     failures: Failures,
     pause: Option<Duration>,
-    /// When what is being tried now was begun.
+    /// Start of the current attempt.
     begun: Instant,
 }
 
-/// How many failures in a row there were.
+/// The number of failures in a row.
 #[derive(Clone, Copy, Default)]
 struct Failures {
     all: u32,
-    /// Those at the end of the row in which there was a server that answered.
+    /// The latest failures in a row in which a server answered.
     answered: u32,
-    /// Those at the end of the row with which a server said that it is overloaded.
+    /// The latest failures in a row in which a server said that it is overloaded.
     busy: u32,
 }
 
@@ -309,16 +295,16 @@ where
         }
     }
 
-    /// Tells what a watcher was doing when it failed, and why it did.
+    /// Returns the action of a watcher that failed, and the cause.
     fn read(&mut self, error: watcher::Error) -> (&'static str, CallError) {
-        // For how long a watch went well says nothing of how soon the next attempt would fail.
+        // The life of a watch says nothing about how soon the next attempt fails.
         if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
             self.begun = Instant::now();
         }
         let (action, error) = match error {
             watcher::Error::InitialListFailed(error) => ("list", error),
             watcher::Error::WatchStartFailed(error) => {
-                // The watcher would ask for the resourceVersion again that the server has just called gone.
+                // The watcher would request the resourceVersion again that the server has just called gone.
                 if matches!(&error, kube::Error::Api(status) if status.code == 410) {
                     self.events = None;
                 }
@@ -337,20 +323,20 @@ where
     fn fail(&mut self, action: &'static str, error: CallError) -> WatchFailure {
         let pause = self.failures.add(&error);
         self.pause = Some(pause);
-        // A watch that is open again on a quiet cluster tells nobody: that it has not failed again has to do.
+        // A reopened watch on a quiet cluster reports nothing, so the absence of a new failure must do.
         let attempt = (self.begun.elapsed() * 2 + GRACE).min(self.page_timeout);
         WatchFailure { action, what: self.what.clone(), error, silence: pause + attempt }
     }
 }
 
 impl Failures {
-    /// Adds a failure and tells how long to wait; a server that is busy names the shortest time itself.
+    /// Adds a failure and returns the pause. A busy server names the shortest pause itself.
     fn add(&mut self, error: &CallError) -> Duration {
         let busy = error.busy();
         let answered = error.code().is_some();
         let (before, longest) = match busy {
             Some(_) => (self.busy, LONGEST_BUSY_PAUSE),
-            // A server that is back may refuse things for a moment: for how long it was away says nothing of that.
+            // A server that is back may refuse requests for a moment. The outage's length does not matter for that.
             None if answered => (self.answered, LONGEST_PAUSE),
             None => (self.all, LONGEST_PAUSE),
         };
@@ -362,7 +348,7 @@ impl Failures {
         };
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(before));
         let pause = doubled.max(busy.unwrap_or_default()).min(longest);
-        // Replicas that failed together should not come back together.
+        // The jitter spreads replicas that failed together.
         pause.mul_f64(1.0 + fastrand::f64() / 2.0)
     }
 }

@@ -15,6 +15,7 @@ use crate::governance::Analysis;
 use crate::output::{Format, Notes, to_stderr, to_stdout};
 use crate::policy::EffectivePolicy;
 use gates::GateArgs;
+use manifests::ManifestArgs;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
@@ -24,13 +25,8 @@ use gates::GateArgs;
 /// something could not be read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Evaluate manifests: a file, a directory, or - for standard input (repeatable)
-    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
-    filename: Vec<PathBuf>,
-
-    /// Read the subdirectories of -f too
-    #[arg(short = 'R', long, requires = "filename")]
-    recursive: bool,
+    #[command(flatten)]
+    manifests: ManifestArgs,
 
     #[command(flatten)]
     scope: ScopeArgs,
@@ -60,11 +56,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
     let progress = Progress::start();
-    let skipped_namespaces = if args.filename.is_empty() {
+    let skipped_namespaces = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());
         block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
     } else {
-        manifests::read(args, &mut analysis, &progress);
+        manifests::read(&args.manifests, args.output.shows_violations(), &mut analysis, &progress);
         Vec::new()
     };
     drop(progress);
@@ -73,7 +69,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let selector = args.scope.selector();
     let notes = Notes {
         report: &report,
-        templates: !args.filename.is_empty(),
+        templates: !args.manifests.is_empty(),
         namespaces: &scope.namespaces,
         selector: selector.as_deref(),
         skipped_namespaces: &skipped_namespaces,

@@ -3,25 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
-use tokio::time::sleep;
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, retry_on_conflict};
 use crate::enforcement::{ContainerField, KINDS, Share, Subject, is_ready, share};
 use crate::output::{self, to_stdout};
 use crate::policy::DevOpsPolicy;
 use crate::remediation::{self, ApplyError, Withdrawal};
 use crate::workload::WorkloadKind;
-
-/// How often a workload is tried that others write at the same time.
-const TRIES: usize = 10;
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// Take out of workloads what enforcement has set there, so that they are as their owners want them.
 ///
@@ -150,18 +144,16 @@ async fn undo(cluster: &Cluster, subject: &Subject, share: &Share, dry_run: bool
         return say_what_would_go(subject, fields);
     }
     let stuck = stuck(cluster, subject).await?;
-    let mut withdrawn = remediation::withdraw(cluster, subject, fields, rest_for).await;
-    for _ in 1..TRIES {
-        if !matches!(withdrawn, Err(ApplyError::Stale)) {
-            break;
-        }
-        // Somebody wrote it in between, as a rollout's controller does often: once more, on what it is now.
-        sleep(PAUSE).await;
-        let now = remediation::fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
-        let Some(now) = now else { return Ok(true) };
-        withdrawn = remediation::withdraw(cluster, &now, fields, rest_for).await;
-    }
-    let Withdrawal { remains, tuned, .. } = withdrawn?;
+    // The controller of a workload writes it often while it rolls out.
+    let attempt = async |number| {
+        let subject = remediation::read_again(cluster, subject, number).await?;
+        remediation::withdraw(cluster, &subject, fields, rest_for).await
+    };
+    let withdrawn = retry_on_conflict(attempt, |error| matches!(error, ApplyError::Stale)).await;
+    let Withdrawal { remains, tuned, .. } = match withdrawn {
+        Err(ApplyError::Gone) => return Ok(true),
+        withdrawn => withdrawn?,
+    };
     let gone = || fields.iter().filter(|of| !remains.contains_key(of));
     to_stdout(|out| {
         if fields.is_empty() || gone().next().is_some() {

@@ -8,8 +8,8 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::records::{REVERTED, is_under_way};
-use crate::policy::Remediation;
+use super::records::is_under_way;
+use crate::policy::{Remediation, RemediationReason};
 
 /// How long a grant counts.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -109,7 +109,7 @@ impl Ledger {
             name: record.name.clone(),
             uid: record.uid.clone().unwrap_or_default(),
             done: !is_under_way(record),
-            revert: record.reason.as_deref() == Some(REVERTED),
+            revert: record.reason == Some(RemediationReason::Reverted),
         });
         let mut ledger = Self { grants: grants.collect() };
         ledger.forget(now);

@@ -9,38 +9,18 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Compute, ContainerField, Field, Fields, Subject};
-use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase};
+use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::WorkloadKind;
 
 /// How many records a policy keeps.
 pub const KEPT: usize = 500;
+/// The most characters of a message that the API server takes.
+const MESSAGE: usize = 1024;
 /// How many workloads a status lists.
 const LISTED: usize = 50;
 
-/// The reason of a record whose fields went because the policy did.
-pub const REVERTED: &str = "Reverted";
-/// The reason of a record whose fields somebody else took out.
-pub const TAKEN_OUT: &str = "TakenOut";
-/// The reason of a record whose patch the API server had no answer to yet.
-pub const UNAVAILABLE: &str = "Unavailable";
-/// The reason of a record whose patch nobody could watch to its end.
-pub const UNWATCHED: &str = "Unwatched";
-/// The reason of a record whose patch was withdrawn because nothing could be said of it.
-pub const NO_VERDICT: &str = "NoVerdict";
-/// The reason of a record whose fields stay, because others set the same.
-pub const CO_OWNED: &str = "CoOwned";
-/// The reason of a record whose patch failed after somebody else had changed the template too.
-pub const CHANGED_MEANWHILE: &str = "ChangedMeanwhile";
-/// The reason of a record whose memory limit was too low.
-pub const OUT_OF_MEMORY: &str = "OOMKilled";
-
-/// The reasons of records whose patch was refused by what others can mend with nothing about policy or workload changed.
-const MENDED_ELSEWHERE: [&str; 4] = ["AdmissionRefused", "Conflict", "Forbidden", "QuotaExceeded"];
-/// After how long such a patch is tried again.
+/// After how long a refused patch is tried again, where others can remove the cause.
 const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
-
-/// What stands between a message and why the withdrawal that it is about was refused.
-const REFUSED: &str = "; it can't be taken back yet: ";
 
 /// Tells whether something is still to be done about a workload.
 pub fn is_under_way(record: &Remediation) -> bool {
@@ -61,7 +41,7 @@ pub fn has_patches(record: &Remediation) -> bool {
 /// Tells whether a patch that has come to an end failed: it was refused, or did harm. One that went with its policy, or that
 /// somebody took out, did not.
 pub fn is_failure(record: &Remediation) -> bool {
-    let wanted = matches!(record.reason.as_deref(), Some(REVERTED | TAKEN_OUT));
+    let wanted = matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut));
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn) && !wanted
 }
 
@@ -105,8 +85,8 @@ pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
 
 /// The record of what is to be taken back, out of what enforcement owns: of the last patch, and of a policy that is
 /// gone all that it ever set. `None` where somebody else took out all of the patch.
-pub fn to_withdraw(record: &Remediation, reason: &str, owned: &Fields) -> Option<Remediation> {
-    if reason != REVERTED {
+pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fields) -> Option<Remediation> {
+    if reason != RemediationReason::Reverted {
         return left_of(record, owned);
     }
     let set = set_by(record).into_iter().filter(|of| owned.contains_key(of));
@@ -155,44 +135,31 @@ pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =
         Remediation { fields: planned.earlier_fields.clone(), earlier_fields: Vec::new(), ..planned.clone() };
     let words = "an earlier patch; a later one was planned and not made";
-    (!record.fields.is_empty()).then(|| in_phase(&record, RemediationPhase::Verified, "Verified", words, now))
+    let (phase, reason) = (RemediationPhase::Verified, RemediationReason::Verified);
+    (!record.fields.is_empty()).then(|| in_phase(&record, phase, reason, words, now))
 }
 
 /// A record in its next phase.
 pub fn in_phase(
     record: &Remediation,
     phase: RemediationPhase,
-    reason: &str,
+    reason: RemediationReason,
     message: &str,
     now: Timestamp,
 ) -> Remediation {
     Remediation {
         phase,
-        reason: Some(reason.to_owned()),
-        message: Some(message.chars().take(1024).collect()),
+        reason: Some(reason),
+        withdrawal_refused: None,
+        message: Some(message.chars().take(MESSAGE).collect()),
         time: Some(whole(now)),
         ..record.clone()
     }
 }
 
-/// The record of a patch whose withdrawal was refused: its message says that too.
+/// Returns the record of a patch whose withdrawal was refused, with the words of the refusal.
 pub fn refused(record: &Remediation, why: &str) -> Remediation {
-    // There is room for both.
-    let cause: String = cause(record).chars().take(500).collect();
-    let message = format!("{cause}{REFUSED}{why}").chars().take(1024).collect();
-    Remediation { message: Some(message), ..record.clone() }
-}
-
-/// Why a patch is taken back.
-pub fn cause(record: &Remediation) -> &str {
-    let message = record.message.as_deref().unwrap_or_default();
-    message.split_once(REFUSED).map_or(message, |(cause, _)| cause)
-}
-
-/// Why a patch that is being taken back is still there.
-pub fn refusal(record: &Remediation) -> Option<&str> {
-    let message = record.message.as_deref().filter(|_| record.phase == RemediationPhase::Withdrawing)?;
-    message.split_once(REFUSED).map(|(_, why)| why)
+    Remediation { withdrawal_refused: Some(why.chars().take(MESSAGE).collect()), ..record.clone() }
 }
 
 /// A time in whole seconds, as the API server keeps it.
@@ -203,6 +170,7 @@ fn whole(time: Timestamp) -> Time {
 /// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
 pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
+    use RemediationReason::{ChangedMeanwhile, CoOwned, NoVerdict, Unwatched};
     let mut next = status.clone();
     let known = next.remediations.iter().position(|known| is_of(known, &record.kind, &record.name));
     let before = known.map(|index| next.remediations.remove(index));
@@ -210,14 +178,14 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     let entered = |phase| record.phase == phase && !was(phase);
     let counts = |count: &mut Option<u64>| *count = Some(count.unwrap_or_default() + 1);
     let of_this_policy = record.policy_generation == next.observed_generation;
-    let reason = record.reason.as_deref();
+    let reason = record.reason;
     if entered(Applied) {
         counts(&mut next.remediations_applied);
     } else if (entered(Failed) || entered(Withdrawn)) && is_failure(&record) {
         counts(&mut next.remediations_failed);
         let did_harm = match record.phase {
-            Withdrawn => !matches!(reason, Some(CHANGED_MEANWHILE | NO_VERDICT | UNWATCHED)),
-            _ => reason == Some(CO_OWNED),
+            Withdrawn => !matches!(reason, Some(ChangedMeanwhile | NoVerdict | Unwatched)),
+            _ => reason == Some(CoOwned),
         };
         if did_harm && of_this_policy {
             next.withdrawals_in_a_row = Some(next.withdrawals_in_a_row.unwrap_or_default() + 1);
@@ -279,9 +247,8 @@ pub fn left_alone<'p>(
 }
 
 fn is_due_again(record: &Remediation, now: Timestamp) -> bool {
-    let reason = record.reason.as_deref().unwrap_or_default();
     record.phase == RemediationPhase::Failed
-        && MENDED_ELSEWHERE.contains(&reason)
+        && record.reason.is_some_and(RemediationReason::is_mended_elsewhere)
         && record.time.as_ref().is_some_and(|refused| now.duration_since(refused.0) >= ONCE_MORE)
 }
 
@@ -290,7 +257,7 @@ pub fn taken_out(policies: &[DevOpsPolicy], subject: &Subject) -> BTreeSet<Conta
     let owned = subject.owned();
     let records = current(policies, subject);
     let set = records.flat_map(|record| {
-        let there = is_in_place(record) || record.reason.as_deref() == Some(TAKEN_OUT);
+        let there = is_in_place(record) || record.reason == Some(RemediationReason::TakenOut);
         let last = if there { fields_of(record) } else { BTreeSet::new() };
         last.into_iter().chain(parsed(&record.earlier_fields))
     });

@@ -3,17 +3,15 @@
 //! The lean types that rules see drop what a patch has to know, so this is read from the API just before.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
-use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::field::{ContainerField, Field, Fields, containers, read};
 use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::rules::PartialContainer;
-use crate::workload::{Workload, WorkloadKind};
+use crate::workload::{Workload, WorkloadKind, WorkloadRef, short_digest};
 
 /// The field manager that owns the fields that kube-devops sets.
 pub const FIELD_MANAGER: &str = "kube-devops";
@@ -105,6 +103,11 @@ impl Subject {
     /// The workload's namespace.
     pub fn namespace(&self) -> &str {
         self.metadata().namespace.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the identity of the workload.
+    pub fn reference(&self) -> WorkloadRef {
+        WorkloadRef::new(self.namespace(), self.kind().name(), self.name())
     }
 
     /// The value of an annotation.
@@ -216,12 +219,7 @@ impl Subject {
                 remove(container, &["resources"]);
             }
         }
-        let digest = digest(&SHA256, template.to_string().as_bytes());
-        digest.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
-            // Writing to a string can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        short_digest(&template.to_string())
     }
 
     /// The apply document that leaves enforcement with exactly these fields, for a policy if there are any; it is refused

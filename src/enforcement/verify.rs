@@ -2,7 +2,6 @@
 //! whatever time, judges by the present state alone, so that a restarted operator goes on where another stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -10,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::field::{Compute, ContainerField, Field};
 use super::objects::Pod;
 use super::progress::{DEADLINE_EXCEEDED, Progress};
+use super::refusal_class::is_quota_exceeded;
 use super::symptoms::{self, Breakdown};
+use crate::policy::RemediationReason;
 
 /// How long a whole new revision must stay so, unless `verifySeconds` is shorter.
 const SETTLING: SignedDuration = SignedDuration::from_secs(60);
@@ -63,65 +64,10 @@ pub enum Finding {
     /// The new revision is worse than the old one was.
     Failed {
         /// In what way.
-        reason: Reason,
+        reason: RemediationReason,
         /// Pod, container and what was seen.
         message: String,
     },
-}
-
-/// In what way a patch failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// The Deployment's own deadline passed.
-    ProgressDeadlineExceeded,
-    /// A container ended that had not before.
-    Restarted,
-    /// A container ends again and again.
-    CrashLoop,
-    /// A container used more memory than its limit.
-    OomKilled,
-    /// No more pods got ready.
-    NotReady,
-    /// No node has room for what the pods request now.
-    Unschedulable,
-    /// The namespace's quota has no room for it.
-    QuotaExceeded,
-    /// The pods are not made for another reason, such as a `LimitRange`.
-    NotCreated,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::ProgressDeadlineExceeded,
-        Self::Restarted,
-        Self::CrashLoop,
-        Self::OomKilled,
-        Self::NotReady,
-        Self::Unschedulable,
-        Self::QuotaExceeded,
-        Self::NotCreated,
-    ];
-
-    /// The reason as events, conditions and labels name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ProgressDeadlineExceeded => DEADLINE_EXCEEDED,
-            Self::Restarted => "Restarted",
-            Self::CrashLoop => "CrashLoop",
-            Self::OomKilled => "OOMKilled",
-            Self::NotReady => "NotReady",
-            Self::Unschedulable => "Unschedulable",
-            Self::QuotaExceeded => "QuotaExceeded",
-            Self::NotCreated => "NotCreated",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 /// Judges a patch by what is seen of the new revision.
@@ -132,9 +78,9 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     let broken = pods.evident.iter().find_map(|pod| symptoms::breakdown(pod));
     if let Some((breakdown, message)) = broken {
         let reason = match breakdown {
-            Breakdown::OutOfMemory => Reason::OomKilled,
-            Breakdown::Loop => Reason::CrashLoop,
-            Breakdown::Restart => Reason::Restarted,
+            Breakdown::OutOfMemory => RemediationReason::OomKilled,
+            Breakdown::Loop => RemediationReason::CrashLoop,
+            Breakdown::Restart => RemediationReason::Restarted,
         };
         return Finding::Failed { reason, message };
     }
@@ -162,7 +108,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     {
         let pod = unready.first().map(|pod| format!("; {}", unready_in_words(pod)));
         let message = format!("{message}{}", pod.unwrap_or_default());
-        return Finding::Failed { reason: Reason::ProgressDeadlineExceeded, message };
+        return Finding::Failed { reason: RemediationReason::ProgressDeadlineExceeded, message };
     }
 
     let last_progress = last_ready.map_or(patched.at, |at| at.max(patched.at));
@@ -172,8 +118,11 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         if now < deadline {
             return wait(now, deadline, Some(unready_in_words(pod)));
         }
-        let reason =
-            if symptoms::unschedulable(pod).is_some() { Reason::Unschedulable } else { Reason::NotReady };
+        let reason = if symptoms::unschedulable(pod).is_some() {
+            RemediationReason::Unschedulable
+        } else {
+            RemediationReason::NotReady
+        };
         let message = format!("{}, and no other pod got ready for {verify_seconds} s", unready_in_words(pod));
         return Finding::Failed { reason, message };
     }
@@ -204,11 +153,11 @@ fn turn(progress: &Progress) -> SignedDuration {
 }
 
 /// Why the controller made no more pods of the new revision.
-fn not_made(progress: &Progress, made: i32, expected: i32) -> (Reason, String) {
+fn not_made(progress: &Progress, made: i32, expected: i32) -> (RemediationReason, String) {
     let told = progress.failure.as_ref().map(|(_, message)| message.as_str());
     let reason = match told {
-        Some(message) if message.contains("exceeded quota") => Reason::QuotaExceeded,
-        _ => Reason::NotCreated,
+        Some(message) if is_quota_exceeded(message) => RemediationReason::QuotaExceeded,
+        _ => RemediationReason::NotCreated,
     };
     let why = told.unwrap_or("its events say why");
     (reason, format!("only {made} of {expected} pods of the new revision were made: {why}"))

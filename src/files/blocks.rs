@@ -1,29 +1,64 @@
-//! A window over a stream of bytes that grows only as far as one object needs.
+//! Reads a stream through a window that grows only as far as one object needs.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 
-/// How much is read at once, and about the size of a piece.
+/// The bytes that are read at once, and about the size of a piece.
 pub(super) const BLOCK: usize = 1 << 20;
+
+/// An open source.
+pub(super) enum Input {
+    /// A file, in which reading can go back.
+    File(File),
+    /// A pipe or a response, which can be read once.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Stream(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Input {
+    /// Returns a file with all that is left to read: a stream is copied into a temporary file first.
+    fn as_file(&mut self) -> io::Result<&mut File> {
+        if let Self::Stream(stream) = self {
+            let mut file = tempfile::tempfile()?;
+            io::copy(stream, &mut file)?;
+            file.rewind()?;
+            *self = Self::File(file);
+        }
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
+        }
+    }
+}
 
 /// The bytes of a stream that were read and not yet taken.
 pub(super) struct Window<'r> {
-    reader: &'r mut (dyn Read + Send),
+    input: &'r mut Input,
     bytes: Vec<u8>,
     start: usize,
     ended: bool,
 }
 
 impl<'r> Window<'r> {
-    pub(super) fn new(reader: &'r mut (dyn Read + Send), buffer: Vec<u8>) -> Self {
-        Self { reader, bytes: cleared(buffer), start: 0, ended: false }
+    /// Opens an empty window, which reuses a buffer.
+    pub(super) fn new(input: &'r mut Input, buffer: Vec<u8>) -> Self {
+        Self { input, bytes: cleared(buffer), start: 0, ended: false }
     }
 
-    /// What was read and not yet taken.
+    /// Returns the bytes that were read and not yet taken.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
-    /// Whether the stream holds nothing beyond [`Self::bytes`].
+    /// Tells whether the stream holds nothing beyond [`Self::bytes`].
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
@@ -37,12 +72,12 @@ impl<'r> Window<'r> {
         self.bytes.drain(..self.start);
         self.start = 0;
         self.bytes.reserve_exact(missing);
-        let read = (&mut *self.reader).take(missing as u64).read_to_end(&mut self.bytes)?;
+        let read = (&mut *self.input).take(missing as u64).read_to_end(&mut self.bytes)?;
         self.ended = read < missing;
         Ok(())
     }
 
-    /// Reads about as much again as there is.
+    /// Doubles the bytes in the window.
     pub(super) fn grow(&mut self) -> io::Result<()> {
         self.fill((self.bytes().len() * 2).max(BLOCK))
     }
@@ -52,7 +87,7 @@ impl<'r> Window<'r> {
         self.start += count;
     }
 
-    /// Takes the first bytes without copying them; the few behind them move into `spare`.
+    /// Takes the first bytes without copying them. The few bytes behind them move into `spare`.
     pub(super) fn take(&mut self, count: usize, spare: Vec<u8>) -> Text {
         let mut rest = cleared(spare);
         rest.extend_from_slice(&self.bytes()[count..]);
@@ -61,6 +96,15 @@ impl<'r> Window<'r> {
         bytes.truncate(start + count);
         Text { bytes, start }
     }
+
+    /// Reads ahead through a second window on the same bytes, and returns to where this window is.
+    pub(super) fn look_ahead<T>(&mut self, read: impl FnOnce(&mut Window<'_>) -> T) -> io::Result<T> {
+        let position = self.input.as_file()?.stream_position()?;
+        let (bytes, ended) = (self.bytes().to_vec(), self.ended);
+        let result = read(&mut Window { input: self.input, bytes, start: 0, ended });
+        self.input.as_file()?.seek(SeekFrom::Start(position))?;
+        Ok(result)
+    }
 }
 
 /// Text in the buffer that it was read into.
@@ -68,11 +112,12 @@ impl<'r> Window<'r> {
 pub(super) struct Text {
     /// The buffer, which ends with the text.
     pub(super) bytes: Vec<u8>,
-    /// Where the text starts.
+    /// The offset at which the text starts.
     pub(super) start: usize,
 }
 
 impl Text {
+    /// Returns the text.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
@@ -83,7 +128,7 @@ fn cleared(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer
 }
 
-/// How many lines end in a text.
+/// Counts the line ends in a text.
 pub(super) fn lines(text: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', text).count()
 }

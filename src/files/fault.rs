@@ -3,13 +3,11 @@
 //! Reading keeps none of that, so that it is fast; an object that failed is read a second time.
 
 use std::fmt::Display;
-use std::str::Utf8Error;
 
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_path_to_error::Track;
 
-use super::blocks::lines;
 use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
 
 /// What is said of bytes that are no text.
@@ -48,13 +46,6 @@ pub fn explain_pod(text: &str, error: serde_json::Error) -> (String, String) {
     let types = TypeMeta { api_version: "v1".to_owned(), kind: "Pod".to_owned() };
     let fault = json(text, Some(&types), error);
     (fault.name, shortened(fault.message))
-}
-
-/// Tells where a JSON object has bytes that are no text.
-pub(super) fn no_text(text: &[u8], error: Utf8Error) -> Fault {
-    let value: Value = serde_json::from_str(&String::from_utf8_lossy(text)).unwrap_or_default();
-    let line = lines(&text[..error.valid_up_to()]) + 1;
-    Fault { line, name: name_of(&value), message: NO_TEXT.to_owned() }
 }
 
 /// Reads an object; an error comes with a message that begins with the field.

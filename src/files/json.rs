@@ -1,35 +1,29 @@
-//! Cutting JSON streams: documents from each other, and the items of large lists from their neighbours.
-
-use std::ops::Range;
+//! Cuts JSON streams at the borders between documents, and between the items of large lists.
 
 use memchr::memmem;
-use serde::de::IgnoredAny;
 
-use super::blocks::{BLOCK, Window, lines};
+use super::blocks::{BLOCK, Text, Window, lines};
 use super::fault::without_place;
-use super::piece::{CutError, Form, Piece, Pieces};
+use super::json_tokens::{
+    Head, Stuck, TokenError, Tokens, Walk, first_item_is_typed, head, last_border, tail, walk_items, whole,
+};
+use super::piece::{Borders, CutError, Form, Piece, Pieces};
 use super::yaml::{self, Before};
 use crate::workload::TypeMeta;
 
-/// How the borders between the items of a list are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Borders {
-    /// By walking over every item.
-    Exact,
-    /// By the text of the first border: right for lists that a program wrote, and a piece that doesn't parse tells
-    /// where it was wrong. Inside a JSON string that text can't stand, because its quotes would be escaped.
-    Guessed,
-}
-
-/// Cuts a JSON stream into pieces of whole documents or whole items; the number of its documents.
+/// Cuts a JSON stream into pieces of whole documents or whole items, and returns the number of its documents, which is
+/// exact with exact borders.
 ///
-/// Markers may stand between documents, as in YAML; from a document on that is no JSON, the stream is cut as YAML.
+/// Markers may stand between documents, as in YAML. A document behind a marker that is no JSON, and all that follows it,
+/// is cut as YAML. Lines are counted with exact borders and where `count_lines` asks for them.
 pub(super) fn cut(
     window: &mut Window<'_>,
     borders: Borders,
+    count_lines: bool,
     pieces: &mut impl Pieces,
 ) -> Result<usize, CutError> {
-    let mut cutter = Cutter { window, borders, pieces, lines: 0, documents: 0, items: 0 };
+    let count_lines = count_lines || borders == Borders::Exact;
+    let mut cutter = Cutter { window, borders, count_lines, pieces, lines: 0, documents: 0, items: 0 };
     while cutter.skip_space()? {
         match cutter.marker()? {
             Some(Marker::End) => cutter.skip(3),
@@ -41,8 +35,9 @@ pub(super) fn cut(
                 let before = Before { lines: cutter.lines, documents: cutter.documents };
                 return yaml::cut(cutter.window, before, cutter.pieces);
             }
-            // As kubectl does it.
+            // kubectl passes over a null, too.
             None if cutter.window.bytes().starts_with(b"null") => cutter.skip(4),
+            None if cutter.documents()? => {}
             None => {
                 cutter.document()?;
                 cutter.documents += 1;
@@ -52,7 +47,7 @@ pub(super) fn cut(
     Ok(cutter.documents)
 }
 
-/// Tells JSON from YAML, which allows a brace at the beginning too; a marker may stand before it.
+/// Tells JSON from YAML, in which a brace can begin a document too. A marker may stand before it.
 pub(super) fn is_json(window: &Window<'_>) -> bool {
     let text = window.bytes();
     let text = if yaml::is_marker(text, b"---") { &text[3..] } else { text };
@@ -61,11 +56,11 @@ pub(super) fn is_json(window: &Window<'_>) -> bool {
         Some(b'{') => matches!(significant.next(), Some(b'"' | b'}')),
         first => first == Some(&b'['),
     };
-    // What is no JSON can be YAML still, such as braces with a comma too many. Only a small source is looked through.
+    // Invalid JSON can be valid YAML, such as braces with a comma too many. Only a small source is checked for that.
     begins && !(window.ended() && whole(text).is_err() && yaml::is_valid(text))
 }
 
-/// What stands between documents.
+/// A separator of documents.
 enum Marker {
     /// `...`, the end of a document.
     End,
@@ -78,23 +73,18 @@ enum Marker {
 struct Cutter<'c, 'r, P> {
     window: &'c mut Window<'r>,
     borders: Borders,
+    count_lines: bool,
     pieces: &'c mut P,
+    /// Lines before the window.
     lines: usize,
+    /// Documents before the window.
     documents: usize,
     /// Items of the document before the window.
     items: usize,
 }
 
-/// The beginning of a document.
-enum Head {
-    /// A list whose items begin at the offset of their bracket.
-    List { bracket: usize, item: Option<TypeMeta> },
-    /// A document without items, which ends at the offset.
-    Whole { end: usize },
-}
-
 impl<P: Pieces> Cutter<'_, '_, P> {
-    /// The marker with which the window begins.
+    /// Returns the marker with which the window begins.
     fn marker(&mut self) -> Result<Option<Marker>, CutError> {
         self.window.fill(4)?;
         Ok(if yaml::is_marker(self.window.bytes(), b"...") {
@@ -107,26 +97,29 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         })
     }
 
-    fn document(&mut self) -> Result<(), CutError> {
+    /// Cuts as many documents as the window holds in one piece; false when that is none.
+    fn documents(&mut self) -> Result<bool, CutError> {
         self.window.fill(BLOCK)?;
+        let text = self.window.bytes();
+        // A marker can't stand within a JSON string, which holds no line break.
+        let markers = [b"\n---", b"\n..."].map(|marker| memmem::find(text, marker));
+        let text = &text[..markers.into_iter().flatten().min().unwrap_or(text.len())];
+        let (end, documents) = match self.borders {
+            Borders::Guessed => (last_border(text).unwrap_or(0), 1),
+            Borders::Exact => walk_documents(text),
+        };
+        if end > 0 {
+            self.emit(end, Form::Json);
+            self.documents += documents;
+        }
+        Ok(end > 0)
+    }
+
+    /// Cuts one document, which may be larger than the window.
+    fn document(&mut self) -> Result<(), CutError> {
         loop {
             match head(self.window.bytes()) {
-                Ok(Head::List { bracket, item }) if self.items_name_their_type(bracket, item.as_ref())? => {
-                    self.skip(bracket);
-                    self.items(item)?;
-                    return self.tail();
-                }
-                Ok(Head::List { bracket, .. }) => {
-                    let end = self.whole()?;
-                    let types = serde_json::from_slice::<TypeMeta>(&self.window.bytes()[..end]);
-                    let Some(item) = types.ok().and_then(|types| types.item()) else {
-                        self.emit(end, Form::Json);
-                        return Ok(());
-                    };
-                    self.skip(bracket);
-                    self.items(Some(item))?;
-                    return self.tail();
-                }
+                Ok(Head::List { bracket, types }) => return self.list(bracket, types),
                 Ok(Head::Whole { end }) => {
                     self.emit(end, Form::Json);
                     return Ok(());
@@ -137,22 +130,54 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Tells whether items can be read before the list's type is known.
-    fn items_name_their_type(&mut self, bracket: usize, item: Option<&TypeMeta>) -> Result<bool, CutError> {
-        if item.is_some() {
-            return Ok(true);
-        }
+    /// Cuts a list whose items begin at a bracket, or an object that looks like one up to there.
+    fn list(&mut self, bracket: usize, mut types: TypeMeta) -> Result<(), CutError> {
+        let item = if types.kind.is_empty() && !self.first_item_is_typed(bracket)? {
+            if let Ok(end) = whole(self.window.bytes()) {
+                self.emit(end, Form::Json);
+                return Ok(());
+            }
+            self.read_type_behind(bracket, &mut types)?;
+            let Some(item) = types.item() else {
+                let end = self.whole()?;
+                self.emit(end, Form::Json);
+                return Ok(());
+            };
+            Some(item)
+        } else {
+            types.item()
+        };
+        self.skip(bracket);
+        self.items(item)?;
+        self.tail(&mut types)
+    }
+
+    /// Tells whether the items can be read before the list's type is known.
+    fn first_item_is_typed(&mut self, bracket: usize) -> Result<bool, CutError> {
         loop {
-            match first_keys(&self.window.bytes()[bracket..]) {
-                Ok(named) => return Ok(named),
+            match first_item_is_typed(&self.window.bytes()[bracket..]) {
+                Ok(typed) => return Ok(typed),
                 Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
-                // Walking the items says what is wrong, and where.
+                // The walk over the items says what is wrong, and where.
                 Err(_) => return Ok(true),
             }
         }
     }
 
-    /// Reads until the window holds the whole document; its length.
+    /// Reads the type of a list that stands behind its items. A tool that sorts keys puts it there.
+    fn read_type_behind(&mut self, bracket: usize, types: &mut TypeMeta) -> Result<(), CutError> {
+        let (lines, documents) = (self.lines, self.documents);
+        self.window.look_ahead(|window| {
+            let pieces = &mut Discard::default();
+            let (borders, items) = (Borders::Exact, 0);
+            let mut cutter = Cutter { window, borders, count_lines: true, pieces, lines, documents, items };
+            cutter.skip(bracket);
+            cutter.items(None)?;
+            cutter.tail(types)
+        })?
+    }
+
+    /// Reads until the window holds the whole document, and returns its length.
     fn whole(&mut self) -> Result<usize, CutError> {
         loop {
             match whole(self.window.bytes()) {
@@ -163,8 +188,10 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Cuts the items of a list; the window begins with the bracket before them, later with the comma or bracket
-    /// behind those that were cut.
+    /// Cuts the items of a list.
+    ///
+    /// The window begins with the bracket before the items, and later with the comma or bracket behind those that were
+    /// cut.
     fn items(&mut self, item: Option<TypeMeta>) -> Result<(), CutError> {
         let form = Form::JsonItems(item);
         let mut border: Option<Vec<u8>> = None;
@@ -201,7 +228,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                     return Err(self.error("the list ends in the middle: was the file cut off?"));
                 }
                 Err(Stuck { end, items, error }) => {
-                    // Before the window moves, from whose start the error counts.
+                    // The error counts from the start of the window, which moves next.
                     let error = self.syntax_in(&error, &format!("items[{}]: ", self.items + items));
                     if end > 0 {
                         self.emit_items(end, items, &form)?;
@@ -213,9 +240,9 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     }
 
     /// Passes over what follows the items of a list, to the end of the document.
-    fn tail(&mut self) -> Result<(), CutError> {
+    fn tail(&mut self, types: &mut TypeMeta) -> Result<(), CutError> {
         loop {
-            match tail(self.window.bytes()) {
+            match tail(self.window.bytes(), types) {
                 Ok(end) => {
                     self.skip(end);
                     return Ok(());
@@ -226,7 +253,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Emits items, which only exact borders count; the byte before them becomes the bracket that opens their array.
+    /// Emits items, which only exact borders count. The byte before them becomes the bracket that opens their array.
     fn emit_items(&mut self, end: usize, items: usize, form: &Form) -> Result<(), CutError> {
         let mut text = self.window.take(end, self.pieces.spare());
         let start = text.start;
@@ -244,11 +271,13 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.push(text, form);
     }
 
-    fn push(&mut self, text: super::blocks::Text, form: Form) {
-        let lines = if self.borders == Borders::Exact { lines(text.as_bytes()) } else { 0 };
-        let (lines_before, documents_before, items_before) = (self.lines, self.documents, self.items);
+    fn push(&mut self, text: Text, form: Form) {
+        let lines_before = if self.count_lines { self.lines } else { 0 };
+        if self.count_lines {
+            self.lines += lines(text.as_bytes());
+        }
+        let (documents_before, items_before) = (self.documents, self.items);
         self.pieces.push(Piece { text, form, lines_before, documents_before, items_before });
-        self.lines += lines;
     }
 
     fn skip(&mut self, count: usize) {
@@ -289,195 +318,29 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     }
 }
 
-/// Passes over one value; the offset of its end.
-fn whole(text: &[u8]) -> Result<usize, TokenError> {
-    let mut tokens = Tokens { text, offset: 0 };
-    tokens.value::<IgnoredAny>()?;
-    Ok(tokens.offset)
-}
-
-/// What is wrong with a token, which begins at the offset; the error's own place counts from there.
-pub(super) struct TokenError {
-    pub(super) error: serde_json::Error,
-    offset: usize,
-}
-
-impl TokenError {
-    fn is_eof(&self) -> bool {
-        self.error.is_eof()
+/// Walks over the objects with which a text begins; the end of the last one, and the number of them.
+fn walk_documents(text: &[u8]) -> (usize, usize) {
+    let mut tokens = Tokens::at(text, 0);
+    let (mut end, mut documents) = (0, 0);
+    while matches!(tokens.peek(), Ok(b'{')) && tokens.value::<serde::de::IgnoredAny>().is_ok() {
+        end = tokens.offset;
+        documents += 1;
     }
+    (end, documents)
 }
 
-/// A place in a text, from which JSON tokens are read one by one.
-struct Tokens<'t> {
-    text: &'t [u8],
-    offset: usize,
+/// Takes pieces that nobody reads.
+#[derive(Default)]
+struct Discard {
+    buffer: Vec<u8>,
 }
 
-impl<'t> Tokens<'t> {
-    /// The next byte that isn't white space, which stays.
-    fn peek(&mut self) -> Result<u8, TokenError> {
-        let space = self.text[self.offset..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        self.offset += space;
-        self.text.get(self.offset).copied().ok_or_else(|| self.error(end_of_text()))
+impl Pieces for Discard {
+    fn push(&mut self, piece: Piece) {
+        self.buffer = piece.text.bytes;
     }
 
-    /// Passes over one value of any kind.
-    fn value<T: serde::Deserialize<'t>>(&mut self) -> Result<T, TokenError> {
-        self.peek()?;
-        let mut stream = serde_json::Deserializer::from_slice(&self.text[self.offset..]).into_iter::<T>();
-        let value = stream.next().unwrap_or_else(|| Err(end_of_text())).map_err(|error| self.error(error))?;
-        self.offset += stream.byte_offset();
-        Ok(value)
+    fn spare(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
     }
-
-    /// Passes over a byte that must come next.
-    fn expect(&mut self, byte: u8) -> Result<(), TokenError> {
-        if self.peek()? == byte {
-            self.offset += 1;
-            return Ok(());
-        }
-        Err(self.error(serde::de::Error::custom(format_args!("expected `{}`", char::from(byte)))))
-    }
-
-    fn error(&self, error: serde_json::Error) -> TokenError {
-        TokenError { error, offset: self.offset }
-    }
-}
-
-/// The error of a text that ends too early, as the parser makes it.
-fn end_of_text() -> serde_json::Error {
-    match serde_json::from_slice::<IgnoredAny>(b"") {
-        Err(error) => error,
-        Ok(_) => serde::de::Error::custom("the text ends too early"),
-    }
-}
-
-/// Reads a document up to its items.
-fn head(text: &[u8]) -> Result<Head, TokenError> {
-    let mut tokens = Tokens { text, offset: 0 };
-    if tokens.peek()? != b'{' {
-        tokens.value::<IgnoredAny>()?;
-        return Ok(Head::Whole { end: tokens.offset });
-    }
-    tokens.offset += 1;
-    let mut types = TypeMeta::default();
-    loop {
-        match tokens.peek()? {
-            b'}' => return Ok(Head::Whole { end: tokens.offset + 1 }),
-            b',' => tokens.offset += 1,
-            _ => {}
-        }
-        let key: String = tokens.value()?;
-        tokens.expect(b':')?;
-        match (key.as_str(), tokens.peek()?) {
-            ("items", b'[') => {
-                // What isn't known to be no list may be one: its kind can stand behind the items.
-                let listed = types.kind.is_empty() || types.kind.ends_with("List");
-                if listed {
-                    return Ok(Head::List { bracket: tokens.offset, item: types.item() });
-                }
-                tokens.value::<IgnoredAny>()?;
-            }
-            ("kind", b'"') => types.kind = tokens.value()?,
-            ("apiVersion", b'"') => types.api_version = tokens.value()?,
-            _ => {
-                tokens.value::<IgnoredAny>()?;
-            }
-        }
-    }
-}
-
-/// Tells whether the first item of a list names its kind, or there is none.
-fn first_keys(text: &[u8]) -> Result<bool, TokenError> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        kind: Option<IgnoredAny>,
-    }
-    let mut tokens = Tokens { text, offset: 1 };
-    Ok(tokens.peek()? == b']' || tokens.value::<Named>()?.kind.is_some())
-}
-
-/// What walking over items found.
-enum Walk {
-    /// The end of the last whole item, how many there are, and where the list's closing bracket stands.
-    Closed { end: usize, items: usize, bracket: usize },
-    /// The end of the last whole item, 0 when there is none, how many there are, and the text from the first item to the
-    /// second's first key.
-    Open { end: usize, items: usize, border: Option<Vec<u8>> },
-}
-
-/// Where a walk over items could not go on: behind the end of so many whole items.
-struct Stuck {
-    end: usize,
-    items: usize,
-    error: TokenError,
-}
-
-/// Walks over items, from the byte before the first one.
-fn walk_items(text: &[u8]) -> Result<Walk, Stuck> {
-    let mut tokens = Tokens { text, offset: 1 };
-    let (mut end, mut items) = (0, 0);
-    let mut border = None;
-    loop {
-        let step = |tokens: &mut Tokens<'_>| {
-            if tokens.peek()? == b']' {
-                return Ok(true);
-            }
-            if end > 0 {
-                tokens.expect(b',')?;
-            }
-            tokens.value::<IgnoredAny>().map(|_| false)
-        };
-        match step(&mut tokens) {
-            Ok(true) => return Ok(Walk::Closed { end, items, bracket: tokens.offset }),
-            Ok(false) => {
-                if end > 0 && border.is_none() {
-                    border = border_at(text, end);
-                }
-                end = tokens.offset;
-                items += 1;
-            }
-            Err(error) if error.is_eof() => return Ok(Walk::Open { end, items, border }),
-            Err(error) => return Err(Stuck { end, items, error }),
-        }
-    }
-}
-
-/// Where in an array its items stand, whatever is in their strings.
-pub(super) fn items(text: &[u8]) -> Result<Vec<Range<usize>>, TokenError> {
-    let mut tokens = Tokens { text, offset: 1 };
-    let mut items = Vec::new();
-    while tokens.peek()? != b']' {
-        if !items.is_empty() {
-            tokens.expect(b',')?;
-            tokens.peek()?;
-        }
-        let start = tokens.offset;
-        tokens.value::<IgnoredAny>()?;
-        items.push(start..tokens.offset);
-    }
-    Ok(items)
-}
-
-/// The text from the closing brace of an item that ends at `end` to the first key of the next one.
-fn border_at(text: &[u8], end: usize) -> Option<Vec<u8>> {
-    let mut tokens = Tokens { text, offset: end };
-    tokens.expect(b',').ok()?;
-    tokens.expect(b'{').ok()?;
-    tokens.value::<String>().ok()?;
-    tokens.expect(b':').ok()?;
-    Some(text[end - 1..tokens.offset].to_vec())
-}
-
-/// Passes over the fields behind a list's items; the offset behind the document.
-fn tail(text: &[u8]) -> Result<usize, TokenError> {
-    let mut tokens = Tokens { text, offset: 0 };
-    while tokens.peek()? != b'}' {
-        tokens.expect(b',')?;
-        tokens.value::<String>()?;
-        tokens.expect(b':')?;
-        tokens.value::<IgnoredAny>()?;
-    }
-    Ok(tokens.offset + 1)
 }

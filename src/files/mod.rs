@@ -1,14 +1,18 @@
-//! Reading manifests from files, directories and standard input.
+//! Reads manifests from files, directories, URLs and standard input.
 //!
-//! One thread reads and cuts the input into pieces at borders between objects; a worker on each core parses a
-//! piece, hands its objects to the caller and drops them. Memory stays flat however large the input is. It knows
-//! what an object is and nothing of rules.
+//! One thread reads the input and cuts it into pieces at borders between objects. A worker on each core parses a piece,
+//! hands its objects to the caller and drops them. Memory stays flat however large the input is. The module knows
+//! objects, and nothing of rules.
 
 mod blocks;
 mod consumer;
 mod fault;
+mod fetch;
 mod json;
+mod json_objects;
+mod json_tokens;
 mod parse;
+mod pattern;
 mod piece;
 mod read;
 mod sources;

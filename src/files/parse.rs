@@ -1,13 +1,13 @@
 //! Parsing one piece: its objects go to the consumer one by one, what can't be read is named with its place.
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::Source;
 use super::blocks::lines;
 use super::consumer::{Consumer, Place, Unread};
 use super::fault::{self, Fault};
-use super::json::{self, Borders};
+use super::json_objects::{self, Read, text_of};
 use super::piece::{Form, Piece};
 use super::yaml::{self, Document, MAX_NESTING, nesting};
 use super::yaml_items::{self, YamlItems};
@@ -19,26 +19,23 @@ pub(super) struct Parsed<P> {
     pub(super) unread: Vec<Unread>,
 }
 
-/// Parses a piece of a source, which comes with its name.
+/// Parses a piece of a source, which comes with its name; `lines` asks for the lines of objects.
 pub(super) fn parse<C: Consumer>(
     piece: &Piece,
-    borders: Borders,
+    lines: bool,
     source: (&Source, &str),
     consumer: &C,
 ) -> Parsed<C::Part> {
     let parsed = Parsed { part: consumer.part(), unread: Vec::new() };
-    let (named, source) = (!matches!(source.0, Source::Found(_)), source.1);
-    let exact = borders == Borders::Exact;
-    let mut parser = Parser { piece, source, named, exact, consumer, parsed };
+    let (named, source) = (source.0.is_named(), source.1);
+    let mut parser = Parser { piece, source, named, exact: lines, consumer, parsed };
     let text = piece.text.as_bytes();
-    match (&piece.form, borders) {
-        (Form::Yaml, _) => parser.yaml(text),
-        (Form::Json, _) => {
-            let spot = Spot { line: piece.lines_before + 1, ..Spot::FIRST };
-            parser.json_object(text, spot, None);
+    match &piece.form {
+        Form::Yaml => parser.yaml(text),
+        Form::Json => json_objects::documents(&text_of(text), lines, &mut |read| parser.json(read)),
+        Form::JsonItems(item) => {
+            json_objects::items(&text_of(text), item.as_ref(), lines, &mut |read| parser.json(read));
         }
-        (Form::JsonItems(item), Borders::Exact) => parser.json_items(text, item.as_ref()),
-        (Form::JsonItems(item), Borders::Guessed) => parser.guessed_items(text, item.as_ref()),
     }
     parser.parsed
 }
@@ -58,10 +55,6 @@ struct Parser<'p, C: Consumer> {
 const SEQUENCE: Object<'_> =
     Object { types: TypeMeta { api_version: String::new(), kind: String::new() }, parsed: Content::Foreign };
 
-fn is_json_sequence(text: &[u8]) -> bool {
-    serde_json::from_slice::<Vec<IgnoredAny>>(text).is_ok()
-}
-
 /// Where in a piece an object stands.
 #[derive(Clone, Copy)]
 struct Spot {
@@ -71,11 +64,6 @@ struct Spot {
     line: usize,
     /// The item of the list, from 0, where it is one of a list.
     item: Option<usize>,
-}
-
-impl Spot {
-    /// What stands for a place that is not asked for.
-    const FIRST: Self = Self { document: 1, line: 1, item: None };
 }
 
 impl<C: Consumer> Parser<'_, C> {
@@ -178,73 +166,17 @@ impl<C: Consumer> Parser<'_, C> {
         })
     }
 
-    fn json_items(&mut self, text: &[u8], types: Option<&TypeMeta>) {
-        let (mut line, mut offset) = (self.piece.lines_before + 1, 0);
-        match json::items(text) {
-            Ok(items) => {
-                for (index, place) in items.into_iter().enumerate() {
-                    line += lines(&text[offset..place.start]);
-                    offset = place.start;
-                    let item = Some(self.piece.items_before + index);
-                    self.json_object(&text[place], Spot { line, item, ..Spot::FIRST }, types);
-                }
-            }
-            Err(error) => {
-                self.fail(Spot { line, ..Spot::FIRST }, "", &fault::without_place(&error.error));
-            }
-        }
-    }
-
-    fn json_object(&mut self, text: &[u8], spot: Spot, types: Option<&TypeMeta>) {
-        let seed = ObjectSeed { default: types, known: None };
-        let read = match std::str::from_utf8(text) {
-            Ok(text) => seed
-                .deserialize(&mut serde_json::Deserializer::from_str(text))
-                .map_err(|error| fault::json(text, types, error)),
-            Err(error) => Err(fault::no_text(text, error)),
-        };
-        match read {
+    fn json(&mut self, read: Read<'_>) {
+        let Read { lines_before, document, item, object, is_array } = read;
+        let line = self.piece.lines_before + lines_before + 1;
+        let spot = Spot { document, line, item: item.map(|item| self.piece.items_before + item) };
+        match object {
             Ok(object) => self.add(&object, spot),
-            Err(_) if !self.named && spot.item.is_none() && is_json_sequence(text) => {
-                self.add(&SEQUENCE, spot);
-            }
+            Err(_) if is_array && item.is_none() && !self.named => self.add(&SEQUENCE, spot),
             Err(Fault { line, name, message }) => {
                 self.fail(Spot { line: spot.line + line - 1, ..spot }, &name, &message);
             }
         }
-    }
-
-    fn guessed_items(&mut self, text: &[u8], item: Option<&TypeMeta>) {
-        // The parser would pass over bytes that are no text in the fields that it skips.
-        let Ok(text) = std::str::from_utf8(text) else {
-            return self.fail(Spot::FIRST, "", fault::NO_TEXT);
-        };
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let items = Items { parser: self, item };
-        if let Err(error) = deserializer.deserialize_seq(items).and_then(|()| deserializer.end()) {
-            self.fail(Spot::FIRST, "", &fault::without_place(&error));
-        }
-    }
-}
-
-/// Hands the items of an array to a parser one by one.
-struct Items<'i, 'p, C: Consumer> {
-    parser: &'i mut Parser<'p, C>,
-    item: Option<&'i TypeMeta>,
-}
-
-impl<'de, C: Consumer> Visitor<'de> for Items<'_, '_, C> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of Kubernetes objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while let Some(object) = items.next_element_seed(ObjectSeed { default: self.item, known: None })? {
-            self.parser.add(&object, Spot::FIRST);
-        }
-        Ok(())
     }
 }
 

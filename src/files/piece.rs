@@ -10,28 +10,40 @@ use crate::workload::TypeMeta;
 pub(super) struct Piece {
     /// The text.
     pub(super) text: Text,
-    /// How the text is to be read.
+    /// The format of the text.
     pub(super) form: Form,
-    /// Lines of the source before this piece; counted only by precise cutters.
+    /// Lines of the source before this piece; 0 where lines are not counted.
     pub(super) lines_before: usize,
-    /// Documents of the source before this piece; counted only by precise cutters.
+    /// Documents of the source before this piece; exact only with exact borders.
     pub(super) documents_before: usize,
-    /// Items of the document before this piece; counted only by precise cutters of JSON.
+    /// Items of the document before this piece; counted only with exact borders.
     pub(super) items_before: usize,
 }
 
-/// How a piece is to be read.
+/// The format of a piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
     /// Whole YAML documents.
     Yaml,
-    /// One JSON document.
+    /// Whole JSON documents.
     Json,
-    /// A JSON array of items of a list; the items' type, where they need not name their own.
+    /// A JSON array with items of a list; the items' type, where they need not name their own.
     JsonItems(Option<TypeMeta>),
 }
 
-/// Why a source can't be cut any further.
+/// The way to find the borders between the items of a list, or between JSON documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Borders {
+    /// Walk over every item.
+    Exact,
+    /// Search for the text of the first border between two items.
+    ///
+    /// This is right for lists that a program wrote, and a piece that doesn't parse shows where it was wrong. A JSON
+    /// string can't hold that text, because its quotes would be escaped.
+    Guessed,
+}
+
+/// The reason why a source can't be cut any further.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CutError {
     /// The source can't be read.
@@ -49,10 +61,10 @@ pub(super) enum CutError {
     },
 }
 
-/// Where pieces go, and where buffers come back from.
+/// Takes pieces, and gives buffers back.
 pub(super) trait Pieces {
     /// Passes a piece on.
     fn push(&mut self, piece: Piece);
-    /// A buffer to read into.
+    /// Returns a buffer to read into.
     fn spare(&mut self) -> Vec<u8>;
 }

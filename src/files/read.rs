@@ -1,4 +1,4 @@
-//! Reading many sources on all cores: one thread cuts, the others parse, results come together by source.
+//! Reads many sources on all cores: one thread cuts, the others parse, and the results come together by source.
 
 use std::io::ErrorKind;
 use std::num::NonZero;
@@ -9,13 +9,13 @@ use std::thread;
 use super::blocks::{BLOCK, Window};
 use super::consumer::{Consumer, Unread};
 use super::fault::shortened;
-use super::json::{self, Borders};
+use super::json;
 use super::parse::{Parsed, parse};
-use super::piece::{CutError, Piece, Pieces};
+use super::piece::{Borders, CutError, Piece, Pieces};
+use super::sources::{Inputs, Source};
 use super::yaml::{self, Before};
-use super::{Inputs, Source};
 
-/// What was found in one source.
+/// The outcome of reading one source.
 #[derive(Debug)]
 pub struct Found<P> {
     /// What the consumer made of its objects.
@@ -24,25 +24,27 @@ pub struct Found<P> {
     pub unread: Vec<Unread>,
 }
 
-/// Reads all inputs, each source as far as it can be read.
-///
-/// The lines of list items are told only where `lines` asks for them, because finding them costs a second pass.
+/// How the sources of a pass are read.
+#[derive(Debug, Clone, Copy)]
+struct Mode {
+    borders: Borders,
+    /// Whether the lines of objects are asked for.
+    lines: bool,
+}
+
+/// Reads all inputs, each source as far as it can be read; `lines` asks for the line of every object.
 pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Found<C::Part>> {
     let mut all = Vec::new();
     let mut sources = Vec::new();
     for source in inputs.sources() {
         match source {
             Ok(source) => sources.push(source),
-            Err((source, message)) => all.push(Found {
-                part: consumer.part(),
-                unread: vec![Unread { source, document: None, line: None, message }],
-            }),
+            Err((source, message)) => all.push(nothing(consumer, source, message)),
         }
     }
-    // What can't be read twice is not guessed at.
-    let (mut exact, guessed): (Vec<_>, Vec<_>) =
-        sources.into_iter().partition(|source| lines || !source.is_repeatable());
-    let found = pass(&guessed, Borders::Guessed, consumer);
+    // A wrong guess is put right by a second reading, which needs a source that can be read again.
+    let (guessed, mut exact): (Vec<_>, Vec<_>) = sources.into_iter().partition(Source::is_repeatable);
+    let (found, mut documents) = pass(&guessed, Mode { borders: Borders::Guessed, lines }, consumer);
     for (source, found) in guessed.into_iter().zip(found) {
         if found.unread.is_empty() {
             all.push(found);
@@ -50,14 +52,29 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
             exact.push(source);
         }
     }
-    all.extend(pass(&exact, Borders::Exact, consumer));
+    let (found, more) = pass(&exact, Mode { borders: Borders::Exact, lines: true }, consumer);
+    all.extend(found);
+    documents += more;
+    if documents == 0 && all.iter().all(|found| found.unread.is_empty()) {
+        // Each file of a directory may be empty, but not all of them.
+        let message = "there is no Kubernetes object in it: its files are empty or hold only comments";
+        let paths = inputs.paths.iter().map(|path| path.display().to_string());
+        all.extend(paths.map(|path| nothing(consumer, path, message.to_owned())));
+    }
     all
 }
 
-/// What a worker sends back: the source, what was parsed, and the buffer for the next piece.
+/// Makes the outcome of a source in which nothing can be read.
+fn nothing<C: Consumer>(consumer: &C, source: String, message: String) -> Found<C::Part> {
+    let unread = vec![Unread { source, document: None, line: None, message }];
+    Found { part: consumer.part(), unread }
+}
+
+/// The result of a worker: the source, what was parsed, and the buffer for the next piece.
 type Done<P> = (usize, Parsed<P>, Vec<u8>);
 
-fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<Found<C::Part>> {
+/// Reads sources once; the outcome of each, and the number of documents in all.
+fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Found<C::Part>>, usize) {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let named: Vec<(&Source, String)> = sources.iter().map(|source| (source, source.name())).collect();
     let (jobs, queue) = mpsc::sync_channel(2 * workers);
@@ -66,23 +83,24 @@ fn pass<C: Consumer>(sources: &[Source], borders: Borders, consumer: &C) -> Vec<
     thread::scope(|scope| {
         for _ in 0..workers {
             let (results, queue, named) = (results.clone(), &queue, &named);
-            scope.spawn(move || work(queue, &results, borders, named, consumer));
+            scope.spawn(move || work(queue, &results, mode.lines, named, consumer));
         }
         drop(results);
         let found = sources.iter().map(|_| Found { part: consumer.part(), unread: Vec::new() }).collect();
         let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
+        let mut documents = 0;
         for (index, (source, name)) in named.iter().enumerate() {
             dispatcher.source = index;
-            dispatcher.cut(source, name, borders);
+            documents += dispatcher.cut(source, name, mode);
         }
-        dispatcher.finish()
+        (dispatcher.finish(), documents)
     })
 }
 
 fn work<C: Consumer>(
     queue: &Mutex<Receiver<(usize, Piece)>>,
     results: &Sender<Done<C::Part>>,
-    borders: Borders,
+    lines: bool,
     sources: &[(&Source, String)],
     consumer: &C,
 ) {
@@ -90,14 +108,14 @@ fn work<C: Consumer>(
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((source, piece)) = job else { return };
         let (named, name) = &sources[source];
-        let parsed = parse(&piece, borders, (named, name), consumer);
+        let parsed = parse(&piece, lines, (named, name), consumer);
         if results.send((source, parsed, piece.text.bytes)).is_err() {
             return;
         }
     }
 }
 
-/// Gives pieces to the workers, and puts together what they send back.
+/// Gives pieces to the workers, and merges their results.
 struct Dispatcher<'c, C: Consumer> {
     consumer: &'c C,
     jobs: SyncSender<(usize, Piece)>,
@@ -108,14 +126,15 @@ struct Dispatcher<'c, C: Consumer> {
 }
 
 impl<C: Consumer> Dispatcher<'_, C> {
-    fn cut(&mut self, source: &Source, name: &str, borders: Borders) {
-        let error = match self.cut_stream(source, borders) {
-            Ok(0) => (
+    /// Cuts a source into pieces, and returns the number of its documents.
+    fn cut(&mut self, source: &Source, name: &str, mode: Mode) -> usize {
+        let error = match self.cut_stream(source, mode) {
+            Ok(0) if source.is_named() => (
                 None,
                 None,
                 "there is no Kubernetes object in it: it is empty or holds only comments".to_owned(),
             ),
-            Ok(_) => return,
+            Ok(documents) => return documents,
             Err(CutError::Syntax { message, document, line }) => (Some(document), Some(line), message),
             Err(CutError::Read(error)) if error.kind() == ErrorKind::NotFound => {
                 (None, None, "there is no such file or directory".to_owned())
@@ -125,19 +144,19 @@ impl<C: Consumer> Dispatcher<'_, C> {
         let (document, line, message) = error;
         let message = shortened(message);
         self.found[self.source].unread.push(Unread { source: name.to_owned(), document, line, message });
+        0
     }
 
-    /// Cuts a source into pieces; the number of its documents.
-    fn cut_stream(&mut self, source: &Source, borders: Borders) -> Result<usize, CutError> {
-        let mut reader = source.open()?;
-        let mut window = Window::new(&mut *reader, self.spare());
+    fn cut_stream(&mut self, source: &Source, mode: Mode) -> Result<usize, CutError> {
+        let mut input = source.open()?;
+        let mut window = Window::new(&mut input, self.spare());
         window.fill(BLOCK)?;
         check_text(window.bytes())?;
         if window.bytes().starts_with(b"\xef\xbb\xbf") {
             window.skip(3);
         }
         if json::is_json(&window) {
-            json::cut(&mut window, borders, self)
+            json::cut(&mut window, mode.borders, mode.lines, self)
         } else {
             yaml::cut(&mut window, Before::default(), self)
         }
@@ -177,7 +196,7 @@ impl<C: Consumer> Pieces for Dispatcher<'_, C> {
     }
 }
 
-/// Refuses what is no UTF-8 text at all, before a parser says something that helps nobody.
+/// Refuses what is no UTF-8 text at all with a message that helps more than a parser's.
 fn check_text(start: &[u8]) -> Result<(), CutError> {
     let message = if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         "encoded as UTF-16: save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"

@@ -1,102 +1,126 @@
-//! Which files an input names, in the order in which they are read.
+//! Lists the streams of manifests that the user's paths lead to, by the rules of kubectl's `-f` and `-R`.
+//!
+//! The rules are those of [`FilenameParam` and
+//! `ExpandPathsToFileVisitors`](https://github.com/kubernetes/cli-runtime/tree/v0.36.3/pkg/resource).
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
-/// What to read, as kubectl's `-f` and `-R` name it.
+use super::blocks::Input;
+use super::fetch;
+use super::pattern;
+
+/// The manifests to read, as the user names them.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
-    /// Files, directories, or `-` for standard input.
+    /// Files, directories, patterns, URLs, lists of these with commas, or `-` for standard input.
     pub paths: Vec<PathBuf>,
-    /// Whether directories within directories are read.
+    /// Whether subdirectories are read.
     pub recursive: bool,
 }
 
 /// One stream of manifests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A file, which the user named.
+    /// A file that the user named.
     File(PathBuf),
-    /// A file found in a directory, which may be there for another program.
+    /// A file found in a directory, which may belong to another program.
     Found(PathBuf),
+    /// A document behind an `http://` or `https://` URL.
+    Url(String),
     /// Standard input.
     Stdin,
 }
 
-/// What a directory is searched for, as kubectl does.
+/// A path that leads to no manifests, and the reason.
+pub(super) type Unlisted = (String, String);
+
+/// The extensions by which manifests are found in a directory.
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 impl Inputs {
-    /// Lists the sources, sorted within each directory; what can't be listed comes as the path and the reason.
+    /// Lists the sources, sorted within each directory; a path that can't be listed comes with the reason.
     ///
     /// A file is listed once, however many paths and links lead to it.
-    pub fn sources(&self) -> Vec<Result<Source, (String, String)>> {
+    pub fn sources(&self) -> Vec<Result<Source, Unlisted>> {
         let mut seen = HashSet::new();
-        let mut sources: Vec<_> = self.paths.iter().flat_map(|path| self.sources_of(path)).collect();
+        let mut sources = Vec::new();
+        for path in self.paths.iter().flat_map(|paths| split(paths)) {
+            self.add(&path, &mut sources);
+        }
         sources.retain(|source| source.as_ref().map_or(true, |source| seen.insert(source.identity())));
         sources
     }
 
-    fn sources_of(&self, path: &Path) -> Vec<Result<Source, (String, String)>> {
+    fn add(&self, path: &Path, sources: &mut Vec<Result<Source, Unlisted>>) {
         if path.as_os_str() == "-" {
-            return vec![Ok(Source::Stdin)];
+            sources.push(Ok(Source::Stdin));
+        } else if let Some(url) = path.to_str().filter(|path| is_url(path)) {
+            sources.push(Ok(Source::Url(url.to_owned())));
+        } else if path.exists() || !pattern::is_pattern(path) {
+            let found = self.named(path).unwrap_or_else(|| vec![Err(self.no_manifest(path))]);
+            sources.extend(found);
+        } else {
+            match pattern::expand(path) {
+                // A directory that matches a pattern may well hold no manifest.
+                Ok(paths) => sources.extend(paths.iter().filter_map(|path| self.named(path)).flatten()),
+                Err(reason) => sources.push(Err((path.display().to_string(), reason))),
+            }
         }
-        if let Some(url) = path.to_str().filter(|path| is_url(path)) {
-            let message = "URLs are not read: fetch it with `curl -sSL URL | kube-devops analyze -f -`";
-            return vec![Err((url.to_owned(), message.to_owned()))];
+    }
+
+    /// Lists the file or the files of the directory at a path; `None` when the directory holds no manifest.
+    fn named(&self, path: &Path) -> Option<Vec<Result<Source, Unlisted>>> {
+        if path.is_symlink() && !path.exists() {
+            return Some(vec![Err((path.display().to_string(), "it is a link to nothing".to_owned()))]);
         }
         if !path.is_dir() {
-            return vec![Ok(Source::File(path.to_owned()))];
+            return Some(vec![Ok(Source::File(path.to_owned()))]);
         }
         let depth = if self.recursive { usize::MAX } else { 1 };
-        let mut found: Vec<_> = WalkDir::new(path)
-            .max_depth(depth)
-            .follow_links(true)
-            .sort_by_file_name()
-            .into_iter()
+        // The directory itself may be a link. Links to directories below it are not followed.
+        let entries = WalkDir::new(path).max_depth(depth).sort_by_file_name().into_iter();
+        let found: Vec<_> = entries
             .filter_map(|entry| match entry {
-                Ok(entry) => (entry.file_type().is_file() && is_manifest(entry.path()))
-                    .then(|| Ok(Source::Found(entry.into_path()))),
-                // A link to a directory above leads to nothing that isn't read already.
-                Err(error) if error.loop_ancestor().is_some() => None,
+                Ok(entry) => is_manifest(&entry).then(|| Ok(Source::Found(entry.into_path()))),
                 Err(error) => {
-                    let place = error.path().unwrap_or(path);
-                    let reason = if is_dangling(place) {
-                        "it is a link to nothing".to_owned()
-                    } else {
-                        let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                        format!("can't be read: {reason}")
-                    };
-                    Some(Err((place.display().to_string(), reason)))
+                    let place = error.path().unwrap_or(path).display().to_string();
+                    let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                    Some(Err((place, format!("can't be read: {reason}"))))
                 }
             })
             .collect();
-        if found.is_empty() {
-            let deeper = !self.recursive && has_directories(path);
-            let hint = if deeper { "; -R looks into the directories below it" } else { "" };
-            let message = format!("no file in it ends in .yaml, .yml or .json{hint}");
-            found.push(Err((path.display().to_string(), message)));
-        }
-        found
+        (!found.is_empty()).then_some(found)
+    }
+
+    fn no_manifest(&self, directory: &Path) -> Unlisted {
+        let deeper = !self.recursive && has_directories(directory);
+        let hint = if deeper { "; use -R to read its subdirectories" } else { "" };
+        (directory.display().to_string(), format!("no file in it ends in .yaml, .yml or .json{hint}"))
     }
 }
 
-fn is_manifest(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| EXTENSIONS.contains(&extension))
+/// Splits a list of paths at its commas, unless it is the path of one file.
+fn split(paths: &Path) -> Vec<PathBuf> {
+    match paths.to_str() {
+        Some(text) if text.contains(',') && !paths.exists() => text.split(',').map(PathBuf::from).collect(),
+        _ => vec![paths.to_owned()],
+    }
 }
 
-fn is_dangling(path: &Path) -> bool {
-    path.is_symlink() && !path.exists()
+/// Tells whether an entry of a directory is a file, or a link to one, with the extension of a manifest.
+fn is_manifest(entry: &DirEntry) -> bool {
+    let extension = entry.path().extension().and_then(|extension| extension.to_str());
+    let is_file = || entry.file_type().is_file() || (entry.path_is_symlink() && entry.path().is_file());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) && is_file()
 }
 
 fn is_url(path: &str) -> bool {
-    path.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "http" | "https"))
+    path.starts_with("http://") || path.starts_with("https://")
 }
 
 fn has_directories(path: &Path) -> bool {
@@ -104,36 +128,50 @@ fn has_directories(path: &Path) -> bool {
 }
 
 impl Source {
-    /// The name that errors and reports use.
+    /// Returns the name that errors and reports use.
     pub fn name(&self) -> String {
         match self {
             Self::File(path) | Self::Found(path) => path.display().to_string(),
+            Self::Url(url) => url.clone(),
             Self::Stdin => "standard input".to_owned(),
         }
     }
 
-    /// Tells whether it can be read again from its start: a pipe, though it has a path, can't.
+    /// Tells whether the user named the source, and expects an object in it.
+    pub(super) fn is_named(&self) -> bool {
+        !matches!(self, Self::Found(_))
+    }
+
+    /// Tells whether the source can be read again from its start. A pipe can't, although it may have a path.
     pub(super) fn is_repeatable(&self) -> bool {
         match self {
             Self::File(path) | Self::Found(path) => path.is_file(),
-            Self::Stdin => false,
+            Self::Url(_) | Self::Stdin => false,
         }
     }
 
-    /// What tells the stream from others; of a file that isn't there only its path can.
+    /// Returns what two paths to the same stream have in common.
     fn identity(&self) -> Option<PathBuf> {
         match self {
             Self::File(path) | Self::Found(path) => {
                 Some(path.canonicalize().unwrap_or_else(|_| path.clone()))
             }
+            Self::Url(url) => Some(PathBuf::from(url)),
             Self::Stdin => None,
         }
     }
 
-    pub(super) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    /// Opens the source at its start.
+    pub(super) fn open(&self) -> io::Result<Input> {
         Ok(match self {
-            Self::File(path) | Self::Found(path) => Box::new(File::open(path)?),
-            Self::Stdin => Box::new(io::stdin()),
+            Self::File(path) | Self::Found(path) if self.is_repeatable() => Input::File(File::open(path)?),
+            Self::File(path) | Self::Found(path) => stream(File::open(path)?),
+            Self::Url(url) => stream(fetch::get(url)?),
+            Self::Stdin => stream(io::stdin()),
         })
     }
+}
+
+fn stream(reader: impl Read + Send + 'static) -> Input {
+    Input::Stream(Box::new(reader))
 }

@@ -5,21 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{
-    Judgement, NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation, RuleCost,
-    Scope, Score, Skipped, Tally, evaluate,
+    Judgement, NamespaceReport, Offender, Origin, Report, ReportError, ReportSummary, RuleCost, Scope, Score,
+    Skipped, Tally, ViolationList, evaluate,
 };
 use crate::policy::EffectivePolicy;
 use crate::rules::RULES;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKind};
-
-/// Where an object was read.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The file.
-    pub source: &'a str,
-    /// The object's first line, from 1.
-    pub line: usize,
-}
 
 /// The judgements of a set of objects under one policy.
 ///
@@ -32,7 +23,7 @@ pub struct Analysis<'p> {
     keep: bool,
     namespaces: BTreeMap<String, Tally>,
     offenders: HashMap<Box<str>, Tally>,
-    violations: Vec<ReportedViolation>,
+    violations: ViolationList,
     templates: HashMap<Box<str>, Vec<Template>>,
     /// What manages pods directly, and what by its name or theirs is above that.
     controllers: HashMap<Box<str>, Option<String>>,
@@ -51,7 +42,6 @@ pub struct Analysis<'p> {
 struct Template {
     namespace: String,
     judgement: Judgement,
-    violations: Vec<ReportedViolation>,
 }
 
 impl<'p> Analysis<'p> {
@@ -64,7 +54,7 @@ impl<'p> Analysis<'p> {
             keep,
             namespaces: BTreeMap::new(),
             offenders: HashMap::new(),
-            violations: Vec::new(),
+            violations: ViolationList::default(),
             templates: HashMap::new(),
             controllers: HashMap::new(),
             managers: HashMap::new(),
@@ -113,7 +103,7 @@ impl<'p> Analysis<'p> {
         for (skipped, count) in part.skipped {
             *self.skipped.entry(skipped).or_default() += count;
         }
-        self.violations.extend(part.violations);
+        self.violations.merge(part.violations);
         for (controller, above) in part.controllers {
             self.add_controller(controller, above);
         }
@@ -163,25 +153,13 @@ impl<'p> Analysis<'p> {
             return;
         }
         let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
-        let violations = std::mem::take(&mut judgement.violations)
-            .into_iter()
-            .map(|violation| ReportedViolation {
-                namespace: namespace.to_owned(),
-                kind: workload.kind.name(),
-                name: workload.name().to_owned(),
-                owner: (owner.kind != workload.kind.name()).then(|| owner.to_string()),
-                container: violation.container,
-                rule: violation.rule,
-                severity: violation.severity,
-                message: violation.message,
-                path: violation.path,
-                source: origin.map(|origin| format!("{}:{}", origin.source, origin.line)),
-            })
-            .collect();
+        let violations = std::mem::take(&mut judgement.violations);
+        let manager = (owner.kind != workload.kind.name()).then_some(owner);
+        self.violations.add(namespace, workload, manager, origin, &violations);
         if workload.is_pod() {
-            self.count(namespace, &key, &judgement, violations);
+            self.count(namespace, &key, &judgement);
         } else {
-            let template = Template { namespace: namespace.to_owned(), judgement, violations };
+            let template = Template { namespace: namespace.to_owned(), judgement };
             self.templates.entry(key.into()).or_default().push(template);
         }
     }
@@ -191,13 +169,7 @@ impl<'p> Analysis<'p> {
         *known = known.take().or(above);
     }
 
-    fn count(
-        &mut self,
-        namespace: &str,
-        key: &str,
-        judgement: &Judgement,
-        violations: Vec<ReportedViolation>,
-    ) {
+    fn count(&mut self, namespace: &str, key: &str, judgement: &Judgement) {
         match self.namespaces.get_mut(namespace) {
             Some(tally) => tally.add(&judgement.tally),
             None => {
@@ -212,7 +184,6 @@ impl<'p> Analysis<'p> {
                 }
             }
         }
-        self.violations.extend(violations);
     }
 
     /// Ends the analysis: templates without pods are counted, everything is summed and sorted.
@@ -221,7 +192,7 @@ impl<'p> Analysis<'p> {
         for (key, templates) in std::mem::take(&mut self.templates) {
             if !with_pods.contains(&key) {
                 for template in templates {
-                    self.count(&template.namespace, &key, &template.judgement, template.violations);
+                    self.count(&template.namespace, &key, &template.judgement);
                 }
             }
         }
@@ -232,10 +203,7 @@ impl<'p> Analysis<'p> {
         self.namespaces.values().for_each(|tally| total.add(tally));
         // What could not be read may be all that there is to judge.
         let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
-        self.violations.sort_by(|a, b| {
-            let key = |v: &ReportedViolation| std::cmp::Reverse(v.severity);
-            key(a).cmp(&key(b)).then_with(|| place(a).cmp(&place(b)))
-        });
+        self.violations.finish(|workload| with_pods.contains(workload));
         self.errors.sort();
         let found = self.policy.rules().iter().filter(|enabled| total.counts[enabled.index] > 0);
         Report {
@@ -323,11 +291,6 @@ impl<'p> Analysis<'p> {
     }
 }
 
-fn place(violation: &ReportedViolation) -> impl Ord + '_ {
-    let ReportedViolation { namespace, name, kind, rule, path, source, .. } = violation;
-    (namespace, name, kind, rule, path, source)
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -389,7 +352,7 @@ mod tests {
         let workloads: Vec<(&str, u64)> = report.offenders.iter().map(|o| (&*o.workload, o.pods)).collect();
         assert_eq!(workloads, [("Deployment/web", 2), ("Deployment/api", 1)]);
         let pending = report.violations.iter().find(|v| v.rule == crate::rules::PENDING.id).unwrap();
-        assert_eq!((&*pending.name, pending.owner.as_deref()), ("web-7f9-b", Some("Deployment/web")));
+        assert_eq!((pending.name, pending.owner), ("web-7f9-b", Some("Deployment/web")));
     }
 
     /// A pod of a Job, of the time 29712345 minutes after 1970.
@@ -418,7 +381,7 @@ mod tests {
         assert_eq!(report.summary.pods, 1);
         // A live pod says no more of where it comes from.
         assert_eq!(report.offenders[0].workload, "Job/by-hand");
-        assert_eq!(report.violations[0].owner.as_deref(), Some("Job/by-hand"));
+        assert_eq!(report.violations.iter().next().unwrap().owner, Some("Job/by-hand"));
     }
 
     #[test]

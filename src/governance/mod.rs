@@ -5,10 +5,12 @@ mod evaluate;
 mod report;
 mod scope;
 mod score;
+mod segment;
 mod selector;
 mod tally;
+mod violations;
 
-pub use analysis::{Analysis, Origin};
+pub use analysis::Analysis;
 pub use evaluate::{Judgement, evaluate};
 pub use report::{
     NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation, RuleCost, Skipped,
@@ -17,3 +19,4 @@ pub use scope::Scope;
 pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
+pub use violations::{Origin, SourceLine, ViolationList, ViolationRow};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Classification, Score, Tally};
+use super::{Classification, Score, Tally, ViolationList};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
 
@@ -21,7 +21,7 @@ pub struct Report {
     /// The same by namespace, sorted by name.
     pub namespaces: Vec<NamespaceReport>,
     /// Everything that is wrong, worst first; empty where only figures were asked for.
-    pub violations: Vec<ReportedViolation>,
+    pub violations: ViolationList,
     /// What was read and is not judged.
     pub skipped: Vec<Skipped>,
     /// What could not be read.
@@ -97,8 +97,8 @@ impl NamespaceReport {
     }
 }
 
-/// One thing wrong with one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One thing wrong with one object, to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedViolation {
     /// The object's namespace.
     pub namespace: String,

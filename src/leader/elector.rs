@@ -1,5 +1,4 @@
-//! The campaign: the calls that the rules ask for, when they are due, and no more of them than that.
-//! Knows nothing of what is written by the one who leads.
+//! The campaign: makes the calls that the rules require, when they are due. It does not know what the leader writes.
 
 use super::leadership::{Keeper, Leadership};
 use super::settings::{Settings, SettingsError};
@@ -13,11 +12,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
-/// How much later than at its expiry a lease is taken, at most: standbys should not all ask at once.
+/// Maximum random delay before a standby takes an expired lease, so that standbys do not all ask at once.
 const EXPIRY_JITTER: Duration = Duration::from_millis(500);
-/// How long the writes under way may take, and then the calls that release the lease, when the process shuts down.
+/// Time limit at shutdown, first for running writes, then for the calls that release the lease.
 const RELEASE_PATIENCE: Duration = Duration::from_millis(1_500);
-/// After which time the log is told again of a failure that lasts.
+/// Interval at which the log repeats a failure that lasts.
 const REMINDER: Duration = Duration::from_mins(1);
 
 type Events = BoxStream<'static, kube::Result<WatchEvent<Lease>>>;
@@ -29,25 +28,25 @@ pub struct Elector {
     candidate: Candidate,
     keeper: Keeper,
     events: Option<Events>,
-    /// True from the sending of a claim until its answer: it may have been done, or may yet be.
+    /// True while the result of a claim is unknown: the server may have stored it, or may store it later.
     unsure: bool,
-    /// How many attempts in a row have failed.
+    /// The number of failed attempts in a row.
     failures: u32,
-    /// What the last of them failed with.
+    /// The error of the last failed attempt.
     failure: Option<CallError>,
-    /// What the log was told last of failures, and when.
+    /// The last failure that was logged, and the time of that log line.
     told: Option<(String, Instant)>,
-    /// Whom the log was told to be the leader.
+    /// The leader that the log named last.
     leader: Option<String>,
 }
 
-/// Why a call for the Lease failed.
+/// An error of a call for the Lease.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// No answer came within half the renew deadline, or what was left of it.
+    /// No answer came within half the renew deadline, or within the rest of it.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// The API server refused it, or could not be reached.
+    /// The API server refused the call, or could not be reached.
     #[error("{}", words(.0))]
     Api(kube::Error),
 }
@@ -58,7 +57,7 @@ impl From<kube::Error> for CallError {
     }
 }
 
-/// What an API server says of a refusal, or else the cause at the root: the layers above it say nothing more.
+/// Returns the API server's own message, or else the root cause: the layers above it add nothing.
 fn words(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return status.message.clone();
@@ -70,7 +69,7 @@ fn words(error: &kube::Error) -> String {
     root.to_string()
 }
 
-/// A lease that was held and no longer is: the process has to end, since it can't know what others write now.
+/// The lease was lost. The process must end, because it cannot know what another leader writes.
 #[derive(Debug, thiserror::Error)]
 pub enum LostLease {
     /// No renewal succeeded in time.
@@ -82,7 +81,7 @@ pub enum LostLease {
         lease: String,
         /// The renew deadline.
         deadline: Duration,
-        /// What the last renewal failed with, if it did.
+        /// The error of the last renewal, if it failed.
         source: Option<CallError>,
     },
     /// Another replica holds it.
@@ -109,8 +108,8 @@ impl LostLease {
 impl Elector {
     /// Makes an elector, and the leadership that it keeps up to date while it runs.
     ///
-    /// The client must be built without retries (`Config::default_retry = false`): a retry that it makes on its own
-    /// takes up the time in which the elector would find out where it stands.
+    /// The client must not retry (`Config::default_retry = false`): its retries would use up the time in which the
+    /// elector finds out who leads.
     pub fn new(client: kube::Client, settings: Settings) -> Result<(Self, Leadership), SettingsError> {
         settings.validate()?;
         let (keeper, leadership) = Keeper::new();
@@ -131,10 +130,10 @@ impl Elector {
         Ok((elector, leadership))
     }
 
-    /// Campaigns until the shutdown, on which the lease is released, or until a lease that was held is lost.
+    /// Campaigns until the shutdown, which releases the lease, or until the lease is lost.
     ///
-    /// On shutdown no further write starts, those under way get 1.5 s, and so does the release after them. A lease is
-    /// left to expire when a write had to be cut off: it might still arrive.
+    /// At shutdown no new write starts. Running writes get 1.5 s, then the release gets 1.5 s. If a write had to be cut
+    /// off, the lease is left to expire, because that write might still arrive.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), LostLease> {
         let lost = tokio::select! {
             lost = self.campaign() => Some(lost),
@@ -161,7 +160,7 @@ impl Elector {
         loop {
             let started = Instant::now();
             match self.attempt().await {
-                // Too late to ask for anything: the call before is the one to blame.
+                // It is too late for another call; the previous one is to blame.
                 Ok(()) if self.candidate.standing(Instant::now()) == Standing::Late => {}
                 Ok(()) => (self.failures, self.failure, self.told) = (0, None, None),
                 Err(error) => {
@@ -181,7 +180,7 @@ impl Elector {
                 Standing::Held { until } if self.failure.is_none() => {
                     self.tell_leader();
                     self.stand_by(until).await;
-                    // However often the lease changes hands, nobody asks more than once in half a retry period.
+                    // A replica asks at most once in half a retry period, even if the lease changes hands more often.
                     sleep_until(started + self.settings.retry_period / 2).await;
                 }
                 Standing::Held { .. } | Standing::Vacant => sleep(self.pause()).await,
@@ -189,7 +188,7 @@ impl Elector {
         }
     }
 
-    /// Claims the Lease if the rules allow it. A leader relies on what it wrote last, and reads only when that fails.
+    /// Claims the Lease if the rules allow it. A leader relies on its last write, and reads only after that fails.
     async fn attempt(&mut self) -> Result<(), CallError> {
         let mut fresh = match self.candidate.standing(Instant::now()) {
             Standing::Leads { .. } => !self.unsure,
@@ -205,9 +204,9 @@ impl Elector {
                 Standing::Late | Standing::Ousted { .. } | Standing::Held { .. } => return Ok(()),
             }
             match self.claim().await {
-                // Our own renewal that seemed to fail, or somebody's edit: whose the lease is, a look will tell.
+                // Our own renewal succeeded after all, or somebody edited the Lease: a read shows which.
                 Err(CallError::Api(error)) if fresh && is_stale(&error) => fresh = false,
-                // Another was faster.
+                // Another replica was faster.
                 Err(CallError::Api(kube::Error::Api(status))) if status.code == 409 => return Ok(()),
                 outcome => return outcome,
             }
@@ -217,7 +216,7 @@ impl Elector {
     async fn read(&mut self) -> Result<(), CallError> {
         let lease = call(self.call_deadline(), self.leases.get_opt(&self.settings.name)).await?;
         if self.candidate.observe(lease, Instant::now()) {
-            // The watch, if there is one, should have told; it is opened anew.
+            // The watch missed this change, so it is opened again.
             self.events = None;
         }
         self.unsure = false;
@@ -227,7 +226,7 @@ impl Elector {
     async fn claim(&mut self) -> Result<(), CallError> {
         let lease = self.candidate.claim(wall());
         self.unsure = true;
-        // Before the request is sent: others can't have seen this renewal any earlier, and wait from when they did.
+        // The time before the request: other replicas see this renewal later, and count from then.
         let sent = Instant::now();
         let outcome = call(self.call_deadline(), put(&self.leases, &lease)).await;
         self.unsure = !matches!(&outcome, Ok(_) | Err(CallError::Api(kube::Error::Api(_))));
@@ -264,9 +263,9 @@ impl Elector {
         timeout(RELEASE_PATIENCE, give_up).await.unwrap_or(Err(CallError::Timeout(RELEASE_PATIENCE)))
     }
 
-    /// Waits until the lease may be vacant, or is worth a look because there is no watch.
+    /// Waits until the lease may be vacant, or until the next poll if there is no watch.
     async fn stand_by(&mut self, mut until: Instant) {
-        // Drawn once: a standby that draws anew at each renewal would only be less predictable.
+        // Drawn once: a new delay after each renewal would only be less predictable.
         let jitter = EXPIRY_JITTER.mul_f64(fastrand::f64());
         let Some(mut events) = self.watch(until).await else {
             return sleep_until((until + jitter).min(Instant::now() + self.pause())).await;
@@ -293,8 +292,8 @@ impl Elector {
 
     /// Returns the open watch, or opens one within the time of a call.
     ///
-    /// From resourceVersion 0 it begins with the Lease as it is, from the API server's cache, so there is no list and
-    /// no version that could be too old. A stale beginning does no harm: claims carry their resourceVersion.
+    /// A watch from resourceVersion 0 starts with the Lease from the API server's cache. It needs no list, and no
+    /// version can be too old. A stale start is harmless, because claims carry their resourceVersion.
     async fn watch(&mut self, until: Instant) -> Option<Events> {
         if let Some(events) = self.events.take() {
             return Some(events);
@@ -310,7 +309,7 @@ impl Elector {
         }
     }
 
-    /// Logs a failure, and the same one again after a minute.
+    /// Logs a failure, and repeats the same one after a minute.
     fn tell(&mut self, error: &CallError) {
         let (words, now) = (error.to_string(), Instant::now());
         if self.told.as_ref().is_some_and(|(last, at)| *last == words && now - *at < REMINDER) {
@@ -320,7 +319,7 @@ impl Elector {
         self.told = Some((words, now));
     }
 
-    /// Logs whom this replica stands by for, once for each leader.
+    /// Logs the leader that this replica stands by for, once per leader.
     fn tell_leader(&mut self) {
         let leader = self.candidate.holder();
         if leader != self.leader.as_deref() {
@@ -329,7 +328,7 @@ impl Elector {
         }
     }
 
-    /// Returns when a call that starts now must be over; for a leader not later than its deadline.
+    /// Returns the deadline of a call that starts now. A leader's call ends by its renew deadline.
     fn call_deadline(&self) -> Instant {
         let limit = Instant::now() + self.settings.call_timeout();
         match self.candidate.standing(Instant::now()) {
@@ -338,7 +337,7 @@ impl Elector {
         }
     }
 
-    /// Returns the pause before the next poll: a retry period, up to four of them after failures, and up to half more.
+    /// Returns the pause before the next poll: one retry period, up to four after failures, plus up to half as jitter.
     fn pause(&self) -> Duration {
         let doubled = self.settings.retry_period * (1 << self.failures.saturating_sub(1).min(2));
         doubled.mul_f64(1.0 + fastrand::f64() / 2.0)
@@ -366,7 +365,7 @@ async fn call<T>(deadline: Instant, call: impl Future<Output = kube::Result<T>>)
     Ok(timeout_at(deadline, call).await.map_err(|_| CallError::Timeout(limit))??)
 }
 
-/// Tells whether a write failed because the object is another by now, or gone.
+/// Returns true if a write failed because the object has changed or is gone.
 fn is_stale(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 404 | 409))
 }

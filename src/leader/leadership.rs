@@ -1,5 +1,5 @@
-//! What the rest of the process sees of the election: whether it leads, and a fence around each of its writes.
-//! Knows nothing of the Lease or of the API.
+//! The rest of the process's view of the election: a flag that says if it leads, and a fence around each write. It does
+//! not know the Lease or the API.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Whether this replica leads: a handle that is cheap to clone and never out of date.
+/// Says if this replica leads. The handle is cheap to clone and never out of date.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     seat: watch::Receiver<Seat>,
@@ -21,13 +21,13 @@ enum Seat {
     /// Another replica leads, or none.
     Standby,
     Held(Window),
-    /// Given up: no write starts, those under way may end.
+    /// The lease is being given up: no write starts, and running ones may end.
     Closing,
-    /// Lost, or the elector is gone: every write is cut off.
+    /// The lease is lost, or the elector is gone: every write is cut off.
     Over,
 }
 
-/// When a write may start and when it must be over.
+/// The latest start and the latest end of a write.
 #[derive(Clone, Copy, Debug)]
 enum Window {
     /// There is no election.
@@ -38,13 +38,13 @@ enum Window {
     },
 }
 
-/// Why a write was not done, or not to its end.
+/// An error of a write that was refused or cut off.
 #[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
 pub enum NotLeader {
-    /// This replica doesn't lead: nothing was started.
+    /// This replica does not lead, so the write did not start.
     #[error("not the leader: nothing was written")]
     Refused,
-    /// The lease ran out, or went to another, during the write: it may or may not have been done.
+    /// The lease expired or was lost during the write. The write may or may not have taken effect.
     #[error("no longer the leader: the write was cut off and may or may not have been done")]
     CutOff,
 }
@@ -67,13 +67,15 @@ impl Leadership {
         Self { seat: watch::channel(Seat::Held(Window::Always)).1, writes: TaskTracker::new() }
     }
 
-    /// Tells whether a write may start now. The clock is asked each time, so a process that was stopped knows at once.
+    /// Returns true if a write may start now. It reads the clock each time, so a process that was stopped notices at
+    /// once.
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.window().is_some()
     }
 
-    /// Waits until this replica gains or loses the lease and tells which; for ever if that can't happen any more.
+    /// Waits until this replica gains or loses the lease, and returns true if it leads. Never returns if neither can
+    /// happen.
     pub async fn changed(&mut self) -> bool {
         if self.seat.changed().await.is_err() {
             pending::<()>().await;
@@ -81,28 +83,28 @@ impl Leadership {
         self.is_leader()
     }
 
-    /// Waits until this replica leads, at once if it does.
+    /// Waits until this replica leads.
     pub async fn acquired(&mut self) {
         while !self.is_leader() {
             self.changed().await;
         }
     }
 
-    /// Runs a write as [`Permit::run`] does, refusing it when this replica doesn't lead.
+    /// Runs a write as [`Permit::run`] does. Refuses it if this replica does not lead.
     pub async fn write<F: Future>(&self, write: F) -> Result<F::Output, NotLeader> {
         self.permit().ok_or(NotLeader::Refused)?.run(write).await
     }
 
-    /// Returns the right to one write, to be taken just before it: the lease isn't released while a permit is held.
+    /// Returns the right to one write. Take it just before the write: the lease is not released while a permit exists.
     #[must_use]
     pub fn permit(&self) -> Option<Permit> {
-        // Counted before the seat is looked at: whoever gives the seat up and then finds no token has seen them all.
+        // The token comes before the look at the seat: `drain` changes the seat first, so it sees every token.
         let token = self.writes.token();
         let window = self.window()?;
         Some(Permit { window, seat: self.seat.clone(), _token: token })
     }
 
-    /// Returns the window of a write that would start now.
+    /// Returns the window of a write that starts now.
     fn window(&self) -> Option<Window> {
         match *self.seat.borrow() {
             Seat::Held(window) if window.is_open() => Some(window),
@@ -129,7 +131,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Returns when a write must be over, well before another replica could lead; none without an election.
+    /// Returns the deadline of a write, well before another replica can lead; none without an election.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.window {
@@ -138,10 +140,10 @@ impl Permit {
         }
     }
 
-    /// Runs the write to its end, or until its time is over or the lease is known to be lost.
+    /// Runs the write until it ends, its deadline passes, or the lease is lost.
     ///
-    /// The clock is read before each step of the future, so that a process that was stopped in the middle doesn't go
-    /// on with a second request when it wakes.
+    /// It reads the clock before each step of the future. A process that was stopped in the middle therefore sends no
+    /// second request after it wakes.
     pub async fn run<F: Future>(mut self, write: F) -> Result<F::Output, NotLeader> {
         if !self.window.is_open() || matches!(*self.seat.borrow(), Seat::Closing | Seat::Over) {
             return Err(NotLeader::Refused);
@@ -164,7 +166,7 @@ impl Permit {
     }
 }
 
-/// The elector's end of a [`Leadership`]; dropped, it cuts every write off.
+/// The elector's end of a [`Leadership`]. Dropping it cuts off every write.
 #[derive(Debug)]
 pub(super) struct Keeper {
     seat: watch::Sender<Seat>,
@@ -179,13 +181,13 @@ impl Keeper {
         (Self { seat: sender, writes: writes.clone() }, Leadership { seat, writes })
     }
 
-    /// Lets writes start before one instant and end before another, or moves these on; only the former wakes those who wait.
+    /// Sets the instants before which writes may start and must end. Only a change of the seat wakes waiters.
     pub(super) fn hold(&self, start: Instant, end: Instant) {
         let held = Seat::Held(Window::Before { start, end });
         self.seat.send_if_modified(|seat| !matches!(std::mem::replace(seat, held), Seat::Held(_)));
     }
 
-    /// Lets no further write start and waits for those under way.
+    /// Lets no new write start, and waits for running ones.
     pub(super) async fn drain(&self) {
         self.seat.send_replace(Seat::Closing);
         self.writes.wait().await;
@@ -250,7 +252,7 @@ mod tests {
             (outcome, second)
         });
         tokio::task::yield_now().await;
-        // The first answer is there before any timer has had a chance to fire, as after SIGCONT.
+        // The first answer arrives before any timer can fire, as after SIGCONT.
         wake.send(()).unwrap();
         advance(60 * SECOND).await;
         assert_eq!(write.await.unwrap(), (Err(NotLeader::CutOff), false));

@@ -1,4 +1,4 @@
-//! The metric `leader`: asked of the leadership at each scrape, so that it can't be out of date.
+//! The metric `leader`. Each scrape reads the leadership, so the value is never out of date.
 
 use super::Leadership;
 use prometheus::core::{Collector, Desc};
@@ -13,7 +13,7 @@ pub struct LeaderCollector {
 }
 
 impl LeaderCollector {
-    /// Makes the gauge of a leadership, `lease` being the name of its Lease.
+    /// Makes the gauge for a leadership; `lease` is the name of its Lease.
     pub fn new(leadership: Leadership, lease: &str) -> prometheus::Result<Self> {
         let help = "Whether this replica holds the Lease, and so is the one that writes.";
         let gauge = IntGauge::with_opts(Opts::new("leader", help).const_label("name", lease))?;

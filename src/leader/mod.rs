@@ -1,14 +1,14 @@
 //! Leader election on a `coordination.k8s.io/v1` Lease, by client-go's rules: one replica writes, the others stand by.
 //!
-//! An [`Elector`] campaigns in a task of its own; every other task holds a [`Leadership`] and sends each write through
-//! it. Both go by the local monotonic clock alone: timestamps in the Lease are for people to read.
+//! An [`Elector`] campaigns in its own task. Every other task holds a [`Leadership`] and sends each write through it.
+//! Both use the local monotonic clock only. Timestamps in the Lease are for people.
 //!
-//! Why there are never two writers: the holder times its deadline from *before* it sent its last successful renewal,
-//! a standby times the lease from *after* it saw that renewal, and a lease is longer than the deadline. What a lease
-//! can't do is recall a request that is already on the wire, so a write that must not land late also carries the
-//! resourceVersion it was planned from.
+//! There are never two writers. The holder counts its deadline from *before* it sent its last successful renewal. A
+//! standby counts the lease from *after* it saw that renewal. The lease is longer than the deadline. A lease cannot
+//! recall a request that is already on the wire, so a write that must not land late also carries the resourceVersion
+//! that it was planned from.
 //!
-//! This module knows neither what is written nor why a process wants to lead.
+//! This module does not know what is written, or why a process wants to lead.
 
 mod elector;
 mod leadership;

@@ -1,21 +1,21 @@
-//! What an election is told: which Lease, who asks, and how long everything takes. Knows no clock and no cluster.
+//! The settings of an election: the Lease, the identity and the times. No clock, no cluster.
 
 use std::time::Duration;
 
-/// The Lease to compete for and the times to keep; [`Settings::new`] gives the usual ones.
+/// The Lease to compete for, and the times to keep. [`Settings::new`] has the usual times.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The namespace of the Lease.
     pub namespace: String,
     /// The name of the Lease.
     pub name: String,
-    /// What is written as `holderIdentity`: unique for each process, also for two of the same pod.
+    /// The value of `holderIdentity`. It is unique for each process, even for two processes of one pod.
     pub identity: String,
-    /// How long others wait after the last renewal they saw, in whole seconds: a Lease counts no fractions.
+    /// Time that others wait after the last renewal they saw, in whole seconds: a Lease stores no fractions.
     pub lease_duration: Duration,
-    /// How long after its last successful renewal was sent a holder goes on leading.
+    /// Time that a holder leads after it sent its last successful renewal.
     pub renew_deadline: Duration,
-    /// How long a holder waits between renewals, and a standby between polls while it has no watch.
+    /// Pause of a holder between renewals, and of a standby between polls without a watch.
     pub retry_period: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Settings {
         }
     }
 
-    /// Checks that the times leave room for one another, the error naming the flag to change.
+    /// Checks that the times leave room for one another. The error names the flag to change.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let Self { lease_duration, renew_deadline, retry_period, .. } = *self;
         if lease_duration.subsec_nanos() != 0 || !(1..=i32::MAX as u64).contains(&lease_duration.as_secs()) {
@@ -51,52 +51,52 @@ impl Settings {
         Ok(())
     }
 
-    /// Returns how long a single call may take: half the renew deadline, so that a hung one leaves time for another.
+    /// Returns the time limit of one call: half the renew deadline, so that a hung call leaves time for another.
     pub(super) fn call_timeout(&self) -> Duration {
         self.renew_deadline / 2
     }
 
-    /// Returns how long after the last renewal was sent a write must be over: half-way between the renew deadline and
-    /// the end of the lease, the other half being for what is still on the wire.
+    /// Returns the time limit of a write, counted from the last renewal: half-way between the renew deadline and the
+    /// end of the lease. The other half is for requests that are still on the wire.
     pub(super) fn write_deadline(&self) -> Duration {
         (self.renew_deadline + self.lease_duration) / 2
     }
 }
 
-/// Times that can't work together.
+/// An error in the times.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SettingsError {
-    /// The lease duration is not a whole number of seconds, or none at all.
+    /// The lease duration is zero, or not a whole number of seconds.
     #[error(
         "--lease-duration {lease_duration:?} is not a whole number of seconds from 1: give one, such as 15s"
     )]
     FractionalDuration {
-        /// What was given.
+        /// The given duration.
         lease_duration: Duration,
     },
     /// The retry period is zero.
     #[error("--lease-retry-period 0s would never pause: give a time such as 2s")]
     NoRetryPeriod,
-    /// The holder would go on past the end of its lease.
+    /// The holder would lead past the end of its lease.
     #[error(
         "--lease-renew-deadline {renew_deadline:?} must be shorter than --lease-duration {lease_duration:?}, or two \
          replicas could write at once: shorten the deadline or lengthen the lease"
     )]
     DeadlineTooLong {
-        /// What was given.
+        /// The given deadline.
         renew_deadline: Duration,
-        /// What it must stay below.
+        /// The limit for the deadline.
         lease_duration: Duration,
     },
-    /// A single failed renewal would lose the lease.
+    /// One failed renewal would lose the lease.
     #[error(
         "--lease-retry-period {retry_period:?} times 1.2 must be shorter than --lease-renew-deadline \
          {renew_deadline:?}, or one failed renewal loses the lease: shorten the period or lengthen the deadline"
     )]
     RetryTooLong {
-        /// What was given.
+        /// The given period.
         retry_period: Duration,
-        /// What 1.2 times it must stay below.
+        /// The limit for 1.2 times the period.
         renew_deadline: Duration,
     },
 }

@@ -1,5 +1,5 @@
-//! The rules of the election, pure: what a replica saw of the Lease, when, and what it may do about it.
-//! Knows no API and reads no clock: every instant is an argument.
+//! The rules of the election as a pure state machine over the Lease that a replica saw. No API, no clock: every instant
+//! is an argument.
 
 use super::Settings;
 use jiff::Timestamp;
@@ -13,29 +13,29 @@ use tokio::time::Instant;
 pub(super) struct Candidate {
     settings: Settings,
     seen: Option<Seen>,
-    /// When the last successful claim was sent; set for as long as this replica is, or was, the leader.
+    /// Time at which the last successful claim was sent; set while this replica leads, and after it led.
     claimed: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Seen {
     lease: Lease,
-    /// When this replica first saw the Lease in this version.
+    /// Time at which this replica first saw this version of the Lease.
     since: Instant,
-    /// False once the Lease was deleted: what it promised its holder still counts.
+    /// False after the Lease was deleted. Its promise to the holder still counts.
     exists: bool,
 }
 
-/// Where a replica stands.
+/// A replica's place in the election.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It leads, until this instant unless it renews.
     Leads { until: Instant },
-    /// It led, and the renew deadline has passed.
+    /// It led, but the renew deadline has passed.
     Late,
-    /// It led, and another holds the Lease now.
+    /// It led, but another replica holds the Lease now.
     Ousted { by: String },
-    /// Another leads, until this instant unless it renews.
+    /// Another replica leads, until this instant unless it renews.
     Held { until: Instant },
     /// Nobody leads: the Lease may be claimed.
     Vacant,
@@ -46,7 +46,7 @@ impl Candidate {
         Self { settings, seen: None, claimed: None }
     }
 
-    /// Takes in the Lease as it is on the server (none if there is none); true if it changed since it was last seen.
+    /// Takes in the server's Lease, or its absence. Returns true if it changed.
     pub(super) fn observe(&mut self, lease: Option<Lease>, now: Instant) -> bool {
         match (lease, &mut self.seen) {
             (Some(lease), Some(seen)) if version(&seen.lease) == version(&lease) && seen.exists => false,
@@ -72,7 +72,7 @@ impl Candidate {
         }
     }
 
-    /// Returns the Lease to write for holding it: the one seen, with its resourceVersion, or a new one.
+    /// Returns the Lease to write for a claim: the one seen, with its resourceVersion, or a new one.
     pub(super) fn claim(&self, wall: Timestamp) -> Lease {
         let before = self.seen.as_ref().and_then(|seen| seen.lease.spec.as_ref());
         let ours = self.holder() == Some(&self.settings.identity);
@@ -89,7 +89,7 @@ impl Candidate {
         })
     }
 
-    /// Takes in that the claim sent at `sent` succeeded, unless that is known too late to lead on it.
+    /// Takes in that the claim sent at `sent` succeeded. It does not count if the deadline has passed by now.
     pub(super) fn claimed(&mut self, lease: Lease, sent: Instant, now: Instant) {
         self.observe(Some(lease), now);
         let last = self.claimed.unwrap_or(sent);
@@ -98,7 +98,7 @@ impl Candidate {
         }
     }
 
-    /// Returns the Lease to write for giving it up; none when this replica doesn't hold it.
+    /// Returns the Lease to write for a release; none if this replica does not hold it.
     pub(super) fn release(&self, wall: Timestamp) -> Option<Lease> {
         let seen = self.seen.as_ref().filter(|seen| seen.exists)?;
         (self.holder() == Some(&self.settings.identity)).then(|| {
@@ -112,7 +112,7 @@ impl Candidate {
         })
     }
 
-    /// Returns the holder last seen; an empty one is none.
+    /// Returns the last known holder. An empty name means none.
     pub(super) fn holder(&self) -> Option<&str> {
         let spec = self.seen.as_ref()?.lease.spec.as_ref()?;
         spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())
@@ -130,7 +130,7 @@ impl Candidate {
         Lease { metadata, spec: Some(spec) }
     }
 
-    /// Returns how long the Lease is its holder's: what it says, or our own duration where it says nothing sensible.
+    /// Returns the duration in the Lease, or our own if that is missing or not positive.
     fn promised(&self, lease: &Lease) -> Duration {
         let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds);
         let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
@@ -138,7 +138,7 @@ impl Candidate {
     }
 }
 
-/// Returns what differs after every write, whoever's clock is wrong: the record's own times might not.
+/// Returns the two fields that change with every write, even if a clock is wrong. The Lease's own times might not.
 fn version(lease: &Lease) -> (Option<&str>, Option<&str>) {
     (lease.metadata.uid.as_deref(), lease.metadata.resource_version.as_deref())
 }

@@ -21,9 +21,9 @@ pub fn crds() -> [CustomResourceDefinition; 2] {
     })
 }
 
-/// Makes no field nullable, and each description's paragraph one line.
+/// Makes no field nullable, and puts each paragraph of a description on one line.
 ///
-/// The API server then takes a null for an absent field, as it does in its own kinds, and checks in CEL never see one.
+/// The API server then treats null as absent, as it does for its own kinds, and CEL checks never see a null.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
@@ -41,7 +41,7 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// Returns an object as people write it: whole numbers without a fraction, which the types of a CRD don't keep.
+/// Returns an object as people write it: integers have no fraction, although the CRD types store floats.
 pub fn manifest(object: &impl serde::Serialize) -> serde_json::Result<Value> {
     serde_json::to_value(object).map(whole_numbers)
 }
@@ -60,8 +60,8 @@ fn whole_numbers(value: Value) -> Value {
     }
 }
 
-/// Tells whether an installed CRD, of which `spec` is given, has everything that the wanted one sets; what a server adds
-/// doesn't count.
+/// Returns true if an installed CRD with this `spec` has everything that the wanted one sets. Additions by the server
+/// do not count.
 pub fn is_current(spec: &Value, wanted: &CustomResourceDefinition) -> bool {
     match (manifest(spec), manifest(&wanted.spec)) {
         (Ok(installed), Ok(wanted)) => has_all_of(&installed, &wanted),

@@ -1,4 +1,4 @@
-//! What kube-devops needs of a cluster to run there.
+//! The manifests of everything that kube-devops installs in a cluster.
 
 mod assessment;
 mod crds;

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, Opts};
 
-use crate::cluster::WatchFailure;
+use crate::cluster::CallError;
 use crate::telemetry::{Metrics, MetricsError};
 
 /// The counters of an observer.
@@ -34,7 +34,7 @@ impl ObserverMetrics {
         )?;
         let [events, failures] = [metrics.register(events)?, metrics.register(failures)?];
         // A counter that comes into being with its first failure hides that one from a rate.
-        for category in WatchFailure::CATEGORIES {
+        for category in CallError::CATEGORIES {
             failures.with_label_values(&[category]);
         }
         let [listed, applied, deleted, unreadable] =

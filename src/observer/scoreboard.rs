@@ -28,8 +28,15 @@ pub struct Scoreboard {
 #[derive(Debug, Default)]
 struct Sums {
     tally: Tally,
-    /// The workloads with violations, by `Kind/name`.
-    offenders: HashMap<Arc<str>, Tally>,
+    /// The workloads with violations.
+    offenders: HashMap<Arc<OffenderRef>, Tally>,
+}
+
+/// A workload with violations within a namespace. Its pods share it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OffenderRef {
+    kind: Box<str>,
+    name: Box<str>,
 }
 
 #[derive(Debug)]
@@ -37,11 +44,11 @@ struct Pod {
     /// All zeros for a pod that can't be read.
     tally: Tally,
     /// The workload that the penalty counts for; `None` when there is no penalty.
-    offender: Option<Arc<str>>,
+    offender: Option<Arc<OffenderRef>>,
 }
 
 /// A workload with its penalty in half points: namespace, workload and tally.
-type Ranked<'b> = (u64, &'b str, &'b str, &'b Tally);
+type Ranked<'b> = (u64, &'b str, Owner<'b>, &'b Tally);
 
 impl Scoreboard {
     /// Makes an empty scoreboard. The API server applies the label selector of the scope.
@@ -139,7 +146,9 @@ impl Scoreboard {
             .namespaces
             .iter()
             .flat_map(|(name, entry)| entry.offenders.iter().map(move |found| (name, found)))
-            .map(|(name, (workload, tally))| (tally.half_points(&self.policy), &**name, &**workload, tally))
+            .map(|(name, (workload, tally))| {
+                (tally.half_points(&self.policy), &**name, workload.owner(), tally)
+            })
             .collect();
         let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
         if limit < all.len() {
@@ -148,7 +157,7 @@ impl Scoreboard {
         }
         all.sort_unstable_by(order);
         all.into_iter()
-            .map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy))
+            .map(|(_, name, workload, tally)| Offender::new(name, &workload.to_string(), tally, &self.policy))
             .collect()
     }
 
@@ -215,13 +224,13 @@ impl Scoreboard {
 }
 
 impl Sums {
-    /// Counts a pod against a workload, and returns the workload's name.
-    fn count_against(&mut self, owner: Owner<'_>, tally: &Tally) -> Arc<str> {
-        let name = owner.to_string();
-        let known = self.offenders.get_key_value(name.as_str());
-        let name = known.map_or_else(|| Arc::from(name.as_str()), |(known, _)| Arc::clone(known));
-        self.offenders.entry(Arc::clone(&name)).or_default().add(tally);
-        name
+    /// Counts a pod against a workload, and returns the workload.
+    fn count_against(&mut self, owner: Owner<'_>, tally: &Tally) -> Arc<OffenderRef> {
+        let offender = OffenderRef { kind: owner.kind.into(), name: owner.name.into() };
+        let known = self.offenders.get_key_value(&offender).map(|(known, _)| Arc::clone(known));
+        let offender = known.unwrap_or_else(|| Arc::new(offender));
+        self.offenders.entry(Arc::clone(&offender)).or_default().add(tally);
+        offender
     }
 
     fn subtract(&mut self, pod: &Pod) {
@@ -237,13 +246,16 @@ impl Sums {
     }
 }
 
+impl OffenderRef {
+    fn owner(&self) -> Owner<'_> {
+        Owner { kind: &self.kind, name: &self.name }
+    }
+}
+
 impl Pod {
     /// Returns whether its penalty counts for this workload.
     fn is_of(&self, offender: Option<Owner<'_>>) -> bool {
-        match (&self.offender, offender) {
-            (Some(known), Some(owner)) => known.split_once('/') == Some((owner.kind, owner.name)),
-            (known, owner) => known.is_none() && owner.is_none(),
-        }
+        self.offender.as_ref().map(|known| known.owner()) == offender
     }
 
     fn unreadable(&self) -> u64 {

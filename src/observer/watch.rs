@@ -159,7 +159,7 @@ impl Sink for Feed<'_> {
     }
 
     fn interrupted(&mut self, failure: &WatchFailure) {
-        self.observer.metrics.failures.with_label_values(&[failure.category()]).inc();
+        self.observer.metrics.failures.with_label_values(&[failure.error.category()]).inc();
         let failed = (failure.to_string(), Instant::now() + failure.silence);
         self.observer.lock().failures.insert(self.namespace.clone(), failed);
     }

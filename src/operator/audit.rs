@@ -1,16 +1,15 @@
 //! The audit trail of a policy: when a result is due, what it is called and what fits into it. Pure.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource as _, ResourceExt as _};
-use ring::digest::{SHA256, digest};
 
 use super::Verdict;
 use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
+use crate::workload::short_digest;
 
 /// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
 pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
@@ -110,22 +109,12 @@ fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
             (pod, violation.container.as_deref(), violation.rule, violation.severity.as_str())
         })
         .collect();
-    let violations = hash(&format!("{set:?}"));
+    let violations = short_digest(&format!("{set:?}"));
     if fixes.is_empty() {
         return violations;
     }
     let fixes: BTreeSet<_> = fixes.iter().map(|fix| (&fix.kind, &fix.name, &fix.patch)).collect();
-    format!("{violations}-{}", hash(&format!("{fixes:?}")))
-}
-
-/// The first 16 hexadecimal digits of a SHA-256.
-fn hash(text: &str) -> String {
-    let digest = digest(&SHA256, text.as_bytes());
-    digest.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
-        // Writing to a string can't fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    format!("{violations}-{}", short_digest(&format!("{fixes:?}")))
 }
 
 fn result(
@@ -139,7 +128,7 @@ fn result(
     let uid = policy.uid().unwrap_or_default();
     let previous = latest.map_or("", |latest| latest.name.as_str());
     // Who dies between creating a result and hearing of it creates the same one again, and is told that it exists.
-    let suffix = hash(&format!("{uid}/{previous}/{content}"));
+    let suffix = short_digest(&format!("{uid}/{previous}/{content}"));
     let prefix: String = policy.name_any().chars().take(200).collect();
     let sequence = latest.map_or(1, |latest| latest.sequence + 1);
     let owner = policy.controller_owner_ref(&());

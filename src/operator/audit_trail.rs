@@ -1,66 +1,65 @@
-//! The audit results that exist, by policy: as much of them as is needed to write the next and delete the oldest. Pure.
-
-use std::collections::{BTreeMap, HashMap, HashSet};
+//! The audit results that exist, by policy: as much of each as it takes to write the next one and delete the oldest. Pure.
 
 use super::audit::{KEPT, Past};
+use crate::cluster::{Mark, Store};
 
-/// The results of each policy, by the policy's uid and in their order; of two made at once the name decides.
+/// The results of each policy, by the policy's uid. Of two results with the same sequence, the name decides.
 #[derive(Debug, Default)]
 pub struct AuditTrail {
-    policies: HashMap<String, BTreeMap<(u64, String), Past>>,
-    /// The results seen since a list began.
-    listed: Option<HashSet<String>>,
+    results: Store<String, Past>,
+    listed: Mark,
 }
 
 impl AuditTrail {
-    /// Begins to hear of every result anew.
+    /// Begins a list of all results. What was known stays until [`AuditTrail::end_list`].
     pub fn begin_list(&mut self) {
-        self.listed = Some(HashSet::new());
+        self.listed = self.results.begin_list();
     }
 
-    /// Ends a list: what was neither made nor seen since its beginning is gone.
+    /// Ends a list: removes the results that were neither created nor seen since its beginning.
     pub fn end_list(&mut self) {
-        let Some(listed) = self.listed.take() else { return };
-        for results in self.policies.values_mut() {
-            results.retain(|_, past| listed.contains(&past.name));
-        }
-        self.policies.retain(|_, results| !results.is_empty());
+        self.results.end_list(self.listed, None, |_| true);
     }
 
-    /// Notes a result that was made or seen.
+    /// Adds a result that was created or seen.
     pub fn add(&mut self, policy_uid: &str, past: Past) {
-        if let Some(listed) = &mut self.listed {
-            listed.insert(past.name.clone());
-        }
-        let results = self.policies.entry(policy_uid.to_owned()).or_default();
-        results.insert((past.sequence, past.name.clone()), past);
+        self.results.insert(policy_uid, past.name.clone(), past);
     }
 
-    /// Notes a result that is known to exist, unless more is known of it.
+    /// Adds a result that is known to exist, unless more is known of it.
     pub fn presume(&mut self, policy_uid: &str, past: Past) {
-        let results = self.policies.entry(policy_uid.to_owned()).or_default();
-        results.entry((past.sequence, past.name.clone())).or_insert(past);
-    }
-
-    /// Forgets a result.
-    pub fn remove(&mut self, policy_uid: &str, name: &str) {
-        if let Some(results) = self.policies.get_mut(policy_uid) {
-            results.retain(|_, past| past.name != name);
-            if results.is_empty() {
-                self.policies.remove(policy_uid);
-            }
+        if self.results.see(policy_uid, &past.name).is_none() {
+            self.add(policy_uid, past);
         }
     }
 
-    /// The newest result of a policy.
-    pub fn latest(&self, policy_uid: &str) -> Option<&Past> {
-        self.policies.get(policy_uid)?.values().next_back()
+    /// Removes a result.
+    pub fn remove(&mut self, policy_uid: &str, name: &str) {
+        self.results.remove(policy_uid, name);
     }
 
-    /// The results of a policy that are more than are kept, the oldest first.
+    /// Returns the newest result of a policy.
+    pub fn latest(&self, policy_uid: &str) -> Option<&Past> {
+        self.of(policy_uid).max_by_key(|past| past.place())
+    }
+
+    /// Returns the results of a policy that exceed the number to keep, the oldest first.
     pub fn surplus(&self, policy_uid: &str) -> Vec<Past> {
-        let Some(results) = self.policies.get(policy_uid) else { return Vec::new() };
-        results.values().take(results.len().saturating_sub(KEPT)).cloned().collect()
+        let mut results: Vec<&Past> = self.of(policy_uid).collect();
+        results.sort_unstable_by_key(|past| past.place());
+        results.truncate(results.len().saturating_sub(KEPT));
+        results.into_iter().cloned().collect()
+    }
+
+    fn of(&self, policy_uid: &str) -> impl Iterator<Item = &Past> {
+        self.results.group(policy_uid).map(|(_, past)| past)
+    }
+}
+
+impl Past {
+    /// Its place among the results of its policy.
+    fn place(&self) -> (u64, &str) {
+        (self.sequence, &self.name)
     }
 }
 
@@ -86,7 +85,7 @@ mod tests {
         assert_eq!(uid(&trail), "");
         trail.add("uid", Past { uid: "seen".to_owned(), ..past(1) });
         trail.presume("uid", past(1));
-        assert_eq!((uid(&trail), trail.policies["uid"].len()), ("seen".to_owned(), 1));
+        assert_eq!((uid(&trail), trail.of("uid").count()), ("seen".to_owned(), 1));
     }
 
     #[test]
@@ -106,8 +105,8 @@ mod tests {
         trail.begin_list();
         trail.add("uid", past(14));
         trail.end_list();
-        assert_eq!(trail.policies["uid"].len(), 1, "13 was not listed");
+        assert_eq!(trail.of("uid").count(), 1, "13 was not listed");
         trail.remove("uid", "p-14");
-        assert!(trail.policies.is_empty(), "a policy without results leaves no trace");
+        assert_eq!(trail.results.iter().count(), 0, "a policy without results leaves no trace");
     }
 }

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::reconcile::reconcile;
 use super::{Operator, ReconcileError, feeds};
-use crate::leader::Leadership;
+use crate::leader::{Leadership, NotLeader};
 use crate::policy::DevOpsPolicy;
 
 /// For how long changes in a namespace are gathered before its policies are woken: a rollout wakes them a few times,
@@ -105,14 +105,15 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
         return Action::await_change();
     }
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
-    match error.category() {
-        // Somebody wrote in between: what they wrote is on its way, and wakes the policy again.
-        "conflict" => Action::requeue(Duration::from_millis(500)),
-        "not_leader" => Action::await_change(),
-        // It took too long for one write. Where the lease is really lost, the process ends.
-        "leadership_lost" => Action::requeue(Duration::from_secs(2)),
-        category => {
-            warn!(policy = %policy.reference(), category, %error, "not reconciled; it is tried again");
+    match error {
+        ReconcileError::NotLeader(NotLeader::Refused) => Action::await_change(),
+        // The write took too long. If the lease is really lost, the process ends.
+        ReconcileError::NotLeader(NotLeader::CutOff) => Action::requeue(Duration::from_secs(2)),
+        // Somebody wrote the policy at the same time. Their write wakes the policy again.
+        error if error.is_conflict() => Action::requeue(Duration::from_millis(500)),
+        error => {
+            let category = error.category();
+            warn!(policy = %policy.reference(), category, %error, "failed to reconcile; will retry");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))
         }
     }

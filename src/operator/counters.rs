@@ -5,6 +5,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
 
 use super::ReconcileError;
 use super::error::CATEGORIES;
+use crate::cluster::CallError;
 use crate::remediation::RemediationMetrics;
 use crate::telemetry::{Metrics, MetricsError};
 
@@ -54,7 +55,7 @@ impl OperatorMetrics {
             audits: IntCounter::new("audit_results_total", "PolicyAuditResults created.")?,
             remediation,
         };
-        for category in CATEGORIES {
+        for category in CATEGORIES.into_iter().chain(CallError::CATEGORIES) {
             made.errors.with_label_values(&[category]);
         }
         for result in ["success", "error"] {

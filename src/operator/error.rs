@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cluster::CallError;
+use crate::cluster::{CallError, category};
 use crate::leader::NotLeader;
 use crate::policies::StatusError;
 use crate::remediation::RemediationError;
@@ -52,21 +52,9 @@ impl From<RemediationError> for ReconcileError {
 /// A write that failed within the finalizer's care.
 pub type WriteError = Box<ReconcileError>;
 
-/// Every label that errors are counted under, so that each is there from the start and can be alerted on.
-pub(super) const CATEGORIES: [&str; 12] = [
-    "busy",
-    "conflict",
-    "forbidden",
-    "internal",
-    "invalid",
-    "leadership_lost",
-    "not_found",
-    "not_leader",
-    "refused",
-    "timeout",
-    "unreachable",
-    "unreadable",
-];
+/// The labels of errors beside those of failed calls. Each is in the metrics from the start, so that alerts can use it.
+pub(super) const CATEGORIES: [&str; 5] =
+    ["internal", "leadership_lost", "not_leader", "timeout", "unreadable"];
 
 impl ReconcileError {
     /// When the policy only has to be looked at again, and nothing went wrong.
@@ -94,11 +82,29 @@ impl ReconcileError {
         }
     }
 
+    /// Tells whether somebody else wrote the object at the same time.
+    pub fn is_conflict(&self) -> bool {
+        use kube::runtime::finalizer::Error;
+        match self {
+            Self::Write { source, .. } => source.code() == Some(409),
+            Self::Status(error) => error.code() == Some(409),
+            Self::Finalizer(error) => match &**error {
+                Error::ApplyFailed(error) | Error::CleanupFailed(error) => error.is_conflict(),
+                // 422: a test in the patch failed, because others changed the finalizers.
+                Error::AddFinalizer(error) | Error::RemoveFinalizer(error) => {
+                    matches!(code(error), Some(409 | 422))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Returns a bounded label for metrics.
     pub fn category(&self) -> &'static str {
         match self {
-            Self::Write { source, .. } => category(source.code()),
-            Self::Status(StatusError::Write(error) | StatusError::Namespace(error)) => category(error.code()),
+            Self::Write { source, .. } => source.category(),
+            Self::Status(StatusError::Write(error) | StatusError::Namespace(error)) => error.category(),
             Self::Finalizer(error) => match &**error {
                 kube::runtime::finalizer::Error::ApplyFailed(error)
                 | kube::runtime::finalizer::Error::CleanupFailed(error) => error.category(),
@@ -120,16 +126,4 @@ impl ReconcileError {
 
 fn code(error: &kube::Error) -> Option<u16> {
     if let kube::Error::Api(status) = error { Some(status.code) } else { None }
-}
-
-fn category(code: Option<u16>) -> &'static str {
-    match code {
-        Some(401 | 403) => "forbidden",
-        Some(404) => "not_found",
-        Some(409) => "conflict",
-        Some(422) => "invalid",
-        Some(429) => "busy",
-        Some(_) => "refused",
-        None => "unreachable",
-    }
 }

@@ -16,9 +16,9 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher;
 use tokio::sync::mpsc;
 
+use super::Operator;
 use super::audit::{POLICY_UID, Past};
-use super::{Mark, Operator};
-use crate::cluster::{self, Event, RawObject, Sink, WatchRequest};
+use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchRequest};
 use crate::policy::{DevOpsPolicy, DevOpsPolicySpec, PolicyAuditResult};
 use crate::workload::{Workload, WorkloadKind};
 

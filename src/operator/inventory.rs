@@ -1,106 +1,90 @@
 //! Every pod and workload of the cluster, lean and by namespace: what all policies are judged on. Pure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::workload::{PodSpec, Workload, WorkloadKind};
+use crate::cluster::{Mark, Store};
+use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
-/// The objects that are there now, and the namespaces in which something changed that a rule can read.
+/// The objects that exist, and the namespaces in which something changed that a rule can read.
+///
+/// The pods of one template share it: each pod costs its name, its status and little more.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    namespaces: HashMap<String, Objects>,
+    objects: Store<Key, Box<Workload<'static>>>,
+    interner: Interner,
     /// The namespaces to judge again.
     changed: BTreeSet<String>,
-    mark: Mark,
 }
 
-/// When an object was seen last, in lists begun.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
-
-type Objects = HashMap<(WorkloadKind, Box<str>), Entry>;
-
-#[derive(Debug)]
-struct Entry {
-    workload: Box<Workload<'static>>,
-    seen: Mark,
-}
+/// An object within its namespace.
+type Key = (WorkloadKind, Text<'static>);
 
 impl Inventory {
-    /// Keeps an object as it is, in place of what it was, without what only selectors read.
+    /// Keeps an object as it is now, without the labels that only selectors read.
     pub fn apply(&mut self, mut workload: Workload<'static>) {
         workload.forget_labels();
         if workload.is_pod() {
-            // It is about workloads that records are kept.
+            // Records are kept about workloads alone.
             workload.metadata.uid = None;
         }
         if workload.is_managed() || workload.is_terminal() {
-            // It is never judged itself, and only says what stands for what.
-            workload.pod = PodSpec::default();
+            // It is not evaluated, and kept only to map pods to their owners.
+            workload.pod = Arc::default();
         }
-        let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
-        if !self.namespaces.contains_key(namespace) {
-            self.namespaces.insert(namespace.to_owned(), Objects::new());
+        self.interner.share(&mut workload);
+        let namespace = workload.metadata.namespace.clone().unwrap_or_default();
+        let name = workload.metadata.name.clone().unwrap_or_else(|| workload.name().to_owned().into());
+        let key = (workload.kind, name);
+        if self.objects.see(&namespace, &key).is_none_or(|known| **known != workload) {
+            self.objects.insert(&namespace, key, Box::new(workload));
+            self.note_change(&namespace);
         }
-        let Some(objects) = self.namespaces.get_mut(namespace) else { return };
-        let key = (workload.kind, Box::from(workload.name()));
-        let known = objects.get(&key);
-        if known.is_none_or(|known| *known.workload != workload) && !self.changed.contains(namespace) {
-            self.changed.insert(namespace.to_owned());
-        }
-        objects.insert(key, Entry { workload: Box::new(workload), seen: self.mark });
     }
 
-    /// Forgets an object.
+    /// Removes an object.
     pub fn delete(&mut self, kind: WorkloadKind, namespace: &str, name: &str) {
-        let Some(objects) = self.namespaces.get_mut(namespace) else { return };
-        if objects.remove(&(kind, Box::from(name))).is_none() {
-            return;
-        }
-        self.changed.insert(namespace.to_owned());
-        if objects.is_empty() {
-            self.namespaces.remove(namespace);
-        } else if objects.capacity() > 64 && objects.capacity() / 4 > objects.len() {
-            objects.shrink_to(objects.len() * 2);
+        if self.objects.remove(namespace, &(kind, name.to_owned().into())).is_some() {
+            self.note_change(namespace);
         }
     }
 
-    /// Begins to hear of every object of a kind anew; what was known counts until the list has ended.
+    /// Begins a list of a kind. What was known stays until [`Inventory::end_list`].
     pub fn begin_list(&mut self) -> Mark {
-        self.mark.0 += 1;
-        self.mark
+        self.objects.begin_list()
     }
 
-    /// Ends a list of a kind: what was not seen since its beginning is gone.
+    /// Ends a list of a kind: removes the objects that were not seen since its beginning.
     pub fn end_list(&mut self, kind: WorkloadKind, begun: Mark) {
-        let mut gone: Vec<(String, Box<str>)> = Vec::new();
-        for (namespace, objects) in &self.namespaces {
-            let unseen = objects.iter().filter(|((of, _), entry)| *of == kind && entry.seen < begun);
-            gone.extend(unseen.map(|((_, name), _)| (namespace.clone(), name.clone())));
-        }
-        for (namespace, name) in gone {
-            self.delete(kind, &namespace, &name);
+        for (namespace, _, _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
+            self.note_change(&namespace);
         }
     }
 
-    /// The objects of a namespace, in no order.
+    /// Returns the objects of a namespace, in no order.
     pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> + Clone {
-        self.namespaces.get(namespace).into_iter().flatten().map(|(_, entry)| &*entry.workload)
+        self.objects.group(namespace).map(|(_, workload)| &**workload)
     }
 
-    /// The object of this kind and name.
+    /// Returns the object of this kind and name.
     pub fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>> {
-        self.namespaces.get(namespace)?.get(&(kind, Box::from(name))).map(|entry| &*entry.workload)
+        self.objects.get(namespace, &(kind, name.to_owned().into())).map(|workload| &**workload)
     }
 
-    /// How many pods there are that have not ended.
+    /// Returns the number of pods that have not ended.
     pub fn pods(&self) -> usize {
-        let all = self.namespaces.values().flat_map(HashMap::values).map(|entry| &entry.workload);
-        all.filter(|workload| workload.is_pod() && !workload.is_terminal()).count()
+        self.objects.iter().filter(|(.., workload)| workload.is_pod() && !workload.is_terminal()).count()
     }
 
     /// Takes the namespaces in which something changed since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.changed)
+    }
+
+    fn note_change(&mut self, namespace: &str) {
+        if !self.changed.contains(namespace) {
+            self.changed.insert(namespace.to_owned());
+        }
     }
 }
 
@@ -176,6 +160,6 @@ mod tests {
         assert_eq!(names(&inventory, "b"), ["Pod/q"]);
         assert_eq!((changed(&mut inventory), inventory.pods()), (vec!["a".to_owned()], 1));
         inventory.delete(WorkloadKind::Deployment, "a", "d");
-        assert!(!inventory.namespaces.contains_key("a"), "an empty namespace leaves no trace");
+        assert!(!inventory.objects.contains_group("a"), "an empty namespace leaves no trace");
     }
 }

@@ -23,7 +23,7 @@ pub use context::{Operator, OperatorSettings};
 pub use controller::run;
 pub use counters::OperatorMetrics;
 pub use error::{ReconcileError, WriteError};
-pub use inventory::{Inventory, Mark};
+pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;
 pub use release::{Held, held, release};

@@ -6,11 +6,9 @@ use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
 use super::FINALIZER;
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::policy::DevOpsPolicy;
 
-/// How often a release is tried again because others wrote in between.
-const TRIES: usize = 5;
 const PAGE: u32 = 500;
 
 /// A policy that has the finalizer.
@@ -54,13 +52,16 @@ pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held
 /// Takes the finalizer off a policy; those of others stay.
 pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
     let (namespace, name) = (policy.namespace().to_owned(), policy.name().to_owned());
-    let mut next = Some(policy);
-    let mut tries = TRIES;
-    while let Some(Held { metadata }) = next {
-        tries -= 1;
+    let attempt = async |number| {
+        let read = async |client| policies(client, Some(&namespace)).get_metadata_opt(&name).await;
+        let held = match number {
+            0 => Some(policy.clone()),
+            _ => cluster.call(read).await?.and_then(|policy| Held::of(policy.metadata)),
+        };
+        let Some(Held { metadata }) = held else { return Ok(()) };
         let others: Vec<_> =
             metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
-        // With the version that was read, so that what others add in between stays.
+        // The patch names the version that was read, so that a finalizer which others add meanwhile stays.
         let patch = Patch::Merge(json!({
             "metadata": { "resourceVersion": metadata.resource_version, "finalizers": others },
         }));
@@ -68,15 +69,11 @@ pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
         let patched =
             async |client| policies(client, Some(&namespace)).patch_metadata(&name, &params, &patch).await;
         match cluster.call(patched).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.code() == Some(404) => return Ok(()),
-            Err(error) if error.code() == Some(409) && tries > 0 => {}
-            Err(error) => return Err(error),
+            Err(error) if error.code() != Some(404) => Err(error),
+            _ => Ok(()),
         }
-        let read = async |client| policies(client, Some(&namespace)).get_metadata_opt(&name).await;
-        next = cluster.call(read).await?.and_then(|policy| Held::of(policy.metadata));
-    }
-    Ok(())
+    };
+    retry_on_conflict(attempt, |error: &CallError| error.code() == Some(409)).await
 }
 
 fn policies(client: kube::Client, namespace: Option<&str>) -> Api<DevOpsPolicy> {

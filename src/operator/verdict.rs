@@ -47,7 +47,7 @@ pub fn judge<'a>(
     Ok(Verdict {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
-        violations: report.violations,
+        violations: report.violations.iter().map(Into::into).collect(),
         next,
     })
 }
@@ -171,7 +171,7 @@ mod tests {
         }
         let report = analysis.finish();
         assert_eq!((verdict.pods, Some(verdict.score)), (report.summary.pods, report.summary.score));
-        assert_eq!(verdict.violations, report.violations);
+        assert_eq!(verdict.violations, report.violations.iter().map(Into::into).collect::<Vec<_>>());
     }
 
     #[test]

@@ -37,6 +37,12 @@ impl<'a> Cell<'a> {
     }
 }
 
+impl<'a> From<Cow<'a, str>> for Cell<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
 impl From<String> for Cell<'_> {
     fn from(text: String) -> Self {
         Self::styled(text, Style::new())
@@ -49,13 +55,23 @@ impl<'a> From<&'a str> for Cell<'a> {
     }
 }
 
-/// Writes rows under a header. The rows are gone over twice, to measure and to write them, so none is kept.
+/// Writes rows under a header.
 pub fn table<'a, const N: usize>(
     header: [&'a str; N],
     rows: impl IntoIterator<Item = [Cell<'a>; N], IntoIter: Clone>,
     out: &mut Text<'_>,
 ) -> io::Result<()> {
-    columns(std::iter::once(header.map(Cell::from)).chain(rows), out)
+    let rows = rows.into_iter();
+    long_table(header, || rows.clone(), out)
+}
+
+/// Writes rows under a header. It calls `rows` twice, to measure and to write them, and keeps none.
+pub(super) fn long_table<'a, const N: usize, R: Iterator<Item = [Cell<'a>; N]>>(
+    header: [&'a str; N],
+    rows: impl Fn() -> R,
+    out: &mut Text<'_>,
+) -> io::Result<()> {
+    write_rows(|| std::iter::once(header.map(Cell::from)).chain(rows()), out)
 }
 
 /// Writes rows, every column as wide as its widest cell. On a terminal the widest columns are cut until a row fits.
@@ -63,15 +79,22 @@ pub fn columns<'a, const N: usize>(
     rows: impl IntoIterator<Item = [Cell<'a>; N], IntoIter: Clone>,
     out: &mut Text<'_>,
 ) -> io::Result<()> {
-    let mut rows = rows.into_iter();
+    let rows = rows.into_iter();
+    write_rows(|| rows.clone(), out)
+}
+
+fn write_rows<'a, const N: usize, R: Iterator<Item = [Cell<'a>; N]>>(
+    rows: impl Fn() -> R,
+    out: &mut Text<'_>,
+) -> io::Result<()> {
     let mut widths = [0; N];
-    for row in rows.clone() {
+    for row in rows() {
         for (width, cell) in widths.iter_mut().zip(&row) {
             *width = cell.shown().width().max(*width);
         }
     }
     let gap = fit(&mut widths, out.width());
-    rows.try_for_each(|row| write_row(&row, &widths, gap, out))
+    rows().try_for_each(|row| write_row(&row, &widths, gap, out))
 }
 
 /// Cuts the widest columns until a row fits into `limit`; returns the gap between columns.

@@ -1,29 +1,31 @@
-//! The violations as rows: one a workload, container and rule, or one each with its message, path and source.
+//! The violations as rows: grouped by workload, or one row each with all that is known.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Cell, Text, table};
-use crate::governance::{Report, ReportedViolation};
+use super::columns::{long_table, table};
+use super::{Cell, Text};
+use crate::governance::{Report, ViolationRow};
 
 /// Shown for a value that is missing, as kubectl does.
 const NONE: &str = "<none>";
 
 pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let mut groups: BTreeMap<_, u64> = BTreeMap::new();
-    for violation in &report.violations {
-        let ReportedViolation { namespace, container, rule, severity, .. } = violation;
-        let group = (Reverse(*severity), namespace, workload(violation), container, *rule);
+    for violation in report.violations.iter() {
+        let ViolationRow { namespace, container, rule, severity, .. } = violation;
+        let group = (Reverse(severity), namespace, workload(&violation), container, rule);
         *groups.entry(group).or_default() += 1;
     }
-    let rows = groups.iter().map(|((Reverse(level), namespace, workload, container, rule), count)| {
+    let rows = groups.iter().map(|((Reverse(severity), namespace, workload, container, rule), count)| {
         [
-            Cell::from(namespace.as_str()),
-            Cell::from(workload.as_str()),
-            Cell::from(container.as_deref().unwrap_or(NONE)),
+            Cell::from(*namespace),
+            Cell::from(&**workload),
+            Cell::from(container.unwrap_or(NONE)),
             Cell::from(rule.as_str()),
-            Cell::severity(*level),
+            Cell::severity(*severity),
             count.to_string().into(),
         ]
     });
@@ -33,22 +35,25 @@ pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
 pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let header =
         ["NAMESPACE", "WORKLOAD", "NAME", "CONTAINER", "RULE", "SEVERITY", "PATH", "SOURCE", "MESSAGE"];
-    let rows = report.violations.iter().map(|violation| {
-        [
-            Cell::from(&*violation.namespace),
-            workload(violation).into(),
-            Cell::from(&*violation.name),
-            Cell::from(violation.container.as_deref().unwrap_or(NONE)),
-            Cell::from(violation.rule.as_str()),
-            Cell::severity(violation.severity),
-            Cell::from(&*violation.path),
-            Cell::from(violation.source.as_deref().unwrap_or(NONE)),
-            Cell::from(&*violation.message),
-        ]
-    });
-    table(header, rows, out)
+    let rows = || {
+        report.violations.iter().map(|violation| {
+            [
+                violation.namespace.into(),
+                workload(&violation).into(),
+                violation.name.into(),
+                violation.container.unwrap_or(NONE).into(),
+                violation.rule.as_str().into(),
+                Cell::severity(violation.severity),
+                violation.path.into(),
+                violation.source.map_or(NONE.into(), |source| source.to_string().into()),
+                violation.message.into(),
+            ]
+        })
+    };
+    long_table(header, rows, out)
 }
 
-fn workload(violation: &ReportedViolation) -> String {
-    violation.owner.clone().unwrap_or_else(|| format!("{}/{}", violation.kind, violation.name))
+fn workload<'r>(violation: &ViolationRow<'r>) -> Cow<'r, str> {
+    let itself = || format!("{}/{}", violation.kind, violation.name).into();
+    violation.owner.map_or_else(itself, Cow::from)
 }

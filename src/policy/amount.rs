@@ -1,4 +1,4 @@
-//! An amount of CPU or memory as users write it in a policy.
+//! An amount of CPU or memory, as users write it in a policy.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::Quantity;
 
-/// An amount of a resource, kept as it was written: `2`, `"0.5"`, `100m` or `128Mi`.
+/// An amount of a resource, kept as written: `2`, `"0.5"`, `100m` or `128Mi`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Amount {
@@ -19,7 +19,7 @@ pub enum Amount {
 }
 
 impl Amount {
-    /// The amount; `None` when the text is no quantity.
+    /// Returns the amount, or `None` if the text is no quantity.
     pub fn quantity(&self) -> Option<Quantity> {
         Quantity::parse(&self.to_string())
     }
@@ -43,7 +43,7 @@ impl JsonSchema for Amount {
         "Amount".into()
     }
 
-    /// The length is bounded because the API server refuses a rule whose cost it can't bound.
+    /// The length is bounded because the API server refuses a CEL check whose cost it cannot bound.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "x-kubernetes-int-or-string": true,
@@ -59,7 +59,7 @@ impl JsonSchema for Amount {
     }
 }
 
-/// Said by the API server and of files alike.
+/// The message of the API server, and of policies in files.
 pub(super) const NO_QUANTITY: &str = "must be a quantity such as 100m, 2, \"0.5\" or 128Mi";
-/// Said by the API server and of files alike.
+/// The message of the API server, and of policies in files.
 pub(super) const NOT_POSITIVE: &str = "must be more than zero";

@@ -1,6 +1,6 @@
-//! The `DevOpsPolicy` custom resource: the API that users write. What it means is in `effective`.
+//! The `DevOpsPolicy` custom resource: the API that users write. `effective` has its meaning.
 //!
-//! The comments on fields are what `kubectl explain` shows.
+//! `kubectl explain` shows the comments on fields.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Amount, DevOpsPolicyStatus, schema};
 use crate::rules::{Severity, Value};
 
-/// What is asked of the workloads of the policy's namespace. An absent field means that its check is off.
+/// The checks for the workloads of the policy's namespace. An absent field turns its check off.
 #[expect(clippy::duplicated_attributes, reason = "each column of a table has a type of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase")]
@@ -53,39 +53,40 @@ use crate::rules::{Severity, Value};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct DevOpsPolicySpec {
-    /// Whether an image with the tag latest, or with neither tag nor digest, is a violation (rule latest-tag).
+    /// Report images with the tag latest, or with neither tag nor digest (rule latest-tag).
     pub forbid_latest_tag: Option<bool>,
-    /// Whether a container without a liveness probe is a violation (rule missing-liveness).
+    /// Report containers without a liveness probe (rule missing-liveness).
     pub require_liveness_probe: Option<bool>,
-    /// Whether a container without a readiness probe is a violation (rule missing-readiness).
+    /// Report containers without a readiness probe (rule missing-readiness).
     pub require_readiness_probe: Option<bool>,
-    /// How many restarts of a container are still fine; more are a violation (rule high-restarts).
+    /// The number of restarts that a container may have. More restarts are a violation (rule high-restarts).
     #[schemars(with = "Option<i32>", range(min = 0, max = i32::MAX))]
     pub max_restart_count: Option<u32>,
-    /// How many seconds after its creation a pod may still be Pending; longer is a violation (rule pending).
+    /// The number of seconds after its creation that a pod may stay Pending. After that it is a violation (rule
+    /// pending).
     #[schemars(with = "Option<i32>", range(min = 0, max = i32::MAX))]
     pub forbid_pending_duration: Option<u32>,
-    /// Whether a container without a CPU request, a memory request or a memory limit is a violation (rule
-    /// missing-resources). When absent, defaultResources turns the rule on; false keeps it off.
+    /// Report containers without a CPU request, a memory request or a memory limit (rule missing-resources). If absent,
+    /// defaultResources turns the rule on; false keeps it off.
     pub require_resources: Option<bool>,
-    /// More rules to turn on, each by its id and at most once. A rule that has a field of its own above, such as
-    /// forbidLatestTag, is turned on there or here, not by both.
+    /// More rules to turn on, each by its id and at most once. A rule with its own field above, such as
+    /// forbidLatestTag, may be turned on there or here, but not in both places.
     #[schemars(
         length(max = 64),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
     )]
     pub rules: Option<Vec<RuleSelection>>,
-    /// Severities that differ from the rules' own. A severity that is named here also multiplies what a violation of the
-    /// rule costs the score: critical by 3, high by 2, medium by 1 and low by 1/2.
+    /// Severities that replace those of the rules. A severity in this list also multiplies the score penalty of its
+    /// rule: critical by 3, high by 2, medium by 1 and low by 1/2.
     pub severity_overrides: Option<SeverityOverrides>,
-    /// Whether violations are only reported (audit), or mended too where a rule has a fix (enforce).
+    /// The mode: audit only reports violations; enforce also patches workloads if the rule has a fix.
     #[serde(default)]
     pub enforcement_mode: EnforcementMode,
-    /// The probe that enforcement gives to containers without one.
+    /// The probe that enforcement adds to containers without one.
     pub default_probe: Option<DefaultProbe>,
-    /// The requests and limits that enforcement gives to containers without them. No request may be above its limit.
+    /// The requests and limits that enforcement adds to containers without them. A request may not exceed its limit.
     pub default_resources: Option<DefaultResources>,
-    /// How enforcement goes about its patches.
+    /// Settings for patches in enforce mode.
     pub remediation: Option<RemediationSpec>,
     /// What the admission webhook does with new and changed workloads.
     pub admission: Option<AdmissionSpec>,
@@ -96,17 +97,17 @@ pub struct DevOpsPolicySpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = schema::check_parameters)]
 pub struct RuleSelection {
-    /// The rule's id, as `kube-devops rules` lists it.
+    /// The rule's id, as listed by `kube-devops rules`.
     #[schemars(schema_with = "schema::rule_id")]
     pub id: String,
-    /// The severity of the rule's violations, where it differs from the rule's own. It changes reports and not the score.
+    /// A severity that replaces the rule's own. It changes reports, but not the score.
     pub severity: Option<Severity>,
-    /// The rule's parameters, as `kube-devops explain` lists them.
+    /// The rule's parameters, as listed by `kube-devops explain`.
     #[schemars(with = "Option<schema::RuleParameters>")]
     pub params: Option<BTreeMap<String, Value>>,
 }
 
-/// Severities that differ from the rules' own.
+/// Severities that replace those of the rules.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SeverityOverrides {
@@ -124,41 +125,41 @@ pub struct SeverityOverrides {
     pub missing_resources: Option<Severity>,
 }
 
-/// Whether violations are only reported, or mended too.
+/// The mode of a policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EnforcementMode {
-    /// Nothing is changed.
+    /// Violations are reported. Nothing is changed.
     #[default]
     Audit,
-    /// Workloads are patched where a rule has a fix.
+    /// Violations are reported, and workloads are patched if the rule has a fix.
     Enforce,
 }
 
-/// The probe that enforcement gives to containers without one.
+/// The probe that enforcement adds to containers without one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DefaultProbe {
-    /// The TCP port to connect to, from 1 to 65535. When absent, the container's first declared TCP port is taken; a
-    /// container that declares none gets no probe.
+    /// The TCP port to connect to, from 1 to 65535. If absent, the container's first declared TCP port. A container
+    /// that declares none gets no probe.
     #[schemars(with = "Option<i32>", range(min = 1, max = 65535))]
     pub tcp_port: Option<u16>,
-    /// How many seconds after the container's start the first probe comes. When absent, Kubernetes' own default holds, 0.
+    /// Seconds from the container's start to the first probe. If absent, the Kubernetes default of 0.
     #[schemars(with = "Option<i32>", range(min = 0, max = 86400))]
     pub initial_delay_seconds: Option<u32>,
-    /// How many seconds lie between two probes, at least 1. When absent, Kubernetes' own default holds, 10.
+    /// Seconds between two probes, at least 1. If absent, the Kubernetes default of 10.
     #[schemars(with = "Option<i32>", range(min = 1, max = 86400))]
     pub period_seconds: Option<u32>,
 }
 
-/// The requests and limits that enforcement gives to containers without them.
+/// The requests and limits that enforcement adds to containers without them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = schema::check_requests)]
 pub struct DefaultResources {
     /// The CPU request, such as 100m.
     pub cpu_request: Option<Amount>,
-    /// The CPU limit, such as "1". Setting it makes rule missing-resources ask for a CPU limit too.
+    /// The CPU limit, such as "1". If set, rule missing-resources requires a CPU limit too.
     pub cpu_limit: Option<Amount>,
     /// The memory request, such as 128Mi.
     pub memory_request: Option<Amount>,
@@ -166,20 +167,21 @@ pub struct DefaultResources {
     pub memory_limit: Option<Amount>,
 }
 
-/// How enforcement goes about its patches.
+/// Settings for patches in enforce mode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RemediationSpec {
-    /// The most workloads that this policy has patched in an hour; 0 stops it.
+    /// The maximum number of workloads that are patched for this policy in an hour; 0 stops it.
     #[schemars(with = "i32", range(min = 0, max = 10_000))]
     pub max_per_hour: u32,
-    /// How many seconds a patched workload has to get a new pod ready before the patch is withdrawn, from 30 to 86400.
+    /// Seconds within which a patched workload must get a new pod ready, from 30 to 86400. After that, the patch is
+    /// withdrawn.
     #[schemars(with = "i32", range(min = 30, max = 86400))]
     pub verify_seconds: u32,
-    /// What happens to workloads that a GitOps tool manages: report leaves them alone and reports the patch for their
-    /// source, patch treats them like any other.
+    /// The treatment of workloads that a GitOps tool manages: report leaves them alone and reports a patch for their
+    /// source; patch treats them like all others.
     pub gitops: GitOpsMode,
-    /// What happens to the patches when the policy is deleted: keep leaves them, revert withdraws them.
+    /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
 }
 
@@ -194,18 +196,18 @@ impl Default for RemediationSpec {
     }
 }
 
-/// What happens to workloads that a GitOps tool manages.
+/// The treatment of workloads that a GitOps tool manages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GitOpsMode {
-    /// They are left alone, and the patch for their source is reported.
+    /// They are left alone, and a patch for their source is reported.
     #[default]
     Report,
-    /// They are patched like any other.
+    /// They are patched like all others.
     Patch,
 }
 
-/// What happens to the patches when the policy is deleted.
+/// The treatment of patches when the policy is deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDelete {

@@ -1,4 +1,4 @@
-//! What a policy comes down to: the rules that count, with their severities, weights and parameters.
+//! The effect of a policy: its enabled rules, with their severities, weights and parameters.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,28 @@ use super::{Amount, DefaultResources, DevOpsPolicySpec};
 use crate::rules::{self, RULES, Rule, RuleId, Severity, Value};
 use crate::workload::Quantity;
 
-/// The rules that count under a policy.
+/// The enabled rules of a policy.
 #[derive(Debug, Clone)]
 pub struct EffectivePolicy {
     rules: Vec<EnabledRule>,
 }
 
-/// A rule that counts, and how much.
+/// An enabled rule, with its severity, weight and parameters.
 #[derive(Debug, Clone)]
 pub struct EnabledRule {
     /// The rule.
     pub rule: &'static Rule,
     /// The rule's place in the registry.
     pub index: usize,
-    /// How bad its violations are here.
+    /// The severity of its violations under this policy.
     pub severity: Severity,
-    /// Penalty of each count, in half points.
+    /// The penalty of each count, in half points.
     pub half_points: u64,
-    /// The rule's parameters, in the rule's order.
+    /// The values of the rule's parameters, in the rule's order.
     pub parameters: Vec<Value>,
 }
 
-/// A policy that can't be followed.
+/// An invalid policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// No rule has this id.
@@ -38,7 +38,7 @@ pub enum PolicyError {
     UnknownRule {
         /// The place in `spec.rules`.
         index: usize,
-        /// The id that was given.
+        /// The given id.
         id: String,
     },
     /// The same rule is listed twice.
@@ -49,30 +49,30 @@ pub enum PolicyError {
         /// The rule.
         id: RuleId,
     },
-    /// A rule is listed that its own field turns on.
+    /// A listed rule is also turned on by its own field.
     #[error("spec.rules: {}", turned_on_twice(fields, rule))]
     TurnedOnTwice {
-        /// The field, or the fields, any of which turns it on.
+        /// The fields that turn it on, any of which is enough.
         fields: &'static [&'static str],
         /// The rule.
         rule: &'static Rule,
     },
-    /// A default request or limit makes no sense.
+    /// A default request or limit is invalid.
     #[error("spec.defaultResources.{field}: {problem}")]
     Resources {
         /// The field.
         field: &'static str,
-        /// What is wrong, and what is allowed.
+        /// The problem, and the allowed values.
         problem: String,
     },
-    /// The rule has no such parameter, or it has another type.
+    /// The rule has no such parameter, or the value has the wrong type.
     #[error("spec.rules[{index}].params.{name}: {problem}")]
     Parameter {
         /// The place in `spec.rules`.
         index: usize,
         /// The parameter's name.
         name: String,
-        /// What is wrong, and what is allowed.
+        /// The problem, and the allowed values.
         problem: String,
     },
 }
@@ -81,14 +81,14 @@ fn known_rules() -> String {
     RULES.map(|rule| rule.id.as_str()).join(", ")
 }
 
-/// How a rule was turned on.
+/// The source of an enabled rule.
 struct Choice {
     severity: Option<Severity>,
     parameters: Parameters,
 }
 
 impl Default for EffectivePolicy {
-    /// The rules of the score, as they count without any policy.
+    /// The rules of the default score, with their default weights.
     fn default() -> Self {
         let rules = RULES.iter().enumerate().filter(|(_, rule)| rule.in_default_score);
         Self {
@@ -98,7 +98,7 @@ impl Default for EffectivePolicy {
 }
 
 impl EffectivePolicy {
-    /// Works out what a policy's spec comes down to.
+    /// Computes the enabled rules of a policy's spec.
     pub fn from_spec(spec: &DevOpsPolicySpec) -> Result<Self, PolicyError> {
         check_resources(spec.default_resources.as_ref())?;
         let mut choices = BTreeMap::new();
@@ -138,12 +138,12 @@ impl EffectivePolicy {
         Ok(Self { rules: rules.collect() })
     }
 
-    /// The rules that count, sorted by id.
+    /// Returns the enabled rules, sorted by id.
     pub fn rules(&self) -> &[EnabledRule] {
         &self.rules
     }
 
-    /// How a rule counts; `None` when it is off.
+    /// Returns an enabled rule, or `None` if it is off.
     pub fn get(&self, id: RuleId) -> Option<&EnabledRule> {
         self.rules.iter().find(|enabled| enabled.rule.id == id)
     }
@@ -167,7 +167,7 @@ impl EnabledRule {
     }
 }
 
-/// Twice the factor by which a severity named in a policy's overrides multiplies the rule's weight.
+/// Returns twice the factor by which an overridden severity multiplies the rule's weight.
 fn half_multiplier(severity: Severity) -> u64 {
     match severity {
         Severity::Critical => 6,
@@ -177,7 +177,7 @@ fn half_multiplier(severity: Severity) -> u64 {
     }
 }
 
-/// Checks that requests and limits are amounts, more than zero, and no request above its limit.
+/// Checks that requests and limits are amounts above zero, and that no request exceeds its limit.
 fn check_resources(defaults: Option<&DefaultResources>) -> Result<(), PolicyError> {
     let Some(defaults) = defaults else { return Ok(()) };
     let mut quantities = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Which rules count, how much, and where: policies and the namespaces that none of them touches.
+//! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
 mod devops_policy;
@@ -11,6 +11,7 @@ mod named_fields;
 mod named_values;
 mod namespaces;
 mod policy_audit_result;
+mod remediation_reason;
 mod schema;
 mod schema_check;
 
@@ -25,3 +26,4 @@ pub use manifest::PolicyManifestError;
 pub use named_fields::fields_of;
 pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
+pub use remediation_reason::RemediationReason;

@@ -1,16 +1,16 @@
-//! The named fields of a `DevOpsPolicy`, each with the rule that it stands for. No other file has such a list.
+//! The named fields of a `DevOpsPolicy` and their rules. No other file has such a list.
 
 use crate::rules::{
     HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, MISSING_RESOURCES, PENDING, Rule,
 };
 
-/// A field of a policy that stands for a rule.
+/// A named field of a policy, with its rule.
 pub(super) struct NamedField {
-    /// The field in `spec`, or several fields, each of which can turn the rule on.
+    /// The field in `spec`. If there are several, each of them can turn the rule on.
     pub(super) names: &'static [&'static str],
     /// The rule.
     pub(super) rule: &'static Rule,
-    /// Tells in CEL, for the API server, whether the field of `self`, a spec, turns the rule on.
+    /// A CEL expression over a spec as `self`, for the API server: true if the field turns the rule on.
     pub(super) turned_on: &'static str,
 }
 

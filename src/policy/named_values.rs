@@ -1,4 +1,4 @@
-//! Reads the named fields of a spec: which rules they turn on, with which parameters and severities.
+//! Reads the named fields of a spec: the enabled rules, their parameters and severities.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use super::named_fields::{
 use super::{DevOpsPolicySpec, SeverityOverrides};
 use crate::rules::{RuleId, Severity, Value};
 
-/// The parameters that a field sets for the rule that it turns on, by name.
+/// The parameters that a named field sets for its rule, by name.
 pub(super) type Parameters = BTreeMap<String, Value>;
 
-/// How a named field is read.
+/// The reader of a named field.
 pub(super) struct NamedValue {
     /// The field.
     pub(super) field: &'static NamedField,
-    /// Returns the rule's parameters; `None` for a spec that does not turn the rule on by this field.
+    /// Returns the rule's parameters, or `None` if this field does not turn the rule on.
     pub(super) parameters: fn(&DevOpsPolicySpec) -> Option<Parameters>,
-    /// Returns the severity that a spec's overrides name for the rule.
+    /// Returns the rule's severity in a spec's overrides.
     pub(super) severity: fn(&SeverityOverrides) -> Option<Severity>,
 }
 
-/// The reader of every named field.
+/// The readers of all named fields.
 pub(super) static NAMED_VALUES: [NamedValue; 6] = [
     NamedValue {
         field: &FORBID_LATEST_TAG,
@@ -61,7 +61,7 @@ pub(super) static NAMED_VALUES: [NamedValue; 6] = [
     },
 ];
 
-/// Returns the severity that a policy's overrides name for a rule.
+/// Returns a rule's severity in a policy's overrides.
 pub(super) fn severity_override(overrides: &SeverityOverrides, id: RuleId) -> Option<Severity> {
     let value = NAMED_VALUES.iter().find(|value| value.field.rule.id == id)?;
     (value.severity)(overrides)

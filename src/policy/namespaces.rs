@@ -1,21 +1,21 @@
-//! The namespaces that belong to the cluster itself, and not to its users.
+//! System namespaces: those that belong to the cluster, not to its users.
 
-/// Tells system namespaces, which are left out of analysis by default and never mutated or denied.
+/// Recognizes system namespaces. They are left out of analysis by default, and never mutated or denied.
 #[derive(Debug, Clone, Default)]
 pub struct SystemNamespaces {
     more: Vec<String>,
 }
 
-/// Namespaces of common cluster components whose names no pattern covers.
+/// Namespaces of common cluster components that no pattern covers.
 const NAMED: [&str; 5] = ["cert-manager", "istio-system", "monitoring", "observability", "argocd"];
 
 impl SystemNamespaces {
-    /// Adds namespaces by name to the built-in ones.
+    /// Makes the set of the built-in namespaces and these.
     pub fn with(more: Vec<String>) -> Self {
         Self { more }
     }
 
-    /// Tells whether a namespace is a system namespace: `kube-*`, `*-system`, a common component's, or an added one.
+    /// Returns true for a system namespace: `kube-*`, `*-system`, a common component's, or an added one.
     pub fn contains(&self, namespace: &str) -> bool {
         namespace.starts_with("kube-")
             || namespace.ends_with("-system")

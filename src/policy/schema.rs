@@ -1,4 +1,4 @@
-//! The parts of a policy's schema that follow from the registry of rules, so that there is no second list of them.
+//! The parts of a policy's schema that follow from the rule registry, so that no second list of rules is needed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use super::named_fields::NAMED_FIELDS;
 use crate::rules::{Parameter, RULES, Rule, Value};
 
-/// The key of checks in CEL.
+/// The schema key of CEL checks.
 const VALIDATIONS: &str = "x-kubernetes-validations";
 
 /// The ids of all rules.
@@ -17,7 +17,7 @@ pub(super) fn rule_id(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 63, "enum": RULES.map(|rule| rule.id.as_str()) })
 }
 
-/// The parameters of all rules, by name; it is never made, and only its schema is used.
+/// The parameters of all rules, by name. Only its schema is used; no value of it exists.
 pub(super) struct RuleParameters;
 
 impl JsonSchema for RuleParameters {
@@ -46,7 +46,7 @@ impl JsonSchema for RuleParameters {
     }
 }
 
-/// Adds to the schema of a selected rule that its parameters have to be the rule's own.
+/// Adds a check to the schema of a selected rule: its parameters must be the rule's own.
 pub(super) fn check_parameters(schema: &mut Schema) {
     let checks = by_parameter().into_iter().map(|(name, rules)| {
         let ids = rules.iter().map(|(rule, _)| rule.id.as_str()).collect::<Vec<_>>();
@@ -60,7 +60,7 @@ pub(super) fn check_parameters(schema: &mut Schema) {
     schema.insert(VALIDATIONS.to_owned(), checks.collect());
 }
 
-/// Adds to the schema of a spec that a rule is turned on by its own field or in `rules`, and not by both.
+/// Adds a check to the schema of a spec: a rule is turned on by its own field or in `rules`, not in both places.
 pub(super) fn check_turned_on_once(schema: &mut Schema) {
     let checks = NAMED_FIELDS.iter().map(|field| {
         let id = field.rule.id;
@@ -73,7 +73,7 @@ pub(super) fn check_turned_on_once(schema: &mut Schema) {
     schema.insert(VALIDATIONS.to_owned(), checks.collect());
 }
 
-/// Adds to the schema of default resources that no request is above its limit.
+/// Adds a check to the schema of default resources: no request exceeds its limit.
 pub(super) fn check_requests(schema: &mut Schema) {
     let checks = REQUESTS_AND_LIMITS.map(|(request, limit)| {
         let amount = |field: &str| format!("quantity(string(self.{field}))");
@@ -90,8 +90,8 @@ pub(super) fn check_requests(schema: &mut Schema) {
     schema.insert(VALIDATIONS.to_owned(), checks.into());
 }
 
-/// Gives the fields of conditions the bounds that those of
-/// [Kubernetes' own](https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/apis/meta/v1/types.go) kinds have.
+/// Gives the fields of conditions the same bounds as [Kubernetes'
+/// own](https://github.com/kubernetes/apimachinery/blob/v0.36.3/pkg/apis/meta/v1/types.go) conditions.
 pub(super) fn bound_conditions(schema: &mut Schema) {
     let bounds = [
         ("type", json!({ "maxLength": 316 })),
@@ -113,22 +113,22 @@ pub(super) fn bound_conditions(schema: &mut Schema) {
 pub(super) const REQUESTS_AND_LIMITS: [(&str, &str); 2] =
     [("cpuRequest", "cpuLimit"), ("memoryRequest", "memoryLimit")];
 
-/// Says that a request is above its limit; said by the API server and of files alike.
+/// Returns the message for a request above its limit, for the API server and for files.
 pub(super) fn above_limit(limit: &str) -> String {
     format!("must not be above {limit}")
 }
 
-/// Says that a parameter belongs to other rules; said by the API server and of files alike.
+/// Returns the message for a parameter of other rules, for the API server and for files.
 pub(super) fn foreign_parameter(name: &str, rules: &[&str]) -> String {
     format!("{name} is a parameter of rule {} only", rules.join(" and of rule "))
 }
 
-/// Says that a rule is turned on by its own field and in `rules`; said by the API server and of files alike.
+/// Returns the message for a rule that is turned on twice, for the API server and for files.
 pub(super) fn turned_on_twice(fields: &[&str], rule: &Rule) -> String {
     format!("rule {} is turned on by {} already: take it out of rules", rule.id, fields.join(" or "))
 }
 
-/// Every parameter's name, with the rules that have it.
+/// Returns every parameter's name with the rules that have it.
 pub(super) fn by_parameter() -> BTreeMap<&'static str, Vec<(&'static Rule, &'static Parameter)>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for rule in RULES {

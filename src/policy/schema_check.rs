@@ -1,20 +1,21 @@
-//! Holds a manifest against the schema of its CRD, as the API server would, in words that say what to write instead.
+//! Checks a manifest against the schema of its CRD, as the API server would, with messages that name the allowed
+//! values.
 //!
-//! Checks in CEL are not among them: `effective` makes those.
+//! CEL checks are not included: `effective` makes those.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use serde_json::Value;
 
-/// Returns what is wrong with a value, each with its path; nothing when the API server would take it.
+/// Returns the problems of a value, each with its path; none if the API server would accept the value.
 pub(super) fn problems(value: &Value, schema: &JSONSchemaProps, path: &str) -> Vec<String> {
     let mut found = Vec::new();
     check(value, schema, path, &mut found);
     found
 }
 
-/// Takes out of objects what is null, as the API server does: it counts as absent.
+/// Removes nulls from objects, as the API server does: a null counts as absent.
 pub(super) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -86,7 +87,7 @@ fn not_an_amount(value: &Value, schema: &JSONSchemaProps) -> Option<String> {
 }
 
 fn not_in_range(value: &Value, schema: &JSONSchemaProps) -> Option<String> {
-    // The bounds of a CRD are floats; those of whole numbers are printed without a fraction.
+    // A CRD's bounds are floats. The bounds of integers are printed without a fraction.
     let (least, most) = (schema.minimum, schema.maximum);
     let fits = value.is_i64() || value.is_u64();
     let below = |bound: f64| value.as_f64().is_none_or(|number| number < bound);

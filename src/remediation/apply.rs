@@ -1,5 +1,7 @@
 //! Reading a workload just before it is patched, and the patch itself: one server-side apply, never forced.
 
+use std::borrow::Cow;
+
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
@@ -21,6 +23,19 @@ pub async fn fetch(
         Some(object) => Ok(Some(read(kind, object)?)),
         None => Ok(None),
     }
+}
+
+/// Returns the workload as it was read, for the first attempt of a write, and as it is now for each later one.
+pub async fn read_again<'s>(
+    cluster: &Cluster,
+    subject: &'s Subject,
+    attempt: u32,
+) -> Result<Cow<'s, Subject>, ApplyError> {
+    if attempt == 0 {
+        return Ok(Cow::Borrowed(subject));
+    }
+    let found = fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
+    found.map(Cow::Owned).ok_or(ApplyError::Gone)
 }
 
 /// Applies a document to the workload that it was made from, and returns what the workload is then.

@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::enforcement::{
     self, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, records,
 };
-use crate::policy::{DevOpsPolicy, RemediationSpec};
+use crate::policy::{DevOpsPolicy, RemediationReason, RemediationSpec};
 
 /// Under what a workload is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,8 @@ pub(super) async fn appraise(
     now: Timestamp,
 ) -> Result<Appraisal, ApplyError> {
     if let Some(record) = records::left_alone(inquiry.policies, subject, now) {
-        let why = record.message.as_deref().or(record.reason.as_deref()).unwrap_or_default();
+        let why =
+            record.message.as_deref().or(record.reason.map(RemediationReason::as_str)).unwrap_or_default();
         let message =
             format!("an earlier patch failed, and neither its template nor the policy changed since: {why}");
         return Ok(left("FailedBefore", message, false));

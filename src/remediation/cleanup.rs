@@ -12,9 +12,9 @@ use super::enforcer::{Enforcer, label};
 use super::error::RemediationError;
 use super::planning::pause_for_room;
 use crate::enforcement::Decision;
-use crate::enforcement::records::{self, has_patches, is_under_way};
+use crate::enforcement::records::{has_patches, is_under_way};
 use crate::policies::StatusError;
-use crate::policy::{OnDelete, Remediation, RemediationPhase};
+use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
 
 /// The part of a deleted policy's time, at its end, in which nobody waits for rollouts any more.
 const LAST_PART: i32 = 5;
@@ -139,9 +139,9 @@ impl Enforcer<'_> {
     /// Takes back in one go what nobody will watch any more.
     async fn take_back_the_rest(&mut self) -> Result<(), RemediationError> {
         let (reason, message) = if self.reverts() {
-            (records::REVERTED, "the policy was deleted, and has no time to wait for the rollout")
+            (RemediationReason::Reverted, "the policy was deleted, and has no time to wait for the rollout")
         } else {
-            (records::UNWATCHED, "the policy was deleted, and goes before there is a verdict")
+            (RemediationReason::Unwatched, "the policy was deleted, and goes before there is a verdict")
         };
         let has_begun = |phase| matches!(phase, RemediationPhase::Planned | RemediationPhase::Withdrawing);
         for record in self.unfinished().iter().filter(|record| !has_begun(record.phase)) {
@@ -156,8 +156,9 @@ impl Enforcer<'_> {
         for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {
             match self.remediator.reserve_revert(&self.namespace, &self.policy, record).await {
                 Ok(Decision::Granted) => {
-                    let again =
-                        self.begin_withdrawal(record, records::REVERTED, "the policy was deleted").await?;
+                    let again = self
+                        .begin_withdrawal(record, RemediationReason::Reverted, "the policy was deleted")
+                        .await?;
                     next = [next, again].into_iter().flatten().min();
                 }
                 Ok(Decision::Wait { .. }) | Err(_) => {

@@ -18,9 +18,11 @@ use super::evidence;
 use super::remediator::Remediator;
 use super::standing::Standing;
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
-use crate::enforcement::{self, ContainerField, Finding, Patched, Reason, Subject};
+use crate::enforcement::{self, ContainerField, Finding, Patched, Subject};
 use crate::policies::write_status;
-use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationSpec};
+use crate::policy::{
+    DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason, RemediationSpec,
+};
 use crate::workload::PolicyRef;
 
 /// How long to wait before what could not be done is tried again.
@@ -176,7 +178,7 @@ impl<'r> Enforcer<'r> {
         &mut self,
         record: &Remediation,
         phase: RemediationPhase,
-        reason: &str,
+        reason: RemediationReason,
         message: &str,
     ) -> Result<(), RemediationError> {
         let ended = in_phase(record, phase, reason, message, self.now());
@@ -187,7 +189,7 @@ impl<'r> Enforcer<'r> {
             namespace = self.namespace,
             workload = label(record),
             ?phase,
-            reason,
+            %reason,
             message,
             "remediation ended"
         );
@@ -238,7 +240,7 @@ impl<'r> Enforcer<'r> {
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             match records::left_of(&record, &subject.owned()) {
                 None => {
-                    self.begin_withdrawal(&record, records::TAKEN_OUT, TAKEN_OUT).await?;
+                    self.begin_withdrawal(&record, RemediationReason::TakenOut, TAKEN_OUT).await?;
                 }
                 Some(left) if left != record => self.record(left).await?,
                 Some(_) => {}
@@ -296,7 +298,7 @@ impl<'r> Enforcer<'r> {
         at: Timestamp,
     ) -> Result<(), RemediationError> {
         let message = format!("set {}; the new pods are watched", record.fields.join(", "));
-        let applied = in_phase(record, RemediationPhase::Applied, "Patched", &message, at);
+        let applied = in_phase(record, RemediationPhase::Applied, RemediationReason::Patched, &message, at);
         self.record(applied).await?;
         info!(
             policy = self.policy.name_any(),
@@ -305,7 +307,7 @@ impl<'r> Enforcer<'r> {
             fields = record.fields.join(","),
             "patched"
         );
-        self.tell(record, RemediationPhase::Applied, "Patched", &message).await;
+        self.tell(record, RemediationPhase::Applied, RemediationReason::Patched, &message).await;
         Ok(())
     }
 
@@ -321,7 +323,7 @@ impl<'r> Enforcer<'r> {
             return Ok(Some(self.unread(record, error)));
         }
         let message = format!("its new pods can't be watched: {error}");
-        self.begin_withdrawal(record, records::UNWATCHED, &message).await
+        self.begin_withdrawal(record, RemediationReason::Unwatched, &message).await
     }
 
     /// A patched workload: how are its new pods?
@@ -333,7 +335,7 @@ impl<'r> Enforcer<'r> {
         };
         let (owned, fields) = (subject.owned(), fields_of(record));
         if !fields.iter().any(|of| owned.contains_key(of)) {
-            return self.begin_withdrawal(record, records::TAKEN_OUT, TAKEN_OUT).await;
+            return self.begin_withdrawal(record, RemediationReason::TakenOut, TAKEN_OUT).await;
         }
         let evidence = match evidence::evidence(&self.remediator.cluster, &subject).await {
             Ok(evidence) => evidence,
@@ -353,7 +355,8 @@ impl<'r> Enforcer<'r> {
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
             Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
-                let reason = against.as_ref().map_or(records::NO_VERDICT, |_| Reason::NotReady.as_str());
+                let reason =
+                    against.as_ref().map_or(RemediationReason::NoVerdict, |_| RemediationReason::NotReady);
                 let against = against.map(|words| format!(": {words}")).unwrap_or_default();
                 let message = format!("no verdict within {} s{against}", patience.as_secs());
                 self.begin_withdrawal(&record, reason, &message).await
@@ -361,20 +364,20 @@ impl<'r> Enforcer<'r> {
             Finding::Wait { until, .. } => Ok(Some(until.min(self.poll()))),
             Finding::Verified => {
                 let message = "the new pods are available, and stayed so";
-                self.end(&record, RemediationPhase::Verified, "Verified", message).await.map(|()| None)
+                self.end(&record, RemediationPhase::Verified, RemediationReason::Verified, message)
+                    .await
+                    .map(|()| None)
             }
             // Whatever is taken out while no pod runs hurts nobody; left there, it would be judged by no one.
             Finding::Idle => {
                 let message = "no pods are wanted any more: it was scaled to 0 before there was a verdict";
-                self.begin_withdrawal(&record, records::NO_VERDICT, message).await
+                self.begin_withdrawal(&record, RemediationReason::NoVerdict, message).await
             }
             Finding::Failed { reason, message } if changed => {
                 let message = format!("{reason}, after somebody changed the template too: {message}");
-                self.begin_withdrawal(&record, records::CHANGED_MEANWHILE, &message).await
+                self.begin_withdrawal(&record, RemediationReason::ChangedMeanwhile, &message).await
             }
-            Finding::Failed { reason, message } => {
-                self.begin_withdrawal(&record, reason.as_str(), &message).await
-            }
+            Finding::Failed { reason, message } => self.begin_withdrawal(&record, reason, &message).await,
         }
     }
 
@@ -382,7 +385,7 @@ impl<'r> Enforcer<'r> {
     pub(super) async fn begin_withdrawal(
         &mut self,
         record: &Remediation,
-        reason: &str,
+        reason: RemediationReason,
         message: &str,
     ) -> Result<Option<Timestamp>, RemediationError> {
         let subject = match self.fetch(record).await {
@@ -392,7 +395,7 @@ impl<'r> Enforcer<'r> {
         };
         let (record, reason, message) = match records::to_withdraw(record, reason, &subject.owned()) {
             Some(ours) => (ours, reason, message),
-            None => (record.clone(), records::TAKEN_OUT, TAKEN_OUT),
+            None => (record.clone(), RemediationReason::TakenOut, TAKEN_OUT),
         };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
         self.record(record.clone()).await?;

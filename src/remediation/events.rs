@@ -8,8 +8,8 @@ use tracing::warn;
 use super::apply_error::ApplyError;
 use super::enforcer::{Enforcer, label};
 use super::withdraw::Remains;
-use crate::enforcement::records::{self, kind_of};
-use crate::policy::{Remediation, RemediationPhase};
+use crate::enforcement::records::kind_of;
+use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
 /// The most characters of an event's note that the API server takes.
 const NOTE: usize = 1000;
@@ -20,19 +20,23 @@ impl Enforcer<'_> {
         &self,
         record: &Remediation,
         phase: RemediationPhase,
-        reason: &str,
+        reason: RemediationReason,
         message: &str,
     ) {
         use EventType::{Normal, Warning};
         let (type_, event) = match phase {
-            RemediationPhase::Planned if reason == records::UNAVAILABLE => (Warning, "PatchDelayed"),
+            RemediationPhase::Planned if reason == RemediationReason::Unavailable => {
+                (Warning, "PatchDelayed")
+            }
             RemediationPhase::Planned | RemediationPhase::Withdrawing => return,
             RemediationPhase::Applied => (Normal, "WorkloadPatched"),
             RemediationPhase::Verified => (Normal, "PatchVerified"),
-            RemediationPhase::Withdrawn if reason == records::REVERTED => (Normal, "PatchReverted"),
+            RemediationPhase::Withdrawn if reason == RemediationReason::Reverted => (Normal, "PatchReverted"),
             RemediationPhase::Withdrawn => (Warning, "PatchWithdrawn"),
-            RemediationPhase::Failed if reason == records::CO_OWNED => (Warning, "PatchNotWithdrawn"),
-            RemediationPhase::Failed if reason == records::TAKEN_OUT => (Normal, "PatchTakenOut"),
+            RemediationPhase::Failed if reason == RemediationReason::CoOwned => {
+                (Warning, "PatchNotWithdrawn")
+            }
+            RemediationPhase::Failed if reason == RemediationReason::TakenOut => (Normal, "PatchTakenOut"),
             RemediationPhase::Failed => (Warning, "PatchFailed"),
         };
         self.publish(record, type_, event, &format!("{reason}: {message}")).await;

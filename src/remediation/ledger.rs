@@ -2,25 +2,18 @@
 //!
 //! Every write carries the resourceVersion that was read. Knows nothing of what the budgets mean.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use tokio::sync::Mutex;
-use tokio::time::sleep;
 
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::enforcement::Ledger;
 
 /// The name of the `ConfigMap`.
 pub const LEDGER_NAME: &str = "kube-devops-enforcement";
 /// The key that holds the ledger.
 const KEY: &str = "ledger";
-/// How often a change is tried that others came before.
-const TRIES: u32 = 5;
-/// The mean of the first pause after a conflict; each later one is twice as long.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the ledger is kept.
 pub struct LedgerStore {
@@ -55,9 +48,7 @@ pub enum LedgerError {
         message: String,
     },
     /// Others changed it each time.
-    #[error(
-        "ConfigMap {namespace}/{LEDGER_NAME} was changed by others {TRIES} times in a row: it is tried again"
-    )]
+    #[error("others keep changing ConfigMap {namespace}/{LEDGER_NAME}: it is tried again")]
     Busy {
         /// The `ConfigMap`'s namespace.
         namespace: String,
@@ -79,12 +70,9 @@ impl LedgerStore {
     ///
     /// After a conflict the change is made anew on what is there then. A call whose answer was lost may have been done:
     /// a change has to be such that making it twice does no harm.
-    pub async fn change<T>(&self, mut change: impl FnMut(&mut Ledger) -> T) -> Result<T, LedgerError> {
+    pub async fn change<T>(&self, change: impl Fn(&mut Ledger) -> T) -> Result<T, LedgerError> {
         let _turn = self.turn.lock().await;
-        for tried in 0..TRIES {
-            if tried > 0 {
-                sleep((PAUSE * 2_u32.pow(tried - 1)).mul_f64(0.5 + fastrand::f64())).await;
-            }
+        let attempt = async |_| {
             let held = self.fetch().await?;
             let before = held.as_ref().map_or_else(|| Ok(Ledger::default()), |held| self.parse(held))?;
             let mut ledger = before.clone();
@@ -92,8 +80,9 @@ impl LedgerStore {
             if ledger == before || self.put(held, &ledger).await? {
                 return Ok(outcome);
             }
-        }
-        Err(LedgerError::Busy { namespace: self.namespace.clone() })
+            Err(LedgerError::Busy { namespace: self.namespace.clone() })
+        };
+        retry_on_conflict(attempt, |error| matches!(error, LedgerError::Busy { .. })).await
     }
 
     async fn fetch(&self) -> Result<Option<ConfigMap>, LedgerError> {

@@ -5,33 +5,9 @@
 use prometheus::{IntCounter, IntCounterVec, Opts};
 
 use crate::enforcement::records;
-use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase};
+use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::telemetry::{Metrics, MetricsError};
 
-/// The reasons of records, and the labels that they are counted under.
-const CATEGORIES: [(&str, &str); 19] = [
-    ("AdmissionRefused", "admission_refused"),
-    (records::CHANGED_MEANWHILE, "changed_meanwhile"),
-    (records::CO_OWNED, "co_owned"),
-    ("Conflict", "conflict"),
-    ("CrashLoop", "crash_loop"),
-    ("Forbidden", "forbidden"),
-    ("Gone", "gone"),
-    ("Invalid", "invalid"),
-    (records::NO_VERDICT, "no_verdict"),
-    ("NotCreated", "not_created"),
-    ("NotReady", "not_ready"),
-    (records::OUT_OF_MEMORY, "oom_killed"),
-    ("ProgressDeadlineExceeded", "progress_deadline_exceeded"),
-    ("QuotaExceeded", "quota_exceeded"),
-    ("Restarted", "restarted"),
-    (records::REVERTED, "reverted"),
-    ("Unreadable", "unreadable"),
-    ("Unschedulable", "unschedulable"),
-    (records::UNWATCHED, "unwatched"),
-];
-/// What a reason is counted under that is none of these.
-const OTHER: &str = "other";
 /// What failures are counted under that a status counts and has no record of any more.
 const UNRECORDED: &str = "unrecorded";
 
@@ -64,7 +40,9 @@ impl RemediationMetrics {
             )?,
             withdrawals: by("enforcement_withdrawals_total", "Patches taken back, by cause.")?,
         };
-        for category in CATEGORIES.iter().map(|(_, category)| *category).chain([OTHER]) {
+        for category in
+            RemediationReason::ALL.iter().filter(|reason| reason.is_counted()).map(|reason| reason.label())
+        {
             made.failed.with_label_values(&[category]);
             made.withdrawals.with_label_values(&[category]);
         }
@@ -87,9 +65,7 @@ impl RemediationMetrics {
             })
         };
         for record in after.remediations.iter().filter(|record| !is_known(record)) {
-            let reason = record.reason.as_deref().unwrap_or_default();
-            let known = CATEGORIES.iter().find(|(known, _)| *known == reason);
-            let category = known.map_or(OTHER, |(_, category)| category);
+            let category = record.reason.unwrap_or(RemediationReason::Other).label();
             let withdrawn = record.phase == RemediationPhase::Withdrawn;
             if withdrawn {
                 self.withdrawals.with_label_values(&[category]).inc();
@@ -133,7 +109,7 @@ mod tests {
         again.count(None, &withdrawn);
         assert_eq!((again.applied.get(), of(&again.withdrawals, "crash_loop")), (3, 1));
         again.count(Some(&withdrawn), &status(3, RemediationPhase::Failed, "Whatever"));
-        assert_eq!((of(&again.failed, OTHER), of(&again.withdrawals, OTHER)), (1, 0));
+        assert_eq!((of(&again.failed, "other"), of(&again.withdrawals, "other")), (1, 0));
     }
 
     #[test]
@@ -146,8 +122,10 @@ mod tests {
         let of = |category| metrics.failed.with_label_values(&[category]).get();
         metrics.count(None, &failed(4, "Conflict"));
         assert_eq!((of("conflict"), of(UNRECORDED)), (1, 3));
-        let planned =
-            DevOpsPolicyStatus { remediations_failed: Some(4), ..status(4, RemediationPhase::Planned, "") };
+        let planned = DevOpsPolicyStatus {
+            remediations_failed: Some(4),
+            ..status(4, RemediationPhase::Planned, "Planned")
+        };
         metrics.count(Some(&failed(4, "Conflict")), &planned);
         metrics.count(Some(&planned), &failed(5, "Invalid"));
         assert_eq!((of("conflict"), of("invalid"), of(UNRECORDED)), (1, 1, 3));

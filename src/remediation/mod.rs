@@ -25,7 +25,7 @@ mod withdraw;
 mod withdrawing;
 mod workloads;
 
-pub use apply::{apply, fetch, rehearse};
+pub use apply::{apply, fetch, read_again, rehearse};
 pub use apply_error::ApplyError;
 pub use conflict_policy::{
     ConflictPolicyState, install as install_conflict_policy, remove as remove_conflict_policy,

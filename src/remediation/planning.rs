@@ -17,7 +17,7 @@ use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, Subject, Surroundings};
-use crate::policy::{DevOpsPolicy, MOST_FIELDS, Remediation, RemediationPhase};
+use crate::policy::{DevOpsPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 
 /// How many workloads are fetched in one step at most.
 const FETCHES: usize = 30;
@@ -159,9 +159,9 @@ impl Enforcer<'_> {
         let candidate = candidates
             .find(|candidate| kind_of(record) == Some(candidate.kind) && candidate.name == record.name);
         if let Some(candidate) = candidate.filter(|_| self.begins()) {
-            let delayed = record.reason.as_deref() == Some(records::UNAVAILABLE);
+            let delayed = record.reason == Some(RemediationReason::Unavailable);
             if delayed && since > PERSISTENCE {
-                let reason = records::UNAVAILABLE;
+                let reason = RemediationReason::Unavailable.as_str();
                 let message = record.message.clone().unwrap_or_default();
                 let left = Skip { reason, message, until: self.after(STANDING), fix: None };
                 self.give_up(record).await?;
@@ -259,14 +259,20 @@ impl Enforcer<'_> {
             policy_generation: self.policy.metadata.generation,
             reason: None,
             message: None,
+            withdrawal_refused: None,
             earlier_fields: records::set_so_far(&self.status(), subject),
             fields,
             pods: Some(Progress::of(subject).wanted),
             revision: None,
         };
         let words = format!("to be given {}", planned.fields.join(", "));
-        let mut planned =
-            records::in_phase(&planned, RemediationPhase::Planned, "Planned", &words, self.now());
+        let mut planned = records::in_phase(
+            &planned,
+            RemediationPhase::Planned,
+            RemediationReason::Planned,
+            &words,
+            self.now(),
+        );
         if let Some(delayed) = self.delayed(&planned) {
             // It is the same plan, whose delay was told.
             (planned.time, planned.reason, planned.message) = (delayed.time, delayed.reason, delayed.message);
@@ -324,7 +330,7 @@ impl Enforcer<'_> {
     fn delayed(&self, again: &Remediation) -> Option<Remediation> {
         self.records().into_iter().find(|record| {
             record.phase == RemediationPhase::Planned
-                && record.reason.as_deref() == Some(records::UNAVAILABLE)
+                && record.reason == Some(RemediationReason::Unavailable)
                 && (&record.kind, &record.name, &record.uid) == (&again.kind, &again.name, &again.uid)
         })
     }
@@ -335,11 +341,11 @@ impl Enforcer<'_> {
         planned: &Remediation,
         error: &ApplyError,
     ) -> Result<(), RemediationError> {
-        if planned.reason.as_deref() == Some(records::UNAVAILABLE) {
+        if planned.reason == Some(RemediationReason::Unavailable) {
             return Ok(());
         }
         let message = format!("it is tried again: {error}");
-        let (phase, reason) = (RemediationPhase::Planned, records::UNAVAILABLE);
+        let (phase, reason) = (RemediationPhase::Planned, RemediationReason::Unavailable);
         let delayed = records::in_phase(planned, phase, reason, &message, self.now());
         self.record(delayed.clone()).await?;
         self.tell(&delayed, phase, reason, &message).await;
@@ -355,7 +361,7 @@ impl Enforcer<'_> {
         warn!(workload = candidate.name, namespace = self.namespace, %error, "looked at again later");
         let fix = self.remediator.skips().fix_of(&self.key, candidate);
         let until = self.after(PASSING);
-        Looked::Left(Skip { reason: error.reason(), message: error.to_string(), until, fix })
+        Looked::Left(Skip { reason: error.reason().as_str(), message: error.to_string(), until, fix })
     }
 }
 

@@ -6,19 +6,16 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
-use super::apply::{fetch, rehearse};
+use super::apply::{read_again, rehearse};
 use super::apply_error::ApplyError;
 use super::appraise::{Appraisal, Inquiry, appraise};
 use super::evidence::surroundings;
 use super::find::find;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{Enforcing, Outcome, Progress, Rehearsed, Subject, Surroundings, managed_by};
 use crate::governance::evaluate;
 use crate::policy::{DevOpsPolicy, PolicyError, SuggestedFix};
 use crate::rules;
-
-/// How often a workload is tried that others write at the same time.
-const TRIES: usize = 10;
 
 /// Why there is no rehearsal.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +81,7 @@ async fn rehearse_some(
         Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };
     let mut rehearsed = Vec::new();
     for subject in subjects {
-        rehearsed.extend(rehearse_one(cluster, subject, &inquiry, &around, now).await?);
+        rehearsed.extend(rehearse_one(cluster, &subject, &inquiry, &around, now).await?);
     }
     Ok(rehearsed)
 }
@@ -92,45 +89,50 @@ async fn rehearse_some(
 /// Rehearses one workload; `None` when it is gone meanwhile.
 async fn rehearse_one(
     cluster: &Cluster,
-    mut subject: Subject,
+    subject: &Subject,
     inquiry: &Inquiry<'_>,
     around: &Surroundings,
     now: Timestamp,
 ) -> Result<Option<Rehearsed>, ApplyError> {
-    let mut tries = 0;
-    let outcome = loop {
-        tries += 1;
-        let plan = match appraise(cluster, &subject, inquiry, now).await? {
-            Appraisal::Left { reason, message, plan, .. } => {
-                let fix = plan.map(|plan| plan.fix(&subject));
-                break Outcome::Left { reason, message, fix };
-            }
-            Appraisal::Ready(plan) => plan,
-        };
-        match rehearse(cluster, &subject, &plan.document).await {
-            Ok(after) => {
-                break Outcome::Patch { plan, before: template(&subject), after: template(&after) };
-            }
-            // Somebody wrote it since it was read, as its controller does often.
-            Err(ApplyError::Stale) if tries < TRIES => {
-                let fetched = fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
-                let Some(fetched) = fetched else { return Ok(None) };
-                subject = fetched;
-            }
-            Err(ApplyError::Gone) => return Ok(None),
-            Err(error) if error.is_passing() => return Err(error),
-            Err(error) => {
-                break Outcome::Refused { plan, reason: error.reason(), message: error.to_string() };
-            }
-        }
+    // The controller of a workload writes it often.
+    let attempt = async |number| {
+        let subject = &*read_again(cluster, subject, number).await?;
+        let outcome = outcome(cluster, subject, inquiry, now).await?;
+        Ok(Rehearsed {
+            workload: subject.reference().local().to_string(),
+            pods: Progress::of(subject).wanted,
+            managers: managers(subject),
+            around: around.describe(subject),
+            outcome,
+        })
     };
-    Ok(Some(Rehearsed {
-        workload: format!("{}/{}", subject.kind().name(), subject.name()),
-        pods: Progress::of(&subject).wanted,
-        managers: managers(&subject),
-        around: around.describe(&subject),
-        outcome,
-    }))
+    match retry_on_conflict(attempt, |error| matches!(error, ApplyError::Stale)).await {
+        Err(ApplyError::Gone) => Ok(None),
+        rehearsed => rehearsed.map(Some),
+    }
+}
+
+async fn outcome(
+    cluster: &Cluster,
+    subject: &Subject,
+    inquiry: &Inquiry<'_>,
+    now: Timestamp,
+) -> Result<Outcome, ApplyError> {
+    let plan = match appraise(cluster, subject, inquiry, now).await? {
+        Appraisal::Left { reason, message, plan, .. } => {
+            let fix = plan.map(|plan| plan.fix(subject));
+            return Ok(Outcome::Left { reason, message, fix });
+        }
+        Appraisal::Ready(plan) => plan,
+    };
+    match rehearse(cluster, subject, &plan.document).await {
+        Ok(after) => Ok(Outcome::Patch { plan, before: template(subject), after: template(&after) }),
+        Err(error @ ApplyError::Gone) => Err(error),
+        Err(error) if error.is_passing() => Err(error),
+        Err(error) => {
+            Ok(Outcome::Refused { plan, reason: error.reason().as_str(), message: error.to_string() })
+        }
+    }
 }
 
 fn template(subject: &Subject) -> Value {

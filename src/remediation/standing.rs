@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::conflict_policy::ConflictPolicyState;
 use super::skips::WAITING;
-use crate::enforcement::records::{KEPT, has_patches, is_under_way, refusal};
+use crate::enforcement::records::{KEPT, has_patches, is_under_way};
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
@@ -88,7 +88,8 @@ impl Standing {
 
 /// What can't be taken back, in words, with one workload's refusal as an example.
 fn refused(records: &[&Remediation]) -> Option<String> {
-    let mut refused = records.iter().filter_map(|record| Some((record, refusal(record)?)));
+    let mut refused =
+        records.iter().filter_map(|record| Some((record, record.withdrawal_refused.as_deref()?)));
     let (first, why) = refused.next()?;
     let count = 1 + refused.count();
     Some(format!("{count} can't be taken back yet, such as {}/{}: {why}", first.kind, first.name))

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::apply::{apply, fetch, patch};
+use super::apply::{apply, patch, read_again};
 use super::apply_error::ApplyError;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{ContainerField, FIELD_MANAGER, Subject, SubjectError};
 
 /// What became of the fields that were to be taken back.
@@ -24,8 +24,6 @@ pub struct Withdrawal {
 /// Fields, and the field managers that have a part in each.
 pub type Remains = BTreeMap<ContainerField, BTreeSet<String>>;
 
-/// How often the second half of a withdrawal is tried that others write at the same time.
-const TRIES: usize = 10;
 /// The handlers of a probe, one of which it must have.
 const HANDLERS: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
 
@@ -56,7 +54,7 @@ pub async fn withdraw(
             // The test of the version is all that can fail there.
             let between =
                 between.map_err(|error| if error.is_invalid() { ApplyError::Stale } else { error })?;
-            let after = withdraw_rest(cluster, between, fields, policy).await?;
+            let after = withdraw_rest(cluster, &between, fields, policy).await?;
             Ok(Withdrawal::new(subject, after, fields, tuned))
         }
         Err(error) => Err(error),
@@ -67,21 +65,15 @@ pub async fn withdraw(
 /// whose tuning went.
 async fn withdraw_rest(
     cluster: &Cluster,
-    mut subject: Subject,
+    subject: &Subject,
     fields: &BTreeSet<ContainerField>,
     policy: Option<&str>,
 ) -> Result<Subject, ApplyError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match apply(cluster, &subject, &document(&subject, fields, policy)).await {
-            Err(ApplyError::Stale) if tries < TRIES => {
-                let fetched = fetch(cluster, subject.kind(), subject.namespace(), subject.name()).await?;
-                subject = fetched.ok_or(ApplyError::Gone)?;
-            }
-            outcome => return outcome,
-        }
-    }
+    let attempt = async |number| {
+        let subject = &*read_again(cluster, subject, number).await?;
+        apply(cluster, subject, &document(subject, fields, policy)).await
+    };
+    retry_on_conflict(attempt, |error| matches!(error, ApplyError::Stale)).await
 }
 
 impl Withdrawal {

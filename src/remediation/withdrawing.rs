@@ -16,7 +16,7 @@ use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
 use crate::enforcement::{Compute, ContainerField, Field, PATCHED_BY, Progress, Subject, Typed, is_ready};
-use crate::policy::{Remediation, RemediationPhase};
+use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
 /// For how long after a patch a container that ran out of memory speaks against the limit.
 const MEMORY_WATCH: SignedDuration = SignedDuration::from_hours(24);
@@ -42,7 +42,7 @@ impl Enforcer<'_> {
         mut subject: Subject,
     ) -> Result<Option<Timestamp>, RemediationError> {
         let owned = subject.owned();
-        let taken_out = record.reason.as_deref() == Some(records::TAKEN_OUT);
+        let taken_out = record.reason == Some(RemediationReason::TakenOut);
         let fields = if taken_out { BTreeSet::new() } else { fields_of(&record) };
         let ours: BTreeSet<ContainerField> =
             fields.iter().filter(|of| owned.contains_key(of)).cloned().collect();
@@ -69,13 +69,13 @@ impl Enforcer<'_> {
                 }
             }
         }
-        if record.reason.as_deref() == Some(records::OUT_OF_MEMORY) {
+        if record.reason == Some(RemediationReason::OomKilled) {
             // The template may have changed since it was verified.
             record.template_hash = Some(subject.template_hash());
         }
         let remains = fields.iter().filter(|of| subject.has(of));
         let remains: Remains = remains.map(|of| (of.clone(), subject.co_owners(of))).collect();
-        if !remains.is_empty() && record.reason.as_deref() != Some(records::CO_OWNED) {
+        if !remains.is_empty() && record.reason != Some(RemediationReason::CoOwned) {
             record = self.co_owned(&record, &subject, &remains);
             self.record(record.clone()).await?;
         }
@@ -93,13 +93,13 @@ impl Enforcer<'_> {
                 }
             }
         }
-        let reason = record.reason.clone().unwrap_or_default();
-        let message = records::cause(&record).to_owned();
-        let phase = match reason.as_str() {
-            records::CO_OWNED | records::TAKEN_OUT => RemediationPhase::Failed,
+        let reason = record.reason.unwrap_or(RemediationReason::Other);
+        let message = record.message.clone().unwrap_or_default();
+        let phase = match reason {
+            RemediationReason::CoOwned | RemediationReason::TakenOut => RemediationPhase::Failed,
             _ => RemediationPhase::Withdrawn,
         };
-        self.end(&record, phase, &reason, &message).await.map(|()| None)
+        self.end(&record, phase, reason, &message).await.map(|()| None)
     }
 
     /// The record of a patch of which something stays, because others want it too.
@@ -107,7 +107,7 @@ impl Enforcer<'_> {
         // What stays is a part of the template from now on.
         let record = Remediation { template_hash: Some(subject.template_hash()), ..record.clone() };
         let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
-        records::in_phase(&record, phase, records::CO_OWNED, &message, self.now())
+        records::in_phase(&record, phase, RemediationReason::CoOwned, &message, self.now())
     }
 
     /// What is left to do once the fields are out; `None` when the workload is back, or has had its time for that.
@@ -116,7 +116,7 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         let progress = Progress::of(subject);
-        if record.reason.as_deref() != Some(records::REVERTED)
+        if record.reason != Some(RemediationReason::Reverted)
             && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)
             && self.frees(subject, &progress, withdrawn, self.has_had_its_time(record)).await?
         {
@@ -214,7 +214,7 @@ impl Enforcer<'_> {
             });
             let Some(message) = killed.values().next() else { continue };
             let limits = records::of_memory_limits(&record, &killed.keys().cloned().collect());
-            self.begin_withdrawal(&limits, records::OUT_OF_MEMORY, message).await?;
+            self.begin_withdrawal(&limits, RemediationReason::OomKilled, message).await?;
         }
         Ok(())
     }

@@ -8,11 +8,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// The targets that are quieter than the level asked for, unless the filter directives name them.
+/// Targets that are quieter than the requested level, unless the filter directives name them.
 ///
-/// kube's client logs the whole body of a response that it can't decode, Secrets and all, so it only gets to report
-/// errors; those of a call it returns as well, and whoever made the call says what becomes of it. The same goes for its
-/// watcher's warnings.
+/// kube's client logs the whole body of a response that it cannot decode, Secrets included, so it may only report
+/// errors. It logs the errors of a call that it returns as well, and the caller reports those. Its watcher's warnings
+/// have the same fault.
 const QUIET: &[&str] = &[
     "kube_client=error",
     "kube_client::client::builder=off",
@@ -22,7 +22,7 @@ const QUIET: &[&str] = &[
     "tower=warn",
 ];
 
-/// What a log line looks like.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// One JSON object a line.
@@ -38,15 +38,15 @@ impl Default for LogFormat {
     }
 }
 
-/// Why logging did not start.
+/// An error at the start of logging.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The filter directives can't be parsed.
     #[error("RUST_LOG {directives:?} is not a log filter: give directives such as info,kube_devops=debug")]
     BadDirectives {
-        /// What was given.
+        /// The given directives.
         directives: String,
-        /// What is wrong with them.
+        /// The parser's error.
         source: tracing_subscriber::filter::ParseError,
     },
     /// The process logs already.
@@ -54,7 +54,7 @@ pub enum LoggingError {
     AlreadyStarted(#[source] tracing::subscriber::SetGlobalDefaultError),
 }
 
-/// Starts logging for the whole process, once, at a level, or by filter directives (`RUST_LOG`) instead of it.
+/// Starts logging for the whole process, once. Filter directives (`RUST_LOG`) replace the level.
 pub fn start(format: LogFormat, level: LevelFilter, directives: Option<&str>) -> Result<(), LoggingError> {
     let filter = filter(level, directives)?;
     tracing::subscriber::set_global_default(subscriber(
@@ -69,7 +69,7 @@ pub fn start(format: LogFormat, level: LevelFilter, directives: Option<&str>) ->
 fn filter(level: LevelFilter, directives: Option<&str>) -> Result<Targets, LoggingError> {
     let directives = directives.filter(|directives| !directives.trim().is_empty());
     let asked = directives.map_or_else(|| level.to_string(), str::to_owned);
-    // What is asked for comes last and so wins over the quiet targets where it names the same ones.
+    // The requested directives come last, so they win over the quiet targets of the same name.
     let all = format!("{},{asked}", QUIET.join(","));
     all.parse().map_err(|source| LoggingError::BadDirectives { directives: asked, source })
 }
@@ -86,7 +86,7 @@ where
     let lines = fmt::layer().with_writer(writer);
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
-        // Colours are on by default, but for NO_COLOR: only ever switched off here.
+        // Colours are on by default unless NO_COLOR is set, so this code only turns them off.
         LogFormat::Text if colour => lines.boxed(),
         LogFormat::Text => lines.with_ansi(false).boxed(),
     };

@@ -1,24 +1,24 @@
-//! The metrics of one process: a registry that subsystems register their collectors into. Knows none of them.
+//! The metrics of one process: a registry into which subsystems register their collectors. It knows none of them.
 
 use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
 
-/// A set of collectors, cheap to clone; there may be several in a process, and tests have one each.
+/// A set of collectors, cheap to clone. A process can have several; each test has its own.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Registry);
 
-/// Why metrics could not be registered or shown.
+/// An error while metrics are registered or rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    /// A collector was not accepted: its names or labels are bad, or taken.
+    /// A collector was refused: its names or labels are invalid or already taken.
     #[error("failed to register metrics {names}")]
     Register {
         /// The names of the collector's metrics.
         names: String,
-        /// What is wrong with them.
+        /// The library's error.
         source: prometheus::Error,
     },
-    /// What was collected can't be written as text.
+    /// The collected metrics cannot be written as text.
     #[error("failed to render metrics")]
     Render(#[source] prometheus::Error),
 }
@@ -41,7 +41,8 @@ impl Metrics {
         Self::default()
     }
 
-    /// Makes a registry with the process's own CPU, memory, threads and file descriptors, where the system tells them.
+    /// Makes a registry with the process's own CPU, memory, threads and file descriptors, where the system reports
+    /// them.
     pub fn with_process() -> Result<Self, MetricsError> {
         let metrics = Self::new();
         #[cfg(target_os = "linux")]
@@ -55,7 +56,7 @@ impl Metrics {
         Ok(collector)
     }
 
-    /// Registers a collector that nobody else needs a handle on.
+    /// Registers a collector without returning a handle.
     pub fn add(&self, collector: Box<dyn Collector>) -> Result<(), MetricsError> {
         let names: Vec<_> = collector.desc().iter().map(|desc| desc.fq_name.clone()).collect();
         let names = names.join(", ");

@@ -1,7 +1,7 @@
-//! What a process tells about itself: log lines on stderr and metrics for Prometheus.
+//! A process's reports about itself: log lines on stderr and metrics for Prometheus.
 //!
-//! Nothing here is global but the log subscriber, and nothing knows what is logged or measured: a subsystem has a struct
-//! of its own metrics and registers it from above.
+//! Only the log subscriber is global. This module does not know what is logged or measured: each subsystem has its own
+//! metrics struct, and the caller above registers it.
 
 pub mod logging;
 pub mod metrics;

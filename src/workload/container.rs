@@ -11,7 +11,7 @@ use super::{Quantity, Text};
 object_only!(Container<'a>, Resources, ResourceList);
 
 /// A container or init container.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a container")]
 pub struct Container<'a> {
     /// The container's name, unique in its pod.
@@ -29,7 +29,7 @@ pub struct Container<'a> {
 }
 
 /// An object that is there, whatever is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Present;
 
 impl<'de> Deserialize<'de> for Present {
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Present {
 }
 
 /// What a container, or a pod as a whole, requests and is limited to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", expecting = "requests and limits")]
 pub struct Resources {
     requests: Option<ResourceList>,
@@ -93,7 +93,7 @@ impl Resources {
 }
 
 /// The amounts of the resources that rules read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", expecting = "amounts by resource")]
 pub struct ResourceList {
     #[serde(default, deserialize_with = "amount")]

@@ -1,10 +1,10 @@
 //! The one thing that rules judge: a pod, or the template of pods to come.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Metadata, Owner, PodSpec, PodStatus, Text};
+use super::{Labels, Metadata, Owner, PodSpec, PodStatus};
 
 /// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
@@ -72,9 +72,9 @@ pub struct Workload<'a> {
     /// The object's metadata.
     pub metadata: Metadata<'a>,
     /// The labels of the template, where there is one.
-    pub template_labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
-    /// The pod's spec.
-    pub pod: PodSpec<'a>,
+    pub template_labels: Option<Labels<'a>>,
+    /// The pod's spec. Pods of one template can share it.
+    pub pod: Arc<PodSpec<'a>>,
     /// The pod's status; a template has none.
     pub status: Option<PodStatus<'a>>,
 }
@@ -89,7 +89,7 @@ impl Workload<'_> {
     pub fn forget_labels(&mut self) {
         self.template_labels = None;
         if let Some(labels) = &mut self.metadata.labels {
-            labels.retain(|key, _| &**key == POD_TEMPLATE_HASH);
+            labels.retain(|key, _| key == POD_TEMPLATE_HASH);
         }
     }
 
@@ -119,7 +119,7 @@ impl Workload<'_> {
     }
 
     /// The labels of the pod, or of the pods to come.
-    pub fn labels(&self) -> Option<&BTreeMap<Text<'_>, Text<'_>>> {
+    pub fn labels(&self) -> Option<&Labels<'_>> {
         if self.is_pod() { self.metadata.labels.as_ref() } else { self.template_labels.as_ref() }
     }
 

@@ -1,12 +1,10 @@
 //! An object's metadata, as far as rules and reports read it.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::Text;
 use super::object_only::object_only;
+use super::{Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
@@ -29,8 +27,8 @@ pub struct Metadata<'a> {
     /// When the API server stored the object first.
     pub creation_timestamp: Option<Timestamp>,
     /// The labels, which selectors match.
-    #[serde(borrow, default, deserialize_with = "labels")]
-    pub labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    #[serde(borrow)]
+    pub labels: Option<Labels<'a>>,
     /// Who made and manages the object.
     #[serde(borrow)]
     pub owner_references: Option<Vec<OwnerReference<'a>>>,
@@ -60,26 +58,4 @@ pub struct OwnerReference<'a> {
     pub name: Text<'a>,
     /// Whether this owner manages the object.
     pub controller: Option<bool>,
-}
-
-/// Reads labels as the API server does: one whose value is null, as of a template's empty variable, is empty.
-pub(super) fn labels<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<BTreeMap<Text<'de>, Text<'de>>>, D::Error> {
-    let labels = Option::<BTreeMap<Text<'de>, Option<Text<'de>>>>::deserialize(deserializer)?;
-    Ok(labels.map(|labels| labels.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_without_a_value_is_empty_and_one_of_another_type_is_an_error() {
-        let metadata: Metadata<'_> =
-            serde_json::from_str(r#"{"labels": {"version": null, "app": "web"}}"#).unwrap();
-        assert_eq!((metadata.label("version"), metadata.label("app")), (Some(""), Some("web")));
-        let error = serde_json::from_str::<Metadata<'_>>(r#"{"labels": {"version": 1}}"#).unwrap_err();
-        assert!(error.to_string().contains("expected a string"), "{error}");
-    }
 }

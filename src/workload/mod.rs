@@ -5,9 +5,12 @@
 //! copy. This module does no I/O.
 
 mod container;
+mod digest;
 mod identity;
 mod image;
+mod interner;
 mod judged;
+mod labels;
 mod metadata;
 mod object;
 mod object_only;
@@ -16,9 +19,12 @@ mod quantity;
 mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
+pub use digest::short_digest;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
 pub use image::ImageReference;
+pub use interner::Interner;
 pub use judged::{Workload, WorkloadKind};
+pub use labels::Labels;
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
 pub use pod::{ContainerStatus, PodSpec, PodStatus};

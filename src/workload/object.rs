@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::object_only::object_only;
-use super::{Metadata, PodSpec, PodStatus, Text, Workload, WorkloadKind};
+use super::{Labels, Metadata, PodSpec, PodStatus, Text, Workload, WorkloadKind};
 
 /// An object's `apiVersion` and `kind`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -216,7 +217,7 @@ enum Role {
 #[derive(Default)]
 struct Draft<'a> {
     metadata: Metadata<'a>,
-    template_labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    template_labels: Option<Labels<'a>>,
     pod: PodSpec<'a>,
     status: Option<PodStatus<'a>>,
     items: Option<Vec<Object<'a>>>,
@@ -235,7 +236,7 @@ impl<'a> Draft<'a> {
                 kind,
                 metadata: self.metadata,
                 template_labels: self.template_labels,
-                pod: self.pod,
+                pod: Arc::new(self.pod),
                 status: self.status,
             }),
             (Role::List(_), Some(items)) => Parsed::List(items),
@@ -334,8 +335,8 @@ struct PodTemplate<'a> {
 #[derive(Default, Deserialize)]
 #[serde(remote = "Self", expecting = "metadata")]
 struct TemplateMetadata<'a> {
-    #[serde(borrow, default, deserialize_with = "super::metadata::labels")]
-    labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    #[serde(borrow)]
+    labels: Option<Labels<'a>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -12,7 +12,7 @@ use super::{Container, Resources, Text};
 object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated<'a>);
 
 /// The part of a pod spec that rules read; pods and pod templates share it.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a pod spec")]
 pub struct PodSpec<'a> {
     /// The containers, in the order of the object.

@@ -1,52 +1,112 @@
 //! A string borrowed from its input where possible; it knows nothing of Kubernetes.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// A string that borrows from the parsed input, unless an escape in it forced a copy.
+/// A string that borrows from the parsed input, unless an escape in it forced a copy. A copy can be shared.
 ///
 /// `Option<Cow<str>>` never borrows when deserialized; `Option<Text>` does.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text<'a>(Cow<'a, str>);
+#[derive(Clone)]
+pub struct Text<'a>(Repr<'a>);
+
+#[derive(Clone)]
+enum Repr<'a> {
+    Borrowed(&'a str),
+    Shared(Arc<str>),
+}
+
+impl Text<'_> {
+    /// The string behind a copy; `None` for one that is borrowed.
+    pub(super) fn as_shared(&self) -> Option<&Arc<str>> {
+        match &self.0 {
+            Repr::Borrowed(_) => None,
+            Repr::Shared(text) => Some(text),
+        }
+    }
+}
 
 impl Deref for Text<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Repr::Borrowed(text) => text,
+            Repr::Shared(text) => text,
+        }
     }
 }
 
 impl Borrow<str> for Text<'_> {
     fn borrow(&self) -> &str {
-        &self.0
+        self
+    }
+}
+
+impl Default for Text<'_> {
+    fn default() -> Self {
+        Text(Repr::Borrowed(""))
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl PartialOrd for Text<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl Hash for Text<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (**self).hash(hasher);
     }
 }
 
 impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
-        Text(Cow::Borrowed(text))
+        Text(Repr::Borrowed(text))
     }
 }
 
 impl From<String> for Text<'static> {
     fn from(text: String) -> Self {
-        Text(Cow::Owned(text))
+        Text(Repr::Shared(text.into()))
+    }
+}
+
+impl From<Arc<str>> for Text<'static> {
+    fn from(text: Arc<str>) -> Self {
+        Text(Repr::Shared(text))
     }
 }
 
 impl fmt::Debug for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self)
     }
 }
 
@@ -62,15 +122,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(Text(Repr::Borrowed(text)))
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(Text(Repr::Shared(text.into())))
             }
 
             fn visit_string<E: Error>(self, text: String) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text)))
+                Ok(Text(Repr::Shared(text.into())))
             }
         }
 

@@ -4,13 +4,17 @@
 
 mod bad_input;
 mod catalogue;
+mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
 mod live;
 mod policies;
 mod report;
+#[path = "../common/shapes.rs"]
+mod shapes;
 #[cfg(unix)]
 mod terminal;
+mod urls;
 
 use std::path::Path;
 
@@ -39,17 +43,31 @@ fn run(args: &[&str]) -> Run {
 }
 
 fn run_in(directory: &Path, args: &[&str], stdin: &str) -> Run {
-    let output = Command::cargo_bin("kube-devops")
-        .unwrap()
+    finish(command(directory, args).write_stdin(stdin))
+}
+
+/// Runs the binary with variables of the environment.
+fn run_with(directory: &Path, args: &[&str], variables: &[(&str, &str)]) -> Run {
+    finish(command(directory, args).envs(variables.iter().copied()))
+}
+
+fn command(directory: &Path, args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("kube-devops").unwrap();
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"] {
+        command.env_remove(variable).env_remove(variable.to_lowercase());
+    }
+    command
         .current_dir(directory)
         .env_remove("KUBECONFIG")
         .env_remove("KUBERNETES_SERVICE_HOST")
         .env("HOME", directory)
         .env("USERPROFILE", directory)
-        .args(args)
-        .write_stdin(stdin)
-        .output()
-        .unwrap();
+        .args(args);
+    command
+}
+
+fn finish(command: &mut Command) -> Run {
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace('\\', "/").replace("\r\n", "\n");
     Run { stdout: text(output.stdout), stderr: text(output.stderr), status: output.status.code().unwrap() }
 }

@@ -156,6 +156,14 @@ fn no_row_of_a_table_is_wider_than_the_terminal() {
 /// Escape sequences of every kind: a title, a colour that we never use, C1, DEL, and a bidi override.
 const HOSTILE: &str = "x\u{1b}]0;owned\u{7}\u{1b}[35m\u{9b}2J\u{7f}\u{202e}y";
 
+/// Returns JSON in ASCII: YAML allows no control characters but escaped ones.
+fn ascii(json: &Value) -> String {
+    let escape = |c: char| {
+        if c.is_ascii_graphic() || c == ' ' { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }
+    };
+    json.to_string().chars().map(escape).collect()
+}
+
 /// Fails where the output has a control character that is not ours, or lacks the hostile text.
 fn assert_escaped(args: &[&str], output: &str) {
     let mut rest = output.to_owned();
@@ -187,8 +195,7 @@ fn control_characters_of_manifests_are_escaped_in_every_output_for_people() {
         "spec": { HOSTILE: true },
     });
     let named = format!("{HOSTILE}.yaml");
-    let files =
-        [("pod.json", pod.to_string()), ("bad.json", bad.to_string()), ("policy.json", policy.to_string())];
+    let files = [("pod.json", ascii(&pod)), ("bad.json", ascii(&bad)), ("policy.json", ascii(&policy))];
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     let tree = directory(&[files, vec![(&*named, b"kind: [")]].concat());
     for args in [
@@ -259,6 +266,7 @@ fn hostile_server(method: &str, path: &str) -> (u16, String) {
 #[test]
 fn control_characters_of_a_cluster_are_escaped_in_every_output_for_people() {
     let config = of_a_cluster(HOSTILE, hostile_server);
+    let config = ascii(&serde_json::from_str(&config).unwrap());
     let tree = directory(&[("config", config.as_bytes())]);
     for args in [
         &["analyze"][..],
@@ -275,6 +283,8 @@ fn control_characters_of_a_cluster_are_escaped_in_every_output_for_people() {
         &["policy", "release"],
     ] {
         let args = [args, &["--kubeconfig", "config"]].concat();
-        assert_escaped(&args, &shown_in(tree.path(), &args));
+        let output = shown_in(tree.path(), &args);
+        assert!(!output.contains("kubeconfig config"), "it connects: {output}");
+        assert_escaped(&args, &output);
     }
 }

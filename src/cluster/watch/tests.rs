@@ -56,7 +56,7 @@ fn word(change: &Result<Event<RawObject>, WatchFailure>) -> String {
         Ok(Event::InitDone) => "done".to_owned(),
         Ok(Event::Apply(object)) => format!("apply {}", object.name()),
         Ok(Event::Delete(object)) => format!("delete {}", object.name()),
-        Err(failure) => format!("{} {}", failure.action, failure.category()),
+        Err(failure) => format!("{} {}", failure.action, failure.error.category()),
     }
 }
 

@@ -1,17 +1,44 @@
 //! Feeds manifests to an analysis, and reads the policy of `--policy`.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::Args;
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
 use crate::output::note;
 use crate::policy::EffectivePolicy;
 use crate::workload::Object;
+
+/// The manifests to evaluate.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
+pub(super) struct ManifestArgs {
+    /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
+    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
+    filename: Vec<PathBuf>,
+
+    /// The same as -f
+    #[arg(value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
+    paths: Vec<PathBuf>,
+
+    /// Read subdirectories too
+    #[arg(short = 'R', long, requires = "manifests")]
+    recursive: bool,
+}
+
+impl ManifestArgs {
+    /// Tells whether no manifests are named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filename.is_empty() && self.paths.is_empty()
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs { paths: [&*self.filename, &*self.paths].concat(), recursive: self.recursive }
+    }
+}
 
 /// Reads a DevOpsPolicy from a file.
 pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
@@ -27,11 +54,10 @@ pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
     Ok(policy)
 }
 
-/// Evaluates the objects in the files of `-f`.
-pub(super) fn read(args: &Args, analysis: &mut Analysis<'_>, progress: &Progress) {
-    let inputs = Inputs { paths: args.filename.clone(), recursive: args.recursive };
+/// Evaluates the objects in the manifests; `lines` asks for the line of every object.
+pub(super) fn read(args: &ManifestArgs, lines: bool, analysis: &mut Analysis<'_>, progress: &Progress) {
     let consumer = Evaluator { empty: analysis.part(), progress };
-    for found in files::read(&inputs, args.output.shows_violations(), &consumer) {
+    for found in files::read(&args.inputs(), lines, &consumer) {
         analysis.merge(found.part);
         for unread in found.unread {
             let files::Unread { source, document, line, message } = unread;

@@ -62,7 +62,7 @@ fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
         record("a", "Verified", "Verified", 0),
         record("b", "Withdrawn", "CrashLoop", 10),
         record("c", "Failed", "Conflict", 20),
-        record("d", "Withdrawn", REVERTED, 30),
+        record("d", "Withdrawn", "Reverted", 30),
     ];
     let (until, reason) = until(recall(&done, 100).reserve(&request("n", "e"), &LIMITS, at(100)));
     assert_eq!(until, Some(at(3601)), "{reason}");
@@ -70,7 +70,7 @@ fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
     assert_eq!(recall(&done, 3601).reserve(&request("n", "e"), &LIMITS, at(3601)), Decision::Granted);
     assert!(recall(&done, 4000).is_empty(), "none of these counts any more");
 
-    let under_way = [record("a", "Applied", "Patched", 0), record("b", "Withdrawing", REVERTED, 10)];
+    let under_way = [record("a", "Applied", "Patched", 0), record("b", "Withdrawing", "Reverted", 10)];
     let mut ledger = recall(&under_way, 9000);
     assert_eq!(ledger.open().count(), 2, "however long they take");
     let decision = ledger.reserve(&request("m", "c"), &LIMITS, at(9000));

@@ -21,6 +21,7 @@ fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
         policy_generation: Some(1),
         reason: None,
         message: None,
+        withdrawal_refused: None,
         fields: vec!["main/livenessProbe".to_owned(), "main/resources.limits.memory".to_owned()],
         earlier_fields: Vec::new(),
         pods: Some(1),
@@ -64,9 +65,9 @@ fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
         let listed = status.remediated_workloads == ["Deployment/web"];
         assert_eq!(listed, matches!(phase, Applied | Verified), "{phase:?}");
     }
-    let reverted = Remediation { reason: Some(REVERTED.to_owned()), ..record("other", Withdrawn, 0) };
+    let reverted = Remediation { reason: Some(RemediationReason::Reverted), ..record("other", Withdrawn, 0) };
     assert_eq!(with(&status, reverted).remediations_failed, Some(2), "nothing failed");
-    let taken = Remediation { reason: Some(TAKEN_OUT.to_owned()), ..record("third", Failed, 0) };
+    let taken = Remediation { reason: Some(RemediationReason::TakenOut), ..record("third", Failed, 0) };
     assert_eq!(with(&status, taken).remediations_failed, Some(2), "nothing failed");
     assert!(without(&status, "Deployment", "web").remediations.is_empty());
 }
@@ -77,25 +78,28 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     let mut policy = policy(Vec::new());
     policy.status =
         Some(DevOpsPolicyStatus { observed_generation: Some(1), ..DevOpsPolicyStatus::default() });
-    let mut end = |name: &str, phase, reason: &str| {
+    let mut end = |name: &str, phase, reason: RemediationReason| {
         let mut status = policy.status.clone().unwrap();
         status = with(&status, record(name, Applied, 0));
-        let ended = Remediation { reason: Some(reason.to_owned()), ..record(name, phase, 1) };
+        let ended = Remediation { reason: Some(reason), ..record(name, phase, 1) };
         policy.status = Some(with(&status, ended));
         policy.clone()
     };
     // The same workload again and again, as one that is redeployed.
-    end("web", Withdrawn, "CrashLoop");
-    end("web", Failed, CO_OWNED);
-    assert!(!end("web", Verified, "Verified").is_stopped(), "one that held");
-    end("web", Withdrawn, "CrashLoop");
-    end("db", Withdrawn, CHANGED_MEANWHILE);
-    end("db", Withdrawn, NO_VERDICT);
-    end("db", Withdrawn, UNWATCHED);
-    end("db", Failed, "Conflict");
-    assert!(!end("db", Withdrawn, REVERTED).is_stopped(), "none of these was the patch's doing");
-    end("web", Withdrawn, "NotReady");
-    let mut stopped = end("web", Withdrawn, "CrashLoop");
+    end("web", Withdrawn, RemediationReason::CrashLoop);
+    end("web", Failed, RemediationReason::CoOwned);
+    assert!(!end("web", Verified, RemediationReason::Verified).is_stopped(), "one that held");
+    end("web", Withdrawn, RemediationReason::CrashLoop);
+    end("db", Withdrawn, RemediationReason::ChangedMeanwhile);
+    end("db", Withdrawn, RemediationReason::NoVerdict);
+    end("db", Withdrawn, RemediationReason::Unwatched);
+    end("db", Failed, RemediationReason::Conflict);
+    assert!(
+        !end("db", Withdrawn, RemediationReason::Reverted).is_stopped(),
+        "none of these was the patch's doing"
+    );
+    end("web", Withdrawn, RemediationReason::NotReady);
+    let mut stopped = end("web", Withdrawn, RemediationReason::CrashLoop);
     assert!(stopped.is_stopped());
     stopped.status = stopped.status.map(|status| without(&status, "Deployment", "web"));
     assert!(stopped.is_stopped(), "that the workload is gone makes it no better");
@@ -124,18 +128,18 @@ fn a_failed_workload_is_left_alone_until_its_template_or_the_policy_changes() {
 fn a_patch_that_was_refused_is_tried_again_an_hour_later_if_that_can_help() {
     let refused = Timestamp::from_second(1_800_000_000).unwrap();
     for (phase, reason, helps) in [
-        (RemediationPhase::Failed, "Forbidden", true),
-        (RemediationPhase::Failed, "AdmissionRefused", true),
-        (RemediationPhase::Failed, "QuotaExceeded", true),
-        (RemediationPhase::Failed, "Conflict", true),
-        (RemediationPhase::Failed, "Invalid", false),
-        (RemediationPhase::Failed, TAKEN_OUT, false),
-        (RemediationPhase::Failed, CO_OWNED, false),
-        (RemediationPhase::Withdrawn, "QuotaExceeded", false),
+        (RemediationPhase::Failed, RemediationReason::Forbidden, true),
+        (RemediationPhase::Failed, RemediationReason::AdmissionRefused, true),
+        (RemediationPhase::Failed, RemediationReason::QuotaExceeded, true),
+        (RemediationPhase::Failed, RemediationReason::Conflict, true),
+        (RemediationPhase::Failed, RemediationReason::Invalid, false),
+        (RemediationPhase::Failed, RemediationReason::TakenOut, false),
+        (RemediationPhase::Failed, RemediationReason::CoOwned, false),
+        (RemediationPhase::Withdrawn, RemediationReason::QuotaExceeded, false),
     ] {
         let record = Remediation {
             template_hash: Some(subject("x:1").template_hash()),
-            reason: Some(reason.to_owned()),
+            reason: Some(reason),
             time: Some(Time(refused)),
             ..record("web", phase, 0)
         };
@@ -176,7 +180,7 @@ fn only_the_limit_goes_when_the_memory_was_too_little_and_the_rest_is_known_to_s
     let killed = of_memory_limits(&verified, &BTreeSet::from(["main".to_owned(), "third".to_owned()]));
     assert_eq!(killed.fields, ["main/resources.limits.memory", "third/resources.limits.memory"]);
     assert_eq!(killed.earlier_fields, ["main/livenessProbe", "other/resources.limits.memory"]);
-    let withdrawn = in_phase(&killed, RemediationPhase::Withdrawn, OUT_OF_MEMORY, "", at(1));
+    let withdrawn = in_phase(&killed, RemediationPhase::Withdrawn, RemediationReason::OomKilled, "", at(1));
     let status = with(&DevOpsPolicyStatus::default(), withdrawn.clone());
     assert_eq!(status.remediated_workloads, ["Deployment/web"], "it carries the rest");
     assert_eq!(with_memory_limit(&withdrawn), BTreeSet::from(["other".to_owned()]));
@@ -206,12 +210,18 @@ fn with_its_policy_all_goes_that_was_ever_set() {
         fields.iter().map(|field| (ContainerField::new("main", *field), json!({}))).collect::<Fields>()
     };
     let all = owned(&[Field::StartupProbe, Field::LivenessProbe, Field::ReadinessProbe]);
-    let reverting = to_withdraw(&verified, REVERTED, &all).unwrap();
+    let reverting = to_withdraw(&verified, RemediationReason::Reverted, &all).unwrap();
     assert_eq!(reverting.fields, ["main/livenessProbe", "main/startupProbe"], "and what is ours, no other's");
-    assert!(!has_patches(&in_phase(&reverting, RemediationPhase::Withdrawn, REVERTED, "", at(3))));
-    let failing = to_withdraw(&verified, "CrashLoop", &all).unwrap();
+    assert!(!has_patches(&in_phase(
+        &reverting,
+        RemediationPhase::Withdrawn,
+        RemediationReason::Reverted,
+        "",
+        at(3)
+    )));
+    let failing = to_withdraw(&verified, RemediationReason::CrashLoop, &all).unwrap();
     assert_eq!(failing.fields, ["main/livenessProbe"], "the last patch alone");
-    assert_eq!(to_withdraw(&verified, "CrashLoop", &owned(&[Field::StartupProbe])), None);
+    assert_eq!(to_withdraw(&verified, RemediationReason::CrashLoop, &owned(&[Field::StartupProbe])), None);
 }
 
 #[test]
@@ -256,15 +266,18 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
 }
 
 #[test]
-fn a_withdrawal_that_is_refused_says_so_and_why_it_was_begun() {
-    let crash = "x".repeat(1000);
-    let withdrawing =
-        Remediation { message: Some(crash.clone()), ..record("web", RemediationPhase::Withdrawing, 0) };
-    assert_eq!((cause(&withdrawing), refusal(&withdrawing)), (crash.as_str(), None));
+fn a_refused_withdrawal_keeps_its_cause_and_is_forgotten_in_the_next_phase() {
+    let message = Some("crashed".to_owned());
+    let withdrawing = Remediation { message, ..record("web", RemediationPhase::Withdrawing, 0) };
     let again = refused(&refused(&withdrawing, "forbidden"), "denied");
-    assert_eq!((cause(&again), refusal(&again)), (&crash[..500], Some("denied")));
-    let long = refused(&withdrawing, &"y".repeat(2000)).message.unwrap();
+    assert_eq!(
+        (again.message.as_deref(), again.withdrawal_refused.as_deref()),
+        (Some("crashed"), Some("denied"))
+    );
+    let long = refused(&withdrawing, &"y".repeat(2000)).withdrawal_refused.unwrap();
     assert_eq!(long.len(), 1024, "what the API server takes");
+    let ended = in_phase(&again, RemediationPhase::Withdrawn, RemediationReason::CrashLoop, "crashed", at(1));
+    assert_eq!(ended.withdrawal_refused, None);
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn anothers_lease_is_taken_only_when_it_expires_as_seen_from_here() {
     held_by_another(&store);
     let mut standby = Replica::start(&store, "b");
     sleep(10 * SECOND).await;
-    // An hour ahead, and yet this renewal counts from now.
+    // The renewal's time is an hour ahead, but it counts from now.
     store.edit(|lease| lease["spec"]["renewTime"] = json!("2093-01-01T00:00:00.000000Z"));
     let waited = standby.acquired_after().await;
     assert!((15 * SECOND..=15 * SECOND + EXPIRY_JITTER * 2).contains(&waited), "{waited:?}");
@@ -297,7 +297,7 @@ async fn a_lease_that_changes_hands_all_the_time_makes_no_storm() {
     let standby = Replica::start(&store, "b");
     let refusing = standby.link.clone();
     for round in 0..1_000 {
-        // Vacant when the watch tells, held again when the standby looks.
+        // The Lease is vacant when the watch reports it, and held again when the standby reads it.
         store.edit(|lease| lease["spec"]["holderIdentity"] = json!(""));
         refusing.set(Fault::Slow { there: SECOND / 50, back: Duration::ZERO });
         sleep(SECOND / 100).await;

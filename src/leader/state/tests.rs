@@ -1,4 +1,4 @@
-//! The rules, with instants and Leases made up for each.
+//! The rules, tested with made-up instants and Leases.
 
 use super::*;
 

@@ -35,7 +35,7 @@ impl Scoreboard {
     /// Every pod with what it counts for, by namespace and name.
     fn pods(&self) -> BTreeMap<(String, String), (Tally, Option<String>)> {
         let all = self.pods.iter().map(|(namespace, name, pod)| {
-            let what = (pod.tally, pod.offender.as_deref().map(str::to_owned));
+            let what = (pod.tally, pod.offender.as_ref().map(|offender| offender.owner().to_string()));
             ((namespace.to_owned(), name.to_string()), what)
         });
         all.collect()

@@ -3,7 +3,7 @@
 use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -50,7 +50,7 @@ async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
         ill.until_condition("standard", "Enforcing", "AuditMode", "").await;
         ill.befall(&pod, Fate::Crash).await;
         let record = ill.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-        assert_eq!(record.reason.as_deref(), Some("CrashLoop"));
+        assert_eq!(record.reason, Some(RemediationReason::CrashLoop));
         assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
     };
     tokio::join!(good, bad);
@@ -100,9 +100,9 @@ async fn an_operator_that_was_away_judges_by_what_is_there_now() {
         ill.until("standard", "Deployment/web", RemediationPhase::Withdrawn),
         stuck.until("standard", "Deployment/web", RemediationPhase::Withdrawn),
     );
-    assert_eq!(verified.reason.as_deref(), Some("Verified"));
-    assert_eq!(withdrawn.reason.as_deref(), Some("CrashLoop"));
-    assert_eq!(late.reason.as_deref(), Some("NotReady"));
+    assert_eq!(verified.reason, Some(RemediationReason::Verified));
+    assert_eq!(withdrawn.reason, Some(RemediationReason::CrashLoop));
+    assert_eq!(late.reason, Some(RemediationReason::NotReady));
     assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
     assert_eq!(template(&stuck.get("Deployment", "web").await), template(&former));
     let at_once = [&withdrawn, &late].map(|record| record.time.clone().unwrap().0);

@@ -5,7 +5,7 @@ use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -78,11 +78,11 @@ impl Stage {
     }
 
     /// Patches the agents, and expects that to be withdrawn for this reason and the old pods to be back.
-    async fn is_withdrawn(&self, change: impl FnOnce(&mut Value), reason: &str) {
+    async fn is_withdrawn(&self, change: impl FnOnce(&mut Value), reason: RemediationReason) {
         let before = self.agents(change).await;
         self.policy("standard", PROBES).await;
         let record = self.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
-        assert_eq!(record.reason.as_deref(), Some(reason), "{record:?}");
+        assert_eq!(record.reason, Some(reason), "{record:?}");
         assert_eq!(template(&self.until_available("DaemonSet", "agent").await), template(&before));
         self.until_pods_are(0, 2).await;
     }
@@ -93,7 +93,7 @@ impl Stage {
 async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn_by_the_pods_on_its_nodes() {
     let well = Stage::shared(|_| Fate::Ready).await;
     let ill = well.beside(new_pods_crash).await;
-    tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), "CrashLoop"));
+    tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), RemediationReason::CrashLoop));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,8 +104,8 @@ async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
     let stuck = well.beside(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
     tokio::join!(
         well.is_verified(surge),
-        ill.is_withdrawn(surge, "CrashLoop"),
-        stuck.is_withdrawn(surge, "NotReady"),
+        ill.is_withdrawn(surge, RemediationReason::CrashLoop),
+        stuck.is_withdrawn(surge, RemediationReason::NotReady),
     );
 }
 

@@ -7,7 +7,7 @@ use crate::eventually::eventually;
 use crate::soak::rounds;
 use kube::ResourceExt;
 use kube::api::{DynamicObject, Patch, PatchParams};
-use kube_devops::policy::{Remediation, RemediationPhase};
+use kube_devops::policy::{Remediation, RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -82,7 +82,7 @@ async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_
     let _operator = stage.world.operator();
     stage.until("standard", "Deployment/other", RemediationPhase::Applied).await;
     let record = stage.until("standard", "Deployment/undone", RemediationPhase::Failed).await;
-    assert_eq!(record.reason.as_deref(), Some("TakenOut"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::TakenOut), "{record:?}");
     assert_eq!(stage.patches_since(mark, "undone"), 0);
 }
 
@@ -103,14 +103,14 @@ async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_afte
     stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
 
     // As the operator was killed: the record of the withdrawal is there, and the withdrawal is done.
-    let (phase, reason) = (RemediationPhase::Withdrawing, Some("CrashLoop".to_owned()));
+    let (phase, reason) = (RemediationPhase::Withdrawing, Some(RemediationReason::CrashLoop));
     stage.set_records("standard", &[Remediation { phase, reason, ..verified }]).await;
     let undo = ["undo", "deployment/web", "-n", &stage.namespace];
     assert_eq!(on(stage.world.plane.kubeconfig(), &undo).code, 2, "flux keeps a field");
 
     let _operator = stage.world.operator();
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Failed).await;
-    assert_eq!(record.reason.as_deref(), Some("CoOwned"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::CoOwned), "{record:?}");
     let words = "main/readinessProbe stays, because flux set it too";
     assert_eq!(record.message.as_deref(), Some(words));
     stage.until_event("standard", "PatchNotWithdrawn", words).await;

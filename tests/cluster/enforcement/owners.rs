@@ -2,7 +2,7 @@
 
 use super::stage::{Fate, PROBES, Stage, workload};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
@@ -45,7 +45,10 @@ async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
     stage.until("standard", "Deployment/applied", RemediationPhase::Verified).await;
     let mut records = stage.status("standard").await.remediations.into_iter();
     let replaced = records.find(|record| record.name == "replaced").unwrap();
-    assert_eq!((replaced.phase, replaced.reason.as_deref()), (RemediationPhase::Failed, Some("TakenOut")));
+    assert_eq!(
+        (replaced.phase, replaced.reason),
+        (RemediationPhase::Failed, Some(RemediationReason::TakenOut))
+    );
     let container = stage.container("Deployment", "replaced").await;
     assert_eq!(container.get("livenessProbe"), None);
 }

@@ -4,7 +4,7 @@ use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, has_requests, is_patc
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn a_deployments_own_deadline_ends_the_wait() {
     stage.policy("standard", PROBES).await;
     let applied = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("ProgressDeadlineExceeded"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::ProgressDeadlineExceeded), "{record:?}");
     let took = record.time.unwrap().0.duration_since(applied.time.unwrap().0).unsigned_abs();
     assert!(took + Duration::from_secs(5) < VERIFY, "{took:?}");
     assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
@@ -49,7 +49,7 @@ async fn a_pod_that_no_node_has_room_for_is_evidence_only_if_it_requests_more() 
         let before = greedy.run("Deployment", "web", |_| ()).await;
         greedy.policy("standard", RESOURCES).await;
         let record = greedy.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-        assert_eq!(record.reason.as_deref(), Some("Unschedulable"), "{record:?}");
+        assert_eq!(record.reason, Some(RemediationReason::Unschedulable), "{record:?}");
         assert!(record.message.unwrap().contains("3 Insufficient cpu"));
         assert_eq!(template(&greedy.until_available("Deployment", "web").await), template(&before));
     };
@@ -76,7 +76,7 @@ async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back()
     stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
     cordon(false).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("CrashLoop"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::CrashLoop), "{record:?}");
     assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
 }
 
@@ -90,7 +90,7 @@ async fn what_is_scaled_to_nothing_before_its_verdict_is_withdrawn_and_others_go
     stage.run("Deployment", "b", |_| ()).await;
     stage.edit("Deployment", "a", "kubectl", &json!({ "spec": { "replicas": 0 } })).await;
     let record = stage.until("standard", "Deployment/a", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("NoVerdict"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::NoVerdict), "{record:?}");
     assert_eq!(template(&stage.get("Deployment", "a").await), template(&before));
     assert_eq!(stage.status("standard").await.withdrawals_in_a_row, None, "it did no harm");
     stage.until("standard", "Deployment/b", RemediationPhase::Applied).await;

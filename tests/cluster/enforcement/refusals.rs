@@ -8,9 +8,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, PostParams};
-use kube_devops::enforcement::PATCHED_BY;
-use kube_devops::policy::RemediationPhase;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube_devops::enforcement::{PATCHED_BY, RefusalClass};
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -75,7 +75,7 @@ async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
     let (mark, counted_before) = (stage.world.plane.mark(), counted());
     stage.policy("standard", PROBES).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Failed).await;
-    assert_eq!(record.reason.as_deref(), Some("AdmissionRefused"));
+    assert_eq!(record.reason, Some(RemediationReason::AdmissionRefused));
     assert!(record.message.unwrap().contains("this namespace is frozen"));
     stage.until_event("standard", "PatchFailed", "this namespace is frozen").await;
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
@@ -99,6 +99,52 @@ async fn allow_pods(stage: &Stage, pods: u32) {
     eventually("the pods are counted", async || {
         let used = quotas.get("full").await.unwrap().status?.used?;
         (used.get("pods")?.0 != "0").then_some(())
+    })
+    .await;
+}
+
+/// Classifies the refusal of a call.
+fn class<T>(outcome: kube::Result<T>) -> Option<RefusalClass> {
+    match outcome {
+        Err(kube::Error::Api(status)) => Some(RefusalClass::of(&status)),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn refusals_of_the_api_server_are_classified() {
+    let stage = Stage::shared(|_| Fate::Ready).await;
+    let deployments = stage.api("Deployment");
+    let web = stage.create("Deployment", "web", |_| ()).await;
+    let patch = async |params: &PatchParams, change: Value| {
+        let mut document =
+            json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" } });
+        document.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        class(deployments.patch("web", params, &Patch::Apply(&document)).await)
+    };
+    let ours = PatchParams::apply("kube-devops");
+    let spec = json!({ "spec": { "replicas": 2 } });
+    assert_eq!(patch(&ours, spec.clone()).await, Some(RefusalClass::FieldConflict));
+    let stale = json!({ "metadata": { "name": "web", "resourceVersion": "1" } });
+    assert_eq!(patch(&ours, stale).await, Some(RefusalClass::Stale));
+    let invalid = json!({ "spec": { "replicas": -1 } });
+    assert_eq!(patch(&ours.clone().force(), invalid).await, Some(RefusalClass::Invalid));
+
+    let other = Preconditions { uid: Some("another".to_owned()), resource_version: None };
+    let params = DeleteParams { preconditions: Some(other), ..DeleteParams::default() };
+    let class_of_delete = class(deployments.delete("web", &params).await);
+    assert_eq!(class_of_delete, Some(RefusalClass::Gone), "uid {:?}", web.metadata.uid);
+    assert_eq!(class(deployments.get("nope").await), Some(RefusalClass::Gone));
+
+    let quota =
+        json!({ "metadata": { "name": "none" }, "spec": { "hard": { "count/deployments.apps": "1" } } });
+    quotas(&stage).create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+    let second: DynamicObject = serde_json::from_value(workload("Deployment", "second")).unwrap();
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    eventually("the quota counts", async || {
+        let refused = class(deployments.create(&dry, &second).await);
+        (refused == Some(RefusalClass::QuotaExceeded)).then_some(())
     })
     .await;
 }
@@ -127,7 +173,7 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     stage.pod("the first new pod", is_patched).await;
     allow_pods(&stage, 2).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("QuotaExceeded"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::QuotaExceeded), "{record:?}");
     assert!(record.message.unwrap().contains("exceeded quota: full"));
     stage.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
     // The way back needs one more pod for a moment too.
@@ -176,11 +222,8 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
     let condition = "1 can't be taken back yet, such as Deployment/web: ";
     stage.until_condition("standard", "Enforcing", "Enforcing", condition).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawing).await;
-    let message = record.message.unwrap();
-    assert!(
-        message.contains("; it can't be taken back yet: ") && message.contains("cannot patch"),
-        "{message}"
-    );
+    let refused = record.withdrawal_refused.unwrap();
+    assert!(refused.contains("cannot patch"), "{refused}");
     stage.until_event("standard", "WithdrawalRefused", "cannot patch").await;
     stage.until_event("standard", "TuningLost", "kubectl-edit").await;
 }
@@ -197,7 +240,7 @@ async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched()
     let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Failed).await;
-    assert_eq!(record.reason.as_deref(), Some("Forbidden"));
+    assert_eq!(record.reason, Some(RemediationReason::Forbidden));
     stage.until_event("standard", "PatchFailed", "cannot patch resource").await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     sleep(VERIFY / 2).await;
@@ -241,7 +284,7 @@ async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
         sets.policy("standard", PROBES).await;
         sets.until_event("standard", "WithdrawalRefused", "cannot delete resource").await;
         let record = sets.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
-        assert_eq!(record.reason.as_deref(), Some("CrashLoop"));
+        assert_eq!(record.reason, Some(RemediationReason::CrashLoop));
         assert_eq!(template(&sets.get("StatefulSet", "db").await), template(&before));
         sets.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     };
@@ -262,7 +305,7 @@ async fn a_patch_that_may_not_be_watched_any_more_is_taken_back() {
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
     stage.world.forbid("list", "apps", "controllerrevisions").await;
     let record = stage.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("Unwatched"));
+    assert_eq!(record.reason, Some(RemediationReason::Unwatched));
     assert!(record.message.unwrap().contains("controllerrevisions"));
     assert_eq!(template(&stage.get("DaemonSet", "agent").await), template(&before));
 }

@@ -1,7 +1,7 @@
 //! What becomes of a patch: a rollout that is well, one that crashes, one that is stuck.
 
 use super::stage::{Fate, PROBES, Stage, is_patched, template};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone
     stage.policy("standard", PROBES).await;
 
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("CrashLoop"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::CrashLoop), "{record:?}");
     let after = stage.until_available("Deployment", "web").await;
     assert_eq!(template(&after), template(&before));
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
@@ -53,7 +53,7 @@ async fn a_stuck_pod_of_a_stateful_set_goes_after_the_withdrawal() {
     stage.policy("standard", PROBES).await;
 
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("NotReady"), "{record:?}");
+    assert_eq!(record.reason, Some(RemediationReason::NotReady), "{record:?}");
     let after = stage.until_available("StatefulSet", "db").await;
     assert_eq!(template(&after), template(&before));
 }

@@ -5,7 +5,7 @@ use crate::control_plane::Mark;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -14,7 +14,7 @@ impl Stage {
     /// Expects the Deployment to be left as it was before, until the policy changes.
     async fn it_stays_out(&self, before: &DynamicObject, mark: Mark) {
         let record = self.until("standard", "Deployment/web", RemediationPhase::Failed).await;
-        assert_eq!(record.reason.as_deref(), Some("TakenOut"));
+        assert_eq!(record.reason, Some(RemediationReason::TakenOut));
         self.until_event("standard", "PatchTakenOut", "TakenOut").await;
         assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
         assert!(!is_marked(&self.get("Deployment", "web").await), "its owner may rename the container");

@@ -8,7 +8,7 @@ use crate::eventually::{eventually, within};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use kube_devops::enforcement::{FIELD_MANAGER, PATCHED_BY};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -132,7 +132,7 @@ async fn what_was_set_for_one_policy_is_undone_alone() {
     assert!(container.get("readinessProbe").is_none() && container.get("livenessProbe").is_some());
     assert_eq!(object.annotations()[PATCHED_BY], "first", "it is whose the rest is");
     let record = stage.until("second", "Deployment/web", RemediationPhase::Failed).await;
-    assert_eq!(record.reason.as_deref(), Some("TakenOut"));
+    assert_eq!(record.reason, Some(RemediationReason::TakenOut));
 
     // The records go with their policy.
     stage.delete_policy("first").await;

@@ -4,7 +4,7 @@ use super::stage::{Fate, PROBES, RESOURCES, Stage, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
     let pod = stage.pod("the new pod", is_next).await;
     stage.befall(&pod, Fate::OutOfMemory).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(record.reason.as_deref(), Some("OOMKilled"));
+    assert_eq!(record.reason, Some(RemediationReason::OomKilled));
     assert_eq!(record.fields, ["main/resources.limits.memory"]);
     let words = format!("container main of pod {pod} ran out of memory");
     assert_eq!(record.message.as_ref(), Some(&words));

@@ -1,4 +1,4 @@
-//! A Lease behind a fake API server that keeps resourceVersions, and links to it that can be made to fail.
+//! A Lease behind a fake API server that keeps resourceVersions, with links to it that can fail.
 
 use super::*;
 use axum::body::Body;
@@ -9,31 +9,31 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
-/// The server: one Lease.
+/// The server, with one Lease.
 #[derive(Clone)]
 pub(super) struct Store(Arc<Mutex<State>>);
 
 struct State {
     lease: Option<Value>,
     version: u64,
-    /// Every version ever stored, null for a deletion: what watches send.
+    /// Every version ever stored, null for a deletion. Watches send these.
     history: watch::Sender<Vec<Value>>,
 }
 
-/// How a replica's requests fare from now on.
+/// A fault on a replica's link, from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Fault {
     #[default]
     None,
-    /// Requests take their time to arrive, even when the client has given up by then, and so do their answers.
+    /// Requests and answers are slow. A request arrives even if the client has given up.
     Slow { there: Duration, back: Duration },
     /// Requests vanish.
     Hang,
-    /// Requests are done and their answers vanish.
+    /// Requests take effect, but their answers vanish.
     Mute,
     /// Requests are answered with 503.
     Refuse,
-    /// Watches are refused, and open ones bring nothing.
+    /// Watches are refused, and open watches receive nothing.
     Deaf,
 }
 
@@ -46,7 +46,7 @@ impl Fault {
     }
 }
 
-/// One replica's way to the server, and what it asked for.
+/// One replica's link to the server, and its requests so far.
 #[derive(Clone, Default)]
 pub(super) struct Link {
     fault: Arc<Mutex<Fault>>,
@@ -62,7 +62,7 @@ impl Link {
         *self.fault.lock().unwrap()
     }
 
-    /// Takes the verbs asked for since the last time.
+    /// Takes the verbs requested since the last call.
     pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap()).into_iter().map(|(_, verb)| verb).collect()
     }
@@ -78,7 +78,7 @@ impl Store {
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let (store, link) = (store.clone(), link.clone());
             async move {
-                // On its own task: a client that gives up doesn't take back what is on its way.
+                // The request runs in its own task: a client that gives up cannot recall it.
                 let answer = tokio::spawn(async move { store.serve(request, link).await });
                 Ok::<_, Infallible>(answer.await.unwrap())
             }

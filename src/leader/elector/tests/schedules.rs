@@ -1,4 +1,5 @@
-//! The law: whatever happens to three replicas and their links, no two may write at once, and in the end one does.
+//! A law over random schedules: whatever happens to three replicas and their links, no two may write at once, and in
+//! the end one leads.
 
 use super::super::*;
 use super::fake::{Fault, Link, Store};
@@ -11,20 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 const REPLICAS: usize = 3;
 
-/// What happens to one replica.
+/// An event in the life of one replica.
 #[derive(Clone, Debug)]
 enum Incident {
-    /// Its link gets worse, for so long.
+    /// Its link has this fault for this long.
     Fault(Fault, Duration),
     /// It is stopped and continued, as by SIGSTOP and SIGCONT.
     Pause(Duration),
     /// It is killed and started again.
     Kill,
-    /// It is told to shut down, and started again.
+    /// It is shut down, and started again.
     Terminate,
 }
 
-/// A replica's outside: what survives its process.
+/// The part of a replica that survives its process.
 #[derive(Clone)]
 struct Machine {
     link: Link,
@@ -34,7 +35,7 @@ struct Machine {
     leadership: Arc<Mutex<Leadership>>,
 }
 
-/// Who made a step of a write, in order.
+/// The identity of each writer, one entry per step of a write.
 type Steps = Arc<Mutex<Vec<String>>>;
 
 fn incident() -> impl Strategy<Value = Incident> {
@@ -54,7 +55,7 @@ fn incident() -> impl Strategy<Value = Incident> {
     ]
 }
 
-/// Writes in steps of a tenth of a second, all the time.
+/// Writes all the time, one step each tenth of a second.
 async fn write(leadership: Leadership, identity: String, steps: Steps) {
     loop {
         let _ = leadership
@@ -69,7 +70,7 @@ async fn write(leadership: Leadership, identity: String, steps: Steps) {
     }
 }
 
-/// Starts the replica's process again and again, as a kubelet does.
+/// Restarts the replica's process again and again, as a kubelet does.
 async fn supervise(store: Store, machine: Machine, steps: Steps) {
     loop {
         let settings = Settings::new("ns", "lease", "pod");
@@ -128,7 +129,7 @@ async fn play(schedule: Vec<(Duration, usize, Incident)>) {
                 }
             }
         }
-        // Everything has healed after 40 s; a lease that was left behind has then expired after 16 s more.
+        // All faults end after 40 s, and an abandoned lease expires within 16 s more.
         sleep(Duration::from_secs(70)).await;
     };
     let mut incidents = pin!(incidents);

@@ -11,15 +11,14 @@
     reason = "a bench that can't go on ends, and the figures are what it is for"
 )]
 
-#[path = "../tests/common/generate.rs"]
+#[path = "../../tests/common/generate.rs"]
 mod generate;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs;
 use std::future;
 use std::hint::black_box;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,28 +41,19 @@ const EVENTS: usize = 20_000;
 /// As many pods as are parsed before they are applied: enough to time, and few enough to stay in the processor's caches.
 const AT_ONCE: usize = 16;
 const NAMESPACES: usize = 1_000;
-/// Asks this program to fill a scoreboard and print the bytes of memory before and after.
-const FILL: &str = "--fill";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, flag, pods] = arguments.as_slice()
-        && flag == FILL
-    {
-        let (before, after) = fill(pods.parse().unwrap());
-        println!("{before} {after}");
+    if memory::fill(fill) {
         return;
     }
+    let arguments: Vec<String> = std::env::args().collect();
     // `cargo test --benches` runs this too, without the flag, and is no place to measure anything.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
     let pods = arguments.iter().skip_while(|argument| *argument != "--pods").nth(1);
     let pods: usize = pods.map_or(100_000, |pods| pods.parse().expect("--pods takes a number"));
-
-    let (before, after) = fill_apart(pods);
-    let each = (after - before) / pods as u64;
-    println!("memory at {pods} pods: {} MiB, {each} bytes a pod", after >> 20);
+    memory::print("scoreboard", pods);
     events(pods);
     scrape();
 }
@@ -129,35 +119,13 @@ fn parse(pod: &str) -> Workload<'_> {
     Workload::from_json(WorkloadKind::Pod, pod).unwrap()
 }
 
-/// Lets a process of its own fill a scoreboard, so that nothing else is in its memory.
-fn fill_apart(pods: usize) -> (u64, u64) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([FILL, &pods.to_string()])
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "filling failed: {}", output.status);
-    let figures = String::from_utf8(output.stdout).unwrap();
-    let (before, after) = figures.trim().split_once(' ').unwrap();
-    (before.parse().unwrap(), after.parse().unwrap())
-}
-
-fn fill(pods: usize) -> (u64, u64) {
+/// Reads pods into a scoreboard, as the watch does.
+fn fill(pods: usize) -> Scoreboard {
     let mut board = board();
-    let before = resident();
     for pod in generate::pods(pods, SEED) {
         board.apply(&parse(&pod), Timestamp::UNIX_EPOCH);
     }
-    let after = resident();
-    black_box(board);
-    (before, after)
-}
-
-/// Returns the resident memory of this process, in bytes.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    board
 }
 
 /// Measures `/metrics` of an observer that has listed a pod in each of many namespaces.

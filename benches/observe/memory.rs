@@ -1,0 +1,45 @@
+//! The memory that pods take, measured in a process of its own, so that nothing else is in it.
+
+use std::fs;
+use std::hint::black_box;
+use std::process::{Command, Stdio};
+
+/// Asks this program to read pods and to print its bytes of memory before and after.
+const FILL: &str = "--fill";
+
+/// Reads the pods if this process was started for that.
+pub(crate) fn fill<T>(read: impl FnOnce(usize) -> T) -> bool {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, flag, pods] = arguments.as_slice() else { return false };
+    if flag != FILL {
+        return false;
+    }
+    let pods = pods.parse().unwrap();
+    let before = resident();
+    let filled = black_box(read(pods));
+    println!("{before} {}", resident());
+    drop(filled);
+    true
+}
+
+/// Reads so many pods in a process of its own, and prints the memory that they took.
+pub(crate) fn print(what: &str, pods: usize) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([FILL, &pods.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "filling failed: {}", output.status);
+    let figures = String::from_utf8(output.stdout).unwrap();
+    let (before, after) = figures.trim().split_once(' ').unwrap();
+    let [before, after]: [u64; 2] = [before, after].map(|bytes| bytes.parse().unwrap());
+    let each = (after - before) / pods as u64;
+    println!("{what}: {} MiB at {pods} pods, {each} bytes a pod", after >> 20);
+}
+
+/// Returns the resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}

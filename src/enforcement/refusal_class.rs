@@ -1,0 +1,94 @@
+//! Classifies the refusals of the API server. Some of them can be told only by their text: all of those texts are here.
+
+use kube::core::Status;
+
+/// Why the API server did not take a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// The object is gone, or another one has its name.
+    Gone,
+    /// Another field manager owns a field, and wants another value.
+    FieldConflict,
+    /// Somebody wrote the object since it was read.
+    Stale,
+    /// The server had no time, or failed.
+    Unavailable,
+    /// A `ResourceQuota` has no room.
+    QuotaExceeded,
+    /// An admission webhook or policy denied the write.
+    AdmissionDenied,
+    /// RBAC does not allow the write.
+    Forbidden,
+    /// The object is invalid, or the request is wrong in another way.
+    Invalid,
+}
+
+impl RefusalClass {
+    /// Classifies an answer that was an error.
+    pub fn of(status: &Status) -> Self {
+        match status.code {
+            404 => Self::Gone,
+            409 if status.message.contains("uid mismatch") => Self::Gone,
+            409 if is_field_conflict(status) => Self::FieldConflict,
+            409 => Self::Stale,
+            429 | 500.. if !is_denial(status) => Self::Unavailable,
+            _ if is_quota_exceeded(&status.message) => Self::QuotaExceeded,
+            _ if is_denial(status) => Self::AdmissionDenied,
+            403 => Self::Forbidden,
+            _ => Self::Invalid,
+        }
+    }
+}
+
+/// Tells whether a message says that a quota has no room, in an answer or in a condition of a controller.
+pub(super) fn is_quota_exceeded(message: &str) -> bool {
+    message.contains("exceeded quota")
+}
+
+/// Tells whether other managers own fields: the answer names each, and that to a stale version does not.
+fn is_field_conflict(status: &Status) -> bool {
+    let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
+    causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
+}
+
+/// Tells whether a webhook or an admission policy denied the write. A webhook that could not be called did not.
+fn is_denial(status: &Status) -> bool {
+    ["admission webhook", "ValidatingAdmissionPolicy", "admission denied"]
+        .iter()
+        .any(|words| status.message.contains(words))
+        && !status.message.contains("failed calling webhook")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_class() {
+        let class = |code: u16, message: &str, causes: &Value| {
+            let status = json!({ "message": message, "code": code, "details": { "causes": causes } });
+            RefusalClass::of(&serde_json::from_value(status).unwrap())
+        };
+        let none = json!([]);
+        let conflict = json!([{ "reason": "FieldManagerConflict", "message": "m", "field": ".spec" }]);
+        let uid = "Precondition failed: UID in precondition: a, uid mismatch: b";
+        let denied = "admission webhook \"x\" denied the request";
+        for (code, message, causes, expected) in [
+            (404, "not found", &none, RefusalClass::Gone),
+            (409, uid, &none, RefusalClass::Gone),
+            (409, "the object has been modified", &none, RefusalClass::Stale),
+            (409, "Apply failed with 1 conflict", &conflict, RefusalClass::FieldConflict),
+            (403, "exceeded quota: small", &none, RefusalClass::QuotaExceeded),
+            (403, "cannot patch resource", &none, RefusalClass::Forbidden),
+            (403, denied, &none, RefusalClass::AdmissionDenied),
+            (500, denied, &none, RefusalClass::AdmissionDenied),
+            (500, "failed calling webhook \"x\"", &none, RefusalClass::Unavailable),
+            (422, "spec: Invalid value", &none, RefusalClass::Invalid),
+            (429, "slow down", &none, RefusalClass::Unavailable),
+        ] {
+            assert_eq!(class(code, message, causes), expected, "{code} {message}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads the objects of JSON documents and of the items of lists one by one. A broken one leaves the others.
+
+use std::borrow::Cow;
+
+use serde::de::{DeserializeSeed, IgnoredAny};
+
+use super::blocks::lines;
+use super::fault::{self, Fault};
+use super::json_tokens::{Head, TokenError, Tokens, head, whole};
+use crate::workload::{Object, ObjectSeed, Parsed, TypeMeta};
+
+/// An object, or what is wrong with it, with its place in the text.
+pub(super) struct Read<'t> {
+    /// The lines of the text before the object; 0 where lines are not counted.
+    pub(super) lines_before: usize,
+    /// The document of the text, from 1.
+    pub(super) document: usize,
+    /// The item of the outermost list, from 0, where the object is one of a list.
+    pub(super) item: Option<usize>,
+    /// The object. A fault counts its lines from the object's first one.
+    pub(super) object: Result<Object<'t>, Fault>,
+    /// Whether the object is an array, such as a JSON patch.
+    pub(super) is_array: bool,
+}
+
+/// Returns the text of a piece. Bytes that are not UTF-8 are replaced, as kubectl does it.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// Reads whole documents, and the items of lists among them. After a syntax error it stops.
+pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnMut(Read<'t>)) {
+    let mut reader = Reader { text, count_lines, counted: 0, lines: 0, document: 0, each };
+    let mut tokens = Tokens::at(text.as_bytes(), 0);
+    while tokens.space() {
+        if text[tokens.offset..].starts_with("null") {
+            tokens.offset += 4;
+            continue;
+        }
+        reader.document += 1;
+        match reader.object(tokens.offset, None, None) {
+            Some(end) => tokens.offset = end,
+            None => return,
+        }
+    }
+}
+
+/// Reads the items of an array, which ends the text, and whose type may stand above it. After a syntax error it stops.
+pub(super) fn items<'t>(
+    text: &'t str,
+    default: Option<&TypeMeta>,
+    count_lines: bool,
+    each: &mut dyn FnMut(Read<'t>),
+) {
+    let mut reader = Reader { text, count_lines, counted: 0, lines: 0, document: 1, each };
+    let Some(end) = reader.items(0, default, None) else { return };
+    if !text[end..].trim_ascii_start().is_empty() {
+        // The border before the end was guessed wrong.
+        let message = "expected the end of the list".to_owned();
+        reader.emit(end, None, Err(Fault { line: 1, name: String::new(), message }));
+    }
+}
+
+struct Reader<'e, 't> {
+    text: &'t str,
+    count_lines: bool,
+    /// The offset up to which lines are counted.
+    counted: usize,
+    lines: usize,
+    document: usize,
+    each: &'e mut dyn FnMut(Read<'t>),
+}
+
+impl<'t> Reader<'_, 't> {
+    /// Reads the items of an array that begins at an offset; the offset of its end, if it has one.
+    fn items(&mut self, bracket: usize, default: Option<&TypeMeta>, outer: Option<usize>) -> Option<usize> {
+        let mut tokens = Tokens::at(self.text.as_bytes(), bracket + 1);
+        let mut index = 0;
+        loop {
+            let next = |tokens: &mut Tokens<'_>| -> Result<bool, TokenError> {
+                if tokens.peek()? == b']' {
+                    return Ok(false);
+                }
+                if index > 0 {
+                    tokens.expect(b',')?;
+                    tokens.peek()?;
+                }
+                Ok(true)
+            };
+            match next(&mut tokens) {
+                Ok(false) => return Some(tokens.offset + 1),
+                Ok(true) => {}
+                Err(TokenError { error, offset }) => {
+                    self.emit(offset, outer.or(Some(index)), Err(fault_of(&error)));
+                    return None;
+                }
+            }
+            tokens.offset = self.object(tokens.offset, default, outer.or(Some(index)))?;
+            index += 1;
+        }
+    }
+
+    /// Reads the object at an offset, the items of a list one by one; the offset of its end, if it has one.
+    fn object(&mut self, start: usize, default: Option<&TypeMeta>, item: Option<usize>) -> Option<usize> {
+        let text = &self.text[start..];
+        match object(text, ObjectSeed { default, known: None }) {
+            Ok((object, length)) => {
+                let end = start + length;
+                match (&object.parsed, bracket(&text[..length])) {
+                    (Parsed::List(items), Some(bracket)) if !items.is_empty() => {
+                        self.items(start + bracket, object.types.item().as_ref(), item);
+                    }
+                    _ => self.emit(start, item, Ok(object)),
+                }
+                Some(end)
+            }
+            Err(error) => {
+                let Ok(length) = whole(text.as_bytes()) else {
+                    self.emit(start, item, Err(fault_of(&error)));
+                    return None;
+                };
+                let (text, end) = (&text[..length], start + length);
+                match broken_list(text) {
+                    Some((bracket, default)) => {
+                        self.items(start + bracket, default.as_ref(), item);
+                    }
+                    None => self.emit(start, item, Err(fault::json(text, default, error))),
+                }
+                Some(end)
+            }
+        }
+    }
+
+    fn emit(&mut self, start: usize, item: Option<usize>, object: Result<Object<'t>, Fault>) {
+        if self.count_lines {
+            self.lines += lines(&self.text.as_bytes()[self.counted..start]);
+            self.counted = start;
+        }
+        let is_array = self.text[start..].starts_with('[');
+        (self.each)(Read { lines_before: self.lines, document: self.document, item, object, is_array });
+    }
+}
+
+/// Reads the object with which a text begins, and returns its length too.
+fn object<'t>(text: &'t str, seed: ObjectSeed<'_>) -> serde_json::Result<(Object<'t>, usize)> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let object = seed.deserialize(&mut deserializer)?;
+    // The iterator that takes over tells where the object ended.
+    Ok((object, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+}
+
+/// Returns the offset of the bracket before a list's items.
+fn bracket(list: &str) -> Option<usize> {
+    match head(list.as_bytes()) {
+        Ok(Head::List { bracket, .. }) => Some(bracket),
+        _ => None,
+    }
+}
+
+/// Returns the offset of the bracket before the items of a list that could not be read, and their type.
+fn broken_list(text: &str) -> Option<(usize, Option<TypeMeta>)> {
+    let types: TypeMeta = serde_json::from_str(text).ok()?;
+    let is_list = types.kind == "List" || types.item().is_some();
+    Some((bracket(text).filter(|_| is_list)?, types.item()))
+}
+
+fn fault_of(error: &serde_json::Error) -> Fault {
+    Fault { line: error.line().max(1), name: String::new(), message: fault::without_place(error) }
+}

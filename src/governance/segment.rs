@@ -1,0 +1,140 @@
+//! A stretch of stored violations: each text once, and rows of numbers.
+
+use std::collections::HashMap;
+
+use crate::rules::Severity;
+use crate::workload::WorkloadKind;
+
+/// The place of a text in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TextId(u32);
+
+impl TextId {
+    /// Stands for a text that is not there.
+    pub(super) const NONE: Self = Self(u32::MAX);
+}
+
+/// An object with violations.
+#[derive(Debug)]
+pub(super) struct StoredObject {
+    pub(super) namespace: TextId,
+    pub(super) name: TextId,
+    pub(super) owner: TextId,
+    pub(super) source: TextId,
+    pub(super) line: u32,
+    /// The place of its first violation; the others follow.
+    pub(super) first: u32,
+    /// A bit for each severity among its violations.
+    pub(super) severities: u8,
+    pub(super) kind: WorkloadKind,
+}
+
+/// A violation of an object.
+#[derive(Debug)]
+pub(super) struct StoredViolation {
+    pub(super) container: TextId,
+    pub(super) path: TextId,
+    pub(super) message: TextId,
+    /// The place of the rule in the registry.
+    pub(super) rule: u16,
+    pub(super) severity: Severity,
+}
+
+/// Objects with their violations, and the texts of both.
+#[derive(Debug, Default)]
+pub(super) struct Segment {
+    text: String,
+    /// The end of each text; it begins where the one before it ends.
+    ends: Vec<u32>,
+    objects: Vec<StoredObject>,
+    violations: Vec<StoredViolation>,
+}
+
+impl Segment {
+    /// Returns a text; `None` if it is not there.
+    pub(super) fn text(&self, TextId(id): TextId) -> Option<&str> {
+        let id = id as usize;
+        let end = *self.ends.get(id)?;
+        let start = if id == 0 { 0 } else { *self.ends.get(id - 1)? };
+        self.text.get(start as usize..end as usize)
+    }
+
+    /// Returns a text that is there.
+    pub(super) fn required(&self, id: TextId) -> &str {
+        self.text(id).unwrap_or_default()
+    }
+
+    /// Returns the objects.
+    pub(super) fn objects(&self) -> &[StoredObject] {
+        &self.objects
+    }
+
+    /// Returns the violations of the object at an index.
+    pub(super) fn violations_of(&self, object: usize) -> &[StoredViolation] {
+        let first = |object: &StoredObject| object.first as usize;
+        let start = self.objects.get(object).map_or(0, first);
+        let end = self.objects.get(object + 1).map_or(self.violations.len(), first);
+        self.violations.get(start..end).unwrap_or_default()
+    }
+}
+
+/// A segment that is being filled.
+#[derive(Debug, Default)]
+pub(super) struct OpenSegment {
+    segment: Segment,
+    ids: HashMap<Box<str>, TextId>,
+}
+
+impl OpenSegment {
+    /// Stores a text, unless it is there already.
+    pub(super) fn text(&mut self, text: &str) -> TextId {
+        if let Some(id) = self.ids.get(text) {
+            return *id;
+        }
+        let id = TextId(narrow(self.segment.ends.len()));
+        self.segment.text.push_str(text);
+        self.segment.ends.push(narrow(self.segment.text.len()));
+        self.ids.insert(text.into(), id);
+        id
+    }
+
+    /// Returns the place of the next violation.
+    pub(super) fn next_violation(&self) -> u32 {
+        narrow(self.segment.violations.len())
+    }
+
+    /// Adds an object with its violations.
+    pub(super) fn push(
+        &mut self,
+        object: StoredObject,
+        violations: impl IntoIterator<Item = StoredViolation>,
+    ) {
+        self.segment.objects.push(object);
+        self.segment.violations.extend(violations);
+    }
+
+    /// Returns the bytes of text.
+    pub(super) fn size(&self) -> usize {
+        self.segment.text.len()
+    }
+
+    /// Tells whether no object was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.segment.objects.is_empty()
+    }
+
+    /// Ends the filling.
+    pub(super) fn close(self) -> Segment {
+        let mut segment = self.segment;
+        segment.text.shrink_to_fit();
+        segment.ends.shrink_to_fit();
+        segment.objects.shrink_to_fit();
+        segment.violations.shrink_to_fit();
+        segment
+    }
+}
+
+/// Makes a number as small as it is stored: no segment comes near the limit.
+pub(super) fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,339 @@
+//! The violations of a report, stored in little memory and read back in order.
+//!
+//! A large cluster has hundreds of thousands of violations, and most of their text is the same. Each text is stored once
+//! in a segment, and a violation is a row of numbers. Segments are filled on several threads and merged without a copy.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+use super::ReportedViolation;
+use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
+use crate::rules::{RULES, RuleId, Severity, Violation};
+use crate::workload::{Owner, Workload, WorkloadKind};
+
+/// The place of an object in the input.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The file.
+    pub source: &'a str,
+    /// The object's first line, from 1.
+    pub line: usize,
+}
+
+/// One violation of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct ViolationRow<'r> {
+    /// The object's namespace.
+    pub namespace: &'r str,
+    /// The object's kind.
+    pub kind: &'static str,
+    /// The object's name.
+    pub name: &'r str,
+    /// The manager of the object, as `Kind/name`; `None` when it manages itself.
+    pub owner: Option<&'r str>,
+    /// The container; `None` for the pod as a whole.
+    pub container: Option<&'r str>,
+    /// The rule.
+    pub rule: RuleId,
+    /// The severity under the policy.
+    pub severity: Severity,
+    /// What is wrong, and the mend.
+    pub message: &'r str,
+    /// The path of the field in the object.
+    pub path: &'r str,
+    /// The file, and the object's first line in it; `None` for a live object.
+    pub source: Option<SourceLine<'r>>,
+}
+
+impl From<ViolationRow<'_>> for ReportedViolation {
+    fn from(row: ViolationRow<'_>) -> Self {
+        let ViolationRow { namespace, kind, name, owner, container, rule, severity, message, path, source } =
+            row;
+        Self {
+            namespace: namespace.to_owned(),
+            kind,
+            name: name.to_owned(),
+            owner: owner.map(str::to_owned),
+            container: container.map(str::to_owned),
+            rule,
+            severity,
+            message: message.to_owned(),
+            path: path.to_owned(),
+            source: source.map(|source| source.to_string()),
+        }
+    }
+}
+
+impl ViolationRow<'_> {
+    /// Compares two violations of equal severity in objects of equal name.
+    fn by_place(&self, other: &Self) -> Ordering {
+        let key = (self.rule, self.path, self.source, self.container, self.message);
+        key.cmp(&(other.rule, other.path, other.source, other.container, other.message))
+    }
+}
+
+/// A file and a line, written as `file:line`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceLine<'r> {
+    /// The file.
+    pub source: &'r str,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for SourceLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.line)
+    }
+}
+
+impl Serialize for SourceLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The violations of many objects.
+#[derive(Debug, Default)]
+pub struct ViolationList {
+    segments: Vec<Segment>,
+    open: OpenSegment,
+    /// The objects in their order, each by its segment and its place there.
+    order: Vec<(u32, u32)>,
+}
+
+/// A segment is closed when it holds this many bytes of text.
+const SEGMENT: usize = 1 << 16;
+
+impl ViolationList {
+    /// Adds the violations of an object; `owner` is its manager if it does not manage itself.
+    pub(super) fn add(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        owner: Option<Owner<'_>>,
+        origin: Option<Origin<'_>>,
+        violations: &[Violation],
+    ) {
+        if violations.is_empty() {
+            return;
+        }
+        let open = &mut self.open;
+        let object = StoredObject {
+            namespace: open.text(namespace),
+            name: open.text(workload.name()),
+            owner: owner.map_or(TextId::NONE, |owner| open.text(&owner.to_string())),
+            source: origin.map_or(TextId::NONE, |origin| open.text(origin.source)),
+            line: origin.map_or(0, |origin| narrow(origin.line)),
+            first: open.next_violation(),
+            severities: violations.iter().fold(0, |bits, violation| bits | bit(violation.severity)),
+            kind: workload.kind,
+        };
+        let violations: Vec<_> = violations
+            .iter()
+            .map(|violation| StoredViolation {
+                container: violation
+                    .container
+                    .as_deref()
+                    .map_or(TextId::NONE, |container| open.text(container)),
+                path: open.text(&violation.path),
+                message: open.text(&violation.message),
+                rule: place_of(violation.rule),
+                severity: violation.severity,
+            })
+            .collect();
+        open.push(object, violations);
+        if open.size() > SEGMENT {
+            self.close();
+        }
+    }
+
+    /// Adds the violations of another part.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        other.close();
+        self.segments.append(&mut other.segments);
+    }
+
+    /// Drops the violations of the templates for which `is_covered` is true, given `namespace/Kind/name`, and sorts the
+    /// rest.
+    pub(super) fn finish(&mut self, is_covered: impl Fn(&str) -> bool) {
+        self.close();
+        let mut order = Vec::new();
+        for (index, segment) in (0..).zip(&self.segments) {
+            for (place, object) in (0..).zip(segment.objects()) {
+                let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
+                let key = || format!("{namespace}/{}/{name}", object.kind.name());
+                if object.kind == WorkloadKind::Pod || !is_covered(&key()) {
+                    order.push((index, place));
+                }
+            }
+        }
+        order.sort_unstable_by(|a, b| self.identity(*a).cmp(&self.identity(*b)));
+        self.order = order;
+    }
+
+    /// Returns the number of violations.
+    pub fn len(&self) -> usize {
+        let count =
+            |&(segment, object): &(u32, u32)| self.segment(segment).violations_of(object as usize).len();
+        self.order.iter().map(count).sum()
+    }
+
+    /// Tells whether there is no violation.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Iterates over the violations: the worst severity first, then by namespace, name, kind, rule, path and source.
+    pub fn iter(&self) -> impl Iterator<Item = ViolationRow<'_>> {
+        let same = |a: &(u32, u32), b: &(u32, u32)| self.identity(*a) == self.identity(*b);
+        let severities = Severity::ALL.into_iter().rev();
+        severities.flat_map(move |severity| {
+            self.order.chunk_by(same).flat_map(move |objects| {
+                let mut found: Vec<_> =
+                    objects.iter().flat_map(|object| self.of_severity(*object, severity)).collect();
+                found.sort_unstable_by(ViolationRow::by_place);
+                found
+            })
+        })
+    }
+
+    fn of_severity(
+        &self,
+        (segment, object): (u32, u32),
+        severity: Severity,
+    ) -> impl Iterator<Item = ViolationRow<'_>> {
+        let segment = self.segment(segment);
+        let stored =
+            segment.objects().get(object as usize).filter(|stored| stored.severities & bit(severity) != 0);
+        stored.into_iter().flat_map(move |stored| {
+            let violations = segment.violations_of(object as usize).iter();
+            violations.filter(move |violation| violation.severity == severity).map(move |violation| {
+                let source = segment.text(stored.source);
+                ViolationRow {
+                    namespace: segment.required(stored.namespace),
+                    kind: stored.kind.name(),
+                    name: segment.required(stored.name),
+                    owner: segment.text(stored.owner),
+                    container: segment.text(violation.container),
+                    rule: RULES[usize::from(violation.rule)].id,
+                    severity,
+                    message: segment.required(violation.message),
+                    path: segment.required(violation.path),
+                    source: source.map(|source| SourceLine { source, line: stored.line }),
+                }
+            })
+        })
+    }
+
+    fn segment(&self, index: u32) -> &Segment {
+        &self.segments[index as usize]
+    }
+
+    /// Returns what two objects of one name have in common.
+    fn identity(&self, (segment, object): (u32, u32)) -> (&str, &str, &'static str) {
+        let segment = self.segment(segment);
+        let object = &segment.objects()[object as usize];
+        (segment.required(object.namespace), segment.required(object.name), object.kind.name())
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.segments.push(std::mem::take(&mut self.open).close());
+        }
+    }
+}
+
+impl Serialize for ViolationList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut violations = serializer.serialize_seq(Some(self.len()))?;
+        self.iter().try_for_each(|violation| violations.serialize_element(&violation))?;
+        violations.end()
+    }
+}
+
+/// Returns the bit that stands for a severity.
+fn bit(severity: Severity) -> u8 {
+    1 << severity as u8
+}
+
+/// Returns the place of a rule in the registry.
+fn place_of(id: RuleId) -> u16 {
+    (0..).zip(RULES).find(|(_, rule)| rule.id == id).map_or(0, |(place, _)| place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{LATEST_TAG, MISSING_LIVENESS, Rule};
+
+    fn add(part: &mut ViolationList, name: &str, line: usize, found: &[(&Rule, &str)]) {
+        let json = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);
+        let workload = Workload::from_json(WorkloadKind::Pod, &json).unwrap();
+        let violations: Vec<Violation> = found
+            .iter()
+            .map(|(rule, path)| Violation {
+                rule: rule.id,
+                severity: rule.severity,
+                container: Some("c".to_owned()),
+                path: (*path).to_owned(),
+                message: format!("{name} {path}"),
+            })
+            .collect();
+        part.add("n", &workload, None, Some(Origin { source: "f", line }), &violations);
+    }
+
+    fn listed(violations: &ViolationList) -> Vec<String> {
+        let row = |v: ViolationRow<'_>| format!("{} {} {} {}", v.severity, v.name, v.path, v.source.unwrap());
+        violations.iter().map(row).collect()
+    }
+
+    #[test]
+    fn violations_come_by_severity_and_name_however_they_were_gathered() {
+        let mut whole = ViolationList::default();
+        for (name, line) in [("b", 9), ("a", 10), ("a", 9)] {
+            let mut part = ViolationList::default();
+            add(
+                &mut part,
+                name,
+                line,
+                &[(&MISSING_LIVENESS, "y"), (&MISSING_LIVENESS, "x"), (&LATEST_TAG, "z")],
+            );
+            whole.merge(part);
+        }
+        add(&mut whole, "none", 1, &[]);
+        whole.finish(|_| false);
+        let expected = [
+            "high a z f:9",
+            "high a z f:10",
+            "high b z f:9",
+            "medium a x f:9",
+            "medium a x f:10",
+            "medium a y f:9",
+            "medium a y f:10",
+            "medium b x f:9",
+            "medium b y f:9",
+        ];
+        assert_eq!(listed(&whole), expected);
+        assert_eq!((whole.len(), whole.is_empty()), (9, false));
+    }
+
+    #[test]
+    fn texts_are_stored_once_and_segments_end() {
+        let mut whole = ViolationList::default();
+        for number in 0..10_000 {
+            add(
+                &mut whole,
+                &format!("pod-{number:05}"),
+                number,
+                &[(&LATEST_TAG, "spec.containers[0].image")],
+            );
+        }
+        whole.finish(|_| false);
+        assert!((4..20).contains(&whole.segments.len()), "{}", whole.segments.len());
+        let names: Vec<_> = whole.iter().map(|violation| violation.name.to_owned()).collect();
+        assert_eq!(names, (0..10_000).map(|number| format!("pod-{number:05}")).collect::<Vec<_>>());
+    }
+}

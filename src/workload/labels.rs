@@ -1,0 +1,94 @@
+//! The labels of an object: a small map, sorted by key.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::Text;
+
+/// The labels of an object.
+///
+/// A sorted list takes a tenth of the memory of a `BTreeMap`, whose smallest node has room for eleven labels.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Labels<'a>(Vec<(Text<'a>, Text<'a>)>);
+
+impl<'a> Labels<'a> {
+    /// The value of a label.
+    pub fn get(&self, key: &str) -> Option<&Text<'a>> {
+        let place = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
+        self.0.get(place).map(|(_, value)| value)
+    }
+
+    /// Keeps the labels that `keep` accepts by key and value, and gives back the memory of all others.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str, &str) -> bool) {
+        self.0.retain(|(key, value)| keep(key, value));
+        self.0.shrink_to_fit();
+    }
+
+    /// The texts of all keys and values.
+    pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut Text<'a>> {
+        self.0.iter_mut().flat_map(|(key, value)| [key, value])
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
+    /// Reads a map as the API server does: the last of two values of a key counts, and null is an empty value, as
+    /// of a template's empty variable.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LabelsVisitor;
+
+        impl<'de> Visitor<'de> for LabelsVisitor {
+            type Value = Labels<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels<'de>, A::Error> {
+                let mut labels = Vec::new();
+                while let Some((key, value)) = map.next_entry::<Text<'de>, Option<Text<'de>>>()? {
+                    labels.push((key, value.unwrap_or_default()));
+                }
+                // The last value of a key comes first, and is the one that stays.
+                labels.reverse();
+                labels.sort_by(|(a, _), (b, _)| a.cmp(b));
+                labels.dedup_by(|(a, _), (b, _)| a == b);
+                Ok(Labels(labels))
+            }
+        }
+
+        deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_found_by_its_key() {
+        let mut labels: Labels<'_> = serde_json::from_str(r#"{"tier": "a", "app": "web", "x": ""}"#).unwrap();
+        let get = |labels: &Labels<'_>, key| labels.get(key).map(ToString::to_string);
+        for (key, value) in [("app", Some("web")), ("tier", Some("a")), ("x", Some("")), ("b", None)] {
+            assert_eq!(get(&labels, key).as_deref(), value, "{key}");
+        }
+        labels.retain(|key, _| key == "tier");
+        assert_eq!((get(&labels, "tier").as_deref(), get(&labels, "app")), (Some("a"), None));
+    }
+
+    #[test]
+    fn the_last_value_of_a_key_counts() {
+        let labels: Labels<'_> =
+            serde_json::from_str(r#"{"a": "1", "b": "2", "a": "3", "a": null}"#).unwrap();
+        assert_eq!(labels.get("a").map(|value| &**value), Some(""));
+        assert_eq!(labels.0.len(), 2);
+    }
+
+    #[test]
+    fn a_label_without_a_value_is_empty_and_one_of_another_type_is_an_error() {
+        let labels: Labels<'_> = serde_json::from_str(r#"{"version": null, "app": "web"}"#).unwrap();
+        assert_eq!((labels.get("version"), labels.get("app")), (Some(&"".into()), Some(&"web".into())));
+        let error = serde_json::from_str::<Labels<'_>>(r#"{"version": 1}"#).unwrap_err();
+        assert!(error.to_string().contains("expected a string"), "{error}");
+    }
+}
