@@ -11,6 +11,7 @@ mod standard;
 mod style;
 mod summary;
 mod text;
+mod undone;
 mod violations;
 mod yaml;
 
@@ -26,6 +27,7 @@ pub use notes::Notes;
 pub use rehearsal::rehearsal;
 pub use standard::{error, note, to_stderr, to_stdout};
 pub use text::Text;
+pub use undone::undone;
 
 /// Output format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
