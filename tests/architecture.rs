@@ -128,6 +128,9 @@ const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "
 /// The most lines of a file before its tests.
 const LONGEST: usize = 500;
 
+/// The most lines of a file of `commands` before its tests.
+const LONGEST_COMMAND: usize = 120;
+
 /// A file of `src`, its path written with slashes.
 struct Source {
     path: String,
@@ -482,12 +485,14 @@ fn undocumented_files(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
+/// The number of lines before the tests.
+fn length(source: &Source) -> usize {
+    let all = source.text.lines().count();
+    let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
+    tests.unwrap_or(all)
+}
+
 fn long_files(sources: &[Source]) -> Vec<String> {
-    let length = |source: &Source| {
-        let all = source.text.lines().count();
-        let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
-        tests.unwrap_or(all)
-    };
     let long = sources.iter().filter(|source| !source.is_test() && length(source) > LONGEST);
     long.map(|source| {
         format!(
@@ -643,6 +648,19 @@ fn every_file_says_what_it_is() {
 #[test]
 fn no_file_is_long_before_its_tests() {
     assert_none(&long_files(&sources()));
+}
+
+#[test]
+fn a_command_is_wiring() {
+    let sources = sources();
+    let commands = sources.iter().filter(|source| source.module() == "commands");
+    let problems: Vec<String> = commands
+        .filter(|source| length(source) > LONGEST_COMMAND)
+        .map(|source| {
+            format!("{}: over {LONGEST_COMMAND} lines: move its substance to another module", source.path)
+        })
+        .collect();
+    assert_none(&problems);
 }
 
 #[test]
