@@ -211,7 +211,10 @@ fn control_characters_of_manifests_are_escaped_in_every_output_for_people() {
     for format in ["json", "yaml"] {
         let output =
             binary(&["analyze", "-f", "pod.json", "-o", format]).current_dir(tree.path()).output().unwrap();
-        let report: Value = yaml_serde::from_slice(&output.stdout).unwrap();
+        let report: Value = match format {
+            "json" => serde_json::from_slice(&output.stdout).unwrap(),
+            _ => yaml_serde::from_slice(&output.stdout).unwrap(),
+        };
         assert_eq!(report["namespaces"][0]["namespace"], HOSTILE, "{format} is exact");
     }
 }
@@ -257,6 +260,9 @@ fn hostile_server(method: &str, path: &str) -> (u16, String) {
         ("GET", "web") => deployment,
         ("GET", "devopspolicies") => list("DevOpsPolicyList", json!([policy("p"), policy(HOSTILE)])),
         ("GET", "policyauditresults") => list("PolicyAuditResultList", json!([result])),
+        ("GET", "v1") => {
+            json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "v1", "resources": [] })
+        }
         ("GET", _) if !path.contains("customresourcedefinitions") => list("List", json!([])),
         _ => return (403, refused.to_string()),
     };
