@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leader", &[]),
     ("telemetry", &[]),
     ("runtime", &[]),
-    ("policies", &["cluster", "policy"]),
+    ("policies", &["cluster", "policy", "workload"]),
     ("enforcement", &["governance", "policy", "rules", "workload"]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
@@ -343,6 +343,23 @@ fn impure_lines(sources: &[Source]) -> Vec<String> {
     .collect()
 }
 
+/// Finds modules that run for long and compile a policy themselves. `policies` does it for all, once per change.
+fn compilations(sources: &[Source]) -> Vec<String> {
+    let running = sources.iter().filter(|source| {
+        !source.is_test() && ["observer", "remediation", "operator"].contains(&source.module())
+    });
+    let compiles =
+        |line: &str| ["CompiledPolicy::new", "EffectivePolicy::from_"].iter().any(|call| line.contains(call));
+    running
+        .flat_map(|source| {
+            let lines = source.code().into_iter().filter(|(_, line)| compiles(line));
+            lines.map(|(number, _)| {
+                format!("{}:{number}: compiles a policy: take it from `policies`", source.path)
+            })
+        })
+        .collect()
+}
+
 /// Adds the paths that a tree of `use` names: `a::{b, c::d}` stands for `a::b` and `a::c::d`.
 fn expand(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
     let Some((head, group)) = tree.split_once('{') else {
@@ -631,6 +648,11 @@ fn a_client_appears_only_where_the_cluster_is_talked_to() {
 }
 
 #[test]
+fn the_operator_compiles_no_policy() {
+    assert_none(&compilations(&sources()));
+}
+
+#[test]
 fn pure_modules_hold_no_async_code_and_no_clock() {
     assert_none(&impure_lines(&sources()));
 }
@@ -743,6 +765,17 @@ fn a_client_in_the_wrong_module_is_found() {
         assert_eq!(stray_clients(&made_up(&[("src/policy/bad.rs", bad)])).len(), count, "{bad}");
         assert!(stray_clients(&made_up(&[("src/cluster/connect.rs", bad)])).is_empty());
     }
+}
+
+#[test]
+fn a_policy_compiled_in_the_wrong_module_is_found() {
+    let call = "fn f() {\n    EffectivePolicy::from_spec(&spec);\n}";
+    let test = "#[cfg(test)]\nmod tests {\n    fn f() {\n        CompiledPolicy::new(policy);\n    }\n}";
+    let files = [("src/operator/a.rs", call), ("src/operator/b.rs", test), ("src/policies/c.rs", call)];
+    assert_eq!(
+        compilations(&made_up(&files)),
+        ["src/operator/a.rs:2: compiles a policy: take it from `policies`"]
+    );
 }
 
 #[test]

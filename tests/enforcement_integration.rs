@@ -11,7 +11,7 @@ use kube_devops::enforcement::{
     PATCHED_FIELDS, Plan, Subject, plan,
 };
 use kube_devops::governance::evaluate;
-use kube_devops::policy::DevOpsPolicy;
+use kube_devops::policy::{CompiledPolicy, DevOpsPolicy};
 use kube_devops::workload::{Quantity, WorkloadKind};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -165,7 +165,7 @@ fn policies() -> impl Strategy<Value = Vec<Enforcing>> {
                 "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "metadata": metadata, "spec": spec,
             }))
             .unwrap();
-            Enforcing::new(&policy).unwrap()
+            Enforcing::new(&CompiledPolicy::new(policy)).unwrap()
         };
         names.into_iter().zip(specs).map(policy).collect()
     })

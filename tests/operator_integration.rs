@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube_devops::operator::{AuditTrail, Inventory, Outcome, Past, Step, judge, next_status, next_step};
-use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec};
+use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy};
 use kube_devops::remediation::Standing;
 use kube_devops::workload::{Workload, WorkloadKind};
 use proptest::prelude::*;
@@ -34,6 +34,7 @@ fn pod(name: &str, image: &str, phase: &str) -> Workload<'static> {
 /// An operator without a cluster: what it would write is kept here.
 struct Model {
     policy: DevOpsPolicy,
+    rules: EffectivePolicy,
     inventory: Inventory,
     trail: AuditTrail,
     /// How many statuses and results were written.
@@ -43,11 +44,13 @@ struct Model {
 impl Model {
     fn new(spec: &str) -> Self {
         let (inventory, trail) = (Inventory::default(), AuditTrail::default());
-        Self { policy: policy(spec), inventory, trail, written: (0, 0) }
+        let policy = policy(spec);
+        let rules = EffectivePolicy::from_spec(&policy.spec).unwrap();
+        Self { policy, rules, inventory, trail, written: (0, 0) }
     }
 
     fn reconcile(&mut self, now: Timestamp) {
-        let verdict = judge(&self.policy.spec, "shop", self.inventory.objects("shop"), now).unwrap();
+        let verdict = judge(&self.rules, "shop", self.inventory.objects("shop"), now);
         let outcome = Outcome::Judged(verdict);
         if let Some(status) = next_status(&self.policy, &outcome, &Standing::default(), now) {
             self.policy.status = Some(status);

@@ -15,15 +15,19 @@
     reason = "a bench that can't go on ends, and it uses only a part of the tests' control plane"
 )]
 
+#[path = "../../tests/common/access.rs"]
+mod access;
 mod analyze;
 #[path = "../../tests/cluster/control_plane/mod.rs"]
 mod control_plane;
-#[path = "../../tests/cluster/eventually.rs"]
+#[path = "../../tests/common/eventually.rs"]
 mod eventually;
 #[path = "../../tests/common/generate.rs"]
 mod generate;
+#[path = "../../tests/common/kubeconfig.rs"]
+mod kubeconfig;
 mod pods;
-#[path = "../../tests/cluster/process.rs"]
+#[path = "../../tests/common/process.rs"]
 mod process;
 mod reconcile;
 mod usage;

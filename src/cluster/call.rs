@@ -1,6 +1,7 @@
 //! One call to the API server: its time limit, its few repetitions, and its failure in words.
 
 use super::Cluster;
+use super::connect::{CredentialsError, explain};
 use kube::core::Status;
 use std::error::Error;
 use std::time::Duration;
@@ -40,24 +41,19 @@ pub enum CallError {
         message: String,
     },
     /// The two don't trust each other.
-    #[error(
-        "{server} isn't trusted: {message}: check certificate-authority in the kubeconfig, and that this is the \
-         cluster meant"
-    )]
+    #[error("cannot connect to {server}: {message}")]
     Untrusted {
         /// The address of the API server.
         server: String,
-        /// The reason.
+        /// The reason and the mend.
         message: String,
     },
     /// The credentials can't be had, as when an exec plugin fails.
-    #[error(
-        "cannot get credentials for {server}: {message}: log in again, or check the user in the kubeconfig"
-    )]
+    #[error("cannot get credentials for {server}: {message}")]
     Credentials {
         /// The address of the API server.
         server: String,
-        /// The reason.
+        /// The reason and the mend.
         message: String,
     },
     /// The API server refused the call or failed.
@@ -110,30 +106,20 @@ impl CallError {
                 Self::Body { server, message: root(&error) }
             }
             error => {
-                let message = root(&error);
                 if is_auth(&error) {
-                    Self::Credentials { server, message }
-                } else if message.contains("certificate") {
-                    // TLS libraries wrap this too deep, and in too many types, to tell it otherwise.
+                    Self::Credentials { server, message: root(&error) }
+                } else if let Some(message) = explain(&error) {
                     Self::Untrusted { server, message }
                 } else {
-                    Self::Unreachable { server, message }
+                    Self::Unreachable { server, message: root(&error) }
                 }
             }
         }
     }
 }
 
-fn is_auth(error: &kube::Error) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if error.is::<kube::client::AuthError>() || matches!(error.downcast_ref(), Some(kube::Error::Auth(_)))
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+fn is_auth(error: &(dyn Error + 'static)) -> bool {
+    error.is::<CredentialsError>() || error.source().is_some_and(is_auth)
 }
 
 /// The innermost reason; those around it only say that there was an error.

@@ -1,29 +1,83 @@
 //! The one place that builds a client: from kubectl's files and flags, or from inside a pod.
 //!
-//! An error's text holds its reason already; a source beside it would be said twice.
+//! client-go is the model: the modules below name the part of it that they follow.
 
-use super::proxy::is_direct;
+mod address;
+mod chain;
+mod credentials;
+mod entries;
+mod environment;
+mod error;
+mod exec;
+mod forward;
+mod in_cluster;
+mod kubeconfig;
+mod load;
+mod pem;
+mod proxy;
+mod resolve;
+mod target;
+mod tls;
+mod transport;
+mod untrusted;
+mod validate;
+mod verifier;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use credentials::CredentialsError;
+pub use entries::Overrides;
+pub use error::{ConnectError, Place};
+pub(super) use untrusted::explain;
+
 use super::request_log::RequestLog;
-use http::header::{HeaderValue, USER_AGENT};
-use kube::client::{AuthError, ClientBuilder};
-use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use base64::Engine as _;
+use credentials::{Credentials, PluginCredentials, TokenFile, basic, bearer};
+use environment::Environment;
+use exec::Plugin;
+use http::header::{HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use in_cluster::IN_CLUSTER;
+use kube::client::{ClientBuilder, ConfigExt as _};
 use kube::{Client, Config};
-use std::io;
-use std::path::{Path, PathBuf};
+use load::Loaded;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use target::{ExecLogin, Impersonation, LoginMethod, Target};
+use tls::Tls;
+use tower::ServiceBuilder;
 use tower::layer::layer_fn;
+use tower_http::decompression::DecompressionLayer;
+use transport::{Route, Transport, failed};
 
-/// What stands for the context of a pod's own account.
-const IN_CLUSTER: &str = "in-cluster";
 const AGENT: &str = concat!("kube-devops/", env!("CARGO_PKG_VERSION"));
+/// The characters of an extra's key that client-go escapes in a header's name.
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
 
 /// How to find a cluster and how patient to be with it; the default is kubectl's, without its flags.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
     /// The kubeconfig file to read, in place of those of `$KUBECONFIG` or `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
-    /// The context to use, in place of the current one.
-    pub context: Option<String>,
+    /// What counts more than the kubeconfig.
+    pub overrides: Overrides,
     /// How long one call may take, its retries included; `None` for as long as it likes.
     pub request_timeout: Option<Duration>,
     /// How long a connection may bring nothing while something is awaited; `None` for ever. A watch is told at least
@@ -50,84 +104,6 @@ pub struct Cluster {
     pub watch_seconds: Option<u32>,
 }
 
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// There is no cluster to talk to.
-    #[error(
-        "no cluster: --kubeconfig wasn't given, $KUBECONFIG isn't set, {looked} doesn't exist, and this is not a \
-         pod; to analyze manifests without a cluster: kube-devops analyze -f FILE"
-    )]
-    NoKubeconfig {
-        /// The default file.
-        looked: String,
-    },
-    /// A kubeconfig that was named can't be read.
-    #[error("cannot read the kubeconfig {}: {reason}; check --kubeconfig and $KUBECONFIG", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        reason: io::Error,
-    },
-    /// A kubeconfig is broken.
-    #[error("the kubeconfig {from} can't be used: {reason}")]
-    Broken {
-        /// Where it came from.
-        from: String,
-        /// The reason.
-        reason: KubeconfigError,
-    },
-    /// The context that was asked for isn't there.
-    #[error("no context {name:?} in the kubeconfig {from}; it has {}", names(known))]
-    UnknownContext {
-        /// What was asked for.
-        name: String,
-        /// Where the kubeconfig came from.
-        from: String,
-        /// The contexts that are there.
-        known: Vec<String>,
-    },
-    /// There is no current context, and none was asked for.
-    #[error(
-        "the kubeconfig {from} has no current context: choose one with --context; it has {}",
-        names(known)
-    )]
-    NoContext {
-        /// Where the kubeconfig came from.
-        from: String,
-        /// The contexts that are there.
-        known: Vec<String>,
-    },
-    /// This is a pod whose service account can't be used.
-    #[error(
-        "this pod's service account can't be used: {0}; is automountServiceAccountToken false in the pod or its account?"
-    )]
-    InCluster(InClusterError),
-    /// The command that the kubeconfig names for credentials brought none.
-    #[error("cannot get credentials for {server}: the command {command:?} of the kubeconfig's user {reason}")]
-    Plugin {
-        /// The address of the API server.
-        server: String,
-        /// The command.
-        command: String,
-        /// What became of it.
-        reason: String,
-    },
-    /// The configuration is sound and yet no client can be made of it.
-    #[error("cannot make a client for {server}: {reason}")]
-    Client {
-        /// The address of the API server.
-        server: String,
-        /// The reason.
-        reason: Box<kube::Error>,
-    },
-}
-
-fn names(known: &[String]) -> String {
-    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-}
-
 impl Cluster {
     /// The namespace that this process runs in, when it is a pod that found its cluster by its own account.
     pub fn own_namespace(&self) -> Option<&str> {
@@ -141,265 +117,134 @@ impl Cluster {
 }
 
 /// Builds a client as kubectl would: `--kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`, else the pod's own
-/// account. Nothing is sent yet.
+/// account. Nothing is sent yet, but an exec plugin runs.
 pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> {
-    let (mut config, context) = match find(options.kubeconfig.as_deref())? {
-        Found::File { kubeconfig, from } => select(*kubeconfig, from, options.context.as_deref()).await?,
-        Found::Nothing { looked } => (in_cluster(looked)?, IN_CLUSTER.to_owned()),
+    let environment = Environment::read();
+    let target = find(options, &environment)?;
+    let server = target.server.uri.to_string().trim_end_matches('/').to_owned();
+    let tls = Tls::new(&target)?;
+    let credentials = credentials(&target)?;
+    let held = credentials.held().await;
+    let held = held
+        .map_err(|error| ConnectError::Credentials { server: server.clone(), reason: error.to_string() })?;
+    let mut headers = headers(target.impersonation.as_ref())?;
+    let proxy = match target.proxy.clone() {
+        Some(proxy) => Some(proxy),
+        None => environment.proxy(&target.server)?,
     };
-    // Nobody but the caller knows how long a call is worth repeating.
-    config.default_retry = false;
-    config.read_timeout = options.read_timeout;
-    config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
-    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let default_namespace = config.default_namespace.clone();
-    let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
-    let client = ClientBuilder::try_from(config)
-        .map_err(|reason| no_client(server.clone(), plugin, reason))?
-        .with_layer(&layer_fn(RequestLog))
-        .build();
+    let route = Route { tls, proxy, secure: target.server.is_secure(), read_timeout: options.read_timeout };
+    if !route.secure
+        && let Some(header) = route.proxy_authorization()
+    {
+        headers.insert(PROXY_AUTHORIZATION, header);
+    }
+    let transport = Transport::new(route, credentials, headers, &held);
+    let transport = transport.map_err(|reason| failed(server.clone(), &reason))?;
+    let gzip = DecompressionLayer::new().gzip(target.compressed);
+    let service = ServiceBuilder::new()
+        .layer(Config::new(target.server.uri.clone()).base_uri_layer())
+        .layer(gzip)
+        .service(transport);
+    let client =
+        ClientBuilder::new(service, target.namespace.clone()).with_layer(&layer_fn(RequestLog)).build();
     let ConnectOptions { request_timeout, watch_seconds, .. } = *options;
+    let Target { context, namespace: default_namespace, .. } = target;
     Ok(Cluster { client, context, server, default_namespace, request_timeout, watch_seconds })
 }
 
-/// Kube's own text doesn't name a command that can't be started, and repeats all that a failing one printed.
-fn no_client(server: String, plugin: Option<String>, reason: kube::Error) -> ConnectError {
-    match (plugin, reason) {
-        (Some(command), kube::Error::Auth(AuthError::AuthExecStart(reason))) => {
-            let reason = format!("can't be run: {reason}; install it, or check its name");
-            ConnectError::Plugin { server, command, reason }
+fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, ConnectError> {
+    let loaded = Loaded::read(options.kubeconfig.as_deref(), environment)?;
+    if let Some(target) = resolve::resolve(&loaded, &options.overrides)? {
+        return Ok(target);
+    }
+    if let Some(target) = in_cluster::target(environment, &options.overrides)? {
+        return Ok(target);
+    }
+    let Loaded { kubeconfig, from, missing, found } = loaded;
+    if found {
+        return Err(ConnectError::NoContext { from, known: kubeconfig.contexts.into_keys().collect() });
+    }
+    if environment.kubeconfig.is_some() {
+        return Err(ConnectError::MissingKubeconfig { missing });
+    }
+    let looked = missing.first().map_or(from, |path| path.display().to_string());
+    Err(ConnectError::NoKubeconfig { looked })
+}
+
+fn credentials(target: &Target) -> Result<Credentials, ConnectError> {
+    let in_address =
+        || target.server.login.as_ref().and_then(basic).map_or(Credentials::None, Credentials::Fixed);
+    Ok(match &target.login {
+        LoginMethod::Anonymous => in_address(),
+        LoginMethod::Basic(login, place) => {
+            let header = basic(login).ok_or_else(|| place.error("it can't be sent: correct it"))?;
+            Credentials::Fixed(header)
         }
-        (Some(command), kube::Error::Auth(AuthError::AuthExecRun { out, .. })) => {
-            let reason = format!("failed ({}): run it to see why, or log in again", out.status);
-            ConnectError::Plugin { server, command, reason }
-        }
-        (_, reason) => ConnectError::Client { server, reason: Box::new(reason) },
-    }
-}
-
-enum Found {
-    File { kubeconfig: Box<Kubeconfig>, from: String },
-    Nothing { looked: String },
-}
-
-fn find(flag: Option<&Path>) -> Result<Found, ConnectError> {
-    let file = |kubeconfig, from| Found::File { kubeconfig: Box::new(kubeconfig), from };
-    if let Some(path) = flag {
-        let from = path.display().to_string();
-        return match Kubeconfig::read_from(path) {
-            Ok(kubeconfig) => Ok(file(kubeconfig, from)),
-            Err(error) => Err(broken(error, from)),
-        };
-    }
-    let from = "of $KUBECONFIG";
-    match read_listed(&listed()) {
-        Ok(Some(kubeconfig)) => return Ok(file(kubeconfig, from.to_owned())),
-        Ok(None) => {}
-        Err(error) => return Err(broken(error, from.to_owned())),
-    }
-    match Kubeconfig::read() {
-        Ok(kubeconfig) => Ok(file(kubeconfig, "~/.kube/config".to_owned())),
-        Err(KubeconfigError::ReadConfig(error, path)) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Found::Nothing { looked: path.display().to_string() })
-        }
-        Err(KubeconfigError::FindPath) => Ok(Found::Nothing { looked: "~/.kube/config".to_owned() }),
-        Err(error) => Err(broken(error, "~/.kube/config".to_owned())),
-    }
-}
-
-/// The files that `$KUBECONFIG` names.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "kube reads it too, and refuses a list in which a file is missing"
-)]
-fn listed() -> Vec<PathBuf> {
-    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
-    std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect()
-}
-
-/// Reads files into one as kubectl does: those that aren't there are passed over, unless no other is.
-fn read_listed(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, KubeconfigError> {
-    let (mut merged, mut missing) = (None::<Kubeconfig>, None);
-    for path in paths {
-        match Kubeconfig::read_from(path) {
-            Err(KubeconfigError::ReadConfig(reason, path)) if reason.kind() == io::ErrorKind::NotFound => {
-                missing.get_or_insert(KubeconfigError::ReadConfig(reason, path));
-            }
-            read => {
-                merged = Some(match merged {
-                    Some(merged) => merged.merge(read?)?,
-                    None => read?,
-                });
+        LoginMethod::Token { token, file } => {
+            let header = token.as_ref().map(|(token, place)| {
+                bearer(token).map_err(|problem| place.error(format!("the token {problem}")))
+            });
+            match (file, header.transpose()?) {
+                (Some((path, place)), fallback) => {
+                    Credentials::File(Arc::new(TokenFile::open(path.clone(), place, fallback)?))
+                }
+                (None, Some(header)) => Credentials::Fixed(header),
+                (None, None) => Credentials::None,
             }
         }
-    }
-    match missing {
-        Some(error) if merged.is_none() => Err(error),
-        _ => Ok(merged),
-    }
-}
-
-/// Kube's own text for an unreadable file has quotes within quotes.
-fn broken(error: KubeconfigError, from: String) -> ConnectError {
-    match error {
-        KubeconfigError::ReadConfig(reason, path) => ConnectError::Unreadable { path, reason },
-        reason => ConnectError::Broken { from, reason },
-    }
-}
-
-async fn select(
-    kubeconfig: Kubeconfig,
-    from: String,
-    wanted: Option<&str>,
-) -> Result<(Config, String), ConnectError> {
-    let mut known: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-    known.sort();
-    let current = kubeconfig.current_context.clone().filter(|name| !name.is_empty());
-    let Some(name) = wanted.map(str::to_owned).or(current) else {
-        // As with kubectl, an empty kubeconfig doesn't stand in the way of a pod's own account.
-        if known.is_empty()
-            && let Ok(config) = Config::incluster()
-        {
-            return Ok((config, "in-cluster".to_owned()));
+        LoginMethod::Exec(login) => {
+            let ExecLogin { exec, .. } = &**login;
+            let cluster = exec.provide_cluster_info.then(|| cluster_info(target, login)).transpose()?;
+            Credentials::Plugin(PluginCredentials::new(Plugin { exec: exec.clone(), cluster }))
         }
-        return Err(ConnectError::NoContext { from, known });
-    };
-    if !known.contains(&name) {
-        return Err(ConnectError::UnknownContext { name, from, known });
-    }
-    let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
-    let own_proxy = has_proxy(&kubeconfig, &name);
-    match Config::from_custom_kubeconfig(kubeconfig, &options).await {
-        Ok(mut config) => {
-            if !own_proxy && is_direct(&config.cluster_url, &no_proxy()) {
-                config.proxy_url = None;
-            }
-            Ok((config, name))
-        }
-        Err(reason) => Err(ConnectError::Broken { from, reason }),
-    }
-}
-
-/// Tells whether the kubeconfig itself names a proxy for a context, which `NO_PROXY` says nothing about.
-fn has_proxy(kubeconfig: &Kubeconfig, context: &str) -> bool {
-    let context = kubeconfig.contexts.iter().find(|named| named.name == context);
-    let Some(context) = context.and_then(|named| named.context.as_ref()) else { return false };
-    let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster);
-    let proxy = cluster.and_then(|named| named.cluster.as_ref()?.proxy_url.as_ref());
-    proxy.is_some_and(|proxy| !proxy.is_empty())
-}
-
-/// Kube compares `NO_PROXY` with the address of the proxy, not with that of the server.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "kube reads HTTPS_PROXY from the environment itself; this limits it"
-)]
-fn no_proxy() -> String {
-    std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default()
-}
-
-fn in_cluster(looked: String) -> Result<Config, ConnectError> {
-    Config::incluster().map_err(|error| match error {
-        InClusterError::ReadEnvironmentVariable(_) => ConnectError::NoKubeconfig { looked },
-        error => ConnectError::InCluster(error),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KUBECONFIG: &str = "
-apiVersion: v1
-kind: Config
-clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]
-contexts:
-- {name: prod, context: {cluster: c, user: u, namespace: shop}}
-- {name: dev, context: {cluster: c, user: u}}
-- {name: lost, context: {cluster: gone, user: u}}
-users: [{name: u, user: {token: t}}]
-";
-
-    async fn attempt(text: &str, context: Option<&str>) -> Result<Cluster, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        let options = ConnectOptions {
-            kubeconfig: Some(file.path().to_owned()),
-            context: context.map(str::to_owned),
-            ..ConnectOptions::default()
-        };
-        let outcome = connect(&options).await;
-        outcome.map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
+/// What a plugin sees of its cluster: client-go's `rest.ConfigToExecCluster`.
+fn cluster_info(target: &Target, login: &ExecLogin) -> Result<Value, ConnectError> {
+    let server = target.server.uri.to_string();
+    let mut info = json!({ "server": server.trim_end_matches('/'), "config": login.config });
+    if let Some((name, _)) = &target.trust.server_name {
+        info["tls-server-name"] = json!(name);
     }
-
-    #[tokio::test]
-    async fn a_context_brings_its_server_and_namespace() {
-        let cluster = attempt(KUBECONFIG, Some("prod")).await.ok().unwrap();
-        assert_eq!(cluster.context, "prod");
-        assert_eq!(cluster.server, "http://127.0.0.1:1");
-        assert_eq!(cluster.default_namespace, "shop");
-        assert_eq!(attempt(KUBECONFIG, Some("dev")).await.ok().unwrap().default_namespace, "default");
+    if target.trust.insecure {
+        info["insecure-skip-tls-verify"] = json!(true);
     }
-
-    #[tokio::test]
-    async fn errors_name_the_file_and_the_way_out() {
-        let error = async |text, context| attempt(text, context).await.err().unwrap();
-        assert_eq!(
-            error(KUBECONFIG, Some("nope")).await,
-            "no context \"nope\" in the kubeconfig FILE; it has dev, lost, prod"
-        );
-        assert_eq!(
-            error(KUBECONFIG, None).await,
-            "the kubeconfig FILE has no current context: choose one with --context; it has dev, lost, prod"
-        );
-        assert_eq!(
-            error(KUBECONFIG, Some("lost")).await,
-            "the kubeconfig FILE can't be used: failed to load the cluster of context: gone"
-        );
-        assert!(error("{", None).await.starts_with("the kubeconfig FILE can't be used: failed to parse"));
+    if let Some(authority) = &target.trust.authority {
+        let data = base64::engine::general_purpose::STANDARD.encode(authority.read()?);
+        info["certificate-authority-data"] = json!(data);
     }
-
-    #[tokio::test]
-    async fn a_named_file_has_to_be_there() {
-        let options = ConnectOptions { kubeconfig: Some("/no/such".into()), ..ConnectOptions::default() };
-        let error = connect(&options).await.err().unwrap().to_string();
-        assert_eq!(
-            error,
-            "cannot read the kubeconfig /no/such: No such file or directory (os error 2); \
-             check --kubeconfig and $KUBECONFIG"
-        );
+    if !login.proxy_url.is_empty() {
+        info["proxy-url"] = json!(login.proxy_url);
     }
-
-    #[test]
-    fn of_a_list_of_files_those_that_are_missing_are_passed_over_unless_all_are() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        std::fs::write(path("good"), KUBECONFIG).unwrap();
-        std::fs::write(path("other"), "current-context: dev\ncontexts: [{name: dev}, {name: new}]").unwrap();
-        std::fs::write(path("broken"), "{").unwrap();
-        let read = |names: &[&str]| {
-            let read = read_listed(&names.iter().map(|name| path(name)).collect::<Vec<_>>());
-            read.map(|config| {
-                config
-                    .map(|config| config.contexts.into_iter().map(|context| context.name).collect::<Vec<_>>())
-            })
-        };
-        let contexts = |names: &[&str]| read(names).unwrap().unwrap().join(" ");
-        assert_eq!(contexts(&["missing", "good"]), "prod dev lost");
-        assert_eq!(contexts(&["good", "missing", "other"]), "prod dev lost new");
-        assert_eq!(read(&[]).unwrap(), None);
-        let error = read(&["missing", "nowhere"]).unwrap_err();
-        assert!(
-            matches!(&error, KubeconfigError::ReadConfig(_, first) if *first == path("missing")),
-            "{error}"
-        );
-        assert!(matches!(read(&["good", "broken"]).unwrap_err(), KubeconfigError::Parse(_)));
+    if !target.compressed {
+        info["disable-compression"] = json!(true);
     }
+    Ok(info)
+}
 
-    #[test]
-    fn without_any_kubeconfig_the_way_without_a_cluster_is_shown() {
-        let error = ConnectError::NoKubeconfig { looked: "/home/u/.kube/config".to_owned() }.to_string();
-        assert!(error.contains("/home/u/.kube/config doesn't exist"), "{error}");
-        assert!(error.ends_with("kube-devops analyze -f FILE"), "{error}");
+/// Returns the headers of every request.
+fn headers(impersonation: Option<&Impersonation>) -> Result<HeaderMap, ConnectError> {
+    let mut headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(AGENT))]);
+    let Some(Impersonation { user, uid, groups, extra, place }) = impersonation else { return Ok(headers) };
+    let value = |text: &str| {
+        let value = HeaderValue::from_bytes(text.as_bytes());
+        value.map_err(|_| place.error(format!("{text:?} has a control character: remove it")))
+    };
+    headers.insert("impersonate-user", value(user)?);
+    if !uid.is_empty() {
+        headers.insert("impersonate-uid", value(uid)?);
     }
+    for group in groups {
+        headers.append("impersonate-group", value(group)?);
+    }
+    for (key, values) in extra {
+        let name = format!("impersonate-extra-{}", utf8_percent_encode(key, &ESCAPED));
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| place.error(format!("as-user-extra has the key {key:?}: correct it")))?;
+        for text in values {
+            headers.append(name.clone(), value(text)?);
+        }
+    }
+    Ok(headers)
 }

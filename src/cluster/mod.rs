@@ -12,7 +12,6 @@ mod follow;
 mod list;
 mod namespace;
 mod pace;
-mod proxy;
 mod request_log;
 mod retry;
 #[cfg(test)]
@@ -25,7 +24,7 @@ pub use access::{Access, Decision};
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;
-pub use connect::{Cluster, ConnectError, ConnectOptions, connect};
+pub use connect::{Cluster, ConnectError, ConnectOptions, Overrides, Place, connect};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};

@@ -21,8 +21,9 @@ use manifests::ManifestArgs;
 ///
 /// On a cluster, pods are evaluated. In manifests, a template is evaluated too, unless one of its pods is in the input.
 ///
-/// Exit status: 0 when the report is within the thresholds, 1 when it is past --fail-under or --fail-on, 2 when
-/// something could not be read.
+/// Exit status: 0 when the report is within the thresholds, 1 when it is past --fail-under, --fail-under-compliance or
+/// --fail-on, 2 when something could not be read. With a threshold, it is also 2 when nothing was evaluated, in the
+/// whole input or in a namespace of -n; --allow-empty accepts that.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -75,14 +76,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         skipped_namespaces: &skipped_namespaces,
         lists_other_kinds: args.output.lists_other_kinds(),
     };
-    let failed = args.gates.failed(&report);
+    let gates = args.gates.thresholds().check(&report, &scope.namespaces);
     to_stderr(|err| {
         notes.write(err)?;
-        failed.iter().try_for_each(|gate| err.failed(gate))
+        gates.gaps.iter().try_for_each(|gap| err.error(gap))?;
+        gates.breaches.iter().try_for_each(|breach| err.failed(breach))
     })?;
-    Ok(match (report.summary.partial, failed.is_empty()) {
-        (true, _) => ExitStatus::Failed,
-        (false, false) => ExitStatus::Findings,
-        (false, true) => ExitStatus::Clean,
+    Ok(if report.summary.partial || !gates.gaps.is_empty() {
+        ExitStatus::Failed
+    } else if gates.breaches.is_empty() {
+        ExitStatus::Clean
+    } else {
+        ExitStatus::Findings
     })
 }

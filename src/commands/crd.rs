@@ -21,7 +21,7 @@ pub(super) struct Args {
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
     Generate(GenerateArgs),
-    Install(InstallArgs),
+    Install(Box<InstallArgs>),
 }
 
 /// Print both definitions, for kubectl and for files.

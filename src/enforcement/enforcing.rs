@@ -1,10 +1,11 @@
 //! A policy as far as planning needs it: what it asks for, and what it gives. Pure.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::policy::{DevOpsPolicy, EffectivePolicy, GitOpsMode, PolicyError};
+use crate::policy::{CompiledPolicy, EffectivePolicy, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
 
 /// A policy that enforces. Of several, the first by creation, then by name, decides a field.
@@ -15,7 +16,7 @@ pub struct Enforcing {
     /// When it was created; a policy that isn't in a cluster yet comes after all that are.
     pub created: Option<Timestamp>,
     /// The rules that count.
-    pub effective: EffectivePolicy,
+    pub effective: Arc<EffectivePolicy>,
     /// What containers are given.
     pub defaults: Defaults,
     /// What is done about workloads that a `GitOps` tool manages.
@@ -24,11 +25,12 @@ pub struct Enforcing {
 
 impl Enforcing {
     /// Works out what a policy comes down to, whatever its mode is.
-    pub fn new(policy: &DevOpsPolicy) -> Result<Self, PolicyError> {
+    pub fn new(compiled: &CompiledPolicy) -> Result<Self, Arc<PolicyError>> {
+        let policy = &compiled.policy;
         Ok(Self {
             name: policy.metadata.name.clone().unwrap_or_default(),
             created: policy.metadata.creation_timestamp.as_ref().map(|time| time.0),
-            effective: EffectivePolicy::from_spec(&policy.spec)?,
+            effective: compiled.effective.clone()?,
             defaults: policy.spec.fix_defaults(),
             gitops: policy.spec.remediation.clone().unwrap_or_default().gitops,
         })
@@ -36,11 +38,12 @@ impl Enforcing {
 
     /// The policies that have a say in a patch for `policy`, in the order in which they decide: that one, whatever its
     /// mode is, and of all others of its namespace those that are in force and may patch something.
-    pub fn beside(policy: &DevOpsPolicy, all: &[DevOpsPolicy]) -> Vec<Self> {
-        let may_patch = |other: &&DevOpsPolicy| {
+    pub fn beside(policy: &CompiledPolicy, all: &[CompiledPolicy]) -> Vec<Self> {
+        let uid = &policy.policy.metadata.uid;
+        let may_patch = |CompiledPolicy { policy: other, .. }: &&CompiledPolicy| {
             other.is_in_force() && other.spec.remediation.as_ref().is_none_or(|it| it.max_per_hour > 0)
         };
-        let others = all.iter().filter(|other| other.metadata.uid != policy.metadata.uid).filter(may_patch);
+        let others = all.iter().filter(|other| other.policy.metadata.uid != *uid).filter(may_patch);
         let mut found: Vec<Self> =
             others.chain([policy]).filter_map(|policy| Self::new(policy).ok()).collect();
         found.sort_by(Self::precedence);
@@ -60,6 +63,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::policy::DevOpsPolicy;
 
     #[test]
     fn what_may_patch_nothing_has_no_say_but_the_policy_in_question() {
@@ -67,7 +71,7 @@ mod tests {
             let metadata = json!({ "name": name, "uid": name, "generation": 1 });
             serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
         };
-        let names = |own: &DevOpsPolicy, all: &[DevOpsPolicy]| -> Vec<String> {
+        let names = |own: &CompiledPolicy, all: &[CompiledPolicy]| -> Vec<String> {
             Enforcing::beside(own, all).into_iter().map(|policy| policy.name).collect()
         };
         let enforce = json!({ "enforcementMode": "enforce" });
@@ -80,6 +84,8 @@ mod tests {
         let mut stopped = policy("e", enforce);
         let status = json!({ "observedGeneration": 1, "withdrawalsInARow": 3 });
         stopped.status = Some(serde_json::from_value(status).unwrap());
+        let [enforces, audits, never] = [enforces, audits, never].map(CompiledPolicy::new);
+        let [deleted, stopped] = [deleted, stopped].map(CompiledPolicy::new);
         let all = [enforces.clone(), audits.clone(), never.clone(), deleted, stopped];
         assert_eq!(names(&enforces, &all), ["a"]);
         assert_eq!(names(&audits, &all), ["a", "b"]);
@@ -91,7 +97,7 @@ mod tests {
         let policy = |name: &str, seconds: Option<i64>| Enforcing {
             name: name.to_owned(),
             created: seconds.map(|seconds| Timestamp::constant(seconds, 0)),
-            effective: EffectivePolicy::default(),
+            effective: Arc::default(),
             defaults: Defaults::default(),
             gitops: GitOpsMode::Report,
         };

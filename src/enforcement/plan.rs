@@ -238,6 +238,7 @@ impl Subject {
     }
 
     /// Returns the workload with these fields set in its containers.
+    #[must_use]
     pub fn with(&self, fields: &Fields) -> Self {
         let mut with = self.clone();
         let list = with.object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);

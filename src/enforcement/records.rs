@@ -3,6 +3,7 @@
 //!
 //! A record is written before the act that it tells of, so whoever takes over knows what may have been done.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
@@ -217,9 +218,12 @@ fn is_of(record: &Remediation, kind: &str, name: &str) -> bool {
 
 /// The records of the policies in a namespace about one workload, as far as they are about this very one and their policy
 /// has not changed since.
-fn current<'p>(policies: &'p [DevOpsPolicy], subject: &Subject) -> impl Iterator<Item = &'p Remediation> {
+fn current<'p>(
+    policies: &'p [impl Borrow<DevOpsPolicy>],
+    subject: &Subject,
+) -> impl Iterator<Item = &'p Remediation> {
     let (kind, name, uid) = (subject.kind().name(), subject.name().to_owned(), subject.uid().to_owned());
-    policies.iter().flat_map(move |policy| {
+    policies.iter().map(Borrow::borrow).flat_map(move |policy| {
         let (name, uid) = (name.clone(), uid.clone());
         let generation = policy.metadata.generation;
         let records = policy.status.iter().flat_map(|status| &status.remediations);
@@ -234,7 +238,7 @@ fn current<'p>(policies: &'p [DevOpsPolicy], subject: &Subject) -> impl Iterator
 /// Why a workload is left alone: an earlier patch of it failed, and since then neither its template nor the policy changed.
 /// A patch that was refused is tried again an hour later.
 pub fn left_alone<'p>(
-    policies: &'p [DevOpsPolicy],
+    policies: &'p [impl Borrow<DevOpsPolicy>],
     subject: &Subject,
     now: Timestamp,
 ) -> Option<&'p Remediation> {
@@ -253,7 +257,7 @@ fn is_due_again(record: &Remediation, now: Timestamp) -> bool {
 }
 
 /// The fields that were set once and are not there any more: somebody took them out, and meant it.
-pub fn taken_out(policies: &[DevOpsPolicy], subject: &Subject) -> BTreeSet<ContainerField> {
+pub fn taken_out(policies: &[impl Borrow<DevOpsPolicy>], subject: &Subject) -> BTreeSet<ContainerField> {
     let owned = subject.owned();
     let records = current(policies, subject);
     let set = records.flat_map(|record| {

@@ -73,7 +73,7 @@ mod tests {
         };
         let none = json!([]);
         let conflict = json!([{ "reason": "FieldManagerConflict", "message": "m", "field": ".spec" }]);
-        let uid = "Precondition failed: UID in precondition: a, uid mismatch: b";
+        let uid = "uid mismatch: the provided object specified uid a, and no existing object was found";
         let denied = "admission webhook \"x\" denied the request";
         for (code, message, causes, expected) in [
             (404, "not found", &none, RefusalClass::Gone),

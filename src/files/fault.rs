@@ -8,7 +8,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_path_to_error::Track;
 
-use crate::workload::{Object, ObjectSeed, TypeMeta, Workload};
+use crate::workload::{Object, ObjectSeed, TypeMeta};
 
 /// What is said of bytes that are no text.
 pub(super) const NO_TEXT: &str = "not UTF-8 text: manifests are YAML or JSON in UTF-8";
@@ -59,15 +59,6 @@ pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
         let message = if path == "." { message } else { format!("{path}: {message}") };
         (error, message)
     })
-}
-
-/// The message about a pod or template without containers.
-pub(super) fn no_container(workload: &Workload<'_>) -> String {
-    let path = workload.pod_path();
-    format!(
-        "{path}.containers: give the pod at least one container, or, if this is a patch, judge what `kubectl \
-         kustomize` builds"
-    )
 }
 
 /// Puts the namespace and name of a list's item behind its index, where a message about the list begins with one.

@@ -72,17 +72,23 @@ impl<C: Consumer> Parser<'_, C> {
             Content::Foreign if self.named => {
                 self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
             }
-            // The API server would refuse it, and rules would find nothing wrong with it.
-            Content::Workload(workload) if workload.pod.containers.is_empty() => {
-                let name = fault::full_name(workload.metadata.namespace.as_deref(), Some(workload.name()));
-                self.fail(spot, &name, &fault::no_container(workload));
-            }
+            // In a directory, a patch for kustomize is passed over.
+            Content::Workload(workload) if self.named || !workload.is_patch() => match workload.defect() {
+                Some(defect) => {
+                    let name =
+                        fault::full_name(workload.metadata.namespace.as_deref(), Some(workload.name()));
+                    self.fail(spot, &name, &defect.to_string());
+                }
+                None => self.consume(object, spot),
+            },
             Content::List(items) => self.add_items(items, spot, &[]),
-            _ => {
-                let place = Place { source: self.source, line: spot.line };
-                self.consumer.add(&mut self.parsed.part, object, place);
-            }
+            _ => self.consume(object, spot),
         }
+    }
+
+    fn consume(&mut self, object: &Object<'_>, spot: Spot) {
+        let place = Place { source: self.source, line: spot.line };
+        self.consumer.add(&mut self.parsed.part, object, place);
     }
 
     /// Adds the items of a list, which begin on lines of their own where these are known.

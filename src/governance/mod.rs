@@ -1,7 +1,9 @@
-//! The scoring core: one judgement of one workload, exact sums of judgements, a score, a report.
+//! The scoring core: the judgement of a workload, exact sums of judgements, score, compliance, report and gates.
 
 mod analysis;
+mod compliance;
 mod evaluate;
+mod gate;
 mod report;
 mod scope;
 mod score;
@@ -11,12 +13,14 @@ mod tally;
 mod violations;
 
 pub use analysis::Analysis;
+pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
+pub use gate::{Breach, Gap, GateResult, Thresholds};
 pub use report::{
-    NamespaceReport, Offender, Report, ReportError, ReportSummary, ReportedViolation, RuleCost, Skipped,
+    NamespaceReport, Offender, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
-pub use violations::{Origin, SourceLine, ViolationList, ViolationRow};
+pub use violations::{Origin, ReportedViolation, SourceLine, ViolationList, ViolationRow};

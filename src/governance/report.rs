@@ -1,13 +1,14 @@
-//! What an analysis has to say, in the shape that JSON and YAML output keep stable.
+//! The report of an analysis, in the shape that JSON and YAML output keep stable.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Classification, Score, Tally, ViolationList};
+use super::{Classification, Compliance, Percent, Score, Tally, ViolationList};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
+use crate::workload::TypeMeta;
 
 /// The outcome of an analysis.
 #[derive(Debug, Serialize)]
@@ -16,26 +17,32 @@ pub struct Report {
     /// Always `kube-devops/v1`.
     #[serde(rename = "apiVersion")]
     pub api_version: &'static str,
-    /// All that was judged.
+    /// The figures of everything that was judged.
     pub summary: ReportSummary,
-    /// The same by namespace, sorted by name.
+    /// The figures of each namespace, sorted by name.
     pub namespaces: Vec<NamespaceReport>,
-    /// Everything that is wrong, worst first; empty where only figures were asked for.
+    /// Every violation, worst first; empty where only figures were asked for.
     pub violations: ViolationList,
-    /// What was read and is not judged.
+    /// The objects that were read and are of no kind that is judged.
     pub skipped: Vec<Skipped>,
-    /// What could not be read.
+    /// The parts of the input that could not be read.
     pub errors: Vec<ReportError>,
     /// The workloads with violations, the largest penalty first.
     #[serde(skip)]
     pub offenders: Vec<Offender>,
-    /// What each rule costs, the cheapest fix first.
+    /// The cost of each rule, the cheapest fix first.
     #[serde(skip)]
     pub costs: Vec<RuleCost>,
+    /// The kinds that hold containers and are not judged.
+    #[serde(skip)]
+    pub unjudged: Vec<UnjudgedKind>,
     /// The pods and templates with the namespace and the labels that were asked for, judged or not.
     #[serde(skip)]
     pub selected: u64,
-    /// The pods, a template counting as one, that would be judged if system namespaces were.
+    /// The kustomize patches that were passed over.
+    #[serde(skip)]
+    pub patches: u64,
+    /// The pods and templates in system namespaces that were left out.
     #[serde(skip)]
     pub left_out: u64,
     /// The worst severity found.
@@ -44,7 +51,23 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many objects were read and not judged, and of how many kinds they are.
+    /// Tells whether not a single object could be read, so that the report has nothing but errors.
+    pub fn has_only_errors(&self) -> bool {
+        self.summary.score.is_none()
+            && self.skipped.is_empty()
+            && (self.selected, self.patches, self.left_out) == (0, 0, 0)
+    }
+
+    /// The namespaces with a penalty, the largest mean penalty of a pod first; at most `limit`.
+    pub fn worst_namespaces(&self, limit: usize) -> Vec<&NamespaceReport> {
+        let mut worst: Vec<_> =
+            self.namespaces.iter().filter(|namespace| namespace.half_points > 0).collect();
+        worst.sort_by(|a, b| a.worst_first(b));
+        worst.truncate(limit);
+        worst
+    }
+
+    /// Counts the objects that were read and not judged, and their kinds.
     pub fn other_kinds(&self) -> (u64, usize) {
         // A document without a kind is no object.
         let objects = || self.skipped.iter().filter(|skipped| !skipped.kind.is_empty());
@@ -53,16 +76,23 @@ impl Report {
     }
 }
 
-/// The figures of all that was judged.
+/// The figures of everything that was judged.
 #[derive(Debug, Serialize)]
 pub struct ReportSummary {
     /// Pods judged, a template counting as one.
     pub pods: u64,
+    /// Workloads judged: the owners of these pods, a pod without an owner being its own.
+    pub workloads: u64,
     /// The score; none when nothing was judged and something could not be read.
     pub score: Option<Score>,
-    /// The class of the score; none where there is none.
+    /// The class of the score; none without a score.
     pub status: Option<Classification>,
-    /// Whether something could not be read.
+    /// The percentage of compliant workloads, truncated to one decimal; none without a score.
+    pub compliance: Option<Percent>,
+    /// The compliant workloads.
+    #[serde(skip)]
+    pub compliant: u64,
+    /// True if something could not be read.
     pub partial: bool,
     /// The count of every rule that is on, by its id.
     pub counts: BTreeMap<RuleId, u64>,
@@ -81,11 +111,17 @@ pub struct NamespaceReport {
     pub status: Classification,
     /// The count of every rule that is on, by its id.
     pub counts: BTreeMap<RuleId, u64>,
+    /// The compliance of the namespace's workloads.
+    #[serde(skip)]
+    pub compliance: Compliance,
+    /// The penalty, in half points.
+    #[serde(skip)]
+    pub half_points: u64,
 }
 
 impl NamespaceReport {
-    /// The figures of a namespace's tally.
-    pub fn new(namespace: &str, tally: &Tally, policy: &EffectivePolicy) -> Self {
+    /// Makes the figures of a namespace from its sums.
+    pub fn new(namespace: &str, tally: &Tally, compliance: Compliance, policy: &EffectivePolicy) -> Self {
         let score = Score::of(tally, policy);
         Self {
             namespace: namespace.to_owned(),
@@ -93,36 +129,20 @@ impl NamespaceReport {
             score,
             status: score.classification(),
             counts: tally.by_rule(policy),
+            compliance,
+            half_points: tally.half_points(policy),
         }
+    }
+
+    /// Orders namespaces by the mean penalty of a pod, the largest first.
+    fn worst_first(&self, other: &Self) -> Ordering {
+        let product = |penalty: u64, pods: u64| u128::from(penalty) * u128::from(pods);
+        let (this, that) = (product(self.half_points, other.pods), product(other.half_points, self.pods));
+        that.cmp(&this).then_with(|| self.namespace.cmp(&other.namespace))
     }
 }
 
-/// One thing wrong with one object, to be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportedViolation {
-    /// The object's namespace.
-    pub namespace: String,
-    /// The object's kind.
-    pub kind: &'static str,
-    /// The object's name.
-    pub name: String,
-    /// What manages the object, as `Kind/name`; none when it manages itself.
-    pub owner: Option<String>,
-    /// The container; none when it is the pod.
-    pub container: Option<String>,
-    /// The rule.
-    pub rule: RuleId,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong and what would mend it.
-    pub message: String,
-    /// The path of the field in the object.
-    pub path: String,
-    /// The file and the object's first line in it, as `file:line`; none for a live object.
-    pub source: Option<String>,
-}
-
-/// Objects of a kind that isn't judged.
+/// Objects of a kind that is not judged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
@@ -132,11 +152,20 @@ pub struct Skipped {
     pub api_version: String,
     /// The objects' kind.
     pub kind: String,
-    /// How many there are.
+    /// The number of objects.
     pub count: u64,
 }
 
-/// Something that could not be read.
+/// A kind that holds containers and is not judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnjudgedKind {
+    /// The kind.
+    pub types: TypeMeta,
+    /// The number of objects that hold containers.
+    pub count: u64,
+}
+
+/// A part of the input that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ReportError {
     /// The file, or the part of the cluster.
@@ -145,7 +174,7 @@ pub struct ReportError {
     pub document: Option<usize>,
     /// The line in the file, from 1.
     pub line: Option<usize>,
-    /// What went wrong and what to do.
+    /// The problem and its remedy.
     pub message: String,
 }
 
@@ -171,14 +200,14 @@ pub struct Offender {
     pub workload: String,
     /// Its pods that were judged.
     pub pods: u64,
-    /// What is wrong: each rule and its count.
+    /// The broken rules with their counts.
     pub counts: Vec<(RuleId, u64)>,
     /// The penalty, in half points.
     pub half_points: u64,
 }
 
 impl Offender {
-    /// The figures of a workload's tally, `workload` being its `Kind/name`.
+    /// Makes the figures of a workload from its tally; `workload` is its `Kind/name`.
     pub fn new(namespace: &str, workload: &str, tally: &Tally, policy: &EffectivePolicy) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -196,7 +225,7 @@ impl Offender {
     }
 }
 
-/// What one rule costs.
+/// The cost of one rule.
 #[derive(Debug, Clone)]
 pub struct RuleCost {
     /// The rule.
@@ -205,7 +234,9 @@ pub struct RuleCost {
     pub count: u64,
     /// The workloads to edit.
     pub workloads: u64,
-    /// Points of score that are won where nothing breaks the rule any more: its penalty over the pods judged, or less
-    /// where all penalties together are more than the 100 that count.
+    /// The penalty points of the rule for each of these workloads.
+    pub penalty_per_workload: f64,
+    /// The points of score to gain by mending every violation of the rule: its penalty over the pods judged, or less
+    /// where all penalties together exceed the 100 points that count.
     pub points: f64,
 }

@@ -1,17 +1,17 @@
-//! Which objects an analysis is about.
+//! The scope of an analysis: the objects to judge.
 
 use super::Selector;
 use crate::policy::SystemNamespaces;
 use crate::workload::Workload;
 
-/// Which objects an analysis is about: by namespace, and by label where the source has not selected already.
+/// The objects to judge: by namespace, and by label unless the source has selected already.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// The namespaces asked for by name; none asks for all but system namespaces.
+    /// The namespaces that were asked for by name; empty for all except system namespaces.
     pub namespaces: Vec<String>,
-    /// Whether system namespaces are part of all.
+    /// Includes system namespaces in all namespaces.
     pub include_system: bool,
-    /// What counts as a system namespace.
+    /// The system namespaces.
     pub system: SystemNamespaces,
     /// The labels that a pod must have.
     pub selector: Option<Selector>,

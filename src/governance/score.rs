@@ -1,4 +1,4 @@
-//! The health score, and the class that it falls in.
+//! The health score and its class.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::policy::EffectivePolicy;
 pub struct Score(u8);
 
 impl Score {
-    /// The score of what has nothing wrong.
+    /// The score without any penalty.
     pub const BEST: Self = Self(100);
 
     /// The score of a tally under a policy: 100 less the mean penalty of a pod, at most 100, truncated once at the
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_classes_meet_at_their_bounds() {
+    fn classes_change_at_40_60_and_80() {
         use Classification::{Critical, Degraded, Healthy, Stable};
         let classes = [0, 39, 40, 59, 60, 79, 80, 100].map(|score| Score(score).classification());
         assert_eq!(classes, [Critical, Critical, Degraded, Degraded, Stable, Stable, Healthy, Healthy]);

@@ -11,11 +11,11 @@ pub struct SelectorError {
     requirement: String,
 }
 
-/// Which labels an object must have; none selects every object.
+/// The labels that an object must have; without requirements every object is selected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector(Vec<Requirement>);
 
-/// What the label of a key must be.
+/// A requirement on the label of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Requirement {
     key: String,
@@ -34,7 +34,7 @@ enum Operator {
 }
 
 impl Selector {
-    /// Tells whether labels, looked up by their keys, are those that were asked for.
+    /// Tells whether labels, looked up by their keys, fulfil all requirements.
     pub fn matches<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         self.0.iter().all(|Requirement { key, operator }| {
             let value = label(key);
@@ -53,7 +53,7 @@ impl Selector {
     }
 }
 
-/// Parses a label selector such as `app=web,tier in (a,b),!canary`; a blank one selects everything.
+/// Parses a label selector such as `app=web,tier in (a,b),!canary`. A blank one selects everything.
 pub fn parse_selector(text: &str) -> Result<Selector, SelectorError> {
     if text.trim().is_empty() {
         return Ok(Selector::default());
@@ -100,7 +100,7 @@ fn parse_requirement(text: &str) -> Option<Requirement> {
     Some(Requirement { key: label_key(key)?, operator })
 }
 
-/// A key: a name, behind a domain and a slash or not.
+/// Parses a key: a name, optionally with a domain and a slash in front.
 fn label_key(text: &str) -> Option<String> {
     let key = text.trim();
     let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
@@ -123,7 +123,7 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(part)
 }
 
-/// Tells whether the first and the last byte of a text are such.
+/// Tells whether the first and the last byte of a text fulfil a condition.
 fn ends_in(text: &str, such: impl Fn(&u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(&such) && bytes.last().is_some_and(&such)
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_requirement_is_named() {
+    fn an_invalid_requirement_is_named() {
         for (selector, requirement) in [
             ("app=web,,", ""),
             ("a b", "a b"),

@@ -1,11 +1,11 @@
-//! Exact sums of judgements. Adding and removing are inverse, so that a live sum equals a fresh count.
+//! Exact sums of judgements. Removing is the inverse of adding, so that a live sum equals a fresh count.
 
 use std::collections::BTreeMap;
 
 use crate::policy::EffectivePolicy;
 use crate::rules::{RULES, RuleId};
 
-/// How many pods there are and how much each rule counted, by the rule's place in the registry.
+/// The number of pods and the count of each rule, by the rule's place in the registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// The pods that were judged.
@@ -23,7 +23,7 @@ impl Tally {
         }
     }
 
-    /// Takes a tally away that was added before.
+    /// Removes a tally that was added before.
     pub fn remove(&mut self, other: &Self) {
         self.pods = self.pods.wrapping_sub(other.pods);
         for (count, other) in self.counts.iter_mut().zip(other.counts) {

@@ -8,7 +8,6 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::ReportedViolation;
 use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
 use crate::rules::{RULES, RuleId, Severity, Violation};
 use crate::workload::{Owner, Workload, WorkloadKind};
@@ -45,6 +44,31 @@ pub struct ViolationRow<'r> {
     pub path: &'r str,
     /// The file, and the object's first line in it; `None` for a live object.
     pub source: Option<SourceLine<'r>>,
+}
+
+/// One violation of one object, to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedViolation {
+    /// The object's namespace.
+    pub namespace: String,
+    /// The object's kind.
+    pub kind: &'static str,
+    /// The object's name.
+    pub name: String,
+    /// The workload that manages the object, as `Kind/name`; none for one that nothing manages.
+    pub owner: Option<String>,
+    /// The container; none for a violation of the whole pod.
+    pub container: Option<String>,
+    /// The rule.
+    pub rule: RuleId,
+    /// The severity under the policy.
+    pub severity: Severity,
+    /// The problem and its remedy.
+    pub message: String,
+    /// The path of the field in the object.
+    pub path: String,
+    /// The file and the object's first line in it, as `file:line`; none for a live object.
+    pub source: Option<String>,
 }
 
 impl From<ViolationRow<'_>> for ReportedViolation {

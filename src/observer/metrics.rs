@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, IntGaugeVec, Opts};
+use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
 
 use super::Observer;
 use crate::telemetry::{Metrics, MetricsError};
@@ -15,6 +15,8 @@ pub struct ScoreCollector {
     observer: Arc<Observer>,
     cluster: Opts,
     namespaces: Opts,
+    cluster_compliance: Opts,
+    namespace_compliance: Opts,
     pods: IntGauge,
     unreadable: IntGauge,
     descs: Vec<Desc>,
@@ -31,19 +33,40 @@ impl ScoreCollector {
         let cluster = Opts::new("cluster_health_score", "Health score of all observed pods, 0 to 100.");
         let namespaces =
             Opts::new("namespace_health_score", "Health score of a namespace's observed pods, 0 to 100.");
+        let cluster_compliance = Opts::new(
+            "cluster_compliance_ratio",
+            "Share of all observed workloads without a violation of medium severity or worse, 0 to 1.",
+        );
+        let namespace_compliance = Opts::new(
+            "namespace_compliance_ratio",
+            "Share of a namespace's observed workloads without a violation of medium severity or worse, 0 to 1.",
+        );
         let pods = IntGauge::new("pods_tracked", "Pods that the scores are made of.")?;
         let unreadable =
             IntGauge::new("pods_unreadable", "Pods left out of the scores because they can't be read.")?;
         let score = IntGaugeVec::new(cluster.clone(), &[])?;
         let by_namespace = IntGaugeVec::new(namespaces.clone(), &["namespace"])?;
-        let collectors: [&dyn Collector; 4] = [&score, &by_namespace, &pods, &unreadable];
+        let ratio = GaugeVec::new(cluster_compliance.clone(), &[])?;
+        let ratios = GaugeVec::new(namespace_compliance.clone(), &["namespace"])?;
+        let collectors: [&dyn Collector; 6] = [&score, &by_namespace, &ratio, &ratios, &pods, &unreadable];
         let descs = collectors.iter().flat_map(|collector| collector.desc()).cloned().collect();
-        Ok(Self { observer, cluster, namespaces, pods, unreadable, descs })
+        Ok(Self {
+            observer,
+            cluster,
+            namespaces,
+            cluster_compliance,
+            namespace_compliance,
+            pods,
+            unreadable,
+            descs,
+        })
     }
 
     fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
         let cluster = IntGaugeVec::new(self.cluster.clone(), &[])?;
         let by_namespace = IntGaugeVec::new(self.namespaces.clone(), &["namespace"])?;
+        let ratio = GaugeVec::new(self.cluster_compliance.clone(), &[])?;
+        let ratios = GaugeVec::new(self.namespace_compliance.clone(), &["namespace"])?;
         self.observer.view(|view| {
             self.pods.set(gauge(view.board.cluster().pods));
             self.unreadable.set(gauge(view.board.unreadable()));
@@ -55,9 +78,16 @@ impl ScoreCollector {
                 for (namespace, score) in view.board.scores() {
                     by_namespace.with_label_values(&[namespace]).set(score.value().into());
                 }
+                if let Some(compliance) = view.board.cluster_compliance() {
+                    ratio.with_label_values::<&str>(&[]).set(compliance.ratio());
+                }
+                for (namespace, compliance) in view.board.compliances() {
+                    ratios.with_label_values(&[namespace]).set(compliance.ratio());
+                }
             }
         });
-        let collectors: [&dyn Collector; 4] = [&self.pods, &self.unreadable, &cluster, &by_namespace];
+        let collectors: [&dyn Collector; 6] =
+            [&self.pods, &self.unreadable, &cluster, &by_namespace, &ratio, &ratios];
         let mut families: Vec<_> = collectors.into_iter().flat_map(Collector::collect).collect();
         families.retain(|family| !family.get_metric().is_empty());
         Ok(families)

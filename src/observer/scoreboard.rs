@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::cluster::{Mark, Store, shrink};
-use crate::governance::{NamespaceReport, Offender, Scope, Score, Tally, evaluate};
+use crate::governance::{Compliance, Judgement, NamespaceReport, Offender, Scope, Score, Tally, evaluate};
 use crate::policy::EffectivePolicy;
 use crate::workload::{Owner, Workload};
 
@@ -28,23 +28,34 @@ pub struct Scoreboard {
 #[derive(Debug, Default)]
 struct Sums {
     tally: Tally,
-    /// The workloads with violations.
-    offenders: HashMap<Arc<OffenderRef>, Tally>,
+    /// The workloads with judged pods.
+    workloads: HashMap<Arc<OwnerKey>, WorkloadSum>,
 }
 
-/// A workload with violations within a namespace. Its pods share it.
+/// A workload within a namespace. Its pods share it.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct OffenderRef {
+struct OwnerKey {
     kind: Box<str>,
     name: Box<str>,
+}
+
+/// The sum of a workload's pods.
+#[derive(Debug, Default)]
+struct WorkloadSum {
+    pods: u32,
+    /// The pods with a violation that makes the workload non-compliant.
+    in_breach: u32,
+    /// The counts of the pods with a penalty; `None` without any.
+    tally: Option<Box<Tally>>,
 }
 
 #[derive(Debug)]
 struct Pod {
     /// All zeros for a pod that can't be read.
     tally: Tally,
-    /// The workload that the penalty counts for; `None` when there is no penalty.
-    offender: Option<Arc<OffenderRef>>,
+    is_in_breach: bool,
+    /// The workload that the pod counts for; `None` for a pod that can't be read.
+    workload: Option<Arc<OwnerKey>>,
 }
 
 /// A workload with its penalty in half points: namespace, workload and tally.
@@ -73,15 +84,14 @@ impl Scoreboard {
             self.delete(namespace, pod.name());
             return;
         }
-        let tally = evaluate(&self.policy, pod, now, false).tally;
-        let penalty = tally.half_points(&self.policy) > 0;
-        self.put(namespace, pod.name(), tally, penalty.then(|| pod.owner()));
+        let judgement = evaluate(&self.policy, pod, now, false);
+        self.put(namespace, pod.name(), &judgement, Some(pod.owner()));
     }
 
     /// Counts a pod that exists but can't be read, instead of what it was before.
     pub fn apply_unreadable(&mut self, namespace: &str, name: &str) {
         if !self.leaves_out(namespace) {
-            self.put(namespace, name, Tally::default(), None);
+            self.put(namespace, name, &Judgement::default(), None);
         }
     }
 
@@ -104,14 +114,26 @@ impl Scoreboard {
         }
     }
 
-    /// The policy under which pods are judged.
+    /// Returns the policy under which pods are judged.
     pub fn policy(&self) -> &EffectivePolicy {
         &self.policy
     }
 
-    /// The score of all pods; none when there are pods and not one of them can be read.
+    /// Returns the score of all pods; `None` if there are pods and none of them can be read.
     pub fn cluster_score(&self) -> Option<Score> {
         (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster, &self.policy))
+    }
+
+    /// The compliance of all workloads; none when there are pods and not one of them can be read.
+    pub fn cluster_compliance(&self) -> Option<Compliance> {
+        let mut all = Compliance::default();
+        self.namespaces.values().for_each(|sums| all.merge(sums.compliance()));
+        (self.cluster.pods > 0 || self.unreadable == 0).then_some(all)
+    }
+
+    /// The compliance of each namespace that has pods to judge, sorted by name.
+    pub fn compliances(&self) -> impl Iterator<Item = (&str, Compliance)> {
+        self.judged().into_iter().map(|(name, sums)| (name, sums.compliance()))
     }
 
     /// The sum of all pods.
@@ -119,7 +141,7 @@ impl Scoreboard {
         &self.cluster
     }
 
-    /// The pods that are there and can't be judged.
+    /// Returns the number of pods that can't be read.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
     }
@@ -129,25 +151,28 @@ impl Scoreboard {
         self.pods.contains_group(namespace)
     }
 
-    /// The score of each namespace that has pods to judge, sorted by name.
+    /// Returns the score of each namespace with readable pods, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
         self.judged().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
     }
 
-    /// The figures of each namespace that has pods to judge, sorted by name.
+    /// Returns the figures of each namespace with readable pods, sorted by name.
     pub fn namespaces(&self) -> Vec<NamespaceReport> {
         let judged = self.judged().into_iter();
-        judged.map(|(name, entry)| NamespaceReport::new(name, &entry.tally, &self.policy)).collect()
+        judged
+            .map(|(name, sums)| NamespaceReport::new(name, &sums.tally, sums.compliance(), &self.policy))
+            .collect()
     }
 
-    /// At most `limit` workloads with violations, the largest penalty first.
+    /// Returns at most `limit` workloads with violations, the largest penalty first.
     pub fn offenders(&self, limit: usize) -> Vec<Offender> {
         let mut all: Vec<Ranked<'_>> = self
             .namespaces
             .iter()
-            .flat_map(|(name, entry)| entry.offenders.iter().map(move |found| (name, found)))
-            .map(|(name, (workload, tally))| {
-                (tally.half_points(&self.policy), &**name, workload.owner(), tally)
+            .flat_map(|(name, sums)| sums.workloads.iter().map(move |found| (name, found)))
+            .filter_map(|(name, (workload, sum))| {
+                let tally = sum.tally.as_deref()?;
+                Some((tally.half_points(&self.policy), &**name, workload.owner(), tally))
             })
             .collect();
         let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
@@ -165,39 +190,47 @@ impl Scoreboard {
         self.scope.leaves_out(namespace) || !self.scope.asks_for(namespace)
     }
 
-    fn put(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) {
-        if !self.adjust(namespace, name, tally, offender) {
+    fn put(&mut self, namespace: &str, name: &str, judgement: &Judgement, workload: Option<Owner<'_>>) {
+        if !self.adjust(namespace, name, judgement, workload) {
             self.delete(namespace, name);
-            self.insert(namespace, name, tally, offender);
+            self.insert(namespace, name, judgement, workload);
         }
     }
 
-    /// Changes the tally of a pod; returns false if the pod is unknown or counts for another workload.
-    fn adjust(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) -> bool {
-        let Some(pod) = self.pods.see(namespace, name).filter(|pod| pod.is_of(offender)) else {
+    /// Changes the counts of a pod; returns false if the pod is unknown or counts for another workload.
+    fn adjust(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        judgement: &Judgement,
+        workload: Option<Owner<'_>>,
+    ) -> bool {
+        let Some(pod) = self.pods.see(namespace, name).filter(|pod| pod.is_of(workload)) else {
             return false;
         };
         self.unreadable -= pod.unreadable();
-        let mut change = tally;
+        let mut change = judgement.tally;
         change.remove(&pod.tally);
-        pod.tally = tally;
-        self.unreadable += pod.unreadable();
         self.cluster.add(&change);
         if let Some(sums) = self.namespaces.get_mut(namespace) {
             sums.tally.add(&change);
-            if let Some(sum) = pod.offender.as_ref().and_then(|offender| sums.offenders.get_mut(offender)) {
-                sum.add(&change);
+            if let Some(sum) = pod.workload.as_ref().and_then(|workload| sums.workloads.get_mut(workload)) {
+                sum.remove(pod.is_in_breach, &pod.tally, &self.policy);
+                sum.add(judgement.is_in_breach, &judgement.tally, &self.policy);
             }
         }
+        pod.tally = judgement.tally;
+        pod.is_in_breach = judgement.is_in_breach;
+        self.unreadable += pod.unreadable();
         true
     }
 
-    fn insert(&mut self, namespace: &str, name: &str, tally: Tally, offender: Option<Owner<'_>>) {
+    fn insert(&mut self, namespace: &str, name: &str, judgement: &Judgement, workload: Option<Owner<'_>>) {
         let sums = self.namespaces.entry(namespace.into()).or_default();
-        let offender = offender.map(|owner| sums.count_against(owner, &tally));
-        sums.tally.add(&tally);
-        self.cluster.add(&tally);
-        let pod = Pod { tally, offender };
+        let workload = workload.map(|owner| sums.count_for(owner, judgement, &self.policy));
+        sums.tally.add(&judgement.tally);
+        self.cluster.add(&judgement.tally);
+        let pod = Pod { tally: judgement.tally, is_in_breach: judgement.is_in_breach, workload };
         self.unreadable += pod.unreadable();
         self.pods.insert(namespace, name.into(), pod);
     }
@@ -210,11 +243,11 @@ impl Scoreboard {
             self.namespaces.remove(namespace);
             shrink(&mut self.namespaces);
         } else if let Some(sums) = self.namespaces.get_mut(namespace) {
-            sums.subtract(pod);
+            sums.subtract(pod, &self.policy);
         }
     }
 
-    /// The namespaces that have pods to judge, sorted by name.
+    /// Returns the namespaces with readable pods, sorted by name.
     fn judged(&self) -> Vec<(&str, &Sums)> {
         let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
         let mut judged: Vec<_> = judged.map(|(name, entry)| (&**name, entry)).collect();
@@ -224,38 +257,72 @@ impl Scoreboard {
 }
 
 impl Sums {
-    /// Counts a pod against a workload, and returns the workload.
-    fn count_against(&mut self, owner: Owner<'_>, tally: &Tally) -> Arc<OffenderRef> {
-        let offender = OffenderRef { kind: owner.kind.into(), name: owner.name.into() };
-        let known = self.offenders.get_key_value(&offender).map(|(known, _)| Arc::clone(known));
-        let offender = known.unwrap_or_else(|| Arc::new(offender));
-        self.offenders.entry(Arc::clone(&offender)).or_default().add(tally);
-        offender
+    /// Counts a pod for its workload, and returns the workload.
+    fn count_for(
+        &mut self,
+        owner: Owner<'_>,
+        judgement: &Judgement,
+        policy: &EffectivePolicy,
+    ) -> Arc<OwnerKey> {
+        let key = OwnerKey { kind: owner.kind.into(), name: owner.name.into() };
+        let known = self.workloads.get_key_value(&key).map(|(known, _)| Arc::clone(known));
+        let key = known.unwrap_or_else(|| Arc::new(key));
+        let sum = self.workloads.entry(Arc::clone(&key)).or_default();
+        sum.add(judgement.is_in_breach, &judgement.tally, policy);
+        key
     }
 
-    fn subtract(&mut self, pod: &Pod) {
+    fn subtract(&mut self, pod: &Pod, policy: &EffectivePolicy) {
         self.tally.remove(&pod.tally);
-        let Some(offender) = &pod.offender else { return };
-        if let Some(tally) = self.offenders.get_mut(offender) {
-            tally.remove(&pod.tally);
-            if tally.pods == 0 {
-                self.offenders.remove(offender);
-                shrink(&mut self.offenders);
+        let Some(workload) = &pod.workload else { return };
+        if let Some(sum) = self.workloads.get_mut(workload) {
+            sum.remove(pod.is_in_breach, &pod.tally, policy);
+            if sum.pods == 0 {
+                self.workloads.remove(workload);
+                shrink(&mut self.workloads);
+            }
+        }
+    }
+
+    fn compliance(&self) -> Compliance {
+        let mut compliance = Compliance::default();
+        self.workloads.values().for_each(|sum| compliance.add(sum.in_breach == 0));
+        compliance
+    }
+}
+
+impl WorkloadSum {
+    fn add(&mut self, is_in_breach: bool, tally: &Tally, policy: &EffectivePolicy) {
+        self.pods += 1;
+        self.in_breach += u32::from(is_in_breach);
+        if tally.half_points(policy) > 0 {
+            self.tally.get_or_insert_default().add(tally);
+        }
+    }
+
+    /// Takes a pod away that was added before.
+    fn remove(&mut self, is_in_breach: bool, tally: &Tally, policy: &EffectivePolicy) {
+        self.pods -= 1;
+        self.in_breach -= u32::from(is_in_breach);
+        if let Some(sum) = self.tally.as_mut().filter(|_| tally.half_points(policy) > 0) {
+            sum.remove(tally);
+            if sum.pods == 0 {
+                self.tally = None;
             }
         }
     }
 }
 
-impl OffenderRef {
+impl OwnerKey {
     fn owner(&self) -> Owner<'_> {
         Owner { kind: &self.kind, name: &self.name }
     }
 }
 
 impl Pod {
-    /// Returns whether its penalty counts for this workload.
-    fn is_of(&self, offender: Option<Owner<'_>>) -> bool {
-        self.offender.as_ref().map(|known| known.owner()) == offender
+    /// Returns whether the pod counts for this workload.
+    fn is_of(&self, workload: Option<Owner<'_>>) -> bool {
+        self.workload.as_ref().map(|known| known.owner()) == workload
     }
 
     fn unreadable(&self) -> u64 {

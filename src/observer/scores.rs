@@ -1,4 +1,4 @@
-//! `GET /api/v1/scores`: what is observed now, as JSON in the shape of a report.
+//! `GET /api/v1/scores`: the current scores as JSON, in the shape of a report.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,6 +74,7 @@ impl Scores {
         observer.view(|view| {
             let board = view.board;
             let score = view.synced.then(|| board.cluster_score()).flatten();
+            let compliance = board.cluster_compliance().unwrap_or_default();
             let mut errors: Vec<String> = view.failures.iter().map(ToString::to_string).collect();
             if board.unreadable() > 0 {
                 errors.push(format!("pods that can't be read: {}; the log names them", board.unreadable()));
@@ -85,8 +86,11 @@ impl Scores {
                 api_version: "kube-devops/v1",
                 summary: ReportSummary {
                     pods: board.cluster().pods,
+                    workloads: compliance.workloads,
                     score,
                     status: score.map(crate::governance::Score::classification),
+                    compliance: score.map(|_| compliance.percent()),
+                    compliant: compliance.compliant,
                     partial: !errors.is_empty(),
                     counts: board.cluster().by_rule(board.policy()),
                 },

@@ -1,6 +1,7 @@
-//! The audit trail of a policy: when a result is due, what it is called and what fits into it. Pure.
+//! The audit trail of a policy: the time, the name and the content of its next result. Pure.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -9,7 +10,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::Verdict;
 use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
-use crate::workload::short_digest;
+use crate::workload::{Owner, short_digest};
 
 /// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
 pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
@@ -18,13 +19,13 @@ pub(super) const CONTENT: &str = "devops.stochastic.io/content";
 /// The annotation that counts the results of a policy.
 pub(super) const SEQUENCE: &str = "devops.stochastic.io/sequence";
 
-/// How many results of a policy are kept.
+/// The number of results that are kept for a policy.
 pub(super) const KEPT: usize = 10;
-/// How many bytes of JSON a result may have.
+/// The largest size of a result, in bytes of JSON.
 const LIMIT: usize = 32 * 1024;
-/// How many bytes are left for what the API server adds to the metadata: managed fields, uid and times.
+/// Bytes reserved for metadata that the API server adds: managed fields, uid and times.
 const RESERVE: usize = 2 * 1024;
-/// How long a message may be, in characters.
+/// The longest message, in characters.
 const MESSAGE: usize = 1024;
 
 /// A result that exists, as far as its metadata tell.
@@ -42,7 +43,7 @@ pub struct Past {
     pub created: Timestamp,
 }
 
-/// What is to be done about the audit trail of a policy.
+/// The next step for the audit trail of a policy.
 #[derive(Debug)]
 pub enum Step {
     /// Nothing: the newest result says it all.
@@ -98,15 +99,14 @@ pub fn next_step(
     Step::Create(Box::new(result(policy, verdict, fixes, &content, latest, now)))
 }
 
-/// A digest of what is wrong with what (names of pods don't count, and neither does the order), followed by a hyphen and a
-/// digest of the patches where there are any.
+/// Returns a digest of the violations, without regard to the names of pods and to the order. If there are patches, a
+/// hyphen and a digest of them follow.
 fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
     let set: BTreeSet<_> = violations
         .iter()
         .map(|violation| {
-            let pod =
-                violation.owner.clone().unwrap_or_else(|| format!("{}/{}", violation.kind, violation.name));
-            (pod, violation.container.as_deref(), violation.rule, violation.severity.as_str())
+            let workload = workload(violation).to_string();
+            (workload, violation.container.as_deref(), violation.rule, violation.severity.as_str())
         })
         .collect();
     let violations = short_digest(&format!("{set:?}"));
@@ -127,7 +127,7 @@ fn result(
 ) -> PolicyAuditResult {
     let uid = policy.uid().unwrap_or_default();
     let previous = latest.map_or("", |latest| latest.name.as_str());
-    // Who dies between creating a result and hearing of it creates the same one again, and is told that it exists.
+    // An operator that is killed right after creating a result creates the same one again, and learns that it exists.
     let suffix = short_digest(&format!("{uid}/{previous}/{content}"));
     let prefix: String = policy.name_any().chars().take(200).collect();
     let sequence = latest.map_or(1, |latest| latest.sequence + 1);
@@ -168,23 +168,42 @@ fn result(
         result.spec.fixes.push(fix.clone());
     }
     // The schema allows 500, and the worst come first.
-    for violation in verdict.violations.iter().take(500) {
-        let audited = audited(violation);
-        let Some(rest) = left.checked_sub(size(&audited) + 1) else { break };
+    for entry in entries(&verdict.violations).into_iter().take(500) {
+        let Some(rest) = left.checked_sub(size(&entry) + 1) else { break };
         left = rest;
-        result.spec.violations.push(audited);
+        result.spec.violations.push(entry);
     }
     result
 }
 
-fn audited(violation: &ReportedViolation) -> AuditedViolation {
-    AuditedViolation {
-        pod_name: violation.name.clone(),
-        container_name: violation.container.clone(),
-        violation_type: violation.rule.to_string(),
-        severity: violation.severity,
-        message: violation.message.chars().take(MESSAGE).collect(),
+/// Merges the violations of a workload's pods into one entry per workload, container and rule: the worst first, among
+/// equals the one with the most pods.
+fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
+    let mut entries: BTreeMap<_, (u64, &ReportedViolation)> = BTreeMap::new();
+    for violation in violations {
+        let key = (workload(violation), violation.container.as_deref(), violation.rule, violation.severity);
+        entries.entry(key).or_insert((0, violation)).0 += 1;
     }
+    let mut entries: Vec<_> = entries
+        .into_iter()
+        .map(|((workload, ..), (pods, violation))| AuditedViolation {
+            kind: workload.kind.to_owned(),
+            name: workload.name.to_owned(),
+            pods,
+            container_name: violation.container.clone(),
+            violation_type: violation.rule.to_string(),
+            severity: violation.severity,
+            message: violation.message.chars().take(MESSAGE).collect(),
+        })
+        .collect();
+    entries.sort_by_key(|entry| Reverse((entry.severity, entry.pods)));
+    entries
+}
+
+/// The workload that a violation belongs to: the owner of the pod, or the object itself.
+fn workload(violation: &ReportedViolation) -> Owner<'_> {
+    let itself = Owner { kind: violation.kind, name: &violation.name };
+    violation.owner.as_deref().and_then(|owner| Owner::parse(owner).ok()).unwrap_or(itself)
 }
 
 /// The length of something as JSON, in bytes.

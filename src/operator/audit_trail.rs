@@ -1,4 +1,4 @@
-//! The audit results that exist, by policy: as much of each as it takes to write the next one and delete the oldest. Pure.
+//! The audit results of each policy, reduced to what the next result and the deletion of the oldest need. Pure.
 
 use super::audit::{KEPT, Past};
 use crate::cluster::{Mark, Store};
@@ -57,7 +57,7 @@ impl AuditTrail {
 }
 
 impl Past {
-    /// Its place among the results of its policy.
+    /// Returns its place among the results of its policy.
     fn place(&self) -> (u64, &str) {
         (self.sequence, &self.name)
     }

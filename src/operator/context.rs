@@ -10,7 +10,7 @@ use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
 use crate::leader::Leadership;
 use crate::policies::Policies;
-use crate::policy::{DevOpsPolicy, EnforcementMode, SystemNamespaces};
+use crate::policy::{EnforcementMode, SystemNamespaces};
 use crate::remediation::{RemediationSettings, Remediator, Workloads};
 use crate::rules::Severity;
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
@@ -106,10 +106,9 @@ impl Operator {
     }
 
     /// Forgets the verdicts and skipped workloads of all other policies than these.
-    pub(super) fn keep_policies(&self, there: &[Arc<DevOpsPolicy>]) {
-        let there: BTreeSet<PolicyRef> = there.iter().map(|policy| policy.reference()).collect();
+    pub(super) fn keep_policies(&self, there: &BTreeSet<PolicyRef>) {
         self.judged().retain(|policy, _| there.contains(policy));
-        self.remediator.keep_policies(&there);
+        self.remediator.keep_policies(there);
     }
 
     /// Forgets the verdict and the skipped workloads of a policy.

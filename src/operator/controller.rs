@@ -1,4 +1,4 @@
-//! What wakes a policy: itself, its namespace, and the lease. The rest is kube's controller.
+//! Wakes a policy when it changes, when its namespace changes, and when the lease is acquired.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use super::feeds::{PolicyName, reference};
 use super::reconcile::reconcile;
 use super::{Operator, ReconcileError, feeds};
 use crate::leader::{Leadership, NotLeader};
-use crate::policy::DevOpsPolicy;
 
-/// For how long changes in a namespace are gathered before its policies are woken: a rollout wakes them a few times,
-/// and not once a pod.
+/// The time in which changes of a namespace are gathered before its policies are woken, so that a rollout does not
+/// wake them once per pod.
 const GATHER: Duration = Duration::from_millis(200);
-/// How many policies are reconciled at a time.
+/// The number of policies that are reconciled at a time.
 const CONCURRENT: u16 = 4;
 
-/// Runs the operator; after `stop` it begins nothing new and ends with what it has under way.
+/// Runs the operator. After `stop` it begins nothing new, and returns when the work under way has ended.
 ///
 /// `ready` is dropped once everything has been listed.
 pub async fn run<R: Send + 'static>(
@@ -36,9 +36,8 @@ pub async fn run<R: Send + 'static>(
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
-        operator.policies.follow(store.clone());
         let conflict_policy = operator.remediator.conflict_policy();
-        let conflict_policy = conflict_policy.keep(store.clone(), operator.leadership.clone());
+        let conflict_policy = conflict_policy.keep(operator.leadership.clone());
         let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))
@@ -66,11 +65,11 @@ pub async fn run<R: Send + 'static>(
     }
 }
 
-/// The policies of each namespace in which something changed.
+/// Yields the policies of each namespace in which something changed.
 fn changes(
     operator: Arc<Operator>,
-    store: Store<DevOpsPolicy>,
-) -> impl Stream<Item = ObjectRef<DevOpsPolicy>> + Send {
+    store: Store<PolicyName>,
+) -> impl Stream<Item = ObjectRef<PolicyName>> + Send {
     stream::unfold((operator, store), |(operator, store)| async {
         operator.changed.notified().await;
         sleep(GATHER).await;
@@ -81,14 +80,14 @@ fn changes(
     .flatten()
 }
 
-fn policies_in(store: &Store<DevOpsPolicy>, namespaces: &BTreeSet<String>) -> Vec<ObjectRef<DevOpsPolicy>> {
+fn policies_in(store: &Store<PolicyName>, namespaces: &BTreeSet<String>) -> Vec<ObjectRef<PolicyName>> {
     let all = store.state();
     let concerned =
         all.iter().filter(|policy| policy.namespace().is_some_and(|name| namespaces.contains(&name)));
     concerned.map(|policy| ObjectRef::from_obj(&**policy)).collect()
 }
 
-/// A moment each time that this replica begins to lead: what it judged so far may have to be written.
+/// Yields each time that this replica becomes the leader: its verdicts may have to be written.
 fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     stream::unfold(leadership, |mut leadership| async {
         while !leadership.changed().await {}
@@ -96,7 +95,7 @@ fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     })
 }
 
-fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) -> Action {
+fn on_error(policy: &PolicyName, error: &ReconcileError, operator: &Operator) -> Action {
     if let Some(again) = error.unfinished() {
         let left = Duration::try_from(again.duration_since(operator.now())).unwrap_or_default();
         return Action::requeue(left.max(GATHER));
@@ -113,7 +112,7 @@ fn on_error(policy: &DevOpsPolicy, error: &ReconcileError, operator: &Operator) 
         error if error.is_conflict() => Action::requeue(Duration::from_millis(500)),
         error => {
             let category = error.category();
-            warn!(policy = %policy.reference(), category, %error, "failed to reconcile; will retry");
+            warn!(policy = %reference(policy), category, %error, "failed to reconcile; will retry");
             Action::requeue(Duration::from_secs(5).mul_f64(1.0 + fastrand::f64()))
         }
     }

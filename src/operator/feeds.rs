@@ -1,6 +1,6 @@
-//! The watches that the operator lives on: pods and workloads into the inventory, results into the audit trail, and
-//! policies for the controller.
+//! The watches of the operator. They feed the inventory, the audit trail and the controller.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -9,20 +9,21 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use kube::ResourceExt as _;
-use kube::api::ApiResource;
-use kube::core::PartialObjectMeta;
+use kube::api::{ApiResource, ObjectMeta};
+use kube::core::{PartialObjectMeta, PartialObjectMetaExt as _};
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher;
 use tokio::sync::mpsc;
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
 use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchRequest};
-use crate::policy::{DevOpsPolicy, DevOpsPolicySpec, PolicyAuditResult};
-use crate::workload::{Workload, WorkloadKind};
+use crate::policies::{self, PolicyChange};
+use crate::policy::{DevOpsPolicy, PolicyAuditResult};
+use crate::workload::{PolicyRef, Workload, WorkloadKind};
 
-/// Dropped by each watch once it has listed everything.
+/// Held by each watch until it has listed everything.
 #[derive(Clone)]
 pub(super) struct Listing {
     _held: mpsc::Sender<()>,
@@ -31,7 +32,7 @@ pub(super) struct Listing {
 /// Waits until every [`Listing`] is dropped.
 pub(super) struct Listed(mpsc::Receiver<()>);
 
-/// Returns what the watches hold while they list, and what waits for all of them.
+/// Makes the handle that the watches hold while they list, and the one that waits for all of them.
 pub(super) fn barrier() -> (Listing, Listed) {
     let (sender, receiver) = mpsc::channel(1);
     (Listing { _held: sender }, Listed(receiver))
@@ -39,12 +40,12 @@ pub(super) fn barrier() -> (Listing, Listed) {
 
 impl Listed {
     pub(super) async fn wait(mut self) {
-        // Nothing is ever sent: the end of the channel is the message.
+        // Nothing is ever sent. The channel closes when the last sender is dropped.
         let _ = self.0.recv().await;
     }
 }
 
-/// Follows everything that policies are judged on, and the results that exist; never ends.
+/// Follows pods, workloads and audit results. Never ends.
 pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Future<Output = ()> + use<> {
     let kinds = [
         (WorkloadKind::Pod, ApiResource::erase::<Pod>(&())),
@@ -118,7 +119,7 @@ impl Sink for Results<'_> {
     }
 
     fn apply(&mut self, result: &RawObject) -> Result<(), String> {
-        // One that the operator did not make is none of its business.
+        // Results that the operator did not create are ignored.
         if let Some((uid, past)) = read(result)? {
             self.operator.audits().add(&uid, past);
         }
@@ -136,7 +137,7 @@ impl Sink for Results<'_> {
     }
 }
 
-/// The uid of a result's policy, and what else its metadata tell.
+/// Reads the uid of a result's policy and the result's metadata; `None` for a result that the operator did not create.
 fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
     let PartialObjectMeta { metadata, .. } =
         serde_json::from_str::<PartialObjectMeta<PolicyAuditResult>>(result.json())
@@ -145,110 +146,78 @@ fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
     Ok(uid.zip(Past::of(&metadata)))
 }
 
-/// Follows the policies: those to reconcile, for a controller that looks them up in the store, and the watch that
-/// brings them, which never ends. `ready` is dropped once all are known.
+/// The name of a policy, which is all that the controller keeps of it.
+pub(super) type PolicyName = PartialObjectMeta<DevOpsPolicy>;
+
+/// Returns the identity of a policy.
+pub(super) fn reference(policy: &PolicyName) -> PolicyRef {
+    PolicyRef::new(policy.namespace().unwrap_or_default(), policy.name_any())
+}
+
+fn name(policy: PolicyRef) -> PolicyName {
+    let metadata =
+        ObjectMeta { name: Some(policy.name), namespace: Some(policy.namespace), ..ObjectMeta::default() };
+    metadata.into_response_partial()
+}
+
+/// Follows the policies. Returns the policies to reconcile, the store in which a controller looks them up, and the
+/// watch, which never ends. `ready` is dropped once all are known.
 pub(super) fn policies<R: Send + 'static>(
     operator: &Arc<Operator>,
     ready: R,
 ) -> (
-    impl Stream<Item = Result<DevOpsPolicy, watcher::Error>> + Send + use<R>,
-    Store<DevOpsPolicy>,
+    impl Stream<Item = Result<PolicyName, watcher::Error>> + Send + use<R>,
+    Store<PolicyName>,
     impl Future<Output = ()> + use<R>,
 ) {
-    let (store, writer) = reflector::store();
+    let (store, mut names) = reflector::store();
     let (woken, mut receiver) = mpsc::unbounded_channel();
-    let (operator, known) = (Arc::clone(operator), store.clone());
+    let operator = Arc::clone(operator);
     let watch = async move {
-        let resource = ApiResource::erase::<DevOpsPolicy>(&());
-        let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
-        let sink = Policies { operator: &operator, writer, known, woken };
-        cluster::follow(&operator.cluster, request, sink, ready).await;
+        let report = |change: PolicyChange<'_>| take(&operator, &mut names, &woken, change);
+        policies::follow(&operator.policies, &operator.cluster, ready, report).await;
     };
     (stream::poll_fn(move |context| receiver.poll_recv(context)).map(Ok), store, watch)
 }
 
-/// Takes policies into the store, and wakes them.
-struct Policies<'o> {
-    operator: &'o Operator,
-    writer: Writer<DevOpsPolicy>,
-    known: Store<DevOpsPolicy>,
-    woken: mpsc::UnboundedSender<DevOpsPolicy>,
-}
-
-impl Policies<'_> {
-    fn read(&self, object: &RawObject) -> Result<DevOpsPolicy, String> {
-        serde_json::from_str(object.json()).or_else(|error| {
-            going(object.json()).ok_or_else(|| {
-                self.operator.metrics.errors.with_label_values(&["unreadable"]).inc();
-                error.to_string()
-            })
-        })
-    }
-
-    /// Counts what enforcement did since the policy was seen last.
-    fn count(&self, policy: &DevOpsPolicy) {
-        let before = self.known.get(&ObjectRef::from_obj(policy)).filter(|known| known.uid() == policy.uid());
-        let before = before.as_ref().and_then(|known| known.status.as_ref());
-        if let Some(after) = &policy.status {
-            self.operator.metrics.remediation.count(before, after);
-        }
-    }
-
-    fn wake(&self, policy: DevOpsPolicy) {
-        // Nobody listens only when the operator ends.
-        let _ = self.woken.send(policy);
-    }
-}
-
-/// A deleted policy that can't be read, as far as its end takes: what it wanted is unknown, so what it did stays.
-fn going(json: &str) -> Option<DevOpsPolicy> {
-    let PartialObjectMeta { metadata, .. } =
-        serde_json::from_str::<PartialObjectMeta<DevOpsPolicy>>(json).ok()?;
-    metadata.deletion_timestamp.as_ref()?;
-    Some(DevOpsPolicy { metadata, spec: DevOpsPolicySpec::default(), status: None })
-}
-
-impl Sink for Policies<'_> {
-    fn begin_list(&mut self) {
-        self.writer.apply_watcher_event(&Event::Init);
-    }
-
-    fn list(&mut self, object: &RawObject) -> Result<(), String> {
-        let policy = self.read(object)?;
-        self.count(&policy);
-        self.writer.apply_watcher_event(&Event::InitApply(policy));
-        Ok(())
-    }
-
-    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        match self.read(object) {
-            Ok(policy) => {
-                self.count(&policy);
-                self.writer.apply_watcher_event(&Event::Apply(policy.clone()));
-                self.wake(policy);
-                Ok(())
+/// Counts a change of a policy, and wakes the policy.
+fn take(
+    operator: &Operator,
+    names: &mut Writer<PolicyName>,
+    woken: &mpsc::UnboundedSender<PolicyName>,
+    change: PolicyChange<'_>,
+) {
+    match change {
+        PolicyChange::Applied { before, after, listing } => {
+            if let Some(status) = &after.status {
+                let before = before.and_then(|before| before.status.as_ref());
+                operator.metrics.remediation.count(before, status);
             }
-            // Nobody is judged by what a policy said before.
-            Err(error) => {
-                self.delete(object);
-                Err(error)
+            if !listing {
+                let policy = name(after.reference());
+                names.apply_watcher_event(&Event::Apply(policy.clone()));
+                // The receiver is gone only when the operator ends.
+                let _ = woken.send(policy);
             }
         }
-    }
-
-    fn delete(&mut self, object: &RawObject) {
-        let mut policy = DevOpsPolicy::new(object.name(), DevOpsPolicySpec::default());
-        policy.metadata.namespace = Some(object.namespace().to_owned());
-        self.operator.forget_policy(&policy.reference());
-        self.writer.apply_watcher_event(&Event::Delete(policy));
-    }
-
-    fn end_list(&mut self) {
-        self.writer.apply_watcher_event(&Event::InitDone);
-        let all = self.known.state();
-        self.operator.keep_policies(&all);
-        for policy in all {
-            self.wake(Arc::unwrap_or_clone(policy));
+        PolicyChange::Removed(policy) => {
+            operator.forget_policy(policy);
+            names.apply_watcher_event(&Event::Delete(name(policy.clone())));
+        }
+        PolicyChange::Unreadable => operator.metrics.errors.with_label_values(&["unreadable"]).inc(),
+        PolicyChange::Listed => {
+            let all: BTreeSet<_> =
+                operator.policies.all().iter().map(|known| known.policy.reference()).collect();
+            operator.keep_policies(&all);
+            let all: Vec<_> = all.into_iter().map(name).collect();
+            names.apply_watcher_event(&Event::Init);
+            for policy in &all {
+                names.apply_watcher_event(&Event::InitApply(policy.clone()));
+            }
+            names.apply_watcher_event(&Event::InitDone);
+            for policy in all {
+                let _ = woken.send(policy);
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every pod and workload of the cluster, lean and by namespace: what all policies are judged on. Pure.
+//! The pods and workloads of the cluster by namespace, reduced to the fields that rules read. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
 /// The objects that exist, and the namespaces in which something changed that a rule can read.
 ///
-/// The pods of one template share it: each pod costs its name, its status and little more.
+/// Pods of one template share it. Each pod costs its name, its status and little more.
 #[derive(Debug, Default)]
 pub struct Inventory {
     objects: Store<Key, Box<Workload<'static>>>,
@@ -21,14 +21,19 @@ pub struct Inventory {
 type Key = (WorkloadKind, Text<'static>);
 
 impl Inventory {
-    /// Keeps an object as it is now, without the labels that only selectors read.
+    /// Keeps an object as it is now, without the labels that only selectors read. A terminal pod is not kept: it is
+    /// not evaluated, and hides no template.
     pub fn apply(&mut self, mut workload: Workload<'static>) {
+        if workload.is_terminal() {
+            let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
+            return self.delete(workload.kind, namespace, workload.name());
+        }
         workload.forget_labels();
         if workload.is_pod() {
             // Records are kept about workloads alone.
             workload.metadata.uid = None;
         }
-        if workload.is_managed() || workload.is_terminal() {
+        if workload.is_managed() {
             // It is not evaluated, and kept only to map pods to their owners.
             workload.pod = Arc::default();
         }
@@ -73,7 +78,7 @@ impl Inventory {
 
     /// Returns the number of pods that have not ended.
     pub fn pods(&self) -> usize {
-        self.objects.iter().filter(|(.., workload)| workload.is_pod() && !workload.is_terminal()).count()
+        self.objects.iter().filter(|(.., workload)| workload.is_pod()).count()
     }
 
     /// Takes the namespaces in which something changed since the last call.
@@ -113,21 +118,22 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_never_judged_only_the_name_and_the_owner_are_kept() {
+    fn managed_objects_are_kept_without_their_spec_and_terminal_pods_not_at_all() {
         let mut inventory = Inventory::default();
         let managed = r#"{"metadata": {"name": "web-7f9", "namespace": "a", "ownerReferences":
             [{"kind": "Deployment", "name": "web", "controller": true}]},
             "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "x:1"}]}}}}"#;
         let ended = r#"{"metadata": {"name": "done", "namespace": "a"}, "status": {"phase": "Succeeded"},
             "spec": {"containers": [{"name": "main", "image": "x:1"}]}}"#;
-        for (kind, json) in [(WorkloadKind::ReplicaSet, managed), (WorkloadKind::Pod, ended)] {
-            inventory.apply(Workload::from_json_owned(kind, json).unwrap());
-        }
+        inventory.apply(Workload::from_json_owned(WorkloadKind::ReplicaSet, managed).unwrap());
         inventory.apply(workload("Pod", "a", "p", "x:1"));
+        inventory.apply(workload("Pod", "a", "done", "x:1"));
+        inventory.apply(Workload::from_json_owned(WorkloadKind::Pod, ended).unwrap());
         let kept = inventory.objects("a").map(|found| (found.name(), found.pod.containers.len()));
         assert_eq!(
             kept.collect::<std::collections::BTreeMap<_, _>>(),
-            [("done", 0), ("p", 1), ("web-7f9", 0)].into()
+            [("p", 1), ("web-7f9", 0)].into(),
+            "a pod that ended is gone"
         );
         assert_eq!(inventory.objects("a").filter(|found| found.is_managed()).count(), 1);
     }

@@ -15,10 +15,11 @@ use tracing::{debug, warn};
 use super::audit::{Past, Step};
 use super::context::Judged;
 use super::error::WriteError;
+use super::feeds::{PolicyName, reference};
 use super::{Operator, Outcome, ReconcileError, Verdict, judge, next_status, next_step};
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
-use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
+use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
 use crate::remediation::{Enforcer, RemediationError};
 
 /// The operator's finalizer, beside those of others.
@@ -28,13 +29,15 @@ const WRITES: Duration = Duration::from_secs(30);
 
 /// Judges a policy's namespace, and writes the outcome while this replica leads.
 pub(super) async fn reconcile(
-    policy: Arc<DevOpsPolicy>,
+    name: Arc<PolicyName>,
     operator: Arc<Operator>,
 ) -> Result<Action, ReconcileError> {
+    // A deleted policy needs nothing more.
+    let Some(policy) = operator.policies.get(&reference(&name)) else { return Ok(Action::await_change()) };
     let timer = operator.metrics.duration.start_timer();
     let outcome = evaluate(&operator, &policy);
     let reconciled = if operator.leadership.is_leader() {
-        let writes = timeout(WRITES, Box::pin(write(&operator, Arc::clone(&policy), &outcome)));
+        let writes = timeout(WRITES, Box::pin(write(&operator, &policy, &outcome)));
         match operator.leadership.write(writes).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) => Err(ReconcileError::Timeout(WRITES)),
@@ -53,15 +56,17 @@ pub(super) async fn reconcile(
     }))
 }
 
-fn evaluate(operator: &Operator, policy: &DevOpsPolicy) -> Outcome {
+fn evaluate(operator: &Operator, CompiledPolicy { policy, effective }: &CompiledPolicy) -> Outcome {
     let namespace = policy.namespace().unwrap_or_default();
     let outcome = if operator.policies.is_system(&namespace) {
         Outcome::NoEffect
     } else {
-        let inventory = operator.inventory();
-        match judge(&policy.spec, &namespace, inventory.objects(&namespace), operator.now()) {
-            Ok(verdict) => Outcome::Judged(verdict),
-            Err(error) => Outcome::Invalid(error),
+        match effective {
+            Ok(rules) => {
+                let inventory = operator.inventory();
+                Outcome::Judged(judge(rules, &namespace, inventory.objects(&namespace), operator.now()))
+            }
+            Err(error) => Outcome::Invalid(Arc::clone(error)),
         }
     };
     if let Some(verdict) = outcome.verdict() {
@@ -88,19 +93,20 @@ fn by_severity(verdict: &Verdict) -> BTreeMap<crate::rules::Severity, u64> {
 /// Writes what is to be written and returns when to look again.
 async fn write(
     operator: &Operator,
-    policy: Arc<DevOpsPolicy>,
+    compiled: &CompiledPolicy,
     outcome: &Outcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let client = operator.cluster.client.clone();
+    let policy = Arc::clone(&compiled.policy);
     let policies = Api::<DevOpsPolicy>::namespaced(client, &policy.namespace().unwrap_or_default());
     let mut due = None;
     let applied = finalizer(&policies, FINALIZER, policy, async |event| {
         match event {
-            Event::Apply(policy) => {
-                due = apply(operator, &policies, &policy, outcome).await.map_err(Box::new)?;
+            Event::Apply(_) => {
+                due = apply(operator, &policies, compiled, outcome).await.map_err(Box::new)?;
             }
             // Its audit results go with it, as their owner.
-            Event::Cleanup(policy) => clean_up(operator, &policies, &policy).await.map_err(Box::new)?,
+            Event::Cleanup(_) => clean_up(operator, &policies, compiled).await.map_err(Box::new)?,
         }
         Ok::<_, WriteError>(Action::await_change())
     });
@@ -120,11 +126,10 @@ async fn write(
 async fn apply(
     operator: &Operator,
     policies: &Api<DevOpsPolicy>,
-    policy: &DevOpsPolicy,
+    compiled: &CompiledPolicy,
     outcome: &Outcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
-    let before = policy;
-    let mut enforcer = Enforcer::new(&operator.remediator, policies, policy.clone());
+    let mut enforcer = Enforcer::new(&operator.remediator, policies, compiled);
     // What enforcement can't write down holds up neither verdict nor audit.
     let (next, failed) = match enforcer.step(outcome.verdict().is_some()).await {
         Ok(next) => (next, None),
@@ -137,7 +142,7 @@ async fn apply(
     let policy = enforcer.policy();
     if let Some(status) = next_status(policy, outcome, &standing, operator.now()) {
         write_status(&operator.cluster, policies, policy, &status).await?;
-        announce(operator, before, &status).await;
+        announce(operator, &compiled.policy, &status).await;
     }
     let due = match outcome.verdict() {
         Some(verdict) => audit(operator, policy, verdict).await?,
@@ -150,9 +155,9 @@ async fn apply(
 async fn clean_up(
     operator: &Operator,
     policies: &Api<DevOpsPolicy>,
-    policy: &DevOpsPolicy,
+    policy: &CompiledPolicy,
 ) -> Result<(), ReconcileError> {
-    match Enforcer::new(&operator.remediator, policies, policy.clone()).clean_up().await? {
+    match Enforcer::new(&operator.remediator, policies, policy).clean_up().await? {
         Some(again) => Err(ReconcileError::Unfinished { again }),
         None => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! The status that a policy should have, and whether that differs from the one it has. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -18,7 +19,7 @@ pub enum Outcome {
     /// It is a system namespace, in which policies mean nothing.
     NoEffect,
     /// The policy can't be followed.
-    Invalid(PolicyError),
+    Invalid(Arc<PolicyError>),
 }
 
 impl Outcome {

@@ -32,7 +32,7 @@ pub use undone::undone;
 /// Output format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// The figures, the worst offenders and the cheapest fixes.
+    /// The figures, the worst namespaces and workloads, and the cheapest fixes.
     #[default]
     Summary,
     /// A row for each workload, container and rule.
@@ -56,9 +56,10 @@ impl Format {
         matches!(self, Self::Json | Self::Yaml)
     }
 
-    /// Writes a report.
+    /// Writes a report. Formats for people leave out one that has only errors, which are written elsewhere.
     pub fn write(self, report: &Report, out: &mut Text<'_>) -> io::Result<()> {
         match self {
+            Self::Summary | Self::Table | Self::Wide if report.has_only_errors() => Ok(()),
             Self::Summary => summary::write(report, out),
             Self::Table => violations::write(report, out),
             Self::Wide => violations::write_wide(report, out),

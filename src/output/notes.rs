@@ -27,7 +27,14 @@ impl Notes<'_> {
         for error in &self.report.errors {
             err.error(error)?;
         }
-        let notes = [self.unmatched(), self.left_out(), self.other_kinds(), self.skipped_namespaces()];
+        let notes = [
+            self.unmatched(),
+            self.left_out(),
+            self.patches(),
+            self.unjudged_kinds(),
+            self.other_kinds(),
+            self.skipped_namespaces(),
+        ];
         notes.into_iter().flatten().try_for_each(|note| err.note(note))
     }
 
@@ -68,6 +75,26 @@ impl Notes<'_> {
                 "{nothing}{left_out} {many} in system namespaces were left out (--include-system judges them)"
             )),
         }
+    }
+
+    fn patches(&self) -> Option<String> {
+        let patches = self.report.patches;
+        (patches > 0).then(|| {
+            let (were, them) = if patches == 1 { ("was", "it") } else { ("were", "them") };
+            let patches = count(patches, "kustomize patch", "kustomize patches");
+            format!("{patches} {were} passed over: the output of `kubectl kustomize` includes {them}")
+        })
+    }
+
+    /// Names the kinds that hold containers and are not judged.
+    fn unjudged_kinds(&self) -> Option<String> {
+        let kinds = &self.report.unjudged;
+        let names = kinds.iter().map(|kind| format!("{} ({})", kind.types.kind, kind.types.api_version));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let objects: u64 = kinds.iter().map(|kind| kind.count).sum();
+        let were = if objects == 1 { "was" } else { "were" };
+        let objects = count(objects, "object that holds containers", "objects that hold containers");
+        (!kinds.is_empty()).then(|| format!("{objects} {were} not judged, because of the kind: {names}"))
     }
 
     fn other_kinds(&self) -> Option<String> {

@@ -1,21 +1,24 @@
-//! The summary: the figures, the worst offenders and the cheapest fixes.
+//! The summary: the figures, the worst namespaces and workloads, and the cheapest fixes.
 
 use std::io::{self, Write};
 
 use anstyle::Style;
 
 use super::{Cell, Text, count, style, table};
-use crate::governance::Report;
+use crate::governance::{Compliance, Report, ReportSummary};
 use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
 
-/// The rules whose lines are always there, in their order.
+/// The rules that always have a line, in their order.
 static LINES: [&Rule; 5] = [&LATEST_TAG, &MISSING_LIVENESS, &MISSING_READINESS, &HIGH_RESTARTS, &PENDING];
 
-/// How many offenders are shown.
+/// The number of namespaces that are listed.
+const NAMESPACES: usize = 5;
+/// The number of workloads that are listed.
 const OFFENDERS: usize = 10;
 
 pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     write_figures(report, out)?;
+    write_compliance(report, out)?;
     if report.summary.partial {
         writeln!(
             out,
@@ -23,6 +26,7 @@ pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
             count(report.errors.len() as u64, "part of the input", "parts of the input")
         )?;
     }
+    write_namespaces(report, out)?;
     write_offenders(report, out)?;
     write_costs(report, out)
 }
@@ -56,6 +60,35 @@ fn write_figures(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     writeln!(out, "{}", "=".repeat(38))
 }
 
+fn write_compliance(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
+    let ReportSummary { compliance, compliant, workloads, .. } = &report.summary;
+    let percent = compliance.map_or_else(|| "Unknown".to_owned(), |compliance| compliance.to_string());
+    write!(out, "\n{:<27}: {percent}", "Workload Compliance")?;
+    if *workloads > 0 {
+        let (workloads, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
+        write!(out, " ({compliant} of {workloads} without a violation of {threshold} severity or worse)")?;
+    }
+    writeln!(out)
+}
+
+fn write_namespaces(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
+    let worst = report.worst_namespaces(NAMESPACES);
+    if worst.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWorst namespaces")?;
+    let rows = worst.into_iter().map(|namespace| {
+        [
+            Cell::from(&*namespace.namespace),
+            namespace.pods.to_string().into(),
+            namespace.score.to_string().into(),
+            Cell::styled(namespace.status.to_string(), style::classification(namespace.status)),
+            namespace.compliance.percent().to_string().into(),
+        ]
+    });
+    table(["NAMESPACE", "PODS", "SCORE", "STATUS", "COMPLIANCE"], rows, out)
+}
+
 fn write_offenders(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if report.offenders.is_empty() {
         return Ok(());
@@ -81,16 +114,17 @@ fn write_costs(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if report.costs.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nCheapest fixes first")?;
+    writeln!(out, "\nCheapest fixes first, by penalty per workload")?;
     let rows = report.costs.iter().map(|cost| {
         [
             Cell::from(cost.rule.id.as_str()),
             cost.count.to_string().into(),
             cost.workloads.to_string().into(),
+            format!("{:.1}", cost.penalty_per_workload).into(),
             format!("{:.1}", cost.points).into(),
         ]
     });
-    table(["RULE", "COUNT", "WORKLOADS TO EDIT", "POINTS OF SCORE"], rows, out)
+    table(["RULE", "COUNT", "WORKLOADS TO EDIT", "PENALTY PER WORKLOAD", "SCORE GAIN"], rows, out)
 }
 
 fn points(half_points: u64) -> String {

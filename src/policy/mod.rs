@@ -1,6 +1,7 @@
 //! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
+mod compiled;
 mod devops_policy;
 mod devops_policy_status;
 mod effective;
@@ -16,6 +17,7 @@ mod schema;
 mod schema_check;
 
 pub use amount::Amount;
+pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,

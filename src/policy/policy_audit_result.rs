@@ -1,4 +1,4 @@
-//! The `PolicyAuditResult` custom resource: what a policy found at one moment, kept as an audit trail.
+//! The `PolicyAuditResult` custom resource: the findings of a policy at one moment, kept as an audit trail.
 //!
 //! The comments on fields are what `kubectl explain` shows.
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::Severity;
 
-/// What a policy found at one moment.
+/// The findings of a policy at one moment.
 #[expect(clippy::duplicated_attributes, reason = "each column of a table has a type of its own")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase")]
@@ -20,8 +20,8 @@ use crate::rules::Severity;
     plural = "policyauditresults",
     shortname = "par",
     namespaced,
-    doc = "A PolicyAuditResult is what a DevOpsPolicy found in its namespace at one moment. The operator writes one \
-           whenever the violations changed, and keeps the newest of each policy.",
+    doc = "A PolicyAuditResult holds the findings of a DevOpsPolicy in its namespace at one moment. The operator \
+           writes one when the violations change, and keeps the newest ones of each policy.",
     printcolumn(
         name = "Policy",
         type_ = "string",
@@ -44,7 +44,7 @@ use crate::rules::Severity;
         name = "Violations",
         type_ = "integer",
         json_path = ".spec.totalViolations",
-        description = "How many violations there were, one per container and rule"
+        description = "The number of violations, one per pod, container and rule"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -64,18 +64,17 @@ pub struct PolicyAuditResultSpec {
     /// The class of the score: Healthy, Stable, Degraded or Critical.
     #[schemars(length(max = 63))]
     pub classification: String,
-    /// How many pods were judged.
+    /// The number of pods that were judged; a template without pods counts as one.
     #[schemars(with = "i64", range(min = 0))]
     pub total_pods: u64,
-    /// How many violations there were, those that are not listed here too.
+    /// The number of violations, one per pod, container and rule. It includes those that are not listed here.
     #[schemars(with = "i64", range(min = 0))]
     pub total_violations: u64,
-    /// The violations, worst first; as many as fit.
+    /// The violations, one entry per workload, container and rule, the worst first; as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     pub violations: Vec<AuditedViolation>,
-    /// How many patches there are for workloads that are left to whoever manages them, those that are not listed here
-    /// too.
+    /// The number of patches for workloads that another tool manages. It includes those that are not listed here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub total_fixes: Option<u64>,
@@ -85,23 +84,29 @@ pub struct PolicyAuditResultSpec {
     pub fixes: Vec<SuggestedFix>,
 }
 
-/// One violation.
+/// A violation of one container of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditedViolation {
-    /// The name of a pod that violates the policy.
+    /// The kind of the workload that violates the policy; Pod for a pod without an owner.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// The name of the workload.
     #[schemars(length(max = 253))]
-    pub pod_name: String,
-    /// The name of the container; absent when the violation is the whole pod's.
+    pub name: String,
+    /// The number of its pods with this violation; 1 for a template without pods.
+    #[schemars(with = "i64", range(min = 1))]
+    pub pods: u64,
+    /// The name of the container; absent for a violation of the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub container_name: Option<String>,
-    /// The id of the rule that is broken, as `kube-devops rules` lists it.
+    /// The id of the broken rule, as listed by `kube-devops rules`.
     #[schemars(length(min = 1, max = 63))]
     pub violation_type: String,
-    /// How bad the violation is under the policy.
+    /// The severity of the violation under the policy.
     pub severity: Severity,
-    /// What is wrong and what would mend it.
+    /// The problem and its remedy, as one of the pods has it.
     #[schemars(length(max = 1024))]
     pub message: String,
 }

@@ -10,13 +10,13 @@ use crate::cluster::Cluster;
 use crate::enforcement::{
     self, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, records,
 };
-use crate::policy::{DevOpsPolicy, RemediationReason, RemediationSpec};
+use crate::policy::{CompiledPolicy, RemediationReason, RemediationSpec};
 
 /// Under what a workload is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inquiry<'a> {
     /// All policies of the namespace, whose records tell what was done before.
-    pub(super) policies: &'a [DevOpsPolicy],
+    pub(super) policies: &'a [CompiledPolicy],
     /// Those that enforce, in the order in which they decide.
     pub(super) enforcing: &'a [Enforcing],
     /// How the policy in question goes about its patches.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::runtime::reflector::Store;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
@@ -21,7 +20,7 @@ use crate::enforcement::records::{self, is_under_way};
 use crate::leader::Leadership;
 use crate::manifests::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};
 use crate::policies::Policies;
-use crate::policy::DevOpsPolicy;
+use crate::policy::{CompiledPolicy, DevOpsPolicy};
 
 /// How long to wait before what could not be done is tried again.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
@@ -141,8 +140,11 @@ impl ConflictPolicy {
     /// It asks the API server when that may have changed. While the policy is needed it also asks once an interval,
     /// because somebody may have removed it.
     pub(super) async fn ensure(&self) -> Timestamp {
-        let wanted =
-            self.policies.all().iter().any(|policy| self.policies.enforces(policy) || has_patches(policy));
+        let wanted = self
+            .policies
+            .all()
+            .iter()
+            .any(|CompiledPolicy { policy, .. }| self.policies.enforces(policy) || has_patches(policy));
         let mut known = self.known.lock().await;
         let now = (self.clock)();
         if let Some(known) = known.as_ref().filter(|known| known.wanted == wanted && now < known.until) {
@@ -171,9 +173,8 @@ impl ConflictPolicy {
 
     /// Keeps the policy installed or removed while this replica leads, even if there are no policies: a former leader may
     /// have left behind what is not needed any more. Never ends.
-    pub async fn keep(&self, policies: Store<DevOpsPolicy>, mut leadership: Leadership) -> Infallible {
-        // It fails only when the operator ends.
-        let _ = policies.wait_until_ready().await;
+    pub async fn keep(&self, mut leadership: Leadership) -> Infallible {
+        self.policies.wait_until_listed().await;
         loop {
             leadership.acquired().await;
             // A replica that has lost the lease waits until it leads again.

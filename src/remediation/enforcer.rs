@@ -4,6 +4,7 @@
 //! too late is refused, and whoever comes after a crash knows what may have been done.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -21,7 +22,8 @@ use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_
 use crate::enforcement::{self, ContainerField, Finding, Patched, Subject};
 use crate::policies::write_status;
 use crate::policy::{
-    DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason, RemediationSpec,
+    CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, EffectivePolicy, PolicyError, Remediation,
+    RemediationPhase, RemediationReason, RemediationSpec,
 };
 use crate::workload::PolicyRef;
 
@@ -40,15 +42,23 @@ pub struct Enforcer<'r> {
     pub(super) policies: &'r Api<DevOpsPolicy>,
     /// The policy as it was read or written last.
     pub(super) policy: DevOpsPolicy,
+    /// Its rules, or the reason why it can't be followed.
+    pub(super) effective: Result<Arc<EffectivePolicy>, Arc<PolicyError>>,
     pub(super) namespace: String,
     pub(super) key: PolicyRef,
 }
 
 impl<'r> Enforcer<'r> {
     /// Enforces a policy, which is written through `policies`.
-    pub fn new(remediator: &'r Remediator, policies: &'r Api<DevOpsPolicy>, policy: DevOpsPolicy) -> Self {
+    pub fn new(
+        remediator: &'r Remediator,
+        policies: &'r Api<DevOpsPolicy>,
+        compiled: &CompiledPolicy,
+    ) -> Self {
+        let CompiledPolicy { policy, effective } = compiled.clone();
+        let policy = Arc::unwrap_or_clone(policy);
         let key = policy.reference();
-        Self { remediator, policies, policy, namespace: key.namespace.clone(), key }
+        Self { remediator, policies, policy, effective, namespace: key.namespace.clone(), key }
     }
 
     /// Returns the policy as it was read or written last.

@@ -1,6 +1,7 @@
 //! Beginning something new: which workload is next, may it be patched now, and with what.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -17,7 +18,7 @@ use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, Subject, Surroundings};
-use crate::policy::{DevOpsPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
+use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 
 /// How many workloads are fetched in one step at most.
 const FETCHES: usize = 30;
@@ -45,7 +46,7 @@ enum Looked {
 /// The policies of a namespace that enforce, in the order in which they decide.
 pub(super) struct InForce {
     /// All policies of the namespace, whose records count.
-    all: Vec<DevOpsPolicy>,
+    all: Vec<CompiledPolicy>,
     enforcing: Vec<Enforcing>,
     /// A digest of them, to tell when one changed.
     digest: u64,
@@ -54,7 +55,7 @@ pub(super) struct InForce {
 impl InForce {
     /// Tells whether some workload of the namespace is being patched, or is watched after a patch.
     fn is_busy(&self) -> bool {
-        let records = self.all.iter().filter_map(|policy| policy.status.as_ref());
+        let records = self.all.iter().filter_map(|known| known.policy.status.as_ref());
         records.flat_map(|status| &status.remediations).any(is_under_way)
     }
 }
@@ -182,11 +183,12 @@ impl Enforcer<'_> {
 
     fn in_force(&self) -> InForce {
         let mut all = self.remediator.policies.in_namespace(&self.namespace);
-        all.retain(|policy| policy.uid() != self.policy.uid());
-        all.push(self.policy.clone());
-        let enforcing = Enforcing::beside(&self.policy, &all);
+        all.retain(|other| other.policy.uid() != self.policy.uid());
+        let own = CompiledPolicy { policy: Arc::new(self.policy.clone()), effective: self.effective.clone() };
+        let enforcing = Enforcing::beside(&own, &all);
+        all.push(own);
         let mut hasher = DefaultHasher::new();
-        for policy in all.iter().filter(|policy| policy.is_in_force()) {
+        for policy in all.iter().map(|known| &known.policy).filter(|policy| policy.is_in_force()) {
             (policy.uid(), policy.metadata.generation).hash(&mut hasher);
         }
         InForce { all, enforcing, digest: hasher.finish() }

@@ -1,6 +1,7 @@
 //! Rehearses a policy: plans every patch and sends it as a server-side dry run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -14,7 +15,7 @@ use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{Enforcing, Outcome, Progress, Rehearsed, Subject, Surroundings, managed_by};
 use crate::governance::evaluate;
-use crate::policy::{DevOpsPolicy, PolicyError, SuggestedFix};
+use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
 use crate::rules;
 
 /// Why there is no rehearsal.
@@ -22,7 +23,7 @@ use crate::rules;
 pub enum RehearsalError {
     /// The policy can't be followed.
     #[error("the policy can't be followed: {0}")]
-    Policy(#[from] PolicyError),
+    Policy(#[from] Arc<PolicyError>),
     /// The cluster can't be read.
     #[error(transparent)]
     Cluster(#[from] ApplyError),
@@ -32,8 +33,8 @@ pub enum RehearsalError {
 /// they would be patched. What breaks no rule that has a fix is not among them.
 pub async fn rehearse_policy(
     cluster: &Cluster,
-    policy: &DevOpsPolicy,
-    all: &[DevOpsPolicy],
+    policy: &CompiledPolicy,
+    all: &[CompiledPolicy],
     now: Timestamp,
 ) -> Result<Vec<Rehearsed>, RehearsalError> {
     rehearse_some(cluster, policy, all, |_| true, now).await
@@ -42,8 +43,8 @@ pub async fn rehearse_policy(
 /// Returns the patches for those who manage workloads themselves, as the operator finds them.
 pub async fn fixes(
     cluster: &Cluster,
-    policy: &DevOpsPolicy,
-    all: &[DevOpsPolicy],
+    policy: &CompiledPolicy,
+    all: &[CompiledPolicy],
     now: Timestamp,
 ) -> Result<Vec<SuggestedFix>, RehearsalError> {
     let managed = |subject: &Subject| managed_by(subject).is_some();
@@ -57,12 +58,12 @@ pub async fn fixes(
 
 async fn rehearse_some(
     cluster: &Cluster,
-    policy: &DevOpsPolicy,
-    all: &[DevOpsPolicy],
+    policy: &CompiledPolicy,
+    all: &[CompiledPolicy],
     keep: impl Fn(&Subject) -> bool,
     now: Timestamp,
 ) -> Result<Vec<Rehearsed>, RehearsalError> {
-    let namespace = policy.namespace().unwrap_or_default();
+    let namespace = policy.policy.namespace().unwrap_or_default();
     let own = Enforcing::new(policy)?;
     let enforcing = Enforcing::beside(policy, all);
     let concerned = |subject: &Subject| {
@@ -76,7 +77,7 @@ async fn rehearse_some(
     let mut subjects = find(cluster, Some(&namespace), concerned).await?;
     subjects.sort_by_key(|subject| (Progress::of(subject).wanted, subject.kind(), subject.name().to_owned()));
     let around = surroundings(cluster, &namespace).await.map_err(ApplyError::from)?;
-    let remediation = policy.spec.remediation.clone().unwrap_or_default();
+    let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
     let inquiry =
         Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };
     let mut rehearsed = Vec::new();

@@ -174,7 +174,7 @@ impl Remediator {
     /// rollout has ended.
     fn bring_up_to_date(&self, ledger: &mut Ledger, now: Timestamp) {
         let policies: Vec<_> =
-            self.policies.all().into_iter().map(|policy| (policy.reference(), policy)).collect();
+            self.policies.all().into_iter().map(|known| (known.policy.reference(), known.policy)).collect();
         let records = || {
             policies.iter().flat_map(|(reference, policy)| {
                 let records = policy.status.iter().flat_map(|status| &status.remediations);

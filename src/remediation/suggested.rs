@@ -8,7 +8,10 @@ use kube::api::{Api, ListParams};
 
 use super::rehearse::fixes;
 use crate::cluster::{CallError, Cluster};
-use crate::policy::{DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix};
+use crate::policies;
+use crate::policy::{
+    CompiledPolicy, DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix,
+};
 
 /// The patches of one policy.
 #[derive(Debug)]
@@ -45,24 +48,20 @@ pub async fn suggestions(
         Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
-    let policies: Api<DevOpsPolicy> = match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    };
     let results = cluster.call(async |_| results.list(&ListParams::default()).await).await?.items;
-    let policies = cluster.call(async |_| policies.list(&ListParams::default()).await).await?.items;
+    let policies = policies::list(cluster, namespace).await?;
     let mut found = Vec::new();
     for ((namespace, name), result) in newest(results, name) {
-        let is_own = |policy: &&DevOpsPolicy| policy.namespace().as_deref() == Some(&*namespace);
-        let beside: Vec<DevOpsPolicy> = policies.iter().filter(is_own).cloned().collect();
+        let beside = policies.get(&namespace).map_or(&[][..], Vec::as_slice);
         // A result is as old as its violations. The policy may have changed since.
-        let Some(policy) = beside.iter().find(|policy| policy.name_any() == name && reports(policy)) else {
+        let is_asked = |one: &&CompiledPolicy| one.policy.name_any() == name && reports(&one.policy);
+        let Some(policy) = beside.iter().find(is_asked) else {
             continue;
         };
         let kept = result.spec.fixes.len() as u64;
         let total = result.spec.total_fixes.unwrap_or(kept);
         let (fixes, missing) = if kept < total {
-            match fixes(cluster, policy, &beside, now).await {
+            match fixes(cluster, policy, beside, now).await {
                 Ok(all) => (all, None),
                 Err(error) => {
                     let why = error.to_string();
@@ -74,7 +73,8 @@ pub async fn suggestions(
         };
         found.push(PolicyFixes { namespace, policy: name, fixes, missing });
     }
-    Ok(Suggestions { found, policies: policies.iter().map(|policy| policy.name_any()).collect() })
+    let policies = policies.values().flatten().map(|known| known.policy.name_any()).collect();
+    Ok(Suggestions { found, policies })
 }
 
 /// Returns the newest result of each policy, by its namespace and name.

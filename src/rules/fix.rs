@@ -1,5 +1,5 @@
-//! What mends a broken rule: the fields that a container lacks, with values from defaults that are passed in. It knows
-//! neither where the defaults come from nor who sets the fields.
+//! Fixes of rules: the fields that a container lacks, with values from defaults that are passed in. This module knows
+//! neither the source of the defaults nor the code that sets the fields.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use k8s_openapi::api::core::v1::{ContainerPort, Probe, ResourceRequirements, TCP
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
-/// How a rule's violation is mended.
+/// The fix of a rule's violations.
 #[derive(Debug)]
 pub struct Fix {
-    /// What is set, in one line without a full stop.
+    /// The fields that it sets, in one line without a full stop.
     pub summary: &'static str,
-    /// Works out what a container lacks.
+    /// Finds the fields that a container lacks.
     pub mend: fn(&Broken<'_>) -> Mend,
 }
 
-/// A container that breaks a rule, and what it may be given.
+/// A container that breaks a rule, and the defaults to fix it with.
 #[derive(Debug, Clone, Copy)]
 pub struct Broken<'a> {
     /// The container.
     pub container: &'a PartialContainer,
-    /// Whether the pod as a whole has requests or limits.
+    /// True where the pod as a whole has requests or limits.
     pub pod_has_resources: bool,
-    /// The values to give it.
+    /// The values to set.
     pub defaults: &'a Defaults,
 }
 
@@ -45,41 +45,41 @@ pub struct PartialContainer {
     pub resources: Option<ResourceRequirements>,
 }
 
-/// The values that containers without their own are given.
+/// The values for containers without their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
     /// The probe.
     pub probe: ProbeDefaults,
-    /// Requests and limits; without them no container is given any.
+    /// Requests and limits; `None` sets none.
     pub resources: Option<ResourceDefaults>,
 }
 
-/// The probe that containers without one are given.
+/// The probe for containers without one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeDefaults {
-    /// The TCP port to connect to; else the container's first declared one is taken.
+    /// The TCP port to connect to; the first declared port of the container by default.
     pub tcp_port: Option<u16>,
-    /// Seconds from the container's start to the first probe; else 0.
+    /// Seconds from the container's start to the first probe; 0 by default.
     pub initial_delay_seconds: Option<i32>,
-    /// Seconds between two probes; else 10.
+    /// Seconds between two probes; 10 by default.
     pub period_seconds: Option<i32>,
 }
 
-/// The amounts, as Kubernetes quantities by the resource's name, that containers without their own are given.
+/// Amounts for containers without their own, as Kubernetes quantities by the resource's name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceDefaults {
-    /// What is requested.
+    /// The requests.
     pub requests: BTreeMap<&'static str, String>,
-    /// What it is limited to.
+    /// The limits.
     pub limits: BTreeMap<&'static str, String>,
 }
 
-/// What mends a container, as far as that can be done.
+/// The fix of a container, as far as it can be fixed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mend {
-    /// The fields to set, and no other; even the name is left empty.
+    /// The fields to set, and nothing else; even the name is empty.
     pub sets: PartialContainer,
-    /// Why more is not set, in sentences without a full stop.
+    /// Reasons for not setting more, in sentences without a full stop.
     pub reasons: Vec<String>,
 }
 
@@ -90,25 +90,25 @@ impl Mend {
     }
 }
 
-/// Seconds between two probes where nobody says otherwise.
+/// Default seconds between two probes.
 const PERIOD_SECONDS: i32 = 10;
-/// The failures in a row that count, as the API server has them by default.
+/// Failures in a row until a probe counts as failed; the API server's default.
 const FAILURES: i32 = 3;
-/// The failures that a starting container may have: with the period above it has five minutes.
+/// Failures that a starting container may have; with the period above, five minutes.
 const STARTUP_FAILURES: i32 = 30;
 
-/// Returns the liveness or readiness probe that a container is given; an error says why it gets none.
+/// Returns the liveness or readiness probe for a container; an error gives the reason for none.
 pub(super) fn probe(broken: &Broken<'_>) -> Result<Probe, String> {
     let defaults = &broken.defaults.probe;
     let period = defaults.period_seconds.unwrap_or(PERIOD_SECONDS);
     Ok(Probe {
-        // The API server keeps no zero, so that whoever applies one seems to lack it for ever.
+        // The API server drops a zero, so an applied zero would seem to be missing forever.
         initial_delay_seconds: defaults.initial_delay_seconds.filter(|seconds| *seconds > 0),
         ..connect(port(broken)?, period, FAILURES)
     })
 }
 
-/// Returns the startup probe that goes with a probe.
+/// Returns the startup probe that belongs to a probe.
 pub(super) fn startup(probe: &Probe) -> Probe {
     Probe {
         initial_delay_seconds: None,
@@ -118,7 +118,7 @@ pub(super) fn startup(probe: &Probe) -> Probe {
     }
 }
 
-/// Every field that the API server would fill in is written, so that the whole probe has one owner.
+/// Sets every field that the API server would default, so that the whole probe has one owner.
 fn connect(port: i32, period: i32, failures: i32) -> Probe {
     Probe {
         tcp_socket: Some(TCPSocketAction { host: None, port: IntOrString::Int(port) }),

@@ -1,23 +1,25 @@
 //! Allows a container that keeps restarting.
 
 use super::{Category, Context, Finding, Parameter, Rule, RuleId, Severity, Value, Violations};
+use crate::workload::ContainerStatus;
 
 /// The most restarts of one container that count.
 const CAP: u64 = 5;
 
-/// A container that has been restarted more often than allowed.
+/// A container that restarted more often than allowed.
 pub static HIGH_RESTARTS: Rule = Rule {
     id: RuleId::new("high-restarts"),
     summary: "A container that keeps restarting",
     label: "Restart severity score",
     docs: "\
 ## What it does
-Adds up, over the entries of `status.containerStatuses` restarted more than `maxRestartCount` times, their
-restart counts, each at most 5.
+Adds up the restart counts of containers that restarted more than `maxRestartCount` times, at most 5 for each. It
+reads `status.containerStatuses` and, for native sidecars (init containers with `restartPolicy: Always`),
+`status.initContainerStatuses`.
 
 ## Why is this bad
-Each restart drops the requests under way. A container that restarts again and again is crashing, out of
-memory, or killed by its own liveness probe.
+Each restart drops the requests in flight. A container that keeps restarting is crashing, exceeds its memory
+limit, or fails its own liveness probe.
 
 ## Example
 ```yaml
@@ -28,7 +30,7 @@ status:
 ```
 
 ## Exceptions
-Init containers are not counted, and a template has no restarts.
+Other init containers are not counted. A template has no restarts.
 ",
     category: Category::Reliability,
     severity: Severity::Critical,
@@ -37,7 +39,7 @@ Init containers are not counted, and a template has no restarts.
     since: "0.1.0",
     parameters: &[Parameter {
         name: "maxRestartCount",
-        summary: "Restarts of a container that are still fine",
+        summary: "Restarts of a container that are accepted",
         default: Value::Integer(3),
     }],
     applies_to: |workload| workload.status.is_some(),
@@ -46,19 +48,36 @@ Init containers are not counted, and a template has no restarts.
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {
-    let allowed = context.integer(0);
-    let statuses = context.workload.status.iter().flat_map(|status| &status.container_statuses);
-    for (index, status) in statuses.enumerate() {
-        let restarts = u64::from(status.restart_count);
-        if restarts > allowed {
-            found.add(&Finding {
-                container: Some(&status.name),
-                count: restarts.min(CAP),
-                path: format_args!("status.containerStatuses[{index}].restartCount"),
-                message: format_args!(
-                    "restarted {restarts} times, more than {allowed}: read the log of its last run (kubectl logs -p)"
-                ),
-            });
+    let Some(status) = &context.workload.status else { return };
+    let init_containers = &context.workload.pod.init_containers;
+    let is_sidecar = |name: &str| init_containers.iter().any(|init| *init.name == *name && init.is_sidecar());
+    for (index, container) in status.container_statuses.iter().enumerate() {
+        check_container(context, "containerStatuses", index, container, found);
+    }
+    for (index, container) in status.init_container_statuses.iter().enumerate() {
+        if is_sidecar(&container.name) {
+            check_container(context, "initContainerStatuses", index, container, found);
         }
+    }
+}
+
+fn check_container(
+    context: &Context<'_>,
+    list: &str,
+    index: usize,
+    status: &ContainerStatus<'_>,
+    found: &mut Violations,
+) {
+    let allowed = context.integer(0);
+    let restarts = u64::from(status.restart_count);
+    if restarts > allowed {
+        found.add(&Finding {
+            container: Some(&status.name),
+            count: restarts.min(CAP),
+            path: format_args!("status.{list}[{index}].restartCount"),
+            message: format_args!(
+                "restarted {restarts} times, more than {allowed}: read the log of its last run (kubectl logs -p)"
+            ),
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! Allows an image whose tag can move under a running workload.
+//! Allows an image that can change under a running workload.
 
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
 use crate::workload::{Container, ImageReference};
@@ -13,8 +13,8 @@ pub static LATEST_TAG: Rule = Rule {
 Counts containers and init containers whose image has the tag `latest`, or neither a tag nor a digest.
 
 ## Why is this bad
-The same manifest runs other code tomorrow. Two replicas can run different versions, a restart becomes a
-release, and a rollback has nothing to go back to.
+The same manifest can run different code tomorrow. Two replicas can run different versions, a restart can become
+a release, and a rollback has no version to return to.
 
 ## Example
 ```yaml
@@ -23,7 +23,9 @@ image: nginx:1.29.3    # good
 ```
 
 ## Exceptions
-A digest pins the image whatever its tag is. A registry's port is no tag, and an empty tag (`nginx:`) is none.
+A digest pins the image, whatever its tag. The port of a registry is not a tag, and an empty tag (`nginx:`) counts as
+none. An image that a platform fills in is not counted: `auto` where Istio injects its proxy, and an empty image that an
+image trigger of OpenShift sets.
 ",
     category: Category::Reliability,
     severity: Severity::High,
@@ -52,16 +54,19 @@ fn check_container(
     container: &Container<'_>,
     found: &mut Violations,
 ) {
+    if container.image_is_supplied {
+        return;
+    }
     let Some(reference) = container.image.as_deref().filter(|image| !image.is_empty()) else { return };
     let image = ImageReference::parse(reference);
     if !image.is_latest() {
         return;
     }
-    let what = if image.tag.is_some() { "has the tag latest" } else { "has no tag, which means latest" };
+    let problem = if image.tag.is_some() { "has the tag latest" } else { "has no tag, which means latest" };
     found.add(&Finding {
         container: Some(&container.name),
         count: 1,
         path: format_args!("{}.{list}[{index}].image", context.workload.pod_path()),
-        message: format_args!("image {reference} {what}: name a version or a digest"),
+        message: format_args!("image {reference} {problem}: name a version or a digest"),
     });
 }

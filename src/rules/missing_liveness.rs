@@ -1,4 +1,4 @@
-//! Allows a long-running container that hangs to go on hanging.
+//! Allows a long-running container to hang without a restart.
 
 use super::fix::{Broken, Fix, Mend, PartialContainer, probe, startup};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
@@ -13,8 +13,8 @@ pub static MISSING_LIVENESS: Rule = Rule {
 Counts containers without a `livenessProbe`.
 
 ## Why is this bad
-A process that deadlocks or stops answering stays in place: the kubelet restarts only what exits or fails this
-probe.
+A process that deadlocks or stops answering keeps running: the kubelet only restarts a container that exits or fails
+this probe.
 
 ## Example
 ```yaml
@@ -23,8 +23,8 @@ livenessProbe:
 ```
 
 ## Exceptions
-Init containers, sidecars among them, and whatever a Job or CronJob runs are never counted. An empty probe
-(`{}`) is a probe; `null` is none; a `startupProbe` alone is not a liveness probe.
+Init containers, native sidecars and the pods of Jobs and CronJobs are not counted. An empty probe (`{}`) is a probe and
+`null` is none. A `startupProbe` is not a liveness probe.
 ",
     category: Category::Reliability,
     severity: Severity::Medium,

@@ -1,4 +1,4 @@
-//! Allows a long-running container to get traffic before it can answer.
+//! Allows a long-running container to receive traffic before it can answer.
 
 use super::fix::{Broken, Fix, Mend, PartialContainer, probe};
 use super::{Category, Context, Finding, Rule, RuleId, Severity, Violations};
@@ -13,8 +13,8 @@ pub static MISSING_READINESS: Rule = Rule {
 Counts containers without a `readinessProbe`.
 
 ## Why is this bad
-A pod counts as ready as soon as its containers run. Services send it requests while it still starts, and a
-rollout takes down old pods before the new ones can answer.
+The pod counts as ready as soon as its containers run. Services send it requests while it is still starting, and
+a rollout stops old pods before the new ones can answer.
 
 ## Example
 ```yaml
@@ -23,8 +23,9 @@ readinessProbe:
 ```
 
 ## Exceptions
-Init containers, sidecars among them, and whatever a Job or CronJob runs are never counted. An empty probe
-(`{}`) is a probe; `null` is none; a `startupProbe` alone is not a readiness probe.
+Init containers, native sidecars and the pods of Jobs and CronJobs are not counted. Neither are the pods of Knative
+Services, which Knative probes itself. An empty probe (`{}`) is a probe and `null` is none. A `startupProbe` is not a
+readiness probe.
 ",
     category: Category::Reliability,
     severity: Severity::Low,
@@ -32,7 +33,7 @@ Init containers, sidecars among them, and whatever a Job or CronJob runs are nev
     in_default_score: true,
     since: "0.1.0",
     parameters: &[],
-    applies_to: |workload| !workload.runs_to_completion(),
+    applies_to: |workload| !workload.runs_to_completion() && !workload.runs_on_knative(),
     check,
     fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", mend }),
 };
@@ -44,7 +45,9 @@ fn check(context: &Context<'_>, found: &mut Violations) {
             container: Some(&container.name),
             count: 1,
             path: format_args!("{}.containers[{index}].readinessProbe", context.workload.pod_path()),
-            message: format_args!("no readiness probe: add one that says when requests can be answered"),
+            message: format_args!(
+                "no readiness probe: add one that passes when the container can answer requests"
+            ),
         });
     }
 }

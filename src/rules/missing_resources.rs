@@ -1,4 +1,4 @@
-//! Allows a container that takes what it likes, or is evicted first.
+//! Allows a container that uses resources without bounds, or is evicted first.
 
 mod fix;
 
@@ -12,12 +12,12 @@ pub static MISSING_RESOURCES: Rule = Rule {
     label: "Missing resources",
     docs: "\
 ## What it does
-Counts containers without a CPU request, memory request or memory limit. A CPU limit is asked for only where
+Counts containers without a CPU request, memory request or memory limit. A CPU limit is required only if
 the policy sets `cpuLimit`.
 
 ## Why is this bad
-Without requests the scheduler places the pod blindly, and it is the first to be evicted. Without a memory
-limit one leak takes the node's other pods with it.
+Without requests the scheduler places the pod without knowing its needs, and the pod is evicted first. Without a
+memory limit, one leak affects every other pod on the node.
 
 ## Example
 ```yaml
@@ -27,7 +27,7 @@ resources:
 ```
 
 ## Exceptions
-Zero counts as none. A limit without a request counts as the request too, because the API server makes it one.
+Zero counts as none. A limit without a request counts as the request too, because the API server copies it.
 Pod-level `spec.resources` counts for every container. Init containers are not counted.
 ",
     category: Category::Efficiency,
@@ -37,7 +37,7 @@ Pod-level `spec.resources` counts for every container. Init containers are not c
     since: "0.1.0",
     parameters: &[Parameter {
         name: "cpuLimit",
-        summary: "Whether a CPU limit is asked for as well",
+        summary: "Whether a CPU limit is required as well",
         default: Value::Boolean(false),
     }],
     applies_to: |_| true,

@@ -1,7 +1,7 @@
-//! The rules, one a file, and the registry that everything else follows from.
+//! The rules, one a file, and the registry from which everything else is generated.
 //!
 //! A rule is plain data with function pointers. To add one, write its file and its line in [`RULES`]: reports,
-//! `explain`, policies and metrics know it from there.
+//! `explain`, policies and metrics read it from there.
 
 mod fix;
 mod high_restarts;
@@ -33,7 +33,7 @@ pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.id.as_str() == id)
 }
 
-/// Returns what mends the violations of a rule; `None` where nothing does.
+/// Returns the fix of a rule; `None` for a rule without one.
 pub fn fix_of(id: RuleId) -> Option<&'static Fix> {
     find(id.as_str())?.fix.as_ref()
 }

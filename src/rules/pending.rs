@@ -1,4 +1,4 @@
-//! Allows a pod that waits and never starts.
+//! Allows a pod that stays Pending and never starts.
 
 use super::{Category, Context, Finding, Parameter, Rule, RuleId, Severity, Value, Violations};
 
@@ -12,8 +12,8 @@ pub static PENDING: Rule = Rule {
 Counts pods in phase `Pending` that are older than `seconds`.
 
 ## Why is this bad
-The capacity that somebody asked for isn't there: no node has room, a volume can't be bound, or an image can't
-be pulled. A rollout can hang on it, and a zone failure finds fewer replicas than planned.
+The requested capacity is missing: no node has room, a volume can't be bound, or an image can't be pulled. A rollout
+can hang on the pod, and a zone failure meets fewer replicas than planned.
 
 ## Example
 ```yaml
@@ -31,7 +31,7 @@ A template has no phase. Without a policy every pending pod counts, however youn
     since: "0.1.0",
     parameters: &[Parameter {
         name: "seconds",
-        summary: "Seconds since the pod's creation in which waiting is still fine",
+        summary: "Seconds since the pod's creation for which Pending is accepted",
         default: Value::Integer(0),
     }],
     applies_to: |workload| workload.status.is_some(),

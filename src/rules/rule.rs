@@ -1,4 +1,4 @@
-//! What a rule is, what it sees and what it says. It knows nothing of policies.
+//! The parts of a rule, its input and its output. Rules know nothing of policies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Fix;
 use crate::workload::Workload;
 
-/// A check of one workload, with all that is known about it.
+/// A check of one workload, with its documentation.
 #[derive(Debug)]
 pub struct Rule {
     /// The name used everywhere: reports, policies, metrics.
@@ -20,23 +20,23 @@ pub struct Rule {
     pub label: &'static str,
     /// The documentation in Markdown, with the sections that a test demands.
     pub docs: &'static str,
-    /// What goes wrong when the rule is broken.
+    /// The kind of harm that a violation does.
     pub category: Category,
-    /// How bad a violation is, unless a policy says otherwise.
+    /// The severity of a violation, unless a policy overrides it.
     pub severity: Severity,
     /// Penalty points of each count.
     pub weight: u64,
-    /// Whether the rule is part of the score without a policy.
+    /// True for a rule of the score without a policy.
     pub in_default_score: bool,
-    /// The version that brought the rule.
+    /// The version that introduced the rule.
     pub since: &'static str,
-    /// What a policy can set, in the order of [`Context::parameters`].
+    /// The parameters that a policy can set, in the order of [`Context::parameters`].
     pub parameters: &'static [Parameter],
-    /// Whether the rule has anything to say about a workload.
+    /// Tells whether the rule applies to a workload.
     pub applies_to: fn(&Workload<'_>) -> bool,
-    /// Looks at a workload that the rule applies to.
+    /// Checks a workload that the rule applies to.
     pub check: fn(&Context<'_>, &mut Violations),
-    /// What mends a violation, where defaults can.
+    /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,
 }
 
@@ -61,12 +61,12 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// What goes wrong when a rule is broken.
+/// The kind of harm that a violation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
-    /// The workload fails, or nobody notices that it does.
+    /// The workload fails, or its failure goes unnoticed.
     Reliability,
-    /// The workload takes from others, or others from it.
+    /// The workload takes resources from others, or others take them from it.
     Efficiency,
 }
 
@@ -79,12 +79,12 @@ impl fmt::Display for Category {
     }
 }
 
-/// How bad a violation is, from low to critical.
+/// The severity of a violation, from low to critical.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
-// A description of the type would take the place of what a field that is a severity says of itself.
+// A description of the type would replace the description of each field of this type.
 #[schemars(description = "")]
 pub enum Severity {
     /// Worth knowing.
@@ -162,7 +162,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// What a rule sees.
+/// The input of a rule.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// The workload to look at.
@@ -174,7 +174,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The rule's parameter at `index`, when it is a number; 0 otherwise.
+    /// The rule's parameter at `index` if it is a number, else 0.
     pub fn integer(&self, index: usize) -> u64 {
         match self.parameters.get(index) {
             Some(Value::Integer(number)) => *number,
@@ -182,44 +182,44 @@ impl Context<'_> {
         }
     }
 
-    /// The rule's parameter at `index`, when it is a switch; off otherwise.
+    /// The rule's parameter at `index` if it is a boolean, else false.
     pub fn boolean(&self, index: usize) -> bool {
         matches!(self.parameters.get(index), Some(Value::Boolean(true)))
     }
 }
 
-/// What a rule found, in pieces that are put together only when somebody reads them.
+/// One finding of a rule. Its texts are put together only if they are kept.
 #[derive(Debug)]
 pub struct Finding<'a> {
-    /// The container that is concerned; none when it is the pod.
+    /// The container; none for a finding about the whole pod.
     pub container: Option<&'a str>,
-    /// How many of the rule's counts it is worth.
+    /// The amount that it adds to the rule's count.
     pub count: u64,
     /// The path of the field in the object.
     pub path: fmt::Arguments<'a>,
-    /// What is wrong and what would mend it.
+    /// The problem and its remedy.
     pub message: fmt::Arguments<'a>,
 }
 
-/// One thing wrong with one workload.
+/// One violation of one workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The rule that is broken.
+    /// The broken rule.
     pub rule: RuleId,
-    /// How bad that is under the policy.
+    /// The severity under the policy.
     pub severity: Severity,
-    /// The container that is concerned; none when it is the pod.
+    /// The container; none for a finding about the whole pod.
     pub container: Option<String>,
     /// The path of the field in the object.
     pub path: String,
-    /// What is wrong and what would mend it.
+    /// The problem and its remedy.
     pub message: String,
 }
 
-/// Collects what the rules find in one workload.
+/// Collects the findings of all rules in one workload.
 ///
-/// Counts are always kept; the violations themselves only when asked for, because their texts are most of the
-/// cost of a judgement.
+/// Counts are always kept. The violations themselves are kept on request, because their texts are most of the cost of a
+/// judgement.
 #[derive(Debug, Default)]
 pub struct Violations {
     keep: bool,
@@ -234,13 +234,13 @@ impl Violations {
         Self { keep, ..Self::default() }
     }
 
-    /// Turns to the findings of a rule and sets its count to zero.
+    /// Starts the findings of a rule with a count of zero.
     pub fn begin(&mut self, rule: RuleId, severity: Severity) {
         self.current = Some((rule, severity));
         self.count = 0;
     }
 
-    /// Adds a finding of the rule at hand.
+    /// Adds a finding of the current rule.
     pub fn add(&mut self, finding: &Finding<'_>) {
         self.count += finding.count;
         if let (true, Some((rule, severity))) = (self.keep, self.current) {
@@ -254,12 +254,12 @@ impl Violations {
         }
     }
 
-    /// The count of the rule at hand.
+    /// The count of the current rule.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// What was kept.
+    /// The violations that were kept.
     pub fn into_kept(self) -> Vec<Violation> {
         self.kept
     }

@@ -73,7 +73,52 @@ apiVersion: v1
 kind: Pod
 status:
   containerStatuses: [{name: a, restartCount: 4}, {name: b, restartCount: 3}, {name: c, restartCount: 900}]
-  initContainerStatuses: [{name: i, restartCount: 50}]";
+  initContainerStatuses: [{name: i, restartCount: 50}, {name: j, restartCount: 50}]";
+
+#[test]
+fn restarts_of_native_sidecars_count_and_those_of_other_init_containers_do_not() {
+    let pod = format!(
+        "{RESTARTED}\nspec: {{initContainers: [{{name: i, restartPolicy: Always}}, {{name: j}}], \
+         containers: [{{name: a}}]}}"
+    );
+    let (count, violations) = findings(&HIGH_RESTARTS, &pod, None);
+    assert_eq!(count, 4 + 5 + 5);
+    let sidecar = violations.last().unwrap();
+    assert_eq!(
+        (sidecar.container.as_deref(), &*sidecar.path),
+        (Some("i"), "status.initContainerStatuses[0].restartCount")
+    );
+}
+
+#[test]
+fn an_image_that_istio_replaces_is_no_tag() {
+    let deployment = |labels: &str, annotations: &str| {
+        let yaml = format!(
+            "{{apiVersion: apps/v1, kind: Deployment, spec: {{selector: {{}}, template: {{metadata: \
+             {{labels: {labels}, annotations: {annotations}}}, spec: {{containers: [{{name: istio-proxy, image: auto}}]}}}}}}}}"
+        );
+        findings(&LATEST_TAG, &yaml, None).0
+    };
+    for (labels, annotations) in [
+        ("{sidecar.istio.io/inject: 'true'}", "{}"),
+        ("{sidecar.istio.io/inject: 'true'}", "{inject.istio.io/templates: gateway}"),
+        ("{}", "{inject.istio.io/templates: gateway}"),
+        ("{}", "{sidecar.istio.io/inject: 'true'}"),
+        ("{istio.io/rev: canary}", "{}"),
+    ] {
+        assert_eq!(deployment(labels, annotations), 0, "{labels} {annotations}");
+    }
+    for (labels, annotations) in [
+        ("{}", "{}"),
+        ("{sidecar.istio.io/inject: 'false'}", "{inject.istio.io/templates: gateway}"),
+        ("{app: web}", "{sidecar.istio.io/inject: 'false'}"),
+    ] {
+        assert_eq!(deployment(labels, annotations), 1, "{labels} {annotations}");
+    }
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {labels: {sidecar.istio.io/inject: 'true'}}, \
+               spec: {containers: [{name: a, image: auto}, {name: b, image: 'auto:latest'}]}}";
+    assert_eq!(findings(&LATEST_TAG, pod, None).0, 1, "only the very text is replaced");
+}
 
 #[test]
 fn restarts_count_past_the_threshold_and_at_most_five_each() {

@@ -1,4 +1,4 @@
-//! A container of a pod spec, as far as rules read it.
+//! A container of a pod spec, reduced to the fields that rules read.
 
 use std::fmt;
 
@@ -14,21 +14,43 @@ object_only!(Container<'a>, Resources, ResourceList);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a container")]
 pub struct Container<'a> {
-    /// The container's name, unique in its pod.
-    #[serde(borrow)]
+    /// The container's name, unique in its pod; empty where it is missing.
+    #[serde(borrow, default)]
     pub name: Text<'a>,
-    /// The image reference; a template may leave it to an admission webhook.
+    /// The image reference.
     #[serde(borrow)]
     pub image: Option<Text<'a>>,
-    /// Whether there is a liveness probe.
+    /// True where a platform replaces the image before the container runs.
+    #[serde(skip)]
+    pub image_is_supplied: bool,
+    /// The restart policy of an init container.
+    #[serde(borrow)]
+    pub restart_policy: Option<Text<'a>>,
+    /// The liveness probe.
     pub liveness_probe: Option<Present>,
-    /// Whether there is a readiness probe.
+    /// The readiness probe.
     pub readiness_probe: Option<Present>,
-    /// What the container requests and is limited to.
+    /// Requests and limits.
     pub resources: Option<Resources>,
 }
 
-/// An object that is there, whatever is in it.
+impl Container<'_> {
+    /// Tells whether an init container is a native sidecar, which runs as long as the pod does.
+    pub fn is_sidecar(&self) -> bool {
+        self.restart_policy.as_deref() == Some("Always")
+    }
+
+    /// Tells whether the container names no image and no platform supplies one.
+    pub fn lacks_image(&self) -> bool {
+        self.image_is_blank() && !self.image_is_supplied
+    }
+
+    pub(super) fn image_is_blank(&self) -> bool {
+        self.image.as_deref().is_none_or(|image| image.trim().is_empty())
+    }
+}
+
+/// An object whose content does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Present;
 
@@ -53,7 +75,7 @@ impl<'de> Deserialize<'de> for Present {
     }
 }
 
-/// What a container, or a pod as a whole, requests and is limited to.
+/// The requests and limits of a container, or of a pod as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", expecting = "requests and limits")]
 pub struct Resources {
@@ -62,13 +84,13 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// The CPU request; a limit alone counts as one, because the API server makes it the pod's request. It does not where a
-    /// request of zero stands beside it.
+    /// The CPU request. A limit alone counts as one, because the API server copies it; beside a request of zero it
+    /// does not.
     pub fn cpu_request(&self) -> Option<Quantity> {
         some(self.requests().cpu.or(self.limits().cpu))
     }
 
-    /// The memory request; a limit counts as one as for [`Resources::cpu_request`].
+    /// The memory request. A limit alone counts as one, as in [`Resources::cpu_request`].
     pub fn memory_request(&self) -> Option<Quantity> {
         some(self.requests().memory.or(self.limits().memory))
     }
@@ -92,7 +114,7 @@ impl Resources {
     }
 }
 
-/// The amounts of the resources that rules read.
+/// Amounts of the resources that rules read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", expecting = "amounts by resource")]
 pub struct ResourceList {
@@ -102,7 +124,7 @@ pub struct ResourceList {
     memory: Option<Quantity>,
 }
 
-/// Reads an amount, which the API server refuses below zero.
+/// Reads an amount. The API server refuses one below zero.
 fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quantity>, D::Error> {
     let amount = Option::<Quantity>::deserialize(deserializer)?;
     if amount.is_some_and(Quantity::is_negative) {
@@ -111,7 +133,7 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Quantity>
     Ok(amount)
 }
 
-/// Zero counts as none.
+/// Returns an amount above zero; zero counts as none.
 fn some(amount: Option<Quantity>) -> Option<Quantity> {
     amount.filter(|amount| amount.is_positive())
 }

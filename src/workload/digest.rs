@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 
 /// Returns the first 16 hexadecimal digits of the SHA-256 of a text.
 pub fn short_digest(text: &str) -> String {

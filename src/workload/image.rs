@@ -20,7 +20,7 @@ pub struct ImageReference<'a> {
 impl<'a> ImageReference<'a> {
     /// Splits a reference into its parts.
     pub fn parse(reference: &'a str) -> Self {
-        // A blank is part of no reference, and what stands before it says what was meant.
+        // Blanks around a reference are not part of it.
         let reference = reference.trim();
         let (rest, digest) = match reference.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
@@ -40,13 +40,13 @@ impl<'a> ImageReference<'a> {
         Self { registry, repository, tag: tag.filter(non_empty), digest: digest.filter(non_empty) }
     }
 
-    /// Tells whether the reference can name another image tomorrow: tag `latest`, or neither tag nor digest.
+    /// Tells whether the reference can name another image tomorrow: it has the tag `latest`, or neither tag nor digest.
     pub fn is_latest(&self) -> bool {
         self.digest.is_none() && self.tag.is_none_or(|tag| tag == "latest")
     }
 }
 
-/// Tells a registry from the first component of a repository, as Docker does.
+/// Tells a registry from the first component of a repository, by Docker's rule.
 fn is_registry(component: &str) -> bool {
     component == "localhost" || component.contains(['.', ':']) || component.chars().any(char::is_uppercase)
 }
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_a_reference_are_no_part_of_it() {
+    fn blanks_around_a_reference_are_ignored() {
         assert!(ImageReference::parse("nginx:latest ").is_latest());
         assert!(ImageReference::parse(" nginx:\n").is_latest());
         assert_eq!(parts(" nginx:1.27\t"), (None, "nginx", Some("1.27"), None));
     }
 
     #[test]
-    fn a_digest_pins_whatever_the_tag() {
+    fn a_digest_pins_the_image_whatever_its_tag() {
         let digest = format!("sha256:{}", "a".repeat(64));
         assert!(!ImageReference::parse(&format!("nginx@{digest}")).is_latest());
         assert!(!ImageReference::parse(&format!("nginx:latest@{digest}")).is_latest());
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reference_built_by_the_grammar_comes_apart_again(
+        fn a_reference_built_by_the_grammar_is_split_into_its_parts(
             registry in proptest::option::of("([a-z0-9]{1,8}\\.[a-z]{2,4}|localhost)(:[0-9]{1,5})?"),
             repository in "[a-z0-9]{1,8}((\\.|_|__|-{1,2})[a-z0-9]{1,5})?(/[a-z0-9]{1,8}){0,2}",
             tag in proptest::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{PodSpec, Text, Workload};
+use super::{Labels, PodSpec, Text, Workload};
 
 /// The least number of workloads between two sweeps.
 const SWEEP: usize = 1_024;
@@ -24,19 +24,23 @@ impl Interner {
     pub fn share(&mut self, workload: &mut Workload<'static>) {
         let Workload { metadata, template_labels, pod, status, .. } = workload;
         let owners = metadata.owner_references.iter_mut().flatten();
-        let labels = [&mut metadata.labels, template_labels].into_iter().flatten();
+        let labels = [&mut metadata.labels, &mut metadata.annotations, template_labels].into_iter().flatten();
         let texts = [&mut metadata.namespace, &mut metadata.generate_name].into_iter().flatten();
         texts
             .chain(owners.flat_map(|owner| [&mut owner.kind, &mut owner.name]))
-            .chain(labels.flat_map(|labels| labels.texts_mut()))
+            .chain(labels.flat_map(Labels::texts_mut))
             .for_each(|text| self.text(text));
         if let Some(owners) = &mut metadata.owner_references {
             owners.shrink_to_fit();
         }
         if let Some(status) = status {
-            status.container_statuses.shrink_to_fit();
-            let names = status.container_statuses.iter_mut().map(|status| &mut status.name);
-            names.chain(&mut status.phase).for_each(|text| self.text(text));
+            let lists = [&mut status.container_statuses, &mut status.init_container_statuses];
+            lists.into_iter().for_each(Vec::shrink_to_fit);
+            let containers = status.container_statuses.iter_mut().chain(&mut status.init_container_statuses);
+            containers
+                .map(|status| &mut status.name)
+                .chain(&mut status.phase)
+                .for_each(|text| self.text(text));
         }
         self.pod(pod);
         match self.left.checked_sub(1) {
@@ -64,7 +68,9 @@ impl Interner {
         if let Some(pod) = Arc::get_mut(pod) {
             for containers in [&mut pod.containers, &mut pod.init_containers] {
                 containers.shrink_to_fit();
-                let texts = containers.iter_mut().flat_map(|it| [Some(&mut it.name), it.image.as_mut()]);
+                let texts = containers
+                    .iter_mut()
+                    .flat_map(|it| [Some(&mut it.name), it.image.as_mut(), it.restart_policy.as_mut()]);
                 texts.flatten().for_each(|text| self.text(text));
             }
         }

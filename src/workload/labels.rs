@@ -13,6 +13,20 @@ use super::Text;
 pub struct Labels<'a>(Vec<(Text<'a>, Text<'a>)>);
 
 impl<'a> Labels<'a> {
+    /// Sorts pairs by their keys. The last value of a key counts.
+    pub(super) fn new(mut pairs: Vec<(Text<'a>, Text<'a>)>) -> Self {
+        // The last value of a key comes first, and is the one that stays.
+        pairs.reverse();
+        pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        pairs.dedup_by(|(a, _), (b, _)| a == b);
+        Self(pairs)
+    }
+
+    /// Tells whether there is no label.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a label.
     pub fn get(&self, key: &str) -> Option<&Text<'a>> {
         let place = self.0.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
@@ -49,11 +63,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
                 while let Some((key, value)) = map.next_entry::<Text<'de>, Option<Text<'de>>>()? {
                     labels.push((key, value.unwrap_or_default()));
                 }
-                // The last value of a key comes first, and is the one that stays.
-                labels.reverse();
-                labels.sort_by(|(a, _), (b, _)| a.cmp(b));
-                labels.dedup_by(|(a, _), (b, _)| a == b);
-                Ok(Labels(labels))
+                Ok(Labels::new(labels))
             }
         }
 

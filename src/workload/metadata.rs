@@ -1,14 +1,33 @@
-//! An object's metadata, as far as rules and reports read it.
+//! An object's metadata, reduced to the fields that rules and reports read.
+
+use std::fmt;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::object_only::object_only;
+use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
 use super::{Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
-/// The part of an object's metadata that is read; managed fields, the largest part, never are.
+/// The label that ties a Deployment's pods to one of its `ReplicaSet`s.
+pub(super) const DEPLOYMENT_HASH: &str = "pod-template-hash";
+/// The label that ties a Rollout's pods to one of its `ReplicaSet`s.
+pub(super) const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
+/// The label that names the Knative Service of a pod.
+pub(super) const KNATIVE_SERVICE: &str = "serving.knative.dev/service";
+
+/// The labels that say something about a pod's owner.
+pub(super) const OWNER_LABELS: [&str; 3] = [DEPLOYMENT_HASH, ROLLOUT_HASH, KNATIVE_SERVICE];
+/// The annotation of a pod that names its `DeploymentConfig`.
+pub(super) const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
+
+/// The annotations that are read.
+const ANNOTATIONS: [&str; 4] = [DEPLOYMENT_CONFIG, IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES];
+
+/// The part of an object's metadata that is read. Managed fields, the largest part, are skipped.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "metadata")]
 pub struct Metadata<'a> {
@@ -21,15 +40,18 @@ pub struct Metadata<'a> {
     /// The namespace, absent in most manifests.
     #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    /// What tells the object from another one that has, or had, its name.
+    /// The uid, which tells objects of the same name apart.
     #[serde(borrow)]
     pub uid: Option<Text<'a>>,
-    /// When the API server stored the object first.
+    /// The time at which the API server stored the object.
     pub creation_timestamp: Option<Timestamp>,
     /// The labels, which selectors match.
     #[serde(borrow)]
     pub labels: Option<Labels<'a>>,
-    /// Who made and manages the object.
+    /// The few annotations that are read.
+    #[serde(borrow, default, deserialize_with = "annotations")]
+    pub(super) annotations: Option<Labels<'a>>,
+    /// The objects that own this one.
     #[serde(borrow)]
     pub owner_references: Option<Vec<OwnerReference<'a>>>,
 }
@@ -44,6 +66,11 @@ impl<'a> Metadata<'a> {
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.as_ref()?.get(key).map(|value| &**value)
     }
+
+    /// The value of an annotation that is read.
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key).map(|value| &**value)
+    }
 }
 
 /// A reference to an object that owns another.
@@ -56,6 +83,63 @@ pub struct OwnerReference<'a> {
     /// The owner's name, in the namespace of the owned object.
     #[serde(borrow)]
     pub name: Text<'a>,
-    /// Whether this owner manages the object.
+    /// True for the owner that manages the object.
     pub controller: Option<bool>,
+}
+
+/// Reads the annotations that are needed, and skips the values of all others.
+pub(super) fn annotations<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Labels<'de>>, D::Error> {
+    struct AnnotationsVisitor;
+
+    impl<'de> Visitor<'de> for AnnotationsVisitor {
+        type Value = Option<Labels<'de>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("annotations")
+        }
+
+        fn visit_none<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut known = Vec::new();
+            while let Some(key) = map.next_key::<Text<'de>>()? {
+                if ANNOTATIONS.contains(&&*key) {
+                    known.push((key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default()));
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok((!known.is_empty()).then(|| Labels::new(known)))
+        }
+    }
+
+    deserializer.deserialize_option(AnnotationsVisitor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_that_nobody_reads_are_skipped_whatever_they_hold() {
+        let metadata: Metadata<'_> =
+            serde_json::from_str(r#"{"annotations": {"a": {"b": 1}, "sidecar.istio.io/inject": "true"}}"#)
+                .unwrap();
+        assert_eq!(metadata.annotation(ISTIO_INJECT), Some("true"));
+        for none in ["{}", r#"{"annotations": null}"#, r#"{"annotations": {}}"#] {
+            assert_eq!(serde_json::from_str::<Metadata<'_>>(none).unwrap().annotations, None, "{none}");
+        }
+    }
 }

@@ -1,29 +1,35 @@
-//! What rules see: Kubernetes workloads, reduced to the fields that rules read.
+//! Kubernetes workloads, reduced to the fields that rules read.
 //!
-//! Every type here is lean: fields that no rule reads are skipped while parsing and never kept. Text is
-//! borrowed from the input where the input allows it, so that an object can be judged and dropped without a
-//! copy. This module does no I/O.
+//! Every type here is lean: fields that no rule reads are skipped while parsing. Text is borrowed from the input
+//! where possible, so that an object can be judged and dropped without a copy. This module does no I/O.
 
 mod container;
+mod container_search;
+mod defect;
 mod digest;
 mod identity;
 mod image;
 mod interner;
 mod judged;
+mod kind;
 mod labels;
 mod metadata;
 mod object;
 mod object_only;
+mod owner;
 mod pod;
 mod quantity;
+mod supplied;
 mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
+pub use defect::Defect;
 pub use digest::short_digest;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
 pub use image::ImageReference;
 pub use interner::Interner;
-pub use judged::{Workload, WorkloadKind};
+pub use judged::Workload;
+pub use kind::WorkloadKind;
 pub use labels::Labels;
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};

@@ -1,6 +1,6 @@
 //! Reading structs from objects alone.
 //!
-//! What serde derives takes a sequence too, for the fields in their order; the API server does not.
+//! Serde's derived code also accepts a sequence of the fields in their order. The API server does not.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ macro_rules! object_only {
 }
 pub(super) use object_only;
 
-/// A deserializer that lends no sequence.
+/// A deserializer that refuses a sequence.
 pub(super) struct ObjectOnly<D>(pub(super) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
@@ -35,7 +35,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
     }
 }
 
-/// A visitor that takes nothing but a map.
+/// A visitor that accepts only a map.
 struct MapVisitor<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for MapVisitor<V> {

@@ -1,4 +1,4 @@
-//! A pod's spec and status, as far as rules read them.
+//! A pod's spec and status, reduced to the fields that rules read.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::{Container, Resources, Text};
 
 object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated<'a>);
 
-/// The part of a pod spec that rules read; pods and pod templates share it.
+/// The part of a pod spec that rules read. Pods and pod templates share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a pod spec")]
 pub struct PodSpec<'a> {
@@ -32,28 +32,31 @@ pub struct PodStatus<'a> {
     /// The phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     #[serde(borrow)]
     pub phase: Option<Text<'a>>,
-    /// One entry a started container; init containers have a list of their own, which no rule reads.
+    /// One entry for each container that was started.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
     pub container_statuses: Vec<ContainerStatus<'a>>,
+    /// One entry for each init container, native sidecars included.
+    #[serde(borrow, default, deserialize_with = "null_is_empty")]
+    pub init_container_statuses: Vec<ContainerStatus<'a>>,
 }
 
 impl PodStatus<'_> {
-    /// Tells whether the pod has ended for good (phase `Succeeded` or `Failed`).
+    /// Tells whether the pod is in a terminal phase: `Succeeded` or `Failed`.
     pub fn is_terminal(&self) -> bool {
         matches!(self.phase.as_deref(), Some("Succeeded" | "Failed"))
     }
 }
 
-/// How one container has fared.
+/// The status of one container.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(try_from = "StatusFields<'a>")]
 pub struct ContainerStatus<'a> {
     /// The container's name.
     #[serde(borrow)]
     pub name: Text<'a>,
-    /// How often the container has been restarted since the pod began.
+    /// The restarts since the pod was created.
     pub restart_count: u32,
-    /// When the container ended last, if it was killed then for using more memory than its limit.
+    /// The time of the container's last end, if it was killed for exceeding its memory limit.
     pub oom_killed: Option<Timestamp>,
 }
 
@@ -71,7 +74,7 @@ struct StatusFields<'a> {
     last_state: Option<State<'a>>,
 }
 
-/// What a container does or did, as far as it ended.
+/// The state of a container; only an end is read.
 #[derive(Deserialize)]
 #[serde(remote = "Self", expecting = "the state of a container")]
 struct State<'a> {
@@ -79,7 +82,7 @@ struct State<'a> {
     terminated: Option<Terminated<'a>>,
 }
 
-/// How a container ended.
+/// The end of a container.
 #[derive(Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "how a container ended")]
 struct Terminated<'a> {
@@ -93,7 +96,7 @@ impl<'a> TryFrom<StatusFields<'a>> for ContainerStatus<'a> {
     type Error = jiff::Error;
 
     fn try_from(fields: StatusFields<'a>) -> Result<Self, jiff::Error> {
-        // A container that runs or waits again ended last as `lastState` says.
+        // The last end of a container that runs or waits again is in `lastState`.
         let ended =
             [fields.state, fields.last_state].into_iter().flatten().find_map(|state| state.terminated);
         let killed = ended.filter(|ended| ended.reason.as_deref() == Some("OOMKilled"));
@@ -102,14 +105,14 @@ impl<'a> TryFrom<StatusFields<'a>> for ContainerStatus<'a> {
     }
 }
 
-/// Reads an absent or null list as an empty one, as the API server does.
+/// Reads a list. An absent list and null are empty, as they are for the API server.
 fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a count; null is none, as the API server takes it.
+/// Reads a count. Null is zero, as it is for the API server.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     struct CountVisitor;
 
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_was_killed_for_its_memory_says_when() {
+    fn the_time_of_an_oom_kill_is_read() {
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         for (states, expected) in [
             (r#"{"name":"a"}"#, None),
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_end_counts_and_not_the_one_before() {
+    fn only_the_last_end_of_a_container_counts() {
         let text = r#"{"name":"a","restartCount":1,
             "state":{"terminated":{"reason":"Completed","finishedAt":"2026-01-02T04:00:00Z"}},
             "lastState":{"terminated":{"reason":"OOMKilled","finishedAt":"2026-01-02T03:00:00Z"}}}"#;
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_time_of_such_a_kill_is_read() {
+    fn the_time_of_any_other_end_is_not_read() {
         let killed = r#"{"name":"a","lastState":{"terminated":{"reason":"OOMKilled","finishedAt":"soon"}}}"#;
         assert!(read(killed).is_err());
         let other = r#"{"name":"a","lastState":{"terminated":{"reason":"Error","finishedAt":"soon"}}}"#;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// An amount of a resource, in billionths of its unit (cores, bytes), as precise as the Kubernetes API is.
+/// An amount of a resource in billionths of its unit (cores, bytes), the precision of the Kubernetes API.
 ///
 /// Read from the int-or-string form of the
 /// [API](https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
@@ -19,7 +19,7 @@ impl Quantity {
     /// One, in billionths.
     const UNIT: i128 = 1_000_000_000;
 
-    /// Parses a quantity; `None` when the text is not one. What is too large to count is the largest amount.
+    /// Parses a quantity; `None` when the text is not one. An amount that is too large becomes the largest one.
     pub fn parse(text: &str) -> Option<Self> {
         let number_end =
             text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-')).unwrap_or(text.len());
@@ -49,24 +49,24 @@ impl Quantity {
         self.0 > 0
     }
 
-    /// Tells whether the quantity is more than `times` as much as `other`; precise for all that a cluster holds.
+    /// Tells whether the quantity is more than `times` as much as `other`; exact for the amounts of a cluster.
     pub fn is_more_than(self, times: Self, other: Self) -> bool {
         self.0.saturating_mul(Self::UNIT) > times.0.saturating_mul(other.0)
     }
 
-    /// Returns both together; the largest amount where they are too much to count.
+    /// Returns the sum; the largest amount where that is too large.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// Returns what is left without another; less than zero where that is more.
+    /// Returns the difference, which can be less than zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// Returns so many times the quantity; the largest amount where that is too much to count.
+    /// Returns the product; the largest amount where that is too large.
     #[must_use]
     pub fn times(self, count: i64) -> Self {
         Self(self.0.saturating_mul(i128::from(count)))
@@ -78,7 +78,7 @@ impl Quantity {
     }
 }
 
-/// What a quantity's suffix multiplies its number by.
+/// The factor that a quantity's suffix stands for.
 struct Scale {
     binary: i128,
     decimal_exponent: i32,

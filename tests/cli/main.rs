@@ -7,6 +7,7 @@ mod catalogue;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
+mod judging;
 mod live;
 mod policies;
 mod report;

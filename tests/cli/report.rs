@@ -41,6 +41,9 @@ fn thresholds_decide_about_exit_status_1() {
     assert_eq!(status(&["--fail-on", "high", "-n", "production"]), 1);
     assert_eq!(status(&["--fail-on", "huge"]), 2);
     assert_eq!(status(&["--fail-under", "101"]), 2);
+    assert_eq!(status(&["--fail-under-compliance", "40"]), 0);
+    assert_eq!(status(&["--fail-under-compliance", "40.1"]), 1);
+    assert_eq!(status(&["--fail-under-compliance", "101"]), 2);
     let both = run(&["analyze", "-f", "kube-tests", "--fail-under", "93", "--fail-on", "high"]);
     for said in
         ["failed: the score of 92 is below --fail-under 93", "failed: the worst violation is critical"]
@@ -74,7 +77,8 @@ fn standard_input_is_a_file_too() {
 
 #[test]
 fn directories_within_directories_are_read_only_with_recursion() {
-    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let pod =
+        b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod), ("b/c.yml", pod), ("b/c.txt", b"no manifest")]);
     let pods = |args: &[&str]| run_in(tree.path(), args, "").stdout.lines().nth(1).unwrap().to_owned();
     assert_eq!(pods(&["analyze", "-f", "."]), "Workload Pods Analyzed     : 1");
@@ -84,7 +88,8 @@ fn directories_within_directories_are_read_only_with_recursion() {
 
 #[test]
 fn a_file_that_several_inputs_name_is_read_once() {
-    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let pod =
+        b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod), ("b/c.yaml", pod)]);
     let analyze = |inputs: &[&str]| {
         let flags = inputs.iter().flat_map(|input| ["-f", input]);
@@ -102,7 +107,8 @@ fn a_file_that_several_inputs_name_is_read_once() {
 #[cfg(unix)]
 #[test]
 fn a_link_to_a_file_that_is_read_adds_nothing() {
-    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let pod =
+        b"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod)]);
     std::os::unix::fs::symlink("a.yaml", tree.path().join("b.yaml")).unwrap();
     let run = run_in(tree.path(), &["analyze", "-f", "."], "");
@@ -111,7 +117,8 @@ fn a_link_to_a_file_that_is_read_adds_nothing() {
 
 #[test]
 fn standard_input_is_read_once() {
-    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}";
+    let pod =
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'd:1'}]}}";
     let run = run_in(std::path::Path::new("."), &["analyze", "-f", "-", "-f", "-"], pod);
     assert!(run.status == 0 && run.stdout.contains("Analyzed     : 1"), "{run}");
 }
@@ -119,7 +126,7 @@ fn standard_input_is_read_once() {
 #[test]
 fn system_namespaces_are_left_out_and_that_is_said() {
     let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}, \
-                spec: {containers: [{name: c}]}}";
+                spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod)]);
     assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "a.yaml"], ""));
     let all = run_in(tree.path(), &["analyze", "-f", "a.yaml", "--include-system"], "");
@@ -134,7 +141,7 @@ fn nothing_to_judge_is_said() {
 
 #[test]
 fn what_was_asked_for_and_is_not_there_is_said() {
-    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {app: web}}, spec: {containers: [{name: c}]}}";
+    let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {app: web}}, spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod)]);
     let note = |args: &[&str]| {
         let run = run_in(tree.path(), &[&["analyze", "-f", "a.yaml"], args].concat(), "");
@@ -160,7 +167,7 @@ fn what_was_asked_for_and_is_not_there_is_said() {
 
 #[test]
 fn objects_of_other_kinds_are_counted_where_the_report_does_not_list_them() {
-    let all = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}\n---\n\
+    let all = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'd:1'}]}}\n---\n\
                {apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Secret}\n";
     let note = |all: &str, format: &str| {
         run_in(&std::env::temp_dir(), &["analyze", "-f", "-", "-o", format], all).stderr

@@ -340,8 +340,8 @@ async fn kubectl_get_shows_the_columns_and_short_names_work() {
             "policyName": "strict", "timestamp": "2026-01-01T00:00:00Z", "healthScore": 73, "classification": "Stable",
             "totalPods": 9, "totalViolations": 12,
             "violations": [{
-                "podName": "web-1", "containerName": "web", "violationType": "latest-tag", "severity": "high",
-                "message": "pin it",
+                "kind": "Deployment", "name": "web", "pods": 3, "containerName": "web",
+                "violationType": "latest-tag", "severity": "high", "message": "pin it",
             }],
             "fixes": [{ "kind": "Deployment", "name": "web", "patch": "{}" }],
         },

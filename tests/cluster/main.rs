@@ -9,19 +9,27 @@
     reason = "a test fails by panicking, and the helpers of one are outside of #[test] functions"
 )]
 
+#[path = "../common/access.rs"]
+mod access;
 mod analyze;
+mod connecting;
 mod control_plane;
 mod crds;
 mod documented;
 mod enforcement;
+#[path = "../common/eventually.rs"]
 mod eventually;
 mod harness;
 mod idle;
+#[path = "../common/kubeconfig.rs"]
+mod kubeconfig;
 mod kubelet;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
+#[path = "../common/process.rs"]
 mod process;
 mod prometheus;
+#[path = "../common/soak.rs"]
 mod soak;
 mod watch;

@@ -9,7 +9,7 @@ use std::path::Path;
 pub(crate) fn write_bad_pods(out: &mut impl Write, pods: usize) -> io::Result<()> {
     out.write_all(br#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":["#)?;
     for pod in 0..pods {
-        let (comma, workload, namespace) = (if pod > 0 { "," } else { "" }, pod / 5, pod % 50);
+        let (comma, workload, namespace) = (if pod > 0 { "," } else { "" }, pod / 5, pod / 5 % 50);
         write!(
             out,
             r#"{comma}{{"metadata":{{"name":"shop-{workload}-6d4cf56db6-{pod:07}","namespace":"team-{namespace}","labels":{{"pod-template-hash":"6d4cf56db6"}},"ownerReferences":[{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"shop-{workload}-6d4cf56db6","controller":true}}]}},"spec":{{"containers":[{{"name":"shop","image":"registry.example.com/team-{namespace}/shop-{workload}"}}]}},"status":{{"phase":"Pending","containerStatuses":[{{"name":"shop","restartCount":{}}}]}}}}"#,

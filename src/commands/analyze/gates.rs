@@ -1,8 +1,8 @@
-//! The thresholds of `analyze`, which decide between exit status 0 and 1.
+//! The flags for the thresholds of a report, which decide between exit status 0 and 1.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use crate::governance::Report;
+use crate::governance::{Percent, Thresholds};
 use crate::rules::Severity;
 
 /// Thresholds of a report.
@@ -12,27 +12,29 @@ pub(super) struct GateArgs {
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true, value_parser = score)]
     fail_under: Option<u8>,
 
+    /// Exit with 1 when fewer workloads than this percentage are free of violations of medium severity or worse
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
+    fail_under_compliance: Option<Percent>,
+
     /// Exit with 1 when there is a violation of this severity or a worse one
     #[arg(long, value_name = "SEVERITY", ignore_case = true,
         value_parser = severities().try_map(|name| name.parse::<Severity>()))]
     fail_on: Option<Severity>,
+
+    /// With a threshold, exit with 0 although nothing was evaluated, in the whole input or in a namespace of -n
+    #[arg(long)]
+    allow_empty: bool,
 }
 
 impl GateArgs {
-    /// Returns a sentence for each threshold that the report is past.
-    pub(super) fn failed(&self, report: &Report) -> Vec<String> {
-        let mut failed = Vec::new();
-        if let (Some(bound), Some(score)) = (self.fail_under, report.summary.score)
-            && score.value() < bound
-        {
-            failed.push(format!("the score of {} is below --fail-under {bound}", score.value()));
+    /// Returns the thresholds that the flags ask for.
+    pub(super) fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            score: self.fail_under,
+            compliance: self.fail_under_compliance,
+            severity: self.fail_on,
+            allow_empty: self.allow_empty,
         }
-        if let (Some(bound), Some(worst)) = (self.fail_on, report.worst)
-            && worst >= bound
-        {
-            failed.push(format!("the worst violation is {worst}, and --fail-on is {bound}"));
-        }
-        failed
     }
 }
 

@@ -10,7 +10,7 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{BudgetArgs, ConnectArgs, NamespaceArgs, SystemNamespaceArgs};
 use crate::enforcement::Outcome;
 use crate::output::{note, rehearsal, to_stdout};
-use crate::policy::DevOpsPolicy;
+use crate::policy::{CompiledPolicy, DevOpsPolicy};
 use crate::remediation;
 
 /// Show what a policy would do in mode enforce: sends every patch as a server-side dry run, and changes nothing.
@@ -47,8 +47,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
     let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
     let all = all.context("cannot list the policies")?.items;
-    let Some(policy) = all.iter().find(|policy| policy.name_any() == args.name) else {
-        let known: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
+    let all: Vec<CompiledPolicy> = all.into_iter().map(CompiledPolicy::new).collect();
+    let Some(policy) = all.iter().find(|known| known.policy.name_any() == args.name) else {
+        let known: Vec<String> = all.iter().map(|known| known.policy.name_any()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         bail!("there is no policy {:?} in namespace {namespace:?}; there: {known}", args.name);
     };
@@ -59,7 +60,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         note("nothing to do: no workload breaks a rule of the policy that has a fix")?;
         return Ok(ExitStatus::Clean);
     }
-    let remediation = policy.spec.remediation.clone().unwrap_or_default();
+    let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
     to_stdout(|out| rehearsal(&rehearsed, &args.name, &remediation, args.budgets.limits(), out))?;
     let refused = rehearsed.iter().any(|one| matches!(one.outcome, Outcome::Refused { .. }));
     Ok(if refused { ExitStatus::Findings } else { ExitStatus::Clean })

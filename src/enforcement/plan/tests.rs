@@ -4,7 +4,7 @@ use serde_json::Map;
 
 use super::*;
 use crate::enforcement::{Bound, Compute};
-use crate::policy::DevOpsPolicy;
+use crate::policy::{CompiledPolicy, DevOpsPolicy};
 use crate::workload::{Quantity, WorkloadKind};
 
 fn subject(containers: &str) -> Subject {
@@ -20,7 +20,8 @@ fn subject(containers: &str) -> Subject {
 fn policy(name: &str, spec: &str) -> Enforcing {
     let policy =
         format!("{{metadata: {{name: {name}, creationTimestamp: '2026-01-01T00:00:00Z'}}, spec: {spec}}}");
-    Enforcing::new(&yaml_serde::from_str::<DevOpsPolicy>(&policy).unwrap()).unwrap()
+    let policy: DevOpsPolicy = yaml_serde::from_str(&policy).unwrap();
+    Enforcing::new(&CompiledPolicy::new(policy)).unwrap()
 }
 
 fn planned(subject: &Subject, policies: &[Enforcing], constraints: &Constraints, barred: &[&str]) -> Plan {

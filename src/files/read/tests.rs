@@ -27,7 +27,9 @@ impl Consumer for Names {
                 part.push(format!("{}/{}@{}", workload.kind.name(), workload.name(), place.line));
             }
             Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
-            Content::Other | Content::Foreign => part.push(format!("{}@{}", object.types.kind, place.line)),
+            Content::Other { .. } | Content::Foreign => {
+                part.push(format!("{}@{}", object.types.kind, place.line));
+            }
         }
     }
 
@@ -53,10 +55,10 @@ fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
 }
 
 /// The least spec that the API server takes.
-const SPEC: &str = "spec: {containers: [{name: c}]}\n";
+const SPEC: &str = "spec: {containers: [{name: c, image: d:1}]}\n";
 
 fn pod(name: &str) -> Value {
-    json!({"metadata": {"name": name, "labels": {"a": "},{\"metadata\":"}}, "spec": {"containers": [{"name": "c"}]}})
+    json!({"metadata": {"name": name, "labels": {"a": "},{\"metadata\":"}}, "spec": {"containers": [{"name": "c", "image": "d:1"}]}})
 }
 
 fn with_type(mut object: Value, kind: &str) -> Value {
@@ -321,7 +323,7 @@ fn a_broken_item_is_named_with_its_index_its_name_and_its_line() {
     items[broken]["spec"]["containers"][0]["image"] = 5.into();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     let pretty = serde_json::to_string_pretty(&list).unwrap();
-    let line = pretty.lines().position(|line| line.contains("\"image\"")).unwrap() + 1;
+    let line = pretty.lines().position(|line| line.contains("\"image\": 5")).unwrap() + 1;
     let expected = |line: usize| {
         format!(
             "Some(1) Some({line}) items[{broken}] (shop/p{broken}): spec.containers[0].image: invalid type"

@@ -35,7 +35,7 @@ impl Scoreboard {
     /// Every pod with what it counts for, by namespace and name.
     fn pods(&self) -> BTreeMap<(String, String), (Tally, Option<String>)> {
         let all = self.pods.iter().map(|(namespace, name, pod)| {
-            let what = (pod.tally, pod.offender.as_ref().map(|offender| offender.owner().to_string()));
+            let what = (pod.tally, pod.workload.as_ref().map(|workload| workload.owner().to_string()));
             ((namespace.to_owned(), name.to_string()), what)
         });
         all.collect()
@@ -102,6 +102,27 @@ fn a_pod_that_changes_hands_counts_for_its_new_owner_alone() {
     let offenders: Vec<_> = offenders.iter().map(|worst| (worst.workload.as_str(), worst.pods)).collect();
     assert_eq!(offenders, [("Pod/a", 1), ("StatefulSet/db", 1)]);
     assert_eq!(board.offenders(1).len(), 1);
+}
+
+#[test]
+fn a_workload_is_compliant_while_all_of_its_pods_are() {
+    let mut board = board();
+    let compliance = |board: &Scoreboard| board.cluster_compliance().unwrap().percent().to_string();
+    assert_eq!(compliance(&board), "100.0%");
+    let pod = |name| Made { owner: Some("db"), ..Made::new("shop", name) };
+    board.see(&pod("a"));
+    board.see(&Made { readiness: false, ..pod("b") });
+    board.see(&Made::new("bank", "c"));
+    assert_eq!(compliance(&board), "100.0%", "a violation of low severity does not count");
+    board.see(&Made { image: "web", ..pod("b") });
+    assert_eq!(compliance(&board), "50.0%");
+    let by_namespace: Vec<_> = board.compliances().map(|(name, share)| (name, share.ratio())).collect();
+    assert_eq!(by_namespace, [("bank", 1.0), ("shop", 0.0)]);
+    board.delete("shop", "b");
+    assert_eq!(compliance(&board), "100.0%");
+    board.apply_unreadable("shop", "a");
+    board.apply_unreadable("bank", "c");
+    assert_eq!(board.cluster_compliance(), None, "no pod can be read");
 }
 
 #[test]
@@ -212,7 +233,7 @@ fn what_many_pods_and_namespaces_took_is_given_back_when_they_go() {
         board.delete(&name, "a");
     }
     let shop = &board.namespaces["shop"];
-    let held = [board.namespaces.capacity(), shop.offenders.capacity()];
+    let held = [board.namespaces.capacity(), shop.workloads.capacity()];
     assert!(held.iter().all(|capacity| *capacity < 128), "{held:?}");
 }
 
@@ -311,8 +332,7 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
         let Parsed::Workload(workload) = &object.parsed else { panic!("no pod: {json}") };
         if !scope.leaves_out(namespace) && !workload.is_terminal() {
             let tally = evaluate(&policy, workload, Timestamp::UNIX_EPOCH, false).tally;
-            let owner = (tally.half_points(&policy) > 0).then(|| workload.owner().to_string());
-            pods.insert(key, (tally, owner));
+            pods.insert(key, (tally, Some(workload.owner().to_string())));
         }
     }
     let unreadable = pods.values().filter(|(tally, _)| tally.pods == 0).count();
@@ -333,8 +353,18 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     assert_eq!(board.offenders(usize::MAX), report.offenders);
     let few = board.offenders(2);
     assert_eq!(few[..], report.offenders[..few.len()], "the worst are the first");
-    let kept: usize = board.namespaces.values().map(|namespace| namespace.offenders.len()).sum();
-    assert_eq!(kept, report.offenders.len(), "nothing is kept of workloads that are well again");
+    let compliance = board.cluster_compliance().unwrap_or_default();
+    assert_eq!(
+        (compliance.workloads, compliance.compliant),
+        (report.summary.workloads, report.summary.compliant)
+    );
+    let compliances: Vec<_> =
+        report.namespaces.iter().map(|entry| (entry.namespace.as_str(), entry.compliance)).collect();
+    assert_eq!(board.compliances().collect::<Vec<_>>(), compliances);
+    let sums = || board.namespaces.values().flat_map(|namespace| namespace.workloads.values());
+    assert_eq!(sums().count() as u64, report.summary.workloads, "workloads without pods leave no trace");
+    let with_tally = sums().filter(|sum| sum.tally.is_some()).count();
+    assert_eq!(with_tally, report.offenders.len(), "workloads without a penalty keep no tally");
 }
 
 /// Shows every pod of a namespace, or of all, to the scoreboard.

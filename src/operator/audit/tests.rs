@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::operator::judge;
-use crate::policy::DevOpsPolicySpec;
+use crate::policy::{DevOpsPolicySpec, EffectivePolicy};
 use crate::workload::{Workload, WorkloadKind};
 
 const INTERVAL: SignedDuration = SignedDuration::from_mins(5);
@@ -32,7 +32,8 @@ fn verdict(pods: &[(&str, &str)]) -> Verdict {
             Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).unwrap()
         })
         .collect();
-    judge(&policy("p", "u").spec, "n", pods.iter(), Timestamp::UNIX_EPOCH).unwrap()
+    let rules = EffectivePolicy::from_spec(&policy("p", "u").spec).unwrap();
+    judge(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH)
 }
 
 fn created(step: Step) -> PolicyAuditResult {
@@ -140,14 +141,39 @@ fn it_belongs_to_its_policy_and_blocks_nobody() {
 }
 
 #[test]
+fn the_pods_of_a_workload_share_an_entry() {
+    let result = created(next_step(
+        &policy("p", "u"),
+        &verdict(&[("a", "nginx"), ("b", "nginx"), ("c", "nginx:1")]),
+        &[],
+        None,
+        INTERVAL,
+        Timestamp::UNIX_EPOCH,
+    ));
+    let entries: Vec<_> = result.spec.violations.iter().collect();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|entry| (&*entry.kind, &*entry.name, entry.pods, &*entry.violation_type))
+        .collect();
+    assert_eq!(
+        entries,
+        [("Deployment", "web", 2, "latest-tag"), ("Deployment", "web", 3, "missing-liveness")]
+    );
+    assert_eq!(result.spec.total_violations, 5, "each pod counts");
+}
+
+#[test]
 fn a_result_is_bounded_its_totals_are_exact_and_the_worst_come_first() {
     let names: Vec<_> = (0..3_000).map(|index| format!("{}-{index}", "n".repeat(200))).collect();
     let pods: Vec<_> = names.iter().map(|name| (name.as_str(), "nginx")).collect();
     let mut verdict = verdict(&pods);
-    verdict.violations[0].message = "é".repeat(5_000);
+    for violation in &mut verdict.violations {
+        violation.owner = None;
+        violation.message = "é".repeat(5_000);
+    }
     let result = created(next_step(&policy("p", "u"), &verdict, &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
     let bytes = size(&result);
-    assert!(bytes <= LIMIT - RESERVE && bytes > LIMIT - RESERVE - 1_000, "{bytes}");
+    assert!(bytes <= LIMIT - RESERVE && bytes > LIMIT - RESERVE - 3_000, "{bytes}");
     assert_eq!((result.spec.total_pods, result.spec.total_violations), (3_000, 6_000));
     assert_eq!(result.spec.violations[0].message.chars().count(), MESSAGE);
     assert!(result.spec.violations.is_sorted_by_key(|violation| std::cmp::Reverse(violation.severity)));

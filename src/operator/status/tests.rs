@@ -27,7 +27,8 @@ fn outcome(policy: &DevOpsPolicy, images: &[&str]) -> Outcome {
             Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).unwrap()
         })
         .collect();
-    Outcome::Judged(judge(&policy.spec, "n", pods.iter(), Timestamp::UNIX_EPOCH).unwrap())
+    let rules = EffectivePolicy::from_spec(&policy.spec).unwrap();
+    Outcome::Judged(judge(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH))
 }
 
 /// What the API server keeps of it: JSON, with times of whole seconds.
@@ -78,9 +79,10 @@ fn without_a_verdict_there_are_no_figures() {
     let policy = policy("{enforcementMode: enforce}");
     let unknown: DevOpsPolicySpec = yaml_serde::from_str("rules: [{id: nope}]").unwrap();
     let error = EffectivePolicy::from_spec(&unknown).unwrap_err();
-    for (outcome, ready, degraded) in
-        [(Outcome::NoEffect, "SystemNamespace", "False"), (Outcome::Invalid(error), "InvalidSpec", "True")]
-    {
+    for (outcome, ready, degraded) in [
+        (Outcome::NoEffect, "SystemNamespace", "False"),
+        (Outcome::Invalid(error.into()), "InvalidSpec", "True"),
+    ] {
         let full = next_status(
             &policy,
             &self::outcome(&policy, &["x"]),

@@ -1,5 +1,5 @@
-//! The fix of `missing-resources`: the default requests and limits that a container lacks, where they agree with what it
-//! has.
+//! The fix of `missing-resources`: the default requests and limits that a container lacks, unless they contradict its
+//! own.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) fn mend(broken: &Broken<'_>) -> Mend {
     for (resource, label) in [("cpu", "CPU"), ("memory", "memory")] {
         let choice =
             Choice { resource, label, request: own_requests.get(resource), limit: own_limits.get(resource) };
-        // The limit first: a request is then held against it.
+        // The limit comes first, because the request must not exceed it.
         let limit = keep(choice.limit(defaults), &mut reasons);
         let request = keep(choice.request(defaults, limit), &mut reasons);
         limits.extend(limit.map(|limit| (resource.to_owned(), Written(limit.clone()))));
@@ -38,7 +38,7 @@ pub(super) fn mend(broken: &Broken<'_>) -> Mend {
     Mend { sets: PartialContainer { resources, ..PartialContainer::default() }, reasons }
 }
 
-/// What there is of one resource.
+/// The request and the limit of one resource.
 #[derive(Clone, Copy)]
 struct Choice<'a> {
     /// The name in the API.
@@ -49,14 +49,14 @@ struct Choice<'a> {
     limit: Option<&'a Written>,
 }
 
-/// The default to set, nothing where nothing is missing, or the reason why what is missing is not set.
+/// The default to set, `None` if nothing is missing, or the reason for leaving a missing value out.
 type Chosen<'d> = Result<Option<&'d String>, String>;
 
 impl Choice<'_> {
     fn limit<'d>(&self, defaults: &'d ResourceDefaults) -> Chosen<'d> {
         let Self { resource, label, .. } = *self;
         let default = defaults.limits.get(resource);
-        // Nobody asks for a CPU limit that no default names.
+        // A CPU limit is only asked for if the defaults name one.
         if default.is_none() && resource == "cpu" {
             return Ok(None);
         }

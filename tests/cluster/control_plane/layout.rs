@@ -1,6 +1,6 @@
 //! Where a control plane has its binaries, files and ports.
 
-use super::kubeconfig;
+use crate::kubeconfig;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use serde_json::json;
 use std::error::Error;
@@ -62,9 +62,18 @@ impl Layout {
     }
 
     /// Writes a kubeconfig for the holder of a token.
-    pub(super) fn write_kubeconfig(&self, path: &Path, token: &str, namespace: &str) -> std::io::Result<()> {
-        let server = format!("https://127.0.0.1:{}", self.api_port);
-        fs::write(path, kubeconfig::render(&server, &self.api_server.join("tls.crt"), token, namespace))
+    fn write_kubeconfig(&self, path: &Path, token: &str, namespace: &str) -> std::io::Result<()> {
+        fs::write(path, kubeconfig::render(&self.server(), &self.authority(), token, namespace))
+    }
+
+    /// Returns the URL of the API server.
+    pub(super) fn server(&self) -> String {
+        format!("https://127.0.0.1:{}", self.api_port)
+    }
+
+    /// Returns the file with the certificate that the API server is verified by.
+    pub(super) fn authority(&self) -> PathBuf {
+        self.api_server.join("tls.crt")
     }
 
     pub(super) fn admin_kubeconfig(&self) -> PathBuf {

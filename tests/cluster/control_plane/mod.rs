@@ -2,20 +2,18 @@
 //!
 //! It listens on 127.0.0.1 only, has all its state in one directory, and ends with the test process.
 
-mod access;
 mod audit;
 mod etcd;
 mod faults;
 mod flags;
-mod kubeconfig;
 mod layout;
 mod plane;
 mod server;
 
-pub(crate) use access::Reach;
+pub(crate) use crate::access::Reach;
+pub(crate) use crate::kubeconfig::{client_of, config_of};
 pub(crate) use audit::{AuditEvent, Mark};
 pub(crate) use etcd::Etcd;
-pub(crate) use kubeconfig::{client_of, config_of};
 pub(crate) use layout::free_port;
 pub(crate) use plane::ControlPlane;
 pub(crate) use server::Server;

@@ -3,10 +3,13 @@
 use super::audit::{self, AuditEvent, Mark};
 use super::layout::{Layout, binary};
 use super::server::Server;
-use super::{client_of, config_of, flags};
+use super::{Reach, client_of, config_of, flags};
+use crate::access::Accounts;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use kube_devops::manifests::Mode;
 use std::error::Error;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -74,6 +77,28 @@ impl ControlPlane {
     /// Makes an administrator's client, which belongs to the caller's runtime: it has a task there.
     pub(crate) async fn client(&self) -> Client {
         client_of(&self.kubeconfig).await
+    }
+
+    /// Makes a `ServiceAccount` with these rights and no other, and returns a kubeconfig of it.
+    pub(crate) async fn restricted(
+        &self,
+        namespace: &str,
+        name: &str,
+        rules: &[PolicyRule],
+        reach: Reach,
+    ) -> PathBuf {
+        let (server, authority) = (self.layout.server(), self.layout.authority());
+        self.accounts(&server, &authority).await.restricted(namespace, name, rules, reach).await
+    }
+
+    /// Makes the account of an operator with exactly what a mode needs, and returns a kubeconfig of it.
+    pub(crate) async fn operator_account(&self, home: &str, mode: Mode) -> PathBuf {
+        let (server, authority) = (self.layout.server(), self.layout.authority());
+        self.accounts(&server, &authority).await.operator(home, mode).await
+    }
+
+    async fn accounts<'a>(&'a self, server: &'a str, authority: &'a Path) -> Accounts<'a> {
+        Accounts { client: self.client().await, server, authority, directory: &self.layout.api_server }
     }
 
     /// Creates a namespace that no other test has, and returns its name, `<test>-<n>`.

@@ -4,7 +4,7 @@ use super::ledger::cluster;
 use super::stage::{Fate, PROBES, Stage, template};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_devops::enforcement::{self, Constraints, Enforcing, IGNORE, Subject};
-use kube_devops::policy::{DevOpsPolicy, RemediationPhase};
+use kube_devops::policy::{CompiledPolicy, DevOpsPolicy, RemediationPhase};
 use kube_devops::remediation::{self, ApplyError};
 use kube_devops::workload::WorkloadKind;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn plan(subject: &Subject) -> Value {
         serde_json::from_value(json!({ "metadata": { "name": "standard" }, "spec": spec })).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test of its own")]
     let now = jiff::Timestamp::now();
-    let policies = [Enforcing::new(&policy).unwrap()];
+    let policies = [Enforcing::new(&CompiledPolicy::new(policy)).unwrap()];
     let plan = enforcement::plan(subject, &policies, &Constraints::default(), &BTreeSet::new(), now).unwrap();
     assert!(!plan.is_empty());
     plan.document

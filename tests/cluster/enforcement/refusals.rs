@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube_devops::enforcement::{PATCHED_BY, RefusalClass};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ fn class<T>(outcome: kube::Result<T>) -> Option<RefusalClass> {
 async fn refusals_of_the_api_server_are_classified() {
     let stage = Stage::shared(|_| Fate::Ready).await;
     let deployments = stage.api("Deployment");
-    let web = stage.create("Deployment", "web", |_| ()).await;
+    stage.create("Deployment", "web", |_| ()).await;
     let patch = async |params: &PatchParams, change: Value| {
         let mut document =
             json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" } });
@@ -131,10 +131,11 @@ async fn refusals_of_the_api_server_are_classified() {
     let invalid = json!({ "spec": { "replicas": -1 } });
     assert_eq!(patch(&ours.clone().force(), invalid).await, Some(RefusalClass::Invalid));
 
-    let other = Preconditions { uid: Some("another".to_owned()), resource_version: None };
-    let params = DeleteParams { preconditions: Some(other), ..DeleteParams::default() };
-    let class_of_delete = class(deployments.delete("web", &params).await);
-    assert_eq!(class_of_delete, Some(RefusalClass::Gone), "uid {:?}", web.metadata.uid);
+    // A document with a uid creates nothing where the workload is gone.
+    let gone =
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "nope", "uid": "u" } });
+    let applied = class(deployments.patch("nope", &ours, &Patch::Apply(&gone)).await);
+    assert_eq!(applied, Some(RefusalClass::Gone));
     assert_eq!(class(deployments.get("nope").await), Some(RefusalClass::Gone));
 
     let quota =

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use kube_devops::operator::{Past, Step, judge, next_step};
-use kube_devops::policy::{DevOpsPolicy, PolicyAuditResult};
+use kube_devops::policy::{DevOpsPolicy, EffectivePolicy, PolicyAuditResult};
 use kube_devops::workload::{Workload, WorkloadKind};
 use serde_json::json;
 use std::time::Duration;
@@ -164,7 +164,7 @@ async fn due(world: &World<'_>, policy: &DevOpsPolicy, latest: Option<&Past>) ->
         .map(|pod| Workload::from_json_owned(WorkloadKind::Pod, &json!(pod).to_string()).unwrap())
         .collect();
     let now = latest.map_or(Timestamp::UNIX_EPOCH, |latest| latest.created);
-    let verdict = judge(&policy.spec, &namespace, pods.iter(), now).unwrap();
+    let verdict = judge(&EffectivePolicy::from_spec(&policy.spec).unwrap(), &namespace, pods.iter(), now);
     match next_step(policy, &verdict, &[], latest, SignedDuration::ZERO, now) {
         Step::Create(result) => *result,
         step => panic!("nothing to create: {step:?}"),

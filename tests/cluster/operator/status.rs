@@ -4,10 +4,12 @@ use super::life::condition;
 use super::world::{World, pod};
 use crate::analyze::on;
 use crate::eventually::eventually;
+use crate::kubelet::set_pod_status;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource as _, ResourceExt};
 use kube_devops::operator::FINALIZER;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus};
 use serde_json::json;
@@ -34,6 +36,64 @@ async fn a_pod_that_is_pending_for_too_long_counts_with_no_event() {
     let took = late.status.unwrap().last_evaluated.unwrap().0.duration_since(created).as_secs();
     assert!((4..=6).contains(&took), "{took} s");
     assert!(early.status.unwrap().last_evaluated.unwrap().0.duration_since(created).as_secs() < 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_completed_pod_hides_no_cron_job() {
+    let world = World::shared().await;
+    let shop = world.plane.namespace("shop");
+    let _operator = world.replica("operator-0", &["--audit-interval", "1s"]);
+    let template = json!({ "spec": {
+        "restartPolicy": "Never", "containers": [{ "name": "main", "image": "report:latest" }],
+    } });
+    let cron_job: CronJob = serde_json::from_value(json!({
+        "metadata": { "name": "report" },
+        "spec": {
+            "schedule": "0 0 * * *", "suspend": true, "jobTemplate": { "spec": { "template": &template } },
+        },
+    }))
+    .unwrap();
+    let cron_jobs = Api::<CronJob>::namespaced(world.client.clone(), &shop);
+    let cron_job = cron_jobs.create(&PostParams::default(), &cron_job).await.unwrap();
+    let mut job: Job = serde_json::from_value(json!({
+        "metadata": { "name": "report-by-hand" }, "spec": { "template": &template },
+    }))
+    .unwrap();
+    job.metadata.owner_references = Some(vec![cron_job.controller_owner_ref(&()).unwrap()]);
+    let jobs = Api::<Job>::namespaced(world.client.clone(), &shop);
+    jobs.create(&PostParams::default(), &job).await.unwrap();
+    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    let entry = async || {
+        let result = world.results(&shop, "base").await.pop()?;
+        let [entry] = &result.spec.violations[..] else { return None };
+        Some((entry.kind.clone(), entry.name.clone(), entry.pods))
+    };
+
+    // The Job controller makes the pod, which then ends.
+    let pod = eventually("a pod of the Job", async || {
+        let pods = world.pods(&shop).list(&ListParams::default()).await.unwrap().items;
+        pods.into_iter().next().map(|pod| pod.name_any())
+    })
+    .await;
+    set_pod_status(&world.client, &shop, &pod, &json!({ "phase": "Succeeded" })).await;
+    eventually("a completed Job", async || {
+        let status = jobs.get("report-by-hand").await.unwrap().status?;
+        (status.succeeded == Some(1)).then_some(())
+    })
+    .await;
+    assert_eq!(world.pods(&shop).list(&ListParams::default()).await.unwrap().items.len(), 1);
+    world
+        .until(&shop, "base", "one violation in one pod", |status| {
+            status.violations == Some(1)
+                && status.message.as_deref() == Some("1 violation in 1 pod: 1 x latest-tag")
+        })
+        .await;
+    let found = eventually("an audit result about the CronJob", async || {
+        entry().await.filter(|(kind, ..)| kind == "CronJob")
+    })
+    .await;
+    assert_eq!(found, ("CronJob".to_owned(), "report".to_owned(), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,17 +1,17 @@
 //! A cluster for the operator: its account with exactly the permissions it asks for, policies, pods and what came of them.
 
 use crate::analyze::on;
-use crate::control_plane::{AuditEvent, ControlPlane, Mark, Reach};
+use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
 use crate::process::Process;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use kube_devops::manifests::{Mode, Permission, Scope};
+use kube_devops::manifests::Mode;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -63,23 +63,7 @@ impl<'p> World<'p> {
     pub(crate) async fn of(plane: &'p ControlPlane, mode: Mode) -> Self {
         let client = plane.client().await;
         let home = plane.namespace("operator");
-        let permissions = mode.permissions();
-        let (everywhere, at_home): (Vec<_>, Vec<_>) =
-            permissions.iter().partition(|permission| permission.scope == Scope::Cluster);
-        let rules: Vec<_> = everywhere.into_iter().map(rule).collect();
-        let role = Role {
-            rules: Some(at_home.into_iter().map(rule).collect()),
-            ..serde_json::from_value(json!({ "metadata": { "name": "leases" } })).unwrap()
-        };
-        let binding: RoleBinding = serde_json::from_value(json!({
-            "metadata": { "name": "leases" },
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "leases" },
-            "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": home }],
-        }))
-        .unwrap();
-        Api::namespaced(client.clone(), &home).create(&PostParams::default(), &role).await.unwrap();
-        Api::namespaced(client.clone(), &home).create(&PostParams::default(), &binding).await.unwrap();
-        let kubeconfig = plane.restricted(&home, "operator", &rules, Reach::Cluster).await;
+        let kubeconfig = plane.operator_account(&home, mode).await;
         let user = format!("system:serviceaccount:{home}:operator");
         Self { plane, client, home, user, kubeconfig, _turn: None }
     }
@@ -218,14 +202,5 @@ impl<'p> World<'p> {
     pub(crate) async fn namespace_named(&self, name: &str) {
         let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
         Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
-    }
-}
-
-fn rule(permission: &Permission) -> PolicyRule {
-    PolicyRule {
-        api_groups: Some(vec![permission.group.to_owned()]),
-        resources: Some(vec![permission.path()]),
-        verbs: permission.verbs.iter().map(ToString::to_string).collect(),
-        ..PolicyRule::default()
     }
 }

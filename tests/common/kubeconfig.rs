@@ -1,4 +1,4 @@
-//! The kubeconfig files that hand a control plane to clients, and clients made from them.
+//! The kubeconfig files that lead tests to an API server, and clients made from them.
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -6,7 +6,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// Returns a kubeconfig with one context, as JSON, which is YAML too.
-pub(super) fn render(server: &str, authority: &Path, token: &str, namespace: &str) -> String {
+pub(crate) fn render(server: &str, authority: &Path, token: &str, namespace: &str) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Config",

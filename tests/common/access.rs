@@ -1,6 +1,7 @@
 //! Accounts that may do no more than a test says.
 
-use super::{ControlPlane, client_of};
+use crate::eventually::eventually;
+use crate::kubeconfig::{client_of, render};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::authorization::v1::{
     NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -11,9 +12,12 @@ use k8s_openapi::api::rbac::v1::{
 };
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Resource};
+use kube_devops::manifests::{Mode, Permission, Scope};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// How far an account's rules reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +26,19 @@ pub(crate) enum Reach {
     Cluster,
 }
 
-impl ControlPlane {
+/// Makes accounts on one API server.
+pub(crate) struct Accounts<'a> {
+    /// An administrator.
+    pub(crate) client: Client,
+    /// The URL of the API server.
+    pub(crate) server: &'a str,
+    /// The file with the certificate that the API server is verified by.
+    pub(crate) authority: &'a Path,
+    /// The directory for the accounts' kubeconfigs.
+    pub(crate) directory: &'a Path,
+}
+
+impl Accounts<'_> {
     /// Makes a `ServiceAccount` with these rights and no other, and returns a kubeconfig of it.
     ///
     /// Returns when the API server grants the first rule: it hears of roles by a watch, a little late.
@@ -33,7 +49,7 @@ impl ControlPlane {
         rules: &[PolicyRule],
         reach: Reach,
     ) -> PathBuf {
-        let client = self.client().await;
+        let client = self.client.clone();
         let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
         let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
         create(&accounts, ServiceAccount { metadata: metadata.clone(), ..ServiceAccount::default() }).await;
@@ -46,21 +62,52 @@ impl ControlPlane {
         let request = TokenRequest { spec, ..TokenRequest::default() };
         let token = accounts.create_token_request(name, &PostParams::default(), &request).await;
         let token = token.ok().and_then(|request| request.status).expect("a token").token;
-        let kubeconfig = self.layout.api_server.join(format!("{namespace}-{name}.kubeconfig"));
-        self.layout.write_kubeconfig(&kubeconfig, &token, namespace).expect("a kubeconfig file");
+        let kubeconfig = self.directory.join(format!("{namespace}-{name}.kubeconfig"));
+        fs::write(&kubeconfig, render(self.server, self.authority, &token, namespace))
+            .expect("a kubeconfig file");
         if let Some(rule) = rules.first() {
             let reviews = Api::<SelfSubjectAccessReview>::all(client_of(&kubeconfig).await);
             let review = SelfSubjectAccessReview {
                 spec: question(rule, (reach == Reach::Namespace).then_some(namespace)),
                 ..SelfSubjectAccessReview::default()
             };
-            crate::eventually::eventually("the API server grants a rule", async || {
+            eventually("the API server grants a rule", async || {
                 let answer = reviews.create(&PostParams::default(), &review).await.expect("an access review");
                 answer.status.filter(|status| status.allowed)
             })
             .await;
         }
         kubeconfig
+    }
+
+    /// Makes the account `operator` in a namespace, with exactly what a mode needs, and returns a kubeconfig of it.
+    pub(crate) async fn operator(&self, home: &str, mode: Mode) -> PathBuf {
+        let permissions = mode.permissions();
+        let (everywhere, at_home): (Vec<_>, Vec<_>) =
+            permissions.iter().partition(|permission| permission.scope == Scope::Cluster);
+        let rules: Vec<_> = everywhere.into_iter().map(rule).collect();
+        let role = Role {
+            rules: Some(at_home.into_iter().map(rule).collect()),
+            ..serde_json::from_value(json!({ "metadata": { "name": "leases" } })).unwrap()
+        };
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": { "name": "leases" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "leases" },
+            "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": home }],
+        }))
+        .unwrap();
+        create(&Api::namespaced(self.client.clone(), home), role).await;
+        create(&Api::namespaced(self.client.clone(), home), binding).await;
+        self.restricted(home, "operator", &rules, Reach::Cluster).await
+    }
+}
+
+fn rule(permission: &Permission) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![permission.group.to_owned()]),
+        resources: Some(vec![permission.path()]),
+        verbs: permission.verbs.iter().map(ToString::to_string).collect(),
+        ..PolicyRule::default()
     }
 }
 

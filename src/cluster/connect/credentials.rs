@@ -1,0 +1,194 @@
+//! The credentials of a client while it runs: what goes into the `Authorization` header, kept fresh.
+
+use super::address::Login;
+use super::error::{ConnectError, Place};
+use super::exec::{Plugin, Printed};
+use super::tls::certified_key;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use jiff::Timestamp;
+use rustls::sign::CertifiedKey;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// A file is read again after this long, which is client-go's minute less its leeway.
+const FILE_PERIOD: Duration = Duration::from_secs(50);
+
+/// The reason for which a request could not get credentials; its text has the mend.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(in crate::cluster) struct CredentialsError(String);
+
+/// Where the credentials come from.
+#[derive(Clone, Debug)]
+pub(super) enum Credentials {
+    /// There are none, or only a certificate.
+    None,
+    /// They stay as they are.
+    Fixed(HeaderValue),
+    /// They are in a file.
+    File(Arc<TokenFile>),
+    /// A command prints them.
+    Plugin(Arc<PluginCredentials>),
+}
+
+/// What one request is sent with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held {
+    pub(super) header: Option<HeaderValue>,
+    /// The certificate that a plugin printed.
+    pub(super) key: Option<Arc<CertifiedKey>>,
+    expires: Option<Timestamp>,
+}
+
+impl Credentials {
+    /// Returns what the next request is sent with.
+    pub(super) async fn held(&self) -> Result<Arc<Held>, CredentialsError> {
+        let fixed = |header: &HeaderValue| Held { header: Some(header.clone()), ..Held::default() };
+        match self {
+            Self::None => Ok(Arc::default()),
+            Self::Fixed(header) => Ok(Arc::new(fixed(header))),
+            Self::File(file) => Ok(Arc::new(fixed(&file.header().await))),
+            Self::Plugin(plugin) => plugin.clone().held().await,
+        }
+    }
+
+    /// Takes note that the server did not accept what a request was sent with.
+    pub(super) async fn refused(&self, held: &Arc<Held>) {
+        if let Self::Plugin(plugin) = self {
+            plugin.forget(held).await;
+        }
+    }
+}
+
+/// A token in a file, which others renew.
+#[derive(Debug)]
+pub(super) struct TokenFile {
+    path: PathBuf,
+    /// What was read last, and when to read again.
+    state: Mutex<(HeaderValue, Instant)>,
+}
+
+impl TokenFile {
+    /// Reads a file for the first time; `fallback` counts where it can't be read.
+    pub(super) fn open(
+        path: PathBuf,
+        place: &Place,
+        fallback: Option<HeaderValue>,
+    ) -> Result<Self, ConnectError> {
+        let header = match (read_token(&path), fallback) {
+            (Ok(header), _) | (Err(_), Some(header)) => header,
+            (Err(problem), None) => return Err(place.error(problem)),
+        };
+        Ok(Self { path, state: Mutex::new((header, Instant::now() + FILE_PERIOD)) })
+    }
+
+    async fn header(&self) -> HeaderValue {
+        let mut state = self.state.lock().await;
+        if Instant::now() >= state.1 {
+            // A file that is gone leaves the last token in use, as with client-go.
+            if let Ok(header) = read_token(&self.path) {
+                state.0 = header;
+            }
+            state.1 = Instant::now() + FILE_PERIOD;
+        }
+        state.0.clone()
+    }
+}
+
+fn read_token(path: &PathBuf) -> Result<HeaderValue, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|reason| format!("cannot read {shown}: {reason}"))?;
+    match text.trim() {
+        "" => Err(format!("{shown} is empty: log in again")),
+        token => bearer(token).map_err(|problem| format!("the token in {shown} {problem}")),
+    }
+}
+
+/// A plugin and what it printed last.
+#[derive(Debug)]
+pub(super) struct PluginCredentials {
+    plugin: Plugin,
+    last: Mutex<Option<Arc<Held>>>,
+}
+
+impl PluginCredentials {
+    /// Takes a plugin, and does not run it yet.
+    pub(super) fn new(plugin: Plugin) -> Arc<Self> {
+        Arc::new(Self { plugin, last: Mutex::new(None) })
+    }
+
+    /// Runs the plugin unless it did already and that still holds; others wait meanwhile.
+    async fn held(self: Arc<Self>) -> Result<Arc<Held>, CredentialsError> {
+        // A task of its own, so that a request's time limit doesn't end a login.
+        let outcome = tokio::spawn(async move {
+            let mut last = self.last.lock().await;
+            if let Some(held) = last.as_ref().filter(|held| !held.is_expired()) {
+                return Ok(held.clone());
+            }
+            let printed = self.plugin.run().await.map_err(CredentialsError)?;
+            let held = Arc::new(self.hold(&printed).map_err(CredentialsError)?);
+            *last = Some(held.clone());
+            Ok(held)
+        });
+        outcome.await.unwrap_or_else(|error| Err(CredentialsError(error.to_string())))
+    }
+
+    async fn forget(&self, refused: &Arc<Held>) {
+        let mut last = self.last.lock().await;
+        if last.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+            *last = None;
+        }
+    }
+
+    fn hold(&self, printed: &Printed) -> Result<Held, String> {
+        let failed = |what: &str, problem: String| {
+            format!("the command {:?} printed a {what} that {problem}", self.plugin.exec.command)
+        };
+        let Printed { token, client_certificate_data: certificate, client_key_data: key, .. } = printed;
+        let header = (!token.is_empty()).then(|| bearer(token)).transpose();
+        let key = if certificate.is_empty() {
+            None
+        } else {
+            let key = certified_key(certificate.as_bytes(), key.as_bytes());
+            Some(key.map_err(|problem| failed("certificate", problem.text))?)
+        };
+        Ok(Held {
+            header: header.map_err(|problem| failed("token", problem))?,
+            key: key.map(Arc::new),
+            expires: printed.expiration_timestamp,
+        })
+    }
+}
+
+impl Held {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a plugin gives a wall-clock time, and this is a client's edge"
+    )]
+    fn is_expired(&self) -> bool {
+        self.expires.is_some_and(|expires| Timestamp::now() > expires)
+    }
+}
+
+/// Makes the header of a token; the error continues "the token ...".
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
+    secret(&format!("Bearer {token}")).ok_or_else(|| {
+        "has a line break or another control character: remove it (a YAML block ends without one after `|-`)".to_owned()
+    })
+}
+
+/// Makes the header of a name and a password.
+pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
+    secret(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.name, login.password))))
+}
+
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_bytes(text.as_bytes()).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}

@@ -1,0 +1,69 @@
+//! The entries of a kubeconfig that count, and the flags over them.
+
+use super::error::Place;
+use super::kubeconfig::{Cluster, User};
+use std::path::PathBuf;
+
+/// The flags that count more than a kubeconfig, as with kubectl; empty ones count as unset.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The context to use, in place of the current one.
+    pub context: Option<String>,
+    /// The cluster to use, in place of the context's.
+    pub cluster: Option<String>,
+    /// The user to use, in place of the context's.
+    pub user: Option<String>,
+    /// The address of the API server.
+    pub server: Option<String>,
+    /// The name that the server's certificate is checked for.
+    pub tls_server_name: Option<String>,
+    /// The file with the certificates that the server's has to come from.
+    pub certificate_authority: Option<PathBuf>,
+    /// Whether the server's certificate is not checked.
+    pub insecure_skip_tls_verify: bool,
+    /// The bearer token.
+    pub token: Option<String>,
+    /// The file with the client's certificate.
+    pub client_certificate: Option<PathBuf>,
+    /// The file with its key.
+    pub client_key: Option<PathBuf>,
+    /// The user to act as.
+    pub impersonate: Option<String>,
+    /// The UID to act as.
+    pub impersonate_uid: Option<String>,
+    /// The groups to act as a member of.
+    pub impersonate_groups: Vec<String>,
+}
+
+/// The entries that count, and the flags over them.
+pub(super) struct Entries<'a> {
+    pub(super) cluster: Cluster,
+    pub(super) user: User,
+    pub(super) cluster_name: &'a str,
+    pub(super) user_name: &'a str,
+    pub(super) flags: &'a Overrides,
+}
+
+impl Entries<'_> {
+    /// Returns a place in the cluster's entry.
+    pub(super) fn cluster_field(&self, field: &'static str) -> Place {
+        let file = self.cluster.origin.clone();
+        Place::Field { file, kind: "cluster", name: self.cluster_name.to_owned(), field }
+    }
+
+    /// Returns a place in the user's entry.
+    pub(super) fn user_field(&self, field: &'static str) -> Place {
+        let file = self.user.origin.clone();
+        Place::Field { file, kind: "user", name: self.user_name.to_owned(), field }
+    }
+}
+
+/// Returns what a flag says, unless that is nothing.
+pub(super) fn given(flag: Option<&String>) -> Option<&String> {
+    flag.filter(|text| !text.is_empty())
+}
+
+/// Returns the path that a flag has, unless that is empty.
+pub(super) fn given_path(flag: Option<&PathBuf>) -> Option<&PathBuf> {
+    flag.filter(|path| !path.as_os_str().is_empty())
+}

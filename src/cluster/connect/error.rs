@@ -1,0 +1,164 @@
+//! The reasons for which there is no client: each names the place and the mend.
+//!
+//! An error's text holds its reason already; a source beside it would be said twice.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no cluster to talk to.
+    #[error(
+        "no cluster: --kubeconfig wasn't given, $KUBECONFIG isn't set, {looked} doesn't exist, and this is not a \
+         pod; to analyze manifests without a cluster: kube-devops analyze -f FILE"
+    )]
+    NoKubeconfig {
+        /// The default file.
+        looked: String,
+    },
+    /// A kubeconfig that was named can't be read.
+    #[error("cannot read the kubeconfig {}: {reason}; check --kubeconfig and $KUBECONFIG", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: io::Error,
+    },
+    /// A kubeconfig is broken.
+    #[error("the kubeconfig {} can't be used: {reason}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The reason and the mend.
+        reason: String,
+    },
+    /// The context that was asked for isn't there.
+    #[error("no context {name:?} in the kubeconfig {from}; it has {}", names(known))]
+    UnknownContext {
+        /// The name.
+        name: String,
+        /// Where the kubeconfig came from.
+        from: String,
+        /// The contexts that are there.
+        known: Vec<String>,
+    },
+    /// The cluster or the user that a flag or a context names isn't there.
+    #[error(
+        "{place} names the {kind} {name:?}, which the kubeconfig {from} doesn't have; it has {}",
+        names(known)
+    )]
+    UnknownEntry {
+        /// The flag or the field with the name.
+        place: String,
+        /// `cluster` or `user`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Where the kubeconfig came from.
+        from: String,
+        /// Those that are there.
+        known: Vec<String>,
+    },
+    /// There is no current context, and none was asked for.
+    #[error(
+        "the kubeconfig {from} has no current context: choose one with --context; it has {}",
+        names(known)
+    )]
+    NoContext {
+        /// Where the kubeconfig came from.
+        from: String,
+        /// The contexts that are there.
+        known: Vec<String>,
+    },
+    /// The files that the environment names aren't there.
+    #[error(
+        "no cluster: none of the files in $KUBECONFIG exists ({}): correct it, or give --kubeconfig",
+        paths(missing)
+    )]
+    MissingKubeconfig {
+        /// The files.
+        missing: Vec<PathBuf>,
+    },
+    /// The configuration is sound and yet no client can be made of it.
+    #[error("cannot make a client for {server}: {reason}")]
+    Client {
+        /// The address of the API server.
+        server: String,
+        /// The reason.
+        reason: String,
+    },
+    /// A field or a flag has a value that can't be used.
+    #[error("{place}: {problem}")]
+    Field {
+        /// The field or the flag.
+        place: Place,
+        /// The reason and the mend.
+        problem: String,
+    },
+    /// This is a pod whose service account can't be used.
+    #[error(
+        "this pod's service account can't be used: {0}; is automountServiceAccountToken false in the pod or its account?"
+    )]
+    InCluster(String),
+    /// The command that the kubeconfig names for credentials brought none.
+    #[error("cannot get credentials for {server}: {reason}")]
+    Credentials {
+        /// The address of the API server.
+        server: String,
+        /// The reason and the mend.
+        reason: String,
+    },
+}
+
+/// A flag, or a field of a kubeconfig.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// A file of a pod's service account.
+    Account(&'static str),
+    /// A field of an entry in a kubeconfig.
+    Field {
+        /// The kubeconfig file.
+        file: PathBuf,
+        /// `cluster`, `user` or `context`.
+        kind: &'static str,
+        /// The name of the entry.
+        name: String,
+        /// The field.
+        field: &'static str,
+    },
+}
+
+impl Place {
+    /// Makes an error of what is wrong there.
+    pub(super) fn error(&self, problem: impl Into<String>) -> ConnectError {
+        ConnectError::Field { place: self.clone(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => formatter.write_str(flag),
+            Self::Account(path) => write!(formatter, "this pod's service account: {path}"),
+            Self::Variable(name) => write!(formatter, "${name}"),
+            Self::Field { file, kind, name, field } => {
+                write!(formatter, "the kubeconfig {}: {field} of the {kind} {name:?}", file.display())
+            }
+        }
+    }
+}
+
+fn names(known: &[String]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+}
+
+fn paths(missing: &[PathBuf]) -> String {
+    let shown: Vec<_> = missing.iter().map(|path| path.display().to_string()).collect();
+    shown.join(", ")
+}

@@ -1,0 +1,130 @@
+//! The choice of a proxy, by the rules of Go's `golang.org/x/net/http/httpproxy`.
+
+use super::address::{Address, Login, authority, split, split_port};
+use super::environment::Environment;
+use super::error::{ConnectError, Place};
+use http::Uri;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// A proxy that connections go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proxy {
+    pub(super) scheme: ProxyScheme,
+    /// The address, always with a port.
+    pub(super) uri: Uri,
+    pub(super) login: Option<Login>,
+}
+
+/// The protocol that a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProxyScheme {
+    Http,
+    Https,
+    /// The proxy resolves names, as in Go, where `socks5` and `socks5h` are the same.
+    Socks5,
+}
+
+impl Proxy {
+    /// Reads `proxy-url`, which needs a scheme.
+    pub(super) fn explicit(text: &str) -> Result<Self, String> {
+        let parts = split(text).ok_or_else(|| {
+            format!("{text:?} is no proxy: write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT")
+        })?;
+        if parts.scheme == "socks5h" {
+            return Err(format!("{text:?}: write socks5://, with which the proxy resolves names too"));
+        }
+        Self::read(text)
+    }
+
+    /// Reads a variable of the environment, where `host:port` is an HTTP proxy.
+    fn from_variable(text: &str) -> Result<Self, String> {
+        if split(text).is_some() { Self::read(text) } else { Self::read(&format!("http://{text}")) }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let parts = split(text).ok_or_else(|| format!("{text:?} is no proxy: write http://HOST:PORT"))?;
+        let (scheme, name, usual) = match parts.scheme.as_str() {
+            "http" => (ProxyScheme::Http, "http", "80"),
+            "https" => (ProxyScheme::Https, "https", "443"),
+            "socks5" | "socks5h" => (ProxyScheme::Socks5, "socks5", "1080"),
+            other => {
+                return Err(format!(
+                    "{text:?} has the scheme {other:?}: a proxy's scheme is http, https or socks5"
+                ));
+            }
+        };
+        let host = match split_port(parts.host) {
+            (_, Some(port)) if !port.is_empty() => parts.host.to_owned(),
+            (host, _) => format!("{host}:{usual}"),
+        };
+        let uri = authority(&host)
+            .and_then(|authority| {
+                let uri = Uri::builder().scheme(name).authority(authority).path_and_query("/").build();
+                uri.map_err(|error| error.to_string())
+            })
+            .map_err(|error| format!("{text:?} is no proxy ({error}): write {name}://HOST:PORT"))?;
+        Ok(Self { scheme, uri, login: parts.login })
+    }
+}
+
+impl Environment {
+    /// Returns the proxy that the environment names for a server.
+    pub(super) fn proxy(&self, server: &Address) -> Result<Option<Proxy>, ConnectError> {
+        let (variable, place) = if server.is_secure() {
+            (&self.https_proxy, Place::Variable("HTTPS_PROXY"))
+        } else {
+            (&self.http_proxy, Place::Variable("HTTP_PROXY"))
+        };
+        let Some(proxy) = variable else { return Ok(None) };
+        if is_direct(server, self.no_proxy.as_deref().unwrap_or_default()) {
+            return Ok(None);
+        }
+        Proxy::from_variable(proxy).map(Some).map_err(|problem| place.error(problem))
+    }
+}
+
+/// Tells whether a server is reached without a proxy: a loopback address always, others when `NO_PROXY` covers them.
+fn is_direct(server: &Address, no_proxy: &str) -> bool {
+    let Some(host) = server.uri.host() else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let usual = if server.is_secure() { 443 } else { 80 };
+    let port = server.uri.port_u16().unwrap_or(usual).to_string();
+    let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+        return true;
+    }
+    no_proxy.split(',').map(|entry| entry.trim().to_ascii_lowercase()).any(|entry| {
+        if entry == "*" {
+            return true;
+        }
+        if let Ok(network) = entry.parse::<IpNet>() {
+            return address.is_some_and(|address| network.contains(&address));
+        }
+        // The colons of an IPv6 address without brackets start no port.
+        let (name, only) = match split_port(&entry) {
+            (name, Some(_)) if name.contains(':') && !name.ends_with(']') => (&*entry, None),
+            split => split,
+        };
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        let covers = match (address, bare.parse::<IpAddr>()) {
+            (Some(address), Ok(covered)) => address == covered.to_canonical(),
+            (None, Err(_)) => is_within(&host, bare),
+            _ => false,
+        };
+        covers && only.is_none_or(|only| only.is_empty() || only == port)
+    })
+}
+
+/// Tells whether a domain covers a host: `a.b` covers itself and what is below it, `.a.b` and `*.a.b` only the latter.
+fn is_within(host: &str, domain: &str) -> bool {
+    let domain = domain.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(domain);
+    match domain.strip_prefix('.') {
+        Some(parent) => host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.')),
+        None if domain.is_empty() => false,
+        None => host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+    }
+}
+
+#[cfg(test)]
+mod tests;

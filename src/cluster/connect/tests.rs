@@ -1,0 +1,181 @@
+//! Tests of whole configurations; those of TLS and of proxies have real servers.
+
+mod client_go;
+mod plugin;
+mod proxies;
+mod server;
+mod tls;
+
+use super::*;
+use std::path::Path;
+
+/// Writes a kubeconfig with one context, and connects with it.
+async fn attempt(cluster: &str, user: &str, overrides: Overrides) -> Result<Cluster, String> {
+    let text = format!(
+        "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         clusters: [{{name: k, cluster: {cluster}}}]\nusers: [{{name: u, user: {user}}}]\n"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    std::fs::write(&file, text).unwrap();
+    let options = ConnectOptions { kubeconfig: Some(file.clone()), overrides, ..ConnectOptions::default() };
+    let outcome = connect(&options).await;
+    outcome.map_err(|error| error.to_string().replace(&file.display().to_string(), "FILE"))
+}
+
+async fn error(cluster: &str, user: &str) -> String {
+    attempt(cluster, user, Overrides::default()).await.err().unwrap()
+}
+
+#[tokio::test]
+async fn a_field_that_can_not_be_used_is_named_with_its_mend() {
+    const HTTPS: &str = "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}";
+    for (cluster, user, expected) in [
+        (
+            HTTPS,
+            r#"{token: "tok\n"}"#,
+            "the kubeconfig FILE: token of the user \"u\": the token has a line break or another control character: \
+             remove it (a YAML block ends without one after `|-`)",
+        ),
+        (
+            HTTPS,
+            r#"{as: "a\nb"}"#,
+            r#"the kubeconfig FILE: as of the user "u": "a\nb" has a control character: remove it"#,
+        ),
+        (
+            HTTPS,
+            r#"{as: a, as-groups: ["\0"]}"#,
+            r#"the kubeconfig FILE: as of the user "u": "\0" has a control character: remove it"#,
+        ),
+        (
+            "{server: 'ftp://a'}",
+            "{}",
+            "the kubeconfig FILE: server of the cluster \"k\": \"ftp://a\" has the scheme \"ftp\": write https://HOST:PORT",
+        ),
+        (
+            "{server: 'https://a', tls-server-name: 'a b'}",
+            "{}",
+            "the kubeconfig FILE: tls-server-name of the cluster \"k\": it is no host name and no IP address: correct or \
+             remove it",
+        ),
+        (
+            "{server: 'https://a', certificate-authority-data: YWJj}",
+            "{}",
+            "the kubeconfig FILE: certificate-authority-data of the cluster \"k\": has no certificate in PEM form: correct it",
+        ),
+        (
+            HTTPS,
+            "{token: 5}",
+            "the kubeconfig FILE can't be used: users[0].user.token: invalid type: integer `5`, expected a string; correct that field",
+        ),
+        (
+            HTTPS,
+            "{auth-provider: {name: gcp}}",
+            "the kubeconfig FILE: auth-provider of the user \"u\": \"gcp\" is not supported any more: use the provider's exec \
+             plugin",
+        ),
+    ] {
+        assert_eq!(error(cluster, user).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn odd_characters_panic_nothing() {
+    const HTTPS: &str = "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}";
+    for text in ["ü", "a b", "\u{1F600}", " ", "\t", "a\u{7f}", "%", "\"", "a\r\nb: c"] {
+        let text = text.to_owned();
+        let flags = Overrides {
+            impersonate: Some(text.clone()),
+            impersonate_uid: Some(text.clone()),
+            impersonate_groups: vec![text.clone()],
+            token: Some(text.clone()),
+            tls_server_name: Some(text.clone()),
+            ..Overrides::default()
+        };
+        drop(attempt(HTTPS, "{}", flags).await);
+        let flags = Overrides { server: Some(text.clone()), ..Overrides::default() };
+        drop(attempt(HTTPS, "{}", flags).await);
+        let flags = Overrides { server: Some(format!("https://{text}")), ..Overrides::default() };
+        drop(attempt(HTTPS, "{}", flags).await);
+        let proxy =
+            serde_json::json!({ "server": "https://127.0.0.1:1", "proxy-url": format!("http://{text}:1") });
+        drop(attempt(&proxy.to_string(), "{}", Overrides::default()).await);
+        let extra = serde_json::json!({ "as": "a", "as-user-extra": { text.clone(): [text] } });
+        drop(attempt(HTTPS, &extra.to_string(), Overrides::default()).await);
+    }
+}
+
+#[test]
+fn extras_are_escaped_in_the_names_of_headers() {
+    let place = Place::Flag("--as");
+    let extra = [("example.com/a%".to_owned(), vec!["x".to_owned(), "y".to_owned()])].into();
+    let (user, uid, groups) = ("ü".to_owned(), "7".to_owned(), vec!["g".to_owned(), "h".to_owned()]);
+    let headers = headers(Some(&Impersonation { user, uid, groups, extra, place })).unwrap();
+    assert_eq!(headers["impersonate-user"].as_bytes(), "ü".as_bytes());
+    assert_eq!(headers["impersonate-uid"], "7");
+    assert_eq!(headers.get_all("impersonate-group").iter().collect::<Vec<_>>(), ["g", "h"]);
+    let values: Vec<_> = headers.get_all("impersonate-extra-example.com%2fa%25").iter().collect();
+    assert_eq!(values, ["x", "y"]);
+}
+
+#[test]
+fn without_any_kubeconfig_the_way_without_a_cluster_is_shown() {
+    let environment = Environment { home: Some("/no/such/home".into()), ..Environment::default() };
+    let error = find(&ConnectOptions::default(), &environment).unwrap_err().to_string();
+    assert!(error.contains("/no/such/home/.kube/config doesn't exist"), "{error}");
+    assert!(error.ends_with("kube-devops analyze -f FILE"), "{error}");
+    let environment = Environment { kubeconfig: Some("/no/such:/none".into()), ..environment };
+    let error = find(&ConnectOptions::default(), &environment).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "no cluster: none of the files in $KUBECONFIG exists (/no/such, /none): correct it, or give --kubeconfig"
+    );
+}
+
+#[test]
+fn a_named_file_has_to_be_there() {
+    let options = ConnectOptions { kubeconfig: Some("/no/such".into()), ..ConnectOptions::default() };
+    let error = find(&options, &Environment::default()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "cannot read the kubeconfig /no/such: No such file or directory (os error 2); \
+         check --kubeconfig and $KUBECONFIG"
+    );
+}
+
+#[test]
+fn names_that_are_not_there_are_refused_with_those_that_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let text = "contexts: [{name: a, context: {cluster: k}}, {name: b, context: {cluster: gone}}]\n\
+                clusters: [{name: k, cluster: {server: a.com}}]\nusers: [{name: u}]";
+    std::fs::write(&file, text).unwrap();
+    let error = |overrides| {
+        let options =
+            ConnectOptions { kubeconfig: Some(file.clone()), overrides, ..ConnectOptions::default() };
+        let error = find(&options, &Environment::default()).unwrap_err().to_string();
+        error.replace(&file.display().to_string(), "FILE")
+    };
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(
+        error(Overrides::default()),
+        "the kubeconfig FILE has no current context: choose one with --context; it has a, b"
+    );
+    assert_eq!(
+        error(Overrides { context: name("x"), ..Overrides::default() }),
+        "no context \"x\" in the kubeconfig FILE; it has a, b"
+    );
+    assert_eq!(
+        error(Overrides { context: name("b"), ..Overrides::default() }),
+        "the context \"b\" names the cluster \"gone\", which the kubeconfig FILE doesn't have; it has k"
+    );
+    assert_eq!(
+        error(Overrides { context: name("a"), user: name("x"), ..Overrides::default() }),
+        "--user names the user \"x\", which the kubeconfig FILE doesn't have; it has u"
+    );
+}
+
+/// Returns the path of a fixture.
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}

@@ -1,0 +1,191 @@
+//! The way of a request to the server: headers, then a connection, through a proxy where there is one.
+
+use super::credentials::basic;
+use super::credentials::{Credentials, Held};
+use super::error::ConnectError;
+use super::forward::Forward;
+use super::proxy::{Proxy, ProxyScheme};
+use super::tls::Tls;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use kube::client::Body;
+use rustls::sign::CertifiedKey;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service, ServiceExt as _};
+
+/// How long a connection may take to come about, as with Go.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// A client without anything that changes while it runs.
+type Plain = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
+
+/// A service that sends requests with their credentials.
+#[derive(Clone)]
+pub(super) struct Transport(Arc<Shared>);
+
+struct Shared {
+    route: Route,
+    credentials: Credentials,
+    headers: HeaderMap,
+    /// The client, and the certificate of a plugin that its connections show.
+    current: Mutex<(Plain, Option<Arc<CertifiedKey>>)>,
+}
+
+/// How connections are made.
+#[derive(Clone)]
+pub(super) struct Route {
+    pub(super) tls: Tls,
+    pub(super) proxy: Option<Proxy>,
+    /// Whether the server is an `https` one.
+    pub(super) secure: bool,
+    /// How long a connection may bring nothing while something is awaited.
+    pub(super) read_timeout: Option<Duration>,
+}
+
+impl Transport {
+    /// Makes the service; `held` is what the credentials are now.
+    pub(super) fn new(
+        route: Route,
+        credentials: Credentials,
+        headers: HeaderMap,
+        held: &Held,
+    ) -> Result<Self, BoxError> {
+        let current = Mutex::new((route.client(held.key.as_ref())?, held.key.clone()));
+        Ok(Self(Arc::new(Shared { route, credentials, headers, current })))
+    }
+}
+
+impl Shared {
+    /// Returns the client; a new certificate needs new connections.
+    fn client(&self, held: &Held) -> Result<Plain, BoxError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = match (&current.1, &held.key) {
+            (Some(one), Some(other)) => one.cert == other.cert,
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            *current = (self.route.client(held.key.as_ref())?, held.key.clone());
+        }
+        Ok(current.0.clone())
+    }
+}
+
+impl Service<Request<Body>> for Transport {
+    type Response = Response<Incoming>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let shared = self.0.clone();
+        Box::pin(async move {
+            let held = shared.credentials.held().await?;
+            let headers = request.headers_mut();
+            headers.extend(shared.headers.clone());
+            if let Some(header) = &held.header {
+                headers.insert(header::AUTHORIZATION, header.clone());
+            }
+            let response = shared.client(&held)?.oneshot(request).await?;
+            if response.status() == StatusCode::UNAUTHORIZED {
+                shared.credentials.refused(&held).await;
+            }
+            Ok(response)
+        })
+    }
+}
+
+impl Route {
+    fn client(&self, key: Option<&Arc<CertifiedKey>>) -> Result<Plain, BoxError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_keepalive(Some(CONNECT));
+        let Some(Proxy { scheme, uri, login }) = &self.proxy else { return self.over(tcp, key) };
+        match scheme {
+            ProxyScheme::Socks5 => {
+                let mut socks = SocksV5::new(uri.clone(), tcp);
+                if let Some(login) = login {
+                    socks = socks.with_auth(login.name.clone(), login.password.clone());
+                }
+                self.over(socks, key)
+            }
+            ProxyScheme::Http => self.through(tcp, uri, key),
+            // The proxy is trusted by the same certificates, as in Go, but under its own name.
+            ProxyScheme::Https => self.through(secured(tcp, self.tls.config(key)?), uri, key),
+        }
+    }
+
+    /// Goes through an HTTP proxy: by `CONNECT` to an `https` server, else by handing it the request.
+    fn through<C>(
+        &self,
+        connector: C,
+        proxy: &Uri,
+        key: Option<&Arc<CertifiedKey>>,
+    ) -> Result<Plain, BoxError>
+    where
+        C: Connector,
+        C::Response: Connection + Read + Write + Send + Unpin + 'static,
+        C::Future: Send + 'static,
+        C::Error: Into<BoxError>,
+    {
+        if !self.secure {
+            return self.over(Forward::new(connector, proxy.clone()), key);
+        }
+        let mut tunnel = Tunnel::new(proxy.clone(), connector);
+        if let Some(header) = self.proxy_authorization() {
+            tunnel = tunnel.with_auth(header);
+        }
+        self.over(tunnel, key)
+    }
+
+    /// Returns what a proxy asks for; a request that goes through one by `CONNECT` doesn't have it itself.
+    pub(super) fn proxy_authorization(&self) -> Option<HeaderValue> {
+        self.proxy.as_ref()?.login.as_ref().and_then(basic)
+    }
+
+    fn over<C>(&self, connector: C, key: Option<&Arc<CertifiedKey>>) -> Result<Plain, BoxError>
+    where
+        C: Connector,
+        C::Response: Connection + Read + Write + Send + Unpin + 'static,
+        C::Future: Send + 'static,
+        C::Error: Into<BoxError>,
+    {
+        let mut builder = HttpsConnectorBuilder::new().with_tls_config(self.tls.config(key)?).https_or_http();
+        if let Some(name) = &self.tls.server_name {
+            builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name.clone()));
+        }
+        let mut connector = TimeoutConnector::new(builder.enable_http1().wrap_connector(connector));
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_read_timeout(self.read_timeout);
+        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(BoxCloneSyncService::new(client.map_err(BoxError::from)))
+    }
+}
+
+/// What makes connections and can be shared.
+pub(super) trait Connector: Service<Uri> + Clone + Send + Sync + 'static {}
+
+impl<C: Service<Uri> + Clone + Send + Sync + 'static> Connector for C {}
+
+fn secured(tcp: HttpConnector, config: rustls::ClientConfig) -> HttpsConnector<HttpConnector> {
+    HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(tcp)
+}
+
+/// Puts a failure to set up connections into words.
+pub(super) fn failed(server: String, reason: &BoxError) -> ConnectError {
+    ConnectError::Client { server, reason: reason.to_string() }
+}

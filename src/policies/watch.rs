@@ -1,0 +1,167 @@
+//! The watch that keeps the policies up to date, and reports each change.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use kube::api::ApiResource;
+use kube::core::PartialObjectMeta;
+
+use super::Policies;
+use crate::cluster::{self, Cluster, Mark, RawObject, Sink, WatchRequest};
+use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicySpec};
+use crate::workload::PolicyRef;
+
+/// A change of the policies. The policies are up to date when it is reported.
+#[derive(Debug, Clone, Copy)]
+pub enum PolicyChange<'a> {
+    /// A policy was listed, created or changed.
+    Applied {
+        /// The policy as it was seen last; `None` for a new one.
+        before: Option<&'a DevOpsPolicy>,
+        /// The policy as it is now.
+        after: &'a Arc<DevOpsPolicy>,
+        /// True while a list is under way, at whose end [`PolicyChange::Listed`] follows.
+        listing: bool,
+    },
+    /// A policy was deleted, or can't be read any more.
+    Removed(&'a PolicyRef),
+    /// A policy can't be read.
+    Unreadable,
+    /// All policies were listed.
+    Listed,
+}
+
+/// Follows the policies for ever and reports each change; `ready` is dropped once all were listed.
+pub async fn follow<R>(
+    policies: &Policies,
+    cluster: &Cluster,
+    ready: R,
+    report: impl FnMut(PolicyChange<'_>) + Send,
+) {
+    let resource = ApiResource::erase::<DevOpsPolicy>(&());
+    let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
+    let sink = Feed { policies, report, begun: Mark::default() };
+    cluster::follow(cluster, request, sink, ready).await;
+}
+
+/// Takes policies from the watch.
+struct Feed<'p, F> {
+    policies: &'p Policies,
+    report: F,
+    begun: Mark,
+}
+
+impl<F: FnMut(PolicyChange<'_>)> Feed<'_, F> {
+    fn take(&mut self, object: &RawObject, listing: bool) -> Result<(), String> {
+        let policy = match serde_json::from_str::<DevOpsPolicy>(object.json()) {
+            Ok(policy) => policy,
+            Err(error) => deleted(object.json()).ok_or_else(|| {
+                (self.report)(PolicyChange::Unreadable);
+                error.to_string()
+            })?,
+        };
+        let reference = policy.reference();
+        let before = self.policies.apply(policy);
+        let Some(CompiledPolicy { policy: after, .. }) = self.policies.get(&reference) else { return Ok(()) };
+        // Another policy may have had this name.
+        let before = before.map(|before| before.policy).filter(|before| before.uid() == after.uid());
+        (self.report)(PolicyChange::Applied { before: before.as_deref(), after: &after, listing });
+        Ok(())
+    }
+}
+
+/// Reads as much of a deleted policy as its cleanup needs, even if its spec can't be read.
+fn deleted(json: &str) -> Option<DevOpsPolicy> {
+    let PartialObjectMeta { metadata, .. } =
+        serde_json::from_str::<PartialObjectMeta<DevOpsPolicy>>(json).ok()?;
+    metadata.deletion_timestamp.as_ref()?;
+    Some(DevOpsPolicy { metadata, spec: DevOpsPolicySpec::default(), status: None })
+}
+
+impl<F: FnMut(PolicyChange<'_>)> Sink for Feed<'_, F> {
+    fn begin_list(&mut self) {
+        self.begun = self.policies.begin_list();
+    }
+
+    fn list(&mut self, object: &RawObject) -> Result<(), String> {
+        self.take(object, true)
+    }
+
+    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+        let taken = self.take(object, false);
+        if taken.is_err() {
+            // The former version of a policy judges nobody.
+            self.delete(object);
+        }
+        taken
+    }
+
+    fn delete(&mut self, object: &RawObject) {
+        let policy = PolicyRef::new(object.namespace(), object.name());
+        self.policies.remove(&policy);
+        (self.report)(PolicyChange::Removed(&policy));
+    }
+
+    fn end_list(&mut self) {
+        self.policies.end_list(self.begun);
+        (self.report)(PolicyChange::Listed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::policy::SystemNamespaces;
+
+    fn object(name: &str, deleted: bool, spec: &Value) -> RawObject {
+        let time = deleted.then_some("2026-01-01T00:00:00Z");
+        let metadata = json!({ "name": name, "namespace": "shop", "uid": name, "deletionTimestamp": time });
+        serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
+    }
+
+    /// Runs `feed` over a sink and returns the policies with the changes that were reported.
+    fn reported(feed: impl FnOnce(&mut dyn Sink)) -> (Policies, Vec<String>) {
+        let policies = Policies::new(SystemNamespaces::default());
+        let mut changes = Vec::new();
+        let report = |change: PolicyChange<'_>| {
+            changes.push(match change {
+                PolicyChange::Applied { before, after, listing } => {
+                    format!("{} {} {listing}", after.name_any(), before.is_some())
+                }
+                PolicyChange::Removed(policy) => format!("removed {policy}"),
+                PolicyChange::Unreadable => "unreadable".to_owned(),
+                PolicyChange::Listed => "listed".to_owned(),
+            });
+        };
+        feed(&mut Feed { policies: &policies, report, begun: Mark::default() });
+        (policies, changes)
+    }
+
+    #[test]
+    fn each_change_is_reported_with_the_policy_before_it() {
+        let (policies, changes) = reported(|sink| {
+            sink.begin_list();
+            sink.list(&object("a", false, &json!({}))).unwrap();
+            sink.end_list();
+            sink.apply(&object("a", false, &json!({ "forbidLatestTag": true }))).unwrap();
+            sink.delete(&object("a", false, &json!({})));
+        });
+        assert_eq!(changes, ["a false true", "listed", "a true false", "removed shop/a"]);
+        assert!(policies.all().is_empty());
+    }
+
+    #[test]
+    fn a_policy_that_can_not_be_read_judges_nobody_and_can_still_be_cleaned_up() {
+        let broken = json!({ "maxRestartCount": "many" });
+        let (policies, changes) = reported(|sink| {
+            sink.apply(&object("a", false, &json!({}))).unwrap();
+            assert!(sink.apply(&object("a", false, &broken)).is_err());
+            sink.apply(&object("b", true, &broken)).unwrap();
+        });
+        assert_eq!(changes, ["a false false", "unreadable", "removed shop/a", "b false false"]);
+        let left: Vec<_> = policies.all().into_iter().map(|left| left.policy.name_any()).collect();
+        assert_eq!(left, ["b"]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Enforcement on a node that runs what it patches.
+
+use crate::fixture::Fixture;
+use crate::scenario::Scenario;
+use crate::server::{Server, TRAFFIC_PORT};
+use crate::workload::Workload;
+use kube_devops::policy::RemediationPhase;
+use serde_json::json;
+use std::time::Duration;
+
+/// The fields of a policy that gives a memory limit.
+const MEMORY: &str = "defaultResources: {memoryLimit: 32Mi}, enforcementMode: enforce";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_healthy_surging_deployment_is_verified_and_loses_no_more_than_by_a_restart() {
+    let outcome = Scenario::new(Workload::surging(), Server::listens()).run().await;
+    outcome.assert_verified();
+    outcome.assert_bound();
+    assert_eq!(outcome.enforced.restarts, 0, "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_patch_that_probes_a_port_nobody_listens_on_is_withdrawn_and_loses_nothing() {
+    let outcome = Scenario::new(Workload::surging(), Server::never_listens()).restarts(0).run().await;
+    outcome.assert_withdrawn();
+    assert_eq!(outcome.enforced.failed, 0, "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_deployment_that_is_probed_already_is_left_alone() {
+    let probe = json!({ "tcpSocket": { "port": TRAFFIC_PORT } });
+    let mut container = Server::listens().container().0;
+    container["livenessProbe"] = probe.clone();
+    container["readinessProbe"] = probe;
+    let template = json!({ "spec": { "containers": [container] } });
+    let workload = Workload::surging().with(&json!({ "spec": { "template": template } }));
+    let outcome = Scenario::new(workload, Server::listens()).restarts(0).run().await;
+    outcome.assert_left_alone();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_policy_without_a_budget_says_so_and_patches_nothing() {
+    let scenario = Scenario::new(Workload::surging(), Server::listens()).restarts(0);
+    let outcome = scenario.remediation("maxPerHour: 0").run().await;
+    outcome.assert_left_alone();
+    assert!(outcome.verdict.enforcing.contains("maxPerHour 0"), "{outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_memory_limit_that_a_server_outgrows_after_its_verification_is_taken_out() {
+    let workload = Workload::surging();
+    let server = Server::grows(Duration::from_mins(2));
+    let fixture = Fixture::new(&workload, &server).await;
+    let scenario = Scenario::new(workload, server).restarts(0).policy(MEMORY);
+    scenario.run_on(&fixture).await.assert_verified();
+    fixture.until(RemediationPhase::Withdrawn, Duration::from_mins(5)).await;
+}

@@ -1,0 +1,151 @@
+//! Every server in every kind of workload, which takes an hour: `make soak-node`.
+//!
+//! Each test is a row of a Markdown table, and prints what there is of the table when it ends.
+
+use crate::fixture::Cost;
+use crate::scenario::{Outcome, Scenario, Upset};
+use crate::server::Server;
+use crate::soak::soak;
+use crate::workload::Workload;
+use futures::FutureExt;
+use futures::future::join_all;
+use kube_devops::policy::RemediationPhase;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Scenarios at a time, of all rows: two cores and the addresses of a node have to be enough.
+static ROOM: Semaphore = Semaphore::const_new(36);
+/// Time after the verdict, in which our probes may do harm.
+const WATCH: Duration = Duration::from_mins(5);
+
+/// Declares a test for each row.
+macro_rules! rows {
+    ($($name:ident: $row:expr,)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "needs a node and an hour: make soak-node"]
+        async fn $name() {
+            run($row).await;
+        }
+    )*};
+}
+
+rows! {
+    a_server_that_listens_at_once: Row::of(Server::listens()),
+    a_server_that_listens_after_20_s: Row::slow(Server::listens_after("listens after 20 s", secs(20))),
+    a_server_that_listens_after_90_s: Row::slow(Server::listens_after("listens after 90 s", secs(90))),
+    a_server_on_localhost_only: Row::of(Server::listens_locally()),
+    a_server_that_never_listens: Row::of(Server::never_listens()),
+    a_server_on_udp: Row::of(Server::listens_for_datagrams()),
+    a_server_with_a_metrics_port_first: Row::of(Server::metrics_first()),
+    a_server_that_speaks_tls: Row::of(Server::tls()),
+    a_server_with_a_single_accept: Row::of(Server::single_accept()),
+    a_server_that_dies_of_empty_connections: Row::of(Server::dies_of_empty_connections()),
+    a_server_that_leaks_on_empty_connections: Row::of(Server::leaks_on_empty_connections()),
+    a_server_that_hangs_at_100_s: Row::of(Server::hangs_after("hangs at 100 s", secs(100))),
+    a_server_that_pauses_for_45_s: Row::of(Server::pauses("pauses for 45 s at 100 s", secs(100), secs(45))),
+    a_server_that_needs_30_s_to_stop: Row::of(Server::stops_after("needs 30 s to stop", secs(30))),
+    a_server_that_outgrows_its_memory: Row::of(Server::outgrows_its_memory(secs(150))),
+    a_quorum: Row { upset: Some(Upset::ColdStart), ..Row::of(Server::quorum(3)) },
+    a_replay_of_330_s: Row::replay(),
+    a_server_that_restarts_once: Row::of(Server::restarts_once()),
+}
+
+struct Row {
+    server: Server,
+    patience: Duration,
+    upset: Option<Upset>,
+    watch: Duration,
+}
+
+impl Row {
+    fn of(server: Server) -> Self {
+        Self { server, patience: secs(20), upset: None, watch: WATCH }
+    }
+
+    /// A server that crashes, and replays for longer than a startup probe allows.
+    fn replay() -> Self {
+        let server = Server::replays("replays for 330 s", secs(330));
+        Self { upset: Some(Upset::Crash), watch: secs(420), ..Self::of(server) }
+    }
+
+    /// A server that takes its time to answer.
+    fn slow(server: Server) -> Self {
+        Self { patience: Duration::from_mins(2), ..Self::of(server) }
+    }
+}
+
+/// Runs a row and prints it. Panics if one of its workloads lost more than is allowed, or is not served after its
+/// upset.
+async fn run(row: Row) {
+    assert!(soak(), "the table takes an hour: set KUBE_DEVOPS_SOAK=1, as `make soak-node` does");
+    let workloads = Workload::all();
+    // A member of a quorum needs the others, and only a StatefulSet makes three.
+    let has_members =
+        |workload: &Workload| row.upset != Some(Upset::ColdStart) || workload.has_three_members();
+    let cells = workloads.iter().map(async |workload| {
+        if !has_members(workload) {
+            return Ok(None);
+        }
+        let _room = ROOM.acquire().await.expect("the semaphore is never closed");
+        let scenario = Scenario::new(workload.clone(), row.server.clone())
+            .patience(row.patience)
+            .then(row.upset, row.watch);
+        // A scenario that panics is one cell of the row.
+        AssertUnwindSafe(scenario.run()).catch_unwind().await.map(Some)
+    });
+    let cells = join_all(cells).await;
+    let texts: Vec<_> = cells
+        .iter()
+        .map(|cell| match cell {
+            Ok(None) => "-".to_owned(),
+            Ok(Some(outcome)) => text(outcome),
+            Err(_) => "no end".to_owned(),
+        })
+        .collect();
+    print(row.server.name, texts.join(" | "));
+    let mut broken = Vec::new();
+    for (workload, cell) in workloads.iter().zip(&cells) {
+        match cell {
+            Ok(Some(outcome)) if !outcome.holds_bound() || (row.upset.is_some() && !outcome.is_served) => {
+                broken.push(format!("{}: {outcome:#?}", workload.name));
+            }
+            Err(_) => broken.push(format!("{}: the panic is above", workload.name)),
+            Ok(_) => {}
+        }
+    }
+    assert!(broken.is_empty(), "{}: {}", row.server.name, broken.join("\n"));
+}
+
+/// Prints the rows so far, in the order of their servers.
+fn print(server: &'static str, cells: String) {
+    static ROWS: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
+    let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
+    rows.insert(server, cells);
+    let columns: Vec<_> = Workload::all().iter().map(|workload| workload.name).collect();
+    println!("\n| server | {} |\n|---{}|", columns.join(" | "), "|---".repeat(columns.len()));
+    for (server, cells) in rows.iter() {
+        println!("| {server} | {cells} |");
+    }
+}
+
+/// Returns failed requests / restarts: of the worst of the owner's restarts, of enforcement, and the verdict.
+fn text(outcome: &Outcome) -> String {
+    let enforced = Cost {
+        failed: outcome.enforced.failed + outcome.later.failed,
+        restarts: outcome.enforced.restarts + outcome.later.restarts,
+    };
+    let verdict = match outcome.last.phase() {
+        None => "not patched",
+        Some(RemediationPhase::Verified) => "verified",
+        Some(RemediationPhase::Withdrawn) => "withdrawn",
+        Some(_) => "failed",
+    };
+    format!("{}; {enforced}, {verdict}", outcome.worst())
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
