@@ -114,7 +114,7 @@ soak-node: ## Runs every server in every kind of workload, and prints a table; s
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
 test: control-plane prometheus ## Runs all tests, those against a real control plane too
-	cargo test --locked
+	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
 

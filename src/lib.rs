@@ -22,3 +22,4 @@ pub mod rules;
 pub mod runtime;
 pub mod telemetry;
 pub mod workload;
+pub mod yaml;

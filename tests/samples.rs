@@ -60,7 +60,7 @@ fn the_samples_together_count_what_their_comments_say() {
     let report = report(&EffectivePolicy::default(), &ALL);
     assert_eq!(report.summary.pods, 10, "test-pod, six bad, two good and the pod of payments");
     // docs/scoring.md works these figures out.
-    let score = report.summary.score.map(|score| score.value());
+    let score = report.summary.score.map(kube_devops::governance::Score::value);
     assert_eq!((score, report.summary.workloads, report.summary.compliant), (Some(92), 10, 4));
     let expected = BTreeMap::from([
         ("high-restarts", 5),

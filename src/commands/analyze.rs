@@ -57,11 +57,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
     let progress = Progress::start();
+    let mut input = Vec::new();
     let skipped_namespaces = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());
         block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
     } else {
-        manifests::read(&args.manifests, args.output.shows_violations(), &mut analysis, &progress);
+        input = manifests::read(&args.manifests, args.output.shows_violations(), &mut analysis, &progress);
         Vec::new()
     };
     drop(progress);
@@ -70,6 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let selector = args.scope.selector();
     let notes = Notes {
         report: &report,
+        input: &input,
         templates: !args.manifests.is_empty(),
         namespaces: &scope.namespaces,
         selector: selector.as_deref(),

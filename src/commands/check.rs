@@ -19,7 +19,7 @@ use crate::output::{Check, CheckFormat, to_stdout};
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Mode to check
-    #[arg(long = "for", value_name = "MODE", default_value = "analyze", value_parser = modes().map(chosen))]
+    #[arg(long = "for", value_name = "MODE", default_value = "analyze", value_parser = modes().map(|name| chosen(&name)))]
     modes: Modes,
 
     /// Check analyze and watch in this namespace only; the other modes always need the whole cluster
@@ -48,8 +48,8 @@ fn modes() -> PossibleValuesParser {
     PossibleValuesParser::new(Mode::ALL.iter().filter_map(Mode::to_possible_value).chain([all]))
 }
 
-fn chosen(name: String) -> Modes {
-    Mode::from_str(&name, false).map_or(Modes(Mode::ALL.to_vec()), |mode| Modes(vec![mode]))
+fn chosen(name: &str) -> Modes {
+    Mode::from_str(name, false).map_or(Modes(Mode::ALL.to_vec()), |mode| Modes(vec![mode]))
 }
 
 /// Runs `check`; an error means that the cluster could not be asked.

@@ -13,6 +13,9 @@ pub trait Consumer: Sync {
     /// Adds an object to a part.
     fn add(&self, part: &mut Self::Part, object: &Object<'_>, place: Place<'_>);
 
+    /// Adds a note about something that was read all the same, such as a repeated key.
+    fn note(&self, part: &mut Self::Part, place: Place<'_>, message: &str);
+
     /// Adds one part to another.
     fn merge(&self, into: &mut Self::Part, part: Self::Part);
 }

@@ -10,9 +10,6 @@ use serde_path_to_error::Track;
 
 use crate::workload::{Object, ObjectSeed, TypeMeta};
 
-/// What is said of bytes that are no text.
-pub(super) const NO_TEXT: &str = "not UTF-8 text: manifests are YAML or JSON in UTF-8";
-
 /// How many characters of a message are kept at its start, which names the field, and at its end, with the mend.
 const KEPT: usize = 150;
 

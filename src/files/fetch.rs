@@ -118,7 +118,7 @@ fn get_within(url: &str, limits: Limits) -> Result<Body, FetchError> {
     if body.size_hint().lower() > limits.size {
         return Err(FetchError::TooLarge(limits.size));
     }
-    Ok(Body { runtime, body, chunk: Bytes::new(), limits, left: limits.size, deadline })
+    Ok(Body { runtime, incoming: body, chunk: Bytes::new(), limits, left: limits.size, deadline })
 }
 
 /// Sends the request, and follows redirects to the response.
@@ -185,7 +185,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 /// The body of a response, read as it arrives.
 struct Body {
     runtime: Runtime,
-    body: Incoming,
+    incoming: Incoming,
     chunk: Bytes,
     limits: Limits,
     /// The bytes that may still come.
@@ -201,8 +201,8 @@ impl Body {
         if rest.is_zero() {
             return Err(FetchError::Slow(total));
         }
-        let body = &mut self.body;
-        match self.runtime.block_on(async { timeout(idle.min(rest), body.frame()).await }) {
+        let incoming = &mut self.incoming;
+        match self.runtime.block_on(async { timeout(idle.min(rest), incoming.frame()).await }) {
             Err(_) if rest < idle => Err(FetchError::Slow(total)),
             Err(_) => Err(FetchError::Idle(idle)),
             Ok(None) => Ok(None),

@@ -16,10 +16,14 @@ mod pattern;
 mod piece;
 mod read;
 mod sources;
+mod utf16;
 mod yaml;
-mod yaml_items;
+mod yaml_list;
+mod yaml_objects;
 
 pub use consumer::{Consumer, Place, Unread};
 pub use fault::explain_pod;
 pub use read::{Found, read};
 pub use sources::{Inputs, Source};
+pub use utf16::read_text;
+pub use yaml_objects::repeated_key;

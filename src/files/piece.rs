@@ -25,6 +25,15 @@ pub(super) struct Piece {
 pub(super) enum Form {
     /// Whole YAML documents.
     Yaml,
+    /// The items of a YAML list; their type, where they need not name their own.
+    YamlItems(Option<TypeMeta>),
+    /// The lines above and below the items of a YAML list.
+    YamlAround {
+        /// The number of lines above.
+        above: usize,
+        /// The number of lines of the items.
+        between: usize,
+    },
     /// Whole JSON documents.
     Json,
     /// A JSON array with items of a list; the items' type, where they need not name their own.

@@ -1,18 +1,19 @@
 //! Reads many sources on all cores: one thread cuts, the others parse, and the results come together by source.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read as _};
 use std::num::NonZero;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::blocks::{BLOCK, Window};
+use super::blocks::{BLOCK, Input, Window};
 use super::consumer::{Consumer, Unread};
 use super::fault::shortened;
 use super::json;
 use super::parse::{Parsed, parse};
 use super::piece::{Borders, CutError, Piece, Pieces};
 use super::sources::{Inputs, Source};
+use super::utf16;
 use super::yaml::{self, Before};
 
 /// The outcome of reading one source.
@@ -151,14 +152,26 @@ impl<C: Consumer> Dispatcher<'_, C> {
         let mut input = source.open()?;
         let mut window = Window::new(&mut input, self.spare());
         window.fill(BLOCK)?;
+        let Some(encoding) = utf16::Encoding::of(window.bytes()) else {
+            return self.cut_text(&mut window, mode);
+        };
+        let start = io::Cursor::new(window.bytes().to_vec());
+        let mut decoded = Input::Stream(Box::new(encoding.decode(start.chain(input))));
+        let mut window = Window::new(&mut decoded, self.spare());
+        window.fill(BLOCK)?;
+        self.cut_text(&mut window, mode)
+    }
+
+    /// Cuts what is encoded as UTF-8; the window holds its beginning.
+    fn cut_text(&mut self, window: &mut Window<'_>, mode: Mode) -> Result<usize, CutError> {
         check_text(window.bytes())?;
         if window.bytes().starts_with(b"\xef\xbb\xbf") {
             window.skip(3);
         }
-        if json::is_json(&window) {
-            json::cut(&mut window, mode.borders, mode.lines, self)
+        if json::is_json(window) {
+            json::cut(window, mode.borders, mode.lines, self)
         } else {
-            yaml::cut(&mut window, Before::default(), self)
+            yaml::cut(window, Before::default(), self)
         }
     }
 
@@ -198,9 +211,7 @@ impl<C: Consumer> Pieces for Dispatcher<'_, C> {
 
 /// Refuses what is no UTF-8 text at all with a message that helps more than a parser's.
 fn check_text(start: &[u8]) -> Result<(), CutError> {
-    let message = if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-        "encoded as UTF-16: save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"
-    } else if start[..start.len().min(8192)].contains(&0) {
+    let message = if start[..start.len().min(8192)].contains(&0) {
         "not a text file: manifests are YAML or JSON in UTF-8"
     } else {
         return Ok(());

@@ -1,110 +1,143 @@
-//! Cutting YAML streams at the markers between documents, and telling one document from the next.
+//! Cuts YAML streams at the separators of documents, and large lists at the borders between their items.
 
 use super::blocks::{BLOCK, Window, lines};
 use super::piece::{CutError, Form, Piece, Pieces};
+use super::yaml_list::{self, Head};
+use crate::yaml::{Document, chunks};
 
-/// What of a source was cut already.
+/// The part of a source that was cut already.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Before {
     pub(super) lines: usize,
     pub(super) documents: usize,
 }
 
-/// Cuts a YAML stream into pieces of whole documents; the number of the source's documents.
+/// Cuts a YAML stream into pieces of whole documents or whole items; the number of the source's documents.
 pub(super) fn cut(
     window: &mut Window<'_>,
     before: Before,
     pieces: &mut impl Pieces,
 ) -> Result<usize, CutError> {
-    let Before { lines: mut lines_before, documents: mut documents_before } = before;
-    loop {
-        window.fill(BLOCK)?;
-        let end = loop {
-            if window.ended() {
-                break window.bytes().len();
-            }
-            match last_marker(window.bytes()) {
-                Some(marker) => break marker,
-                None => window.grow()?,
-            }
-        };
-        let text = window.take(end, pieces.spare());
-        let last = window.ended() && window.bytes().is_empty();
-        let (lines, documents) = (lines(text.as_bytes()), documents(text.as_bytes()).len());
-        pieces.push(Piece { text, form: Form::Yaml, lines_before, documents_before, items_before: 0 });
-        lines_before += lines;
-        documents_before += documents;
-        if last {
-            return Ok(documents_before);
+    let Before { lines, documents } = before;
+    let mut cutter = Cutter { window, pieces, lines, documents };
+    while cutter.fill()? {
+        match cutter.border()? {
+            Border::Separator(end) => cutter.documents(end),
+            Border::List(head) => cutter.list(&head)?,
         }
     }
+    Ok(cutter.documents)
 }
 
-/// The start of the last line but the first that begins a document.
-fn last_marker(text: &[u8]) -> Option<usize> {
-    let mut end = text.len();
-    loop {
-        let newline = memchr::memmem::rfind(&text[..end], b"\n---")?;
-        // The marker's fourth character must be there to tell it from more dashes.
-        if text.get(newline + 4).is_some_and(u8::is_ascii_whitespace) {
-            return Some(newline + 1);
-        }
-        end = newline + 1;
+/// The next place at which the window can be cut.
+enum Border {
+    /// The beginning of a document, or the end of the stream.
+    Separator(usize),
+    /// The first item of a list that is larger than the window.
+    List(Head),
+}
+
+struct Cutter<'c, 'r, P> {
+    window: &'c mut Window<'r>,
+    pieces: &'c mut P,
+    /// Lines before the window.
+    lines: usize,
+    /// Documents before the window.
+    documents: usize,
+}
+
+impl<P: Pieces> Cutter<'_, '_, P> {
+    /// Fills the window; false at the end of the stream.
+    fn fill(&mut self) -> Result<bool, CutError> {
+        self.window.fill(BLOCK)?;
+        Ok(!self.window.bytes().is_empty())
     }
-}
 
-/// A document within a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Document<'t> {
-    /// The document, with its marker.
-    pub(super) text: &'t [u8],
-    /// The lines of the text before the document.
-    pub(super) lines_before: usize,
-    /// The lines of the text before the document's first content.
-    pub(super) lines_before_content: usize,
-}
-
-/// The documents of a text that hold anything but comments, directives, blank lines and a lone null.
-pub(super) fn documents(text: &[u8]) -> Vec<Document<'_>> {
-    let mut documents = Vec::new();
-    let (mut start, mut start_line) = (0, 0);
-    // Whether a document without content began at the start already: what comes next is no part of it.
-    let mut empty = false;
-    let mut content = None;
-    let mut offset = 0;
-    for (number, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let (marker, end) = (is_marker(line, b"---"), is_marker(line, b"..."));
-        if (marker || end) && (content.is_some() || empty) {
-            if let Some(lines_before_content) = content.take() {
-                let text = &text[start..offset];
-                documents.push(Document { text, lines_before: start_line, lines_before_content });
+    fn border(&mut self) -> Result<Border, CutError> {
+        loop {
+            let text = self.window.bytes();
+            if self.window.ended() {
+                return Ok(Border::Separator(text.len()));
             }
-            // An end marker belongs to no document.
-            (start, start_line) = if marker { (offset, number) } else { (offset + line.len(), number + 1) };
-            empty = false;
+            if let Some(newline) = memchr::memmem::rfind(text, b"\n---") {
+                return Ok(Border::Separator(newline + 1));
+            }
+            if let Some(head) = yaml_list::head(text) {
+                return Ok(Border::List(head));
+            }
+            self.window.grow()?;
         }
-        let inner = if marker { &line[3..] } else { line }.trim_ascii();
-        if content.is_none() && !end {
-            if is_null(inner) {
-                empty = true;
-            } else if !inner.is_empty() && !matches!(inner[0], b'#' | b'%') {
-                content = Some(number);
+    }
+
+    /// Emits the documents before an offset.
+    fn documents(&mut self, end: usize) {
+        let documents = chunks(&self.window.bytes()[..end], self.lines == 0).count();
+        self.emit(end, Form::Yaml, 0);
+        self.documents += documents;
+    }
+
+    /// Emits the items of a list block by block, and then what stands around them.
+    fn list(&mut self, head: &Head) -> Result<(), CutError> {
+        let mut around = self.window.bytes()[..head.end].to_vec();
+        let (lines_before, above) = (self.lines, lines(&around));
+        self.lines += above;
+        self.window.skip(head.end);
+        let mut items = 0;
+        loop {
+            self.window.fill(BLOCK)?;
+            let walk = yaml_list::walk(self.window.bytes(), head.dash, self.window.ended());
+            let (end, count) = match walk.end {
+                Some(end) => (end, walk.items),
+                None => (walk.last, walk.items - usize::from(walk.items > 0)),
+            };
+            if end > 0 {
+                self.emit(end, Form::YamlItems(head.item.clone()), items);
+                items += count;
+            }
+            if walk.end.is_some() {
+                break;
+            }
+            if end == 0 {
+                self.window.grow()?;
             }
         }
-        empty |= marker;
-        offset += line.len();
+        let below = self.lines;
+        let end = self.end_of_document()?;
+        around.extend_from_slice(&self.window.bytes()[..end]);
+        let mut text = self.window.take(end, self.pieces.spare());
+        self.lines += lines(text.as_bytes());
+        (text.bytes, text.start) = (around, 0);
+        let form = Form::YamlAround { above, between: below - lines_before - above };
+        let documents_before = self.documents;
+        self.pieces.push(Piece { text, form, lines_before, documents_before, items_before: 0 });
+        self.documents += 1;
+        Ok(())
     }
-    if let Some(lines_before_content) = content {
-        documents.push(Document { text: &text[start..], lines_before: start_line, lines_before_content });
-    }
-    documents
-}
 
-/// Tells whether a line, without the blanks around it, is a null, before a comment or none.
-fn is_null(line: &[u8]) -> bool {
-    let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-    let rest = line[word.len()..].trim_ascii_start();
-    matches!(word, b"~" | b"null" | b"Null" | b"NULL") && matches!(rest.first(), None | Some(b'#'))
+    /// Reads until the window holds the rest of a document, and returns its length.
+    fn end_of_document(&mut self) -> Result<usize, CutError> {
+        loop {
+            let text = self.window.bytes();
+            if text.starts_with(b"---") {
+                return Ok(0);
+            }
+            if let Some(newline) = memchr::memmem::find(text, b"\n---") {
+                return Ok(newline + 1);
+            }
+            if self.window.ended() {
+                return Ok(text.len());
+            }
+            self.window.grow()?;
+        }
+    }
+
+    fn emit(&mut self, end: usize, form: Form, items_before: usize) {
+        let text = self.window.take(end, self.pieces.spare());
+        let count = lines(text.as_bytes());
+        let (lines_before, documents_before) = (self.lines, self.documents);
+        self.pieces.push(Piece { text, form, lines_before, documents_before, items_before });
+        self.lines += count;
+    }
 }
 
 /// Tells whether a line, or a text that begins with one, begins with a marker.
@@ -112,79 +145,8 @@ pub(super) fn is_marker(line: &[u8], marker: &[u8]) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
-/// How deep brackets and braces may be nested: the YAML parser's time grows with the square of that.
-pub(super) const MAX_NESTING: usize = 1_000;
-
-/// How deep brackets and braces are nested at most; those within text count too.
-pub(super) fn nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => continue,
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
 /// Tells whether the first document of a text is valid YAML.
 pub(super) fn is_valid(text: &[u8]) -> bool {
-    documents(text).first().is_some_and(|document| {
-        nesting(document.text) <= MAX_NESTING
-            && yaml_serde::from_slice::<serde::de::IgnoredAny>(document.text).is_ok()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(text: &str) -> Vec<(&str, usize)> {
-        let documents = documents(text.as_bytes()).into_iter();
-        documents.map(|d| (std::str::from_utf8(d.text).unwrap(), d.lines_before_content)).collect()
-    }
-
-    #[test]
-    fn documents_keep_their_first_lines() {
-        assert_eq!(found("a: 1\n---\nb: 2\n"), [("a: 1\n", 0), ("---\nb: 2\n", 2)]);
-        assert_eq!(
-            found("---\n# why\n\na: 1\n--- # next\nb: 2"),
-            [("---\n# why\n\na: 1\n", 3), ("--- # next\nb: 2", 5)]
-        );
-        assert_eq!(found("--- {a: 1}\n--- {b: 2}"), [("--- {a: 1}\n", 0), ("--- {b: 2}", 1)]);
-    }
-
-    #[test]
-    fn what_holds_only_comments_is_no_document() {
-        assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("---\na: 1\n", 5)]);
-        assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
-        assert_eq!(found("---\n...\n# b\n---\na: 1\n"), [("# b\n---\na: 1\n", 4)]);
-    }
-
-    #[test]
-    fn a_null_is_no_document_and_a_name_that_begins_like_one_is() {
-        for null in ["null", "~", "NULL # nothing", "Null"] {
-            assert_eq!(found(&format!("{null}\n---\na: 1\n")), [("---\na: 1\n", 2)], "{null}");
-            assert_eq!(found(&format!("--- {null}\n---\na: 1\n---\n{null}")), [("---\na: 1\n", 2)], "{null}");
-        }
-        for content in ["nullable: 1\n", "null: 1\n", "~a\n", "null\nb: 1\n"] {
-            assert_eq!(found(content).len(), 1, "{content}");
-        }
-    }
-
-    #[test]
-    fn an_end_marker_and_directives_belong_to_no_documents_content() {
-        assert_eq!(
-            found("a: 1\n...\n%YAML 1.2\n---\nb: 2\n"),
-            [("a: 1\n", 0), ("%YAML 1.2\n---\nb: 2\n", 4)]
-        );
-    }
-
-    #[test]
-    fn dashes_inside_a_text_are_no_marker() {
-        assert_eq!(found("a: |\n  ---\n  x\n----: 1\n").len(), 1);
-        assert_eq!(last_marker(b"a\n---\nb\n----\n---"), Some(2));
-    }
+    let first = chunks(text, true).next();
+    first.and_then(|chunk| chunk.text().ok()).is_some_and(|text| Document::parse(&text).is_ok())
 }

@@ -9,6 +9,8 @@ use crate::governance::Report;
 pub struct Notes<'a> {
     /// The report.
     pub report: &'a Report,
+    /// Notes about the input, with their places.
+    pub input: &'a [String],
     /// Whether the input was manifests, in which templates are evaluated too.
     pub templates: bool,
     /// The namespaces that were asked for; empty for all.
@@ -21,11 +23,20 @@ pub struct Notes<'a> {
     pub lists_other_kinds: bool,
 }
 
+/// How many notes about the input are written.
+const MOST: usize = 20;
+
 impl Notes<'_> {
     /// Writes one line for each error and note.
     pub fn write(&self, err: &mut Text<'_>) -> io::Result<()> {
         for error in &self.report.errors {
             err.error(error)?;
+        }
+        for note in self.input.iter().take(MOST) {
+            err.note(note)?;
+        }
+        if let Some(more) = self.input.len().checked_sub(MOST).filter(|more| *more > 0) {
+            err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
         }
         let notes = [
             self.unmatched(),

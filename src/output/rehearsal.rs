@@ -33,7 +33,7 @@ pub fn rehearsal(
 
 fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()> {
     let Rehearsed { workload, pods, managers, around, outcome } = rehearsed;
-    let pods = count(*pods as u64, "pod", "pods");
+    let pods = count(u64::try_from(*pods).unwrap_or_default(), "pod", "pods");
     match outcome {
         Outcome::Patch { plan, before, after } => {
             let by =

@@ -5,6 +5,8 @@ use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::yaml::{self, Document, Repeated, chunks};
+
 use super::schema_check::{problems, without_nulls};
 use super::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyError};
 
@@ -12,8 +14,13 @@ use super::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyError};
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyManifestError {
     /// The text is not valid YAML or JSON.
-    #[error("not valid YAML: {0}")]
-    Syntax(String),
+    #[error("not valid YAML: line {line}: {message}")]
+    Syntax {
+        /// What is wrong.
+        message: String,
+        /// The line, from 1.
+        line: usize,
+    },
     /// The document is another kind of object.
     #[error("expected a DevOpsPolicy of devops.stochastic.io/v1, found {kind:?} of {api_version:?}")]
     OtherKind {
@@ -62,10 +69,14 @@ impl DevOpsPolicySpec {
 /// Returns the one document, without what is null.
 fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     let mut documents = Vec::new();
-    for document in yaml_serde::Deserializer::from_str(text) {
-        // By way of YAML's own values, because those refuse a key that is there twice.
-        let document = yaml_serde::Value::deserialize(document);
-        let document = json(document.map_err(|error| PolicyManifestError::Syntax(error.to_string()))?);
+    for chunk in chunks(text.as_bytes(), true) {
+        let syntax = |error: &yaml::Error| PolicyManifestError::Syntax {
+            message: error.to_string(),
+            line: chunk.lines_before + error.line().unwrap_or(1),
+        };
+        let text = chunk.text().map_err(|error| syntax(&error))?;
+        let document = Document::parse(&text).map_err(|error| syntax(&error))?;
+        let document = Value::deserialize(document.root()).map_err(|error| syntax(&error))?;
         if document != Value::Null {
             documents.push(document);
         }
@@ -77,31 +88,17 @@ fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     }
 }
 
-/// Turns YAML to JSON as kubectl does: keys become text, `3.0` is 3, and tags say nothing.
-fn json(value: yaml_serde::Value) -> Value {
-    use yaml_serde::Value as Yaml;
-    match value {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(flag) => Value::Bool(flag),
-        Yaml::String(text) => Value::String(text),
-        // What JSON has no number for, such as .inf, fits no field as text either.
-        Yaml::Number(number) => match serde_json::to_value(&number) {
-            Ok(Value::Number(number)) => {
-                let whole = number.to_string().strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok());
-                whole.map_or(Value::Number(number), Value::from)
-            }
-            _ => Value::String(number.to_string()),
-        },
-        Yaml::Sequence(items) => items.into_iter().map(json).collect(),
-        Yaml::Mapping(fields) => {
-            let key = |key| match json(key) {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
-            Value::Object(fields.into_iter().map(|(name, value)| (key(name), json(value))).collect())
-        }
-        Yaml::Tagged(tagged) => json(tagged.value),
+/// Returns the keys that a manifest repeats, with their lines, from 1; the last one counts, as with kubectl.
+pub fn repeated_keys(text: &str) -> Vec<Repeated> {
+    let mut found = Vec::new();
+    for chunk in chunks(text.as_bytes(), true) {
+        let Ok(text) = chunk.text() else { continue };
+        let Ok(document) = Document::parse(&text) else { continue };
+        let in_stream =
+            |repeated: &Repeated| Repeated { line: chunk.lines_before + repeated.line, ..repeated.clone() };
+        found.extend(document.repeated().iter().map(in_stream));
     }
+    found
 }
 
 fn manifest_problems(manifest: &Value) -> Vec<String> {
@@ -189,7 +186,8 @@ mod tests {
                 "defaultProbe: {tcpPort: 0}",
                 "spec.defaultProbe.tcpPort: must be a whole number from 1 to 65535, and is 0",
             ),
-            ("forbidLatestTag: yes", "spec.forbidLatestTag: must be true or false, and is \"yes\""),
+            ("forbidLatestTag: \"yes\"", "spec.forbidLatestTag: must be true or false, and is \"yes\""),
+            ("forbidLatestTag: yse", "spec.forbidLatestTag: must be true or false, and is \"yse\""),
             (
                 "severityOverrides: {pending: hgih}",
                 "spec.severityOverrides.pending: must be one of low, medium, high and critical, and is \"hgih\"",
@@ -208,11 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_there_twice_is_refused_and_null_is_absent() {
-        assert!(
-            error(&format!("{HEAD}spec:\n  maxRestartCount: 1\n  maxRestartCount: 2\n"))
-                .contains("duplicate")
-        );
+    fn the_last_of_repeated_keys_counts_and_null_is_absent() {
+        let text = format!("# mine\n{HEAD}spec:\n  maxRestartCount: 1\n  maxRestartCount: 2\n");
+        assert_eq!(DevOpsPolicySpec::from_manifest(&text).unwrap().max_restart_count, Some(2));
+        assert_eq!(repeated_keys(&text), [Repeated { key: "maxRestartCount".to_owned(), line: 7 }]);
         let text = format!(
             "{HEAD}spec: {{forbidLatestTag: null, enforcementMode: null, admission: {{denyAt: }}}}\n"
         );
@@ -220,16 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn what_json_can_not_say_is_refused_in_the_same_words() {
+    fn a_policy_is_yaml_as_kubectl_reads_it() {
+        let text = format!(
+            "{HEAD}spec: {{forbidLatestTag: on, requireLivenessProbe: yes, maxRestartCount: 0o12}}\n"
+        );
+        let spec = DevOpsPolicySpec::from_manifest(&text).unwrap();
+        assert_eq!((spec.forbid_latest_tag, spec.max_restart_count), (Some(true), Some(10)));
         let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));
         assert!(spec("1: x").starts_with("spec.1: there is no such field"), "{}", spec("1: x"));
-        assert!(spec("? {a: b} : x").starts_with("spec.{\"a\":\"b\"}: there is no such field"));
-        assert!(
-            spec("maxRestartCount: .inf").ends_with("and is \".inf\""),
-            "{}",
-            spec("maxRestartCount: .inf")
-        );
-        assert!(spec("forbidLatestTag: !no 1").ends_with("and is 1"));
+        assert!(spec("? {a: b} : x").contains("line 4: a key can't be a list or a map"));
+        assert!(spec("maxRestartCount: .inf").contains("line 4: JSON has no number for `.inf`"));
+        assert!(spec("maxRestartCount: !no 1").ends_with("and is \"1\""));
         assert!(spec("maxRestartCount: 2.50").ends_with("and is 2.5"));
     }
 

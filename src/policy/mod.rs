@@ -24,7 +24,7 @@ pub use devops_policy::{
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
-pub use manifest::PolicyManifestError;
+pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;
 pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};

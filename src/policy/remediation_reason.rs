@@ -32,7 +32,7 @@ pub enum RemediationReason {
     Unreadable,
     /// A container of a new pod ends again and again.
     CrashLoop,
-    /// The new pods are not created, for example because of a LimitRange.
+    /// The new pods are not created, for example because of a limit range.
     NotCreated,
     /// No more new pods became ready.
     NotReady,
@@ -41,7 +41,7 @@ pub enum RemediationReason {
     OomKilled,
     /// The deadline of the Deployment passed.
     ProgressDeadlineExceeded,
-    /// A ResourceQuota has no room for the patch or the new pods.
+    /// A resource quota has no room for the patch or the new pods.
     QuotaExceeded,
     /// A container of a new pod ended, and none had before.
     Restarted,

@@ -16,7 +16,7 @@ fn template(api_version: &str, kind: &str, containers: &str, spec: &str) -> Stri
 fn judge(manifest: &str) -> (i32, u64, Vec<String>, String) {
     let tree = directory(&[("f.yaml", manifest.as_bytes())]);
     let run = run_in(tree.path(), &["analyze", "-f", "f.yaml", "-o", "json"], "");
-    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run}"));
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).map_err(|_| run.to_string()).unwrap();
     let rules = report["violations"].as_array().unwrap().iter();
     let rules = rules.map(|violation| violation["rule"].as_str().unwrap().to_owned()).collect();
     (run.status, report["summary"]["pods"].as_u64().unwrap(), rules, run.stderr)

@@ -16,6 +16,7 @@ mod shapes;
 #[cfg(unix)]
 mod terminal;
 mod urls;
+mod yaml;
 
 use std::path::Path;
 

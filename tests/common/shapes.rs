@@ -48,7 +48,7 @@ pub(crate) fn write_deployments(out: &mut impl Write, count: usize, spelling: Sp
         );
         match spelling {
             Spelling::List | Spelling::Sorted => {
-                write!(out, "{}{object}", if number > 0 { "," } else { "" })?
+                write!(out, "{}{object}", if number > 0 { "," } else { "" })?;
             }
             Spelling::Lines => writeln!(out, "{object}")?,
             Spelling::Documents => {

@@ -9,8 +9,9 @@ use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
 use crate::output::note;
-use crate::policy::EffectivePolicy;
+use crate::policy::{self, EffectivePolicy};
 use crate::workload::Object;
+use crate::yaml::Repeated;
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -43,10 +44,13 @@ impl ManifestArgs {
 /// Reads a DevOpsPolicy from a file.
 pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
     let place = || format!("policy {}", path.display());
-    let text = match std::fs::read_to_string(path) {
+    let text = match files::read_text(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}: there is no such file", place()),
         read => read.with_context(place)?,
     };
+    for Repeated { key, line } in policy::repeated_keys(&text) {
+        note(format_args!("{}: line {line}: {}", place(), files::repeated_key(&key)))?;
+    }
     let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
     if policy.rules().is_empty() {
         note(format_args!("{} turns no rule on, so nothing can violate it", place()))?;
@@ -54,16 +58,27 @@ pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
     Ok(policy)
 }
 
-/// Evaluates the objects in the manifests; `lines` asks for the line of every object.
-pub(super) fn read(args: &ManifestArgs, lines: bool, analysis: &mut Analysis<'_>, progress: &Progress) {
+/// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the line of every object.
+pub(super) fn read(
+    args: &ManifestArgs,
+    lines: bool,
+    analysis: &mut Analysis<'_>,
+    progress: &Progress,
+) -> Vec<String> {
     let consumer = Evaluator { empty: analysis.part(), progress };
+    let mut notes = Vec::new();
     for found in files::read(&args.inputs(), lines, &consumer) {
-        analysis.merge(found.part);
+        let mut part = found.part;
+        // Several threads read a source.
+        part.notes.sort();
+        notes.extend(part.notes.into_iter().map(|(source, line, note)| format!("{source}:{line}: {note}")));
+        analysis.merge(part.analysis);
         for unread in found.unread {
             let files::Unread { source, document, line, message } = unread;
             analysis.fail(ReportError { source, document, line, message });
         }
     }
+    notes
 }
 
 /// Evaluates objects as they are read.
@@ -72,19 +87,31 @@ struct Evaluator<'p, 'a> {
     progress: &'a Progress,
 }
 
+/// What was made of a stretch of one source.
+struct Evaluated<'p> {
+    analysis: Analysis<'p>,
+    /// Notes with their sources and lines.
+    notes: Vec<(String, usize, String)>,
+}
+
 impl<'p> files::Consumer for Evaluator<'p, '_> {
-    type Part = Analysis<'p>;
+    type Part = Evaluated<'p>;
 
-    fn part(&self) -> Analysis<'p> {
-        self.empty.part()
+    fn part(&self) -> Evaluated<'p> {
+        Evaluated { analysis: self.empty.part(), notes: Vec::new() }
     }
 
-    fn add(&self, part: &mut Analysis<'p>, object: &Object<'_>, place: Place<'_>) {
+    fn add(&self, part: &mut Evaluated<'p>, object: &Object<'_>, place: Place<'_>) {
         self.progress.add(1);
-        part.add(object, Some(Origin { source: place.source, line: place.line }));
+        part.analysis.add(object, Some(Origin { source: place.source, line: place.line }));
     }
 
-    fn merge(&self, into: &mut Analysis<'p>, part: Analysis<'p>) {
-        into.merge(part);
+    fn note(&self, part: &mut Evaluated<'p>, place: Place<'_>, message: &str) {
+        part.notes.push((place.source.to_owned(), place.line, message.to_owned()));
+    }
+
+    fn merge(&self, into: &mut Evaluated<'p>, part: Evaluated<'p>) {
+        into.analysis.merge(part.analysis);
+        into.notes.extend(part.notes);
     }
 }

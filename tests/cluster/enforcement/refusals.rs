@@ -126,8 +126,8 @@ async fn refusals_of_the_api_server_are_classified() {
     let ours = PatchParams::apply("kube-devops");
     let spec = json!({ "spec": { "replicas": 2 } });
     assert_eq!(patch(&ours, spec.clone()).await, Some(RefusalClass::FieldConflict));
-    let stale = json!({ "metadata": { "name": "web", "resourceVersion": "1" } });
-    assert_eq!(patch(&ours, stale).await, Some(RefusalClass::Stale));
+    let outdated = json!({ "metadata": { "name": "web", "resourceVersion": "1" } });
+    assert_eq!(patch(&ours, outdated).await, Some(RefusalClass::Stale));
     let invalid = json!({ "spec": { "replicas": -1 } });
     assert_eq!(patch(&ours.clone().force(), invalid).await, Some(RefusalClass::Invalid));
 

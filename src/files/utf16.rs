@@ -1,0 +1,126 @@
+//! Decodes UTF-16, which kubectl takes where a byte-order mark tells it, as PowerShell writes it.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Reads a file as kubectl does: UTF-16 is decoded, and bytes that are no text are replaced.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = fs::read(path)?;
+    let Some(encoding) = Encoding::of(&bytes) else {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    };
+    let mut text = String::new();
+    encoding.decode(&bytes[..]).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The order of the bytes of a UTF-16 stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    BigEndian,
+    LittleEndian,
+}
+
+impl Encoding {
+    /// Tells the encoding of a stream by the byte-order mark at its start; `None` for anything but UTF-16.
+    pub(super) fn of(start: &[u8]) -> Option<Self> {
+        match start {
+            [0xfe, 0xff, ..] => Some(Self::BigEndian),
+            [0xff, 0xfe, ..] => Some(Self::LittleEndian),
+            _ => None,
+        }
+    }
+
+    /// Returns a reader of the stream in UTF-8. What is no text is replaced.
+    pub(super) fn decode<R: Read>(self, reader: R) -> Decoder<R> {
+        Decoder { reader, encoding: self, bytes: Vec::new(), decoded: Vec::new(), start: 0 }
+    }
+}
+
+/// Reads UTF-16 and gives UTF-8.
+pub(super) struct Decoder<R> {
+    reader: R,
+    encoding: Encoding,
+    /// The bytes that were read and not yet decoded: the half of a character.
+    bytes: Vec<u8>,
+    decoded: Vec<u8>,
+    /// The number of decoded bytes that were given.
+    start: usize,
+}
+
+/// The bytes that are decoded at once.
+const BLOCK: u64 = 64 << 10;
+
+impl<R: Read> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.start == self.decoded.len() {
+            if !self.decode()? {
+                return Ok(0);
+            }
+        }
+        let count = (&self.decoded[self.start..]).read(buffer)?;
+        self.start += count;
+        Ok(count)
+    }
+}
+
+impl<R: Read> Decoder<R> {
+    /// Decodes a block; false at the end of the stream.
+    fn decode(&mut self) -> io::Result<bool> {
+        let read = (&mut self.reader).take(BLOCK).read_to_end(&mut self.bytes)?;
+        if read == 0 && self.bytes.is_empty() {
+            return Ok(false);
+        }
+        let unit = |pair: &[u8]| {
+            let pair = [pair[0], pair.get(1).copied().unwrap_or_default()];
+            match self.encoding {
+                Encoding::BigEndian => u16::from_be_bytes(pair),
+                Encoding::LittleEndian => u16::from_le_bytes(pair),
+            }
+        };
+        let mut end = self.bytes.len();
+        if read > 0 {
+            end -= end % 2;
+            // A character of two units may go on in the next block.
+            if end >= 2 && (0xd800..0xdc00).contains(&unit(&self.bytes[end - 2..end])) {
+                end -= 2;
+            }
+        }
+        let units = self.bytes[..end].chunks(2).map(unit);
+        let text: String =
+            char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        self.bytes.drain(..end);
+        (self.decoded, self.start) = (text.into_bytes(), 0);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_byte_orders_are_decoded_whatever_a_block_cuts_through() {
+        let text = format!("\u{feff}kind: Pöd 🦀 {}\n", "🦀".repeat(40_000));
+        for (encoding, bytes) in [
+            (Encoding::LittleEndian, text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()),
+            (Encoding::BigEndian, text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+        ] {
+            assert_eq!(Encoding::of(&bytes), Some(encoding));
+            let mut decoded = String::new();
+            encoding.decode(&bytes[..]).read_to_string(&mut decoded).unwrap();
+            assert_eq!(decoded, text);
+        }
+        assert_eq!(Encoding::of(b"\xef\xbb\xbfkind"), None);
+    }
+
+    #[test]
+    fn half_a_character_is_replaced() {
+        for bytes in [&b"a\0\x3d\xd8"[..], b"a\0\x3d\xd8b\0", b"a\0\x3d"] {
+            let mut decoded = String::new();
+            Encoding::LittleEndian.decode(bytes).read_to_string(&mut decoded).unwrap();
+            assert!(decoded.starts_with('a') && decoded.len() > 1, "{decoded:?}");
+        }
+    }
+}

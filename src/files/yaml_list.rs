@@ -1,0 +1,190 @@
+//! The items of a large YAML list, such as `kubectl get -o yaml` prints: found by their indentation, without parsing.
+//!
+//! A list is in block style, and what an item holds is indented deeper than the dash before it. Only quoted text and
+//! brackets may break that, and then the piece that ends within them is no valid YAML.
+
+use crate::workload::TypeMeta;
+use crate::yaml::Document;
+
+/// The part of a list above its items.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The offset of the first item's line, or of a comment above it.
+    pub(super) end: usize,
+    /// The indentation of the dashes.
+    pub(super) dash: usize,
+    /// The type of items that need not name their own.
+    pub(super) item: Option<TypeMeta>,
+}
+
+/// Finds the items of a list with which a text begins; none where it is another document, or a list in another style.
+pub(super) fn head(text: &[u8]) -> Option<Head> {
+    let mut end = 0;
+    loop {
+        let line = line_at(text, end)?;
+        end += line.len();
+        if line.strip_prefix(b"items:").is_some_and(is_blank) {
+            break;
+        }
+    }
+    let mut first = end;
+    let dash = loop {
+        let line = line_at(text, first)?;
+        if !is_blank(line) {
+            break is_dash(line).then(|| indent(line))?;
+        }
+        first += line.len();
+    };
+    let above = std::str::from_utf8(&text[..end]).ok()?;
+    let above = if above.starts_with("---") { above.split_once('\n')?.1 } else { above };
+    let document = Document::parse(above).ok()?;
+    let field = |name: &str| document.root().get(name).and_then(|value| value.text().map(ToOwned::to_owned));
+    let item = match field("kind") {
+        Some(kind) if kind == "List" => None,
+        Some(kind) => Some(TypeMeta { api_version: field("apiVersion")?, kind }.item()?),
+        // Where the kind stands below the items, these must name their own.
+        None if names_its_type(&text[first..], dash) => None,
+        None => return None,
+    };
+    Some(Head { end, dash, item })
+}
+
+/// Tells whether the first item of a list has both an `apiVersion` and a `kind`.
+fn names_its_type(text: &[u8], dash: usize) -> bool {
+    let (mut api_version, mut kind, mut depth) = (false, false, None);
+    let mut offset = 0;
+    while let Some(line) = line_at(text, offset) {
+        let mut field = line.trim_ascii_start();
+        let mut column = indent(line);
+        if column <= dash && !is_blank(line) {
+            if offset > 0 || !is_dash(line) {
+                break;
+            }
+            field = field[1..].trim_ascii_start();
+            column = line.len() - field.len();
+        }
+        offset += line.len();
+        if is_blank(field) || *depth.get_or_insert(column) != column {
+            continue;
+        }
+        api_version |= field.starts_with(b"apiVersion:");
+        kind |= field.starts_with(b"kind:");
+    }
+    api_version && kind
+}
+
+/// The items in a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Walk {
+    /// The number of items that begin in the text.
+    pub(super) items: usize,
+    /// The offset at which the last of them begins.
+    pub(super) last: usize,
+    /// The offset at which the list ends, if it does.
+    pub(super) end: Option<usize>,
+}
+
+/// Walks over the items of a list whose dashes have an indentation; the text begins with an item.
+///
+/// A last line that may go on is not looked at, unless the stream has `ended`.
+pub(super) fn walk(text: &[u8], dash: usize, ended: bool) -> Walk {
+    let mut walk = Walk { items: 0, last: 0, end: None };
+    let mut offset = 0;
+    while let Some(line) = line_at(text, offset) {
+        if !ended && !line.ends_with(b"\n") {
+            return walk;
+        }
+        let depth = indent(line);
+        if depth <= dash && !is_blank(line) {
+            if depth < dash || !is_dash(line) {
+                walk.end = Some(offset);
+                return walk;
+            }
+            walk.items += 1;
+            walk.last = offset;
+        }
+        offset += line.len();
+    }
+    walk.end = ended.then_some(text.len());
+    walk
+}
+
+/// Returns the line at an offset, with its line feed; none at the end of the text.
+fn line_at(text: &[u8], offset: usize) -> Option<&[u8]> {
+    let rest = &text[offset..];
+    let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+    (end > 0).then_some(&rest[..end])
+}
+
+fn indent(line: &[u8]) -> usize {
+    line.iter().take_while(|byte| **byte == b' ').count()
+}
+
+/// Tells whether a line is blank or a comment.
+fn is_blank(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start().first(), None | Some(b'#'))
+}
+
+/// Tells whether a line begins an item.
+fn is_dash(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start(), [b'-'] | [b'-', b' ' | b'\r' | b'\n' | b'\t', ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(kind: &str) -> TypeMeta {
+        TypeMeta { api_version: "apps/v1".to_owned(), kind: kind.to_owned() }
+    }
+
+    #[test]
+    fn a_list_is_known_by_what_stands_above_its_items_or_by_the_first_of_them() {
+        for (text, dash, item) in [
+            ("apiVersion: v1\nkind: List\nitems:\n- a: 1\n", 0, None),
+            (
+                "---\n# all\nkind: List\nmetadata:\n  resourceVersion: \"\"\nitems: # all\n\n  # one\n  - a: 1\n",
+                2,
+                None,
+            ),
+            ("apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- a: 1\n", 0, Some(item("Deployment"))),
+            ("apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    a: 1\n  kind: Pod\n- b: 1\n", 0, None),
+            ("apiVersion: v1\nitems:\n  -\n    kind: Pod\n    apiVersion: v1\n", 2, None),
+        ] {
+            let head = head(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((head.dash, head.item), (dash, item), "{text}");
+            assert!(
+                text[..head.end].trim_end().ends_with(':') || text[..head.end].contains("items: # all\n")
+            );
+        }
+        for text in [
+            "apiVersion: v1\nkind: Pod\nitems:\n- a: 1\n",
+            "apiVersion: v1\nitems:\n- metadata:\n    apiVersion: v1\n    kind: Pod\n",
+            "kind: List\nitems: [a, b]\n",
+            "kind: List\nitems:\n  [a,\n  b]\n",
+            "kind: \"List\nitems:\n- a: 1\n",
+            "kind: List\n",
+        ] {
+            assert_eq!(head(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_item_ends_where_the_next_one_or_something_less_indented_begins() {
+        fn walked(text: &str, dash: usize, ended: bool) -> (usize, &str, Option<&str>) {
+            let Walk { items, last, end } = walk(text.as_bytes(), dash, ended);
+            (items, &text[last..], end.map(|end| &text[end..]))
+        }
+        assert_eq!(
+            walked("- a: 1\n- b: |\n    - c\n\n# d\n  e: 1\n", 0, false),
+            (2, "- b: |\n    - c\n\n# d\n  e: 1\n", None)
+        );
+        assert_eq!(
+            walked("  - a\n  - b\nkind: List\n", 2, false),
+            (2, "  - b\nkind: List\n", Some("kind: List\n"))
+        );
+        assert_eq!(walked("- a\n- b\n---\nc: 1\n", 0, false), (2, "- b\n---\nc: 1\n", Some("---\nc: 1\n")));
+        assert_eq!(walked("- a\n-", 0, false), (1, "- a\n-", None), "the line may go on");
+        assert_eq!(walked("- a\n-", 0, true), (2, "-", Some("")));
+    }
+}

@@ -1,0 +1,102 @@
+//! Syntax that the parser takes, because it is YAML 1.2, and that kubectl refuses or reads otherwise.
+
+use granit_parser::{ScalarStyle, Span, YamlVersion};
+
+use super::error::{Error, at};
+
+/// Refuses characters that YAML allows nowhere, and byte-order marks that kubectl takes for a part of a key.
+pub(super) fn check_characters(text: &str) -> Result<(), Error> {
+    let suspect = |byte: &u8| (*byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || *byte >= 0x7f;
+    if !text.as_bytes().iter().any(suspect) {
+        return Ok(());
+    }
+    let forbidden = |c: char| match c {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        '\u{fffe}' | '\u{ffff}' => true,
+        c => c.is_control(),
+    };
+    let mark = memchr::memmem::find(text.as_bytes(), "\n\u{feff}".as_bytes()).map(|newline| newline + 1);
+    let (at, message) = match (text.find(forbidden), mark) {
+        (Some(at), _) => (
+            at,
+            format!(
+                "a control character is not allowed: {}",
+                text[at..].escape_default().take(8).collect::<String>()
+            ),
+        ),
+        (None, Some(at)) => {
+            (at, "a byte-order mark may stand only at the beginning of a document".to_owned())
+        }
+        (None, None) => return Ok(()),
+    };
+    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[..at].matches('\n').count() + 1;
+    Err(Error::new(message, line, text[line_start..at].chars().count() + 1))
+}
+
+/// Refuses a document that asks for another version of YAML.
+pub(super) fn check_version(YamlVersion { major, minor }: YamlVersion, span: Span) -> Result<(), Error> {
+    if (major, minor) == (1, 1) {
+        return Ok(());
+    }
+    Err(at(span, format!("kubectl reads YAML 1.1 and no {major}.{minor}: remove the %YAML directive")))
+}
+
+/// Refuses a name of an anchor that YAML 1.1 ends earlier.
+pub(super) fn check_anchor(name: &str, span: Span) -> Result<(), Error> {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return Ok(());
+    }
+    Err(at(span, format!("the anchor `{name}` may hold only letters, digits, - and _")))
+}
+
+/// Refuses a scalar that YAML 1.1 reads otherwise; `flow` tells that it stands within brackets or braces.
+pub(super) fn check_scalar(
+    source: &str,
+    text: &str,
+    style: ScalarStyle,
+    flow: bool,
+    span: Span,
+) -> Result<(), Error> {
+    let start = span.start.byte_offset().unwrap_or_default();
+    let before = &source.as_bytes()[..start.min(source.len())];
+    match style {
+        ScalarStyle::Plain if flow && (text.starts_with(':') || text.contains('?')) => {
+            return Err(at(span, format!("within brackets and braces, write \"{text}\" in quotes")));
+        }
+        // YAML 1.1 takes the comma or bracket behind it for a part of the tag.
+        ScalarStyle::Plain if flow && text.is_empty() && span.tag_span().is_some() => {
+            return Err(at(span, "within brackets and braces, a tag needs a value"));
+        }
+        // YAML 1.1 takes the colon for a part of the text before it.
+        ScalarStyle::Plain
+            if flow
+                && span.is_empty()
+                && matches!(source.as_bytes()[before.len()..], [b':', b',' | b']' | b'}', ..]) =>
+        {
+            return Err(at(span, "within brackets and braces, a colon needs a blank behind it"));
+        }
+        ScalarStyle::DoubleQuoted if has_slash_escape(span.slice(source).unwrap_or_default()) => {
+            return Err(at(span, "write / instead of \\/: kubectl doesn't know this escape"));
+        }
+        _ => {}
+    }
+    if before.ends_with(b"\t") && !flow {
+        let indicator = before.trim_ascii_end();
+        let from_line_start = before[indicator.len()..].contains(&b'\n') || indicator.is_empty();
+        if from_line_start || matches!(indicator.last(), Some(b'-' | b'?')) {
+            return Err(at(span, "a tab can't indent: use blanks"));
+        }
+    }
+    Ok(())
+}
+
+fn has_slash_escape(quoted: &str) -> bool {
+    let mut bytes = quoted.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\' && bytes.next() == Some(b'/') {
+            return true;
+        }
+    }
+    false
+}

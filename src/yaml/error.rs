@@ -1,0 +1,77 @@
+//! An error in a YAML document, with its place.
+
+use std::fmt;
+
+use granit_parser::Span;
+use serde::de::{Expected, Unexpected};
+
+/// What is wrong with a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    message: String,
+    place: Option<(usize, usize)>,
+    /// Whether text was expected and the value is something else, which quotes would mend.
+    quotes: bool,
+}
+
+impl Error {
+    pub(super) fn new(message: impl Into<String>, line: usize, column: usize) -> Self {
+        Self { message: message.into(), place: Some((line, column)), quotes: false }
+    }
+
+    /// Returns the line, from 1, if the error has a place.
+    pub fn line(&self) -> Option<usize> {
+        self.place.map(|(line, _)| line)
+    }
+
+    /// Returns the column, from 1, if the error has a place.
+    pub fn column(&self) -> Option<usize> {
+        self.place.map(|(_, column)| column)
+    }
+
+    /// Gives the error a place unless it has one.
+    pub(super) fn at(mut self, line: usize, column: usize) -> Self {
+        self.place.get_or_insert((line, column));
+        self
+    }
+
+    /// Says how to mend a value that is text only in quotes.
+    pub(super) fn about(mut self, written: &str) -> Self {
+        if std::mem::take(&mut self.quotes) {
+            self.message.extend(["; write \"", written, "\" in quotes"]);
+        }
+        self
+    }
+}
+
+/// Displays the message without the place, which is relative to the document.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl serde::de::Error for Error {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { message: message.to_string(), place: None, quotes: false }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let message = match unexpected {
+            Unexpected::Unit => format!("invalid type: null, expected {expected}"),
+            other => format!("invalid type: {other}, expected {expected}"),
+        };
+        let typed = matches!(
+            unexpected,
+            Unexpected::Bool(_) | Unexpected::Signed(_) | Unexpected::Unsigned(_) | Unexpected::Float(_)
+        );
+        Self { message, place: None, quotes: typed && expected.to_string() == "a string" }
+    }
+}
+
+/// Makes an error about what the parser read.
+pub(super) fn at(span: Span, message: impl Into<String>) -> Error {
+    Error::new(message, span.start.line(), span.start.col() + 1)
+}

@@ -1,0 +1,20 @@
+//! YAML as kubectl reads it: YAML 1.1 by the rules of `sigs.k8s.io/yaml`, turned to JSON.
+//!
+//! A stream is split into documents by line, a document is parsed into a tree of nodes, and serde reads the nodes as
+//! the JSON that kubectl would send. Syntax is the parser's; types, merge keys, aliases and repeated keys are decided
+//! here. A test compares the result with kubectl's own code.
+
+mod aliases;
+mod de;
+mod dialect;
+mod document;
+mod error;
+mod node;
+mod number;
+mod scalar;
+mod split;
+mod tree;
+
+pub use error::Error;
+pub use split::{Chunk, chunks};
+pub use tree::{Document, Node, Repeated};

@@ -1,0 +1,167 @@
+//! YAML is read as kubectl reads it: a program made of kubectl's own code reads the same documents.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+#[path = "kubectl_yaml/generator.rs"]
+mod generator;
+#[path = "kubectl_yaml/inputs.rs"]
+mod inputs;
+#[path = "kubectl_yaml/oracle.rs"]
+mod oracle;
+
+use std::fs;
+use std::path::Path;
+
+use kube_devops::yaml::{Document, chunks};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Reads the documents of a stream as `analyze` does.
+fn documents(stream: &[u8]) -> Vec<Result<Value, String>> {
+    let mut found = Vec::new();
+    for chunk in chunks(stream, true) {
+        let read = || {
+            let text = chunk.text()?;
+            let document = Document::parse(&text)?;
+            Value::deserialize(document.root())
+        };
+        match read() {
+            Ok(Value::Null) => {}
+            read => found.push(read.map_err(|error: kube_devops::yaml::Error| error.to_string())),
+        }
+    }
+    found
+}
+
+/// Compares a stream's documents with kubectl's, up to kubectl's first error, with which it stops.
+fn difference(stream: &[u8], kubectl: &[Result<Value, String>]) -> Option<String> {
+    let ours = documents(stream);
+    let told = |found: &Option<&Result<Value, String>>| match found {
+        None => "nothing".to_owned(),
+        Some(Ok(value)) => value.to_string(),
+        Some(Err(error)) => format!("error: {error}"),
+    };
+    for at in 0..kubectl.len().max(ours.len()) {
+        let (theirs, own) = (kubectl.get(at), ours.get(at));
+        match (theirs, own) {
+            (Some(Ok(theirs)), Some(Ok(own))) if oracle::same(theirs, own) => {}
+            (Some(Err(_)), Some(Err(_))) => return None,
+            // kubectl drops the document before a wrong separator.
+            (Some(Err(error)), Some(Ok(_)))
+                if error.contains("separator") && matches!(ours.get(at + 1), Some(Err(_))) =>
+            {
+                return None;
+            }
+            (Some(Ok(_)) | None, Some(Err(error))) if known(REFUSED, error) => return None,
+            (Some(Err(error)), Some(Ok(_)) | None) if known(TAKEN, error) => return None,
+            // A document that is one text is no object, however its text is read.
+            (Some(Ok(Value::String(_))), Some(Ok(Value::String(_)))) => {}
+            _ => {
+                return Some(format!(
+                    "document {at}\n  kubectl: {}\n  here:    {}",
+                    told(&theirs),
+                    told(&own)
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn known(differences: &[(&str, &str)], error: &str) -> bool {
+    differences.iter().any(|(part, _)| error.contains(part))
+}
+
+/// Errors for documents that kubectl reads, each with an example: the parser reads YAML 1.2, and what it would read
+/// otherwise than kubectl is refused.
+const REFUSED: &[(&str, &str)] = &[
+    ("comments must be separated from other tokens", "a: \"b\"#c"),
+    ("within brackets and braces", "[?a], [a:], [!!str ]"),
+    ("did not find expected ',' or '}'", "{a: b:}"),
+    ("did not find expected whitespace or line break", "!,x a"),
+    ("did not find expected tag URI", "!!]str a"),
+    ("the anchor `", "&a:b c"),
+    ("found unknown escape character", "\"\\'\""),
+    ("wrongly indented line in block scalar", "a: |2\n # b"),
+    ("simple key expected ':'", "a:\n|\n  b"),
+    ("mismatched bracket", "{a: !]!str b}"),
+    ("a byte-order mark may stand only at the beginning", "# a\n\u{feff}b: c"),
+    // kubectl passes over all that stands behind the first document.
+    ("comment intercepting the multiline text", "a # b\nc: d"),
+    ("invalid trailing content after", "\"a\" b"),
+    ("invalid content after document end marker", "a: b\n... c"),
+    ("misplaced bracket", "~ ]"),
+    ("a key can't be a list or a map", "{a: b}: c"),
+];
+
+/// Errors of kubectl for documents that are read here, each with an example.
+const TAKEN: &[(&str, &str)] = &[
+    // NEL, LS and PS break lines in YAML 1.1.
+    ("could not find expected ':'", "a: b\u{2028}c"),
+    ("found a tab character where an indentation space is expected", "a: |\n  \tb"),
+    ("found character that cannot start any token", "a:\n  \t b: c"),
+    ("found a tab character that violates indentation", "- a\n\t# b"),
+    ("did not find expected whitespace or line break", "!#a b"),
+    ("did not find expected tag URI", "!!#a b"),
+    ("did not find expected node content", "...\na: b"),
+    ("did not find expected alphabetic or numeric character", "&a[b]"),
+    ("did not find expected key", "&a *b: c"),
+];
+
+fn compare(streams: &[Vec<u8>]) {
+    let Some(kubectl) = oracle::read(streams) else { return };
+    let differences: Vec<String> = streams
+        .iter()
+        .zip(&kubectl)
+        .filter_map(|(stream, kubectl)| {
+            let difference = difference(stream, kubectl)?;
+            Some(format!("---- {:?}\n{difference}", String::from_utf8_lossy(stream)))
+        })
+        .collect();
+    assert!(
+        differences.is_empty(),
+        "{} of {} streams differ:\n{}",
+        differences.len(),
+        streams.len(),
+        differences[..differences.len().min(SHOWN)].join("\n")
+    );
+}
+
+/// How many differences are shown.
+const SHOWN: usize = 4000;
+
+#[test]
+fn the_samples_are_read_as_kubectl_reads_them() {
+    let mut streams = Vec::new();
+    for directory in ["kube-tests", "kube-tests/policies", "tests/fixtures/rules"] {
+        samples(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut streams);
+    }
+    assert!(streams.len() > 10);
+    compare(&streams);
+}
+
+fn samples(directory: &Path, streams: &mut Vec<Vec<u8>>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            samples(&path, streams);
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            streams.push(fs::read(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_spelling_is_read_as_kubectl_reads_it() {
+    compare(&inputs::all());
+}
+
+#[test]
+fn generated_documents_are_read_as_kubectl_reads_them() {
+    let seed = std::env::var("KUBE_DEVOPS_SEED").ok().and_then(|seed| seed.parse().ok());
+    compare(&generator::streams(seed.unwrap_or(SEED), GENERATED));
+}
+
+const SEED: u64 = 0x5eed;
+/// The number of streams that are generated.
+const GENERATED: usize = 20_000;
