@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("rules", &["workload"]),
     ("policy", &["rules", "workload", "yaml"]),
     ("governance", &["policy", "rules", "workload"]),
-    ("output", &["enforcement", "governance", "policy", "rules", "workload"]),
+    ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy"]),
     ("files", &["workload", "yaml"]),
     ("cluster", &[]),
@@ -130,7 +130,10 @@ const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "
 /// The maximum number of lines of a file before its tests.
 const LONGEST: usize = 500;
 
-/// A file of `src`. Its path is written with slashes.
+/// The most lines of a file of `commands` before its tests.
+const LONGEST_COMMAND: usize = 120;
+
+/// A file of `src`, its path written with slashes.
 struct Source {
     path: String,
     text: String,
@@ -501,12 +504,14 @@ fn undocumented_files(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
+/// The number of lines before the tests.
+fn length(source: &Source) -> usize {
+    let all = source.text.lines().count();
+    let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
+    tests.unwrap_or(all)
+}
+
 fn long_files(sources: &[Source]) -> Vec<String> {
-    let length = |source: &Source| {
-        let all = source.text.lines().count();
-        let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
-        tests.unwrap_or(all)
-    };
     let long = sources.iter().filter(|source| !source.is_test() && length(source) > LONGEST);
     long.map(|source| {
         format!(
@@ -667,6 +672,19 @@ fn every_file_has_docs() {
 #[test]
 fn no_file_is_too_long_before_its_tests() {
     assert_none(&long_files(&sources()));
+}
+
+#[test]
+fn a_command_is_wiring() {
+    let sources = sources();
+    let commands = sources.iter().filter(|source| source.module() == "commands");
+    let problems: Vec<String> = commands
+        .filter(|source| length(source) > LONGEST_COMMAND)
+        .map(|source| {
+            format!("{}: over {LONGEST_COMMAND} lines: move its substance to another module", source.path)
+        })
+        .collect();
+    assert_none(&problems);
 }
 
 #[test]

@@ -144,9 +144,9 @@ fn describe(status: &Status) -> String {
         401 => format!(
             "the API server didn't accept the credentials (401, {message}): log in again, or choose another context"
         ),
-        403 => {
-            format!("{message}: ask for that permission; `kube-devops check` lists all missing permissions")
-        }
+        403 => format!(
+            "{message}: ask for that permission; `kube-devops check --for all` shows all that are missing"
+        ),
         410 => format!("the list or watch has expired ({message}): try again"),
         429 => format!("the API server is too busy (429, {message}): try again later"),
         code @ 500.. => {

@@ -20,7 +20,7 @@ mod store;
 mod version;
 mod watch;
 
-pub use access::Access;
+pub use access::{Access, Decision};
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;

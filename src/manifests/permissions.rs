@@ -1,6 +1,7 @@
-//! The table of the permissions that each mode needs. `check` asks for them, and the RBAC manifests grant them.
+//! The permissions that each mode needs. `check` asks the API server for them.
 
 use Scope::{Cluster, Judged, OwnNamespace};
+use serde::Serialize;
 use std::fmt;
 
 /// The API group of the resources of kube-devops.
@@ -9,23 +10,22 @@ pub const GROUP: &str = "devops.stochastic.io";
 pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
 
 /// A way to run kube-devops that needs permissions of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// One-shot reports.
+    /// One-shot reports
     Analyze,
-    /// Continuous scores.
+    /// Continuous scores
     Watch,
-    /// The operator, auditing.
+    /// The operator, with policies in mode audit
     Reconcile,
-    /// The operator, with policies that enforce.
+    /// The operator, with policies in mode enforce
     Enforce,
-    /// Admission.
-    Webhook,
 }
 
 impl Mode {
     /// All modes, from the fewest permissions to the most.
-    pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Webhook];
+    pub const ALL: [Self; 4] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce];
 
     /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
@@ -34,13 +34,17 @@ impl Mode {
             Self::Watch => [WATCH, &[LEASES]].concat(),
             Self::Reconcile => [RECONCILE, &[LEASES]].concat(),
             Self::Enforce => [RECONCILE, &[LEASES], ENFORCE].concat(),
-            Self::Webhook => [WEBHOOK, &[LEASES]].concat(),
         }
     }
 
-    /// Returns true if the mode works only with the CRDs installed.
+    /// Tells whether the mode can evaluate chosen namespaces alone.
+    pub fn takes_namespaces(self) -> bool {
+        matches!(self, Self::Analyze | Self::Watch)
+    }
+
+    /// Tells whether the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
-        matches!(self, Self::Reconcile | Self::Enforce | Self::Webhook)
+        matches!(self, Self::Reconcile | Self::Enforce)
     }
 }
 
@@ -51,17 +55,16 @@ impl fmt::Display for Mode {
             Self::Watch => "watch",
             Self::Reconcile => "reconcile",
             Self::Enforce => "enforce",
-            Self::Webhook => "webhook",
         })
     }
 }
 
-/// The namespaces that a permission has to cover.
+/// The reach of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All namespaces, or a cluster-scoped resource.
+    /// All namespaces, or a resource without a namespace.
     Cluster,
-    /// The evaluated namespaces: all of them, unless the command is given one.
+    /// The evaluated namespaces: all of them unless the command is given some.
     Judged,
     /// The namespace that kube-devops runs in.
     OwnNamespace,
@@ -78,11 +81,11 @@ pub struct Permission {
     pub subresource: Option<&'static str>,
     /// The verbs. All of them are needed.
     pub verbs: &'static [&'static str],
-    /// The namespaces that it has to cover.
+    /// Its reach.
     pub scope: Scope,
-    /// True if the mode doesn't work without it.
+    /// Whether the mode does not work without it.
     pub required: bool,
-    /// The effect of its absence.
+    /// The effect of not having it.
     pub without: &'static str,
 }
 
@@ -248,31 +251,6 @@ const ENFORCE: &[Permission] = &[
     need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).optional(),
 ];
 
-const WEBHOOK: &[Permission] = &[
-    need(
-        GROUP,
-        "devopspolicies",
-        FOLLOW,
-        Cluster,
-        "no policies are seen: everything is allowed, with a warning",
-    ),
-    need("", "secrets", KEEP, OwnNamespace, "no certificate: nothing is served"),
-    need(
-        ADMISSION,
-        "validatingwebhookconfigurations",
-        REPAIR,
-        Cluster,
-        "caBundle isn't updated: requests are not evaluated after a rotation",
-    ),
-    need(
-        ADMISSION,
-        "mutatingwebhookconfigurations",
-        REPAIR,
-        Cluster,
-        "caBundle isn't kept in step: defaults aren't added after a rotation",
-    ),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_leases_need_only_the_own_namespace() {
+    fn leases_and_config_maps_stay_in_the_own_namespace() {
         for permission in Mode::ALL.into_iter().flat_map(Mode::permissions) {
-            if ["secrets", "leases", "configmaps"].contains(&permission.resource) {
+            if ["leases", "configmaps"].contains(&permission.resource) {
                 assert_eq!(permission.scope, OwnNamespace, "{}", permission.resource);
             }
         }

@@ -281,11 +281,20 @@ async fn check_reports_whether_a_mode_would_work() {
     assert!(analyze.stdout.contains("v1.36.3"), "{}", analyze.stdout);
     assert!(analyze.stdout.ends_with("analyze would work here\n"), "{}", analyze.stdout);
     assert!(!analyze.stdout.contains(" NO "), "{}", analyze.stdout);
+    assert!(!analyze.stdout.contains("reconcile") && !analyze.stdout.contains("CRD"), "{}", analyze.stdout);
+
+    let all = on(plane.kubeconfig(), &["check", "--for", "all", "-o", "json"]);
+    assert_eq!(all.code, 1, "{all:?}");
+    let all: serde_json::Value = serde_json::from_str(&all.stdout).unwrap();
+    let works: Vec<_> = all["modes"].as_array().unwrap().iter().map(|mode| &mode["works"]).collect();
+    assert_eq!(works, [true, true, false, false], "{all}");
+    assert!(all["permissions"].as_array().unwrap().iter().all(|one| one["allowed"] == true), "{all}");
 
     let reconcile = on(plane.kubeconfig(), &["check", "--for", "reconcile"]);
     assert_eq!(reconcile.code, 1, "{reconcile:?}");
     assert!(reconcile.stdout.contains("missing: run `kube-devops crd install`"), "{}", reconcile.stdout);
-    assert!(reconcile.stdout.ends_with("reconcile would not work here\n"), "{}", reconcile.stdout);
+    let verdict = "\nreconcile would not work here: CRD devopspolicies.devops.stochastic.io is missing: run ";
+    assert!(reconcile.stdout.contains(verdict), "{}", reconcile.stdout);
 
     let rules = [rule("list", "pods")];
     let reader = plane.restricted(&home, "reader", &rules, Reach::Namespace).await;
@@ -297,11 +306,14 @@ async fn check_reports_whether_a_mode_would_work() {
     assert!(own.stdout.ends_with(&format!("analyze would work in namespace {home}\n")), "{}", own.stdout);
     let other = on(&reader, &["check", "-n", "default"]);
     assert_eq!(other.code, 1, "{other:?}");
-    assert!(other.stdout.ends_with("analyze would not work in namespace default\n"), "{}", other.stdout);
+    let verdict =
+        "analyze would not work in namespace default: no permission to list pods in namespace default\n";
+    assert!(other.stdout.ends_with(verdict), "{}", other.stdout);
 
     let nowhere = on(plane.kubeconfig(), &["check", "-n", "no-such-namespace"]);
     assert_eq!(nowhere.code, 1, "{nowhere:?}");
-    let verdict = "analyze would not work in namespace no-such-namespace: it was not found\n";
+    let verdict =
+        "analyze would not work in namespace no-such-namespace: namespace no-such-namespace was not found\n";
     assert!(nowhere.stdout.ends_with(verdict), "{}", nowhere.stdout);
 
     let auditor = plane.restricted(&home, "auditor", &rules, Reach::Cluster).await;

@@ -65,7 +65,7 @@ async fn crds_are_created_once_and_repaired_only_after_changes() {
     let patch = json!([{ "op": "remove", "path": columns }]);
     let patch = Patch::Json::<()>(serde_json::from_value(patch).unwrap());
     definitions.patch(AUDIT_RESULTS, &PatchParams::default(), &patch).await.unwrap();
-    let outdated = check(&plane, "webhook");
+    let outdated = check(&plane, "enforce");
     assert_eq!(outdated.code, 1, "{outdated:?}");
     assert_eq!(states(&outdated), ["current", "outdated:"], "{outdated:?}");
     assert_eq!(check(&plane, "analyze").code, 0);

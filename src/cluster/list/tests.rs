@@ -74,7 +74,7 @@ async fn a_refused_cluster_wide_list_falls_back_to_namespaces() {
     assert_eq!(
         unread,
         ["list pods in namespace \"b\": cannot list /api/v1/namespaces/b/pods: ask for that permission; \
-          `kube-devops check` lists all missing permissions"]
+          `kube-devops check --for all` shows all that are missing"]
     );
     let log = log.paths();
     assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
