@@ -11,6 +11,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::manifests::crds;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyAuditResult};
+use kube_devops::yaml::Document;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -302,7 +304,7 @@ async fn every_field_has_a_description() {
     assert!(explained > 80, "only {explained} fields");
     let probe =
         &schemas["io.stochastic.devops.v1.DevOpsPolicy"]["properties"]["spec"]["properties"]["defaultProbe"];
-    assert_eq!(probe["description"], "The probe that enforcement gives to containers without one.");
+    assert_eq!(probe["description"], "The probe that enforcement adds to containers without one.");
 }
 
 /// Counts the fields of a schema and collects those without a description.
@@ -423,8 +425,10 @@ fn policy(name: &str, spec: &str) -> DevOpsPolicy {
 
 /// Returns the object that kubectl sends for a policy with this spec. kubectl writes whole numbers without a fraction.
 fn object(name: &str, spec: &str) -> Value {
-    let policy: Value = yaml_serde::from_str(&manifest(name, spec)).unwrap();
-    kube_devops::manifests::manifest(&policy).unwrap()
+    // kubectl sends YAML as JSON, by the rules of YAML 1.1.
+    let text = manifest(name, spec);
+    let document = Document::parse(&text).unwrap();
+    kube_devops::manifests::manifest(&Value::deserialize(document.root()).unwrap()).unwrap()
 }
 
 /// Creates a policy with strict field validation, as `kubectl create` does.
