@@ -147,7 +147,7 @@ mod tests {
         let bidi =
             "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
         for c in controls.chain(bidi.chars()) {
-            let shown = written(true, |out| write!(out, "a{c}b\n"));
+            let shown = written(true, |out| writeln!(out, "a{c}b"));
             assert!(shown.starts_with("a\\") && shown.ends_with("b\n"), "{shown:?}");
             assert!(!shown.trim_end().chars().any(is_control), "{shown:?}");
         }

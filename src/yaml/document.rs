@@ -315,10 +315,12 @@ mod tests {
 
     #[test]
     fn documents_that_grow_without_bound_are_refused() {
-        let bomb: String = (1..20)
+        let bomb = (1..20)
             .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")))
-            .collect();
-        let chain: String = (1..10_000).map(|n| format!("a{n}: &a{n} {{<<: *a{}}}\n", n - 1)).collect();
+            .collect::<Vec<_>>()
+            .concat();
+        let links = (1..10_000).map(|n| format!("a{n}: &a{n} {{<<: *a{}}}\n", n - 1));
+        let chain = links.collect::<Vec<_>>().concat();
         for (text, message) in [
             (format!("a0: &a0 [1]\n{bomb}"), "the document contains excessive aliasing"),
             (format!("a0: &a0 {{b: 1}}\n{chain}"), "nested more than 250 levels deep"),
