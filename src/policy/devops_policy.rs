@@ -183,8 +183,8 @@ pub struct RemediationSpec {
     pub gitops: GitOpsMode,
     /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
-    /// Patch workloads too if a rollout may leave no pod available, such as StatefulSets and Deployments without surge.
-    /// A faulty patch takes such a workload down until the patch is withdrawn.
+    /// Patch also workloads that a rollout may leave without an available pod, such as a Deployment without surge. A
+    /// faulty patch takes such a workload down until the patch is withdrawn.
     pub allow_downtime: bool,
 }
 

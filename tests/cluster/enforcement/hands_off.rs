@@ -1,6 +1,6 @@
-//! What is never patched, told by the API server's audit log.
+//! Workloads that enforcement must never write, checked against the API server's audit log.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, PostParams};
@@ -20,8 +20,8 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn only_the_eligible_workload_is_written() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     let ignored = |object: &mut Value| {
         object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });
     };
@@ -87,7 +87,7 @@ async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
     })
     .await;
     let fixes: Vec<_> = result.spec.fixes.iter().map(|fix| fix.name.as_str()).collect();
-    assert_eq!(fixes, ["helmed"], "whoever manages it gets the patch");
+    assert_eq!(fixes, ["helmed"], "the result suggests the patch to the tool");
     let patch: Value = serde_json::from_str(&result.spec.fixes[0].patch).unwrap();
     let container = &patch["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));

@@ -1,6 +1,6 @@
 //! An owner who writes under the name of enforcement's field manager.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::analyze::on;
 use kube::api::{Patch, PatchParams};
 use kube_devops::enforcement::FIELD_MANAGER;
@@ -21,7 +21,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn fields_of_an_owner_who_uses_our_manager_name_are_neither_patched_away_nor_undone() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.squat(json!({ "spec": { "replicas": 2 } })).await;
     let before = stage.until_available("Deployment", "web").await;
