@@ -58,7 +58,7 @@ async fn policy_fixes_prints_patches_that_exceed_a_result() {
     stage.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
     let printed = on(stage.world.plane.kubeconfig(), &arguments);
     assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "the result suggests no more changes");
-    assert!(printed.stderr.starts_with("no fixes in namespace"), "{}", printed.stderr);
+    assert!(printed.stderr.starts_with("note: no fixes in namespace"), "{}", printed.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
