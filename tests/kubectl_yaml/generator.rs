@@ -126,7 +126,7 @@ impl Generator {
             match self.random.u8(..16) {
                 0 => text += "# comment\n",
                 1 => text += "\n",
-                2 => text += &format!("{margin}  # comment: 1\n"),
+                2 => text.extend([&*margin, "  # comment: 1\n"]),
                 _ => {}
             }
             text += &margin;
@@ -144,7 +144,7 @@ impl Generator {
     fn value(&mut self, indent: usize, depth: usize, in_mapping: bool) -> String {
         let mut text = " ".to_owned();
         if self.random.u8(..6) == 0 {
-            text += &format!("&a{} ", self.anchors);
+            text.extend(["&a", &self.anchors.to_string(), " "]);
             self.anchors += 1;
         }
         let deeper = indent + self.random.usize(1..4);
