@@ -2,13 +2,13 @@
 //!
 //!     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH] [--shapes]
 //!
-//! The first table compares a pod list with a walk over the same JSON on one thread. The two are measured in turns, five
-//! times each, so that the load of the machine falls on both. The walk is timed in a process of its own, from bytes
-//! already in memory; `analyze` is timed as a whole, from its start to its end. With `--dir` the manifests of a
-//! directory are measured too (`analyze -R`).
+//! The first table compares the analysis of a pod list with a parse of the same JSON on one thread. The two alternate,
+//! five times each, so that the load of the machine affects both. The parse is timed in its own process, from bytes
+//! already in memory; `analyze` is timed from its start to its end. With `--dir`, the manifests of a directory are
+//! measured too (`analyze -R`).
 //!
-//! The second table compares each shape of input and output with a twin that is known to be cheap. With `--shapes` it is
-//! the only one.
+//! The second table compares each shape of input and output with a similar cheap one. With `--shapes`, it is the only
+//! table.
 
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
@@ -34,7 +34,7 @@ const ROUNDS: usize = 5;
 const STARTS: usize = 20;
 const SEED: u64 = 42;
 const KUBE_DEVOPS: &str = env!("CARGO_BIN_EXE_kube-devops");
-/// Asks this program to walk over files and print the nanoseconds that it took.
+/// Makes this program parse files and print the time in nanoseconds.
 const WALK: &str = "--walk";
 
 struct Settings {
@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         println!("{}", walk(Path::new(path))?.as_nanos());
         return Ok(());
     }
-    // `cargo test --benches` runs this too, without the flag, and is no place to measure anything.
+    // `cargo test --benches` runs this program without the flag, and then nothing is measured.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return Ok(());
     }
@@ -91,7 +91,7 @@ fn compare_with_walks(settings: &Settings, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An input of some shape, and the flags to read it with.
+/// A shape of input, and the flags to read it with.
 struct Shape {
     name: &'static str,
     flags: &'static [&'static str],
@@ -102,7 +102,7 @@ struct Shape {
     twin: Option<&'static str>,
 }
 
-/// Measures all shapes in turns and prints a line for each with its medians.
+/// Measures all shapes alternately and prints their medians, one shape a line.
 fn compare_shapes(settings: &Settings, pods: &Path, scratch: &Path) -> Result<()> {
     const SUMMARY: &str = "Workload Pods Analyzed";
     let make = |name: &str, write: &dyn Fn(&mut BufWriter<File>) -> std::io::Result<()>| -> Result<PathBuf> {
@@ -204,7 +204,7 @@ fn generate_file(settings: &Settings, path: &Path) -> Result<()> {
     out.flush().with_context(|| format!("writing {}", path.display()))
 }
 
-/// Measures a walk and an analysis of the same input in turns and prints a line with their medians.
+/// Measures a parse and an analysis of the same input alternately and prints their medians.
 fn compare(name: &str, input: &Path, flags: &[&str]) -> Result<()> {
     let size = files_of(input).iter().map(|path| Ok(fs::metadata(path)?.len())).sum::<Result<u64>>()?;
     let (mut walks, mut runs) = (Vec::new(), Vec::new());
@@ -225,10 +225,10 @@ fn compare(name: &str, input: &Path, flags: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the command, whose output must begin or go on as expected: a command that did nothing would be the fastest.
+/// Runs the command. Its output must contain the expected text, because a command that does nothing would be the
+/// fastest.
 fn run(arguments: &[&str], input: Option<&Path>, expected: &str) -> Result<Run> {
-    // The largest memory of a new process counts from that of its parent: this process keeps small, and so holds no
-    // input.
+    // The peak memory of a new process starts at that of its parent, so this process stays small and holds no input.
     let start = Instant::now();
     let mut child = Command::new(KUBE_DEVOPS)
         .args(arguments)
@@ -239,7 +239,7 @@ fn run(arguments: &[&str], input: Option<&Path>, expected: &str) -> Result<Run> 
         .spawn()
         .with_context(|| format!("starting {KUBE_DEVOPS}"))?;
     let mut stdout = child.stdout.take().context("there is no stdout")?;
-    // The start of the output is enough to see the work, and this process stays small.
+    // The start of the output proves the work, and this process stays small.
     let mut output = Vec::new();
     (&mut stdout).take(4096).read_to_end(&mut output)?;
     std::io::copy(&mut stdout, &mut std::io::sink())?;
@@ -247,13 +247,13 @@ fn run(arguments: &[&str], input: Option<&Path>, expected: &str) -> Result<Run> 
     let used = child.wait4()?;
     let wall = start.elapsed();
     let command = arguments.join(" ");
-    // 1 says that there were findings, and 2 that a directory held more than manifests: the output shows the work.
+    // Status 1 means findings, and 2 means that a directory held other files too. The output proves the work.
     ensure!(matches!(used.status.code(), Some(0..=2)), "kube-devops {command} failed: {}", used.status);
     ensure!(output.contains(expected), "kube-devops {command} did not print {expected:?}, but {output:?}");
     Ok(Run { wall, cpu: used.rusage.utime + used.rusage.stime, peak: used.rusage.maxrss })
 }
 
-/// Lets a process of its own do the walk, so that its memory is not ours.
+/// Runs the parse in its own process, so that its memory isn't counted here.
 fn walk_apart(input: &Path) -> Result<Duration> {
     let output =
         Command::new(std::env::current_exe()?).arg(WALK).arg(input).stderr(Stdio::inherit()).output()?;
@@ -261,7 +261,7 @@ fn walk_apart(input: &Path) -> Result<Duration> {
     Ok(Duration::from_nanos(String::from_utf8(output.stdout)?.trim().parse()?))
 }
 
-/// Parses everything into nothing on this thread; only that is timed, not the reading.
+/// Parses everything on this thread and drops it. The time excludes reading the files.
 fn walk(input: &Path) -> Result<Duration> {
     let mut total = Duration::ZERO;
     for path in files_of(input) {
@@ -271,7 +271,7 @@ fn walk(input: &Path) -> Result<Duration> {
             black_box(serde_json::from_slice::<IgnoredAny>(&bytes)?);
         } else {
             for document in yaml_serde::Deserializer::from_slice(&bytes) {
-                // After a syntax error the parser repeats it for ever.
+                // The parser repeats a syntax error forever.
                 if black_box(IgnoredAny::deserialize(document)).is_err() {
                     break;
                 }
@@ -282,7 +282,7 @@ fn walk(input: &Path) -> Result<Duration> {
     Ok(total)
 }
 
-/// The file itself, or the manifests anywhere below a directory.
+/// Returns the file itself, or all manifests below a directory.
 fn files_of(input: &Path) -> Vec<PathBuf> {
     let manifest = |path: &PathBuf| {
         path.extension()

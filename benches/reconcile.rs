@@ -1,10 +1,10 @@
-//! The costs of the operator without an API server: the time to judge the pods of a namespace and decide on a policy's
-//! status, and the memory that each pod takes.
+//! Measures the operator without an API server: the time to evaluate a namespace and update a policy's status, and the
+//! memory of each pod.
 //!
 //!     cargo bench --bench reconcile -- [--pods 50000]
 //!
-//! The first figure is the median and the slowest of 500 rounds over 1,000 pods. The second is the growth of this
-//! process's resident memory while it reads that many pods into the inventory.
+//! The time is the median and the maximum of 500 rounds over 1,000 pods. The memory is the growth of this process's
+//! resident memory while it reads the pods into the inventory.
 
 #![allow(
     clippy::expect_used,

@@ -1,18 +1,34 @@
-//! The command line of kube-devops: parse, run, and end with the status that the run earned.
+//! The command line of kube-devops: parses the arguments, runs the command, and returns its exit status.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use kube_devops::commands::{Cli, ExitStatus};
+use kube_devops::output;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(status) => status.into(),
-        Err(error) => {
-            // Nothing is left to tell when stderr is gone too.
-            let _ = writeln!(anstream::stderr(), "error: {error:#}");
-            ExitStatus::Failed.into()
-        }
+    match Cli::try_parse() {
+        Ok(cli) => run(cli).into(),
+        Err(error) => usage(&error).into(),
     }
+}
+
+fn run(cli: Cli) -> ExitStatus {
+    cli.run().unwrap_or_else(|error| {
+        // An error about a closed stderr could be written nowhere.
+        let _ = output::error(format_args!("{error:#}"));
+        ExitStatus::Failed
+    })
+}
+
+/// Writes what the parser returned in place of a command: an error, a help or the version.
+fn usage(error: &clap::Error) -> ExitStatus {
+    let text = error.render();
+    let write = |out: &mut output::Text<'_>| {
+        let colours = out.has_colours();
+        let out = out.exact();
+        if colours { write!(out, "{}", text.ansi()) } else { write!(out, "{text}") }
+    };
+    let _ = if error.use_stderr() { output::to_stderr(write) } else { output::to_stdout(write) };
+    if error.use_stderr() { ExitStatus::Failed } else { ExitStatus::Clean }
 }

@@ -1,7 +1,7 @@
-//! Which module may use which, and what the source files look like: the rules of `docs/architecture.md`, held against
-//! the code.
+//! Checks the code against the rules of `docs/architecture.md`: which modules may use which others, and the form of
+//! source files.
 //!
-//! The checks read lines and know no Rust beyond that. Code under `#[cfg(test)]` may use what it likes.
+//! The checks read lines and don't parse Rust. Code under `#[cfg(test)]` may use any module.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which top-level module of `src` may use which others. A new edge is written here, and said why in the commit.
+/// The modules that each top-level module of `src` may use. A commit that adds an edge says why.
 const EDGES: &[(&str, &[&str])] = &[
     ("workload", &[]),
     ("yaml", &[]),
     ("rules", &["workload"]),
     ("policy", &["rules", "workload", "yaml"]),
     ("governance", &["policy", "rules", "workload"]),
-    ("output", &["enforcement", "governance", "policy", "rules", "workload"]),
+    ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy"]),
     ("files", &["workload", "yaml"]),
     ("cluster", &[]),
@@ -79,7 +79,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Edges that are right, but that no code has needed so far.
+/// Allowed edges that no code needs yet.
 const PLANNED: &[(&str, &str)] = &[("output", "workload")];
 
 /// The modules in which a `kube::Client` may appear.
@@ -90,7 +90,7 @@ const CLIENT_MODULES: &[&str] =
 const PURE_MODULES: &[&str] =
     &["workload", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
 
-/// What async code is told by, and what reads a clock.
+/// Marks of async code and of clocks.
 const IMPURE: &[&str] = &[
     "async fn",
     "async {",
@@ -103,8 +103,8 @@ const IMPURE: &[&str] = &[
     "Zoned::now",
 ];
 
-/// What a `mod.rs` may hold besides docs, `mod`, `use` and statics: the lookup beside the registry that it reads, and
-/// a registry that is an enum, with what follows from its variants.
+/// The items that a `mod.rs` may hold besides docs, `mod`, `use` and statics: the lookup beside the registry that it
+/// reads, and a registry that is an enum, with its methods.
 const MOD_RS_EXCEPTIONS: &[(&str, &[&str])] = &[
     ("src/rules/mod.rs", &["pub fn find(", "pub fn fix_of("]),
     ("src/output/mod.rs", &["pub enum Format ", "impl Format "]),
@@ -124,11 +124,14 @@ const MOD_RS_EXCEPTIONS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// File names that say nothing about what is in them.
+/// File names that don't describe the content.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "types", "misc"];
 
-/// The most lines of a file before its tests.
+/// The maximum number of lines of a file before its tests.
 const LONGEST: usize = 500;
+
+/// The most lines of a file of `commands` before its tests.
+const LONGEST_COMMAND: usize = 120;
 
 /// A file of `src`, its path written with slashes.
 struct Source {
@@ -137,22 +140,22 @@ struct Source {
 }
 
 impl Source {
-    /// The names of the path below `src`, without `.rs`.
+    /// Returns the components of the path below `src`, without `.rs`.
     fn modules(&self) -> Vec<&str> {
         self.path.trim_start_matches("src/").trim_end_matches(".rs").split('/').collect()
     }
 
-    /// The top-level module that the file belongs to; `main` and `lib` for the two roots.
+    /// Returns the top-level module of the file; `main` and `lib` for the two roots.
     fn module(&self) -> &str {
         self.modules()[0]
     }
 
-    /// Whether the whole file is test code, declared as such by its parent.
+    /// Returns true if the parent module declares the whole file as test code.
     fn is_test(&self) -> bool {
         self.modules().contains(&"tests")
     }
 
-    /// The numbered lines of code, without comments and what stands under `#[cfg(test)]`.
+    /// Returns the numbered lines of code, without comments and without items under `#[cfg(test)]`.
     fn code(&self) -> Vec<(usize, &str)> {
         let mut lines = Vec::new();
         let mut all = self.text.lines().enumerate();
@@ -167,7 +170,7 @@ impl Source {
     }
 }
 
-/// Passes over the item after an attribute: to the line at its indentation that ends a block or a statement.
+/// Skips the item after an attribute, up to the line at the same indentation that ends a block or a statement.
 fn skip_item<'a>(attribute: &str, lines: &mut impl Iterator<Item = (usize, &'a str)>) {
     let indent = &attribute[..attribute.len() - attribute.trim_start().len()];
     let ends = |line: &str| {
@@ -182,7 +185,7 @@ fn starts_at_margin(rest: &str) -> bool {
     !rest.starts_with([' ', '\t'])
 }
 
-/// The modules that a line uses, as `crate::x` and as the names of `crate::{x::…, y::…}`.
+/// Returns the modules that a line uses, as `crate::x` and as the names of `crate::{x::…, y::…}`.
 fn used(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices("crate::") {
@@ -198,7 +201,7 @@ fn used(line: &str) -> Vec<&str> {
     found
 }
 
-/// The first names of a use group: `a::{b, c}, d` are `a` and `d`.
+/// Returns the first names of a use group: `a` and `d` for `a::{b, c}, d`.
 fn heads(group: &str) -> Vec<&str> {
     let mut depth = 0;
     let mut start = 0;
@@ -227,7 +230,7 @@ fn identifier(text: &str) -> Option<&str> {
     Some(&text[..end]).filter(|name| !name.is_empty())
 }
 
-/// Joins a `use` that goes over several lines into one, at the line where it begins.
+/// Joins a multi-line `use` into one line at its first line.
 fn statements(source: &Source) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     let mut open = false;
@@ -249,7 +252,7 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
     joined
 }
 
-/// Every edge between two top-level modules, with where it was found.
+/// Returns every edge between two top-level modules, with its place.
 fn edges(sources: &[Source]) -> Vec<(String, String, String)> {
     let modules: BTreeSet<&str> = sources.iter().map(Source::module).collect();
     let mut found = Vec::new();
@@ -287,7 +290,7 @@ fn forbidden_edges(sources: &[Source]) -> Vec<String> {
     problems
 }
 
-/// Edges that the table allows between modules that are there, and that no code has; `commands` may use everything.
+/// Returns the allowed edges between existing modules that no code has. `commands` may use every module.
 fn unused_edges(sources: &[Source]) -> Vec<String> {
     let modules: BTreeSet<&str> = sources.iter().map(Source::module).collect();
     let found: BTreeSet<(String, String)> =
@@ -325,7 +328,7 @@ fn stray_clients(sources: &[Source]) -> Vec<String> {
     problems
 }
 
-/// Async code and clocks in L0 and L1.
+/// Finds async code and clocks in L0 and L1.
 fn impure_lines(sources: &[Source]) -> Vec<String> {
     let pure = sources.iter().filter(|source| !source.is_test() && PURE_MODULES.contains(&source.module()));
     pure.flat_map(|source| {
@@ -342,7 +345,7 @@ fn impure_lines(sources: &[Source]) -> Vec<String> {
     .collect()
 }
 
-/// Finds modules that run for long and compile a policy themselves. `policies` does it for all, once per change.
+/// Finds long-running modules that compile a policy themselves. `policies` compiles for all of them, once per change.
 fn compilations(sources: &[Source]) -> Vec<String> {
     let running = sources.iter().filter(|source| {
         !source.is_test() && ["observer", "remediation", "operator"].contains(&source.module())
@@ -359,7 +362,7 @@ fn compilations(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-/// Adds the paths that a tree of `use` names: `a::{b, c::d}` stands for `a::b` and `a::c::d`.
+/// Adds the paths of a `use` tree: `a::b` and `a::c::d` for `a::{b, c::d}`.
 fn expand(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
     let Some((head, group)) = tree.split_once('{') else {
         let names = tree.split("::").map(|name| name.split(" as ").next().unwrap().trim().to_owned());
@@ -388,7 +391,7 @@ fn expand(tree: &str, prefix: &[String], found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The paths of our own modules that a statement names, from the root of the crate.
+/// Returns the paths of the crate's own modules that a statement names, from the crate's root.
 fn own_paths(statement: &str, module: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let line = statement.trim();
@@ -420,8 +423,8 @@ fn own_paths(statement: &str, module: &[String]) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Finds the files that import each other in a ring. A `mod.rs` re-exports what its files define: an import through it
-/// is one of the file that defines the name, and its own lines are left out.
+/// Finds files that import each other in a cycle. A `mod.rs` only re-exports: an import through it counts for the file
+/// that defines the name, and its own lines are ignored.
 fn rings(sources: &[Source]) -> Vec<String> {
     let module_of = |source: &Source| -> Vec<String> {
         let names = source.modules().into_iter().filter(|name| *name != "mod");
@@ -429,7 +432,7 @@ fn rings(sources: &[Source]) -> Vec<String> {
     };
     let files: BTreeMap<Vec<String>, &Source> =
         sources.iter().filter(|source| !source.is_test()).map(|source| (module_of(source), source)).collect();
-    // Where a name that a `mod.rs` re-exports comes from.
+    // The module that defines each name that a `mod.rs` re-exports.
     let mut exports: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     for (module, source) in &files {
         for (_, statement) in statements(source) {
@@ -501,12 +504,14 @@ fn undocumented_files(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
+/// The number of lines before the tests.
+fn length(source: &Source) -> usize {
+    let all = source.text.lines().count();
+    let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
+    tests.unwrap_or(all)
+}
+
 fn long_files(sources: &[Source]) -> Vec<String> {
-    let length = |source: &Source| {
-        let all = source.text.lines().count();
-        let tests = source.text.lines().position(|line| line.starts_with("#[cfg(test)]"));
-        tests.unwrap_or(all)
-    };
     let long = sources.iter().filter(|source| !source.is_test() && length(source) > LONGEST);
     long.map(|source| {
         format!(
@@ -553,7 +558,7 @@ fn empty_names(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-/// Reads every source file, its path relative to the package.
+/// Reads every source file. Paths are relative to the package.
 fn sources() -> Vec<Source> {
     fn walk(directory: &Path, root: &Path, found: &mut Vec<Source>) {
         let mut entries: Vec<PathBuf> =
@@ -631,7 +636,7 @@ fn the_page_on_architecture_shows_the_same_table() {
     let table: BTreeSet<(String, BTreeSet<String>)> = EDGES
         .iter()
         .map(|(from, to)| {
-            // The page says "everything" of the command line.
+            // The page says "everything" for `commands`.
             let to = if *from == "commands" { &[][..] } else { to };
             ((*from).to_owned(), to.iter().map(|to| (*to).to_owned()).collect())
         })
@@ -640,7 +645,7 @@ fn the_page_on_architecture_shows_the_same_table() {
 }
 
 #[test]
-fn a_client_appears_only_where_the_cluster_is_talked_to() {
+fn only_the_cluster_modules_use_a_client() {
     assert_none(&stray_clients(&sources()));
 }
 
@@ -655,18 +660,31 @@ fn pure_modules_hold_no_async_code_and_no_clock() {
 }
 
 #[test]
-fn files_do_not_import_each_other_in_a_ring() {
+fn files_do_not_import_each_other_in_a_cycle() {
     assert_none(&rings(&sources()));
 }
 
 #[test]
-fn every_file_says_what_it_is() {
+fn every_file_has_docs() {
     assert_none(&undocumented_files(&sources()));
 }
 
 #[test]
-fn no_file_is_long_before_its_tests() {
+fn no_file_is_too_long_before_its_tests() {
     assert_none(&long_files(&sources()));
+}
+
+#[test]
+fn a_command_is_wiring() {
+    let sources = sources();
+    let commands = sources.iter().filter(|source| source.module() == "commands");
+    let problems: Vec<String> = commands
+        .filter(|source| length(source) > LONGEST_COMMAND)
+        .map(|source| {
+            format!("{}: over {LONGEST_COMMAND} lines: move its substance to another module", source.path)
+        })
+        .collect();
+    assert_none(&problems);
 }
 
 #[test]
@@ -675,12 +693,12 @@ fn a_mod_file_holds_no_logic() {
 }
 
 #[test]
-fn no_file_has_a_name_that_says_nothing() {
+fn no_file_has_a_meaningless_name() {
     assert_none(&empty_names(&sources()));
 }
 
 #[test]
-fn an_edge_that_is_not_in_the_table_is_found_however_it_is_written() {
+fn an_edge_outside_of_the_table_is_found_in_any_notation() {
     for bad in [
         "use crate::policy::EffectivePolicy;",
         "use crate::{\n    policy::{EffectivePolicy, PolicyError},\n    workload::Workload,\n};",
@@ -721,7 +739,7 @@ fn tests_comments_and_other_crates_make_no_edge() {
 }
 
 #[test]
-fn a_module_without_a_line_in_the_table_and_a_use_of_commands_are_found() {
+fn an_unlisted_module_and_a_use_of_commands_are_found() {
     let new = made_up(&[("src/fleet/mod.rs", "use crate::policy::P;"), ("src/policy/mod.rs", "")]);
     assert!(forbidden_edges(&new)[0].contains("`fleet` has no line in EDGES"));
     let upward =
@@ -779,7 +797,7 @@ fn async_code_and_clocks_in_pure_modules_are_found() {
 }
 
 #[test]
-fn a_ring_of_files_is_found_however_they_import_each_other() {
+fn a_cycle_of_files_is_found_in_any_notation() {
     let registry =
         ("src/a/mod.rs", "//! A.\nmod one;\nmod two;\npub use one::{One, Uno};\npub use two::Two;");
     for (one, two) in [
@@ -807,7 +825,7 @@ fn a_ring_of_files_is_found_however_they_import_each_other() {
 }
 
 #[test]
-fn files_that_break_the_form_are_found() {
+fn files_with_a_wrong_form_are_found() {
     let long = format!("//! Long.\n{}", "fn f() {}\n".repeat(LONGEST));
     let tested = format!("//! Tested.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "    // …\n".repeat(LONGEST));
     let sources = made_up(&[

@@ -1,5 +1,5 @@
-//! Laws of planning, over made-up workloads, policies and surroundings: what is planned is applied by a small model of
-//! the API server's server-side apply, and judged again.
+//! Properties of planning over random workloads, policies and constraints. A small model of server-side apply applies
+//! each plan, and the result is evaluated again.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-// --- What is planned for ---
+// --- Inputs ---
 
 const NAMES: [&str; 4] = ["app", "log", "mesh", "tail"];
 const CPU: [&str; 6] = ["0", "50m", "100m", "0.25", "500m", "2"];
@@ -32,7 +32,7 @@ fn amounts(compute: Compute) -> [&'static str; 6] {
     }
 }
 
-/// A request and a limit as the API server takes them: no request is above its limit.
+/// Generates a request and a limit that the API server accepts: the request doesn't exceed the limit.
 fn request_and_limit(least: usize) -> impl Strategy<Value = (Option<usize>, Option<usize>)> {
     let place = || option::of(least..6usize);
     (place(), place()).prop_map(|(request, limit)| (request.map(|r| limit.map_or(r, |l| r.min(l))), limit))
@@ -181,7 +181,7 @@ fn bound() -> impl Strategy<Value = Bound> {
     })
 }
 
-/// A few of the fields; mostly none.
+/// Generates a few fields, often none.
 fn some_fields() -> impl Strategy<Value = BTreeSet<Field>> {
     prop_oneof![2 => Just(BTreeSet::new()), 1 => btree_set(select(Field::ALL.to_vec()), 1..3)]
 }
@@ -201,7 +201,7 @@ fn barred() -> impl Strategy<Value = BTreeSet<ContainerField>> {
     })
 }
 
-/// All that a plan depends on.
+/// Everything that a plan depends on.
 #[derive(Debug, Clone)]
 struct Case {
     subject: Subject,
@@ -215,7 +215,7 @@ impl Case {
         plan(&self.subject, &self.policies, &self.constraints, &self.barred, Timestamp::UNIX_EPOCH).unwrap()
     }
 
-    /// The same case once a document is applied.
+    /// Returns the case after a document was applied.
     fn after(&self, document: &Value) -> Self {
         let object = apply(&self.subject.object, document);
         Self { subject: Subject::read(self.subject.kind(), object).unwrap(), ..self.clone() }
@@ -227,9 +227,9 @@ fn case() -> impl Strategy<Value = Case> {
         .prop_map(|(subject, policies, constraints, barred)| Case { subject, policies, constraints, barred })
 }
 
-// --- Server-side apply, as far as documents of enforcement need it ---
+// --- A model of server-side apply for enforcement's documents ---
 
-/// A place below a container: its name, then the names that lead to a value which is no object.
+/// The path of a leaf value below a container: the container's name, then the field names.
 type Leaf = Vec<String>;
 
 fn leaves(value: &Value, path: &[String], found: &mut BTreeMap<Leaf, Value>) {
@@ -254,7 +254,7 @@ fn leaves_of(document: &Value) -> BTreeMap<Leaf, Value> {
     found
 }
 
-/// The leaves that the manager owned after its last apply.
+/// Returns the leaves that the manager owned after its last apply.
 fn owned_leaves(object: &Value) -> BTreeSet<Leaf> {
     fn walk(set: &Value, path: &[String], found: &mut BTreeSet<Leaf>) {
         let below: Vec<(&String, &Value)> =
@@ -283,7 +283,7 @@ fn put(value: &mut Value, path: &[String], leaf: &Value) {
     }
 }
 
-/// Removes a value, and the objects that are empty without it.
+/// Removes a value and the objects that become empty.
 fn take(object: &mut Map<String, Value>, path: &[String]) {
     let Some((name, rest)) = path.split_first() else { return };
     match object.get_mut(name).and_then(Value::as_object_mut) {
@@ -297,7 +297,7 @@ fn take(object: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
-/// What the object is after an unforced apply of the document by enforcement's manager.
+/// Returns the object after an unforced apply of the document by enforcement's field manager.
 fn apply(object: &Value, document: &Value) -> Value {
     for name in ["name", "namespace", "uid", "resourceVersion"] {
         assert_eq!(
@@ -344,7 +344,7 @@ fn apply(object: &Value, document: &Value) -> Value {
     new
 }
 
-// --- What must hold ---
+// --- Properties ---
 
 fn containers_of(object: &Value) -> &Vec<Value> {
     object.pointer("/spec/template/spec/containers").unwrap().as_array().unwrap()
@@ -354,7 +354,7 @@ fn amount(container: &Value, list: &str, compute: Compute) -> Option<Quantity> {
     Quantity::parse(container["resources"][list][compute.as_str()].as_str()?)
 }
 
-/// The violations under any of the policies, one a container and rule.
+/// Returns the violations of any policy, one per container and rule.
 fn broken(case: &Case) -> BTreeSet<(Option<String>, &'static str)> {
     let workload = case.subject.workload().unwrap();
     let judged = case
@@ -388,7 +388,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_left_broken_is_exactly_what_the_plan_says(case in case()) {
+    fn the_plan_names_exactly_the_violations_that_remain(case in case()) {
         let plan = case.plan();
         let said: BTreeSet<_> = plan.unfixed.iter().map(|left| (left.container.clone(), left.rule.as_str())).collect();
         prop_assert_eq!(said.len(), plan.unfixed.len());
@@ -397,7 +397,7 @@ proptest! {
     }
 
     #[test]
-    fn no_field_that_is_there_is_touched_and_a_withdrawal_restores_the_workload(case in case()) {
+    fn existing_fields_are_kept_and_a_withdrawal_restores_the_workload(case in case()) {
         let plan = case.plan();
         for of in plan.adds.keys() {
             prop_assert!(!case.subject.has(of), "{of} is there");
@@ -406,7 +406,7 @@ proptest! {
         let mut withdrawn = patched.after(&patched.subject.document(&Fields::new(), None)).subject.object;
         withdrawn["metadata"]["resourceVersion"] = case.subject.object["metadata"]["resourceVersion"].clone();
         let mut before = case.subject.object.clone();
-        // An empty object that was there gives way to what is put into it, and goes with that.
+        // An empty object disappears together with the fields that were added to it.
         for object in [&mut withdrawn, &mut before] {
             for container in object.pointer_mut("/spec/template/spec/containers").unwrap().as_array_mut().unwrap() {
                 if container["resources"] == json!({}) || container["resources"].is_null() {
@@ -418,7 +418,7 @@ proptest! {
     }
 
     #[test]
-    fn no_request_is_ever_above_its_limit_nor_out_of_bounds(case in case()) {
+    fn requests_stay_within_limits_and_bounds(case in case()) {
         let plan = case.plan();
         let patched = case.after(&plan.document).subject.object;
         for container in containers_of(&patched) {
@@ -444,7 +444,7 @@ proptest! {
     }
 
     #[test]
-    fn a_document_holds_nothing_but_the_fields_names_and_two_annotations(case in case()) {
+    fn a_document_holds_only_the_fields_names_and_two_annotations(case in case()) {
         let plan = case.plan();
         let document = &plan.document;
         prop_assert!(keys(document).is_subset(&["apiVersion", "kind", "metadata", "spec"].into()));
@@ -468,7 +468,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_depends_on_its_input_and_not_on_the_order_of_policies(case in case(), at in any::<Index>()) {
+    fn a_plan_does_not_depend_on_the_order_of_policies(case in case(), at in any::<Index>()) {
         let plan = case.plan();
         prop_assert_eq!(&plan, &case.plan());
         let mut other = case.clone();
@@ -482,7 +482,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_barred_or_steered_by_others_is_never_set_nor_a_liveness_probe_without_a_startup_probe(case in case()) {
+    fn barred_fields_are_never_set_nor_a_liveness_probe_without_a_startup_probe(case in case()) {
         let plan = case.plan();
         for of in plan.adds.keys() {
             prop_assert!(!case.barred.contains(of) && !case.constraints.untouched.contains_key(&of.field), "{of}");
@@ -499,7 +499,7 @@ proptest! {
     }
 
     #[test]
-    fn a_policy_that_comes_later_takes_nothing_back(case in case(), more in policies()) {
+    fn a_later_policy_removes_no_fields(case in case(), more in policies()) {
         let first = case.plan();
         let mut grown = case.after(&first.document);
         grown.policies = more;
@@ -516,9 +516,9 @@ proptest! {
     }
 }
 
-/// The laws above would hold for a planner that plans nothing.
+/// The properties above would hold for a planner that plans nothing.
 #[test]
-fn made_up_cases_have_something_of_everything() {
+fn generated_cases_cover_all_outcomes() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut added = BTreeSet::new();
     let (mut noted, mut left, mut empty) = (0, 0, 0);

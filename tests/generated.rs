@@ -1,5 +1,4 @@
-//! Committed files that follow from the code: they are what the code makes now. `UPDATE=1 cargo test --test generated`
-//! writes them anew.
+//! Committed generated files are up to date with the code. `UPDATE=1 cargo test --test generated` regenerates them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -9,7 +8,7 @@ use std::path::Path;
 use kube_devops::manifests::{RESOURCES, crds, manifest};
 use kube_devops::output::ManifestFormat;
 
-/// Every generated file, its path relative to the package.
+/// Returns every generated file. Paths are relative to the package.
 fn generated() -> Vec<(String, Vec<u8>)> {
     let crd = |(resource, crd)| {
         let mut content = Vec::new();
@@ -20,7 +19,7 @@ fn generated() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn committed_files_are_what_the_code_generates() {
+fn committed_files_are_up_to_date() {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let update = std::env::var_os("UPDATE").is_some();
     let mut stale = Vec::new();

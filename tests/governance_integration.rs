@@ -1,6 +1,6 @@
-//! The pipeline from pods to a class, as a user of the library sees it: the laws that hold for any set of pods.
+//! The library's pipeline from pods to a score class: properties that hold for any set of pods.
 //!
-//! The expected figures come from a model that knows the documented weights and none of the code.
+//! The expected figures come from a model that uses the documented weights and none of the code.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -36,7 +36,8 @@ struct Pod {
 }
 
 impl Container {
-    /// The documented weights: 5, 3 and 2 points, and 6 for each of at most five restarts if there are more than three.
+    /// Returns the penalty by the documented weights: 5, 3 and 2 points, and with more than three restarts 6 points for
+    /// each of at most five.
     fn penalty(self) -> u64 {
         let restarts = if self.restarts > 3 { self.restarts.min(5) } else { 0 };
         5 * u64::from(self.latest)
@@ -75,7 +76,7 @@ impl Pod {
     }
 }
 
-/// The score of 100 less the mean penalty, truncated once; no pods score 100.
+/// Returns the score: 100 minus the mean penalty, truncated once. Without pods it is 100.
 fn expected<'p>(pods: impl Iterator<Item = &'p Pod>) -> (u64, u8) {
     let penalties: Vec<u64> = pods.filter(|pod| pod.counts()).map(Pod::penalty).collect();
     let count = penalties.len() as u64;
@@ -129,7 +130,7 @@ fn score(report: &Report) -> u8 {
 #[test]
 fn each_class_has_its_scores() {
     let pod = |penalty: u64| {
-        // Containers without a readiness probe, at 2 points each.
+        // Each container without a readiness probe costs 2 points.
         let containers = vec![Container { readiness: false, ..GOOD }; usize::try_from(penalty / 2).unwrap()];
         Pod { namespace: "shop", phase: "Running", containers }
     };
@@ -175,7 +176,7 @@ proptest! {
         }
         let all: u64 = pods.iter().filter(|pod| pod.counts()).map(Pod::penalty).sum();
         let blamed: u64 = report.offenders.iter().map(|offender| offender.half_points).sum();
-        prop_assert_eq!(blamed, 2 * all, "every penalty has a workload that causes it");
+        prop_assert_eq!(blamed, 2 * all, "every penalty belongs to a workload");
     }
 
     #[test]
@@ -219,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repair_never_lowers_the_score(mut pods in vec(pod(), 1..20), at in any::<Index>()) {
+    fn a_fix_never_lowers_the_score(mut pods in vec(pod(), 1..20), at in any::<Index>()) {
         let before = default_report(&objects(&pods));
         let at = at.index(pods.len());
         pods[at].containers.fill(GOOD);
@@ -263,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn a_watch_reaches_the_class_of_an_analysis(pods in vec(pod(), 0..20), before in vec(pod(), 0..20)) {
+    fn a_watch_and_an_analysis_yield_the_same_class(pods in vec(pod(), 0..20), before in vec(pod(), 0..20)) {
         let mut board = Scoreboard::new(EffectivePolicy::default(), Scope::default());
         let texts = |pods: &[Pod]| objects(pods).iter().map(Value::to_string).collect::<Vec<_>>();
         for (pods, last) in [(&before, false), (&pods, true)] {

@@ -1,4 +1,4 @@
-//! YAML is read as kubectl reads it: a program made of kubectl's own code reads the same documents.
+//! Compares the YAML reader with a program that reads the same documents with kubectl's own code.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
@@ -54,14 +54,10 @@ fn difference(stream: &[u8], kubectl: &[Result<Value, String>]) -> Option<String
             }
             (Some(Ok(_)) | None, Some(Err(error))) if known(REFUSED, error) => return None,
             (Some(Err(error)), Some(Ok(_)) | None) if known(TAKEN, error) => return None,
-            // A document that is one text is no object, however its text is read.
+            // A document that is a single string is no object, so its exact text doesn't matter.
             (Some(Ok(Value::String(_))), Some(Ok(Value::String(_)))) => {}
             _ => {
-                return Some(format!(
-                    "document {at}\n  kubectl: {}\n  here:    {}",
-                    told(theirs),
-                    told(own)
-                ));
+                return Some(format!("document {at}\n  kubectl: {}\n  here:    {}", told(theirs), told(own)));
             }
         }
     }
@@ -72,8 +68,8 @@ fn known(differences: &[(&str, &str)], error: &str) -> bool {
     differences.iter().any(|(part, _)| error.contains(part))
 }
 
-/// Errors for documents that kubectl reads, each with an example: the parser reads YAML 1.2, and what it would read
-/// otherwise than kubectl is refused.
+/// Errors for documents that kubectl accepts, each with an example. The parser reads YAML 1.2, so everything that it
+/// would read differently is refused.
 const REFUSED: &[(&str, &str)] = &[
     ("comments must be separated from other tokens", "a: \"b\"#c"),
     ("within brackets and braces", "[?a], [a:], [!!str ]"),
@@ -86,7 +82,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("simple key expected ':'", "a:\n|\n  b"),
     ("mismatched bracket", "{a: !]!str b}"),
     ("a byte-order mark may stand only at the beginning", "# a\n\u{feff}b: c"),
-    // kubectl passes over all that stands behind the first document.
+    // kubectl skips everything after the first document.
     ("comment intercepting the multiline text", "a # b\nc: d"),
     ("invalid trailing content after", "\"a\" b"),
     ("invalid content after document end marker", "a: b\n... c"),
@@ -94,7 +90,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("a key can't be a list or a map", "{a: b}: c"),
 ];
 
-/// Errors of kubectl for documents that are read here, each with an example.
+/// Errors of kubectl for documents that are accepted here, each with an example.
 const TAKEN: &[(&str, &str)] = &[
     // NEL, LS and PS break lines in YAML 1.1.
     ("could not find expected ':'", "a: b\u{2028}c"),
@@ -127,11 +123,11 @@ fn compare(streams: &[Vec<u8>]) {
     );
 }
 
-/// How many differences are shown.
+/// The largest number of differences that are shown.
 const SHOWN: usize = 20;
 
 #[test]
-fn the_samples_are_read_as_kubectl_reads_them() {
+fn the_samples_are_read_as_in_kubectl() {
     let mut streams = Vec::new();
     for directory in ["kube-tests", "kube-tests/policies", "tests/fixtures/rules"] {
         samples(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut streams);
@@ -152,12 +148,12 @@ fn samples(directory: &Path, streams: &mut Vec<Vec<u8>>) {
 }
 
 #[test]
-fn every_spelling_is_read_as_kubectl_reads_it() {
+fn every_notation_is_read_as_in_kubectl() {
     compare(&inputs::all());
 }
 
 #[test]
-fn generated_documents_are_read_as_kubectl_reads_them() {
+fn generated_documents_are_read_as_in_kubectl() {
     let repeats = |stream: &[u8]| {
         let texts = chunks(stream, true).filter_map(|chunk| chunk.text().ok());
         texts

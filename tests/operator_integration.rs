@@ -1,4 +1,4 @@
-//! What the operator decides over a sequence of verdicts: statuses and audit results, without a cluster.
+//! The operator's decisions over a sequence of verdicts: statuses and audit results, without a cluster.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -31,13 +31,13 @@ fn pod(name: &str, image: &str, phase: &str) -> Workload<'static> {
     Workload::from_json_owned(WorkloadKind::Pod, &pod.to_string()).unwrap()
 }
 
-/// An operator without a cluster: what it would write is kept here.
+/// An operator without a cluster, which keeps its writes here.
 struct Model {
     policy: DevOpsPolicy,
     rules: EffectivePolicy,
     inventory: Inventory,
     trail: AuditTrail,
-    /// How many statuses and results were written.
+    /// The numbers of written statuses and results.
     written: (u32, u32),
 }
 
@@ -83,20 +83,20 @@ fn at(second: i64) -> Timestamp {
 }
 
 #[test]
-fn a_life_writes_what_changed_and_nothing_else() {
+fn only_changes_are_written() {
     let mut model = Model::new("{forbidLatestTag: true, forbidPendingDuration: 100}");
     model.reconcile(at(0));
     assert_eq!((model.written, model.message()), ((1, 1), "nothing in 0 pods violates the policy"));
     model.inventory.apply(pod("a", "nginx", "Pending"));
     model.reconcile(at(10));
     assert_eq!((model.written, model.message()), ((2, 1), "1 violation in 1 pod: 1 x latest-tag"));
-    // By time alone.
+    // Only the time changes.
     model.reconcile(at(100));
     assert_eq!(
         (model.written, model.message()),
         ((3, 1), "2 violations in 1 pod: 1 x latest-tag, 1 x pending")
     );
-    // One result for all that happened since.
+    // One result covers all changes since.
     model.reconcile(at(300));
     assert_eq!(model.written, (3, 2));
     model.reconcile(at(9_000));
@@ -107,7 +107,7 @@ fn a_life_writes_what_changed_and_nothing_else() {
 }
 
 #[test]
-fn of_many_results_the_newest_ten_stay() {
+fn the_newest_ten_results_stay() {
     let mut model = Model::new("{forbidLatestTag: true}");
     for round in 0_i32..25 {
         model.inventory.apply(pod("a", if round % 2 == 0 { "nginx" } else { "nginx:1" }, "Running"));
@@ -120,7 +120,7 @@ fn of_many_results_the_newest_ten_stay() {
 
 proptest! {
     #[test]
-    fn whatever_happens_a_second_look_changes_nothing(
+    fn reconciling_twice_changes_nothing(
         steps in proptest::collection::vec((0_usize..6, "nginx(:[a-z0-9]{1,8})?", 0_usize..4, 0_i64..400), 1..30),
     ) {
         let mut model = Model::new("{forbidLatestTag: true, requireLivenessProbe: true, forbidPendingDuration: 50}");

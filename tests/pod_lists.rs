@@ -1,4 +1,4 @@
-//! The made-up pod lists are what they say: valid, the same each time, and like those of a real cluster.
+//! Generated pod lists are valid, reproducible and similar to those of a real cluster.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -29,13 +29,13 @@ fn pretty(pods: usize, seed: u64) -> String {
 }
 
 #[test]
-fn a_list_is_the_same_for_the_same_seed_and_another_for_another() {
+fn a_list_depends_only_on_its_seed() {
     assert!(compact(50, 1) == compact(50, 1));
     assert!(compact(50, 1) != compact(50, 2));
 }
 
 #[test]
-fn a_list_has_as_many_pods_as_asked_for() {
+fn a_list_has_the_requested_number_of_pods() {
     for pods in [0, 1, 2, 99] {
         let list: Value = serde_json::from_str(&compact(pods, 3)).unwrap();
         assert_eq!(list["items"].as_array().unwrap().len(), pods);
@@ -43,7 +43,7 @@ fn a_list_has_as_many_pods_as_asked_for() {
 }
 
 #[test]
-fn pods_are_as_large_and_as_many_sided_as_those_of_a_real_cluster() {
+fn pods_are_as_large_and_varied_as_those_of_a_real_cluster() {
     let text = compact(PODS, 4);
     let list: Value = serde_json::from_str(&text).unwrap();
     let items = list["items"].as_array().unwrap();
@@ -64,7 +64,7 @@ fn pods_are_as_large_and_as_many_sided_as_those_of_a_real_cluster() {
 }
 
 #[test]
-fn a_list_as_kubectl_prints_it_holds_the_same_pods_with_their_kind_and_without_managed_fields() {
+fn the_kubectl_notation_holds_the_same_pods() {
     let mut list: Value = serde_json::from_str(&compact(20, 5)).unwrap();
     let text = pretty(20, 5);
     let mut indented: Value = serde_json::from_str(&text).unwrap();
@@ -94,7 +94,7 @@ fn about_one_pod_in_ten_breaks_a_rule_and_every_rule_is_broken() {
         analysis.finish()
     });
     let report = &mut reports[0];
-    assert!(report.summary.pods < PODS as u64, "some have ended");
+    assert!(report.summary.pods < PODS as u64, "some pods have completed");
     let broken: BTreeSet<_> = report.violations.iter().map(|found| (found.namespace, found.name)).collect();
     let share = broken.len() * 100 / PODS;
     assert!((7..=13).contains(&share), "{share} % break a rule");

@@ -1,4 +1,4 @@
-//! What the samples in `kube-tests` show: every rule broken, every rule kept, and a policy that can be followed.
+//! The samples in `kube-tests` break every rule, or none, and the sample policy can be followed.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -56,10 +56,10 @@ fn the_good_samples_break_no_rule() {
 }
 
 #[test]
-fn the_samples_together_count_what_their_comments_say() {
+fn the_samples_have_the_documented_counts() {
     let report = report(&EffectivePolicy::default(), &ALL);
     assert_eq!(report.summary.pods, 10, "test-pod, six bad, two good and the pod of payments");
-    // docs/scoring.md works these figures out.
+    // docs/scoring.md explains these figures.
     let score = report.summary.score.map(kube_devops::governance::Score::value);
     assert_eq!((score, report.summary.workloads, report.summary.compliant), (Some(92), 10, 4));
     let expected = BTreeMap::from([
@@ -71,11 +71,11 @@ fn the_samples_together_count_what_their_comments_say() {
     ]);
     assert_eq!(counts(&report), expected);
     let skipped: Vec<&str> = report.skipped.iter().map(|skipped| skipped.kind.as_str()).collect();
-    assert_eq!(skipped, ["Service"], "what is not judged is named");
+    assert_eq!(skipped, ["Service"], "skipped objects are named");
 }
 
 #[test]
-fn a_deployment_is_judged_by_its_pod_and_an_ended_pod_not_at_all() {
+fn a_deployment_is_evaluated_by_its_pod_and_an_ended_pod_is_not() {
     let report = report(&EffectivePolicy::default(), &["mixed-list.json"]);
     assert_eq!(report.summary.pods, 1);
     let found: Vec<(&str, Option<&str>)> =

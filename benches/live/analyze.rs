@@ -1,8 +1,7 @@
-//! How long `kube-devops analyze` and the first list of `watch` take, against fetching the same pages and dropping their
-//! bytes.
+//! Compares `kube-devops analyze` and the first list of `watch` with fetching the same pages and dropping their bytes.
 //!
-//! They are measured in turns, five times each. The fetch has its connection already; `analyze` is timed as a whole,
-//! from its start to its end, and `watch` by its log. The peak memory is the largest of any run.
+//! The three alternate, five times each. The fetch has an open connection; `analyze` is timed from its start to its
+//! end, and `watch` by its log. The peak memory is the largest of all runs.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,10 +17,10 @@ use crate::usage::percentile;
 use crate::watch;
 
 const ROUNDS: usize = 5;
-/// Asks this program to measure one analysis with a kubeconfig and print the nanoseconds and the bytes that it took.
+/// Makes this program measure one analysis with a kubeconfig and print its nanoseconds and bytes.
 pub(crate) const MEASURE: &str = "--measure";
 
-/// Runs all three in turns and prints how they compare.
+/// Runs all three alternately and prints a comparison.
 pub(crate) async fn compare(plane: &ControlPlane, client: &Client) {
     let (mut fetches, mut analyses, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {
@@ -47,7 +46,7 @@ fn median(times: impl Iterator<Item = Duration>) -> Duration {
     percentile(&mut times.collect::<Vec<_>>(), 50)
 }
 
-/// Fetches every page as `analyze` does and drops the bytes; the time and the size.
+/// Fetches every page as `analyze` does and drops the bytes. Returns the time and the size.
 async fn fetch(client: &Client) -> (Duration, usize) {
     let start = Instant::now();
     let mut size = 0;
@@ -67,9 +66,9 @@ async fn fetch(client: &Client) -> (Duration, usize) {
     }
 }
 
-/// Lets a new process run the binary; its time and its peak memory.
+/// Runs the binary from a new process. Returns the time and the peak memory.
 ///
-/// The peak of a process counts from that of its parent, and this one holds pods: the process in between is small.
+/// The peak memory of a process starts at that of its parent. This process holds pods; the one in between is small.
 fn analyze(kubeconfig: &Path) -> (Duration, u64) {
     let output = Command::new(std::env::current_exe().unwrap())
         .arg(MEASURE)
@@ -83,7 +82,7 @@ fn analyze(kubeconfig: &Path) -> (Duration, u64) {
     (Duration::from_nanos(wall.parse().unwrap()), peak.parse().unwrap())
 }
 
-/// Runs the binary, and prints its time in nanoseconds and its peak memory in bytes.
+/// Runs the binary and prints its time in nanoseconds and its peak memory in bytes.
 pub(crate) fn measure(kubeconfig: &Path) {
     let start = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))

@@ -1,8 +1,8 @@
-//! What `kube-devops` costs and how fast it is on a real API server that holds 10,000 pods.
+//! Measures the cost and speed of `kube-devops` on a real API server with 10,000 pods.
 //!
 //!     make control-plane && cargo bench --bench live -- [--pods 10000] [--only analyze|watch|reconcile]
 //!
-//! The pods are spread over 50 namespaces. Each part says in its file what it measures.
+//! The pods are spread over 50 namespaces. The docs of each module say what it measures.
 
 #![allow(
     dead_code,
@@ -56,7 +56,7 @@ fn main() {
     let only = after("--only");
     assert!(only.is_none_or(|only| PARTS.contains(&only.as_str())), "--only takes one of {PARTS:?}");
     let plane = ControlPlane::start();
-    // The pods' owners don't exist, for which the garbage collector would delete them; and the cores are few.
+    // The garbage collector would delete the pods, whose owners don't exist, and would use CPU time.
     let ([.., controllers], _) = plane.traces();
     assert!(Command::new("kill").args(["-KILL", &controllers]).status().unwrap().success());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

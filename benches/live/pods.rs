@@ -1,5 +1,5 @@
-//! The pods that the API server holds. They are written beneath it, into etcd: through its API, 10,000 of them would
-//! take minutes, and changes come at half the rate that is wanted.
+//! The pods in the API server. They are written directly into etcd: creating 10,000 through the API takes minutes, and
+//! updates through it reach only half of the desired rate.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use crate::control_plane::ControlPlane;
 use crate::generate;
 
 const SEED: u64 = 42;
-/// How many pods are stored at a time: etcd takes up to 1.5 MiB.
+/// The number of pods in one write: etcd accepts up to 1.5 MiB.
 const BATCH: usize = 50;
 const RESTARTS: &str = "\"restartCount\":";
 
-/// A pod that runs, as it is stored but for the restarts of its first container.
+/// A running pod as stored, except for the restarts of its first container.
 pub(crate) struct Pod {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -25,14 +25,14 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    /// Returns the pod's place in etcd, and its JSON with so many restarts.
+    /// Returns the pod's key in etcd and its JSON with a number of restarts.
     pub(crate) fn restarted(&self, restarts: usize) -> (String, String) {
         let Self { namespace, name, before, after } = self;
         (place(namespace, name), format!("{before}{RESTARTS}{restarts}{after}"))
     }
 }
 
-/// Makes up pods, stores them, and returns those that run.
+/// Generates and stores pods. Returns the running ones.
 pub(crate) async fn store(plane: &ControlPlane, client: &Client, count: usize) -> Vec<Pod> {
     let (etcd, api) = (plane.etcd(), Api::<Namespace>::all(client.clone()));
     let (mut namespaces, mut running) = (BTreeSet::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! `kube-devops reconcile` under 200 policies: what it takes while nothing happens, how soon a change is in the status of
-//! all policies of its namespace, and what is written for it.
+//! `kube-devops reconcile` under 200 policies: its cost while idle, the time until a change is in the status of all
+//! policies of its namespace, and the number of writes for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -18,7 +18,7 @@ use crate::pods;
 use crate::process::Process;
 use crate::usage::{cpu_seconds, percentile, resident};
 
-/// How many policies each namespace has.
+/// The number of policies in each namespace.
 const POLICIES: usize = 4;
 const CHANGES: usize = 200;
 const WINDOW: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ async fn prepare(plane: &ControlPlane, client: &Client, namespaces: &BTreeSet<&s
     }
 }
 
-/// Lets a pod that runs be pending; how long it took from the moment before the write until all policies showed it.
+/// Makes a running pod pending. Returns the time from just before the write until all policies show it.
 async fn change(client: &Client, pod: &pods::Pod) -> Duration {
     let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), &pod.namespace);
     let violations = async || -> Vec<Option<u64>> {

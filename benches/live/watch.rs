@@ -1,4 +1,4 @@
-//! `kube-devops watch` on a real API server: its first list, and what it costs and how fast it is while pods change.
+//! `kube-devops watch` on a real API server: its first list, and its cost and speed while pods change.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,17 +18,17 @@ use crate::pods;
 use crate::process::Process;
 use crate::usage::{cpu_seconds, percentile, resident};
 
-/// Changes come in small batches, 500 a second.
+/// The number of changes in a batch. The rate is 500 changes a second.
 const BATCH: usize = 20;
 const PAUSE: Duration = Duration::from_millis(40);
-/// How many batches may be on their way, so that a slow answer doesn't slow the rate.
+/// The number of concurrent batches, so that a slow answer doesn't lower the rate.
 const IN_FLIGHT: usize = 8;
 const WINDOW: Duration = Duration::from_secs(20);
 const PROBES: usize = 100;
 const PROBE: &str = "probe";
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Lets `watch` list everything once; how long that took, and its memory in bytes after it.
+/// Runs the first list of `watch`. Returns its time, and the memory after it in bytes.
 pub(crate) fn sync(kubeconfig: &Path) -> (Duration, u64) {
     let replica = Process::start("watch", kubeconfig, "bench", &["--no-leader-election"]);
     let line = replica.until(LIMIT, "synced");
@@ -36,7 +36,7 @@ pub(crate) fn sync(kubeconfig: &Path) -> (Duration, u64) {
     (Duration::from_millis(line["milliseconds"].as_u64().unwrap()), memory)
 }
 
-/// Measures `watch` while pods change at a steady rate: its CPU time, then how soon a change is in `/metrics`.
+/// Measures `watch` while pods change at a steady rate: its CPU time, then the delay of a change in `/metrics`.
 pub(crate) async fn follow(plane: &ControlPlane, client: &Client, pods: &Arc<Vec<pods::Pod>>) {
     let namespace: Namespace = object(json!({ "metadata": { "name": PROBE } }));
     Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
@@ -70,7 +70,7 @@ pub(crate) async fn follow(plane: &ControlPlane, client: &Client, pods: &Arc<Vec
     }
 }
 
-/// Restarts a container of one pod after the other for ever, now and then one time too many for the rules.
+/// Restarts a container of one pod after another, forever. Some pods exceed the restarts that the rules allow.
 async fn change(etcd: Etcd, pods: Arc<Vec<pods::Pod>>) {
     let restarts = |count: usize| (count + count / pods.len()) % 5;
     let batches = stream::unfold((interval(PAUSE), 0), async |(mut ticks, first)| {
@@ -83,15 +83,15 @@ async fn change(etcd: Etcd, pods: Arc<Vec<pods::Pod>>) {
     batches.for_each_concurrent(IN_FLIGHT, put).await;
 }
 
-/// Changes the pod that is alone in its namespace; how long it took from the arrival of the event at a watch of ours,
-/// and from the moment before the write, until the namespace's score showed it.
+/// Changes the only pod of a namespace. Returns the times until the namespace's score shows the change, from the
+/// arrival of the event at a watch of this process and from just before the write.
 async fn measure(client: &Client, replica: &Arc<Process>) -> (Vec<Duration>, Vec<Duration>) {
     let api = Api::<Pod>::namespaced(client.clone(), PROBE);
     let version = api.get(PROBE).await.unwrap().metadata.resource_version.unwrap();
     let mut events = api.watch(&WatchParams::default(), &version).await.unwrap().boxed();
     let (mut from_arrival, mut from_write) = (Vec::new(), Vec::new());
     for round in 0..PROBES {
-        // Without probes 5 points are gone; Pending costs 4 more.
+        // Missing probes cost 5 points, and Pending costs 4 more.
         let (phase, score) = if round % 2 == 0 { ("Running", 95.0) } else { ("Pending", 91.0) };
         let watched = Arc::clone(replica);
         let seen = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! What the observer of `kube-devops watch` costs without an API server: events a second, memory a pod, and a scrape.
+//! Measures the observer of `kube-devops watch` without an API server: events a second, memory a pod, and a scrape.
 //!
 //!     cargo bench --bench observe -- [--pods 100000]
 //!
@@ -38,7 +38,7 @@ use kube_devops::workload::{Workload, WorkloadKind};
 const ROUNDS: usize = 5;
 const SEED: u64 = 42;
 const EVENTS: usize = 20_000;
-/// As many pods as are parsed before they are applied: enough to time, and few enough to stay in the processor's caches.
+/// The number of pods that are parsed before they are applied: enough to time, and few enough for the CPU caches.
 const AT_ONCE: usize = 16;
 const NAMESPACES: usize = 1_000;
 
@@ -47,7 +47,7 @@ fn main() {
         return;
     }
     let arguments: Vec<String> = std::env::args().collect();
-    // `cargo test --benches` runs this too, without the flag, and is no place to measure anything.
+    // `cargo test --benches` runs this program without the flag, and then nothing is measured.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
@@ -62,7 +62,7 @@ fn board() -> Scoreboard {
     Scoreboard::new(EffectivePolicy::default(), Scope::default())
 }
 
-/// The best time of several rounds.
+/// Returns the best time of several rounds.
 fn best(mut round: impl FnMut() -> Duration) -> Duration {
     (0..ROUNDS).map(|_| round()).min().unwrap_or_default()
 }
@@ -71,16 +71,16 @@ fn rate(events: usize, time: Duration) -> u128 {
     events as u128 * 1_000_000_000 / time.as_nanos()
 }
 
-/// Measures events on a scoreboard that holds all pods; each takes a pod at random, and changes what it counts for.
+/// Measures events on a scoreboard with all pods. Each event changes the counts of a random pod.
 ///
-/// A pod is applied soon after it was parsed, as by the watch. Most of the scoreboard is in no cache of the processor then.
+/// A pod is applied soon after it is parsed, as in the watch, while most of the scoreboard is in no CPU cache.
 fn events(pods: usize) {
     let mut board = board();
     let mut texts = Vec::new();
     let stride = (pods / EVENTS).max(1);
     for (index, text) in generate::pods(pods, SEED).enumerate() {
         board.apply(&parse(&text), Timestamp::UNIX_EPOCH);
-        // Spread over all namespaces, as changes are.
+        // The pods are spread over all namespaces.
         if index % stride == 0 {
             texts.push(text);
         }
@@ -89,7 +89,7 @@ fn events(pods: usize) {
     fastrand::shuffle(&mut texts);
     let mut restarts = 0;
     let apply = best(|| {
-        // More than three restarts are a violation, and it counts as many as there are.
+        // More than three restarts are a violation, whose penalty depends on their number.
         restarts = if restarts == 4 { 5 } else { 4 };
         let parts = texts.chunks(AT_ONCE).map(|texts| {
             let mut changed: Vec<_> = texts.iter().map(|text| parse(text)).collect();
@@ -128,7 +128,7 @@ fn fill(pods: usize) -> Scoreboard {
     board
 }
 
-/// Measures `/metrics` of an observer that has listed a pod in each of many namespaces.
+/// Measures `/metrics` of an observer of many namespaces with one pod each.
 fn scrape() {
     let metrics = Metrics::with_process().unwrap();
     let counters = ObserverMetrics::register(&metrics).unwrap();
@@ -164,7 +164,7 @@ fn scrape() {
     );
 }
 
-/// A cluster with a pod in each namespace, in which nothing happens.
+/// Returns a cluster with one pod in each namespace and no changes.
 fn cluster() -> Cluster {
     let answer = |request: Request<Body>| async move {
         if request.uri().query().is_some_and(|query| query.contains("watch=")) {
@@ -186,7 +186,7 @@ fn list() -> Vec<u8> {
     let items = generate::pods(NAMESPACES, SEED).enumerate().map(|(index, pod)| {
         let mut pod: BTreeMap<String, serde_json::Value> = serde_json::from_str(&pod).unwrap();
         pod.get_mut("metadata").unwrap()["namespace"] = format!("team-{index}").into();
-        // One that has ended would leave its namespace empty.
+        // A completed pod would leave its namespace empty.
         pod.get_mut("status").unwrap()["phase"] = "Running".into();
         pod
     });

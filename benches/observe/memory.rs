@@ -1,10 +1,10 @@
-//! The memory that pods take, measured in a process of its own, so that nothing else is in it.
+//! The memory of pods, measured in a separate process that holds nothing else.
 
 use std::fs;
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 
-/// Asks this program to read pods and to print its bytes of memory before and after.
+/// Makes this program read pods and print its memory in bytes before and after.
 const FILL: &str = "--fill";
 
 /// Reads the pods if this process was started for that.
@@ -22,7 +22,7 @@ pub(crate) fn fill<T>(read: impl FnOnce(usize) -> T) -> bool {
     true
 }
 
-/// Reads so many pods in a process of its own, and prints the memory that they took.
+/// Reads a number of pods in a separate process and prints the memory that they took.
 pub(crate) fn print(what: &str, pods: usize) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([FILL, &pods.to_string()])

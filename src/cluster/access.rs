@@ -1,4 +1,4 @@
-//! Asks the API server if the caller may do something.
+//! Asks the API server whether the caller may do something.
 
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
@@ -16,7 +16,7 @@ const CONCURRENT: usize = 8;
 pub struct Access {
     /// The verb, such as `list`.
     pub verb: String,
-    /// The API group, empty for the core one.
+    /// The API group, empty for the core group.
     pub group: String,
     /// The resource, such as `pods`.
     pub resource: String,
@@ -24,6 +24,15 @@ pub struct Access {
     pub subresource: Option<String>,
     /// The namespace; `None` for all namespaces, and for cluster-scoped resources.
     pub namespace: Option<String>,
+}
+
+/// The API server's decision on an access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the caller may do it.
+    pub allowed: bool,
+    /// The authorizer's reason, or its error, where it gives one.
+    pub reason: Option<String>,
 }
 
 impl Access {
@@ -47,8 +56,8 @@ impl Access {
 }
 
 impl Cluster {
-    /// Returns for each access, in order, if it is allowed. Stops at the first failed call.
-    pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<bool>, CallError> {
+    /// Returns the decision on each access, in order. Stops at the first failed call.
+    pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<Decision>, CallError> {
         let reviews: Vec<_> = accesses.iter().map(Access::review).collect();
         let ask = async |review: SelfSubjectAccessReview| {
             let review = &review;
@@ -57,13 +66,16 @@ impl Cluster {
                     Api::<SelfSubjectAccessReview>::all(client).create(&PostParams::default(), review).await
                 })
                 .await?;
-            Ok(answer.status.is_some_and(|status| status.allowed))
+            let status = answer.status.unwrap_or_default();
+            let reason =
+                status.evaluation_error.into_iter().chain(status.reason).find(|text| !text.is_empty());
+            Ok(Decision { allowed: status.allowed, reason })
         };
         let mut answers = stream::iter(reviews.into_iter().map(ask)).buffered(CONCURRENT);
-        let mut allowed = Vec::with_capacity(accesses.len());
+        let mut decisions = Vec::with_capacity(accesses.len());
         while let Some(answer) = answers.next().await {
-            allowed.push(answer?);
+            decisions.push(answer?);
         }
-        Ok(allowed)
+        Ok(decisions)
     }
 }

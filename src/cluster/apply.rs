@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Pause between two checks if a CRD is served.
+/// The pause between two checks that a CRD is served.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The result of an apply.
@@ -40,9 +40,7 @@ pub enum EstablishError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// Another resource already uses its names.
-    #[error(
-        "the API server doesn't take its names: {0}: see what else has them with `kubectl api-resources`"
-    )]
+    #[error("the API server refuses its names: {0}: find the other resource with `kubectl api-resources`")]
     Names(String),
     /// It is being deleted, together with all its objects.
     #[error("it is being deleted, with all its objects: try again when it is gone")]

@@ -1,4 +1,4 @@
-//! One call to the API server: its time limit, its few repetitions, and its failure in words.
+//! One call to the API server: its time limit, its retries and its error messages.
 
 use super::Cluster;
 use super::connect::{CredentialsError, explain};
@@ -7,16 +7,16 @@ use std::error::Error;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The pauses before a call is repeated that the server was too busy for.
+/// The pauses before the retries of a call to an overloaded server.
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 /// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How much of a text that isn't ours goes into a message; a proxy's error page is long.
+/// The longest quotation of foreign text in a message. A proxy's error page is long.
 const QUOTED: usize = 300;
 /// The reason that kube gives an error whose body isn't a `Status`.
 const NO_STATUS: &str = "Failed to parse error data";
 
-/// Why a call brought no answer, and what to do about it.
+/// A failed call: the reason and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// There was no answer in time.
@@ -40,29 +40,27 @@ pub enum CallError {
         /// The reason.
         message: String,
     },
-    /// The two don't trust each other.
+    /// The TLS handshake failed: one side doesn't trust the other.
     #[error("cannot connect to {server}: {message}")]
     Untrusted {
         /// The address of the API server.
         server: String,
-        /// The reason and the mend.
+        /// The reason and the fix.
         message: String,
     },
-    /// The credentials can't be had, as when an exec plugin fails.
+    /// There are no credentials, for example because an exec plugin failed.
     #[error("cannot get credentials for {server}: {message}")]
     Credentials {
         /// The address of the API server.
         server: String,
-        /// The reason and the mend.
+        /// The reason and the fix.
         message: String,
     },
     /// The API server refused the call or failed.
     #[error("{}", describe(.0))]
     Status(Box<Status>),
-    /// The answer isn't what was asked for.
-    #[error(
-        "{server} sent something else than a Kubernetes API server does: {message}: check the server's address"
-    )]
+    /// The answer can't be parsed.
+    #[error("{server} didn't answer like a Kubernetes API server: {message}: check the server's address")]
     Body {
         /// The address of the API server.
         server: String,
@@ -72,17 +70,17 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Returns the HTTP status of an answer that was an error.
+    /// Returns the HTTP status of an error response.
     pub fn code(&self) -> Option<u16> {
         self.status().map(|status| status.code)
     }
 
-    /// Returns an answer that was an error.
+    /// Returns the `Status` of an error response.
     pub fn status(&self) -> Option<&Status> {
         if let Self::Status(status) = self { Some(status) } else { None }
     }
 
-    /// Tells whether the next call would fail in the same way, whatever it asks for.
+    /// Returns true if every other call would fail in the same way.
     pub fn is_general(&self) -> bool {
         match self {
             Self::Status(status) => status.code == 401,
@@ -91,7 +89,7 @@ impl CallError {
         }
     }
 
-    /// Returns how long the server wants to be left alone, when it was only too busy.
+    /// Returns the pause that an overloaded server asks for; `None` for any other failure.
     pub(super) fn busy(&self) -> Option<Duration> {
         let Self::Status(status) = self else { return None };
         let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
@@ -122,7 +120,7 @@ fn is_auth(error: &(dyn Error + 'static)) -> bool {
     error.is::<CredentialsError>() || error.source().is_some_and(is_auth)
 }
 
-/// The innermost reason; those around it only say that there was an error.
+/// Returns the innermost reason. The outer ones say only that there was an error.
 fn root(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -146,12 +144,14 @@ fn describe(status: &Status) -> String {
         401 => format!(
             "the API server didn't accept the credentials (401, {message}): log in again, or choose another context"
         ),
-        403 => format!("{message}: ask for that permission; `kube-devops check` shows all that are missing"),
-        410 => format!("the API server no longer has what was to be read on from ({message}): try again"),
+        403 => format!(
+            "{message}: ask for that permission; `kube-devops check --for all` shows all that are missing"
+        ),
+        410 => format!("the list or watch has expired ({message}): try again"),
         429 => format!("the API server is too busy (429, {message}): try again later"),
         code @ 500.. => {
             format!(
-                "the API server failed ({code}, {message}): try again, and look at its logs if that goes on"
+                "the API server failed ({code}, {message}): try again, and check its logs if the error persists"
             )
         }
         404 if status.reason == NO_STATUS => format!(
@@ -170,7 +170,7 @@ fn describe(status: &Status) -> String {
 impl Cluster {
     /// Calls the API server within the time limit.
     ///
-    /// What it was too busy for is tried up to four times; a failing connection is not, nor what was refused.
+    /// An overloaded server is tried up to four times. A failed connection or a refused call is not retried.
     pub async fn call<T, F>(&self, attempt: impl Fn(kube::Client) -> F) -> Result<T, CallError>
     where
         F: Future<Output = kube::Result<T>>,
@@ -192,7 +192,7 @@ impl Cluster {
             };
             let (Some(asked), Some(pause)) = (error.busy(), pauses.next()) else { return Err(error) };
             let pause = pause.max(asked.min(LONGEST_PAUSE));
-            // A pause beyond the deadline would only turn the server's own words into a timeout.
+            // A pause beyond the deadline would replace the server's message with a timeout.
             if limit.is_some_and(|(_, deadline)| Instant::now() + pause >= deadline) {
                 return Err(error);
             }

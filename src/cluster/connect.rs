@@ -1,6 +1,6 @@
-//! The one place that builds a client: from kubectl's files and flags, or from inside a pod.
+//! The only place that builds a client: from kubectl's files and flags, or inside a pod.
 //!
-//! client-go is the model: the modules below name the part of it that they follow.
+//! It follows client-go. Each module below names its counterpart there.
 
 mod address;
 mod chain;
@@ -71,23 +71,24 @@ const ESCAPED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// How to find a cluster and how patient to be with it; the default is kubectl's, without its flags.
+/// The options of a connection. The defaults are those of kubectl without flags.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// The kubeconfig file to read, in place of those of `$KUBECONFIG` or `~/.kube/config`.
+    /// The kubeconfig file; replaces `$KUBECONFIG` and `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
-    /// What counts more than the kubeconfig.
+    /// The flags that override the kubeconfig.
     pub overrides: Overrides,
-    /// How long one call may take, its retries included; `None` for as long as it likes.
+    /// The time limit of one call including its retries; `None` for no limit.
     pub request_timeout: Option<Duration>,
-    /// How long a connection may bring nothing while something is awaited; `None` for ever. A watch is told at least
-    /// about every minute how far it is, so one that hears nothing for longer has lost its server.
+    /// The time limit for the next bytes of a pending response; `None` for no limit. The server sends a watch a
+    /// bookmark about every minute, so a watch that is silent for longer has lost its server.
     pub read_timeout: Option<Duration>,
-    /// After how many seconds the server ends a watch, which then goes on from there; `None` for as long as usual.
+    /// The duration in seconds after which the server ends a watch, which then continues from there; `None` for the
+    /// default.
     pub watch_seconds: Option<u32>,
 }
 
-/// A cluster to talk to; cheap to clone.
+/// A connection to a cluster. Cloning is cheap.
 #[derive(Clone)]
 pub struct Cluster {
     /// The client.
@@ -96,28 +97,29 @@ pub struct Cluster {
     pub context: String,
     /// The address of the API server.
     pub server: String,
-    /// The namespace of the context, or the one that the pod runs in.
+    /// The namespace of the context, or of this pod.
     pub default_namespace: String,
-    /// How long one call may take, its retries included.
+    /// The time limit of one call including its retries; `None` for no limit.
     pub request_timeout: Option<Duration>,
-    /// After how many seconds the server ends a watch, which then goes on from there; `None` for as long as usual.
+    /// The duration in seconds after which the server ends a watch, which then continues from there; `None` for the
+    /// default.
     pub watch_seconds: Option<u32>,
 }
 
 impl Cluster {
-    /// The namespace that this process runs in, when it is a pod that found its cluster by its own account.
+    /// Returns the namespace of this pod, if the connection uses the pod's service account.
     pub fn own_namespace(&self) -> Option<&str> {
         (self.context == IN_CLUSTER).then_some(&*self.default_namespace)
     }
 
-    /// The namespace in which a long-running command keeps what its replicas share, unless it is told another.
+    /// Returns the default namespace for the state that the replicas of a long-running command share.
     pub fn home(&self) -> &str {
         self.own_namespace().unwrap_or("default")
     }
 }
 
-/// Builds a client as kubectl would: `--kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`, else the pod's own
-/// account. Nothing is sent yet, but an exec plugin runs.
+/// Builds a client as kubectl does: from `--kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`, else the pod's
+/// service account. It sends no request, but it may run an exec plugin.
 pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> {
     let environment = Environment::read();
     let target = find(options, &environment)?;
@@ -200,7 +202,7 @@ fn credentials(target: &Target) -> Result<Credentials, ConnectError> {
     })
 }
 
-/// What a plugin sees of its cluster: client-go's `rest.ConfigToExecCluster`.
+/// Returns the cluster's description for an exec plugin, as client-go's `rest.ConfigToExecCluster` does.
 fn cluster_info(target: &Target, login: &ExecLogin) -> Result<Value, ConnectError> {
     let server = target.server.uri.to_string();
     let mut info = json!({ "server": server.trim_end_matches('/'), "config": login.config });

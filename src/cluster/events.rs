@@ -20,7 +20,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Makes a recorder for a controller and one of its replicas.
+    /// Creates a recorder for a controller and one of its replicas.
     pub fn new(cluster: &Cluster, controller: &str, instance: String) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance) };
         let recorder = Mutex::new(Recorder::new(cluster.client.clone(), reporter.clone()));

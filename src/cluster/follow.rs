@@ -36,7 +36,7 @@ pub trait Sink {
     fn resumed(&mut self) {}
 }
 
-/// Follows a watch for ever. Drops `synced` after the first complete list.
+/// Follows a watch forever. Drops `synced` after the first complete list.
 pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink, synced: S) {
     let mut feed = Feed::new(&request, sink);
     let mut synced = Some(synced);
@@ -112,11 +112,7 @@ impl<T: Sink> Feed<T> {
         let (now, message) = (Instant::now(), failure.to_string());
         let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
         if self.failure.as_ref().is_none_or(due) {
-            warn!(
-                category = failure.error.category(),
-                error = message,
-                "the watch is interrupted; it is tried again"
-            );
+            warn!(category = failure.error.category(), error = message, "watch interrupted; retrying");
             self.failure = Some((message, now));
         }
         self.sink.interrupted(failure);
@@ -124,7 +120,7 @@ impl<T: Sink> Feed<T> {
 
     fn resume(&mut self) {
         if self.failure.take().is_some() {
-            info!(watch = self.what, "the watch goes on");
+            info!(watch = self.what, "watch resumed");
             self.sink.resumed();
         }
     }
@@ -184,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_can_not_be_read_stops_nothing() {
+    fn an_unreadable_object_does_not_stop_the_watch() {
         let mut feed = feed();
         let list =
             [Event::Init, Event::InitApply(object("bad")), Event::InitApply(object("good")), Event::InitDone];
@@ -196,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_hears_of_an_interruption_and_once_of_its_end() {
+    fn a_sink_is_notified_of_an_interruption_and_its_end() {
         let mut feed = feed();
         for change in [failure(), failure(), Ok(Event::Apply(object("a"))), Ok(Event::Delete(object("a")))] {
             feed.take(change);
@@ -205,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_begins_again_is_counted_again() {
+    fn a_restarted_list_is_counted_again() {
         let mut feed = feed();
         for event in [Event::Init, Event::InitApply(object("a")), Event::Init, Event::InitApply(object("a"))]
         {

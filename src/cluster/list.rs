@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 mod tests;
 
 const PAGE: u32 = 500;
-/// Maximum number of namespaces that are listed at the same time.
+/// The maximum number of namespaces that are listed at the same time.
 const CONCURRENT: usize = 4;
 /// Maximum number of times that a list starts over because its continue token expired.
 const RESTARTS: usize = 3;
@@ -47,7 +47,7 @@ pub struct Listing<S> {
 pub struct Unread {
     /// The action, such as `list pods in namespace "shop"`.
     pub what: String,
-    /// The cause, and the way out.
+    /// The cause and the fix.
     pub message: String,
 }
 
@@ -97,8 +97,8 @@ struct Pages<S> {
 
 /// Lists pods and passes the JSON text of every page, a `PodList`, to `page`.
 ///
-/// If the cluster-wide list is refused, it lists namespace by namespace, without those that `skip` accepts. Memory
-/// holds two pages, and the state that `page` keeps, for each of up to four lists.
+/// If the cluster-wide list is refused, it lists namespace by namespace, without those that `skip` accepts. Each of up
+/// to four concurrent lists holds two pages and the state that `page` keeps.
 pub async fn list_pods<S>(
     cluster: &Cluster,
     request: &ListRequest,
@@ -131,7 +131,7 @@ fn what(namespace: Option<&str>) -> String {
     }
 }
 
-/// Returns true for a valid namespace name. Names become part of a URL path, so nothing else may get there.
+/// Returns true for a valid namespace name. Names become part of a URL path, so other text must not get there.
 pub fn is_namespace_name(namespace: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = |byte: Option<&u8>| byte.copied().is_some_and(word);

@@ -1,6 +1,6 @@
 //! A live cluster: connections, paged lists, watches, access reviews and installation.
 //!
-//! Every failure is reported with the way out. A failure never counts as an empty answer.
+//! Every failure is reported with its fix. A failure never counts as an empty answer.
 
 mod access;
 mod apply;
@@ -20,7 +20,7 @@ mod store;
 mod version;
 mod watch;
 
-pub use access::Access;
+pub use access::{Access, Decision};
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_conflict_is_tried_again_and_not_for_ever() {
+    async fn only_conflicts_are_retried_with_a_limit() {
         for (conflicts, then, attempts, expected) in [
             (0, Ok(7), 1, Ok(7)),
             (2, Ok(7), 3, Ok(7)),

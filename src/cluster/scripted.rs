@@ -1,4 +1,4 @@
-//! An API server for tests that answers by a script, in place of a connection.
+//! A scripted API server for tests, in place of a connection.
 
 use super::Cluster;
 use axum::body::Body;
@@ -61,7 +61,8 @@ impl Log {
     }
 }
 
-/// Makes a cluster that answers by path, query and the number of such requests so far, and a log of all requests.
+/// Creates a cluster whose answers depend on the path, the query and the number of such requests so far, and a log of
+/// all requests.
 pub(super) fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> (Cluster, Log) {
     let log = Log::default();
     let script = Arc::new(script);

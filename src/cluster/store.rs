@@ -45,9 +45,9 @@ impl<K: Eq + Hash, V> Store<K, V> {
         self.mark
     }
 
-    /// Ends a list: removes and returns what was not seen since `begun`.
+    /// Ends a list: removes and returns the values that were not seen since `begun`.
     ///
-    /// The list covered one group, or all if `group` is `None`, and in these the keys that `covers` accepts.
+    /// The list covered one group, or all if `group` is `None`, and within them the keys that `covers` accepts.
     pub fn end_list(
         &mut self,
         begun: Mark,
@@ -121,7 +121,7 @@ impl<K: Eq + Hash, V> Store<K, V> {
         Some(&self.groups.get(group)?.get(key)?.value)
     }
 
-    /// Returns whether a group holds anything.
+    /// Returns true if a group holds anything.
     pub fn contains_group(&self, group: &str) -> bool {
         self.groups.contains_key(group)
     }
@@ -139,7 +139,7 @@ impl<K: Eq + Hash, V> Store<K, V> {
     }
 }
 
-/// Gives memory back once most of a map is unused, and so rarely that an event's cost stays the same.
+/// Shrinks a map that is mostly unused. This is rare, so the amortized cost of an event stays constant.
 pub(crate) fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     if map.capacity() > SMALL && map.capacity() / 4 > map.len() {
         map.shrink_to(map.len() * 2);

@@ -24,7 +24,7 @@ impl Cluster {
         Ok(ServerVersion { version: info.git_version, latency: start.elapsed() })
     }
 
-    /// Returns for each resource, in order, if a group and version such as `apps/v1` serves it.
+    /// Returns for each resource, in order, whether a group and version such as `apps/v1` serves it.
     pub async fn serves(&self, group_version: &str, resources: &[&str]) -> Result<Vec<bool>, CallError> {
         let known = self
             .call(async |client: kube::Client| client.list_api_group_resources(group_version).await)

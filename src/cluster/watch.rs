@@ -1,8 +1,8 @@
-//! A resilient watch: it lists, follows, repairs itself and reports failures. It keeps no objects.
+//! A resilient watch: it lists, follows, recovers by itself and reports failures. It keeps no objects.
 //!
-//! kube's watcher does the work. This module adds a time limit for each page, and a new list where the watcher would
-//! request a lost resourceVersion for ever. Its pauses end soon after an outage. It passes objects on unparsed, so that
-//! an object that cannot be parsed stops nothing.
+//! It wraps kube's watcher. It adds a time limit for each page, and a new list where the watcher would request an
+//! expired resourceVersion forever. Its pauses end soon after an outage. It passes objects on unparsed, so that an
+//! invalid object doesn't stop the watch.
 
 use super::pace::paced;
 use super::{CallError, Cluster};
@@ -76,9 +76,10 @@ pub struct WatchFailure {
     pub action: &'static str,
     /// The watched objects, such as `pods in namespace "shop"`.
     pub what: String,
-    /// The cause, and the way out.
+    /// The cause and the fix.
     pub error: CallError,
-    /// Maximum time until the next failure or event while the cause lasts. After that time the failure is over.
+    /// The longest time until the next failure or event while the cause lasts. After that time the failure counts as
+    /// over.
     pub silence: Duration,
 }
 
@@ -297,14 +298,14 @@ where
 
     /// Returns the action of a watcher that failed, and the cause.
     fn read(&mut self, error: watcher::Error) -> (&'static str, CallError) {
-        // The life of a watch says nothing about how soon the next attempt fails.
+        // The duration of an established watch doesn't predict how soon the next attempt fails.
         if matches!(error, watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_)) {
             self.begun = Instant::now();
         }
         let (action, error) = match error {
             watcher::Error::InitialListFailed(error) => ("list", error),
             watcher::Error::WatchStartFailed(error) => {
-                // The watcher would request the resourceVersion again that the server has just called gone.
+                // The watcher would request the same expired resourceVersion again.
                 if matches!(&error, kube::Error::Api(status) if status.code == 410) {
                     self.events = None;
                 }
@@ -323,20 +324,21 @@ where
     fn fail(&mut self, action: &'static str, error: CallError) -> WatchFailure {
         let pause = self.failures.add(&error);
         self.pause = Some(pause);
-        // A reopened watch on a quiet cluster reports nothing, so the absence of a new failure must do.
+        // A reopened watch on a quiet cluster reports nothing, so success is inferred from the absence of a new
+        // failure.
         let attempt = (self.begun.elapsed() * 2 + GRACE).min(self.page_timeout);
         WatchFailure { action, what: self.what.clone(), error, silence: pause + attempt }
     }
 }
 
 impl Failures {
-    /// Adds a failure and returns the pause. A busy server names the shortest pause itself.
+    /// Adds a failure and returns the pause. An overloaded server sets the minimum itself.
     fn add(&mut self, error: &CallError) -> Duration {
         let busy = error.busy();
         let answered = error.code().is_some();
         let (before, longest) = match busy {
             Some(_) => (self.busy, LONGEST_BUSY_PAUSE),
-            // A server that is back may refuse requests for a moment. The outage's length does not matter for that.
+            // A server that has just started may refuse requests for a moment, no matter how long the outage was.
             None if answered => (self.answered, LONGEST_PAUSE),
             None => (self.all, LONGEST_PAUSE),
         };

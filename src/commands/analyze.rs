@@ -81,8 +81,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let gates = args.gates.thresholds().check(&report, &scope.namespaces);
     to_stderr(|err| {
         notes.write(err)?;
-        gates.gaps.iter().try_for_each(|gap| writeln!(err, "error: {gap}"))?;
-        gates.breaches.iter().try_for_each(|breach| writeln!(err, "failed: {breach}"))
+        gates.gaps.iter().try_for_each(|gap| err.error(gap))?;
+        gates.breaches.iter().try_for_each(|breach| err.failed(breach))
     })?;
     Ok(if report.summary.partial || !gates.gaps.is_empty() {
         ExitStatus::Failed

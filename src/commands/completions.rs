@@ -21,6 +21,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         // https://github.com/clap-rs/clap/issues/6421
         script = String::from_utf8(script)?.replace("kube__subcmd__devops", "kube__devops").into_bytes();
     }
-    to_stdout(|out| out.write_all(&script))?;
+    to_stdout(|out| out.exact().write_all(&script))?;
     Ok(ExitStatus::Clean)
 }

@@ -9,6 +9,7 @@ use crate::output::{ManifestFormat, to_stdout};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use kube::ResourceExt;
+use std::io::Write as _;
 
 /// Print or install the custom resource definitions: DevOpsPolicy and PolicyAuditResult.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<ExitStatus> {
     let objects = crds().iter().map(manifest).collect::<Result<Vec<_>, _>>()?;
-    to_stdout(|out| args.output.write(&objects, out))?;
+    to_stdout(|out| args.output.write(&objects, out.exact()))?;
     Ok(ExitStatus::Clean)
 }
 

@@ -1,11 +1,11 @@
 //! `kube-devops explain`.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
-use crate::output::to_stdout;
+use crate::output::{Text, to_stdout};
 use crate::policy::fields_of;
 use crate::rules::{self, RULES, Rule};
 
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Clean)
 }
 
-fn write(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
+fn write(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
     writeln!(out, "# {}\n\n{}.\n", rule.id, rule.summary)?;
     writeln!(out, "Severity: {}. Weight: {} points.", rule.severity, rule.weight)?;
     let score = if rule.in_default_score { "is" } else { "is not" };

@@ -1,45 +1,37 @@
-//! `list pods`: where the pods are.
+//! `kube-devops list pods`.
 
 use super::ExitStatus;
-use super::args::{ConnectArgs, namespace};
+use super::args::{ConnectArgs, NamespacesArgs};
 use super::progress::Progress;
 use crate::cluster::{self, ListRequest, Listing};
 use crate::governance::parse_selector;
-use crate::output::{columns, to_stderr, to_stdout};
+use crate::output::{self, Cell, Text, table, to_stdout};
 use anyhow::Context as _;
 use serde::Deserialize;
+use std::io;
 
-/// List what the cluster runs.
+/// List objects of the cluster.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// What to list
     #[command(subcommand)]
     what: What,
 }
 
-/// What can be listed.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub(super) enum What {
-    /// List pods, with their phases and nodes
+enum What {
     Pods(PodArgs),
 }
 
-/// List pods, with their phases and nodes.
+/// List pods with their phases and nodes.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct PodArgs {
-    /// A namespace, repeatable [default: all]
-    #[arg(short, long = "namespace", value_name = "NAME", value_parser = namespace)]
-    namespaces: Vec<String>,
+struct PodArgs {
+    #[command(flatten)]
+    namespaces: NamespacesArgs,
 
-    /// All namespaces, which is the default, whatever -n says
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
-
-    /// A label selector, such as app=web,tier!=cache
+    /// Only pods with these labels, such as app=web,tier!=cache
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     selector: Option<String>,
 
-    /// Which cluster to talk to
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -80,8 +72,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let What::Pods(args) = args.what;
     args.selector.as_deref().map(parse_selector).transpose().context("--selector")?;
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let namespaces = if args.all_namespaces { Vec::new() } else { args.namespaces };
-    let request = ListRequest { namespaces, selector: args.selector };
+    let request = ListRequest { namespaces: args.namespaces.names(), selector: args.selector };
     let progress = Progress::start();
     let add = |pods: &mut Vec<Pod>, page: &str| {
         let before = pods.len();
@@ -91,13 +82,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     };
     let listing = cluster::list_pods(&cluster, &request, |_| false, Vec::new, add).await;
     drop(progress);
-    to_stderr(|err| listing.unread.iter().try_for_each(|unread| writeln!(err, "error: {unread}")))?;
+    listing.unread.iter().try_for_each(output::error)?;
     let failed = !listing.unread.is_empty();
-    let rows = rows(listing);
-    if rows.len() > 1 {
-        to_stdout(|out| columns(&rows, out))?;
+    let pods = sorted(listing);
+    if !pods.is_empty() {
+        to_stdout(|out| write(&pods, out))?;
     } else if !failed {
-        to_stderr(|err| writeln!(err, "no pods found"))?;
+        output::note("no pods found")?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }
@@ -107,18 +98,20 @@ fn add(pods: &mut Vec<Pod>, page: &str) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-fn rows(listing: Listing<Vec<Pod>>) -> Vec<Vec<String>> {
+fn sorted(listing: Listing<Vec<Pod>>) -> Vec<Pod> {
     let mut pods: Vec<_> = listing.parts.into_iter().flatten().collect();
     pods.sort_by(|a, b| a.metadata.cmp(&b.metadata));
-    let or = |text: Option<String>, or: &str| {
-        text.filter(|text| !text.is_empty()).unwrap_or_else(|| or.to_owned())
-    };
-    let header = ["NAMESPACE", "NAME", "PHASE", "NODE"].map(str::to_owned).to_vec();
-    let row = |pod: Pod| {
-        let Metadata { namespace, name } = pod.metadata;
-        vec![namespace, name, or(pod.status.phase, "Unknown"), or(pod.spec.node_name, "<none>")]
-    };
-    std::iter::once(header).chain(pods.into_iter().map(row)).collect()
+    pods
+}
+
+fn write(pods: &[Pod], out: &mut Text<'_>) -> io::Result<()> {
+    let rows = pods.iter().map(|pod| {
+        let phase = pod.status.phase.as_deref().filter(|phase| !phase.is_empty());
+        let node = pod.spec.node_name.as_deref().filter(|node| !node.is_empty());
+        let Metadata { namespace, name } = &pod.metadata;
+        [&**namespace, &**name, phase.unwrap_or("Unknown"), node.unwrap_or("<none>")].map(Cell::from)
+    });
+    table(["NAMESPACE", "NAME", "PHASE", "NODE"], rows, out)
 }
 
 #[cfg(test)]
@@ -139,7 +132,8 @@ mod tests {
             .unwrap();
         add(&mut parts[1], r#"{"kind":"PodList","items":null}"#).unwrap();
         let mut out = Vec::new();
-        columns(&rows(Listing { parts, unread: Vec::new(), skipped: Vec::new() }), &mut out).unwrap();
+        let pods = sorted(Listing { parts, unread: Vec::new(), skipped: Vec::new() });
+        write(&pods, &mut Text::plain(&mut out)).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "NAMESPACE   NAME     PHASE     NODE\n\

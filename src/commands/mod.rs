@@ -1,4 +1,4 @@
-//! The command line: what can be typed, one subcommand a file, and how a run ends.
+//! The command line: one subcommand a file, and the exit status.
 
 mod analyze;
 mod args;
@@ -26,17 +26,12 @@ use crate::telemetry::{LogFormat, logging};
 
 /// Kubernetes governance: one health score, what to fix first, and fixes that are safe.
 #[derive(Debug, Parser)]
-#[command(
-    name = "kube-devops",
-    version = version::VERSION,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "kube-devops", version = version::VERSION, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// How much to log on stderr: 0 nothing, 1 warnings, 2 what is done, 4 details, 6 every request.
+    /// Log level on stderr: 0 nothing, 1 warnings, 2 actions, 4 details, 6 every request
     #[arg(short, long, value_name = "LEVEL", default_value_t = 0, global = true)]
     v: u8,
 }
@@ -58,18 +53,18 @@ enum Command {
 }
 
 impl Command {
-    /// Tells whether the command runs until it is stopped, and so has flags of its own for its logs.
+    /// Tells whether the command runs until it is stopped; such a command has its own flags for logs.
     fn is_service(&self) -> bool {
         matches!(self, Self::Reconcile(_) | Self::Watch(_))
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// All work was done, and what was found is within the thresholds.
+    /// All work was done, and the findings are within the thresholds.
     Clean,
-    /// All work was done, and what was found is past a threshold.
+    /// All work was done, and the findings are past a threshold.
     Findings,
     /// Some of the work could not be done.
     Failed,
@@ -77,18 +72,17 @@ pub enum ExitStatus {
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        match status {
-            ExitStatus::Clean => Self::from(0),
-            ExitStatus::Findings => Self::from(1),
-            ExitStatus::Failed => Self::from(2),
-        }
+        Self::from(match status {
+            ExitStatus::Clean => 0,
+            ExitStatus::Findings => 1,
+            ExitStatus::Failed => 2,
+        })
     }
 }
 
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitStatus> {
-        // What a user has to know comes as an error of the command; logs are for those who ask.
         let verbosity = (self.v > 0).then(|| level(self.v));
         if let (Some(level), false) = (verbosity, self.command.is_service()) {
             logging::start(LogFormat::Text, level, None)?;
@@ -112,7 +106,7 @@ impl Cli {
 
 /// Runs a command that talks to a cluster.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    // What is fetched comes in while what was fetched is read.
+    // One thread receives a page while the other reads the page before.
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(command)
 }
 

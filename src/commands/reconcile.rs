@@ -2,46 +2,44 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::BudgetArgs;
-use super::service::{Service, ServiceArgs, listen};
+use super::args::{BudgetArgs, SystemNamespaceArgs, duration};
+use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
-use crate::policy::SystemNamespaces;
 use crate::remediation::RemediationSettings;
-use crate::runtime::{Listen, Phase};
+use crate::runtime::{Index, Listen, Phase};
 
-/// Judge every DevOpsPolicy's namespace, continuously, and write what came of it into the policy's status.
+/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it enforces.
 ///
-/// Serves /metrics, /healthz and /readyz. Of several replicas all judge; the leader alone writes. Ends with status 0 on
-/// SIGTERM or Ctrl+C, and with 2 when it can't go on.
+/// Serves /metrics, /healthz and /readyz; / links to them. Every replica evaluates, and only the leader writes.
+///
+/// Exit status: 0 after SIGTERM or Ctrl+C, 2 when it cannot continue.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Count this namespace as a system namespace too, in which policies have no effect (repeatable)
-    #[arg(long, value_name = "NAME")]
-    system_namespace: Vec<String>,
+    #[command(flatten)]
+    system: SystemNamespaceArgs,
 
-    /// Where to serve: a port, or address and port
-    #[arg(long, value_name = "ADDR", default_value = ":9090", value_parser = listen)]
+    /// Address to serve on: a port, or host and port
+    #[arg(long, value_name = "ADDR", default_value = ":9090")]
     listen: Listen,
 
     #[command(flatten)]
     budgets: BudgetArgs,
 
-    /// The least time between two audit results of a policy, shorter in tests
-    #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
+    /// Minimum time between two audit results of a policy; tests use less
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, hide = true)]
     audit_interval: SignedDuration,
 
-    /// How often what makes patches yield to others' writes is installed anew, shorter in tests
-    #[arg(long, value_name = "TIME", default_value = "5m", hide = true)]
+    /// Time after which the conflict policy is applied again; tests use less
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, hide = true)]
     yield_interval: SignedDuration,
 
-    /// How long a deleted policy may take to go, shorter in tests
-    #[arg(long, value_name = "TIME", default_value = "10m", hide = true)]
+    /// Time limit of the clean-up after a deleted policy; tests use less
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, hide = true)]
     cleanup_time: SignedDuration,
 
     #[command(flatten)]
@@ -49,32 +47,32 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
-    args.service.run(verbosity, args.listen, async |service| serve(args, service).await)
+    args.service.run(verbosity, args.listen.clone(), async |live| serve(args, live).await)
 }
 
-async fn serve(args: &Args, mut service: Service) -> anyhow::Result<ExitStatus> {
-    let (leadership, identity) = args.service.campaign("kube-devops-reconcile", &mut service)?;
-    let events = Events::new(&service.cluster, "kube-devops-reconcile", identity);
-    let own = args.service.own_namespaces(&service.cluster);
+async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
+    let (leadership, identity) = args.service.campaign("kube-devops-reconcile", &mut live)?;
+    let events = Events::new(&live.cluster, "kube-devops-reconcile", identity);
+    let own = args.service.own_namespaces(&live.cluster);
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let settings = OperatorSettings {
-        system: SystemNamespaces::with(args.system_namespace.iter().cloned().chain(own).collect()),
+        system: args.system.with(own),
         audit_interval: args.audit_interval,
         remediation: RemediationSettings {
             limits: args.budgets.limits(),
-            home: args.service.home(&service.cluster).to_owned(),
+            home: args.service.lease.home(&live.cluster).to_owned(),
             conflict_policy_interval: args.yield_interval,
             cleanup_time: args.cleanup_time,
             clock: Timestamp::now,
         },
     };
-    let metrics = OperatorMetrics::register(&service.metrics)?;
-    let cluster = service.cluster.clone();
+    let metrics = OperatorMetrics::register(&live.metrics)?;
+    let cluster = live.cluster.clone();
     let operator = Arc::new(Operator::new(cluster, leadership, events, settings, metrics));
-    PolicyCollector::register(&service.metrics, Arc::clone(&operator))?;
-    let unready = service.readiness.register("policies");
+    PolicyCollector::register(&live.metrics, Arc::clone(&operator))?;
+    let unready = live.service.readiness.register("policies");
     // The controller ends with the writes, and the election waits for the one under way.
-    let stop = service.shutdown.triggered();
-    service.spawn("operator", Phase::Reads, operator::run(operator, unready, Box::pin(stop)));
-    service.run(Router::new()).await
+    let stop = live.service.shutdown.triggered();
+    live.service.spawn("operator", Phase::Reads, operator::run(operator, unready, Box::pin(stop)));
+    live.run(Index::new("kube-devops reconcile")).await
 }

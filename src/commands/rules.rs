@@ -1,7 +1,7 @@
 //! `kube-devops rules`.
 
 use super::ExitStatus;
-use crate::output::{table, to_stdout};
+use crate::output::{Cell, table, to_stdout};
 use crate::rules::RULES;
 
 /// List the rules: what each one counts, how much, whether it is part of the default score, and whether it has a fix.
@@ -11,12 +11,12 @@ pub(super) struct Args {}
 pub(super) fn run(_: Args) -> anyhow::Result<ExitStatus> {
     let rows = RULES.iter().map(|rule| {
         [
-            rule.id.to_string(),
-            rule.severity.to_string(),
-            rule.weight.to_string(),
-            if rule.in_default_score { "yes" } else { "no" }.to_owned(),
-            if rule.fix.is_some() { "yes" } else { "no" }.to_owned(),
-            rule.summary.to_owned(),
+            Cell::from(rule.id.as_str()),
+            Cell::severity(rule.severity),
+            rule.weight.to_string().into(),
+            if rule.in_default_score { "yes" } else { "no" }.into(),
+            if rule.fix.is_some() { "yes" } else { "no" }.into(),
+            rule.summary.into(),
         ]
     });
     to_stdout(|out| table(["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "FIX", "SUMMARY"], rows, out))?;

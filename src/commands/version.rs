@@ -1,5 +1,7 @@
 //! `kube-devops version`.
 
+use std::io::Write as _;
+
 use super::ExitStatus;
 use crate::output::to_stdout;
 

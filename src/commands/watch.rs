@@ -9,24 +9,26 @@ use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
 use super::args::ScopeArgs;
-use super::service::{Service, ServiceArgs, listen};
+use super::service::{Live, ServiceArgs};
 use crate::cluster::{Events, WatchRequest};
 use crate::governance::Scope;
 use crate::observer::{self, Observer, ObserverMetrics, ScoreCollector};
 use crate::policy::EffectivePolicy;
-use crate::runtime::{Listen, Phase};
+use crate::runtime::{Index, Listen, Phase};
 
-/// Keep the score of a cluster up to date from its watch stream, and serve it to Prometheus and others.
+/// Keep the score of a cluster up to date from watches, and serve it to Prometheus and others.
 ///
-/// Serves /metrics, /api/v1/scores, /healthz and /readyz. Of several replicas all observe and serve; the leader alone
-/// writes events. Ends with status 0 on SIGTERM or Ctrl+C, and with 2 when it can't go on.
+/// Serves /metrics, /api/v1/scores, /healthz and /readyz; / links to them. Every replica observes and serves, and only
+/// the leader writes events.
+///
+/// Exit status: 0 after SIGTERM or Ctrl+C, 2 when it cannot continue.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// Where to serve: a port, or address and port
-    #[arg(long, value_name = "ADDR", default_value = ":8080", value_parser = listen)]
+    /// Address to serve on: a port, or host and port
+    #[arg(long, value_name = "ADDR", default_value = ":8080")]
     listen: Listen,
 
     #[command(flatten)]
@@ -35,11 +37,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
     let scope = args.scope.scope()?;
-    args.service.run(verbosity, args.listen, async |service| serve(args, scope, service).await)
+    args.service.run(verbosity, args.listen.clone(), async |live| serve(args, scope, live).await)
 }
 
 impl Args {
-    /// One watch of all pods, or one for each namespace that was asked for.
+    /// Returns one watch of all pods, or one for each namespace of -n.
     fn requests(&self, scope: &Scope) -> Vec<WatchRequest> {
         let request = |namespace| WatchRequest {
             resource: ApiResource::erase::<Pod>(&()),
@@ -54,33 +56,35 @@ impl Args {
     }
 }
 
-async fn serve(args: &Args, mut scope: Scope, mut service: Service) -> anyhow::Result<ExitStatus> {
-    let (leadership, identity) = args.service.campaign("kube-devops-watch", &mut service)?;
+async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<ExitStatus> {
+    let (leadership, identity) = args.service.campaign("kube-devops-watch", &mut live)?;
 
-    // The API server selects by label, and twice the same namespace would be observed twice.
+    // The API server applies the label selector. A namespace given twice would be observed twice.
     scope.selector = None;
     scope.namespaces.sort();
     scope.namespaces.dedup();
     let requests = args.requests(&scope);
-    let counters = ObserverMetrics::register(&service.metrics)?;
+    let counters = ObserverMetrics::register(&live.metrics)?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let clock = Timestamp::now;
     let observer =
         Arc::new(Observer::new(EffectivePolicy::default(), scope, requests.len(), counters, clock));
-    ScoreCollector::register(&service.metrics, Arc::clone(&observer))?;
+    ScoreCollector::register(&live.metrics, Arc::clone(&observer))?;
     for request in requests {
-        let (observer, cluster) = (Arc::clone(&observer), service.cluster.clone());
-        let unready = service.readiness.register("pods");
-        service.spawn("watch", Phase::Writes, async move {
+        let (observer, cluster) = (Arc::clone(&observer), live.cluster.clone());
+        let unready = live.service.readiness.register("pods");
+        live.service.spawn("watch", Phase::Writes, async move {
             observer::observe(&observer, &cluster, request, unready).await;
         });
     }
 
-    let events = Events::new(&service.cluster, "kube-devops-watch", identity);
+    let events = Events::new(&live.cluster, "kube-devops-watch", identity);
     let announced = Arc::clone(&observer);
-    // Its writes are ended by the election, before the lease is released.
-    service.spawn("events", Phase::Reads, async move {
+    // The election ends its writes, before it releases the Lease.
+    live.service.spawn("events", Phase::Reads, async move {
         observer::announce(&announced, &leadership, &events).await;
     });
-    service.run(observer::routes(observer)).await
+    let index = Index::new("kube-devops watch");
+    let about = "scores of the cluster and its namespaces, as JSON";
+    live.run(index.and(observer::routes(observer), "api/v1/scores", about)).await
 }

@@ -21,6 +21,8 @@ mod share;
 mod subject;
 mod surroundings;
 mod symptoms;
+mod target;
+mod undone;
 mod verify;
 
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
@@ -37,4 +39,6 @@ pub use share::{Share, share};
 pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
+pub use target::{TargetError, parse_target};
+pub use undone::{FieldOwners, Undone};
 pub use verify::{Evidence, Finding, Patched, patience, verify};

@@ -8,9 +8,9 @@ pub(super) const BLOCK: usize = 1 << 20;
 
 /// An open source.
 pub(super) enum Input {
-    /// A file, in which reading can go back.
+    /// A seekable file.
     File(File),
-    /// A pipe or a response, which can be read once.
+    /// A pipe or a response, which can be read only once.
     Stream(Box<dyn Read + Send>),
 }
 
@@ -24,7 +24,7 @@ impl Read for Input {
 }
 
 impl Input {
-    /// Returns a file with all that is left to read: a stream is copied into a temporary file first.
+    /// Returns a file with the rest of the input. A stream is first copied into a temporary file.
     fn as_file(&mut self) -> io::Result<&mut File> {
         if let Self::Stream(stream) = self {
             let mut file = tempfile::tempfile()?;
@@ -58,7 +58,7 @@ impl<'r> Window<'r> {
         &self.bytes[self.start..]
     }
 
-    /// Tells whether the stream holds nothing beyond [`Self::bytes`].
+    /// Returns true if the stream holds nothing beyond [`Self::bytes`].
     pub(super) fn ended(&self) -> bool {
         self.ended
     }

@@ -1,4 +1,4 @@
-//! The interface of the reader: who takes the objects, where an object stands, and what could not be read.
+//! The interface of the reader: the consumer of objects, the place of an object, and read errors.
 
 use crate::workload::Object;
 

@@ -1,6 +1,6 @@
-//! What is wrong with an object that can't be read: which item of a list it is, and in which field and line.
+//! Explains why an object can't be read: its item in the list, the field and the line.
 //!
-//! Reading keeps none of that, so that it is fast; an object that failed is read a second time.
+//! The fast path keeps none of this; an object that failed is read a second time.
 
 use std::fmt::Display;
 
@@ -10,21 +10,21 @@ use serde_path_to_error::Track;
 
 use crate::workload::{Object, ObjectSeed, TypeMeta};
 
-/// How many characters of a message are kept at its start, which names the field, and at its end, with the mend.
+/// The number of characters kept at the start of a message, with the field, and at its end, with the fix.
 const KEPT: usize = 150;
 
-/// What is wrong with one object.
+/// The problem with one object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// The line of the object's text, from 1.
     pub(super) line: usize,
     /// The object's namespace and name, empty where they can't be read.
     pub(super) name: String,
-    /// The field, what is wrong with it, and the mend.
+    /// The field, the problem and the fix.
     pub(super) message: String,
 }
 
-/// Explains why a JSON object, whose type may stand above it, failed to be read.
+/// Explains why a JSON object can't be read. Items of a list may take their type from `default`.
 pub(super) fn json(text: &str, default: Option<&TypeMeta>, error: serde_json::Error) -> Fault {
     let known = serde_json::from_str::<TypeMeta>(text).ok();
     let seed = ObjectSeed { default, known: known.as_ref() };
@@ -38,14 +38,14 @@ pub(super) fn json(text: &str, default: Option<&TypeMeta>, error: serde_json::Er
     Fault { line: error.line().max(1), name: name_of(&value), message: naming_item(message, || Some(value)) }
 }
 
-/// Explains why the JSON of a pod failed to be read: its namespace and name, and the field with what is wrong there.
+/// Explains why the JSON of a pod can't be read. Returns its namespace and name, and a message that names the field.
 pub fn explain_pod(text: &str, error: serde_json::Error) -> (String, String) {
     let types = TypeMeta { api_version: "v1".to_owned(), kind: "Pod".to_owned() };
     let fault = json(text, Some(&types), error);
     (fault.name, shortened(fault.message))
 }
 
-/// Reads an object; an error comes with a message that begins with the field.
+/// Reads an object. An error message begins with the field.
 pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
     seed: ObjectSeed<'_>,
     deserializer: D,
@@ -58,7 +58,7 @@ pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
     })
 }
 
-/// Puts the namespace and name of a list's item behind its index, where a message about the list begins with one.
+/// Inserts the namespace and name of a list's item after its index, if the message begins with one.
 pub(super) fn naming_item(message: String, list: impl FnOnce() -> Option<Value>) -> String {
     let named = || {
         let (index, rest) = message.strip_prefix("items[")?.split_once(']')?;
@@ -69,13 +69,13 @@ pub(super) fn naming_item(message: String, list: impl FnOnce() -> Option<Value>)
     named().unwrap_or(message)
 }
 
-/// Says in which item of a list something is wrong.
+/// Prefixes a message with the item of the list that it is about.
 pub(super) fn in_item(index: usize, name: &str, message: &str) -> String {
     let name = if name.is_empty() { String::new() } else { format!(" ({})", name.escape_debug()) };
     format!("items[{index}]{name}: {message}")
 }
 
-/// Takes the middle out of a message that quotes much of its input.
+/// Cuts the middle out of a long message.
 pub(super) fn shortened(message: String) -> String {
     let (start, end) = (message.char_indices().nth(KEPT), message.char_indices().nth_back(KEPT - 1));
     match (start, end) {
@@ -86,19 +86,19 @@ pub(super) fn shortened(message: String) -> String {
     }
 }
 
-/// An object's namespace and name, as far as it has them.
+/// Returns an object's namespace and name, as far as they are set.
 pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     let parts: Vec<&str> = [namespace, name].into_iter().flatten().filter(|part| !part.is_empty()).collect();
     parts.join("/")
 }
 
-/// The namespace and name of an object, as far as they can be read.
+/// Returns the namespace and name of an object, as far as they can be read.
 pub(super) fn name_of(object: &Value) -> String {
     let text = |field: &str| object["metadata"][field].as_str();
     full_name(text("namespace"), text("name").or(text("generateName")))
 }
 
-/// An error's text without the places in it, which are relative to a part of the source.
+/// Returns an error's text without its positions, which are relative to a part of the source.
 pub(super) fn without_place(error: &impl Display) -> String {
     let text = error.to_string();
     let mut parts = text.split(" at line ");
@@ -112,7 +112,7 @@ pub(super) fn without_place(error: &impl Display) -> String {
     message
 }
 
-/// What follows the two numbers of a place such as `3 column 1`.
+/// Returns the text after the two numbers of a position such as `3 column 1`.
 fn behind_place(text: &str) -> Option<&str> {
     let behind_digits = |text: &'_ str| -> Option<usize> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();

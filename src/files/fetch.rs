@@ -24,7 +24,7 @@ use location::resolve;
 /// The bounds of a fetch.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Attempts while the server can't be reached or answers with a 5xx status.
+    /// The number of attempts while the server can't be reached or answers with a 5xx status.
     attempts: u32,
     /// The time between two attempts.
     pause: Duration,
@@ -34,7 +34,7 @@ struct Limits {
     total: Duration,
     /// The largest response, in bytes.
     size: u64,
-    /// Redirects in a row.
+    /// The largest number of redirects in a row.
     redirects: usize,
 }
 
@@ -60,10 +60,10 @@ pub(super) enum FetchError {
     /// The connection broke.
     #[error("the connection failed: {0}")]
     Broken(#[from] hyper::Error),
-    /// The server said no.
+    /// The server answered with an error status.
     #[error("the server answered {0}")]
     Status(StatusCode),
-    /// Nothing came for too long.
+    /// The server sent nothing for too long.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Idle(Duration),
     /// The response took too long.
@@ -72,16 +72,16 @@ pub(super) enum FetchError {
     /// The response is too large.
     #[error("larger than {} MiB: download it, and read the file", .0 >> 20)]
     TooLarge(u64),
-    /// One redirect followed another.
+    /// The redirects didn't end.
     #[error("redirected more than {0} times")]
     Redirects(usize),
-    /// A redirect would give up encryption.
+    /// A redirect led from https to http.
     #[error("redirected from https to {0}, which is not encrypted")]
     Downgrade(Uri),
 }
 
 impl FetchError {
-    /// Tells whether another attempt may succeed.
+    /// Returns true if another attempt may succeed.
     fn is_transient(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Broken(_) => true,
@@ -91,7 +91,7 @@ impl FetchError {
     }
 }
 
-/// Fetches a URL, and returns the body of the response.
+/// Fetches a URL and returns the body of the response.
 pub(super) fn get(url: &str) -> io::Result<impl Read + Send + use<>> {
     get_within(url, LIMITS).map_err(io::Error::other)
 }
@@ -123,7 +123,7 @@ fn get_within(url: &str, limits: Limits) -> Result<Body, FetchError> {
 
 /// Sends the request, and follows redirects to the response.
 async fn follow(url: &str, limits: Limits) -> Result<Response<Incoming>, FetchError> {
-    // What follows a number sign is for browsers.
+    // The fragment is not sent to the server.
     let page = url.split_once('#').map_or(url, |(page, _)| page);
     let mut uri: Uri = page.parse().map_err(|_| FetchError::Url(url.to_owned()))?;
     for _ in 0..=limits.redirects {
@@ -155,7 +155,7 @@ async fn request(uri: &Uri) -> Result<Response<Incoming>, FetchError> {
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    // A proxy that is no tunnel needs the whole URL.
+    // A proxy without a tunnel needs the absolute URL.
     let target = if connection.proxied { format!("http://{host}{path}") } else { path.to_owned() };
     let mut request = Request::get(target)
         .header(header::HOST, host)

@@ -11,11 +11,11 @@ use super::piece::{Borders, CutError, Form, Piece, Pieces};
 use super::yaml::{self, Before};
 use crate::workload::TypeMeta;
 
-/// Cuts a JSON stream into pieces of whole documents or whole items, and returns the number of its documents, which is
-/// exact with exact borders.
+/// Cuts a JSON stream into pieces of whole documents or whole items, and returns the number of its documents. The
+/// number is exact with exact borders only.
 ///
-/// Markers may stand between documents, as in YAML. A document behind a marker that is no JSON, and all that follows it,
-/// is cut as YAML. Lines are counted with exact borders and where `count_lines` asks for them.
+/// Markers may stand between documents, as in YAML. If a document after a marker is not JSON, it and everything after
+/// it are cut as YAML. Lines are counted with exact borders if `count_lines` is set.
 pub(super) fn cut(
     window: &mut Window<'_>,
     borders: Borders,
@@ -35,7 +35,7 @@ pub(super) fn cut(
                 let before = Before { lines: cutter.lines, documents: cutter.documents };
                 return yaml::cut(cutter.window, before, cutter.pieces);
             }
-            // kubectl passes over a null, too.
+            // kubectl skips a null, too.
             None if cutter.window.bytes().starts_with(b"null") => cutter.skip(4),
             None if cutter.documents()? => {}
             None => {
@@ -47,7 +47,7 @@ pub(super) fn cut(
     Ok(cutter.documents)
 }
 
-/// Tells JSON from YAML, in which a brace can begin a document too. A marker may stand before it.
+/// Distinguishes JSON from YAML, in which a document can also begin with a brace. A marker may come first.
 pub(super) fn is_json(window: &Window<'_>) -> bool {
     let text = window.bytes();
     let text = if yaml::is_marker(text, b"---") { &text[3..] } else { text };
@@ -56,7 +56,7 @@ pub(super) fn is_json(window: &Window<'_>) -> bool {
         Some(b'{') => matches!(significant.next(), Some(b'"' | b'}')),
         first => first == Some(&b'['),
     };
-    // Invalid JSON can be valid YAML, such as braces with a comma too many. Only a small source is checked for that.
+    // Invalid JSON can be valid YAML, for example with a trailing comma. Only a small source is checked for that.
     begins && !(window.ended() && whole(text).is_err() && yaml::is_valid(text))
 }
 
@@ -97,7 +97,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         })
     }
 
-    /// Cuts as many documents as the window holds in one piece; false when that is none.
+    /// Cuts as many whole documents as the window holds in one piece. Returns false if it holds none.
     fn documents(&mut self) -> Result<bool, CutError> {
         self.window.fill(BLOCK)?;
         let text = self.window.bytes();
@@ -130,7 +130,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Cuts a list whose items begin at a bracket, or an object that looks like one up to there.
+    /// Cuts a list whose items begin at a bracket, or an object that looks like a list so far.
     fn list(&mut self, bracket: usize, mut types: TypeMeta) -> Result<(), CutError> {
         let item = if types.kind.is_empty() && !self.first_item_is_typed(bracket)? {
             if let Ok(end) = whole(self.window.bytes()) {
@@ -152,19 +152,19 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.tail(&mut types)
     }
 
-    /// Tells whether the items can be read before the list's type is known.
+    /// Returns true if the items can be read before the list's type is known.
     fn first_item_is_typed(&mut self, bracket: usize) -> Result<bool, CutError> {
         loop {
             match first_item_is_typed(&self.window.bytes()[bracket..]) {
                 Ok(typed) => return Ok(typed),
                 Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
-                // The walk over the items says what is wrong, and where.
+                // The walk over the items reports the error and its place.
                 Err(_) => return Ok(true),
             }
         }
     }
 
-    /// Reads the type of a list that stands behind its items. A tool that sorts keys puts it there.
+    /// Reads the type of a list that comes after its items, as in the output of a tool that sorts keys.
     fn read_type_behind(&mut self, bracket: usize, types: &mut TypeMeta) -> Result<(), CutError> {
         let (lines, documents) = (self.lines, self.documents);
         self.window.look_ahead(|window| {
@@ -190,7 +190,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
 
     /// Cuts the items of a list.
     ///
-    /// The window begins with the bracket before the items, and later with the comma or bracket behind those that were
+    /// The window begins with the bracket before the items, and later with the comma or bracket after the last item
     /// cut.
     fn items(&mut self, item: Option<TypeMeta>) -> Result<(), CutError> {
         let form = Form::JsonItems(item);
@@ -228,7 +228,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                     return Err(self.error("the list ends in the middle: was the file cut off?"));
                 }
                 Err(Stuck { end, items, error }) => {
-                    // The error counts from the start of the window, which moves next.
+                    // The error's offset is relative to the start of the window, which moves next.
                     let error = self.syntax_in(&error, &format!("items[{}]: ", self.items + items));
                     if end > 0 {
                         self.emit_items(end, items, &form)?;
@@ -239,7 +239,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Passes over what follows the items of a list, to the end of the document.
+    /// Skips the rest of the document after the items of a list.
     fn tail(&mut self, types: &mut TypeMeta) -> Result<(), CutError> {
         loop {
             match tail(self.window.bytes(), types) {
@@ -253,7 +253,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Emits items, which only exact borders count. The byte before them becomes the bracket that opens their array.
+    /// Emits items and counts them with exact borders. The byte before them becomes the bracket that opens their array.
     fn emit_items(&mut self, end: usize, items: usize, form: &Form) -> Result<(), CutError> {
         let mut text = self.window.take(end, self.pieces.spare());
         let start = text.start;
@@ -261,7 +261,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         text.bytes.push(b']');
         self.push(text, form.clone());
         self.items += items;
-        // The comma stays in the window, where it will become a bracket.
+        // The comma stays in the window and will be replaced by a bracket.
         self.skip_space()?;
         Ok(())
     }
@@ -285,7 +285,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.window.skip(count);
     }
 
-    /// Passes over white space; false at the end of the stream.
+    /// Skips white space. Returns false at the end of the stream.
     fn skip_space(&mut self) -> Result<bool, CutError> {
         loop {
             let space = self.window.bytes().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -318,7 +318,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     }
 }
 
-/// Walks over the objects with which a text begins; the end of the last one, and the number of them.
+/// Walks over the whole objects at the start of a text. Returns the end of the last one and their number.
 fn walk_documents(text: &[u8]) -> (usize, usize) {
     let mut tokens = Tokens::at(text, 0);
     let (mut end, mut documents) = (0, 0);
@@ -329,7 +329,7 @@ fn walk_documents(text: &[u8]) -> (usize, usize) {
     (end, documents)
 }
 
-/// Takes pieces that nobody reads.
+/// Discards pieces.
 #[derive(Default)]
 struct Discard {
     buffer: Vec<u8>,

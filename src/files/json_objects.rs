@@ -1,4 +1,4 @@
-//! Reads the objects of JSON documents and of the items of lists one by one. A broken one leaves the others.
+//! Reads the objects of JSON documents and the items of lists one by one. An invalid object doesn't affect the others.
 
 use std::borrow::Cow;
 
@@ -9,26 +9,26 @@ use super::fault::{self, Fault};
 use super::json_tokens::{Head, TokenError, Tokens, head, whole};
 use crate::workload::{Object, ObjectSeed, Parsed, TypeMeta};
 
-/// An object, or what is wrong with it, with its place in the text.
+/// An object or its fault, with its place in the text.
 pub(super) struct Read<'t> {
-    /// The lines of the text before the object; 0 where lines are not counted.
+    /// The lines of the text before the object; 0 if lines are not counted.
     pub(super) lines_before: usize,
     /// The document of the text, from 1.
     pub(super) document: usize,
-    /// The item of the outermost list, from 0, where the object is one of a list.
+    /// The item of the outermost list, from 0; `None` outside of a list.
     pub(super) item: Option<usize>,
-    /// The object. A fault counts its lines from the object's first one.
+    /// The object. A fault counts lines from the first line of the object.
     pub(super) object: Result<Object<'t>, Fault>,
-    /// Whether the object is an array, such as a JSON patch.
+    /// True if the object is an array, such as a JSON patch.
     pub(super) is_array: bool,
 }
 
-/// Returns the text of a piece. Bytes that are not UTF-8 are replaced, as kubectl does it.
+/// Returns the text of a piece. Like kubectl, this replaces bytes that are not UTF-8.
 pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
-/// Reads whole documents, and the items of lists among them. After a syntax error it stops.
+/// Reads whole documents and the items of lists among them. Stops at a syntax error.
 pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnMut(Read<'t>)) {
     let mut reader = Reader { text, count_lines, counted: 0, lines: 0, document: 0, each };
     let mut tokens = Tokens::at(text.as_bytes(), 0);
@@ -45,7 +45,8 @@ pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnM
     }
 }
 
-/// Reads the items of an array, which ends the text, and whose type may stand above it. After a syntax error it stops.
+/// Reads the items of an array at the end of the text. Items without a type get the default one. Stops at a syntax
+/// error.
 pub(super) fn items<'t>(
     text: &'t str,
     default: Option<&TypeMeta>,
@@ -55,7 +56,7 @@ pub(super) fn items<'t>(
     let mut reader = Reader { text, count_lines, counted: 0, lines: 0, document: 1, each };
     let Some(end) = reader.items(0, default, None) else { return };
     if !text[end..].trim_ascii_start().is_empty() {
-        // The border before the end was guessed wrong.
+        // The guessed border before the end was wrong.
         let message = "expected the end of the list".to_owned();
         reader.emit(end, None, Err(Fault { line: 1, name: String::new(), message }));
     }
@@ -72,7 +73,7 @@ struct Reader<'e, 't> {
 }
 
 impl<'t> Reader<'_, 't> {
-    /// Reads the items of an array that begins at an offset; the offset of its end, if it has one.
+    /// Reads the items of an array that begins at an offset. Returns the offset of its end, if it has one.
     fn items(&mut self, bracket: usize, default: Option<&TypeMeta>, outer: Option<usize>) -> Option<usize> {
         let mut tokens = Tokens::at(self.text.as_bytes(), bracket + 1);
         let mut index = 0;
@@ -100,7 +101,7 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
-    /// Reads the object at an offset, the items of a list one by one; the offset of its end, if it has one.
+    /// Reads the object at an offset, or the items of a list one by one. Returns the offset of its end, if it has one.
     fn object(&mut self, start: usize, default: Option<&TypeMeta>, item: Option<usize>) -> Option<usize> {
         let text = &self.text[start..];
         match object(text, ObjectSeed { default, known: None }) {
@@ -141,11 +142,11 @@ impl<'t> Reader<'_, 't> {
     }
 }
 
-/// Reads the object with which a text begins, and returns its length too.
+/// Reads the object at the start of a text. Returns it and its length.
 fn object<'t>(text: &'t str, seed: ObjectSeed<'_>) -> serde_json::Result<(Object<'t>, usize)> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let object = seed.deserialize(&mut deserializer)?;
-    // The iterator that takes over tells where the object ended.
+    // The deserializer's iterator knows the offset at which the object ended.
     Ok((object, deserializer.into_iter::<IgnoredAny>().byte_offset()))
 }
 

@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 
 use crate::workload::TypeMeta;
 
-/// A syntax error in the token that begins at an offset. The line and column of the error count from there.
+/// A syntax error in the token at an offset. The line and column of the error are relative to that offset.
 #[derive(Debug)]
 pub(super) struct TokenError {
     /// The error.
@@ -14,16 +14,16 @@ pub(super) struct TokenError {
 }
 
 impl TokenError {
-    /// Tells whether the text ended too early.
+    /// Returns true if the text ended too early.
     pub(super) fn is_eof(&self) -> bool {
         self.error.is_eof()
     }
 }
 
-/// A place in a text, from which JSON tokens are read one by one.
+/// A position in a text from which JSON tokens are read one by one.
 pub(super) struct Tokens<'t> {
     text: &'t [u8],
-    /// The offset of the place.
+    /// The offset of the position.
     pub(super) offset: usize,
 }
 
@@ -33,20 +33,20 @@ impl<'t> Tokens<'t> {
         Self { text, offset }
     }
 
-    /// Passes over white space and returns the byte behind it.
+    /// Skips white space and returns the next byte.
     pub(super) fn peek(&mut self) -> Result<u8, TokenError> {
         self.space();
         self.text.get(self.offset).copied().ok_or_else(|| self.error(end_of_text()))
     }
 
-    /// Passes over white space; false at the end of the text.
+    /// Skips white space. Returns false at the end of the text.
     pub(super) fn space(&mut self) -> bool {
         let space = self.text[self.offset..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         self.offset += space;
         self.offset < self.text.len()
     }
 
-    /// Passes over one value, and reads it as `T`.
+    /// Reads one value as `T`.
     pub(super) fn value<T: serde::Deserialize<'t>>(&mut self) -> Result<T, TokenError> {
         self.peek()?;
         let mut stream = serde_json::Deserializer::from_slice(&self.text[self.offset..]).into_iter::<T>();
@@ -55,7 +55,7 @@ impl<'t> Tokens<'t> {
         Ok(value)
     }
 
-    /// Passes over a byte that must come next.
+    /// Skips a byte that must come next.
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), TokenError> {
         if self.peek()? == byte {
             self.offset += 1;
@@ -77,7 +77,7 @@ fn end_of_text() -> serde_json::Error {
     }
 }
 
-/// Passes over one value; the offset of its end.
+/// Skips one value. Returns the offset of its end.
 pub(super) fn whole(text: &[u8]) -> Result<usize, TokenError> {
     let mut tokens = Tokens::at(text, 0);
     tokens.value::<IgnoredAny>()?;
@@ -87,14 +87,14 @@ pub(super) fn whole(text: &[u8]) -> Result<usize, TokenError> {
 /// The beginning of a document.
 #[derive(Debug)]
 pub(super) enum Head {
-    /// A list, or an object that may prove to be one: its items begin at the offset of their bracket.
+    /// A list, or an object that may turn out to be a list. Its items begin at the bracket.
     List {
         /// The offset.
         bracket: usize,
-        /// The type as far as it stands before the items.
+        /// The type, as far as it comes before the items.
         types: TypeMeta,
     },
-    /// A document without items, which ends at the offset.
+    /// A document without items.
     Whole {
         /// The offset.
         end: usize,
@@ -118,7 +118,7 @@ pub(super) fn head(text: &[u8]) -> Result<Head, TokenError> {
         }
         let key: String = tokens.value()?;
         tokens.expect(b':')?;
-        // An object of unknown kind may be a list, because its kind can stand behind its items.
+        // An object of unknown kind may be a list, because its kind can come after its items.
         let may_be_list = types.kind.is_empty() || types.kind.ends_with("List");
         match (key.as_str(), tokens.peek()?) {
             ("items", b'[') if may_be_list => return Ok(Head::List { bracket: tokens.offset, types }),
@@ -127,7 +127,7 @@ pub(super) fn head(text: &[u8]) -> Result<Head, TokenError> {
     }
 }
 
-/// Passes over the fields behind a list's items, and adds its type; the offset behind the document.
+/// Skips the fields after a list's items and adds the list's type. Returns the offset after the document.
 pub(super) fn tail(text: &[u8], types: &mut TypeMeta) -> Result<usize, TokenError> {
     let mut tokens = Tokens::at(text, 0);
     while tokens.peek()? != b'}' {
@@ -139,7 +139,7 @@ pub(super) fn tail(text: &[u8], types: &mut TypeMeta) -> Result<usize, TokenErro
     Ok(tokens.offset + 1)
 }
 
-/// Passes over the value of a field, and keeps it where it is part of the object's type.
+/// Skips the value of a field, and keeps it if it is part of the object's type.
 fn field(key: &str, types: &mut TypeMeta, tokens: &mut Tokens<'_>) -> Result<(), TokenError> {
     match (key, tokens.peek()?) {
         ("kind", b'"') => types.kind = tokens.value()?,
@@ -151,7 +151,7 @@ fn field(key: &str, types: &mut TypeMeta, tokens: &mut Tokens<'_>) -> Result<(),
     Ok(())
 }
 
-/// Tells whether the first item of a list names its kind, or the list is empty.
+/// Returns true if the first item of a list names its kind or the list is empty.
 pub(super) fn first_item_is_typed(items: &[u8]) -> Result<bool, TokenError> {
     #[derive(serde::Deserialize)]
     struct Typed {
@@ -183,13 +183,13 @@ pub(super) enum Walk {
     },
 }
 
-/// The place where a walk over items could not go on.
+/// The point at which a walk over items failed.
 pub(super) struct Stuck {
     /// The end of the last whole item, 0 when there is none.
     pub(super) end: usize,
     /// The number of whole items.
     pub(super) items: usize,
-    /// What is wrong behind them.
+    /// The error after them.
     pub(super) error: TokenError,
 }
 
@@ -233,10 +233,10 @@ fn border_at(text: &[u8], end: usize) -> Option<Vec<u8>> {
     Some(text[end - 1..tokens.offset].to_vec())
 }
 
-/// Returns the end of the last document but one of a text, where a line that begins with a brace follows it.
+/// Returns the end of the last document but one of a text, if the next line begins with a brace.
 ///
-/// In valid JSON only white space can stand before that brace: a string can't hold a line break, and within a value a
-/// comma, a colon or a bracket would stand there.
+/// In valid JSON, such a line after a closing brace begins a document: a string can't hold a line break, and within a
+/// value a comma would separate the braces.
 pub(super) fn last_border(text: &[u8]) -> Option<usize> {
     let mut end = text.len();
     loop {

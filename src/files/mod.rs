@@ -1,8 +1,8 @@
 //! Reads manifests from files, directories, URLs and standard input.
 //!
 //! One thread reads the input and cuts it into pieces at borders between objects. A worker on each core parses a piece,
-//! hands its objects to the caller and drops them. Memory stays flat however large the input is. The module knows
-//! objects, and nothing of rules.
+//! passes its objects to the caller and drops them. Memory use doesn't grow with the input. The module doesn't depend
+//! on rules.
 
 mod blocks;
 mod consumer;

@@ -1,4 +1,4 @@
-//! Parsing one piece: its objects go to the consumer one by one, what can't be read is named with its place.
+//! Parses one piece: passes its objects to the consumer, and reports unreadable ones with their place.
 
 use super::Source;
 use super::consumer::{Consumer, Place, Unread};
@@ -7,13 +7,13 @@ use super::json_objects::{self, Read, text_of};
 use super::piece::{Form, Piece};
 use crate::workload::{Object, Parsed as Content, TypeMeta};
 
-/// What came of a piece, or of all pieces of a source.
+/// The result of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
     pub(super) part: P,
     pub(super) unread: Vec<Unread>,
 }
 
-/// Parses a piece of a source, which comes with its name; `lines` asks for the lines of objects.
+/// Parses a piece of the named source. Lines of objects are exact if `lines` is set.
 pub(super) fn parse<C: Consumer>(
     piece: &Piece,
     lines: bool,
@@ -39,24 +39,24 @@ pub(super) fn parse<C: Consumer>(
 pub(super) struct Parser<'p, C: Consumer> {
     pub(super) piece: &'p Piece,
     source: &'p str,
-    /// Whether the user named the source, and so takes everything in it for an object.
+    /// True if the user named the source. Everything in it then has to be an object.
     pub(super) named: bool,
     consumer: &'p C,
     parsed: Parsed<C::Part>,
 }
 
-/// A document that is a sequence, such as a JSON patch for kustomize: it has no kind either.
+/// Stands for a document that is a sequence, such as a JSON patch for kustomize, which has no kind either.
 pub(super) const SEQUENCE: Object<'_> =
     Object { types: TypeMeta { api_version: String::new(), kind: String::new() }, parsed: Content::Foreign };
 
-/// Where in a piece an object stands.
+/// The place of an object in a piece.
 #[derive(Clone, Copy)]
 pub(super) struct Spot {
     /// The document of the piece, from 1.
     pub(super) document: usize,
     /// The line of the source, from 1.
     pub(super) line: usize,
-    /// The item of the list, from 0, where it is one of a list.
+    /// The item of the list, from 0; `None` outside of a list.
     pub(super) item: Option<usize>,
 }
 
@@ -66,7 +66,7 @@ impl<C: Consumer> Parser<'_, C> {
             Content::Foreign if self.named => {
                 self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
             }
-            // In a directory, a patch for kustomize is passed over.
+            // A kustomize patch in a directory is skipped.
             Content::Workload(workload) if self.named || !workload.is_patch() => match workload.defect() {
                 Some(defect) => {
                     let name =
@@ -89,13 +89,13 @@ impl<C: Consumer> Parser<'_, C> {
         self.consumer.add(&mut self.parsed.part, object, place);
     }
 
-    /// Tells the consumer of something that was read all the same.
+    /// Passes a note about a readable object to the consumer.
     pub(super) fn note(&mut self, line: usize, message: &str) {
         let place = Place { source: self.source, line };
         self.consumer.note(&mut self.parsed.part, place, message);
     }
 
-    /// Reports what is wrong with an object, whose namespace and name matter where it is one of many items.
+    /// Reports the problem of an object. An item of a list is named by namespace and name, too.
     pub(super) fn fail(&mut self, spot: Spot, name: &str, message: &str) {
         let message = spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message));
         self.parsed.unread.push(Unread {

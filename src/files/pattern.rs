@@ -1,28 +1,28 @@
-//! Expands patterns such as `deploy/*.yaml`, which the shell leaves alone in quotes, as Go's `filepath.Glob` does.
+//! Expands patterns such as `deploy/*.yaml` that the shell passes on in quotes, as Go's `filepath.Glob` does.
 
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern, glob_with};
 
-/// Tells whether a path holds any of the characters that make it a pattern.
+/// Returns true if a path holds a pattern character.
 pub(super) fn is_pattern(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains(['*', '?', '[', '\\']))
 }
 
-/// Lists the files and directories that match a pattern, sorted by name; an error says why there are none.
+/// Lists the files and directories that match a pattern, sorted by name. An error says why there are none.
 pub(super) fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let text = pattern.to_str().unwrap_or_default();
     let invalid = || "not a valid pattern: close the [ or put a \\ before it".to_owned();
     let options = MatchOptions { case_sensitive: true, ..MatchOptions::new() };
     let matches = glob_with(&from_go(text).ok_or_else(invalid)?, options).map_err(|_| invalid())?;
-    // Like Go, this passes over directories that can't be read.
+    // Like Go, this skips directories that can't be read.
     let paths: Vec<PathBuf> = matches.filter_map(Result::ok).collect();
     if paths.is_empty() { Err("no file matches this pattern".to_owned()) } else { Ok(paths) }
 }
 
-/// Translates a pattern of Go into one of the `glob` crate; `None` when it is not a valid one.
+/// Translates a Go pattern into one of the `glob` crate; `None` if it is invalid.
 ///
-/// In Go, `**` means no more than `*`, `^` negates a class where `!` does here, and `\` escapes a character.
+/// In Go, `**` means the same as `*`, `^` negates a class as `!` does here, and `\` escapes a character.
 fn from_go(text: &str) -> Option<String> {
     let mut pattern = String::new();
     let mut characters = text.chars().peekable();
@@ -55,7 +55,7 @@ fn class_member(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Op
     }
 }
 
-/// Writes a class so that no member of it reads as syntax: a bracket stands first, a dash or an exclamation mark last.
+/// Writes a class so that no member reads as syntax: a bracket comes first, a dash or an exclamation mark last.
 fn class(negated: bool, mut ranges: Vec<(char, char)>) -> String {
     ranges.sort_by_key(|(low, _)| match low {
         ']' => 0,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_mean_what_they_mean_in_go() {
+    fn patterns_match_as_in_go() {
         for (pattern, matching, other) in [
             ("*.yaml", "a.yaml", "a.json"),
             ("*", ".hidden", "a/b"),

@@ -1,18 +1,18 @@
-//! A stretch of input that holds whole objects, and can be parsed on any thread.
+//! A part of the input that holds whole objects and can be parsed on any thread.
 
 use std::io;
 
 use super::blocks::Text;
 use crate::workload::TypeMeta;
 
-/// A stretch of input that holds whole objects.
+/// A part of the input that holds whole objects.
 #[derive(Debug)]
 pub(super) struct Piece {
     /// The text.
     pub(super) text: Text,
     /// The format of the text.
     pub(super) form: Form,
-    /// Lines of the source before this piece; 0 where lines are not counted.
+    /// Lines of the source before this piece; 0 if lines are not counted.
     pub(super) lines_before: usize,
     /// Documents of the source before this piece; exact only with exact borders.
     pub(super) documents_before: usize,
@@ -36,7 +36,7 @@ pub(super) enum Form {
     },
     /// Whole JSON documents.
     Json,
-    /// A JSON array with items of a list; the items' type, where they need not name their own.
+    /// A JSON array with items of a list, and the type for items that name none.
     JsonItems(Option<TypeMeta>),
 }
 
@@ -47,21 +47,21 @@ pub(super) enum Borders {
     Exact,
     /// Search for the text of the first border between two items.
     ///
-    /// This is right for lists that a program wrote, and a piece that doesn't parse shows where it was wrong. A JSON
-    /// string can't hold that text, because its quotes would be escaped.
+    /// The guess is right for lists that a program wrote. A wrong one yields a piece that doesn't parse. JSON strings
+    /// can't hold that text, because its quotes would be escaped.
     Guessed,
 }
 
-/// The reason why a source can't be cut any further.
+/// An error that ends the cutting of a source.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CutError {
     /// The source can't be read.
     #[error("can't be read: {0}")]
     Read(#[from] io::Error),
-    /// The source breaks the rules of its format.
+    /// The source has a syntax error.
     #[error("{message}")]
     Syntax {
-        /// What is wrong.
+        /// The problem.
         message: String,
         /// The document, from 1.
         document: usize,
@@ -70,7 +70,7 @@ pub(super) enum CutError {
     },
 }
 
-/// Takes pieces, and gives buffers back.
+/// Takes pieces and returns buffers for reuse.
 pub(super) trait Pieces {
     /// Passes a piece on.
     fn push(&mut self, piece: Piece);

@@ -1,4 +1,4 @@
-//! Reads many sources on all cores: one thread cuts, the others parse, and the results come together by source.
+//! Reads many sources on all cores: one thread cuts, the others parse, and the results are merged by source.
 
 use std::io::{self, ErrorKind, Read as _};
 use std::num::NonZero;
@@ -19,21 +19,21 @@ use super::yaml::{self, Before};
 /// The outcome of reading one source.
 #[derive(Debug)]
 pub struct Found<P> {
-    /// What the consumer made of its objects.
+    /// The consumer's result for its objects.
     pub part: P,
-    /// What could not be read.
+    /// The parts that could not be read.
     pub unread: Vec<Unread>,
 }
 
-/// How the sources of a pass are read.
+/// The way in which a pass reads its sources.
 #[derive(Debug, Clone, Copy)]
 struct Mode {
     borders: Borders,
-    /// Whether the lines of objects are asked for.
+    /// True if the lines of objects are asked for.
     lines: bool,
 }
 
-/// Reads all inputs, each source as far as it can be read; `lines` asks for the line of every object.
+/// Reads all inputs. An unreadable part of a source doesn't affect the rest. With `lines`, each object's line is exact.
 pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Found<C::Part>> {
     let mut all = Vec::new();
     let mut sources = Vec::new();
@@ -43,7 +43,7 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
             Err((source, message)) => all.push(nothing(consumer, source, message)),
         }
     }
-    // A wrong guess is put right by a second reading, which needs a source that can be read again.
+    // A wrong guess is corrected by a second reading, so only repeatable sources are guessed at.
     let (guessed, mut exact): (Vec<_>, Vec<_>) = sources.into_iter().partition(Source::is_repeatable);
     let (found, mut documents) = pass(&guessed, Mode { borders: Borders::Guessed, lines }, consumer);
     for (source, found) in guessed.into_iter().zip(found) {
@@ -57,7 +57,7 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
     all.extend(found);
     documents += more;
     if documents == 0 && all.iter().all(|found| found.unread.is_empty()) {
-        // Each file of a directory may be empty, but not all of them.
+        // Some files of a directory may be empty, but not all.
         let message = "there is no Kubernetes object in it: its files are empty or hold only comments";
         let paths = inputs.paths.iter().map(|path| path.display().to_string());
         all.extend(paths.map(|path| nothing(consumer, path, message.to_owned())));
@@ -65,7 +65,7 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
     all
 }
 
-/// Makes the outcome of a source in which nothing can be read.
+/// Returns the outcome of a source that can't be read at all.
 fn nothing<C: Consumer>(consumer: &C, source: String, message: String) -> Found<C::Part> {
     let unread = vec![Unread { source, document: None, line: None, message }];
     Found { part: consumer.part(), unread }
@@ -74,7 +74,7 @@ fn nothing<C: Consumer>(consumer: &C, source: String, message: String) -> Found<
 /// The result of a worker: the source, what was parsed, and the buffer for the next piece.
 type Done<P> = (usize, Parsed<P>, Vec<u8>);
 
-/// Reads sources once; the outcome of each, and the number of documents in all.
+/// Reads sources once. Returns the outcome of each and the total number of documents.
 fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Found<C::Part>>, usize) {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let named: Vec<(&Source, String)> = sources.iter().map(|source| (source, source.name())).collect();
@@ -183,7 +183,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
     }
 
     fn finish(mut self) -> Vec<Found<C::Part>> {
-        // Without this sender the workers end, and with them the results.
+        // Dropping the sender ends the workers and so the results.
         self.jobs = mpsc::sync_channel(0).0;
         while let Ok(done) = self.done.recv() {
             self.collect(done);
@@ -197,7 +197,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
 
 impl<C: Consumer> Pieces for Dispatcher<'_, C> {
     fn push(&mut self, piece: Piece) {
-        // A send fails only when every worker is gone, and then there is no result either.
+        // A send fails only when all workers have ended, and then there are no results either.
         let _ = self.jobs.send((self.source, piece));
     }
 
@@ -209,7 +209,7 @@ impl<C: Consumer> Pieces for Dispatcher<'_, C> {
     }
 }
 
-/// Refuses what is no UTF-8 text at all with a message that helps more than a parser's.
+/// Refuses input that is not UTF-8 text, with a clearer message than a parser's.
 fn check_text(start: &[u8]) -> Result<(), CutError> {
     let message = if start[..start.len().min(8192)].contains(&0) {
         "not a text file: manifests are YAML or JSON in UTF-8"

@@ -1,4 +1,4 @@
-//! Lists the streams of manifests that the user's paths lead to, by the rules of kubectl's `-f` and `-R`.
+//! Lists the sources at the user's paths, by the rules of kubectl's `-f` and `-R`.
 //!
 //! The rules are those of [`FilenameParam` and
 //! `ExpandPathsToFileVisitors`](https://github.com/kubernetes/cli-runtime/tree/v0.36.3/pkg/resource).
@@ -17,9 +17,9 @@ use super::pattern;
 /// The manifests to read, as the user names them.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
-    /// Files, directories, patterns, URLs, lists of these with commas, or `-` for standard input.
+    /// Files, directories, patterns, URLs, comma-separated lists of these, or `-` for standard input.
     pub paths: Vec<PathBuf>,
-    /// Whether subdirectories are read.
+    /// True if subdirectories are read.
     pub recursive: bool,
 }
 
@@ -30,22 +30,22 @@ pub enum Source {
     File(PathBuf),
     /// A file found in a directory, which may belong to another program.
     Found(PathBuf),
-    /// A document behind an `http://` or `https://` URL.
+    /// The response of an `http://` or `https://` URL.
     Url(String),
     /// Standard input.
     Stdin,
 }
 
-/// A path that leads to no manifests, and the reason.
+/// A path without manifests, and the reason.
 pub(super) type Unlisted = (String, String);
 
-/// The extensions by which manifests are found in a directory.
+/// The extensions of manifests in a directory.
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 impl Inputs {
-    /// Lists the sources, sorted within each directory; a path that can't be listed comes with the reason.
+    /// Lists the sources, sorted within each directory. A path that can't be listed comes with the reason.
     ///
-    /// A file is listed once, however many paths and links lead to it.
+    /// A file is listed once, even if several paths and links lead to it.
     pub fn sources(&self) -> Vec<Result<Source, Unlisted>> {
         let mut seen = HashSet::new();
         let mut sources = Vec::new();
@@ -66,14 +66,14 @@ impl Inputs {
             sources.extend(found);
         } else {
             match pattern::expand(path) {
-                // A directory that matches a pattern may well hold no manifest.
+                // A directory that matches a pattern may hold no manifest.
                 Ok(paths) => sources.extend(paths.iter().filter_map(|path| self.named(path)).flatten()),
                 Err(reason) => sources.push(Err((path.display().to_string(), reason))),
             }
         }
     }
 
-    /// Lists the file or the files of the directory at a path; `None` when the directory holds no manifest.
+    /// Lists the file, or the files of the directory, at a path; `None` if the directory holds no manifest.
     fn named(&self, path: &Path) -> Option<Vec<Result<Source, Unlisted>>> {
         if path.is_symlink() && !path.exists() {
             return Some(vec![Err((path.display().to_string(), "it is a link to nothing".to_owned()))]);
@@ -104,7 +104,7 @@ impl Inputs {
     }
 }
 
-/// Splits a list of paths at its commas, unless it is the path of one file.
+/// Splits a comma-separated list of paths, unless it is the path of an existing file.
 fn split(paths: &Path) -> Vec<PathBuf> {
     match paths.to_str() {
         Some(text) if text.contains(',') && !paths.exists() => text.split(',').map(PathBuf::from).collect(),
@@ -112,7 +112,7 @@ fn split(paths: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// Tells whether an entry of a directory is a file, or a link to one, with the extension of a manifest.
+/// Returns true if a directory entry is a file, or a link to one, with the extension of a manifest.
 fn is_manifest(entry: &DirEntry) -> bool {
     let extension = entry.path().extension().and_then(|extension| extension.to_str());
     let is_file = || entry.file_type().is_file() || (entry.path_is_symlink() && entry.path().is_file());
@@ -137,12 +137,12 @@ impl Source {
         }
     }
 
-    /// Tells whether the user named the source, and expects an object in it.
+    /// Returns true if the user named the source and expects an object in it.
     pub(super) fn is_named(&self) -> bool {
         !matches!(self, Self::Found(_))
     }
 
-    /// Tells whether the source can be read again from its start. A pipe can't, although it may have a path.
+    /// Returns true if the source can be read again from its start. A pipe can't, even if it has a path.
     pub(super) fn is_repeatable(&self) -> bool {
         match self {
             Self::File(path) | Self::Found(path) => path.is_file(),
@@ -150,7 +150,7 @@ impl Source {
         }
     }
 
-    /// Returns what two paths to the same stream have in common.
+    /// Returns a key that is equal for two paths to the same stream.
     fn identity(&self) -> Option<PathBuf> {
         match self {
             Self::File(path) | Self::Found(path) => {

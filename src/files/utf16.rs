@@ -1,10 +1,10 @@
-//! Decodes UTF-16, which kubectl takes where a byte-order mark tells it, as PowerShell writes it.
+//! Decodes UTF-16 with a byte-order mark, which PowerShell writes and kubectl accepts.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads a file as kubectl does: UTF-16 is decoded, and bytes that are no text are replaced.
+/// Reads a file as kubectl does: decodes UTF-16 and replaces invalid bytes.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let bytes = fs::read(path)?;
     let Some(encoding) = Encoding::of(&bytes) else {
@@ -15,7 +15,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The order of the bytes of a UTF-16 stream.
+/// The byte order of a UTF-16 stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     BigEndian,
@@ -23,7 +23,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Tells the encoding of a stream by the byte-order mark at its start; `None` for anything but UTF-16.
+    /// Detects the encoding by the byte-order mark; `None` if it isn't UTF-16.
     pub(super) fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0xfe, 0xff, ..] => Some(Self::BigEndian),
@@ -32,24 +32,24 @@ impl Encoding {
         }
     }
 
-    /// Returns a reader of the stream in UTF-8. What is no text is replaced.
+    /// Returns a reader of the stream in UTF-8. Invalid units are replaced.
     pub(super) fn decode<R: Read>(self, reader: R) -> Decoder<R> {
         Decoder { reader, encoding: self, bytes: Vec::new(), decoded: Vec::new(), start: 0 }
     }
 }
 
-/// Reads UTF-16 and gives UTF-8.
+/// A reader that converts UTF-16 to UTF-8.
 pub(super) struct Decoder<R> {
     reader: R,
     encoding: Encoding,
-    /// The bytes that were read and not yet decoded: the half of a character.
+    /// The bytes that are not yet decoded: a part of a character.
     bytes: Vec<u8>,
     decoded: Vec<u8>,
-    /// The number of decoded bytes that were given.
+    /// The number of decoded bytes that were returned.
     start: usize,
 }
 
-/// The bytes that are decoded at once.
+/// The number of bytes that are decoded at once.
 const BLOCK: u64 = 64 << 10;
 
 impl<R: Read> Read for Decoder<R> {
@@ -66,7 +66,7 @@ impl<R: Read> Read for Decoder<R> {
 }
 
 impl<R: Read> Decoder<R> {
-    /// Decodes a block; false at the end of the stream.
+    /// Decodes a block. Returns false at the end of the stream.
     fn decode(&mut self) -> io::Result<bool> {
         let read = (&mut self.reader).take(BLOCK).read_to_end(&mut self.bytes)?;
         if read == 0 && self.bytes.is_empty() {
@@ -82,7 +82,7 @@ impl<R: Read> Decoder<R> {
         let mut end = self.bytes.len();
         if read > 0 {
             end -= end % 2;
-            // A character of two units may go on in the next block.
+            // A surrogate pair may continue in the next block.
             if end >= 2 && (0xd800..0xdc00).contains(&unit(&self.bytes[end - 2..end])) {
                 end -= 2;
             }

@@ -1,18 +1,18 @@
-//! Cuts YAML streams at the separators of documents, and large lists at the borders between their items.
+//! Cuts YAML streams at the separators between documents, and large lists at the borders between their items.
 
 use super::blocks::{BLOCK, Window, lines};
 use super::piece::{CutError, Form, Piece, Pieces};
 use super::yaml_list::{self, Head};
 use crate::yaml::{Document, chunks};
 
-/// The part of a source that was cut already.
+/// The part of a source that has been cut.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Before {
     pub(super) lines: usize,
     pub(super) documents: usize,
 }
 
-/// Cuts a YAML stream into pieces of whole documents or whole items; the number of the source's documents.
+/// Cuts a YAML stream into pieces of whole documents or whole items. Returns the number of documents in the source.
 pub(super) fn cut(
     window: &mut Window<'_>,
     before: Before,
@@ -31,7 +31,7 @@ pub(super) fn cut(
 
 /// The next place at which the window can be cut.
 enum Border {
-    /// The beginning of a document, or the end of the stream.
+    /// The start of a document, or the end of the stream.
     Separator(usize),
     /// The first item of a list that is larger than the window.
     List(Head),
@@ -47,7 +47,7 @@ struct Cutter<'c, 'r, P> {
 }
 
 impl<P: Pieces> Cutter<'_, '_, P> {
-    /// Fills the window; false at the end of the stream.
+    /// Fills the window. Returns false at the end of the stream.
     fn fill(&mut self) -> Result<bool, CutError> {
         self.window.fill(BLOCK)?;
         Ok(!self.window.bytes().is_empty())
@@ -76,7 +76,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.documents += documents;
     }
 
-    /// Emits the items of a list block by block, and then what stands around them.
+    /// Emits the items of a list block by block, and then the text around them.
     fn list(&mut self, head: &Head) -> Result<(), CutError> {
         let mut around = self.window.bytes()[..head.end].to_vec();
         let (lines_before, above) = (self.lines, lines(&around));
@@ -140,12 +140,12 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     }
 }
 
-/// Tells whether a line, or a text that begins with one, begins with a marker.
+/// Returns true if a text begins with a marker.
 pub(super) fn is_marker(line: &[u8], marker: &[u8]) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
-/// Tells whether the first document of a text is valid YAML.
+/// Returns true if the first document of a text is valid YAML.
 pub(super) fn is_valid(text: &[u8]) -> bool {
     let first = chunks(text, true).next();
     first.and_then(|chunk| chunk.text().ok()).is_some_and(|text| Document::parse(&text).is_ok())

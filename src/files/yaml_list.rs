@@ -1,7 +1,8 @@
-//! The items of a large YAML list, such as `kubectl get -o yaml` prints: found by their indentation, without parsing.
+//! Finds the items of a large YAML list, such as the output of `kubectl get -o yaml`, by indentation and without
+//! parsing.
 //!
-//! A list is in block style, and what an item holds is indented deeper than the dash before it. Only quoted text and
-//! brackets may break that, and then the piece that ends within them is no valid YAML.
+//! Such a list is in block style, and the content of an item is indented deeper than its dash. Only quoted strings and
+//! brackets can break this rule, and then a piece that ends within them is invalid YAML.
 
 use crate::workload::TypeMeta;
 use crate::yaml::Document;
@@ -13,11 +14,11 @@ pub(super) struct Head {
     pub(super) end: usize,
     /// The indentation of the dashes.
     pub(super) dash: usize,
-    /// The type of items that need not name their own.
+    /// The type for items that name none.
     pub(super) item: Option<TypeMeta>,
 }
 
-/// Finds the items of a list with which a text begins; none where it is another document, or a list in another style.
+/// Finds the items of the list at the start of a text; `None` for any other document or a list in another style.
 pub(super) fn head(text: &[u8]) -> Option<Head> {
     let mut end = 0;
     loop {
@@ -42,14 +43,14 @@ pub(super) fn head(text: &[u8]) -> Option<Head> {
     let item = match field("kind") {
         Some(kind) if kind == "List" => None,
         Some(kind) => Some(TypeMeta { api_version: field("apiVersion")?, kind }.item()?),
-        // Where the kind stands below the items, these must name their own.
+        // If the kind comes after the items, they must name their own.
         None if names_its_type(&text[first..], dash) => None,
         None => return None,
     };
     Some(Head { end, dash, item })
 }
 
-/// Tells whether the first item of a list has both an `apiVersion` and a `kind`.
+/// Returns true if the first item of a list has both an `apiVersion` and a `kind`.
 fn names_its_type(text: &[u8], dash: usize) -> bool {
     let (mut api_version, mut kind, mut depth) = (false, false, None);
     let mut offset = 0;
@@ -80,13 +81,13 @@ pub(super) struct Walk {
     pub(super) items: usize,
     /// The offset at which the last of them begins.
     pub(super) last: usize,
-    /// The offset at which the list ends, if it does.
+    /// The offset at which the list ends, if it ends in the text.
     pub(super) end: Option<usize>,
 }
 
-/// Walks over the items of a list whose dashes have an indentation; the text begins with an item.
+/// Walks over the items of a list with this indentation of the dashes. The text begins with an item.
 ///
-/// A last line that may go on is not looked at, unless the stream has `ended`.
+/// An incomplete last line is ignored, unless the stream has `ended`.
 pub(super) fn walk(text: &[u8], dash: usize, ended: bool) -> Walk {
     let mut walk = Walk { items: 0, last: 0, end: None };
     let mut offset = 0;
@@ -109,7 +110,7 @@ pub(super) fn walk(text: &[u8], dash: usize, ended: bool) -> Walk {
     walk
 }
 
-/// Returns the line at an offset, with its line feed; none at the end of the text.
+/// Returns the line at an offset with its line feed; `None` at the end of the text.
 fn line_at(text: &[u8], offset: usize) -> Option<&[u8]> {
     let rest = &text[offset..];
     let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
@@ -120,12 +121,12 @@ fn indent(line: &[u8]) -> usize {
     line.iter().take_while(|byte| **byte == b' ').count()
 }
 
-/// Tells whether a line is blank or a comment.
+/// Returns true if a line is blank or a comment.
 fn is_blank(line: &[u8]) -> bool {
     matches!(line.trim_ascii_start().first(), None | Some(b'#'))
 }
 
-/// Tells whether a line begins an item.
+/// Returns true if a line begins an item.
 fn is_dash(line: &[u8]) -> bool {
     matches!(line.trim_ascii_start(), [b'-'] | [b'-', b' ' | b'\r' | b'\n' | b'\t', ..])
 }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_known_by_what_stands_above_its_items_or_by_the_first_of_them() {
+    fn a_list_is_recognized_by_its_kind_or_its_first_item() {
         for (text, dash, item) in [
             ("apiVersion: v1\nkind: List\nitems:\n- a: 1\n", 0, None),
             (
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_ends_where_the_next_one_or_something_less_indented_begins() {
+    fn an_item_ends_at_the_next_one_or_at_less_indentation() {
         fn walked(text: &str, dash: usize, ended: bool) -> (usize, &str, Option<&str>) {
             let Walk { items, last, end } = walk(text.as_bytes(), dash, ended);
             (items, &text[last..], end.map(|end| &text[end..]))

@@ -1,4 +1,4 @@
-//! Reads the objects of YAML documents, and of the items of lists one by one. A broken one leaves the others.
+//! Reads the objects of YAML documents and the items of lists one by one. An invalid object doesn't affect the others.
 
 use serde::de::DeserializeSeed;
 
@@ -8,7 +8,7 @@ use super::parse::{Parser, SEQUENCE, Spot};
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
 
-/// How deep lists may be nested in lists.
+/// The deepest allowed nesting of lists in lists.
 const MAX_LISTS: usize = 32;
 
 /// A node that holds an object, and its place.
@@ -18,9 +18,9 @@ struct Read<'r, 't> {
     spot: Spot,
     /// The lines of the source before the document's text.
     lines_before: usize,
-    /// The type above the object, where it need not name its own.
+    /// The type from the list above, for an object that names none.
     default: Option<&'r TypeMeta>,
-    /// The items of the lists within the outermost list that lead here.
+    /// The item numbers within nested lists that lead here.
     inner: &'r [usize],
 }
 
@@ -52,7 +52,7 @@ impl<C: Consumer> Parser<'_, C> {
         }
     }
 
-    /// Reads the items of a list, in which the objects may have a type that stands above them.
+    /// Reads the items of a list. Items without a type get the default one.
     pub(super) fn yaml_list_items(&mut self, text: &[u8], default: Option<&TypeMeta>) {
         let lines_before = self.piece.lines_before;
         let list = Spot { document: 1, line: lines_before + 1, item: None };
@@ -70,7 +70,7 @@ impl<C: Consumer> Parser<'_, C> {
         }
     }
 
-    /// Reads what stands above and below the items of a list, whose items stand `between`.
+    /// Reads the text around the items of a list: `above` lines, and the rest, which is `between` lines further on.
     pub(super) fn yaml_around_items(&mut self, text: &[u8], above: usize, between: usize) {
         let lines_before = self.piece.lines_before;
         let spot = Spot { document: 1, line: lines_before + 1, item: None };
@@ -127,7 +127,7 @@ impl<C: Consumer> Parser<'_, C> {
                 self.add(&SEQUENCE, spot);
             }
             Err(error) => {
-                // The type often stands behind the parts, as kubectl writes it.
+                // The type often comes after the items, as in the output of kubectl.
                 let known = types(node);
                 let seed = ObjectSeed { default, known: known.as_ref() };
                 let (error, message) = match fault::with_path(seed, node) {
@@ -157,12 +157,12 @@ impl<C: Consumer> Parser<'_, C> {
     }
 }
 
-/// The message about a key that a mapping repeats.
+/// Returns the message about a repeated key.
 pub fn repeated_key(key: &str) -> String {
     format!("the key `{}` is repeated; the last one counts, as with kubectl", key.escape_debug())
 }
 
-/// Returns the items of a list, and the type of those that name none.
+/// Returns the items of a list, and the type for items that name none.
 fn list<'r, 't>(
     node: Node<'r, 't>,
     default: Option<&TypeMeta>,
@@ -188,7 +188,7 @@ fn name_of(object: Node<'_, '_>) -> String {
     fault::full_name(field("namespace"), field("name").or(field("generateName")))
 }
 
-/// Adds the mend where a document that can't be read is a template.
+/// Adds the fix to the message if the unreadable document is a template.
 fn templated(mut message: String, text: &str) -> String {
     if text.contains("{{") {
         message.push_str("; it looks like a Helm template: render it with `helm template` first");

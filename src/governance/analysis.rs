@@ -10,7 +10,7 @@ use super::{
 };
 use crate::policy::EffectivePolicy;
 use crate::rules::RULES;
-use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload};
+use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The judgements of a set of objects under one policy.
 ///
@@ -23,24 +23,25 @@ pub struct Analysis<'p> {
     now: Timestamp,
     keep: bool,
     namespaces: BTreeMap<String, Tally>,
-    /// The judged workloads by `namespace/Kind/name`.
-    workloads: HashMap<Box<str>, WorkloadSum>,
+    /// The judged workloads.
+    workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
-    templates: HashMap<Box<str>, Vec<Template>>,
+    /// The judgements of templates. They count unless a pod of their workload is judged.
+    templates: HashMap<WorkloadKey, Vec<Judgement>>,
     /// The controllers of judged pods, each with the workload above it as far as names tell.
-    controllers: HashMap<Box<str>, Option<String>>,
+    controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
     /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input. One without a manager is its
     /// own.
-    managers: HashMap<Box<str>, String>,
+    managers: HashMap<WorkloadKey, WorkloadKey>,
     /// The workloads whose template another one uses.
-    borrowed_templates: HashMap<Box<str>, String>,
+    borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
     skipped: BTreeMap<(String, TypeMeta), SkippedObjects>,
     errors: Vec<ReportError>,
     selected: u64,
     patches: u64,
     left_out: u64,
     /// The templates that were left out. They count under the same conditions as judged templates.
-    left_out_templates: HashMap<Box<str>, u64>,
+    left_out_templates: HashMap<WorkloadKey, u64>,
 }
 
 /// The sum of a workload's judgements.
@@ -58,13 +59,6 @@ struct SkippedObjects {
     count: u64,
     /// The objects among them that hold containers.
     with_containers: u64,
-}
-
-/// A judged template. It counts unless a pod of its workload is judged.
-#[derive(Debug)]
-struct Template {
-    namespace: String,
-    judgement: Judgement,
 }
 
 impl WorkloadSum {
@@ -167,16 +161,16 @@ impl<'p> Analysis<'p> {
             return;
         }
         let owner = workload.owner();
-        let key = format!("{namespace}/{owner}");
+        let key = WorkloadKey::new(namespace, owner);
         if let Some(template) = &workload.uses_template_of {
             let of = Owner { kind: &template.kind, name: &template.name };
-            self.borrowed_templates.insert(key.into(), format!("{namespace}/{of}"));
+            self.borrowed_templates.insert(key, WorkloadKey::new(namespace, of));
             return;
         }
         let controller = workload.metadata.controller();
         let controller = controller.map(|owner| Owner { kind: &owner.kind, name: &owner.name });
         if workload.may_be_managed() {
-            self.managers.insert(key.clone().into(), controller.unwrap_or(owner).to_string());
+            self.managers.insert(key.clone(), WorkloadKey::new(namespace, controller.unwrap_or(owner)));
         }
         if workload.is_patch() {
             self.patches += 1;
@@ -195,7 +189,7 @@ impl<'p> Analysis<'p> {
             if workload.is_pod() {
                 self.left_out += 1;
             } else {
-                *self.left_out_templates.entry(key.into()).or_default() += 1;
+                *self.left_out_templates.entry(key).or_default() += 1;
             }
             return;
         }
@@ -204,10 +198,9 @@ impl<'p> Analysis<'p> {
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
         if workload.is_pod() {
-            self.count(namespace, &key, &judgement);
+            self.count(&key, &judgement);
         } else {
-            let template = Template { namespace: namespace.to_owned(), judgement };
-            self.templates.entry(key.into()).or_default().push(template);
+            self.templates.entry(key).or_default().push(judgement);
         }
     }
 
@@ -215,29 +208,29 @@ impl<'p> Analysis<'p> {
     fn add_pod_of(&mut self, namespace: &str, pod: &Workload<'_>, controller: Option<Owner<'_>>) {
         let Some(controller) = controller else { return };
         let manager = pod.manager();
-        let above = (controller != manager).then(|| manager.to_string());
-        self.add_controller(format!("{namespace}/{controller}").into(), above);
+        let above = (controller != manager).then(|| WorkloadKey::new(namespace, manager));
+        self.add_controller(WorkloadKey::new(namespace, controller), above);
         if pod.owner() != manager {
-            self.add_controller(format!("{namespace}/{}", pod.owner()).into(), None);
+            self.add_controller(WorkloadKey::new(namespace, pod.owner()), None);
         }
     }
 
-    fn add_controller(&mut self, controller: Box<str>, above: Option<String>) {
+    fn add_controller(&mut self, controller: WorkloadKey, above: Option<WorkloadKey>) {
         let known = self.controllers.entry(controller).or_default();
         *known = known.take().or(above);
     }
 
-    fn count(&mut self, namespace: &str, key: &str, judgement: &Judgement) {
-        match self.namespaces.get_mut(namespace) {
+    fn count(&mut self, key: &WorkloadKey, judgement: &Judgement) {
+        match self.namespaces.get_mut(key.namespace()) {
             Some(tally) => tally.add(&judgement.tally),
             None => {
-                self.namespaces.insert(namespace.to_owned(), judgement.tally);
+                self.namespaces.insert(key.namespace().to_owned(), judgement.tally);
             }
         }
         let tally = (judgement.tally.half_points(self.policy) > 0).then_some(&judgement.tally);
         match self.workloads.get_mut(key) {
             Some(sum) => sum.add(judgement.is_in_breach, tally),
-            None => self.workloads.entry(key.into()).or_default().add(judgement.is_in_breach, tally),
+            None => self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, tally),
         }
     }
 
@@ -246,8 +239,8 @@ impl<'p> Analysis<'p> {
         let with_pods = self.workloads_with_pods();
         for (key, templates) in std::mem::take(&mut self.templates) {
             if !with_pods.contains(&key) {
-                for template in templates {
-                    self.count(&template.namespace, &key, &template.judgement);
+                for judgement in templates {
+                    self.count(&key, &judgement);
                 }
             }
         }
@@ -310,18 +303,14 @@ impl<'p> Analysis<'p> {
     /// and the ones that lend them their template.
     ///
     /// A name only suggests a manager. If the controller itself is in the input, its owner reference decides.
-    fn workloads_with_pods(&mut self) -> HashSet<Box<str>> {
+    fn workloads_with_pods(&mut self) -> HashSet<WorkloadKey> {
         let mut workloads = HashSet::new();
         for (controller, above) in std::mem::take(&mut self.controllers) {
-            if let (Some(above), Some((namespace, _))) =
-                (self.managers.get(&controller).or(above.as_ref()), controller.split_once('/'))
-            {
-                workloads.insert(format!("{namespace}/{above}").into());
-            }
+            workloads.extend(self.managers.get(&controller).cloned().or(above));
             workloads.insert(controller);
         }
         let lent = self.borrowed_templates.iter().filter(|(borrower, _)| workloads.contains(*borrower));
-        let lent: Vec<Box<str>> = lent.map(|(_, lender)| lender.as_str().into()).collect();
+        let lent: Vec<WorkloadKey> = lent.map(|(_, lender)| lender.clone()).collect();
         workloads.extend(lent);
         workloads
     }
@@ -330,8 +319,7 @@ impl<'p> Analysis<'p> {
     fn compliance(&self) -> HashMap<&str, Compliance> {
         let mut namespaces: HashMap<&str, Compliance> = HashMap::new();
         for (key, sum) in &self.workloads {
-            let namespace = key.split_once('/').map_or("", |(namespace, _)| namespace);
-            namespaces.entry(namespace).or_default().add(!sum.is_in_breach);
+            namespaces.entry(key.namespace()).or_default().add(!sum.is_in_breach);
         }
         namespaces
     }
@@ -349,8 +337,7 @@ impl<'p> Analysis<'p> {
 
     fn offenders(&self) -> Vec<Offender> {
         let offenders = self.workloads.iter().filter_map(|(key, sum)| {
-            let (namespace, workload) = key.split_once('/')?;
-            Some(Offender::new(namespace, workload, sum.tally.as_deref()?, self.policy))
+            Some(Offender::new(key.namespace(), key.local(), sum.tally.as_deref()?, self.policy))
         });
         let mut offenders: Vec<Offender> = offenders.collect();
         offenders.sort_by(Offender::worst_first);

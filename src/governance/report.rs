@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Classification, Compliance, Percent, Score, Tally, ViolationList};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
-use crate::workload::TypeMeta;
+use crate::workload::{Owner, TypeMeta};
 
 /// The outcome of an analysis.
 #[derive(Debug, Serialize)]
@@ -207,11 +207,11 @@ pub struct Offender {
 }
 
 impl Offender {
-    /// Makes the figures of a workload from its tally; `workload` is its `Kind/name`.
-    pub fn new(namespace: &str, workload: &str, tally: &Tally, policy: &EffectivePolicy) -> Self {
+    /// Makes the figures of a workload from its tally.
+    pub fn new(namespace: &str, workload: Owner<'_>, tally: &Tally, policy: &EffectivePolicy) -> Self {
         Self {
             namespace: namespace.to_owned(),
-            workload: workload.to_owned(),
+            workload: workload.to_string(),
             pods: tally.pods,
             counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
             half_points: tally.half_points(policy),

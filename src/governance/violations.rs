@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
 use crate::rules::{RULES, RuleId, Severity, Violation};
-use crate::workload::{Owner, Workload, WorkloadKind};
+use crate::workload::{Owner, Workload, WorkloadKey, WorkloadKind};
 
 /// The place of an object in the input.
 #[derive(Debug, Clone, Copy)]
@@ -180,15 +180,14 @@ impl ViolationList {
         self.segments.append(&mut other.segments);
     }
 
-    /// Drops the violations of the templates for which `is_covered` is true, given `namespace/Kind/name`, and sorts the
-    /// rest.
-    pub(super) fn finish(&mut self, is_covered: impl Fn(&str) -> bool) {
+    /// Drops the violations of the templates for which `is_covered` is true, and sorts the rest.
+    pub(super) fn finish(&mut self, is_covered: impl Fn(&WorkloadKey) -> bool) {
         self.close();
         let mut order = Vec::new();
         for (index, segment) in (0..).zip(&self.segments) {
             for (place, object) in (0..).zip(segment.objects()) {
                 let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
-                let key = || format!("{namespace}/{}/{name}", object.kind.name());
+                let key = || WorkloadKey::new(namespace, Owner { kind: object.kind.name(), name });
                 if object.kind == WorkloadKind::Pod || !is_covered(&key()) {
                     order.push((index, place));
                 }

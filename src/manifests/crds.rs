@@ -21,9 +21,9 @@ pub fn crds() -> [CustomResourceDefinition; 2] {
     })
 }
 
-/// Makes no field nullable, and puts each paragraph of a description on one line.
+/// Makes no field nullable, and joins each paragraph of a description into one line.
 ///
-/// The API server then treats null as absent, as it does for its own kinds, and CEL checks never see a null.
+/// The API server then treats null as absent, as it does for built-in kinds, and CEL checks never see a null.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crds_are_the_resources_that_permissions_name() {
+    fn the_permissions_name_exactly_the_resources_of_the_crds() {
         assert_eq!(
             crds().map(|crd| crd.metadata.name.unwrap()),
             RESOURCES.map(|plural| format!("{plural}.{GROUP}"))
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_says_what_it_is_in_sentences() {
+    fn every_field_is_described_in_sentences() {
         each_of_all(|path, schema| {
             let field = path.contains('.') && !path.ends_with("[]");
             let standard = path.ends_with(".metadata");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_fields_of_an_object_say_the_same() {
+    fn no_two_fields_of_an_object_have_the_same_description() {
         each_of_all(|path, schema| {
             let texts: Vec<_> = schema
                 .properties
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn every_list_text_and_number_is_bounded_and_of_a_format_that_kubernetes_knows() {
+    fn every_list_string_and_number_is_bounded() {
         each_of_all(|path, schema| {
             let format = schema.format.as_deref();
             assert!(matches!(format, None | Some("int32" | "int64" | "date-time")), "{path}: {format:?}");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_adds_leaves_a_crd_current_and_what_it_lacks_does_not() {
+    fn a_crd_with_server_additions_is_current_and_one_with_gaps_is_not() {
         let [wanted, _] = crds();
         let mut installed = wanted.clone();
         installed.spec.names.list_kind = Some("DevOpsPolicyList".to_owned());

@@ -1,6 +1,7 @@
-//! The one table of the permissions that each mode needs: `check` asks for them, and RBAC manifests grant them.
+//! The permissions that each mode needs. `check` asks the API server for them.
 
 use Scope::{Cluster, Judged, OwnNamespace};
+use serde::Serialize;
 use std::fmt;
 
 /// The API group of the resources of kube-devops.
@@ -9,38 +10,41 @@ pub const GROUP: &str = "devops.stochastic.io";
 pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
 
 /// A way to run kube-devops that needs permissions of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// One-shot reports.
+    /// One-shot reports
     Analyze,
-    /// Continuous scores.
+    /// Continuous scores
     Watch,
-    /// The operator, auditing.
+    /// The operator, with policies in mode audit
     Reconcile,
-    /// The operator, with policies that enforce.
+    /// The operator, with policies in mode enforce
     Enforce,
-    /// Admission.
-    Webhook,
 }
 
 impl Mode {
-    /// All modes, in the order of their power.
-    pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Webhook];
+    /// All modes, from the fewest permissions to the most.
+    pub const ALL: [Self; 4] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce];
 
-    /// Returns what the mode needs.
+    /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
         match self {
             Self::Analyze => ANALYZE.to_vec(),
             Self::Watch => [WATCH, &[LEASES]].concat(),
             Self::Reconcile => [RECONCILE, &[LEASES]].concat(),
             Self::Enforce => [RECONCILE, &[LEASES], ENFORCE].concat(),
-            Self::Webhook => [WEBHOOK, &[LEASES]].concat(),
         }
+    }
+
+    /// Tells whether the mode can evaluate chosen namespaces alone.
+    pub fn takes_namespaces(self) -> bool {
+        matches!(self, Self::Analyze | Self::Watch)
     }
 
     /// Tells whether the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
-        matches!(self, Self::Reconcile | Self::Enforce | Self::Webhook)
+        matches!(self, Self::Reconcile | Self::Enforce)
     }
 }
 
@@ -51,17 +55,16 @@ impl fmt::Display for Mode {
             Self::Watch => "watch",
             Self::Reconcile => "reconcile",
             Self::Enforce => "enforce",
-            Self::Webhook => "webhook",
         })
     }
 }
 
-/// How far a permission has to reach.
+/// The reach of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All namespaces, or a resource that has none.
+    /// All namespaces, or a resource without a namespace.
     Cluster,
-    /// What is judged: all namespaces, unless the command is told one.
+    /// The evaluated namespaces: all of them unless the command is given some.
     Judged,
     /// The namespace that kube-devops runs in.
     OwnNamespace,
@@ -76,13 +79,13 @@ pub struct Permission {
     pub resource: &'static str,
     /// The subresource.
     pub subresource: Option<&'static str>,
-    /// The verbs, each of which is needed.
+    /// The verbs. All of them are needed.
     pub verbs: &'static [&'static str],
-    /// How far it has to reach.
+    /// Its reach.
     pub scope: Scope,
-    /// Whether the mode doesn't work without it.
+    /// Whether the mode does not work without it.
     pub required: bool,
-    /// What breaks without it.
+    /// The effect of not having it.
     pub without: &'static str,
 }
 
@@ -133,21 +136,9 @@ const LEASES: Permission = need(
 );
 
 const ANALYZE: &[Permission] = &[
-    need(
-        "",
-        "pods",
-        LIST,
-        Judged,
-        "only namespaces where it is allowed are analyzed, and the report is partial",
-    ),
-    need(
-        "",
-        "namespaces",
-        LIST,
-        Cluster,
-        "when pods can't be listed everywhere, namespaces have to be named",
-    )
-    .optional(),
+    need("", "pods", LIST, Judged, "only allowed namespaces are analyzed, and the report is partial"),
+    need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
+        .optional(),
     need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
 ];
 
@@ -159,7 +150,7 @@ const WATCH: &[Permission] = &[
     need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
 ];
 
-const TEMPLATES: &str = "violations of such workloads aren't seen: never ready";
+const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
 
 const RECONCILE: &[Permission] = &[
     need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
@@ -176,7 +167,7 @@ const RECONCILE: &[Permission] = &[
         "devopspolicies",
         &["patch"],
         Cluster,
-        "no finalizers: a deleted policy is not cleaned up after",
+        "no finalizers: nothing is cleaned up after a deleted policy",
     ),
     need(GROUP, "devopspolicies", &["patch"], Cluster, "policies show no score").of("status"),
     need(
@@ -186,19 +177,25 @@ const RECONCILE: &[Permission] = &[
         Cluster,
         "no audit trail, or one that only grows",
     ),
-    need("", "namespaces", &["get"], Cluster, "in namespaces that go, writes are refused and told as errors")
-        .optional(),
+    need(
+        "",
+        "namespaces",
+        &["get"],
+        Cluster,
+        "writes to terminating namespaces fail and are reported as errors",
+    )
+    .optional(),
     need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
     need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND).optional(),
 ];
 
-const LEFT_BEHIND: &str = "what a former operator installed for writes that clash with its patches stays";
+const LEFT_BEHIND: &str = "the conflict policy of a former operator is not removed";
 
-const REPAIRED: &str = "such workloads are never repaired, nor is a failed patch withdrawn";
+const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
 const NO_YIELD: &str =
-    "where a field of ours makes another's write invalid, that write is refused: condition Enforcing says so";
+    "writes of others that our fields make invalid are refused: condition Enforcing says so";
 
 const ENFORCE: &[Permission] = &[
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
@@ -211,14 +208,26 @@ const ENFORCE: &[Permission] = &[
         Cluster,
         "a StatefulSet stays stuck after a withdrawal until its pod is deleted",
     ),
-    need("", "configmaps", KEEP, OwnNamespace, "nothing is repaired: limits and undo can't be kept"),
-    need("policy", "poddisruptionbudgets", LIST, Cluster, "nothing is repaired: disruptions can't be judged"),
+    need(
+        "",
+        "configmaps",
+        KEEP,
+        OwnNamespace,
+        "nothing is repaired: budgets and undo records can't be stored",
+    ),
+    need(
+        "policy",
+        "poddisruptionbudgets",
+        LIST,
+        Cluster,
+        "nothing is repaired: disruption budgets can't be checked",
+    ),
     need(
         "autoscaling",
         "horizontalpodautoscalers",
         LIST,
         Cluster,
-        "nothing is repaired: an autoscaler might steer resources",
+        "nothing is repaired: an autoscaler might use the resources",
     ),
     need("", "limitranges", LIST, Cluster, "nothing is repaired: a LimitRange might supply resources"),
     need("", "resourcequotas", LIST, Cluster, "nothing is repaired: a quota might refuse the pods"),
@@ -227,7 +236,7 @@ const ENFORCE: &[Permission] = &[
         "verticalpodautoscalers",
         LIST,
         Cluster,
-        "where there are VerticalPodAutoscalers, resources are never set: one might steer them",
+        "with VerticalPodAutoscalers installed, resources are never set: one might manage them",
     )
     .optional(),
     need(
@@ -235,36 +244,11 @@ const ENFORCE: &[Permission] = &[
         "controllerrevisions",
         LIST,
         Cluster,
-        "no DaemonSet is repaired: its new pods can't be told from the old",
+        "no DaemonSet is repaired: its new pods can't be identified",
     ),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
     need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).optional(),
-];
-
-const WEBHOOK: &[Permission] = &[
-    need(
-        GROUP,
-        "devopspolicies",
-        FOLLOW,
-        Cluster,
-        "no policies are seen: everything is allowed, with a warning",
-    ),
-    need("", "secrets", KEEP, OwnNamespace, "no certificate: nothing is served"),
-    need(
-        ADMISSION,
-        "validatingwebhookconfigurations",
-        REPAIR,
-        Cluster,
-        "caBundle isn't kept in step: requests go unjudged after a rotation",
-    ),
-    need(
-        ADMISSION,
-        "mutatingwebhookconfigurations",
-        REPAIR,
-        Cluster,
-        "caBundle isn't kept in step: defaults aren't added after a rotation",
-    ),
 ];
 
 #[cfg(test)]
@@ -278,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mode_asks_twice_for_a_verb_or_for_all() {
+    fn no_mode_repeats_a_verb_or_uses_a_wildcard() {
         for mode in Mode::ALL {
             let all = verbs(mode);
             assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{mode}");
@@ -307,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn enforcement_writes_workloads_only_by_patches_of_three_kinds_and_deletes_only_pods() {
+    fn enforcement_patches_three_kinds_and_deletes_only_pods() {
         let audit = verbs(Mode::Reconcile);
         let added = ENFORCE.iter().filter(|permission| ["", "apps", "batch"].contains(&permission.group));
         let writes: Vec<_> = added
@@ -327,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_leases_stay_in_the_own_namespace() {
+    fn leases_and_config_maps_stay_in_the_own_namespace() {
         for permission in Mode::ALL.into_iter().flat_map(Mode::permissions) {
-            if ["secrets", "leases", "configmaps"].contains(&permission.resource) {
+            if ["leases", "configmaps"].contains(&permission.resource) {
                 assert_eq!(permission.scope, OwnNamespace, "{}", permission.resource);
             }
         }

@@ -1,4 +1,4 @@
-//! Counters of the pods that the watch delivers, and of its failures.
+//! Counters of delivered pods and of watch failures.
 
 use prometheus::{IntCounter, IntCounterVec, Opts};
 
@@ -16,7 +16,7 @@ pub struct ObserverMetrics {
 }
 
 impl ObserverMetrics {
-    /// Makes the counters and registers them.
+    /// Creates and registers the counters.
     pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
         let counter = |name: &str, help: &str, label: &str| {
             let made = IntCounterVec::new(Opts::new(name, help), &[label]);
@@ -29,11 +29,11 @@ impl ObserverMetrics {
         )?;
         let failures = counter(
             "watch_failures_total",
-            "Interruptions of the watch by cause; each is repaired after a pause.",
+            "Interruptions of the watch by cause. The watch retries after a pause.",
             "category",
         )?;
         let [events, failures] = [metrics.register(events)?, metrics.register(failures)?];
-        // A counter that comes into being with its first failure hides that one from a rate.
+        // Each counter starts at zero, because `rate` misses the first increment of a series that starts with it.
         for category in CallError::CATEGORIES {
             failures.with_label_values(&[category]);
         }

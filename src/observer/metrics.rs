@@ -1,4 +1,4 @@
-//! The scores as gauges, made from the scoreboard at each scrape.
+//! The scores as gauges, computed from the scoreboard at each scrape.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
 use super::Observer;
 use crate::telemetry::{Metrics, MetricsError};
 
-/// The scores of an observer as gauges; a namespace that is gone has none.
+/// The scores of an observer as gauges. A deleted namespace has none.
 #[derive(Debug)]
 pub struct ScoreCollector {
     observer: Arc<Observer>,
@@ -23,7 +23,7 @@ pub struct ScoreCollector {
 }
 
 impl ScoreCollector {
-    /// Makes gauges of what an observer sees, and registers them.
+    /// Registers gauges for the scores of an observer.
     pub fn register(metrics: &Metrics, observer: Arc<Observer>) -> Result<(), MetricsError> {
         let failed = |source| MetricsError::Register { names: "the scores".to_owned(), source };
         metrics.add(Box::new(Self::new(observer).map_err(failed)?))
@@ -41,7 +41,7 @@ impl ScoreCollector {
             "namespace_compliance_ratio",
             "Share of a namespace's observed workloads without a violation of medium severity or worse, 0 to 1.",
         );
-        let pods = IntGauge::new("pods_tracked", "Pods that the scores are made of.")?;
+        let pods = IntGauge::new("pods_tracked", "Pods that the scores cover.")?;
         let unreadable =
             IntGauge::new("pods_unreadable", "Pods left out of the scores because they can't be read.")?;
         let score = IntGaugeVec::new(cluster.clone(), &[])?;
@@ -70,7 +70,7 @@ impl ScoreCollector {
         self.observer.view(|view| {
             self.pods.set(gauge(view.board.cluster().pods));
             self.unreadable.set(gauge(view.board.unreadable()));
-            // A score before the first sync would be one of a part of the pods.
+            // Before the first sync, a score would cover only some of the pods.
             if view.synced {
                 if let Some(score) = view.board.cluster_score() {
                     cluster.with_label_values::<&str>(&[]).set(score.value().into());
@@ -104,7 +104,7 @@ impl Collector for ScoreCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // The names and labels are the same each time, and were accepted when the collector was made.
+        // Names and labels never change, and were accepted when the collector was registered.
         self.gauges().unwrap_or_default()
     }
 }

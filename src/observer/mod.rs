@@ -1,7 +1,7 @@
-//! Continuous scores: a watch of pods kept as exact sums, and what is served and written of them.
+//! Continuous scores: exact sums over watched pods, and the metrics, JSON and events made from them.
 //!
-//! Each event costs what the pod that it is about costs; nothing is counted anew. This module doesn't know how it was
-//! started, nor who leads.
+//! The cost of an event depends on the size of its pod only; nothing is recounted. This module depends neither on the
+//! command that starts it nor on leader election.
 
 mod counters;
 mod metrics;

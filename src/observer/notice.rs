@@ -1,4 +1,4 @@
-//! Noticing that the score class of a namespace changes: a log line on every replica, an event from the leader.
+//! Reports changes of a namespace's score class: a log line on every replica, an event from the leader.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,16 +13,17 @@ use crate::cluster::{CallError, Events};
 use crate::governance::{Classification, Score};
 use crate::leader::{Leadership, NotLeader};
 
-/// How often classes are compared: a rollout that takes a namespace through several is told as one change.
+/// The interval between comparisons of classes. A rollout that passes through several classes is reported as one
+/// change.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The class that each namespace was in last.
+/// The last known class of each namespace.
 #[derive(Debug, Default)]
 pub struct Transitions {
     classes: BTreeMap<String, Classification>,
 }
 
-/// A namespace that is in another class than before.
+/// A change of a namespace's class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The namespace.
@@ -36,9 +37,9 @@ pub struct Transition {
 }
 
 impl Transitions {
-    /// Takes the scores of all namespaces in, sorted by name, and tells which are in another class than last time.
+    /// Updates the classes from the scores of all namespaces, sorted by name, and returns the changes.
     ///
-    /// A namespace that is new has changed nothing, and one that is gone is forgotten.
+    /// A new namespace is no change, and a deleted one is forgotten.
     pub fn update<'a>(&mut self, scores: impl Iterator<Item = (&'a str, Score)>) -> Vec<Transition> {
         let mut changed = Vec::new();
         let mut classes = BTreeMap::new();
@@ -57,7 +58,7 @@ impl Transitions {
 }
 
 impl Transition {
-    /// The event that tells of it. Repetitions are grouped by its action, so the note holds no figure.
+    /// Returns the event that reports the change. Repeated events are grouped by action, so the note holds no number.
     fn event(&self) -> Event {
         let Self { namespace, from, to, .. } = self;
         let (type_, reason) = if to > from {
@@ -76,7 +77,7 @@ impl Transition {
         }
     }
 
-    /// The namespace, and an event in it: `kubectl get events -n` shows it there.
+    /// Refers to the namespace, in that namespace, so that `kubectl get events -n` shows the event there.
     fn regarding(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some("v1".to_owned()),
@@ -88,7 +89,7 @@ impl Transition {
     }
 }
 
-/// Logs every change of class, and records it as an event while this replica leads; never ends.
+/// Logs every change of class, and records it as an event while this replica leads. Never returns.
 pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Events) {
     let mut transitions = Transitions::default();
     let mut untold = Vec::new();
@@ -101,7 +102,7 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Eve
         for Transition { namespace, from, to, score } in &changed {
             info!(namespace, %from, %to, score = score.value(), "score class changed");
         }
-        // Another leader has told, or will tell, what changed while it led.
+        // The leader of that time reports the changes.
         if !leadership.is_leader() {
             untold.clear();
             continue;
@@ -112,8 +113,8 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Eve
         while let Some(transition) = untold.first() {
             if let Err(failure) = record(transition, leadership, events).await {
                 warn!(namespace = transition.namespace, error = %failure, "event not recorded");
-                // One namespace may be refused, as when it is being deleted. What else holds up one event holds up the
-                // others, until the API server is back.
+                // The API server can refuse the events of one namespace, for example while it is being deleted. Any
+                // other failure holds up all events until the API server is back.
                 if failure.code().is_none() {
                     break;
                 }
@@ -123,7 +124,7 @@ pub async fn announce(observer: &Observer, leadership: &Leadership, events: &Eve
     }
 }
 
-/// Adds a change to those that are not told yet; of a namespace, all that came after one another are one.
+/// Adds a change to the unreported ones. Successive changes of a namespace are merged into one.
 fn add(untold: &mut Vec<Transition>, change: Transition) {
     let known = untold.iter().position(|one| one.namespace == change.namespace);
     let from = known.map_or(change.from, |known| untold.remove(known).from);
@@ -132,7 +133,7 @@ fn add(untold: &mut Vec<Transition>, change: Transition) {
     }
 }
 
-/// Why an event was not recorded.
+/// An error in recording an event.
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
     #[error(transparent)]
@@ -142,7 +143,7 @@ enum RecordError {
 }
 
 impl RecordError {
-    /// The HTTP status of a refusal.
+    /// Returns the HTTP status of a refusal.
     fn code(&self) -> Option<u16> {
         match self {
             Self::NotLeader(_) => None,
@@ -167,7 +168,7 @@ mod tests {
     use crate::policy::EffectivePolicy;
     use crate::rules::{LATEST_TAG, RULES};
 
-    /// A score of 100 less 5 for each.
+    /// A score of 100 minus 5 for each image with the `latest` tag.
     fn score(latest: u64) -> Score {
         let mut tally = Tally { pods: 1, ..Tally::default() };
         tally.counts[RULES.iter().position(|rule| rule.id == LATEST_TAG.id).unwrap()] = latest;
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_another_class_is_a_change() {
+    fn only_a_different_class_is_a_change() {
         let mut transitions = Transitions::default();
         assert!(update(&mut transitions, &[("a", 0), ("b", 10)]).is_empty(), "both are new");
         assert!(update(&mut transitions, &[("a", 4), ("b", 10)]).is_empty(), "80 is Healthy as 100 is");
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_told_is_told_as_one_change_and_not_at_all_when_nothing_came_of_it() {
+    fn unreported_changes_are_merged_and_dropped_if_they_cancel_out() {
         let (healthy, stable, critical) =
             (Classification::Healthy, Classification::Stable, Classification::Critical);
         let mut untold = Vec::new();
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_warning_where_health_dropped() {
+    fn an_event_is_a_warning_if_health_dropped() {
         let change = |from, to| {
             let event = Transition { namespace: "shop".to_owned(), from, to, score: score(9) }.event();
             (event.type_, event.reason, event.action)

@@ -1,4 +1,4 @@
-//! The sums over all pods that exist, adjusted by each pod's change. Pure: it knows no watch.
+//! The sums over all existing pods, adjusted by each pod's change. Pure: it doesn't depend on the watch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Scoreboard {
 #[derive(Debug, Default)]
 struct Sums {
     tally: Tally,
-    /// The workloads with judged pods.
+    /// The workloads with evaluated pods.
     workloads: HashMap<Arc<OwnerKey>, WorkloadSum>,
 }
 
@@ -102,19 +102,19 @@ impl Scoreboard {
         }
     }
 
-    /// Begins a list of pods. What was known counts until [`Scoreboard::end_list`].
+    /// Begins a list of pods. Pods known before count until [`Scoreboard::end_list`].
     pub fn begin_list(&mut self) -> Mark {
         self.pods.begin_list()
     }
 
-    /// Ends a list of one namespace, or of all: removes the pods that were not seen since its beginning.
+    /// Ends a list of one namespace, or of all. Removes the pods that were not seen since its beginning.
     pub fn end_list(&mut self, namespace: Option<&str>, begun: Mark) {
         for (namespace, _, pod) in self.pods.end_list(begun, namespace, |_| true) {
             self.subtract(&namespace, &pod);
         }
     }
 
-    /// Returns the policy under which pods are judged.
+    /// Returns the policy by which pods are evaluated.
     pub fn policy(&self) -> &EffectivePolicy {
         &self.policy
     }
@@ -124,19 +124,19 @@ impl Scoreboard {
         (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster, &self.policy))
     }
 
-    /// The compliance of all workloads; none when there are pods and not one of them can be read.
+    /// Returns the compliance of all workloads; `None` if there are pods and none of them can be read.
     pub fn cluster_compliance(&self) -> Option<Compliance> {
         let mut all = Compliance::default();
         self.namespaces.values().for_each(|sums| all.merge(sums.compliance()));
         (self.cluster.pods > 0 || self.unreadable == 0).then_some(all)
     }
 
-    /// The compliance of each namespace that has pods to judge, sorted by name.
+    /// Returns the compliance of each namespace with evaluated pods, sorted by name.
     pub fn compliances(&self) -> impl Iterator<Item = (&str, Compliance)> {
         self.judged().into_iter().map(|(name, sums)| (name, sums.compliance()))
     }
 
-    /// The sum of all pods.
+    /// Returns the sum of all pods.
     pub fn cluster(&self) -> &Tally {
         &self.cluster
     }
@@ -146,7 +146,7 @@ impl Scoreboard {
         self.unreadable
     }
 
-    /// Returns whether a namespace has any pod that has not ended.
+    /// Returns true if a namespace has any pod that has not ended.
     pub fn has_pods_in(&self, namespace: &str) -> bool {
         self.pods.contains_group(namespace)
     }
@@ -182,7 +182,7 @@ impl Scoreboard {
         }
         all.sort_unstable_by(order);
         all.into_iter()
-            .map(|(_, name, workload, tally)| Offender::new(name, &workload.to_string(), tally, &self.policy))
+            .map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy))
             .collect()
     }
 
@@ -235,7 +235,7 @@ impl Scoreboard {
         self.pods.insert(namespace, name.into(), pod);
     }
 
-    /// Takes a removed pod out of all sums.
+    /// Subtracts a removed pod from all sums.
     fn subtract(&mut self, namespace: &str, pod: &Pod) {
         self.cluster.remove(&pod.tally);
         self.unreadable -= pod.unreadable();
@@ -300,7 +300,7 @@ impl WorkloadSum {
         }
     }
 
-    /// Takes a pod away that was added before.
+    /// Subtracts a pod that was added before.
     fn remove(&mut self, is_in_breach: bool, tally: &Tally, policy: &EffectivePolicy) {
         self.pods -= 1;
         self.in_breach -= u32::from(is_in_breach);
@@ -320,7 +320,7 @@ impl OwnerKey {
 }
 
 impl Pod {
-    /// Returns whether the pod counts for this workload.
+    /// Returns true if the pod counts for this workload.
     fn is_of(&self, workload: Option<Owner<'_>>) -> bool {
         self.workload.as_ref().map(|known| known.owner()) == workload
     }

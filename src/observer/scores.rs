@@ -16,25 +16,25 @@ use super::Observer;
 use crate::governance::{NamespaceReport, Offender, ReportSummary};
 use crate::rules::RuleId;
 
-/// How many offenders are served.
+/// The number of offenders in an answer.
 const OFFENDERS: usize = 20;
-/// How long an answer is given again: while one is made, no event is counted, and anybody may ask as often as they like.
+/// The lifetime of a cached answer. Building one holds up the watch, and clients may ask at any rate.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Everything observed at one moment; `summary` and `namespaces` are those of a report.
+/// A snapshot of everything observed; `summary` and `namespaces` have the shape of a report.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename = "Scores")]
 pub struct Scores {
     /// Always `kube-devops/v1`.
     #[serde(rename = "apiVersion")]
     pub api_version: &'static str,
-    /// The figures of all pods; no score before everything has been listed once.
+    /// The figures of all pods. There is no score until the first list is complete.
     pub summary: ReportSummary,
     /// The same by namespace, sorted by name.
     pub namespaces: Vec<NamespaceReport>,
     /// The 20 workloads with the largest penalties, worst first.
     pub offenders: Vec<OffenderScore>,
-    /// What keeps the figures from being whole or up to date.
+    /// The reasons why the figures may be incomplete or stale.
     pub errors: Vec<String>,
     #[serde(skip)]
     synced: bool,
@@ -47,11 +47,11 @@ pub struct OffenderScore {
     pub namespace: String,
     /// The workload as `Kind/name`.
     pub workload: String,
-    /// Its pods with violations.
+    /// The number of its pods with violations.
     pub pods: u64,
-    /// Penalty points of all of them.
+    /// The sum of their penalty points.
     pub penalty: f64,
-    /// What is wrong: the count of each rule that is broken.
+    /// The number of violations of each rule.
     pub counts: BTreeMap<RuleId, u64>,
 }
 
@@ -69,7 +69,7 @@ impl From<Offender> for OffenderScore {
 }
 
 impl Scores {
-    /// Takes everything at once.
+    /// Takes a snapshot of the observer.
     pub fn of(observer: &Observer) -> Self {
         observer.view(|view| {
             let board = view.board;
@@ -103,7 +103,7 @@ impl Scores {
     }
 }
 
-/// Returns the routes of an observer: `/api/v1/scores`, with status 503 before everything has been listed once.
+/// Returns the routes of an observer: `/api/v1/scores`, with status 503 until the first list is complete.
 pub fn routes(observer: Arc<Observer>) -> Router {
     let answer = Arc::new(Mutex::new(None::<Answer>));
     let scores = move || async move {
@@ -117,7 +117,7 @@ pub fn routes(observer: Arc<Observer>) -> Router {
     Router::new().route("/api/v1/scores", get(scores))
 }
 
-/// An answer that may be given again.
+/// A cached answer.
 struct Answer {
     made: Instant,
     status: StatusCode,

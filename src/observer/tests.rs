@@ -1,4 +1,4 @@
-//! What is served of what a watch brings; and the made-up pods that the tests of this module share.
+//! Served scores and metrics follow the watch. Also holds the pod builders that the tests of this module share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -45,7 +45,7 @@ impl Made {
         }
     }
 
-    /// The pod's JSON, as a watch has it.
+    /// Returns the pod as the JSON of a watch event.
     pub(super) fn json(&self) -> String {
         let probe = |there: bool| if there { json!({}) } else { json!(null) };
         let owners: Vec<_> = self
@@ -75,7 +75,7 @@ impl Made {
     }
 }
 
-/// A pod that nobody can read: its containers are no list.
+/// Returns a pod that can't be parsed: its containers are no list.
 pub(super) fn unreadable(namespace: &str, name: &str) -> String {
     json!({
         "apiVersion": "v1",
@@ -86,7 +86,7 @@ pub(super) fn unreadable(namespace: &str, name: &str) -> String {
     .to_string()
 }
 
-/// An observer of all namespaces, or of some, and the metrics that it is registered with.
+/// Returns an observer of all namespaces, or of some, and its metrics.
 pub(super) fn observer(namespaces: &[&str]) -> (Arc<Observer>, Metrics) {
     observer_at(namespaces, || Timestamp::UNIX_EPOCH)
 }
@@ -102,7 +102,7 @@ fn observer_at(namespaces: &[&str], clock: fn() -> Timestamp) -> (Arc<Observer>,
     (observer, metrics)
 }
 
-/// The lines of `/metrics` that begin with a name.
+/// Returns the lines of `/metrics` that begin with a name.
 fn lines(metrics: &Metrics, name: &str) -> Vec<String> {
     let text = metrics.render().unwrap();
     text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
@@ -121,7 +121,7 @@ async fn get(observer: &Arc<Observer>) -> (StatusCode, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_given_again_for_a_tenth_of_a_second_however_many_ask() {
+async fn an_answer_is_cached_for_a_tenth_of_a_second() {
     let (observer, _) = observer(&["shop"]);
     let mut shop = Feed::new(&observer, Some("shop".to_owned()));
     shop.begin_list();
@@ -142,7 +142,7 @@ async fn an_answer_is_given_again_for_a_tenth_of_a_second_however_many_ask() {
 }
 
 #[tokio::test]
-async fn there_is_no_score_until_every_watch_has_listed_everything() {
+async fn there_is_no_score_until_every_watch_has_synced() {
     let (observer, metrics) = observer(&["shop", "tools"]);
     let mut shop = Feed::new(&observer, Some("shop".to_owned()));
     shop.begin_list();
@@ -164,7 +164,7 @@ async fn there_is_no_score_until_every_watch_has_listed_everything() {
 }
 
 #[test]
-fn a_namespace_that_is_gone_takes_its_series_with_it() {
+fn a_deleted_namespace_has_no_series() {
     let (observer, metrics) = observer(&[]);
     let mut feed = Feed::new(&observer, None);
     feed.begin_list();
@@ -186,9 +186,9 @@ fn a_namespace_that_is_gone_takes_its_series_with_it() {
 }
 
 #[test]
-fn a_clock_that_jumps_changes_no_score() {
+fn a_clock_jump_does_not_change_the_score() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
-    // When the made-up pods were created.
+    // The creation time of the generated pods.
     const CREATED: i64 = 1_767_225_600;
     let clock = || Timestamp::from_second(CREATED + SECONDS.load(Ordering::Relaxed)).unwrap();
     let (observer, metrics) = observer_at(&[], clock);
@@ -205,7 +205,7 @@ fn a_clock_that_jumps_changes_no_score() {
 }
 
 #[tokio::test]
-async fn where_no_pod_can_be_read_there_is_no_score_and_that_is_said() {
+async fn without_readable_pods_there_is_an_error_and_no_score() {
     let (observer, metrics) = observer(&[]);
     let mut feed = Feed::new(&observer, None);
     feed.begin_list();
@@ -221,7 +221,7 @@ async fn where_no_pod_can_be_read_there_is_no_score_and_that_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_interrupts_a_watch_is_told_until_it_goes_on_or_is_not_heard_of_any_more() {
+async fn a_watch_failure_is_reported_until_it_ends_or_expires() {
     let (observer, metrics) = observer(&[]);
     let mut feed = Feed::new(&observer, None);
     feed.begin_list();

@@ -1,4 +1,4 @@
-//! From the watch stream to the scoreboard: objects are parsed, counted and dropped. Knows nothing of who reads it.
+//! Feeds the watch stream into the scoreboard: objects are parsed, counted and dropped.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -15,7 +15,7 @@ use crate::governance::Scope;
 use crate::policy::EffectivePolicy;
 use crate::workload::{Workload, WorkloadKind};
 
-/// What has been observed so far; shared by those who write it and those who read it.
+/// Everything observed so far, shared by the watches and the readers.
 #[derive(Debug)]
 pub struct Observer {
     state: Mutex<State>,
@@ -26,26 +26,27 @@ pub struct Observer {
 #[derive(Debug)]
 struct State {
     board: Scoreboard,
-    /// The watches that have not listed everything once.
+    /// The number of watches whose first list is not complete.
     unsynced: usize,
-    /// What interrupts the watch of each namespace, or of all, and until when that holds without being heard again.
+    /// The failure of each namespace's watch, or of the one watch of all, and the time when it expires unless it
+    /// repeats.
     failures: BTreeMap<Option<String>, (String, Instant)>,
-    /// What is said of the namespaces that were not found, until a pod of theirs is.
+    /// The messages about namespaces that were not found, until one of their pods appears.
     missing: BTreeMap<String, String>,
 }
 
-/// What is observed, at one moment.
+/// A snapshot of the observer.
 pub(super) struct View<'a> {
     /// The sums.
     pub(super) board: &'a Scoreboard,
-    /// Whether every watch has listed everything once; before that the sums mean nothing.
+    /// True once every watch has completed its first list. The sums mean nothing before.
     pub(super) synced: bool,
-    /// What interrupts the watches now, or keeps them from seeing anything.
+    /// The current failures of the watches, and the namespaces that were not found.
     pub(super) failures: Vec<&'a str>,
 }
 
 impl Observer {
-    /// Makes an observer that waits for as many watches as there will be; the label selector is theirs to apply.
+    /// Creates an observer that waits for this many watches. The watches apply the label selector.
     pub fn new(
         policy: EffectivePolicy,
         scope: Scope,
@@ -58,7 +59,7 @@ impl Observer {
         Self { state: Mutex::new(state), metrics, clock }
     }
 
-    /// Looks at everything at once; whoever looks holds the watches up, so slow work belongs outside.
+    /// Runs `look` on a snapshot. This blocks the watches, so slow work belongs outside.
     pub(super) fn view<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let state = self.lock();
         let now = Instant::now();
@@ -71,13 +72,13 @@ impl Observer {
         })
     }
 
-    /// Says of a namespace in which there is no pod whether it is known not to exist.
+    /// Records a namespace without pods as missing if it doesn't exist.
     async fn look_for(&self, cluster: &Cluster, namespace: String) {
         if self.lock().board.has_pods_in(&namespace) || !cluster.lacks_namespace(&namespace).await {
             return;
         }
-        warn!(namespace, "namespace not found: nothing is counted until there is a pod in it");
-        let message = format!("namespace {namespace:?} was not found, and no pod of it has been seen since");
+        warn!(namespace, "namespace not found: it counts once it has a pod");
+        let message = format!("namespace {namespace:?} was not found and has had no pod since");
         self.lock().missing.insert(namespace, message);
     }
 
@@ -86,7 +87,7 @@ impl Observer {
     }
 }
 
-/// Follows one watch for ever; `synced` is dropped when everything has been listed once.
+/// Follows one watch forever. Drops `synced` when the first list is complete.
 pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRequest, synced: S) {
     let namespace = request.namespace.clone();
     let feed = Feed::new(observer, namespace.clone());
@@ -100,13 +101,13 @@ pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRe
     tokio::join!(cluster::follow(cluster, request, feed, (listed, synced)), look);
 }
 
-/// What one watch brings, on its way to the scoreboard.
+/// Feeds the events of one watch into the scoreboard.
 pub(super) struct Feed<'o> {
     observer: &'o Observer,
     namespace: Option<String>,
-    /// The list under way or done last.
+    /// The current list, or the last one.
     mark: Mark,
-    /// Whether no list has ended yet.
+    /// True until the first list ends.
     unsynced: bool,
 }
 

@@ -1,99 +1,191 @@
-//! Aligned columns as kubectl prints them.
+//! Aligned columns as kubectl prints them, cut to the width of a terminal.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
-use unicode_width::UnicodeWidthStr;
+use anstyle::Style;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The blanks between two columns.
-const GAP: usize = 3;
+use super::text::escape_line;
+use super::{Text, style};
+use crate::rules::Severity;
 
-/// Writes rows with every column as wide as its widest cell, without borders.
-pub fn columns(rows: &[Vec<String>], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let mut widths = Widths::default();
-    for row in rows {
-        widths.add(row);
+/// The space between two columns, and what is left of it where columns have to be cut.
+const GAPS: [usize; 2] = [3, 1];
+
+/// One cell of a table.
+#[derive(Clone, Debug)]
+pub struct Cell<'a> {
+    text: Cow<'a, str>,
+    style: Style,
+}
+
+impl<'a> Cell<'a> {
+    /// Returns a cell in a style.
+    pub fn styled(text: impl Into<Cow<'a, str>>, style: Style) -> Self {
+        Self { text: text.into(), style }
     }
-    rows.iter().try_for_each(|row| widths.write(row, out))
+
+    /// Returns a cell with a severity in its colour.
+    pub fn severity(severity: Severity) -> Self {
+        Self::styled(severity.as_str(), style::severity(severity))
+    }
+
+    /// Returns the text as it is shown: on one line, with its control characters spelled out.
+    fn shown(&self) -> Cow<'_, str> {
+        escape_line(&self.text)
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Cell<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+impl From<String> for Cell<'_> {
+    fn from(text: String) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::styled(text, Style::new())
+    }
 }
 
 /// Writes rows under a header.
-pub fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-    out: &mut (impl Write + ?Sized),
+pub fn table<'a, const N: usize>(
+    header: [&'a str; N],
+    rows: impl IntoIterator<Item = [Cell<'a>; N], IntoIter: Clone>,
+    out: &mut Text<'_>,
 ) -> io::Result<()> {
-    let rows: Vec<_> = rows.into_iter().collect();
-    long_table(header, || rows.iter().map(|row| row.each_ref().map(|cell| Cow::from(&**cell))), out)
+    let rows = rows.into_iter();
+    long_table(header, || rows.clone(), out)
 }
 
-/// Writes rows under a header, and keeps none of them: it asks for them twice, first for their widths.
-pub(super) fn long_table<'r, const N: usize, R: Iterator<Item = [Cow<'r, str>; N]>>(
-    header: [&str; N],
+/// Writes rows under a header. It calls `rows` twice, to measure and to write them, and keeps none.
+pub(super) fn long_table<'a, const N: usize, R: Iterator<Item = [Cell<'a>; N]>>(
+    header: [&'a str; N],
     rows: impl Fn() -> R,
-    out: &mut (impl Write + ?Sized),
+    out: &mut Text<'_>,
 ) -> io::Result<()> {
-    let mut widths = Widths::default();
-    widths.add(&header);
-    rows().for_each(|row| widths.add(&row.map(one_line)));
-    widths.write(&header, out)?;
-    rows().try_for_each(|row| widths.write(&row.map(one_line), out))
+    write_rows(|| std::iter::once(header.map(Cell::from)).chain(rows()), out)
 }
 
-/// The width of each column, in terminal cells.
-#[derive(Default)]
-struct Widths(Vec<usize>);
-
-impl Widths {
-    fn add(&mut self, row: &[impl AsRef<str>]) {
-        self.0.resize(self.0.len().max(row.len()), 0);
-        for (width, cell) in self.0.iter_mut().zip(row) {
-            *width = (*width).max(cell.as_ref().width());
-        }
-    }
-
-    /// Writes a row, which ends where its text does.
-    fn write(&self, row: &[impl AsRef<str>], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-        let mut blanks = 0;
-        for (width, cell) in self.0.iter().zip(row) {
-            let cell = cell.as_ref();
-            if !cell.is_empty() {
-                write!(out, "{:blanks$}{cell}", "")?;
-                blanks = 0;
-            }
-            blanks += width + GAP - cell.width();
-        }
-        writeln!(out)
-    }
+/// Writes rows, every column as wide as its widest cell. On a terminal the widest columns are cut until a row fits.
+pub fn columns<'a, const N: usize>(
+    rows: impl IntoIterator<Item = [Cell<'a>; N], IntoIter: Clone>,
+    out: &mut Text<'_>,
+) -> io::Result<()> {
+    let rows = rows.into_iter();
+    write_rows(|| rows.clone(), out)
 }
 
-/// Spells out line breaks and tabs, which a name from a file may hold.
-fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.contains(['\n', '\r', '\t']) {
-        text.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t").into()
-    } else {
-        text
+fn write_rows<'a, const N: usize, R: Iterator<Item = [Cell<'a>; N]>>(
+    rows: impl Fn() -> R,
+    out: &mut Text<'_>,
+) -> io::Result<()> {
+    let mut widths = [0; N];
+    for row in rows() {
+        for (width, cell) in widths.iter_mut().zip(&row) {
+            *width = cell.shown().width().max(*width);
+        }
     }
+    let gap = fit(&mut widths, out.width());
+    rows().try_for_each(|row| write_row(&row, &widths, gap, out))
+}
+
+/// Cuts the widest columns until a row fits into `limit`; returns the gap between columns.
+fn fit(widths: &mut [usize], limit: Option<usize>) -> usize {
+    let [wide, narrow] = GAPS;
+    let gaps = widths.len().saturating_sub(1);
+    let fits = |widths: &[usize], gap: usize| {
+        limit.is_none_or(|limit| widths.iter().sum::<usize>() + gap * gaps <= limit)
+    };
+    if fits(widths, wide) {
+        return wide;
+    }
+    while !fits(widths, narrow) {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 1 => *widest -= 1,
+            _ => break,
+        }
+    }
+    narrow
+}
+
+fn write_row(row: &[Cell<'_>], widths: &[usize], gap: usize, out: &mut Text<'_>) -> io::Result<()> {
+    let mut padding = 0;
+    for (cell, width) in row.iter().zip(widths) {
+        let shown = cell.shown();
+        let shown = cut(&shown, *width);
+        if !shown.is_empty() {
+            write!(out, "{:padding$}", "")?;
+            out.styled(cell.style, &shown)?;
+            padding = 0;
+        }
+        padding += width.saturating_sub(shown.width()) + gap;
+    }
+    writeln!(out)
+}
+
+/// Returns the text, or its beginning and an ellipsis where it is wider than `width`.
+fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let room = left.checked_sub(c.width().unwrap_or(0));
+        left = room.unwrap_or(0);
+        room.is_some()
+    };
+    let beginning: String = text.chars().take_while(fits).collect();
+    Cow::Owned(format!("{beginning}…"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown<const N: usize>(width: Option<usize>, rows: &[[&str; N]]) -> String {
+        let mut out = Vec::new();
+        let rows = rows.iter().map(|row| row.map(Cell::from));
+        columns(rows, &mut Text::new(&mut out, false, width)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn a_line_break_in_a_cell_splits_no_row() {
-        let mut out = Vec::new();
-        table(["NAME", "B"], [["a\nb".to_owned(), "c".to_owned()]], &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "NAME   B\na\\nb   c\n");
+        assert_eq!(shown(None, &[["NAME", "B"], ["a\nb", "c"]]), "NAME   B\na\\nb   c\n");
     }
 
     #[test]
     fn columns_align_by_characters_and_lines_end_where_their_text_does() {
-        let rows = [vec!["A", "LONG", "C"], vec!["ééé", "x", "y"], vec!["b", "z", ""], vec!["", "", "世界"]];
-        let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect());
-        let mut out = Vec::new();
-        columns(&rows, &mut out).unwrap();
-        let expected = "A     LONG   C\nééé   x      y\nb     z\n             世界\n";
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let rows = [["A", "LONG", "C"], ["ééé", "x", "y"], ["b", "z", ""]];
+        assert_eq!(shown(None, &rows), "A     LONG   C\nééé   x      y\nb     z\n");
+        assert_eq!(shown(None, &[["A", "B"], ["日本", "x"]]), "A      B\n日本   x\n");
+    }
+
+    #[test]
+    fn on_a_terminal_the_widest_column_is_cut() {
+        let rows = [["NAME", "WHAT", "POINTS"], ["web", "latest-tag x1, missing-liveness x1", "8"]];
+        let whole = "NAME   WHAT                                 POINTS\n\
+                     web    latest-tag x1, missing-liveness x1   8\n";
+        assert_eq!(shown(None, &rows), whole);
+        assert_eq!(shown(Some(50), &rows), whole);
+        assert_eq!(shown(Some(30), &rows), "NAME WHAT               POINTS\nweb  latest-tag x1, mi… 8\n");
+    }
+
+    #[test]
+    fn no_row_is_wider_than_the_terminal() {
+        let rows = [["日本日本日本", "a message of some length", "x"], ["", "another", "\u{1b}[31m"]];
+        for width in 5..60 {
+            for line in shown(Some(width), &rows).lines() {
+                assert!(line.width() <= width, "{width}: {line}");
+            }
+        }
     }
 }

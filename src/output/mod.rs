@@ -1,5 +1,6 @@
-//! Ways to write a report, one a file.
+//! What users see: reports, tables, notes, colours, and the two standard streams. It computes nothing.
 
+mod check;
 mod columns;
 mod count;
 mod json;
@@ -7,22 +8,28 @@ mod manifests;
 mod notes;
 mod rehearsal;
 mod standard;
+mod style;
 mod summary;
+mod text;
+mod undone;
 mod violations;
 mod yaml;
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::governance::Report;
 
-pub use columns::{columns, table};
+pub use check::{Check, CheckFormat};
+pub use columns::{Cell, columns, table};
 pub use count::count;
 pub use manifests::ManifestFormat;
 pub use notes::Notes;
 pub use rehearsal::rehearsal;
-pub use standard::{to_stderr, to_stdout};
+pub use standard::{error, note, to_stderr, to_stdout};
+pub use text::Text;
+pub use undone::undone;
 
-/// How a report is written.
+/// Output format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// The figures, the worst namespaces and workloads, and the cheapest fixes.
@@ -50,14 +57,14 @@ impl Format {
     }
 
     /// Writes a report. Formats for people leave out one that has only errors, which are written elsewhere.
-    pub fn write(self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(self, report: &Report, out: &mut Text<'_>) -> io::Result<()> {
         match self {
             Self::Summary | Self::Table | Self::Wide if report.has_only_errors() => Ok(()),
             Self::Summary => summary::write(report, out),
             Self::Table => violations::write(report, out),
             Self::Wide => violations::write_wide(report, out),
-            Self::Json => json::write(report, out),
-            Self::Yaml => yaml::write(report, out),
+            Self::Json => json::write(report, out.exact()),
+            Self::Yaml => yaml::write(report, out.exact()),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The lines on standard error beside a report: its errors, and notes that put its figures into perspective.
 
-use std::io::{self, Write};
+use std::io;
 
-use super::count;
+use super::{Text, count};
 use crate::governance::Report;
 
 /// A report and the request that it answers.
@@ -28,15 +28,15 @@ const MOST: usize = 20;
 
 impl Notes<'_> {
     /// Writes one line for each error and note.
-    pub fn write(&self, err: &mut dyn Write) -> io::Result<()> {
+    pub fn write(&self, err: &mut Text<'_>) -> io::Result<()> {
         for error in &self.report.errors {
-            writeln!(err, "error: {error}")?;
+            err.error(error)?;
         }
         for note in self.input.iter().take(MOST) {
-            writeln!(err, "note: {note}")?;
+            err.note(note)?;
         }
         if let Some(more) = self.input.len().checked_sub(MOST).filter(|more| *more > 0) {
-            writeln!(err, "note: {} of this kind", count(more as u64, "more note", "more notes"))?;
+            err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
         }
         let notes = [
             self.unmatched(),
@@ -46,10 +46,7 @@ impl Notes<'_> {
             self.other_kinds(),
             self.skipped_namespaces(),
         ];
-        for note in notes.into_iter().flatten() {
-            writeln!(err, "note: {note}")?;
-        }
-        Ok(())
+        notes.into_iter().flatten().try_for_each(|note| err.note(note))
     }
 
     /// Tells whether the report has a score although nothing was evaluated.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use similar::TextDiff;
 
+use super::{Text, count};
 use crate::enforcement::{Limits, Outcome, Plan, Rehearsed};
 use crate::policy::RemediationSpec;
 
@@ -14,15 +15,15 @@ pub fn rehearsal(
     policy: &str,
     remediation: &RemediationSpec,
     limits: Limits,
-    out: &mut dyn Write,
+    out: &mut Text<'_>,
 ) -> io::Result<()> {
     for workload in rehearsed {
         one(workload, policy, out)?;
     }
-    let count = |is: fn(&Outcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
-    let patches = count(|outcome| matches!(outcome, Outcome::Patch { .. }));
-    let refused = count(|outcome| matches!(outcome, Outcome::Refused { .. }));
-    let left = count(|outcome| matches!(outcome, Outcome::Left { .. }));
+    let total = |is: fn(&Outcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
+    let patches = total(|outcome| matches!(outcome, Outcome::Patch { .. }));
+    let refused = total(|outcome| matches!(outcome, Outcome::Refused { .. }));
+    let left = total(|outcome| matches!(outcome, Outcome::Left { .. }));
     writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
     if patches > 0 {
         writeln!(out, "{}", duration(patches as u64, remediation, limits))?;
@@ -30,9 +31,9 @@ pub fn rehearsal(
     Ok(())
 }
 
-fn one(rehearsed: &Rehearsed, policy: &str, out: &mut dyn Write) -> io::Result<()> {
+fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()> {
     let Rehearsed { workload, pods, managers, around, outcome } = rehearsed;
-    let pods = format!("{pods} pod{}", if *pods == 1 { "" } else { "s" });
+    let pods = count(u64::try_from(*pods).unwrap_or_default(), "pod", "pods");
     match outcome {
         Outcome::Patch { plan, before, after } => {
             let by =
@@ -60,7 +61,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut dyn Write) -> io::Result<(
     writeln!(out)
 }
 
-fn unfixed(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+fn unfixed(plan: &Plan, out: &mut Text<'_>) -> io::Result<()> {
     for unfixed in &plan.unfixed {
         let container = unfixed.container.as_deref().map_or_else(String::new, |name| format!(" of {name}"));
         writeln!(out, "  {}{container} stays: {}", unfixed.rule, unfixed.reason)?;
@@ -136,7 +137,12 @@ mod tests {
             let outcome = Outcome::Patch { plan, before: Value::Null, after: Value::Null };
             let (workload, managers, around) = ("Deployment/web".to_owned(), BTreeSet::new(), Vec::new());
             let mut out = Vec::new();
-            one(&Rehearsed { workload, pods: 1, managers, around, outcome }, policy, &mut out).unwrap();
+            one(
+                &Rehearsed { workload, pods: 1, managers, around, outcome },
+                policy,
+                &mut Text::plain(&mut out),
+            )
+            .unwrap();
             String::from_utf8(out).unwrap()
         };
         assert!(told("first").starts_with("Deployment/web (1 pod): would be patched\n"));

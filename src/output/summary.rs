@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
-use super::{count, table};
-use crate::governance::{Classification, Compliance, Report, ReportSummary};
+use super::{Cell, Text, count, style, table};
+use crate::governance::{Compliance, Report, ReportSummary};
 use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
 
 /// The rules that always have a line, in their order.
@@ -16,18 +16,22 @@ const NAMESPACES: usize = 5;
 /// The number of workloads that are listed.
 const OFFENDERS: usize = 10;
 
-pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     write_figures(report, out)?;
     write_compliance(report, out)?;
     if report.summary.partial {
-        writeln!(out, "\nPartial: {} could not be read: see the errors.", problems(report.errors.len()))?;
+        writeln!(
+            out,
+            "\nPartial: {} could not be read: see the errors.",
+            count(report.errors.len() as u64, "part of the input", "parts of the input")
+        )?;
     }
     write_namespaces(report, out)?;
     write_offenders(report, out)?;
     write_costs(report, out)
 }
 
-fn write_figures(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_figures(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let summary = &report.summary;
     writeln!(out, "===== DevOps Governance Summary =====")?;
     writeln!(out, "{:<27}: {}", "Workload Pods Analyzed", summary.pods)?;
@@ -44,16 +48,19 @@ fn write_figures(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "{}", "-".repeat(38))?;
-    let style = summary.status.map_or(Style::new(), style);
+    let style = summary.status.map_or(Style::new(), style::classification);
     let unknown = || "Unknown".to_owned();
     let score = summary.score.map_or_else(unknown, |score| score.to_string());
     let status = summary.status.map_or_else(unknown, |status| status.to_string());
-    writeln!(out, "{:<27}: {style}{score}{style:#}", "Cluster Health Score")?;
-    writeln!(out, "{:<27}: {style}{status}{style:#}", "Cluster Status")?;
+    for (name, value) in [("Cluster Health Score", score), ("Cluster Status", status)] {
+        write!(out, "{name:<27}: ")?;
+        out.styled(style, &value)?;
+        writeln!(out)?;
+    }
     writeln!(out, "{}", "=".repeat(38))
 }
 
-fn write_compliance(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_compliance(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let ReportSummary { compliance, compliant, workloads, .. } = &report.summary;
     let percent = compliance.map_or_else(|| "Unknown".to_owned(), |compliance| compliance.to_string());
     write!(out, "\n{:<27}: {percent}", "Workload Compliance")?;
@@ -64,7 +71,7 @@ fn write_compliance(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn write_namespaces(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_namespaces(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let worst = report.worst_namespaces(NAMESPACES);
     if worst.is_empty() {
         return Ok(());
@@ -72,17 +79,17 @@ fn write_namespaces(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nWorst namespaces")?;
     let rows = worst.into_iter().map(|namespace| {
         [
-            namespace.namespace.clone(),
-            namespace.pods.to_string(),
-            namespace.score.to_string(),
-            namespace.status.to_string(),
-            namespace.compliance.percent().to_string(),
+            Cell::from(&*namespace.namespace),
+            namespace.pods.to_string().into(),
+            namespace.score.to_string().into(),
+            Cell::styled(namespace.status.to_string(), style::classification(namespace.status)),
+            namespace.compliance.percent().to_string().into(),
         ]
     });
     table(["NAMESPACE", "PODS", "SCORE", "STATUS", "COMPLIANCE"], rows, out)
 }
 
-fn write_offenders(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_offenders(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if report.offenders.is_empty() {
         return Ok(());
     }
@@ -93,28 +100,28 @@ fn write_offenders(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let what: Vec<String> =
             offender.counts.iter().map(|(rule, count)| format!("{rule} x{count}")).collect();
         [
-            offender.namespace.clone(),
-            offender.workload.clone(),
-            offender.pods.to_string(),
-            what.join(", "),
-            points(offender.half_points),
+            Cell::from(&*offender.namespace),
+            Cell::from(&*offender.workload),
+            offender.pods.to_string().into(),
+            what.join(", ").into(),
+            points(offender.half_points).into(),
         ]
     });
     table(["NAMESPACE", "WORKLOAD", "PODS", "WHAT", "PENALTY"], rows, out)
 }
 
-fn write_costs(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_costs(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if report.costs.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nCheapest fixes first, by penalty per workload")?;
     let rows = report.costs.iter().map(|cost| {
         [
-            cost.rule.id.to_string(),
-            cost.count.to_string(),
-            cost.workloads.to_string(),
-            format!("{:.1}", cost.penalty_per_workload),
-            format!("{:.1}", cost.points),
+            Cell::from(cost.rule.id.as_str()),
+            cost.count.to_string().into(),
+            cost.workloads.to_string().into(),
+            format!("{:.1}", cost.penalty_per_workload).into(),
+            format!("{:.1}", cost.points).into(),
         ]
     });
     table(["RULE", "COUNT", "WORKLOADS TO EDIT", "PENALTY PER WORKLOAD", "SCORE GAIN"], rows, out)
@@ -123,18 +130,4 @@ fn write_costs(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 fn points(half_points: u64) -> String {
     let half = if half_points % 2 == 1 { ".5" } else { "" };
     format!("{}{half}", half_points / 2)
-}
-
-fn problems(count: usize) -> String {
-    if count == 1 { "one part of the input".to_owned() } else { format!("{count} parts of the input") }
-}
-
-fn style(status: Classification) -> Style {
-    let color = match status {
-        Classification::Healthy => AnsiColor::Green,
-        Classification::Stable => AnsiColor::Cyan,
-        Classification::Degraded => AnsiColor::Yellow,
-        Classification::Critical => AnsiColor::Red,
-    };
-    color.on_default().bold()
 }

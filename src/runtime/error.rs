@@ -1,17 +1,16 @@
 //! The error of a server that did not start.
 
 use std::io;
-use std::net::SocketAddr;
 
-/// Why a server didn't start.
+/// A server that did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address can't be listened on.
-    #[error("cannot listen on {address}: choose a free one with --listen")]
+    /// The address cannot be bound.
+    #[error("cannot listen on {listen}: choose another address with --listen")]
     Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
+        /// The address, as it was given.
+        listen: String,
+        /// The error of the system.
         source: io::Error,
     },
 }

@@ -6,15 +6,19 @@
 //! This module knows nothing of Kubernetes, nor of what a command does.
 
 mod error;
+mod index;
 mod listen;
 mod readiness;
 mod server;
+mod service;
 mod shutdown;
 mod tasks;
 
 pub use error::ServerError;
-pub use listen::Listen;
+pub use index::Index;
+pub use listen::{Listen, ListenError};
 pub use readiness::{Readiness, Unready};
 pub use server::{Server, standard_routes};
+pub use service::Service;
 pub use shutdown::Shutdown;
 pub use tasks::{Phase, TaskError, Tasks};

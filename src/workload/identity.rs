@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 /// A workload within a namespace, printed as `Kind/name`.
@@ -22,6 +23,17 @@ pub struct WorkloadRef {
     pub kind: Cow<'static, str>,
     /// The name.
     pub name: String,
+}
+
+/// A [`WorkloadRef`] in one allocation: the key of maps that hold every workload of a cluster.
+#[derive(Debug, Clone)]
+pub struct WorkloadKey {
+    /// `namespace/Kind/name`.
+    text: Box<str>,
+    /// The length of the namespace.
+    namespace: usize,
+    /// The length of the kind.
+    kind: usize,
 }
 
 /// A policy, printed as `namespace/name`.
@@ -72,6 +84,39 @@ impl WorkloadRef {
     }
 }
 
+impl WorkloadKey {
+    /// Names a workload.
+    pub fn new(namespace: &str, workload: Owner<'_>) -> Self {
+        let text = format!("{namespace}/{workload}").into();
+        Self { text, namespace: namespace.len(), kind: workload.kind.len() }
+    }
+
+    /// Returns the namespace.
+    pub fn namespace(&self) -> &str {
+        &self.text[..self.namespace]
+    }
+
+    /// Returns the workload without its namespace.
+    pub fn local(&self) -> Owner<'_> {
+        let workload = &self.text[self.namespace + 1..];
+        Owner { kind: &workload[..self.kind], name: &workload[self.kind + 1..] }
+    }
+}
+
+impl PartialEq for WorkloadKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.namespace, self.kind) == (other.namespace, other.kind) && self.text == other.text
+    }
+}
+
+impl Eq for WorkloadKey {}
+
+impl Hash for WorkloadKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
 impl PolicyRef {
     /// Names a policy.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
@@ -88,6 +133,12 @@ impl fmt::Display for Owner<'_> {
 impl fmt::Display for WorkloadRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.local())
+    }
+}
+
+impl fmt::Display for WorkloadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -127,6 +178,16 @@ fn parts(text: &str) -> Option<[&str; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_keeps_its_parts_apart() {
+        let owner = |kind, name| Owner { kind, name };
+        let key = WorkloadKey::new("shop", owner("Deployment", "web"));
+        assert_eq!((key.namespace(), key.local()), ("shop", owner("Deployment", "web")));
+        assert_eq!(key.to_string(), "shop/Deployment/web");
+        assert_ne!(WorkloadKey::new("a/b", owner("c", "d")), WorkloadKey::new("a", owner("b/c", "d")));
+        assert_eq!(WorkloadKey::new("", owner("", "")).local(), owner("", ""));
+    }
 
     #[test]
     fn identities_are_parsed_as_they_are_printed() {

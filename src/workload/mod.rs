@@ -25,7 +25,7 @@ mod text;
 pub use container::{Container, Present, ResourceList, Resources};
 pub use defect::Defect;
 pub use digest::short_digest;
-pub use identity::{IdentityError, Owner, PolicyRef, WorkloadRef};
+pub use identity::{IdentityError, Owner, PolicyRef, WorkloadKey, WorkloadRef};
 pub use image::ImageReference;
 pub use interner::Interner;
 pub use judged::Workload;

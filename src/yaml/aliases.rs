@@ -1,4 +1,4 @@
-//! Aliases and merge keys: what a mapping holds in the end, and documents that would grow without bound.
+//! Resolves aliases and merge keys, and refuses documents that would grow without bound.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use super::Error;
 use super::scalar::{self, Value};
 use super::tree::{Content, Document, MAX_DEPTH, Node};
 
-/// Returns the keys and values of a mapping: merged, and each key once; what comes later counts.
+/// Returns the keys and values of a mapping after merges. Of repeated keys, the last one counts.
 pub(super) fn entries(node: Node<'_, '_>) -> Option<Vec<(usize, usize)>> {
     match *node.document.content(node.index) {
         Content::Mapping { end, plain: true } => {
@@ -19,7 +19,7 @@ pub(super) fn entries(node: Node<'_, '_>) -> Option<Vec<(usize, usize)>> {
     }
 }
 
-/// Returns the entries of a mapping in which keys are merged or repeated.
+/// Returns the entries of a mapping with merged or repeated keys.
 pub(super) fn merged(mapping: Node<'_, '_>) -> Vec<(usize, usize)> {
     let mut all = Vec::new();
     gather(mapping, &mut all);
@@ -35,7 +35,7 @@ pub(super) fn merged(mapping: Node<'_, '_>) -> Vec<(usize, usize)> {
 
 /// Adds the entries of a mapping and of all that it merges, in the order in which they are set.
 ///
-/// As in kubectl's decoder, a merge sets even the keys that stand before it.
+/// A merge overrides even keys that come before it, as in kubectl's decoder.
 fn gather(mapping: Node<'_, '_>, all: &mut Vec<(usize, usize)>) {
     let mapping = mapping.resolved();
     let Content::Mapping { end, .. } = *mapping.document.content(mapping.index) else { return };
@@ -48,7 +48,7 @@ fn gather(mapping: Node<'_, '_>, all: &mut Vec<(usize, usize)>) {
         let merged = value.resolved();
         match *mapping.document.content(value.index) {
             Content::Sequence { end } => {
-                // Those that come first count.
+                // The first mappings take precedence.
                 let mut mappings: Vec<_> = merged.children(end).collect();
                 mappings.reverse();
                 for mapping in mappings {
@@ -60,9 +60,9 @@ fn gather(mapping: Node<'_, '_>, all: &mut Vec<(usize, usize)>) {
     }
 }
 
-/// Refuses aliases that lead into themselves or expand the document beyond measure, and merges of what is no mapping.
+/// Refuses recursive aliases, excessive expansion by aliases, and merges of anything but mappings.
 ///
-/// The measure is that of `go.yaml.in/yaml/v2`, which is kubectl's: at most 99% of the nodes of a small document come
+/// The limits are those of `go.yaml.in/yaml/v2`, which kubectl uses: at most 99% of the nodes of a small document come
 /// from aliases, and 10% of those of a large one.
 pub(super) fn check(document: &Document<'_>) -> Result<(), Error> {
     Walk { document, nodes: 0, aliased: 0, aliases: HashSet::new() }.node(0, 0)
@@ -71,7 +71,7 @@ pub(super) fn check(document: &Document<'_>) -> Result<(), Error> {
 struct Walk<'d, 't> {
     document: &'d Document<'t>,
     nodes: u32,
-    /// The nodes that were reached by an alias.
+    /// The number of nodes reached through an alias.
     aliased: u32,
     /// The aliases that led here.
     aliases: HashSet<usize>,
@@ -145,7 +145,7 @@ impl Walk<'_, '_> {
         if !matches!(self.document.content(target), Content::Mapping { .. }) {
             return Err(self.document.error(index, "a merge key (<<) takes a map or a list of maps"));
         }
-        // A chain of merges is as deep as one of collections.
+        // Chains of merges have the same depth limit as collections.
         self.node(index, depth + 1)
     }
 }
@@ -159,7 +159,8 @@ fn allowed_share(nodes: u32) -> f64 {
     }
 }
 
-/// Refuses what JSON can't say: a key that is null or too large a number, and a value that is no finite number.
+/// Refuses values that JSON can't represent: keys that are null or too large a number, and values that are no finite
+/// number.
 pub(super) fn check_json(node: Node<'_, '_>) -> Result<(), Error> {
     let node = node.resolved();
     let document = node.document;

@@ -1,4 +1,4 @@
-//! Reading nodes with serde.
+//! Deserializes nodes with serde.
 
 use std::borrow::Cow;
 
@@ -51,7 +51,7 @@ impl<'t> Node<'_, 't> {
     }
 }
 
-/// Returns the integer that JSON makes of a float that is a whole number.
+/// Returns the integer that JSON has for a float without a fraction.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "only what fits is taken")]
 fn whole(number: f64) -> Option<i64> {
     let bound = i64::MAX as f64;
@@ -121,7 +121,7 @@ impl<'t> SeqAccess<'t> for Items<'_, 't> {
     }
 }
 
-/// The fields of a mapping as they stand there.
+/// The fields of a mapping in the order of the text.
 struct Fields<'d, 't> {
     node: Node<'d, 't>,
     next: usize,
@@ -147,7 +147,7 @@ impl<'t> MapAccess<'t> for Fields<'_, 't> {
     }
 }
 
-/// The entries of a mapping in which keys are merged or repeated.
+/// The entries of a mapping with merged or repeated keys.
 struct Entries<'d, 't> {
     node: Node<'d, 't>,
     rest: std::vec::IntoIter<(usize, usize)>,

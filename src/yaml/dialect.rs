@@ -1,10 +1,10 @@
-//! Syntax that the parser takes, because it is YAML 1.2, and that kubectl refuses or reads otherwise.
+//! Refuses syntax of YAML 1.2 that kubectl refuses or reads differently.
 
 use granit_parser::{ScalarStyle, Span, YamlVersion};
 
 use super::error::{Error, at};
 
-/// Refuses characters that YAML allows nowhere, and byte-order marks that kubectl takes for a part of a key.
+/// Refuses characters that no YAML allows, and byte-order marks that kubectl takes as part of a key.
 pub(super) fn check_characters(text: &str) -> Result<(), Error> {
     let suspect = |byte: &u8| (*byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || *byte >= 0x7f;
     if !text.as_bytes().iter().any(suspect) {
@@ -34,7 +34,7 @@ pub(super) fn check_characters(text: &str) -> Result<(), Error> {
     Err(Error::new(message, line, text[line_start..at].chars().count() + 1))
 }
 
-/// Refuses a document that asks for another version of YAML.
+/// Refuses a document that declares another version of YAML.
 pub(super) fn check_version(YamlVersion { major, minor }: YamlVersion, span: Span) -> Result<(), Error> {
     if (major, minor) == (1, 1) {
         return Ok(());
@@ -42,7 +42,7 @@ pub(super) fn check_version(YamlVersion { major, minor }: YamlVersion, span: Spa
     Err(at(span, format!("kubectl reads YAML 1.1 and no {major}.{minor}: remove the %YAML directive")))
 }
 
-/// Refuses a name of an anchor that YAML 1.1 ends earlier.
+/// Refuses an anchor whose name ends earlier in YAML 1.1.
 pub(super) fn check_anchor(name: &str, span: Span) -> Result<(), Error> {
     if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
         return Ok(());
@@ -50,7 +50,7 @@ pub(super) fn check_anchor(name: &str, span: Span) -> Result<(), Error> {
     Err(at(span, format!("the anchor `{name}` may hold only letters, digits, - and _")))
 }
 
-/// Refuses a scalar that YAML 1.1 reads otherwise; `flow` tells that it stands within brackets or braces.
+/// Refuses a scalar that YAML 1.1 reads differently; `flow` is true within brackets or braces.
 pub(super) fn check_scalar(
     source: &str,
     text: &str,
@@ -64,11 +64,11 @@ pub(super) fn check_scalar(
         ScalarStyle::Plain if flow && (text.starts_with(':') || text.contains('?')) => {
             return Err(at(span, format!("within brackets and braces, write \"{text}\" in quotes")));
         }
-        // YAML 1.1 takes the comma or bracket behind it for a part of the tag.
+        // YAML 1.1 takes the following comma or bracket as part of the tag.
         ScalarStyle::Plain if flow && text.is_empty() && span.tag_span().is_some() => {
             return Err(at(span, "within brackets and braces, a tag needs a value"));
         }
-        // YAML 1.1 takes the colon for a part of the text before it.
+        // YAML 1.1 takes the colon as part of the preceding text.
         ScalarStyle::Plain
             if flow
                 && span.is_empty()

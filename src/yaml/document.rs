@@ -1,4 +1,4 @@
-//! Parsing a document: the parser's events become a tree.
+//! Parses a document: turns the parser's events into a tree.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use super::tree::{Content, Document, MAX_DEPTH, Place, Repeated};
 use super::{aliases, dialect};
 
 impl<'t> Document<'t> {
-    /// Parses the first document of a text; all that stands behind it is passed over, as kubectl does.
+    /// Parses the first document of a text. The rest is skipped, as in kubectl.
     pub fn parse(text: &'t str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         dialect::check_characters(text)?;
@@ -44,15 +44,15 @@ struct Loader<'t> {
     open: Vec<Open>,
     /// The keys of the open mappings.
     keys: Vec<usize>,
-    /// The nodes by the parser's number of their anchor.
+    /// The node of each anchor, by the parser's number of the anchor.
     anchors: HashMap<usize, usize>,
     aliases: bool,
     merges: bool,
-    /// Whether there is something that JSON may be unable to say.
+    /// True if there may be a value that JSON can't represent.
     unusual: bool,
 }
 
-/// A collection whose end was not read yet.
+/// A collection that has not ended yet.
 struct Open {
     index: usize,
     next: Next,
@@ -166,7 +166,7 @@ impl<'t> Loader<'t> {
         Ok(())
     }
 
-    /// Adds a node; tells whether it is a key.
+    /// Adds a node. Returns true if it is a key.
     fn push(&mut self, content: Content<'t>, anchor: usize, span: Span) -> bool {
         let index = self.nodes.len();
         let next = self.open.last_mut().map(|open| {
@@ -190,7 +190,7 @@ impl<'t> Loader<'t> {
         is_key
     }
 
-    /// Tells whether a node that comes next stands within brackets or braces.
+    /// Returns true if the next node is within brackets or braces.
     fn in_flow(&self) -> bool {
         self.open.last().is_some_and(|open| open.flow)
     }
@@ -230,7 +230,7 @@ impl<'t> Loader<'t> {
         }
     }
 
-    /// Finds the keys that a mapping repeats; its own keys are those behind the first `around`.
+    /// Finds the repeated keys of a mapping. Its own keys come after the first `around` ones.
     fn find_repeated(&mut self, around: usize) -> bool {
         let keys = &self.keys[around..];
         if keys.len() <= FEW {
@@ -264,10 +264,10 @@ impl<'t> Loader<'t> {
     }
 }
 
-/// How many keys are compared with each other; of more a set is made.
+/// The largest number of keys that are compared pairwise. More keys go into a set.
 const FEW: usize = 16;
 
-/// Makes a scalar of a text whose type is to be told by the text or a tag.
+/// Makes a scalar of a text. The text or a tag determines its type.
 fn typed(text: Cow<'_, str>, tag: Tag) -> Result<Content<'_>, String> {
     Ok(match scalar::resolve(tag, &text)? {
         Value::Text => Content::Text(text),
@@ -275,7 +275,7 @@ fn typed(text: Cow<'_, str>, tag: Tag) -> Result<Content<'_>, String> {
     })
 }
 
-/// Decodes base64 as Go does, which passes over line breaks; what is no text is replaced as in JSON.
+/// Decodes base64 as Go does, which skips line breaks. Invalid UTF-8 is replaced, as in JSON.
 fn binary(text: &str) -> Option<String> {
     let text: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect();
     Some(String::from_utf8_lossy(&STANDARD.decode(text).ok()?).into_owned())
@@ -293,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_sets_what_stands_above_it_and_not_what_stands_below() {
+    fn a_merge_overrides_keys_above_it_but_not_below() {
         let text = "x: &x {a: 1, b: 1}\nz: {a: 2, <<: *x, b: 2}\n";
         assert_eq!(read(text).unwrap()["z"], json!({"a": 1, "b": 2}));
     }
 
     #[test]
-    fn repeated_keys_are_found_among_few_and_many_and_whatever_they_are_written_like() {
+    fn repeated_keys_are_found_in_any_notation() {
         let many = (0..50).fold(String::new(), |text, number| format!("{text}k{number}: 1\n"));
         for (text, key, line) in [
             ("a: 1\nb: 1\n\"a\": 2\n".to_owned(), "a", 3),
@@ -314,11 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn what_would_grow_without_bound_is_refused() {
-        let bomb: String = (1..20)
+    fn documents_that_grow_without_bound_are_refused() {
+        let bomb = (1..20)
             .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")))
-            .collect();
-        let chain: String = (1..10_000).map(|n| format!("a{n}: &a{n} {{<<: *a{}}}\n", n - 1)).collect();
+            .collect::<Vec<_>>()
+            .concat();
+        let links = (1..10_000).map(|n| format!("a{n}: &a{n} {{<<: *a{}}}\n", n - 1));
+        let chain = links.collect::<Vec<_>>().concat();
         for (text, message) in [
             (format!("a0: &a0 [1]\n{bomb}"), "the document contains excessive aliasing"),
             (format!("a0: &a0 {{b: 1}}\n{chain}"), "nested more than 250 levels deep"),

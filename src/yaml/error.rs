@@ -5,12 +5,12 @@ use std::fmt;
 use granit_parser::Span;
 use serde::de::{Expected, Unexpected};
 
-/// What is wrong with a document.
+/// The problem of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     message: String,
     place: Option<(usize, usize)>,
-    /// Whether text was expected and the value is something else, which quotes would mend.
+    /// True if a string was expected and quotes would fix the value.
     quotes: bool,
 }
 
@@ -35,7 +35,7 @@ impl Error {
         self
     }
 
-    /// Says how to mend a value that is text only in quotes.
+    /// Adds the fix for a value that needs quotes to be a string.
     pub(super) fn about(mut self, written: &str) -> Self {
         if std::mem::take(&mut self.quotes) {
             self.message.extend(["; write \"", written, "\" in quotes"]);
@@ -71,7 +71,7 @@ impl serde::de::Error for Error {
     }
 }
 
-/// Makes an error about what the parser read.
+/// Creates an error at the parser's position.
 pub(super) fn at(span: Span, message: impl Into<String>) -> Error {
     Error::new(message, span.start.line(), span.start.col() + 1)
 }

@@ -1,8 +1,8 @@
-//! YAML as kubectl reads it: YAML 1.1 by the rules of `sigs.k8s.io/yaml`, turned to JSON.
+//! YAML as kubectl reads it: YAML 1.1 by the rules of `sigs.k8s.io/yaml`, converted to JSON.
 //!
 //! A stream is split into documents by line, a document is parsed into a tree of nodes, and serde reads the nodes as
-//! the JSON that kubectl would send. Syntax is the parser's; types, merge keys, aliases and repeated keys are decided
-//! here. A test compares the result with kubectl's own code.
+//! the JSON that kubectl would send. The parser crate handles the syntax. This module handles types, merge keys,
+//! aliases and repeated keys. A test compares the result with kubectl's own code.
 
 mod aliases;
 mod de;

@@ -1,4 +1,4 @@
-//! Looking at single nodes of a document.
+//! Access to single nodes of a document.
 
 use super::aliases;
 use super::scalar::{self, Value};
@@ -23,7 +23,7 @@ impl<'d> Node<'d, '_> {
         }
     }
 
-    /// Returns the text, unless the node is anything else.
+    /// Returns the text; `None` unless the node is a string.
     pub fn text(self) -> Option<&'d str> {
         match node_content(self.resolved()) {
             Content::Text(text) => Some(text),
@@ -31,7 +31,7 @@ impl<'d> Node<'d, '_> {
         }
     }
 
-    /// Tells whether the node is null.
+    /// Returns true if the node is null.
     pub fn is_null(self) -> bool {
         match node_content(self.resolved()) {
             Content::Typed(text, tag) => matches!(scalar::resolve(*tag, text), Ok(Value::Null)),

@@ -1,25 +1,25 @@
-//! Numbers as Go reads and writes them.
+//! Parses and formats numbers as Go does.
 
-/// An integer as Go's `strconv.ParseInt` and `ParseUint` read it with base 0.
+/// An integer as parsed by Go's `strconv.ParseInt` and `ParseUint` with base 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Integer {
     Signed(i64),
-    /// One that only fits without a sign.
+    /// An integer that fits only without a sign.
     Unsigned(u64),
 }
 
-/// Reads an integer with the prefix of its base, from which underscores were taken.
+/// Parses an integer with an optional base prefix. The underscores have been removed.
 pub(super) fn integer(text: &str) -> Option<Integer> {
     let (negative, digits) = sign(text);
     if let Some(number) = unsigned(digits) {
         return match i64::try_from(number) {
             Ok(number) => Some(Integer::Signed(if negative { -number } else { number })),
             Err(_) if negative => 0_i64.checked_sub_unsigned(number).map(Integer::Signed),
-            // A sign before it makes it no unsigned number.
+            // A number with a sign is no unsigned number.
             Err(_) => (digits.len() == text.len()).then_some(Integer::Unsigned(number)),
         };
     }
-    // Behind the prefix of a binary number a sign may stand.
+    // A binary number may have a sign after its prefix.
     let (negative, behind) = match text.strip_prefix("-0b") {
         Some(behind) => (true, behind),
         None => (false, text.strip_prefix("0b")?),
@@ -53,11 +53,11 @@ fn unsigned(digits: &str) -> Option<u64> {
 }
 
 fn radix(digits: &str, base: u32) -> Option<u64> {
-    // The standard library would take a sign here.
+    // The standard library would accept a sign here.
     if digits.starts_with(['+', '-']) { None } else { u64::from_str_radix(digits, base).ok() }
 }
 
-/// Reads a float in decimal notation; `None` also for one that is too large.
+/// Parses a float in decimal notation; `None` also if it is too large.
 pub(super) fn float(text: &str) -> Option<f64> {
     let (_, number) = sign(text);
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
@@ -73,7 +73,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
     if valid { text.parse().ok().filter(|number: &f64| number.is_finite()) } else { None }
 }
 
-/// Writes a float as Go's `FormatFloat` does with the format `g` and 32 bits: so it becomes a key of a JSON object.
+/// Formats a float as a JSON key, like Go's `FormatFloat` with format `g` and 32 bits.
 pub(super) fn key(number: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "Go rounds it too")]
     let number = number as f32;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_float_is_a_key_as_go_writes_it() {
+    fn float_keys_are_formatted_as_in_go() {
         for (number, text) in [
             (1.5, "1.5"),
             (0.1, "0.1"),

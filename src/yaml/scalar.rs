@@ -2,10 +2,10 @@
 
 use super::number::{self, Integer};
 
-/// The explicit tag of a scalar, as far as it decides how the text is read.
+/// The explicit tag of a scalar, as far as it affects the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tag {
-    /// None: the text itself tells.
+    /// No tag: the text determines the type.
     None,
     Bool,
     Int,
@@ -20,10 +20,10 @@ pub(super) enum Value {
     Null,
     Bool(bool),
     Integer(i64),
-    /// An integer that only fits without a sign.
+    /// An integer that fits only without a sign.
     Unsigned(u64),
     Float(f64),
-    /// The text as it stands.
+    /// A string, exactly the text.
     Text,
 }
 
@@ -39,7 +39,7 @@ impl Value {
     }
 }
 
-/// Resolves a scalar; the message where it is not what its tag says.
+/// Resolves a scalar. The error says that the text doesn't fit the tag.
 pub(super) fn resolve(tag: Tag, text: &str) -> Result<Value, String> {
     let value = untagged(text);
     let wanted = match (tag, value) {
@@ -97,7 +97,7 @@ fn word(text: &str) -> Value {
     }
 }
 
-/// Tells whether every underscore stands between two digits, as Go asks for where it takes them itself.
+/// Returns true if every underscore is between two digits, as Go requires.
 fn between_digits(text: &str) -> bool {
     let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let bytes = text.as_bytes();
@@ -112,7 +112,7 @@ fn number(text: &str) -> Value {
     }
 }
 
-/// Tells whether Go's decoder takes a text for a timestamp: a date, or a date with a time of day.
+/// Returns true if Go's decoder takes a text as a timestamp: a date with or without a time.
 fn is_timestamp(text: &str) -> bool {
     let Some((date, time)) = text.split_at_checked(text.find(['T', 't', ' ']).unwrap_or(text.len())) else {
         return false;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_its_text_does_not_fit_is_an_error() {
+    fn text_that_does_not_fit_its_tag_is_an_error() {
         assert_eq!(resolve(Tag::Float, "12"), Ok(Value::Float(12.0)));
         assert_eq!(resolve(Tag::Bool, "y"), Ok(Value::Bool(true)));
         assert_eq!(

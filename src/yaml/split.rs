@@ -1,27 +1,27 @@
-//! Splitting a stream into documents by line, as apimachinery's `YAMLReader` does.
+//! Splits a stream into documents by line, as apimachinery's `YAMLReader` does.
 
 use std::borrow::Cow;
 
 use super::Error;
 
-/// A stretch of a stream between two separators.
+/// The part of a stream between two separators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'t> {
     /// The document, without the separator before it.
     pub text: &'t [u8],
     /// The lines of the stream before the document.
     pub lines_before: usize,
-    /// The lines of the stream before the first content: what is no comment, blank line or lone null.
+    /// The lines of the stream before the first content: comments, blank lines and a single null are no content.
     pub lines_before_content: usize,
-    /// What stands behind the dashes of the separator where only a comment may stand.
+    /// The text after the dashes of the separator, where only a comment is allowed.
     pub behind_separator: Option<&'t [u8]>,
 }
 
 impl<'t> Chunk<'t> {
-    /// Returns the document as text, in which bytes that are not UTF-8 are replaced; an error for a wrong separator.
+    /// Returns the document as text, with invalid UTF-8 replaced. A wrong separator is an error.
     pub fn text(&self) -> Result<Cow<'t, str>, Error> {
         match self.behind_separator {
-            // kubectl reads by line and ends each with a line feed, which a block scalar keeps.
+            // kubectl ends each line with a line feed, and a block scalar keeps it.
             None if !self.text.ends_with(b"\n") => Ok(String::from_utf8_lossy(self.text) + "\n"),
             None => Ok(String::from_utf8_lossy(self.text)),
             Some(behind) => Err(Error::new(
@@ -37,10 +37,10 @@ impl<'t> Chunk<'t> {
     }
 }
 
-/// Splits a text into the documents that hold anything but comments, blank lines and a lone null.
+/// Splits a text into its documents, except for those with only comments, blank lines or a single null.
 ///
-/// The text is the beginning of a stream, or begins with a separator. A separator is a line that begins with three
-/// dashes, wherever it stands; that of the stream's first line is part of its document.
+/// The text is the start of a stream, or begins with a separator. A separator is any line that begins with three
+/// dashes. On the first line of a stream it is part of its document.
 pub fn chunks(text: &[u8], first: bool) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = text;
     let mut line = 0;
@@ -59,7 +59,7 @@ pub fn chunks(text: &[u8], first: bool) -> impl Iterator<Item = Chunk<'_>> {
                     chunk.lines_before += 1;
                 }
             }
-            // The first line of a stream is no end of its document.
+            // The first line of a stream doesn't end a document.
             let skipped = usize::from(first && !begun);
             begun = true;
             let (end, lines, content) = document(chunk.text, skipped);
@@ -75,10 +75,10 @@ pub fn chunks(text: &[u8], first: bool) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// What separates documents at the beginning of a line.
+/// The separator of documents at the start of a line.
 pub(crate) const SEPARATOR: &[u8] = b"---";
 
-/// Where a document ends, how many lines it has, and how many of them stand before its first content, if any.
+/// Returns the end of a document, the number of its lines, and the number of lines before its first content, if any.
 fn document(text: &[u8], skipped: usize) -> (usize, usize, Option<usize>) {
     let mut content = None;
     let (mut offset, mut lines) = (0, 0);
@@ -95,7 +95,7 @@ fn document(text: &[u8], skipped: usize) -> (usize, usize, Option<usize>) {
                 content = Some(lines);
             }
         } else if let Some(separator) = memchr::memmem::find(rest, b"\n---") {
-            // Behind the first content only the separator matters.
+            // After the first content only the separator matters.
             lines += memchr::memchr_iter(b'\n', &rest[..=separator]).count();
             return (offset + separator + 1, lines, content);
         } else {
@@ -113,7 +113,7 @@ fn is_marker(line: &[u8]) -> bool {
         .is_some_and(|rest| is_nothing(rest.trim_ascii_start()) && !rest.starts_with(b"#"))
 }
 
-/// Tells whether a line, without the blanks around it, is blank, a comment or a null.
+/// Returns true if a trimmed line is blank, a comment or a null.
 fn is_nothing(line: &[u8]) -> bool {
     let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     let rest = line[word.len()..].trim_ascii_start();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_comment_may_stand_behind_a_separator() {
+    fn only_a_comment_may_follow_a_separator() {
         let error = |text: &str| {
             let chunk = chunks(text.as_bytes(), true).last().unwrap();
             chunk.text().unwrap_err().line().map(|line| chunk.lines_before + line)
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_only_comments_and_a_null_is_no_document() {
+    fn comments_and_a_null_are_no_document() {
         assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("a: 1\n", 5)]);
         assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
         for null in ["null", "~", "NULL # nothing", "Null"] {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Error;
 use super::scalar::{self, Tag, Value};
 
-/// How deep a document may be nested, with its aliases resolved.
+/// The deepest allowed nesting of a document after its aliases are resolved.
 pub(super) const MAX_DEPTH: usize = 250;
 
 /// One YAML document.
@@ -16,7 +16,7 @@ pub struct Document<'t> {
     pub(super) repeated: Vec<Repeated>,
 }
 
-/// A key that a mapping has more than once.
+/// A key that a mapping holds more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeated {
     /// The key.
@@ -31,11 +31,11 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
-/// A node; what a collection holds follows it.
+/// A node. The content of a collection follows it.
 #[derive(Debug)]
 pub(super) enum Content<'t> {
     Text(Cow<'t, str>),
-    /// A scalar that is no text.
+    /// A scalar that is not simply a string.
     Typed(Cow<'t, str>, Tag),
     /// A merge key.
     Merge,
@@ -45,7 +45,7 @@ pub(super) enum Content<'t> {
     },
     Mapping {
         end: usize,
-        /// Whether there is neither a merge key nor a repeated key.
+        /// True if there are neither merge keys nor repeated keys.
         plain: bool,
     },
 }
@@ -55,7 +55,7 @@ pub(super) enum Content<'t> {
 pub struct Node<'d, 't> {
     pub(super) document: &'d Document<'t>,
     pub(super) index: usize,
-    /// How many collections are around the node, those of the aliases that led here among them.
+    /// The number of collections around the node, including those on the path through aliases.
     pub(super) depth: usize,
 }
 
@@ -65,7 +65,7 @@ impl<'t> Document<'t> {
         Node { document: self, index: 0, depth: 0 }
     }
 
-    /// Returns the keys that stand in a mapping more than once, in the order in which the mappings end.
+    /// Returns the repeated keys, in the order in which their mappings end.
     pub fn repeated(&self) -> &[Repeated] {
         &self.repeated
     }
@@ -74,7 +74,7 @@ impl<'t> Document<'t> {
         &self.nodes[index]
     }
 
-    /// Returns the index of the node behind a node and all that it holds.
+    /// Returns the index of the node after a node and its content.
     pub(super) fn next(&self, index: usize) -> usize {
         match self.nodes[index] {
             Content::Sequence { end } | Content::Mapping { end, .. } => end,
@@ -93,7 +93,7 @@ impl<'t> Document<'t> {
         Error::new(message, line, column)
     }
 
-    /// Returns a key as JSON has it; none for what can't be one.
+    /// Returns a key as in JSON; `None` if it can't be a key.
     pub(super) fn key(&self, index: usize) -> Option<Cow<'_, str>> {
         match &self.nodes[index] {
             Content::Text(text) => Some(Cow::Borrowed(text)),
@@ -114,7 +114,7 @@ impl<'t> Document<'t> {
 }
 
 impl Node<'_, '_> {
-    /// Returns what an alias stands for.
+    /// Follows an alias to its node.
     pub(super) fn resolved(self) -> Self {
         match *self.document.content(self.index) {
             Content::Alias(target) => Self { index: target, ..self },

@@ -1,7 +1,7 @@
 //! Commands that need a cluster, where there is none.
 
 use super::{directory, run_in};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 
 #[test]
@@ -129,27 +129,44 @@ fn every_command_that_connects_has_the_connection_flags_of_kubectl() {
     assert_eq!(run.stderr, "error: --as-group: it needs a user to act as: give --as, or the field `as`\n");
 }
 
-/// A kubeconfig for a server that answers every request with an empty list of pods.
+/// Returns a kubeconfig for a server that answers every request with an empty list of pods.
 pub(super) fn of_an_empty_cluster() -> String {
-    const BODY: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}"#;
+    of_a_cluster("blue", |_, _| {
+        (200, r#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]}"#.to_owned())
+    })
+}
+
+/// Returns a kubeconfig, with a context of this name, for a server that answers a method and a path with a status and
+/// a body.
+pub(super) fn of_a_cluster(
+    context: &str,
+    answer: impl Fn(&str, &str) -> (u16, String) + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let header = BufReader::new(&stream).lines().map_while(Result::ok);
-            header.take_while(|line| !line.is_empty()).for_each(drop);
-            let length = BODY.len();
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
-            write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{BODY}").unwrap();
+            let mut reader = BufReader::new(&stream);
+            let mut lines = reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let request = lines.next().unwrap_or_default();
+            let length = |line: String| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok();
+            let length: usize = lines.filter_map(length).last().unwrap_or(0);
+            reader.read_exact(&mut vec![0; length]).unwrap();
+            let mut words = request.split_whitespace();
+            let (status, body) = answer(words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let head = "connection: close\r\ncontent-type: application/json";
+            write!(stream, "HTTP/1.1 {status} X\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
         }
     });
-    format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: blue\n\
-         contexts: [{{name: blue, context: {{cluster: c, user: u}}}}]\n\
-         clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
-         users: [{{name: u, user: {{token: hush}}}}]\n"
-    )
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": context,
+        "contexts": [{ "name": context, "context": { "cluster": "c", "user": "u" } }],
+        "clusters": [{ "name": "c", "cluster": { "server": format!("http://127.0.0.1:{port}") } }],
+        "users": [{ "name": "u", "user": { "token": "hush" } }],
+    });
+    config.to_string()
 }
 
 #[test]

@@ -159,9 +159,8 @@ fn what_was_asked_for_and_is_not_there_is_said() {
     for name in ["", "Shop", "../nodes"] {
         let run = run_in(tree.path(), &["analyze", "-f", "a.yaml", "-n", name], "");
         assert_eq!((run.status, &*run.stdout), (2, ""));
-        let expected = format!(
-            "error: invalid value '{name}' for '--namespace <NAME>': that is no name for a namespace"
-        );
+        let expected =
+            format!("error: invalid value '{name}' for '--namespace <NAME>': not a name of a namespace");
         assert!(run.stderr.starts_with(&expected), "{run}");
     }
 }

@@ -1,4 +1,4 @@
-//! YAML is read as kubectl reads it, and what it would lose silently is noted.
+//! YAML is read as kubectl reads it, and silently lost values are noted.
 
 use super::{directory, run_in};
 

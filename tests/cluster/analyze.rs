@@ -16,13 +16,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Many pages, and not a whole number of them.
+/// Spans many pages; the last page is not full.
 const MANY: usize = 10_100;
-/// How many pods a page holds at most.
+/// The maximum number of pods in a page.
 const PAGE: usize = 500;
-/// How many pods are created at a time.
+/// The number of pods created concurrently.
 const CONCURRENT: usize = 64;
-/// A call that hangs fails its test rather than all of them.
+/// Limits each call, so that a call that hangs fails only its own test.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,15 +70,15 @@ async fn a_live_namespace_and_its_objects_in_a_file_get_the_same_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_that_cannot_be_read_is_named_and_costs_no_other_its_verdict() {
-    // Nobody else's report should be partial for it.
+async fn an_unreadable_pod_is_named_and_the_others_are_evaluated() {
+    // An own control plane: this test makes reports of the whole cluster partial.
     let plane = ControlPlane::start();
     let (client, namespace) = (plane.client().await, plane.namespace("odd"));
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
     for name in ["odd", "well"] {
         pods.create(&PostParams::default(), &pod(name, &json!({}))).await.unwrap();
     }
-    // The API server takes it from a kubelet that has lost count.
+    // The API server accepts a negative restart count from a kubelet.
     let odd = json!({ "name": "main", "image": "x", "imageID": "", "ready": true, "restartCount": -1 });
     set_pod_status(&client, &namespace, "odd", &json!({ "phase": "Running", "containerStatuses": [odd] }))
         .await;
@@ -100,7 +100,7 @@ async fn a_pod_that_cannot_be_read_is_named_and_costs_no_other_its_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn many_pods_are_read_by_pages_and_selected_by_the_server() {
+async fn many_pods_are_read_in_pages_and_selected_by_the_server() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("pages");
     let pods = Api::<Pod>::namespaced(plane.client().await, &namespace);
@@ -144,7 +144,7 @@ async fn many_pods_are_read_by_pages_and_selected_by_the_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_list_one_namespace_gets_a_partial_report_of_all_and_a_whole_one_of_it() {
+async fn access_to_one_namespace_yields_a_partial_report_of_all() {
     let plane = ControlPlane::shared();
     let (home, _elsewhere) = two_namespaces(plane).await;
     let kubeconfig = plane.restricted(&home, "reader", &[rule("list", "pods")], Reach::Namespace).await;
@@ -167,7 +167,7 @@ async fn who_may_list_one_namespace_gets_a_partial_report_of_all_and_a_whole_one
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_list_nothing_gets_no_score() {
+async fn no_access_yields_no_score() {
     let plane = ControlPlane::shared();
     let (home, elsewhere) = two_namespaces(plane).await;
     let kubeconfig = plane.restricted(&home, "nobody", &[], Reach::Cluster).await;
@@ -179,18 +179,14 @@ async fn who_may_list_nothing_gets_no_score() {
         assert_eq!((&summary["partial"], &summary["pods"]), (&json!(true), &json!(0)));
 
         let text = on(&kubeconfig, &arguments);
-        assert_eq!(text.code, 2, "{text:?}");
-        for figure in ["Cluster Health Score", "Cluster Status"] {
-            let line = text.stdout.lines().find(|line| line.starts_with(figure)).unwrap();
-            assert!(line.ends_with(": Unknown"), "{line}");
-        }
+        assert_eq!((text.code, text.stdout.as_str()), (2, ""), "{text:?}");
         assert!(text.stderr.contains("forbidden"), "{}", text.stderr);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_list_namespaces_is_told_which_of_them_were_not_read() {
+async fn unreadable_namespaces_are_named() {
     let plane = ControlPlane::shared();
     let (home, elsewhere) = two_namespaces(plane).await;
     let kubeconfig = plane.restricted(&home, "finder", &[rule("list", "namespaces")], Reach::Cluster).await;
@@ -257,7 +253,7 @@ fn a_cluster_that_cannot_be_reached_is_an_error_at_once() {
     }
 
     let mut config: Value = serde_json::from_slice(&fs::read(plane.kubeconfig()).unwrap()).unwrap();
-    // The port of tcpmux, on which nobody listens.
+    // Nothing listens on port 1 (tcpmux).
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1".into();
     let dead = directory.path().join("dead");
     fs::write(&dead, config.to_string()).unwrap();
@@ -273,7 +269,7 @@ fn a_cluster_that_cannot_be_reached_is_an_error_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn check_tells_whether_a_mode_would_work() {
+async fn check_reports_whether_a_mode_would_work() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("check");
     let analyze = on(plane.kubeconfig(), &["check", "--for", "analyze"]);
@@ -281,11 +277,20 @@ async fn check_tells_whether_a_mode_would_work() {
     assert!(analyze.stdout.contains("v1.36.3"), "{}", analyze.stdout);
     assert!(analyze.stdout.ends_with("analyze would work here\n"), "{}", analyze.stdout);
     assert!(!analyze.stdout.contains(" NO "), "{}", analyze.stdout);
+    assert!(!analyze.stdout.contains("reconcile") && !analyze.stdout.contains("CRD"), "{}", analyze.stdout);
+
+    let all = on(plane.kubeconfig(), &["check", "--for", "all", "-o", "json"]);
+    assert_eq!(all.code, 1, "{all:?}");
+    let all: serde_json::Value = serde_json::from_str(&all.stdout).unwrap();
+    let works: Vec<_> = all["modes"].as_array().unwrap().iter().map(|mode| &mode["works"]).collect();
+    assert_eq!(works, [true, true, false, false], "{all}");
+    assert!(all["permissions"].as_array().unwrap().iter().all(|one| one["allowed"] == true), "{all}");
 
     let reconcile = on(plane.kubeconfig(), &["check", "--for", "reconcile"]);
     assert_eq!(reconcile.code, 1, "{reconcile:?}");
     assert!(reconcile.stdout.contains("missing: run `kube-devops crd install`"), "{}", reconcile.stdout);
-    assert!(reconcile.stdout.ends_with("reconcile would not work here\n"), "{}", reconcile.stdout);
+    let verdict = "\nreconcile would not work here: CRD devopspolicies.devops.stochastic.io is missing: run ";
+    assert!(reconcile.stdout.contains(verdict), "{}", reconcile.stdout);
 
     let rules = [rule("list", "pods")];
     let reader = plane.restricted(&home, "reader", &rules, Reach::Namespace).await;
@@ -297,11 +302,14 @@ async fn check_tells_whether_a_mode_would_work() {
     assert!(own.stdout.ends_with(&format!("analyze would work in namespace {home}\n")), "{}", own.stdout);
     let other = on(&reader, &["check", "-n", "default"]);
     assert_eq!(other.code, 1, "{other:?}");
-    assert!(other.stdout.ends_with("analyze would not work in namespace default\n"), "{}", other.stdout);
+    let verdict =
+        "analyze would not work in namespace default: no permission to list pods in namespace default\n";
+    assert!(other.stdout.ends_with(verdict), "{}", other.stdout);
 
     let nowhere = on(plane.kubeconfig(), &["check", "-n", "no-such-namespace"]);
     assert_eq!(nowhere.code, 1, "{nowhere:?}");
-    let verdict = "analyze would not work in namespace no-such-namespace: it was not found\n";
+    let verdict =
+        "analyze would not work in namespace no-such-namespace: namespace no-such-namespace was not found\n";
     assert!(nowhere.stdout.ends_with(verdict), "{}", nowhere.stdout);
 
     let auditor = plane.restricted(&home, "auditor", &rules, Reach::Cluster).await;
@@ -312,7 +320,7 @@ async fn check_tells_whether_a_mode_would_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn list_pods_prints_where_they_are() {
+async fn list_pods_prints_phases_and_nodes() {
     let plane = ControlPlane::shared();
     let (client, namespace) = (plane.client().await, plane.namespace("list"));
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
@@ -334,7 +342,7 @@ async fn list_pods_prints_where_they_are() {
     assert_eq!(listed(&["-l", "app=none"]), (Vec::<Vec<String>>::new(), "no pods found\n".to_owned()));
 }
 
-/// How one run of the binary went.
+/// The outcome of one run of the binary.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,
@@ -362,8 +370,8 @@ fn run(arguments: &[&str], stdin: &str) -> Outcome {
     }
 }
 
-/// Makes a Deployment of a pod that restarts and one that waits, a bare pod, and two Jobs with their pods: one whose
-/// name is like that of a `CronJob`'s, and one made by hand from a `CronJob`.
+/// Creates a Deployment with a restarting pod and a waiting pod, a bare pod, and two Jobs with their pods. One Job has
+/// a name like those of a `CronJob`; the other was created from a `CronJob` by hand.
 async fn populate(client: &Client, namespace: &str) {
     let deployment: Deployment = object(json!({
         "metadata": { "name": "web" },
@@ -415,7 +423,7 @@ async fn populate(client: &Client, namespace: &str) {
     set_pod_status(client, namespace, &web[1].name_any(), &json!({ "phase": "Pending" })).await;
 }
 
-/// Returns what `kubectl get pods,deploy,rs,jobs,cronjobs -o json` prints.
+/// Returns the output of `kubectl get pods,deploy,rs,jobs,cronjobs -o json`.
 async fn kubectl_list(client: &Client, namespace: &str) -> Value {
     let mut items = Vec::new();
     for (path, version, kind, plural) in [
@@ -438,7 +446,7 @@ async fn kubectl_list(client: &Client, namespace: &str) -> Value {
     json!({ "apiVersion": "v1", "items": items, "kind": "List", "metadata": { "resourceVersion": "" } })
 }
 
-/// Makes two namespaces with a pod in each.
+/// Creates two namespaces with one pod each.
 async fn two_namespaces(plane: &ControlPlane) -> (String, String) {
     let client = plane.client().await;
     let namespaces = (plane.namespace("access"), plane.namespace("access"));
@@ -449,13 +457,13 @@ async fn two_namespaces(plane: &ControlPlane) -> (String, String) {
     namespaces
 }
 
-/// Returns the namespaces that were judged, with the pods in each.
+/// Returns the evaluated namespaces and the number of pods in each.
 fn judged(report: &Value) -> Vec<(&str, u64)> {
     let namespaces = report["namespaces"].as_array().unwrap().iter();
     namespaces.map(|one| (one["namespace"].as_str().unwrap(), one["pods"].as_u64().unwrap())).collect()
 }
 
-/// Returns the violations without where they were read.
+/// Returns the violations without their sources.
 fn sourceless(report: &Value) -> Value {
     let mut violations = report["violations"].clone();
     for violation in violations.as_array_mut().unwrap() {
@@ -481,32 +489,34 @@ fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_selector_selects_the_same_pods_by_live_cluster_and_by_file() {
+async fn a_selector_selects_the_same_pods_on_a_cluster_and_in_files() {
     let plane = ControlPlane::shared();
     let (client, namespace) = (plane.client().await, plane.namespace("selector"));
     populate(&client, &namespace).await;
     let list = kubectl_list(&client, &namespace).await.to_string();
     let pods = |outcome: &Outcome| outcome.json()["summary"]["pods"].as_u64().unwrap();
     let mut differences = Vec::new();
-    for (selector, expected) in [
-        ("app=web", 2),
-        ("app!=web", 3),
-        ("app in (web,api)", 2),
-        ("!app", 3),
-        ("job-name", 2),
-        ("pod-template-hash", 2),
-        ("!pod-template-hash", 3),
-        ("app=web,!pod-template-hash", 0),
+    // In files, the template of a workload counts if the selector excludes all of its pods.
+    for (selector, pods_selected, templates_selected) in [
+        ("app=web", 2, 0),
+        ("app!=web", 3, 0),
+        ("app in (web,api)", 2, 0),
+        ("!app", 3, 0),
+        ("job-name", 2, 0),
+        ("pod-template-hash", 2, 0),
+        ("!pod-template-hash", 3, 1),
+        ("app=web,!pod-template-hash", 0, 1),
     ] {
         let arguments = ["analyze", "-n", &namespace, "-l", selector, "-o", "json"];
         let live = on(plane.kubeconfig(), &arguments);
         let file = run(&[&arguments[..], &["-f", "-"]].concat(), &list);
         let found = (pods(&live), pods(&file));
-        if found != (expected, expected) {
+        let expected = (pods_selected, pods_selected + templates_selected);
+        if found != expected {
             differences.push((selector, expected, found));
         }
     }
-    assert!(differences.is_empty(), "selector, expected, (live, file): {differences:?}");
+    assert!(differences.is_empty(), "selector, expected (live, file), found: {differences:?}");
 }
 
 #[test]
@@ -526,7 +536,7 @@ fn all_of_stderr_is_in_our_own_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_system_namespace_that_was_not_tried_is_not_said_to_have_been() {
+async fn a_skipped_system_namespace_is_not_reported_as_unreadable() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("kube-own");
     let pods = Api::<Pod>::namespaced(plane.client().await, &home);

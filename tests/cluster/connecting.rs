@@ -1,4 +1,4 @@
-//! The ways to a real API server: flags, proxies, plugins and client certificates.
+//! Connections to a real API server: flags, proxies, exec plugins and client certificates.
 
 use crate::control_plane::ControlPlane;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use tempfile::TempDir;
 
-/// A control plane, and kubeconfigs for it.
+/// A control plane and the kubeconfigs that connect to it.
 struct Way {
     directory: TempDir,
     server: String,
@@ -35,7 +35,7 @@ impl Way {
         self.server.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    /// Writes a kubeconfig of this cluster and a user.
+    /// Writes a kubeconfig for this cluster and the given user.
     fn kubeconfig(&self, cluster: &Value, user: &Value) -> PathBuf {
         let mut settings = json!({ "server": self.server, "certificate-authority": self.authority });
         for (name, value) in cluster.as_object().unwrap() {
@@ -57,7 +57,7 @@ impl Way {
     }
 }
 
-/// Runs the binary without a terminal, and returns its status and all that it printed.
+/// Runs the binary without a terminal. Returns its exit status and everything that it printed.
 fn run(kubeconfig: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
     for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
@@ -71,7 +71,7 @@ fn run(kubeconfig: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn flags_count_more_than_the_kubeconfig_and_do_without_one() {
+fn flags_override_the_kubeconfig_and_work_without_one() {
     let way = Way::to(ControlPlane::shared());
     let nowhere = way.directory.path().join("nowhere");
     let authority = way.authority.to_str().unwrap();
@@ -95,7 +95,7 @@ fn flags_count_more_than_the_kubeconfig_and_do_without_one() {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn proxies_lead_to_the_api_server() {
+fn the_api_server_is_reached_through_proxies() {
     let way = Way::to(ControlPlane::shared());
     let far = json!({ "server": "https://api.test:6443", "tls-server-name": "127.0.0.1" });
     let with = |proxy: &str| {
@@ -106,7 +106,7 @@ fn proxies_lead_to_the_api_server() {
     let (http, http_asked) = proxy(way.port(), connect);
     let (socks, socks_asked) = proxy(way.port(), socks5);
     let list = ["list", "pods"];
-    // A proxy-url counts more than NO_PROXY.
+    // A proxy-url takes precedence over NO_PROXY.
     let environment = [("NO_PROXY", "*")];
     let (status, text) = run(&with(&format!("http://127.0.0.1:{http}")), &list, &environment);
     assert_eq!(status, 0, "{text}");
@@ -124,14 +124,14 @@ fn proxies_lead_to_the_api_server() {
     let (status, text) = run(&admin, &list, &[("https_proxy", &socks)]);
     assert_eq!(status, 0, "{text}");
     assert_eq!(socks_asked.lock().unwrap().len(), 2);
-    // The API server is on loopback, which the environment's proxy says nothing about.
+    // The API server is on loopback, and the environment's proxy doesn't apply to loopback.
     let (status, text) = run(&way.admin(&json!({})), &list, &[("HTTPS_PROXY", "127.0.0.1:1")]);
     assert_eq!(status, 0, "{text}");
 }
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn a_plugin_runs_once_a_command_and_knows_that_there_is_no_terminal() {
+fn a_plugin_runs_once_per_command_without_a_terminal() {
     let way = Way::to(ControlPlane::shared());
     let home = way.directory.path();
     let credential = json!({
@@ -174,7 +174,7 @@ fn a_plugin_runs_once_a_command_and_knows_that_there_is_no_terminal() {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn a_client_certificate_of_version_1_is_taken_by_the_api_server() {
+fn the_api_server_accepts_a_version_1_client_certificate() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
     let flag = format!("--client-ca-file={}", fixtures.join("ca.pem").display());
     let plane = ControlPlane::start_with(&[&flag]);
@@ -189,7 +189,7 @@ fn a_client_certificate_of_version_1_is_taken_by_the_api_server() {
 
 #[test]
 #[ignore = "needs Go: make test"]
-fn the_committed_answers_are_client_gos() {
+fn the_committed_answers_match_client_go() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = root.join("tests/fixtures/kubeconfig/client-go.json");
     let mut command = Command::new("go");
@@ -209,10 +209,11 @@ fn the_committed_answers_are_client_gos() {
     assert!(fresh, "run it again with UPDATE=1, and look at the difference");
 }
 
-/// What a proxy was asked for.
+/// The requests that a proxy received.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Starts a proxy that leads to `port`, whatever it is asked for; `greet` returns that.
+/// Starts a proxy that forwards every request to `port`. `greet` performs the handshake and returns the requested
+/// target.
 fn proxy(port: u16, greet: fn(&mut TcpStream) -> io::Result<String>) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (own, asked) = (listener.local_addr().unwrap().port(), Asked::default());

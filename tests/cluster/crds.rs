@@ -1,4 +1,4 @@
-//! The CRDs on a real API server: installing them, what they refuse, and what they show.
+//! The CRDs on a real API server: installation, validation and printed columns.
 
 use crate::analyze::{Outcome, on};
 use crate::control_plane::{ControlPlane, Reach};
@@ -11,6 +11,8 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::manifests::crds;
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyAuditResult};
+use kube_devops::yaml::Document;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -19,7 +21,7 @@ use std::sync::OnceLock;
 const POLICIES: &str = "devopspolicies.devops.stochastic.io";
 const AUDIT_RESULTS: &str = "policyauditresults.devops.stochastic.io";
 
-/// A control plane of the tests here, because CRDs are the whole cluster's, with the CRDs installed.
+/// Returns a control plane with the CRDs installed. Only these tests use it, because CRDs are cluster-scoped.
 fn plane() -> &'static ControlPlane {
     static PLANE: OnceLock<ControlPlane> = OnceLock::new();
     PLANE.get_or_init(|| {
@@ -35,7 +37,7 @@ fn install(plane: &ControlPlane) -> String {
     outcome.stdout
 }
 
-/// What `crd install` prints of both CRDs.
+/// The output of `crd install` for both CRDs.
 fn said(policies: &str, audit_results: &str) -> String {
     format!(
         "customresourcedefinition {POLICIES} {policies}\ncustomresourcedefinition {AUDIT_RESULTS} {audit_results}\n"
@@ -44,14 +46,14 @@ fn said(policies: &str, audit_results: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn crds_are_created_then_unchanged_and_changed_only_where_somebody_changed_them() {
+async fn crds_are_created_once_and_repaired_only_after_changes() {
     let plane = ControlPlane::start();
     let client = plane.client().await;
     let missing = check(&plane, "reconcile");
     assert_eq!(missing.code, 1, "{missing:?}");
     assert_eq!(states(&missing), ["missing:", "missing:"], "{missing:?}");
     assert_eq!(install(&plane), said("created", "created"));
-    // Whoever runs this after it may use the resources at once.
+    // The resources are usable as soon as `crd install` returns.
     let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), "default");
     policies.create(&PostParams::default(), &policy("first", "{forbidLatestTag: true}")).await.unwrap();
     assert_eq!(install(&plane), said("unchanged", "unchanged"));
@@ -59,13 +61,13 @@ async fn crds_are_created_then_unchanged_and_changed_only_where_somebody_changed
     assert_eq!(current.code, 0, "{current:?}");
     assert_eq!(states(&current), ["current", "current"], "{current:?}");
 
-    // Somebody else takes a column out by hand.
+    // Another client removes a column.
     let definitions = Api::<CustomResourceDefinition>::all(client);
     let columns = "/spec/versions/0/additionalPrinterColumns/0";
     let patch = json!([{ "op": "remove", "path": columns }]);
     let patch = Patch::Json::<()>(serde_json::from_value(patch).unwrap());
     definitions.patch(AUDIT_RESULTS, &PatchParams::default(), &patch).await.unwrap();
-    let outdated = check(&plane, "webhook");
+    let outdated = check(&plane, "enforce");
     assert_eq!(outdated.code, 1, "{outdated:?}");
     assert_eq!(states(&outdated), ["current", "outdated:"], "{outdated:?}");
     assert_eq!(check(&plane, "analyze").code, 0);
@@ -79,7 +81,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
     let plane = ControlPlane::start();
     let client = plane.client().await;
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
-    // As kubectl would have created it: by another manager, with fewer fields, no status and one field that is gone.
+    // An older CRD that kubectl created: another field manager, fewer fields, no status and one obsolete field.
     let [mut older, _] = crds();
     let version = &mut older.spec.versions[0];
     version.subresources = None;
@@ -104,7 +106,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
     let kept = policies.get("old").await.unwrap();
     assert_eq!(kept.metadata.uid.as_deref(), created["metadata"]["uid"].as_str());
     assert_eq!((kept.spec.forbid_latest_tag, kept.spec.max_restart_count), (Some(true), Some(7)));
-    // It can be edited under the new schema, and has a status now.
+    // The policy can be edited under the new schema and now has a status.
     let edit = Patch::Merge(json!({ "spec": { "forbidPendingDuration": 60 } }));
     let edited = policies.patch("old", &PatchParams::default(), &edit).await.unwrap();
     assert_eq!(edited.spec.forbid_pending_duration, Some(60));
@@ -116,7 +118,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_install_whose_names_are_taken_says_so_at_once() {
+async fn an_install_reports_taken_names_at_once() {
     let plane = ControlPlane::start();
     let definitions = Api::<CustomResourceDefinition>::all(plane.client().await);
     let [mut other, _] = crds();
@@ -125,19 +127,19 @@ async fn an_install_whose_names_are_taken_says_so_at_once() {
     other.spec.names.singular = Some("dopamine".to_owned());
     other.spec.names.kind = "Dopamine".to_owned();
     definitions.create(&PostParams::default(), &other).await.unwrap();
-    eventually("the other CRD has its names", async || {
+    eventually("the other CRD owns its names", async || {
         let status = definitions.get("dopamines.devops.stochastic.io").await.ok()?.status?;
         status.accepted_names?.short_names.filter(|names| !names.is_empty())
     })
     .await;
     let refused = on(plane.kubeconfig(), &["crd", "install"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
-    assert!(refused.stderr.contains("doesn't take its names: \"dop\" is already in use"), "{refused:?}");
+    assert!(refused.stderr.contains("refuses its names: \"dop\" is already in use"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn who_may_not_install_is_told_what_it_needs_and_check_falls_back_to_what_is_served() {
+async fn install_names_missing_permissions_and_check_uses_discovery() {
     let plane = plane();
     let namespace = plane.namespace("crds");
     let kubeconfig = plane.restricted(&namespace, "nobody", &[], Reach::Cluster).await;
@@ -165,7 +167,7 @@ async fn who_may_not_install_is_told_what_it_needs_and_check_falls_back_to_what_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_api_server_refuses_what_files_are_refused_for_and_names_the_field() {
+async fn the_api_server_refuses_invalid_policies_like_the_file_reader() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("refused"));
     let mut problems = Vec::new();
@@ -184,12 +186,12 @@ async fn the_api_server_refuses_what_files_are_refused_for_and_names_the_field()
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    // What is stored is what the operator reads.
+    // The operator reads exactly the stored object.
     let policies = Api::<DevOpsPolicy>::namespaced(client, &namespace);
     assert_eq!(policies.list(&kube::api::ListParams::default()).await.unwrap().items.len(), VALID.len());
 }
 
-/// Values as they might be written in a file, right for some fields and wrong for others, with ` | ` between them.
+/// YAML values separated by ` | `. Each is valid for some fields and invalid for others.
 const SPELLINGS: &str = "\
     true | false | yes | 'true' | null | ~ | [] | {} | [1] | {a: 1} | '' | text | 0 | -0 | 1 | -1 | 3.0 | \
     0.5 | 1e3 | 1e400 | 65535 | 65536 | 86400 | 86401 | 2147483647 | 2147483648 | 4294967296 | \
@@ -202,7 +204,7 @@ const SPELLINGS: &str = "\
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn files_and_the_api_server_agree_on_every_spelling_in_every_field() {
+async fn files_and_the_api_server_agree_on_every_value_of_every_field() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("spellings"));
     let mut differences = Vec::new();
@@ -249,7 +251,7 @@ async fn files_and_the_api_server_agree_on_every_spelling_in_every_field() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_samples_are_taken() {
+async fn the_samples_are_accepted() {
     let client = plane().client().await;
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "production" } });
     let namespace = serde_json::from_value::<Namespace>(namespace).unwrap();
@@ -264,7 +266,7 @@ async fn the_samples_are_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn refusals_of_checks_in_cel_say_what_to_mend() {
+async fn cel_errors_name_the_fix() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("words"));
     for (spec, words) in [
@@ -284,7 +286,7 @@ async fn refusals_of_checks_in_cel_say_what_to_mend() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn every_field_is_explained() {
+async fn every_field_has_a_description() {
     let client = plane().client().await;
     let document = eventually("the group's OpenAPI is published", async || {
         let request =
@@ -302,10 +304,10 @@ async fn every_field_is_explained() {
     assert!(explained > 80, "only {explained} fields");
     let probe =
         &schemas["io.stochastic.devops.v1.DevOpsPolicy"]["properties"]["spec"]["properties"]["defaultProbe"];
-    assert_eq!(probe["description"], "The probe that enforcement gives to containers without one.");
+    assert_eq!(probe["description"], "The probe that enforcement adds to containers without one.");
 }
 
-/// Counts the fields of a schema, and notes those without a description.
+/// Counts the fields of a schema and collects those without a description.
 fn explain(schema: &Value, path: &str, mute: &mut Vec<String>) -> usize {
     let fields = schema["properties"].as_object().into_iter().flatten();
     let below: usize = fields
@@ -385,7 +387,7 @@ async fn a_status_is_its_own_subresource_and_bounded() {
     }))
     .await
     .unwrap();
-    assert_eq!(judged.metadata.generation, Some(1), "a status is no change of the spec");
+    assert_eq!(judged.metadata.generation, Some(1), "a status update doesn't change the generation");
     let status = judged.status.unwrap();
     assert_eq!((status.remediations.len(), status.conditions.len()), (2, 1));
     assert_eq!(policies.get("strict").await.unwrap().spec, DevOpsPolicySpec::default());
@@ -408,7 +410,7 @@ fn check(plane: &ControlPlane, mode: &str) -> Outcome {
     on(plane.kubeconfig(), &["check", "--for", mode])
 }
 
-/// Returns the first word that `check` has for each CRD.
+/// Returns the first word of the line that `check` prints for each CRD.
 fn states(outcome: &Outcome) -> Vec<&str> {
     let word = |name: &str| {
         let line = outcome.stdout.lines().find_map(|line| line.strip_prefix(name));
@@ -421,20 +423,22 @@ fn policy(name: &str, spec: &str) -> DevOpsPolicy {
     DevOpsPolicy::new(name, yaml_serde::from_str(spec).unwrap())
 }
 
-/// Returns what kubectl sends of a policy with this spec: it writes whole numbers without a fraction.
+/// Returns the object that kubectl sends for a policy with this spec. kubectl writes whole numbers without a fraction.
 fn object(name: &str, spec: &str) -> Value {
-    let policy: Value = yaml_serde::from_str(&manifest(name, spec)).unwrap();
-    kube_devops::manifests::manifest(&policy).unwrap()
+    // kubectl sends YAML as JSON, by the rules of YAML 1.1.
+    let text = manifest(name, spec);
+    let document = Document::parse(&text).unwrap();
+    kube_devops::manifests::manifest(&Value::deserialize(document.root()).unwrap()).unwrap()
 }
 
-/// Creates a policy as `kubectl create` does, which refuses fields that don't exist.
+/// Creates a policy with strict field validation, as `kubectl create` does.
 async fn create(client: &Client, namespace: &str, policy: &Value) -> kube::Result<Value> {
     let path =
         format!("/apis/devops.stochastic.io/v1/namespaces/{namespace}/devopspolicies?fieldValidation=Strict");
     client.request(http::Request::post(path).body(policy.to_string().into_bytes()).unwrap()).await
 }
 
-/// Returns the columns and the first row that the API server makes for `kubectl get`.
+/// Returns the columns and the first row that the API server prints for `kubectl get`.
 async fn table(client: &Client, namespace: &str, plural: &str) -> (Vec<String>, Vec<Value>) {
     let path = format!("/apis/devops.stochastic.io/v1/namespaces/{namespace}/{plural}");
     let request = http::Request::get(path).header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io");

@@ -1,4 +1,4 @@
-//! What is served is what `docs/metrics.md` and `docs/api.md` say, no less and no more.
+//! `docs/metrics.md` and `docs/api.md` list exactly the metrics and fields that are served.
 
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Metrics by name: the type, and the names of the labels.
+/// The type and the label names of each metric, by metric name.
 type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn reconcile_serves_the_metrics_that_are_documented() {
     let policy: DevOpsPolicy =
         object(json!({ "metadata": { "name": "home" }, "spec": { "forbidPendingDuration": 1 } }));
     Api::namespaced(client, &home).create(&PostParams::default(), &policy).await.unwrap();
-    // It may read all and write nothing, so that it fails, and counts that.
+    // The account may read everything and write nothing, so that failed writes are counted.
     let mut rules: Vec<_> = Mode::Reconcile.permissions().iter().map(rule).collect();
     for rule in &mut rules {
         rule.verbs.retain(|verb| ["get", "list", "watch"].contains(&&**verb));
@@ -69,7 +69,7 @@ async fn reconcile_serves_the_metrics_that_are_documented() {
     .await;
 }
 
-/// Reads the text format.
+/// Parses the Prometheus text format.
 fn served(text: &str) -> Metrics {
     let mut metrics = Metrics::new();
     let mut last = String::new();
@@ -80,7 +80,7 @@ fn served(text: &str) -> Metrics {
         } else if let Some((_, labels)) = line.split_once('{')
             && !line.starts_with('#')
         {
-            // No value has a quote in it here.
+            // No label value contains a quote here.
             let names = labels.split('"').step_by(2).filter_map(|part| part.strip_suffix('='));
             let names = names.map(|name| name.trim_start_matches(',').to_owned());
             metrics.get_mut(&last).unwrap().1.extend(names.filter(|name| name != "le"));
@@ -89,7 +89,7 @@ fn served(text: &str) -> Metrics {
     metrics
 }
 
-/// Returns the metrics that a command has, those of every command among them.
+/// Returns the documented metrics of a command, including those that every command has.
 fn documented(command: &str) -> Metrics {
     let rows = ["Every long-running command", command].map(|heading| rows("docs/metrics.md", heading));
     let metric = |row: Vec<String>| {
@@ -99,7 +99,7 @@ fn documented(command: &str) -> Metrics {
     rows.into_iter().flatten().map(metric).collect()
 }
 
-/// Returns the cells of the tables under a heading.
+/// Returns the table cells under a heading.
 fn rows(file: &str, heading: &str) -> Vec<Vec<String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let section = text.split("\n## ").find_map(|section| section.strip_prefix(heading));
@@ -112,7 +112,7 @@ fn code(text: impl AsRef<str>) -> String {
     text.as_ref().trim_matches('`').to_owned()
 }
 
-/// Collects the paths of a value's fields; those of counts are rules, and of no interest.
+/// Collects the paths of a value's fields. The keys under counts are rules and are left out.
 fn collect(path: &str, value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) if !path.ends_with("counts") => {

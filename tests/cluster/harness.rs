@@ -1,4 +1,4 @@
-//! The control plane keeps what it promises to the other tests.
+//! The control plane has the properties that the other tests rely on.
 
 use crate::control_plane::{AuditEvent, ControlPlane, Etcd, Mark, Reach, client_of, config_of};
 use crate::eventually::eventually;
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Set in the process that gets killed.
+/// Set in the process that is killed.
 const VICTIM: &str = "KUBE_DEVOPS_TEST_VICTIM";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn the_api_server_is_the_version_that_is_built() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_account_may_do_what_its_role_says_and_no_more() {
+async fn an_account_has_exactly_its_permissions() {
     let plane = ControlPlane::shared();
     let (home, elsewhere) = (plane.namespace("rbac"), plane.namespace("rbac"));
     let rules = [rule(&["get", "list"], "configmaps")];
@@ -50,7 +50,7 @@ async fn an_account_may_do_what_its_role_says_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn controllers_make_pods_and_a_played_status_makes_them_available() {
+async fn controllers_create_pods_and_a_test_makes_them_available() {
     let plane = ControlPlane::shared();
     let (client, namespace) = (plane.client().await, plane.namespace("controllers"));
     let deployments = Api::<Deployment>::namespaced(client.clone(), &namespace);
@@ -74,7 +74,7 @@ async fn controllers_make_pods_and_a_played_status_makes_them_available() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_audit_log_has_a_request_as_soon_as_it_is_answered() {
+async fn the_audit_log_holds_every_answered_request() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("audit");
     let kubeconfig =
@@ -100,7 +100,7 @@ async fn the_audit_log_has_a_request_as_soon_as_it_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_change_beneath_the_api_server_is_one_to_its_watches_and_readers_too() {
+async fn a_change_in_etcd_reaches_watches_and_readers() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("beneath");
     let config_maps = Api::<ConfigMap>::namespaced(plane.client().await, &namespace);
@@ -133,7 +133,7 @@ async fn an_api_server_that_was_killed_comes_back_with_its_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_frozen_api_server_answers_nothing_until_it_goes_on() {
+async fn a_frozen_api_server_answers_nothing_until_it_resumes() {
     let plane = ControlPlane::start();
     let mut config = config_of(plane.kubeconfig()).await;
     config.default_retry = false;
@@ -146,7 +146,7 @@ async fn a_frozen_api_server_answers_nothing_until_it_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn without_a_watch_cache_compacted_history_is_gone_at_once() {
+async fn without_a_watch_cache_a_compaction_takes_effect_at_once() {
     let plane = ControlPlane::start_with(&["--watch-cache=false"]);
     let past = Past::of(&plane).await;
     assert_eq!(past.codes().await, Codes { watch: None, list: None, page: None });
@@ -156,7 +156,7 @@ async fn without_a_watch_cache_compacted_history_is_gone_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_watch_cache_hides_the_compaction_until_the_api_server_starts_again() {
+async fn a_watch_cache_hides_a_compaction_until_a_restart() {
     let plane = ControlPlane::start();
     let past = Past::of(&plane).await;
     plane.compact_etcd();
@@ -166,14 +166,14 @@ async fn a_watch_cache_hides_the_compaction_until_the_api_server_starts_again() 
     assert_eq!(past.codes().await, Codes { watch: Some(410), list: Some(410), page: Some(410) });
 }
 
-/// What a client remembers of a list that is history now.
+/// A client's resourceVersion and continue token from before a compaction.
 struct Past {
     config_maps: Api<ConfigMap>,
     resource_version: String,
     next_page: String,
 }
 
-/// How the API server refuses to go on from there, if it does.
+/// The error codes with which the API server refuses to continue from there, if it does.
 #[derive(Debug, PartialEq, Eq)]
 struct Codes {
     watch: Option<u16>,
@@ -216,7 +216,7 @@ impl Past {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn nothing_is_left_of_a_test_process_that_was_killed() {
+fn a_killed_test_process_leaves_nothing_behind() {
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "harness::a_victim_tells_its_traces_and_sleeps", "--ignored", "--nocapture"])
         .env(VICTIM, "1")

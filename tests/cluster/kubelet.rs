@@ -1,4 +1,4 @@
-//! A test in the role of the kubelet: no node exists, so pods get the status that a test gives them.
+//! Plays the kubelet: there are no nodes, so tests set the status of pods.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
@@ -13,7 +13,7 @@ pub(crate) async fn set_pod_status(client: &Client, namespace: &str, name: &str,
         .unwrap_or_else(|error| panic!("cannot set the status of pod {namespace}/{name}: {error}"))
 }
 
-/// Returns the status of a pod that runs and is ready, which is all that a Deployment counts.
+/// Returns the status of a running and ready pod, as far as Deployments look at it.
 pub(crate) fn ready() -> Value {
     json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] })
 }

@@ -1,4 +1,4 @@
-//! What talks to Kubernetes, against a real kube-apiserver, etcd and kube-controller-manager: `make test`.
+//! Tests against a real kube-apiserver, etcd and kube-controller-manager. `make test` runs them.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes `watch` and answers queries, and `promtool` finds nothing to say about what it scrapes.
+//! A real Prometheus scrapes `watch` and answers queries, and `promtool` accepts the metrics.
 
 use crate::control_plane::{ControlPlane, Server, free_port};
 use crate::process::Process;
@@ -16,13 +16,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long Prometheus may take to start, and to scrape what has changed.
+/// The time limit for the start of Prometheus and for the scrape of a change.
 const LIMIT: Duration = Duration::from_secs(30);
 const PACKAGE: &str = "run `make test`, or install Prometheus";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane and Prometheus: make test"]
-async fn prometheus_scrapes_the_scores_and_forgets_a_namespace_that_is_gone() {
+async fn prometheus_scrapes_the_scores_and_drops_deleted_namespaces() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let [kept, emptied] = [plane.namespace("scraped"), plane.namespace("scraped")];
@@ -33,7 +33,7 @@ async fn prometheus_scrapes_the_scores_and_forgets_a_namespace_that_is_gone() {
     let replica = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
     let prometheus = Prometheus::scraping(replica.address().unwrap());
 
-    // Pending costs 4 points, and restarts 2 x 5 x 6: the cluster's score is that of both pods.
+    // Pending costs 4 points, and restarts cost 2 x 5 x 6. The cluster's score is the mean of both pods.
     prometheus.answers("cluster_health_score", &[(None, "68")]).await;
     let both = [(Some(&*kept), "96"), (Some(&*emptied), "40")];
     prometheus.answers("namespace_health_score", &both).await;
@@ -57,10 +57,10 @@ async fn promtool_has_nothing_to_say_about_the_metrics() {
     let (code, metrics) = replica.get("/metrics");
     assert_eq!(code, 200, "{metrics}");
     assert_eq!(promtool_check(&metrics), "", "of {metrics}");
-    assert_ne!(promtool_check("# TYPE total counter\ntotal 1\n"), "", "promtool does find faults");
+    assert_ne!(promtool_check("# TYPE total counter\ntotal 1\n"), "", "promtool reports invalid metrics");
 }
 
-/// Returns what `promtool check metrics` says; nothing when all is well.
+/// Returns the complaints of `promtool check metrics`.
 fn promtool_check(metrics: &str) -> String {
     let mut promtool = Command::new(program("promtool"))
         .args(["check", "metrics"])
@@ -77,7 +77,7 @@ fn promtool_check(metrics: &str) -> String {
     said
 }
 
-/// A running Prometheus, which is killed on drop and when the test process is; its data goes with it.
+/// A running Prometheus. It is killed on drop and when the test process ends; its data is deleted then.
 struct Prometheus {
     server: Server,
     address: SocketAddr,
@@ -93,7 +93,7 @@ impl Prometheus {
             "global": { "scrape_interval": "200ms", "scrape_timeout": "200ms" },
             "scrape_configs": [{ "job_name": "kube-devops", "static_configs": [{ "targets": [target] }] }],
         });
-        // JSON is YAML too.
+        // JSON is valid YAML.
         fs::write(state.join("prometheus.yml"), config.to_string()).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().unwrap()));
         let flags = [
@@ -104,7 +104,7 @@ impl Prometheus {
         Self { server: Server::start(&binary, &state, &flags).unwrap(), address }
     }
 
-    /// Waits until a query is answered with these values, each with the namespace that it is labelled with.
+    /// Waits until a query returns these values, each with its namespace label.
     async fn answers(&self, query: &str, expected: &[(Option<&str>, &str)]) {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let expected: BTreeMap<_, _> = expected
@@ -132,7 +132,7 @@ impl Prometheus {
         let mut stream = TcpStream::connect_timeout(&self.address, LIMIT)?;
         stream.set_read_timeout(Some(LIMIT))?;
         let query: Vec<_> = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        // The older version has no chunks to put together.
+        // HTTP/1.0 has no chunked responses.
         write!(stream, "GET /api/v1/query?query={} HTTP/1.0\r\n\r\n", query.concat())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -141,7 +141,7 @@ impl Prometheus {
     }
 }
 
-/// Returns where a program of Prometheus is, or says what to install.
+/// Returns the path of a Prometheus program, or panics with installation instructions.
 fn program(name: &str) -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let path = std::env::var_os("PATH").unwrap_or_default();

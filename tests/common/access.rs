@@ -1,4 +1,4 @@
-//! Accounts that may do no more than a test says.
+//! Service accounts with exactly the permissions that a test grants.
 
 use crate::eventually::eventually;
 use crate::kubeconfig::{client_of, render};
@@ -19,29 +19,29 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How far an account's rules reach.
+/// The scope of an account's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     Namespace,
     Cluster,
 }
 
-/// Makes accounts on one API server.
+/// Creates accounts on one API server.
 pub(crate) struct Accounts<'a> {
-    /// An administrator.
+    /// An administrator's client.
     pub(crate) client: Client,
     /// The URL of the API server.
     pub(crate) server: &'a str,
-    /// The file with the certificate that the API server is verified by.
+    /// The certificate authority of the API server.
     pub(crate) authority: &'a Path,
     /// The directory for the accounts' kubeconfigs.
     pub(crate) directory: &'a Path,
 }
 
 impl Accounts<'_> {
-    /// Makes a `ServiceAccount` with these rights and no other, and returns a kubeconfig of it.
+    /// Creates a `ServiceAccount` with only these permissions, and returns a kubeconfig for it.
     ///
-    /// Returns when the API server grants the first rule: it hears of roles by a watch, a little late.
+    /// Returns once the API server grants the first rule: roles take effect with a short delay.
     pub(crate) async fn restricted(
         &self,
         namespace: &str,
@@ -80,7 +80,8 @@ impl Accounts<'_> {
         kubeconfig
     }
 
-    /// Makes the account `operator` in a namespace, with exactly what a mode needs, and returns a kubeconfig of it.
+    /// Creates the account `operator` in a namespace with exactly the permissions of a mode, and returns a kubeconfig
+    /// for it.
     pub(crate) async fn operator(&self, home: &str, mode: Mode) -> PathBuf {
         let permissions = mode.permissions();
         let (everywhere, at_home): (Vec<_>, Vec<_>) =
@@ -144,7 +145,7 @@ fn subject(namespace: &str, name: String) -> Subject {
     Subject { kind: "ServiceAccount".into(), name, namespace: Some(namespace.into()), api_group: None }
 }
 
-/// Asks for the first thing that a rule allows.
+/// Returns an access review for the first action that a rule allows.
 fn question(rule: &PolicyRule, namespace: Option<&str>) -> SelfSubjectAccessReviewSpec {
     let first = |of: &Option<Vec<String>>| of.as_ref().and_then(|of| of.first().cloned());
     let verb = rule.verbs.first().cloned();

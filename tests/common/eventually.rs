@@ -1,23 +1,23 @@
-//! Waiting for what controllers bring about in their own time.
+//! Waits for asynchronous work of controllers.
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long controllers may take, on a machine that is busy with other things.
+/// The time limit for controllers, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Asks again and again until the probe has an answer, and panics with `what` if none comes within a minute.
+/// Polls until the probe returns a value. Panics with `what` after a minute.
 pub(crate) async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
     within(PATIENCE, what, probe).await
 }
 
-/// Asks again and again until the probe has an answer, and panics with `what` if none comes in time.
+/// Polls until the probe returns a value. Panics with `what` after the time limit.
 pub(crate) async fn within<T>(limit: Duration, what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
     within_every(POLL, limit, what, probe).await
 }
 
-/// Asks once in each period until the probe has an answer, and panics with `what` if none comes in time.
+/// Polls once a period until the probe returns a value. Panics with `what` after the time limit.
 pub(crate) async fn within_every<T>(
     period: Duration,
     limit: Duration,

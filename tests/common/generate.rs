@@ -1,17 +1,17 @@
-//! Made-up pods as a real cluster holds them, in any number and the same for the same seed: what benchmarks and tests
-//! read. It knows nothing of what is judged.
+//! Generates any number of realistic pods for benchmarks and tests. The same seed yields the same pods. The generator
+//! doesn't depend on the rules.
 //!
-//! Pods come in workloads of 3 to 10, over 50 namespaces, 8 to 12 KB each, of which managed fields are a good third.
-//! About one in ten breaks a rule.
+//! Pods come in workloads of 3 to 10, spread over 50 namespaces. Each takes 8 to 12 KB, of which managed fields are
+//! more than a third. About one in ten breaks a rule.
 
 #![allow(dead_code, reason = "nobody needs all of it")]
 
 use std::io::{self, Write};
 
-/// Over how many namespaces the pods are spread.
+/// The number of namespaces.
 pub(crate) const NAMESPACES: usize = 50;
 
-/// Writes a `PodList` as the API server sends it: no blanks, and items that don't name their kind.
+/// Writes a `PodList` as the API server sends it: without white space, and with items that don't name their kind.
 pub(crate) fn write_pod_list(out: &mut impl Write, pods: usize, seed: u64) -> io::Result<()> {
     out.write_all(br#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":["#)?;
     for (index, pod) in Pods::new(pods, seed).enumerate() {
@@ -23,13 +23,13 @@ pub(crate) fn write_pod_list(out: &mut impl Write, pods: usize, seed: u64) -> io
     out.write_all(b"]}\n")
 }
 
-/// Returns the pods one by one, each as the text of an item of that list.
+/// Returns the pods one by one, each as the JSON text of a list item.
 pub(crate) fn pods(pods: usize, seed: u64) -> impl Iterator<Item = String> {
     Pods::new(pods, seed)
 }
 
-/// Writes the same pods as `kubectl get pods -o json` does: a `List`, indented by four blanks, its keys sorted, without
-/// managed fields.
+/// Writes the same pods as `kubectl get pods -o json` prints them: a `List`, indented by four spaces, with sorted keys
+/// and without managed fields.
 pub(crate) fn write_pod_list_pretty(out: &mut impl Write, pods: usize, seed: u64) -> io::Result<()> {
     out.write_all(b"{\n    \"apiVersion\": \"v1\",\n    \"items\": [")?;
     for (index, pod) in Pods::new(pods, seed).enumerate() {
@@ -54,7 +54,7 @@ pub(crate) fn write_pod_list_pretty(out: &mut impl Write, pods: usize, seed: u64
     out.write_all(b"\n    ],\n    \"kind\": \"List\",\n    \"metadata\": {\n        \"resourceVersion\": \"\"\n    }\n}\n")
 }
 
-/// The pods one by one, each as compact JSON.
+/// An iterator over the pods, each as compact JSON.
 struct Pods {
     random: Random,
     total: usize,
@@ -89,7 +89,7 @@ impl Iterator for Pods {
     }
 }
 
-/// What manages a pod.
+/// The kind of a pod's controller.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     ReplicaSet,
@@ -113,7 +113,7 @@ impl Kind {
     }
 }
 
-/// What the pods of a workload share.
+/// The properties that the pods of a workload share.
 struct Workload {
     kind: Kind,
     namespace: String,
@@ -174,7 +174,7 @@ impl Workload {
         };
         let (service, role) = (random.pick(&SERVICES), random.pick(&ROLES));
         let base = format!("{service}-{role}-{}", random.letters(3));
-        // One workload in eleven is badly made; single pods that restart or wait come on top.
+        // One workload in eleven breaks rules. Some single pods restart or are pending in addition.
         let bad = random.below(11) == 0;
         let extra = usize::from(random.below(10) < 3) + usize::from(random.below(10) < 1);
         let names = std::iter::once(role).chain(SIDECARS).take(1 + extra);
@@ -194,7 +194,7 @@ impl Workload {
         }
     }
 
-    /// The name of what manages the pods.
+    /// Returns the name of the pods' controller.
     fn owner(&self) -> String {
         if self.kind == Kind::ReplicaSet { format!("{}-{}", self.name, self.hash) } else { self.name.clone() }
     }
@@ -260,7 +260,7 @@ impl Workload {
         )
     }
 
-    /// What the controller manager and the kubelet say that they wrote.
+    /// Returns the managed fields of the controller manager and the kubelet.
     fn managed_fields(&self, random: &mut Random) -> String {
         let containers: Vec<String> = self.containers.iter().map(Container::managed_fields).collect();
         let (uid, time) = (&self.uid, time(random));
@@ -371,7 +371,7 @@ fn pending_status() -> String {
 
 impl Container {
     fn new(random: &mut Random, service: &str, name: &str, kind: Kind, bad: bool) -> Self {
-        // What runs to its end has no probes, and needs none.
+        // Containers that run to completion have no probes and need none.
         let probes = kind != Kind::Job;
         let fault = if bad { random.below(4) } else { 9 };
         let tag = format!("{}.{}.{}", 1 + random.below(6), random.below(30), random.below(12));
@@ -488,7 +488,7 @@ fn time(random: &mut Random) -> String {
     format!("2026-01-{day:02}T{hour:02}:{:02}:{:02}Z", random.below(60), random.below(60))
 }
 
-/// splitmix64: small, and the same on every machine.
+/// splitmix64, which is small and gives the same numbers on every machine.
 struct Random(u64);
 
 impl Random {
@@ -512,7 +512,7 @@ impl Random {
         from[self.index(from.len())]
     }
 
-    /// Letters and digits as Kubernetes picks them for names.
+    /// Returns a random suffix from the characters that Kubernetes uses for names.
     fn letters(&mut self, length: usize) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         (0..length).map(|_| char::from(LETTERS[self.index(LETTERS.len())])).collect()

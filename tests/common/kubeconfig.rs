@@ -1,11 +1,11 @@
-//! The kubeconfig files that lead tests to an API server, and clients made from them.
+//! Kubeconfig files for the tests, and clients built from them.
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
 use std::path::Path;
 
-/// Returns a kubeconfig with one context, as JSON, which is YAML too.
+/// Returns a kubeconfig with one context, as JSON, which is valid YAML.
 pub(crate) fn render(server: &str, authority: &Path, token: &str, namespace: &str) -> String {
     json!({
         "apiVersion": "v1",
@@ -21,7 +21,7 @@ pub(crate) fn render(server: &str, authority: &Path, token: &str, namespace: &st
     .to_string()
 }
 
-/// Makes a client of what a kubeconfig file says; it lives no longer than the runtime that it is made on.
+/// Builds a client from a kubeconfig file. The client lives as long as the current runtime.
 pub(crate) async fn client_of(kubeconfig: &Path) -> Client {
     Client::try_from(config_of(kubeconfig).await).expect("a client of a valid configuration")
 }
@@ -31,7 +31,7 @@ pub(crate) async fn config_of(kubeconfig: &Path) -> Config {
     let file = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig file");
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
     let mut config = config.expect("a valid kubeconfig");
-    // A proxy of the environment leads out of the machine, and the servers are on its loopback.
+    // The servers are on loopback, which the environment's proxy can't reach.
     config.proxy_url = None;
     config
 }

@@ -1,8 +1,8 @@
-//! Specs of policies that nobody takes, neither the API server nor a file's reader, and some that both take.
+//! Policy specs that both the API server and the file reader refuse, and some that both accept.
 
-/// Specs that are refused, each with the field that every refusal names.
+/// Refused specs, each with the field that the error names.
 pub(crate) const INVALID: &[(&str, &str)] = &[
-    // Fields that don't exist.
+    // Unknown fields.
     ("{forbidLatest: true}", "spec.forbidLatest"),
     ("{forbidlatesttag: true}", "spec.forbidlatesttag"),
     ("{defaultProbe: {port: 8080}}", "spec.defaultProbe.port"),
@@ -12,7 +12,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{severityOverrides: {latest-tag: high}}", "spec.severityOverrides.latest-tag"),
     ("{remediation: {maxPerDay: 1}}", "spec.remediation.maxPerDay"),
     ("{admission: {denyat: high}}", "spec.admission.denyat"),
-    // Values of another type.
+    // Values of the wrong type.
     ("{forbidLatestTag: 'yes'}", "spec.forbidLatestTag"),
     ("{requireLivenessProbe: 1}", "spec.requireLivenessProbe"),
     ("{requireReadinessProbe: {}}", "spec.requireReadinessProbe"),
@@ -29,7 +29,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{admission: true}", "spec.admission"),
     ("{admission: {mutate: 'on'}}", "spec.admission.mutate"),
     ("{severityOverrides: high}", "spec.severityOverrides"),
-    // Numbers out of bounds.
+    // Numbers out of range.
     ("{maxRestartCount: -1}", "spec.maxRestartCount"),
     ("{maxRestartCount: 4294967296}", "spec.maxRestartCount"),
     ("{forbidPendingDuration: -5}", "spec.forbidPendingDuration"),
@@ -42,7 +42,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{remediation: {verifySeconds: 100000}}", "spec.remediation.verifySeconds"),
     ("{rules: [{id: pending, params: {seconds: -1}}]}", "spec.rules[0].params.seconds"),
     ("{rules: [{id: pending, params: {seconds: true}}]}", "spec.rules[0].params.seconds"),
-    // Words that mean nothing.
+    // Unknown enum values.
     ("{enforcementMode: dry-run}", "spec.enforcementMode"),
     ("{enforcementMode: Enforce}", "spec.enforcementMode"),
     ("{severityOverrides: {pending: hgih}}", "spec.severityOverrides.pending"),
@@ -53,7 +53,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{remediation: {gitops: ignore}}", "spec.remediation.gitops"),
     ("{remediation: {onDelete: delete}}", "spec.remediation.onDelete"),
     ("{admission: {denyAt: always}}", "spec.admission.denyAt"),
-    // Amounts that are none.
+    // Invalid quantities.
     ("{defaultResources: {cpuRequest: lots}}", "spec.defaultResources.cpuRequest"),
     ("{defaultResources: {cpuRequest: 0.5}}", "spec.defaultResources.cpuRequest"),
     ("{defaultResources: {cpuLimit: -1}}", "spec.defaultResources.cpuLimit"),
@@ -79,7 +79,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("[]", "spec"),
 ];
 
-/// Specs that are taken.
+/// Accepted specs.
 pub(crate) const VALID: &[&str] = &[
     "{}",
     "{forbidLatestTag: true, requireLivenessProbe: false, maxRestartCount: 0, forbidPendingDuration: 0}",

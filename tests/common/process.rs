@@ -1,4 +1,4 @@
-//! `kube-devops` as a process of its own: its log, what it serves, and the signals it gets.
+//! A `kube-devops` process: its log, its HTTP endpoints and its signals.
 
 use serde_json::Value;
 use std::fs;
@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-/// How long an answer may take before the server counts as stuck.
+/// The time limit of an HTTP answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How long a process may take for what should need a moment.
+/// The time limit of quick actions on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Kills `$1` at the end of standard input, a pipe that only the test process holds, so that the kernel closes it
-/// whatever becomes of that; a line says that there is nothing to kill any more.
+/// Kills `$1` at the end of standard input, unless it reads a line first. Only the test process holds the other end of
+/// the pipe, so the kernel closes it even if that process is killed.
 const GUARD: &str = r#"trap '' HUP INT TERM; read -r line || kill -KILL "$1""#;
 
-/// A process of the binary, which is killed on drop, and at the latest when the test process is gone.
+/// A process of the binary. It is killed on drop, or at the latest when the test process ends.
 pub(crate) struct Process {
     child: Child,
     guard: Option<Child>,
@@ -30,14 +30,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a long-running command in a pod of this name, and returns when it listens.
+    /// Starts a long-running command in a pod of this name. Returns when it listens.
     pub(crate) fn start(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let process = Self::spawn(command, kubeconfig, pod, arguments);
         process.until(PATIENCE, "starting");
         process
     }
 
-    /// Starts a long-running command in a pod of this name, and returns at once.
+    /// Starts a long-running command in a pod of this name. Returns at once.
     pub(crate) fn spawn(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
             .args([command, "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
@@ -73,12 +73,12 @@ impl Process {
         lines
     }
 
-    /// Returns everything that it has logged so far; of one that has ended, all of it.
+    /// Returns the log so far, or all of it if the process has ended.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the log as it was written, but for the order of fields.
+    /// Returns the text of the log. Only the order of fields may differ.
     pub(crate) fn text(&self) -> String {
         self.log().iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
     }
@@ -99,21 +99,21 @@ impl Process {
         self.child.id()
     }
 
-    /// Returns the most memory that it has had, in KiB.
+    /// Returns the peak resident memory, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Returns where it listens, once it does.
+    /// Returns the listening address once there is one.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let line = log.iter().find(|line| line["message"] == "starting")?;
         line["listen"].as_str()?.parse().ok()
     }
 
-    /// Returns what it is called as a holder of the Lease and a reporter of events.
+    /// Returns the name of this replica in the Lease and in events.
     pub(crate) fn identity(&self) -> String {
         let line = self.until(ANSWER, "standing for leader");
         line["identity"].as_str().unwrap().to_owned()
@@ -133,7 +133,7 @@ impl Process {
         Ok((code.ok_or(io::ErrorKind::InvalidData)?, body.to_owned()))
     }
 
-    /// Gets a path from a process that is running.
+    /// Gets a path. Panics if the process doesn't answer.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.request("GET", path).unwrap_or_else(|error| panic!("GET {path}: {error}: {:#?}", self.log()))
     }
@@ -142,7 +142,7 @@ impl Process {
         self.request("GET", "/readyz").is_ok_and(|(code, _)| code == 200)
     }
 
-    /// Waits until everything has been listed once.
+    /// Waits until the first list is complete.
     pub(crate) fn wait_until_ready(&self) {
         let start = Instant::now();
         while !self.is_ready() {
@@ -151,7 +151,7 @@ impl Process {
         }
     }
 
-    /// Waits until everything has been listed once, and returns the process.
+    /// Waits until the first list is complete, and returns the process.
     pub(crate) fn synced(self) -> Self {
         self.wait_until_ready();
         self
@@ -169,7 +169,7 @@ impl Process {
         samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).reduce(|a, b| a + b)
     }
 
-    /// Tells whether it leads; one that doesn't answer doesn't.
+    /// Returns true if the process leads; false if it doesn't answer.
     pub(crate) fn leads(&self) -> bool {
         self.request("GET", "/metrics").is_ok_and(|(_, text)| {
             text.lines().any(|line| line.starts_with("leader{") && line.ends_with(" 1"))
@@ -190,14 +190,14 @@ impl Process {
         self.stopped
     }
 
-    /// Returns how it ended, if it has.
+    /// Returns the exit status if the process has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().unwrap()?;
         self.dismiss();
         Some(status)
     }
 
-    /// Waits for the end and returns how it ended.
+    /// Waits for the end of the process and returns its exit status.
     pub(crate) fn end(&mut self, limit: Duration) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -209,7 +209,7 @@ impl Process {
         }
     }
 
-    /// Ends it with SIGTERM, and returns its exit status, how long it took, and the whole log.
+    /// Ends the process with SIGTERM. Returns its exit code, the time that it took and the whole log.
     pub(crate) fn terminate(mut self) -> (Option<i32>, Duration, String) {
         let start = Instant::now();
         self.signal("-TERM");
@@ -217,15 +217,15 @@ impl Process {
         (status.code(), start.elapsed(), self.text())
     }
 
-    /// Ends it with SIGKILL, and returns when it is gone.
+    /// Kills the process with SIGKILL and waits for its end.
     pub(crate) fn kill(self) {
         drop(self);
     }
 
-    /// Reads the rest of the log and lets the guard go, of a process that has ended: its pid may be another's soon.
+    /// Reads the rest of an ended process's log and dismisses the guard, because the pid may be reused soon.
     fn dismiss(&mut self) {
         if let Some(reader) = self.reader.take() {
-            // It has nothing to fail with, and a second panic would say less than the first.
+            // The reader fails only by a panic, and a second panic would hide the first.
             let _ = reader.join();
         }
         if let Some(mut guard) = self.guard.take() {
@@ -237,7 +237,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nothing left to do then.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.dismiss();

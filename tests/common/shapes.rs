@@ -1,11 +1,11 @@
-//! Input of many shapes, the same for the same number: what costs more than it should shows beside its cheap twin.
+//! Generated inputs of many shapes, the same for the same number, to compare an expensive shape with a cheap one.
 
 #![allow(dead_code, reason = "nobody needs all of it")]
 
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a `PodList` in which every pod breaks all five rules of the score; five pods make a workload.
+/// Writes a `PodList` in which every pod breaks all five scored rules. Five pods make a workload.
 pub(crate) fn write_bad_pods(out: &mut impl Write, pods: usize) -> io::Result<()> {
     out.write_all(br#"{"kind":"PodList","apiVersion":"v1","metadata":{},"items":["#)?;
     for pod in 0..pods {
@@ -19,20 +19,20 @@ pub(crate) fn write_bad_pods(out: &mut impl Write, pods: usize) -> io::Result<()
     out.write_all(b"]}\n")
 }
 
-/// A spelling of a list of Deployments.
+/// A notation of a list of Deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spelling {
     /// One `List`.
     List,
-    /// One document a line, as `jq -c '.items[]'` writes it.
+    /// One document a line, as in the output of `jq -c '.items[]'`.
     Lines,
-    /// One document after the other, indented, as `jq '.items[]'` writes it.
+    /// Indented documents, as in the output of `jq '.items[]'`.
     Documents,
-    /// A typed list with sorted keys, as `jq -S` writes it: its kind stands behind its items.
+    /// A typed list with sorted keys, as in the output of `jq -S`: its kind comes after its items.
     Sorted,
 }
 
-/// Writes Deployments in a spelling.
+/// Writes Deployments in a notation.
 pub(crate) fn write_deployments(out: &mut impl Write, count: usize, spelling: Spelling) -> io::Result<()> {
     match spelling {
         Spelling::List => out.write_all(br#"{"apiVersion":"v1","kind":"List","items":["#)?,
@@ -64,7 +64,7 @@ pub(crate) fn write_deployments(out: &mut impl Write, count: usize, spelling: Sp
     }
 }
 
-/// Makes directories of which each holds two links to the next, and one manifest in the last.
+/// Creates nested directories, each with two links to the next, and one manifest in the last.
 #[cfg(unix)]
 pub(crate) fn make_links(directory: &Path, levels: usize) -> io::Result<()> {
     for level in 0..levels {

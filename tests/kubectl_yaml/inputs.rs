@@ -1,6 +1,6 @@
-//! Documents in which YAML 1.1, YAML 1.2 and kubectl's reader of it differ.
+//! Documents that YAML 1.1, YAML 1.2 and kubectl read differently.
 
-/// Values, of which each becomes the value and the key of a mapping, in every style.
+/// Scalars. Each becomes the value and the key of a mapping in every style.
 const SCALARS: &[&str] = &[
     "yes",
     "Yes",

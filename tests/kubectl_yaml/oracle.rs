@@ -20,7 +20,7 @@ struct Document {
     error: Option<String>,
 }
 
-/// Reads streams as kubectl does; `None`, and a loud line, where Go is missing.
+/// Reads streams as kubectl does; `None`, with a visible message, if Go is missing.
 pub(crate) fn read(streams: &[Vec<u8>]) -> Option<Vec<Documents>> {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/kube-tests/kubectl-yaml");
     let started = Command::new("go")
@@ -31,12 +31,12 @@ pub(crate) fn read(streams: &[Vec<u8>]) -> Option<Vec<Documents>> {
         .stdout(Stdio::piped())
         .spawn();
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
-    let required = env::var_os("KUBE_DEVOPS_GO").is_some();
+    let requires_go = env::var_os("KUBE_DEVOPS_GO").is_some();
     let mut oracle = match started {
         Ok(oracle) => oracle,
         // `make test` sets the variable.
-        Err(error) if !required => {
-            // Not `eprintln!`, which shows only when a test fails.
+        Err(error) if !requires_go => {
+            // `eprintln!` would show only if the test fails.
             let _ = writeln!(
                 std::io::stderr(),
                 "SKIPPED: nothing was compared with kubectl's own code: go: {error}"
@@ -66,7 +66,7 @@ pub(crate) fn read(streams: &[Vec<u8>]) -> Option<Vec<Documents>> {
     Some(read)
 }
 
-/// Tells whether two values are the same JSON, in which `1.0` is `1`.
+/// Returns true if two values are the same JSON; `1.0` equals `1`.
 pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64(),

@@ -1,4 +1,4 @@
-//! Enforcement on a node that runs what it patches.
+//! Enforcement on a node that really runs the patched pods.
 
 use crate::fixture::Fixture;
 use crate::scenario::Scenario;
@@ -8,12 +8,12 @@ use kube_devops::policy::RemediationPhase;
 use serde_json::json;
 use std::time::Duration;
 
-/// The fields of a policy that gives a memory limit.
+/// The fields of a policy that sets a memory limit.
 const MEMORY: &str = "defaultResources: {memoryLimit: 32Mi}, enforcementMode: enforce";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_healthy_surging_deployment_is_verified_and_loses_no_more_than_by_a_restart() {
+async fn a_patch_of_a_healthy_deployment_costs_no_more_than_a_restart() {
     let outcome = Scenario::new(Workload::surging(), Server::listens()).run().await;
     outcome.assert_verified();
     outcome.assert_bound();
@@ -22,7 +22,7 @@ async fn a_healthy_surging_deployment_is_verified_and_loses_no_more_than_by_a_re
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_patch_that_probes_a_port_nobody_listens_on_is_withdrawn_and_loses_nothing() {
+async fn a_probe_of_a_closed_port_is_withdrawn_without_failed_requests() {
     let outcome = Scenario::new(Workload::surging(), Server::never_listens()).restarts(0).run().await;
     outcome.assert_withdrawn();
     assert_eq!(outcome.enforced.failed, 0, "{outcome:#?}");
@@ -30,7 +30,7 @@ async fn a_patch_that_probes_a_port_nobody_listens_on_is_withdrawn_and_loses_not
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_deployment_that_is_probed_already_is_left_alone() {
+async fn a_deployment_with_probes_is_left_alone() {
     let probe = json!({ "tcpSocket": { "port": TRAFFIC_PORT } });
     let mut container = Server::listens().container().0;
     container["livenessProbe"] = probe.clone();
@@ -52,7 +52,7 @@ async fn a_policy_without_a_budget_says_so_and_patches_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_memory_limit_that_a_server_outgrows_after_its_verification_is_taken_out() {
+async fn a_memory_limit_that_is_exceeded_after_verification_is_withdrawn() {
     let workload = Workload::surging();
     let server = Server::grows(Duration::from_mins(2));
     let fixture = Fixture::new(&workload, &server).await;

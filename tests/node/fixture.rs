@@ -1,4 +1,4 @@
-//! A namespace with one workload, its Service, a client that polls it, and a policy that enforces.
+//! A namespace with one workload, its Service, a client that polls it, and an enforcing policy.
 
 use crate::eventually::{eventually, within, within_every};
 use crate::node;
@@ -22,25 +22,25 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Time that a rollout may take, of servers that are slow to stop and on a busy machine.
+/// The time limit of a rollout of slowly stopping servers on a busy machine.
 const ROLLOUT: Duration = Duration::from_mins(8);
-/// Time until a policy's operator has decided on a workload that it leaves alone.
+/// The time within which the operator decides on a workload that it leaves alone.
 const DECISION: Duration = Duration::from_secs(45);
-/// Time until there is a verdict on a patch.
+/// The time limit of a verdict on a patch.
 const VERDICT: Duration = Duration::from_mins(15);
-/// Time between two looks at what takes many seconds: dozens of fixtures look at a time.
+/// The interval between two polls. It is long because dozens of fixtures poll at the same time.
 const LOOK: Duration = Duration::from_millis(500);
-/// Requests answered in a row that make a Service count as served.
+/// The number of successive answers after which a Service counts as served.
 const ENOUGH: u64 = 10;
 /// The policy of a fixture.
 const POLICY: &str = "policy";
 
-/// What a change cost the clients and the pods.
+/// The harm that a change did to clients and pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Requests that failed.
+    /// The number of failed requests.
     pub(crate) failed: u64,
-    /// Restarts of containers.
+    /// The number of container restarts.
     pub(crate) restarts: u64,
 }
 
@@ -50,10 +50,10 @@ impl fmt::Display for Cost {
     }
 }
 
-/// What became of the workload under the policy.
+/// The policy's result for the workload.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
-    /// The record of the patch; none where the workload was left alone.
+    /// The record of the patch; `None` if the workload was left alone.
     pub(crate) record: Option<Remediation>,
     /// The message of the condition `Enforcing`.
     pub(crate) enforcing: String,
@@ -66,7 +66,7 @@ impl Verdict {
     }
 }
 
-/// A namespace of a test's own.
+/// A test's own namespace.
 pub(crate) struct Fixture {
     pub(crate) client: Client,
     pub(crate) namespace: String,
@@ -78,7 +78,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Creates the namespace and everything in it but the policy, and returns when the workload is available.
+    /// Creates the namespace with everything except for the policy. Returns when the workload is available.
     pub(crate) async fn new(workload: &Workload, server: &Server) -> Self {
         let server = server.moved_by(workload.offset);
         let client = node::client().await;
@@ -131,7 +131,7 @@ impl Fixture {
         serde_json::to_value(self.objects.get(NAME).await.unwrap()).unwrap()
     }
 
-    /// Waits until the rollout is over, and no old pod is left.
+    /// Waits until the rollout has finished and all old pods are gone.
     pub(crate) async fn rolled_out(&self) {
         within_every(LOOK, ROLLOUT, &format!("a rollout in {}", self.namespace), async || {
             let is_over = Workload::is_rolled_out(&self.object().await) && !self.has_terminating_pods().await;
@@ -140,10 +140,10 @@ impl Fixture {
         .await;
     }
 
-    /// Waits until requests are answered; returns after `limit` in any case, and tells whether they are.
+    /// Waits up to `limit` until requests are answered. Returns true if they are.
     pub(crate) async fn is_served_within(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
-        within(limit * 2, "requests are answered, or the time is over", async || {
+        within(limit * 2, "requests are answered or the time limit is reached", async || {
             let is_served = self.poller.answered_in_a_row() >= ENOUGH;
             (is_served || Instant::now() > end).then_some(is_served)
         })
@@ -157,18 +157,18 @@ impl Fixture {
         self.objects.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
-    /// Deletes all pods at the same time, as after a power cut.
+    /// Deletes all pods at the same time, as in a power cut.
     pub(crate) async fn delete_pods(&self) {
         let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
         self.pods.delete_collection(&now, &ListParams::default()).await.unwrap();
     }
 
-    /// Has one server crash.
+    /// Makes one server crash.
     pub(crate) async fn crash(&self) {
         assert!(self.poller.request("/crash").await, "no server in {} answers", self.namespace);
     }
 
-    /// Runs something and returns what it cost, beside what it returns.
+    /// Runs an action. Returns its cost and its result.
     pub(crate) async fn cost<T>(&self, act: impl AsyncFnOnce() -> T) -> (Cost, T) {
         let before = self.total().await;
         let outcome = act().await;
@@ -177,8 +177,8 @@ impl Fixture {
         (cost, outcome)
     }
 
-    /// Creates a policy from its spec in YAML, and waits until the patch is verified or withdrawn, or the workload is
-    /// left alone.
+    /// Creates a policy from its spec in YAML. Waits until the patch is verified or withdrawn, or the operator has
+    /// decided to leave the workload alone.
     pub(crate) async fn enforce(&self, spec: &str) -> Verdict {
         node::operator().await;
         let spec: Value = yaml_serde::from_str(spec).unwrap();
@@ -196,7 +196,7 @@ impl Fixture {
         .await
     }
 
-    /// Returns what the status says of the workload, once the operator has looked at the policy.
+    /// Returns the result in the policy's status, once the operator has processed the policy.
     pub(crate) async fn verdict(&self) -> Option<Verdict> {
         let status = self.policies().get(POLICY).await.unwrap().status?;
         let is_ours = |record: &Remediation| record.kind == self.kind && record.name == NAME;
@@ -205,7 +205,7 @@ impl Fixture {
         Some(Verdict { record, enforcing: enforcing.message })
     }
 
-    /// Waits until the verdict is of this phase, for what happens long after a patch.
+    /// Waits until the verdict has this phase, for changes long after a patch.
     pub(crate) async fn until(&self, phase: RemediationPhase, limit: Duration) -> Verdict {
         within_every(LOOK, limit, &format!("{phase:?} in {}", self.namespace), async || {
             self.verdict().await.filter(|verdict| verdict.phase() == Some(phase))
@@ -213,7 +213,7 @@ impl Fixture {
         .await
     }
 
-    /// Waits for a pod about which `is` something.
+    /// Waits for a pod that satisfies `is`.
     pub(crate) async fn pod(&self, what: &str, is: impl Fn(&Pod) -> bool) -> Pod {
         eventually(what, async || self.list_pods().await.into_iter().find(&is)).await
     }
@@ -235,7 +235,7 @@ impl Fixture {
     }
 }
 
-/// Tells whether nothing more becomes of a patch by itself.
+/// Returns true if a patch in this phase doesn't change by itself any more.
 fn is_final(phase: RemediationPhase) -> bool {
     matches!(phase, RemediationPhase::Verified | RemediationPhase::Withdrawn | RemediationPhase::Failed)
 }
@@ -251,7 +251,7 @@ fn objects(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-/// Counts the restarts of containers, those of pods that are gone too.
+/// Counts the restarts of containers, including those of deleted pods.
 struct Restarts {
     by_pod: Arc<Mutex<HashMap<String, u64>>>,
     task: JoinHandle<()>,
@@ -265,7 +265,7 @@ impl Restarts {
             let mut seen =
                 pin!(watcher(pods, watcher::Config::default()).default_backoff().applied_objects());
             while let Some(pod) = seen.next().await {
-                // A watch that breaks off is begun again.
+                // The watcher restarts an interrupted watch.
                 let Ok(pod) = pod else { continue };
                 let (uid, count) = (pod.uid().unwrap_or_default(), restarts_of(&pod));
                 counts.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, count);

@@ -1,5 +1,5 @@
-//! A node ends with what it was started for, and leaves nothing behind. These tests start nodes of their own, outside
-//! of the namespaces of any other.
+//! A node ends with its command and leaves nothing behind. These tests start their own nodes outside of any other's
+//! namespaces.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,13 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Time until all is gone.
+/// The time limit for the end of all processes.
 const END: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
 
 #[test]
 #[ignore = "starts a node: make test-node"]
-fn a_node_ends_with_its_command_and_hands_its_status_on() {
+fn a_node_ends_with_its_command_and_returns_its_status() {
     let mut node = Node::start(&["sh", "-c", "kubectl get nodes >/dev/null && exit 7"]);
     assert_eq!(node.main.wait().unwrap().code(), Some(7));
     node.assert_gone();
@@ -23,7 +23,7 @@ fn a_node_ends_with_its_command_and_hands_its_status_on() {
 
 #[test]
 #[ignore = "starts a node: make test-node"]
-fn nothing_is_left_of_a_node_whose_main_process_was_killed() {
+fn a_node_with_a_killed_main_process_leaves_nothing_behind() {
     let mut node = Node::start(&["sleep", "600"]);
     node.main.kill().unwrap();
     node.main.wait().unwrap();
@@ -32,7 +32,7 @@ fn nothing_is_left_of_a_node_whose_main_process_was_killed() {
 
 #[test]
 #[ignore = "starts a node: make test-node"]
-fn nothing_is_left_of_a_node_whose_janitor_was_killed() {
+fn a_node_with_a_killed_janitor_leaves_nothing_behind() {
     let mut node = Node::start(&["sleep", "600"]);
     let killed = Command::new("kill").args(["-KILL", &node.janitor.to_string()]).status().unwrap();
     assert!(killed.success());
@@ -40,7 +40,7 @@ fn nothing_is_left_of_a_node_whose_janitor_was_killed() {
     node.assert_gone();
 }
 
-/// A node that was ready.
+/// A node that has been ready.
 struct Node {
     main: Child,
     janitor: u32,
@@ -60,7 +60,7 @@ impl Node {
         Self { main, janitor, processes }
     }
 
-    /// Waits until no process and no cgroup of the node is left.
+    /// Waits until the node has no process and no cgroup left.
     fn assert_gone(&self) {
         let start = Instant::now();
         loop {
@@ -79,7 +79,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // A test that failed has not ended it.
+        // A failed test leaves the node running.
         let _ = self.main.kill();
         let _ = self.main.wait();
     }
@@ -91,7 +91,7 @@ fn children() -> HashMap<u32, Vec<u32>> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
-        // The name, which may hold anything, ends with the last parenthesis; the parent follows the state.
+        // The name may hold any character and ends at the last parenthesis. The state and the parent follow.
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
         children.entry(parent.unwrap_or_default()).or_default().push(pid);
     }
@@ -103,7 +103,7 @@ fn descendants(children: &HashMap<u32, Vec<u32>>, of: u32) -> Vec<u32> {
     direct.flat_map(|child| [vec![*child], descendants(children, *child)].concat()).collect()
 }
 
-/// Returns the places that a cgroup may have in each hierarchy.
+/// Returns the possible paths of a cgroup in each hierarchy.
 fn cgroups(name: &str) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let hierarchies = mounts.lines().filter_map(|mount| {

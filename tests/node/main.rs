@@ -1,4 +1,4 @@
-//! What only a real node shows: probes, restarts, rollouts and Services under enforcement. `make test-node` runs it.
+//! Tests that need a real node: probes, restarts, rollouts and Services under enforcement. `make test-node` runs them.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The node that the tests run on, and the operator that they share.
+//! The node that runs the tests, and the operator that they share.
 
 use crate::access::Accounts;
 use crate::kubeconfig::client_of;
@@ -13,18 +13,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OnceCell;
 
-/// An administrator's kubeconfig, which exists in the node's namespaces only.
+/// An administrator's kubeconfig. It exists only in the node's mount namespace.
 const ADMIN: &str = "/run/node/pki/admin.kubeconfig";
 /// The namespace of the operator and its Lease.
 const HOME: &str = "kube-devops";
 
-/// Makes an administrator's client, which belongs to the caller's runtime.
+/// Creates an administrator's client for the caller's runtime.
 pub(crate) async fn client() -> Client {
     assert!(Path::new(ADMIN).is_file(), "there is no {ADMIN}: `make test-node` runs these tests on a node");
     client_of(Path::new(ADMIN)).await
 }
 
-/// Creates a namespace that no other test has, and returns its name, `<test>-<n>`.
+/// Creates a namespace with a unique name, `<test>-<n>`, and returns the name.
 pub(crate) async fn namespace(client: &Client, test: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("{test}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -32,7 +32,7 @@ pub(crate) async fn namespace(client: &Client, test: &str) -> String {
     name
 }
 
-/// Starts the operator that all tests share, unless it runs; it has exactly the rights that enforcement needs.
+/// Starts the operator that all tests share, if it isn't running. It has exactly the permissions of enforcement.
 pub(crate) async fn operator() -> &'static Process {
     static OPERATOR: OnceCell<Process> = OnceCell::const_new();
     OPERATOR.get_or_init(start_operator).await
@@ -52,7 +52,7 @@ async fn start_operator() -> Process {
         directory: Path::new("/run/node"),
     };
     let kubeconfig = accounts.operator(HOME, Mode::Enforce).await;
-    // The budgets of a cluster would make one scenario wait for another.
+    // The default cluster budgets would make scenarios wait for one another.
     let flags = ["--lease-namespace", HOME, "--max-rollouts", "100", "--max-per-hour", "10000"];
     let operator = Process::spawn("reconcile", &kubeconfig, "operator-0", &flags);
     operator.wait_until_ready();

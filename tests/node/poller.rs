@@ -1,4 +1,4 @@
-//! A client that sends a request to a Service every 100 ms and counts those that fail: the measure of harm.
+//! Measures harm: a client that sends a request to a Service every 100 ms and counts the failures.
 
 use crate::eventually::eventually;
 use crate::server::Traffic;
@@ -14,14 +14,14 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
-/// Time between two requests; one that is slow delays no other.
+/// The time between two requests. A slow request doesn't delay the next one.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Time after which a request without an answer has failed.
+/// The time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The Service's port.
 pub(crate) const PORT: u16 = 80;
 
-/// A client at work, which stops on drop.
+/// A running client, which stops on drop.
 pub(crate) struct Poller {
     target: Arc<Target>,
     tally: Arc<Mutex<Tally>>,
@@ -37,7 +37,7 @@ struct Tally {
 }
 
 impl Poller {
-    /// Starts to poll a Service by its address.
+    /// Starts polling a Service by its address.
     pub(crate) fn start(address: IpAddr, traffic: Traffic) -> Self {
         let tally = Arc::<Mutex<Tally>>::default();
         let target = Arc::new(Target::new(address, traffic));
@@ -45,12 +45,12 @@ impl Poller {
         Self { target, tally, task }
     }
 
-    /// Sends a request beside those that count, and tells whether it is answered.
+    /// Sends an uncounted request. Returns true if it is answered.
     pub(crate) async fn request(&self, path: &str) -> bool {
         self.target.answers(path).await
     }
 
-    /// Waits for the answers to all requests so far, and returns the number of requests that failed since the start.
+    /// Waits for the answers to all requests so far. Returns the number of failures since the start.
     pub(crate) async fn failed(&self) -> u64 {
         let end = lock(&self.tally).next;
         eventually("the answers to all requests", async || {
@@ -60,7 +60,7 @@ impl Poller {
         .await
     }
 
-    /// Returns the number of requests answered since the last one that failed.
+    /// Returns the number of requests answered since the last failure.
     pub(crate) fn answered_in_a_row(&self) -> u64 {
         lock(&self.tally).answered_in_a_row
     }
@@ -87,7 +87,7 @@ impl Target {
         }
     }
 
-    /// Tells whether a request is answered in time.
+    /// Returns true if a request is answered in time.
     async fn answers(&self, path: &str) -> bool {
         let answer = async {
             match self {
@@ -103,7 +103,7 @@ impl Target {
     }
 }
 
-/// Gets a path by a connection of its own, as new clients do. It costs little, because many fixtures poll at a time.
+/// Gets a path over a new connection, as new clients do. It is cheap, because many fixtures poll at the same time.
 async fn get(address: IpAddr, path: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect((address, PORT)).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: web\r\n\r\n").as_bytes()).await?;
@@ -112,7 +112,7 @@ async fn get(address: IpAddr, path: &str) -> io::Result<()> {
     if answer.starts_with(b"HTTP/1.1 200 ") { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Makes a client that takes any certificate.
+/// Creates a client that accepts any certificate.
 fn tls_client(address: IpAddr) -> Client {
     let mut config = Config::new(format!("https://{address}:{PORT}").parse().expect("a URL"));
     config.accept_invalid_certs = true;
@@ -120,7 +120,7 @@ fn tls_client(address: IpAddr) -> Client {
     Client::try_from(config).expect("a client of a valid configuration")
 }
 
-/// Sends a datagram, and waits for the answer.
+/// Sends a datagram and waits for the answer.
 async fn exchange(address: IpAddr) -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     socket.connect((address, PORT)).await?;

@@ -14,14 +14,14 @@ use crate::workload::Workload;
 use kube_devops::policy::RemediationPhase;
 use std::time::Duration;
 
-/// Requests that enforcement may lose beyond those that the worst of the owner's own restarts lost.
+/// The number of requests that enforcement may lose in addition to the owner's worst restart.
 const TOLERANCE: u64 = 3;
-/// The fields of a policy that gives probes.
+/// The fields of a policy that sets probes.
 const PROBES: &str = "requireLivenessProbe: true, requireReadinessProbe: true, enforcementMode: enforce";
-/// Seconds in which a new pod has to get ready: the fewest that a policy may set.
+/// The time in seconds for a new pod to become ready: the minimum that a policy may set.
 const VERIFY_SECONDS: u32 = 30;
 
-/// What is done, and to what.
+/// A workload with its server, and the steps of the scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     workload: Workload,
@@ -29,32 +29,32 @@ pub(crate) struct Scenario {
     policy: &'static str,
     remediation: &'static str,
     restarts: usize,
-    /// Time after a rollout in which requests may begin to be answered.
+    /// The time limit after a rollout for the first answers.
     patience: Duration,
     upset: Option<Upset>,
     watch: Duration,
 }
 
-/// What befalls a workload after the verdict.
+/// A disturbance of the workload after the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upset {
-    /// All pods are gone at the same time.
+    /// All pods are deleted at the same time.
     ColdStart,
     /// A server crashes.
     Crash,
 }
 
-/// What the owner's restarts cost, and what enforcement did.
+/// The costs of the owner's restarts and of enforcement, and the verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) own: Vec<Cost>,
     pub(crate) enforced: Cost,
     pub(crate) verdict: Verdict,
-    /// What the upset and the time after it cost.
+    /// The cost of the upset and the time after it.
     pub(crate) later: Cost,
     /// The verdict at the end of that time.
     pub(crate) last: Verdict,
-    /// Whether requests were answered then.
+    /// True if requests were answered then.
     pub(crate) is_served: bool,
 }
 
@@ -83,17 +83,17 @@ impl Scenario {
         Self { remediation: fields, ..self }
     }
 
-    /// Sets the number of restarts by the owner, where the scenario is not about requests.
+    /// Sets the number of restarts by the owner, for scenarios that don't compare requests.
     pub(crate) fn restarts(self, restarts: usize) -> Self {
         Self { restarts, ..self }
     }
 
-    /// Waits longer for answers after a rollout, of servers that are slow to listen.
+    /// Waits longer for answers after a rollout, for servers that are slow to listen.
     pub(crate) fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Goes on for a while after the verdict, and begins that with an upset.
+    /// Continues after the verdict for the time `watch`, which begins with an upset.
     pub(crate) fn then(self, upset: Option<Upset>, watch: Duration) -> Self {
         Self { upset, watch, ..self }
     }
@@ -106,13 +106,13 @@ impl Scenario {
         format!("{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}, {remediation}}}}}")
     }
 
-    /// Runs it in a namespace of its own.
+    /// Runs the scenario in a new namespace.
     pub(crate) async fn run(&self) -> Outcome {
         let fixture = Fixture::new(&self.workload, &self.server).await;
         self.run_on(&fixture).await
     }
 
-    /// Runs it on a fixture that is kept for more.
+    /// Runs the scenario on a fixture that the test uses afterwards.
     pub(crate) async fn run_on(&self, fixture: &Fixture) -> Outcome {
         fixture.is_served_within(self.patience).await;
         let mut own = Vec::new();
@@ -155,7 +155,7 @@ impl Scenario {
 }
 
 impl Outcome {
-    /// Returns the worst of the owner's own restarts.
+    /// Returns the highest cost of the owner's restarts.
     pub(crate) fn worst(&self) -> Cost {
         let failed = self.own.iter().map(|cost| cost.failed).max().unwrap_or_default();
         let restarts = self.own.iter().map(|cost| cost.restarts).max().unwrap_or_default();
@@ -172,18 +172,18 @@ impl Outcome {
         assert_eq!(self.verdict.phase(), Some(RemediationPhase::Withdrawn), "{self:#?}");
     }
 
-    /// Panics unless there was no patch, and nobody lost anything by that.
+    /// Panics unless there was no patch and no cost.
     pub(crate) fn assert_left_alone(&self) {
         assert_eq!(self.verdict.phase(), None, "{self:#?}");
         assert_eq!(self.enforced, Cost::default(), "{self:#?}");
     }
 
-    /// Panics if enforcement lost more than the worst of the owner's own restarts, and the tolerance.
+    /// Panics if enforcement lost more than the owner's worst restart plus the tolerance.
     pub(crate) fn assert_bound(&self) {
         assert!(self.holds_bound(), "{self:#?}");
     }
 
-    /// Tells whether enforcement lost no more than the worst of the owner's own restarts, and the tolerance.
+    /// Returns true if enforcement lost no more than the owner's worst restart plus the tolerance.
     pub(crate) fn holds_bound(&self) -> bool {
         self.enforced.failed <= self.worst().failed + TOLERANCE
     }

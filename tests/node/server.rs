@@ -1,13 +1,13 @@
-//! Servers of the test image, each with one behaviour; `kube-tests/real-node/server` is their program.
+//! Servers of the test image, each with one behaviour. Their program is `kube-tests/real-node/server`.
 
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The port of the traffic in the container.
 pub(crate) const TRAFFIC_PORT: u16 = 8080;
-/// The port that something else listens on, or nothing.
+/// A second port. What listens on it depends on the server.
 pub(crate) const SECOND_PORT: u16 = 9000;
-/// The headless Service of a workload's members.
+/// The headless Service of a StatefulSet's pods.
 pub(crate) const MEMBERS: &str = "members";
 
 /// The protocol of a server's traffic.
@@ -18,18 +18,18 @@ pub(crate) enum Traffic {
     Datagrams,
 }
 
-/// A server in a container of its own.
+/// A server in its own container.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    /// The behaviour, as a row of a table says it.
+    /// The behaviour, as a row of the table names it.
     pub(crate) name: &'static str,
     pub(crate) traffic: Traffic,
-    /// The port that the policy names for its probes, where the test wants it to be this one.
+    /// The port that the policy names for its probes, if the test sets one.
     pub(crate) probed: Option<u16>,
     arguments: Vec<String>,
     declared: Vec<u16>,
     memory: Option<&'static str>,
-    /// What is added to its ports.
+    /// The offset that is added to its ports.
     offset: u16,
 }
 
@@ -56,22 +56,22 @@ impl Server {
         Self::new(name, &[seconds("listen-after", time)])
     }
 
-    /// A server whose declared and probed port nobody listens on; its traffic has another.
+    /// A server that listens on another port than the declared and probed one.
     pub(crate) fn never_listens() -> Self {
         Self::new("never listens on the probed port", &[]).second()
     }
 
-    /// A server that listens on the probed port for 127.0.0.1 only.
+    /// A server that listens on the probed port of 127.0.0.1 only.
     pub(crate) fn listens_locally() -> Self {
         Self::new("listens on localhost only", &["-second=local".into()]).second()
     }
 
-    /// A server that listens on the probed port for datagrams only, although it declares TCP.
+    /// A server that listens on the probed port for UDP only, although it declares TCP.
     pub(crate) fn listens_for_datagrams() -> Self {
         Self::new("listens on UDP", &["-second=udp".into()]).second()
     }
 
-    /// A server that declares a metrics port first, which closes all connections.
+    /// A server that declares a metrics port first. That port closes all connections.
     pub(crate) fn metrics_first() -> Self {
         let arguments = ["-second=closes".into()];
         let declared = vec![SECOND_PORT, TRAFFIC_PORT];
@@ -83,7 +83,7 @@ impl Server {
         Self { traffic: Traffic::Https, ..Self::new("TLS", &["-tls".into()]) }
     }
 
-    /// A server of datagrams.
+    /// A UDP server.
     pub(crate) fn datagrams() -> Self {
         Self { traffic: Traffic::Datagrams, ..Self::new("datagrams", &["-udp".into()]) }
     }
@@ -93,23 +93,23 @@ impl Server {
         Self::new("single accept", &["-single".into()])
     }
 
-    /// A server that every connection without a request ends.
+    /// A server that exits on a connection without a request.
     pub(crate) fn dies_of_empty_connections() -> Self {
         Self::new("dies of empty connections", &["-on-empty=die".into()])
     }
 
-    /// A server that every connection without a request costs 2 of its 64 MiB.
+    /// A server that leaks 2 of its 64 MiB on each connection without a request.
     pub(crate) fn leaks_on_empty_connections() -> Self {
         let arguments = ["-on-empty=leak".into(), "-leak=2".into()];
         Self { memory: Some("64Mi"), ..Self::new("leaks on empty connections", &arguments) }
     }
 
-    /// A server that accepts nothing more after a while.
+    /// A server that stops accepting connections after a while.
     pub(crate) fn hangs_after(name: &'static str, time: Duration) -> Self {
         Self::new(name, &[seconds("hang-after", time)])
     }
 
-    /// A server that accepts nothing for some time.
+    /// A server that accepts no connections for some time.
     pub(crate) fn pauses(name: &'static str, after: Duration, time: Duration) -> Self {
         Self::new(name, &[seconds("hang-after", after), seconds("hang-for", time)])
     }
@@ -119,12 +119,12 @@ impl Server {
         Self::new(name, &[seconds("stop-after", time)])
     }
 
-    /// A server that takes 40 MiB after a while, and has a limit of 32 MiB.
+    /// A server that allocates 40 MiB after a while under a limit of 32 MiB.
     pub(crate) fn outgrows_its_memory(after: Duration) -> Self {
         Self { memory: Some("32Mi"), name: "outgrows its memory", ..Self::grows(after) }
     }
 
-    /// A server that takes 40 MiB after a while, and has no limit.
+    /// A server that allocates 40 MiB after a while without a limit.
     pub(crate) fn grows(after: Duration) -> Self {
         Self::new("grows", &["-grow=4".into(), "-grow-to=40".into(), seconds("grow-after", after)])
     }
@@ -134,7 +134,7 @@ impl Server {
         Self::new("a quorum", &[format!("-peers={MEMBERS}"), format!("-members={members}")])
     }
 
-    /// A server that replays for some time after a crash, before it listens.
+    /// A server that replays a log for some time after a crash before it listens.
     pub(crate) fn replays(name: &'static str, time: Duration) -> Self {
         Self::new(name, &[seconds("replay", time)])
     }
@@ -144,12 +144,12 @@ impl Server {
         Self::new("restarts once at every start", &["-fail-first".into()])
     }
 
-    /// Declares the second port alone, and has the policy name it.
+    /// Declares only the second port and makes the policy name it.
     fn second(self) -> Self {
         Self { declared: vec![SECOND_PORT], probed: Some(SECOND_PORT), ..self }
     }
 
-    /// Moves its ports, so that several servers have room on one network.
+    /// Adds an offset to its ports, so that several servers can share one network.
     pub(crate) fn moved_by(&self, offset: u16) -> Self {
         Self { offset, ..self.clone() }
     }

@@ -1,6 +1,6 @@
-//! Every server in every kind of workload, which takes an hour: `make soak-node`.
+//! Every server in every kind of workload. `make soak-node` runs it in about an hour.
 //!
-//! Each test is a row of a Markdown table, and prints what there is of the table when it ends.
+//! Each test is a row of a Markdown table. It prints the rows so far when it ends.
 
 use crate::fixture::Cost;
 use crate::scenario::{Outcome, Scenario, Upset};
@@ -16,9 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Scenarios at a time, of all rows: two cores and the addresses of a node have to be enough.
+/// The number of concurrent scenarios in all rows: limited by two cores and the addresses of a node.
 static ROOM: Semaphore = Semaphore::const_new(36);
-/// Time after the verdict, in which our probes may do harm.
+/// The time after the verdict in which harm by the probes would show.
 const WATCH: Duration = Duration::from_mins(5);
 
 /// Declares a test for each row.
@@ -65,24 +65,23 @@ impl Row {
         Self { server, patience: secs(20), upset: None, watch: WATCH }
     }
 
-    /// A server that crashes, and replays for longer than a startup probe allows.
+    /// A server that crashes and replays for longer than a startup probe allows.
     fn replay() -> Self {
         let server = Server::replays("replays for 330 s", secs(330));
         Self { upset: Some(Upset::Crash), watch: secs(420), ..Self::of(server) }
     }
 
-    /// A server that takes its time to answer.
+    /// A server that is slow to answer.
     fn slow(server: Server) -> Self {
         Self { patience: Duration::from_mins(2), ..Self::of(server) }
     }
 }
 
-/// Runs a row and prints it. Panics if one of its workloads lost more than is allowed, or is not served after its
-/// upset.
+/// Runs a row and prints it. Panics if a workload lost more than is allowed or isn't served after its upset.
 async fn run(row: Row) {
     assert!(soak(), "the table takes an hour: set KUBE_DEVOPS_SOAK=1, as `make soak-node` does");
     let workloads = Workload::all();
-    // A member of a quorum needs the others, and only a StatefulSet makes three.
+    // A quorum needs three pods, and only a StatefulSet has them.
     let has_members =
         |workload: &Workload| row.upset != Some(Upset::ColdStart) || workload.has_three_members();
     let cells = workloads.iter().map(async |workload| {
@@ -93,7 +92,7 @@ async fn run(row: Row) {
         let scenario = Scenario::new(workload.clone(), row.server.clone())
             .patience(row.patience)
             .then(row.upset, row.watch);
-        // A scenario that panics is one cell of the row.
+        // A panic in a scenario affects only its cell of the row.
         AssertUnwindSafe(scenario.run()).catch_unwind().await.map(Some)
     });
     let cells = join_all(cells).await;
@@ -131,7 +130,7 @@ fn print(server: &'static str, cells: String) {
     }
 }
 
-/// Returns failed requests / restarts: of the worst of the owner's restarts, of enforcement, and the verdict.
+/// Returns failed requests / restarts of the owner's worst restart and of enforcement, and the verdict.
 fn text(outcome: &Outcome) -> String {
     let enforced = Cost {
         failed: outcome.enforced.failed + outcome.later.failed,

@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The name of each scenario's workload and Service.
 pub(crate) const NAME: &str = "web";
 
-/// How a server is run.
+/// A kind of workload that runs a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
-    /// The kind and strategy, as a column of a table says it.
+    /// The kind and strategy, as a column of the table names it.
     pub(crate) name: &'static str,
     pub(crate) kind: &'static str,
-    /// What is merged into the workload.
+    /// The fields that are merged into the workload.
     overlay: Value,
-    /// The container that starts first and goes on.
+    /// True to add a native sidecar.
     sidecar: bool,
-    /// Whether a `PodDisruptionBudget` keeps all but one pod.
+    /// True to add a `PodDisruptionBudget` that allows one disruption.
     pub(crate) budget: bool,
-    /// What is added to its servers' ports.
+    /// The offset that is added to its servers' ports.
     pub(crate) offset: u16,
 }
 
@@ -29,19 +29,19 @@ impl Workload {
         Self { name, kind, overlay: json!({ "spec": spec }), sidecar: false, budget: false, offset: 0 }
     }
 
-    /// A Deployment of two pods that replaces a pod only once another is ready.
+    /// A Deployment of two pods that ends a pod only once its replacement is ready.
     pub(crate) fn surging() -> Self {
         let rolling = json!({ "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
         Self::new("Deployment, surge", "Deployment", &json!({ "replicas": 2, "strategy": rolling }))
     }
 
-    /// A Deployment of two pods that ends one before it starts another.
+    /// A Deployment of two pods that ends one before it starts its replacement.
     pub(crate) fn without_surge() -> Self {
         let rolling = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
         Self::new("Deployment, no surge", "Deployment", &json!({ "replicas": 2, "strategy": rolling }))
     }
 
-    /// A Deployment of two pods that ends both before it starts others.
+    /// A Deployment of two pods that ends both before it starts their replacements.
     pub(crate) fn recreating() -> Self {
         let spec = json!({ "replicas": 2, "strategy": { "type": "Recreate" } });
         Self::new("Deployment, Recreate", "Deployment", &spec)
@@ -63,12 +63,12 @@ impl Workload {
         Self::new("StatefulSet, Parallel", "StatefulSet", &spec)
     }
 
-    /// A `DaemonSet`, which ends a node's pod before it starts another.
+    /// A `DaemonSet` that ends a node's pod before it starts the replacement.
     pub(crate) fn daemon_set() -> Self {
         Self::new("DaemonSet", "DaemonSet", &json!({}))
     }
 
-    /// A `DaemonSet` on the node's own network, with ports that no other test has.
+    /// A `DaemonSet` on the host network, with ports that no other test uses.
     pub(crate) fn host_network() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         let template = json!({ "spec": { "hostNetwork": true } });
@@ -86,7 +86,7 @@ impl Workload {
         Self { name: "Deployment, native sidecar", sidecar: true, ..Self::surging() }
     }
 
-    /// Returns one of each.
+    /// Returns every kind of workload.
     pub(crate) fn all() -> Vec<Self> {
         vec![
             Self::surging(),
@@ -102,13 +102,13 @@ impl Workload {
         ]
     }
 
-    /// Merges something of a test's own into the workload.
+    /// Merges a test's own fields into the workload.
     pub(crate) fn with(mut self, overlay: &Value) -> Self {
         merge(&mut self.overlay, overlay);
         self
     }
 
-    /// Tells whether it has three pods.
+    /// Returns true if it has three pods.
     pub(crate) fn has_three_members(&self) -> bool {
         self.overlay["spec"]["replicas"] == 3
     }
@@ -164,7 +164,7 @@ impl Workload {
         ]
     }
 
-    /// Tells whether all wanted pods are of the newest revision and available.
+    /// Returns true if all desired pods are available and of the newest revision.
     pub(crate) fn is_rolled_out(object: &Value) -> bool {
         let status = &object["status"];
         let count = |field: &str| status[field].as_i64().unwrap_or_default();
@@ -182,7 +182,7 @@ impl Workload {
     }
 }
 
-/// Merges objects field by field; any other value takes the place of the one before.
+/// Merges objects field by field. Any other value replaces the previous one.
 fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {

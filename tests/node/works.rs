@@ -1,4 +1,4 @@
-//! The node itself does what the other tests rely on.
+//! Tests of the node itself, which the other tests rely on.
 
 use crate::fixture::{Fixture, restarts_of};
 use crate::server::{Server, TRAFFIC_PORT};
@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn pods_run_and_serve_by_their_service() {
+async fn pods_run_and_serve_through_their_service() {
     for server in [Server::listens(), Server::tls(), Server::datagrams()] {
         let fixture = Fixture::new(&Workload::surging(), &server).await;
         assert!(fixture.is_served_within(PATIENCE).await, "{}", server.name);
@@ -49,7 +49,7 @@ async fn a_failing_liveness_probe_restarts_its_container() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_container_that_outgrows_its_memory_is_reported_as_out_of_memory() {
+async fn a_container_over_its_memory_limit_is_reported_as_oom_killed() {
     let server = Server::outgrows_its_memory(Duration::ZERO);
     let fixture = Fixture::new(&Workload::surging(), &server).await;
     fixture.pod("an OOM kill", |pod| has_ended(pod, "OOMKilled")).await;
@@ -57,14 +57,14 @@ async fn a_container_that_outgrows_its_memory_is_reported_as_out_of_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_quorum_starts_where_pods_are_ready_by_themselves() {
+async fn a_quorum_starts_without_readiness_probes() {
     let fixture = Fixture::new(&Workload::stateful_set(), &Server::quorum(3)).await;
     assert!(fixture.is_served_within(PATIENCE).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_server_replays_after_a_crash_alone() {
+async fn a_server_replays_only_after_a_crash() {
     let server = Server::replays("replays for 5 s", Duration::from_secs(5));
     let fixture = Fixture::new(&Workload::stateful_set_of_one(), &server).await;
     assert!(fixture.is_served_within(PATIENCE).await);
@@ -95,7 +95,7 @@ fn with_probe(server: &Server, name: &str, probe: &Value) -> Workload {
     Workload::surging().with(&json!({ "spec": { "template": template } }))
 }
 
-/// Tells whether a container of a pod has ended for a reason.
+/// Returns true if a container of a pod has terminated for a reason.
 fn has_ended(pod: &Pod, reason: &str) -> bool {
     let mut statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     statuses.any(|status| {

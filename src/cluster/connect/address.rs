@@ -4,7 +4,7 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use percent_encoding::percent_decode_str;
 
-/// The address of an API server, and the user that may stand in it.
+/// The address of an API server, and the login that it may contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// Scheme, host, port and path.
@@ -20,19 +20,19 @@ pub(super) struct Login {
     pub(super) password: String,
 }
 
-/// A URL in its parts, before anybody knows whether its scheme is one of ours.
+/// The parts of a URL with any scheme.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parts<'a> {
     pub(super) scheme: String,
     pub(super) login: Option<Login>,
-    /// The host, with its port where there is one.
+    /// The host, and the port if there is one.
     pub(super) host: &'a str,
     /// The path without query and fragment.
     pub(super) path: &'a str,
 }
 
 impl Address {
-    /// Reads a server's address; one without a scheme is `https` where `secure` says so, else `http`.
+    /// Parses a server's address. Without a scheme, `https` is assumed if `secure` is true, else `http`.
     pub(super) fn parse(text: &str, secure: bool) -> Result<Self, String> {
         let with_scheme;
         let parts = if let Some(parts) = split(text) {
@@ -60,27 +60,27 @@ impl Address {
         Ok(Self { uri, login: parts.login })
     }
 
-    /// Tells whether the connection is protected.
+    /// Returns true if the connection is encrypted.
     pub(super) fn is_secure(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 }
 
-/// Reads a host with or without a port.
+/// Parses a host with an optional port.
 pub(super) fn authority(host: &str) -> Result<Authority, String> {
     let (name, port) = split_port(host);
     if let Some(port) = port
         && !port.is_empty()
         && port.parse::<u16>().is_err()
     {
-        return Err(format!("{port:?} is no port"));
+        return Err(format!("{port:?} is not a valid port"));
     }
-    // `host:` has the usual port.
+    // `host:` means the default port.
     let host = if port == Some("") { name } else { host };
     host.parse::<Authority>().map_err(|error| error.to_string())
 }
 
-/// Splits `host:port`; the colons within `[::1]` are the host's.
+/// Splits `host:port`. Colons within `[::1]` belong to the host.
 pub(super) fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_read_as_client_go_reads_them() {
+    fn servers_are_parsed_as_in_client_go() {
         for (text, uri) in [
             ("https://example.com:6443", "https://example.com:6443/"),
             ("HTTPS://example.com", "https://example.com/"),

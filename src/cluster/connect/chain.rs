@@ -12,12 +12,12 @@ use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
 type Algorithms<'a> = &'a [&'a dyn SignatureVerificationAlgorithm];
 
-/// The longest path; longer ones are made to cost time.
+/// The longest accepted path. A longer one would only cost time.
 const LONGEST: usize = 8;
-/// The most signatures that are checked for one certificate, as in Go.
+/// The largest number of signature checks for one certificate, as in Go.
 const SIGNATURES: usize = 100;
 
-/// Checks that a path leads from a server's certificate to one of the roots. The host name is not looked at.
+/// Checks that a path leads from a server's certificate to one of the roots. It doesn't check the host name.
 pub(super) fn check(
     leaf: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
@@ -75,7 +75,7 @@ impl<'a> Search<'a> {
         false
     }
 
-    /// Tells whether a certificate is an authority's; `below` counts the authorities between it and the server.
+    /// Returns true if a certificate is an authority's; `below` counts the authorities between it and the server.
     fn may_issue(&self, issuer: &X509Certificate<'_>, below: usize) -> bool {
         let Ok(constraints) = issuer.basic_constraints() else { return false };
         let is_authority = match constraints {
@@ -109,7 +109,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Checks a handshake's signature by the key of a certificate of any version.
+/// Verifies a handshake's signature with the key of a certificate of any version.
 pub(super) fn verify_signed(
     message: &[u8],
     leaf: &CertificateDer<'_>,
@@ -138,7 +138,7 @@ fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
 fn check_validity(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
     let now = i64::try_from(now.as_secs()).map_err(|_| CertificateError::Expired)?;
     let validity = certificate.validity();
-    // An unknown extension that is critical has a meaning that nobody here knows.
+    // A certificate with an unknown critical extension must be refused.
     let understood = certificate.extensions().iter().all(|extension| {
         let parsed = extension.parsed_extension();
         !extension.critical || !(parsed.unsupported() || parsed.error().is_some())
@@ -154,7 +154,7 @@ fn check_validity(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<()
     }
 }
 
-/// Tells whether a certificate is for servers, as one without such usages is.
+/// Returns true if a certificate is for servers. One without extended key usages is, too.
 fn serves(certificate: &X509Certificate<'_>) -> bool {
     match certificate.extended_key_usage() {
         Ok(usage) => usage.is_none_or(|usage| usage.value.any || usage.value.server_auth),

@@ -1,4 +1,4 @@
-//! The credentials of a client while it runs: what goes into the `Authorization` header, kept fresh.
+//! A client's credentials: keeps the `Authorization` header up to date.
 
 use super::address::Login;
 use super::error::{ConnectError, Place};
@@ -15,28 +15,28 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// A file is read again after this long, which is client-go's minute less its leeway.
+/// The interval between two reads of a file: client-go's minute minus its leeway.
 const FILE_PERIOD: Duration = Duration::from_secs(50);
 
-/// The reason for which a request could not get credentials; its text has the mend.
+/// The reason why a request has no credentials; its text includes the fix.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::cluster) struct CredentialsError(String);
 
-/// Where the credentials come from.
+/// The source of the credentials.
 #[derive(Clone, Debug)]
 pub(super) enum Credentials {
-    /// There are none, or only a certificate.
+    /// No credentials, or only a certificate.
     None,
-    /// They stay as they are.
+    /// A header that never changes.
     Fixed(HeaderValue),
-    /// They are in a file.
+    /// A token file.
     File(Arc<TokenFile>),
-    /// A command prints them.
+    /// An exec plugin.
     Plugin(Arc<PluginCredentials>),
 }
 
-/// What one request is sent with.
+/// The credentials of one request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held {
     pub(super) header: Option<HeaderValue>,
@@ -46,7 +46,7 @@ pub(super) struct Held {
 }
 
 impl Credentials {
-    /// Returns what the next request is sent with.
+    /// Returns the credentials for the next request.
     pub(super) async fn held(&self) -> Result<Arc<Held>, CredentialsError> {
         let fixed = |header: &HeaderValue| Held { header: Some(header.clone()), ..Held::default() };
         match self {
@@ -57,7 +57,7 @@ impl Credentials {
         }
     }
 
-    /// Takes note that the server did not accept what a request was sent with.
+    /// Records that the server refused these credentials.
     pub(super) async fn refused(&self, held: &Arc<Held>) {
         if let Self::Plugin(plugin) = self {
             plugin.forget(held).await;
@@ -65,16 +65,16 @@ impl Credentials {
     }
 }
 
-/// A token in a file, which others renew.
+/// A token in a file that another process renews.
 #[derive(Debug)]
 pub(super) struct TokenFile {
     path: PathBuf,
-    /// What was read last, and when to read again.
+    /// The last header, and the time of the next read.
     state: Mutex<(HeaderValue, Instant)>,
 }
 
 impl TokenFile {
-    /// Reads a file for the first time; `fallback` counts where it can't be read.
+    /// Reads a file for the first time. `fallback` is used if it can't be read.
     pub(super) fn open(
         path: PathBuf,
         place: &Place,
@@ -90,7 +90,7 @@ impl TokenFile {
     async fn header(&self) -> HeaderValue {
         let mut state = self.state.lock().await;
         if Instant::now() >= state.1 {
-            // A file that is gone leaves the last token in use, as with client-go.
+            // The last token stays in use if the file can't be read, as with client-go.
             if let Ok(header) = read_token(&self.path) {
                 state.0 = header;
             }
@@ -109,7 +109,7 @@ fn read_token(path: &PathBuf) -> Result<HeaderValue, String> {
     }
 }
 
-/// A plugin and what it printed last.
+/// A plugin and its last credentials.
 #[derive(Debug)]
 pub(super) struct PluginCredentials {
     plugin: Plugin,
@@ -117,14 +117,14 @@ pub(super) struct PluginCredentials {
 }
 
 impl PluginCredentials {
-    /// Takes a plugin, and does not run it yet.
+    /// Wraps a plugin without running it.
     pub(super) fn new(plugin: Plugin) -> Arc<Self> {
         Arc::new(Self { plugin, last: Mutex::new(None) })
     }
 
-    /// Runs the plugin unless it did already and that still holds; others wait meanwhile.
+    /// Returns valid credentials, and runs the plugin if needed. Concurrent callers wait for one run.
     async fn held(self: Arc<Self>) -> Result<Arc<Held>, CredentialsError> {
-        // A task of its own, so that a request's time limit doesn't end a login.
+        // The plugin runs in its own task, so that a request's time limit doesn't abort a login.
         let outcome = tokio::spawn(async move {
             let mut last = self.last.lock().await;
             if let Some(held) = last.as_ref().filter(|held| !held.is_expired()) {
@@ -175,14 +175,14 @@ impl Held {
     }
 }
 
-/// Makes the header of a token; the error continues "the token ...".
+/// Builds the header of a token. The error continues "the token ...".
 pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
     secret(&format!("Bearer {token}")).ok_or_else(|| {
         "has a line break or another control character: remove it (a YAML block ends without one after `|-`)".to_owned()
     })
 }
 
-/// Makes the header of a name and a password.
+/// Builds the header of a name and a password.
 pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
     secret(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.name, login.password))))
 }

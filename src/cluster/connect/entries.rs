@@ -1,10 +1,10 @@
-//! The entries of a kubeconfig that count, and the flags over them.
+//! The selected entries of a kubeconfig and the flags that override them.
 
 use super::error::Place;
 use super::kubeconfig::{Cluster, User};
 use std::path::PathBuf;
 
-/// The flags that count more than a kubeconfig, as with kubectl; empty ones count as unset.
+/// The flags that override the kubeconfig, as with kubectl. Empty ones count as unset.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The context to use, in place of the current one.
@@ -15,11 +15,11 @@ pub struct Overrides {
     pub user: Option<String>,
     /// The address of the API server.
     pub server: Option<String>,
-    /// The name that the server's certificate is checked for.
+    /// The name that the server's certificate has to be valid for.
     pub tls_server_name: Option<String>,
-    /// The file with the certificates that the server's has to come from.
+    /// The file with the trusted certificate authorities.
     pub certificate_authority: Option<PathBuf>,
-    /// Whether the server's certificate is not checked.
+    /// True to skip the check of the server's certificate.
     pub insecure_skip_tls_verify: bool,
     /// The bearer token.
     pub token: Option<String>,
@@ -35,7 +35,7 @@ pub struct Overrides {
     pub impersonate_groups: Vec<String>,
 }
 
-/// The entries that count, and the flags over them.
+/// The selected cluster and user, and the flags that override them.
 pub(super) struct Entries<'a> {
     pub(super) cluster: Cluster,
     pub(super) user: User,
@@ -58,12 +58,12 @@ impl Entries<'_> {
     }
 }
 
-/// Returns what a flag says, unless that is nothing.
+/// Returns the value of a flag unless it is empty.
 pub(super) fn given(flag: Option<&String>) -> Option<&String> {
     flag.filter(|text| !text.is_empty())
 }
 
-/// Returns the path that a flag has, unless that is empty.
+/// Returns the path of a flag unless it is empty.
 pub(super) fn given_path(flag: Option<&PathBuf>) -> Option<&PathBuf> {
     flag.filter(|path| !path.as_os_str().is_empty())
 }

@@ -1,9 +1,9 @@
-//! The environment variables and the home directory that decide about a connection, read once.
+//! The environment variables and the home directory that a connection depends on, read once.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What a process is told from outside, beside its flags; empty variables count as unset.
+/// The environment of a connection. Empty variables count as unset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment {
     /// `$KUBECONFIG`: a list of files.
@@ -14,11 +14,11 @@ pub(super) struct Environment {
     pub(super) https_proxy: Option<String>,
     /// The proxy for `http` servers.
     pub(super) http_proxy: Option<String>,
-    /// Hosts that are reached without these two.
+    /// The hosts that are reached without a proxy.
     pub(super) no_proxy: Option<String>,
     /// The host and the port of the API server, inside a pod.
     pub(super) service: Option<(String, String)>,
-    /// The namespace of the pod, where its template sets `POD_NAMESPACE`.
+    /// The namespace of the pod, if its template sets `POD_NAMESPACE`.
     pub(super) pod_namespace: Option<String>,
 }
 

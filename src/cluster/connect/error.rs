@@ -1,15 +1,15 @@
-//! The reasons for which there is no client: each names the place and the mend.
+//! The reasons why there is no client. Each names the place and the fix.
 //!
-//! An error's text holds its reason already; a source beside it would be said twice.
+//! An error's text includes its reason. A `source` as well would repeat it.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no client.
+/// The reason why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// There is no cluster to talk to.
+    /// No cluster is configured.
     #[error(
         "no cluster: --kubeconfig wasn't given, $KUBECONFIG isn't set, {looked} doesn't exist, and this is not a \
          pod; to analyze manifests without a cluster: kube-devops analyze -f FILE"
@@ -18,7 +18,7 @@ pub enum ConnectError {
         /// The default file.
         looked: String,
     },
-    /// A kubeconfig that was named can't be read.
+    /// A named kubeconfig can't be read.
     #[error("cannot read the kubeconfig {}: {reason}; check --kubeconfig and $KUBECONFIG", path.display())]
     Unreadable {
         /// The file.
@@ -26,25 +26,25 @@ pub enum ConnectError {
         /// The reason.
         reason: io::Error,
     },
-    /// A kubeconfig is broken.
+    /// A kubeconfig is invalid.
     #[error("the kubeconfig {} can't be used: {reason}", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
-        /// The reason and the mend.
+        /// The reason and the fix.
         reason: String,
     },
-    /// The context that was asked for isn't there.
+    /// The requested context doesn't exist.
     #[error("no context {name:?} in the kubeconfig {from}; it has {}", names(known))]
     UnknownContext {
         /// The name.
         name: String,
-        /// Where the kubeconfig came from.
+        /// The source of the kubeconfig.
         from: String,
-        /// The contexts that are there.
+        /// The existing contexts.
         known: Vec<String>,
     },
-    /// The cluster or the user that a flag or a context names isn't there.
+    /// The cluster or user that a flag or a context names doesn't exist.
     #[error(
         "{place} names the {kind} {name:?}, which the kubeconfig {from} doesn't have; it has {}",
         names(known)
@@ -56,23 +56,23 @@ pub enum ConnectError {
         kind: &'static str,
         /// The name.
         name: String,
-        /// Where the kubeconfig came from.
+        /// The source of the kubeconfig.
         from: String,
-        /// Those that are there.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// There is no current context, and none was asked for.
+    /// There is no current context, and none was requested.
     #[error(
         "the kubeconfig {from} has no current context: choose one with --context; it has {}",
         names(known)
     )]
     NoContext {
-        /// Where the kubeconfig came from.
+        /// The source of the kubeconfig.
         from: String,
-        /// The contexts that are there.
+        /// The existing contexts.
         known: Vec<String>,
     },
-    /// The files that the environment names aren't there.
+    /// The files that the environment names don't exist.
     #[error(
         "no cluster: none of the files in $KUBECONFIG exists ({}): correct it, or give --kubeconfig",
         paths(missing)
@@ -81,7 +81,7 @@ pub enum ConnectError {
         /// The files.
         missing: Vec<PathBuf>,
     },
-    /// The configuration is sound and yet no client can be made of it.
+    /// The configuration is valid, but building the client failed.
     #[error("cannot make a client for {server}: {reason}")]
     Client {
         /// The address of the API server.
@@ -89,25 +89,25 @@ pub enum ConnectError {
         /// The reason.
         reason: String,
     },
-    /// A field or a flag has a value that can't be used.
+    /// A field or a flag has an unusable value.
     #[error("{place}: {problem}")]
     Field {
         /// The field or the flag.
         place: Place,
-        /// The reason and the mend.
+        /// The reason and the fix.
         problem: String,
     },
-    /// This is a pod whose service account can't be used.
+    /// This is a pod, and its service account can't be used.
     #[error(
         "this pod's service account can't be used: {0}; is automountServiceAccountToken false in the pod or its account?"
     )]
     InCluster(String),
-    /// The command that the kubeconfig names for credentials brought none.
+    /// The exec plugin of the kubeconfig returned no credentials.
     #[error("cannot get credentials for {server}: {reason}")]
     Credentials {
         /// The address of the API server.
         server: String,
-        /// The reason and the mend.
+        /// The reason and the fix.
         reason: String,
     },
 }
@@ -135,7 +135,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Makes an error of what is wrong there.
+    /// Builds an error for a problem at this place.
     pub(super) fn error(&self, problem: impl Into<String>) -> ConnectError {
         ConnectError::Field { place: self.clone(), problem: problem.into() }
     }

@@ -9,14 +9,14 @@ use std::io::{self, IsTerminal as _};
 use std::process::Stdio;
 use tokio::process::Command;
 
-/// The longest part of an install hint that is shown.
+/// The longest part of an install hint that is shown, in characters.
 const HINT_LENGTH: usize = 2000;
 
-/// A command, and all that it is told.
+/// A command with its arguments and environment.
 #[derive(Clone, Debug)]
 pub(super) struct Plugin {
     pub(super) exec: Exec,
-    /// The cluster as the plugin sees it, where it asks for that.
+    /// The cluster's description, if the plugin asks for it.
     pub(super) cluster: Option<Value>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Printed {
 }
 
 impl Plugin {
-    /// Runs the command. Its errors name the command and the mend.
+    /// Runs the command. Its errors name the command and the fix.
     pub(super) async fn run(&self) -> Result<Printed, String> {
         let name = &self.exec.command;
         let failed = |reason: String| format!("the command {name:?} of the kubeconfig's user {reason}");
@@ -53,7 +53,7 @@ impl Plugin {
         self.parse(&output.stdout).map_err(failed)
     }
 
-    /// Tells whether the command may ask its user something.
+    /// Returns true if the command may prompt the user.
     fn interactive(&self, terminal: bool) -> Result<bool, String> {
         match self.exec.interactive_mode.as_str() {
             "Never" => Ok(false),
@@ -116,7 +116,7 @@ impl Plugin {
     }
 }
 
-/// Control characters could change what a terminal shows.
+/// Escapes control characters, which could manipulate a terminal.
 fn printable(letter: char) -> Vec<char> {
     if letter.is_control() && !letter.is_whitespace() {
         letter.escape_unicode().collect()
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_is_told_what_it_asks_for() {
+    fn a_plugin_gets_the_requested_information() {
         let mut plugin = plugin("Never");
         assert_eq!(
             plugin.info(false).to_string(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn printed_credentials_are_read_and_others_refused() {
+    fn printed_credentials_are_parsed_or_refused() {
         let parse = |status: &str| {
             let text = format!(
                 r#"{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{status}}}"#

@@ -1,4 +1,4 @@
-//! Connections to a proxy that is handed whole requests, as for an `http` server behind an HTTP proxy.
+//! Connections to a proxy that forwards whole requests, as an HTTP proxy does for an `http` server.
 
 use futures::future::BoxFuture;
 use http::Uri;
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower::Service;
 
-/// Connects to the proxy, wherever a request is for.
+/// Connects to the proxy for requests to any server.
 #[derive(Clone)]
 pub(super) struct Forward<C> {
     connector: C,
@@ -17,7 +17,7 @@ pub(super) struct Forward<C> {
 }
 
 impl<C> Forward<C> {
-    /// Takes what connects to the proxy, and its address.
+    /// Wraps a connector; all its connections go to the proxy.
     pub(super) fn new(connector: C, proxy: Uri) -> Self {
         Self { connector, proxy }
     }
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// A connection on which requests name the server that they are for.
+/// A connection on which each request names its server.
 pub(super) struct Forwarded<T>(T);
 
 impl<T: Connection> Connection for Forwarded<T> {

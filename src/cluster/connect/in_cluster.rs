@@ -1,4 +1,4 @@
-//! The account of the pod that this process runs in: client-go's `rest.InClusterConfig`.
+//! The service account of this pod: client-go's `rest.InClusterConfig`.
 
 use super::address::Address;
 use super::entries::{Overrides, given, given_path};
@@ -8,13 +8,13 @@ use super::target::{Content, LoginMethod, Material, Target, Trust};
 use std::net::IpAddr;
 use std::path::Path;
 
-/// What stands for the context of a pod's own account.
+/// The context name of a pod's service account.
 pub(super) const IN_CLUSTER: &str = "in-cluster";
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const AUTHORITY: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 const NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
-/// Returns the pod's own account; `None` outside of a pod. Of the flags those count that client-go lets count there.
+/// Returns the pod's own account; `None` outside of a pod. The flags that apply are the same as in client-go.
 pub(super) fn target(environment: &Environment, flags: &Overrides) -> Result<Option<Target>, ConnectError> {
     let Some((host, port)) = &environment.service else { return Ok(None) };
     if !Path::new(TOKEN).is_file() {
@@ -56,7 +56,7 @@ pub(super) fn target(environment: &Environment, flags: &Overrides) -> Result<Opt
     }))
 }
 
-/// Files of the account are known by their paths.
+/// Returns the place of an account file in errors.
 fn account(path: &'static str) -> Place {
     Place::Account(path)
 }

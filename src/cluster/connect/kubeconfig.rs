@@ -1,7 +1,7 @@
-//! The kubeconfig format and the reading of one file, by the rules of client-go's `clientcmd/api/v1`.
+//! The kubeconfig format and the parser of one file, by the rules of client-go's `clientcmd/api/v1`.
 //!
-//! The YAML becomes JSON first, as with kubectl: of duplicate keys the last one counts, `null` is an unset field, and a
-//! number is no string.
+//! The YAML is converted to JSON first, as in kubectl: the last of duplicate keys wins, `null` leaves a field unset,
+//! and a number is no string.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -19,7 +19,7 @@ const BASE64: GeneralPurpose =
 /// The extension of a cluster that an exec plugin gets as its `config`.
 const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
-/// One kubeconfig file, or several that were merged.
+/// One kubeconfig file, or several merged ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Kubeconfig {
     pub(super) current_context: String,
@@ -40,7 +40,7 @@ pub(super) struct Cluster {
     pub(super) proxy_url: String,
     pub(super) disable_compression: bool,
     extensions: Vec<NamedExtension>,
-    /// The file that has it.
+    /// The file that defines it.
     #[serde(skip)]
     pub(super) origin: PathBuf,
 }
@@ -65,7 +65,7 @@ pub(super) struct User {
     pub(super) password: String,
     pub(super) auth_provider: Option<AuthProvider>,
     pub(super) exec: Option<Exec>,
-    /// The file that has it.
+    /// The file that defines it.
     #[serde(skip)]
     pub(super) origin: PathBuf,
 }
@@ -77,7 +77,7 @@ pub(super) struct Context {
     pub(super) cluster: String,
     pub(super) user: String,
     pub(super) namespace: String,
-    /// The file that has it.
+    /// The file that defines it.
     #[serde(skip)]
     pub(super) origin: PathBuf,
 }
@@ -103,7 +103,7 @@ pub(super) struct Exec {
     pub(super) interactive_mode: String,
 }
 
-/// A variable that an exec plugin gets.
+/// An environment variable for an exec plugin.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct EnvVar {
@@ -111,7 +111,7 @@ pub(super) struct EnvVar {
     pub(super) value: String,
 }
 
-/// Base64 in the file, with line breaks anywhere.
+/// Bytes that the file holds as base64, with line breaks anywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bytes(pub(super) Vec<u8>);
 
@@ -122,7 +122,7 @@ struct NamedExtension {
     extension: Value,
 }
 
-/// The file as it is written.
+/// The format of the file.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct Written {
@@ -157,7 +157,7 @@ struct NamedContext {
 }
 
 impl Kubeconfig {
-    /// Parses the text of a file; relative paths in it start at the directory of `origin`.
+    /// Parses the text of a file. Relative paths start at the directory of `origin`.
     pub(super) fn parse(text: &[u8], origin: &Path) -> Result<Self, String> {
         let mut json = to_json(text)?;
         if json.is_null() {
@@ -197,7 +197,7 @@ impl Kubeconfig {
         })
     }
 
-    /// Adds what a later file has and earlier ones have not.
+    /// Adds the entries of a later file that earlier ones lack.
     pub(super) fn merge(&mut self, later: Self) {
         if self.current_context.is_empty() {
             self.current_context = later.current_context;
@@ -240,7 +240,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Reads YAML 1.1 as kubectl does: the first document only.
+/// Parses the first document as YAML 1.1, as kubectl does.
 pub(super) fn to_json(text: &[u8]) -> Result<Value, String> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::LastWins,
@@ -252,7 +252,7 @@ pub(super) fn to_json(text: &[u8]) -> Result<Value, String> {
     documents.next().unwrap_or(Ok(Value::Null)).map_err(|error| format!("it is not YAML: {error}"))
 }
 
-/// To Go, `null` leaves a field as it is.
+/// Go leaves a field unset if its value is `null`.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {

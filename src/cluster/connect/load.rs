@@ -1,4 +1,4 @@
-//! The kubeconfig files that count, read and merged as client-go's `ClientConfigLoadingRules` does.
+//! Finds, reads and merges the kubeconfig files, as client-go's `ClientConfigLoadingRules` does.
 
 use super::environment::Environment;
 use super::error::ConnectError;
@@ -6,15 +6,15 @@ use super::kubeconfig::Kubeconfig;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the files say, and which they are.
+/// The merged kubeconfig and the files that it comes from.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) kubeconfig: Kubeconfig,
-    /// The files in words.
+    /// The files, for messages.
     pub(super) from: String,
-    /// The files that aren't there; they are ignored.
+    /// The missing files, which are ignored.
     pub(super) missing: Vec<PathBuf>,
-    /// Whether there is any file at all.
+    /// True if any file exists.
     pub(super) found: bool,
 }
 

@@ -3,7 +3,7 @@
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
-/// Returns all certificates of a PEM text; other sections of it are passed over.
+/// Returns all certificates of a PEM text. Other sections are skipped.
 pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     sections(pem)
         .filter(|(kind, _)| *kind == SectionKind::Certificate)
@@ -11,7 +11,7 @@ pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
         .collect()
 }
 
-/// Returns all sections of a PEM text; what can't be read is passed over.
+/// Returns all readable sections of a PEM text.
 pub(super) fn sections(pem: &[u8]) -> impl Iterator<Item = (SectionKind, Vec<u8>)> + '_ {
     <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).filter_map(Result::ok)
 }

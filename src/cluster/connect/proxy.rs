@@ -21,12 +21,12 @@ pub(super) struct Proxy {
 pub(super) enum ProxyScheme {
     Http,
     Https,
-    /// The proxy resolves names, as in Go, where `socks5` and `socks5h` are the same.
+    /// SOCKS5. The proxy resolves names: in Go, `socks5` and `socks5h` are the same.
     Socks5,
 }
 
 impl Proxy {
-    /// Reads `proxy-url`, which needs a scheme.
+    /// Parses `proxy-url`, which needs a scheme.
     pub(super) fn explicit(text: &str) -> Result<Self, String> {
         let parts = split(text).ok_or_else(|| {
             format!("{text:?} is no proxy: write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT")
@@ -37,7 +37,7 @@ impl Proxy {
         Self::read(text)
     }
 
-    /// Reads a variable of the environment, where `host:port` is an HTTP proxy.
+    /// Parses an environment variable, in which `host:port` is an HTTP proxy.
     fn from_variable(text: &str) -> Result<Self, String> {
         if split(text).is_some() { Self::read(text) } else { Self::read(&format!("http://{text}")) }
     }
@@ -84,7 +84,7 @@ impl Environment {
     }
 }
 
-/// Tells whether a server is reached without a proxy: a loopback address always, others when `NO_PROXY` covers them.
+/// Returns true if a server is reached without a proxy: on a loopback address, or if `NO_PROXY` covers it.
 fn is_direct(server: &Address, no_proxy: &str) -> bool {
     let Some(host) = server.uri.host() else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
@@ -101,7 +101,7 @@ fn is_direct(server: &Address, no_proxy: &str) -> bool {
         if let Ok(network) = entry.parse::<IpNet>() {
             return address.is_some_and(|address| network.contains(&address));
         }
-        // The colons of an IPv6 address without brackets start no port.
+        // The colons of an IPv6 address without brackets begin no port.
         let (name, only) = match split_port(&entry) {
             (name, Some(_)) if name.contains(':') && !name.ends_with(']') => (&*entry, None),
             split => split,
@@ -116,7 +116,7 @@ fn is_direct(server: &Address, no_proxy: &str) -> bool {
     })
 }
 
-/// Tells whether a domain covers a host: `a.b` covers itself and what is below it, `.a.b` and `*.a.b` only the latter.
+/// Returns true if a domain covers a host: `a.b` covers itself and its subdomains, `.a.b` and `*.a.b` only the latter.
 fn is_within(host: &str, domain: &str) -> bool {
     let domain = domain.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(domain);
     match domain.strip_prefix('.') {

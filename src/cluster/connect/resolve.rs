@@ -1,4 +1,4 @@
-//! What files and flags come to: the rules of client-go's `clientcmd.DirectClientConfig`.
+//! Combines files and flags by the rules of client-go's `clientcmd.DirectClientConfig`.
 
 use super::address::{Address, Login};
 use super::entries::{Entries, Overrides, given, given_path};
@@ -10,7 +10,7 @@ use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Ta
 use super::validate::{check_cluster, check_user};
 use std::path::{Path, PathBuf};
 
-/// Resolves files and flags; `None` where neither names a server, as in a pod.
+/// Resolves files and flags; `None` if neither names a server, as in a pod.
 pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Target>, ConnectError> {
     let kubeconfig = &loaded.kubeconfig;
     let (name, context) = context(loaded, flags)?;
@@ -21,7 +21,7 @@ pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Targe
         None if given(flags.user.as_ref()).is_some() => {
             return Err(unknown("--user", "user", user_name, loaded));
         }
-        // client-go is anonymous then.
+        // client-go is anonymous in this case.
         None => User::default(),
     };
     let has_server = given(flags.server.as_ref()).is_some();
@@ -85,7 +85,7 @@ impl Entries<'_> {
                 Some(proxy.map_err(|problem| self.cluster_field("proxy-url").error(problem))?)
             }
         };
-        // Nothing secret is sent in the clear.
+        // Secrets are never sent unencrypted.
         let secure = server.is_secure();
         Ok(Target {
             context,
@@ -100,8 +100,8 @@ impl Entries<'_> {
         })
     }
 
-    /// `--certificate-authority` and `--insecure-skip-tls-verify` each replace what a cluster says of both, and
-    /// `--server` takes the cluster's name for its certificate away.
+    /// `--certificate-authority` and `--insecure-skip-tls-verify` each replace both settings of the cluster. `--server`
+    /// discards the cluster's `tls-server-name`.
     fn trust(&self) -> Result<Trust, ConnectError> {
         let flags = self.flags;
         let file = given_path(flags.certificate_authority.as_ref());
@@ -123,7 +123,7 @@ impl Entries<'_> {
             (self.cluster.insecure_skip_tls_verify, authority, place)
         };
         if insecure && authority.is_some() {
-            return Err(place.error("it can't stand beside a certificate authority: remove one of them"));
+            return Err(place.error("it conflicts with a certificate authority: remove one of them"));
         }
         let flag = given(flags.tls_server_name.as_ref());
         let server_name = match flag {
@@ -160,7 +160,7 @@ impl Entries<'_> {
         Some((certificate, key))
     }
 
-    /// A token or a password counts more than an exec plugin, and so does a certificate.
+    /// A token, a password or a certificate takes precedence over an exec plugin.
     fn login(&self) -> Result<LoginMethod, ConnectError> {
         let user = &self.user;
         let token = match given(self.flags.token.as_ref()) {
@@ -191,7 +191,7 @@ impl Entries<'_> {
         }
     }
 
-    /// Of the old providers client-go has only `oidc` left; its token is used, and not renewed.
+    /// client-go supports only `oidc` of the old auth providers. Its token is used, but not renewed.
     fn of_provider(&self, provider: &AuthProvider) -> Result<LoginMethod, ConnectError> {
         let place = self.user_field("auth-provider");
         match provider.config.get("id-token").filter(|token| !token.is_empty()) {

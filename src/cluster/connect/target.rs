@@ -1,4 +1,4 @@
-//! A connection as it is asked for: what files and flags come to.
+//! The configuration of a connection: the result of files and flags.
 
 use super::address::{Address, Login};
 use super::error::Place;
@@ -7,13 +7,13 @@ use super::proxy::Proxy;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A connection as it is asked for, before any file of certificates or tokens is read.
+/// The configuration of a connection. Its certificate and token files have not been read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
     pub(super) context: String,
     pub(super) namespace: String,
     pub(super) server: Address,
-    /// The proxy that the kubeconfig names, which counts more than the environment.
+    /// The proxy that the kubeconfig names. It takes precedence over the environment.
     pub(super) proxy: Option<Proxy>,
     pub(super) compressed: bool,
     pub(super) trust: Trust,
@@ -22,13 +22,13 @@ pub(super) struct Target {
     pub(super) impersonation: Option<Impersonation>,
 }
 
-/// How the server proves that it is the one.
+/// The settings that verify the server's certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Trust {
     pub(super) insecure: bool,
-    /// Another name than the address has.
+    /// The certificate's name, if it differs from the host.
     pub(super) server_name: Option<(String, Place)>,
-    /// The certificates; none for those of the system.
+    /// The trusted certificates; `None` for those of the system.
     pub(super) authority: Option<Material>,
 }
 
@@ -39,20 +39,20 @@ pub(super) struct Material {
     pub(super) place: Place,
 }
 
-/// Where [`Material`] is.
+/// The location of a [`Material`].
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {
     Data(Vec<u8>),
     File(PathBuf),
 }
 
-/// How the client proves who it is, beside a certificate.
+/// The client's credentials beside a certificate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum LoginMethod {
     #[default]
     Anonymous,
     Basic(Login, Place),
-    /// A token, a file with one, or both: the file counts as long as it can be read.
+    /// A token, a token file, or both. The file takes precedence while it can be read.
     Token {
         token: Option<(String, Place)>,
         file: Option<(PathBuf, Place)>,
@@ -60,7 +60,7 @@ pub(super) enum LoginMethod {
     Exec(Box<ExecLogin>),
 }
 
-/// An exec plugin and what it is told about the cluster.
+/// An exec plugin and the cluster's description for it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ExecLogin {
     pub(super) exec: Exec,
@@ -69,7 +69,7 @@ pub(super) struct ExecLogin {
     pub(super) place: Place,
 }
 
-/// Whom the client acts as, and where that is written.
+/// The impersonated user, and the place that names it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Impersonation {
     pub(super) user: String,

@@ -1,4 +1,4 @@
-//! Tests of whole configurations; those of TLS and of proxies have real servers.
+//! Tests of complete configurations. Those of TLS and of proxies use real servers.
 
 mod client_go;
 mod plugin;
@@ -9,7 +9,7 @@ mod tls;
 use super::*;
 use std::path::Path;
 
-/// Writes a kubeconfig with one context, and connects with it.
+/// Writes a kubeconfig with one context and connects with it.
 async fn attempt(cluster: &str, user: &str, overrides: Overrides) -> Result<Cluster, String> {
     let text = format!(
         "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
@@ -28,7 +28,7 @@ async fn error(cluster: &str, user: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_field_that_can_not_be_used_is_named_with_its_mend() {
+async fn an_unusable_field_is_named_with_its_fix() {
     const HTTPS: &str = "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}";
     for (cluster, user, expected) in [
         (
@@ -55,8 +55,8 @@ async fn a_field_that_can_not_be_used_is_named_with_its_mend() {
         (
             "{server: 'https://a', tls-server-name: 'a b'}",
             "{}",
-            "the kubeconfig FILE: tls-server-name of the cluster \"k\": it is no host name and no IP address: correct or \
-             remove it",
+            "the kubeconfig FILE: tls-server-name of the cluster \"k\": it is neither a host name nor an IP address: \
+             correct or remove it",
         ),
         (
             "{server: 'https://a', certificate-authority-data: YWJj}",
@@ -80,7 +80,7 @@ async fn a_field_that_can_not_be_used_is_named_with_its_mend() {
 }
 
 #[tokio::test]
-async fn odd_characters_panic_nothing() {
+async fn odd_characters_cause_no_panic() {
     const HTTPS: &str = "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}";
     for text in ["ü", "a b", "\u{1F600}", " ", "\t", "a\u{7f}", "%", "\"", "a\r\nb: c"] {
         let text = text.to_owned();
@@ -119,7 +119,7 @@ fn extras_are_escaped_in_the_names_of_headers() {
 }
 
 #[test]
-fn without_any_kubeconfig_the_way_without_a_cluster_is_shown() {
+fn without_a_kubeconfig_the_error_suggests_files() {
     let environment = Environment { home: Some("/no/such/home".into()), ..Environment::default() };
     let error = find(&ConnectOptions::default(), &environment).unwrap_err().to_string();
     assert!(error.contains("/no/such/home/.kube/config doesn't exist"), "{error}");
@@ -133,7 +133,7 @@ fn without_any_kubeconfig_the_way_without_a_cluster_is_shown() {
 }
 
 #[test]
-fn a_named_file_has_to_be_there() {
+fn a_named_file_has_to_exist() {
     let options = ConnectOptions { kubeconfig: Some("/no/such".into()), ..ConnectOptions::default() };
     let error = find(&options, &Environment::default()).unwrap_err().to_string();
     assert_eq!(
@@ -144,7 +144,7 @@ fn a_named_file_has_to_be_there() {
 }
 
 #[test]
-fn names_that_are_not_there_are_refused_with_those_that_are() {
+fn unknown_names_are_refused_with_the_existing_ones() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config");
     let text = "contexts: [{name: a, context: {cluster: k}}, {name: b, context: {cluster: gone}}]\n\

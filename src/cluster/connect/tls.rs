@@ -1,4 +1,4 @@
-//! The TLS settings of a client: what it trusts, and the certificate that it shows.
+//! The TLS settings of a client: the trusted certificates and its own certificate.
 
 use super::error::ConnectError;
 use super::pem::{certificates, sections};
@@ -17,21 +17,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-/// What is wrong with a certificate and its key; the text continues the name of the place.
+/// The problem of a certificate or its key. The text continues the name of the place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PairError {
-    /// Whether it is the key.
+    /// True if the key has the problem.
     pub(super) key: bool,
     pub(super) text: String,
 }
 
-/// Everything about TLS that outlives a change of the client's certificate.
+/// The TLS settings that stay when the client's certificate changes.
 #[derive(Clone)]
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
     identity: Option<Arc<Identity>>,
-    /// The name that the server's certificate is checked for, in place of the host's.
+    /// The name that the server's certificate has to be valid for, if it differs from the host.
     pub(super) server_name: Option<ServerName<'static>>,
 }
 
@@ -48,7 +48,7 @@ impl Tls {
         };
         let server_name = server_name.as_ref().map(|(name, place)| {
             let name = ServerName::try_from(name.clone());
-            name.map_err(|_| place.error("it is no host name and no IP address: correct or remove it"))
+            name.map_err(|_| place.error("it is neither a host name nor an IP address: correct or remove it"))
         });
         let identity = target.identity.clone().map(|(certificate, key)| Identity::new(certificate, key));
         Ok(Self {
@@ -59,7 +59,7 @@ impl Tls {
         })
     }
 
-    /// Makes the configuration of connections, with the certificate of a plugin where it printed one.
+    /// Builds the configuration of connections, with the certificate of an exec plugin if it printed one.
     pub(super) fn config(&self, printed: Option<&Arc<CertifiedKey>>) -> Result<ClientConfig, rustls::Error> {
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()?
@@ -73,7 +73,8 @@ impl Tls {
     }
 }
 
-/// The certificate of a kubeconfig or of flags; files are read again for each connection, because they are renewed.
+/// The client certificate of a kubeconfig or of flags. Files are read again for each connection, because they are
+/// renewed.
 #[derive(Debug)]
 struct Identity {
     certificate: Material,
@@ -142,7 +143,7 @@ impl Material {
         self.path().is_some()
     }
 
-    /// Returns the path as the beginning of a message.
+    /// Returns the location as the beginning of a message.
     pub(super) fn shown(&self) -> String {
         self.path().map(|path| format!("{} ", path.display())).unwrap_or_default()
     }
@@ -165,8 +166,7 @@ impl Authorities {
     }
 }
 
-/// Makes a pair of a certificate, with its chain, and its key, both in PEM form. As in Go the certificate may be of
-/// any version.
+/// Pairs a certificate chain with its key, both in PEM form. As in Go, the certificate may have any X.509 version.
 pub(super) fn certified_key(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, PairError> {
     let chain = certificates(certificate);
     let of_certificate = |text: &str| PairError { key: false, text: text.to_owned() };

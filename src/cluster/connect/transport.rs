@@ -1,4 +1,4 @@
-//! The way of a request to the server: headers, then a connection, through a proxy where there is one.
+//! Sends a request to the server: adds headers, then connects, through a proxy if there is one.
 
 use super::credentials::basic;
 use super::credentials::{Credentials, Held};
@@ -24,10 +24,10 @@ use std::time::Duration;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt as _};
 
-/// How long a connection may take to come about, as with Go.
+/// The time limit for opening a connection, as in Go.
 const CONNECT: Duration = Duration::from_secs(30);
 
-/// A client without anything that changes while it runs.
+/// A client with a fixed certificate and without credentials.
 type Plain = BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>;
 
 /// A service that sends requests with their credentials.
@@ -38,23 +38,23 @@ struct Shared {
     route: Route,
     credentials: Credentials,
     headers: HeaderMap,
-    /// The client, and the certificate of a plugin that its connections show.
+    /// The client, and the plugin's certificate that its connections use.
     current: Mutex<(Plain, Option<Arc<CertifiedKey>>)>,
 }
 
-/// How connections are made.
+/// The settings of new connections.
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) tls: Tls,
     pub(super) proxy: Option<Proxy>,
-    /// Whether the server is an `https` one.
+    /// True for an `https` server.
     pub(super) secure: bool,
-    /// How long a connection may bring nothing while something is awaited.
+    /// The time limit for the next bytes of a pending response.
     pub(super) read_timeout: Option<Duration>,
 }
 
 impl Transport {
-    /// Makes the service; `held` is what the credentials are now.
+    /// Creates the service with the current credentials.
     pub(super) fn new(
         route: Route,
         credentials: Credentials,
@@ -67,7 +67,7 @@ impl Transport {
 }
 
 impl Shared {
-    /// Returns the client; a new certificate needs new connections.
+    /// Returns the client. A new certificate needs a new client with new connections.
     fn client(&self, held: &Held) -> Result<Plain, BoxError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let same = match (&current.1, &held.key) {
@@ -124,12 +124,12 @@ impl Route {
                 self.over(socks, key)
             }
             ProxyScheme::Http => self.through(tcp, uri, key),
-            // The proxy is trusted by the same certificates, as in Go, but under its own name.
+            // The proxy is verified by the same authorities as the server, but under its own name, as in Go.
             ProxyScheme::Https => self.through(secured(tcp, self.tls.config(key)?), uri, key),
         }
     }
 
-    /// Goes through an HTTP proxy: by `CONNECT` to an `https` server, else by handing it the request.
+    /// Connects through an HTTP proxy: with `CONNECT` to an `https` server, else by forwarding whole requests.
     fn through<C>(
         &self,
         connector: C,
@@ -152,7 +152,7 @@ impl Route {
         self.over(tunnel, key)
     }
 
-    /// Returns what a proxy asks for; a request that goes through one by `CONNECT` doesn't have it itself.
+    /// Returns the `Proxy-Authorization` header of a forwarded request. A `CONNECT` tunnel adds its own.
     pub(super) fn proxy_authorization(&self) -> Option<HeaderValue> {
         self.proxy.as_ref()?.login.as_ref().and_then(basic)
     }
@@ -176,7 +176,7 @@ impl Route {
     }
 }
 
-/// What makes connections and can be shared.
+/// A cloneable connector.
 pub(super) trait Connector: Service<Uri> + Clone + Send + Sync + 'static {}
 
 impl<C: Service<Uri> + Clone + Send + Sync + 'static> Connector for C {}
@@ -185,7 +185,7 @@ fn secured(tcp: HttpConnector, config: rustls::ClientConfig) -> HttpsConnector<H
     HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(tcp)
 }
 
-/// Puts a failure to set up connections into words.
+/// Turns a failure to set up connections into an error message.
 pub(super) fn failed(server: String, reason: &BoxError) -> ConnectError {
     ConnectError::Client { server, reason: reason.to_string() }
 }

@@ -1,10 +1,10 @@
-//! The reasons for which a TLS connection doesn't come about, in words that name the mend.
+//! Explains TLS failures in messages that name the fix.
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use std::error::Error;
 use std::io;
 
-/// Explains a failure of TLS somewhere in an error; `None` where there is none.
+/// Explains the TLS failure within an error; `None` if there is none.
 pub(in crate::cluster) fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -16,7 +16,7 @@ pub(in crate::cluster) fn explain(error: &(dyn Error + 'static)) -> Option<Strin
     None
 }
 
-/// An I/O error holds its reason, and doesn't name it as its source.
+/// An I/O error wraps its reason without naming it as its source.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
     if let Some(found) = error.downcast_ref::<TlsError>() {
         return Some(found);
@@ -37,7 +37,7 @@ fn describe(error: &TlsError) -> String {
         TlsError::InvalidCertificate(reason) => describe_certificate(reason),
         TlsError::AlertReceived(alert) => describe_alert(*alert),
         TlsError::PeerIncompatible(reason) => format!(
-            "the server speaks no TLS 1.2 or 1.3 with a cipher suite of today ({reason:?}): update it, or its load balancer"
+            "the server supports no modern cipher suite of TLS 1.2 or 1.3 ({reason:?}): update it, or its load balancer"
         ),
         TlsError::InvalidMessage(_) => {
             "it doesn't speak TLS: is the address an http:// one, or another port?".to_owned()
@@ -102,7 +102,7 @@ fn describe_alert(alert: AlertDescription) -> String {
             format!("the server refused the client certificate ({alert:?}): use one that its CA has signed")
         }
         AlertDescription::ProtocolVersion => {
-            "the server speaks no TLS 1.2 or 1.3: update it, or its load balancer".to_owned()
+            "the server supports neither TLS 1.2 nor 1.3: update it, or its load balancer".to_owned()
         }
         AlertDescription::HandshakeFailure => {
             "the server shares no cipher suite and no kind of key with this client, or refused its certificate".to_owned()

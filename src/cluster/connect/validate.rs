@@ -1,4 +1,4 @@
-//! What client-go refuses in the entries that count: its `validateClusterInfo` and `validateAuthInfo`.
+//! Refuses the same entries as client-go's `validateClusterInfo` and `validateAuthInfo`.
 
 use super::entries::{Entries, given, given_path};
 use super::error::{ConnectError, Place};
@@ -10,7 +10,7 @@ use std::path::Path;
 pub(super) const EXEC_VERSIONS: [&str; 2] =
     ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
-/// Looks for conflicts in the cluster.
+/// Checks the cluster for conflicts.
 pub(super) fn check_cluster(entries: &Entries<'_>) -> Result<(), ConnectError> {
     let (Cluster { server, proxy_url, certificate_authority: path, .. }, flags) =
         (&entries.cluster, entries.flags);
@@ -31,7 +31,7 @@ pub(super) fn check_cluster(entries: &Entries<'_>) -> Result<(), ConnectError> {
     one_of(path, data, &place, "certificate-authority-data")
 }
 
-/// Looks for conflicts in the user.
+/// Checks the user for conflicts.
 pub(super) fn check_user(entries: &Entries<'_>) -> Result<(), ConnectError> {
     let (user, flags) = (&entries.user, entries.flags);
     let has_token = given(flags.token.as_ref()).is_some() || !user.token.is_empty();
@@ -39,13 +39,13 @@ pub(super) fn check_user(entries: &Entries<'_>) -> Result<(), ConnectError> {
     let (has_name, has_password) = (!user.username.is_empty(), !user.password.is_empty());
     if (has_token && (has_name || has_password)) || (has_file && has_name) {
         let place = entries.user_field(if has_name { "username" } else { "password" });
-        return Err(place.error("it can't stand beside a token: remove one of them"));
+        return Err(place.error("it conflicts with a token: remove one of them"));
     }
     check_certificate(entries)?;
     if let Some(exec) = &user.exec {
         if user.auth_provider.is_some() {
             let place = entries.user_field("auth-provider");
-            return Err(place.error("it can't stand beside exec: remove one of them"));
+            return Err(place.error("it conflicts with exec: remove one of them"));
         }
         check_exec(exec, entries)?;
     }
@@ -126,19 +126,19 @@ fn check_exec(exec: &Exec, entries: &Entries<'_>) -> Result<(), ConnectError> {
         // The default of the older version.
         "" if exec.api_version == EXEC_VERSIONS[1] => Ok(()),
         mode => {
-            let problem = format!("{mode:?} is no mode: give Never, IfAvailable or Always");
+            let problem = format!("{mode:?} is not a valid mode: use Never, IfAvailable or Always");
             Err(place("exec.interactiveMode").error(problem))
         }
     }
 }
 
-/// A file and the same thing as data exclude each other, and the file can be read.
+/// Checks that a setting is not given both as a file and as data, and that the file can be read.
 fn one_of(path: &Path, data: bool, place: &Place, data_field: &str) -> Result<(), ConnectError> {
     if path.as_os_str().is_empty() {
         return Ok(());
     }
     if data {
-        return Err(place.error(format!("it can't stand beside {data_field}: remove one of them")));
+        return Err(place.error(format!("it conflicts with {data_field}: remove one of them")));
     }
     readable(path, place)
 }

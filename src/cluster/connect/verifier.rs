@@ -1,8 +1,8 @@
-//! The check of a server's certificate: as strict as Go's, and no stricter.
+//! Verifies a server's certificate exactly as strictly as Go does.
 //!
 //! webpki's check comes first. What it refuses is checked again by [`chain`](super::chain), which accepts what Go
-//! accepts: a certificate that is an authority itself, and one that is in the bundle. The host name and the
-//! handshake's signature are checked in any case.
+//! accepts: a certificate that is an authority itself, and one that is in the bundle. The host name and the handshake's
+//! signature are checked in any case.
 
 use super::chain;
 use super::pem::certificates;
@@ -15,24 +15,24 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The certificates that are trusted.
+/// The trusted certificates.
 #[derive(Debug)]
 pub(super) struct Authorities {
     store: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
-    /// The file that has them, which may be renewed.
+    /// The file that holds them, which may be renewed.
     path: Option<PathBuf>,
 }
 
 impl Authorities {
-    /// Takes certificates; those that can't be read are passed over.
+    /// Wraps certificates. Unparsable ones are skipped.
     pub(super) fn new(certificates: Vec<CertificateDer<'static>>, path: Option<PathBuf>) -> Self {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(certificates.iter().cloned());
         Self { store, certificates, path }
     }
 
-    /// Reads the file again; `None` where it is as it was.
+    /// Reads the file again; `None` if it is unchanged.
     fn renewed(&self) -> Option<Self> {
         let certificates = certificates(&std::fs::read(self.path.as_ref()?).ok()?);
         (!certificates.is_empty() && certificates != self.certificates)
@@ -53,7 +53,7 @@ impl Authorities {
         if let Err(refused) = strict {
             let lenient = chain::check(leaf, others, &self.certificates, now, algorithms.all);
             lenient.map_err(|reason| match refused {
-                // webpki stopped at what is none of Go's reasons.
+                // webpki's reason has no counterpart in Go, so the chain's error is more helpful.
                 Error::InvalidCertificate(CertificateError::Other(_)) => reason.into(),
                 refused => refused,
             })?;
@@ -62,7 +62,7 @@ impl Authorities {
     }
 }
 
-/// Checks certificates against authorities.
+/// Verifies certificates against authorities.
 #[derive(Debug)]
 pub(super) struct Verifier {
     authorities: RwLock<Arc<Authorities>>,
@@ -70,7 +70,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// Takes the authorities, and the algorithms of signatures.
+    /// Creates a verifier from authorities and signature algorithms.
     pub(super) fn new(authorities: Authorities, algorithms: WebPkiSupportedAlgorithms) -> Self {
         Self { authorities: RwLock::new(Arc::new(authorities)), algorithms }
     }

@@ -1,4 +1,4 @@
-//! Paging, and everything that can be in its way, against a scripted API server.
+//! Paging and its failures, against a scripted API server.
 
 use super::*;
 use crate::cluster::scripted::{Answer, cluster, fail};
@@ -60,7 +60,7 @@ async fn pages_follow_one_another_and_tokens_and_selectors_are_encoded() {
 }
 
 #[tokio::test]
-async fn a_refused_cluster_wide_list_is_made_namespace_by_namespace() {
+async fn a_refused_cluster_wide_list_falls_back_to_namespaces() {
     let (cluster, log) = cluster(|path, _| match path {
         path if path.starts_with("/api/v1/pods") => forbidden(path),
         path if path.contains("namespaces?") && path.contains("continue=") => list(&["b", "kube-system"], ""),
@@ -74,7 +74,7 @@ async fn a_refused_cluster_wide_list_is_made_namespace_by_namespace() {
     assert_eq!(
         unread,
         ["list pods in namespace \"b\": cannot list /api/v1/namespaces/b/pods: ask for that permission; \
-          `kube-devops check` shows all that are missing"]
+          `kube-devops check --for all` shows all that are missing"]
     );
     let log = log.paths();
     assert!(!log.iter().any(|path| path.contains("kube-system")), "{log:?}");
@@ -94,7 +94,7 @@ async fn namespaces_that_were_skipped_are_named() {
 }
 
 #[tokio::test]
-async fn who_may_not_list_namespaces_gets_his_own_and_is_told_how_to_name_more() {
+async fn without_access_to_namespaces_only_the_default_one_is_listed() {
     let (cluster, _) = cluster(|path, _| match path {
         path if path.contains("/own/pods") => list(&["mine"], ""),
         path => forbidden(path),
@@ -110,7 +110,7 @@ async fn who_may_not_list_namespaces_gets_his_own_and_is_told_how_to_name_more()
 }
 
 #[tokio::test]
-async fn a_named_namespace_that_is_not_there_is_no_empty_one() {
+async fn a_missing_namespace_is_an_error() {
     let (cluster, log) = cluster(|path, _| match path {
         "/api/v1/namespaces/gone" => fail(404, "namespaces \"gone\" not found"),
         "/api/v1/namespaces/secret" => forbidden(path),
@@ -130,7 +130,7 @@ async fn a_named_namespace_that_is_not_there_is_no_empty_one() {
 }
 
 #[tokio::test]
-async fn an_expired_token_starts_the_list_over_with_nothing_counted_twice() {
+async fn an_expired_token_restarts_the_list() {
     let (cluster, log) = cluster(|path, nth| match path {
         path if path.contains("continue=") && nth <= 3 => fail(410, "expired"),
         path if path.contains("continue=") => list(&["b"], ""),
@@ -142,19 +142,19 @@ async fn an_expired_token_starts_the_list_over_with_nothing_counted_twice() {
 }
 
 #[tokio::test]
-async fn a_list_that_always_expires_is_given_up_and_partial() {
+async fn a_list_that_always_expires_is_partial() {
     let (cluster, log) = cluster(|path, _| match path {
         path if path.contains("continue=") => fail(410, "expired"),
         _ => list(&["a"], "t"),
     });
     let (parts, unread) = run(&cluster, &NONE, None).await;
     assert_eq!(parts, [["a"]]);
-    assert!(unread[0].contains("no longer has what was to be read on from"), "{unread:?}");
+    assert!(unread[0].contains("the list or watch has expired"), "{unread:?}");
     assert_eq!(log.paths().len(), 8);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_left_after_the_timeout() {
+async fn a_silent_server_ends_the_list_after_the_timeout() {
     let (cluster, _) = cluster(|_, _| Answer::Hang);
     let start = Instant::now();
     let (parts, unread) = run(&cluster, &NONE, None).await;
@@ -164,7 +164,7 @@ async fn a_server_that_says_nothing_is_left_after_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hundreds_of_namespaces_do_not_each_wait_for_a_dead_server() {
+async fn a_dead_server_costs_one_timeout_for_many_namespaces() {
     let names: Vec<_> = (0..200).map(|n| format!("n{n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let (cluster, log) = cluster(|_, _| Answer::Hang);
@@ -175,7 +175,7 @@ async fn hundreds_of_namespaces_do_not_each_wait_for_a_dead_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_server_is_asked_a_few_times_and_then_quoted() {
+async fn a_busy_server_is_retried_a_few_times_and_then_quoted() {
     let (busy, log) = cluster(|_, _| fail(503, "etcd is away"));
     let start = Instant::now();
     let (parts, unread) = run(&busy, &NONE, None).await;
@@ -194,7 +194,7 @@ async fn a_busy_server_is_asked_a_few_times_and_then_quoted() {
 }
 
 #[tokio::test]
-async fn failures_say_what_to_do() {
+async fn failures_name_the_fix() {
     for (answer, expected) in [
         (fail(401, "Unauthorized"), "didn't accept the credentials (401, Unauthorized): log in again"),
         (fail(500, "boom"), "the API server failed (500, boom)"),
@@ -205,8 +205,14 @@ async fn failures_say_what_to_do() {
         ),
         (Answer::Fail(402, json!("a page")), "the answer isn't a Kubernetes API server's (402"),
         (Answer::Refuse, "cannot reach https://test:6443: connection refused"),
-        (Answer::Text("<html>hello".to_owned()), "https://test:6443 sent something else"),
-        (Answer::Text(r#"{"items": 3}"#.to_owned()), "https://test:6443 sent something else"),
+        (
+            Answer::Text("<html>hello".to_owned()),
+            "https://test:6443 didn't answer like a Kubernetes API server",
+        ),
+        (
+            Answer::Text(r#"{"items": 3}"#.to_owned()),
+            "https://test:6443 didn't answer like a Kubernetes API server",
+        ),
     ] {
         let answer = Mutex::new(Some(answer));
         let (cluster, _) = cluster(move |_, _| answer.lock().unwrap().take().unwrap());
@@ -218,7 +224,7 @@ async fn failures_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn what_was_read_before_a_failure_is_kept_and_known_to_be_partial() {
+async fn pages_before_a_failure_are_kept_as_partial() {
     let (cluster, _) = cluster(|path, _| match path {
         path if path.contains("continue=") => fail(500, "boom"),
         _ => list(&["a"], "t"),

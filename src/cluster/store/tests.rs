@@ -1,4 +1,4 @@
-//! After any history of lists and events, the store holds what the cluster holds.
+//! After any sequence of lists and events, the store holds the same objects as the cluster.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ fn assert_same(store: &Store<u8, u32>, truth: &Truth) {
 }
 
 #[test]
-fn a_list_removes_what_it_did_not_show() {
+fn a_list_removes_unseen_values() {
     let mut store = Store::default();
     store.insert("shop", 1, 10);
     store.insert("shop", 2, 20);
@@ -70,7 +70,7 @@ fn two_lists_at_once_keep_their_own_marks() {
 }
 
 #[test]
-fn memory_is_given_back() {
+fn memory_is_released() {
     let mut store = Store::default();
     let groups: Vec<String> = (0..1_000).map(|group| group.to_string()).collect();
     store.insert("shop", 0, 0);
@@ -103,7 +103,7 @@ enum Step {
     Missed(Change),
     /// A list of a group, or of all, with the changes that are reported between its pages.
     List(Option<&'static str>, Vec<Change>),
-    /// A list that breaks off after so many objects.
+    /// A list that is aborted after this many objects.
     Broken(usize),
 }
 
@@ -137,7 +137,8 @@ fn report(store: &mut Store<u8, u32>, (group, key, value): Change) {
     };
 }
 
-/// Lists what the cluster held when the list began; `during` happens and is reported before the last page arrives.
+/// Lists the content of the cluster as the list began. The changes in `during` are reported before the last page
+/// arrives.
 fn list(store: &mut Store<u8, u32>, truth: &mut Truth, group: Option<&str>, during: Vec<Change>) {
     let covered = |of: &str| group.is_none_or(|group| group == of);
     let begun = store.begin_list();
@@ -155,7 +156,7 @@ fn list(store: &mut Store<u8, u32>, truth: &mut Truth, group: Option<&str>, duri
 
 proptest! {
     #[test]
-    fn any_history_ends_in_the_last_state(steps in prop::collection::vec(step(), 1..60)) {
+    fn the_store_equals_the_cluster_after_any_history(steps in prop::collection::vec(step(), 1..60)) {
         let (mut store, mut truth) = (Store::default(), Truth::new());
         let mut missed = false;
         for step in steps {

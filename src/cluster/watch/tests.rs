@@ -1,4 +1,4 @@
-//! Watches against a scripted API server, on a clock that stands still until everybody waits.
+//! Watches against a scripted API server, under tokio's paused clock.
 
 use super::*;
 use crate::cluster::scripted::{Answer, Call, End, Log, cluster, fail};
@@ -41,7 +41,7 @@ fn gone() -> String {
     event("ERROR", &json!({"kind": "Status", "status": "Failure", "code": 410, "message": "too old"}))
 }
 
-/// A server's answer that it is too busy, with the seconds for which it wants to be left alone.
+/// The answer of an overloaded server, with its `Retry-After` in seconds.
 fn busy(code: u16, seconds: u32) -> Answer {
     let details = json!({"retryAfterSeconds": seconds});
     let status =
@@ -65,7 +65,7 @@ async fn take(changes: &mut Changes, count: usize) -> Vec<String> {
     changes.take(count).map(|change| word(&change)).collect().await
 }
 
-/// Takes the changes of a time.
+/// Takes all changes within a time.
 async fn take_for(changes: &mut Changes, time: Duration) -> Vec<String> {
     let mut words = Vec::new();
     let end = Instant::now() + time;
@@ -75,7 +75,7 @@ async fn take_for(changes: &mut Changes, time: Duration) -> Vec<String> {
     words
 }
 
-/// The pauses between the calls that are counted.
+/// Returns the pauses between the counted calls.
 fn pauses(log: &Log, counted: impl Fn(&str) -> bool) -> Vec<Duration> {
     let calls: Vec<Call> = log.calls().into_iter().filter(|call| counted(&call.path)).collect();
     calls.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
@@ -83,7 +83,7 @@ fn pauses(log: &Log, counted: impl Fn(&str) -> bool) -> Vec<Duration> {
 
 fn within(pauses: &[Duration], expected: &[f64]) {
     let fits = |(pause, least): (&Duration, &f64)| {
-        // The clock counts in milliseconds.
+        // The clock has a resolution of milliseconds.
         (*least - 0.002..=least * 1.5 + 0.002).contains(&pause.as_secs_f64())
     };
     assert_eq!(pauses.len(), expected.len(), "{pauses:?}");
@@ -115,7 +115,7 @@ async fn pages_follow_one_another_and_the_watch_follows_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_metadata_is_asked_for_where_that_will_do() {
+async fn a_metadata_watch_requests_only_metadata() {
     let labelled = json!({
         "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
         "metadata": {"name": "a", "namespace": "shop", "resourceVersion": "8", "labels": {"app": "web"}},
@@ -141,7 +141,7 @@ async fn only_metadata_is_asked_for_where_that_will_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn objects_that_nobody_can_read_stop_nothing() {
+async fn unreadable_objects_do_not_stop_the_watch() {
     let odd_spec =
         || json!({"metadata": {"name": "b", "namespace": "shop", "resourceVersion": "9"}, "spec": 5});
     let odd_metadata = || json!({"metadata": {"name": 5, "resourceVersion": "10"}});
@@ -157,7 +157,7 @@ async fn objects_that_nobody_can_read_stop_nothing() {
     let mut changes = watch(&cluster, pods());
     let listed = ["init", "list a", "list b", "list ", "list c", "done"];
     assert_eq!(take(&mut changes, 6).await, listed);
-    // A line that is no event at all is skipped; an object without a version makes everything be listed anew.
+    // A line that is no event is skipped. An object without a version makes the watch list again.
     let words = take(&mut changes, 4).await;
     assert_eq!(words, ["apply b", "watch unreachable", "delete a", "watch unreachable"]);
     assert_eq!(take(&mut changes, 6).await, listed);
@@ -191,7 +191,7 @@ async fn an_object_of_four_megabytes_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_gone_is_asked_for_once_and_everything_listed_anew() {
+async fn an_expired_version_causes_a_new_list() {
     let at_the_start: fn() -> Answer = || fail(410, "too old");
     let in_the_stream: fn() -> Answer = || Answer::Lines(vec![gone()], End::Quiet);
     for expired in [at_the_start, in_the_stream] {
@@ -208,7 +208,7 @@ async fn a_version_that_is_gone_is_asked_for_once_and_everything_listed_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_never_comes_is_given_up_after_the_request_timeout() {
+async fn a_hanging_page_ends_after_the_request_timeout() {
     let (cluster, _) = cluster(|path, nth| match path {
         path if is_watch(path) => Answer::Lines(vec![], End::Quiet),
         path if path.contains("continue=") && nth == 1 => Answer::Hang,
@@ -229,7 +229,7 @@ async fn a_page_that_never_comes_is_given_up_after_the_request_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_request_timeout_a_page_may_still_not_take_for_ever() {
+async fn a_hanging_page_ends_even_without_a_request_timeout() {
     let (cluster, log) = cluster(|_, _| Answer::Hang);
     let cluster = Cluster { request_timeout: None, ..cluster };
     assert_eq!(take(&mut watch(&cluster, pods()), 2).await, ["init", "list unreachable"]);
@@ -237,7 +237,7 @@ async fn without_a_request_timeout_a_page_may_still_not_take_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() {
+async fn the_retry_after_of_a_busy_server_is_respected_up_to_a_limit() {
     let (cluster, log) = cluster(|_, nth| match nth {
         1 => busy(429, 7),
         2 => busy(503, 9),
@@ -250,7 +250,7 @@ async fn a_busy_server_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_double_to_half_a_minute_for_a_busy_server_and_to_two_seconds_for_one_that_is_away() {
+async fn pauses_double_up_to_a_limit() {
     let busy_pauses: &[f64] = &[0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0];
     let away_pauses: &[f64] = &[0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0];
     let busy: fn() -> Answer = || fail(503, "etcd is away");
@@ -267,8 +267,8 @@ async fn pauses_double_to_half_a_minute_for_a_busy_server_and_to_two_seconds_for
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_was_away_long_and_refuses_something_now_is_not_left_alone_for_long() {
-    // Busy, or with the permissions still unread.
+async fn pauses_stay_short_after_a_long_outage() {
+    // Overloaded, or not yet aware of the permissions.
     for code in [503, 403] {
         let answer = move |_: &str, nth| if nth > 9 { fail(code, "starting") } else { Answer::Refuse };
         let (cluster, log) = cluster(answer);
@@ -278,7 +278,7 @@ async fn a_server_that_was_away_long_and_refuses_something_now_is_not_left_alone
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_success_the_pauses_begin_anew() {
+async fn a_success_resets_the_pauses() {
     let (cluster, log) = cluster(|path, nth| match (is_watch(path), nth) {
         (true, _) => Answer::Lines(vec![gone()], End::Quiet),
         (false, 5) => page(&[], "7", ""),
@@ -289,7 +289,7 @@ async fn after_a_success_the_pauses_begin_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_breaks_off_goes_on_from_the_last_version_without_a_list() {
+async fn a_broken_stream_resumes_from_the_last_version() {
     for (end, told) in [(End::Cut, &["watch unreachable"] as &[&str]), (End::Closed, &[])] {
         let (cluster, log) = cluster(move |path, _| match path {
             path if is_watch(path) && path.contains("resourceVersion=7") => {
@@ -311,20 +311,20 @@ async fn a_stream_that_breaks_off_goes_on_from_the_last_version_without_a_list()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_ends_as_soon_as_it_begins_is_begun_once_a_second() {
+async fn a_watch_that_ends_at_once_is_restarted_once_a_second() {
     let (cluster, log) = cluster(|path, nth| match is_watch(path) {
         true if nth > 100 => Answer::Hang,
         true => Answer::Lines(vec![], End::Closed),
         false => page(&[], "7", ""),
     });
     assert_eq!(take_for(&mut watch(&cluster, pods()), Duration::from_mins(1)).await, ["init", "done"]);
-    // Replicas that a proxy cuts off together don't come back together.
+    // Replicas that a proxy cuts off together reconnect at different times.
     within(&pauses(&log, is_watch)[..40], &[1.0; 40]);
     assert_eq!(log.paths().iter().filter(|path| !is_watch(path)).count(), 1, "one list is enough");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_ends_after_a_while_is_begun_again_at_once() {
+async fn a_watch_that_ends_after_a_while_is_restarted_at_once() {
     let (cluster, log) =
         cluster(
             |path, _| {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
-use crate::output::to_stderr;
+use crate::output::note;
 use crate::policy::{self, EffectivePolicy};
 use crate::workload::Object;
 use crate::yaml::Repeated;
@@ -49,12 +49,11 @@ pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
         read => read.with_context(place)?,
     };
     for Repeated { key, line } in policy::repeated_keys(&text) {
-        let place = place();
-        to_stderr(|err| writeln!(err, "note: {place}: line {line}: {}", files::repeated_key(&key)))?;
+        note(format_args!("{}: line {line}: {}", place(), files::repeated_key(&key)))?;
     }
     let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
     if policy.rules().is_empty() {
-        to_stderr(|err| writeln!(err, "note: {} turns no rule on, so nothing can violate it", place()))?;
+        note(format_args!("{} turns no rule on, so nothing can violate it", place()))?;
     }
     Ok(policy)
 }

@@ -1,4 +1,4 @@
-//! `policy rehearse`: what a policy would do if it enforced, without doing it.
+//! `kube-devops policy rehearse`: a dry run of a policy's patches.
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -7,30 +7,29 @@ use kube::api::{Api, ListParams};
 
 use crate::cluster;
 use crate::commands::ExitStatus;
-use crate::commands::args::{BudgetArgs, ConnectArgs, namespace};
+use crate::commands::args::{BudgetArgs, ConnectArgs, NamespaceArgs, SystemNamespaceArgs};
 use crate::enforcement::Outcome;
-use crate::output::{rehearsal, to_stderr, to_stdout};
-use crate::policy::{CompiledPolicy, DevOpsPolicy, SystemNamespaces};
+use crate::output::{note, rehearsal, to_stdout};
+use crate::policy::{CompiledPolicy, DevOpsPolicy};
 use crate::remediation;
 
-/// Show what a policy would do if it enforced: every patch as a server dry run, and nothing is changed.
+/// Show what a policy would do in mode enforce: sends every patch as a server-side dry run, and changes nothing.
 ///
-/// For each workload: the diff, who owns it, what disruption budgets, autoscalers and quotas bear on it, what the API
-/// server would refuse, or why it would be left alone; then how long all of it would take under the policy's and the
-/// operator's budgets. Ends with status 1 when
-/// something would be refused.
+/// Prints for each workload the diff, its owners, the disruption budgets, autoscalers and quotas that apply to it, and
+/// the reason if it would be refused or skipped. The last line estimates the total time under the limits of the policy
+/// and the operator.
+///
+/// Exit status: 1 when the API server would refuse a patch.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// The policy, in whatever mode it is now
+    /// Name of the policy, in any mode
     name: String,
 
-    /// The namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
-    namespace: Option<String>,
+    #[command(flatten)]
+    namespace: NamespaceArgs,
 
-    /// Count this namespace as a system namespace too (repeatable)
-    #[arg(long, value_name = "NAME")]
-    system_namespace: Vec<String>,
+    #[command(flatten)]
+    system: SystemNamespaceArgs,
 
     #[command(flatten)]
     budgets: BudgetArgs,
@@ -41,9 +40,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let namespace = args.namespace.as_deref().unwrap_or(&cluster.default_namespace);
-    if SystemNamespaces::with(args.system_namespace.clone()).contains(namespace) {
-        bail!("{namespace:?} is a system namespace, in which policies change nothing");
+    let namespace = args.namespace.or_default(&cluster);
+    if args.system.with([]).contains(namespace) {
+        bail!("{namespace:?} is a system namespace: policies change nothing there");
     }
     let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
     let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
@@ -54,13 +53,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         bail!("there is no policy {:?} in namespace {namespace:?}; there: {known}", args.name);
     };
-    #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
+    #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
     let rehearsed = remediation::rehearse_policy(&cluster, policy, &all, now).await?;
     if rehearsed.is_empty() {
-        to_stderr(|err| {
-            writeln!(err, "nothing to do: no workload breaks a rule of the policy that has a fix")
-        })?;
+        note("nothing to do: no workload breaks a rule of the policy that has a fix")?;
         return Ok(ExitStatus::Clean);
     }
     let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();

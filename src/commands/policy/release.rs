@@ -1,24 +1,20 @@
-//! `policy release`: finalizers off, before an uninstall.
+//! `kube-devops policy release`: removes finalizers before an uninstall.
 
 use crate::cluster;
 use crate::commands::ExitStatus;
-use crate::commands::args::{ConnectArgs, namespace};
+use crate::commands::args::{ConnectArgs, NamespacesArgs};
 use crate::operator;
-use crate::output::{to_stderr, to_stdout};
+use crate::output::{self, to_stdout};
+use std::io::Write as _;
 
-/// Take the operator's finalizer off every DevOpsPolicy, so that they can be deleted without it.
+/// Remove the operator's finalizer from every DevOpsPolicy, so that they can be deleted without the operator.
 ///
-/// For an uninstall, and only once no `kube-devops reconcile` runs any more: it would put the finalizer on again.
-/// Finalizers of others stay. Ends with status 2 when some policy could not be released.
+/// Do this before an uninstall, after `kube-devops reconcile` has stopped: a running operator adds the finalizer again.
+/// Other finalizers stay. Exit status: 2 when a policy could not be released.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// A namespace, repeatable [default: all]
-    #[arg(short, long = "namespace", value_name = "NAME", value_parser = namespace)]
-    namespaces: Vec<String>,
-
-    /// All namespaces, which is the default, whatever -n says
-    #[arg(short = 'A', long)]
-    all_namespaces: bool,
+    #[command(flatten)]
+    namespaces: NamespacesArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -26,17 +22,17 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let all = args.all_namespaces || args.namespaces.is_empty();
-    let namespaces = if all { vec![None] } else { args.namespaces.iter().map(Some).collect() };
+    let names = args.namespaces.names();
+    let namespaces = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
     let (mut found, mut failed) = (false, false);
     for namespace in namespaces {
         let held = match operator::held(&cluster, namespace.map(String::as_str)).await {
             Ok(held) => held,
-            // Without the CRD there is no policy.
+            // There are no policies without the CRD.
             Err(error) if error.code() == Some(404) => continue,
             Err(error) => {
                 let place = namespace.map_or_else(String::new, |name| format!(" of namespace {name:?}"));
-                to_stderr(|err| writeln!(err, "error: cannot list the policies{place}: {error}"))?;
+                output::error(format_args!("cannot list the policies{place}: {error}"))?;
                 failed = true;
                 continue;
             }
@@ -44,7 +40,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         if let Some(name) = namespace.filter(|_| held.is_empty())
             && cluster.lacks_namespace(name).await
         {
-            to_stderr(|err| writeln!(err, "error: namespace {name:?} not found"))?;
+            output::error(format_args!("namespace {name:?} not found"))?;
             failed = true;
         }
         for policy in held {
@@ -53,14 +49,14 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             match operator::release(&cluster, policy).await {
                 Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
                 Err(error) => {
-                    to_stderr(|err| writeln!(err, "error: cannot release the policy {name}: {error}"))?;
+                    output::error(format_args!("cannot release the policy {name}: {error}"))?;
                     failed = true;
                 }
             }
         }
     }
     if !found && !failed {
-        to_stderr(|err| writeln!(err, "no policy has the finalizer {}", operator::FINALIZER))?;
+        output::note(format_args!("no policy has the finalizer {}", operator::FINALIZER))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }

@@ -27,7 +27,7 @@ impl<T: Read + Write + Send + Unpin> Stream for T {}
 pub(super) struct Connection {
     /// The stream.
     pub(super) stream: Pin<Box<dyn Stream>>,
-    /// Whether a proxy at the other end reads the requests.
+    /// True if the requests go to a proxy rather than through a tunnel.
     pub(super) proxied: bool,
     /// The credentials for that proxy.
     pub(super) proxy_credentials: Option<HeaderValue>,
@@ -90,7 +90,7 @@ fn with_tls<C>(connector: C) -> Result<HttpsConnector<C>, Failure> {
     Ok(builder.https_or_http().enable_http1().wrap_connector(connector))
 }
 
-/// Returns the proxy that the environment names for a URL. Like Go, this takes none to the machine itself.
+/// Returns the proxy that the environment names for a URL. Like Go, this uses none for loopback addresses.
 fn proxy_of(uri: &Uri) -> Option<Intercept> {
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -31,12 +31,12 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     (is_http && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
 }
 
-/// Tells whether a reference begins with a scheme: a colon before any slash or question mark.
+/// Returns true if a reference begins with a scheme: a colon before any slash or question mark.
 fn has_scheme(location: &str) -> bool {
     location.find([':', '/', '?']).is_some_and(|at| location.as_bytes()[at] == b':')
 }
 
-/// Takes the segments `.` and `..` out of a path.
+/// Removes the segments `.` and `..` from a path.
 fn without_dots(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     let mut rest = path.split('/').skip(1).peekable();
@@ -48,7 +48,7 @@ fn without_dots(path: &str) -> String {
             "." => {}
             name => segments.push(name),
         }
-        // A path that ends in dots is that of a directory.
+        // A path that ends in a dot segment names a directory.
         if rest.peek().is_none() && matches!(segment, "." | "..") {
             segments.push("");
         }

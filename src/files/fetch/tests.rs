@@ -1,4 +1,4 @@
-//! Fetches from a real server on this machine, whose answers are scripted by path.
+//! Fetches from a real local server with answers scripted by path.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// A server that answers until the test ends, and keeps the paths that were asked for.
+/// A server that answers until the test ends and records the requested paths.
 struct Server {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Starts a server; `answer` writes the response to the path that is asked for, which it gets with its number.
+    /// Starts a server. `answer` gets the requested path and the number of the request, and writes the response.
     fn start(answer: impl Fn(&str, usize, &mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -50,12 +50,12 @@ impl Server {
     }
 }
 
-/// Bounds under which no test waits for long.
+/// Limits that keep the tests fast.
 const QUICK: Limits = Limits { pause: Duration::ZERO, ..LIMITS };
 
 fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &str) {
     let length = body.len();
-    // A client that has seen enough closes the connection.
+    // A client may close the connection before it has read everything.
     let _ = write!(
         stream,
         "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
@@ -63,7 +63,7 @@ fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &str) {
 }
 
 #[test]
-fn a_body_is_returned_whatever_the_success_is_called() {
+fn a_body_is_returned_for_every_success_status() {
     for status in ["200 OK", "203 Non-Authoritative Information"] {
         let server = Server::start(move |_, _, stream| respond(stream, status, "", "kind: Pod\n"));
         assert_eq!(server.get("/a?b=c#d", QUICK).as_deref(), Ok("kind: Pod\n"));
@@ -86,7 +86,7 @@ fn a_server_error_is_tried_three_times_and_a_refusal_once() {
 }
 
 #[test]
-fn ten_redirects_are_followed_and_no_more() {
+fn at_most_ten_redirects_are_followed() {
     let chain = |path: &str, _: usize, stream: &mut TcpStream| match path.trim_matches('/').parse::<u32>() {
         Ok(0) => respond(stream, "200 OK", "", "end"),
         Ok(left) => respond(stream, "302 Found", &format!("location: {}\r\n", left - 1), ""),
@@ -107,7 +107,7 @@ fn a_redirect_to_another_protocol_is_an_error() {
 }
 
 #[test]
-fn a_body_past_the_limit_is_an_error_whether_its_length_is_announced_or_not() {
+fn a_body_over_the_limit_is_an_error() {
     let small = Limits { size: 1 << 20, ..QUICK };
     let server = Server::start(|path, _, stream| {
         let body = vec![b'#'; (1 << 20) + usize::from(path != "/fits")];
@@ -123,13 +123,13 @@ fn a_body_past_the_limit_is_an_error_whether_its_length_is_announced_or_not() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_given_up() {
+fn a_silent_server_times_out() {
     let impatient = Limits { idle: Duration::from_millis(20), ..QUICK };
     let server = Server::start(|path, _, stream| {
         if path == "/half" {
             let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nkind");
         }
-        // Until the client closes the connection.
+        // Waits until the client closes the connection.
         let _ = stream.read(&mut [0]);
     });
     let error = Err("no answer within 0.02 s".to_owned());
@@ -138,7 +138,7 @@ fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[test]
-fn a_server_that_sends_drop_by_drop_is_given_up_too() {
+fn a_slow_server_times_out() {
     let limits = Limits { total: Duration::from_millis(50), ..QUICK };
     let server = Server::start(|_, _, stream| {
         let _ = write!(stream, "HTTP/1.1 200 OK\r\n\r\n");
@@ -150,7 +150,7 @@ fn a_server_that_sends_drop_by_drop_is_given_up_too() {
 }
 
 #[test]
-fn a_body_that_breaks_off_is_an_error() {
+fn a_truncated_body_is_an_error() {
     let server = Server::start(|_, _, stream| {
         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nkind");
     });
@@ -159,7 +159,7 @@ fn a_body_that_breaks_off_is_an_error() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named_with_the_reason() {
+fn an_unreachable_server_is_named_with_the_reason() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = get_within(&format!("http://{address}/"), QUICK).err().unwrap().to_string();
     assert!(error.contains("can't connect") && error.contains("refused"), "{error}");

@@ -1,4 +1,4 @@
-//! Every spelling of the same objects reads the same, and what can't be read is named with its place.
+//! Every notation of the same objects reads the same, and unreadable objects are reported with their place.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::files::Place;
 use crate::workload::Object;
 use crate::workload::Parsed as Content;
 
-/// Lists what is read as `kind/name@line`.
+/// Lists the objects as `kind/name@line`.
 struct Names;
 
 impl Consumer for Names {
@@ -58,7 +58,7 @@ fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
     (names, unread.map(|u| format!("{:?} {:?} {}", u.document, u.line, u.message)).collect())
 }
 
-/// The least spec that the API server takes.
+/// The smallest spec that the API server accepts.
 const SPEC: &str = "spec: {containers: [{name: c, image: d:1}]}\n";
 
 fn pod(name: &str) -> Value {
@@ -72,7 +72,7 @@ fn with_type(mut object: Value, kind: &str) -> Value {
 }
 
 #[test]
-fn a_list_reads_the_same_in_every_spelling() {
+fn a_list_reads_the_same_in_every_notation() {
     // More than a block, so that there are several pieces.
     let count = 40_000;
     let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
@@ -102,7 +102,7 @@ fn a_list_reads_the_same_in_every_spelling() {
 }
 
 #[test]
-fn items_know_their_lines_where_those_are_asked_for() {
+fn items_have_lines_on_request() {
     let list = json!({"apiVersion": "v1", "kind": "List",
         "items": [with_type(pod("a"), "Pod"), with_type(pod("b"), "Pod")]});
     let json = serde_json::to_string_pretty(&list).unwrap();
@@ -135,7 +135,7 @@ fn a_border_inside_an_object_is_no_border() {
 }
 
 #[test]
-fn documents_follow_each_other_in_json_and_yaml() {
+fn json_and_yaml_streams_may_hold_many_documents() {
     let json = format!("{}\n{}", with_type(pod("a"), "Pod"), with_type(pod("b"), "Service"));
     assert_eq!(read_file(json.as_bytes(), "f.json", true).0, ["Pod/a@1", "Service@2"]);
     let yaml = format!(
@@ -186,7 +186,7 @@ fn json_and_yaml_documents_mix_in_any_order() {
 }
 
 #[test]
-fn documents_without_anything_are_passed_over() {
+fn empty_documents_are_skipped() {
     let json = with_type(pod("a"), "Pod").to_string();
     let yaml = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{SPEC}");
     for object in [&json, &yaml] {
@@ -209,7 +209,7 @@ fn documents_without_anything_are_passed_over() {
 }
 
 #[test]
-fn documents_of_a_mix_are_counted_through() {
+fn documents_are_numbered_across_formats() {
     let good = with_type(pod("a"), "Pod");
     let text =
         format!("{good}\n---\n{good}\n---\napiVersion: v1\nkind: Pod\nspec: 5\n---\n{{\"kind\": ]}}\n");
@@ -217,7 +217,7 @@ fn documents_of_a_mix_are_counted_through() {
     assert_eq!((names.len(), unread.len()), (2, 2), "{unread:?}");
     assert!(unread[0].starts_with("Some(3) Some(7) spec: invalid type"), "{}", unread[0]);
     assert!(unread[1].starts_with("Some(4) Some(9) "), "{}", unread[1]);
-    // What is neither is told as the JSON that it begins as.
+    // Input that is neither JSON nor YAML is reported as JSON if it begins like JSON.
     let (_, unread) = read_file(b"{\"kind\": ]}\n", "f", false);
     assert_eq!(unread, ["Some(1) Some(1) expected value"]);
 }
@@ -246,7 +246,7 @@ fn a_large_yaml_stream_is_cut_between_documents() {
 }
 
 #[test]
-fn one_broken_object_leaves_the_others() {
+fn one_broken_object_does_not_affect_others() {
     let mut bad = pod("bad");
     bad["spec"]["containers"] = "nginx".into();
     let list = json!({"apiVersion": "v1", "kind": "PodList", "items": [pod("a"), bad, pod("b")]});
@@ -303,7 +303,7 @@ fn a_pod_without_containers_is_refused_as_the_api_server_would() {
 }
 
 #[test]
-fn an_item_without_containers_leaves_the_other_items() {
+fn an_item_without_containers_does_not_affect_others() {
     let list = json!({"apiVersion": "v1", "kind": "PodList",
         "items": [pod("a"), {"metadata": {"name": "bare"}}, pod("b")]});
     let yaml = yaml_serde::to_string(&list).unwrap();
@@ -358,7 +358,7 @@ fn bytes_of_json_that_are_not_utf_8_are_replaced() {
 }
 
 #[test]
-fn a_broken_item_of_a_yaml_list_is_named_wherever_the_list_names_its_kind() {
+fn a_broken_yaml_item_is_named_wherever_the_kind_stands() {
     let items = "items:\n- {apiVersion: v1, kind: Service}\n- apiVersion: v1\n  kind: Pod\n  \
                  metadata: {name: b}\n  spec:\n    containers:\n    - image: 5\n";
     let (head, tail) = ("apiVersion: v1\n", "kind: List\n");
@@ -376,7 +376,7 @@ fn a_broken_item_of_a_yaml_list_is_named_wherever_the_list_names_its_kind() {
 }
 
 #[test]
-fn a_broken_item_of_a_yaml_list_leaves_the_others_and_each_is_reported() {
+fn broken_yaml_items_are_reported_and_the_others_are_read() {
     let mut items: Vec<Value> = ["a", "b", "c", "d"].map(pod).to_vec();
     items[1]["spec"]["containers"] = "nginx".into();
     items[2]["spec"]["containers"][0]["image"] = 7.into();
@@ -434,7 +434,7 @@ fn a_syntax_error_within_an_item_is_named_with_its_item_and_line() {
 }
 
 #[test]
-fn a_list_that_was_cut_off_keeps_what_is_whole() {
+fn a_truncated_list_keeps_its_whole_items() {
     let list = format!(r#"{{"kind":"PodList","apiVersion":"v1","items":[{},{}]}}"#, pod("a"), pod("b"));
     let (names, unread) = read_file(&list.as_bytes()[..list.len() - 20], "f.json", false);
     assert_eq!(names, ["Pod/a@1"]);
@@ -442,7 +442,7 @@ fn a_list_that_was_cut_off_keeps_what_is_whole() {
 }
 
 #[test]
-fn what_is_no_manifest_gets_one_error_that_helps() {
+fn input_that_is_no_manifest_gets_one_helpful_error() {
     for (content, expected) in [
         (&b""[..], "None None there is no Kubernetes object in it: it is empty or holds only comments"),
         (
@@ -466,7 +466,7 @@ fn what_is_no_manifest_gets_one_error_that_helps() {
 }
 
 #[test]
-fn errors_are_short_however_much_they_could_quote() {
+fn errors_quote_only_a_little() {
     let long = "x".repeat(1_000_000);
     for text in [
         long.clone(),
@@ -487,7 +487,7 @@ fn errors_are_short_however_much_they_could_quote() {
 }
 
 #[test]
-fn bombs_are_refused_quickly() {
+fn alias_bombs_are_refused_quickly() {
     let mut aliases = "a0: &a0 [x, x]\n".to_owned();
     for n in 1..40 {
         writeln!(aliases, "a{n}: &a{n} [*a{}, *a{}]", n - 1, n - 1).unwrap();

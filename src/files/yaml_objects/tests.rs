@@ -1,4 +1,4 @@
-//! Objects of YAML are those that kubectl would send, and what it would not send is named with its place.
+//! YAML objects equal those that kubectl would send, and all others are reported with their place.
 
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ impl Consumer for Images {
     }
 }
 
-/// What was read of a text, and the errors as `line: message`.
+/// Returns the objects of a text, and the errors as `line: message`.
 fn found(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.yaml");
@@ -55,14 +55,14 @@ fn found(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
     all
 }
 
-/// The objects of a text that has no errors.
+/// Returns the objects of a text without errors.
 fn objects(text: impl AsRef<[u8]>) -> Vec<String> {
     let (objects, errors) = found(text);
     assert_eq!(errors, Vec::<String>::new());
     objects
 }
 
-/// The only error of a text.
+/// Returns the only error of a text.
 fn error(text: impl AsRef<[u8]>) -> String {
     let (_, errors) = found(text);
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -76,7 +76,7 @@ fn pod(name: &str, image: &str) -> String {
 }
 
 #[test]
-fn a_separator_with_a_comment_separates_and_one_with_content_is_an_error() {
+fn a_separator_may_have_a_comment_and_no_content() {
     let text = format!("---# Source: a\n{}---# Source: b\n{}", pod("a", "i:1"), pod("b", "i:2"));
     assert_eq!(objects(text), ["a i:1@1", "b i:2@10"]);
     let text = format!("{}---{}---\n{}", pod("a", "i:1"), pod("b", "i:2"), pod("c", "i:3"));
@@ -90,7 +90,7 @@ fn a_separator_with_a_comment_separates_and_one_with_content_is_an_error() {
 }
 
 #[test]
-fn the_last_of_repeated_keys_counts_and_each_is_noted_at_every_level() {
+fn the_last_of_repeated_keys_counts_and_each_is_noted() {
     let text = format!(
         "{}    image: i:2\nmetadata: {{name: b}}\nstatus:\n  x:\n  - {{z: 1, z: 2, \"z\": 3}}\n",
         pod("a", "i:1")
@@ -104,7 +104,7 @@ fn the_last_of_repeated_keys_counts_and_each_is_noted_at_every_level() {
 }
 
 #[test]
-fn merge_keys_are_followed_in_every_spelling_and_merge_nothing_in_quotes() {
+fn merge_keys_are_followed_unless_quoted() {
     for key in ["<<:", "<< :", "!!merge <<:", "? <<\n    :", "!!merge \"<<\" :"] {
         let text = format!("x: &x\n  image: i:1\n{}    {key} *x\n", pod("a", "i:2"));
         assert_eq!(objects(text), ["a i:1@1"], "{key}");
@@ -120,7 +120,7 @@ fn merge_keys_are_followed_in_every_spelling_and_merge_nothing_in_quotes() {
 }
 
 #[test]
-fn a_value_of_a_type_that_the_api_refuses_is_named_with_its_line_and_its_mend() {
+fn a_value_of_a_wrong_type_is_named_with_its_line_and_fix() {
     for (text, expected) in [
         (
             pod("a", "yes"),
@@ -152,7 +152,7 @@ fn numbers_and_booleans_of_yaml_1_1_are_what_kubectl_sends() {
 }
 
 #[test]
-fn byte_order_marks_and_utf_16_are_read_and_bytes_that_are_no_text_are_replaced() {
+fn utf_16_is_read_and_invalid_bytes_are_replaced() {
     let text = format!("{}---\n\u{feff}{}", pod("a", "i:1"), pod("b", "i:2"));
     assert_eq!(objects(&text), ["a i:1@1", "b i:2@9"]);
     let utf16 = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
@@ -163,7 +163,7 @@ fn byte_order_marks_and_utf_16_are_read_and_bytes_that_are_no_text_are_replaced(
 }
 
 #[test]
-fn brackets_in_text_are_no_nesting_and_real_nesting_is_refused_quickly() {
+fn deep_nesting_is_refused_quickly_but_brackets_in_strings_are_not() {
     let text = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n{}", "    [0m[1m{{(\n".repeat(5_000));
     assert_eq!(objects(text), ["ConfigMap@1"]);
     for nested in ["[".repeat(200_000), "{a: ".repeat(100_000), "- ".repeat(100_000)] {
@@ -172,7 +172,7 @@ fn brackets_in_text_are_no_nesting_and_real_nesting_is_refused_quickly() {
 }
 
 #[test]
-fn a_broken_item_of_a_nested_list_costs_its_siblings_nothing() {
+fn a_broken_item_of_a_nested_list_does_not_affect_others() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: PodList\n  items:\n  - metadata: {name: a}\n    \
                 spec: {containers: [{name: c, image: i:1}]}\n  - metadata: {name: b}\n    spec: {containers: x}\n- \
                 apiVersion: v1\n  kind: Service\n";
@@ -184,7 +184,7 @@ fn a_broken_item_of_a_nested_list_costs_its_siblings_nothing() {
     );
 }
 
-/// A list of pods that is larger than a block, whose items have an indentation.
+/// Returns a list of pods that is larger than a block, with indented items.
 fn large_list(above: &str, below: &str, indent: &str, broken: usize) -> String {
     let mut list = format!("{above}items:\n");
     for number in 0..20_000 {
@@ -197,7 +197,7 @@ fn large_list(above: &str, below: &str, indent: &str, broken: usize) -> String {
 }
 
 #[test]
-fn a_large_list_is_read_in_blocks_with_the_lines_and_errors_of_one_in_one() {
+fn a_large_list_in_blocks_has_the_same_lines_and_errors() {
     for (above, below, indent) in [
         ("apiVersion: v1\n", "kind: List\nmetadata:\n  resourceVersion: \"\"\n", ""),
         ("---\n# all\napiVersion: v1\nkind: List\n", "# end\n", "  "),
@@ -224,7 +224,7 @@ fn a_large_list_is_read_in_blocks_with_the_lines_and_errors_of_one_in_one() {
 }
 
 #[test]
-fn what_stands_around_the_items_of_a_large_list_is_read_too() {
+fn the_text_around_the_items_of_a_large_list_is_read() {
     let (_, errors) = found(large_list("apiVersion: v1\n", "kind: Bundle\n", "", 20_001));
     assert!(errors.len() == 1 && errors[0].contains("put `kind: List`"), "{errors:?}");
     let list = large_list("apiVersion: v1\nkind: List\n", "kind: List\nmetadata: [\n", "", 20_001);

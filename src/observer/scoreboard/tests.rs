@@ -1,4 +1,4 @@
-//! The sums equal a fresh count of the pods that are there, whatever happened before.
+//! After any sequence of events, the sums equal a fresh count of the existing pods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ impl Scoreboard {
         self.cluster.counts[RULES.iter().position(|listed| listed.id == rule.id).unwrap()]
     }
 
-    /// Every pod with what it counts for, by namespace and name.
+    /// Returns each pod's tally and workload, by namespace and name.
     fn pods(&self) -> BTreeMap<(String, String), (Tally, Option<String>)> {
         let all = self.pods.iter().map(|(namespace, name, pod)| {
             let what = (pod.tally, pod.workload.as_ref().map(|workload| workload.owner().to_string()));
@@ -50,7 +50,7 @@ impl Scoreboard {
 }
 
 #[test]
-fn a_pod_is_counted_as_what_it_is_now_and_no_longer_as_what_it_was() {
+fn a_changed_pod_replaces_its_former_counts() {
     let mut board = board();
     let pod = Made { image: "web:latest", ..Made::new("shop", "a") };
     board.see(&pod);
@@ -67,7 +67,7 @@ fn a_pod_is_counted_as_what_it_is_now_and_no_longer_as_what_it_was() {
 }
 
 #[test]
-fn restarts_count_once_they_are_more_than_three_and_five_of_them_at_most() {
+fn more_than_three_restarts_count_up_to_five() {
     let mut board = board();
     let counts = [0, 3, 4, 5, 6, 100, 0].map(|restarts| {
         board.see(&Made { restarts, ..Made::new("shop", "a") });
@@ -77,7 +77,7 @@ fn restarts_count_once_they_are_more_than_three_and_five_of_them_at_most() {
 }
 
 #[test]
-fn a_pod_counts_while_it_waits_and_runs_and_not_once_it_ended() {
+fn only_pending_and_running_pods_count() {
     let mut board = board();
     for (phase, pods, pending) in
         [("Pending", 1, 1), ("Running", 1, 0), ("Unknown", 1, 0), ("Pending", 1, 1), ("Failed", 0, 0)]
@@ -91,7 +91,7 @@ fn a_pod_counts_while_it_waits_and_runs_and_not_once_it_ended() {
 }
 
 #[test]
-fn a_pod_that_changes_hands_counts_for_its_new_owner_alone() {
+fn a_pod_with_a_new_owner_counts_only_for_it() {
     let mut board = board();
     let pod = Made { readiness: false, ..Made::new("shop", "a") };
     board.see(&Made { owner: Some("db"), ..pod.clone() });
@@ -126,7 +126,7 @@ fn a_workload_is_compliant_while_all_of_its_pods_are() {
 }
 
 #[test]
-fn what_was_never_there_is_deleted_without_a_trace() {
+fn deleting_an_unknown_pod_changes_nothing() {
     let mut board = board();
     board.delete("shop", "a");
     board.see(&Made::new("shop", "a"));
@@ -139,7 +139,7 @@ fn what_was_never_there_is_deleted_without_a_trace() {
 }
 
 #[test]
-fn system_namespaces_are_observed_only_where_they_are_asked_for() {
+fn system_namespaces_are_observed_only_on_request() {
     let seen = |scope: Scope| {
         let mut board = Scoreboard::new(EffectivePolicy::default(), scope);
         for namespace in ["kube-system", "shop", "bank"] {
@@ -158,7 +158,7 @@ fn system_namespaces_are_observed_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn a_pod_that_cannot_be_read_counts_apart_until_it_can() {
+fn an_unreadable_pod_is_counted_separately() {
     let mut board = board();
     board.see(&Made { image: "web", ..Made::new("shop", "a") });
     board.apply_unreadable("shop", "a");
@@ -175,7 +175,7 @@ fn a_pod_that_cannot_be_read_counts_apart_until_it_can() {
 }
 
 #[test]
-fn a_list_sweeps_what_it_did_not_show_and_only_where_it_looked() {
+fn a_list_removes_missing_pods_only_in_its_scope() {
     let mut board = board();
     for (namespace, name) in [("shop", "a"), ("shop", "b"), ("bank", "a"), ("bank", "b")] {
         board.see(&Made::new(namespace, name));
@@ -194,7 +194,7 @@ fn a_list_sweeps_what_it_did_not_show_and_only_where_it_looked() {
     board.see(&Made::new("bank", "b"));
     board.end_list(Some("bank"), bank);
     assert_eq!(names(&board), ["bank/b", "shop/a", "shop/c"]);
-    // A list that broke off sweeps nothing, and the next one everything.
+    // An aborted list removes nothing, and the next list removes every stale pod.
     board.begin_list();
     board.see(&Made::new("bank", "b"));
     let mark = board.begin_list();
@@ -203,7 +203,7 @@ fn a_list_sweeps_what_it_did_not_show_and_only_where_it_looked() {
 }
 
 #[test]
-fn a_clock_that_jumps_changes_a_verdict_and_never_a_sum() {
+fn a_clock_jump_keeps_the_sums_consistent() {
     let spec: DevOpsPolicySpec = yaml_serde::from_str("{forbidPendingDuration: 60}").unwrap();
     let mut board = Scoreboard::new(EffectivePolicy::from_spec(&spec).unwrap(), Scope::default());
     let created: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -220,7 +220,7 @@ fn a_clock_that_jumps_changes_a_verdict_and_never_a_sum() {
 }
 
 #[test]
-fn what_many_pods_and_namespaces_took_is_given_back_when_they_go() {
+fn memory_is_released_when_pods_and_namespaces_are_deleted() {
     let mut board = board();
     let names = || (0..2_000).map(|index| format!("n{index}"));
     board.see(&Made { image: "web:latest", ..Made::new("shop", "a") });
@@ -237,7 +237,7 @@ fn what_many_pods_and_namespaces_took_is_given_back_when_they_go() {
     assert!(held.iter().all(|capacity| *capacity < 128), "{held:?}");
 }
 
-/// What happens to one pod; `None` is its end.
+/// A change of one pod; `None` is a deletion.
 #[derive(Debug, Clone)]
 struct Change {
     namespace: &'static str,
@@ -253,13 +253,13 @@ enum Seen {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A change that the watch tells.
+    /// A change that the watch delivers.
     Told(Change),
-    /// One that happens while there is no watch.
+    /// A change that happens while the watch is down.
     Missed(Change),
     /// A list of one namespace, or of all.
     List(Option<&'static str>),
-    /// A list that ends before it has shown everything.
+    /// A list that is aborted after this many pods.
     Broken(usize),
 }
 
@@ -313,7 +313,7 @@ fn tell(board: &mut Scoreboard, (namespace, name): (&str, &str), to: Option<&See
     }
 }
 
-/// Holds a scoreboard against a count of the pods that are there, made by the engine of `analyze`.
+/// Asserts that a scoreboard equals a fresh count of the existing pods by the engine of `analyze`.
 fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     let (policy, scope) = (EffectivePolicy::default(), Scope::default());
     let mut analysis = Analysis::new(&policy, &scope, Timestamp::UNIX_EPOCH, false);
@@ -367,7 +367,7 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     assert_eq!(with_tally, report.offenders.len(), "workloads without a penalty keep no tally");
 }
 
-/// Shows every pod of a namespace, or of all, to the scoreboard.
+/// Lists every pod of a namespace, or of all, into the scoreboard.
 fn list(board: &mut Scoreboard, truth: &Truth, only: Option<&str>) {
     let elsewhere = |board: &Scoreboard| -> Vec<_> {
         let pods = board.pods().into_iter();
@@ -386,7 +386,7 @@ proptest! {
     #[test]
     fn after_any_history_the_sums_equal_a_fresh_count(steps in prop::collection::vec(any_step(), 1..60)) {
         let (mut board, mut truth) = (board(), Truth::new());
-        // Where something happened that the scoreboard has not been told.
+        // The namespaces with changes that the scoreboard has missed.
         let mut stale: BTreeSet<&str> = BTreeSet::new();
         for step in steps {
             match step {

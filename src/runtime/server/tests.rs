@@ -16,7 +16,7 @@ struct Running {
 }
 
 async fn start() -> Running {
-    let server = Server::bind(Listen::Address(([127, 0, 0, 1], 0).into())).await.unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let (address, stop) = (server.address(), CancellationToken::new());
     let readiness = Readiness::new(Shutdown::new());
     let unready = Some(readiness.register("pods"));
@@ -150,6 +150,6 @@ async fn requests_under_way_are_ended_and_stuck_ones_cut_off_at_the_deadline() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_named() {
     let server = start().await;
-    let error = Server::bind(Listen::Address(server.address)).await.unwrap_err().to_string();
+    let error = Server::bind(server.address.to_string().parse().unwrap()).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot listen on {}", server.address)), "{error}");
 }

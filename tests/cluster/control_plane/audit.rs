@@ -1,4 +1,4 @@
-//! Who asked what of the API server, from its audit log.
+//! Reads the API server's requests from its audit log.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// A place in the audit log: what is written later came, or at least ended, later.
+/// A position in the audit log. Requests after it arrived, or at least ended, later.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mark(u64);
 
-/// One request; fields that do not apply to it are empty.
+/// One request. Fields that don't apply to it are empty.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditEvent {
     pub(crate) user: String,
@@ -28,7 +28,7 @@ pub(crate) struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// Tells whether a user of this name, or a user agent that begins with it, made the request.
+    /// Returns true if the request came from this user, or from a user agent that begins with this text.
     pub(crate) fn by(&self, who: &str) -> bool {
         self.user == who || self.user_agent.starts_with(who)
     }
@@ -51,19 +51,19 @@ impl AuditEvent {
     }
 }
 
-/// Returns the place that the log ends at now.
+/// Returns the current end of the log.
 pub(super) fn end(log: &Path) -> Mark {
     Mark(std::fs::metadata(log).map_or(0, |log| log.len()))
 }
 
-/// Returns the requests after a place, each once: a watch has a line when it starts and another when it ends.
+/// Returns the requests after a position, each once. A watch has one line at its start and another at its end.
 pub(super) fn since(log: &Path, Mark(start): Mark) -> io::Result<Vec<AuditEvent>> {
     let mut lines = Vec::new();
     let mut file = File::open(log)?;
     file.seek(SeekFrom::Start(start))?;
     file.read_to_end(&mut lines)?;
     let mut seen = HashSet::new();
-    // What follows the last line break is a line that is still being written.
+    // The text after the last line break is an incomplete line.
     let whole = lines.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     Ok(lines[..whole]
         .split(|byte| *byte == b'\n')

@@ -1,15 +1,15 @@
-//! What lies beneath the API server: changes that cost it no request, and of which it tells its watches all the same.
+//! Writes directly to etcd: such changes cost no API request, and the API server still sends them to its watches.
 
 use super::ControlPlane;
 use k8s_openapi::ByteString;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
-/// A client of etcd's key-value service, through its JSON gateway; it belongs to the runtime that it is made on.
+/// A client of etcd's key-value service through its JSON gateway. It belongs to the current runtime.
 pub(crate) struct Etcd(Client);
 
 impl ControlPlane {
-    /// Makes a client of the etcd that the API server keeps everything in.
+    /// Creates a client of the API server's etcd.
     pub(crate) fn etcd(&self) -> Etcd {
         let url = self.layout.etcd_url().parse().expect("a URL");
         Etcd(Client::try_from(Config::new(url)).expect("a client"))
@@ -17,9 +17,9 @@ impl ControlPlane {
 }
 
 impl Etcd {
-    /// Stores up to 128 objects at once, each under its place such as `pods/<namespace>/<name>`, as JSON with its kind.
+    /// Stores up to 128 objects at once, each with a key such as `pods/<namespace>/<name>`, as JSON with its kind.
     ///
-    /// The API server reads that as well as what it writes itself. Nothing is validated.
+    /// The API server reads them like its own objects. Nothing validates them.
     pub(crate) async fn put(&self, objects: impl IntoIterator<Item = (String, String)>) {
         let puts: Vec<_> = objects
             .into_iter()
@@ -28,10 +28,10 @@ impl Etcd {
         self.call("txn", &json!({ "success": puts })).await;
     }
 
-    /// Throws away all history.
+    /// Compacts all history.
     pub(super) async fn compact(&self) {
-        // The compacted revision itself stays readable, so it must be one that no client has seen: this key is
-        // outside of the API server's prefix.
+        // The compacted revision itself stays readable, so it must be one that no client has seen. This key is outside
+        // of the API server's prefix.
         let written = self.call("put", &put("\0", "\0".to_owned())).await;
         let revision = &written["header"]["revision"];
         self.call("compaction", &json!({ "revision": revision, "physical": true })).await;
@@ -46,7 +46,7 @@ impl Etcd {
     }
 }
 
-/// What to put; keys and values are base64 in JSON.
+/// Returns a put request. Keys and values are base64 in JSON.
 fn put(key: &str, value: String) -> Value {
     json!({ "key": ByteString(key.as_bytes().to_owned()), "value": ByteString(value.into_bytes()) })
 }

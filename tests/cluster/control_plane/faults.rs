@@ -1,39 +1,38 @@
-//! What can go wrong with a control plane; only for one that is a test's own.
+//! Faults of a control plane, for tests with their own one.
 
 use super::ControlPlane;
 use super::plane::{blocking, wait_until_ready};
 
 impl ControlPlane {
-    /// Kills the API server with SIGKILL, and returns when it is gone.
+    /// Kills the API server with SIGKILL and waits for its end.
     pub(crate) fn kill_api_server(&self) {
         self.api_server.kill();
     }
 
-    /// Starts the API server again on the same port and data, and returns when it is ready.
+    /// Restarts the API server on the same port and data, and waits until it is ready.
     pub(crate) fn start_api_server(&self) {
         self.api_server.restart();
         wait_until_ready(self.kubeconfig(), &[&self.api_server]).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Freezes the API server: connections are accepted by the kernel and stay open, and nothing is answered.
+    /// Freezes the API server: the kernel accepts and keeps connections, and nothing answers.
     pub(crate) fn pause_api_server(&self) {
         self.api_server.pause();
     }
 
-    /// Lets a frozen API server go on.
+    /// Resumes a frozen API server.
     pub(crate) fn resume_api_server(&self) {
         self.api_server.resume();
     }
 
-    /// Throws away all history in etcd, so that every `resourceVersion` and page of a client is too old.
+    /// Compacts all history in etcd, so that every `resourceVersion` and continue token of a client is too old.
     ///
-    /// What follows depends on the API server, as v1.36 behaves:
+    /// The consequences depend on the API server. In v1.36:
     /// - With `--watch-cache=false` it answers 410 at once to a list at exactly an old version and to a
     ///   continue token, and a watch from an old version gets HTTP 200 and one `ERROR` event of status 410.
-    /// - With its watch cache, as usual, it goes on to serve all three from what it remembers, until it is
-    ///   killed and started again; a watch from a version before that start is refused then even if nothing
-    ///   was compacted.
-    /// - With `--feature-gates=ListFromCacheSnapshot=false` the cache goes on to serve watches only.
+    /// - With its watch cache, the default, it serves all three from the cache until it is restarted. A watch from a
+    ///   version before that start is refused then, even without a compaction.
+    /// - With `--feature-gates=ListFromCacheSnapshot=false` the cache serves only watches.
     ///
     /// A list that needs no exact version (none, or 0) is never refused.
     pub(crate) fn compact_etcd(&self) {

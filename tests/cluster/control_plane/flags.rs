@@ -1,9 +1,9 @@
-//! With what flags the servers run, and why where a flag is not about a path or a port.
+//! The flags of the servers, with reasons for those that set neither a path nor a port.
 
 use super::layout::Layout;
 
-/// The controllers that would take pods away from a test that plays the kubelet: no node exists, so a pod
-/// bound to one is an orphan to the garbage collector, and on a lost node to the others.
+/// Controllers that would delete pods from under a test that plays the kubelet. There are no nodes: the garbage
+/// collector takes a bound pod for an orphan, and the others take its node for lost.
 const HOSTILE_TO_PODS: [&str; 4] = [
     "pod-garbage-collector-controller",
     "node-lifecycle-controller",
@@ -11,7 +11,7 @@ const HOSTILE_TO_PODS: [&str; 4] = [
     "device-taint-eviction-controller",
 ];
 
-/// Returns the flags of etcd, which keeps nothing that has to outlive a power cut.
+/// Returns the flags of etcd, which doesn't sync to disk.
 pub(super) fn etcd(layout: &Layout) -> Vec<String> {
     let (clients, peers) = (layout.etcd_url(), format!("http://127.0.0.1:{}", layout.peer_port));
     vec![
@@ -63,7 +63,7 @@ pub(super) fn api_server(layout: &Layout) -> Vec<String> {
     ]
 }
 
-/// Returns the flags of the controller manager, which serves nothing and does not wait for a lease.
+/// Returns the flags of the controller manager, which serves nothing and uses no leader election.
 pub(super) fn controller_manager(layout: &Layout) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", layout.controllers_kubeconfig().display()),

@@ -1,4 +1,4 @@
-//! Where a control plane has its binaries, files and ports.
+//! The binaries, files and ports of a control plane.
 
 use crate::kubeconfig;
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::{fs, process};
 
-/// What the token file knows; the tokens are no secret, because no node runs what they can create.
+/// The content of the token file. The tokens are no secrets, because no node runs any pod.
 const TOKENS: &str = "admin,admin,admin,system:masters\n\
                       controllers,system:kube-controller-manager,controllers,system:masters\n";
 
-/// The paths and ports of one control plane; each server has a directory of its own, which goes when it does.
+/// The paths and ports of one control plane. Each server has its own directory, which is deleted with it.
 pub(super) struct Layout {
     pub(super) home: PathBuf,
     pub(super) etcd: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Makes the files that the servers expect to find, all where the API server has its state.
+    /// Creates the files that the servers need, all in the API server's directory.
     pub(super) fn create() -> Result<Self, Box<dyn Error + Send + Sync>> {
         let home = tempfile::Builder::new().prefix("kube-devops-").tempdir()?.keep();
         let layout = Self {
@@ -61,7 +61,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Writes a kubeconfig for the holder of a token.
+    /// Writes a kubeconfig with a token.
     fn write_kubeconfig(&self, path: &Path, token: &str, namespace: &str) -> std::io::Result<()> {
         fs::write(path, kubeconfig::render(&self.server(), &self.authority(), token, namespace))
     }
@@ -71,7 +71,7 @@ impl Layout {
         format!("https://127.0.0.1:{}", self.api_port)
     }
 
-    /// Returns the file with the certificate that the API server is verified by.
+    /// Returns the file with the API server's certificate authority.
     pub(super) fn authority(&self) -> PathBuf {
         self.api_server.join("tls.crt")
     }
@@ -93,7 +93,7 @@ impl Layout {
     }
 }
 
-/// Returns a server's binary: from `KUBEBUILDER_ASSETS`, as with envtest, or from what `make` built.
+/// Returns a server's binary from `KUBEBUILDER_ASSETS`, as with envtest, or from the output of `make`.
 pub(super) fn binary(name: &str) -> Result<PathBuf, String> {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let assets =
@@ -109,17 +109,17 @@ pub(super) fn binary(name: &str) -> Result<PathBuf, String> {
     ))
 }
 
-/// Returns a port of 127.0.0.1 that nobody listens on.
+/// Returns a free port of 127.0.0.1.
 ///
-/// It is below the range that kernels take the ports of outgoing connections from: one of those could get the
-/// port of an API server that is down for a moment, or of a server that is about to start.
+/// It is below the range of ephemeral ports: an outgoing connection could otherwise take the port of an API server that
+/// is down for a moment, or of a server that is about to start.
 pub(crate) fn free_port() -> std::io::Result<u16> {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 20_000;
     let mut refusal = std::io::ErrorKind::AddrInUse.into();
     for _ in 0..COUNT {
-        // Two test processes on one machine begin far from each other.
+        // Concurrent test processes start far apart.
         let start = process::id().wrapping_mul(37) % u32::from(COUNT);
         let offset = (start + u32::from(TAKEN.fetch_add(1, Ordering::Relaxed))) % u32::from(COUNT);
         let port = FIRST + u16::try_from(offset).unwrap_or_default();

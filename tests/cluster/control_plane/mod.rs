@@ -1,6 +1,6 @@
-//! A real Kubernetes control plane for tests: etcd, kube-apiserver and kube-controller-manager, no node.
+//! A real Kubernetes control plane for tests: etcd, kube-apiserver and kube-controller-manager, without nodes.
 //!
-//! It listens on 127.0.0.1 only, has all its state in one directory, and ends with the test process.
+//! It listens on 127.0.0.1 only, keeps all its state in one directory and ends with the test process.
 
 mod audit;
 mod etcd;

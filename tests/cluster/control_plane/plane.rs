@@ -1,4 +1,4 @@
-//! The control plane as a test sees it.
+//! The interface of a control plane for tests.
 
 use super::audit::{self, AuditEvent, Mark};
 use super::layout::{Layout, binary};
@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a start may take: seconds on an idle machine.
+/// The time limit of a start, which takes seconds on an idle machine.
 const START: Duration = Duration::from_mins(1);
 
 /// A running control plane, which is stopped on drop.
 pub(crate) struct ControlPlane {
-    // Dropped in this order: nobody complains that the one below is gone.
+    // The fields are dropped in this order, so that no server misses the one that it depends on.
     controller_manager: Server,
     pub(super) api_server: Server,
     etcd: Server,
@@ -33,10 +33,10 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Returns the control plane that all tests of this process share, for those that do not break it.
+    /// Returns the control plane that the tests of this process share. Such tests must not break it.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-        // The outcome is kept either way, or each test would wait for its own failure to start.
+        // A failure is kept as well. Otherwise each test would wait for another failing start.
         let outcome = SHARED.get_or_init(|| Self::try_start(&[]).map_err(|error| error.to_string()));
         outcome.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
@@ -46,20 +46,21 @@ impl ControlPlane {
         Self::start_with(&[])
     }
 
-    /// Starts a control plane whose API server has further flags, which win over the usual ones.
+    /// Starts a control plane with additional API server flags, which override the usual ones.
     pub(crate) fn start_with(api_server_flags: &[&str]) -> Self {
         Self::try_start(api_server_flags).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn try_start(api_server_flags: &[&str]) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        // All of them before anything is started, so that a missing one leaves nothing to clean up.
+        // All binaries are looked up before the first start, so that a missing one leaves nothing to clean up.
         let binaries = [binary("etcd")?, binary("kube-apiserver")?, binary("kube-controller-manager")?];
         let [etcd, api_server, controller_manager] = &binaries;
         let layout = Layout::create()?;
         let mut flags = flags::api_server(&layout);
         flags.extend(api_server_flags.iter().map(ToString::to_string));
         let kubeconfig = layout.admin_kubeconfig();
-        // These two at once, because the upper one waits for the other; the third gives up after ten seconds.
+        // These two start concurrently, because the API server waits for etcd. The controller manager gives up after
+        // ten seconds.
         let etcd = Server::start(etcd, &layout.etcd, &flags::etcd(&layout))?;
         let api_server = Server::start(api_server, &layout.api_server, &flags)?;
         wait_until_ready(&kubeconfig, &[&etcd, &api_server])?;
@@ -74,12 +75,12 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
-    /// Makes an administrator's client, which belongs to the caller's runtime: it has a task there.
+    /// Creates an administrator's client for the caller's runtime, which runs a task of it.
     pub(crate) async fn client(&self) -> Client {
         client_of(&self.kubeconfig).await
     }
 
-    /// Makes a `ServiceAccount` with these rights and no other, and returns a kubeconfig of it.
+    /// Creates a `ServiceAccount` with only these permissions, and returns a kubeconfig for it.
     pub(crate) async fn restricted(
         &self,
         namespace: &str,
@@ -91,7 +92,7 @@ impl ControlPlane {
         self.accounts(&server, &authority).await.restricted(namespace, name, rules, reach).await
     }
 
-    /// Makes the account of an operator with exactly what a mode needs, and returns a kubeconfig of it.
+    /// Creates an operator's account with exactly the permissions of a mode, and returns a kubeconfig for it.
     pub(crate) async fn operator_account(&self, home: &str, mode: Mode) -> PathBuf {
         let (server, authority) = (self.layout.server(), self.layout.authority());
         self.accounts(&server, &authority).await.operator(home, mode).await
@@ -101,7 +102,7 @@ impl ControlPlane {
         Accounts { client: self.client().await, server, authority, directory: &self.layout.api_server }
     }
 
-    /// Creates a namespace that no other test has, and returns its name, `<test>-<n>`.
+    /// Creates a namespace with a unique name, `<test>-<n>`, and returns the name.
     pub(crate) fn namespace(&self, test: &str) -> String {
         let name = format!("{test}-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
@@ -120,35 +121,35 @@ impl ControlPlane {
         self.requests_since(Mark::default())
     }
 
-    /// Returns where the audit log ends now, to count from.
+    /// Returns the current end of the audit log.
     pub(crate) fn mark(&self) -> Mark {
         audit::end(&self.layout.audit_log())
     }
 
-    /// Returns the requests after a mark, among them those that began before it and ended after.
+    /// Returns the requests after a mark, including those that began before it and ended after it.
     ///
-    /// An answered request is in it, and a watch as soon as it is open; one that was hung up may come late.
+    /// It includes every answered request, and a watch as soon as it is open. An aborted request may appear later.
     pub(crate) fn requests_since(&self, mark: Mark) -> Vec<AuditEvent> {
         audit::since(&self.layout.audit_log(), mark).expect("an audit log")
     }
 
-    /// Counts the requests after a mark of one user, or of the user agents that begin with `who`.
+    /// Counts the requests after a mark by a user, or by user agents that begin with `who`.
     pub(crate) fn count_since(&self, mark: Mark, who: &str) -> usize {
         self.requests_since(mark).iter().filter(|event| event.by(who)).count()
     }
 
-    /// Returns the servers' pids, and the directory that holds all their state.
+    /// Returns the servers' pids and the directory with all their state.
     pub(crate) fn traces(&self) -> ([String; 3], &Path) {
         ([&self.etcd, &self.api_server, &self.controller_manager].map(Server::pid), &self.layout.home)
     }
 }
 
-/// Returns when the API server is ready to serve, or says why it is not, with the ends of the servers' logs.
+/// Waits until the API server is ready. An error holds the reason and the ends of the servers' logs.
 pub(super) fn wait_until_ready(kubeconfig: &Path, servers: &[&Server]) -> Result<(), String> {
     let deadline = Instant::now() + START;
     blocking(async {
         let mut config = config_of(kubeconfig).await;
-        // A client's own back-off would outlast the moment in which the server gets ready.
+        // The client's back-off could delay the start after the server is ready.
         config.default_retry = false;
         config.read_timeout = Some(Duration::from_secs(5));
         loop {
@@ -171,7 +172,7 @@ async fn is_ready(client: Client) -> Result<(), kube::Error> {
     Api::<Namespace>::all(client).get("default").await.map(drop)
 }
 
-/// Runs a future to its end on a thread and a runtime of its own, inside a runtime as well as outside.
+/// Runs a future on its own thread and runtime, so that it works both inside and outside of a runtime.
 pub(super) fn blocking<T: Send>(future: impl Future<Output = T> + Send) -> T {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

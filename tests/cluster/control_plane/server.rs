@@ -1,4 +1,4 @@
-//! One server of a control plane, under a shell that takes it down when the test process is gone.
+//! One server of a control plane, under a shell that ends it with the test process.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// Starts `$2...` with its state in `$1`, obeys lines of standard input, and answers each with the pid.
+/// Starts `$2...` with its state in `$1`, obeys the lines of standard input, and answers each with the pid.
 ///
-/// Standard input is a pipe that only the test process holds, so that the kernel closes it even after `kill
-/// -9` or `exit`, when no destructor runs: at its end the server and its state go. The shell itself ignores
-/// what a terminal sends to the whole process group, because it has to outlive the tests; a broken answer
-/// pipe must not end it either. A reaped pid is forgotten, because it may be somebody else's by the next
-/// order.
+/// Standard input is a pipe that only the test process holds. The kernel closes it even after `kill -9` or `exit`, when
+/// no destructor runs, and the shell then ends the server and deletes its state. The shell ignores signals that a
+/// terminal sends to the process group, because it has to outlive the tests, and a broken answer pipe must not end it.
+/// It forgets a reaped pid, because another process may reuse it.
 const SUPERVISOR: &str = r#"
 trap '' HUP INT PIPE TERM
 state=$1
@@ -35,10 +34,10 @@ rm -rf "$state"
 rmdir "$(dirname "$state")"
 "#;
 
-/// How much of a log a failure shows.
+/// The number of log lines in a failure message.
 const TAIL: usize = 20;
 
-/// A running server, which is killed on drop together with its state.
+/// A running server. It is killed on drop, and its state is deleted.
 pub(crate) struct Server {
     state: PathBuf,
     supervisor: Mutex<Supervisor>,
@@ -52,8 +51,7 @@ struct Supervisor {
 }
 
 impl Server {
-    /// Starts a binary with its state, which is its log for one, in a directory that is made if it is
-    /// missing.
+    /// Starts a binary with its state and its log in a directory, which is created if it is missing.
     pub(crate) fn start(binary: &Path, state: &Path, flags: &[String]) -> io::Result<Self> {
         fs::create_dir_all(state)?;
         let mut shell = Command::new("sh")
@@ -71,32 +69,32 @@ impl Server {
         Ok(Self { state: state.to_owned(), supervisor: Mutex::new(supervisor) })
     }
 
-    /// Returns the pid, or an empty text after [`Server::kill`].
+    /// Returns the pid, or an empty string after [`Server::kill`].
     pub(crate) fn pid(&self) -> String {
         self.with(|supervisor| supervisor.pid.clone())
     }
 
-    /// Ends the server with SIGKILL, and returns when it is gone; its state stays.
+    /// Kills the server with SIGKILL and waits for its end. Its state stays.
     pub(crate) fn kill(&self) {
         self.order("KILL");
     }
 
-    /// Starts the server again after [`Server::kill`], with the same flags and state.
+    /// Restarts the server after [`Server::kill`] with the same flags and state.
     pub(crate) fn restart(&self) {
         self.order("START");
     }
 
-    /// Stops the server with SIGSTOP: its connections stay open, and nothing answers on them.
+    /// Stops the server with SIGSTOP: its connections stay open and get no answers.
     pub(crate) fn pause(&self) {
         self.order("STOP");
     }
 
-    /// Lets the server go on after [`Server::pause`].
+    /// Resumes the server after [`Server::pause`].
     pub(crate) fn resume(&self) {
         self.order("CONT");
     }
 
-    /// Returns the last lines of the log, under its path.
+    /// Returns the path of the log and its last lines.
     pub(crate) fn log_tail(&self) -> String {
         let path = self.state.join("log");
         let log = fs::read(&path).unwrap_or_default();
@@ -136,7 +134,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         drop(self.orders.take());
-        // Only to leave nothing half done behind: a shell that cannot be waited for is gone already.
+        // Waits for the cleanup to finish. If waiting fails, the shell is gone already.
         let _ = self.shell.wait();
     }
 }

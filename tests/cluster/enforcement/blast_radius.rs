@@ -1,6 +1,6 @@
-//! How much is patched at a time and within an hour, whatever becomes of operators and policies meanwhile.
+//! Limits on concurrent and hourly patches hold when operators, policies or the ledger come and go.
 
-use super::stage::{Fate, Stage, is_patched};
+use super::stage::{PodState, Stage, is_patched};
 use crate::eventually::within;
 use crate::soak::rounds;
 use futures::future::join_all;
@@ -17,7 +17,7 @@ const WORKLOADS: usize = 10;
 const ROLLOUTS: usize = 3;
 const PER_HOUR: usize = 7;
 
-/// How many workloads of a cluster are under way, at one moment.
+/// The number of workloads in the cluster whose patch is under way.
 pub(super) async fn under_way(stage: &Stage) -> usize {
     let all = Api::<DevOpsPolicy>::all(stage.world.client.clone());
     let policies = all.list(&ListParams::default()).await.unwrap();
@@ -25,7 +25,7 @@ pub(super) async fn under_way(stage: &Stage) -> usize {
     records.flat_map(|status| &status.remediations).filter(|record| is_under_way(record)).count()
 }
 
-/// A policy that may patch so many workloads in an hour.
+/// A policy with an hourly patch budget.
 fn policy(per_hour: usize) -> String {
     format!(
         "{{requireLivenessProbe: true, enforcementMode: enforce, remediation: {{verifySeconds: 30, maxPerHour: {per_hour}}}}}"
@@ -34,11 +34,11 @@ fn policy(per_hour: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ledger_that_somebody_deleted_frees_no_budget() {
-    // Rollouts that take as long as they may.
-    let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
-    let first = Stage::alone(fate).await;
-    let others = join_all((1..5).map(|_| first.beside(fate))).await;
+async fn a_deleted_ledger_frees_no_budget() {
+    // Patched pods stay stuck, so that each rollout takes its full time.
+    let pod_state = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
+    let first = Stage::alone(pod_state).await;
+    let others = join_all((1..5).map(|_| first.beside(pod_state))).await;
     let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
     join_all(stages.iter().map(|stage| stage.run("Deployment", "web", |_| ()))).await;
     let _operator = first.world.replica("operator-0", &["--no-leader-election", "--max-rollouts", "2"]);
@@ -48,7 +48,7 @@ async fn a_ledger_that_somebody_deleted_frees_no_budget() {
     within(Duration::from_mins(1), "two at a time", two).await;
     let ledgers = Api::<ConfigMap>::namespaced(first.world.client.clone(), &first.world.home);
     ledgers.delete(LEDGER_NAME, &DeleteParams::default()).await.unwrap();
-    within(Duration::from_mins(2), "others have their turn", async || {
+    within(Duration::from_mins(2), "other workloads are patched", async || {
         let at_a_time = under_way(&first).await;
         assert!(at_a_time <= 2, "{at_a_time} at a time");
         let statuses = join_all(stages.iter().map(|stage| stage.status("standard"))).await;
@@ -59,13 +59,13 @@ async fn a_ledger_that_somebody_deleted_frees_no_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn to_wait_for_room_costs_few_requests_and_what_is_waited_for_is_told() {
-    let fate = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
-    let first = Stage::alone(fate).await;
-    let others = join_all((0..6).map(|_| first.beside(fate))).await;
+async fn waiting_for_the_budget_is_cheap_and_is_reported() {
+    let pod_state = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
+    let first = Stage::alone(pod_state).await;
+    let others = join_all((0..6).map(|_| first.beside(pod_state))).await;
     join_all(others.iter().chain([&first]).map(|stage| stage.run("Deployment", "web", |_| ()))).await;
     let _operator = first.world.replica("operator-0", &["--no-leader-election", "--max-rollouts", "1"]);
-    // Long enough for all that follows.
+    // The verification outlasts the rest of the test.
     let patient = policy(10).replace("verifySeconds: 30", "verifySeconds: 300");
     first.policy("standard", &patient).await;
     first.until("standard", "Deployment/web", RemediationPhase::Applied).await;
@@ -96,9 +96,9 @@ async fn to_wait_for_room_costs_few_requests_and_what_is_waited_for_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
-    let first = Stage::alone(|_| Fate::Ready).await;
-    let others = join_all((1..rounds(8, 50)).map(|_| first.beside(|_| Fate::Ready))).await;
+async fn many_workloads_are_patched_exactly_within_the_budgets() {
+    let first = Stage::alone(|_| PodState::Ready).await;
+    let others = join_all((1..rounds(8, 50)).map(|_| first.beside(|_| PodState::Ready))).await;
     let stages: Vec<&Stage> = std::iter::once(&first).chain(&others).collect();
     for index in 0..WORKLOADS {
         let name = format!("web-{index}");
@@ -118,7 +118,7 @@ async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
     let operator = first.world.replica("operator-0", &flags);
     operator.wait_until_ready();
 
-    // One patch an hour, and a new policy of the same name has no new hour.
+    // One patch an hour. A new policy of the same name gets no new hour.
     first.policy("standard", &policy(1)).await;
     within(Duration::from_mins(2), "the first patch is verified", async || {
         let records = first.status("standard").await.remediations;
@@ -151,9 +151,9 @@ async fn many_workloads_at_once_are_patched_within_the_budgets_to_the_one() {
         (made == PER_HOUR).then_some(())
     })
     .await;
-    assert!(second.is_some(), "another operator went on");
+    assert!(second.is_some(), "another operator continued");
     assert_eq!(seen, ROLLOUTS);
     sleep(Duration::from_secs(40)).await;
-    assert_eq!(patches(&stages), PER_HOUR, "and no more, once those are verified");
+    assert_eq!(patches(&stages), PER_HOUR, "no more patches after those were verified");
     assert_eq!(patches(&[&first]), 1, "a new policy has no new budget");
 }

@@ -1,6 +1,6 @@
-//! What becomes of a patch under watch when its policy or its operator goes away.
+//! A policy or an operator goes away while a patch is being verified.
 
-use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use kube_devops::policy::{RemediationPhase, RemediationReason};
@@ -8,13 +8,13 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// New pods start, and wait for what the test does with them.
-fn new_pods_wait(pod: &Pod) -> Fate {
-    if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
+/// New pods start and are not ready until the test says so.
+fn new_pods_wait(pod: &Pod) -> PodState {
+    if is_patched(pod) { PodState::Stuck } else { PodState::Ready }
 }
 
 impl Stage {
-    /// Patches a Deployment, and returns what it was before and the name of its new pod, which is not ready.
+    /// Patches a Deployment. Returns the object before the patch and the name of its new pod, which is not ready.
     async fn patched(&self) -> (DynamicObject, String) {
         let before = self.run("Deployment", "web", |_| ()).await;
         self.policy("standard", PROBES).await;
@@ -22,7 +22,7 @@ impl Stage {
         (before, self.pod("the new pod", is_patched).await)
     }
 
-    /// Deletes the policy, which has to outlast what it has under way.
+    /// Deletes the policy while its patch is under way. The policy has to outlast the patch.
     async fn delete_too_early(&self) {
         self.delete_policy("standard").await;
         sleep(Duration::from_secs(3)).await;
@@ -33,14 +33,14 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
+async fn a_patch_is_verified_even_if_its_policy_now_only_audits() {
     let well = Stage::shared(new_pods_wait).await;
     let ill = well.beside(new_pods_wait).await;
     let good = async {
         let (_, pod) = well.patched().await;
         well.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
         well.until_condition("standard", "Enforcing", "AuditMode", "").await;
-        well.befall(&pod, Fate::Ready).await;
+        well.set_pod_state(&pod, PodState::Ready).await;
         well.until("standard", "Deployment/web", RemediationPhase::Verified).await;
         assert!(well.container("Deployment", "web").await.get("livenessProbe").is_some(), "it stays");
     };
@@ -48,7 +48,7 @@ async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
         let (before, pod) = ill.patched().await;
         ill.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
         ill.until_condition("standard", "Enforcing", "AuditMode", "").await;
-        ill.befall(&pod, Fate::Crash).await;
+        ill.set_pod_state(&pod, PodState::Crash).await;
         let record = ill.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason, Some(RemediationReason::CrashLoop));
         assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
@@ -58,13 +58,13 @@ async fn a_patch_under_watch_is_judged_though_its_policy_only_audits_by_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_deleted_policy_stays_until_its_patch_under_watch_is_judged() {
+async fn a_deleted_policy_remains_until_its_patch_has_a_verdict() {
     let well = Stage::shared(new_pods_wait).await;
     let ill = well.beside(new_pods_wait).await;
     let good = async {
         let (_, pod) = well.patched().await;
         well.delete_too_early().await;
-        well.befall(&pod, Fate::Ready).await;
+        well.set_pod_state(&pod, PodState::Ready).await;
         well.until_policy_is_gone("standard").await;
         assert!(well.container("Deployment", "web").await.get("livenessProbe").is_some(), "it is kept");
         well.until_event("standard", "PatchVerified", "Deployment/web").await;
@@ -72,7 +72,7 @@ async fn a_deleted_policy_stays_until_its_patch_under_watch_is_judged() {
     let bad = async {
         let (before, pod) = ill.patched().await;
         ill.delete_too_early().await;
-        ill.befall(&pod, Fate::Crash).await;
+        ill.set_pod_state(&pod, PodState::Crash).await;
         ill.until_policy_is_gone("standard").await;
         assert_eq!(template(&ill.get("Deployment", "web").await), template(&before));
         ill.until_event("standard", "PatchWithdrawn", "CrashLoop").await;
@@ -82,15 +82,15 @@ async fn a_deleted_policy_stays_until_its_patch_under_watch_is_judged() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_operator_that_was_away_judges_by_what_is_there_now() {
+async fn a_restarted_operator_decides_by_the_current_state() {
     let well = Stage::alone(new_pods_wait).await;
     let (ill, stuck) = (well.beside(new_pods_wait).await, well.beside(new_pods_wait).await);
     let operator = well.world.replica("operator-0", &["--no-leader-election"]);
     let ((_, pod), (before, crashing), (former, _)) =
         tokio::join!(well.patched(), ill.patched(), stuck.patched());
     operator.kill();
-    well.befall(&pod, Fate::Ready).await;
-    ill.befall(&crashing, Fate::Crash).await;
+    well.set_pod_state(&pod, PodState::Ready).await;
+    ill.set_pod_state(&crashing, PodState::Crash).await;
     sleep(VERIFY + Duration::from_secs(2)).await;
 
     let back = well.world.replica("operator-0", &["--no-leader-election"]);

@@ -1,6 +1,6 @@
-//! `DaemonSet`s, with a pod a node: nodes exist here, and no kubelets.
+//! `DaemonSet`s with one pod a node. The nodes are objects without kubelets.
 
-use super::stage::{Fate, PROBES, Stage, VERIFY, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
 
-fn new_pods_crash(pod: &Pod) -> Fate {
-    if is_patched(pod) { Fate::Crash } else { Fate::Ready }
+fn new_pods_crash(pod: &Pod) -> PodState {
+    if is_patched(pod) { PodState::Crash } else { PodState::Ready }
 }
 
-/// Updates with the new pod beside the old one.
+/// Starts the new pod beside the old one in an update.
 fn surge(set: &mut Value) {
     let rolling = json!({ "maxSurge": 1, "maxUnavailable": 0 });
     set["spec"]["updateStrategy"] = json!({ "type": "RollingUpdate", "rollingUpdate": rolling });
 }
 
 impl Stage {
-    /// Runs a `DaemonSet` on two nodes of its own.
+    /// Runs a `DaemonSet` on two new nodes.
     async fn agents(&self, change: impl FnOnce(&mut Value)) -> DynamicObject {
         for name in ["one", "two"] {
             self.node(name).await;
@@ -33,7 +33,7 @@ impl Stage {
         .await
     }
 
-    /// Lets a node die, or come back.
+    /// Makes a node not ready or ready again.
     async fn node_is_ready(&self, name: &str, ready: bool) {
         let status = if ready { "True" } else { "Unknown" };
         let patch = json!({ "status": { "conditions": [{ "type": "Ready", "status": status }] } });
@@ -41,7 +41,7 @@ impl Stage {
         nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
-    /// Keeps the old pods from going once they are deleted, or lets them go.
+    /// Adds a finalizer that keeps deleted old pods, or removes it.
     async fn hold_old_pods(&self, held: bool) {
         let pods = self.world.pods(&self.namespace);
         let finalizers = if held { json!(["stage.test/held"]) } else { json!(null) };
@@ -60,14 +60,14 @@ impl Stage {
         .await;
     }
 
-    /// How many of the stage's pods are patched, and how many aren't.
+    /// Returns the number of patched and of unpatched pods.
     async fn pods_by_patch(&self) -> (usize, usize) {
         let pods = self.world.pods(&self.namespace).list(&ListParams::default()).await.unwrap().items;
         let patched = pods.iter().filter(|pod| is_patched(pod)).count();
         (patched, pods.len() - patched)
     }
 
-    /// Patches the agents, and expects that to be verified once all pods are new.
+    /// Patches the `DaemonSet` and expects a verified patch once all pods are new.
     async fn is_verified(&self, change: impl FnOnce(&mut Value)) {
         self.agents(change).await;
         let mark = self.world.plane.mark();
@@ -77,7 +77,7 @@ impl Stage {
         assert_eq!(self.patches_since(mark, "agent"), 1);
     }
 
-    /// Patches the agents, and expects that to be withdrawn for this reason and the old pods to be back.
+    /// Patches the `DaemonSet`, and expects a withdrawal for this reason and the return of the old pods.
     async fn is_withdrawn(&self, change: impl FnOnce(&mut Value), reason: RemediationReason) {
         let before = self.agents(change).await;
         self.policy("standard", PROBES).await;
@@ -90,18 +90,18 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn_by_the_pods_on_its_nodes() {
-    let well = Stage::shared(|_| Fate::Ready).await;
+async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn() {
+    let well = Stage::shared(|_| PodState::Ready).await;
     let ill = well.beside(new_pods_crash).await;
     tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), RemediationReason::CrashLoop));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
-    let well = Stage::shared(|_| Fate::Ready).await;
+async fn a_surging_patch_of_a_daemon_set_is_verified_or_withdrawn_too() {
+    let well = Stage::shared(|_| PodState::Ready).await;
     let ill = well.beside(new_pods_crash).await;
-    let stuck = well.beside(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+    let stuck = well.beside(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     tokio::join!(
         well.is_verified(surge),
         ill.is_withdrawn(surge, RemediationReason::CrashLoop),
@@ -111,11 +111,11 @@ async fn so_is_one_whose_new_pods_start_beside_the_old_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn new_pods_that_are_well_are_no_verdict_while_old_ones_run_beside_them() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn ready_new_pods_are_no_verdict_while_old_ones_run() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.agents(surge).await;
     stage.hold_old_pods(true).await;
-    // Their controller tells old from new by whole seconds.
+    // The controller compares creation times in whole seconds.
     sleep(Duration::from_secs(1)).await;
     stage.policy("standard", PROBES).await;
     stage.until_pods_are(2, 2).await;
@@ -129,17 +129,17 @@ async fn new_pods_that_are_well_are_no_verdict_while_old_ones_run_beside_them() 
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_old_pod_that_hangs_on_a_dead_node_fails_no_patch() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn an_old_pod_on_a_dead_node_does_not_fail_a_patch() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.agents(|_| ()).await;
-    // Nobody ends the pods of a dead node.
+    // No kubelet ends the pods of a dead node.
     stage.hold_old_pods(true).await;
     sleep(Duration::from_secs(1)).await;
     stage.policy("standard", PROBES).await;
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
     let is_leaving = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some();
     let pods = stage.world.pods(&stage.namespace);
-    let node = eventually("an old pod has to go", async || {
+    let node = eventually("an old pod is being deleted", async || {
         let pods = pods.list(&ListParams::default()).await.unwrap().items;
         pods.iter().find(is_leaving)?.spec.as_ref()?.node_name.clone()
     })
@@ -147,7 +147,7 @@ async fn an_old_pod_that_hangs_on_a_dead_node_fails_no_patch() {
     stage.node_is_ready(&node, false).await;
     let too_long = VERIFY + Duration::from_secs(6);
     stage.stays("standard", "DaemonSet/agent", RemediationPhase::Applied, too_long).await;
-    // In this order: a pod that hangs on a node that is there fails the patch by now.
+    // The order matters: by now, a pod that hangs on a live node fails the patch.
     stage.hold_old_pods(false).await;
     stage.node_is_ready(&node, true).await;
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;

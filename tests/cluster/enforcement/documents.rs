@@ -1,7 +1,7 @@
-//! What a patch says on a real API server: which version of which workload it is for, and all that it keeps.
+//! The apply document on a real API server: its target version and UID, and the fields that it keeps.
 
 use super::ledger::cluster;
-use super::stage::{Fate, PROBES, Stage, template};
+use super::stage::{PROBES, PodState, Stage, template};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_devops::enforcement::{self, Constraints, Enforcing, IGNORE, Subject};
 use kube_devops::policy::{CompiledPolicy, DevOpsPolicy, RemediationPhase};
@@ -25,8 +25,8 @@ fn plan(subject: &Subject) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_from() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_plan_applies_only_to_its_version_and_uid() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let cluster = cluster(stage.world.plane).await;
     let fetch = async || {
         let found = remediation::fetch(&cluster, WorkloadKind::Deployment, &stage.namespace, "web").await;
@@ -39,7 +39,7 @@ async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_f
     let late = remediation::apply(&cluster, &planned, &plan(&planned)).await.unwrap_err();
     assert!(matches!(late, ApplyError::Stale), "{late:?}");
 
-    // Another workload of the same name is refused for its version already, and by itself.
+    // A recreated workload of the same name is refused, both by its version and by its UID alone.
     let planned = fetch().await;
     stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
     stage.run("Deployment", "web", |_| ()).await;
@@ -57,8 +57,8 @@ async fn a_plan_is_for_the_very_version_and_the_very_workload_that_it_was_made_f
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_second_patch_keeps_what_the_first_one_set_and_a_revert_takes_out_both() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_second_patch_keeps_the_first_and_a_revert_removes_both() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
     let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30, onDelete: revert}}";
@@ -75,7 +75,8 @@ async fn a_second_patch_keeps_what_the_first_one_set_and_a_revert_takes_out_both
     }
     assert_eq!(stage.patches_since(mark, "web"), 2);
 
-    // Somebody tunes a probe: of it nothing but that would stay, so it goes as a whole, and that is told.
+    // A user tunes one field of a probe. Without our fields the probe would be invalid, so all of it is removed and
+    // reported.
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [
         { "name": "main", "livenessProbe": { "periodSeconds": 7 } },
     ] } } } });

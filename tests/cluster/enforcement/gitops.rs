@@ -1,15 +1,16 @@
-//! Workloads that a tool manages: patched where the policy says so, and else left with the patch for their source.
+//! Workloads that a GitOps tool manages: patched if the policy allows it, otherwise reported with a patch for their
+//! source.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 
-/// More workloads than a result has room for the patches of, and no more than the operator looks at in one step.
+/// More workloads than an audit result has room to show patches for. The operator looks at all of them in one step.
 const MANY: usize = 20;
 
-/// What Helm leaves on an object.
+/// Adds the marks that Helm leaves on an object.
 fn helm(object: &mut Value) {
     object["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "Helm" });
     object["metadata"]["annotations"] = json!({ "meta.helm.sh/release-name": "shop" });
@@ -17,8 +18,8 @@ fn helm(object: &mut Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_managed_workload_is_patched_where_the_policy_says_so() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_managed_workload_is_patched_if_the_policy_allows_it() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", helm).await;
     stage.policy("standard", &PROBES.replace("30}", "30, gitops: patch}")).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -28,8 +29,8 @@ async fn a_managed_workload_is_patched_where_the_policy_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn every_patch_is_printed_where_a_result_has_no_room_for_all() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn policy_fixes_prints_patches_that_exceed_a_result() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     for number in 0..MANY {
         let large = |object: &mut Value| {
             helm(object);
@@ -56,14 +57,14 @@ async fn every_patch_is_printed_where_a_result_has_no_room_for_all() {
     assert_eq!(printed.stdout.matches("\n# Deployment/web-").count(), MANY);
     stage.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
     let printed = on(stage.world.plane.kubeconfig(), &arguments);
-    assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "it asks for no changes any more");
+    assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "the result suggests no more changes");
     assert!(printed.stderr.starts_with("no fixes in namespace"), "{}", printed.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_patch_for_the_source_of_a_managed_workload_makes_its_violations_go_away() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn the_suggested_source_patch_fixes_the_violations() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", helm).await;
     let mark = stage.world.plane.mark();
     stage.policy("standard", PROBES).await;
@@ -77,7 +78,7 @@ async fn the_patch_for_the_source_of_a_managed_workload_makes_its_violations_go_
     .await;
     assert!(fixes.contains(&format!("# Deployment/web in {}, by policy standard", stage.namespace)));
 
-    // As the tool does once its source has it.
+    // Applies the patch as the tool does once its source has it.
     let patch: Value = yaml_serde::from_str(&fixes).unwrap();
     assert_eq!((&patch["kind"], &patch["metadata"]["name"]), (&json!("Deployment"), &json!("web")));
     stage.edit("Deployment", "web", "helm", &patch).await;
@@ -86,5 +87,5 @@ async fn the_patch_for_the_source_of_a_managed_workload_makes_its_violations_go_
         .world
         .until(&stage.namespace, "standard", "nothing is violated", |status| status.healthy == Some(true))
         .await;
-    assert_eq!(stage.patches_since(mark, "web"), 0, "the operator left it alone");
+    assert_eq!(stage.patches_since(mark, "web"), 0, "the operator did not patch it");
 }

@@ -1,14 +1,14 @@
-//! What is never patched, told by the API server's audit log.
+//! Workloads that enforcement must never write, checked against the API server's audit log.
 
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn only_the_eligible_workload_is_written() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     let ignored = |object: &mut Value| {
         object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });
     };
@@ -36,7 +36,7 @@ async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
         object["spec"]["template"]["spec"]["containers"][0]["ports"] = json!([]);
     };
     stage.run("Deployment", "portless", portless).await;
-    // More pods than any other, so that everything else is looked at first.
+    // Has the most pods, so that the operator looks at all the others first.
     stage.run("Deployment", "web", |object| object["spec"]["replicas"] = json!(3)).await;
 
     let mark = stage.world.plane.mark();
@@ -56,7 +56,7 @@ async fn of_many_workloads_only_the_one_that_may_be_patched_is_written() {
     })
     .await;
     let fixes: Vec<_> = result.spec.fixes.iter().map(|fix| fix.name.as_str()).collect();
-    assert_eq!(fixes, ["helmed"], "whoever manages it gets the patch");
+    assert_eq!(fixes, ["helmed"], "the result suggests the patch to the tool");
     let patch: Value = serde_json::from_str(&result.spec.fixes[0].patch).unwrap();
     let container = &patch["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));

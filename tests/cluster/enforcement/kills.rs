@@ -1,7 +1,7 @@
-//! An operator that is killed again and again, and one that takes over from another: each workload is patched once, and
-//! ends patched and verified or exactly as it was.
+//! Operators that are killed and replaced: each workload is patched once, and ends either patched and verified or
+//! exactly as before.
 
-use super::stage::{Fate, PROBES, Stage, is_patched};
+use super::stage::{PROBES, PodState, Stage, is_patched};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use crate::soak::rounds;
@@ -14,10 +14,10 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_operator_is_killed() {
+async fn a_patch_and_a_withdrawal_cost_one_write_each_across_kills() {
     let kills = rounds(12, 50);
-    let good = Stage::alone(|_| Fate::Ready).await;
-    let bad = good.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let good = Stage::alone(|_| PodState::Ready).await;
+    let bad = good.beside(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     good.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
     let before = bad.run("Deployment", "web", |web| web["spec"]["replicas"] = 2.into()).await;
     let mark = good.world.plane.mark();
@@ -27,7 +27,7 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
     for kill in 0..kills {
         let operator = good.world.replica("operator-0", &["--no-leader-election"]);
         operator.wait_until_ready();
-        // The first ones die around the moments of patch and withdrawal, the others anywhere.
+        // Two thirds of the kills come near a patch or a withdrawal, the rest at any time.
         let longest = if kill < kills * 2 / 3 { 400 } else { 4000 };
         sleep(Duration::from_millis(fastrand::u64(0..longest))).await;
         operator.kill();
@@ -40,7 +40,7 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), None));
 
     bad.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!(bad.patches_since(mark, "web"), 2, "one there, one back");
+    assert_eq!(bad.patches_since(mark, "web"), 2, "one patch and one withdrawal");
     let after = bad.until_available("Deployment", "web").await;
     assert_eq!(after.data["spec"]["template"], before.data["spec"]["template"]);
     let status = bad.status("standard").await;
@@ -49,15 +49,15 @@ async fn a_patch_costs_one_write_and_a_withdrawal_another_however_often_the_oper
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_sent_is_patched() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn an_unrecorded_undo_is_respected_and_an_unsent_patch_is_sent() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "undone", |_| ()).await;
     let operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
     let undone = stage.until("standard", "Deployment/undone", RemediationPhase::Applied).await;
     operator.kill();
     let other = stage.run("Deployment", "other", |_| ()).await;
-    // As the operator was killed: one patch was sent, the other one not, and neither is known to be.
+    // The state after a kill: one patch was sent and the other wasn't. The records say neither.
     let planned = |of: &DynamicObject, generation: i64| Remediation {
         phase: RemediationPhase::Planned,
         name: of.name_any(),
@@ -88,8 +88,8 @@ async fn what_was_undone_before_it_was_recorded_stays_undone_and_what_was_never_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_after_it() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn fields_left_by_a_withdrawal_are_reported_after_a_kill() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
@@ -102,7 +102,7 @@ async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_afte
     let apply = Patch::Apply(&document);
     stage.api("Deployment").patch("web", &PatchParams::apply("flux"), &apply).await.unwrap();
 
-    // As the operator was killed: the record of the withdrawal is there, and the withdrawal is done.
+    // The state after a kill: the withdrawal is recorded and done.
     let (phase, reason) = (RemediationPhase::Withdrawing, Some(RemediationReason::CrashLoop));
     stage.set_records("standard", &[Remediation { phase, reason, ..verified }]).await;
     let undo = ["undo", "deployment/web", "-n", &stage.namespace];
@@ -118,8 +118,8 @@ async fn what_stayed_of_a_withdrawal_is_told_though_the_operator_was_killed_afte
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_leader_that_is_lost_while_it_verifies_is_replaced_and_what_it_did_is_not_done_again() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn a_new_leader_continues_the_verification_without_repeating_the_patch() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let short = ["--lease-duration", "6s", "--lease-renew-deadline", "4s", "--lease-retry-period", "1s"];
     let mut leader = stage.world.replica("operator-0", &short);

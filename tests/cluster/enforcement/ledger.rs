@@ -1,4 +1,4 @@
-//! The ledger's `ConfigMap`, written by many at once.
+//! The ledger's `ConfigMap` under concurrent writers.
 
 use crate::control_plane::ControlPlane;
 use futures::future::join_all;
@@ -54,7 +54,7 @@ async fn replicas_that_reserve_at_once_stay_within_the_budget() {
     let ledger = stores[1].read().await.unwrap();
     let open: Vec<_> = ledger.open().map(|grant| grant.uid.clone()).collect();
     assert_eq!(open.len(), 5);
-    // Who asks again, as after a crash, has what it had; and the next has the place of one that is over.
+    // A repeated reservation, as after a crash, is granted again. A new one takes the place of one that has ended.
     assert_eq!(reserve(&stores[2], &open[0]).await.unwrap(), Decision::Granted);
     assert!(stores[0].change(|ledger| ledger.finish(&open[0])).await.unwrap());
     assert_eq!(reserve(&stores[1], "next").await.unwrap(), Decision::Granted);
@@ -63,7 +63,7 @@ async fn replicas_that_reserve_at_once_stay_within_the_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ledger_that_somebody_broke_is_no_empty_budget() {
+async fn an_invalid_ledger_does_not_reset_the_budget() {
     let plane = ControlPlane::shared();
     let namespace = plane.namespace("ledger");
     let store = LedgerStore::new(cluster(plane).await, &namespace);
@@ -83,7 +83,7 @@ async fn a_ledger_that_somebody_broke_is_no_empty_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ledger_without_its_namespace_says_where_it_should_be() {
+async fn a_missing_ledger_namespace_is_named() {
     let store = LedgerStore::new(cluster(ControlPlane::shared()).await, "nowhere");
     let error = reserve(&store, "one").await.unwrap_err();
     assert!(matches!(&error, LedgerError::Call { action: "write", .. }), "{error}");

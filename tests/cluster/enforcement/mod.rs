@@ -1,4 +1,4 @@
-//! What enforcement does to workloads on a real API server, and what its fields do to the writes of others.
+//! Enforcement on a real API server: its effect on workloads, and the effect of its fields on the writes of others.
 
 mod blast_radius;
 mod changes_under_way;

@@ -1,6 +1,6 @@
-//! What stands around a workload and bears on its patch: disruption budgets, autoscalers.
+//! Objects that affect the patch of a workload: disruption budgets and autoscalers.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage};
+use super::stage::{PROBES, PodState, RESOURCES, Stage};
 use crate::eventually::eventually;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -12,7 +12,7 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_waits_until_the_disruption_budget_allows_a_disruption() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let budgets = Api::<PodDisruptionBudget>::namespaced(stage.world.client.clone(), &stage.namespace);
     let whole = json!({ "metadata": { "name": "whole" },
@@ -40,8 +40,8 @@ async fn a_patch_waits_until_the_disruption_budget_allows_a_disruption() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_request_by_whose_use_an_autoscaler_goes_is_not_set() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_request_that_an_autoscaler_uses_is_not_set() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let scalers = Api::<HorizontalPodAutoscaler>::namespaced(stage.world.client.clone(), &stage.namespace);
     let metric = json!({ "type": "Resource",

@@ -1,7 +1,7 @@
-//! Made-up workloads and policies of every sort: the API server's audit log tells that those are patched that may be,
-//! each once, and that nothing else of any workload is written.
+//! Random workloads and policies. By the API server's audit log, each eligible workload is patched once, and no other
+//! write to any workload happens.
 
-use super::stage::{Fate, Stage, workload};
+use super::stage::{PodState, Stage, workload};
 use crate::soak::rounds;
 use fastrand::Rng;
 use futures::future::join_all;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// What a workload is made with, after which its template still breaks a rule.
+/// A property of a generated workload. Its template breaks a rule unless it is `Whole`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     Ignored,
@@ -27,13 +27,13 @@ enum Mark {
     Partitioned,
     /// Its pods are not ready.
     Unavailable,
-    /// It was well, and a change of somebody's gets no further.
+    /// Its pods were ready, and a later change by a user is stuck.
     RollingOut,
-    /// A tool manages it, which keeps enforcement off unless the policy says otherwise.
+    /// A GitOps tool manages it. Enforcement skips it unless the policy says otherwise.
     Managed,
     /// It declares no port to probe.
     Portless,
-    /// It has the probes that are asked for.
+    /// It has the required probes.
     Whole,
 }
 
@@ -73,15 +73,15 @@ const DAEMON_SET: [Mark; 9] = [
     Mark::Whole,
 ];
 
-/// A namespace with its policy.
+/// A namespace and its policy.
 struct Place {
     stage: Stage,
     enforces: bool,
-    /// Whether its policy patches what a GitOps tool manages.
+    /// True if its policy patches workloads that a GitOps tool manages.
     takes_managed: bool,
 }
 
-/// A workload, and what it is made with.
+/// A generated workload and its properties.
 struct Made<'p> {
     place: &'p Place,
     kind: &'static str,
@@ -94,7 +94,7 @@ impl Made<'_> {
         self.marks.contains(&mark)
     }
 
-    /// Tells whether enforcement may patch it, and has something to patch.
+    /// Returns true if enforcement may patch it and has a fix for it.
     fn may_be_patched(&self) -> bool {
         let managed_is_fine = self.place.takes_managed;
         let mut against = self.marks.iter().filter(|mark| **mark != Mark::Managed || !managed_is_fine);
@@ -133,7 +133,7 @@ impl Made<'_> {
                         json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } });
                 }
                 Mark::Unavailable => {
-                    object["spec"]["template"]["metadata"]["labels"]["fate"] = json!("stuck");
+                    object["spec"]["template"]["metadata"]["labels"]["pod_state"] = json!("stuck");
                 }
                 Mark::RollingOut => {}
                 Mark::Managed => {
@@ -153,7 +153,7 @@ impl Made<'_> {
         object
     }
 
-    /// Creates it, and returns when it is as its marks say.
+    /// Creates the workload. Returns when its state has all its properties.
     async fn make(&self) {
         let document = self.document();
         self.place.stage.create(self.kind, &self.name, |object| *object = document).await;
@@ -163,7 +163,8 @@ impl Made<'_> {
         }
         let api = self.place.stage.api(self.kind);
         if self.has(Mark::RollingOut) {
-            let change = json!({ "spec": { "template": { "metadata": { "labels": { "fate": "stuck" } } } } });
+            let change =
+                json!({ "spec": { "template": { "metadata": { "labels": { "pod_state": "stuck" } } } } });
             api.patch(&self.name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
         }
         if self.has(Mark::BeingDeleted) {
@@ -172,11 +173,15 @@ impl Made<'_> {
     }
 }
 
-fn fate(pod: &Pod) -> Fate {
-    if pod.labels().get("fate").is_some_and(|fate| fate == "stuck") { Fate::Stuck } else { Fate::Ready }
+fn pod_state(pod: &Pod) -> PodState {
+    if pod.labels().get("pod_state").is_some_and(|pod_state| pod_state == "stuck") {
+        PodState::Stuck
+    } else {
+        PodState::Ready
+    }
 }
 
-/// The workloads of a namespace: at most one that may be patched, since one at a time is.
+/// Generates the workloads of a namespace. At most one is eligible, since a policy patches one at a time.
 fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
     let mut made: Vec<Made<'p>> = Vec::new();
     for index in 0..8 {
@@ -188,7 +193,7 @@ fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
         let count = random.usize(0..3);
         let marks = random.choose_multiple(marks.iter().copied(), count);
         let contradict = marks.contains(&Mark::Portless) && marks.contains(&Mark::Whole)
-            // Of the two, one would keep the other from coming about.
+            // A workload with both would never reach both states.
             || marks.contains(&Mark::RollingOut) && marks.len() > 1
             || marks.contains(&Mark::RecreatedWhole) && marks.contains(&Mark::NoPods);
         if contradict {
@@ -204,24 +209,24 @@ fn made_up<'p>(place: &'p Place, random: &mut Rng) -> Vec<Made<'p>> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_made_up_workloads_exactly_those_are_written_that_may_be() {
+async fn only_eligible_workloads_are_patched() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);
-    let first = Stage::alone(fate).await;
+    let first = Stage::alone(pod_state).await;
     let mut places = Vec::new();
     for index in 0..rounds(14, 50) {
         let name = if index % 7 == 6 { format!("shop-{index}-system") } else { format!("shop-{index}") };
         first.world.namespace_named(&name).await;
-        let stage = first.in_namespace(name, fate).await;
+        let stage = first.in_namespace(name, pod_state).await;
         stage.node("one").await;
         let (mode, gitops) =
             (["audit", "enforce", "enforce"][index % 3], random.choice(["report", "patch"]).unwrap());
         let enforces = mode == "enforce" && !stage.namespace.ends_with("-system");
         places.push((Place { stage, enforces, takes_managed: gitops == "patch" }, mode, gitops));
     }
-    // The operator's own namespace is as much out of bounds as a system namespace.
-    let home = first.in_namespace(first.world.home.clone(), fate).await;
+    // The operator's own namespace is excluded like a system namespace.
+    let home = first.in_namespace(first.world.home.clone(), pod_state).await;
     home.node("one").await;
     places.push((Place { stage: home, enforces: false, takes_managed: true }, "enforce", "patch"));
     let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();

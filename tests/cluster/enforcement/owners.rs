@@ -1,23 +1,23 @@
-//! Tools that bring their own manifest over and over: enforcement sets its fields once, and lets the tool have its way.
+//! Tools that apply their own manifest again and again: enforcement sets its fields once and doesn't fight the tool.
 
-use super::stage::{Fate, PROBES, Stage, workload};
+use super::stage::{PROBES, PodState, Stage, workload};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// How long the tools go on.
+/// The time for which the tools go on.
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_tool_that_reapplies_its_manifest_is_not_fought() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let params = PatchParams::apply("shop-deployer").force();
     let applied = manifest("applied");
     let api = stage.api("Deployment");
-    // As a tool does that enforcement doesn't know: one that applies, and one that replaces.
+    // Two tools that enforcement doesn't know: one applies its manifest, and the other replaces the object.
     let apply = async || {
         let applied = api.patch("applied", &params, &Patch::Apply(&applied)).await.unwrap();
         assert!(applied.metadata.name.is_some());
@@ -36,12 +36,12 @@ async fn a_tool_that_brings_its_manifest_every_second_is_not_fought() {
         let version = stage.get("Deployment", "replaced").await.metadata.resource_version;
         let mut whole = object("replaced");
         whole.metadata.resource_version = version;
-        // Another second comes after a conflict.
+        // A conflict is retried a second later.
         let _ = api.replace("replaced", &PostParams::default(), &whole).await;
     }
-    assert_eq!(stage.patches_since(mark, "applied"), 1, "it keeps what others apply beside their own");
+    assert_eq!(stage.patches_since(mark, "applied"), 1, "the applying tool keeps our fields");
     let patches = stage.patches_since(mark, "replaced");
-    assert!(patches <= 2, "what was taken out stays out, and its empty entry is given up once");
+    assert!(patches <= 2, "removed fields stay removed, and the empty entry is released once");
     stage.until("standard", "Deployment/applied", RemediationPhase::Verified).await;
     let mut records = stage.status("standard").await.remediations.into_iter();
     let replaced = records.find(|record| record.name == "replaced").unwrap();

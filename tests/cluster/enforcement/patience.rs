@@ -1,6 +1,6 @@
-//! What is a verdict and what isn't: deadlines, nodes without room, nodes that are away, and pods that came by scaling.
+//! Evidence for a verdict: deadlines, full nodes, unavailable nodes, and pods that come from scaling.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, has_requests, is_patched, template};
+use super::stage::{PROBES, PodState, RESOURCES, Stage, VERIFY, has_requests, is_patched, template};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -9,16 +9,16 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Longer than a new pod has to get ready.
+/// Longer than the time in which a new pod has to become ready.
 const TOO_LONG: Duration = Duration::from_secs(VERIFY.as_secs() + 6);
 
-fn new_pods_wait(pod: &Pod) -> Fate {
-    if is_patched(pod) { Fate::Stuck } else { Fate::Ready }
+fn new_pods_wait(pod: &Pod) -> PodState {
+    if is_patched(pod) { PodState::Stuck } else { PodState::Ready }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_deployments_own_deadline_ends_the_wait() {
+async fn a_deployments_progress_deadline_ends_the_wait() {
     let stage = Stage::shared(new_pods_wait).await;
     let impatient = |web: &mut serde_json::Value| web["spec"]["progressDeadlineSeconds"] = json!(5);
     let before = stage.run("Deployment", "web", impatient).await;
@@ -33,16 +33,18 @@ async fn a_deployments_own_deadline_ends_the_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_that_no_node_has_room_for_is_evidence_only_if_it_requests_more() {
-    let probed = Stage::shared(|pod| if is_patched(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
-    let greedy = probed.beside(|pod| if has_requests(pod) { Fate::Unschedulable } else { Fate::Ready }).await;
+async fn an_unschedulable_pod_is_evidence_only_if_the_patch_raised_its_requests() {
+    let probed =
+        Stage::shared(|pod| if is_patched(pod) { PodState::Unschedulable } else { PodState::Ready }).await;
+    let greedy =
+        probed.beside(|pod| if has_requests(pod) { PodState::Unschedulable } else { PodState::Ready }).await;
     let innocent = async {
         probed.run("Deployment", "web", |_| ()).await;
         probed.policy("standard", PROBES).await;
         let pod = probed.pod("the new pod", is_patched).await;
         probed.until("standard", "Deployment/web", RemediationPhase::Applied).await;
         probed.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
-        probed.befall(&pod, Fate::Ready).await;
+        probed.set_pod_state(&pod, PodState::Ready).await;
         probed.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     };
     let guilty = async {
@@ -58,7 +60,7 @@ async fn a_pod_that_no_node_has_room_for_is_evidence_only_if_it_requests_more() 
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back() {
+async fn failures_on_a_cordoned_node_are_no_evidence_until_it_is_back() {
     let stage = Stage::shared(new_pods_wait).await;
     let node = stage.node("one").await;
     let there = |web: &mut serde_json::Value| web["spec"]["template"]["spec"]["nodeName"] = json!(node);
@@ -72,7 +74,7 @@ async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back()
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     let pod = stage.pod("the new pod", is_patched).await;
     cordon(true).await;
-    stage.befall(&pod, Fate::Crash).await;
+    stage.set_pod_state(&pod, PodState::Crash).await;
     stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
     cordon(false).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
@@ -82,7 +84,7 @@ async fn what_happens_on_a_cordoned_node_is_no_evidence_until_the_node_is_back()
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_scaled_to_nothing_before_its_verdict_is_withdrawn_and_others_go_on() {
+async fn a_patch_of_a_workload_scaled_to_zero_is_withdrawn() {
     let stage = Stage::shared(new_pods_wait).await;
     let before = stage.run("Deployment", "a", |_| ()).await;
     stage.policy("standard", PROBES).await;
@@ -98,15 +100,15 @@ async fn what_is_scaled_to_nothing_before_its_verdict_is_withdrawn_and_others_go
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
+async fn pods_from_scaling_up_do_not_fail_a_patch() {
     static SCALED: AtomicBool = AtomicBool::new(false);
-    let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready };
+    let late = |_: &Pod| if SCALED.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready };
     let stage = Stage::shared(late).await;
     stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     stage.until_available("Deployment", "web").await;
-    // In another second than the rollout's pods: these are told apart by when they were made.
+    // New pods are told from those of the rollout by their creation time in whole seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     SCALED.store(true, Ordering::Relaxed);
     stage.edit("Deployment", "web", "kubectl", &json!({ "spec": { "replicas": 3 } })).await;
@@ -116,6 +118,6 @@ async fn pods_that_come_by_scaling_do_not_fail_a_patch() {
     };
     let pod = stage.pod("the third pod", is_stuck).await;
     stage.stays("standard", "Deployment/web", RemediationPhase::Applied, TOO_LONG).await;
-    stage.befall(&pod, Fate::Ready).await;
+    stage.set_pod_state(&pod, PodState::Ready).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
 }

@@ -1,6 +1,6 @@
-//! Patches that the API server or the cluster does not let through.
+//! Patches that the API server or the cluster refuses.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, VERIFY, is_patched, template, workload};
+use super::stage::{PROBES, PodState, RESOURCES, Stage, VERIFY, is_patched, template, workload};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -16,17 +16,17 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-/// Longer than anything is left in peace whose state may pass.
+/// Longer than the re-check interval of a transient blocker.
 const A_WHILE: Duration = Duration::from_secs(17);
 
-/// Has the API server deny what carries our annotation in the stage's namespace, and waits until it does.
+/// Makes admission deny objects with our annotation in the stage's namespace. Returns once that is in effect.
 async fn deny_patches(stage: &Stage) {
     let allowed = format!("!('{PATCHED_BY}' in object.metadata.?annotations.orValue({{}}))");
     deny(stage, &allowed, &json!({ "name": "probe", "annotations": { PATCHED_BY: "somebody" } })).await;
 }
 
-/// Has the API server deny all Deployments of the stage's namespace but what a CEL expression allows, and waits until
-/// it does, by one with such metadata as are denied.
+/// Makes admission deny all Deployments of the stage's namespace that a CEL expression doesn't allow. Returns once a
+/// Deployment with the metadata `denied` is refused.
 pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
     let client = stage.world.client.clone();
     let name = format!("frozen-{}", stage.namespace);
@@ -67,8 +67,8 @@ pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_that_admission_denies_is_recorded_and_not_sent_again() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_patch_denied_by_admission_is_recorded_and_not_resent() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     deny_patches(&stage).await;
     let counted = || stage.metric("enforcement_remediations_failed_total{category=\"admission_refused\"}");
@@ -91,7 +91,7 @@ fn quotas(stage: &Stage) -> Api<ResourceQuota> {
     Api::namespaced(stage.world.client.clone(), &stage.namespace)
 }
 
-/// Allows a stage's namespace so many pods.
+/// Sets a quota for the number of pods in the stage's namespace.
 async fn allow_pods(stage: &Stage, pods: u32) {
     let quotas = quotas(stage);
     let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": pods.to_string() } } });
@@ -114,7 +114,7 @@ fn class<T>(outcome: kube::Result<T>) -> Option<RefusalClass> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn refusals_of_the_api_server_are_classified() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let deployments = stage.api("Deployment");
     stage.create("Deployment", "web", |_| ()).await;
     let patch = async |params: &PatchParams, change: Value| {
@@ -131,7 +131,7 @@ async fn refusals_of_the_api_server_are_classified() {
     let invalid = json!({ "spec": { "replicas": -1 } });
     assert_eq!(patch(&ours.clone().force(), invalid).await, Some(RefusalClass::Invalid));
 
-    // A document with a uid creates nothing where the workload is gone.
+    // A document with a UID doesn't create a deleted workload.
     let gone =
         json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "nope", "uid": "u" } });
     let applied = class(deployments.patch("nope", &ours, &Patch::Apply(&gone)).await);
@@ -152,8 +152,8 @@ async fn refusals_of_the_api_server_are_classified() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withdrawn() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_patch_that_exceeds_a_quota_is_not_started_or_is_withdrawn() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
     allow_pods(&stage, 1).await;
@@ -162,8 +162,8 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
     assert_eq!(stage.attempts_since(mark, "web"), 0);
 
-    // The quota comes when the first of two new pods is there.
-    let stage = stage.beside(|_| Fate::Ready).await;
+    // The quota is set once the first of two new pods exists.
+    let stage = stage.beside(|_| PodState::Ready).await;
     let slow = |web: &mut serde_json::Value| {
         web["spec"]["replicas"] = json!(2);
         web["spec"]["minReadySeconds"] = json!(5);
@@ -177,15 +177,15 @@ async fn a_patch_whose_pods_the_quota_has_no_room_for_is_not_begun_or_else_withd
     assert_eq!(record.reason, Some(RemediationReason::QuotaExceeded), "{record:?}");
     assert!(record.message.unwrap().contains("exceeded quota: full"));
     stage.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
-    // The way back needs one more pod for a moment too.
+    // The rollback needs one more pod for a moment, too.
     quotas(&stage).delete("full", &DeleteParams::default()).await.unwrap();
     assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn amounts_that_a_limit_range_supplies_are_not_set() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let ranges = Api::<LimitRange>::namespaced(stage.world.client.clone(), &stage.namespace);
     let small = json!({ "metadata": { "name": "small" },
         "spec": { "limits": [{ "type": "Container", "max": { "memory": "20Mi" } }] } });
@@ -201,7 +201,7 @@ async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
     assert!(rehearsed.stdout.contains(why), "{}", rehearsed.stdout);
     assert_eq!(stage.attempts_since(mark, "web"), 0);
 
-    // What nobody supplies is still set.
+    // Amounts without a default in the `LimitRange` are still set.
     stage.change_policy("standard", json!({ "defaultResources": { "cpuRequest": "10m" } })).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     assert_eq!(record.fields, ["main/resources.requests.cpu"]);
@@ -209,8 +209,8 @@ async fn what_a_limit_range_supplies_is_not_set_and_that_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_tuning_goes_before_it() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+async fn a_refused_withdrawal_is_reported_in_the_record_and_the_condition() {
+    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     stage.run("Deployment", "web", |_| ()).await;
     let _operator = stage.world.operator();
     stage.policy("standard", PROBES).await;
@@ -231,8 +231,8 @@ async fn a_withdrawal_that_is_refused_is_said_in_record_and_condition_and_whose_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn a_forbidden_patch_is_recorded_and_others_proceed() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.world.forbid("patch", "apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (before, _) =
@@ -251,9 +251,9 @@ async fn what_the_account_may_not_patch_is_recorded_and_the_others_are_patched()
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
-    let sets = stage.beside(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+async fn missing_permissions_block_only_the_patches_that_need_them() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
+    let sets = stage.beside(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     let missing = [
         ("list", "autoscaling.k8s.io", "verticalpodautoscalers"),
         ("list", "apps", "controllerrevisions"),
@@ -279,7 +279,7 @@ async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
         stage.policy("standard", PROBES).await;
         stage.until_condition("standard", "Enforcing", "Enforcing", "controllerrevisions").await;
         stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-        assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods could not be told from the old");
+        assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods can't be identified");
     };
     let deletes = async {
         sets.policy("standard", PROBES).await;
@@ -294,8 +294,8 @@ async fn what_the_account_may_not_read_or_delete_holds_up_only_what_needs_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_that_may_not_be_watched_any_more_is_taken_back() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+async fn a_patch_that_can_no_longer_be_verified_is_withdrawn() {
+    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     stage.node("one").await;
     let agents = |set: &mut Value| {
         set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": stage.namespace });
@@ -313,8 +313,8 @@ async fn a_patch_that_may_not_be_watched_any_more_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_of_very_many_containers_is_left_alone_and_holds_up_nothing() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_workload_with_too_many_containers_is_skipped() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let wide = |containers: usize| {
         move |web: &mut Value| {
             let container = |index: usize| {
@@ -335,8 +335,8 @@ async fn a_workload_of_very_many_containers_is_left_alone_and_holds_up_nothing()
     assert!(stage.status("standard").await.violations.is_some());
 }
 
-/// Makes a webhook that never answers, so that the API server takes two seconds for each status with a planned patch in
-/// the stage's namespace; who connects to what is returned is the API server in the midst of one.
+/// Creates a webhook that never answers, so that the API server takes two seconds to write a status with a planned
+/// patch in the stage's namespace. A connection to the returned listener means that such a write is under way.
 async fn slow_plans(stage: &Stage) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let planned = "object.?status.remediations.orValue([]).exists(r, r.phase == 'Planned')";
@@ -356,15 +356,15 @@ async fn slow_plans(stage: &Stage) -> TcpListener {
     });
     let webhooks = Api::<ValidatingWebhookConfiguration>::all(stage.world.client.clone());
     webhooks.create(&PostParams::default(), &serde_json::from_value(webhook).unwrap()).await.unwrap();
-    // The API server hears of it within a second.
+    // The API server uses the webhook within a second.
     sleep(Duration::from_secs(2)).await;
     listener
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_that_goes_between_its_plan_and_its_patch_is_not_made_again() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_workload_deleted_before_its_patch_is_not_recreated() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let web = stage.run("Deployment", "web", |_| ()).await;
     let plans = slow_plans(&stage).await;
     let counted = || stage.metric("enforcement_remediations_failed_total{category=\"gone\"}");
@@ -380,7 +380,7 @@ async fn a_workload_that_goes_between_its_plan_and_its_patch_is_not_made_again()
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
 
-    // Another one of its name is another workload.
+    // A new workload of the same name is another workload.
     let again = stage.run("Deployment", "web", |_| ()).await;
     assert_ne!(again.metadata.uid, web.metadata.uid);
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;

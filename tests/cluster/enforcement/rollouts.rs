@@ -1,13 +1,13 @@
-//! What becomes of a patch: a rollout that is well, one that crashes, one that is stuck.
+//! The outcome of a patch: a good rollout, a crashing one, and a stuck one.
 
-use super::stage::{Fate, PROBES, Stage, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, is_patched, template};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_good_patch_is_verified_and_costs_one_write() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     let operator = stage.world.operator();
     let applied = || operator.metric("enforcement_remediations_applied_total").unwrap();
@@ -23,14 +23,14 @@ async fn a_good_patch_is_verified_and_costs_one_write() {
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), None));
     assert_eq!(status.remediated_workloads, ["Deployment/web"]);
-    assert!((applied() - before - 1.0).abs() < f64::EPSILON, "policies of other tests may be there");
+    assert!((applied() - before - 1.0).abs() < f64::EPSILON, "policies of other tests may exist");
     stage.world.until(&stage.namespace, "standard", "healthy", |status| status.healthy == Some(true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone() {
-    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+async fn a_crashing_patch_is_withdrawn_and_not_repeated() {
+    let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     let before = stage.run("Deployment", "web", |web| web["spec"]["replicas"] = json!(2)).await;
     let mark = stage.world.plane.mark();
     stage.policy("standard", PROBES).await;
@@ -40,15 +40,15 @@ async fn a_patch_under_which_pods_crash_is_withdrawn_and_the_workload_left_alone
     let after = stage.until_available("Deployment", "web").await;
     assert_eq!(template(&after), template(&before));
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
-    assert_eq!(stage.patches_since(mark, "web"), 2, "one there, one back");
+    assert_eq!(stage.patches_since(mark, "web"), 2, "one patch and one withdrawal");
     let status = stage.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (Some(1), Some(1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_stuck_pod_of_a_stateful_set_goes_after_the_withdrawal() {
-    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready }).await;
+async fn a_withdrawal_deletes_the_stuck_pod_of_a_stateful_set() {
+    let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     let before = stage.run("StatefulSet", "db", |db| db["spec"]["replicas"] = json!(2)).await;
     stage.policy("standard", PROBES).await;
 

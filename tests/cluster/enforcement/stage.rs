@@ -1,4 +1,4 @@
-//! A namespace with workloads, an operator that may enforce, and the test in the role of the kubelet.
+//! A namespace with workloads, an enforcing operator, and a task that plays the kubelet.
 
 use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::{eventually, within};
@@ -22,22 +22,22 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// What becomes of a pod.
+/// The state that a test gives a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PodState {
     /// It runs and is ready.
     Ready,
-    /// It starts, and is never ready.
+    /// It starts, but is never ready.
     Stuck,
-    /// Its container ends again and again.
+    /// Its container crashes repeatedly.
     Crash,
-    /// Its container was killed once for its memory, and runs again.
+    /// Its container was OOM-killed once and runs again.
     OutOfMemory,
     /// The scheduler finds no node for it.
     Unschedulable,
 }
 
-/// The stage of a test.
+/// The environment of a test.
 pub(crate) struct Stage {
     pub(crate) world: World<'static>,
     pub(crate) namespace: String,
@@ -47,7 +47,7 @@ pub(crate) struct Stage {
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
-/// The task in the role of the kubelet, which ends with its stage.
+/// The task that plays the kubelet. It ends with its stage.
 struct Kubelet(JoinHandle<()>);
 
 impl Drop for Kubelet {
@@ -56,69 +56,70 @@ impl Drop for Kubelet {
     }
 }
 
-/// A policy that mends probes, and watches as shortly as is allowed.
+/// A policy that sets probes, with the shortest allowed verification.
 pub(crate) const PROBES: &str = "{requireLivenessProbe: true, requireReadinessProbe: true, enforcementMode: enforce, \
      remediation: {verifySeconds: 30}}";
-/// A policy that gives requests and a memory limit.
+/// A policy that sets requests and a memory limit.
 pub(crate) const RESOURCES: &str = "{defaultResources: {cpuRequest: 10m, memoryRequest: 16Mi, memoryLimit: 32Mi}, \
      enforcementMode: enforce, remediation: {verifySeconds: 30}}";
-/// How long a patch is watched under these.
+/// The time for which these policies verify a patch.
 pub(crate) const VERIFY: Duration = Duration::from_secs(30);
 
 impl Stage {
-    /// A stage for a test that starts operators of its own, which enforce in the whole cluster: one such test at a time.
-    pub(crate) async fn alone(fate: fn(&Pod) -> Fate) -> Self {
+    /// A stage for a test that starts its own operators. They enforce in the whole cluster, so only one such test runs
+    /// at a time.
+    pub(crate) async fn alone(pod_state: fn(&Pod) -> PodState) -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
         world.without_policies().await;
-        Self { _turn: Some(turn), ..Self::on(world, fate) }
+        Self { _turn: Some(turn), ..Self::on(world, pod_state) }
     }
 
-    /// A stage on a cluster of its own, for what is about all of a cluster.
-    pub(crate) async fn apart(fate: fn(&Pod) -> Fate) -> Self {
-        // It goes with the process, as those that tests share.
+    /// A stage on its own control plane, for tests that affect the whole cluster.
+    pub(crate) async fn apart(pod_state: fn(&Pod) -> PodState) -> Self {
+        // It ends with the process, like the shared ones.
         let plane = Box::leak(Box::new(plane()));
-        Self::on(World::of(plane, Mode::Enforce).await, fate)
+        Self::on(World::of(plane, Mode::Enforce).await, pod_state)
     }
 
-    /// A stage on a cluster with one operator for many tests, each in its own namespace.
-    pub(crate) async fn shared(fate: fn(&Pod) -> Fate) -> Self {
+    /// A stage in a new namespace on a control plane and with an operator that many tests share.
+    pub(crate) async fn shared(pod_state: fn(&Pod) -> PodState) -> Self {
         static SHARED: OnceCell<(World<'static>, Process)> = OnceCell::const_new();
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         let set = async || {
             let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
-            // The budgets of the cluster are the business of other tests.
+            // Other tests cover the budgets of the cluster.
             let operator = world.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "10000"]);
             operator.wait_until_ready();
             (world, operator)
         };
         let (world, operator) = SHARED.get_or_init(set).await;
-        Self { operator: Some(operator), ..Self::on(world.once_more().await, fate) }
+        Self { operator: Some(operator), ..Self::on(world.once_more().await, pod_state) }
     }
 
-    /// Another namespace of the same cluster.
-    pub(crate) async fn beside(&self, fate: fn(&Pod) -> Fate) -> Self {
-        Self { operator: self.operator, ..Self::on(self.world.once_more().await, fate) }
+    /// Returns a stage in another namespace of the same cluster.
+    pub(crate) async fn beside(&self, pod_state: fn(&Pod) -> PodState) -> Self {
+        Self { operator: self.operator, ..Self::on(self.world.once_more().await, pod_state) }
     }
 
-    /// A namespace that there is already, of the same cluster.
-    pub(crate) async fn in_namespace(&self, namespace: String, fate: fn(&Pod) -> Fate) -> Self {
-        Self::of(self.world.once_more().await, namespace, fate)
+    /// Returns a stage in an existing namespace of the same cluster.
+    pub(crate) async fn in_namespace(&self, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
+        Self::of(self.world.once_more().await, namespace, pod_state)
     }
 
-    fn on(world: World<'static>, fate: fn(&Pod) -> Fate) -> Self {
+    fn on(world: World<'static>, pod_state: fn(&Pod) -> PodState) -> Self {
         let namespace = world.plane.namespace("stage");
-        Self::of(world, namespace, fate)
+        Self::of(world, namespace, pod_state)
     }
 
-    fn of(world: World<'static>, namespace: String, fate: fn(&Pod) -> Fate) -> Self {
-        let kubelet = Kubelet(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), fate)));
+    fn of(world: World<'static>, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
+        let kubelet = Kubelet(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), pod_state)));
         Self { world, namespace, operator: None, _kubelet: kubelet, _turn: None }
     }
 
-    /// A metric of the operator that many tests share: what others do counts too.
+    /// Returns a metric of the shared operator, which includes the activity of other tests.
     pub(crate) fn metric(&self, sample: &str) -> f64 {
         self.operator.and_then(|operator| operator.metric(sample)).unwrap_or_default()
     }
@@ -140,7 +141,7 @@ impl Stage {
         self.api(kind).create(&PostParams::default(), &object).await.unwrap()
     }
 
-    /// Creates a workload, and waits until all of its pods are available.
+    /// Creates a workload and waits until all of its pods are available.
     pub(crate) async fn run(&self, kind: &str, name: &str, change: impl FnOnce(&mut Value)) -> DynamicObject {
         self.create(kind, name, change).await;
         self.until_available(kind, name).await
@@ -166,30 +167,30 @@ impl Stage {
         .await
     }
 
-    /// Waits for a pod that is as a test wants it, of those that the kubelet knows.
+    /// Waits for a pod that satisfies `is` and has got its state. Returns its name.
     pub(crate) async fn pod(&self, what: &str, is: impl Fn(&Pod) -> bool) -> String {
         let pods = self.world.pods(&self.namespace);
         eventually(what, async || {
             let pods = pods.list(&ListParams::default()).await.unwrap().items;
             let mut known =
-                pods.iter().filter(|pod| has_fate(pod) && pod.metadata.deletion_timestamp.is_none());
+                pods.iter().filter(|pod| has_pod_state(pod) && pod.metadata.deletion_timestamp.is_none());
             known.find(|pod| is(pod)).map(ResourceExt::name_any)
         })
         .await
     }
 
-    /// Lets something happen to a pod.
-    pub(crate) async fn befall(&self, pod: &str, fate: Fate) {
-        set_pod_status(&self.world.client, &self.namespace, pod, &status_of(fate)).await;
+    /// Sets the state of a pod.
+    pub(crate) async fn set_pod_state(&self, pod: &str, pod_state: PodState) {
+        set_pod_status(&self.world.client, &self.namespace, pod, &status_of(pod_state)).await;
     }
 
-    /// Changes a workload as somebody.
+    /// Changes a workload as the field manager `who`.
     pub(crate) async fn edit(&self, kind: &str, name: &str, who: &str, change: &Value) {
         let params = PatchParams { field_manager: Some(who.to_owned()), ..PatchParams::default() };
         self.api(kind).patch(name, &params, &Patch::Strategic(change)).await.unwrap();
     }
 
-    /// Makes a node that is ready, and returns its name; there is no other with the stage's label.
+    /// Creates a ready node and returns its name. No other stage uses its label.
     pub(crate) async fn node(&self, name: &str) -> String {
         let nodes = Api::<Node>::all(self.world.client.clone());
         let name = format!("{}-{name}", self.namespace);
@@ -197,7 +198,7 @@ impl Stage {
         nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
         let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
         nodes.patch_status(&name, &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
-        // The API server taints each new node, and it is another controller that finds it ready.
+        // The API server taints each new node. The controller that would remove the taint doesn't run.
         let untainted = Patch::Merge(json!({ "spec": { "taints": null } }));
         nodes.patch(&name, &PatchParams::default(), &untainted).await.unwrap();
         name
@@ -207,7 +208,7 @@ impl Stage {
         self.api(kind).get(name).await.unwrap()
     }
 
-    /// The first container of a workload's template.
+    /// Returns the first container of a workload's template.
     pub(crate) async fn container(&self, kind: &str, name: &str) -> Value {
         self.get(kind, name).await.data["spec"]["template"]["spec"]["containers"][0].clone()
     }
@@ -222,7 +223,7 @@ impl Stage {
         self.world.policies(&self.namespace).patch(name, &PatchParams::default(), &merge).await.unwrap();
     }
 
-    /// Deletes a policy; it goes once its finalizer does.
+    /// Deletes a policy. It remains until its finalizer is removed.
     pub(crate) async fn delete_policy(&self, name: &str) {
         let policies = self.world.policies(&self.namespace);
         policies.delete(name, &DeleteParams::default()).await.unwrap();
@@ -236,7 +237,7 @@ impl Stage {
         .await;
     }
 
-    /// Waits until a condition of a policy is as it should be.
+    /// Waits until a condition of a policy has this reason and its message contains these words.
     pub(crate) async fn until_condition(&self, policy: &str, type_: &str, reason: &str, words: &str) {
         let what = format!("{type_}: {reason}: {words}");
         let is = |status: &DevOpsPolicyStatus| {
@@ -246,7 +247,7 @@ impl Stage {
         self.world.until(&self.namespace, policy, &what, is).await;
     }
 
-    /// Waits until an event tells of a policy.
+    /// Waits for an event about a policy.
     pub(crate) async fn until_event(&self, policy: &str, reason: &str, words: &str) {
         eventually(&format!("{reason}: {words}"), async || {
             let events = self.world.events(&self.namespace, policy).await;
@@ -260,14 +261,14 @@ impl Stage {
         policy.status.unwrap_or_default()
     }
 
-    /// Leaves a policy with these records, as an operator that was killed.
+    /// Sets the records of a policy, as an operator that was killed leaves them.
     pub(crate) async fn set_records(&self, policy: &str, records: &[Remediation]) {
         let status = Patch::Merge(json!({ "status": { "remediations": records } }));
         let policies = self.world.policies(&self.namespace);
         policies.patch_status(policy, &PatchParams::default(), &status).await.unwrap();
     }
 
-    /// Waits until a workload's record is in a phase, which may take a minute to settle after the rollout's own time.
+    /// Waits until a workload's record is in a phase. The limit is the time of the rollout plus a minute.
     pub(crate) async fn until(&self, policy: &str, workload: &str, phase: RemediationPhase) -> Remediation {
         within(Duration::from_mins(3), &format!("{workload} is {phase:?}"), async || {
             let status = self.status(policy).await;
@@ -279,7 +280,7 @@ impl Stage {
         .await
     }
 
-    /// Watches for a while, in which a workload's record has to stay in its phase.
+    /// Asserts for a while that a workload's record stays in its phase.
     pub(crate) async fn stays(
         &self,
         policy: &str,
@@ -297,7 +298,7 @@ impl Stage {
         }
     }
 
-    /// How often the operator wrote a workload since a mark.
+    /// Counts the operator's writes to a workload since a mark.
     pub(crate) fn patches_since(&self, mark: Mark, name: &str) -> usize {
         self.workload_writes_since(mark)
             .iter()
@@ -305,13 +306,13 @@ impl Stage {
             .count()
     }
 
-    /// How often the operator tried to write a workload since a mark.
+    /// Counts the operator's attempts to write a workload since a mark.
     pub(crate) fn attempts_since(&self, mark: Mark, name: &str) -> usize {
         self.attempted_since(mark).iter().filter(|event| event.name == name && event.verb == "patch").count()
     }
 
-    /// What the operator wrote to workloads of the stage since a mark. What was refused, as over a version that a controller
-    /// has just replaced, is no write.
+    /// Returns the operator's writes to workloads of the stage since a mark. Refused requests, such as conflicts, are
+    /// no writes.
     pub(crate) fn workload_writes_since(&self, mark: Mark) -> Vec<AuditEvent> {
         let mut writes = self.attempted_since(mark);
         writes.retain(|event| event.code < 300);
@@ -325,7 +326,7 @@ impl Stage {
     }
 }
 
-/// The workloads of a kind, as whole objects.
+/// Returns the API for the workloads of a kind.
 pub(crate) fn workloads(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "apps".into(),
@@ -337,7 +338,7 @@ pub(crate) fn workloads(client: &Client, namespace: &str, kind: &str) -> Api<Dyn
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-/// A workload with one container that declares port 8080.
+/// Returns a workload with one container that declares port 8080.
 pub(crate) fn workload(kind: &str, name: &str) -> Value {
     let labels = json!({ "app": name });
     let container = json!({ "name": "main", "image": "x:1", "ports": [{ "containerPort": 8080 }] });
@@ -360,53 +361,53 @@ pub(crate) fn workload(kind: &str, name: &str) -> Value {
     object
 }
 
-/// The template of a workload.
+/// Returns the template of a workload.
 pub(crate) fn template(object: &DynamicObject) -> &Value {
     &object.data["spec"]["template"]
 }
 
-/// Tells whether enforcement owns anything of a workload.
+/// Returns true if enforcement owns any field of a workload.
 pub(crate) fn is_marked(object: &DynamicObject) -> bool {
     let mut entries = object.metadata.managed_fields.iter().flatten();
     entries.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
 }
 
-/// Tells whether a pod has the probes that enforcement gives.
+/// Returns true if a pod has the probes that enforcement sets.
 pub(crate) fn is_patched(pod: &Pod) -> bool {
     let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
     container.is_some_and(|container| container.liveness_probe.is_some())
 }
 
-/// Tells whether a pod has the requests that enforcement gives.
+/// Returns true if a pod has the requests that enforcement sets.
 pub(crate) fn has_requests(pod: &Pod) -> bool {
     let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
     let resources = container.and_then(|container| container.resources.as_ref());
     resources.is_some_and(|resources| resources.requests.is_some())
 }
 
-/// Gives each pod its fate once, and those of a `DaemonSet` their nodes.
-async fn kubelet(client: Client, namespace: String, fate: fn(&Pod) -> Fate) {
+/// Sets the state of each pod once, and binds the pods of a `DaemonSet` to their nodes.
+async fn kubelet(client: Client, namespace: String, pod_state: fn(&Pod) -> PodState) {
     let pods = Api::<Pod>::namespaced(client, &namespace);
     let mut known = HashSet::new();
     let mut seen =
         pin!(watcher(pods.clone(), watcher::Config::default()).default_backoff().applied_objects());
     while let Some(pod) = seen.next().await {
-        // A watch that breaks off is begun again.
+        // The watcher restarts an interrupted watch.
         let Ok(pod) = pod else { continue };
         let uid = pod.uid().unwrap_or_default();
         if known.contains(&uid) || pod.metadata.deletion_timestamp.is_some() {
             continue;
         }
         bind(&pods, &pod).await;
-        let status = Patch::Merge(json!({ "status": status_of(fate(&pod)) }));
-        // It may be gone by now; an API server that is away sends it again.
+        let status = Patch::Merge(json!({ "status": status_of(pod_state(&pod)) }));
+        // The pod may be gone by now. After an outage of the API server, the watch delivers it again.
         if pods.patch_status(&pod.name_any(), &PatchParams::default(), &status).await.is_ok() {
             known.insert(uid);
         }
     }
 }
 
-/// Puts the pod of a `DaemonSet` on the node that it is meant for, as the scheduler does.
+/// Binds the pod of a `DaemonSet` to its node, as the scheduler does.
 async fn bind(pods: &Api<Pod>, pod: &Pod) {
     let spec = serde_json::to_value(&pod.spec).unwrap();
     let terms = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
@@ -416,39 +417,39 @@ async fn bind(pods: &Api<Pod>, pod: &Pod) {
         let target = json!({ "apiVersion": "v1", "kind": "Node", "name": node });
         let binding = json!({ "metadata": { "name": name }, "target": target });
         let params = PostParams::default();
-        // It may be gone by now.
+        // The pod may be gone by now.
         let _ = pods.create_subresource::<Value, Value>("binding", &name, &params, &binding).await;
     }
 }
 
-/// Tells whether the kubelet or the scheduler has said something of a pod.
-fn has_fate(pod: &Pod) -> bool {
+/// Returns true if the kubelet or the scheduler has set the pod's status.
+fn has_pod_state(pod: &Pod) -> bool {
     let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.any(|condition| condition.type_ == "Ready" || condition.status == "False")
 }
 
-fn status_of(fate: Fate) -> Value {
+fn status_of(pod_state: PodState) -> Value {
     #[expect(clippy::disallowed_methods, reason = "a kubelet goes by the clock")]
     let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap();
-    if fate == Fate::Unschedulable {
+    if pod_state == PodState::Unschedulable {
         let words = "0/3 nodes are available: 3 Insufficient cpu.";
         let condition = json!({ "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": words, "lastTransitionTime": now });
         return json!({ "phase": "Pending", "conditions": [condition] });
     }
-    let is_ready = matches!(fate, Fate::Ready | Fate::OutOfMemory);
+    let is_ready = matches!(pod_state, PodState::Ready | PodState::OutOfMemory);
     let ready = if is_ready { "True" } else { "False" };
     let ended = |reason| json!({ "terminated": { "exitCode": 137, "reason": reason, "finishedAt": now } });
     let mut container = json!({
         "name": "main", "image": "x:1", "imageID": "", "ready": is_ready, "restartCount": 0,
         "started": true, "state": { "running": { "startedAt": now } },
     });
-    if fate == Fate::Crash {
+    if pod_state == PodState::Crash {
         container["restartCount"] = json!(2);
         container["state"] = json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off" } });
         container["lastState"] = ended("Error");
     }
-    if fate == Fate::OutOfMemory {
+    if pod_state == PodState::OutOfMemory {
         container["restartCount"] = json!(1);
         container["lastState"] = ended("OOMKilled");
     }

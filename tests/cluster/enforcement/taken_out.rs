@@ -1,6 +1,6 @@
-//! Fields of ours that somebody takes out: they stay out until the policy changes.
+//! Users remove fields that enforcement set: they stay removed until the policy changes.
 
-use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, is_marked, is_patched, template};
 use crate::control_plane::Mark;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,17 +11,21 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 impl Stage {
-    /// Expects the Deployment to be left as it was before, until the policy changes.
+    /// Expects the Deployment to stay as it was before until the policy changes.
     async fn it_stays_out(&self, before: &DynamicObject, mark: Mark) {
         let record = self.until("standard", "Deployment/web", RemediationPhase::Failed).await;
         assert_eq!(record.reason, Some(RemediationReason::TakenOut));
         self.until_event("standard", "PatchTakenOut", "TakenOut").await;
         assert!(self.status("standard").await.remediated_workloads.is_empty(), "nothing carries a patch");
-        assert!(!is_marked(&self.get("Deployment", "web").await), "its owner may rename the container");
-        // Longer than anything is left in peace whose state may pass.
+        assert!(!is_marked(&self.get("Deployment", "web").await), "enforcement owns no field");
+        // Longer than the re-check interval of a transient blocker.
         sleep(Duration::from_secs(17)).await;
         assert_eq!(template(&self.get("Deployment", "web").await), template(before));
-        assert_eq!(self.patches_since(mark, "web"), 2, "one there, and one that gives up what was left");
+        assert_eq!(
+            self.patches_since(mark, "web"),
+            2,
+            "one patch, and one that releases the remaining fields"
+        );
         self.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
         eventually("the changed policy patches again", async || {
             self.container("Deployment", "web").await.get("livenessProbe").is_some().then_some(())
@@ -32,8 +36,8 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_taken_out_in_the_middle_of_a_rollout_stays_out() {
-    let new_pods_wait = |pod: &Pod| if is_patched(pod) { Fate::Stuck } else { Fate::Ready };
+async fn a_field_removed_during_a_rollout_stays_removed() {
+    let new_pods_wait = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
     let stage = Stage::shared(new_pods_wait).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let mark = stage.world.plane.mark();
@@ -50,8 +54,8 @@ async fn what_is_taken_out_in_the_middle_of_a_rollout_stays_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn one_field_of_several_that_is_taken_out_stays_out_until_the_policy_changes() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_removed_field_stays_removed_until_the_policy_changes() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -76,8 +80,8 @@ async fn one_field_of_several_that_is_taken_out_stays_out_until_the_policy_chang
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_go() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn a_recreated_workload_is_a_new_one_even_if_the_deletion_was_missed() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let operator = stage.world.operator();
     let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30}}";
@@ -87,7 +91,7 @@ async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_
     stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
     stage
         .create("Deployment", "web", |web| {
-            // Nothing is wrong with it.
+            // The Deployment already has its probe, so there is nothing to fix.
             let probe = json!({ "tcpSocket": { "port": 8080 } });
             web["spec"]["template"]["spec"]["containers"][0]["livenessProbe"] = probe;
         })
@@ -105,15 +109,15 @@ async fn a_workload_that_was_made_anew_is_another_one_though_no_operator_saw_it_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_rollout_that_is_undone_after_its_verification_stays_undone() {
-    let undone = Stage::shared(|_| Fate::Ready).await;
-    let replaced = undone.beside(|_| Fate::Ready).await;
+async fn a_rollout_undone_after_verification_stays_undone() {
+    let undone = Stage::shared(|_| PodState::Ready).await;
+    let replaced = undone.beside(|_| PodState::Ready).await;
     let undo = async {
         let before = undone.run("Deployment", "web", |_| ()).await;
         let mark = undone.world.plane.mark();
         undone.policy("standard", PROBES).await;
         undone.until("standard", "Deployment/web", RemediationPhase::Verified).await;
-        // What `kubectl rollout undo` sends.
+        // The patch that `kubectl rollout undo` sends.
         let steps = json!([
             { "op": "replace", "path": "/spec/template", "value": template(&before) },
             { "op": "replace", "path": "/metadata/annotations", "value": before.metadata.annotations },

@@ -1,8 +1,8 @@
-//! Patches that are taken back by hand, and with their policy.
+//! Patches that are reverted by command or with their policy.
 
 use super::blast_radius::under_way;
 use super::refusals::deny;
-use super::stage::{Fate, PROBES, Stage, is_marked, is_patched, template};
+use super::stage::{PROBES, PodState, Stage, is_marked, is_patched, template};
 use crate::analyze::on;
 use crate::eventually::{eventually, within};
 use kube::ResourceExt;
@@ -15,8 +15,8 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn undone_patches_stay_undone_and_fields_of_others_are_named() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -73,15 +73,15 @@ async fn what_is_undone_stays_undone_and_what_others_made_of_it_is_named() {
     assert!(container.get("livenessProbe").is_none() && container.get("readinessProbe").is_some());
 }
 
-/// A policy that mends probes, and takes them back when it goes.
+/// A policy that sets probes and reverts them when it is deleted.
 fn reverting() -> String {
     PROBES.replace("verifySeconds: 30", "verifySeconds: 30, onDelete: revert")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_others_left_of_a_patch_is_undone_too() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_partly_removed_patch_can_be_undone() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let probed = json!([{ "name": "main", "livenessProbe": { "tcpSocket": { "port": 8080 } } }]);
     let document = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
@@ -109,8 +109,8 @@ async fn what_others_left_of_a_patch_is_undone_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_was_set_for_one_policy_is_undone_alone() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn undo_for_one_policy_keeps_the_fields_of_others() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let spec = |rule: &str| {
         format!("{{{rule}: true, enforcementMode: enforce, remediation: {{verifySeconds: 30}}}}")
@@ -130,11 +130,15 @@ async fn what_was_set_for_one_policy_is_undone_alone() {
     let object = stage.get("Deployment", "web").await;
     let container = &template(&object)["spec"]["containers"][0];
     assert!(container.get("readinessProbe").is_none() && container.get("livenessProbe").is_some());
-    assert_eq!(object.annotations()[PATCHED_BY], "first", "it is whose the rest is");
+    assert_eq!(
+        object.annotations()[PATCHED_BY],
+        "first",
+        "the annotation names the policy of the remaining fields"
+    );
     let record = stage.until("second", "Deployment/web", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::TakenOut));
 
-    // The records go with their policy.
+    // The records are deleted with their policy.
     stage.delete_policy("first").await;
     stage.until_policy_is_gone("first").await;
     let (told, note) = undo("first");
@@ -145,8 +149,8 @@ async fn what_was_set_for_one_policy_is_undone_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_reverts_goes_after_its_patches() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn a_reverting_policy_is_deleted_after_its_patches() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", &reverting()).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -158,18 +162,18 @@ async fn a_policy_that_reverts_goes_after_its_patches() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
+async fn reverts_of_deleted_policies_respect_the_rollout_limit() {
     static LATER: AtomicBool = AtomicBool::new(false);
-    // What rolls back takes its time.
-    let fate = |pod: &k8s_openapi::api::core::v1::Pod| {
-        if !is_patched(pod) && LATER.load(Ordering::Relaxed) { Fate::Stuck } else { Fate::Ready }
+    // The rollout of a reverted workload takes time.
+    let pod_state = |pod: &k8s_openapi::api::core::v1::Pod| {
+        if !is_patched(pod) && LATER.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready }
     };
-    let one = Stage::alone(fate).await;
-    let other = one.beside(fate).await;
+    let one = Stage::alone(pod_state).await;
+    let other = one.beside(pod_state).await;
     let stages = [&one, &other];
     let _operator = one.world.replica("operator-0", &["--max-rollouts", "3"]);
     for stage in stages {
-        // The way back leaves no old pod in place that would be ready at once.
+        // The rollback keeps no old pod, which would be ready at once.
         let strategy = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
         for name in ["a", "b"] {
             stage.run("Deployment", name, |web| web["spec"]["strategy"] = strategy.clone()).await;
@@ -208,8 +212,8 @@ async fn as_many_patches_go_at_a_time_with_their_policies_as_may_roll_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_goes_that_can() {
-    let stage = Stage::alone(|_| Fate::Ready).await;
+async fn the_cleanup_time_starts_when_an_operator_sees_the_deletion() {
+    let stage = Stage::alone(|_| PodState::Ready).await;
     let operator = stage.world.replica("operator-0", &["--no-leader-election"]);
     for name in ["a", "b"] {
         stage.run("Deployment", name, |_| ()).await;
@@ -223,7 +227,7 @@ async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_
     deny(&stage, "!(object.metadata.name in ['a', 'probe'])", &json!({ "name": "probe" })).await;
     tokio::time::sleep(Duration::from_secs(17)).await;
 
-    // What can't be withdrawn has the only place until nobody waits any more.
+    // A patch that can't be withdrawn takes the only slot until the cleanup time is over.
     let flags = ["--no-leader-election", "--max-rollouts", "1", "--cleanup-time", "15s"];
     let operator = stage.world.replica("operator-1", &flags);
     stage.until_condition("standard", "Enforcing", "Deleting", "the policy was deleted").await;
@@ -243,9 +247,9 @@ async fn a_policy_that_no_operator_saw_for_long_has_its_time_and_at_its_end_all_
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_rehearsal_shows_the_patch_and_changes_nothing() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
-    // One that may patch nothing has no say here either.
+    // A policy that may patch nothing has no effect here either.
     let never = "{requireLivenessProbe: true, defaultProbe: {tcpPort: 9999}, enforcementMode: enforce, \
          remediation: {maxPerHour: 0}}";
     stage.policy("never", never).await;

@@ -1,6 +1,6 @@
-//! Patches that are taken back late, in part, or again and again.
+//! Patches that are withdrawn late, in part or repeatedly.
 
-use super::stage::{Fate, PROBES, RESOURCES, Stage, is_patched, template};
+use super::stage::{PROBES, PodState, RESOURCES, Stage, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_and_nothing_else() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn an_oom_kill_withdraws_only_our_memory_limit() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     let before = stage.run("Deployment", "web", |_| ()).await;
     let spec = RESOURCES.replace("{defaultResources", "{requireLivenessProbe: true, defaultResources");
     stage.policy("standard", &spec.replace("30}", "30, onDelete: revert}")).await;
@@ -21,7 +21,7 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
     let counted = || stage.metric("enforcement_withdrawals_total{category=\"oom_killed\"}");
     let (mark, counted_before) = (stage.world.plane.mark(), counted());
 
-    // What ran out of memory is the next version, and for that one the limit is not set again either.
+    // The pod runs out of memory with the next image. The limit isn't set again for that image either.
     let image =
         json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "x:2" }] } } } });
     stage.edit("Deployment", "web", "kubectl-set", &image).await;
@@ -29,7 +29,7 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
     let is_next =
         |pod: &Pod| pod.spec.as_ref().is_some_and(|spec| spec.containers[0].image.as_deref() == Some("x:2"));
     let pod = stage.pod("the new pod", is_next).await;
-    stage.befall(&pod, Fate::OutOfMemory).await;
+    stage.set_pod_state(&pod, PodState::OutOfMemory).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::OomKilled));
     assert_eq!(record.fields, ["main/resources.limits.memory"]);
@@ -43,19 +43,23 @@ async fn a_container_that_runs_out_of_memory_loses_the_limit_that_it_was_given_a
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     assert_eq!(stage.patches_since(mark, "web"), 1);
     assert!(counted() > counted_before);
-    assert_eq!(stage.status("standard").await.remediated_workloads, ["Deployment/web"], "it keeps the rest");
+    assert_eq!(
+        stage.status("standard").await.remediated_workloads,
+        ["Deployment/web"],
+        "the other fields remain"
+    );
 
     stage.delete_policy("standard").await;
     stage.until_policy_is_gone("standard").await;
     let mut after = stage.get("Deployment", "web").await;
     after.data["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:1");
-    assert_eq!(template(&after), template(&before), "what was left of the patch is reverted with the policy");
+    assert_eq!(template(&after), template(&before), "the rest of the patch is reverted with the policy");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_withdraws_nothing() {
-    let stage = Stage::shared(|_| Fate::Ready).await;
+async fn an_oom_kill_under_a_foreign_limit_withdraws_nothing() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", RESOURCES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -69,8 +73,8 @@ async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_wi
         limits.get("memory").is_some_and(|memory| memory.0 == "64Mi")
     };
     let pod = stage.pod("the pod with their limit", is_theirs).await;
-    stage.befall(&pod, Fate::OutOfMemory).await;
-    // A whole patch takes the operator many looks, and one would be enough.
+    stage.set_pod_state(&pod, PodState::OutOfMemory).await;
+    // One reconciliation would be enough for a withdrawal. A whole patch takes many.
     stage.run("Deployment", "other", |_| ()).await;
     stage.until("standard", "Deployment/other", RemediationPhase::Verified).await;
     let status = stage.status("standard").await;
@@ -83,11 +87,11 @@ async fn a_container_that_runs_out_of_memory_under_the_limit_of_somebody_else_wi
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_policy() {
+async fn a_later_patch_is_withdrawn_without_the_earlier_one() {
     let stage = Stage::shared(|pod| {
         let container = pod.spec.as_ref().map(|spec| &spec.containers[0]);
         let is_asked = container.is_some_and(|container| container.readiness_probe.is_some());
-        if is_asked { Fate::Crash } else { Fate::Ready }
+        if is_asked { PodState::Crash } else { PodState::Ready }
     })
     .await;
     let before = stage.run("Deployment", "web", |_| ()).await;
@@ -110,12 +114,12 @@ async fn a_later_patch_is_withdrawn_alone_and_the_earlier_one_goes_with_the_poli
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_next_patch_waits_until_what_was_withdrawn_is_back() {
+async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
     static LATER: AtomicBool = AtomicBool::new(false);
     let stage = Stage::shared(|pod| match (is_patched(pod), LATER.load(Ordering::Relaxed)) {
-        (true, _) => Fate::Crash,
-        (false, true) => Fate::Stuck,
-        (false, false) => Fate::Ready,
+        (true, _) => PodState::Crash,
+        (false, true) => PodState::Stuck,
+        (false, false) => PodState::Ready,
     })
     .await;
     let first = |web: &mut Value| {
@@ -135,8 +139,8 @@ async fn the_next_patch_waits_until_what_was_withdrawn_is_back() {
     let is_back = |pod: &Pod| pod.name_any().starts_with("a-") && !is_patched(pod) && is_stuck(pod);
     let pod = stage.pod("the pod that comes back", is_back).await;
     stage.stays("standard", "Deployment/a", withdrawing, Duration::from_secs(8)).await;
-    assert_eq!(stage.status("standard").await.remediations.len(), 1, "the next one has not begun");
-    stage.befall(&pod, Fate::Ready).await;
+    assert_eq!(stage.status("standard").await.remediations.len(), 1, "the next patch has not started");
+    stage.set_pod_state(&pod, PodState::Ready).await;
     stage.until("standard", "Deployment/a", RemediationPhase::Withdrawn).await;
     eventually("the next one begins", async || {
         (stage.status("standard").await.remediations.len() == 2).then_some(())
@@ -147,7 +151,7 @@ async fn the_next_patch_waits_until_what_was_withdrawn_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
-    let stage = Stage::shared(|pod| if is_patched(pod) { Fate::Crash } else { Fate::Ready }).await;
+    let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     for name in ["a", "b", "c", "d"] {
         stage.run("Deployment", name, |_| ()).await;
     }
@@ -160,10 +164,10 @@ async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     let phases: Vec<_> = phases.iter().map(|record| (record.name.as_str(), record.phase)).collect();
     assert_eq!(phases, ["a", "b", "c"].map(|name| (name, RemediationPhase::Withdrawn)));
 
-    // Long enough for whatever is looked at again in a while.
+    // Longer than the re-check interval of a transient blocker.
     tokio::time::sleep(std::time::Duration::from_secs(17)).await;
     let patches = ["a", "b", "c", "d"].map(|name| stage.patches_since(mark, name));
-    assert_eq!(patches, [2, 2, 2, 0], "one there, one back, and the fourth is not touched");
+    assert_eq!(patches, [2, 2, 2, 0], "three are patched and withdrawn, and the fourth is not touched");
 
     let mark = stage.world.plane.mark();
     stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;

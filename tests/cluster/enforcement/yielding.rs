@@ -1,4 +1,5 @@
-//! Writes of others that our fields would make invalid succeed, and those that are invalid without us don't.
+//! Writes of others succeed although enforcement's fields would make them invalid. Writes that are invalid by
+//! themselves fail.
 
 use super::ledger::cluster;
 use super::stage::workloads;
@@ -13,14 +14,15 @@ use serde_json::{Value, json};
 use std::sync::OnceLock;
 use tokio::sync::Mutex;
 
-/// A namespace of a control plane on which the policy is, or isn't, in effect.
+/// A namespace of a control plane with or without the admission policy.
 struct Scene {
     client: Client,
     namespace: String,
 }
 
 impl Scene {
-    /// A scene with the policy in effect; these tests have a control plane of their own, because it is the whole cluster's.
+    /// Returns a scene with the admission policy in effect. These tests share their own control plane, because the
+    /// policy is cluster-scoped.
     async fn yielding() -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static INSTALLED: Mutex<bool> = Mutex::const_new(false);
@@ -46,7 +48,7 @@ impl Scene {
         workloads(&self.client, &self.namespace, kind)
     }
 
-    /// Applies containers as somebody, unforced.
+    /// Applies containers as a field manager, without force.
     async fn apply(&self, who: &str, kind: &str, containers: Value) -> Result<Value, String> {
         let mut document = json!({
             "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": "web" },
@@ -61,7 +63,7 @@ impl Scene {
         self.patch(kind, &PatchParams::apply(who), &Patch::Apply(document)).await
     }
 
-    /// Applies fields of containers as enforcement does, naming them.
+    /// Applies fields of containers as enforcement does, and lists them in its annotation.
     async fn enforce(&self, kind: &str, fields: &str, containers: Value) -> Result<Value, String> {
         let mut document = json!({
             "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": "web" },
@@ -75,7 +77,7 @@ impl Scene {
         said(self.api(kind).patch("web", params, patch).await)
     }
 
-    /// Returns once a write that needs the policy succeeds: the API server hears of policies a little late.
+    /// Returns once a write that needs the policy succeeds. The API server observes policies with a delay.
     async fn until_in_effect(&self) {
         self.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
         self.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
@@ -120,7 +122,7 @@ fn patched_fields(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][PATCHED_FIELDS].as_str()
 }
 
-/// What enforcement's apply still owns of the containers.
+/// Returns the container fields that enforcement's field manager still owns.
 fn claims(object: &Value) -> Value {
     let managers = object["metadata"]["managedFields"].as_array().unwrap();
     let ours = managers.iter().find(|entry| entry["manager"] == FIELD_MANAGER);
@@ -131,7 +133,7 @@ fn claims(object: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
+async fn our_probe_yields_to_an_applied_handler_in_every_kind() {
     for (kind, probe, handler) in [
         ("Deployment", "livenessProbe", http()),
         ("StatefulSet", "readinessProbe", json!({ "exec": { "command": ["true"] } })),
@@ -147,11 +149,11 @@ async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
         let web = containers(&written).iter().find(|container| container["name"] == "web").unwrap();
         assert_eq!(web[probe].get("tcpSocket"), None, "{kind}");
         assert_eq!(web[probe]["periodSeconds"], 10, "{kind}: what else we set on it is gone too");
-        // Everything else stays as it was.
+        // All other fields are unchanged.
         assert_eq!(web["resources"]["limits"]["memory"], "1Gi", "{kind}");
         assert_eq!(patched_fields(&written), Some("web/resources.limits.memory"), "{kind}");
         assert_eq!(claims(&written)["k:{\"name\":\"web\"}"].get(format!("f:{probe}")), None, "{kind}");
-        // Nothing of ours is in the way of a later change of mind.
+        // Enforcement's former fields don't conflict with a later change.
         let back =
             json!([bare("side"), { "name": "web", "image": "x:1", probe: { "tcpSocket": { "port": 81 } } }]);
         scene.apply("owner", kind, back).await.unwrap();
@@ -160,7 +162,7 @@ async fn our_probe_gives_way_to_a_handler_that_an_owner_applies_to_each_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_give_way_whatever_became_of_the_annotations() {
+async fn our_fields_yield_even_without_the_annotations() {
     let scene = Scene::yielding().await;
     for annotations in
         [json!({ PATCHED_FIELDS: "web/startupProbe" }), json!({ PATCHED_FIELDS: null }), json!(null)]
@@ -185,7 +187,7 @@ async fn our_fields_give_way_whatever_became_of_the_annotations() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_probe_gives_way_to_a_handler_that_is_merged_in() {
+async fn our_probe_yields_to_a_merged_handler() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
@@ -204,14 +206,14 @@ async fn our_probe_gives_way_to_a_handler_that_is_merged_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn containers_that_are_only_ours_go_with_those_of_their_owner() {
+async fn containers_with_only_our_fields_are_removed_with_the_owners() {
     let scene = Scene::yielding().await;
     let before = json!([bare("a"), bare("b"), bare("c"), bare("d")]);
     scene.apply("owner", "Deployment", before).await.unwrap();
     let ours = json!([with_probe("a"), with_probe("b"), with_probe("c"), with_probe("d")]);
     let fields = "a/livenessProbe,b/livenessProbe,c/livenessProbe,d/livenessProbe";
     scene.enforce("Deployment", fields, ours).await.unwrap();
-    // One renamed, one gone, and on another our probe gives way in the same write.
+    // One container is renamed, one is removed, and on another our probe yields in the same write.
     let after = json!([bare("renamed"), { "name": "b", "image": "x:1", "livenessProbe": http() }, bare("d")]);
     let written = scene.apply("owner", "Deployment", after).await.unwrap();
     let mut names: Vec<_> =
@@ -220,7 +222,7 @@ async fn containers_that_are_only_ours_go_with_those_of_their_owner() {
     assert_eq!(names, ["b", "d", "renamed"]);
     assert!(containers(&written).iter().all(|container| container["image"] == "x:1"));
     assert_eq!(patched_fields(&written), Some("d/livenessProbe"));
-    // A container on which nothing of ours is left goes as well, although we own its name.
+    // A container without any of our fields is removed as well, although we own its name.
     let written = scene.apply("owner", "Deployment", json!([bare("other")])).await.unwrap();
     assert_eq!(containers(&written).len(), 1);
     assert_eq!(patched_fields(&written), None);
@@ -228,7 +230,7 @@ async fn containers_that_are_only_ours_go_with_those_of_their_owner() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
+async fn our_amounts_yield_to_conflicting_amounts() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     let resources = json!({ "requests": { "cpu": "1500m" }, "limits": { "cpu": "3", "memory": "1Gi" } });
@@ -242,7 +244,7 @@ async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
     assert_eq!(containers(&written)[0]["resources"], expected);
     assert_eq!(patched_fields(&written), Some("web/resources.requests.cpu,web/resources.limits.cpu"));
 
-    // A limit that is lowered below our request: an Update, because an apply of another value is a conflict.
+    // A limit is lowered below our request. This is an update, because applying another value would conflict.
     let patch = json!({ "spec": { "template": { "spec": { "containers": [
         { "name": "web", "resources": { "limits": { "cpu": "1" } } },
     ] } } } });
@@ -254,7 +256,7 @@ async fn our_amounts_give_way_to_those_that_do_not_fit_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_give_way_on_as_many_containers_as_are_ever_patched() {
+async fn our_fields_yield_on_the_maximum_number_of_containers() {
     let scene = Scene::yielding().await;
     let names: Vec<String> =
         (0..MOST_FIELDS / 7).map(|index| format!("{index:02}{}", "c".repeat(61))).collect();
@@ -284,7 +286,7 @@ async fn our_fields_give_way_on_as_many_containers_as_are_ever_patched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_amounts_give_way_to_those_of_the_pod_as_a_whole() {
+async fn our_amounts_yield_to_pod_level_resources() {
     let scene = Scene::yielding().await;
     let both = json!([bare("web"), bare("side")]);
     let resources =
@@ -303,7 +305,7 @@ async fn our_amounts_give_way_to_those_of_the_pod_as_a_whole() {
         let spec = &written["spec"]["template"]["spec"];
         assert_eq!(spec["containers"][0]["resources"], cpu[0]["resources"], "{whole}");
         assert_eq!(patched_fields(&written), Some("web/resources.requests.cpu"));
-        // What comes after finds nothing of ours in its way.
+        // Later writes meet none of our fields.
         let again = json!({ "spec": { "template": { "spec": { "resources": { "limits": { "memory": "310Mi" } } } } } });
         scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(again)).await.unwrap();
         scene.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
@@ -312,7 +314,7 @@ async fn our_amounts_give_way_to_those_of_the_pod_as_a_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_is_wrong_without_us_stays_refused() {
+async fn writes_that_are_invalid_without_our_fields_are_refused() {
     let scene = Scene::yielding().await;
     scene.apply("owner", "Deployment", json!([bare("web"), bare("side")])).await.unwrap();
     let ours = json!([
@@ -345,9 +347,9 @@ async fn what_is_wrong_without_us_stays_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_that_we_did_not_patch_is_not_touched() {
+async fn a_workload_without_our_fields_is_not_changed() {
     let scene = Scene::yielding().await;
-    // Somebody else's probe and limit, and somebody's annotation that names them.
+    // The probe, the limit and the annotation that lists them belong to another manager.
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     let mut mesh = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
@@ -366,21 +368,21 @@ async fn a_workload_that_we_did_not_patch_is_not_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
+async fn writes_that_fit_our_fields_pass_unchanged() {
     let scene = Scene::yielding().await;
     let api = scene.api("Deployment");
     scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     let patched = scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
-    // Somebody reads, changes and puts back.
+    // A client reads, changes and replaces the object.
     let mut read: Value = serde_json::to_value(api.get("web").await.unwrap()).unwrap();
     read["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:2");
-    // The controllers write the status meanwhile.
+    // Controllers write the status in the meantime.
     read["metadata"]["resourceVersion"] = Value::Null;
     let put: DynamicObject = serde_json::from_value(read).unwrap();
     let put = said(api.replace("web", &PostParams::default(), &put).await).unwrap();
     assert_eq!(containers(&put)[0]["livenessProbe"], containers(&patched)[0]["livenessProbe"]);
     assert_eq!(patched_fields(&put), Some("web/livenessProbe"));
-    // Somebody replaces it by what never had our fields.
+    // A client replaces the object by one that never had our fields.
     let mut plain = put.clone();
     plain["metadata"]["annotations"] = json!({});
     plain["metadata"]["resourceVersion"] = Value::Null;
@@ -392,7 +394,7 @@ async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
     assert_eq!(containers(&replaced)[0]["livenessProbe"].get("tcpSocket"), None);
     assert_eq!(patched_fields(&replaced), None);
 
-    // Our own applies: one more field, then fewer, then none.
+    // Enforcement's own applies: one more field, then fewer, then none.
     let fields = "web/readinessProbe,web/resources.limits.memory";
     let two =
         json!([{ "name": "web", "readinessProbe": tcp(), "resources": { "limits": { "memory": "1Gi" } } }]);
@@ -414,7 +416,7 @@ async fn writes_that_our_fields_do_not_spoil_pass_as_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_policy_comes_and_goes_and_its_absence_is_told() {
+async fn the_policy_is_installed_and_removed_and_its_absence_is_reported() {
     let plane = ControlPlane::start();
     let (scene, cluster) = (Scene::on(&plane).await, cluster(&plane).await);
     remove_conflict_policy(&cluster).await.unwrap();
@@ -443,8 +445,8 @@ async fn the_policy_comes_and_goes_and_its_absence_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_api_server_without_such_policies_is_told_as_such() {
-    // What would wait for policies and webhooks is off too, or the API server never starts.
+async fn an_api_server_without_mutating_policies_is_reported() {
+    // Plugins that wait for policies and webhooks are off too; with them the API server would never start.
     let plane = ControlPlane::start_with(&[
         "--runtime-config=admissionregistration.k8s.io/v1=false",
         "--disable-admission-plugins=ServiceAccount,MutatingAdmissionPolicy,ValidatingAdmissionPolicy,\

@@ -1,7 +1,7 @@
-//! When the admission policy that makes our fields yield is installed, and when it goes.
+//! The admission policy that makes enforcement's fields yield: its installation and removal.
 
 use super::ledger::cluster;
-use super::stage::{Fate, PROBES, Stage};
+use super::stage::{PROBES, PodState, Stage};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How much of it there is: the policy, and what puts it into effect.
+/// Counts the installed objects: the policy and its binding.
 async fn installed(stage: &Stage) -> usize {
     let mut found = 0;
     for api in apis(stage) {
@@ -31,11 +31,11 @@ fn apis(stage: &Stage) -> [Api<DynamicObject>; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not() {
-    let stage = Stage::apart(|_| Fate::Ready).await;
+async fn a_removed_admission_policy_is_restored_or_the_condition_says_why_not() {
+    let stage = Stage::apart(|_| PodState::Ready).await;
     let operator = stage.world.replica("operator-0", &["--yield-interval", "2s"]);
     operator.wait_until_ready();
-    // Nothing is there to mend: only the time that passes has the policy looked at.
+    // There is nothing to fix, so only the periodic check repairs the admission policy.
     stage.policy("standard", PROBES).await;
     for _ in 0..2 {
         eventually("it is installed", async || (installed(&stage).await == 2).then_some(())).await;
@@ -50,8 +50,8 @@ async fn what_somebody_removed_comes_back_and_the_condition_says_when_it_can_not
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_left_goes() {
-    let stage = Stage::apart(|_| Fate::Ready).await;
+async fn the_admission_policy_stays_while_fields_remain_and_orphans_are_deleted() {
+    let stage = Stage::apart(|_| PodState::Ready).await;
     let installed = async || installed(&stage).await;
     let policies = stage.world.policies(&stage.namespace);
     install_conflict_policy(&cluster(stage.world.plane).await).await.unwrap();
@@ -73,18 +73,21 @@ async fn our_fields_yield_as_long_as_there_are_any_and_what_a_former_operator_le
         })
         .await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(installed().await, 2, "what is patched stays patched, and yields");
+    assert_eq!(installed().await, 2, "patched fields stay and yield");
     policies.delete("standard", &DeleteParams::default()).await.unwrap();
     eventually("the policy is gone", async || {
         policies.get_opt("standard").await.unwrap().is_none().then_some(())
     })
     .await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(installed().await, 2, "what it kept yields");
+    assert_eq!(installed().await, 2, "the remaining fields yield");
 
     let outcome = on(stage.world.plane.kubeconfig(), &["undo", "--all", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     operator.kill();
     let _operator = stage.world.replica("operator-1", &["--no-leader-election"]);
-    eventually("it goes with the last field", async || (installed().await == 0).then_some(())).await;
+    eventually("the admission policy is removed with the last field", async || {
+        (installed().await == 0).then_some(())
+    })
+    .await;
 }

@@ -1,4 +1,4 @@
-//! The audit trail: what is written, how often, and how much of it stays.
+//! The audit trail: its results, their number, and the retention.
 
 use super::world::{World, pod};
 use crate::eventually::eventually;
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_newest_ten_stay_and_a_restart_repeats_none() {
+async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let flags = ["--audit-interval", "1s"];
@@ -32,7 +32,7 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
     };
     newest(1).await;
     for round in 2..=12_u64 {
-        // One more workload that is bad makes another set of violations.
+        // Another bad workload changes the set of violations.
         world.run(&shop, &pod(&format!("web-{round}"), "nginx")).await;
         newest(round).await;
     }
@@ -50,7 +50,7 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
         let between = pair[1].spec.timestamp.0.duration_since(pair[0].spec.timestamp.0).as_secs();
         assert!(between >= 1, "at most one in its time: {between}");
     }
-    // Only their metadata are read.
+    // The operator reads only their metadata.
     let watches: Vec<_> = world
         .plane
         .requests()
@@ -68,7 +68,8 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
     };
     assert!(synced(&log)["objects"].as_u64().is_some());
 
-    // Killed and started again, it has nothing to add; killed before it heard of a change, it adds it once.
+    // After a kill and a restart it adds nothing. If it was killed before it observed a change, it adds that change
+    // once.
     operator.kill();
     let operator = world.replica("operator-1", &[&flags[..], &["--no-leader-election"]].concat());
     operator.wait_until_ready();
@@ -86,11 +87,11 @@ async fn the_newest_ten_stay_and_a_restart_repeats_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_large_result_stays_below_its_limit_as_the_api_server_keeps_it() {
+async fn a_large_result_stays_below_its_limit_in_the_api_server() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.operator();
-    // Violations of the pods' own, with names as long as they get.
+    // Bare pods with the longest possible names.
     for index in 0..150 {
         let name = format!("{}-{index}", "n".repeat(230));
         let made = serde_json::from_value(pod(&name, "nginx")).unwrap();
@@ -114,13 +115,13 @@ async fn a_large_result_stays_below_its_limit_as_the_api_server_keeps_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_result_that_exists_already_is_taken_for_the_operators_own_as_soon_as_it_is_heard_of() {
+async fn an_existing_result_is_adopted_once_observed() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let results = Api::<PolicyAuditResult>::namespaced(world.client.clone(), &shop);
     world.run(&shop, &pod("web-1", "nginx")).await;
     let policy = world.policy(&shop, "base", "{forbidLatestTag: true}").await;
-    // One who died before hearing of the result that it made. The label keeps its successor from hearing of it too.
+    // The operator died before it observed its own result. The label hides the result from its successor, too.
     let mut made = due(&world, &policy, None).await;
     let labels = made.metadata.labels.take().expect("the policy's uid");
     results.create(&PostParams::default(), &made).await.unwrap();
@@ -134,13 +135,13 @@ async fn a_result_that_exists_already_is_taken_for_the_operators_own_as_soon_as_
         requests.len()
     };
     eventually("AlreadyExists", async || (refused().await > 0).then_some(())).await;
-    world.until(&shop, "base", "judged all the same", |status| status.violations == Some(1)).await;
+    world.until(&shop, "base", "evaluated anyway", |status| status.violations == Some(1)).await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(refused().await, 1, "it is not asked for again and again");
+    assert_eq!(refused().await, 1, "the request is not repeated");
     assert_eq!(names(&world.results(&shop, "base").await), [made.name_any()]);
     assert!(!operator.text().contains("not reconciled"), "{}", operator.text());
 
-    // Heard of, it is the one that the next result follows.
+    // Once observed, it is the predecessor of the next result.
     let heard = Patch::Merge(json!({ "metadata": { "labels": labels } }));
     let first = results.patch(&made.name_any(), &PatchParams::default(), &heard).await.unwrap();
     world.run(&shop, &pod("web-2", "nginx")).await;
@@ -155,7 +156,7 @@ async fn a_result_that_exists_already_is_taken_for_the_operators_own_as_soon_as_
     assert_eq!((refused().await, operator.metric("audit_results_total")), (1, Some(1.0)));
 }
 
-/// The result that an operator makes of the pods that are there, after the latest one.
+/// Returns the result that an operator creates for the existing pods after the latest one.
 async fn due(world: &World<'_>, policy: &DevOpsPolicy, latest: Option<&Past>) -> PolicyAuditResult {
     let namespace = policy.namespace().unwrap();
     let pods = world.pods(&namespace).list(&ListParams::default()).await.unwrap().items;
@@ -177,7 +178,7 @@ fn names(results: &[PolicyAuditResult]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_two_operators_that_both_write_one_is_told_that_the_result_exists() {
+async fn two_concurrent_operators_create_a_result_only_once() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let flags = ["--no-leader-election", "--audit-interval", "100ms"];
@@ -194,12 +195,12 @@ async fn of_two_operators_that_both_write_one_is_told_that_the_result_exists() {
             (results.last()?.spec.total_violations == round).then_some(results)
         })
         .await;
-        // Whoever came second has been told by now.
+        // The second operator has its answer by now.
         sleep(Duration::from_millis(500)).await;
         let sequences: Vec<_> =
             results.iter().map(|result| &*result.annotations()["devops.stochastic.io/sequence"]).collect();
         let each_once: Vec<_> = (1..=round + 1).map(|sequence| sequence.to_string()).collect();
-        assert_eq!(sequences, each_once, "one for each content");
+        assert_eq!(sequences, each_once, "one result for each content");
         let mut created = world.writes_since(mark);
         created.retain(|event| event.resource == "policyauditresults" && event.verb == "create");
         assert!(created.iter().all(|event| [201, 409].contains(&event.code)), "{created:?}");

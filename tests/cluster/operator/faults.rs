@@ -1,4 +1,4 @@
-//! A leader that ends, and an API server that goes away.
+//! A leader that ends, and an API server that is down for a while.
 
 use super::life::LEADER;
 use super::world::{World, plane, pod};
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
+async fn only_the_leader_writes_and_a_standby_takes_over() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let leader = world.operator();
@@ -23,7 +23,8 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
     world.run(&shop, &pod("a", "nginx")).await;
     world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
     let series = format!(r#"devopspolicy_violations{{namespace="{shop}",policy="base"}}"#);
-    eventually("the standby judges too", async || (standby.metric(&series) == Some(1.0)).then_some(())).await;
+    eventually("the standby evaluates too", async || (standby.metric(&series) == Some(1.0)).then_some(()))
+        .await;
     sleep(Duration::from_secs(1)).await;
     let writes: Vec<_> =
         world.writes_since(mark).into_iter().map(|event| (event.resource, event.verb)).collect();
@@ -31,14 +32,14 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
     assert_eq!(writes, once, "one status and one event");
     assert_eq!(standby.metric(LEADER), Some(0.0));
 
-    // Released: at once.
+    // A released Lease is taken over at once.
     let start = Instant::now();
     let (status, _, log) = leader.terminate();
     assert_eq!(status, Some(0), "{log}");
     world.run(&shop, &pod("b", "nginx")).await;
     world.until(&shop, "base", "taken over", |status| status.violations == Some(2)).await;
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
-    // Killed: when the lease has run out.
+    // The Lease of a killed leader is taken over when it expires.
     let other = world.replica("operator-2", &[]);
     other.wait_until_ready();
     world.run(&shop, &pod("c", "nginx")).await;
@@ -53,11 +54,11 @@ async fn of_two_replicas_the_leader_writes_and_the_other_takes_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_api_server_that_comes_back_is_followed_again() {
+async fn the_operator_resumes_when_the_api_server_is_back() {
     let plane = plane();
     let world = World::on(&plane).await;
     let shop = plane.namespace("shop");
-    // An API server that takes long to start must not cost the lease, which would end the process.
+    // A slow start of the API server must not cost the Lease, because the process would end.
     let patient = ["--lease-duration", "90s", "--lease-renew-deadline", "80s"];
     let operator = world.replica("operator-0", &patient);
     operator.wait_until_ready();
@@ -68,7 +69,7 @@ async fn an_api_server_that_comes_back_is_followed_again() {
         plane.kill_api_server();
         sleep(Duration::from_secs(2)).await;
         plane.start_api_server();
-        // New and old policies are judged on what came since.
+        // New and old policies are evaluated on the changes since.
         let name = format!("after-{round}");
         world.policy(&shop, &name, "{forbidLatestTag: true}").await;
         world.run(&shop, &pod(&name, "nginx")).await;
@@ -77,7 +78,7 @@ async fn an_api_server_that_comes_back_is_followed_again() {
         }
     }
     let log = operator.text();
-    let interruptions = log.matches("the watch is interrupted").count();
+    let interruptions = log.matches("watch interrupted").count();
     assert!(interruptions > 0 && interruptions < 120, "said, and not over and over: {interruptions}");
     let errors = log.lines().filter(|line| line.contains(r#""ERROR""#) && line.contains(r#":"kube_devops"#));
     assert_eq!(errors.count(), 0, "{log}");

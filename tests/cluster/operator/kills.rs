@@ -1,4 +1,4 @@
-//! An operator that is killed with -9 at random moments, held against a twin that lives through the same.
+//! An operator that is killed with SIGKILL at random moments, compared with one that isn't.
 
 use super::world::{World, plane, pod};
 use crate::eventually::eventually;
@@ -16,7 +16,7 @@ const FLAGS: [&str; 3] = ["--no-leader-election", "--audit-interval", "100ms"];
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_operator_that_is_killed_at_any_moment_tells_the_same_story_as_one_that_is_not() {
+async fn a_killed_operator_writes_the_same_as_one_that_is_not() {
     let rounds = rounds(6, 50);
     let plane = plane();
     let world = World::on(&plane).await;
@@ -30,7 +30,7 @@ async fn an_operator_that_is_killed_at_any_moment_tells_the_same_story_as_one_th
         let lives = Duration::from_millis(random.u64(0..1_500));
         tokio::join!(killed.step(round), sleep(lives));
         victim.kill();
-        // The one after it makes good what it left undone, and is killed as well.
+        // Its successor completes the work and is killed as well.
         let successor = world.replica("operator", &FLAGS);
         killed.settle(round, &successor).await;
         successor.kill();
@@ -48,7 +48,7 @@ async fn an_operator_that_is_killed_at_any_moment_tells_the_same_story_as_one_th
     for (round, (one, other)) in killed.chapters.iter().zip(&whole.chapters).enumerate() {
         assert_eq!(one, other, "seed {seed}, round {round}");
     }
-    // Every content is there once, and none was left out.
+    // Every content exists once, and none is missing.
     let mut sequences: Vec<_> = whole.chapters.iter().flat_map(|(_, results)| results).collect();
     sequences.retain(|result| result["spec"]["policyName"] == "base");
     sequences.dedup();
@@ -58,14 +58,14 @@ async fn an_operator_that_is_killed_at_any_moment_tells_the_same_story_as_one_th
     operator.kill();
 }
 
-/// What is done to a namespace, and what the operator made of it.
+/// The changes to a namespace, and the operator's output for them.
 struct Story<'w> {
     world: &'w World<'w>,
     namespace: String,
     pods: u64,
     probes: bool,
     brief: bool,
-    /// After each step the statuses, and the newest results, of the policies that were there.
+    /// The statuses and the newest results of the existing policies after each step.
     chapters: Vec<(Vec<Value>, Vec<Value>)>,
 }
 
@@ -76,7 +76,7 @@ impl<'w> Story<'w> {
         Self { world, namespace, pods: 0, probes: false, brief: false, chapters: Vec::new() }
     }
 
-    /// Changes one object, so that there is nothing between before and after for anyone to see.
+    /// Changes one object, so that there is no observable state between before and after.
     async fn step(&mut self, round: usize) {
         let Self { world, namespace, .. } = &*self;
         match round % 6 {
@@ -107,7 +107,7 @@ impl<'w> Story<'w> {
         }
     }
 
-    /// Waits until status and results say what is there, and notes what else they say.
+    /// Waits until statuses and results are up to date, and records them.
     async fn settle(&mut self, round: usize, operator: &Process) {
         let what = format!("the outcome of round {round}");
         let chapter = eventually(&what, async || {
@@ -117,12 +117,12 @@ impl<'w> Story<'w> {
                 let policy = self.world.policies(&self.namespace).get_opt(name).await.unwrap();
                 assert!(policy.is_some() || !there, "{name} in round {round}");
                 let Some(policy) = policy else { continue };
-                // It is to go, and has not yet.
+                // The policy is being deleted.
                 if !there {
                     return None;
                 }
                 let mut results = self.world.results(&self.namespace, name).await;
-                // Those of an earlier policy of that name go when the garbage collector gets to them.
+                // The garbage collector has yet to delete the results of an earlier policy of that name.
                 results.retain(|result| Some(&result.owner_references()[0].uid) == policy.uid().as_ref());
                 let newest = results.pop()?;
                 let status = policy.status.clone()?;
@@ -143,7 +143,7 @@ impl<'w> Story<'w> {
     }
 }
 
-/// What is comparable of a policy: its finalizers and its status, without times.
+/// Returns the comparable part of a policy: its finalizers and its status, without times.
 fn timeless(policy: &DevOpsPolicy) -> Value {
     assert_eq!(policy.finalizers(), [FINALIZER]);
     let mut status = json!(policy.status);
@@ -154,7 +154,7 @@ fn timeless(policy: &DevOpsPolicy) -> Value {
     status
 }
 
-/// What is comparable of a result: its place, its digest and what it says, without the time.
+/// Returns the comparable part of a result: its name, its digest and its content, without the time.
 fn content(result: &PolicyAuditResult) -> Value {
     let mut spec = json!(result.spec);
     assert!(spec["timestamp"].take().is_string(), "{spec}");

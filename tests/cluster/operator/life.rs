@@ -1,4 +1,4 @@
-//! The whole life of a policy, and the permissions that it takes.
+//! The whole life of a policy, and the permissions that it needs.
 
 use super::world::{World, plane, pod};
 use crate::eventually::eventually;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub(super) const LEADER: &str = r#"leader{name="kube-devops-reconcile"}"#;
 
-/// A condition as far as it doesn't depend on the time.
+/// Returns a condition of a policy.
 pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition {
     let status = policy.status.as_ref().expect("a status");
     status.conditions.iter().find(|condition| condition.type_ == of).expect("a condition")
@@ -23,7 +23,7 @@ pub(super) fn condition<'c>(policy: &'c DevOpsPolicy, of: &str) -> &'c Condition
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permissions_that_are_asked_for() {
+async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
     let plane = plane();
     let world = World::on(&plane).await;
     let operator = world.operator();
@@ -34,7 +34,7 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     world.run(&shop, &pod("web", "nginx:1.27")).await;
     let made = world.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: false}").await;
 
-    // Healthy.
+    // The policy is healthy.
     let healthy = world.until(&shop, "base", "healthy", |status| status.healthy == Some(true)).await;
     assert_eq!(healthy.finalizers(), [FINALIZER]);
     let status = healthy.status.clone().unwrap();
@@ -55,9 +55,9 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     let owner = &first.owner_references()[0];
     assert_eq!((&owner.uid, owner.controller), (&made.uid().unwrap(), None));
     assert_eq!(owner.block_owner_deletion, Some(false));
-    assert!(world.events(&shop, "base").await.is_empty(), "a policy that begins well is no event");
+    assert!(world.events(&shop, "base").await.is_empty(), "a healthy new policy causes no event");
 
-    // What changes nothing in the verdict writes nothing.
+    // A change that doesn't affect the verdict causes no write.
     let version = healthy.resource_version();
     let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
     world.pods(&shop).patch("web", &PatchParams::default(), &label).await.unwrap();
@@ -71,13 +71,13 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     assert_eq!((status.violations, status.health_score), (Some(1), Some(97)), "{status:?}");
     assert_eq!(status.message.as_deref(), Some("1 violation in 2 pods: 1 x latest-tag"));
     let ready = |policy| condition(policy, "Ready").last_transition_time.clone();
-    assert_eq!(ready(&unhealthy), ready(&healthy), "it was ready all the time");
+    assert_eq!(ready(&unhealthy), ready(&healthy), "the condition never changed");
     let violated = eventually("an event", async || world.events(&shop, "base").await.pop()).await;
     assert_eq!((violated.0.as_str(), violated.1.as_str(), violated.2), ("Warning", "PolicyViolated", 1));
     assert_eq!(operator.metric(&gauge("devopspolicy_violations", &shop)), Some(1.0));
     assert_eq!(operator.metric(r#"violations_by_severity{severity="high"}"#), Some(1.0));
 
-    // The policy changes, then the pod goes.
+    // The policy changes, and then the pod is deleted.
     let change = Patch::Merge(json!({ "spec": { "requireLivenessProbe": true } }));
     let changed = world.policies(&shop).patch("base", &PatchParams::default(), &change).await.unwrap();
     assert_eq!(changed.metadata.generation, Some(2));
@@ -103,27 +103,27 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     .await;
     assert_eq!(world.results(&shop, "base").await.len(), 1, "one in five minutes");
 
-    // Somebody clears the events away: the next one is written anew.
+    // A user deletes all events: the next one is created as new.
     let all = Api::<Event>::namespaced(world.client.clone(), &shop);
     all.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     world.pods(&shop).delete("bad", &DeleteParams::default().grace_period(0)).await.unwrap();
-    eventually("the event that would have been grouped is there by itself", async || {
+    eventually("the event is created separately", async || {
         let events = world.events(&shop, "base").await;
         (events.len() == 1 && events[0].1 == "PolicySatisfied" && events[0].2 == 1).then_some(())
     })
     .await;
 
-    // Deleted.
+    // The policy is deleted.
     world.policies(&shop).delete("base", &DeleteParams::default()).await.unwrap();
     eventually("the policy is gone", async || {
         world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
     })
     .await;
-    eventually("its audit results go with it", async || {
+    eventually("its audit results are deleted with it", async || {
         world.results(&shop, "base").await.is_empty().then_some(())
     })
     .await;
-    eventually("its series go too", async || {
+    eventually("its series are deleted", async || {
         operator.metric(&gauge("devopspolicy_health_score", &shop)).is_none().then_some(())
     })
     .await;
@@ -136,9 +136,9 @@ async fn a_policy_lives_from_its_creation_to_its_end_with_exactly_the_permission
     assert!(!log.contains(r#""level":"WARN""#) && !log.contains(r#""level":"ERROR""#), "{log}");
 }
 
-/// Every permission that is asked for was used, and none was missing.
+/// Asserts that the operator used every granted permission and was denied none.
 fn assert_used_as_asked(world: &World<'_>) {
-    // All of the deletions of surplus results are left, which take longer than a test: they are tried elsewhere.
+    // Deletions of surplus results take longer than a test and are covered elsewhere.
     let used: BTreeSet<_> = world
         .plane
         .requests()

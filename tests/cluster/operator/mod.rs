@@ -1,4 +1,4 @@
-//! `kube-devops reconcile` as a process of its own, with no more rights than it asks for.
+//! `kube-devops reconcile` as a process with exactly the documented permissions.
 
 mod audit;
 mod faults;

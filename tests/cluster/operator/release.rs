@@ -1,4 +1,4 @@
-//! `policy release`: what an uninstall needs.
+//! `policy release` before an uninstall.
 
 use super::world::World;
 use crate::analyze::on;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_release_takes_one_finalizer_off_and_says_what_it_could_not_do() {
+async fn a_release_removes_only_our_finalizer_and_reports_failures() {
     let world = World::shared().await;
     let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
     let held = |name: &str, finalizers: &[&str]| -> DevOpsPolicy {
@@ -26,7 +26,7 @@ async fn a_release_takes_one_finalizer_off_and_says_what_it_could_not_do() {
     ] {
         world.policies(namespace).create(&PostParams::default(), &held(name, finalizers)).await.unwrap();
     }
-    // Who may only list is told which are left.
+    // A user who may only list learns which policies are left.
     let rules = [PolicyRule {
         api_groups: Some(vec!["devops.stochastic.io".to_owned()]),
         resources: Some(vec!["devopspolicies".to_owned()]),

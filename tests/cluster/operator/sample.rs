@@ -1,4 +1,4 @@
-//! What the README shows of the operator is what it does with the samples.
+//! The operator's output for the samples is the one in the README.
 
 use super::world::World;
 use crate::eventually::eventually;
@@ -15,7 +15,7 @@ fn sample(name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_readme_shows_what_the_sample_policy_says_of_the_sample_workloads() {
+async fn the_readme_shows_the_status_of_the_sample_policy() {
     let world = World::shared().await;
     world.namespace_named("production").await;
     for document in yaml_serde::Deserializer::from_str(&sample("kube-tests/bad-workloads.yaml")) {
@@ -28,7 +28,7 @@ async fn the_readme_shows_what_the_sample_policy_says_of_the_sample_workloads() 
         let api = Api::<DynamicObject>::namespaced_with(world.client.clone(), "production", &resource);
         api.create(&PostParams::default(), &object).await.unwrap();
     }
-    // Three of the Deployment and one of the StatefulSet, which no node runs.
+    // Three pods of the Deployment and one of the StatefulSet, which no node runs.
     eventually("their pods", async || {
         let pods = world.pods("production").list(&kube::api::ListParams::default()).await.unwrap();
         (pods.items.len() == 4).then_some(())

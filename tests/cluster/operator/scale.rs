@@ -1,4 +1,4 @@
-//! Many policies, namespaces and pods: how soon a change is in the status, and what it costs.
+//! Many policies, namespaces and pods: the delay and the cost of a status update.
 
 use super::world::{World, plane, pod};
 use crate::soak::soak;
@@ -12,7 +12,7 @@ const POLICIES: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_change_among_many_is_in_the_status_within_a_second_for_one_patch_a_policy() {
+async fn a_change_is_in_the_status_within_a_second_for_one_patch_per_policy() {
     let (namespaces, pods, changes) = if soak() { (50, 200, 200) } else { (5, 40, 20) };
     let plane = plane();
     let world = World::on(&plane).await;
@@ -69,7 +69,7 @@ async fn a_change_among_many_is_in_the_status_within_a_second_for_one_patch_a_po
         namespaces * pods,
         writes.len()
     );
-    // Other tests share the machine, unless this one was asked for.
+    // Other tests share the machine, except under `make soak`.
     let felt = if soak() { slow } else { median };
     assert!(felt < Duration::from_secs(1), "{felt:?}");
     assert_eq!(writes.len(), changes * POLICIES, "one status patch a policy");

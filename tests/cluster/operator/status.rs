@@ -1,4 +1,4 @@
-//! What is written into a policy's status, beside what others write.
+//! The status that the operator writes, beside the fields of other writers.
 
 use super::life::condition;
 use super::world::{World, pod};
@@ -23,7 +23,7 @@ fn reason<'p>(policy: &'p DevOpsPolicy, of: &str) -> &'p str {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_that_is_pending_for_too_long_counts_with_no_event() {
+async fn a_pod_pending_for_too_long_counts_without_an_event() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.operator();
@@ -40,7 +40,7 @@ async fn a_pod_that_is_pending_for_too_long_counts_with_no_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_completed_pod_hides_no_cron_job() {
+async fn a_completed_pod_does_not_hide_its_cron_job() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.replica("operator-0", &["--audit-interval", "1s"]);
@@ -70,7 +70,7 @@ async fn a_completed_pod_hides_no_cron_job() {
         Some((entry.kind.clone(), entry.name.clone(), entry.pods))
     };
 
-    // The Job controller makes the pod, which then ends.
+    // The Job controller creates the pod, which then completes.
     let pod = eventually("a pod of the Job", async || {
         let pods = world.pods(&shop).list(&ListParams::default()).await.unwrap().items;
         pods.into_iter().next().map(|pod| pod.name_any())
@@ -98,7 +98,7 @@ async fn a_completed_pod_hides_no_cron_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
+async fn a_foreign_change_of_the_status_is_repaired_despite_conflicts() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let operator = world.operator();
@@ -106,7 +106,7 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
     world.policy(&shop, "base", "{forbidLatestTag: true}").await;
     let before =
         world.until(&shop, "base", "healthy", |status| status.healthy == Some(true)).await.status.unwrap();
-    // A condition that was taken away begins anew, so its time is another one.
+    // A removed condition is created again, with a new transition time.
     let same = |status: &DevOpsPolicyStatus| {
         let mut status =
             DevOpsPolicyStatus { last_evaluated: before.last_evaluated.clone(), ..status.clone() };
@@ -115,7 +115,7 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
         }
         status == before
     };
-    // Over a field of ours, beside it, and a condition and a field that we don't have.
+    // Another manager changes one of our fields and adds a foreign condition and field.
     let foreign = json!([{
         "type": "Foreign", "status": "True", "reason": "Because", "message": "",
         "lastTransitionTime": "2020-01-01T00:00:00Z",
@@ -130,12 +130,12 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
         (params, Patch::Apply(apply)),
         (PatchParams::default(), Patch::Merge(json!({ "status": null }))),
     ] {
-        // Whatever the second in which it is repaired.
+        // The repair happens in a later second.
         tokio::time::sleep(Duration::from_millis(1100)).await;
         world.policies(&shop).patch_status("base", &patch.0, &patch.1).await.unwrap();
         world.until(&shop, "base", "repaired", same).await;
     }
-    // What it has nothing to say about in a system namespace goes too, though another owns it.
+    // In a system namespace, the operator removes its fields even if another manager owns them.
     let quiet = "quiet-system";
     world.namespace_named(quiet).await;
     world.policy(quiet, "base", "{forbidLatestTag: true}").await;
@@ -144,7 +144,7 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
     world.policies(quiet).patch_status("base", &PatchParams::default(), &claim).await.unwrap();
     world.until(quiet, "base", "no claim", |status| status.health_score.is_none()).await;
 
-    // A second writer that never rests makes conflicts, and wins none.
+    // A busy second writer causes conflicts, but the operator's fields win.
     let contested = world.plane.mark();
     let refused = || world.writes_since(contested).iter().filter(|event| event.code == 409).count();
     let mut rounds = 0;
@@ -168,7 +168,7 @@ async fn a_status_that_another_writes_is_repaired_and_conflicts_are_got_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace_is_not_held() {
+async fn the_finalizer_keeps_foreign_ones_and_does_not_block_a_namespace() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
     let _operator = world.operator();
@@ -181,14 +181,14 @@ async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace
     assert_eq!(judged.finalizers(), [OTHER, FINALIZER]);
     world.policies(&shop).delete("held", &DeleteParams::default()).await.unwrap();
     let gone = async |name: &str, left: &[&str]| {
-        eventually("the finalizer is off", async || {
+        eventually("the finalizer is removed", async || {
             let policy = world.policies(&shop).get(name).await.unwrap();
             (policy.finalizers() == left).then_some(())
         })
         .await;
     };
     gone("held", &[OTHER]).await;
-    // It waits for the other now, and the operator writes no more.
+    // The policy now waits for the other finalizer, and the operator writes no more.
     let mark = world.plane.mark();
     world.run(&shop, &pod("bad", "nginx")).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -199,7 +199,7 @@ async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace
     eventually("an event", async || world.events(&shop, "base").await.pop()).await;
     eventually("an audit result", async || world.results(&shop, "base").await.pop()).await;
     let namespaces = Api::<Namespace>::all(world.client.clone());
-    // A policy that stays until the end sees its pods go.
+    // A policy that remains until the end observes the deletion of its pods.
     let hold = Patch::Merge(json!({ "metadata": { "finalizers": [OTHER, FINALIZER] } }));
     world.policies(&shop).patch("base", &PatchParams::default(), &hold).await.unwrap();
     let mark = world.plane.mark();
@@ -218,7 +218,7 @@ async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace
     assert_eq!(writes, [finalizer(200)], "the finalizer, and nothing else");
     let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     world.policies(&shop).patch("base", &PatchParams::default(), &free).await.unwrap();
-    eventually("the policy goes with its namespace", async || {
+    eventually("the policy is deleted with its namespace", async || {
         world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
     })
     .await;
@@ -231,7 +231,7 @@ async fn the_finalizer_stands_beside_those_of_others_and_a_terminating_namespace
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn each_policy_has_its_own_verdict_and_in_a_system_namespace_none() {
+async fn each_policy_has_a_verdict_except_in_system_namespaces() {
     let world = World::shared().await;
     let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
     let operator = world.operator();
@@ -261,10 +261,10 @@ async fn each_policy_has_its_own_verdict_and_in_a_system_namespace_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
+async fn an_invalid_policy_does_not_affect_others() {
     let world = World::shared().await;
     let shop = world.plane.namespace("shop");
-    // A CRD that lets everything in, as an older one may have.
+    // A CRD without validation, as an older one may be.
     let definitions = Api::<CustomResourceDefinition>::all(world.client.clone());
     let anything = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let schema = json!([
@@ -298,12 +298,12 @@ async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
     assert_eq!((event.0.as_str(), event.1.as_str()), ("Warning", "PolicyInvalid"));
     let followable = Patch::Merge(json!({ "spec": { "rules": [{ "id": "high-restarts" }] } }));
     anything.patch("unknown", &PatchParams::default(), &followable).await.unwrap();
-    let event = eventually("an event that takes it back", async || {
+    let event = eventually("an event about the recovery", async || {
         world.events(&shop, "unknown").await.pop().filter(|event| event.0 == "Normal")
     })
     .await;
     assert_eq!(event.1, "PolicySatisfied");
-    // One that becomes unreadable is judged by what it said before no more.
+    // A policy that becomes unreadable no longer applies in its former version.
     let series = format!(r#"devopspolicy_violations{{namespace="{shop}",policy="base"}}"#);
     assert_eq!(operator.metric(&series), Some(1.0));
     let spoil = Patch::Merge(json!({ "spec": { "forbidLatestTag": "yes" } }));
@@ -311,18 +311,19 @@ async fn a_policy_that_can_not_be_read_or_followed_stops_no_other() {
     eventually("it is skipped", async || operator.metric(&series).is_none().then_some(())).await;
     assert!(operator.text().contains("skipped an object that can't be read"));
     assert!(operator.metric(r#"devopspolicy_reconcile_errors_total{category="unreadable"}"#).unwrap() > 0.0);
-    // One that can't be read is deleted like any other.
+    // An unreadable policy is deleted like any other.
     let leaving = object("leaving", json!({ "forbidLatestTag": "yes" }));
     anything.create(&PostParams::default(), &leaving).await.unwrap();
     anything.delete("leaving", &DeleteParams::default()).await.unwrap();
-    eventually("it goes", async || anything.get_opt("leaving").await.unwrap().is_none().then_some(())).await;
-    // Back to good: it is judged again.
+    eventually("it is deleted", async || anything.get_opt("leaving").await.unwrap().is_none().then_some(()))
+        .await;
+    // A repaired policy is evaluated again.
     let mend = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));
     anything.patch("base", &PatchParams::default(), &mend).await.unwrap();
-    eventually("it is judged", async || operator.metric(&series)).await;
+    eventually("it is evaluated", async || operator.metric(&series)).await;
     drop(operator);
 
-    // An uninstall: also of what can't be read.
+    // An uninstall releases unreadable policies, too.
     let released = on(world.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
     assert_eq!(released.code, 0, "{}", released.stderr);
     for name in ["base", "unknown", "unreadable"] {

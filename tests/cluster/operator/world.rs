@@ -1,4 +1,4 @@
-//! A cluster for the operator: its account with exactly the permissions it asks for, policies, pods and what came of them.
+//! A cluster for the operator: its account with exactly its permissions, policies, pods and results.
 
 use crate::analyze::on;
 use crate::control_plane::{AuditEvent, ControlPlane, Mark};
@@ -18,16 +18,16 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// A pod that no rule of the tests objects to, but for its image.
+/// Returns a pod in which the tests' rules object to nothing but the image.
 pub(crate) fn pod(name: &str, image: &str) -> Value {
     json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "main", "image": image }] } })
 }
 
-/// An operator's surroundings.
+/// The environment of an operator.
 pub(crate) struct World<'p> {
     pub(crate) plane: &'p ControlPlane,
     pub(crate) client: Client,
-    /// Where the operator's Lease is.
+    /// The namespace of the operator's Lease.
     pub(crate) home: String,
     pub(crate) user: String,
     kubeconfig: PathBuf,
@@ -35,7 +35,8 @@ pub(crate) struct World<'p> {
 }
 
 impl World<'static> {
-    /// A world on the control plane that these tests share, one at a time: an operator judges the whole cluster.
+    /// Returns a world on the control plane that these tests share. Only one is in use at a time, because an operator
+    /// covers the whole cluster.
     pub(crate) async fn shared() -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static TURN: Mutex<()> = Mutex::const_new(());
@@ -45,7 +46,7 @@ impl World<'static> {
     }
 }
 
-/// A control plane with the CRDs installed.
+/// Starts a control plane with the CRDs installed.
 pub(crate) fn plane() -> ControlPlane {
     let plane = ControlPlane::start();
     let outcome = on(plane.kubeconfig(), &["crd", "install"]);
@@ -54,12 +55,12 @@ pub(crate) fn plane() -> ControlPlane {
 }
 
 impl<'p> World<'p> {
-    /// A world with an account of its own for the operator, which audits.
+    /// Creates a world with its own operator account, which may audit.
     pub(crate) async fn on(plane: &'p ControlPlane) -> Self {
         Self::of(plane, Mode::Reconcile).await
     }
 
-    /// A world with an account of its own for the operator, which may do what a mode needs.
+    /// Creates a world with its own operator account, which has the permissions of a mode.
     pub(crate) async fn of(plane: &'p ControlPlane, mode: Mode) -> Self {
         let client = plane.client().await;
         let home = plane.namespace("operator");
@@ -68,13 +69,13 @@ impl<'p> World<'p> {
         Self { plane, client, home, user, kubeconfig, _turn: None }
     }
 
-    /// The same world for another test, whose runtime is another one.
+    /// Returns the same world with a client for the runtime of another test.
     pub(crate) async fn once_more(&self) -> Self {
         let (home, user, kubeconfig) = (self.home.clone(), self.user.clone(), self.kubeconfig.clone());
         Self { plane: self.plane, client: self.plane.client().await, home, user, kubeconfig, _turn: None }
     }
 
-    /// Takes from the operator's account a right in all namespaces, and waits until that is in effect.
+    /// Revokes a cluster-wide permission of the operator's account and waits until that is in effect.
     pub(crate) async fn forbid(&self, verb: &str, group: &str, resource: &str) {
         let roles = Api::<ClusterRole>::all(self.client.clone());
         let name = format!("{}-operator", self.home);
@@ -92,21 +93,21 @@ impl<'p> World<'p> {
         let review: SubjectAccessReview =
             serde_json::from_value(json!({ "metadata": {}, "spec": spec })).unwrap();
         let reviews = Api::<SubjectAccessReview>::all(self.client.clone());
-        eventually("the right is gone", async || {
+        eventually("the permission is revoked", async || {
             let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
             answer.status.filter(|status| !status.allowed)
         })
         .await;
     }
 
-    /// Starts a replica and waits until it has seen everything.
+    /// Starts a replica and waits until its first lists are complete.
     pub(crate) fn operator(&self) -> Process {
         let operator = self.replica("operator-0", &[]);
         operator.wait_until_ready();
         operator
     }
 
-    /// Starts a replica with further flags.
+    /// Starts a replica with additional flags.
     pub(crate) fn replica(&self, name: &str, flags: &[&str]) -> Process {
         let arguments = [&["--lease-namespace", &self.home], flags].concat();
         Process::spawn("reconcile", &self.kubeconfig, name, &arguments)
@@ -127,26 +128,26 @@ impl<'p> World<'p> {
         self.policies(namespace).create(&PostParams::default(), &policy).await.unwrap()
     }
 
-    /// Deletes the policies that other tests left, in the whole cluster, while no operator runs.
+    /// Deletes the policies of other tests in the whole cluster while no operator runs.
     pub(crate) async fn without_policies(&self) {
         let all = Api::<DevOpsPolicy>::all(self.client.clone()).list(&ListParams::default()).await.unwrap();
         for policy in all {
             let (policies, name) = (self.policies(&policy.namespace().unwrap()), policy.name_any());
             let released = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
             policies.patch(&name, &PatchParams::default(), &released).await.unwrap();
-            // One that was being deleted is gone by now.
+            // A policy that was already being deleted may be gone.
             let _ = policies.delete(&name, &DeleteParams::default()).await;
         }
     }
 
-    /// Creates a pod that runs.
+    /// Creates a running pod.
     pub(crate) async fn run(&self, namespace: &str, pod: &Value) {
         let pod: Pod = serde_json::from_value(pod.clone()).unwrap();
         self.pods(namespace).create(&PostParams::default(), &pod).await.unwrap();
         set_pod_status(&self.client, namespace, &pod.name_any(), &ready()).await;
     }
 
-    /// Waits until the status of a policy is as it should be, and returns the policy.
+    /// Waits until the status of a policy satisfies `is`, and returns the policy.
     pub(crate) async fn until(
         &self,
         namespace: &str,
@@ -161,7 +162,7 @@ impl<'p> World<'p> {
         .await
     }
 
-    /// The audit results of a policy, in their order.
+    /// Returns the audit results of a policy in their order.
     pub(crate) async fn results(&self, namespace: &str, policy: &str) -> Vec<PolicyAuditResult> {
         let results = Api::<PolicyAuditResult>::namespaced(self.client.clone(), namespace);
         let mut results = results.list(&ListParams::default()).await.unwrap().items;
@@ -172,7 +173,7 @@ impl<'p> World<'p> {
         results
     }
 
-    /// The events about a policy: type, reason, count and note.
+    /// Returns the events about a policy: type, reason, count and note.
     pub(crate) async fn events(&self, namespace: &str, policy: &str) -> Vec<(String, String, i32, String)> {
         let events = Api::<Event>::namespaced(self.client.clone(), namespace);
         let mut events = events.list(&ListParams::default()).await.unwrap().items;
@@ -188,7 +189,7 @@ impl<'p> World<'p> {
         told.collect()
     }
 
-    /// What the operator wrote since a mark, but for its Lease.
+    /// Returns the operator's writes since a mark, except for those to its Lease.
     pub(crate) fn writes_since(&self, mark: Mark) -> Vec<AuditEvent> {
         let reads = ["get", "list", "watch"];
         let mut requests = self.plane.requests_since(mark);
@@ -198,7 +199,7 @@ impl<'p> World<'p> {
         requests
     }
 
-    /// Creates a namespace of this very name.
+    /// Creates a namespace of this exact name.
     pub(crate) async fn namespace_named(&self, name: &str) {
         let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
         Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();

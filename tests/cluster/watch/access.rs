@@ -1,4 +1,4 @@
-//! What `watch` may do: no more than it says it needs, and what happens when it may do less.
+//! The permissions of `watch`: it needs no more than documented, and reports missing ones.
 
 use super::scene::{agree, create, degrade, events_of, object, pod, rule, user};
 use crate::analyze::on;
@@ -17,14 +17,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_granted() {
+async fn a_missing_permission_is_reported_and_used_once_granted() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("forbidden"));
     create(&client, &home, &pod("web")).await;
     let kubeconfig = plane.restricted(&home, "powerless", &[], Reach::Cluster).await;
     let mark = plane.mark();
     let replica = Process::start("watch", &kubeconfig, "a", &["-n", &home, "--lease-namespace", &home]);
-    let line = replica.until(LIMIT, "the watch is interrupted; it is tried again");
+    let line = replica.until(LIMIT, "watch interrupted; retrying");
     let error = line["error"].as_str().unwrap();
     for word in
         ["list pods in namespace", &home, "forbidden", "cannot list resource \"pods\"", "kube-devops check"]
@@ -47,7 +47,7 @@ async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_gr
     assert!(replica.metric("watch_failures_total{category=\"forbidden\"}").unwrap() >= 2.0);
     let requests = plane.count_since(mark, &user(&home, "powerless"));
     assert!((4..30).contains(&requests), "{requests} in {period:?}");
-    assert_eq!(replica.lines("the watch is interrupted; it is tried again").len(), 1, "once a minute");
+    assert_eq!(replica.lines("watch interrupted; retrying").len(), 1, "once a minute");
 
     let rules: Vec<_> = Mode::Watch.permissions().iter().map(rule).collect();
     let role: Role = object(json!({ "metadata": { "name": "late" }, "rules": rules }));
@@ -58,10 +58,10 @@ async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_gr
         "subjects": [{ "kind": "ServiceAccount", "name": "powerless", "namespace": home }],
     }));
     Api::namespaced(client, &home).create(&PostParams::default(), &binding).await.unwrap();
-    within(LIMIT, "ready once the right is granted", async || replica.is_ready().then_some(())).await;
-    replica.until(LIMIT, "the watch goes on");
+    within(LIMIT, "ready once the permission is granted", async || replica.is_ready().then_some(())).await;
+    replica.until(LIMIT, "watch resumed");
     agree(plane, &replica, LIMIT, &["-n", &home]).await;
-    within(Duration::from_secs(20), "leading once the right is granted", async || {
+    within(Duration::from_secs(20), "leading once the permission is granted", async || {
         replica.leads().then_some(())
     })
     .await;
@@ -69,13 +69,13 @@ async fn a_right_that_is_missing_is_named_without_a_storm_and_used_once_it_is_gr
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn what_check_asks_for_is_what_watch_uses() {
+async fn check_asks_for_exactly_the_permissions_that_watch_uses() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("used"));
     let other = plane.namespace("used");
     create(&client, &other, &pod("web")).await;
     degrade(&client, &other, "web", false).await;
-    // Each permission just as far as its scope says.
+    // Grants each permission in its documented scope.
     let permissions = Mode::Watch.permissions();
     let rules = |own: bool| -> Vec<PolicyRule> {
         let concerned =
@@ -141,7 +141,7 @@ async fn what_check_asks_for_is_what_watch_uses() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_namespace_whose_events_are_forbidden_holds_up_no_other() {
+async fn forbidden_events_in_a_namespace_do_not_block_others() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let [first, second] = [plane.namespace("mute"), plane.namespace("mute")];

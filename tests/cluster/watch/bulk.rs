@@ -1,4 +1,4 @@
-//! Very large pods, and very many that go at once.
+//! Very large pods, and mass deletions.
 
 use super::scene::{agree, create, object, pod};
 use crate::control_plane::ControlPlane;
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
+async fn a_pod_larger_than_a_megabyte_is_counted() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("large"));
     let flags = ["-n", &home];
@@ -33,7 +33,7 @@ async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
     agree(plane, &replica, LIMIT, &flags).await;
     let summary = &replica.scores()["summary"];
     assert_eq!((&summary["pods"], &summary["counts"]["latest-tag"]), (&json!(2), &json!(1)));
-    // As part of a list too.
+    // A large pod works in a list, too.
     let other =
         Process::start("watch", plane.kubeconfig(), "b", &["-n", &home, "--no-leader-election"]).synced();
     agree(plane, &other, LIMIT, &flags).await;
@@ -43,7 +43,7 @@ async fn a_pod_of_more_than_a_megabyte_is_counted_as_any_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn pods_that_are_all_deleted_at_once_leave_nothing() {
+async fn deleting_all_pods_at_once_leaves_no_counts() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("many");
     let pods = Api::<Pod>::namespaced(plane.client().await, &home);
@@ -78,7 +78,7 @@ async fn pods_that_are_all_deleted_at_once_leave_nothing() {
     );
     let gone = replica.get("/metrics").1;
     assert!(gone.contains(&format!("pod_events_total{{type=\"deleted\"}} {count}\n")), "{gone}");
-    assert!(replica.lines("the watch is interrupted; it is tried again").is_empty());
+    assert!(replica.lines("watch interrupted; retrying").is_empty());
     let log = replica.log();
     assert!(log.len() < 20, "no line is about a pod: {log:#?}");
 }

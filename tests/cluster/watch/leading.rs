@@ -1,4 +1,4 @@
-//! Who leads after the leader has ended, was killed or was stopped, and how soon.
+//! Takeover of leadership after the leader has ended, was killed or was stopped.
 
 use super::scene::{LEASE, SHORT, account, create, degrade, events_of, holder, leader, pod, user};
 use crate::control_plane::ControlPlane;
@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_standby_leads_within_two_seconds_of_a_leader_that_is_asked_to_end() {
+async fn a_standby_leads_within_two_seconds_of_the_leaders_shutdown() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("term"));
     let kubeconfig = account(plane, &home, "watch").await;
@@ -39,7 +39,7 @@ async fn a_standby_leads_within_two_seconds_of_a_leader_that_is_asked_to_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_standby_leads_within_seventeen_seconds_of_a_leader_that_was_killed() {
+async fn a_standby_leads_within_seventeen_seconds_of_the_leaders_death() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("killed-leader");
     let kubeconfig = account(plane, &home, "watch").await;
@@ -58,13 +58,13 @@ async fn a_standby_leads_within_seventeen_seconds_of_a_leader_that_was_killed() 
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more_and_ends() {
+async fn a_leader_paused_past_its_lease_ends_without_a_write() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("paused-leader"));
     create(&client, &home, &pod("web")).await;
     degrade(&client, &home, "web", false).await;
     let flags = [&["-n", &home, "--lease-namespace", &home], &SHORT[..]].concat();
-    // An account each, so that the audit log tells them apart.
+    // Each replica has its own account, so that the audit log tells them apart.
     let mut replicas = Vec::new();
     for name in ["a", "b"] {
         let kubeconfig = account(plane, &home, name).await;
@@ -103,7 +103,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_more_and_ends() 
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_lease_is_in_namespace_default_where_neither_a_flag_nor_a_pod_says_another() {
+async fn the_lease_is_in_namespace_default_by_default() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("homeless");
     let flags = ["-n", home.as_str(), "--lease-name", home.as_str()];

@@ -1,4 +1,4 @@
-//! `watch` as it runs in a cluster: real processes of the binary, and what becomes of them when something breaks.
+//! `watch` as it runs in a cluster: real processes of the binary under faults.
 
 mod access;
 mod bulk;

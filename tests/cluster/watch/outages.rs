@@ -1,4 +1,4 @@
-//! The API server goes away, freezes, or forgets: what `watch` does meanwhile, and how soon it is right again.
+//! The API server is down, frozen or without history: `watch` survives and soon shows the right scores.
 
 use super::scene::{SHORT, account, agree, create, degrade, holder, leader, pod, running, user};
 use crate::control_plane::ControlPlane;
@@ -14,17 +14,17 @@ use tokio::time::sleep;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// One control plane for what breaks an API server, one fault after the other.
+/// Runs one fault of the API server after another on one control plane.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn outages_of_the_api_server_are_survived_and_soon_made_up_for() {
+async fn watch_recovers_quickly_from_api_server_outages() {
     let plane = ControlPlane::start();
     restarts(&plane).await;
     outage_past_the_renew_deadline(&plane).await;
     shutdown_while_nothing_answers(&plane).await;
 }
 
-/// Shorter than the renew deadline: nobody ends, and the scores are right again within 5 s.
+/// The outage is shorter than the renew deadline: no replica ends, and the scores are right within 5 s after it.
 async fn restarts(plane: &ControlPlane) {
     let (client, home) = (plane.client().await, plane.namespace("restarts"));
     let kubeconfig = account(plane, &home, "watch").await;
@@ -51,7 +51,7 @@ async fn restarts(plane: &ControlPlane) {
             agree(plane, replica, LIMIT.saturating_sub(back.elapsed()), &[]).await;
         }
         slowest = slowest.max(back.elapsed());
-        // A watch begins anew after pauses that double, so an outage of seconds is a handful of attempts.
+        // A watch is retried after pauses that double, so an outage of seconds costs a handful of attempts.
         for (replica, before) in replicas.iter().zip(before) {
             let attempts = failures(replica) - before;
             assert!(attempts <= 3.0 + outage.as_secs_f64(), "{attempts} in {outage:?}: {:#?}", replica.log());
@@ -60,7 +60,7 @@ async fn restarts(plane: &ControlPlane) {
         let seconds = back.elapsed().as_secs() + 1;
         let requests = plane.count_since(mark, &user(&home, "watch"));
         busiest = busiest.max(requests / replicas.len());
-        // A list, a watch, renewals and a watch of the Lease: a few a second each, and no storm.
+        // A list, a watch, and requests for the Lease: a few a second each, and no storm.
         let most = replicas.len() * (5 + 2 * usize::try_from(seconds).unwrap());
         assert!(requests <= most, "{requests} requests in {seconds} s, at most {most}");
         for replica in &mut replicas {
@@ -69,10 +69,10 @@ async fn restarts(plane: &ControlPlane) {
     }
     let restarts = rounds(3, 10);
     println!("{restarts} restarts: right again within {slowest:?}, at most {busiest} requests a replica");
-    assert!(!replicas[0].lines("the watch goes on").is_empty());
+    assert!(!replicas[0].lines("watch resumed").is_empty());
 }
 
-/// Creates, changes and deletes pods, whether the API server is there or not.
+/// Creates, changes and deletes pods, and ignores failures.
 async fn churn(client: Client, namespace: String) {
     let pods = Api::<Pod>::namespaced(client, &namespace);
     let run = fastrand::u32(..);
@@ -88,7 +88,7 @@ async fn churn(client: Client, namespace: String) {
     }
 }
 
-/// Longer than the renew deadline: the leader alone ends, and the others serve what they know.
+/// The outage is longer than the renew deadline: only the leader ends, and the others serve their last state.
 async fn outage_past_the_renew_deadline(plane: &ControlPlane) {
     let (client, home) = (plane.client().await, plane.namespace("long-outage"));
     create(&client, &home, &pod("web")).await;
@@ -125,7 +125,7 @@ async fn outage_past_the_renew_deadline(plane: &ControlPlane) {
     assert_eq!(holder(&client, &home).await, replicas[next].identity());
 }
 
-/// A shutdown ends in time without an API server, is not ready meanwhile, and ends at once when asked again.
+/// Without an API server, a shutdown ends in time and is not ready meanwhile. A second signal ends it at once.
 async fn shutdown_while_nothing_answers(plane: &ControlPlane) {
     let home = plane.namespace("frozen");
     let flags = ["-n", &home, "--lease-namespace", &home];
@@ -139,7 +139,7 @@ async fn shutdown_while_nothing_answers(plane: &ControlPlane) {
         (replicas[first].get("/readyz") == (503, "not ready: shutting down".to_owned())).then_some(())
     })
     .await;
-    assert_eq!(replicas[first].get("/healthz").0, 200, "reads are answered until the lease is given up");
+    assert_eq!(replicas[first].get("/healthz").0, 200, "requests are answered until the lease is released");
     let status = replicas[first].end(LIMIT.saturating_sub(start.elapsed()));
     println!("asked to end while nothing answers: ended after {:?}", start.elapsed());
     assert_eq!(status.code(), Some(0), "{:#?}", replicas[first].log());
@@ -161,8 +161,8 @@ async fn shutdown_while_nothing_answers(plane: &ControlPlane) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_history_that_was_compacted_away_is_a_fresh_list_and_no_gap() {
-    // Without a watch cache a compaction is felt at once, by whoever watches from before it.
+async fn a_compacted_history_causes_a_fresh_list() {
+    // Without a watch cache, a compaction affects all older watches at once.
     let plane = ControlPlane::start_with(&["--watch-cache=false"]);
     let (client, home) = (plane.client().await, plane.namespace("compacted"));
     create(&client, &home, &pod("web")).await;
@@ -173,7 +173,7 @@ async fn a_history_that_was_compacted_away_is_a_fresh_list_and_no_gap() {
         |replica: &Process| replica.metric("watch_failures_total{category=\"expired\"}").unwrap_or(0.0);
     for round in 1..=rounds(2, 5) {
         let (before, mark) = (expired(&replica), plane.mark());
-        // Stopped, it watches from nowhere while the API server is another and history goes by.
+        // While stopped, the replica misses a restart of the API server and a compaction.
         replica.signal("-STOP");
         plane.kill_api_server();
         plane.start_api_server();

@@ -1,4 +1,4 @@
-//! What the tests of `watch` share: accounts, pods, short leases, and what a fresh count says.
+//! Helpers of the tests of `watch`: accounts, pods, short leases and fresh counts.
 
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
@@ -18,19 +18,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// The name of the Lease unless a flag says otherwise.
+/// The default name of the Lease.
 pub(super) const LEASE: &str = "kube-devops-watch";
-/// A lease that is over in seconds: 3 s, renewed every half second, given up after 2 s.
+/// Flags of a lease that lasts 3 s, is renewed every half second and is given up after 2 s.
 pub(super) const SHORT: [&str; 3] =
     ["--lease-duration=3s", "--lease-renew-deadline=2s", "--lease-retry-period=500ms"];
 
-/// Makes an account with exactly the permissions that `check` and the manifests name, everywhere.
+/// Creates an account with exactly the permissions that `check` and the manifests name, in all namespaces.
 pub(super) async fn account(plane: &ControlPlane, namespace: &str, name: &str) -> PathBuf {
     let rules: Vec<_> = Mode::Watch.permissions().iter().map(rule).collect();
     plane.restricted(namespace, name, &rules, Reach::Cluster).await
 }
 
-/// Returns the name under which the audit log has an account.
+/// Returns the name of an account in the audit log.
 pub(super) fn user(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
@@ -48,7 +48,7 @@ pub(crate) fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).unwrap()
 }
 
-/// A pod of two containers with nothing wrong but that it is Pending at first.
+/// Returns a pod with two containers. Its only violation is that it is pending at first.
 pub(crate) fn pod(name: &str) -> Pod {
     let probe = json!({ "tcpSocket": { "port": 80 } });
     let container = |name: &str| {
@@ -66,18 +66,18 @@ pub(crate) async fn create(client: &Client, namespace: &str, pod: &Pod) {
     Api::namespaced(client.clone(), namespace).create(&PostParams::default(), pod).await.unwrap();
 }
 
-/// The status of a pod that runs and whose two containers were restarted so often.
+/// Returns the status of a running pod with this many restarts of its two containers.
 pub(super) fn running(restarts: u32) -> Value {
     let container = |name: &str| json!({ "name": name, "image": "i", "imageID": "", "ready": true, "restartCount": restarts });
     json!({ "phase": "Running", "containerStatuses": [container("one"), container("two")] })
 }
 
-/// Takes the health of a namespace, in which `pod` is alone, to Degraded, or back to Healthy.
+/// Changes the class of a namespace, whose only pod is `pod`, to Degraded or back to Healthy.
 pub(crate) async fn degrade(client: &Client, namespace: &str, pod: &str, degraded: bool) {
     set_pod_status(client, namespace, pod, &running(if degraded { 12 } else { 0 })).await;
 }
 
-/// Waits until a replica's figures are those of a fresh count with the same flags, and returns how long it took.
+/// Waits until a replica's figures equal those of a fresh count with the same flags. Returns the time that it took.
 pub(super) async fn agree(
     plane: &ControlPlane,
     replica: &Process,
@@ -99,21 +99,21 @@ pub(super) async fn agree(
     }
 }
 
-/// Returns what `analyze` says of the cluster.
+/// Returns the report of `analyze`.
 pub(super) fn fresh(plane: &ControlPlane, flags: &[&str]) -> Value {
     let outcome = on(plane.kubeconfig(), &[&["analyze", "-o", "json"], flags].concat());
     assert_eq!(outcome.code, 0, "{outcome:?}");
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
-/// Returns what is comparable of a report and of scores: all figures, and what is wrong with which pod.
+/// Returns the comparable part of a report and of scores: all figures, and the violations of each workload.
 fn figures(report: &Value) -> Value {
     let mut wrong: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for violation in report["violations"].as_array().into_iter().flatten() {
         let text = |key: &str| violation[key].as_str().unwrap_or_default().to_owned();
         let owner =
             violation["owner"].as_str().map_or_else(|| format!("Pod/{}", text("name")), str::to_owned);
-        // A pod that restarts is one violation a container and counts for more; Pending is one a pod.
+        // A restart violation counts once a container in a report and more in the scores; Pending counts once a pod.
         wrong.entry(format!("{} {owner}", text("namespace"))).or_default().push(text("rule"));
     }
     for offender in report["offenders"].as_array().into_iter().flatten() {
@@ -125,12 +125,13 @@ fn figures(report: &Value) -> Value {
         rules.sort();
         rules.dedup();
     }
-    // The scores name the worst twenty only.
+    // The scores name only the worst twenty workloads.
     let wrong = (wrong.len() < 20).then_some(wrong);
     json!({ "summary": report["summary"], "namespaces": report["namespaces"], "wrong": wrong })
 }
 
-/// Returns the events in a namespace of reporters whose names begin with `who`: other tests may watch it too.
+/// Returns the events in a namespace by reporters whose names begin with `who`. Other tests may write events there,
+/// too.
 pub(super) async fn events_of(client: &Client, namespace: &str, who: &str) -> Vec<Event> {
     let events = Api::<Event>::namespaced(client.clone(), namespace);
     let mut events = events.list(&ListParams::default()).await.unwrap().items;
@@ -138,13 +139,13 @@ pub(super) async fn events_of(client: &Client, namespace: &str, who: &str) -> Ve
     events
 }
 
-/// Returns the holder of a Lease, empty when there is none.
+/// Returns the holder of a Lease; empty if there is none.
 pub(super) async fn holder(client: &Client, namespace: &str) -> String {
     let lease = Api::<Lease>::namespaced(client.clone(), namespace).get_opt(LEASE).await.ok().flatten();
     lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default()
 }
 
-/// Waits until one of the replicas leads and returns its place.
+/// Waits until one of the replicas leads. Returns its index.
 pub(super) async fn leader(replicas: &[Process], limit: Duration) -> usize {
     within(limit, "a leader", async || {
         replicas.iter().position(|replica| !replica.is_stopped() && replica.leads())

@@ -1,4 +1,4 @@
-//! What is watched equals a fresh count, whatever happens to pods, and steady state costs no list.
+//! The watched scores equal a fresh count after any change of pods, and the steady state costs no list.
 
 use super::scene::{account, agree, create, degrade, events_of, fresh, pod, running, user};
 use crate::control_plane::ControlPlane;
@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long the scores may be behind a change, `analyze` for the comparison included.
+/// The maximum delay of the scores after a change, including the run of `analyze` for the comparison.
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +80,8 @@ async fn scores_follow_every_change_of_a_pod_without_a_list() {
     let mut requests = plane.requests_since(steady);
     requests.retain(|request| request.by(&user(&one, "watch")));
     assert!(requests.iter().all(|request| request.verb != "list"), "{requests:?}");
-    // On a busy machine a class lasts long enough to be told. The empty namespace is looked for once, when it was listed.
+    // On a busy machine a class lasts long enough to be reported in an event. The empty namespace is looked up once
+    // after its list.
     requests.retain(|request| !["events", "namespaces"].contains(&request.resource.as_str()));
     assert!(requests.len() <= 2, "a watch of each namespace, and nothing else: {requests:?}");
 }
@@ -91,7 +92,7 @@ fn figure(replica: &Process, namespace: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn flags_narrow_what_is_watched() {
+async fn flags_limit_the_watched_pods() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let [home, system] = [plane.namespace("narrow"), plane.namespace("kube-narrow")];
@@ -124,7 +125,7 @@ async fn flags_narrow_what_is_watched() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
+async fn the_leader_records_a_change_of_class_and_every_replica_logs_it() {
     let plane = ControlPlane::shared();
     let client = plane.client().await;
     let home = plane.namespace("events");
@@ -136,7 +137,7 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
     let leader = super::scene::leader(&replicas, LIMIT).await;
     assert!(!replicas[1 - leader].leads());
 
-    // The classes are first taken note of within a second of the sync.
+    // The first classes are recorded within a second of the sync.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let log = "score class changed";
     for (times, degraded) in [(1, true), (2, false), (3, true)] {
@@ -171,7 +172,7 @@ async fn a_change_of_class_is_an_event_of_the_leader_and_a_line_in_every_log() {
     }
     assert!(core_events(&client, &home).await.contains("HealthDropped"), "kubectl get events shows it");
 
-    // A repetition whose event is gone is a new one.
+    // A repetition of a deleted event is created as new.
     let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(client.clone(), &home);
     events.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     degrade(&client, &home, "web", false).await;

@@ -1,4 +1,4 @@
-//! What is served: health, metrics and scores, to clients that behave and to clients that don't.
+//! Health, metrics and scores for well-behaved and badly behaved clients.
 
 use super::scene::{agree, create, pod};
 use crate::control_plane::ControlPlane;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn every_path_and_method_has_its_answer() {
+async fn every_path_and_method_is_answered() {
     let plane = ControlPlane::shared();
     let home = plane.namespace("serving");
     create(&plane.client().await, &home, &pod("web")).await;
@@ -38,14 +38,14 @@ async fn every_path_and_method_has_its_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn clients_that_never_read_hold_nothing_up() {
+async fn clients_that_never_read_block_nobody() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("slow"));
     create(&client, &home, &pod("web")).await;
     let flags = ["-n", &home];
     let replica =
         Process::start("watch", plane.kubeconfig(), "a", &["-n", &home, "--no-leader-election"]).synced();
-    // More than may be connected at once; half of them ask for far more than the kernel's buffers hold.
+    // More clients than the server allows. Half of them ask for far more data than the kernel buffers.
     let asked = "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n".repeat(200);
     let mut sockets = Vec::new();
     for index in 0..300 {

@@ -1,7 +1,8 @@
-//! Never two writers: what three replicas wrote under random faults, held against the history of their Lease.
+//! There are never two writers: the events of three replicas under random faults are compared with the history of their
+//! Lease.
 //!
-//! The API server has no watch cache, so that at the end etcd itself tells the whole history, and nothing has to watch
-//! through the faults. Resource versions are etcd's revisions: one order of all writes, whatever any clock says.
+//! The API server has no watch cache, so that etcd returns the whole history at the end, and no watch has to survive
+//! the faults. Resource versions are etcd's revisions, which order all writes independently of any clock.
 
 use super::scene::{LEASE, SHORT, account, create, degrade, holder, pod};
 use crate::control_plane::{ControlPlane, config_of};
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
-/// How soon after the last fault there is a leader: a lease, its jitter, and pauses after failures.
+/// The time limit for a new leader after the last fault: a lease, its jitter, and pauses after failures.
 const RECOVERY: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +58,7 @@ async fn no_event_is_written_by_a_replica_that_does_not_hold_the_lease() {
         crew.replicas.iter().any(Process::leads).then_some(())
     })
     .await;
-    // It has to write as well.
+    // The leader needs time to write as well.
     sleep(Duration::from_secs(4)).await;
     flips.abort();
     drop(crew);
@@ -70,7 +71,7 @@ async fn no_event_is_written_by_a_replica_that_does_not_hold_the_lease() {
     assert!(history.holders().len() > 1 && history.events.len() > 3, "{}", history.summary());
 }
 
-/// Takes the health of namespaces up and down, whether the API server is there or not.
+/// Moves the class of namespaces up and down, and ignores failures.
 async fn flip(client: Client, homes: Vec<String>) {
     let mut degraded = false;
     loop {
@@ -79,14 +80,14 @@ async fn flip(client: Client, homes: Vec<String>) {
             let status = super::scene::running(if degraded { 12 } else { 0 });
             let patch = kube::api::Patch::Merge(json!({ "status": status }));
             let pods = Api::<Pod>::namespaced(client.clone(), home);
-            // A failure is what the faults are for.
+            // Failures are expected under faults.
             let _ = pods.patch_status("web", &kube::api::PatchParams::default(), &patch).await;
             sleep(Duration::from_millis(300)).await;
         }
     }
 }
 
-/// A client that fails at once, or after two seconds without an answer.
+/// Returns a client without retries and with a time limit of two seconds.
 async fn patient_client(plane: &ControlPlane) -> Client {
     let mut config = config_of(plane.kubeconfig()).await;
     config.default_retry = false;
@@ -94,7 +95,7 @@ async fn patient_client(plane: &ControlPlane) -> Client {
     Client::try_from(config).unwrap()
 }
 
-/// Three replicas, each with a successor when it has ended.
+/// Three replicas. Each is replaced when it ends.
 struct Crew<'a> {
     kubeconfig: &'a Path,
     flags: Vec<String>,
@@ -123,9 +124,9 @@ impl<'a> Crew<'a> {
         }
     }
 
-    /// Returns what it did.
+    /// Injects a fault and returns its name.
     async fn break_something(&mut self, plane: &ControlPlane, random: &mut fastrand::Rng) -> &'static str {
-        // Mostly the leader: what happens to a standby says little.
+        // Most faults affect the leader, because a standby writes nothing.
         let leader = self.replicas.iter().position(Process::leads);
         let target = leader.filter(|_| random.u8(..4) > 0).unwrap_or_else(|| random.usize(..NAMES.len()));
         let victim = &mut self.replicas[target];
@@ -163,7 +164,7 @@ impl<'a> Crew<'a> {
     }
 }
 
-/// A write of an event: its revision, who wrote it, and when that replica began to.
+/// A write of an event: its revision, its writer, and the time when that replica began it.
 #[derive(Debug)]
 struct Written {
     revision: u64,
@@ -171,9 +172,9 @@ struct Written {
     issued: Timestamp,
 }
 
-/// All that was ever written of the Lease and of events.
+/// All writes of the Lease and of events.
 struct History {
-    /// Who holds the Lease from a revision on; nobody after a release.
+    /// The holder of the Lease from each revision on; empty after a release.
     tenures: Vec<(u64, String)>,
     events: Vec<Written>,
 }
@@ -218,7 +219,7 @@ impl History {
         Self { tenures, events }
     }
 
-    /// Whoever wrote an event held the Lease then.
+    /// Asserts that the writer of each event held the Lease at that time.
     fn check(&self, seed: u64) {
         let strangers: Vec<_> = self
             .events
@@ -257,7 +258,7 @@ fn revision<K: Resource>(object: &K) -> u64 {
     object.meta().resource_version.as_ref().unwrap().parse().unwrap()
 }
 
-/// Returns every version of every object since a revision, until the one that ends the history.
+/// Returns every version of every object since a revision, up to the one that ends the history.
 async fn since<K>(api: &Api<K>, revision: &str, last: impl Fn(&K) -> bool) -> Vec<K>
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned,

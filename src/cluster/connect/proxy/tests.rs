@@ -7,7 +7,7 @@ fn server(text: &str) -> Address {
 }
 
 #[test]
-fn loopback_and_what_no_proxy_covers_is_direct() {
+fn loopback_and_no_proxy_hosts_are_direct() {
     for (address, no_proxy, direct) in [
         ("https://127.0.0.1:6443", "", true),
         ("https://127.8.9.1", "", true),
@@ -45,7 +45,7 @@ fn loopback_and_what_no_proxy_covers_is_direct() {
 }
 
 #[test]
-fn variables_may_leave_the_scheme_out_and_a_kubeconfig_may_not() {
+fn only_variables_may_omit_the_scheme() {
     for (text, scheme, uri) in [
         ("proxy:3128", ProxyScheme::Http, "http://proxy:3128/"),
         ("proxy", ProxyScheme::Http, "http://proxy:80/"),

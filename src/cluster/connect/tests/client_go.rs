@@ -1,4 +1,4 @@
-//! The same answers as client-go: `tests/fixtures/kubeconfig/client-go.json` has them.
+//! Compares with the answers of client-go in `tests/fixtures/kubeconfig/client-go.json`.
 
 use super::super::target::{Content, Material};
 use super::super::*;
@@ -52,11 +52,11 @@ struct Choices {
     proxies: Vec<String>,
 }
 
-/// Where an answer differs on purpose, and why.
+/// The cases that differ from client-go on purpose, with the reason.
 const DIFFERENT: &[(&str, &str)] = &[("token with a line break inside", "client-go fails when it sends it")];
 
 #[test]
-fn kubeconfigs_and_flags_come_to_what_client_go_makes_of_them() {
+fn kubeconfigs_and_flags_resolve_as_in_client_go() {
     let (cases, answers) = read();
     let mut wrong = Vec::new();
     for (case, answer) in cases.configs.into_iter().zip(answers["configs"].as_array().unwrap()) {
@@ -76,7 +76,7 @@ fn kubeconfigs_and_flags_come_to_what_client_go_makes_of_them() {
 }
 
 #[test]
-fn proxies_are_those_that_go_chooses() {
+fn proxies_are_chosen_as_in_go() {
     let (Cases { proxies, .. }, answers) = read();
     let mut answers = answers["proxies"].as_array().unwrap().iter();
     let mut check = |proxy: &str, exceptions: &str, server: &String| {
@@ -89,7 +89,7 @@ fn proxies_are_those_that_go_chooses() {
         let address = address::Address::parse(server, false).unwrap();
         let ours = environment.proxy(&address).unwrap();
         let mut theirs = answers.next().unwrap().as_str().unwrap().to_owned();
-        // We write the port always.
+        // This project always writes the port.
         if !theirs.is_empty() && address::split_port(theirs.split_once("://").unwrap().1).1.is_none() {
             theirs += ":80";
         }
@@ -151,7 +151,7 @@ fn run(mut case: Case, templates: &BTreeMap<String, String>) -> Result<Value, St
         ..ConnectOptions::default()
     };
     let target = find(&options, &environment).map_err(|error| error.to_string())?;
-    // Some configurations are refused only here.
+    // Some configurations are refused only when their files are read.
     Tls::new(&target).map_err(|error| error.to_string())?;
     credentials(&target).map_err(|error| error.to_string())?;
     Ok(describe(&target, directory))
@@ -227,7 +227,7 @@ fn describe(target: &Target, directory: &Path) -> Value {
     })
 }
 
-/// Takes the ports away that client-go doesn't write.
+/// Removes the default ports, which client-go doesn't write.
 fn usual(proxy: &str) -> String {
     proxy.trim_end_matches('/').replace("https://p:443", "https://p")
 }

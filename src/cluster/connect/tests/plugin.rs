@@ -1,4 +1,4 @@
-//! Exec plugins: shell scripts that count their runs.
+//! Exec plugins as shell scripts that count their runs.
 
 use super::super::super::call::CallError;
 use super::server::{Server, settings};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
-/// A plugin that prints what is in a file, and a server.
+/// A plugin that prints the content of a file, and a server.
 struct Stage {
     directory: TempDir,
     server: Server,
@@ -78,7 +78,7 @@ async fn a_plugin_runs_once_for_all_requests() {
 }
 
 #[tokio::test]
-async fn a_plugin_sees_the_cluster_where_it_asks_for_it() {
+async fn a_plugin_gets_the_cluster_on_request() {
     let stage = Stage::new().await;
     stage.prints(&json!({ "token": "one" }));
     stage.connect(", provideClusterInfo: true", Overrides::default()).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_plugin_sees_the_cluster_where_it_asks_for_it() {
 }
 
 #[tokio::test]
-async fn credentials_that_have_expired_or_were_refused_are_fetched_again() {
+async fn expired_or_refused_credentials_are_fetched_again() {
     let stage = Stage::new().await;
     stage.prints(&json!({ "token": "old", "expirationTimestamp": "2020-01-01T00:00:00Z" }));
     let cluster = stage.connect("", Overrides::default()).await.unwrap();
@@ -109,7 +109,7 @@ async fn credentials_that_have_expired_or_were_refused_are_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_token_of_the_flags_counts_more_and_nothing_runs() {
+async fn a_token_flag_overrides_the_plugin() {
     let stage = Stage::new().await;
     let flags = Overrides { token: Some("flag".to_owned()), ..Overrides::default() };
     let cluster = stage.connect("", flags).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_token_of_the_flags_counts_more_and_nothing_runs() {
 }
 
 #[tokio::test]
-async fn what_a_plugin_prints_may_be_unusable_and_panics_nothing() {
+async fn unusable_plugin_output_causes_no_panic() {
     let stage = Stage::new().await;
     for (status, part) in [
         (json!({ "token": "a\nb" }), "printed a token that has a line break"),
@@ -138,7 +138,7 @@ async fn what_a_plugin_prints_may_be_unusable_and_panics_nothing() {
 }
 
 #[tokio::test]
-async fn a_renewed_token_file_is_read_trimmed_and_its_loss_is_survived() {
+async fn a_token_file_is_read_again_and_may_disappear() {
     let stage = Stage::new().await;
     let file = stage.path().join("token");
     std::fs::write(&file, " first\n").unwrap();

@@ -1,4 +1,4 @@
-//! Real proxies: `CONNECT`, whole requests, and SOCKS5.
+//! Real proxies: `CONNECT`, forwarded requests and SOCKS5.
 
 use super::server::{Server, read_head};
 use super::tls::version;
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a proxy was asked for.
+/// The requests that a proxy received.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Starts a proxy that leads to `port`, whatever it is asked for.
+/// Starts a proxy that forwards every request to `port`.
 async fn http_proxy(port: u16) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (own, asked) = (listener.local_addr().unwrap().port(), Asked::default());
@@ -34,7 +34,7 @@ async fn http_proxy(port: u16) -> (u16, Asked) {
     (own, asked)
 }
 
-/// Starts a SOCKS5 proxy that leads to `port`; it asks for a login where it is offered one.
+/// Starts a SOCKS5 proxy that forwards to `port`. It asks for a login if the client offers one.
 async fn socks_proxy(port: u16) -> (u16, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (own, asked) = (listener.local_addr().unwrap().port(), Asked::default());
@@ -78,7 +78,7 @@ async fn text(client: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8(bytes).unwrap())
 }
 
-/// Asks a server behind a proxy, and returns what both were asked for.
+/// Sends a request to a server behind a proxy. Returns the requests that the proxy and the server received.
 async fn ask(scheme: &str, login: &str, secure: bool) -> (Vec<String>, Vec<String>) {
     let key = rcgen::generate_simple_self_signed(vec!["server.test".to_owned()]).unwrap();
     let tls = secure.then(|| {
@@ -100,7 +100,7 @@ async fn ask(scheme: &str, login: &str, secure: bool) -> (Vec<String>, Vec<Strin
 }
 
 #[tokio::test]
-async fn an_https_server_is_reached_by_connect() {
+async fn an_https_server_is_reached_through_connect() {
     let (proxy, server) = ask("http", "", true).await;
     assert!(proxy[0].starts_with("CONNECT server.test:6443 HTTP/1.1\r\n"), "{proxy:?}");
     assert!(!proxy[0].to_lowercase().contains("proxy-authorization"), "{proxy:?}");
@@ -112,7 +112,7 @@ async fn an_https_server_is_reached_by_connect() {
 }
 
 #[tokio::test]
-async fn an_http_server_is_asked_for_by_its_whole_address_and_without_credentials() {
+async fn an_http_server_is_reached_by_absolute_url_without_credentials() {
     let (proxy, _) = ask("http", "me:p%40ss@", false).await;
     assert!(proxy[0].starts_with("GET http://server.test:6443/version HTTP/1.1\r\n"), "{proxy:?}");
     let head = proxy[0].to_lowercase();

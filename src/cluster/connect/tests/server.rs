@@ -1,4 +1,4 @@
-//! A server that answers every request with the version of an API server, over TLS or not.
+//! A server that answers every request with an API server's version, with or without TLS.
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 const BODY: &str = r#"{"major":"1","minor":"36","gitVersion":"v1.36.3","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"","compiler":"","platform":""}"#;
 
-/// A server that is up for as long as its runtime.
+/// A server that runs as long as its runtime.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) port: u16,
@@ -20,7 +20,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a server; without TLS settings it speaks plain HTTP.
+    /// Starts a server. Without TLS settings it serves plain HTTP.
     pub(super) async fn start(tls: Option<ServerConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -63,13 +63,13 @@ impl Server {
         self.heads.lock().unwrap().clone()
     }
 
-    /// Sets how requests are answered.
+    /// Sets the status of all answers.
     pub(super) fn answer_with(&self, status: &'static str) {
         *self.status.lock().unwrap() = status;
     }
 }
 
-/// Reads a request up to its body; `None` where the connection ends before, and where it begins with TLS.
+/// Reads a request up to its body; `None` if the connection ends early or begins with TLS.
 pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! Certificates of every kind, on a real server.
+//! All kinds of certificates on a real server.
 
 use super::super::super::call::CallError;
 use super::super::tls::certified_key;
@@ -64,7 +64,7 @@ fn as_authority(mut params: CertificateParams) -> CertificateParams {
     params
 }
 
-/// Asks a server for its version, trusting the certificates of a PEM text.
+/// Asks a server for its version, and trusts the certificates of a PEM text.
 async fn ask(server: &[&Made], trusted: &str, more: &str) -> Result<(), String> {
     let chain = server.iter().map(|made| made.der.clone()).collect();
     let server = Server::start(Some(settings(chain, server[0].key(), None))).await;
@@ -117,7 +117,7 @@ async fn certificates_that_go_accepts_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_still_has_to_be_for_this_host_and_this_day_and_for_servers() {
+async fn a_trusted_certificate_must_match_host_date_and_usage() {
     let root = Made::new(authority("root"), None);
     let mut expired = as_authority(leaf());
     expired.not_after = date_time_ymd(2020, 1, 1);
@@ -149,7 +149,7 @@ async fn a_trusted_certificate_still_has_to_be_for_this_host_and_this_day_and_fo
 }
 
 #[tokio::test]
-async fn an_authority_has_to_be_one_and_may_be_limited() {
+async fn an_authority_must_be_marked_and_may_be_constrained() {
     let root = Made::new(authority("root"), None);
     let no_authority = Made::new(leaf(), Some(&root));
     let mut short = authority("short");
@@ -186,7 +186,7 @@ async fn a_renewed_authority_is_read_again() {
     assert!(version(&cluster).await.is_ok());
 }
 
-/// Accepts the one certificate that it knows, of any version, whose key the client has.
+/// Accepts only one client certificate, of any version, if the client has its key.
 #[derive(Debug)]
 struct Known(CertificateDer<'static>);
 
@@ -229,7 +229,7 @@ impl ClientCertVerifier for Known {
 }
 
 #[tokio::test]
-async fn client_certificates_of_version_1_and_with_p_521_are_shown() {
+async fn client_certificates_of_version_1_and_with_p_521_are_sent() {
     let root = Made::new(authority("root"), None);
     let made = Made::new(leaf(), Some(&root));
     let large = Made::with(&PKCS_ECDSA_P521_SHA512, leaf(), None);
@@ -258,7 +258,7 @@ async fn client_certificates_of_version_1_and_with_p_521_are_shown() {
 }
 
 #[test]
-fn keys_that_can_not_be_used_say_why() {
+fn unusable_keys_are_explained() {
     let read = |name: &str| std::fs::read(fixture(name)).unwrap();
     let (certificate, key) = (read("tls/client.pem"), read("tls/client-key.pem"));
     let error = |certificate: &[u8], key: &[u8]| certified_key(certificate, key).unwrap_err();
@@ -271,7 +271,7 @@ fn keys_that_can_not_be_used_say_why() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_from_one_with_a_bad_certificate() {
+async fn a_server_without_tls_and_a_bad_certificate_have_different_errors() {
     let server = Server::start(None).await;
     let cluster = format!("{{server: 'https://127.0.0.1:{}', insecure-skip-tls-verify: true}}", server.port);
     let cluster = attempt(&cluster, "{}", Overrides::default()).await.unwrap();

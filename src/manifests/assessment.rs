@@ -1,0 +1,321 @@
+//! The verdict on a cluster: which modes would work there, and the reason for each that would not. Pure: the answers of
+//! the API server are passed in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Mode, Permission, Scope};
+
+/// The namespaces that scopes of permissions stand for.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The namespace that is evaluated; `None` for all of them.
+    pub judged: Option<String>,
+    /// Whether the evaluated namespace is known not to exist.
+    pub missing: bool,
+    /// The namespace that kube-devops runs in.
+    pub own: String,
+}
+
+impl Places {
+    /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
+    fn namespace(&self, scope: Scope) -> Option<&str> {
+        match scope {
+            Scope::Cluster => None,
+            Scope::Judged => self.judged.as_deref(),
+            Scope::OwnNamespace => Some(&self.own),
+        }
+    }
+}
+
+/// A permission for one verb in one place: a question to the API server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Need {
+    /// The verb.
+    pub verb: &'static str,
+    /// The API group, empty for the core group.
+    pub group: &'static str,
+    /// The resource.
+    pub resource: &'static str,
+    /// The subresource.
+    pub subresource: Option<&'static str>,
+    /// The namespace; `None` for all of them, and for resources without a namespace.
+    pub namespace: Option<String>,
+}
+
+impl Need {
+    /// Returns the resource with its group and subresource, such as `deployments.apps` or `pods/log`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let dot = if self.group.is_empty() { "" } else { "." };
+        let subresource = self.subresource.map(|name| format!("/{name}")).unwrap_or_default();
+        format!("{}{dot}{}{subresource}", self.resource, self.group)
+    }
+}
+
+/// Returns the questions that a permission stands for, one a verb.
+fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Need> + use<> {
+    let namespace = places.namespace(permission.scope).map(str::to_owned);
+    let Permission { group, resource, subresource, verbs, .. } = permission;
+    verbs.iter().map(move |verb| Need { verb, group, resource, subresource, namespace: namespace.clone() })
+}
+
+/// Returns the questions that some modes need an answer to, each once.
+#[must_use]
+pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
+    let permissions = modes.iter().flat_map(|mode| mode.permissions());
+    let mut needs: Vec<_> = permissions.flat_map(|permission| needs_of(permission, places)).collect();
+    needs.sort();
+    needs.dedup();
+    needs
+}
+
+/// An answer of the API server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the caller has the permission.
+    pub allowed: bool,
+    /// The authorizer's reason, where it gives one.
+    pub reason: Option<String>,
+}
+
+/// The state of an installed CRD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CrdState {
+    /// It has everything that ours has.
+    Current,
+    /// It differs from ours.
+    Outdated,
+    /// It is not installed.
+    Missing,
+    /// Its resources are served, but the caller may not read the definition.
+    Served,
+}
+
+impl CrdState {
+    /// Tells whether a mode that needs the CRD can work with it.
+    #[must_use]
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Current | Self::Served)
+    }
+}
+
+impl fmt::Display for CrdState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "current",
+            Self::Outdated => "outdated: run `kube-devops crd install`",
+            Self::Missing => "missing: run `kube-devops crd install`",
+            Self::Served => "served: only get on customresourcedefinitions would tell whether it is current",
+        })
+    }
+}
+
+/// A permission with its answer, as one mode needs it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Grant {
+    /// The mode.
+    pub mode: Mode,
+    /// The question.
+    #[serde(flatten)]
+    pub need: Need,
+    /// Whether the mode does not work without it.
+    pub required: bool,
+    /// Whether the caller has it.
+    pub allowed: bool,
+    /// The effect of not having it, and the authorizer's reason; `None` where it is allowed.
+    pub reason: Option<String>,
+}
+
+/// The answers to everything that some modes need.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    places: Places,
+    grants: Vec<Grant>,
+    crds: Vec<(String, CrdState)>,
+}
+
+impl Assessment {
+    /// Puts answers together. `crds` may be empty where no mode needs any.
+    #[must_use]
+    pub fn new(
+        modes: &[Mode],
+        places: Places,
+        answers: &BTreeMap<Need, Answer>,
+        crds: Vec<(String, CrdState)>,
+    ) -> Self {
+        let mut grants = Vec::new();
+        for &mode in modes {
+            for permission in mode.permissions() {
+                for need in needs_of(permission, &places) {
+                    let Answer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
+                    let optional = if permission.required { "" } else { " (optional)" };
+                    let denial = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                    let reason = (!allowed).then(|| format!("{}{optional}{denial}", permission.without));
+                    grants.push(Grant { mode, need, required: permission.required, allowed, reason });
+                }
+            }
+        }
+        Self { places, grants, crds }
+    }
+
+    /// Returns the namespace that kube-devops runs in.
+    pub fn own_namespace(&self) -> &str {
+        &self.places.own
+    }
+
+    /// Returns every permission with its answer.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// Returns every CRD with its state.
+    pub fn crds(&self) -> &[(String, CrdState)] {
+        &self.crds
+    }
+
+    /// Returns a reason for each thing that a mode lacks; none where it would work.
+    pub fn obstacles(&self, mode: Mode) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if let (Some(namespace), true) = (self.judged(mode), self.places.missing) {
+            obstacles.push(format!("namespace {namespace} was not found"));
+        }
+        let denied = |grant: &&Grant| grant.mode == mode && grant.required && !grant.allowed;
+        let denied: Vec<&Need> = self.grants.iter().filter(denied).map(|grant| &grant.need).collect();
+        for same in denied.chunk_by(|a, b| a.path() == b.path() && a.namespace == b.namespace) {
+            let verbs: Vec<&str> = same.iter().map(|need| need.verb).collect();
+            let place = match &same[0].namespace {
+                Some(namespace) => format!("namespace {namespace}"),
+                None => "the whole cluster".to_owned(),
+            };
+            obstacles.push(format!("no permission to {} {} in {place}", verbs.join("/"), same[0].path()));
+        }
+        if mode.needs_crds() {
+            let unusable = self.crds.iter().filter(|(_, state)| !state.is_usable());
+            obstacles.extend(unusable.map(|(name, state)| format!("CRD {name} is {state}")));
+        }
+        obstacles
+    }
+
+    /// Tells whether a mode would work.
+    pub fn works(&self, mode: Mode) -> bool {
+        self.obstacles(mode).is_empty()
+    }
+
+    /// Says in a sentence whether a mode would work, and if not, why.
+    pub fn verdict(&self, mode: Mode) -> String {
+        let place = self.judged(mode).map_or("here".to_owned(), |name| format!("in namespace {name}"));
+        let obstacles = self.obstacles(mode).join("; ");
+        if obstacles.is_empty() {
+            format!("{mode} would work {place}")
+        } else if mode == Mode::Analyze && self.places.judged.is_none() {
+            format!(
+                "{mode} would be partial at best {place}: {obstacles}; \
+                 `kube-devops check -n NAME` checks one namespace"
+            )
+        } else {
+            format!("{mode} would not work {place}: {obstacles}")
+        }
+    }
+
+    /// Returns the one namespace that a mode would evaluate; `None` for all of them.
+    fn judged(&self, mode: Mode) -> Option<&str> {
+        self.places.judged.as_deref().filter(|_| mode.takes_namespaces())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everywhere() -> Places {
+        Places { judged: None, missing: false, own: "ops".to_owned() }
+    }
+
+    /// The assessment of a caller who may do everything that `forbids` does not match.
+    fn assess(places: Places, crd: CrdState, forbids: impl Fn(&Need) -> bool) -> Assessment {
+        let answer = |need: Need| {
+            let answer = Answer { allowed: !forbids(&need), reason: None };
+            (need, answer)
+        };
+        let answers = needs(&Mode::ALL, &places).into_iter().map(answer).collect();
+        let crds =
+            vec![("devopspolicies".to_owned(), CrdState::Current), ("policyauditresults".to_owned(), crd)];
+        Assessment::new(&Mode::ALL, places, &answers, crds)
+    }
+
+    fn working(assessment: &Assessment) -> Vec<String> {
+        let working = Mode::ALL.into_iter().filter(|mode| assessment.works(*mode));
+        working.map(|mode| mode.to_string()).collect()
+    }
+
+    #[test]
+    fn a_mode_works_with_its_required_permissions_and_crds() {
+        use CrdState::{Current, Missing, Outdated, Served};
+        for crd in [Current, Served] {
+            assert_eq!(working(&assess(everywhere(), crd, |_| false)).len(), 4, "{crd}");
+        }
+        for crd in [Missing, Outdated] {
+            assert_eq!(working(&assess(everywhere(), crd, |_| false)), ["analyze", "watch"], "{crd}");
+        }
+        let no =
+            |resource: &'static str| assess(everywhere(), Current, move |need| need.resource == resource);
+        assert_eq!(working(&no("leases")), ["analyze"]);
+        assert_eq!(working(&no("events")).len(), 4, "events are optional");
+        let no_patch = assess(everywhere(), Current, |need| need.verb == "patch" && need.group == "apps");
+        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile"]);
+    }
+
+    #[test]
+    fn a_caller_who_is_limited_to_a_namespace_can_work_there() {
+        let limited = |judged: Option<&str>| {
+            let places = Places { judged: judged.map(str::to_owned), missing: false, own: "shop".to_owned() };
+            assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))
+        };
+        let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
+        assert_eq!(working(&all), Vec::<String>::new());
+        assert_eq!(working(&shop), ["analyze", "watch"]);
+        assert_eq!(working(&bank), Vec::<String>::new());
+        assert_eq!(
+            all.verdict(Mode::Analyze),
+            "analyze would be partial at best here: no permission to list pods in the whole cluster; \
+             `kube-devops check -n NAME` checks one namespace"
+        );
+        assert_eq!(shop.verdict(Mode::Analyze), "analyze would work in namespace shop");
+        assert_eq!(
+            bank.verdict(Mode::Analyze),
+            "analyze would not work in namespace bank: no permission to list pods in namespace bank"
+        );
+        assert!(
+            shop.verdict(Mode::Reconcile).starts_with("reconcile would not work here: no permission to ")
+        );
+    }
+
+    #[test]
+    fn a_missing_namespace_is_the_reason() {
+        let places = Places { judged: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
+        let assessment = assess(places, CrdState::Current, |_| false);
+        assert_eq!(working(&assessment), ["reconcile", "enforce"], "these evaluate all namespaces");
+        assert_eq!(
+            assessment.verdict(Mode::Analyze),
+            "analyze would not work in namespace nope: namespace nope was not found"
+        );
+        assert_eq!(assessment.verdict(Mode::Reconcile), "reconcile would work here");
+    }
+
+    #[test]
+    fn every_no_has_its_reason() {
+        let assessment = assess(everywhere(), CrdState::Missing, |_| true);
+        for grant in assessment.grants() {
+            assert!(!grant.reason.as_deref().unwrap_or_default().is_empty(), "{grant:?}");
+        }
+        for mode in Mode::ALL {
+            assert!(assessment.verdict(mode).contains(": no permission to "), "{mode}");
+        }
+        let reconcile = assessment.verdict(Mode::Reconcile);
+        assert!(reconcile.contains("CRD policyauditresults is missing: run `kube-devops crd install`"));
+    }
+}

@@ -1,0 +1,33 @@
+//! The outcome of an undo in sentences.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
+
+use super::Text;
+use crate::enforcement::Undone;
+
+/// Writes a line for the fields that went, and one for each that others are concerned with.
+pub fn undone(undone: &Undone, out: &mut Text<'_>) -> io::Result<()> {
+    let Undone { workload, is_preview, is_rest, gone, tuned, stays, .. } = undone;
+    let (took, went, stay) = if *is_preview {
+        ("would take out", "would go", "would stay")
+    } else {
+        ("took out", "went", "stays")
+    };
+    if *is_rest || !gone.is_empty() {
+        let names: Vec<String> = gone.iter().map(ToString::to_string).collect();
+        let names = if *is_rest { "what others left of a patch".to_owned() } else { names.join(", ") };
+        writeln!(out, "{workload}: {took} {names}")?;
+    }
+    for (field, managers) in tuned {
+        writeln!(out, "{workload}: with {field} {went} what {} had set on it", list(managers))?;
+    }
+    for (field, managers) in stays {
+        writeln!(out, "{workload}: {field} {stay}, because {} set the same value", list(managers))?;
+    }
+    Ok(())
+}
+
+fn list(managers: &BTreeSet<String>) -> String {
+    managers.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}

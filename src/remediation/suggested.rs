@@ -1,0 +1,101 @@
+//! Patches for those who manage workloads themselves: read from the newest audit results, or planned again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+use super::rehearse::fixes;
+use crate::cluster::{CallError, Cluster};
+use crate::policies;
+use crate::policy::{
+    CompiledPolicy, DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix,
+};
+
+/// The patches of one policy.
+#[derive(Debug)]
+pub struct PolicyFixes {
+    /// The namespace of the policy.
+    pub namespace: String,
+    /// The name of the policy.
+    pub policy: String,
+    /// The patches.
+    pub fixes: Vec<SuggestedFix>,
+    /// The number of patches that are missing, and why they could not be planned again.
+    pub missing: Option<(u64, String)>,
+}
+
+/// The patches of all policies that were asked for.
+#[derive(Debug)]
+pub struct Suggestions {
+    /// The policies with an audit result, by namespace and name.
+    pub found: Vec<PolicyFixes>,
+    /// The names of all policies there.
+    pub policies: Vec<String>,
+}
+
+/// Reads the patches of a policy, or of all policies, in a namespace or in all namespaces.
+///
+/// A result has room for a part of the patches only. Then all of them are planned again, as the operator does.
+pub async fn suggestions(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    name: Option<&str>,
+    now: Timestamp,
+) -> Result<Suggestions, CallError> {
+    let results: Api<PolicyAuditResult> = match namespace {
+        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+        None => Api::all(cluster.client.clone()),
+    };
+    let results = cluster.call(async |_| results.list(&ListParams::default()).await).await?.items;
+    let policies = policies::list(cluster, namespace).await?;
+    let mut found = Vec::new();
+    for ((namespace, name), result) in newest(results, name) {
+        let beside = policies.get(&namespace).map_or(&[][..], Vec::as_slice);
+        // A result is as old as its violations. The policy may have changed since.
+        let is_asked = |one: &&CompiledPolicy| one.policy.name_any() == name && reports(&one.policy);
+        let Some(policy) = beside.iter().find(is_asked) else {
+            continue;
+        };
+        let kept = result.spec.fixes.len() as u64;
+        let total = result.spec.total_fixes.unwrap_or(kept);
+        let (fixes, missing) = if kept < total {
+            match fixes(cluster, policy, beside, now).await {
+                Ok(all) => (all, None),
+                Err(error) => {
+                    let why = error.to_string();
+                    (result.spec.fixes, Some((total - kept, why)))
+                }
+            }
+        } else {
+            (result.spec.fixes, None)
+        };
+        found.push(PolicyFixes { namespace, policy: name, fixes, missing });
+    }
+    let policies = policies.values().flatten().map(|known| known.policy.name_any()).collect();
+    Ok(Suggestions { found, policies })
+}
+
+/// Returns the newest result of each policy, by its namespace and name.
+fn newest(
+    results: Vec<PolicyAuditResult>,
+    name: Option<&str>,
+) -> BTreeMap<(String, String), PolicyAuditResult> {
+    let mut newest: BTreeMap<(String, String), PolicyAuditResult> = BTreeMap::new();
+    for result in results.into_iter().filter(|result| name.is_none_or(|name| name == result.spec.policy_name))
+    {
+        let key = (result.namespace().unwrap_or_default(), result.spec.policy_name.clone());
+        if newest.get(&key).is_none_or(|known| known.spec.timestamp < result.spec.timestamp) {
+            newest.insert(key, result);
+        }
+    }
+    newest
+}
+
+/// Tells whether a policy reports patches for workloads that a GitOps tool manages.
+fn reports(policy: &DevOpsPolicy) -> bool {
+    let gitops = policy.spec.remediation.as_ref().map(|remediation| remediation.gitops);
+    policy.spec.enforcement_mode == EnforcementMode::Enforce
+        && gitops.unwrap_or_default() == GitOpsMode::Report
+}

@@ -1,0 +1,187 @@
+//! Undoing patches: finds the patched workloads and takes the fields out, whether an operator runs or not.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+use super::apply::{fetch, read_again};
+use super::apply_error::ApplyError;
+use super::evidence::pods;
+use super::find::find;
+use super::withdraw::{Withdrawal, tuned, withdraw};
+use crate::cluster::{CallError, Cluster, retry_on_conflict};
+use crate::enforcement::{ContainerField, FieldOwners, Share, Subject, Undone, is_ready, share};
+use crate::policy::DevOpsPolicy;
+use crate::workload::WorkloadKind;
+
+/// The workloads to undo.
+#[derive(Clone, Copy, Debug)]
+pub enum UndoTarget<'a> {
+    /// One workload.
+    Workload(WorkloadKind, &'a str),
+    /// All that was patched for a policy.
+    Policy(&'a str),
+    /// All that was patched.
+    All,
+}
+
+/// Patched workloads that could not be found.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// The workload does not exist.
+    #[error("there is no {kind} {name:?} in namespace {namespace:?}")]
+    NoWorkload {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// There is no such policy, and nothing that was patched for one of that name.
+    #[error(
+        "namespace {namespace:?} has no policy {policy:?}, and no workload that is patched for one of that name"
+    )]
+    NoPolicy {
+        /// Its name.
+        policy: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// The policies cannot be listed.
+    #[error("cannot list the policies of namespace {namespace:?}")]
+    Policies {
+        /// The namespace.
+        namespace: String,
+        /// The failed call.
+        source: CallError,
+    },
+    /// The workloads cannot be read.
+    #[error(transparent)]
+    Workloads(#[from] ApplyError),
+}
+
+/// A patched workload, and the part of the patch to undo.
+#[derive(Debug)]
+pub struct Patched {
+    /// The workload.
+    pub subject: Subject,
+    /// The fields, and whether a record names their policy.
+    pub share: Share,
+}
+
+impl Patched {
+    /// Returns the workload as kubectl takes it: `kind/name -n namespace`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let Self { subject, .. } = self;
+        format!("{}/{} -n {}", subject.kind().name().to_lowercase(), subject.name(), subject.namespace())
+    }
+}
+
+/// Finds the patched workloads in a namespace; with `everywhere` in all of them, for [`UndoTarget::All`].
+pub async fn patched(
+    cluster: &Cluster,
+    namespace: &str,
+    everywhere: bool,
+    target: UndoTarget<'_>,
+) -> Result<Vec<Patched>, UndoError> {
+    let (policy, policies) = match target {
+        UndoTarget::Policy(policy) => (Some(policy), policies(cluster, namespace).await?),
+        UndoTarget::Workload(..) | UndoTarget::All => (None, Vec::new()),
+    };
+    let found = if let UndoTarget::Workload(kind, name) = target {
+        let missing = || UndoError::NoWorkload {
+            kind: kind.name(),
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        vec![fetch(cluster, kind, namespace, name).await?.ok_or_else(missing)?]
+    } else {
+        let wanted = |subject: &Subject| share(subject, policy, &policies).is_some();
+        find(cluster, (!everywhere).then_some(namespace), wanted).await?
+    };
+    let is_known = |name: &str| policies.iter().any(|policy| policy.name_any() == name);
+    if let Some(policy) = policy.filter(|policy| found.is_empty() && !is_known(policy)) {
+        return Err(UndoError::NoPolicy { policy: policy.to_owned(), namespace: namespace.to_owned() });
+    }
+    let patched = found.into_iter().filter_map(|subject| {
+        let share = share(&subject, policy, &policies)?;
+        Some(Patched { subject, share })
+    });
+    Ok(patched.collect())
+}
+
+/// Lists the policies of a namespace; none in a cluster without the CRD.
+async fn policies(cluster: &Cluster, namespace: &str) -> Result<Vec<DevOpsPolicy>, UndoError> {
+    let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
+    match cluster.call(async |_| policies.list(&ListParams::default()).await).await {
+        Ok(found) => Ok(found.items),
+        Err(error) if error.code() == Some(404) => Ok(Vec::new()),
+        Err(source) => Err(UndoError::Policies { namespace: namespace.to_owned(), source }),
+    }
+}
+
+/// Returns the outcome that an undo would have.
+#[must_use]
+pub fn preview(patched: &Patched) -> Undone {
+    let Patched { subject, share } = patched;
+    let tuned = tuned(subject, &share.fields);
+    let stays: FieldOwners = share
+        .fields
+        .iter()
+        .filter(|field| !tuned.contains_key(field))
+        .map(|field| (field.clone(), subject.co_owners(field)))
+        .filter(|(_, owners)| !owners.is_empty())
+        .collect();
+    outcome(patched, true, tuned, stays, Vec::new())
+}
+
+/// Undoes the patch of one workload.
+pub async fn undo(cluster: &Cluster, patched: &Patched) -> Result<Undone, ApplyError> {
+    let Patched { subject, share } = patched;
+    let Share { fields, rest_for, .. } = share;
+    let stuck = stuck(cluster, subject).await?;
+    // The controller of a workload writes it often while it rolls out.
+    let attempt = async |number| {
+        let subject = read_again(cluster, subject, number).await?;
+        withdraw(cluster, &subject, fields, rest_for.as_deref()).await
+    };
+    match retry_on_conflict(attempt, |error| matches!(error, ApplyError::Stale)).await {
+        Ok(Withdrawal { remains, tuned, .. }) => Ok(outcome(patched, false, tuned, remains, stuck)),
+        Err(ApplyError::Gone) => {
+            Ok(outcome(patched, false, FieldOwners::new(), FieldOwners::new(), Vec::new()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn outcome(
+    patched: &Patched,
+    is_preview: bool,
+    tuned: FieldOwners,
+    stays: FieldOwners,
+    stuck: Vec<String>,
+) -> Undone {
+    let fields: &BTreeSet<ContainerField> = &patched.share.fields;
+    Undone {
+        workload: patched.label(),
+        is_preview,
+        is_rest: fields.is_empty(),
+        gone: fields.iter().filter(|field| !stays.contains_key(field)).cloned().collect(),
+        tuned,
+        stays,
+        stuck,
+    }
+}
+
+/// Returns the pods of a `StatefulSet` that are not ready; it does not replace them by itself.
+async fn stuck(cluster: &Cluster, subject: &Subject) -> Result<Vec<String>, CallError> {
+    if subject.kind() != WorkloadKind::StatefulSet {
+        return Ok(Vec::new());
+    }
+    let pods = pods(cluster, subject).await?;
+    let stuck = pods.iter().filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+    Ok(stuck.map(|pod| pod.name().to_owned()).collect())
+}
