@@ -3,7 +3,7 @@
 use super::ExitStatus;
 use super::args::ConnectArgs;
 use crate::cluster::{self, CallError};
-use crate::enforcement::FIELD_MANAGER;
+use crate::manifests::OBJECT_MANAGER;
 use crate::manifests::{crds, manifest};
 use crate::output::{ManifestFormat, to_stdout};
 use anyhow::{Context, bail};
@@ -59,7 +59,7 @@ async fn install(args: &InstallArgs) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     for crd in crds() {
         let name = crd.name_any();
-        let applied = match cluster.apply_crd(&crd, FIELD_MANAGER).await {
+        let applied = match cluster.apply_crd(&crd, OBJECT_MANAGER).await {
             Err(CallError::Status(status)) if status.code == 403 => bail!(
                 "cannot install the CRD {name}: {}: installing needs get, create and patch on \
                  customresourcedefinitions, which an administrator of the cluster has; `kube-devops crd generate` \

@@ -42,6 +42,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, hide = true)]
     cleanup_time: SignedDuration,
 
+    /// The most time that the new pods of a patch are watched once they are available, only for tests
+    #[arg(long, value_name = "TIME", hide = true)]
+    most_settling: Option<SignedDuration>,
+
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -63,6 +67,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
             home: args.service.lease.home(&live.cluster).to_owned(),
             conflict_policy_interval: args.yield_interval,
             cleanup_time: args.cleanup_time,
+            most_settling: args.most_settling,
             clock: Timestamp::now,
         },
     };

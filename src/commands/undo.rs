@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
                 patched.label()
             ))?;
         }
-        let undone = if args.dry_run { Ok(preview(patched)) } else { undo(&cluster, patched).await };
+        let undone = if args.dry_run { preview(patched) } else { undo(&cluster, patched).await };
         match undone {
             Ok(undone) => {
                 print(patched, &undone)?;

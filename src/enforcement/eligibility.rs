@@ -3,11 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
 
+use super::downtime::{Claims, DowntimeRisk, downtime_risk};
+use super::foreign::foreign_path;
 use super::gitops::{Manager, managed_by};
 use super::objects::Pod;
 use super::progress::Progress;
-use super::subject::{Subject, Typed};
-use crate::policy::GitOpsMode;
+use super::subject::{FIELD_MANAGER, Subject, Typed};
+use crate::policy::{GitOpsMode, RemediationSpec};
 
 /// The annotation by which somebody keeps enforcement off a workload, with the value `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
@@ -29,6 +31,12 @@ pub enum Ineligible {
         /// The parent's name.
         name: String,
     },
+    /// An apply would take out what somebody else owns under our field manager's name.
+    #[error(
+        "somebody else writes as field manager {FIELD_MANAGER}, under which {0} is: let them use another name, and \
+         take that entry out of metadata.managedFields"
+    )]
+    ManagerTaken(String),
     /// A tool manages it, which would undo a patch.
     #[error("{0} manages it: mend its source, or set remediation.gitops to patch")]
     Managed(Manager),
@@ -44,9 +52,9 @@ pub enum Ineligible {
     /// There is no pod on which to see the effect.
     #[error("it wants no pods, so nothing would show what a patch does")]
     NoPods,
-    /// A rollout is an outage.
-    #[error("its strategy is Recreate and it has 1 replica, so a rollout is an outage")]
-    Recreated,
+    /// A rollout can leave no pod available, and the policy doesn't allow that.
+    #[error("{0}, or set remediation.allowDowntime to true to patch it all the same")]
+    Downtime(DowntimeRisk),
     /// A change is under way.
     #[error("a rollout is under way: {updated} of {wanted} pods are updated")]
     RollingOut {
@@ -84,12 +92,13 @@ impl Ineligible {
             Self::BeingDeleted => "BeingDeleted",
             Self::Ignored => "Ignored",
             Self::Controlled { .. } => "Controlled",
+            Self::ManagerTaken(_) => "ManagerTaken",
             Self::Managed(_) => "ManagedByGitOps",
             Self::OnDelete => "OnDelete",
             Self::Partitioned(_) => "Partitioned",
             Self::Paused => "Paused",
             Self::NoPods => "NoPods",
-            Self::Recreated => "RecreatedWhole",
+            Self::Downtime(risk) => risk.reason(),
             Self::RollingOut { .. } => "RollingOut",
             Self::Unavailable { .. } => "Unavailable",
             Self::Restarted { .. } => "RestartedLately",
@@ -104,18 +113,21 @@ impl Ineligible {
 
 /// Returns why a workload is not patched now, if it isn't; what needs somebody comes before what passes.
 ///
-/// `pods` are the workload's pods, of whatever revision. `verify` is how long a patch is watched: where a container
-/// ended within that time, the pods were not well before the patch, and its restarts would be no evidence.
+/// `pods` are the workload's pods, of whatever revision, and `claims` the claims of its namespace. Where a container ended
+/// within `verifySeconds` before now, its restarts after a patch would be no evidence.
 pub fn ineligible(
     subject: &Subject,
     pods: &[Pod],
-    gitops: GitOpsMode,
-    verify: SignedDuration,
+    remediation: &RemediationSpec,
+    claims: &Claims,
     now: Timestamp,
 ) -> Option<Ineligible> {
     let progress = Progress::of(subject);
-    left_alone(subject, gitops)
+    let verify = SignedDuration::from_secs(remediation.verify_seconds.into());
+    let downtime = || downtime_risk(subject, claims).filter(|_| !remediation.allow_downtime);
+    left_alone(subject, remediation.gitops)
         .or_else(|| held(subject, &progress))
+        .or_else(|| downtime().map(Ineligible::Downtime))
         .or_else(|| unsettled(&progress))
         .or_else(|| restarted(pods, now.checked_sub(verify).unwrap_or(Timestamp::MIN)))
 }
@@ -134,23 +146,23 @@ fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
     if let Some(parent) = owners.find(|owner| owner.controller == Some(true)) {
         return Some(Ineligible::Controlled { kind: parent.kind.clone(), name: parent.name.clone() });
     }
+    if let Some(path) = foreign_path(subject) {
+        return Some(Ineligible::ManagerTaken(path));
+    }
     match gitops {
         GitOpsMode::Report => managed_by(subject).map(Ineligible::Managed),
         GitOpsMode::Patch => None,
     }
 }
 
-/// Whether a rollout would reach all pods, some of which run meanwhile.
+/// Returns what keeps a rollout from reaching all pods.
 fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
-    let mut recreate = false;
     match &*subject.typed {
         Typed::Deployment(deployment) => {
             let spec = deployment.spec.as_ref();
             if spec.and_then(|spec| spec.paused) == Some(true) {
                 return Some(Ineligible::Paused);
             }
-            let strategy = spec.and_then(|spec| spec.strategy.as_ref()).and_then(|it| it.type_.as_deref());
-            recreate = strategy == Some("Recreate");
         }
         Typed::StatefulSet(set) => {
             let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
@@ -169,12 +181,8 @@ fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
             }
         }
     }
-    match progress.wanted {
-        // How many a DaemonSet wants is known once its controller has counted.
-        ..=0 if progress.observed => Some(Ineligible::NoPods),
-        1 if recreate => Some(Ineligible::Recreated),
-        _ => None,
-    }
+    // A DaemonSet's controller has to count first.
+    (progress.wanted <= 0 && progress.observed).then_some(Ineligible::NoPods)
 }
 
 /// Whether the workload is at rest, and whole.

@@ -21,18 +21,22 @@ pub struct Enforcing {
     pub defaults: Defaults,
     /// What is done about workloads that a `GitOps` tool manages.
     pub gitops: GitOpsMode,
+    /// True where a rollout may leave no pod available.
+    pub allow_downtime: bool,
 }
 
 impl Enforcing {
     /// Works out what a policy comes down to, whatever its mode is.
     pub fn new(compiled: &CompiledPolicy) -> Result<Self, Arc<PolicyError>> {
         let policy = &compiled.policy;
+        let remediation = policy.spec.remediation.clone().unwrap_or_default();
         Ok(Self {
             name: policy.metadata.name.clone().unwrap_or_default(),
             created: policy.metadata.creation_timestamp.as_ref().map(|time| time.0),
             effective: compiled.effective.clone()?,
             defaults: policy.spec.fix_defaults(),
-            gitops: policy.spec.remediation.clone().unwrap_or_default().gitops,
+            gitops: remediation.gitops,
+            allow_downtime: remediation.allow_downtime,
         })
     }
 
@@ -100,6 +104,7 @@ mod tests {
             effective: Arc::default(),
             defaults: Defaults::default(),
             gitops: GitOpsMode::Report,
+            allow_downtime: false,
         };
         let mut policies =
             [policy("a", None), policy("d", Some(2)), policy("b", Some(2)), policy("c", Some(1))];

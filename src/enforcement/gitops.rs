@@ -90,6 +90,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::enforcement::FIELD_MANAGER;
     use crate::workload::WorkloadKind;
 
     fn manager(metadata: &Value) -> Option<Manager> {
@@ -174,7 +175,7 @@ mod tests {
             json!({ "labels": { "app.kubernetes.io/instance": "web", "app.kubernetes.io/managed-by": "hand" } }),
             json!({ "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}" } }),
             field_manager("kubectl-edit", "Update", &spec),
-            field_manager("kube-devops", "Apply", &spec),
+            field_manager(FIELD_MANAGER, "Apply", &spec),
             field_manager("argocd-controller", "Update", &json!({ "f:metadata": { "f:labels": {} } })),
         ] {
             assert_eq!(manager(&metadata), None, "{metadata}");

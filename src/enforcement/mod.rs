@@ -5,9 +5,11 @@
 
 mod budget;
 mod constraints;
+mod downtime;
 mod eligibility;
 mod enforcing;
 mod field;
+mod foreign;
 mod gitops;
 pub mod objects;
 mod plan;
@@ -17,6 +19,7 @@ pub mod records;
 mod refusal;
 mod refusal_class;
 mod rehearsal;
+mod settling;
 mod share;
 mod subject;
 mod surroundings;
@@ -27,14 +30,17 @@ mod verify;
 
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
+pub use downtime::{Claims, DowntimeRisk, RolloutOrder, downtime_risk};
 pub use eligibility::{IGNORE, Ineligible, ineligible};
 pub use enforcing::Enforcing;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
+pub use foreign::foreign_path;
 pub use gitops::{Manager, managed_by};
 pub use plan::{Plan, Unfixed, plan};
 pub use progress::Progress;
 pub use refusal_class::RefusalClass;
 pub use rehearsal::{Outcome, Rehearsed};
+pub use settling::settling;
 pub use share::{Share, share};
 pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
 pub use surroundings::Surroundings;

@@ -52,6 +52,8 @@ pub type PodDisruptionBudget = Object<PodDisruptionBudgetSpec, PodDisruptionBudg
 pub type HorizontalPodAutoscaler = Object<HorizontalPodAutoscalerSpec>;
 /// A `LimitRange`.
 pub type LimitRange = Object<LimitRangeSpec>;
+/// A `PersistentVolumeClaim`.
+pub type PersistentVolumeClaim = Object<PersistentVolumeClaimSpec>;
 /// A `ResourceQuota`.
 pub type ResourceQuota = Object<ResourceQuotaSpec, ResourceQuotaStatus>;
 
@@ -107,8 +109,35 @@ pub struct PodTemplateSpec {
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct TemplatePodSpec {
     pub containers: Vec<PartialContainer>,
+    pub init_containers: Vec<PartialContainer>,
+    pub host_network: Option<bool>,
+    pub volumes: Vec<Volume>,
     pub resources: Option<ResourceRequirements>,
     pub termination_grace_period_seconds: Option<i64>,
+}
+
+/// What is read of a pod's volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct Volume {
+    pub persistent_volume_claim: Option<ClaimSource>,
+}
+
+/// What is read of a volume that a claim is for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct ClaimSource {
+    pub claim_name: String,
+}
+
+/// What is read of a `PersistentVolumeClaim`'s spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct PersistentVolumeClaimSpec {
+    pub access_modes: Vec<String>,
 }
 
 /// What is read of a `Pod`'s spec.

@@ -158,6 +158,12 @@ pub fn in_phase(
     }
 }
 
+/// Returns a record with another reason for its phase.
+pub fn with_reason(record: &Remediation, reason: RemediationReason, message: &str) -> Remediation {
+    let message = Some(message.chars().take(MESSAGE).collect());
+    Remediation { reason: Some(reason), message, ..record.clone() }
+}
+
 /// Returns the record of a patch whose withdrawal was refused, with the words of the refusal.
 pub fn refused(record: &Remediation, why: &str) -> Remediation {
     Remediation { withdrawal_refused: Some(why.chars().take(MESSAGE).collect()), ..record.clone() }
@@ -171,7 +177,7 @@ fn whole(time: Timestamp) -> Time {
 /// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
 pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
-    use RemediationReason::{ChangedMeanwhile, CoOwned, NoVerdict, Unwatched};
+    use RemediationReason::{ChangedMeanwhile, CoOwned, NoVerdict, Unschedulable, Unwatched};
     let mut next = status.clone();
     let known = next.remediations.iter().position(|known| is_of(known, &record.kind, &record.name));
     let before = known.map(|index| next.remediations.remove(index));
@@ -185,7 +191,12 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     } else if (entered(Failed) || entered(Withdrawn)) && is_failure(&record) {
         counts(&mut next.remediations_failed);
         let did_harm = match record.phase {
-            Withdrawn => !matches!(reason, Some(ChangedMeanwhile | NoVerdict | Unwatched)),
+            Withdrawn => match reason {
+                Some(ChangedMeanwhile | NoVerdict | Unwatched) => false,
+                // A cluster without room for another pod says nothing against a probe.
+                Some(Unschedulable) => record.fields.iter().any(|of| of.contains("/resources.")),
+                _ => true,
+            },
             _ => reason == Some(CoOwned),
         };
         if did_harm && of_this_policy {

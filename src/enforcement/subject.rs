@@ -13,8 +13,8 @@ use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::rules::PartialContainer;
 use crate::workload::{Workload, WorkloadKind, WorkloadRef, short_digest};
 
-/// The field manager that owns the fields that kube-devops sets.
-pub const FIELD_MANAGER: &str = "kube-devops";
+/// The field manager that owns the fields that enforcement sets: a name that nobody else takes by chance.
+pub const FIELD_MANAGER: &str = "devops.stochastic.io/enforcement";
 /// The annotation that tells readers which policy a workload is patched for. No decision depends on it.
 pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
 /// The annotation that names the fields that enforcement set, as `container/field`, for whoever has to take them out.
@@ -338,7 +338,7 @@ mod tests {
             "metadata": {
                 "name": "web", "namespace": "n", "uid": "u", "resourceVersion": "7",
                 "managedFields": [
-                    { "manager": "kube-devops", "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": {
+                    { "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": {
                         "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": {
                             ".": {}, "f:name": {},
                             "f:livenessProbe": { "f:tcpSocket": { "f:port": {} }, "f:failureThreshold": {} },

@@ -10,6 +10,7 @@ use kube::core::{Selector, SelectorExt};
 use serde_json::Value;
 
 use super::constraints::{Bound, Constraints};
+use super::downtime::Claims;
 use super::field::{Compute, Field};
 use super::objects::{HorizontalPodAutoscaler, LimitRange, PodDisruptionBudget, ResourceQuota};
 use super::subject::Subject;
@@ -30,6 +31,8 @@ pub struct Surroundings {
     pub limit_ranges: Vec<LimitRange>,
     /// What bounds the amounts of the namespace as a whole; the API server refuses the pods above it.
     pub quotas: Vec<ResourceQuota>,
+    /// The access modes of claims; empty where they may not be read.
+    pub claims: Claims,
 }
 
 impl Surroundings {

@@ -46,6 +46,12 @@ pub(super) fn since(pod: &Pod) -> Timestamp {
     changed.map_or_else(|| created(pod), |at| at.0)
 }
 
+/// Returns when the last of the pod's running containers started.
+pub(super) fn started(pod: &Pod) -> Option<Timestamp> {
+    let running = statuses(pod).iter().filter_map(|status| status.state.as_ref()?.running.as_ref());
+    running.filter_map(|running| running.started_at.as_ref()).map(|at| at.0).max()
+}
+
 /// Tells whether the pod has ended for good: evicted, or refused by its node. Its controller makes another.
 pub(super) fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());

@@ -1,20 +1,17 @@
 //! The verdict on a patch: what became of the workload's new revision. Pure, and without a memory: whoever looks, at
 //! whatever time, judges by the present state alone, so that a restarted operator goes on where another stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::field::{Compute, ContainerField, Field};
+use super::field::ContainerField;
 use super::objects::Pod;
 use super::progress::{DEADLINE_EXCEEDED, Progress};
 use super::refusal_class::is_quota_exceeded;
 use super::symptoms::{self, Breakdown};
 use crate::policy::RemediationReason;
 
-/// How long a whole new revision must stay so, unless `verifySeconds` is shorter.
-const SETTLING: SignedDuration = SignedDuration::from_secs(60);
 /// When to look again where nothing but the next event can tell.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
 
@@ -45,6 +42,8 @@ pub struct Patched {
     pub pods: Option<i32>,
     /// The fields that it set.
     pub fields: BTreeSet<ContainerField>,
+    /// How long the new pods must stay well.
+    pub settling: SignedDuration,
 }
 
 /// What to think of a patch.
@@ -54,8 +53,8 @@ pub enum Finding {
     Wait {
         /// When time alone may have changed the finding; later than now.
         until: Timestamp,
-        /// What speaks against the patch so far, in words: a pod that isn't ready, and should be.
-        against: Option<String>,
+        /// What speaks against the patch so far, with the reason in words: a pod that isn't ready, and should be.
+        against: Option<(RemediationReason, String)>,
     },
     /// The new revision runs.
     Verified,
@@ -96,7 +95,8 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         // Pods and status come by different ways: one may be behind the other.
         let Some(last_ready) = last_ready else { return wait(now, later(now, SOON), None) };
         let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));
-        let settled = later(available.max(patched.at), verify.min(SETTLING));
+        let started = ready.iter().filter_map(|pod| symptoms::started(pod)).max().unwrap_or(patched.at);
+        let settled = later(available.max(patched.at).max(started), patched.settling);
         return if now >= settled { Finding::Verified } else { wait(now, settled, None) };
     }
 
@@ -114,15 +114,15 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     let last_progress = last_ready.map_or(patched.at, |at| at.max(patched.at));
     // A pod that was moved a moment ago gets its time too.
     if let Some(pod) = unready.first() {
-        let deadline = later(last_progress.max(symptoms::since(pod)), verify);
-        if now < deadline {
-            return wait(now, deadline, Some(unready_in_words(pod)));
-        }
         let reason = if symptoms::unschedulable(pod).is_some() {
             RemediationReason::Unschedulable
         } else {
             RemediationReason::NotReady
         };
+        let deadline = later(last_progress.max(symptoms::since(pod)), verify);
+        if now < deadline {
+            return wait(now, deadline, Some((reason, unready_in_words(pod))));
+        }
         let message = format!("{}, and no other pod got ready for {verify_seconds} s", unready_in_words(pod));
         return Finding::Failed { reason, message };
     }
@@ -190,11 +190,7 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
             _ => i64::try_from(position).is_ok_and(|position| position >= i64::from(before)),
         })
     };
-    let excused = |pod: &Pod| {
-        pod.metadata.deletion_timestamp.is_some()
-            || is_away(pod, evidence)
-            || (symptoms::unschedulable(pod).is_some() && !requests_more(patched, pod))
-    };
+    let excused = |pod: &Pod| pod.metadata.deletion_timestamp.is_some() || is_away(pod, evidence);
     let mut sorted = Sorted { evident: Vec::new(), excused_unready: 0, made: pods.len() };
     for (position, pod) in pods.into_iter().enumerate() {
         if !is_scaled(position, pod) && !excused(pod) {
@@ -222,26 +218,6 @@ fn ordinal(pod: &Pod) -> Option<i64> {
     symptoms::name(pod).rsplit_once('-')?.1.parse().ok()
 }
 
-/// Tells whether the patch made a pod request more: by a request, or by a limit that is the request too.
-fn requests_more(patched: &Patched, pod: &Pod) -> bool {
-    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
-    patched.fields.iter().any(|of| match of.field {
-        Field::Request(_) => true,
-        Field::Limit(compute) => {
-            let container = containers.iter().find(|container| container.name == of.container);
-            container.and_then(|container| container.resources.as_ref()).is_some_and(|resources| {
-                let limit = amount(resources.limits.as_ref(), compute);
-                limit.is_some() && limit == amount(resources.requests.as_ref(), compute)
-            })
-        }
-        _ => false,
-    })
-}
-
-fn amount(of: Option<&BTreeMap<String, Quantity>>, compute: Compute) -> Option<&Quantity> {
-    of?.get(compute.as_str())
-}
-
 fn unready_in_words(pod: &Pod) -> String {
     match symptoms::unschedulable(pod) {
         Some(message) => format!("pod {} can't be scheduled: {message}", symptoms::name(pod)),
@@ -258,7 +234,7 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// A finding that has to be looked at again, never at once.
-fn wait(now: Timestamp, until: Timestamp, against: Option<String>) -> Finding {
+fn wait(now: Timestamp, until: Timestamp, against: Option<(RemediationReason, String)>) -> Finding {
     Finding::Wait { until: until.max(later(now, SignedDuration::from_secs(1))), against }
 }
 

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 
+/// The field manager of the objects that kube-devops installs.
+pub const OBJECT_MANAGER: &str = "kube-devops";
+
 /// Returns the CRDs of kube-devops, in the order of [`RESOURCES`](super::RESOURCES).
 pub fn crds() -> [CustomResourceDefinition; 2] {
     [DevOpsPolicy::crd(), PolicyAuditResult::crd()].map(|mut crd| {

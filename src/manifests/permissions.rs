@@ -246,6 +246,14 @@ const ENFORCE: &[Permission] = &[
         Cluster,
         "no DaemonSet is repaired: its new pods can't be identified",
     ),
+    need(
+        "",
+        "persistentvolumeclaims",
+        LIST,
+        Cluster,
+        "a workload with a claim is patched only with remediation.allowDowntime: its claims count as ReadWriteOnce",
+    )
+    .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
     need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).optional(),

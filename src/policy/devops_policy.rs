@@ -174,15 +174,18 @@ pub struct RemediationSpec {
     /// The maximum number of workloads that are patched for this policy in an hour; 0 stops it.
     #[schemars(with = "i32", range(min = 0, max = 10_000))]
     pub max_per_hour: u32,
-    /// Seconds within which a patched workload must get a new pod ready, from 30 to 86400. After that, the patch is
+    /// Seconds within which a patched workload must get a new pod ready, from 30 to 3600. After that, the patch is
     /// withdrawn.
-    #[schemars(with = "i32", range(min = 30, max = 86400))]
+    #[schemars(with = "i32", range(min = 30, max = 3600))]
     pub verify_seconds: u32,
     /// The treatment of workloads that a GitOps tool manages: report leaves them alone and reports a patch for their
     /// source; patch treats them like all others.
     pub gitops: GitOpsMode,
     /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
+    /// Patch also workloads that a rollout may leave without an available pod, such as a Deployment without surge. A
+    /// faulty patch takes such a workload down until the patch is withdrawn.
+    pub allow_downtime: bool,
 }
 
 impl Default for RemediationSpec {
@@ -192,6 +195,7 @@ impl Default for RemediationSpec {
             verify_seconds: 300,
             gitops: GitOpsMode::default(),
             on_delete: OnDelete::default(),
+            allow_downtime: false,
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum RemediationReason {
     AdmissionRefused,
     /// Another field manager owns a field that the patch would set.
     Conflict,
+    /// Somebody else has fields under the name of enforcement's field manager, and a patch would remove them.
+    ManagerTaken,
     /// RBAC does not allow the patch.
     Forbidden,
     /// The workload is gone, or another one has its name.
@@ -66,13 +68,14 @@ pub enum RemediationReason {
 
 impl RemediationReason {
     /// Every reason.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Planned,
         Self::Patched,
         Self::Verified,
         Self::Unavailable,
         Self::AdmissionRefused,
         Self::Conflict,
+        Self::ManagerTaken,
         Self::Forbidden,
         Self::Gone,
         Self::Invalid,
@@ -104,6 +107,7 @@ impl RemediationReason {
             Self::Unavailable => "Unavailable",
             Self::AdmissionRefused => "AdmissionRefused",
             Self::Conflict => "Conflict",
+            Self::ManagerTaken => "ManagerTaken",
             Self::Forbidden => "Forbidden",
             Self::Gone => "Gone",
             Self::Invalid => "Invalid",
@@ -136,6 +140,7 @@ impl RemediationReason {
             Self::Unavailable => "unavailable",
             Self::AdmissionRefused => "admission_refused",
             Self::Conflict => "conflict",
+            Self::ManagerTaken => "manager_taken",
             Self::Forbidden => "forbidden",
             Self::Gone => "gone",
             Self::Invalid => "invalid",
@@ -167,7 +172,14 @@ impl RemediationReason {
 
     /// Tells whether others can remove the cause of a refused patch without changing the policy or the workload.
     pub fn is_mended_elsewhere(self) -> bool {
-        matches!(self, Self::AdmissionRefused | Self::Conflict | Self::Forbidden | Self::QuotaExceeded)
+        matches!(
+            self,
+            Self::AdmissionRefused
+                | Self::Conflict
+                | Self::ManagerTaken
+                | Self::Forbidden
+                | Self::QuotaExceeded
+        )
     }
 }
 

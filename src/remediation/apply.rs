@@ -56,6 +56,7 @@ async fn apply_as(
     params: &PatchParams,
     document: &Value,
 ) -> Result<Subject, ApplyError> {
+    ApplyError::check_manager(subject)?;
     match patch(cluster, subject, params, &Patch::Apply(document)).await {
         Err(ApplyError::Conflict(_)) if document.pointer("/metadata/annotations").is_some() => {
             let mut without = document.clone();

@@ -1,7 +1,7 @@
 //! Why a patch was not taken, and whether trying again can help.
 
 use crate::cluster::CallError;
-use crate::enforcement::{RefusalClass, SubjectError};
+use crate::enforcement::{FIELD_MANAGER, RefusalClass, Subject, SubjectError, foreign_path};
 use crate::policy::RemediationReason;
 
 /// Why a workload could not be read or patched.
@@ -16,6 +16,12 @@ pub enum ApplyError {
     /// A field belongs to somebody who wants another value.
     #[error("another field manager owns what is to be set: {0}")]
     Conflict(String),
+    /// Somebody else's fields are under our field manager's name, and an apply would take them out.
+    #[error(
+        "somebody else writes as field manager {FIELD_MANAGER}, under which {0} is: let them use another name, and \
+         take that entry out of metadata.managedFields"
+    )]
+    ManagerTaken(String),
     /// The API server refuses it: a quota, an admission webhook, RBAC or the validation.
     #[error("{error}")]
     Refused {
@@ -33,6 +39,11 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Fails where an apply would take out what somebody else owns under our field manager's name.
+    pub fn check_manager(subject: &Subject) -> Result<(), Self> {
+        foreign_path(subject).map_or(Ok(()), |path| Err(Self::ManagerTaken(path)))
+    }
+
     /// Tells whether the same write may succeed later without anybody's help.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Stale | Self::Unavailable(_))
@@ -44,6 +55,7 @@ impl ApplyError {
             Self::Gone => RemediationReason::Gone,
             Self::Stale => RemediationReason::Stale,
             Self::Conflict(_) => RemediationReason::Conflict,
+            Self::ManagerTaken(_) => RemediationReason::ManagerTaken,
             Self::Refused { class, .. } => match class {
                 RefusalClass::QuotaExceeded => RemediationReason::QuotaExceeded,
                 RefusalClass::AdmissionDenied => RemediationReason::AdmissionRefused,
@@ -59,7 +71,7 @@ impl ApplyError {
     pub fn category(&self) -> &'static str {
         match self {
             Self::Gone => "not_found",
-            Self::Stale | Self::Conflict(_) => "conflict",
+            Self::Stale | Self::Conflict(_) | Self::ManagerTaken(_) => "conflict",
             Self::Refused { error, .. } | Self::Unavailable(error) => error.category(),
             Self::Subject(_) => "unreadable",
         }

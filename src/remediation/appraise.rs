@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::apply_error::ApplyError;
 use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
-    self, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, records,
+    self, Enforcing, Ineligible, Plan, Subject, Surroundings, downtime_risk, ineligible, managed_by, records,
 };
 use crate::policy::{CompiledPolicy, RemediationReason, RemediationSpec};
 
@@ -57,17 +57,19 @@ pub(super) async fn appraise(
             format!("an earlier patch failed, and neither its template nor the policy changed since: {why}");
         return Ok(left("FailedBefore", message, false));
     }
-    let gitops = inquiry.remediation.gitops;
-    let verify = SignedDuration::from_secs(inquiry.remediation.verify_seconds.into());
+    let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
     let mut managed = None;
-    match ineligible(subject, &[], gitops, verify, now) {
+    match ineligible(subject, &[], remediation, claims, now) {
         Some(found @ Ineligible::Managed(_)) => managed = Some(found),
         Some(found) => return Ok(left(found.reason(), found.to_string(), found.passing())),
         None => {}
     }
-    // A policy that leaves what a tool manages to its owner has no part in another's patch of it.
-    let concerned =
-        inquiry.enforcing.iter().filter(|policy| policy.gitops == gitops || managed_by(subject).is_none());
+    // A policy that leaves such workloads alone has no part in another policy's patch.
+    let is_managed = managed_by(subject).is_some();
+    let is_risky = remediation.allow_downtime && downtime_risk(subject, claims).is_some();
+    let concerned = inquiry.enforcing.iter().filter(|policy| {
+        (policy.gitops == remediation.gitops || !is_managed) && (policy.allow_downtime || !is_risky)
+    });
     let concerned: Vec<Enforcing> = concerned.cloned().collect();
     let mut constraints = inquiry.surroundings.constraints(subject);
     let barred = records::taken_out(inquiry.policies, subject);
@@ -95,7 +97,7 @@ pub(super) async fn appraise(
     }
     can_tell_new_pods(cluster, subject).await?;
     let pods = pods(cluster, subject).await?;
-    if let Some(found) = ineligible(subject, &pods, gitops, verify, now) {
+    if let Some(found) = ineligible(subject, &pods, remediation, claims, now) {
         return Ok(left(found.reason(), found.to_string(), found.passing()));
     }
     Ok(Appraisal::Ready(plan))

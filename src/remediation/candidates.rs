@@ -22,8 +22,9 @@ pub(super) struct Candidate {
     pub(super) seen: u64,
 }
 
-/// Returns the workloads that a policy would mend, those with the fewest pods first: what goes wrong shows where it
-/// hurts least.
+/// Returns the workloads that a policy would mend: the fewest pods first, and single pods last.
+///
+/// This is as much of [`RolloutOrder`](crate::enforcement::RolloutOrder) as the watches show.
 pub(super) fn candidates(
     objects: &[&Workload<'static>],
     policy: &EffectivePolicy,
@@ -45,7 +46,7 @@ pub(super) fn candidates(
             seen: digest(object),
         })
         .collect();
-    found.sort_by(|a, b| (a.pods, a.kind, &a.name).cmp(&(b.pods, b.kind, &b.name)));
+    found.sort_by(|a, b| (a.pods < 2, a.pods, a.kind, &a.name).cmp(&(b.pods < 2, b.pods, b.kind, &b.name)));
     found
 }
 
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_pods_come_first_and_only_what_can_be_mended_comes() {
+    fn single_pods_come_last_and_only_workloads_with_a_fix_come() {
         use WorkloadKind::{DaemonSet, Deployment, Job, Pod, StatefulSet};
         let objects = [
             object(StatefulSet, "big", None, false),
@@ -105,6 +106,10 @@ mod tests {
             object(Pod, "big-1", Some("big"), false),
             object(StatefulSet, "small", None, false),
             object(Pod, "small-0", Some("small"), false),
+            object(StatefulSet, "bigger", None, false),
+            object(Pod, "bigger-0", Some("bigger"), false),
+            object(Pod, "bigger-1", Some("bigger"), false),
+            object(Pod, "bigger-2", Some("bigger"), false),
             object(DaemonSet, "none", None, false),
             object(Deployment, "probed", None, true),
             object(Deployment, "owned", Some("parent"), false),
@@ -116,7 +121,7 @@ mod tests {
         let objects: Vec<&Workload<'static>> = objects.iter().collect();
         let found = candidates(&objects, &policy, Timestamp::UNIX_EPOCH);
         let names: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.pods)).collect();
-        assert_eq!(names, [("none", 0), ("small", 1), ("big", 2)]);
+        assert_eq!(names, [("big", 2), ("bigger", 3), ("none", 0), ("small", 1)]);
         let tags: DevOpsPolicySpec = yaml_serde::from_str("{forbidLatestTag: true}").unwrap();
         let tags = EffectivePolicy::from_spec(&tags).unwrap();
         assert!(candidates(&objects, &tags, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");

@@ -15,10 +15,11 @@ use tracing::{info, warn};
 use super::apply_error::ApplyError;
 use super::find::is_any_patched;
 use crate::cluster::{CallError, Cluster};
-use crate::enforcement::FIELD_MANAGER;
 use crate::enforcement::records::{self, is_under_way};
 use crate::leader::Leadership;
-use crate::manifests::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};
+use crate::manifests::{
+    OBJECT_MANAGER, YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy,
+};
 use crate::policies::Policies;
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 
@@ -67,7 +68,7 @@ pub async fn install(cluster: &Cluster) -> Result<ConflictPolicyState, CallError
     for (plural, object) in BOTH.into_iter().rev() {
         let object = object();
         let api = api(cluster, plural, &object);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let params = PatchParams::apply(OBJECT_MANAGER).force();
         let apply = async |_| api.patch(YIELD_NAME, &params, &Patch::Apply(&object)).await;
         match cluster.call(apply).await {
             Ok(_) => {}

@@ -307,7 +307,7 @@ impl<'r> Enforcer<'r> {
         record: &Remediation,
         at: Timestamp,
     ) -> Result<(), RemediationError> {
-        let message = format!("set {}; the new pods are watched", record.fields.join(", "));
+        let message = is_watched(&record.fields);
         let applied = in_phase(record, RemediationPhase::Applied, RemediationReason::Patched, &message, at);
         self.record(applied).await?;
         info!(
@@ -352,26 +352,33 @@ impl<'r> Enforcer<'r> {
             Err(error) => return self.unwatched(record, &error.into()).await,
         };
         let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
-        let patched = Patched { at, pods: record.pods, fields };
+        let settling = enforcement::settling(&subject, &fields);
+        let settling = self.remediator.settings.most_settling.map_or(settling, |most| settling.min(most));
+        let patched = Patched { at, pods: record.pods, fields, settling };
         let verify_seconds = self.remediation().verify_seconds;
         let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
-        let patience = enforcement::patience(&evidence.progress, verify_seconds);
+        let patience = enforcement::patience(&evidence.progress, verify_seconds).saturating_add(settling);
         // An operator that was away judges what it finds, and gives that its time.
         let watched_since = at.max(self.remediator.started);
         let template_hash = Some(subject.template_hash());
         let changed = record.template_hash != template_hash;
+        let as_patched = record;
         // What fails, and is left alone from then on, is the template as it is now.
         let record = Remediation { template_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
             Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
-                let reason =
-                    against.as_ref().map_or(RemediationReason::NoVerdict, |_| RemediationReason::NotReady);
-                let against = against.map(|words| format!(": {words}")).unwrap_or_default();
+                let (reason, against) = match against {
+                    Some((reason, words)) => (reason, format!(": {words}")),
+                    None => (RemediationReason::NoVerdict, String::new()),
+                };
                 let message = format!("no verdict within {} s{against}", patience.as_secs());
                 self.begin_withdrawal(&record, reason, &message).await
             }
-            Finding::Wait { until, .. } => Ok(Some(until.min(self.poll()))),
+            Finding::Wait { until, against } => {
+                self.say_unschedulable(as_patched, against).await?;
+                Ok(Some(until.min(self.poll())))
+            }
             Finding::Verified => {
                 let message = "the new pods are available, and stayed so";
                 self.end(&record, RemediationPhase::Verified, RemediationReason::Verified, message)
@@ -389,6 +396,22 @@ impl<'r> Enforcer<'r> {
             }
             Finding::Failed { reason, message } => self.begin_withdrawal(&record, reason, &message).await,
         }
+    }
+
+    /// Writes down that no node has room for a new pod, until that is over.
+    async fn say_unschedulable(
+        &mut self,
+        record: &Remediation,
+        against: Option<(RemediationReason, String)>,
+    ) -> Result<(), RemediationError> {
+        let unschedulable = against.filter(|(reason, _)| *reason == RemediationReason::Unschedulable);
+        let (reason, message) =
+            unschedulable.unwrap_or_else(|| (RemediationReason::Patched, is_watched(&record.fields)));
+        // The words of the scheduler change with every node that comes or goes.
+        if record.reason == Some(reason) {
+            return Ok(());
+        }
+        self.record(records::with_reason(record, reason, &message)).await
     }
 
     /// Says what is wrong with a patch, and takes back what is ours of it.
@@ -426,6 +449,11 @@ impl<'r> Enforcer<'r> {
             _ => self.after(REFUSED),
         }
     }
+}
+
+/// Says that a patch is watched.
+fn is_watched(fields: &[String]) -> String {
+    format!("set {}; the new pods are watched", fields.join(", "))
 }
 
 /// Names a record's workload.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{LimitRange, Node, Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{LimitRange, Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::Resource;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cluster::{CallError, Cluster};
-use crate::enforcement::{Evidence, Progress, Subject, Surroundings, Typed, is_ready, objects};
+use crate::enforcement::{Claims, Evidence, Progress, Subject, Surroundings, Typed, is_ready, objects};
 
 /// The annotation by which a Deployment and its `ReplicaSet`s tell which is the current one.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -80,7 +80,22 @@ pub(super) async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<S
         vertical_unread,
         limit_ranges: list(cluster, &kind::<LimitRange>(), namespace, &all).await?,
         quotas: list(cluster, &kind::<ResourceQuota>(), namespace, &all).await?,
+        claims: claims(cluster, namespace).await?,
     })
+}
+
+/// Returns the access modes of a namespace's claims; none where claims may not be read.
+async fn claims(cluster: &Cluster, namespace: &str) -> Result<Claims, CallError> {
+    let kind = kind::<PersistentVolumeClaim>();
+    let claims: Vec<objects::PersistentVolumeClaim> =
+        match list(cluster, &kind, namespace, &ListParams::default()).await {
+            Err(error) if error.code() == Some(403) => Vec::new(),
+            listed => listed?,
+        };
+    let modes = claims.into_iter().filter_map(|claim| {
+        Some((claim.metadata.name?, claim.spec.map(|spec| spec.access_modes).unwrap_or_default()))
+    });
+    Ok(modes.collect())
 }
 
 async fn vertical_autoscalers(

@@ -17,7 +17,7 @@ use super::evidence;
 use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
-use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, Subject, Surroundings};
+use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Subject, Surroundings};
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 
 /// How many workloads are fetched in one step at most.
@@ -80,8 +80,8 @@ impl Enforcer<'_> {
         }
         let mut surroundings = None;
         let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
-        let waits = |candidate: &&Candidate| self.remediator.skips().waits(&self.key, candidate);
-        let Some(candidate) = candidates.iter().find(waits) else { return Ok(surveyed) };
+        let next = self.remediator.skips().next(&self.key, &candidates);
+        let Some(candidate) = next else { return Ok(surveyed) };
         if self.records().len() >= records::KEPT {
             return Ok(surveyed);
         }
@@ -133,11 +133,12 @@ impl Enforcer<'_> {
             fetched += 1;
             let left = match self.look(candidate, force, surroundings).await {
                 Looked::Left(left) => left,
-                Looked::Ready(..) => Skip {
+                Looked::Ready(subject, _) => Skip {
                     reason: WAITING,
                     message: "its turn comes".to_owned(),
                     until: self.after(STANDING),
                     fix: None,
+                    order: surroundings.as_ref().map(|around| RolloutOrder::of(&subject, &around.claims)),
                 },
             };
             next = [next, Some(left.until)].into_iter().flatten().min();
@@ -164,7 +165,7 @@ impl Enforcer<'_> {
             if delayed && since > PERSISTENCE {
                 let reason = RemediationReason::Unavailable.as_str();
                 let message = record.message.clone().unwrap_or_default();
-                let left = Skip { reason, message, until: self.after(STANDING), fix: None };
+                let left = Skip { reason, message, until: self.after(STANDING), fix: None, order: None };
                 self.give_up(record).await?;
                 self.remediator.skips().add(&self.key, &candidate, force.digest, left);
                 return Ok(Some(self.after(TURN)));
@@ -225,7 +226,7 @@ impl Enforcer<'_> {
             Ok(Appraisal::Left { reason, message, passing, plan }) => {
                 let until = self.after(if passing { PASSING } else { STANDING });
                 let fix = plan.map(|plan| plan.fix(&subject));
-                return Looked::Left(Skip { reason, message, until, fix });
+                return Looked::Left(Skip { reason, message, until, fix, order: None });
             }
             Err(error) => return self.failed(candidate, &error),
         };
@@ -355,7 +356,7 @@ impl Enforcer<'_> {
     }
 
     fn left(&self, reason: &'static str, message: String, pause: SignedDuration) -> Looked {
-        Looked::Left(Skip { reason, message, until: self.after(pause), fix: None })
+        Looked::Left(Skip { reason, message, until: self.after(pause), fix: None, order: None })
     }
 
     fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Looked {
@@ -363,7 +364,13 @@ impl Enforcer<'_> {
         warn!(workload = candidate.name, namespace = self.namespace, %error, "looked at again later");
         let fix = self.remediator.skips().fix_of(&self.key, candidate);
         let until = self.after(PASSING);
-        Looked::Left(Skip { reason: error.reason().as_str(), message: error.to_string(), until, fix })
+        Looked::Left(Skip {
+            reason: error.reason().as_str(),
+            message: error.to_string(),
+            until,
+            fix,
+            order: None,
+        })
     }
 }
 

@@ -13,7 +13,9 @@ use super::appraise::{Appraisal, Inquiry, appraise};
 use super::evidence::surroundings;
 use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
-use crate::enforcement::{Enforcing, Outcome, Progress, Rehearsed, Subject, Surroundings, managed_by};
+use crate::enforcement::{
+    Enforcing, Outcome, Progress, Rehearsed, RolloutOrder, Subject, Surroundings, managed_by,
+};
 use crate::governance::evaluate;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
 use crate::rules;
@@ -75,8 +77,10 @@ async fn rehearse_some(
         violations.is_ok_and(|found| found.iter().any(|found| rules::fix_of(found.rule).is_some()))
     };
     let mut subjects = find(cluster, Some(&namespace), concerned).await?;
-    subjects.sort_by_key(|subject| (Progress::of(subject).wanted, subject.kind(), subject.name().to_owned()));
     let around = surroundings(cluster, &namespace).await.map_err(ApplyError::from)?;
+    subjects.sort_by_key(|subject| {
+        (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
+    });
     let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
     let inquiry =
         Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };

@@ -30,6 +30,8 @@ pub struct RemediationSettings {
     pub conflict_policy_interval: SignedDuration,
     /// The most time that a deleted policy may take to go, from when an operator first sees to it.
     pub cleanup_time: SignedDuration,
+    /// The most time that new pods are watched for once they are available; tests have less of it.
+    pub most_settling: Option<SignedDuration>,
     /// The clock.
     pub clock: fn() -> Timestamp,
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::candidates::Candidate;
+use crate::enforcement::RolloutOrder;
 use crate::policy::SuggestedFix;
 use crate::workload::{PolicyRef, WorkloadKind};
 
@@ -24,6 +25,8 @@ pub(super) struct Skip {
     pub(super) until: Timestamp,
     /// The patch for whoever manages the workload.
     pub(super) fix: Option<SuggestedFix>,
+    /// The workload's place among those that may be patched; `None` where it may not be.
+    pub(super) order: Option<RolloutOrder>,
 }
 
 /// Everything that was left out, by policy.
@@ -70,9 +73,13 @@ impl SkipCache {
         same.then_some(entry.left.until)
     }
 
-    /// Tells whether a candidate may be patched when its turn comes.
-    pub(super) fn waits(&self, policy: &PolicyRef, candidate: &Candidate) -> bool {
-        self.entry(policy, candidate).is_some_and(|entry| entry.left.reason == WAITING)
+    /// Returns the candidate that is patched next, of those that may be.
+    pub(super) fn next<'c>(&self, policy: &PolicyRef, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
+        let orders = candidates
+            .iter()
+            .filter_map(|candidate| Some((self.entry(policy, candidate)?.left.order?, candidate)));
+        // The first of equals.
+        orders.min_by_key(|(order, _)| *order).map(|(_, candidate)| candidate)
     }
 
     /// The patch that a candidate's last look showed.
@@ -150,7 +157,10 @@ impl SkipCache {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::enforcement::{Claims, Subject};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -165,7 +175,7 @@ mod tests {
     }
 
     fn left(reason: &'static str, until: i64) -> Skip {
-        Skip { reason, message: format!("is {reason}"), until: at(until), fix: None }
+        Skip { reason, message: format!("is {reason}"), until: at(until), fix: None, order: None }
     }
 
     #[test]
@@ -176,10 +186,24 @@ mod tests {
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(10)), None, "its time is up");
         assert_eq!(all.until(&policy("n"), &candidate("web", 2), 7, at(9)), None, "it changed");
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 8, at(9)), None, "the policies changed");
-        assert!(!all.waits(&policy("n"), &candidate("web", 1)));
-        all.add(&policy("n"), &candidate("web", 1), 7, left(WAITING, 10));
-        assert!(all.waits(&policy("n"), &candidate("web", 1)));
         assert_eq!(all.until(&policy("m"), &candidate("web", 1), 7, at(9)), None, "another policy");
+    }
+
+    #[test]
+    fn the_next_workload_is_the_first_by_order_of_those_that_may_be_patched() {
+        let order = |replicas: i32| {
+            let spec = json!({ "replicas": replicas, "selector": {}, "template": {} });
+            let status = json!({ "availableReplicas": replicas });
+            let object = json!({ "metadata": {}, "spec": spec, "status": status });
+            Some(RolloutOrder::of(&Subject::read(WorkloadKind::Deployment, object).unwrap(), &Claims::new()))
+        };
+        let mut all = SkipCache::default();
+        let candidates = ["a", "b", "c", "d", "e"].map(|name| candidate(name, 1));
+        assert_eq!(all.next(&policy("n"), &candidates), None);
+        for (candidate, order) in candidates.iter().zip([None, order(1), order(3), order(2), order(2)]) {
+            all.add(&policy("n"), candidate, 7, Skip { order, ..left(WAITING, 10) });
+        }
+        assert_eq!(all.next(&policy("n"), &candidates).map(|next| &*next.name), Some("d"));
     }
 
     #[test]

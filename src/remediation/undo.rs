@@ -123,10 +123,10 @@ async fn policies(cluster: &Cluster, namespace: &str) -> Result<Vec<DevOpsPolicy
     }
 }
 
-/// Returns the outcome that an undo would have.
-#[must_use]
-pub fn preview(patched: &Patched) -> Undone {
+/// Returns the outcome that an undo would have. It fails if the undo would not be attempted.
+pub fn preview(patched: &Patched) -> Result<Undone, ApplyError> {
     let Patched { subject, share } = patched;
+    ApplyError::check_manager(subject)?;
     let tuned = tuned(subject, &share.fields);
     let stays: FieldOwners = share
         .fields
@@ -135,7 +135,7 @@ pub fn preview(patched: &Patched) -> Undone {
         .map(|field| (field.clone(), subject.co_owners(field)))
         .filter(|(_, owners)| !owners.is_empty())
         .collect();
-    outcome(patched, true, tuned, stays, Vec::new())
+    Ok(outcome(patched, true, tuned, stays, Vec::new()))
 }
 
 /// Undoes the patch of one workload.

@@ -94,8 +94,10 @@ impl Mend {
 const PERIOD_SECONDS: i32 = 10;
 /// Failures in a row until a probe counts as failed; the API server's default.
 const FAILURES: i32 = 3;
+/// Seconds between two startup probes: nothing is ready before one succeeds, so each is waited for.
+const STARTUP_PERIOD_SECONDS: i32 = 1;
 /// Failures that a starting container may have; with the period above, five minutes.
-const STARTUP_FAILURES: i32 = 30;
+const STARTUP_FAILURES: i32 = 300;
 
 /// Returns the liveness or readiness probe for a container; an error gives the reason for none.
 pub(super) fn probe(broken: &Broken<'_>) -> Result<Probe, String> {
@@ -112,7 +114,7 @@ pub(super) fn probe(broken: &Broken<'_>) -> Result<Probe, String> {
 pub(super) fn startup(probe: &Probe) -> Probe {
     Probe {
         initial_delay_seconds: None,
-        period_seconds: Some(PERIOD_SECONDS),
+        period_seconds: Some(STARTUP_PERIOD_SECONDS),
         failure_threshold: Some(STARTUP_FAILURES),
         ..probe.clone()
     }

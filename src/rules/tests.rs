@@ -266,7 +266,7 @@ fn a_liveness_probe_brings_a_startup_probe_and_both_leave_nothing_to_be_filled_i
     let mut liveness = whole(5, 3);
     liveness["initialDelaySeconds"] = 7.into();
     let (sets, _) = mended("missing-liveness", "{name: a}", &defaults);
-    assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness, "startupProbe": whole(10, 30) }));
+    assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness, "startupProbe": whole(1, 300) }));
     let (sets, _) = mended("missing-liveness", "{name: a, startupProbe: {tcpSocket: {port: 1}}}", &defaults);
     assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness }));
 }

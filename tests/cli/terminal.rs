@@ -2,6 +2,7 @@
 
 use super::directory;
 use super::live::{of_a_cluster, of_an_empty_cluster};
+use kube_devops::enforcement::FIELD_MANAGER;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
@@ -231,7 +232,7 @@ fn hostile_server(method: &str, path: &str) -> (u16, String) {
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": HOSTILE, "namespace": "shop", "uid": "u", "resourceVersion": "1",
-            "managedFields": [entry("kube-devops"), entry(HOSTILE)] },
+            "managedFields": [entry(FIELD_MANAGER), entry(HOSTILE)] },
         "spec": { "replicas": 1, "selector": { "matchLabels": { "app": "a" } }, "template": {
             "metadata": { "labels": { "app": "a" } }, "spec": { "containers": [container] } } },
     });

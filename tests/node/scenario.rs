@@ -102,8 +102,10 @@ impl Scenario {
     fn spec(&self) -> String {
         let port = self.server.probed.map(|port| port + self.workload.offset);
         let probe = port.map_or_else(String::new, |port| format!(", defaultProbe: {{tcpPort: {port}}}"));
-        let (policy, remediation) = (self.policy, self.remediation);
-        format!("{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}, {remediation}}}}}")
+        let (policy, remediation, downtime) = (self.policy, self.remediation, self.workload.risks_downtime());
+        format!(
+            "{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}, allowDowntime: {downtime}, {remediation}}}}}"
+        )
     }
 
     /// Runs the scenario in a new namespace.

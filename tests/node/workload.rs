@@ -108,6 +108,14 @@ impl Workload {
         self
     }
 
+    /// Returns true if a rollout ends pods before new pods are available.
+    pub(crate) fn risks_downtime(&self) -> bool {
+        let strategy = &self.overlay["spec"]["strategy"];
+        self.kind != "Deployment"
+            || strategy["type"] == "Recreate"
+            || strategy["rollingUpdate"]["maxSurge"] == 0
+    }
+
     /// Returns true if it has three pods.
     pub(crate) fn has_three_members(&self) -> bool {
         self.overlay["spec"]["replicas"] == 3

@@ -8,8 +8,6 @@ use super::*;
 use crate::enforcement::KINDS;
 use crate::workload::WorkloadKind;
 
-const VERIFY: SignedDuration = SignedDuration::from_mins(5);
-
 fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().unwrap()
 }
@@ -39,6 +37,16 @@ fn judge_with(
     pods: &[Pod],
     gitops: GitOpsMode,
 ) -> Option<Ineligible> {
+    let remediation = RemediationSpec { gitops, allow_downtime: true, ..RemediationSpec::default() };
+    judge_under(kind, change, pods, &remediation)
+}
+
+fn judge_under(
+    kind: WorkloadKind,
+    change: &[(&str, Value)],
+    pods: &[Pod],
+    remediation: &RemediationSpec,
+) -> Option<Ineligible> {
     let mut object = at_rest(kind);
     for (path, value) in change {
         let mut place = &mut object;
@@ -47,7 +55,7 @@ fn judge_with(
         }
         *place = value.clone();
     }
-    ineligible(&Subject::read(kind, object).unwrap(), pods, gitops, VERIFY, now())
+    ineligible(&Subject::read(kind, object).unwrap(), pods, remediation, &Claims::new(), now())
 }
 
 /// A pod whose container `main` has these fields in its status.
@@ -84,6 +92,10 @@ fn whose_it_is_comes_first() {
     let ignored = [("metadata.annotations", json!({ IGNORE: "true" })), ("spec.paused", json!(true))];
     assert_eq!(judge(deployment, &ignored, &[]), Some(Ineligible::Ignored));
     assert_eq!(judge(deployment, &[("metadata.annotations", json!({ IGNORE: "false" }))], &[]), None);
+    let replicas = json!({ "f:spec": { "f:replicas": {} } });
+    let squatted = json!([{ "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": replicas }]);
+    let squatted = judge(deployment, &[("metadata.managedFields", squatted)], &[]);
+    assert_eq!(squatted, Some(Ineligible::ManagerTaken("spec.replicas".to_owned())));
     let owner = |controller: bool| json!([{ "apiVersion": "x/v1", "kind": "Shop", "name": "s", "uid": "u", "controller": controller }]);
     let parent = judge(deployment, &[("metadata.ownerReferences", owner(true))], &[]);
     assert_eq!(parent, Some(Ineligible::Controlled { kind: "Shop".into(), name: "s".into() }));
@@ -103,19 +115,14 @@ fn a_rollout_that_would_not_reach_all_pods_in_turn_is_not_begun() {
     use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
     let on_delete = json!({ "type": "OnDelete" });
     let partition = |number: i32| json!({ "rollingUpdate": { "partition": number } });
-    let recreate = json!({ "type": "Recreate" });
     let one =
         [("spec.replicas", json!(1)), ("status.updatedReplicas", json!(1)), ("status.replicas", json!(1))];
-    let mut recreated = one.to_vec();
-    recreated.push(("spec.strategy", recreate.clone()));
     for (kind, change, expected) in [
         (Deployment, vec![("spec.paused", json!(true))], Some(Ineligible::Paused)),
         (StatefulSet, vec![("spec.updateStrategy", on_delete.clone())], Some(Ineligible::OnDelete)),
         (DaemonSet, vec![("spec.updateStrategy", on_delete)], Some(Ineligible::OnDelete)),
         (StatefulSet, vec![("spec.updateStrategy", partition(2))], Some(Ineligible::Partitioned(2))),
         (StatefulSet, vec![("spec.updateStrategy", partition(0))], None),
-        (Deployment, recreated, Some(Ineligible::Recreated)),
-        (Deployment, vec![("spec.strategy", recreate)], None),
         (Deployment, one.to_vec(), None),
         (Deployment, vec![("spec.replicas", json!(0))], Some(Ineligible::NoPods)),
         (DaemonSet, vec![("status.desiredNumberScheduled", json!(0))], Some(Ineligible::NoPods)),
@@ -123,6 +130,26 @@ fn a_rollout_that_would_not_reach_all_pods_in_turn_is_not_begun() {
         assert_eq!(judge(kind, &change, &[]), expected, "{change:?}");
         assert!(expected.is_none_or(|ineligible| !ineligible.passing()));
     }
+}
+
+#[test]
+fn downtime_needs_consent_that_the_refusal_names() {
+    use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
+    let by_default = RemediationSpec::default();
+    let recreate = ("spec.strategy", json!({ "type": "Recreate" }));
+    for (kind, change, expected) in [
+        (Deployment, vec![], None),
+        (Deployment, vec![recreate.clone()], Some(DowntimeRisk::Recreate)),
+        (StatefulSet, vec![], Some(DowntimeRisk::StatefulSet)),
+        (DaemonSet, vec![], Some(DowntimeRisk::NoSurge)),
+    ] {
+        let found = judge_under(kind, &change, &[], &by_default);
+        assert_eq!(found, expected.map(Ineligible::Downtime), "{kind:?} {change:?}");
+        assert!(found.iter().all(|found| !found.passing() && found.to_string().contains("allowDowntime")));
+        assert_eq!(judge(kind, &change, &[]), None, "{kind:?} {change:?}");
+    }
+    let ignored = ("metadata.annotations", json!({ IGNORE: "true" }));
+    assert_eq!(judge_under(Deployment, &[recreate, ignored], &[], &by_default), Some(Ineligible::Ignored));
 }
 
 #[test]
@@ -173,11 +200,18 @@ fn every_reason_is_told_apart() {
         Ineligible::Ignored,
         Ineligible::Controlled { kind: String::new(), name: String::new() },
         Ineligible::Managed(Manager { name: "Helm", evidence: String::new() }),
+        Ineligible::ManagerTaken(String::new()),
         Ineligible::OnDelete,
         Ineligible::Partitioned(1),
         Ineligible::Paused,
         Ineligible::NoPods,
-        Ineligible::Recreated,
+        Ineligible::Downtime(DowntimeRisk::Recreate),
+        Ineligible::Downtime(DowntimeRisk::StatefulSet),
+        Ineligible::Downtime(DowntimeRisk::NoSurge),
+        Ineligible::Downtime(DowntimeRisk::NoneKept { wanted: 1 }),
+        Ineligible::Downtime(DowntimeRisk::HostNetwork),
+        Ineligible::Downtime(DowntimeRisk::HostPort { container: String::new(), port: 1 }),
+        Ineligible::Downtime(DowntimeRisk::Claim(String::new())),
         Ineligible::RollingOut { updated: 1, wanted: 2 },
         Ineligible::Unavailable { available: 1, wanted: 2 },
         Ineligible::Restarted { pod: String::new(), container: String::new(), at: now() },

@@ -3,7 +3,7 @@
 use serde_json::Map;
 
 use super::*;
-use crate::enforcement::{Bound, Compute};
+use crate::enforcement::{Bound, Compute, FIELD_MANAGER};
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 use crate::workload::{Quantity, WorkloadKind};
 
@@ -194,7 +194,7 @@ fn what_enforcement_owns_is_kept_under_the_policy_of_the_annotation() {
     let mut object = fixed.object;
     object["metadata"]["annotations"] = json!({ PATCHED_BY: "before" });
     object["metadata"]["managedFields"] = json!([{
-        "manager": "kube-devops", "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": { "f:spec": {
+        "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": { "f:spec": {
             "f:containers": { "k:{\"name\":\"a\"}": { "f:livenessProbe": { "f:tcpSocket": { "f:port": {} } } } },
         } } } },
     }]);

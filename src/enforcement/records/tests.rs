@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::enforcement::FIELD_MANAGER;
 use crate::policy::DevOpsPolicySpec;
 
 fn at(second: i64) -> Timestamp {
@@ -70,6 +71,17 @@ fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
     let taken = Remediation { reason: Some(RemediationReason::TakenOut), ..record("third", Failed, 0) };
     assert_eq!(with(&status, taken).remediations_failed, Some(2), "nothing failed");
     assert!(without(&status, "Deployment", "web").remediations.is_empty());
+}
+
+#[test]
+fn a_cluster_without_room_stops_only_a_policy_that_requests_more() {
+    let status = DevOpsPolicyStatus { observed_generation: Some(1), ..DevOpsPolicyStatus::default() };
+    for (field, expected) in [("main/livenessProbe", None), ("main/resources.requests.cpu", Some(1))] {
+        let reason = Some(RemediationReason::Unschedulable);
+        let fields = vec![field.to_owned()];
+        let ended = Remediation { reason, fields, ..record("web", RemediationPhase::Withdrawn, 1) };
+        assert_eq!(with(&status, ended).withdrawals_in_a_row, expected, "{field}");
+    }
 }
 
 #[test]
@@ -247,7 +259,7 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
     let whole =
         of_container(json!({ "f:livenessProbe": {}, "f:resources": { "f:limits": { "f:memory": {} } } }));
     let mark = of_container(json!({ ".": {}, "f:name": {} }));
-    let ours = |second, fields: &Value| entry("kube-devops", second, fields.clone());
+    let ours = |second, fields: &Value| entry(FIELD_MANAGER, second, fields.clone());
     let theirs = |second| entry("kubectl-set", second, of_container(json!({ "f:image": {} })));
     let cases = [
         (4, json!([]), false, "nothing happened"),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::enforcement::{Compute, Field};
 
 const VERIFY: u32 = 300;
 
@@ -15,7 +16,7 @@ fn at(seconds: i64) -> Timestamp {
 /// A patch of a probe at second 0, on a workload of two pods.
 fn patched() -> Patched {
     let fields = BTreeSet::from([ContainerField::new("main", Field::LivenessProbe)]);
-    Patched { at: at(0), pods: Some(2), fields }
+    Patched { at: at(0), pods: Some(2), fields, settling: SignedDuration::from_secs(60) }
 }
 
 fn with_fields(fields: &[Field]) -> Patched {
@@ -111,7 +112,7 @@ fn until(seconds: i64) -> Finding {
 #[track_caller]
 fn doubts(finding: Finding) -> (Timestamp, String) {
     match finding {
-        Finding::Wait { until, against: Some(against) } => (until, against),
+        Finding::Wait { until, against: Some((_, against)) } => (until, against),
         other => panic!("{other:?}"),
     }
 }
@@ -130,8 +131,7 @@ fn a_whole_new_revision_is_verified_once_it_stayed_so_for_a_minute() {
     assert_eq!(judge(complete(), &pods, 84), until(85));
     assert_eq!(judge(complete(), &pods, 85), Finding::Verified);
     let evidence = Evidence { progress: complete(), pods: pods.to_vec(), ..Evidence::default() };
-    assert_eq!(verify(&patched(), &evidence, 20, at(44)), until(45), "a shorter time to verify is enough");
-    assert_eq!(verify(&patched(), &evidence, 20, at(45)), Finding::Verified);
+    assert_eq!(verify(&patched(), &evidence, 20, at(84)), until(85), "however short verifySeconds is");
     let slow = Progress { min_ready_seconds: 30, ..complete() };
     assert_eq!(judge(slow, &pods, 85), until(115), "available is later than ready");
 }
@@ -240,24 +240,31 @@ fn what_a_pod_waits_for_is_told() {
 }
 
 #[test]
-fn a_pod_without_room_is_evidence_only_where_more_is_requested() {
+fn a_pod_without_room_fails_when_its_time_is_over_whatever_was_patched() {
     let pods = [unschedulable("a", 1)];
-    let limit = |compute| with_fields(&[Field::Limit(compute)]);
-    for (patch, fails) in [
-        (patched(), false),
-        (with_fields(&[Field::Request(Compute::Cpu)]), true),
-        (limit(Compute::Cpu), true),
-        (limit(Compute::Memory), false),
-    ] {
-        let finding = judge_with(&patch, rolling(1, 0), &pods, 400);
-        if fails {
-            let (reason, message) = failed(finding);
-            assert_eq!(reason, RemediationReason::Unschedulable);
-            assert!(message.starts_with("pod a can't be scheduled: 0/3 nodes are available"), "{message}");
-        } else {
-            assert_eq!(finding, until(700), "{patch:?}");
-        }
+    for patch in [patched(), with_fields(&[Field::Request(Compute::Cpu)])] {
+        let waiting = judge_with(&patch, rolling(1, 0), &pods, 200);
+        let Finding::Wait { against: Some((RemediationReason::Unschedulable, words)), .. } = waiting else {
+            panic!("{waiting:?}");
+        };
+        let (reason, message) = failed(judge_with(&patch, rolling(1, 0), &pods, 400));
+        assert_eq!(reason, RemediationReason::Unschedulable);
+        assert!(message.starts_with("pod a can't be scheduled: 0/3 nodes are available"), "{message}");
+        assert!(message.starts_with(&words), "{words}");
     }
+}
+
+#[test]
+fn new_pods_settle_from_when_their_last_container_has_started() {
+    let mut late = pod("b", 1, Some(20));
+    let status = late.status.as_mut().unwrap().container_statuses.as_mut().unwrap();
+    let running = json!({ "running": { "startedAt": at(50) } });
+    status[0].state = serde_json::from_value(running).unwrap();
+    let patch = Patched { settling: SignedDuration::from_secs(70), ..patched() };
+    let pods = [pod("a", 1, Some(10)), late];
+    let waits = Finding::Wait { until: at(120), against: None };
+    assert_eq!(judge_with(&patch, complete(), &pods, 119), waits);
+    assert_eq!(judge_with(&patch, complete(), &pods, 120), Finding::Verified);
 }
 
 #[test]
@@ -393,9 +400,6 @@ fn any_pod(excused: bool) -> impl Strategy<Value = Pod> {
     let states = (0_i64..600, prop::option::of(0_i64..600), 0_u8..3, 0_u8..3, any::<u16>());
     states.prop_map(move |(created, ready, health, excuse, number)| {
         let name = format!("web-{number}");
-        if excused && excuse == 2 {
-            return unschedulable(&name, created);
-        }
         let pod = pod(&name, created, ready.map(|after| created + after));
         let pod = match health {
             0 => pod,

@@ -1,6 +1,6 @@
 //! `DaemonSet`s with one pod a node. The nodes are objects without kubelets.
 
-use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
+use super::stage::{PROBES, PROBES_WITH_DOWNTIME, PodState, Stage, VERIFY, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
@@ -68,19 +68,19 @@ impl Stage {
     }
 
     /// Patches the `DaemonSet` and expects a verified patch once all pods are new.
-    async fn is_verified(&self, change: impl FnOnce(&mut Value)) {
+    async fn is_verified(&self, policy: &str, change: impl FnOnce(&mut Value)) {
         self.agents(change).await;
         let mark = self.world.plane.mark();
-        self.policy("standard", PROBES).await;
+        self.policy("standard", policy).await;
         self.until("standard", "DaemonSet/agent", RemediationPhase::Verified).await;
         assert_eq!(self.pods_by_patch().await, (2, 0));
         assert_eq!(self.patches_since(mark, "agent"), 1);
     }
 
     /// Patches the `DaemonSet`, and expects a withdrawal for this reason and the return of the old pods.
-    async fn is_withdrawn(&self, change: impl FnOnce(&mut Value), reason: RemediationReason) {
+    async fn is_withdrawn(&self, policy: &str, change: impl FnOnce(&mut Value), reason: RemediationReason) {
         let before = self.agents(change).await;
-        self.policy("standard", PROBES).await;
+        self.policy("standard", policy).await;
         let record = self.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason, Some(reason), "{record:?}");
         assert_eq!(template(&self.until_available("DaemonSet", "agent").await), template(&before));
@@ -93,7 +93,11 @@ impl Stage {
 async fn a_patch_of_a_daemon_set_is_verified_or_withdrawn() {
     let well = Stage::shared(|_| PodState::Ready).await;
     let ill = well.beside(new_pods_crash).await;
-    tokio::join!(well.is_verified(|_| ()), ill.is_withdrawn(|_| (), RemediationReason::CrashLoop));
+    let policy = PROBES_WITH_DOWNTIME;
+    tokio::join!(
+        well.is_verified(policy, |_| ()),
+        ill.is_withdrawn(policy, |_| (), RemediationReason::CrashLoop)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,9 +107,9 @@ async fn a_surging_patch_of_a_daemon_set_is_verified_or_withdrawn_too() {
     let ill = well.beside(new_pods_crash).await;
     let stuck = well.beside(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     tokio::join!(
-        well.is_verified(surge),
-        ill.is_withdrawn(surge, RemediationReason::CrashLoop),
-        stuck.is_withdrawn(surge, RemediationReason::NotReady),
+        well.is_verified(PROBES, surge),
+        ill.is_withdrawn(PROBES, surge, RemediationReason::CrashLoop),
+        stuck.is_withdrawn(PROBES, surge, RemediationReason::NotReady),
     );
 }
 
@@ -135,7 +139,7 @@ async fn an_old_pod_on_a_dead_node_does_not_fail_a_patch() {
     // No kubelet ends the pods of a dead node.
     stage.hold_old_pods(true).await;
     sleep(Duration::from_secs(1)).await;
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
     let is_leaving = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some();
     let pods = stage.world.pods(&stage.namespace);

@@ -2,8 +2,21 @@
 
 use super::stage::{PROBES, PodState, Stage};
 use crate::eventually::eventually;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::api::{Api, PostParams};
 use kube_devops::policy::RemediationPhase;
 use serde_json::{Value, json};
+
+impl Stage {
+    /// Creates a claim that nothing binds.
+    async fn claim(&self, name: &str, mode: &str) {
+        let claims = Api::<PersistentVolumeClaim>::namespaced(self.world.client.clone(), &self.namespace);
+        let resources = json!({ "requests": { "storage": "1Gi" } });
+        let claim = json!({ "metadata": { "name": name },
+            "spec": { "accessModes": [mode], "resources": resources } });
+        claims.create(&PostParams::default(), &serde_json::from_value(claim).unwrap()).await.unwrap();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
@@ -26,6 +39,20 @@ async fn only_the_eligible_workload_is_written() {
     stage.run("Deployment", "owned", owned).await;
     let recreate = |object: &mut Value| object["spec"]["strategy"] = json!({ "type": "Recreate" });
     stage.run("Deployment", "recreated", recreate).await;
+    let without_surge = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
+    stage.run("Deployment", "serial", |object| object["spec"]["strategy"] = without_surge).await;
+    stage.run("StatefulSet", "db", |_| ()).await;
+    let host_port = |object: &mut Value| {
+        object["spec"]["template"]["spec"]["containers"][0]["ports"][0]["hostPort"] = json!(8080);
+    };
+    stage.run("Deployment", "hosted", host_port).await;
+    let mut claims = Vec::new();
+    for (name, mode) in [("claimed", "ReadWriteOnce"), ("shared", "ReadWriteMany")] {
+        stage.claim(name, mode).await;
+        claims.push(json!([{ "name": "data", "persistentVolumeClaim": { "claimName": name } }]));
+    }
+    let volumes = claims.remove(0);
+    stage.run("Deployment", "claimed", |web| web["spec"]["template"]["spec"]["volumes"] = volumes).await;
     stage.create("Deployment", "empty", |object| object["spec"]["replicas"] = json!(0)).await;
     stage.create("Deployment", "paused", |object| object["spec"]["paused"] = json!(true)).await;
     let on_delete = |object: &mut Value| object["spec"]["updateStrategy"] = json!({ "type": "OnDelete" });
@@ -36,8 +63,12 @@ async fn only_the_eligible_workload_is_written() {
         object["spec"]["template"]["spec"]["containers"][0]["ports"] = json!([]);
     };
     stage.run("Deployment", "portless", portless).await;
-    // Has the most pods, so that the operator looks at all the others first.
-    stage.run("Deployment", "web", |object| object["spec"]["replicas"] = json!(3)).await;
+    let volumes = claims.remove(0);
+    let shared = |object: &mut Value| {
+        object["spec"]["replicas"] = json!(3);
+        object["spec"]["template"]["spec"]["volumes"] = volumes;
+    };
+    stage.run("Deployment", "web", shared).await;
 
     let mark = stage.world.plane.mark();
     let _operator = stage.world.operator();
@@ -63,7 +94,18 @@ async fn only_the_eligible_workload_is_written() {
     let status = stage.status("standard").await;
     let conditions = status.conditions.iter().find(|condition| condition.type_ == "Enforcing");
     let message = &conditions.unwrap().message;
-    for reason in ["Ignored", "ManagedByGitOps", "RecreatedWhole", "NoPods", "Paused", "NoFix"] {
+    for reason in [
+        "Ignored",
+        "ManagedByGitOps",
+        "RecreatedWhole",
+        "NoSurge",
+        "StatefulSet",
+        "HostPort",
+        "ClaimOfOneNode",
+        "NoPods",
+        "Paused",
+        "NoFix",
+    ] {
         assert!(message.contains(reason), "{reason}: {message}");
     }
 }

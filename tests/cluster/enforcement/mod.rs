@@ -14,6 +14,7 @@ mod owners;
 mod patience;
 mod refusals;
 mod rollouts;
+mod squatting;
 mod stage;
 mod taken_out;
 mod undoing;

@@ -79,6 +79,8 @@ struct Place {
     enforces: bool,
     /// True if its policy patches workloads that a GitOps tool manages.
     takes_managed: bool,
+    /// Whether its policy allows that a rollout leaves no pod.
+    takes_downtime: bool,
 }
 
 /// A generated workload and its properties.
@@ -96,9 +98,13 @@ impl Made<'_> {
 
     /// Returns true if enforcement may patch it and has a fix for it.
     fn may_be_patched(&self) -> bool {
-        let managed_is_fine = self.place.takes_managed;
-        let mut against = self.marks.iter().filter(|mark| **mark != Mark::Managed || !managed_is_fine);
-        self.place.enforces && against.next().is_none()
+        let Place { enforces, takes_managed, takes_downtime, .. } = self.place;
+        let mut against = self.marks.iter().filter(|mark| match mark {
+            Mark::Managed => !takes_managed,
+            Mark::RecreatedWhole => !takes_downtime,
+            _ => true,
+        });
+        *enforces && (*takes_downtime || self.kind == "Deployment") && against.next().is_none()
     }
 
     fn document(&self) -> Value {
@@ -222,13 +228,22 @@ async fn only_eligible_workloads_are_patched() {
         stage.node("one").await;
         let (mode, gitops) =
             (["audit", "enforce", "enforce"][index % 3], random.choice(["report", "patch"]).unwrap());
+        let takes_downtime = random.u8(0..3) > 0;
         let enforces = mode == "enforce" && !stage.namespace.ends_with("-system");
-        places.push((Place { stage, enforces, takes_managed: gitops == "patch" }, mode, gitops));
+        places.push((
+            Place { stage, enforces, takes_managed: gitops == "patch", takes_downtime },
+            mode,
+            gitops,
+        ));
     }
     // The operator's own namespace is excluded like a system namespace.
     let home = first.in_namespace(first.world.home.clone(), pod_state).await;
     home.node("one").await;
-    places.push((Place { stage: home, enforces: false, takes_managed: true }, "enforce", "patch"));
+    places.push((
+        Place { stage: home, enforces: false, takes_managed: true, takes_downtime: true },
+        "enforce",
+        "patch",
+    ));
     let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();
     join_all(made.iter().map(Made::make)).await;
 
@@ -238,7 +253,8 @@ async fn only_eligible_workloads_are_patched() {
     for (place, mode, gitops) in &places {
         let spec = format!(
             "{{requireLivenessProbe: true, requireReadinessProbe: true, enforcementMode: {mode}, \
-             remediation: {{verifySeconds: 30, gitops: {gitops}}}}}"
+             remediation: {{verifySeconds: 30, gitops: {gitops}, allowDowntime: {}}}}}",
+            place.takes_downtime
         );
         place.stage.policy("standard", &spec).await;
     }

@@ -1,6 +1,8 @@
 //! Patches that the API server or the cluster refuses.
 
-use super::stage::{PROBES, PodState, RESOURCES, Stage, VERIFY, is_patched, template, workload};
+use super::stage::{
+    PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, Stage, VERIFY, is_patched, template, workload,
+};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -9,7 +11,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube_devops::enforcement::{PATCHED_BY, RefusalClass};
+use kube_devops::enforcement::{FIELD_MANAGER, PATCHED_BY, RefusalClass};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -123,7 +125,7 @@ async fn refusals_of_the_api_server_are_classified() {
         document.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         class(deployments.patch("web", params, &Patch::Apply(&document)).await)
     };
-    let ours = PatchParams::apply("kube-devops");
+    let ours = PatchParams::apply(FIELD_MANAGER);
     let spec = json!({ "spec": { "replicas": 2 } });
     assert_eq!(patch(&ours, spec.clone()).await, Some(RefusalClass::FieldConflict));
     let outdated = json!({ "metadata": { "name": "web", "resourceVersion": "1" } });
@@ -236,10 +238,10 @@ async fn a_forbidden_patch_is_recorded_and_others_proceed() {
     stage.world.forbid("patch", "apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (before, _) =
-        tokio::join!(stage.run("StatefulSet", "db", |_| ()), stage.run("Deployment", "web", few));
+        tokio::join!(stage.run("StatefulSet", "db", few), stage.run("Deployment", "web", |_| ()));
     let mark = stage.world.plane.mark();
     let _operator = stage.world.operator();
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::Forbidden));
     stage.until_event("standard", "PatchFailed", "cannot patch resource").await;
@@ -270,19 +272,19 @@ async fn missing_permissions_block_only_the_patches_that_need_them() {
     let (_, _, before, _) = tokio::join!(
         stage.run("Deployment", "web", |_| ()),
         stage.run("DaemonSet", "agent", agents),
-        sets.run("StatefulSet", "db", |_| ()),
-        sets.run("Deployment", "web", few),
+        sets.run("StatefulSet", "db", few),
+        sets.run("Deployment", "web", |_| ()),
     );
     let mark = stage.world.plane.mark();
     let _operator = stage.world.operator();
     let reads = async {
-        stage.policy("standard", PROBES).await;
+        stage.policy("standard", PROBES_WITH_DOWNTIME).await;
         stage.until_condition("standard", "Enforcing", "Enforcing", "controllerrevisions").await;
         stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
         assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods can't be identified");
     };
     let deletes = async {
-        sets.policy("standard", PROBES).await;
+        sets.policy("standard", PROBES_WITH_DOWNTIME).await;
         sets.until_event("standard", "WithdrawalRefused", "cannot delete resource").await;
         let record = sets.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason, Some(RemediationReason::CrashLoop));
@@ -302,7 +304,7 @@ async fn a_patch_that_can_no_longer_be_verified_is_withdrawn() {
     };
     let before = stage.run("DaemonSet", "agent", agents).await;
     let _operator = stage.world.operator();
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
     stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
     stage.world.forbid("list", "apps", "controllerrevisions").await;
     let record = stage.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;

@@ -1,6 +1,6 @@
 //! The outcome of a patch: a good rollout, a crashing one, and a stuck one.
 
-use super::stage::{PROBES, PodState, Stage, is_patched, template};
+use super::stage::{PROBES, PROBES_WITH_DOWNTIME, PodState, Stage, is_patched, template};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 
@@ -50,7 +50,7 @@ async fn a_crashing_patch_is_withdrawn_and_not_repeated() {
 async fn a_withdrawal_deletes_the_stuck_pod_of_a_stateful_set() {
     let stage = Stage::shared(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
     let before = stage.run("StatefulSet", "db", |db| db["spec"]["replicas"] = json!(2)).await;
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
 
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::NotReady), "{record:?}");

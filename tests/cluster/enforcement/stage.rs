@@ -59,6 +59,9 @@ impl Drop for Kubelet {
 /// A policy that sets probes, with the shortest allowed verification.
 pub(crate) const PROBES: &str = "{requireLivenessProbe: true, requireReadinessProbe: true, enforcementMode: enforce, \
      remediation: {verifySeconds: 30}}";
+/// A policy that adds probes, also if a rollout may leave no pod available.
+pub(crate) const PROBES_WITH_DOWNTIME: &str = "{requireLivenessProbe: true, requireReadinessProbe: true, \
+     enforcementMode: enforce, remediation: {verifySeconds: 30, allowDowntime: true}}";
 /// A policy that sets requests and a memory limit.
 pub(crate) const RESOURCES: &str = "{defaultResources: {cpuRequest: 10m, memoryRequest: 16Mi, memoryLimit: 32Mi}, \
      enforcementMode: enforce, remediation: {verifySeconds: 30}}";

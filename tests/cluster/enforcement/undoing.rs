@@ -178,7 +178,7 @@ async fn reverts_of_deleted_policies_respect_the_rollout_limit() {
         for name in ["a", "b"] {
             stage.run("Deployment", name, |web| web["spec"]["strategy"] = strategy.clone()).await;
         }
-        stage.policy("standard", &reverting()).await;
+        stage.policy("standard", &reverting().replace("30,", "30, allowDowntime: true,")).await;
     }
     for stage in stages {
         for workload in ["Deployment/a", "Deployment/b"] {

@@ -1,6 +1,6 @@
 //! Patches that are withdrawn late, in part or repeatedly.
 
-use super::stage::{PROBES, PodState, RESOURCES, Stage, is_patched, template};
+use super::stage::{PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, Stage, is_patched, template};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -122,14 +122,15 @@ async fn the_next_patch_waits_for_the_rollback_of_a_withdrawal() {
         (false, false) => PodState::Ready,
     })
     .await;
-    let first = |web: &mut Value| {
-        web["spec"]["replicas"] = json!(2);
-        web["spec"]["strategy"] = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
-    };
-    stage.run("Deployment", "a", first).await;
-    stage.run("Deployment", "b", |web| web["spec"]["replicas"] = json!(3)).await;
+    for (name, replicas) in [("a", 2), ("b", 3)] {
+        let without_surge = |web: &mut Value| {
+            web["spec"]["replicas"] = json!(replicas);
+            web["spec"]["strategy"] = json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } });
+        };
+        stage.run("Deployment", name, without_surge).await;
+    }
     LATER.store(true, Ordering::Relaxed);
-    stage.policy("standard", PROBES).await;
+    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
     let withdrawing = RemediationPhase::Withdrawing;
     stage.until("standard", "Deployment/a", withdrawing).await;
     let is_stuck = |pod: &Pod| {

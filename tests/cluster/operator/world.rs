@@ -109,7 +109,7 @@ impl<'p> World<'p> {
 
     /// Starts a replica with additional flags.
     pub(crate) fn replica(&self, name: &str, flags: &[&str]) -> Process {
-        let arguments = [&["--lease-namespace", &self.home], flags].concat();
+        let arguments = [&["--lease-namespace", &self.home, "--most-settling", "30s"], flags].concat();
         Process::spawn("reconcile", &self.kubeconfig, name, &arguments)
     }
 

@@ -1,0 +1,188 @@
+//! Tells whether a rollout of a workload can leave no pod available, and in which order workloads are patched. Pure.
+//!
+//! A patch whose new pods never get ready costs nothing where old pods go on until new ones are available.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::objects::{DaemonSet, Deployment, TemplatePodSpec};
+use super::progress::Progress;
+use super::subject::{Subject, Typed};
+
+/// The access modes of a namespace's `PersistentVolumeClaim`s, by the claim's name.
+pub type Claims = BTreeMap<String, Vec<String>>;
+
+/// The share of pods that a Deployment may add, and the share that it may miss, where it doesn't say.
+const DEFAULT_SHARE: &str = "25%";
+
+/// A property of a workload that lets a rollout end pods before new ones are available.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DowntimeRisk {
+    /// All pods end before a new one starts.
+    #[error(
+        "its strategy is Recreate, so a rollout ends all pods before it starts new ones: use RollingUpdate"
+    )]
+    Recreate,
+    /// A `StatefulSet` never has two pods of one name.
+    #[error("a StatefulSet ends each pod before it starts the new one")]
+    StatefulSet,
+    /// A pod ends before its replacement starts.
+    #[error("its rollout ends a pod before it starts a new one: set maxSurge to 1 and maxUnavailable to 0")]
+    NoSurge,
+    /// All pods may be unavailable at the same time.
+    #[error("its maxUnavailable lets a rollout end all old pods ({wanted} wanted): set it to 0")]
+    NoneKept {
+        /// The pods that should run.
+        wanted: i32,
+    },
+    /// Two pods can't share a node's network.
+    #[error("its pods use the node's network, so a new pod may not start beside the old one")]
+    HostNetwork,
+    /// Two pods can't have the same port of a node.
+    #[error(
+        "container {container} takes port {port} of the node, so a new pod may not start beside the old one"
+    )]
+    HostPort {
+        /// The container.
+        container: String,
+        /// The node's port.
+        port: i32,
+    },
+    /// Pods on two nodes can't have the same volume.
+    #[error("its claim {0} is not known to be ReadWriteMany, so a new pod may not start beside the old one")]
+    Claim(String),
+}
+
+impl DowntimeRisk {
+    /// Returns the reason for events and conditions.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Recreate => "RecreatedWhole",
+            Self::StatefulSet => "StatefulSet",
+            Self::NoSurge => "NoSurge",
+            Self::NoneKept { .. } => "NoPodKept",
+            Self::HostNetwork => "HostNetwork",
+            Self::HostPort { .. } => "HostPort",
+            Self::Claim(_) => "ClaimOfOneNode",
+        }
+    }
+}
+
+/// Returns what in a workload lets a rollout leave no pod available; `None` where old pods are kept until new ones are
+/// available. A claim that is not among `claims` counts as `ReadWriteOnce`.
+pub fn downtime_risk(subject: &Subject, claims: &Claims) -> Option<DowntimeRisk> {
+    let wanted = Progress::of(subject).wanted;
+    let by_strategy = match &*subject.typed {
+        Typed::Deployment(deployment) => of_deployment(deployment, wanted),
+        Typed::StatefulSet(_) => Some(DowntimeRisk::StatefulSet),
+        Typed::DaemonSet(set) => of_daemon_set(set, wanted),
+    };
+    let pod = subject.template().and_then(|template| template.spec.as_ref());
+    by_strategy.or_else(|| pod.and_then(|pod| exclusive(pod, claims)))
+}
+
+/// The order in which workloads are patched: the lesser comes first, since what goes wrong shows there at the least cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RolloutOrder {
+    resilience: Resilience,
+    pods: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Resilience {
+    /// Old pods are kept, and there are others.
+    Kept,
+    /// Another pod may be left.
+    Several,
+    /// There is one pod.
+    Single,
+}
+
+impl RolloutOrder {
+    /// Returns a workload's place: surge and at least two available pods first, single replicas last, and among equals
+    /// the fewest pods first.
+    pub fn of(subject: &Subject, claims: &Claims) -> Self {
+        let Progress { wanted, available, .. } = Progress::of(subject);
+        let resilience = match available {
+            ..=1 => Resilience::Single,
+            _ if downtime_risk(subject, claims).is_none() => Resilience::Kept,
+            _ => Resilience::Several,
+        };
+        Self { resilience, pods: wanted }
+    }
+}
+
+fn of_deployment(deployment: &Deployment, wanted: i32) -> Option<DowntimeRisk> {
+    let strategy = deployment.spec.as_ref().and_then(|spec| spec.strategy.as_ref());
+    if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("Recreate") {
+        return Some(DowntimeRisk::Recreate);
+    }
+    let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+    let default = IntOrString::String(DEFAULT_SHARE.to_owned());
+    let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref()).unwrap_or(&default);
+    let missing = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).unwrap_or(&default);
+    // As the Deployment controller rounds. Without surge it takes at least one pod at a time.
+    if scaled(surge, wanted, Rounding::Up) < 1 {
+        return Some(DowntimeRisk::NoSurge);
+    }
+    (scaled(missing, wanted, Rounding::Down) >= wanted).then_some(DowntimeRisk::NoneKept { wanted })
+}
+
+fn of_daemon_set(set: &DaemonSet, wanted: i32) -> Option<DowntimeRisk> {
+    let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+    let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+    // The API server fills in a maxSurge of 0 and a maxUnavailable of 1.
+    let amount = |of: Option<&IntOrString>, default| {
+        of.map_or(default, |amount| scaled(amount, wanted.max(1), Rounding::Up))
+    };
+    let surge = amount(rolling.and_then(|rolling| rolling.max_surge.as_ref()), 0);
+    let missing = amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), 1);
+    (surge < 1 || missing > 0).then_some(DowntimeRisk::NoSurge)
+}
+
+/// Returns what of a pod only one pod can have at a time, on a node or in all.
+fn exclusive(pod: &TemplatePodSpec, claims: &Claims) -> Option<DowntimeRisk> {
+    if pod.host_network == Some(true) {
+        return Some(DowntimeRisk::HostNetwork);
+    }
+    for container in pod.containers.iter().chain(&pod.init_containers) {
+        let mut taken = container.ports.iter().flatten().filter_map(|port| port.host_port);
+        if let Some(port) = taken.find(|port| *port > 0) {
+            return Some(DowntimeRisk::HostPort { container: container.name.clone(), port });
+        }
+    }
+    let names = pod.volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    let mut names = names.map(|claim| &claim.claim_name);
+    let claim = names.find(|name| !claims.get(*name).is_some_and(|modes| is_shared(modes)))?;
+    Some(DowntimeRisk::Claim(claim.clone()))
+}
+
+/// Tells whether pods on several nodes can have a volume at the same time.
+fn is_shared(modes: &[String]) -> bool {
+    let is_read_only = !modes.is_empty() && modes.iter().all(|mode| mode == "ReadOnlyMany");
+    is_read_only || modes.iter().any(|mode| mode == "ReadWriteMany")
+}
+
+#[derive(Clone, Copy)]
+enum Rounding {
+    Up,
+    Down,
+}
+
+/// Returns an absolute number of pods. The API server takes nothing else than numbers and percentages.
+fn scaled(amount: &IntOrString, wanted: i32, rounding: Rounding) -> i32 {
+    let percent = match amount {
+        IntOrString::Int(number) => return *number,
+        IntOrString::String(text) => text.strip_suffix('%').and_then(|percent| percent.parse::<i64>().ok()),
+    };
+    let hundredfold = percent.unwrap_or_default().saturating_mul(wanted.into());
+    let pods = match rounding {
+        Rounding::Up => hundredfold.saturating_add(99) / 100,
+        Rounding::Down => hundredfold / 100,
+    };
+    i32::try_from(pods).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;
