@@ -46,15 +46,15 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
     // A wrong guess is corrected by a second reading, so only repeatable sources are guessed at.
     let (guessed, mut exact): (Vec<_>, Vec<_>) = sources.into_iter().partition(Source::is_repeatable);
     let (found, mut documents) = pass(&guessed, Mode { borders: Borders::Guessed, lines }, consumer);
-    for (source, found) in guessed.into_iter().zip(found) {
-        if found.unread.is_empty() {
+    for (source, (found, exactly)) in guessed.into_iter().zip(found) {
+        if exactly || found.unread.is_empty() {
             all.push(found);
         } else {
             exact.push(source);
         }
     }
     let (found, more) = pass(&exact, Mode { borders: Borders::Exact, lines: true }, consumer);
-    all.extend(found);
+    all.extend(found.into_iter().map(|(found, _)| found));
     documents += more;
     if documents == 0 && all.iter().all(|found| found.unread.is_empty()) {
         // Some files of a directory may be empty, but not all.
@@ -74,8 +74,11 @@ fn nothing<C: Consumer>(consumer: &C, source: String, message: String) -> Found<
 /// The result of a worker: the source, what was parsed, and the buffer for the next piece.
 type Done<P> = (usize, Parsed<P>, Vec<u8>);
 
+/// The outcome of a source, and whether no border in it was guessed.
+type Read<P> = (Found<P>, bool);
+
 /// Reads sources once. Returns the outcome of each and the total number of documents.
-fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Found<C::Part>>, usize) {
+fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Read<C::Part>>, usize) {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let named: Vec<(&Source, String)> = sources.iter().map(|source| (source, source.name())).collect();
     let (jobs, queue) = mpsc::sync_channel(2 * workers);
@@ -87,7 +90,8 @@ fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Found
             scope.spawn(move || work(queue, &results, mode.lines, named, consumer));
         }
         drop(results);
-        let found = sources.iter().map(|_| Found { part: consumer.part(), unread: Vec::new() }).collect();
+        let found =
+            sources.iter().map(|_| (Found { part: consumer.part(), unread: Vec::new() }, true)).collect();
         let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
         let mut documents = 0;
         for (index, (source, name)) in named.iter().enumerate() {
@@ -121,7 +125,7 @@ struct Dispatcher<'c, C: Consumer> {
     consumer: &'c C,
     jobs: SyncSender<(usize, Piece)>,
     done: Receiver<Done<C::Part>>,
-    found: Vec<Found<C::Part>>,
+    found: Vec<Read<C::Part>>,
     spare: Vec<Vec<u8>>,
     source: usize,
 }
@@ -144,7 +148,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
         };
         let (document, line, message) = error;
         let message = shortened(message);
-        self.found[self.source].unread.push(Unread { source: name.to_owned(), document, line, message });
+        self.found[self.source].0.unread.push(Unread { source: name.to_owned(), document, line, message });
         0
     }
 
@@ -169,6 +173,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
             window.skip(3);
         }
         if json::is_json(window) {
+            self.found[self.source].1 = mode.borders == Borders::Exact;
             json::cut(window, mode.borders, mode.lines, self)
         } else {
             yaml::cut(window, Before::default(), self)
@@ -176,19 +181,19 @@ impl<C: Consumer> Dispatcher<'_, C> {
     }
 
     fn collect(&mut self, (source, parsed, buffer): Done<C::Part>) {
-        let found = &mut self.found[source];
+        let (found, _) = &mut self.found[source];
         self.consumer.merge(&mut found.part, parsed.part);
         found.unread.extend(parsed.unread);
         self.spare.push(buffer);
     }
 
-    fn finish(mut self) -> Vec<Found<C::Part>> {
+    fn finish(mut self) -> Vec<Read<C::Part>> {
         // Dropping the sender ends the workers and so the results.
         self.jobs = mpsc::sync_channel(0).0;
         while let Ok(done) = self.done.recv() {
             self.collect(done);
         }
-        for found in &mut self.found {
+        for (found, _) in &mut self.found {
             found.unread.sort_by_key(|unread| unread.line);
         }
         self.found

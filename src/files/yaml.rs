@@ -5,6 +5,9 @@ use super::piece::{CutError, Form, Piece, Pieces};
 use super::yaml_list::{self, Head};
 use crate::yaml::{Document, chunks};
 
+/// The bytes of a list that are parsed at once. The tree of the items takes several times as much memory.
+const ITEMS: usize = BLOCK / 4;
+
 /// The part of a source that has been cut.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Before {
@@ -84,7 +87,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.window.skip(head.end);
         let mut items = 0;
         loop {
-            self.window.fill(BLOCK)?;
+            self.window.fill(ITEMS)?;
             let walk = yaml_list::walk(self.window.bytes(), head.dash, self.window.ended());
             let (end, count) = match walk.end {
                 Some(end) => (end, walk.items),
