@@ -1,6 +1,6 @@
 //! Verifies a server's certificate exactly as strictly as Go does.
 //!
-//! webpki's check comes first. What it refuses is checked again by [`chain`](super::chain), which accepts what Go
+//! webpki's check comes first. What it refuses is checked again by [`chain`], which accepts what Go
 //! accepts: a certificate that is an authority itself, and one that is in the bundle. The host name and the handshake's
 //! signature are checked in any case.
 
