@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "kube-devops", &mut script);
     if args.shell == Shell::Bash {
-        // Where the name has a hyphen, the script's case labels differ from the values that it compares them with:
+        // If the name has a hyphen, the script's case labels differ from the values that it compares them with:
         // https://github.com/clap-rs/clap/issues/6421
         script = String::from_utf8(script)?.replace("kube__subcmd__devops", "kube__devops").into_bytes();
     }

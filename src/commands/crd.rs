@@ -27,7 +27,7 @@ enum Action {
 /// Print both definitions, for kubectl and for files.
 #[derive(Clone, Debug, clap::Args)]
 struct GenerateArgs {
-    /// How to print them
+    /// The output format
     #[arg(short, long, value_enum, default_value_t)]
     output: ManifestFormat,
 }

@@ -53,7 +53,7 @@ enum Command {
 }
 
 impl Command {
-    /// Tells whether the command runs until it is stopped; such a command has its own flags for logs.
+    /// Returns true if the command runs until it is stopped; such a command has its own flags for logs.
     fn is_service(&self) -> bool {
         matches!(self, Self::Reconcile(_) | Self::Watch(_))
     }

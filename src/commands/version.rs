@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::ExitStatus;
 use crate::output::to_stdout;
 
-/// What follows the program's name, in `version` and in `--version`.
+/// The text after the program's name, in `version` and in `--version`.
 pub(super) const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 
 /// Print the version.

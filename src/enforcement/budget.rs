@@ -1,7 +1,7 @@
-//! How much enforcement may do at a time and within an hour, over all namespaces and replicas. Pure.
+//! The limits on concurrent rollouts and on patches within an hour, across all namespaces and replicas. Pure.
 //!
-//! Knows nothing of where the ledger is kept. Its times are whole seconds, and it trusts no clock: one that was set back
-//! frees nothing early, and blocks nothing for longer than a grant would have counted anyhow.
+//! It does not know where the ledger is stored. Its times are whole seconds, and it trusts no clock. If the clock is
+//! set back, nothing is freed early, and no grant blocks for longer than an hour.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 use super::records::is_under_way;
 use crate::policy::{Remediation, RemediationReason};
 
-/// How long a grant counts.
+/// Time for which a grant counts.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// From a grant's whole second until its hour is surely over: the grant may have been made at that second's very end.
 const UNTIL_FREE: SignedDuration = SignedDuration::from_secs(3601);
-/// How old an open grant has to be before it counts as forgotten by whoever asked for it.
+/// Minimum age of an open grant before it counts as forgotten by its requester.
 const SURELY_RECORDED: SignedDuration = SignedDuration::from_secs(60);
 
-/// How much may be done in the whole cluster.
+/// The limits of the whole cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many workloads may be rolling out at a time (`--max-rollouts`).
+    /// The maximum number of concurrent rollouts (`--max-rollouts`).
     pub rollouts: u32,
-    /// How many patches may be made within an hour (`--max-per-hour`).
+    /// The maximum number of patches within an hour (`--max-per-hour`).
     pub per_hour: u32,
 }
 
-/// What was granted: every patch of the last hour, and every older one whose rollout isn't over.
+/// The grants: every patch of the last hour, and older ones whose rollout is not over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     grants: Vec<Grant>,
@@ -36,7 +36,7 @@ pub struct Ledger {
 /// The leave to patch one workload once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// When it was given, in whole seconds.
+    /// The time of the grant, in whole seconds.
     pub time: Timestamp,
     /// The namespace of workload and policy.
     pub namespace: String,
@@ -48,9 +48,9 @@ pub struct Grant {
     pub name: String,
     /// The workload's uid.
     pub uid: String,
-    /// Whether the rollout is over, or the patch was never made.
+    /// True if the rollout is over, or the patch was never made.
     pub done: bool,
-    /// Whether a patch is taken back with its policy: that is a rollout, and no patch of any hour.
+    /// True for a patch that is withdrawn with its policy. It counts as a rollout, but not as a patch of the hour.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revert: bool,
 }
@@ -62,7 +62,7 @@ pub struct Request<'a> {
     pub namespace: &'a str,
     /// The name of the policy.
     pub policy: &'a str,
-    /// How many patches the policy may make within an hour.
+    /// The maximum number of patches of the policy within an hour.
     pub policy_per_hour: u32,
     /// The workload's kind.
     pub kind: &'a str,
@@ -72,7 +72,7 @@ pub struct Request<'a> {
     pub uid: &'a str,
 }
 
-/// What became of a request.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The workload may be patched: it is in the ledger now, or was already and its rollout isn't over.
@@ -81,7 +81,7 @@ pub enum Decision {
     Wait {
         /// The earliest time that is known to be worth another try; `None` where a rollout has to end first, or never.
         until: Option<Timestamp>,
-        /// What is in the way, in words.
+        /// The obstacle, in words.
         reason: String,
     },
 }
@@ -116,7 +116,7 @@ impl Ledger {
         ledger
     }
 
-    /// Tells whether it knows of no patch within the hour, and of none whose rollout isn't over.
+    /// Returns true if it knows of no patch within the hour, and of none whose rollout isn't over.
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty()
     }
@@ -259,7 +259,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// When the budget isn't used up any more: the end of time where it always is, `None` where it isn't now.
+    /// Returns the time at which the budget has room again: the end of time if never, `None` if it has room now.
     fn free(&self) -> Option<Timestamp> {
         let limit = self.limit as usize;
         if limit == 0 {
@@ -287,7 +287,7 @@ fn times<'a>(grants: impl Iterator<Item = &'a Grant>, now: Timestamp) -> Vec<Tim
     times
 }
 
-/// Tells whether a grant is a patch of the last hour.
+/// Returns true if a grant is a patch of the last hour.
 fn counts(grant: &Grant, now: Timestamp) -> bool {
     !grant.revert && now.duration_since(grant.time) <= HOUR
 }

@@ -1,11 +1,11 @@
-//! What around a workload keeps enforcement from setting some of its fields. Pure.
+//! Settings around a workload that keep enforcement from setting some of its fields. Pure.
 
 use std::collections::BTreeMap;
 
 use super::field::{Compute, Field};
 use crate::workload::Quantity;
 
-/// What is to be respected when fields are chosen.
+/// The constraints on the choice of fields.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Constraints {
     /// The fields that must be left alone, each with the reason in words: steered by an autoscaler, or supplied already.
@@ -14,7 +14,7 @@ pub struct Constraints {
     pub bounds: Vec<Bound>,
 }
 
-/// What a `LimitRange` allows a container of a resource.
+/// A `LimitRange`'s bounds for one resource of a container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
     /// The resource.
@@ -23,7 +23,7 @@ pub struct Bound {
     pub min: Option<Quantity>,
     /// The highest limit.
     pub max: Option<Quantity>,
-    /// How many times the request the limit may be.
+    /// The maximum ratio of the limit to the request.
     pub max_limit_request_ratio: Option<Quantity>,
     /// The name of the `LimitRange`.
     pub limit_range: String,

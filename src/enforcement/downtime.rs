@@ -1,6 +1,6 @@
-//! Tells whether a rollout of a workload can leave no pod available, and in which order workloads are patched. Pure.
+//! Decides if a rollout of a workload can leave no pod available, and in which order workloads are patched. Pure.
 //!
-//! A patch whose new pods never get ready costs nothing where old pods go on until new ones are available.
+//! A patch whose new pods never get ready costs nothing if old pods run until new ones are available.
 
 use std::collections::BTreeMap;
 
@@ -122,7 +122,7 @@ fn of_deployment(deployment: &Deployment, wanted: i32) -> Option<DowntimeRisk> {
     let default = IntOrString::String(DEFAULT_SHARE.to_owned());
     let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref()).unwrap_or(&default);
     let missing = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).unwrap_or(&default);
-    // As the Deployment controller rounds. Without surge it takes at least one pod at a time.
+    // Rounded as the Deployment controller does. Without surge it replaces at least one pod at a time.
     if scaled(surge, wanted, Rounding::Up) < 1 {
         return Some(DowntimeRisk::NoSurge);
     }
@@ -158,7 +158,7 @@ fn exclusive(pod: &TemplatePodSpec, claims: &Claims) -> Option<DowntimeRisk> {
     Some(DowntimeRisk::Claim(claim.clone()))
 }
 
-/// Tells whether pods on several nodes can have a volume at the same time.
+/// Returns true if pods on several nodes can have a volume at the same time.
 fn is_shared(modes: &[String]) -> bool {
     let is_read_only = !modes.is_empty() && modes.iter().all(|mode| mode == "ReadOnlyMany");
     is_read_only || modes.iter().any(|mode| mode == "ReadWriteMany")

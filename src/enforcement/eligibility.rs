@@ -1,4 +1,4 @@
-//! Which workloads are left alone, as they are now. Pure; what namespaces are exempt is decided elsewhere.
+//! Decides which workloads are left alone in their present state. Pure. Exempt namespaces are decided elsewhere.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
@@ -14,7 +14,7 @@ use crate::policy::{GitOpsMode, RemediationSpec};
 /// The annotation by which somebody keeps enforcement off a workload, with the value `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
 
-/// Why a workload is not patched.
+/// The reason why a workload is not patched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ineligible {
     /// It is going away.
@@ -80,7 +80,7 @@ pub enum Ineligible {
         pod: String,
         /// The container.
         container: String,
-        /// When it ended.
+        /// The time at which it ended.
         at: Timestamp,
     },
 }
@@ -105,7 +105,7 @@ impl Ineligible {
         }
     }
 
-    /// Tells whether it may change soon by itself; else somebody has to change something.
+    /// Returns true if it may change soon by itself; else somebody has to change something.
     pub fn passing(&self) -> bool {
         matches!(self, Self::RollingOut { .. } | Self::Unavailable { .. } | Self::Restarted { .. })
     }
@@ -132,7 +132,7 @@ pub fn ineligible(
         .or_else(|| restarted(pods, now.checked_sub(verify).unwrap_or(Timestamp::MIN)))
 }
 
-/// Whose the workload is.
+/// Returns a reason that follows from the workload's owner.
 fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
     let metadata = subject.metadata();
     if metadata.deletion_timestamp.is_some() {
@@ -185,7 +185,7 @@ fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
     (progress.wanted <= 0 && progress.observed).then_some(Ineligible::NoPods)
 }
 
-/// Whether the workload is at rest, and whole.
+/// Returns a reason if the workload is rolling out or not fully available.
 fn unsettled(progress: &Progress) -> Option<Ineligible> {
     let &Progress { updated, available, wanted, .. } = progress;
     if !progress.is_rolled_out() {
@@ -206,7 +206,7 @@ fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
     Some(Ineligible::Restarted { pod, container: status.name.clone(), at })
 }
 
-/// When a container ended last, if it ever did.
+/// Returns the last time at which a container ended, if it ever did.
 fn last_end(status: &ContainerStatus) -> Option<Timestamp> {
     let both = [&status.state, &status.last_state].into_iter().flatten();
     let ends = both.filter_map(|state| state.terminated.as_ref()?.finished_at.as_ref());

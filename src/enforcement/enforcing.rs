@@ -13,13 +13,13 @@ use crate::rules::Defaults;
 pub struct Enforcing {
     /// The policy's name.
     pub name: String,
-    /// When it was created; a policy that isn't in a cluster yet comes after all that are.
+    /// The creation time. A policy that is not in a cluster yet comes last.
     pub created: Option<Timestamp>,
     /// The rules that count.
     pub effective: Arc<EffectivePolicy>,
-    /// What containers are given.
+    /// The values that containers get.
     pub defaults: Defaults,
-    /// What is done about workloads that a `GitOps` tool manages.
+    /// The treatment of workloads that a `GitOps` tool manages.
     pub gitops: GitOpsMode,
     /// True where a rollout may leave no pod available.
     pub allow_downtime: bool,

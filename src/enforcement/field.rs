@@ -67,7 +67,7 @@ impl Field {
         }
     }
 
-    /// Tells whether it is a probe.
+    /// Returns true if it is a probe.
     pub fn is_probe(self) -> bool {
         matches!(self, Self::LivenessProbe | Self::ReadinessProbe | Self::StartupProbe)
     }

@@ -36,7 +36,7 @@ fn foreign_leaf<'f>(set: &'f Value, path: &mut Vec<&'f str>) -> Option<String> {
     })
 }
 
-/// Tells whether a path leads to, or into, a field that enforcement sets.
+/// Returns true if a path leads to, or into, a field that enforcement sets.
 fn is_settable(path: &[&str]) -> bool {
     let meets = |way: &[&str], path: &[&str]| {
         path.iter().zip(way).all(|(name, expected)| name.strip_prefix("f:") == Some(expected))

@@ -1,6 +1,6 @@
-//! Which tool brings a workload into the cluster, read from what such tools leave on it. Pure.
+//! Recognizes the tool that deploys a workload by the marks that such tools leave on it. Pure.
 //!
-//! A patch on such a workload is undone by the tool, or fights it: its source is the place for a fix.
+//! The tool would undo a patch on such a workload, or fight it. The fix belongs in the tool's source.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +26,7 @@ const ARGO_CD: &str = "Argo CD";
 const FLUX: &str = "Flux";
 const HELM: &str = "Helm";
 
-/// What a tool leaves on the objects that it manages.
+/// A mark that a tool leaves on the objects that it manages.
 enum Mark {
     /// An annotation, whatever its value.
     Annotation(&'static str),
@@ -38,9 +38,9 @@ enum Mark {
     FieldManager(&'static str),
 }
 
-/// What each tool leaves, the tools that install another's charts first.
+/// The marks of each tool. Tools that install another tool's charts come first.
 ///
-/// `app.kubernetes.io/instance`, by which Argo CD 2 tracks objects, is not here: most charts set it by themselves.
+/// `app.kubernetes.io/instance`, by which Argo CD 2 tracks objects, is not in the list: most charts set it themselves.
 const MARKS: &[(&str, Mark)] = &[
     (ARGO_CD, Mark::Annotation("argocd.argoproj.io/tracking-id")),
     (ARGO_CD, Mark::Label("argocd.argoproj.io/instance")),

@@ -21,9 +21,9 @@ pub struct Object<S, T = IgnoredAny> {
     /// Its name, its labels and so on.
     #[serde(default)]
     pub metadata: ObjectMeta,
-    /// What is wanted.
+    /// The desired state.
     pub spec: Option<S>,
-    /// What is so.
+    /// The actual state.
     pub status: Option<T>,
 }
 
@@ -57,7 +57,7 @@ pub type PersistentVolumeClaim = Object<PersistentVolumeClaimSpec>;
 /// A `ResourceQuota`.
 pub type ResourceQuota = Object<ResourceQuotaSpec, ResourceQuotaStatus>;
 
-/// What is read of a `Deployment`'s spec.
+/// The fields that are read of a `Deployment`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -70,7 +70,7 @@ pub struct DeploymentSpec {
     pub template: PodTemplateSpec,
 }
 
-/// What is read of a `StatefulSet`'s spec.
+/// The fields that are read of a `StatefulSet`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -83,7 +83,7 @@ pub struct StatefulSetSpec {
     pub template: PodTemplateSpec,
 }
 
-/// What is read of a `DaemonSet`'s spec.
+/// The fields that are read of a `DaemonSet`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -94,7 +94,7 @@ pub struct DaemonSetSpec {
     pub template: PodTemplateSpec,
 }
 
-/// What is read of a pod template.
+/// The fields that are read of a pod template.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -103,7 +103,7 @@ pub struct PodTemplateSpec {
     pub spec: Option<TemplatePodSpec>,
 }
 
-/// What is read of the pods that a template describes.
+/// The fields that are read of the pods that a template describes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -116,7 +116,7 @@ pub struct TemplatePodSpec {
     pub termination_grace_period_seconds: Option<i64>,
 }
 
-/// What is read of a pod's volume.
+/// The fields that are read of a pod's volume.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -124,7 +124,7 @@ pub struct Volume {
     pub persistent_volume_claim: Option<ClaimSource>,
 }
 
-/// What is read of a volume that a claim is for.
+/// The fields that are read of a volume that a claim is for.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -132,7 +132,7 @@ pub struct ClaimSource {
     pub claim_name: String,
 }
 
-/// What is read of a `PersistentVolumeClaim`'s spec.
+/// The fields that are read of a `PersistentVolumeClaim`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -140,7 +140,7 @@ pub struct PersistentVolumeClaimSpec {
     pub access_modes: Vec<String>,
 }
 
-/// What is read of a `Pod`'s spec.
+/// The fields that are read of a `Pod`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -149,7 +149,7 @@ pub struct PodSpec {
     pub containers: Vec<PodContainer>,
 }
 
-/// What is read of a running container's spec.
+/// The fields that are read of a running container's spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -158,7 +158,7 @@ pub struct PodContainer {
     pub resources: Option<ResourceRequirements>,
 }
 
-/// What is read of a `Node`'s spec.
+/// The fields that are read of a `Node`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -166,7 +166,7 @@ pub struct NodeSpec {
     pub unschedulable: Option<bool>,
 }
 
-/// What is read of a `Node`'s status.
+/// The fields that are read of a `Node`'s status.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -174,7 +174,7 @@ pub struct NodeStatus {
     pub conditions: Vec<NodeCondition>,
 }
 
-/// What is read of a `Node`'s condition.
+/// The fields that are read of a `Node`'s condition.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -184,7 +184,7 @@ pub struct NodeCondition {
     pub status: String,
 }
 
-/// What is read of a `PodDisruptionBudget`'s spec.
+/// The fields that are read of a `PodDisruptionBudget`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -192,7 +192,7 @@ pub struct PodDisruptionBudgetSpec {
     pub selector: Option<LabelSelector>,
 }
 
-/// What is read of a `PodDisruptionBudget`'s status.
+/// The fields that are read of a `PodDisruptionBudget`'s status.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -200,7 +200,7 @@ pub struct PodDisruptionBudgetStatus {
     pub disruptions_allowed: i32,
 }
 
-/// What is read of a `HorizontalPodAutoscaler`'s spec.
+/// The fields that are read of a `HorizontalPodAutoscaler`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -209,7 +209,7 @@ pub struct HorizontalPodAutoscalerSpec {
     pub metrics: Option<Vec<MetricSpec>>,
 }
 
-/// What is read of a `ControllerRevision`, which has no spec.
+/// The fields that are read of a `ControllerRevision`, which has no spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]

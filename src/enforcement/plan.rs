@@ -1,5 +1,5 @@
-//! What one workload is to be given: the violations of all policies as one server-side apply document, and why what is
-//! left can't be mended. Pure: whether and when it is applied is decided elsewhere.
+//! Plans the patch of one workload: the violations of all policies as one server-side apply document, and the reasons
+//! for those that stay. Pure. The decision to apply it is made elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::policy::SuggestedFix;
 use crate::rules::{self, Broken, Fix, PartialContainer, RuleId, Violation};
 use crate::workload::Workload;
 
-/// What a workload is given, and what it can't be given.
+/// The planned fields of a workload, and the violations that stay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The server-side apply document: all that enforcement owns and keeps, and what it adds.
@@ -46,7 +46,7 @@ pub struct Unfixed {
 }
 
 impl Plan {
-    /// Tells whether there is nothing to add.
+    /// Returns true if there is nothing to add.
     pub fn is_empty(&self) -> bool {
         self.adds.is_empty()
     }
@@ -94,7 +94,8 @@ pub fn plan(
     let asks = || policies.iter().zip(&broken).enumerate();
     let mut draft = Draft { subject, constraints, barred, adds: Fields::new(), decided: BTreeMap::new() };
     let mut reasons = Reasons::new();
-    // What a later policy adds can be what an earlier one's field has to go with, so they are asked until none adds more.
+    // A field of a later policy can be the one that an earlier policy's field needs, so all are asked until none adds
+    // more.
     loop {
         let before = draft.adds.len();
         for (index, (policy, broken)) in asks() {
@@ -128,7 +129,7 @@ pub fn plan(
     Ok(Plan { document, adds, keeps, policy, unfixed, noted })
 }
 
-/// Why a violation can't be mended in full, by the policy's place, container and rule.
+/// The reasons why violations stay, by the policy's place, container and rule.
 type Reasons<'v> = BTreeMap<(usize, Option<&'v str>, RuleId), Vec<String>>;
 
 fn violations(policy: &Enforcing, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
@@ -174,7 +175,7 @@ impl Draft<'_> {
         violation: &Violation,
     ) -> Result<Vec<String>, SubjectError> {
         let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
-        // What was decided before counts as the container's own.
+        // Fields that are already decided count as the container's own.
         let so_far = self.subject.container_with(container, &self.adds)?;
         let (mut wanted, mut reasons) = self.ask(fix, policy, &so_far)?;
         reasons.extend(refuse(&mut wanted, &so_far, self.constraints, self.barred));
@@ -216,7 +217,7 @@ impl Subject {
         self.containers().iter().find(|container| container.name == name)
     }
 
-    /// Tells whether the pod as a whole has requests or limits.
+    /// Returns true if the pod as a whole has requests or limits.
     fn has_pod_resources(&self) -> bool {
         let spec = self.template().and_then(|template| template.spec.as_ref());
         let resources = spec.and_then(|spec| spec.resources.as_ref());

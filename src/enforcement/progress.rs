@@ -1,4 +1,4 @@
-//! How far a workload's rollout is, told alike for the three kinds. Pure; it knows no pods and no time.
+//! The progress of a workload's rollout, in the same terms for all three kinds. Pure. It knows no pods and no time.
 
 use super::objects::{DaemonSet, Deployment, StatefulSet};
 use super::subject::{Subject, Typed};
@@ -6,9 +6,9 @@ use super::subject::{Subject, Typed};
 /// The rollout of a workload as its controller tells of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether the controller has seen the present spec; until then the rest tells of an older one.
+    /// True if the controller has seen the present spec. Until then the other fields describe an older one.
     pub observed: bool,
-    /// Whether somebody holds the rollout: paused, below a partition, or only where pods are deleted.
+    /// True if somebody holds the rollout back: by a pause, a partition or OnDelete.
     pub held: bool,
     /// The pods that should run.
     pub wanted: i32,
@@ -24,11 +24,11 @@ pub struct Progress {
     pub revision: Option<String>,
     /// The number of a `StatefulSet`'s first pod; 0 elsewhere.
     pub first_ordinal: i32,
-    /// How long a pod is ready before it is available, in seconds.
+    /// Seconds for which a pod must be ready before it is available.
     pub min_ready_seconds: i32,
-    /// How long a pod may take to end, in seconds.
+    /// Seconds that a pod may take to end.
     pub grace_seconds: i64,
-    /// Why the controller can't go on, as reason and message of a condition.
+    /// The reason and message of the condition with which the controller says that it cannot go on.
     pub failure: Option<(String, String)>,
 }
 
@@ -49,12 +49,13 @@ impl Progress {
         progress
     }
 
-    /// Tells whether the newest revision is rolled out: every wanted pod is of it and available, and no other is left.
+    /// Returns true if the newest revision is rolled out: every wanted pod is of it and available, and no other is
+    /// left.
     pub fn is_complete(&self) -> bool {
         self.observed && self.updated >= self.wanted && self.outdated == 0 && self.available >= self.wanted
     }
 
-    /// Tells whether every wanted pod is of the newest revision and no other is left, available or not.
+    /// Returns true if every wanted pod is of the newest revision and no other is left, available or not.
     pub fn is_rolled_out(&self) -> bool {
         self.observed && self.updated >= self.wanted && self.outdated == 0
     }

@@ -1,6 +1,6 @@
-//! Whether what a patch adds fits into the quotas of its namespace. Pure.
+//! Checks a patch against the quotas of its namespace. Pure.
 //!
-//! Where it doesn't, new pods are refused, after some kinds of rollouts have ended old ones.
+//! Without room in a quota, new pods are refused. Some rollouts have ended old pods by then.
 
 use std::collections::BTreeSet;
 
@@ -93,7 +93,7 @@ fn without(subject: &Subject, field: Field) -> Option<String> {
     Some(lacking.next()?["name"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Tells whether a rollout makes a new pod before it ends an old one, and can't do otherwise.
+/// Returns true if a rollout makes a new pod before it ends an old one, and can't do otherwise.
 fn goes_first(subject: &Subject, pods: i64) -> bool {
     let Typed::Deployment(deployment) = &*subject.typed else { return false };
     let strategy = deployment.spec.as_ref().and_then(|spec| spec.strategy.clone()).unwrap_or_default();
@@ -102,7 +102,7 @@ fn goes_first(subject: &Subject, pods: i64) -> bool {
     strategy.type_.as_deref() != Some("Recreate") && part(&unavailable, pods, 0) == 0
 }
 
-/// Tells whether a quota counts the pods of a workload: each of its
+/// Returns true if a quota counts the pods of a workload: each of its
 /// [scopes](https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-scopes) has to hold for them.
 fn counts(quota: &ResourceQuota, subject: &Subject) -> bool {
     let Some(spec) = quota.spec.as_ref() else { return true };
@@ -143,7 +143,7 @@ fn holds(scope: &ScopedResourceSelectorRequirement, subject: &Subject) -> bool {
     }
 }
 
-/// Tells whether any term of an affinity names other namespaces.
+/// Returns true if any term of an affinity names other namespaces.
 fn names_namespaces(affinity: &Value) -> bool {
     match affinity {
         Value::Object(fields) => fields.iter().any(|(name, value)| match name.as_str() {
@@ -157,7 +157,7 @@ fn names_namespaces(affinity: &Value) -> bool {
     }
 }
 
-/// Tells whether nothing in a pod requests or limits CPU or memory.
+/// Returns true if nothing in a pod requests or limits CPU or memory.
 fn is_best_effort(spec: &Value) -> bool {
     let containers = ["containers", "initContainers"].into_iter().flat_map(|list| containers(spec, list));
     containers.chain([spec]).all(|holder| {
@@ -183,10 +183,10 @@ fn left(quota: &ResourceQuota, field: Field) -> Option<(&str, Quantity)> {
     Some((quota.metadata.name.as_deref().unwrap_or_default(), each.min()?))
 }
 
-/// What a pod comes to, as [Kubernetes counts
-/// it](https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/component-helpers/resource/helpers.go): what
-/// the pod says as a whole, or else its containers and sidecars together, or an init container beside the sidecars that
-/// were started before it, whichever is more.
+/// Returns a pod's amount as [Kubernetes counts
+/// it](https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/component-helpers/resource/helpers.go):
+/// the amount of the pod as a whole, or else the larger of two: its containers and sidecars together, and an init
+/// container beside the sidecars that start before it.
 fn a_pod(subject: &Subject, field: Field) -> Quantity {
     let Some(spec) = subject.object.pointer("/spec/template/spec") else { return Quantity::ZERO };
     if let Some(whole) = of(spec, field) {
@@ -218,7 +218,7 @@ fn of(holder: &Value, field: Field) -> Option<Quantity> {
     }
 }
 
-/// How many pods a rollout has beyond those that are wanted.
+/// Returns the number of pods that a rollout has beyond the wanted ones.
 fn surge(subject: &Subject, pods: i64) -> i64 {
     let (most, usual) = match &*subject.typed {
         Typed::Deployment(deployment) => {

@@ -13,34 +13,35 @@ use super::{Compute, ContainerField, Field, Fields, Subject};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::WorkloadKind;
 
-/// How many records a policy keeps.
+/// The maximum number of records of a policy.
 pub const KEPT: usize = 500;
 /// The most characters of a message that the API server takes.
 const MESSAGE: usize = 1024;
-/// How many workloads a status lists.
+/// The maximum number of workloads in a status.
 const LISTED: usize = 50;
 
 /// After how long a refused patch is tried again, where others can remove the cause.
 const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Tells whether something is still to be done about a workload.
+/// Returns true if something is still to be done about a workload.
 pub fn is_under_way(record: &Remediation) -> bool {
     use RemediationPhase::{Applied, Planned, Withdrawing};
     matches!(record.phase, Planned | Applied | Withdrawing)
 }
 
-/// Tells whether the workload carries what the record's own patch set.
+/// Returns true if the workload carries what the record's own patch set.
 pub fn is_in_place(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified)
 }
 
-/// Tells whether the workload may carry anything that was set for the policy, by this record's patch or an earlier one.
+/// Returns true if the workload may carry anything that was set for the policy, by this record's patch or an earlier
+/// one.
 pub fn has_patches(record: &Remediation) -> bool {
     is_in_place(record) || (!is_under_way(record) && !record.earlier_fields.is_empty())
 }
 
-/// Tells whether a patch that has come to an end failed: it was refused, or did harm. One that went with its policy, or that
-/// somebody took out, did not.
+/// Returns true if a patch that has ended failed: it was refused, or did harm. A patch that went with its policy, or
+/// that somebody took out, did not fail.
 pub fn is_failure(record: &Remediation) -> bool {
     let wanted = matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut));
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn) && !wanted
@@ -120,8 +121,8 @@ pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
     })
 }
 
-/// Tells whether a patch that was planned was sent: it is there, or its apply has left an entry, or the workload's spec
-/// was written twice since, there and back as by `undo`, and by nobody else.
+/// Returns true if a planned patch was sent: its fields are there, its apply has left an entry, or the spec was written
+/// twice since then by nobody else, as by the patch and `undo`.
 pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
     let owned = subject.owned();
     let Some(planned_at) = planned.time.as_ref().map(|time| time.0) else { return false };
@@ -246,8 +247,8 @@ fn current<'p>(
     })
 }
 
-/// Why a workload is left alone: an earlier patch of it failed, and since then neither its template nor the policy changed.
-/// A patch that was refused is tried again an hour later.
+/// Returns the record for which a workload is left alone: an earlier patch failed, and since then neither the template
+/// nor the policy changed. A refused patch is tried again after an hour.
 pub fn left_alone<'p>(
     policies: &'p [impl Borrow<DevOpsPolicy>],
     subject: &Subject,

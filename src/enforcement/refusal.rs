@@ -1,5 +1,5 @@
-//! Which of the wanted fields are not set after all, and why: those that somebody took out or that others supply, those
-//! out of bounds, and those that would do harm without another one. Pure.
+//! Drops planned fields and gives the reasons: somebody took the field out, others supply it, it is out of bounds, or
+//! it would do harm without another field. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ pub(super) fn refuse(
     barred: &BTreeSet<ContainerField>,
 ) -> Vec<String> {
     let of = |field| ContainerField::new(&container.name, field);
-    // Why a field may not be set, wanted or not.
+    // Returns the reason why a field may not be set.
     let closed = |field: Field| {
         let taken = barred.contains(&of(field));
         let taken =

@@ -2,7 +2,7 @@
 
 use kube::core::Status;
 
-/// Why the API server did not take a write.
+/// The reason why the API server refused a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalClass {
     /// The object is gone, or another one has its name.
@@ -40,18 +40,18 @@ impl RefusalClass {
     }
 }
 
-/// Tells whether a message says that a quota has no room, in an answer or in a condition of a controller.
+/// Returns true if a message says that a quota has no room, in an answer or in a condition of a controller.
 pub(super) fn is_quota_exceeded(message: &str) -> bool {
     message.contains("exceeded quota")
 }
 
-/// Tells whether other managers own fields: the answer names each, and that to a stale version does not.
+/// Returns true if other managers own fields: the answer names each, and that to a stale version does not.
 fn is_field_conflict(status: &Status) -> bool {
     let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
     causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
 }
 
-/// Tells whether a webhook or an admission policy denied the write. A webhook that could not be called did not.
+/// Returns true if a webhook or an admission policy denied the write. A webhook that could not be called did not.
 fn is_denial(status: &Status) -> bool {
     ["admission webhook", "ValidatingAdmissionPolicy", "admission denied"]
         .iter()

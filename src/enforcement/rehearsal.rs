@@ -7,27 +7,27 @@ use serde_json::Value;
 use super::Plan;
 use crate::policy::SuggestedFix;
 
-/// What would become of one workload.
+/// The expected result for one workload.
 #[derive(Debug)]
 pub struct Rehearsed {
     /// The workload's kind and name.
     pub workload: String,
-    /// How many pods would roll out.
+    /// The number of pods that would roll out.
     pub pods: i32,
-    /// Who owns fields of the workload, each with the operation that made them the owner.
+    /// The owners of the workload's fields, each with its operation.
     pub managers: BTreeSet<String>,
-    /// What around the workload bears on its rollout, in sentences.
+    /// Objects around the workload that affect its rollout, in sentences.
     pub around: Vec<String>,
-    /// What would be done.
+    /// The action that would be taken.
     pub outcome: Outcome,
 }
 
-/// What would be done to a workload.
+/// The action that would be taken on a workload.
 #[derive(Debug)]
 pub enum Outcome {
     /// It would be patched.
     Patch {
-        /// What would be set, and what would not be, and why.
+        /// The fields that would be set, and the reasons for those that would not.
         plan: Plan,
         /// The pod template as it is.
         before: Value,
@@ -36,7 +36,7 @@ pub enum Outcome {
     },
     /// The API server would refuse the patch.
     Refused {
-        /// What would be set.
+        /// The fields that would be set.
         plan: Plan,
         /// The reason in one word.
         reason: &'static str,

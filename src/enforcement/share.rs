@@ -1,6 +1,6 @@
-//! Whose policy's the fields are that enforcement owns of a workload. Pure.
+//! Attributes the fields that enforcement owns to policies. Pure.
 //!
-//! Only records tell: managed fields have one entry for all policies, and the annotation names one policy alone.
+//! Only records can do that: managed fields have one entry for all policies, and the annotation names only one policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub struct Share {
     pub fields: BTreeSet<ContainerField>,
     /// The policy that the rest was set for.
     pub rest_for: Option<String>,
-    /// Whether a record says so; else it is what no other policy has a record of.
+    /// True if a record says so. Otherwise the share is everything of which no other policy has a record.
     pub recorded: bool,
 }
 

@@ -53,7 +53,7 @@ pub enum SubjectError {
     Unreadable {
         /// The kind.
         kind: &'static str,
-        /// Where it differs.
+        /// The parser's error.
         source: serde_json::Error,
     },
 }
@@ -153,20 +153,20 @@ impl Subject {
         fields
     }
 
-    /// Tells whether an apply of enforcement's has left anything: where others took out its fields, it owns the names
-    /// of containers and annotations still, and no container that it owns part of can be renamed.
+    /// Returns true if an apply of enforcement has left anything. If others took out its fields, it still owns names of
+    /// containers and annotations, and such a container cannot be renamed.
     pub fn is_marked(&self) -> bool {
         self.managers().any(is_ours)
     }
 
-    /// When enforcement last patched the workload; `None` where nothing of that is left.
+    /// Returns the time of enforcement's last patch, or `None` if nothing of it is left.
     pub fn owned_since(&self) -> Option<Timestamp> {
         self.managers()
             .filter(|entry| is_ours(entry))
             .find_map(|entry| entry.time.as_ref().map(|time| time.0))
     }
 
-    /// Tells whether somebody else wrote the spec in a later second than this time's.
+    /// Returns true if somebody else wrote the spec in a later second than this time's.
     pub fn others_wrote_after(&self, at: Timestamp) -> bool {
         let mut others = self.managers().filter(|entry| !is_ours(entry) && owns_spec(entry));
         others.any(|entry| entry.time.as_ref().is_some_and(|time| time.0 > at))
@@ -179,14 +179,14 @@ impl Subject {
         owners.filter_map(|entry| entry.manager.clone()).collect()
     }
 
-    /// Tells whether another field manager owns what is at `name` below a field.
+    /// Returns true if another field manager owns what is at `name` below a field.
     pub fn others_own(&self, of: &ContainerField, name: &str) -> bool {
         let others = self.managers().filter(|entry| !is_ours(entry)).flat_map(fields_of);
         let name = format!("f:{name}");
         others.into_iter().any(|(owned, set)| owned == *of && set.get(&name).is_some())
     }
 
-    /// Tells whether a container has a field, whoever set it.
+    /// Returns true if a container has a field, whoever set it.
     pub fn has(&self, of: &ContainerField) -> bool {
         self.value(of).is_some()
     }
@@ -265,14 +265,14 @@ impl Subject {
     }
 }
 
-/// Tells whether an entry is that of enforcement's applies.
+/// Returns true if an entry is that of enforcement's applies.
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some("Apply")
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
-/// Tells whether an entry owns part of the spec; one that only wrote a label or the status does not.
+/// Returns true if an entry owns part of the spec; one that only wrote a label or the status does not.
 pub(super) fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
     entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
 }

@@ -19,17 +19,17 @@ use crate::workload::Quantity;
 /// The objects of a workload's namespace that enforcement respects.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    /// What limits disruptions.
+    /// The limits on disruptions.
     pub budgets: Vec<PodDisruptionBudget>,
-    /// What scales workloads by their number of pods.
+    /// The autoscalers that change the number of pods.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// `VerticalPodAutoscaler`s, which set requests and limits; empty where a cluster doesn't have the kind.
     pub vertical: Vec<Value>,
-    /// Why `VerticalPodAutoscaler`s, of which the cluster has the kind, may not be read.
+    /// The reason why the cluster's `VerticalPodAutoscaler`s may not be read.
     pub vertical_unread: Option<String>,
-    /// What supplies and bounds the amounts of each container.
+    /// The defaults and bounds for each container.
     pub limit_ranges: Vec<LimitRange>,
-    /// What bounds the amounts of the namespace as a whole; the API server refuses the pods above it.
+    /// The limits of the namespace as a whole. The API server refuses pods above them.
     pub quotas: Vec<ResourceQuota>,
     /// The access modes of claims; empty where they may not be read.
     pub claims: Claims,
@@ -142,8 +142,8 @@ impl Surroundings {
         for (name, item) in self.limits("Container") {
             for compute in Compute::ALL {
                 let has = |of: &Option<Amounts>| amount(of.as_ref(), compute.as_str()).is_some();
-                // As the API server fills a LimitRange in: the maximum is a default, that one the request's, and else
-                // the minimum is.
+                // The API server fills in a LimitRange like this: the maximum is the default limit, the limit is the
+                // default request, and else the minimum is.
                 let limit = has(&item.default) || has(&item.max);
                 let request = has(&item.default_request) || limit || has(&item.min);
                 let reason = || format!("LimitRange {name} supplies it");
@@ -191,7 +191,7 @@ impl Surroundings {
         bounds
     }
 
-    /// What holds for each object of a type, with the name of the `LimitRange` that says so.
+    /// Returns the bounds for a type of object, each with the name of its `LimitRange`.
     fn limits(&self, type_: &'static str) -> impl Iterator<Item = (&str, &LimitRangeItem)> {
         self.limit_ranges.iter().flat_map(move |range| {
             let name = range.metadata.name.as_deref().unwrap_or_default();
@@ -208,7 +208,8 @@ pub(super) fn amount(of: Option<&Amounts>, resource: &str) -> Option<Quantity> {
     Quantity::parse(&of?.get(resource)?.0)
 }
 
-/// Tells whether a selector matches labels. One that can't be read is taken to match: to wait is the safe side.
+/// Returns true if a selector matches labels. A selector that cannot be read counts as a match, because waiting is
+/// safe.
 fn selects(selector: LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     Selector::try_from(selector).map_or(true, |selector| selector.matches(labels))
 }
@@ -217,7 +218,7 @@ fn is_target(subject: &Subject, kind: Option<&str>, name: Option<&str>) -> bool 
     kind == Some(subject.kind().name()) && name == Some(subject.name())
 }
 
-/// Tells whether a `VerticalPodAutoscaler` changes the workload's pods; without a mode it does.
+/// Returns true if a `VerticalPodAutoscaler` changes the workload's pods; without a mode it does.
 fn steers(vertical: &Value, subject: &Subject) -> bool {
     let text = |pointer: &str| vertical.pointer(pointer).and_then(Value::as_str);
     is_target(subject, text("/spec/targetRef/kind"), text("/spec/targetRef/name"))
@@ -233,7 +234,7 @@ fn by_utilization(metric: &MetricSpec) -> Option<Compute> {
     (target.type_ == "Utilization").then_some(compute)
 }
 
-/// Tells whether every container requests a resource; one that doesn't requests its limit.
+/// Returns true if every container requests a resource; one that doesn't requests its limit.
 fn all_request(subject: &Subject, compute: Compute) -> bool {
     subject.containers().iter().all(|container| {
         let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());

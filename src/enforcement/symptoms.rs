@@ -1,4 +1,4 @@
-//! What a pod's status tells of its health, and how that is put into words. Pure; what follows from it is `verify`'s.
+//! Reads a pod's health from its status and puts it into words. Pure. `verify` draws the conclusions.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use super::objects::Pod;
 /// The reason of a container that was killed for using more memory than its limit.
 const OOM_KILLED: &str = "OOMKilled";
 
-/// How a container broke down.
+/// The way in which a container failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Breakdown {
-    /// For its memory.
+    /// It used more memory than its limit.
     OutOfMemory,
     /// Again and again.
     Loop,
@@ -25,7 +25,7 @@ pub(super) fn name(pod: &Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// When the pod was made; the beginning of time where it doesn't say.
+/// Returns the pod's creation time, or the beginning of time if it has none.
 pub(super) fn created(pod: &Pod) -> Timestamp {
     pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0)
 }
@@ -35,7 +35,7 @@ pub(super) fn condition<'p>(pod: &'p Pod, type_: &str) -> Option<&'p PodConditio
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Tells whether the pod is ready.
+/// Returns true if the pod is ready.
 pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|ready| ready.status == "True")
 }
@@ -52,7 +52,7 @@ pub(super) fn started(pod: &Pod) -> Option<Timestamp> {
     running.filter_map(|running| running.started_at.as_ref()).map(|at| at.0).max()
 }
 
-/// Tells whether the pod has ended for good: evicted, or refused by its node. Its controller makes another.
+/// Returns true if the pod has ended for good: evicted, or refused by its node. Its controller makes another.
 pub(super) fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
@@ -114,7 +114,7 @@ pub(super) fn breakdown(pod: &Pod) -> Option<(Breakdown, String)> {
 fn ended(end: &ContainerStateTerminated) -> String {
     let mut words = format!("ended with exit code {}", end.exit_code);
     match end.reason.as_deref() {
-        // What the kubelet sends to a container whose liveness or startup probe failed too often.
+        // The kubelet sends these signals to a container whose liveness or startup probe failed too often.
         Some("Error") | None if matches!(end.exit_code, 137 | 143) => {
             words += " (killed, as after a liveness or startup probe that failed too often)";
         }

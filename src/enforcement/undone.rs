@@ -12,9 +12,9 @@ pub type FieldOwners = BTreeMap<ContainerField, BTreeSet<String>>;
 pub struct Undone {
     /// The workload, as `kind/name -n namespace`.
     pub workload: String,
-    /// Whether this is a preview, and nothing was changed.
+    /// True for a preview, in which nothing was changed.
     pub is_preview: bool,
-    /// Whether enforcement owned no field, and only an empty patch was taken out.
+    /// True if enforcement owned no field, and only an empty patch was removed.
     pub is_rest: bool,
     /// The fields that went.
     pub gone: Vec<ContainerField>,

@@ -12,16 +12,16 @@ use super::refusal_class::is_quota_exceeded;
 use super::symptoms::{self, Breakdown};
 use crate::policy::RemediationReason;
 
-/// When to look again where nothing but the next event can tell.
+/// Time until the next look if only an event can change the verdict.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
 
-/// For how many pods beside those that it has a rollout has time.
+/// Extra pods' worth of time allowed per rollout.
 const PATIENCE: i32 = 10;
 
-/// What is seen of a workload after a patch.
+/// The observations of a workload after a patch.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// How far its controller is.
+    /// The progress of its rollout.
     pub progress: Progress,
     /// The new revision, as its pods' labels name it; `None` while its controller has not got to it.
     pub revision: Option<String>,
@@ -33,27 +33,27 @@ pub struct Evidence {
     pub nodes_away: BTreeSet<String>,
 }
 
-/// What is known of a patch.
+/// The facts about a patch.
 #[derive(Debug, Clone)]
 pub struct Patched {
-    /// When it was applied.
+    /// The time at which it was applied.
     pub at: Timestamp,
-    /// How many pods the workload wanted then, if that is known.
+    /// The number of pods that the workload wanted then, if known.
     pub pods: Option<i32>,
     /// The fields that it set.
     pub fields: BTreeSet<ContainerField>,
-    /// How long the new pods must stay well.
+    /// Time for which the new pods must stay available.
     pub settling: SignedDuration,
 }
 
-/// What to think of a patch.
+/// The verdict on a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// Too early to tell.
     Wait {
-        /// When time alone may have changed the finding; later than now.
+        /// The time at which the verdict may change without an event; later than now.
         until: Timestamp,
-        /// What speaks against the patch so far, with the reason in words: a pod that isn't ready, and should be.
+        /// The evidence against the patch so far, with its reason: a pod that should be ready, but is not.
         against: Option<(RemediationReason, String)>,
     },
     /// The new revision runs.
@@ -141,18 +141,18 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     Finding::Failed { reason, message }
 }
 
-/// How long a rollout may take in all: each of its pods may get ready at the last moment.
+/// Returns the time allowed for a whole rollout. Each pod may get ready at the last moment.
 pub fn patience(progress: &Progress, verify_seconds: u32) -> SignedDuration {
     let each = seconds(i64::from(verify_seconds.max(1))).max(turn(progress));
     each.saturating_mul(PATIENCE.saturating_add(progress.wanted.max(0)))
 }
 
-/// How long a pod takes the controller that is well: to be available, and the old one to end.
+/// Returns the time that a healthy pod takes: to become available, and for the old one to end.
 fn turn(progress: &Progress) -> SignedDuration {
     seconds(i64::from(progress.min_ready_seconds).saturating_add(progress.grace_seconds))
 }
 
-/// Why the controller made no more pods of the new revision.
+/// Returns the reason why the controller created no more pods of the new revision.
 fn not_made(progress: &Progress, made: i32, expected: i32) -> (RemediationReason, String) {
     let told = progress.failure.as_ref().map(|(_, message)| message.as_str());
     let reason = match told {
@@ -167,9 +167,9 @@ fn not_made(progress: &Progress, made: i32, expected: i32) -> (RemediationReason
 struct Sorted<'e> {
     /// Those whose health does.
     evident: Vec<&'e Pod>,
-    /// How many of the others are not ready.
+    /// The number of other pods that are not ready.
     excused_unready: usize,
-    /// How many there are of both sorts.
+    /// The number of pods of both sorts.
     made: usize,
 }
 
@@ -202,7 +202,7 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
     sorted
 }
 
-/// Tells whether an old pod has yet to make room for a new one, and can't on a node that is away.
+/// Returns true if an old pod has yet to make room for a new one, and can't on a node that is away.
 fn is_held_up(evidence: &Evidence) -> bool {
     let in_the_way = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some() || !symptoms::is_ready(pod);
     evidence.former.iter().filter(in_the_way).any(|pod| is_away(pod, evidence))

@@ -13,7 +13,7 @@ use super::{Mode, Permission, Scope};
 pub struct Places {
     /// The namespace that is evaluated; `None` for all of them.
     pub judged: Option<String>,
-    /// Whether the evaluated namespace is known not to exist.
+    /// True if the evaluated namespace is known not to exist.
     pub missing: bool,
     /// The namespace that kube-devops runs in.
     pub own: String,
@@ -75,7 +75,7 @@ pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
 /// An answer of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether the caller has the permission.
+    /// True if the caller has the permission.
     pub allowed: bool,
     /// The authorizer's reason, where it gives one.
     pub reason: Option<String>,
@@ -96,7 +96,7 @@ pub enum CrdState {
 }
 
 impl CrdState {
-    /// Tells whether a mode that needs the CRD can work with it.
+    /// Returns true if a mode that needs the CRD can work with it.
     #[must_use]
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Current | Self::Served)
@@ -122,9 +122,9 @@ pub struct Grant {
     /// The question.
     #[serde(flatten)]
     pub need: Need,
-    /// Whether the mode does not work without it.
+    /// True if the mode does not work without it.
     pub required: bool,
-    /// Whether the caller has it.
+    /// True if the caller has it.
     pub allowed: bool,
     /// The effect of not having it, and the authorizer's reason; `None` where it is allowed.
     pub reason: Option<String>,
@@ -200,7 +200,7 @@ impl Assessment {
         obstacles
     }
 
-    /// Tells whether a mode would work.
+    /// Returns true if a mode would work.
     pub fn works(&self, mode: Mode) -> bool {
         self.obstacles(mode).is_empty()
     }

@@ -37,12 +37,12 @@ impl Mode {
         }
     }
 
-    /// Tells whether the mode can evaluate chosen namespaces alone.
+    /// Returns true if the mode can evaluate chosen namespaces alone.
     pub fn takes_namespaces(self) -> bool {
         matches!(self, Self::Analyze | Self::Watch)
     }
 
-    /// Tells whether the mode works only where the CRDs are installed.
+    /// Returns true if the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
         matches!(self, Self::Reconcile | Self::Enforce)
     }
@@ -83,7 +83,7 @@ pub struct Permission {
     pub verbs: &'static [&'static str],
     /// Its reach.
     pub scope: Scope,
-    /// Whether the mode does not work without it.
+    /// True if the mode does not work without it.
     pub required: bool,
     /// The effect of not having it.
     pub without: &'static str,

@@ -24,12 +24,12 @@ const IS_PATCHED: &str = "oldObject.metadata.?managedFields.orValue([])\
 /// Our own writes are what we mean.
 const IS_ANOTHERS: &str = "request.?options.?fieldManager.orValue('') != '$manager'";
 
-/// What the mutation is made of, in the order of its use. `$key` is a container's name among managed fields.
+/// The variables of the mutation, in the order of their use. `$key` is a container's name among managed fields.
 const VARIABLES: &[(&str, &str)] = &[
     ("containers", "object.spec.template.spec.containers"),
     ("names", "variables.containers.map(c, string(c.name))"),
     ("before", "oldObject.spec.template.spec.containers"),
-    // What we owned before this write.
+    // The fields that we owned before this write.
     (
         "had",
         "oldObject.metadata.?managedFields.orValue([])\
@@ -45,7 +45,7 @@ const VARIABLES: &[(&str, &str)] = &[
          [?('f:' + a.split('.')[1])].hasValue())).map(a, 'resources.' + a))\
          .map(f, string(c.name) + '/' + f).join(',')).filter(f, f != '').join(',').split(',')",
     ),
-    // Who owns what once this write is done; a value that another owns too is theirs, and so is the mistake.
+    // The owners after this write. A value that another manager owns too is theirs, and so is the mistake.
     (
         "entry",
         "object.metadata.?managedFields.orValue([])\
@@ -78,8 +78,8 @@ const VARIABLES: &[(&str, &str)] = &[
          && variables.before.exists(b, b.name == c.name && b[?p][?'tcpSocket'] == c[?p][?'tcpSocket']) \
          && !variables.others.exists(o, o[?($key)][?('f:' + p)][?'f:tcpSocket'].hasValue()))))",
     ),
-    // What we set on such a probe besides. Whoever applies the handler names all that they want; of who updates it, that
-    // isn't known, and a value that they may have left as it was stays.
+    // The other fields that we set on such a probe. An apply names all the fields that its manager wants. An update
+    // does not show that, so a value that its manager may have kept stays.
     (
         "tunings",
         "(variables.probes.map(f, f + '/initialDelaySeconds') + variables.probes.map(f, f + '/periodSeconds') \
@@ -90,7 +90,7 @@ const VARIABLES: &[(&str, &str)] = &[
          .exists(h, o[?($key)][?('f:' + s[1])][?('f:' + h)].hasValue())) \
          && !variables.others.exists(o, o[?($key)][?('f:' + s[1])][?('f:' + s[2])].hasValue()))))",
     ),
-    // What the pod is given as a whole by this write: the amounts of its containers have to fit that, or aren't needed.
+    // The amounts of the pod as a whole after this write. The containers' amounts must fit them, or are not needed.
     (
         "whole",
         "['cpu', 'memory'].filter(r, ['requests', 'limits'].exists(s, \
@@ -100,7 +100,7 @@ const VARIABLES: &[(&str, &str)] = &[
     // Our limits below another's requests, and our requests above another's limits.
     ("limits", AMOUNTS),
     ("requests", AMOUNTS),
-    // What we no longer own: a claim left on it would make it a conflict when its owner sets it later.
+    // The fields that we no longer own. A leftover claim on one would cause a conflict when its owner sets it later.
     (
         "claims",
         "variables.probes.filter(f, variables.ours[?($keyOfField)][?('f:' + f.split('/')[1])].hasValue()) \

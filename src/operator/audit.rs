@@ -39,7 +39,7 @@ pub struct Past {
     pub sequence: u64,
     /// The digest of its violations and patches.
     pub content: String,
-    /// When it was made.
+    /// The creation time.
     pub created: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! What the parts of the operator share.
+//! The state that the parts of the operator share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

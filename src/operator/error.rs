@@ -1,4 +1,4 @@
-//! What can keep a policy from being reconciled.
+//! The errors of a reconcile.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::leader::NotLeader;
 use crate::policies::StatusError;
 use crate::remediation::RemediationError;
 
-/// Why a policy was not reconciled; it is tried again.
+/// The reason why a policy was not reconciled. It will be retried.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// A write failed.
     #[error("cannot {action}: {source}")]
     Write {
-        /// What was being done.
+        /// The failed action.
         action: &'static str,
-        /// What went wrong.
+        /// The cause.
         source: CallError,
     },
     /// The finalizer could not be put on or taken off.
@@ -26,7 +26,7 @@ pub enum ReconcileError {
     /// A deleted policy still has something to bring to its end.
     #[error("the policy goes once its patches are verified or withdrawn")]
     Unfinished {
-        /// When to look again.
+        /// The time of the next look.
         again: Timestamp,
     },
     /// The status could not be written.
@@ -57,7 +57,7 @@ pub(super) const CATEGORIES: [&str; 5] =
     ["internal", "leadership_lost", "not_leader", "timeout", "unreadable"];
 
 impl ReconcileError {
-    /// When the policy only has to be looked at again, and nothing went wrong.
+    /// Returns the time of the next look, if nothing went wrong.
     pub fn unfinished(&self) -> Option<Timestamp> {
         match self {
             Self::Unfinished { again } => Some(*again),
@@ -69,7 +69,7 @@ impl ReconcileError {
         }
     }
 
-    /// Tells whether there is nothing to do any more, and nothing went wrong.
+    /// Returns true if there is nothing to do any more, and nothing went wrong.
     pub fn is_moot(&self) -> bool {
         match self {
             Self::Status(StatusError::NamespaceGoing) => true,
@@ -82,7 +82,7 @@ impl ReconcileError {
         }
     }
 
-    /// Tells whether somebody else wrote the object at the same time.
+    /// Returns true if somebody else wrote the object at the same time.
     pub fn is_conflict(&self) -> bool {
         use kube::runtime::finalizer::Error;
         match self {

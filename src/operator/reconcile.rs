@@ -24,7 +24,7 @@ use crate::remediation::{Enforcer, RemediationError};
 
 /// The operator's finalizer, beside those of others.
 pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
-/// How long all writes for one policy may take together.
+/// Time limit for all writes for one policy together.
 const WRITES: Duration = Duration::from_secs(30);
 
 /// Judges a policy's namespace, and writes the outcome while this replica leads.
@@ -130,7 +130,7 @@ async fn apply(
     outcome: &Outcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let mut enforcer = Enforcer::new(&operator.remediator, policies, compiled);
-    // What enforcement can't write down holds up neither verdict nor audit.
+    // A refused record of enforcement delays neither the verdict nor the audit result.
     let (next, failed) = match enforcer.step(outcome.verdict().is_some()).await {
         Ok(next) => (next, None),
         Err(RemediationError::Status(error)) if !matches!(error, StatusError::NamespaceGoing) => {

@@ -11,7 +11,7 @@ use crate::governance::ReportedViolation;
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::Standing;
 
-/// What came of the attempt to judge a policy's namespace.
+/// The result of judging a policy's namespace.
 #[derive(Debug)]
 pub enum Outcome {
     /// It was judged.
@@ -58,7 +58,7 @@ pub fn next_status(
         withdrawals_in_a_row: current
             .withdrawals_in_a_row
             .filter(|_| current.observed_generation == generation),
-        // What enforcement did stays what it was.
+        // The fields of enforcement keep their values.
         ..current.clone()
     };
     (next != current).then_some(DevOpsPolicyStatus { last_evaluated: Some(now), ..next })

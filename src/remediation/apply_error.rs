@@ -1,10 +1,10 @@
-//! Why a patch was not taken, and whether trying again can help.
+//! The errors of reading and patching workloads, and the decision to retry.
 
 use crate::cluster::CallError;
 use crate::enforcement::{FIELD_MANAGER, RefusalClass, Subject, SubjectError, foreign_path};
 use crate::policy::RemediationReason;
 
-/// Why a workload could not be read or patched.
+/// An error while a workload is read or patched.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The workload is gone, or another one has its name.
@@ -33,7 +33,7 @@ pub enum ApplyError {
     /// The API server could not be asked, or had no time.
     #[error("{0}")]
     Unavailable(CallError),
-    /// What came back can't be read.
+    /// The answer cannot be read.
     #[error(transparent)]
     Subject(#[from] SubjectError),
 }
@@ -44,7 +44,7 @@ impl ApplyError {
         foreign_path(subject).map_or(Ok(()), |path| Err(Self::ManagerTaken(path)))
     }
 
-    /// Tells whether the same write may succeed later without anybody's help.
+    /// Returns true if the same write may succeed later without anybody's help.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Stale | Self::Unavailable(_))
     }
@@ -77,7 +77,7 @@ impl ApplyError {
         }
     }
 
-    /// Tells whether the API server found the object invalid (422).
+    /// Returns true if the API server found the object invalid (422).
     pub(super) fn is_invalid(&self) -> bool {
         matches!(self, Self::Refused { error, .. } if error.code() == Some(422))
     }

@@ -19,13 +19,13 @@ pub(super) struct Inquiry<'a> {
     pub(super) policies: &'a [CompiledPolicy],
     /// Those that enforce, in the order in which they decide.
     pub(super) enforcing: &'a [Enforcing],
-    /// How the policy in question goes about its patches.
+    /// The policy's settings for patches.
     pub(super) remediation: &'a RemediationSpec,
-    /// What stands around the workloads of the namespace.
+    /// The objects around the workloads of the namespace.
     pub(super) surroundings: &'a Surroundings,
 }
 
-/// What came of looking at a workload.
+/// The result of a look at a workload.
 #[derive(Debug)]
 pub(super) enum Appraisal {
     /// It may be patched, with this.
@@ -36,9 +36,9 @@ pub(super) enum Appraisal {
         reason: &'static str,
         /// Why, in a sentence.
         message: String,
-        /// Whether that may pass with nobody doing anything about it.
+        /// True if the obstacle may go away by itself.
         passing: bool,
-        /// What whoever manages it could do themselves.
+        /// The patch that the workload's manager could make.
         plan: Option<Plan>,
     },
 }

@@ -1,4 +1,4 @@
-//! Which workloads of a namespace a policy would mend, and in which order. Pure.
+//! The workloads of a namespace that a policy would patch, in order. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -16,7 +16,7 @@ use crate::workload::{Workload, WorkloadKind};
 pub(super) struct Candidate {
     pub(super) kind: WorkloadKind,
     pub(super) name: String,
-    /// How many pods it has.
+    /// The number of its pods.
     pub(super) pods: usize,
     /// A digest of what rules see of it, to tell when that changed.
     pub(super) seen: u64,
@@ -55,7 +55,7 @@ fn breaks_what_can_be_mended(workload: &Workload<'_>, policy: &EffectivePolicy, 
     violations.iter().any(|found| rules::fix_of(found.rule).is_some())
 }
 
-/// Tells whether a workload's containers have all of these fields, whoever set them, as far as rules see them.
+/// Returns true if a workload's containers have all of these fields, whoever set them, as far as rules see them.
 pub(super) fn has_all(workload: &Workload<'_>, fields: &BTreeSet<ContainerField>) -> bool {
     fields.iter().all(|of| {
         let container = workload.pod.containers.iter().find(|container| *container.name == *of.container);

@@ -18,7 +18,7 @@ use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
 
 /// The part of a deleted policy's time, at its end, in which nobody waits for rollouts any more.
 const LAST_PART: i32 = 5;
-/// How long the last attempt may take, when the time is over: some is left for saying so.
+/// Time limit of the last attempt after the deadline. It leaves time to report the result.
 const LAST_ATTEMPT: Duration = Duration::from_secs(20);
 /// The reason of the condition Enforcing that tells since when there is nothing but the end to see to.
 const DELETING: &str = "Deleting";
@@ -44,10 +44,10 @@ impl Enforcer<'_> {
         let attempt = timeout(LAST_ATTEMPT, Box::pin(self.finish()));
         let next = match attempt.await {
             Ok(Ok(next)) => next,
-            // What somebody wrote in between is read, and the same tried again.
+            // Another write came in between. The next attempt reads it.
             Ok(Err(error)) if !late || error.is_conflict() => return Err(error),
             Err(_) if !late => return Err(RemediationError::Timeout(LAST_ATTEMPT)),
-            // Whatever else keeps it from its work, it goes when its time is over.
+            // After the deadline the policy goes, whatever the error is.
             Ok(Err(_)) | Err(_) => None,
         };
         let left: Vec<String> = self.unfinished().iter().map(label).collect();
@@ -59,7 +59,7 @@ impl Enforcer<'_> {
             self.tell_policy(EventType::Warning, "CleanupIncomplete", &note).await;
             return Ok(None);
         }
-        // Whatever is waited for, the last part of its time begins in time, and ends.
+        // The last part begins in time, even if something else is still awaited.
         let last_part = ends.saturating_sub(self.last_part()).unwrap_or(Timestamp::MIN);
         let by = if self.is_short_of_time() { ends } else { last_part };
         Ok(Some(next.unwrap_or_else(|| self.poll()).min(by)))
@@ -85,7 +85,7 @@ impl Enforcer<'_> {
         self.remediation().on_delete == OnDelete::Revert
     }
 
-    /// What is still to be done about workloads before the policy may go.
+    /// Returns the records with work left to do before the policy may go.
     fn unfinished(&self) -> Vec<Remediation> {
         let mut records = self.records();
         records.retain(|record| is_under_way(record) || (self.reverts() && has_patches(record)));
@@ -125,7 +125,7 @@ impl Enforcer<'_> {
         Some(begun.last_transition_time.0)
     }
 
-    /// Tells whether the policy is about to go, whatever is left.
+    /// Returns true if the policy is about to go, whatever is left.
     pub(super) fn is_short_of_time(&self) -> bool {
         let time = self.remediator.settings.cleanup_time - self.last_part();
         self.policy.metadata.deletion_timestamp.is_some()

@@ -23,12 +23,12 @@ use crate::manifests::{
 use crate::policies::Policies;
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 
-/// How long to wait before what could not be done is tried again.
+/// Pause before a failed action is retried.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// How often is looked whether it is needed, beside each time that a policy is.
+/// Interval of the checks if the conflict policy is still needed.
 const LOOK: SignedDuration = SignedDuration::from_secs(60);
 
-/// Whether the fields of enforcement give way to other writes.
+/// The state of the conflict policy, by which the fields of enforcement give way to other writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictPolicyState {
     /// The policy is installed. Some seconds later, the API server removes our fields where they would make a write
@@ -52,13 +52,13 @@ pub struct ConflictPolicy {
 /// The last outcome, and how long it counts.
 #[derive(Debug)]
 struct Known {
-    /// Whether a policy needed it.
+    /// True if a policy needed it.
     wanted: bool,
     state: ConflictPolicyState,
     until: Timestamp,
 }
 
-/// What makes one of the two objects.
+/// The constructor of one of the two objects.
 type Make = fn() -> Value;
 /// The two objects with their resources, what is to be removed first at the beginning.
 const BOTH: [(&str, Make); 2] = [(YIELD_BINDINGS, yield_binding), (YIELD_POLICIES, yield_policy)];
@@ -90,7 +90,7 @@ pub async fn remove(cluster: &Cluster) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Tells whether either is there. An account that may not look never installed it.
+/// Returns true if either is there. An account that may not look never installed it.
 async fn is_installed(cluster: &Cluster) -> Result<bool, CallError> {
     for (plural, object) in BOTH {
         let api = api(cluster, plural, &object());

@@ -27,12 +27,12 @@ use crate::policy::{
 };
 use crate::workload::PolicyRef;
 
-/// How long to wait before what could not be done is tried again.
+/// Pause before a failed action is retried.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// How long to wait before something is tried again that somebody has to mend first.
+/// Pause before an action is retried that somebody has to unblock first.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
-/// What a record says of a workload whose fields somebody else took out.
+/// The message of a record whose fields somebody else took out.
 const TAKEN_OUT: &str =
     "what was set was taken out, by undo or by somebody else: it is not set again until the policy changes";
 
@@ -79,7 +79,7 @@ impl<'r> Enforcer<'r> {
         let turn = self.remediator.turn(&self.namespace);
         let _turn = turn.lock().await;
         let next = self.go_on().await?;
-        // What went on may have stopped the policy.
+        // The step above may have stopped the policy.
         if !begins || !self.begins() {
             return Ok(next);
         }
@@ -87,7 +87,7 @@ impl<'r> Enforcer<'r> {
         Ok([next, begun, Some(yields_again)].into_iter().flatten().min())
     }
 
-    /// Where enforcement stands, in words.
+    /// Returns the state of enforcement, in words.
     pub async fn standing(&self) -> Standing {
         let (left_out, held_up_by) = {
             let all = self.remediator.skips();
@@ -135,12 +135,12 @@ impl<'r> Enforcer<'r> {
         self.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
 
-    /// How long to wait before new pods are looked at again: often where a verdict is wanted soon.
+    /// Returns the time of the next look at new pods. It is sooner if `verifySeconds` is short.
     pub(super) fn poll(&self) -> Timestamp {
         self.after(SignedDuration::from_secs((self.verify().as_secs() / 60).clamp(1, 5)))
     }
 
-    /// How long new pods have to get ready.
+    /// Returns the time within which new pods must get ready.
     pub(super) fn verify(&self) -> SignedDuration {
         SignedDuration::from_secs(self.remediation().verify_seconds.into())
     }
@@ -246,7 +246,7 @@ impl<'r> Enforcer<'r> {
             self.records().into_iter().filter(|record| verified(record) && lacks(record)).collect()
         };
         for record in incomplete {
-            // What can't be read now is looked at again.
+            // A workload that cannot be read now is read again later.
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             match records::left_of(&record, &subject.owned()) {
                 None => {
@@ -294,7 +294,7 @@ impl<'r> Enforcer<'r> {
             Err(error) => return Ok(Some(self.unread(record, &error))),
         };
         if records::was_sent(record, &subject) {
-            // What was taken out of it since is noticed as with any other patch.
+            // Fields that were taken out since then are noticed as with any other patch.
             self.applied(record, subject.owned_since().unwrap_or_else(|| self.now())).await?;
             return Ok(Some(self.poll()));
         }
@@ -363,7 +363,7 @@ impl<'r> Enforcer<'r> {
         let template_hash = Some(subject.template_hash());
         let changed = record.template_hash != template_hash;
         let as_patched = record;
-        // What fails, and is left alone from then on, is the template as it is now.
+        // The present template is the one that fails, and that is left alone from then on.
         let record = Remediation { template_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
@@ -385,7 +385,7 @@ impl<'r> Enforcer<'r> {
                     .await
                     .map(|()| None)
             }
-            // Whatever is taken out while no pod runs hurts nobody; left there, it would be judged by no one.
+            // Without running pods a withdrawal hurts nobody, and nothing could judge a patch that stays.
             Finding::Idle => {
                 let message = "no pods are wanted any more: it was scaled to 0 before there was a verdict";
                 self.begin_withdrawal(&record, RemediationReason::NoVerdict, message).await

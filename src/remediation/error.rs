@@ -1,10 +1,10 @@
-//! What can stop a step of remediation.
+//! The errors of a step of remediation.
 
 use std::time::Duration;
 
 use crate::policies::StatusError;
 
-/// Why a step of remediation failed. The same step is tried again later.
+/// The reason why a step of remediation failed. The step will be retried.
 #[derive(Debug, thiserror::Error)]
 pub enum RemediationError {
     /// The status could not be written, so the next act was not done.
@@ -16,12 +16,12 @@ pub enum RemediationError {
 }
 
 impl RemediationError {
-    /// Tells whether somebody else wrote the policy at the same time.
+    /// Returns true if somebody else wrote the policy at the same time.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Status(error) if error.code() == Some(409))
     }
 
-    /// Tells whether the API server refused to write the status, and would refuse it again.
+    /// Returns true if the API server refused to write the status, and would refuse it again.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Status(error) if matches!(error.code(), Some(400 | 403 | 422)))
     }

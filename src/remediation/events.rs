@@ -1,4 +1,4 @@
-//! What enforcement tells of: events about the policy and about the workload. An event that is lost loses nothing else.
+//! Events of enforcement, about the policy and about the workload. A lost event changes nothing else.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;

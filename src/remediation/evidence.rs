@@ -108,7 +108,7 @@ async fn vertical_autoscalers(
         Ok(found) => Ok(found),
         // The autoscaler is an add-on: without its CRD there is none.
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
-        // What isn't served is forbidden before it is missing.
+        // The API server checks the permission before it checks if the kind exists.
         Err(error) if error.code() == Some(403) => {
             let served = cluster.serves(&resource.api_version, &[&resource.plural]).await?;
             if served == [true] { Err(error) } else { Ok(Vec::new()) }

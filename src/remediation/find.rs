@@ -32,7 +32,7 @@ pub async fn find(
     Ok(found)
 }
 
-/// Tells whether any workload of the cluster carries a patch, or what is left of one.
+/// Returns true if any workload of the cluster carries a patch, or what is left of one.
 pub(super) async fn is_any_patched(cluster: &Cluster) -> Result<bool, ApplyError> {
     let stop = |subject: Subject| {
         if subject.is_marked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -15,7 +15,7 @@ pub const LEDGER_NAME: &str = "kube-devops-enforcement";
 /// The key that holds the ledger.
 const KEY: &str = "ledger";
 
-/// Where the ledger is kept.
+/// The store of the ledger.
 pub struct LedgerStore {
     cluster: Cluster,
     namespace: String,
@@ -23,20 +23,20 @@ pub struct LedgerStore {
     turn: Mutex<()>,
 }
 
-/// Why the ledger could not be read or changed.
+/// An error while the ledger is read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A call failed.
     #[error("cannot {action} ConfigMap {namespace}/{LEDGER_NAME}: {source}")]
     Call {
-        /// What was being done.
+        /// The failed action.
         action: &'static str,
         /// The `ConfigMap`'s namespace.
         namespace: String,
-        /// What went wrong.
+        /// The cause.
         source: CallError,
     },
-    /// What is there is no ledger. It isn't taken for an empty one: that would free the whole budget.
+    /// The content is no ledger. It does not count as an empty one, which would free the whole budget.
     #[error(
         "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
          `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is made anew of what the policies' records tell"
@@ -44,7 +44,7 @@ pub enum LedgerError {
     Unreadable {
         /// The `ConfigMap`'s namespace.
         namespace: String,
-        /// Where it differs.
+        /// The parser's message.
         message: String,
     },
     /// Others changed it each time.

@@ -8,10 +8,10 @@ use crate::enforcement::records;
 use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::telemetry::{Metrics, MetricsError};
 
-/// What failures are counted under that a status counts and has no record of any more.
+/// The category of failures that a status counts, but of which no record is left.
 const UNRECORDED: &str = "unrecorded";
 
-/// What enforcement did, counted.
+/// The counters of enforcement.
 #[derive(Debug, Clone)]
 pub struct RemediationMetrics {
     applied: IntCounter,

@@ -20,22 +20,22 @@ use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Subject, Surroundings};
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 
-/// How many workloads are fetched in one step at most.
+/// The maximum number of workloads fetched in one step.
 const FETCHES: usize = 30;
-/// How long a workload is left in peace whose state passes.
+/// Re-check interval for a transient blocker.
 const PASSING: SignedDuration = SignedDuration::from_secs(15);
-/// How long a workload is left in peace where somebody has to do something.
+/// Re-check interval for a blocker that somebody has to remove.
 const STANDING: SignedDuration = SignedDuration::from_mins(5);
-/// How long a patch is tried that the API server has no answer to.
+/// Time for which a patch is retried while the API server does not answer it.
 const PERSISTENCE: SignedDuration = SignedDuration::from_mins(2);
-/// For how long a patch may still be taken after it was sent.
+/// Time after sending within which a patch may still take effect.
 const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
-/// How long to wait for room in the budgets, on average: many may wait, and few find room.
+/// Mean pause before the budgets are asked again: many may wait, and few find room.
 const ROOM: SignedDuration = SignedDuration::from_secs(10);
-/// How long to wait while another workload of the namespace has its turn.
+/// Pause while another workload of the namespace has its turn.
 const TURN: SignedDuration = SignedDuration::from_secs(2);
 
-/// What a look at a candidate showed.
+/// The result of a look at a candidate.
 enum Looked {
     /// It is left as it is.
     Left(Skip),
@@ -53,7 +53,7 @@ pub(super) struct InForce {
 }
 
 impl InForce {
-    /// Tells whether some workload of the namespace is being patched, or is watched after a patch.
+    /// Returns true if some workload of the namespace is being patched, or is watched after a patch.
     fn is_busy(&self) -> bool {
         let records = self.all.iter().filter_map(|known| known.policy.status.as_ref());
         records.flat_map(|status| &status.remediations).any(is_under_way)
@@ -61,7 +61,7 @@ impl InForce {
 }
 
 impl Enforcer<'_> {
-    /// Tells whether the policy asks for patches, and has not stopped itself.
+    /// Returns true if the policy asks for patches, and has not stopped itself.
     pub(super) fn begins(&self) -> bool {
         self.remediator.policies.enforces(&self.policy)
     }
@@ -281,7 +281,7 @@ impl Enforcer<'_> {
             (planned.time, planned.reason, planned.message) = (delayed.time, delayed.reason, delayed.message);
         }
         if let Err(error) = self.record(planned.clone()).await {
-            // What isn't written down is not done.
+            // An act that cannot be recorded is not done.
             if error.is_refused() {
                 self.remediator.give_back(subject.uid()).await;
             }
@@ -312,7 +312,7 @@ impl Enforcer<'_> {
         Request { namespace: &self.namespace, policy, policy_per_hour, kind, name, uid }
     }
 
-    /// When to ask for room in the budgets again, having said what is in the way; `None` where there is room.
+    /// Reports the obstacle and returns the time to ask for room again; `None` if there is room.
     fn held_up(&self, decision: Result<Decision, LedgerError>, kind: &str, name: &str) -> Option<Timestamp> {
         let pause = pause_for_room();
         let (by, again) = match decision {
@@ -374,7 +374,7 @@ impl Enforcer<'_> {
     }
 }
 
-/// How long to wait before the budgets are asked again: those that wait for the same don't all come at once.
+/// Returns the pause before the budgets are asked again, with jitter to spread those that wait.
 pub(super) fn pause_for_room() -> SignedDuration {
     ROOM.mul_f64(0.5 + fastrand::f64())
 }

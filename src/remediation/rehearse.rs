@@ -20,7 +20,7 @@ use crate::governance::evaluate;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
 use crate::rules;
 
-/// Why there is no rehearsal.
+/// The reason why there is no rehearsal.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
     /// The policy can't be followed.

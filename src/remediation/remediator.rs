@@ -1,4 +1,4 @@
-//! What the enforcement of all policies shares: the budgets, the skipped workloads and the turns of namespaces.
+//! The shared state of enforcement: the budgets, the skipped workloads and the turns of namespaces.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -139,7 +139,7 @@ impl Remediator {
         }
     }
 
-    /// Tells whether the budgets of the cluster have a place now, and reserves none.
+    /// Returns true if the budgets of the cluster have a place now, and reserves none.
     pub(super) async fn would_grant(&self, request: &Request<'_>) -> Result<Decision, LedgerError> {
         let now = self.now();
         let mut ledger = self.ledger.read().await?;

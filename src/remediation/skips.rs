@@ -14,14 +14,14 @@ use crate::workload::{PolicyRef, WorkloadKind};
 /// The reason of a workload that may be patched, and isn't yet.
 pub(super) const WAITING: &str = "Waiting";
 
-/// Why a workload was left as it is.
+/// The reason why a workload was skipped.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Skip {
     /// The reason in one word.
     pub(super) reason: &'static str,
     /// The reason in a sentence.
     pub(super) message: String,
-    /// When to look again, though nothing that is watched has changed.
+    /// The time of the next look, even if nothing watched has changed.
     pub(super) until: Timestamp,
     /// The patch for whoever manages the workload.
     pub(super) fix: Option<SuggestedFix>,
@@ -35,19 +35,19 @@ pub(super) struct SkipCache {
     policies: HashMap<PolicyRef, Looks>,
 }
 
-/// What a policy's looks at its workloads came to.
+/// The results of a policy's looks at its workloads.
 #[derive(Debug, Default)]
 struct Looks {
     entries: BTreeMap<(WorkloadKind, String), Entry>,
-    /// Whether each candidate was looked at.
+    /// True if every candidate was looked at.
     complete: bool,
-    /// What those wait for whose turn it would be; empty where it is only their turn.
+    /// The obstacle for workloads that are next; empty if they only wait for their turn.
     held_up_by: String,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// What the workload looked like, and which policies wanted what.
+    /// Digests of the workload, and of the policies' requirements.
     seen: (u64, u64),
     left: Skip,
 }
@@ -101,7 +101,7 @@ impl SkipCache {
         by.clone_into(&mut self.policies.entry(policy.clone()).or_default().held_up_by);
     }
 
-    /// What those that may be patched wait for beside their turn.
+    /// Returns the obstacle for workloads that may be patched, besides their turn.
     pub(super) fn held_up_by(&self, policy: &PolicyRef) -> Option<String> {
         self.policies.get(policy).map(|looks| looks.held_up_by.clone()).filter(|by| !by.is_empty())
     }
@@ -141,7 +141,7 @@ impl SkipCache {
         entries.filter_map(|entry| entry.left.fix.clone()).collect()
     }
 
-    /// How many workloads were left out for each reason, with one workload's sentence as an example.
+    /// Returns the number of skipped workloads by reason, with one workload's sentence as an example.
     pub(super) fn reasons(&self, policy: &PolicyRef) -> BTreeMap<&'static str, (usize, String)> {
         let mut reasons: BTreeMap<&'static str, (usize, String)> = BTreeMap::new();
         let entries = self.policies.get(policy).into_iter().flat_map(|looks| &looks.entries);

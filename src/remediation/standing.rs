@@ -1,4 +1,4 @@
-//! Where enforcement stands with a policy, in the words of its status. Pure.
+//! The state of a policy's enforcement, in the words of its status. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use crate::enforcement::records::{KEPT, has_patches, is_under_way};
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
-/// What the conditions Enforcing and Degraded say of enforcement.
+/// The content of the conditions Enforcing and Degraded that comes from enforcement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether violations are mended.
+    /// True if violations are repaired.
     pub enforcing: bool,
     /// The reason in one word.
     pub reason: &'static str,
     /// The reason in a sentence.
     pub message: String,
-    /// Why the policy has stopped itself, if it did.
+    /// The reason why the policy stopped itself, if it did.
     pub stopped: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl Standing {
     ) -> Self {
         let records: Vec<&Remediation> =
             policy.status.iter().flat_map(|status| &status.remediations).collect();
-        // Whatever the policy asks for by now, somebody has to do something about these.
+        // Somebody has to act on these, even if the policy has changed since.
         let refused = refused(&records);
         let with_refused = |message: &str| match &refused {
             Some(refused) => format!("{message}; {refused}"),
@@ -86,7 +86,7 @@ impl Standing {
     }
 }
 
-/// What can't be taken back, in words, with one workload's refusal as an example.
+/// Returns a sentence about refused withdrawals, with one workload's refusal as an example.
 fn refused(records: &[&Remediation]) -> Option<String> {
     let mut refused =
         records.iter().filter_map(|record| Some((record, record.withdrawal_refused.as_deref()?)));

@@ -93,7 +93,7 @@ fn newest(
     newest
 }
 
-/// Tells whether a policy reports patches for workloads that a GitOps tool manages.
+/// Returns true if a policy reports patches for workloads that a GitOps tool manages.
 fn reports(policy: &DevOpsPolicy) -> bool {
     let gitops = policy.spec.remediation.as_ref().map(|remediation| remediation.gitops);
     policy.spec.enforcement_mode == EnforcementMode::Enforce

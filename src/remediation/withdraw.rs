@@ -10,12 +10,12 @@ use super::apply_error::ApplyError;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{ContainerField, FIELD_MANAGER, Subject, SubjectError};
 
-/// What became of the fields that were to be taken back.
+/// The result of a withdrawal.
 #[derive(Debug)]
 pub struct Withdrawal {
     /// The workload afterwards.
     pub subject: Subject,
-    /// What is still there, because others want it too.
+    /// The fields that are still there because other managers own them too.
     pub remains: Remains,
     /// Probes that went as a whole, with what others had tuned on them.
     pub tuned: Remains,

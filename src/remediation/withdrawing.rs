@@ -18,7 +18,7 @@ use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
 use crate::enforcement::{Compute, ContainerField, Field, PATCHED_BY, Progress, Subject, Typed, is_ready};
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
-/// For how long after a patch a container that ran out of memory speaks against the limit.
+/// Time after a patch within which an OOM kill is evidence against the limit.
 const MEMORY_WATCH: SignedDuration = SignedDuration::from_hours(24);
 
 impl Enforcer<'_> {
@@ -46,7 +46,7 @@ impl Enforcer<'_> {
         let fields = if taken_out { BTreeSet::new() } else { fields_of(&record) };
         let ours: BTreeSet<ContainerField> =
             fields.iter().filter(|of| owned.contains_key(of)).cloned().collect();
-        // Where others took the fields out, the names of their containers and our annotations are left.
+        // If others took the fields out, the names of their containers and our annotations are left.
         let only_marked = owned.is_empty() && subject.is_marked();
         if !ours.is_empty() || only_marked {
             // Afterwards nothing on the workload tells whose it was.
@@ -104,13 +104,13 @@ impl Enforcer<'_> {
 
     /// The record of a patch of which something stays, because others want it too.
     fn co_owned(&self, record: &Remediation, subject: &Subject, remains: &Remains) -> Remediation {
-        // What stays is a part of the template from now on.
+        // The remaining fields are part of the template from now on.
         let record = Remediation { template_hash: Some(subject.template_hash()), ..record.clone() };
         let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
         records::in_phase(&record, phase, RemediationReason::CoOwned, &message, self.now())
     }
 
-    /// What is left to do once the fields are out; `None` when the workload is back, or has had its time for that.
+    /// Does the rest after the fields are out. Returns `None` when the workload is back, or its time is over.
     async fn settle(&self, record: &Remediation, subject: &Subject) -> Result<Option<Timestamp>, CallError> {
         if self.is_short_of_time() {
             return Ok(None);
@@ -127,7 +127,7 @@ impl Enforcer<'_> {
         Ok(waits.then(|| self.poll()))
     }
 
-    /// Tells whether a workload had as long to come back as a verdict may take.
+    /// Returns true if a workload had as long to come back as a verdict may take.
     fn has_had_its_time(&self, record: &Remediation) -> bool {
         record.time.as_ref().is_some_and(|began| self.now().duration_since(began.0) >= self.verify())
     }
@@ -198,7 +198,7 @@ impl Enforcer<'_> {
         for record in self.records() {
             let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
             let watched = self.now().duration_since(since) <= MEMORY_WATCH;
-            // Of a patch that was refused or withdrawn alone, earlier ones stand.
+            // If only the latest patch was refused or withdrawn, earlier ones stay.
             if is_under_way(&record) || !watched {
                 continue;
             }
@@ -206,7 +206,8 @@ impl Enforcer<'_> {
             if killed.is_empty() {
                 continue;
             }
-            // What can't be read now is looked at again. A limit that somebody changed since is theirs.
+            // A workload that cannot be read now is read again later. A limit that somebody changed since then is
+            // theirs.
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             let owned = subject.owned();
             killed.retain(|container, _| {

@@ -1,4 +1,4 @@
-//! What remediation asks of a watch over the workloads of the cluster.
+//! The questions of remediation to a watch over the workloads of the cluster.
 
 use crate::workload::{Workload, WorkloadKind};
 

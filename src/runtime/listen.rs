@@ -43,7 +43,7 @@ impl FromStr for Listen {
     }
 }
 
-/// Tells whether a text is a host name (RFC 1123); one that ends in a number would be an address.
+/// Returns true if a text is a host name (RFC 1123); one that ends in a number would be an address.
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -99,8 +99,8 @@ async fn bind_host<T>(
     Err(failure)
 }
 
-/// Tells whether the cause may be a system without IPv6. Systems differ in the error that they return, but a port that
-/// is taken or reserved was reached.
+/// Returns true if the cause may be a system without IPv6. Systems differ in the error that they return, but a port
+/// that is taken or reserved was reached.
 fn may_lack_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }

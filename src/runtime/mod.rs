@@ -1,9 +1,9 @@
-//! What every long-running command shares: a health and metrics server, readiness, shutdown, and tasks that are watched.
+//! The shared parts of long-running commands: a health and metrics server, readiness, shutdown and supervised tasks.
 //!
-//! A shutdown has two phases. First writes stop, readiness goes false and the lease is released, while reads are still
-//! answered; then the servers end what they have under way. All of it takes [`Tasks::GRACE`] at most.
+//! A shutdown has two phases. First, writes stop, readiness goes false and the lease is released, while reads are still
+//! answered. Then the servers finish their running requests. Both take [`Tasks::GRACE`] at most.
 //!
-//! This module knows nothing of Kubernetes, nor of what a command does.
+//! This module does not know Kubernetes, or what a command does.
 
 mod error;
 mod index;

@@ -1,5 +1,5 @@
-//! Whether a process may be sent requests: once all its parts have synced, and until it shuts down.
-//! Knows the parts by name only.
+//! Readiness: a process may receive requests once all its parts have synced, and until it shuts down. It knows the
+//! parts only by name.
 
 use super::Shutdown;
 use std::collections::BTreeMap;

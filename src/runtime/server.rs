@@ -26,19 +26,19 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-/// How long a request's head may take to arrive, also the next one's on a connection that is kept open.
+/// Time limit for a request's head to arrive, including the next request on an open connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client may take nothing of a response.
+/// Time for which a client may read nothing of a response.
 const STALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request may take from its head to the head of its response.
+/// Time limit from a request's head to the head of its response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests under way may take once the server stops.
+/// Time limit for running requests after the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How large a request's head may be, in bytes.
+/// Maximum size of a request's head, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
-/// How large a request's body may be, in bytes.
+/// Maximum size of a request's body, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
-/// How many connections there may be at once.
+/// Maximum number of connections.
 const CONNECTIONS: usize = 256;
 
 /// The text format that Prometheus scrapes.

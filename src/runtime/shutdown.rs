@@ -41,7 +41,7 @@ impl Shutdown {
         self.triggered.cancel();
     }
 
-    /// Tells whether the shutdown has begun.
+    /// Returns true if the shutdown has begun.
     #[must_use]
     pub fn is_triggered(&self) -> bool {
         self.triggered.is_cancelled()

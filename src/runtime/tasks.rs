@@ -11,10 +11,10 @@ use tracing::warn;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// When in a shutdown a task ends.
+/// The phase of a shutdown in which a task ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// As soon as it begins: writers, watches and the elector, which wait for [`Shutdown::triggered`].
+    /// The first phase: writers, watches and the elector, which wait for [`Shutdown::triggered`].
     Writes,
     /// Once those have ended: servers, which wait for [`Shutdown::draining`].
     Reads,
@@ -42,7 +42,7 @@ pub enum TaskError {
     Failed {
         /// The task.
         name: &'static str,
-        /// What it failed with.
+        /// The error.
         source: BoxError,
     },
     /// It panicked.
@@ -68,7 +68,7 @@ impl TaskError {
 }
 
 impl Tasks {
-    /// How long a shutdown takes at most; [`Phase::Writes`] gets three fifths of it.
+    /// Time limit of a shutdown. [`Phase::Writes`] gets three fifths of it.
     pub const GRACE: Duration = Duration::from_secs(5);
 
     /// Makes an empty set, whose tasks end on this shutdown.

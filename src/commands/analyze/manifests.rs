@@ -31,7 +31,7 @@ pub(super) struct ManifestArgs {
 }
 
 impl ManifestArgs {
-    /// Tells whether no manifests are named.
+    /// Returns true if no manifests are named.
     pub(super) fn is_empty(&self) -> bool {
         self.filename.is_empty() && self.paths.is_empty()
     }
@@ -87,7 +87,7 @@ struct Evaluator<'p, 'a> {
     progress: &'a Progress,
 }
 
-/// What was made of a stretch of one source.
+/// The evaluation of one part of a source.
 struct Evaluated<'p> {
     analysis: Analysis<'p>,
     /// Notes with their sources and lines.

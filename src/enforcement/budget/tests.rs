@@ -78,7 +78,7 @@ fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
     assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(9000)), Decision::Granted, "it has its place");
 }
 
-/// What can happen to a ledger; namespaces and workloads are numbers.
+/// An event in the life of a ledger. Namespaces and workloads are numbers.
 #[derive(Debug, Clone)]
 enum Step {
     Reserve {
@@ -118,7 +118,7 @@ proptest! {
     #[test]
     fn no_history_goes_over_a_budget(steps in prop::collection::vec(step(), 1..250)) {
         let mut ledger = Ledger::default();
-        // Of the real time, which only goes forward, and of what the clock shows instead, in milliseconds.
+        // The real time, which only goes forward, and the clock's distance from it, in milliseconds.
         let (mut real, mut behind) = (0_i64, 0_i64);
         let mut granted: Vec<(i64, u8)> = Vec::new();
         for step in steps {

@@ -221,7 +221,7 @@ fn every_reason_is_told_apart() {
     assert!(reasons.iter().all(|reason| reason.chars().all(|c| c.is_ascii_alphabetic())));
 }
 
-/// What may be so of a workload: where it stands, what keeps enforcement off and what doesn't, and in which kinds.
+/// Properties of a workload, the part of the object that has them, and the kinds that can have them.
 fn traits() -> Vec<(&'static str, Value, Value, &'static [WorkloadKind])> {
     use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
     let owner = |controller: bool| json!([{ "apiVersion": "x/v1", "kind": "Shop", "name": "s", "uid": "u", "controller": controller }]);

@@ -29,7 +29,7 @@ fn planned(subject: &Subject, policies: &[Enforcing], constraints: &Constraints,
     plan(subject, policies, constraints, &barred, Timestamp::UNIX_EPOCH).unwrap()
 }
 
-/// What is added, as `container/field`.
+/// Returns the added fields, each as `container/field`.
 fn added(plan: &Plan) -> Vec<String> {
     plan.adds.keys().map(ToString::to_string).collect()
 }

@@ -450,7 +450,7 @@ proptest! {
     fn pods_that_are_no_evidence_never_fail_a_patch(
         progress in any_progress(), pods in prop::collection::vec(any_pod(true), 1..5), now in 0_i64..5000,
     ) {
-        // What the controller waits for is among them: one is not ready, or none is missing.
+        // One of the pods is not ready, or none is missing, so the controller waits for one of them.
         prop_assume!(pods.len() >= 3 || pods.iter().any(|pod| !symptoms::is_ready(pod)));
         let late = progress.failure.is_some();
         prop_assume!(!late || pods.iter().any(|pod| !symptoms::is_ready(pod)));

@@ -1,4 +1,4 @@
-//! When an audit result is due, what it is called and how long it gets.
+//! Tests of the time, the name and the size of audit results.
 
 use serde_json::json;
 
@@ -68,7 +68,7 @@ fn the_first_comes_at_once_and_the_next_when_something_changed_and_its_time_has_
     assert!(matches!(early, Step::Wait(due) if due == start + INTERVAL), "{early:?}");
     let second = created(step(&bad, Some(&latest), start + INTERVAL));
     assert_eq!((second.spec.total_violations, past(&second, start).sequence), (2, 2));
-    // What is wrong no more when its time has come was never worth one.
+    // A violation that is gone before a result is due gets no result.
     assert!(matches!(step(&good, Some(&latest), start + INTERVAL), Step::Nothing));
 }
 

@@ -1,4 +1,4 @@
-//! What a status says, and when it is written.
+//! Tests of the content of a status, and of the decision to write it.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -31,7 +31,7 @@ fn outcome(policy: &DevOpsPolicy, images: &[&str]) -> Outcome {
     Outcome::Judged(judge(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH))
 }
 
-/// What the API server keeps of it: JSON, with times of whole seconds.
+/// Returns the policy as the API server stores it: JSON, with times in whole seconds.
 fn written(mut policy: DevOpsPolicy, status: &DevOpsPolicyStatus) -> DevOpsPolicy {
     let json = serde_json::to_string(status).unwrap();
     policy.status = Some(serde_json::from_str(&json).unwrap());
