@@ -339,7 +339,7 @@ async fn list_pods_prints_phases_and_nodes() {
     let running = [&namespace, "web-b", "Running", "<none>"];
     assert_eq!(listed(&[]).0, [header, pending, running]);
     assert_eq!(listed(&["-l", "app=web-b"]).0, [header, running]);
-    assert_eq!(listed(&["-l", "app=none"]), (Vec::<Vec<String>>::new(), "no pods found\n".to_owned()));
+    assert_eq!(listed(&["-l", "app=none"]), (Vec::<Vec<String>>::new(), "note: no pods found\n".to_owned()));
 }
 
 /// The outcome of one run of the binary.

@@ -55,5 +55,5 @@ async fn a_release_removes_only_our_finalizer_and_reports_failures() {
     assert!(all.stdout.contains(&format!("devopspolicy {other}/ours released\n")), "{}", all.stdout);
     let none = on(world.plane.kubeconfig(), &["policy", "release"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
-    assert_eq!(none.stderr, format!("no policy has the finalizer {FINALIZER}\n"));
+    assert_eq!(none.stderr, format!("note: no policy has the finalizer {FINALIZER}\n"));
 }

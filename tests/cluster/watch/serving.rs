@@ -22,7 +22,7 @@ async fn every_path_and_method_is_answered() {
         ("GET", "/metrics", 200),
         ("GET", "/api/v1/scores", 200),
         ("HEAD", "/metrics", 200),
-        ("GET", "/", 404),
+        ("GET", "/", 200),
         ("GET", "/api/v1/scores/", 404),
         ("GET", "/api/v2/scores", 404),
         ("POST", "/metrics", 405),
