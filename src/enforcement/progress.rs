@@ -8,7 +8,7 @@ use super::subject::{Subject, Typed};
 pub struct Progress {
     /// True if the controller has seen the present spec. Until then the other fields describe an older one.
     pub observed: bool,
-    /// True if somebody holds the rollout back: by a pause, a partition or OnDelete.
+    /// True if somebody holds the rollout back: by a pause, a partition or `OnDelete`.
     pub held: bool,
     /// The pods that should run.
     pub wanted: i32,
