@@ -3,13 +3,13 @@
 //! The YAML is converted to JSON first, as in kubectl: the last of duplicate keys wins, `null` leaves a field unset,
 //! and a number is no string.
 
+use crate::yaml::{Document, chunks};
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::{Map, Value};
-use serde_saphyr::options::DuplicateKeyPolicy;
 use std::collections::BTreeMap;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
@@ -240,16 +240,23 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Parses the first document as YAML 1.1, as kubectl does.
+/// Parses the first document that holds anything, as kubectl reads YAML.
 pub(super) fn to_json(text: &[u8]) -> Result<Value, String> {
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
-        legacy_octal_numbers: true,
-        with_snippet: false,
-    };
-    let mut reader = text;
-    let mut documents = serde_saphyr::read_with_options::<_, Value>(&mut reader, options);
-    documents.next().unwrap_or(Ok(Value::Null)).map_err(|error| format!("it is not YAML: {error}"))
+    for chunk in chunks(text, true) {
+        let read = || {
+            let text = chunk.text()?;
+            let document = Document::parse(&text)?;
+            Value::deserialize(document.root())
+        };
+        let value = read().map_err(|error| {
+            let line = chunk.lines_before + error.line().unwrap_or(1);
+            format!("it is not YAML: line {line}: {error}")
+        })?;
+        if !value.is_null() {
+            return Ok(value);
+        }
+    }
+    Ok(Value::Null)
 }
 
 /// Go leaves a field unset if its value is `null`.
