@@ -1,9 +1,11 @@
-//! Kubernetes governance: what is wrong with the workloads of a cluster, how much it matters, and safe fixes.
+//! Kubernetes governance: finds faults in the workloads of a cluster, scores them, and offers safe fixes.
 //!
-//! There is one engine: a way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds the
-//! judgements up to a report, which [`output`] writes. [`enforcement`] turns violations into patches. The ways in are
-//! [`files`] and a live [`cluster`]. Long-running commands stand on [`leader`], [`runtime`] and [`telemetry`]; [`manifests`] knows what must be installed and allowed in
-//! a cluster, and [`commands`] wires everything to the command line.
+//! There is one engine. A way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds
+//! the judgements up to a report, which [`output`] writes. [`enforcement`] plans patches, and [`remediation`] applies
+//! and withdraws them. The ways in are [`files`], which reads [`yaml`], and a live [`cluster`]; both take their proxies
+//! from [`proxy`]. [`policies`] follows the policies of a cluster. The long-running parts are [`observer`] and
+//! [`operator`], on top of [`leader`], [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the
+//! permissions to grant. [`commands`] wires everything to the command line.
 
 pub mod cluster;
 pub mod commands;
@@ -17,6 +19,7 @@ pub mod operator;
 pub mod output;
 pub mod policies;
 pub mod policy;
+pub mod proxy;
 pub mod remediation;
 pub mod rules;
 pub mod runtime;

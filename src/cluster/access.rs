@@ -29,7 +29,7 @@ pub struct Access {
 /// The API server's decision on an access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether the caller may do it.
+    /// True if the caller may do it.
     pub allowed: bool,
     /// The authorizer's reason, or its error, where it gives one.
     pub reason: Option<String>,

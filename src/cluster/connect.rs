@@ -2,7 +2,6 @@
 //!
 //! It follows client-go. Each module below names its counterpart there.
 
-mod address;
 mod chain;
 mod credentials;
 mod entries;
@@ -14,7 +13,6 @@ mod in_cluster;
 mod kubeconfig;
 mod load;
 mod pem;
-mod proxy;
 mod resolve;
 mod target;
 mod tls;
@@ -32,8 +30,9 @@ pub use error::{ConnectError, Place};
 pub(super) use untrusted::explain;
 
 use super::request_log::RequestLog;
+use crate::proxy::Login;
 use base64::Engine as _;
-use credentials::{Credentials, PluginCredentials, TokenFile, basic, bearer};
+use credentials::{Credentials, PluginCredentials, TokenFile, bearer};
 use environment::Environment;
 use exec::Plugin;
 use http::header::{HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -132,7 +131,10 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let mut headers = headers(target.impersonation.as_ref())?;
     let proxy = match target.proxy.clone() {
         Some(proxy) => Some(proxy),
-        None => environment.proxy(&target.server)?,
+        None => environment
+            .proxies
+            .proxy(&target.server.uri)
+            .map_err(|error| Place::Variable(error.variable).error(error.problem))?,
     };
     let route = Route { tls, proxy, secure: target.server.is_secure(), read_timeout: options.read_timeout };
     if !route.secure
@@ -175,11 +177,11 @@ fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, C
 
 fn credentials(target: &Target) -> Result<Credentials, ConnectError> {
     let in_address =
-        || target.server.login.as_ref().and_then(basic).map_or(Credentials::None, Credentials::Fixed);
+        || target.server.login.as_ref().and_then(Login::basic).map_or(Credentials::None, Credentials::Fixed);
     Ok(match &target.login {
         LoginMethod::Anonymous => in_address(),
         LoginMethod::Basic(login, place) => {
-            let header = basic(login).ok_or_else(|| place.error("it can't be sent: correct it"))?;
+            let header = login.basic().ok_or_else(|| place.error("it can't be sent: correct it"))?;
             Credentials::Fixed(header)
         }
         LoginMethod::Token { token, file } => {

@@ -1,11 +1,8 @@
 //! A client's credentials: keeps the `Authorization` header up to date.
 
-use super::address::Login;
 use super::error::{ConnectError, Place};
 use super::exec::{Plugin, Printed};
 use super::tls::certified_key;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
@@ -180,11 +177,6 @@ pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
     secret(&format!("Bearer {token}")).ok_or_else(|| {
         "has a line break or another control character: remove it (a YAML block ends without one after `|-`)".to_owned()
     })
-}
-
-/// Builds the header of a name and a password.
-pub(super) fn basic(login: &Login) -> Option<HeaderValue> {
-    secret(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.name, login.password))))
 }
 
 fn secret(text: &str) -> Option<HeaderValue> {

@@ -1,10 +1,10 @@
 //! The service account of this pod: client-go's `rest.InClusterConfig`.
 
-use super::address::Address;
 use super::entries::{Overrides, given, given_path};
 use super::environment::Environment;
 use super::error::{ConnectError, Place};
 use super::target::{Content, LoginMethod, Material, Target, Trust};
+use crate::proxy::Address;
 use std::net::IpAddr;
 use std::path::Path;
 

@@ -1,13 +1,13 @@
 //! Combines files and flags by the rules of client-go's `clientcmd.DirectClientConfig`.
 
-use super::address::{Address, Login};
 use super::entries::{Entries, Overrides, given, given_path};
 use super::error::{ConnectError, Place};
 use super::kubeconfig::{AuthProvider, Cluster, Context, Kubeconfig, User};
 use super::load::Loaded;
-use super::proxy::Proxy;
 use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Target, Trust};
 use super::validate::{check_cluster, check_user};
+use crate::proxy::Proxy;
+use crate::proxy::{Address, Login};
 use std::path::{Path, PathBuf};
 
 /// Resolves files and flags; `None` if neither names a server, as in a pod.

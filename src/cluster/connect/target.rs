@@ -1,9 +1,9 @@
 //! The configuration of a connection: the result of files and flags.
 
-use super::address::{Address, Login};
 use super::error::Place;
 use super::kubeconfig::Exec;
-use super::proxy::Proxy;
+use crate::proxy::Proxy;
+use crate::proxy::{Address, Login};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

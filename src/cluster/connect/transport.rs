@@ -1,11 +1,10 @@
 //! Sends a request to the server: adds headers, then connects, through a proxy if there is one.
 
-use super::credentials::basic;
 use super::credentials::{Credentials, Held};
 use super::error::ConnectError;
 use super::forward::Forward;
-use super::proxy::{Proxy, ProxyScheme};
 use super::tls::Tls;
+use crate::proxy::{Proxy, ProxyScheme};
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
@@ -154,7 +153,7 @@ impl Route {
 
     /// Returns the `Proxy-Authorization` header of a forwarded request. A `CONNECT` tunnel adds its own.
     pub(super) fn proxy_authorization(&self) -> Option<HeaderValue> {
-        self.proxy.as_ref()?.login.as_ref().and_then(basic)
+        self.proxy.as_ref()?.login.as_ref()?.basic()
     }
 
     fn over<C>(&self, connector: C, key: Option<&Arc<CertifiedKey>>) -> Result<Plain, BoxError>

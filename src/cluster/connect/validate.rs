@@ -3,7 +3,7 @@
 use super::entries::{Entries, given, given_path};
 use super::error::{ConnectError, Place};
 use super::kubeconfig::{Cluster, Exec, User};
-use super::proxy::Proxy;
+use crate::proxy::Proxy;
 use std::path::Path;
 
 /// The versions of the plugin protocol that client-go speaks.

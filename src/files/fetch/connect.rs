@@ -1,7 +1,6 @@
 //! Opens the connection for one request: directly or through a proxy of the environment, with TLS for `https://`.
 
 use std::error::Error;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use hyper::rt::{Read, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tower::{Service, ServiceExt};
+
+use crate::proxy::{Login, ProxyScheme, ProxyVariables};
 
 /// The longest time to wait for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,32 +39,28 @@ pub(super) async fn connect(uri: &Uri) -> Result<Connection, Failure> {
     direct.enforce_http(false);
     direct.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let is_secure = uri.scheme_str() == Some("https");
-    let Some(proxy) = proxy_of(uri) else {
+    let Some(proxy) = ProxyVariables::read().proxy(uri)? else {
         return open(direct, uri, is_secure).await;
     };
-    let address = proxy.uri().clone();
-    match address.scheme_str() {
-        Some("socks5" | "socks5h") => {
-            let mut socks = SocksV5::new(address, direct);
-            if let Some((user, password)) = proxy.raw_auth() {
-                socks = socks.with_auth(user.to_owned(), password.to_owned());
+    let credentials = proxy.login.as_ref().and_then(Login::basic);
+    match proxy.scheme {
+        ProxyScheme::Socks5 => {
+            let mut socks = SocksV5::new(proxy.uri, direct);
+            if let Some(login) = proxy.login {
+                socks = socks.with_auth(login.name, login.password);
             }
             open(socks, uri, is_secure).await
         }
-        Some("http" | "https") if is_secure => {
-            let mut tunnel = Tunnel::new(address, with_tls(direct)?);
-            if let Some(credentials) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(credentials.clone());
+        ProxyScheme::Http | ProxyScheme::Https if is_secure => {
+            let mut tunnel = Tunnel::new(proxy.uri, with_tls(direct)?);
+            if let Some(credentials) = credentials {
+                tunnel = tunnel.with_auth(credentials);
             }
             open(tunnel, uri, true).await
         }
-        Some(scheme @ ("http" | "https")) => {
-            let connection = open(direct, &address, scheme == "https").await?;
-            let proxy_credentials = proxy.basic_auth().cloned();
-            Ok(Connection { proxied: true, proxy_credentials, ..connection })
-        }
-        scheme => {
-            Err(format!("a proxy of scheme {scheme:?} is not supported: use http, https or socks5").into())
+        ProxyScheme::Http | ProxyScheme::Https => {
+            let connection = open(direct, &proxy.uri, proxy.scheme == ProxyScheme::Https).await?;
+            Ok(Connection { proxied: true, proxy_credentials: credentials, ..connection })
         }
     }
 }
@@ -88,14 +84,4 @@ where
 fn with_tls<C>(connector: C) -> Result<HttpsConnector<C>, Failure> {
     let builder = HttpsConnectorBuilder::new().with_native_roots()?;
     Ok(builder.https_or_http().enable_http1().wrap_connector(connector))
-}
-
-/// Returns the proxy that the environment names for a URL. Like Go, this uses none for loopback addresses.
-fn proxy_of(uri: &Uri) -> Option<Intercept> {
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_loopback || host.eq_ignore_ascii_case("localhost") {
-        return None;
-    }
-    Matcher::from_env().intercept(uri)
 }

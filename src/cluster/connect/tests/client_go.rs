@@ -3,6 +3,7 @@
 use super::super::target::{Content, Material};
 use super::super::*;
 use super::fixture;
+use crate::proxy::{Address, ProxyVariables, split_port};
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -80,17 +81,16 @@ fn proxies_are_chosen_as_in_go() {
     let (Cases { proxies, .. }, answers) = read();
     let mut answers = answers["proxies"].as_array().unwrap().iter();
     let mut check = |proxy: &str, exceptions: &str, server: &String| {
-        let environment = Environment {
-            https_proxy: Some(proxy.to_owned()).filter(|proxy| !proxy.is_empty()),
-            http_proxy: Some("q:2".to_owned()),
-            no_proxy: Some(exceptions.to_owned()),
-            ..Environment::default()
+        let variables = ProxyVariables {
+            https: Some(proxy.to_owned()).filter(|proxy| !proxy.is_empty()),
+            http: Some("q:2".to_owned()),
+            exceptions: Some(exceptions.to_owned()),
         };
-        let address = address::Address::parse(server, false).unwrap();
-        let ours = environment.proxy(&address).unwrap();
+        let address = Address::parse(server, false).unwrap();
+        let ours = variables.proxy(&address.uri).unwrap();
         let mut theirs = answers.next().unwrap().as_str().unwrap().to_owned();
         // This project always writes the port.
-        if !theirs.is_empty() && address::split_port(theirs.split_once("://").unwrap().1).1.is_none() {
+        if !theirs.is_empty() && split_port(theirs.split_once("://").unwrap().1).1.is_none() {
             theirs += ":80";
         }
         let ours = ours.map(|proxy| proxy.uri.to_string().trim_end_matches('/').to_owned());

@@ -1,23 +1,37 @@
 //! Addresses of servers and proxies by the rules of Go's `net/url` and of client-go's `rest.DefaultServerURL`.
 
-use http::Uri;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
 /// The address of an API server, and the login that it may contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub struct Address {
     /// Scheme, host, port and path.
-    pub(super) uri: Uri,
+    pub uri: Uri,
     /// `user:password@`, which Go sends unless there are other credentials.
-    pub(super) login: Option<Login>,
+    pub login: Option<Login>,
 }
 
 /// A name and a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) name: String,
-    pub(super) password: String,
+pub struct Login {
+    /// The name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+impl Login {
+    /// Returns the header value of HTTP basic authentication.
+    pub fn basic(&self) -> Option<HeaderValue> {
+        let text = format!("Basic {}", STANDARD.encode(format!("{}:{}", self.name, self.password)));
+        let mut header = HeaderValue::from_str(&text).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
 }
 
 /// The parts of a URL with any scheme.
@@ -33,7 +47,7 @@ pub(super) struct Parts<'a> {
 
 impl Address {
     /// Parses a server's address. Without a scheme, `https` is assumed if `secure` is true, else `http`.
-    pub(super) fn parse(text: &str, secure: bool) -> Result<Self, String> {
+    pub fn parse(text: &str, secure: bool) -> Result<Self, String> {
         let with_scheme;
         let parts = if let Some(parts) = split(text) {
             parts
@@ -61,7 +75,7 @@ impl Address {
     }
 
     /// Returns true if the connection is encrypted.
-    pub(super) fn is_secure(&self) -> bool {
+    pub fn is_secure(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 }
@@ -81,7 +95,7 @@ pub(super) fn authority(host: &str) -> Result<Authority, String> {
 }
 
 /// Splits `host:port`. Colons within `[::1]` belong to the host.
-pub(super) fn split_port(host: &str) -> (&str, Option<&str>) {
+pub fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),
         _ => (host, None),

@@ -1,25 +1,29 @@
 //! The choice of a proxy, by the rules of Go's `golang.org/x/net/http/httpproxy`.
 
-use super::address::{Address, Login, authority, split, split_port};
-use super::environment::Environment;
-use super::error::{ConnectError, Place};
+use super::address::{Login, authority, split, split_port};
+use super::variables::{ProxyVariables, VariableError};
 use http::Uri;
+use http::uri::Scheme;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// A proxy that connections go through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Proxy {
-    pub(super) scheme: ProxyScheme,
+pub struct Proxy {
+    /// The protocol.
+    pub scheme: ProxyScheme,
     /// The address, always with a port.
-    pub(super) uri: Uri,
-    pub(super) login: Option<Login>,
+    pub uri: Uri,
+    /// The login at the proxy.
+    pub login: Option<Login>,
 }
 
 /// The protocol that a proxy speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProxyScheme {
+pub enum ProxyScheme {
+    /// HTTP.
     Http,
+    /// HTTP over TLS.
     Https,
     /// SOCKS5. The proxy resolves names: in Go, `socks5` and `socks5h` are the same.
     Socks5,
@@ -27,7 +31,7 @@ pub(super) enum ProxyScheme {
 
 impl Proxy {
     /// Parses `proxy-url`, which needs a scheme.
-    pub(super) fn explicit(text: &str) -> Result<Self, String> {
+    pub fn explicit(text: &str) -> Result<Self, String> {
         let parts = split(text).ok_or_else(|| {
             format!("{text:?} is no proxy: write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT")
         })?;
@@ -68,28 +72,29 @@ impl Proxy {
     }
 }
 
-impl Environment {
+impl ProxyVariables {
     /// Returns the proxy that the environment names for a server.
-    pub(super) fn proxy(&self, server: &Address) -> Result<Option<Proxy>, ConnectError> {
-        let (variable, place) = if server.is_secure() {
-            (&self.https_proxy, Place::Variable("HTTPS_PROXY"))
-        } else {
-            (&self.http_proxy, Place::Variable("HTTP_PROXY"))
-        };
-        let Some(proxy) = variable else { return Ok(None) };
-        if is_direct(server, self.no_proxy.as_deref().unwrap_or_default()) {
+    pub fn proxy(&self, server: &Uri) -> Result<Option<Proxy>, VariableError> {
+        let (value, variable) =
+            if is_secure(server) { (&self.https, "HTTPS_PROXY") } else { (&self.http, "HTTP_PROXY") };
+        let Some(proxy) = value else { return Ok(None) };
+        if is_direct(server, self.exceptions.as_deref().unwrap_or_default()) {
             return Ok(None);
         }
-        Proxy::from_variable(proxy).map(Some).map_err(|problem| place.error(problem))
+        Proxy::from_variable(proxy).map(Some).map_err(|problem| VariableError { variable, problem })
     }
 }
 
+fn is_secure(server: &Uri) -> bool {
+    server.scheme() == Some(&Scheme::HTTPS)
+}
+
 /// Returns true if a server is reached without a proxy: on a loopback address, or if `NO_PROXY` covers it.
-fn is_direct(server: &Address, no_proxy: &str) -> bool {
-    let Some(host) = server.uri.host() else { return false };
+fn is_direct(server: &Uri, no_proxy: &str) -> bool {
+    let Some(host) = server.host() else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    let usual = if server.is_secure() { 443 } else { 80 };
-    let port = server.uri.port_u16().unwrap_or(usual).to_string();
+    let usual = if is_secure(server) { 443 } else { 80 };
+    let port = server.port_u16().unwrap_or(usual).to_string();
     let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
     if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
         return true;

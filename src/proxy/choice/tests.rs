@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn server(text: &str) -> Address {
-    Address::parse(text, false).unwrap()
+fn server(text: &str) -> Uri {
+    text.parse().unwrap()
 }
 
 #[test]
@@ -67,11 +67,10 @@ fn only_variables_may_omit_the_scheme() {
 
 #[test]
 fn the_environment_names_a_proxy_for_each_scheme() {
-    let environment = Environment {
-        https_proxy: Some("secure:1".to_owned()),
-        http_proxy: Some("plain:2".to_owned()),
-        no_proxy: Some("direct.com".to_owned()),
-        ..Environment::default()
+    let variables = ProxyVariables {
+        https: Some("secure:1".to_owned()),
+        http: Some("plain:2".to_owned()),
+        exceptions: Some("direct.com".to_owned()),
     };
     for (address, proxy) in [
         ("https://a.com", Some("http://secure:1/")),
@@ -79,10 +78,10 @@ fn the_environment_names_a_proxy_for_each_scheme() {
         ("https://direct.com", None),
         ("https://127.0.0.1", None),
     ] {
-        let found = environment.proxy(&server(address)).unwrap();
+        let found = variables.proxy(&server(address)).unwrap();
         assert_eq!(found.map(|proxy| proxy.uri.to_string()).as_deref(), proxy, "{address}");
     }
-    let broken = Environment { https_proxy: Some("ftp://a".to_owned()), ..Environment::default() };
+    let broken = ProxyVariables { https: Some("ftp://a".to_owned()), ..ProxyVariables::default() };
     let error = broken.proxy(&server("https://a.com")).unwrap_err().to_string();
     assert_eq!(
         error,
