@@ -163,7 +163,7 @@ fn generated_documents_are_read_as_in_kubectl() {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let seed = std::env::var("KUBE_DEVOPS_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut streams = generator::streams(seed.unwrap_or(SEED), GENERATED);
-    // Of keys such as 1 and 1.0, which are one in JSON, kubectl takes any. Other repeated keys are among the spellings.
+    // kubectl picks any of keys such as 1 and 1.0, which are one key in JSON. Other repeats are among the spellings.
     streams.retain(|stream| !repeats(stream));
     assert!(streams.len() > GENERATED / 2);
     compare(&streams);

@@ -18,7 +18,7 @@ use crate::workload::Quantity;
 impl Surroundings {
     /// Returns the fields for which some quota has no room, each with the reason in words.
     ///
-    /// What is needed is what the patch adds to all pods, and the pods that a rollout has beyond those.
+    /// The need is the patch's addition to all pods, plus the extra pods of a rollout.
     pub fn short(&self, subject: &Subject, adds: &Fields) -> Vec<(Field, String)> {
         let pods = i64::from(Progress::of(subject).wanted.max(0));
         let surge = surge(subject, pods);

@@ -296,7 +296,7 @@ fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
 
 /// The part of a value that a set of owned fields names; `None` where nothing of it is there.
 ///
-/// What lies below lists is owned with the list: probes hold no list that is owned item by item.
+/// A list owns everything below it: no list in a probe is owned item by item.
 fn project(owned: &Value, live: &Value) -> Option<Value> {
     let names = owned.as_object()?.keys().filter_map(|key| key.strip_prefix("f:"));
     let names: Vec<&str> = names.collect();

@@ -38,7 +38,7 @@ pub struct Surroundings {
 impl Surroundings {
     /// Returns what these objects keep enforcement from setting on a workload.
     ///
-    /// What holds for one container is taken to hold for all of the workload's.
+    /// A rule for one container counts for all containers of the workload.
     pub fn constraints(&self, subject: &Subject) -> Constraints {
         let mut constraints = Constraints::default();
         let untouched = &mut constraints.untouched;

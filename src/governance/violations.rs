@@ -38,7 +38,7 @@ pub struct ViolationRow<'r> {
     pub rule: RuleId,
     /// The severity under the policy.
     pub severity: Severity,
-    /// What is wrong, and the mend.
+    /// The problem and the fix.
     pub message: &'r str,
     /// The path of the field in the object.
     pub path: &'r str,

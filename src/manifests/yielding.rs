@@ -143,7 +143,7 @@ const MUTATION: &str = "(variables.probes.map(f, f + '/tcpSocket') + variables.t
 
 /// Returns the `MutatingAdmissionPolicy` that takes our fields out of writes that they would make invalid.
 ///
-/// Whatever goes wrong in it, the write goes on as it came. A webhook that changes the object later brings it back.
+/// If it fails, the write goes on unchanged. A webhook that changes the object later brings it back.
 pub fn yield_policy() -> Value {
     let variables: Vec<Value> = VARIABLES
         .iter()

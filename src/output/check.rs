@@ -31,7 +31,7 @@ pub struct Check {
     pub latency: f64,
     /// The modes that were asked for.
     pub modes: Vec<Mode>,
-    /// What they need and have.
+    /// The permissions that they need, each with its state.
     pub assessment: Assessment,
 }
 

@@ -1,4 +1,4 @@
-//! What users see: reports, tables, notes, colours, and the two standard streams. It computes nothing.
+//! The output for users: reports, tables, notes, colours, and the two standard streams. It computes nothing.
 
 mod check;
 mod columns;

@@ -11,7 +11,7 @@ pub struct Notes<'a> {
     pub report: &'a Report,
     /// Notes about the input, with their places.
     pub input: &'a [String],
-    /// Whether the input was manifests, in which templates are evaluated too.
+    /// True if the input was manifests, in which templates are evaluated too.
     pub templates: bool,
     /// The namespaces that were asked for; empty for all.
     pub namespaces: &'a [String],
@@ -19,11 +19,11 @@ pub struct Notes<'a> {
     pub selector: Option<&'a str>,
     /// The system namespaces that were not read.
     pub skipped_namespaces: &'a [String],
-    /// Whether the report itself lists the objects of other kinds.
+    /// True if the report itself lists the objects of other kinds.
     pub lists_other_kinds: bool,
 }
 
-/// How many notes about the input are written.
+/// The maximum number of notes about the input.
 const MOST: usize = 20;
 
 impl Notes<'_> {

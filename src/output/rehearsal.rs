@@ -80,7 +80,7 @@ fn diff(before: &Value, after: &Value) -> String {
     diff.unified_diff().context_radius(3).header("spec.template", "spec.template").to_string()
 }
 
-/// How long it takes until the last workload is patched: one at a time, and so many an hour.
+/// Estimates the time until the last workload is patched, one at a time and within the hourly budget.
 fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> String {
     let settle = u64::from(remediation.verify_seconds.min(60));
     let minutes = (patches * settle).div_ceil(60);

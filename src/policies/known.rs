@@ -12,7 +12,7 @@ use crate::workload::PolicyRef;
 /// The policies of a cluster, and the namespaces in which they have no effect.
 pub struct Policies {
     system: SystemNamespaces,
-    /// By namespace and name.
+    /// The policies by namespace and name.
     known: RwLock<Store<Box<str>, CompiledPolicy>>,
     /// True once all policies were listed.
     listed: watch::Sender<bool>,

@@ -10,7 +10,7 @@ use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus};
 /// The field manager that owns the status of policies.
 const STATUS_MANAGER: &str = "kube-devops-status";
 
-/// Why a status was not written.
+/// An error while a status is written.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// The write failed.

@@ -88,7 +88,7 @@ pub struct DevOpsPolicySpec {
     pub default_resources: Option<DefaultResources>,
     /// Settings for patches in enforce mode.
     pub remediation: Option<RemediationSpec>,
-    /// What the admission webhook does with new and changed workloads.
+    /// Settings for admission. They have no effect in this release.
     pub admission: Option<AdmissionSpec>,
 }
 
@@ -222,13 +222,13 @@ pub enum OnDelete {
     Revert,
 }
 
-/// What the admission webhook does.
+/// Settings for admission. They have no effect in this release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AdmissionSpec {
     /// The severity from which a workload is denied when enforcementMode is enforce; lesser violations are warnings.
     pub deny_at: Severity,
-    /// Whether new workloads get defaultProbe and defaultResources when they are created.
+    /// Add defaultProbe and defaultResources to new workloads.
     pub mutate: bool,
 }
 

@@ -1,11 +1,11 @@
-//! Which policies ask for patches now. A policy that has stopped itself does not.
+//! Decides if a policy asks for patches now. A policy that has stopped itself does not.
 
 use kube::ResourceExt as _;
 
 use super::{DevOpsPolicy, EnforcementMode};
 use crate::workload::PolicyRef;
 
-/// How many withdrawals in a row stop a policy.
+/// The number of withdrawals in a row that stops a policy.
 const WITHDRAWALS_THAT_STOP: u32 = 3;
 
 impl DevOpsPolicy {

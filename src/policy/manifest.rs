@@ -16,7 +16,7 @@ pub enum PolicyManifestError {
     /// The text is not valid YAML or JSON.
     #[error("not valid YAML: line {line}: {message}")]
     Syntax {
-        /// What is wrong.
+        /// The problem.
         message: String,
         /// The line, from 1.
         line: usize,
@@ -61,7 +61,7 @@ impl DevOpsPolicySpec {
             return Err(PolicyManifestError::Fields(found));
         }
         let spec = manifest.get("spec").cloned().unwrap_or_default();
-        // What the schema allows fits the type; a test holds them together.
+        // A test proves that every spec that the schema allows fits the type.
         serde_json::from_value(spec).map_err(|error| PolicyManifestError::Fields(vec![error.to_string()]))
     }
 }

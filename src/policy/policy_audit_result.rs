@@ -56,7 +56,7 @@ pub struct PolicyAuditResultSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub cluster_name: Option<String>,
-    /// When the namespace was judged.
+    /// The time of the evaluation.
     pub timestamp: Time,
     /// The health score of the namespace under the policy, from 0 to 100.
     #[schemars(with = "i32", range(min = 0, max = 100))]

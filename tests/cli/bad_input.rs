@@ -149,7 +149,7 @@ fn a_pipe_with_a_path_is_read_as_a_file_is() {
 fn a_reader_of_errors_that_went_away_changes_no_exit_status() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    // What is left out in system namespaces is told on stderr.
+    // A note on stderr counts the objects left out in system namespaces.
     let system = GOOD.replace("metadata: {", "metadata: {namespace: kube-system, ");
     let tree = directory(&[("pod.yaml", system.as_bytes())]);
     let path = tree.path().join("pod.yaml");

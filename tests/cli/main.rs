@@ -22,7 +22,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 
-/// What a run of the binary printed, and how it ended.
+/// The output and the exit status of a run of the binary.
 struct Run {
     stdout: String,
     stderr: String,

@@ -10,7 +10,7 @@ use crate::workload::{Object, Parsed, Workload, WorkloadKind};
 
 /// Evaluates the pods of a cluster, and returns the system namespaces that were not read.
 ///
-/// What cannot be read becomes an error of the report, a failed connection too.
+/// Every failure becomes an error of the report, a failed connection too.
 pub(super) async fn read(
     options: &ConnectOptions,
     selector: Option<String>,

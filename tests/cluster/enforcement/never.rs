@@ -79,7 +79,7 @@ struct Place {
     enforces: bool,
     /// True if its policy patches workloads that a GitOps tool manages.
     takes_managed: bool,
-    /// Whether its policy allows that a rollout leaves no pod.
+    /// True if its policy allows a rollout that leaves no pod.
     takes_downtime: bool,
 }
 
