@@ -107,11 +107,14 @@ impl<'t> Reader<'_, 't> {
         match object(text, ObjectSeed { default, known: None }) {
             Ok((object, length)) => {
                 let end = start + length;
-                match (&object.parsed, bracket(&text[..length])) {
-                    (Parsed::List(items), Some(bracket)) if !items.is_empty() => {
-                        self.items(start + bracket, object.types.item().as_ref(), item);
-                    }
-                    _ => self.emit(start, item, Ok(object)),
+                // The bracket is only looked for in lists, because the search walks over the whole text.
+                if let Parsed::List(items) = &object.parsed
+                    && !items.is_empty()
+                    && let Some(bracket) = bracket(&text[..length])
+                {
+                    self.items(start + bracket, object.types.item().as_ref(), item);
+                } else {
+                    self.emit(start, item, Ok(object));
                 }
                 Some(end)
             }
