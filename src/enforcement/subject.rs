@@ -139,6 +139,13 @@ impl Subject {
         self.template().and_then(|template| template.spec.as_ref()).map_or(&[], |spec| &spec.containers)
     }
 
+    /// The init containers that run as long as the pod does.
+    pub fn sidecars(&self) -> impl Iterator<Item = &PartialContainer> {
+        let spec = self.template().and_then(|template| template.spec.as_ref());
+        let init_containers = spec.into_iter().flat_map(|spec| &spec.init_containers);
+        init_containers.filter(|container| container.restart_policy.as_deref() == Some("Always"))
+    }
+
     /// The workload as rules see it.
     pub fn workload(&self) -> Result<Workload<'static>, SubjectError> {
         let kind = self.kind();

@@ -17,7 +17,9 @@ use super::evidence;
 use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
-use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Subject, Surroundings};
+use crate::enforcement::{
+    Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
+};
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadRef};
 
@@ -44,12 +46,14 @@ enum Looked {
     Ready(Box<Subject>, Box<Plan>),
 }
 
-/// The policies of a namespace that enforce, in the order in which they decide.
+/// The policies of a namespace that enforce, in the order in which they decide, and its Services.
 pub(super) struct InForce {
     /// All policies of the namespace, whose records count.
     all: Vec<CompiledPolicy>,
     enforcing: Vec<Enforcing>,
-    /// A digest of them, to tell when one changed.
+    /// The Services of the namespace.
+    services: Vec<Service>,
+    /// A digest of the policies that enforce and of the Services, to tell when one changed.
     digest: u64,
 }
 
@@ -193,7 +197,9 @@ impl Enforcer<'_> {
         for policy in all.iter().map(|known| &known.policy).filter(|policy| policy.is_in_force()) {
             (policy.uid(), policy.metadata.generation).hash(&mut hasher);
         }
-        InForce { all, enforcing, digest: hasher.finish() }
+        let services = self.remediator.workloads().services(&self.namespace);
+        services.hash(&mut hasher);
+        InForce { all, enforcing, services, digest: hasher.finish() }
     }
 
     /// Fetches a workload and says whether it may be patched now.
@@ -211,7 +217,7 @@ impl Enforcer<'_> {
         };
         let around = match surroundings {
             Some(around) => around,
-            None => match evidence::surroundings(cluster, &self.namespace).await {
+            None => match evidence::surroundings(cluster, &self.namespace, force.services.clone()).await {
                 Ok(found) => surroundings.insert(found),
                 Err(error) => return self.failed(candidate, &error.into()),
             },
