@@ -198,7 +198,7 @@ fn what_is_in_the_way_is_named_with_the_time_when_it_is_gone() {
     let (free, reason) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(3601)));
     assert_eq!(
         (free, reason.as_str()),
-        (None, "Deployment c of the same namespace is rolling out; one at a time a namespace")
+        (None, "Deployment/c of the same namespace is rolling out; one at a time a namespace")
     );
     assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), Decision::Granted);
     let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
