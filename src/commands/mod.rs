@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod completions;
 mod crd;
+mod deploy;
 mod explain;
 mod list;
 mod policy;
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Args),
     Completions(completions::Args),
     Crd(crd::Args),
+    Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
     Policy(policy::Args),
@@ -92,6 +94,7 @@ impl Cli {
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
             Command::Crd(args) => block_on(crd::run(args)),
+            Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
             Command::Policy(args) => block_on(policy::run(args)),
