@@ -19,11 +19,14 @@ enum Action {
     /// Print everything: namespace, CRDs, accounts and roles, Services, budgets and Deployments
     ///
     /// Apply it with `kubectl apply --server-side -f -`: the CRDs are too large for the annotation of a client-side apply.
-    GenerateAll(GenerateArgs),
+    #[command(name = "generate-all")]
+    All(GenerateArgs),
     /// Print the accounts and roles only
-    GenerateRbac(GenerateArgs),
+    #[command(name = "generate-rbac")]
+    Rbac(GenerateArgs),
     /// Print the Deployments only
-    GenerateDeployments(GenerateArgs),
+    #[command(name = "generate-deployments")]
+    Deployments(GenerateArgs),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -40,13 +43,12 @@ struct GenerateArgs {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let (Action::GenerateAll(chosen) | Action::GenerateRbac(chosen) | Action::GenerateDeployments(chosen)) =
-        &args.action;
+    let (Action::All(chosen) | Action::Rbac(chosen) | Action::Deployments(chosen)) = &args.action;
     let installation = chosen.installation.installation(chosen.system.names());
     let objects = match args.action {
-        Action::GenerateAll(_) => installation::all(&installation)?,
-        Action::GenerateRbac(_) => installation::rbac(&installation),
-        Action::GenerateDeployments(_) => installation::deployments(&installation),
+        Action::All(_) => installation::all(&installation)?,
+        Action::Rbac(_) => installation::rbac(&installation),
+        Action::Deployments(_) => installation::deployments(&installation),
     };
     to_stdout(|out| chosen.output.write(&objects, out.exact()))?;
     Ok(ExitStatus::Clean)

@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod crd;
 mod deploy;
+mod exit_status;
 mod explain;
 mod list;
 mod policy;
@@ -18,12 +19,13 @@ mod version;
 mod watch;
 
 use std::future::Future;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::telemetry::{LogFormat, logging};
+
+pub use exit_status::ExitStatus;
 
 /// Kubernetes governance: one health score, what to fix first, and fixes that are safe.
 #[derive(Debug, Parser)]
@@ -58,27 +60,6 @@ impl Command {
     /// Returns true if the command runs until it is stopped; such a command has its own flags for logs.
     fn is_service(&self) -> bool {
         matches!(self, Self::Reconcile(_) | Self::Watch(_))
-    }
-}
-
-/// The end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// All work was done, and the findings are within the thresholds.
-    Clean,
-    /// All work was done, and the findings are past a threshold.
-    Findings,
-    /// Some of the work could not be done.
-    Failed,
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(match status {
-            ExitStatus::Clean => 0,
-            ExitStatus::Findings => 1,
-            ExitStatus::Failed => 2,
-        })
     }
 }
 

@@ -16,7 +16,7 @@ pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
 pub const WATCH_LEASE: &str = "kube-devops-watch";
 /// The Lease of `reconcile`, and its source of events.
 pub const RECONCILE_LEASE: &str = "kube-devops-reconcile";
-/// The ConfigMap with the budgets of enforcement, in the own namespace.
+/// The `ConfigMap` with the budgets of enforcement, in the own namespace.
 pub const LEDGER_NAME: &str = "kube-devops-enforcement";
 
 /// A way to run kube-devops that needs permissions of its own.
@@ -162,7 +162,7 @@ const NO_NAMESPACE: &str = "a namespace that doesn't exist looks like an empty o
 const WATCH: &[Permission] = &[
     need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
     need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
-    need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
+    need(EVENTS, "events", REPORT, Judged, "no events when a namespace's health changes").optional(),
 ];
 
 const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";

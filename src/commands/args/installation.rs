@@ -25,7 +25,7 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long, value_enum, value_name = "MODES", value_delimiter = ',', default_values_t = [Mode::Watch, Mode::Enforce])]
     modes: Vec<Mode>,
 
-    /// Namespace that `watch` may observe (repeatable), by Roles and no ClusterRole [default: all namespaces]
+    /// Namespace that `watch` may observe (repeatable), by Roles alone [default: all namespaces]
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     watch_namespace: Vec<String>,
 
@@ -33,7 +33,7 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long)]
     no_crds: bool,
 
-    /// Add NetworkPolicies
+    /// Add a `NetworkPolicy` for each Deployment
     #[arg(long)]
     network_policies: bool,
 }

@@ -32,7 +32,7 @@ impl Component {
         }
     }
 
-    /// Returns the name of its Deployment, Service, ServiceAccount and Lease.
+    /// Returns the name of its Deployment, Service, `ServiceAccount` and Lease.
     pub fn name(self) -> &'static str {
         match self {
             Self::Watch => WATCH_LEASE,

@@ -1,4 +1,4 @@
-//! NetworkPolicies: who may reach the pods, and what they may reach.
+//! `NetworkPolicies`: who may reach the pods, and what they may reach.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{Component, Installation};
 /// The ports of API servers: that of the Service `kubernetes`, and those behind it.
 const API_SERVER: [u16; 2] = [443, 6443];
 
-/// Returns the NetworkPolicy of a component.
+/// Returns the `NetworkPolicy` of a component.
 ///
 /// The address of the API server differs between clusters, so its ports are open to all addresses. Whoever scrapes
 /// the metrics may come from any namespace. `reconcile` also connects to the port of a probe on a pod before it sets

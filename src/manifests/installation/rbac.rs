@@ -13,8 +13,8 @@ const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "
 
 /// Returns the roles of a mode and their bindings.
 ///
-/// Without namespaces, a ClusterRole holds everything but the objects in the own namespace. With namespaces, there is a
-/// Role in each of them, and no ClusterRole: permissions on resources without a namespace are left out.
+/// Without namespaces, a `ClusterRole` holds everything but the objects in the own namespace. With namespaces, there is a
+/// Role in each of them, and no `ClusterRole`: permissions on resources without a namespace are left out.
 pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
     let permissions = mode.permissions();
     let within = |scopes: &[Scope]| -> Vec<Value> {

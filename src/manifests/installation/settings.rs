@@ -25,13 +25,13 @@ pub struct Installation {
     pub replicas: u32,
     /// The modes. `enforce` includes `reconcile`.
     pub modes: Vec<Mode>,
-    /// The namespaces that are evaluated; empty for all of them. With some, no ClusterRole is bound.
+    /// The namespaces that are evaluated; empty for all of them. With some, no `ClusterRole` is bound.
     pub namespaces: Vec<String>,
     /// Further system namespaces.
     pub system_namespaces: Vec<String>,
     /// True if the CRDs are part of it.
     pub crds: bool,
-    /// True if NetworkPolicies are part of it.
+    /// True if `NetworkPolicies` are part of it.
     pub network_policies: bool,
 }
 
