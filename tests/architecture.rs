@@ -46,6 +46,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "operator",
         &[
             "cluster",
+            "enforcement",
             "governance",
             "leader",
             "policies",

@@ -176,6 +176,7 @@ const RECONCILE: &[Permission] = &[
     need("", "replicationcontrollers", FOLLOW, Cluster, TEMPLATES),
     need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
     need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
+    need("", "services", FOLLOW, Cluster, "the ports to probe aren't known: never ready"),
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "no policies are seen: never ready"),
     need(
         GROUP,

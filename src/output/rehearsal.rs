@@ -40,6 +40,9 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
                 if plan.policy == policy { String::new() } else { format!(" by policy {}", plan.policy) };
             writeln!(out, "{workload} ({pods}): would be patched{by}")?;
             write!(out, "{}", diff(before, after))?;
+            for line in plan.port_reasons() {
+                writeln!(out, "  {line}")?;
+            }
             unfixed(plan, out)?;
         }
         Outcome::Refused { plan, reason, message } => {
@@ -47,8 +50,11 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }
-        Outcome::Left { reason, message, .. } => {
+        Outcome::Left { reason, message, fix } => {
             writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
+            for line in fix.iter().flat_map(|fix| &fix.reasons) {
+                writeln!(out, "  {line}")?;
+            }
         }
     }
     let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
@@ -107,7 +113,7 @@ fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::enforcement::Fields;
@@ -133,6 +139,7 @@ mod tests {
                 policy: "first".to_owned(),
                 unfixed: Vec::new(),
                 noted: Vec::new(),
+                ports: BTreeMap::new(),
             };
             let outcome = Outcome::Patch { plan, before: Value::Null, after: Value::Null };
             let (workload, managers, around) = ("Deployment/web".to_owned(), BTreeSet::new(), Vec::new());
