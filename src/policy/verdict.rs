@@ -177,15 +177,13 @@ impl Lists {
             parameters.map(|(parameter, value)| Some(format!("{}={}", parameter.name, encoded(value)?)));
         let parameters = parameters.collect::<Option<Vec<_>>>().ok_or(LeftOutReason::Separator)?;
         let list = if denies { &mut self.denied } else { &mut self.warned };
-        let mut entry = VerdictRule { rule: enabled.rule.id, parameters, policies: BTreeSet::new() };
-        match list.iter_mut().find(|known| known.is_same_check(&entry)) {
-            Some(known) => known.policies.insert(policy.to_owned()),
-            None => {
-                entry.policies.insert(policy.to_owned());
-                list.push(entry);
-                true
-            }
-        };
+        let entry =
+            VerdictRule { rule: enabled.rule.id, parameters, policies: BTreeSet::from([policy.to_owned()]) };
+        if let Some(known) = list.iter_mut().find(|known| known.is_same_check(&entry)) {
+            known.policies.extend(entry.policies);
+        } else {
+            list.push(entry);
+        }
         Ok(())
     }
 }
