@@ -26,6 +26,6 @@ pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, Rem
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;
-pub use namespaces::SystemNamespaces;
+pub use namespaces::{NAMED_SYSTEM_NAMESPACES, SystemNamespaces};
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 pub use remediation_reason::RemediationReason;

@@ -31,6 +31,8 @@ pub struct Installation {
     pub system_namespaces: Vec<String>,
     /// True if the CRDs are part of it.
     pub crds: bool,
+    /// True if the fence around the operator's account is part of it.
+    pub self_fence: bool,
     /// True if `NetworkPolicies` are part of it.
     pub network_policies: bool,
 }
@@ -45,6 +47,7 @@ impl Default for Installation {
             namespaces: Vec::new(),
             system_namespaces: Vec::new(),
             crds: true,
+            self_fence: true,
             network_policies: false,
         }
     }
