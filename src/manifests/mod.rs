@@ -3,6 +3,7 @@
 mod assessment;
 mod crds;
 pub mod installation;
+pub mod observability;
 mod permissions;
 mod self_fence;
 mod yielding;
