@@ -13,10 +13,37 @@ use crate::policy::{GitOpsMode, RemediationSpec};
 
 /// The annotation by which somebody keeps enforcement off a workload, with the value `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
+/// The annotation with the time at which somebody asked for another attempt, although an earlier patch failed.
+pub const RETRY: &str = "devops.stochastic.io/retry";
 
 /// The reason why a workload is not patched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ineligible {
+    /// An earlier patch failed, and would again.
+    #[error(
+        "an earlier patch failed: {why}; another attempt needs other ports, another command, other arguments or another \
+         image of a container, or another defaultProbe or defaultResources of the policy, or \
+         kube-devops policy retry {workload}"
+    )]
+    FailedBefore {
+        /// The cause.
+        why: String,
+        /// The workload as the command takes it.
+        workload: String,
+    },
+    /// An earlier patch was withdrawn, and the next attempt waits.
+    #[error(
+        "an earlier patch was withdrawn: {why}; the next attempt waits until {until}, or for \
+         kube-devops policy retry {workload}"
+    )]
+    BackingOff {
+        /// The time of the next attempt.
+        until: Timestamp,
+        /// The cause.
+        why: String,
+        /// The workload as the command takes it.
+        workload: String,
+    },
     /// It is going away.
     #[error("it is being deleted")]
     BeingDeleted,
@@ -89,6 +116,8 @@ impl Ineligible {
     /// The reason for events and conditions.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::FailedBefore { .. } => "FailedBefore",
+            Self::BackingOff { .. } => "BackingOff",
             Self::BeingDeleted => "BeingDeleted",
             Self::Ignored => "Ignored",
             Self::Controlled { .. } => "Controlled",

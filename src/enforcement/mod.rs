@@ -4,6 +4,7 @@
 //! them and acts on the decisions.
 
 mod budget;
+mod causes;
 mod constraints;
 mod downtime;
 mod eligibility;
@@ -27,13 +28,14 @@ mod subject;
 mod surroundings;
 mod symptoms;
 mod target;
+mod trace;
 mod undone;
 mod verify;
 
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
 pub use downtime::{Claims, DowntimeRisk, RolloutOrder, downtime_risk};
-pub use eligibility::{IGNORE, Ineligible, ineligible};
+pub use eligibility::{IGNORE, Ineligible, RETRY, ineligible};
 pub use enforcing::Enforcing;
 pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
 pub use foreign::foreign_path;
@@ -50,5 +52,6 @@ pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, Sub
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
 pub use target::{TargetError, parse_target};
+pub use trace::Trace;
 pub use undone::{FieldOwners, Undone};
 pub use verify::{Evidence, Finding, Patched, patience, verify};

@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::enforcement::{
     self, Enforcing, Ineligible, Plan, Subject, Surroundings, downtime_risk, ineligible, managed_by, records,
 };
-use crate::policy::{CompiledPolicy, RemediationReason, RemediationSpec};
+use crate::policy::{CompiledPolicy, RemediationSpec};
 
 /// Under what a workload is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +50,8 @@ pub(super) async fn appraise(
     inquiry: &Inquiry<'_>,
     now: Timestamp,
 ) -> Result<Appraisal, ApplyError> {
-    if let Some(record) = records::left_alone(inquiry.policies, subject, now) {
-        let why =
-            record.message.as_deref().or(record.reason.map(RemediationReason::as_str)).unwrap_or_default();
-        let message =
-            format!("an earlier patch failed, and neither its template nor the policy changed since: {why}");
-        return Ok(left("FailedBefore", message, false));
+    if let Some(found) = records::left_alone(inquiry.policies, subject, now) {
+        return Ok(left(found.reason(), found.to_string(), found.passing()));
     }
     let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
     let mut managed = None;

@@ -114,7 +114,12 @@ impl Enforcer<'_> {
         };
         let workloads = self.remediator.workloads();
         let objects: Vec<_> = workloads.objects(&self.namespace).collect();
-        candidates(&objects, &own.effective, self.now())
+        let mut candidates = candidates(&objects, &own.effective, self.now());
+        for candidate in &mut candidates {
+            let trace = workloads.trace(candidate.kind, &self.namespace, &candidate.name);
+            candidate.retried(trace.and_then(|trace| trace.retry));
+        }
+        candidates
     }
 
     /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
@@ -257,20 +262,24 @@ impl Enforcer<'_> {
             return Ok(Some(again));
         }
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
+        let earlier = records::about(&self.status(), subject).cloned();
         let planned = Remediation {
             kind: workload.kind.into_owned(),
             name: subject.name().to_owned(),
             uid: Some(subject.uid().to_owned()),
             phase: RemediationPhase::Planned,
-            template_hash: Some(subject.template_hash()),
+            causes_hash: Some(self.causes_hash(subject)),
             generation: subject.metadata().generation,
             time: None,
             policy_generation: self.policy.metadata.generation,
             reason: None,
             message: None,
             withdrawal_refused: None,
+            withdrawals: earlier.as_ref().and_then(|earlier| earlier.withdrawals),
+            retry_after: earlier.and_then(|earlier| earlier.retry_after),
             earlier_fields: records::set_so_far(&self.status(), subject),
             fields,
+            declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(Progress::of(subject).wanted),
             revision: None,
         };

@@ -14,6 +14,7 @@ mod owners;
 mod patience;
 mod ports;
 mod refusals;
+mod retrying;
 mod rollouts;
 mod squatting;
 mod stage;
