@@ -132,7 +132,7 @@ pub fn of_lost_ports(record: &Remediation, subject: &Subject) -> Option<Result<R
         let mut ports = lost.iter().filter_map(|port| port.split_once('/'));
         of.field.is_probe()
             && ports.any(|(container, port)| {
-                let connects = |probe: &Value| probe["tcpSocket"]["port"].to_string() == port;
+                let connects = |probe: &Value| probe["tcpSocket"]["port"].as_i64() == port.parse().ok();
                 container == of.container && (!subject.has(of) || owned.get(of).is_some_and(connects))
             })
     };

@@ -124,8 +124,8 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
 }
 
 /// Returns the hash of what bears on a failure, under the policy of these tests.
-fn hash(subject: &Subject) -> Option<String> {
-    Some(subject.causes_hash(&DevOpsPolicySpec::default().fix_defaults()))
+fn hash(subject: &Subject) -> String {
+    subject.causes_hash(&DevOpsPolicySpec::default().fix_defaults())
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_failed_workload_is_left_alone_until_what_bears_on_the_failure_and_the_time_
         );
         let withdrawn =
             in_phase(&backing_off(begins, withdrawn), RemediationPhase::Withdrawn, reason, "", withdrawn);
-        Remediation { causes_hash: hash(&subject("x:1")), ..withdrawn }
+        Remediation { causes_hash: Some(hash(&subject("x:1"))), ..withdrawn }
     };
     let (failed, silent) = (RemediationReason::NotReady, RemediationReason::Unschedulable);
     for (reason, image, policy_generation, days_later, expected) in [
@@ -191,7 +191,7 @@ fn each_withdrawal_doubles_the_time_to_the_next_attempt_up_to_thirty_days() {
 fn somebody_may_ask_for_another_attempt_once() {
     let ended = at(1_800_000_000);
     let failed = Remediation {
-        causes_hash: hash(&subject("x:1")),
+        causes_hash: Some(hash(&subject("x:1"))),
         ..record("web", RemediationPhase::Withdrawn, 1_800_000_000)
     };
     let policies = [policy(vec![failed])];
@@ -233,7 +233,7 @@ fn a_patch_that_was_refused_is_tried_again_an_hour_later_if_that_can_help() {
         (RemediationPhase::Withdrawn, RemediationReason::QuotaExceeded, false),
     ] {
         let record = Remediation {
-            causes_hash: hash(&subject("x:1")),
+            causes_hash: Some(hash(&subject("x:1"))),
             reason: Some(reason),
             time: Some(Time(refused)),
             ..record("web", phase, 0)
