@@ -101,6 +101,11 @@ pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fiel
     Some(Remediation { fields: written(set), earlier_fields: Vec::new(), ..record.clone() })
 }
 
+/// Returns true if a limit that the record tells of is in place.
+pub fn sets_limits(record: &Remediation) -> bool {
+    set_by(record).iter().any(|of| matches!(of.field, Field::Limit(_)))
+}
+
 /// The containers that have a memory limit by a record or those before it.
 pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
     let limits = set_by(record).into_iter().filter(|of| of.field == Field::Limit(Compute::Memory));

@@ -8,7 +8,7 @@ use super::apply_error::ApplyError;
 use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
-    self, Enforcing, Ineligible, Plan, Subject, Surroundings, downtime_risk, ineligible, managed_by, records,
+    self, Allowance, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, records,
 };
 use crate::policy::{CompiledPolicy, RemediationSpec};
 
@@ -62,12 +62,17 @@ pub(super) async fn appraise(
     }
     // A policy that leaves such workloads alone has no part in another policy's patch.
     let is_managed = managed_by(subject).is_some();
-    let is_risky = remediation.allow_downtime && downtime_risk(subject, claims).is_some();
-    let concerned = inquiry.enforcing.iter().filter(|policy| {
-        (policy.gitops == remediation.gitops || !is_managed) && (policy.allow_downtime || !is_risky)
-    });
+    let has_peers = inquiry.surroundings.has_peers(subject);
+    let needed = Allowance::needed(subject, claims);
+    let concerned = inquiry
+        .enforcing
+        .iter()
+        .filter(|policy| (policy.gitops == remediation.gitops || !is_managed) && policy.allows >= needed);
     let concerned: Vec<Enforcing> = concerned.cloned().collect();
     let mut constraints = inquiry.surroundings.constraints(subject);
+    if has_peers && Allowance::of(remediation) < Allowance::OnePod {
+        constraints.leave_readiness_to_peers();
+    }
     let barred = records::taken_out(inquiry.policies, subject);
     let mut plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
     let short = inquiry.surroundings.short(subject, &plan.adds);

@@ -21,6 +21,7 @@ mod planning;
 mod rehearse;
 mod remediator;
 mod retry;
+mod shadow;
 mod skips;
 mod standing;
 mod suggested;

@@ -18,7 +18,7 @@ use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
-    Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
+    Allowance, Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
 };
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadRef};
@@ -250,6 +250,18 @@ impl Enforcer<'_> {
         if set > MOST_FIELDS {
             let message = format!("{set} fields would be set, and at most {MOST_FIELDS} are");
             return self.left("TooManyFields", message, STANDING);
+        }
+        let (allows, needed) =
+            (Allowance::of(&self.remediation()), Allowance::needed(&subject, &around.claims));
+        if (allows, needed) == (Allowance::OnePod, Allowance::OnePod) {
+            match self.shadow_test(&subject, &plan).await {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    let pause = if found.passing() { PASSING } else { STANDING };
+                    return self.left(found.reason(), found.to_string(), pause);
+                }
+                Err(error) => return self.failed(candidate, &error),
+            }
         }
         Looked::Ready(Box::new(subject), Box::new(plan))
     }

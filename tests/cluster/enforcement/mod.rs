@@ -16,6 +16,7 @@ mod ports;
 mod refusals;
 mod retrying;
 mod rollouts;
+mod shadow;
 mod squatting;
 mod stage;
 mod taken_out;

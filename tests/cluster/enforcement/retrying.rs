@@ -61,6 +61,10 @@ async fn a_withdrawn_workload_is_left_alone_by_the_next_operator_until_somebody_
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!((record.withdrawals, days(&record)), (Some(2), 2), "it was tried again once");
+    assert_eq!(record.reason, Some(RemediationReason::CrashLoop), "{record:?}");
+    for _ in 0..15 {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
     stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     let nothing =
         on(stage.world.plane.kubeconfig(), &["policy", "retry", "deploy/other", "-n", &stage.namespace]);
