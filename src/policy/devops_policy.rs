@@ -186,7 +186,7 @@ pub struct RemediationSpec {
     pub on_delete: OnDelete,
     /// Patch also workloads whose rollout takes one pod at a time and leaves others available, such as a StatefulSet with
     /// two pods, after a connect to the port of the probe on one of them. Set readiness and startup probes also on
-    /// StatefulSets, and on workloads behind a headless Service.
+    /// a StatefulSet, and on a workload behind a headless Service.
     pub allow_unavailable: bool,
     /// Patch also workloads that a rollout may leave without an available pod, such as a Deployment without surge. A
     /// faulty patch takes such a workload down until the patch is withdrawn.
