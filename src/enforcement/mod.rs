@@ -4,6 +4,7 @@
 //! them and acts on the decisions.
 
 mod budget;
+mod causes;
 mod constraints;
 mod downtime;
 mod eligibility;
@@ -22,20 +23,22 @@ mod refusal_class;
 mod rehearsal;
 mod services;
 mod settling;
+mod shadow;
 mod share;
 mod subject;
 mod surroundings;
 mod symptoms;
 mod target;
+mod trace;
 mod undone;
 mod verify;
 
 pub use budget::{Decision, Grant, Ledger, Limits, Request};
 pub use constraints::{Bound, Constraints};
-pub use downtime::{Claims, DowntimeRisk, RolloutOrder, downtime_risk};
-pub use eligibility::{IGNORE, Ineligible, ineligible};
+pub use downtime::{Allowance, Claims, DowntimeRisk, RolloutOrder, downtime_risk};
+pub use eligibility::{IGNORE, Ineligible, RETRY, ineligible};
 pub use enforcing::Enforcing;
-pub use field::{Compute, ContainerField, Field, Fields, UnknownField, containers};
+pub use field::{Compute, ContainerField, Field, Fields, NOT_JUDGED, UnknownField, containers};
 pub use foreign::foreign_path;
 pub use gitops::{Manager, managed_by};
 pub use plan::{Plan, Unfixed, plan};
@@ -45,10 +48,12 @@ pub use refusal_class::RefusalClass;
 pub use rehearsal::{Outcome, Rehearsed};
 pub use services::{Service, ServiceSpec, Target, TargetPort};
 pub use settling::settling;
+pub use shadow::{after_connect, shadow_pod};
 pub use share::{Share, share};
 pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
 pub use target::{TargetError, parse_target};
+pub use trace::Trace;
 pub use undone::{FieldOwners, Undone};
 pub use verify::{Evidence, Finding, Patched, patience, verify};

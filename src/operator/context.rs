@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
-use crate::enforcement::Service;
+use crate::enforcement::{Service, Trace};
 use crate::leader::Leadership;
 use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
@@ -126,6 +126,10 @@ impl Workloads for Inventory {
 
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>> {
         Self::get(self, kind, namespace, name)
+    }
+
+    fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace> {
+        Self::trace(self, kind, namespace, name)
     }
 
     fn services(&self, namespace: &str) -> Vec<Service> {

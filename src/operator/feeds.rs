@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
 use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchRequest};
-use crate::enforcement;
+use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
@@ -102,7 +102,10 @@ impl Sink for Objects<'_> {
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
         let workload =
             Workload::from_json_owned(self.kind, object.json()).map_err(|error| error.to_string())?;
-        self.operator.inventory().apply(workload);
+        let is_patched = KINDS.contains(&self.kind);
+        let trace =
+            is_patched.then(|| Trace::read(object.json())).transpose().map_err(|error| error.to_string())?;
+        self.operator.inventory().apply_with_trace(workload, trace.flatten());
         self.operator.changed.notify_one();
         Ok(())
     }

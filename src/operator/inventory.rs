@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cluster::{Mark, Store};
-use crate::enforcement::Service;
+use crate::enforcement::{Service, Trace};
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
 /// The objects that exist, and the namespaces in which something changed that a rule can read.
@@ -12,11 +12,19 @@ use crate::workload::{Interner, Text, Workload, WorkloadKind};
 /// Pods of one template share it. Each pod costs its name, its status and little more.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    objects: Store<Key, Box<Workload<'static>>>,
+    objects: Store<Key, Box<Known>>,
     services: Store<Box<str>, Service>,
     interner: Interner,
     /// The namespaces to judge again.
     changed: BTreeSet<String>,
+}
+
+/// An object.
+#[derive(Debug, PartialEq)]
+struct Known {
+    workload: Workload<'static>,
+    /// What is followed of it, if it has a trace of enforcement.
+    trace: Option<Box<Trace>>,
 }
 
 /// An object within its namespace.
@@ -25,7 +33,12 @@ type Key = (WorkloadKind, Text<'static>);
 impl Inventory {
     /// Keeps an object as it is now, without the labels that only selectors read. A terminal pod is not kept: it is
     /// not evaluated, and hides no template.
-    pub fn apply(&mut self, mut workload: Workload<'static>) {
+    pub fn apply(&mut self, workload: Workload<'static>) {
+        self.apply_with_trace(workload, None);
+    }
+
+    /// Keeps an object as [`Inventory::apply`] does, and its trace of enforcement.
+    pub fn apply_with_trace(&mut self, mut workload: Workload<'static>, trace: Option<Trace>) {
         if workload.is_terminal() {
             let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
             return self.delete(workload.kind, namespace, workload.name());
@@ -43,8 +56,9 @@ impl Inventory {
         let namespace = workload.metadata.namespace.clone().unwrap_or_default();
         let name = workload.metadata.name.clone().unwrap_or_else(|| workload.name().to_owned().into());
         let key = (workload.kind, name);
-        if self.objects.see(&namespace, &key).is_none_or(|known| **known != workload) {
-            self.objects.insert(&namespace, key, Box::new(workload));
+        let new = Known { workload, trace: trace.map(Box::new) };
+        if self.objects.see(&namespace, &key).is_none_or(|known| **known != new) {
+            self.objects.insert(&namespace, key, Box::new(new));
             self.note_change(&namespace);
         }
     }
@@ -105,17 +119,26 @@ impl Inventory {
 
     /// Returns the objects of a namespace, in no order.
     pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> + Clone {
-        self.objects.group(namespace).map(|(_, workload)| &**workload)
+        self.objects.group(namespace).map(|(_, known)| &known.workload)
     }
 
     /// Returns the object of this kind and name.
     pub fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>> {
-        self.objects.get(namespace, &(kind, name.to_owned().into())).map(|workload| &**workload)
+        self.known(kind, namespace, name).map(|known| &known.workload)
+    }
+
+    /// Returns what is followed of an object; `None` for one without a trace of enforcement.
+    pub fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace> {
+        self.known(kind, namespace, name)?.trace.as_deref()
+    }
+
+    fn known(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Known> {
+        self.objects.get(namespace, &(kind, name.to_owned().into())).map(|known| &**known)
     }
 
     /// Returns the number of pods that have not ended.
     pub fn pods(&self) -> usize {
-        self.objects.iter().filter(|(.., workload)| workload.is_pod()).count()
+        self.objects.iter().filter(|(.., known)| known.workload.is_pod()).count()
     }
 
     /// Takes the namespaces in which something changed since the last call.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::Text;
-use crate::enforcement::{Limits, Outcome, Plan, Rehearsed};
+use crate::enforcement::{Field, Limits, NOT_JUDGED, Outcome, Plan, Rehearsed};
 use crate::policy::RemediationSpec;
 use crate::workload::count;
 
@@ -44,6 +44,9 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             write!(out, "{}", diff(before, after))?;
             for line in plan.port_reasons() {
                 writeln!(out, "  {line}")?;
+            }
+            if plan.adds.keys().any(|of| matches!(of.field, Field::Limit(_))) {
+                writeln!(out, "  {NOT_JUDGED}")?;
             }
             unfixed(plan, out)?;
         }

@@ -57,6 +57,8 @@ pub enum RemediationReason {
     Unwatched,
     /// Fields stay in the workload because others set them too.
     CoOwned,
+    /// The container no longer declares the port of a probe.
+    PortGone,
     /// The patch was withdrawn because its policy was deleted.
     Reverted,
     /// Somebody else took the fields out, for example with undo.
@@ -68,7 +70,7 @@ pub enum RemediationReason {
 
 impl RemediationReason {
     /// Every reason.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Planned,
         Self::Patched,
         Self::Verified,
@@ -93,6 +95,7 @@ impl RemediationReason {
         Self::NoVerdict,
         Self::Unwatched,
         Self::CoOwned,
+        Self::PortGone,
         Self::Reverted,
         Self::TakenOut,
         Self::Other,
@@ -125,6 +128,7 @@ impl RemediationReason {
             Self::NoVerdict => "NoVerdict",
             Self::Unwatched => "Unwatched",
             Self::CoOwned => "CoOwned",
+            Self::PortGone => "PortGone",
             Self::Reverted => "Reverted",
             Self::TakenOut => "TakenOut",
             Self::Other => "Other",
@@ -158,6 +162,7 @@ impl RemediationReason {
             Self::NoVerdict => "no_verdict",
             Self::Unwatched => "unwatched",
             Self::CoOwned => "co_owned",
+            Self::PortGone => "port_gone",
             Self::Reverted => "reverted",
             Self::TakenOut => "taken_out",
             Self::Other => "other",

@@ -100,6 +100,7 @@ impl<'r> Enforcer<'r> {
     /// Goes on with all that is under way, and returns when to look again.
     pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         self.forget_gone().await?;
+        self.notice_lost_ports().await?;
         self.notice_taken_out().await?;
         self.carry_over().await?;
         self.notice_low_limits().await?;
@@ -138,6 +139,11 @@ impl<'r> Enforcer<'r> {
     /// Returns the time of the next look at new pods. It is sooner if `verifySeconds` is short.
     pub(super) fn poll(&self) -> Timestamp {
         self.after(SignedDuration::from_secs((self.verify().as_secs() / 60).clamp(1, 5)))
+    }
+
+    /// Returns the hash of what bears on the failure of a patch of this policy.
+    pub(super) fn causes_hash(&self, subject: &Subject) -> String {
+        subject.causes_hash(&self.policy.spec.fix_defaults())
     }
 
     /// Returns the time within which new pods must get ready.
@@ -360,11 +366,11 @@ impl<'r> Enforcer<'r> {
         let patience = enforcement::patience(&evidence.progress, verify_seconds).saturating_add(settling);
         // An operator that was away judges what it finds, and gives that its time.
         let watched_since = at.max(self.remediator.started);
-        let template_hash = Some(subject.template_hash());
-        let changed = record.template_hash != template_hash;
+        let changed = subject.others_changed_template(record.generation, at);
+        let causes_hash = Some(self.causes_hash(&subject));
         let as_patched = record;
-        // The present template is the one that fails, and that is left alone from then on.
-        let record = Remediation { template_hash, revision: evidence.revision, ..record.clone() };
+        // What the workload is now is what fails, and is left alone from then on.
+        let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
             Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
@@ -431,6 +437,7 @@ impl<'r> Enforcer<'r> {
             None => (record.clone(), RemediationReason::TakenOut, TAKEN_OUT),
         };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
+        let record = records::backing_off(record, self.now());
         self.record(record.clone()).await?;
         self.take_out(record, subject).await
     }

@@ -18,7 +18,7 @@ use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
-    Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
+    Allowance, Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
 };
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadRef};
@@ -114,7 +114,12 @@ impl Enforcer<'_> {
         };
         let workloads = self.remediator.workloads();
         let objects: Vec<_> = workloads.objects(&self.namespace).collect();
-        candidates(&objects, &own.effective, self.now())
+        let mut candidates = candidates(&objects, &own.effective, self.now());
+        for candidate in &mut candidates {
+            let trace = workloads.trace(candidate.kind, &self.namespace, &candidate.name);
+            candidate.retried(trace.and_then(|trace| trace.retry));
+        }
+        candidates
     }
 
     /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
@@ -246,6 +251,18 @@ impl Enforcer<'_> {
             let message = format!("{set} fields would be set, and at most {MOST_FIELDS} are");
             return self.left("TooManyFields", message, STANDING);
         }
+        let (allows, needed) =
+            (Allowance::of(&self.remediation()), Allowance::needed(&subject, &around.claims));
+        if (allows, needed) == (Allowance::OnePod, Allowance::OnePod) {
+            match self.shadow_test(&subject, &plan).await {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    let pause = if found.passing() { PASSING } else { STANDING };
+                    return self.left(found.reason(), found.to_string(), pause);
+                }
+                Err(error) => return self.failed(candidate, &error),
+            }
+        }
         Looked::Ready(Box::new(subject), Box::new(plan))
     }
 
@@ -257,20 +274,24 @@ impl Enforcer<'_> {
             return Ok(Some(again));
         }
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
+        let earlier = records::about(&self.status(), subject).cloned();
         let planned = Remediation {
             kind: workload.kind.into_owned(),
             name: subject.name().to_owned(),
             uid: Some(subject.uid().to_owned()),
             phase: RemediationPhase::Planned,
-            template_hash: Some(subject.template_hash()),
+            causes_hash: Some(self.causes_hash(subject)),
             generation: subject.metadata().generation,
             time: None,
             policy_generation: self.policy.metadata.generation,
             reason: None,
             message: None,
             withdrawal_refused: None,
+            withdrawals: earlier.as_ref().and_then(|earlier| earlier.withdrawals),
+            retry_after: earlier.and_then(|earlier| earlier.retry_after),
             earlier_fields: records::set_so_far(&self.status(), subject),
             fields,
+            declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(Progress::of(subject).wanted),
             revision: None,
         };

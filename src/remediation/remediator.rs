@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::conflict_policy::ConflictPolicy;
 use super::ledger::{LedgerError, LedgerStore};
+use super::shadow::ShadowTests;
 use super::skips::SkipCache;
 use super::workloads::Workloads;
 use crate::cluster::{Cluster, Events};
@@ -48,6 +49,7 @@ pub struct Remediator {
     pub(super) conflict_policy: ConflictPolicy,
     workloads: Arc<Mutex<dyn Workloads>>,
     skips: Mutex<SkipCache>,
+    shadow_tests: Mutex<ShadowTests>,
     /// One lock a namespace: its policies enforce one at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -70,6 +72,7 @@ impl Remediator {
             started: clock(),
             conflict_policy,
             skips: Mutex::default(),
+            shadow_tests: Mutex::default(),
             turns: Mutex::default(),
             cluster,
             events,
@@ -110,6 +113,10 @@ impl Remediator {
 
     pub(super) fn skips(&self) -> MutexGuard<'_, SkipCache> {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn shadow_tests(&self) -> MutexGuard<'_, ShadowTests> {
+        self.shadow_tests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the lock of a namespace, which the policy that enforces there holds.

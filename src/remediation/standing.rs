@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::conflict_policy::ConflictPolicyState;
 use super::skips::WAITING;
-use crate::enforcement::records::{KEPT, has_patches, is_under_way};
+use crate::enforcement::NOT_JUDGED;
+use crate::enforcement::records::{self, KEPT, has_patches, is_under_way};
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
@@ -66,6 +67,9 @@ impl Standing {
             count(|record| has_patches(record) && !is_under_way(record)),
             count(is_under_way)
         )];
+        if records.iter().any(|record| records::sets_limits(record)) {
+            parts.push(NOT_JUDGED.to_owned());
+        }
         parts.extend(refused);
         parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
             WAITING => {

@@ -70,13 +70,13 @@ impl Enforcer<'_> {
             }
         }
         if record.reason == Some(RemediationReason::OomKilled) {
-            // The template may have changed since it was verified.
-            record.template_hash = Some(subject.template_hash());
+            // The workload may have changed since it was verified.
+            record.causes_hash = Some(self.causes_hash(&subject));
         }
         let remains = fields.iter().filter(|of| subject.has(of));
         let remains: Remains = remains.map(|of| (of.clone(), subject.co_owners(of))).collect();
         if !remains.is_empty() && record.reason != Some(RemediationReason::CoOwned) {
-            record = self.co_owned(&record, &subject, &remains);
+            record = self.co_owned(&record, &remains);
             self.record(record.clone()).await?;
         }
         match self.settle(&record, &subject).await {
@@ -103,11 +103,9 @@ impl Enforcer<'_> {
     }
 
     /// The record of a patch of which something stays, because others want it too.
-    fn co_owned(&self, record: &Remediation, subject: &Subject, remains: &Remains) -> Remediation {
-        // The remaining fields are part of the template from now on.
-        let record = Remediation { template_hash: Some(subject.template_hash()), ..record.clone() };
+    fn co_owned(&self, record: &Remediation, remains: &Remains) -> Remediation {
         let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
-        records::in_phase(&record, phase, RemediationReason::CoOwned, &message, self.now())
+        records::in_phase(record, phase, RemediationReason::CoOwned, &message, self.now())
     }
 
     /// Does the rest after the fields are out. Returns `None` when the workload is back, or its time is over.

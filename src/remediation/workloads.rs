@@ -1,6 +1,6 @@
 //! The questions of remediation to a watch over the workloads of the cluster.
 
-use crate::enforcement::Service;
+use crate::enforcement::{Service, Trace};
 use crate::workload::{Workload, WorkloadKind};
 
 /// The workloads of the cluster, as a watch keeps them up to date.
@@ -10,6 +10,9 @@ pub trait Workloads: Send {
 
     /// Returns the object of this kind and name.
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>>;
+
+    /// Returns what is followed of a workload; `None` for one without a trace of enforcement.
+    fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace>;
 
     /// Returns the Services of a namespace, by name.
     fn services(&self, namespace: &str) -> Vec<Service>;
