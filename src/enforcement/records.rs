@@ -17,7 +17,10 @@ use crate::workload::{Owner, WorkloadKind};
 
 /// The maximum number of records of a policy.
 pub const KEPT: usize = 500;
-/// The most characters of a message that the API server takes.
+/// The maximum size of a policy that takes more records, in bytes of JSON. etcd takes 1.5 MiB, and the rest is for the
+/// later phases of the records.
+const ROOM: usize = 1024 * 1024;
+/// The maximum length of a message in bytes. The API server allows as many characters.
 const MESSAGE: usize = 1024;
 /// The maximum number of workloads in a status.
 const LISTED: usize = 50;
@@ -26,6 +29,12 @@ const LISTED: usize = 50;
 const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
 /// The most days between a withdrawal and the next attempt.
 const LONGEST_PAUSE: i64 = 30;
+
+/// Returns true if the status of a policy has room for the record of another patch.
+pub fn has_room(policy: &DevOpsPolicy) -> bool {
+    let records = policy.status.as_ref().map_or(0, |status| status.remediations.len());
+    records < KEPT && serde_json::to_vec(policy).is_ok_and(|json| json.len() < ROOM)
+}
 
 /// Returns true if something is still to be done about a workload.
 pub fn is_under_way(record: &Remediation) -> bool {
@@ -112,13 +121,18 @@ pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
     limits.map(|of| of.container).collect()
 }
 
-/// The record as that of the memory limits of these containers alone: everything else stays, as what was set earlier.
+/// Returns the record as that of the memory limits of these containers alone.
 pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
-    of_fields(record, |of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container))
+    record_of(record, |of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container))
 }
 
-/// The record as that of the fields that `is` accepts: all others count as set earlier.
-fn of_fields(record: &Remediation, is: impl Fn(&ContainerField) -> bool) -> Remediation {
+/// Returns the record as that of these fields alone. All others count as set earlier.
+pub fn of_fields(record: &Remediation, fields: &BTreeSet<ContainerField>) -> Remediation {
+    record_of(record, |of| fields.contains(of))
+}
+
+/// Returns the record as that of the fields that `is` accepts. All others count as set earlier.
+fn record_of(record: &Remediation, is: impl Fn(&ContainerField) -> bool) -> Remediation {
     let (fields, rest): (Vec<_>, Vec<_>) = set_by(record).into_iter().partition(|of| is(of));
     Remediation { fields: written(fields), earlier_fields: written(rest), ..record.clone() }
 }
@@ -142,7 +156,7 @@ pub fn of_lost_ports(record: &Remediation, subject: &Subject) -> Option<Result<R
             })
     };
     let record = Remediation { declared_ports: left, ..record.clone() };
-    let stranded = of_fields(&record, is_stranded);
+    let stranded = record_of(&record, is_stranded);
     Some(if stranded.fields.is_empty() { Err(record) } else { Ok(stranded) })
 }
 
@@ -205,7 +219,7 @@ pub fn in_phase(
         phase,
         reason: Some(reason),
         withdrawal_refused: None,
-        message: Some(message.chars().take(MESSAGE).collect()),
+        message: Some(cut(message)),
         time: Some(whole(now)),
         ..record.clone()
     }
@@ -213,13 +227,20 @@ pub fn in_phase(
 
 /// Returns a record with another reason for its phase.
 pub fn with_reason(record: &Remediation, reason: RemediationReason, message: &str) -> Remediation {
-    let message = Some(message.chars().take(MESSAGE).collect());
+    let message = Some(cut(message));
     Remediation { reason: Some(reason), message, ..record.clone() }
 }
 
 /// Returns the record of a patch whose withdrawal was refused, with the words of the refusal.
 pub fn refused(record: &Remediation, why: &str) -> Remediation {
-    Remediation { withdrawal_refused: Some(why.chars().take(MESSAGE).collect()), ..record.clone() }
+    Remediation { withdrawal_refused: Some(cut(why)), ..record.clone() }
+}
+
+/// The beginning of a message, cut between two characters.
+fn cut(message: &str) -> String {
+    let mut message = message.to_owned();
+    message.truncate(message.floor_char_boundary(MESSAGE));
+    message
 }
 
 /// A time in whole seconds, as the API server keeps it.
@@ -230,7 +251,7 @@ fn whole(time: Timestamp) -> Time {
 /// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
 pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
-    use RemediationReason::{ChangedMeanwhile, CoOwned, NoVerdict, Unschedulable, Unwatched};
+    use RemediationReason::{ChangedMeanwhile, CoOwned, Incident, NoVerdict, Unschedulable, Unwatched};
     let mut next = status.clone();
     let known = next.remediations.iter().position(|known| known.workload() == record.workload());
     let before = known.map(|index| next.remediations.remove(index));
@@ -248,7 +269,7 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
         counts(&mut next.remediations_failed);
         let did_harm = match record.phase {
             Withdrawn => match reason {
-                Some(ChangedMeanwhile | NoVerdict | Unwatched) => false,
+                Some(ChangedMeanwhile | Incident | NoVerdict | Unwatched) => false,
                 // A cluster without room for another pod says nothing against a probe.
                 Some(Unschedulable) => fields_of(&record)
                     .iter()

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::health::Health;
 use crate::cluster::{Mark, Store};
 use crate::enforcement::{Service, Trace};
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
@@ -15,6 +18,8 @@ pub struct Inventory {
     objects: Store<Key, Box<Known>>,
     services: Store<Box<str>, Service>,
     interner: Interner,
+    /// The health of pods and rollouts.
+    pub(super) health: Health,
     /// The namespaces to judge again.
     changed: BTreeSet<String>,
 }
@@ -63,8 +68,33 @@ impl Inventory {
         }
     }
 
+    /// Takes the health of an object that [`Inventory::apply`] took.
+    pub fn observe(&mut self, kind: WorkloadKind, namespace: &str, name: &str, json: &str, now: Timestamp) {
+        if self.get(kind, namespace, name).is_none() {
+            return;
+        }
+        let changed = match kind {
+            WorkloadKind::Pod => self.health.apply_pod(namespace, name, json, now),
+            _ => self.health.apply_workload(kind, (namespace, name), json, now),
+        };
+        if changed {
+            self.note_change(namespace);
+        }
+    }
+
+    /// Returns the namespaces with objects.
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.objects.iter().map(|(namespace, ..)| namespace.to_owned()).collect();
+        names.dedup();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Removes an object.
     pub fn delete(&mut self, kind: WorkloadKind, namespace: &str, name: &str) {
+        self.health.remove(kind, namespace, name);
         if self.objects.remove(namespace, &(kind, name.to_owned().into())).is_some() {
             self.note_change(namespace);
         }
@@ -77,7 +107,8 @@ impl Inventory {
 
     /// Ends a list of a kind: removes the objects that were not seen since its beginning.
     pub fn end_list(&mut self, kind: WorkloadKind, begun: Mark) {
-        for (namespace, _, _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
+        for (namespace, (_, name), _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
+            self.health.remove(kind, &namespace, &name);
             self.note_change(&namespace);
         }
     }

@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn the_budget_says_when_the_last_one_begins() {
         let remediation = RemediationSpec { max_per_hour: 10, ..RemediationSpec::default() };
-        let usual = Limits { rollouts: 5, per_hour: 60 };
+        let usual = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
         assert!(duration(10, &remediation, usual).contains("does not slow"));
         assert!(
             duration(11, &remediation, usual).contains("with maxPerHour 10 the last one begins after 1 h")

@@ -144,6 +144,10 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub pods: Option<i32>,
+    /// The restarts of a container within an hour that were usual before the patch. As many are no harm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub usual_restarts: Option<i32>,
     /// The revision that the patch created: the pod-template-hash or controller-revision-hash of its pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

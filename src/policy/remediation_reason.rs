@@ -34,6 +34,10 @@ pub enum RemediationReason {
     Unreadable,
     /// A container of a new pod ends again and again.
     CrashLoop,
+    /// A probe of the patch ended a container three times within an hour.
+    ProbeRestarts,
+    /// Many workloads were in trouble at once, and the patch was withdrawn to see if that helps.
+    Incident,
     /// The new pods are not created, for example because of a limit range.
     NotCreated,
     /// No more new pods became ready.
@@ -70,7 +74,7 @@ pub enum RemediationReason {
 
 impl RemediationReason {
     /// Every reason.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Planned,
         Self::Patched,
         Self::Verified,
@@ -84,6 +88,8 @@ impl RemediationReason {
         Self::Stale,
         Self::Unreadable,
         Self::CrashLoop,
+        Self::ProbeRestarts,
+        Self::Incident,
         Self::NotCreated,
         Self::NotReady,
         Self::OomKilled,
@@ -117,6 +123,8 @@ impl RemediationReason {
             Self::Stale => "Stale",
             Self::Unreadable => "Unreadable",
             Self::CrashLoop => "CrashLoop",
+            Self::ProbeRestarts => "ProbeRestarts",
+            Self::Incident => "Incident",
             Self::NotCreated => "NotCreated",
             Self::NotReady => "NotReady",
             Self::OomKilled => "OOMKilled",
@@ -151,6 +159,8 @@ impl RemediationReason {
             Self::Stale => "stale",
             Self::Unreadable => "unreadable",
             Self::CrashLoop => "crash_loop",
+            Self::ProbeRestarts => "probe_restarts",
+            Self::Incident => "incident",
             Self::NotCreated => "not_created",
             Self::NotReady => "not_ready",
             Self::OomKilled => "oom_killed",

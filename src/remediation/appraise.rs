@@ -8,7 +8,8 @@ use super::apply_error::ApplyError;
 use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
-    self, Allowance, Enforcing, Ineligible, Plan, Subject, Surroundings, ineligible, managed_by, records,
+    self, Allowance, Enforcing, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
+    records,
 };
 use crate::policy::{CompiledPolicy, RemediationSpec};
 
@@ -23,6 +24,8 @@ pub(super) struct Inquiry<'a> {
     pub(super) remediation: &'a RemediationSpec,
     /// The objects around the workloads of the namespace.
     pub(super) surroundings: &'a Surroundings,
+    /// The withdrawals that only the ledger knows of.
+    pub(super) notes: &'a [Note],
 }
 
 /// The result of a look at a workload.
@@ -52,6 +55,14 @@ pub(super) async fn appraise(
 ) -> Result<Appraisal, ApplyError> {
     if let Some(found) = records::left_alone(inquiry.policies, subject, now) {
         return Ok(left(found.reason(), found.to_string(), found.passing()));
+    }
+    let causes = |policy: &CompiledPolicy| subject.causes_hash(&policy.policy.spec.fix_defaults());
+    let causes: Vec<String> = inquiry.policies.iter().map(causes).collect();
+    let is_unchanged = |note: &&Note| causes.iter().any(|causes| note.is_about(subject, causes));
+    if let Some(note) = inquiry.notes.iter().find(is_unchanged) {
+        let message =
+            format!("an earlier patch failed, and its template did not change since: {}", note.message);
+        return Ok(left("FailedBefore", message, false));
     }
     let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
     let mut managed = None;

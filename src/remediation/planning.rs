@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use tracing::{info, warn};
 
-use super::apply::{apply, fetch};
+use super::apply::{apply_to_newest, fetch};
 use super::apply_error::ApplyError;
 use super::appraise::{Appraisal, Inquiry, appraise};
 use super::candidates::{Candidate, candidates};
@@ -87,7 +87,11 @@ impl Enforcer<'_> {
         let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
         let next = self.remediator.skips().next(&self.key, &candidates);
         let Some(candidate) = next else { return Ok(surveyed) };
-        if self.records().len() >= records::KEPT {
+        if !records::has_room(&self.policy) {
+            return Ok(surveyed);
+        }
+        if !self.remediator.ledger.has_room() {
+            self.remediator.skips().hold_up(&self.key, "the ledger has no room for notes of withdrawals");
             return Ok(surveyed);
         }
         // To look is a dozen requests, and to ask is one.
@@ -171,9 +175,9 @@ impl Enforcer<'_> {
         let candidate = candidates
             .find(|candidate| kind_of(record) == Some(candidate.kind) && candidate.name == record.name);
         if let Some(candidate) = candidate.filter(|_| self.begins()) {
-            let delayed = record.reason == Some(RemediationReason::Unavailable);
+            let delayed = record.reason.is_some_and(is_delay);
             if delayed && since > PERSISTENCE {
-                let reason = RemediationReason::Unavailable.as_str();
+                let reason = record.reason.map_or("", RemediationReason::as_str);
                 let message = record.message.clone().unwrap_or_default();
                 let left = Skip { reason, message, until: self.after(STANDING), fix: None, order: None };
                 self.give_up(record).await?;
@@ -232,6 +236,7 @@ impl Enforcer<'_> {
             enforcing: &force.enforcing,
             remediation: &self.remediation(),
             surroundings: around,
+            notes: &self.remediator.ledger.notes(),
         };
         let plan = match appraise(cluster, &subject, &inquiry, self.now()).await {
             Ok(Appraisal::Ready(plan)) => plan,
@@ -293,6 +298,7 @@ impl Enforcer<'_> {
             fields,
             declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(Progress::of(subject).wanted),
+            usual_restarts: self.usual_restarts(subject),
             revision: None,
         };
         let words = format!("to be given {}", planned.fields.join(", "));
@@ -315,16 +321,14 @@ impl Enforcer<'_> {
             return Err(error);
         }
         self.remediator.skips().remove(&self.key, subject.kind(), subject.name());
-        match apply(&self.remediator.cluster, subject, &plan.document).await {
+        match apply_to_newest(&self.remediator.cluster, subject, &plan.document).await {
             Ok(after) => {
                 let at = after.owned_since().unwrap_or_else(|| self.now());
                 self.applied(&planned, at).await?;
                 Ok(Some(self.poll()))
             }
             Err(error) if error.is_passing() => {
-                if !matches!(error, ApplyError::Stale) {
-                    self.tell_delayed(&planned, &error).await?;
-                }
+                self.tell_delayed(&planned, &error).await?;
                 Ok(Some(self.unread(&planned, &error)))
             }
             Err(error) => {
@@ -360,7 +364,7 @@ impl Enforcer<'_> {
     fn delayed(&self, again: &Remediation) -> Option<Remediation> {
         self.records().into_iter().find(|record| {
             record.phase == RemediationPhase::Planned
-                && record.reason == Some(RemediationReason::Unavailable)
+                && record.reason.is_some_and(is_delay)
                 && (record.workload(), &record.uid) == (again.workload(), &again.uid)
         })
     }
@@ -371,11 +375,11 @@ impl Enforcer<'_> {
         planned: &Remediation,
         error: &ApplyError,
     ) -> Result<(), RemediationError> {
-        if planned.reason == Some(RemediationReason::Unavailable) {
+        if planned.reason.is_some_and(is_delay) {
             return Ok(());
         }
         let message = format!("it is tried again: {error}");
-        let (phase, reason) = (RemediationPhase::Planned, RemediationReason::Unavailable);
+        let (phase, reason) = (RemediationPhase::Planned, error.reason());
         let delayed = records::in_phase(planned, phase, reason, &message, self.now());
         self.record(delayed.clone()).await?;
         self.tell(&delayed, phase, reason, &message).await;
@@ -399,6 +403,11 @@ impl Enforcer<'_> {
             order: None,
         })
     }
+}
+
+/// Returns true if a plan is tried again for this reason.
+fn is_delay(reason: RemediationReason) -> bool {
+    matches!(reason, RemediationReason::Unavailable | RemediationReason::Stale)
 }
 
 /// Returns the pause before the budgets are asked again, with jitter to spread those that wait.

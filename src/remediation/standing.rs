@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::conflict_policy::ConflictPolicyState;
 use super::skips::WAITING;
 use crate::enforcement::NOT_JUDGED;
-use crate::enforcement::records::{self, KEPT, has_patches, is_under_way};
+use crate::enforcement::records::{self, KEPT, has_patches, has_room, is_under_way};
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
@@ -20,13 +20,15 @@ pub struct Standing {
     pub message: String,
     /// The reason why the policy stopped itself, if it did.
     pub stopped: Option<String>,
+    /// The incident that many workloads are in, if there is one.
+    pub incident: Option<String>,
 }
 
 impl Default for Standing {
     /// Nothing is asked for.
     fn default() -> Self {
         let message = "the policy asks for no changes".to_owned();
-        Self { enforcing: false, reason: "AuditMode", message, stopped: None }
+        Self { enforcing: false, reason: "AuditMode", message, stopped: None, incident: None }
     }
 }
 
@@ -59,6 +61,7 @@ impl Standing {
                 reason: "Stopped",
                 message: with_refused(message),
                 stopped: Some(message.to_owned()),
+                incident: None,
             };
         }
         let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
@@ -80,13 +83,21 @@ impl Standing {
         }));
         if records.len() >= KEPT {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
+        } else if !has_room(policy) {
+            parts.push("no more can be patched: the policy is larger than 1 MiB".to_owned());
         }
         if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
             parts.push(format!(
                 "others' writes that clash with a patch may be refused, because {YIELD_NAME} can't be installed: {why}"
             ));
         }
-        Self { enforcing: true, reason: "Enforcing", message: parts.join("; "), stopped: None }
+        Self {
+            enforcing: true,
+            reason: "Enforcing",
+            message: parts.join("; "),
+            stopped: None,
+            incident: None,
+        }
     }
 }
 

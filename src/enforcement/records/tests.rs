@@ -30,6 +30,7 @@ fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
         earlier_fields: Vec::new(),
         declared_ports: Vec::new(),
         pods: Some(1),
+        usual_restarts: None,
         revision: None,
     }
 }

@@ -461,6 +461,7 @@ fn status_of(pod_state: PodState) -> Value {
     }
     json!({
         "phase": "Running",
+        "startTime": now,
         "conditions": [
             { "type": "Ready", "status": ready, "lastTransitionTime": now },
             { "type": "ContainersReady", "status": ready, "lastTransitionTime": now },
