@@ -3,6 +3,7 @@
 mod assessment;
 mod crds;
 pub mod installation;
+mod leftovers;
 pub mod observability;
 mod permissions;
 mod self_fence;
@@ -10,6 +11,7 @@ mod yielding;
 
 pub use assessment::{Answer, Assessment, CrdState, Grant, Need, Places, needs};
 pub use crds::{OBJECT_MANAGER, crds, is_current, manifest};
+pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use permissions::{GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE};
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};

@@ -274,6 +274,8 @@ const ENFORCE: &[Permission] = &[
     )
     .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
+    need(EVENTS, "events", LIST, Cluster, "verified patches that do harm later are not withdrawn for their probes")
+        .optional(),
     need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
 ];

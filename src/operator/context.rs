@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 
 use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
-use crate::enforcement::Service;
+use crate::enforcement::{Service, Trace};
 use crate::leader::Leadership;
 use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
-use crate::remediation::{RemediationSettings, Remediator, Workloads};
+use crate::remediation::{PodHealth, RemediationSettings, Remediator, Workloads};
 use crate::rules::Severity;
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
 
@@ -73,6 +73,7 @@ impl Operator {
             Arc::clone(&inventory) as Arc<Mutex<dyn Workloads>>,
             remediation,
             metrics.errors.clone(),
+            metrics.remediation.clone(),
         );
         Self {
             cluster,
@@ -128,8 +129,28 @@ impl Workloads for Inventory {
         Self::get(self, kind, namespace, name)
     }
 
+    fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace> {
+        Self::trace(self, kind, namespace, name)
+    }
+
     fn services(&self, namespace: &str) -> Vec<Service> {
         Self::services(self, namespace)
+    }
+
+    fn namespaces(&self) -> Vec<String> {
+        Self::namespaces(self)
+    }
+
+    fn health(&self, namespace: &str, name: &str) -> Option<&PodHealth> {
+        self.health.pod(namespace, name)
+    }
+
+    fn refused(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<Timestamp> {
+        self.health.refused(kind, namespace, name)
+    }
+
+    fn seen_since(&self) -> Option<Timestamp> {
+        self.health.since()
     }
 }
 

@@ -10,6 +10,7 @@ mod controller;
 mod counters;
 mod error;
 mod feeds;
+mod health;
 mod inventory;
 mod metrics;
 mod reconcile;

@@ -48,7 +48,12 @@ impl World<'static> {
 
 /// Starts a control plane with the CRDs installed.
 pub(crate) fn plane() -> ControlPlane {
-    let plane = ControlPlane::start();
+    plane_with(&[])
+}
+
+/// Starts a control plane with the CRDs installed and additional flags of the API server.
+pub(crate) fn plane_with(flags: &[&str]) -> ControlPlane {
+    let plane = ControlPlane::start_with(flags);
     let outcome = on(plane.kubeconfig(), &["crd", "install"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     plane
