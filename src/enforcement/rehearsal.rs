@@ -39,14 +39,14 @@ pub enum Outcome {
     Refused {
         /// The fields that would be set.
         plan: Plan,
-        /// The reason in CamelCase.
+        /// The reason in one word.
         reason: &'static str,
         /// The API server's message.
         message: String,
     },
     /// It would be skipped.
     Left {
-        /// The reason in CamelCase.
+        /// The reason in one word.
         reason: &'static str,
         /// The reason in a sentence.
         message: String,

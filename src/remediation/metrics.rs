@@ -16,7 +16,7 @@ pub struct RemediationMetrics {
 }
 
 impl RemediationMetrics {
-    /// Makes the counters and registers them.
+    /// Creates the counters and registers them.
     pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
         let made = Self::new()
             .map_err(|source| MetricsError::Register { names: "of enforcement".to_owned(), source })?;

@@ -30,11 +30,11 @@ pub struct RemediationSettings {
     pub limits: Limits,
     /// The namespace of the ledger.
     pub home: String,
-    /// The time after which the conflict policy is installed again, in case somebody removed it.
+    /// The interval after which the conflict policy is installed again, in case another client removed it.
     pub conflict_policy_interval: SignedDuration,
-    /// The most time that a deleted policy may take to go, from when an operator first sees to it.
+    /// The maximum duration of the cleanup of a deleted policy, from its start by an operator.
     pub cleanup_time: SignedDuration,
-    /// The most time that new pods are watched for once they are available; tests have less of it.
+    /// The maximum time for which available new pods are watched; tests shorten it.
     pub most_settling: Option<SignedDuration>,
     /// The clock.
     pub clock: fn() -> Timestamp,
@@ -61,7 +61,7 @@ pub struct Remediator {
     incidents: Mutex<HashMap<PolicyRef, String>>,
     /// The progress of rollouts that was noted in the ledger last, by the workload's uid.
     progress: Mutex<HashMap<String, Timestamp>>,
-    /// One lock a namespace: its policies enforce one at a time.
+    /// One lock per namespace, so that its policies enforce one at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -100,22 +100,22 @@ impl Remediator {
         }
     }
 
-    /// Returns the conflict policy, which follows from what all policies need.
+    /// Returns the conflict policy, which serves every DevOpsPolicy.
     pub fn conflict_policy(&self) -> &ConflictPolicy {
         &self.conflict_policy
     }
 
-    /// Returns the patches for workloads that are managed elsewhere; none before each candidate was looked at.
+    /// Returns the patches for managers of workloads; empty until every candidate was checked.
     pub fn fixes(&self, policy: &PolicyRef) -> Vec<SuggestedFix> {
         self.skips().fixes(policy)
     }
 
-    /// Forgets the skipped workloads of all other policies than these.
+    /// Removes the skipped workloads of all policies but these.
     pub fn keep_policies(&self, there: &BTreeSet<PolicyRef>) {
         self.skips().keep_policies(there);
     }
 
-    /// Forgets the skipped workloads of a policy.
+    /// Removes the skipped workloads of a policy.
     pub fn forget_policy(&self, policy: &PolicyRef) {
         self.skips().forget(policy);
     }
@@ -136,10 +136,10 @@ impl Remediator {
         self.shadow_tests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the lock of a namespace, which the policy that enforces there holds.
+    /// Returns the lock of a namespace. The policy that enforces there holds it.
     pub(super) fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Drop the locks of namespaces that nobody uses now: namespaces come and go.
+        // Locks of unused namespaces are dropped.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(namespace.to_owned()).or_default())
     }
@@ -169,7 +169,7 @@ impl Remediator {
         }
     }
 
-    /// Gives back a place in the budgets that was not used.
+    /// Returns an unused place to the budgets.
     pub(super) async fn give_back(&self, uid: &str) {
         if let Err(error) = self.ledger.change(|ledger| ledger.give_back(uid)).await {
             warn!(%error, "a place in the budgets is not given back, and counts for an hour");
@@ -286,8 +286,8 @@ impl Remediator {
             .await
     }
 
-    /// Corrects the ledger by the records of all policies. A lost ledger is rebuilt from them, and only they tell when a
-    /// rollout has ended.
+    /// Corrects the ledger by the records of all policies. A lost ledger is rebuilt from them, and only they show the
+    /// end of a rollout.
     fn bring_up_to_date(&self, ledger: &mut Ledger, now: Timestamp) {
         let policies: Vec<_> =
             self.policies.all().into_iter().map(|known| (known.policy.reference(), known.policy)).collect();

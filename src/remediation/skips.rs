@@ -17,7 +17,7 @@ pub(super) const WAITING: &str = "Waiting";
 /// A skipped workload's reason.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Skip {
-    /// The reason in CamelCase.
+    /// The reason in one word.
     pub(super) reason: &'static str,
     /// The reason in a sentence.
     pub(super) message: String,

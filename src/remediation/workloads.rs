@@ -29,7 +29,7 @@ pub struct PodHealth {
 
 /// The objects of the cluster, as watches keep them up to date.
 pub trait Workloads: Send {
-    /// Returns the objects of a namespace, in no order.
+    /// Returns the objects of a namespace, unordered.
     fn objects<'w>(&'w self, namespace: &'w str) -> Box<dyn Iterator<Item = &'w Workload<'static>> + 'w>;
 
     /// Returns the object of this kind and name.
