@@ -65,6 +65,11 @@ impl Policies {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
+    /// Tells whether all policies were listed once.
+    pub fn is_listed(&self) -> bool {
+        *self.listed.borrow()
+    }
+
     /// Returns a policy.
     pub fn get(&self, policy: &PolicyRef) -> Option<CompiledPolicy> {
         self.read().get(&policy.namespace, &*policy.name).cloned()

@@ -88,7 +88,7 @@ pub struct DevOpsPolicySpec {
     pub default_resources: Option<DefaultResources>,
     /// Settings for patches in enforce mode.
     pub remediation: Option<RemediationSpec>,
-    /// Settings for admission. They have no effect in this release.
+    /// Settings for admission, in which the API server asks before it stores an object.
     pub admission: Option<AdmissionSpec>,
 }
 
@@ -228,13 +228,13 @@ pub enum OnDelete {
     Revert,
 }
 
-/// Settings for admission. They have no effect in this release.
+/// Settings for admission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AdmissionSpec {
     /// The severity from which a workload is denied when enforcementMode is enforce; lesser violations are warnings.
     pub deny_at: Severity,
-    /// Add defaultProbe and defaultResources to new workloads.
+    /// Add defaultProbe and defaultResources to new workloads. It has no effect in this release.
     pub mutate: bool,
 }
 
