@@ -3,8 +3,7 @@
 mod gates;
 mod live;
 mod manifests;
-
-use std::path::PathBuf;
+mod rule_args;
 
 use jiff::Timestamp;
 
@@ -13,9 +12,9 @@ use super::progress::Progress;
 use super::{ExitStatus, block_on};
 use crate::governance::Analysis;
 use crate::output::{Format, Notes, to_stderr, to_stdout};
-use crate::policy::EffectivePolicy;
 use gates::GateArgs;
 use manifests::ManifestArgs;
+use rule_args::RuleArgs;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
@@ -32,9 +31,8 @@ pub(super) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RuleArgs,
 
     /// Output format of the report
     #[arg(short, long, value_enum, default_value_t)]
@@ -48,10 +46,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let policy = match &args.policy {
-        Some(path) => manifests::read_policy(path)?,
-        None => EffectivePolicy::default(),
-    };
+    let policy = args.rules.policy()?;
     let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();

@@ -1,6 +1,7 @@
 //! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
+mod bundle;
 mod compiled;
 mod devops_policy;
 mod devops_policy_status;
@@ -15,8 +16,10 @@ mod policy_audit_result;
 mod remediation_reason;
 mod schema;
 mod schema_check;
+mod selection;
 
 pub use amount::Amount;
+pub use bundle::Bundle;
 pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
@@ -29,3 +32,4 @@ pub use named_fields::fields_of;
 pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 pub use remediation_reason::RemediationReason;
+pub use selection::SelectionError;

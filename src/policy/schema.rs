@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, json};
 
-use super::named_fields::NAMED_FIELDS;
-use crate::rules::{Parameter, RULES, Rule, Value};
+use super::SeverityOverrides;
+use super::named_fields::{NAMED_FIELDS, override_names};
+use crate::rules::{Parameter, RULES, Rule, Severity, Value};
 
 /// The schema key of CEL checks.
 const VALIDATIONS: &str = "x-kubernetes-validations";
 
+/// The most characters of a parameter that is text.
+const TEXT: u32 = 253;
+
 /// The ids of all rules.
 pub(super) fn rule_id(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 63, "enum": RULES.map(|rule| rule.id.as_str()) })
+    json_schema!({ "type": "string", "maxLength": 63, "enum": RULES.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>() })
 }
 
 /// The parameters of all rules, by name. Only its schema is used; no value of it exists.
@@ -35,8 +39,13 @@ impl JsonSchema for RuleParameters {
                 format!("{} (rule {}; {} when absent).", parameter.summary, rule.id, parameter.default)
             });
             let description = described.collect::<Vec<_>>().join(" ");
-            let mut schema = match rules.first().map(|(_, parameter)| parameter.default) {
+            let mut schema = match rules.first().map(|(_, parameter)| &parameter.default) {
                 Some(Value::Boolean(_)) => json!({ "type": "boolean" }),
+                Some(Value::Text(_)) => json!({ "type": "string", "maxLength": TEXT }),
+                Some(Value::Texts(_)) => json!({
+                    "type": "array", "maxItems": 64, "items": { "type": "string", "maxLength": TEXT },
+                    "x-kubernetes-list-type": "set",
+                }),
                 _ => json!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": i32::MAX }),
             };
             schema["description"] = description.into();
@@ -71,6 +80,43 @@ pub(super) fn check_turned_on_once(schema: &mut Schema) {
         })
     });
     schema.insert(VALIDATIONS.to_owned(), checks.collect());
+}
+
+impl JsonSchema for SeverityOverrides {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SeverityOverrides".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let severities = Severity::ALL.map(Severity::as_str);
+        let property = |(name, rule): (&'static str, &'static Rule)| {
+            let description = format!("The severity of rule {}.", rule.id);
+            (name.to_owned(), json!({ "type": "string", "enum": severities, "description": description }))
+        };
+        let twice =
+            NAMED_FIELDS.iter().filter(|field| field.severity != field.rule.id.as_str()).map(|field| {
+                let id = field.rule.id.as_str().replace('-', "__dash__");
+                json!({
+                    "rule": format!("!has(self.{}) || !has(self.{id})", field.severity),
+                    "message": overridden_twice(field.rule),
+                    "fieldPath": format!(".{}", field.severity),
+                })
+            });
+        json_schema!({
+            "type": "object",
+            "properties": override_names().map(property).collect::<Map<_, _>>(),
+            VALIDATIONS: twice.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Returns the message for a severity that is overridden under two names, for the API server and for files.
+pub(super) fn overridden_twice(rule: &Rule) -> String {
+    format!("the severity of rule {} is overridden under two names: remove one", rule.id)
 }
 
 /// Adds a check to the schema of default resources: no request exceeds its limit.
@@ -131,7 +177,7 @@ pub(super) fn turned_on_twice(fields: &[&str], rule: &Rule) -> String {
 /// Returns every parameter's name with the rules that have it.
 pub(super) fn by_parameter() -> BTreeMap<&'static str, Vec<(&'static Rule, &'static Parameter)>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for rule in RULES {
+    for rule in RULES.iter().copied() {
         for parameter in rule.parameters {
             found.entry(parameter.name).or_default().push((rule, parameter));
         }

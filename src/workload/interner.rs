@@ -22,9 +22,13 @@ pub struct Interner {
 impl Interner {
     /// Replaces what a workload has in common with earlier ones, and gives back its spare memory.
     pub fn share(&mut self, workload: &mut Workload<'static>) {
-        let Workload { metadata, template_labels, pod, status, .. } = workload;
+        let Workload { metadata, template_labels, template_annotations, pod, status, .. } = workload;
         let owners = metadata.owner_references.iter_mut().flatten();
-        let labels = [&mut metadata.labels, &mut metadata.annotations, template_labels].into_iter().flatten();
+        let maps = [&mut metadata.labels, &mut metadata.annotations, template_labels, template_annotations];
+        let labels = maps.into_iter().flatten().map(|labels| {
+            labels.shrink();
+            labels
+        });
         let texts = [&mut metadata.namespace, &mut metadata.generate_name].into_iter().flatten();
         texts
             .chain(owners.flat_map(|owner| [&mut owner.kind, &mut owner.name]))

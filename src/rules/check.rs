@@ -1,0 +1,115 @@
+//! The check of a rule, and the workload and parameters that it gets.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{Parameters, Violations};
+use crate::workload::{Container, SecurityContext, Workload};
+
+/// The function of a rule, by the objects that it looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// Looks at one pod or template.
+    Pod(fn(&Context<'_>, &mut Violations)),
+    /// Looks at the status of one pod. Templates have none.
+    Live(fn(&Context<'_>, &mut Violations)),
+    /// Looks at one workload itself, whether its pods are known or not. A pod without a controller is a workload.
+    Workload(fn(&Context<'_>, &mut Violations)),
+}
+
+/// The input of a rule.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The workload to look at.
+    pub workload: &'a Workload<'a>,
+    /// The rule's parameters.
+    pub parameters: &'a Parameters,
+    /// The time of the judgement.
+    pub now: Timestamp,
+}
+
+/// A list of containers in a pod spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerList {
+    /// Init containers, native sidecars among them.
+    Init,
+    /// The main containers.
+    Main,
+    /// Ephemeral containers, which are added for debugging.
+    Ephemeral,
+}
+
+/// A container with its place. It is written as its path in the object.
+#[derive(Debug, Clone, Copy)]
+pub struct ContainerPlace<'a> {
+    /// The container.
+    pub container: &'a Container<'a>,
+    /// The list that has it.
+    pub list: ContainerList,
+    /// Its place in the list.
+    pub index: usize,
+    /// The path of the pod spec.
+    pub pod_path: &'static str,
+}
+
+impl<'a> Context<'a> {
+    /// Iterates over every container. Ephemeral ones are there only for a rule that reads details.
+    pub fn containers(&self) -> impl Iterator<Item = ContainerPlace<'a>> + use<'a> {
+        let pod = &self.workload.pod;
+        let pod_path = self.workload.pod_path();
+        let lists = [
+            (ContainerList::Init, &pod.init_containers),
+            (ContainerList::Main, &pod.containers),
+            (ContainerList::Ephemeral, &pod.ephemeral_containers),
+        ];
+        lists.into_iter().flat_map(move |(list, containers)| {
+            let place = move |(index, container)| ContainerPlace { container, list, index, pod_path };
+            containers.iter().enumerate().map(place)
+        })
+    }
+
+    /// Iterates over the main containers, and over init containers.
+    pub fn declared_containers(&self) -> impl Iterator<Item = ContainerPlace<'a>> + use<'a> {
+        self.containers().filter(|place| place.list != ContainerList::Ephemeral)
+    }
+
+    /// Iterates over the main containers.
+    pub fn main_containers(&self) -> impl Iterator<Item = ContainerPlace<'a>> + use<'a> {
+        self.containers().filter(|place| place.list == ContainerList::Main)
+    }
+
+    /// The security context of the pod as a whole.
+    pub fn pod_security(&self) -> Option<&'a SecurityContext<'a>> {
+        self.workload.pod.security_context.as_deref()
+    }
+
+    /// The path of the pod's spec in the object.
+    pub fn pod_path(&self) -> &'static str {
+        self.workload.pod_path()
+    }
+}
+
+impl<'a> ContainerPlace<'a> {
+    /// The container's own security context.
+    pub fn security(&self) -> Option<&'a SecurityContext<'a>> {
+        self.container.security_context.as_deref()
+    }
+}
+
+impl ContainerList {
+    /// The name of the list in a pod spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "initContainers",
+            Self::Main => "containers",
+            Self::Ephemeral => "ephemeralContainers",
+        }
+    }
+}
+
+impl fmt::Display for ContainerPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}[{}]", self.pod_path, self.list.as_str(), self.index)
+    }
+}
