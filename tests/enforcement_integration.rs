@@ -189,7 +189,7 @@ fn some_fields() -> impl Strategy<Value = BTreeSet<Field>> {
 fn constraints() -> impl Strategy<Value = Constraints> {
     (some_fields(), vec(bound(), 0..2)).prop_map(|(untouched, bounds)| {
         let untouched = untouched.into_iter().map(|field| (field, format!("others steer {field}")));
-        Constraints { untouched: untouched.collect(), bounds }
+        Constraints { untouched: untouched.collect(), bounds, ..Constraints::default() }
     })
 }
 

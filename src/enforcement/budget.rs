@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::is_under_way;
 use crate::policy::{Remediation, RemediationReason};
+use crate::workload::{PolicyRef, WorkloadRef};
 
 /// Time for which a grant counts.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -38,14 +39,10 @@ pub struct Ledger {
 pub struct Grant {
     /// The time of the grant, in whole seconds.
     pub time: Timestamp,
-    /// The namespace of workload and policy.
-    pub namespace: String,
-    /// The name of the policy; one that is created again has no new budget.
-    pub policy: String,
-    /// The workload's kind.
-    pub kind: String,
-    /// The workload's name.
-    pub name: String,
+    /// The policy. A policy that is created again under the same name has the same budget.
+    pub policy: PolicyRef,
+    /// The workload.
+    pub workload: WorkloadRef,
     /// The workload's uid.
     pub uid: String,
     /// True if the rollout is over, or the patch was never made.
@@ -56,20 +53,16 @@ pub struct Grant {
 }
 
 /// The wish to patch a workload.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The namespace of workload and policy.
-    pub namespace: &'a str,
-    /// The name of the policy.
-    pub policy: &'a str,
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The policy.
+    pub policy: PolicyRef,
     /// The maximum number of patches of the policy within an hour.
     pub policy_per_hour: u32,
-    /// The workload's kind.
-    pub kind: &'a str,
-    /// The workload's name.
-    pub name: &'a str,
-    /// The workload's uid; empty while it isn't known, where a grant for one of this name counts as this one's.
-    pub uid: &'a str,
+    /// The workload.
+    pub workload: WorkloadRef,
+    /// The workload's uid. If it is empty, a grant for a workload of this name counts as its own.
+    pub uid: String,
 }
 
 /// The answer to a request.
@@ -87,26 +80,22 @@ pub enum Decision {
 }
 
 impl Grant {
-    fn is_for(&self, request: &Request<'_>) -> bool {
-        let named = (request.namespace, request.kind, request.name);
-        let unknown = request.uid.is_empty() && (&*self.namespace, &*self.kind, &*self.name) == named;
-        self.uid == request.uid || unknown
+    fn is_for(&self, request: &Request) -> bool {
+        self.uid == request.uid || request.uid.is_empty() && self.workload == request.workload
     }
 }
 
 impl Ledger {
-    /// Makes a ledger anew of what the policies' records tell, each with its policy's namespace and name. A patch
-    /// counts from when its record was written last, which is no earlier than it was made.
+    /// Rebuilds the ledger from the records of the policies. A patch counts from the last write of its record, which
+    /// is not before the patch.
     pub fn recall<'r>(
-        records: impl Iterator<Item = (&'r str, &'r str, &'r Remediation)>,
+        records: impl Iterator<Item = (&'r PolicyRef, &'r Remediation)>,
         now: Timestamp,
     ) -> Self {
-        let grants = records.map(|(namespace, policy, record)| Grant {
+        let grants = records.map(|(policy, record)| Grant {
             time: record.time.as_ref().map_or(now, |time| time.0),
-            namespace: namespace.to_owned(),
-            policy: policy.to_owned(),
-            kind: record.kind.clone(),
-            name: record.name.clone(),
+            policy: policy.clone(),
+            workload: record.workload().within(&policy.namespace),
             uid: record.uid.clone().unwrap_or_default(),
             done: !is_under_way(record),
             revert: record.reason == Some(RemediationReason::Reverted),
@@ -124,7 +113,7 @@ impl Ledger {
     /// Grants a patch, if nothing is in its way.
     ///
     /// A workload that has an open grant keeps that one: who asks again after a crash takes nothing twice.
-    pub fn reserve(&mut self, request: &Request<'_>, limits: &Limits, now: Timestamp) -> Decision {
+    pub fn reserve(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> Decision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
             return Decision::Granted;
@@ -132,10 +121,10 @@ impl Ledger {
         if let Some((until, reason)) = self.exhausted(request, *limits, now) {
             return Decision::Wait { until, reason };
         }
-        if let Some(other) = self.open().find(|grant| grant.namespace == request.namespace) {
-            let (kind, name) = (&other.kind, &other.name);
-            let reason =
-                format!("{kind} {name} of the same namespace is rolling out; one at a time a namespace");
+        if let Some(other) = self.open().find(|grant| grant.workload.namespace == request.workload.namespace)
+        {
+            let other = other.workload.local();
+            let reason = format!("{other} of the same namespace is rolling out; one at a time a namespace");
             return Decision::Wait { until: None, reason };
         }
         self.grant(request, false, *limits, now)
@@ -143,7 +132,7 @@ impl Ledger {
 
     /// Grants that a patch is taken back with its policy: it waits for a place among the cluster's rollouts, and for
     /// nothing else.
-    pub fn reserve_revert(&mut self, request: &Request<'_>, limits: &Limits, now: Timestamp) -> Decision {
+    pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> Decision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
             return Decision::Granted;
@@ -152,7 +141,7 @@ impl Ledger {
     }
 
     /// Grants what only the number of rollouts can be in the way of now.
-    fn grant(&mut self, request: &Request<'_>, revert: bool, limits: Limits, now: Timestamp) -> Decision {
+    fn grant(&mut self, request: &Request, revert: bool, limits: Limits, now: Timestamp) -> Decision {
         let open = self.open().count();
         if open >= limits.rollouts as usize {
             let most = limits.rollouts;
@@ -162,11 +151,9 @@ impl Ledger {
         self.forget(now);
         self.grants.push(Grant {
             time: now,
-            namespace: request.namespace.to_owned(),
-            policy: request.policy.to_owned(),
-            kind: request.kind.to_owned(),
-            name: request.name.to_owned(),
-            uid: request.uid.to_owned(),
+            policy: request.policy.clone(),
+            workload: request.workload.clone(),
+            uid: request.uid.clone(),
             done: false,
             revert,
         });
@@ -226,13 +213,12 @@ impl Ledger {
     /// The budget of an hour that is used up for longest, with when it isn't any more.
     fn exhausted(
         &self,
-        request: &Request<'_>,
+        request: &Request,
         limits: Limits,
         now: Timestamp,
     ) -> Option<(Option<Timestamp>, String)> {
-        let of_policy =
-            |grant: &&Grant| grant.namespace == request.namespace && grant.policy == request.policy;
-        let policy = format!("policy {}/{}", request.namespace, request.policy);
+        let of_policy = |grant: &&Grant| grant.policy == request.policy;
+        let policy = format!("policy {}", request.policy);
         let budgets = [
             Budget {
                 name: format!("{policy} (maxPerHour {})", request.policy_per_hour),

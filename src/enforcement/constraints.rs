@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::field::{Compute, Field};
+use super::ports::Served;
 use crate::workload::Quantity;
 
 /// The constraints on the choice of fields.
@@ -12,6 +13,8 @@ pub struct Constraints {
     pub untouched: BTreeMap<Field, String>,
     /// The amounts that the namespace allows a container.
     pub bounds: Vec<Bound>,
+    /// The ports that Services target.
+    pub served: Served,
 }
 
 /// A `LimitRange`'s bounds for one resource of a container.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::constraints::Constraints;
 use super::enforcing::Enforcing;
 use super::field::{ContainerField, Field, Fields, read, set};
+use super::ports::{NoPort, ProbePort, choose};
 use super::refusal::refuse;
 use super::subject::{PATCHED_BY, Subject, SubjectError};
 use crate::governance::evaluate;
@@ -32,6 +33,8 @@ pub struct Plan {
     pub unfixed: Vec<Unfixed>,
     /// The added fields that a later policy, named with each, asks for too.
     pub noted: Vec<(String, ContainerField)>,
+    /// The ports of the added probes.
+    pub ports: BTreeMap<ContainerField, ProbePort>,
 }
 
 /// A violation that the plan leaves.
@@ -57,7 +60,18 @@ impl Plan {
             kind: subject.kind().name().to_owned(),
             name: subject.name().to_owned(),
             patch: self.patch(subject).to_string(),
+            reasons: self.port_reasons(),
         }
+    }
+
+    /// Says for each container with an added probe which port it connects to, and why.
+    pub fn port_reasons(&self) -> Vec<String> {
+        let ports = self.ports.iter().map(|(of, port)| (&of.container, port));
+        let ports: BTreeSet<(&String, &ProbePort)> = ports.collect();
+        let said = ports.into_iter().map(|(container, ProbePort { port, why })| {
+            format!("container {container} is probed on port {port}: {why}")
+        });
+        said.collect()
     }
 
     /// The added fields alone, as a strategic merge patch.
@@ -92,7 +106,14 @@ pub fn plan(
     let broken: Vec<Vec<Violation>> =
         policies.iter().map(|policy| violations(policy, &workload, now)).collect();
     let asks = || policies.iter().zip(&broken).enumerate();
-    let mut draft = Draft { subject, constraints, barred, adds: Fields::new(), decided: BTreeMap::new() };
+    let mut draft = Draft {
+        subject,
+        constraints,
+        barred,
+        adds: Fields::new(),
+        ports: BTreeMap::new(),
+        decided: BTreeMap::new(),
+    };
     let mut reasons = Reasons::new();
     // A field of a later policy can be the one that an earlier policy's field needs, so all are asked until none adds
     // more.
@@ -116,7 +137,7 @@ pub fn plan(
             noted.extend(fields.map(|of| (policy.name.clone(), of)));
         }
     }
-    let Draft { adds, decided, .. } = draft;
+    let Draft { adds, ports, decided, .. } = draft;
     let left = if adds.is_empty() { workload } else { subject.with(&adds).workload()? };
     let unfixed = unfixed(&policies, &left, &reasons, now);
     let keeps = subject.owned();
@@ -126,7 +147,7 @@ pub fn plan(
     let mut fields = keeps.clone();
     fields.extend(adds.clone());
     let document = subject.document(&fields, Some(policy.as_str()).filter(|policy| !policy.is_empty()));
-    Ok(Plan { document, adds, keeps, policy, unfixed, noted })
+    Ok(Plan { document, adds, keeps, policy, unfixed, noted, ports })
 }
 
 /// The reasons why violations stay, by the policy's place, container and rule.
@@ -162,6 +183,8 @@ struct Draft<'a> {
     constraints: &'a Constraints,
     barred: &'a BTreeSet<ContainerField>,
     adds: Fields,
+    /// The ports of the added probes.
+    ports: BTreeMap<ContainerField, ProbePort>,
     /// The place of the policy that decided each added field.
     decided: BTreeMap<ContainerField, usize>,
 }
@@ -179,6 +202,10 @@ impl Draft<'_> {
         let so_far = self.subject.container_with(container, &self.adds)?;
         let (mut wanted, mut reasons) = self.ask(fix, policy, &so_far)?;
         reasons.extend(refuse(&mut wanted, &so_far, self.constraints, self.barred));
+        let probes = wanted.keys().filter(|of| of.field.is_probe());
+        if let Ok(port) = self.port(policy, container) {
+            self.ports.extend(probes.map(|of| (of.clone(), port.clone())));
+        }
         self.decided.extend(wanted.keys().map(|of| (of.clone(), index)));
         self.adds.extend(wanted);
         Ok(reasons)
@@ -195,6 +222,11 @@ impl Draft<'_> {
         Some((fix, self.subject.named(violation.container.as_deref()?)?))
     }
 
+    fn port(&self, policy: &Enforcing, container: &PartialContainer) -> Result<ProbePort, NoPort> {
+        let served = self.constraints.served.get(&container.name).map_or(&[][..], Vec::as_slice);
+        choose(container, served, policy.defaults.probe.tcp_port)
+    }
+
     fn ask(
         &self,
         fix: &Fix,
@@ -202,7 +234,9 @@ impl Draft<'_> {
         container: &PartialContainer,
     ) -> Result<(Fields, Vec<String>), SubjectError> {
         let pod_has_resources = self.subject.has_pod_resources();
-        let mend = (fix.mend)(&Broken { container, pod_has_resources, defaults: &policy.defaults });
+        let port = self.port(policy, container).map(|chosen| chosen.port).map_err(|error| error.to_string());
+        let port = port.as_ref().map(|port| *port).map_err(String::as_str);
+        let mend = (fix.mend)(&Broken { container, pod_has_resources, defaults: &policy.defaults, port });
         let sets = serde_json::to_value(mend.sets).map_err(|source| self.subject.unreadable(source))?;
         let fields = Field::ALL.into_iter().filter_map(|field| {
             Some((ContainerField::new(&container.name, field), read(&sets, &field.path())?.clone()))

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Compute, ContainerField, Field, Fields, Subject};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
-use crate::workload::WorkloadKind;
+use crate::workload::{Owner, WorkloadKind};
 
 /// The maximum number of records of a policy.
 pub const KEPT: usize = 500;
@@ -74,9 +74,7 @@ pub fn set_so_far(status: &DevOpsPolicyStatus, subject: &Subject) -> Vec<String>
 /// The record of a workload, and of none that had its name before.
 pub fn about<'s>(status: &'s DevOpsPolicyStatus, subject: &Subject) -> Option<&'s Remediation> {
     let mut records = status.remediations.iter();
-    records.find(|record| {
-        is_of(record, subject.kind().name(), subject.name()) && record.uid.as_deref() == Some(subject.uid())
-    })
+    records.find(|record| is_of(record, subject))
 }
 
 /// The fields that were set by a record's patch and those before it, and not taken back.
@@ -180,7 +178,7 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
     use RemediationReason::{ChangedMeanwhile, CoOwned, NoVerdict, Unschedulable, Unwatched};
     let mut next = status.clone();
-    let known = next.remediations.iter().position(|known| is_of(known, &record.kind, &record.name));
+    let known = next.remediations.iter().position(|known| known.workload() == record.workload());
     let before = known.map(|index| next.remediations.remove(index));
     let was = |phase| before.as_ref().is_some_and(|before| before.phase == phase);
     let entered = |phase| record.phase == phase && !was(phase);
@@ -211,21 +209,22 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
 }
 
 /// The status without the record of a workload.
-pub fn without(status: &DevOpsPolicyStatus, kind: &str, name: &str) -> DevOpsPolicyStatus {
+pub fn without(status: &DevOpsPolicyStatus, workload: Owner<'_>) -> DevOpsPolicyStatus {
     let mut next = status.clone();
-    next.remediations.retain(|record| !is_of(record, kind, name));
+    next.remediations.retain(|record| record.workload() != workload);
     listed(next)
 }
 
 fn listed(mut status: DevOpsPolicyStatus) -> DevOpsPolicyStatus {
     status.remediations.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
     let patched = status.remediations.iter().filter(|record| has_patches(record)).take(LISTED);
-    status.remediated_workloads = patched.map(|record| format!("{}/{}", record.kind, record.name)).collect();
+    status.remediated_workloads = patched.map(|record| record.workload().to_string()).collect();
     status
 }
 
-fn is_of(record: &Remediation, kind: &str, name: &str) -> bool {
-    record.kind == kind && record.name == name
+/// Returns true if a record is about this very workload, and not about an earlier one of the same name.
+fn is_of(record: &Remediation, subject: &Subject) -> bool {
+    record.workload() == subject.local() && record.uid.as_deref() == Some(subject.uid())
 }
 
 /// The records of the policies in a namespace about one workload, as far as they are about this very one and their policy
@@ -234,16 +233,10 @@ fn current<'p>(
     policies: &'p [impl Borrow<DevOpsPolicy>],
     subject: &Subject,
 ) -> impl Iterator<Item = &'p Remediation> {
-    let (kind, name, uid) = (subject.kind().name(), subject.name().to_owned(), subject.uid().to_owned());
     policies.iter().map(Borrow::borrow).flat_map(move |policy| {
-        let (name, uid) = (name.clone(), uid.clone());
         let generation = policy.metadata.generation;
         let records = policy.status.iter().flat_map(|status| &status.remediations);
-        records.filter(move |record| {
-            is_of(record, kind, &name)
-                && record.uid.as_deref() == Some(uid.as_str())
-                && record.policy_generation == generation
-        })
+        records.filter(move |record| is_of(record, subject) && record.policy_generation == generation)
     })
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::field::{ContainerField, Field, Fields, containers, read};
 use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::rules::PartialContainer;
-use crate::workload::{Workload, WorkloadKind, WorkloadRef, short_digest};
+use crate::workload::{Owner, Workload, WorkloadKind, WorkloadRef, short_digest};
 
 /// The field manager that owns the fields that enforcement sets: a name that nobody else takes by chance.
 pub const FIELD_MANAGER: &str = "devops.stochastic.io/enforcement";
@@ -105,7 +105,12 @@ impl Subject {
         self.metadata().namespace.as_deref().unwrap_or_default()
     }
 
-    /// Returns the identity of the workload.
+    /// Returns the workload without its namespace.
+    pub fn local(&self) -> Owner<'_> {
+        Owner { kind: self.kind().name(), name: self.name() }
+    }
+
+    /// Returns the workload.
     pub fn reference(&self) -> WorkloadRef {
         WorkloadRef::new(self.namespace(), self.kind().name(), self.name())
     }
@@ -132,6 +137,13 @@ impl Subject {
     /// The containers of the template, in its order; init containers are not among them.
     pub fn containers(&self) -> &[PartialContainer] {
         self.template().and_then(|template| template.spec.as_ref()).map_or(&[], |spec| &spec.containers)
+    }
+
+    /// The init containers that run as long as the pod does.
+    pub fn sidecars(&self) -> impl Iterator<Item = &PartialContainer> {
+        let spec = self.template().and_then(|template| template.spec.as_ref());
+        let init_containers = spec.into_iter().flat_map(|spec| &spec.init_containers);
+        init_containers.filter(|container| container.restart_policy.as_deref() == Some("Always"))
     }
 
     /// The workload as rules see it.

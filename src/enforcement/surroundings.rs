@@ -13,6 +13,8 @@ use super::constraints::{Bound, Constraints};
 use super::downtime::Claims;
 use super::field::{Compute, Field};
 use super::objects::{HorizontalPodAutoscaler, LimitRange, PodDisruptionBudget, ResourceQuota};
+use super::ports::served;
+use super::services::Service;
 use super::subject::Subject;
 use crate::workload::Quantity;
 
@@ -33,6 +35,8 @@ pub struct Surroundings {
     pub quotas: Vec<ResourceQuota>,
     /// The access modes of claims; empty where they may not be read.
     pub claims: Claims,
+    /// The Services.
+    pub services: Vec<Service>,
 }
 
 impl Surroundings {
@@ -47,6 +51,7 @@ impl Surroundings {
             untouched.entry(field).or_insert(reason);
         }
         constraints.bounds = self.bounds();
+        constraints.served = served(subject, &self.services);
         constraints
     }
 

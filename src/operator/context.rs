@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::{AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
+use crate::enforcement::Service;
 use crate::leader::Leadership;
 use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
@@ -125,6 +126,10 @@ impl Workloads for Inventory {
 
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>> {
         Self::get(self, kind, namespace, name)
+    }
+
+    fn services(&self, namespace: &str) -> Vec<Service> {
+        Self::services(self, namespace)
     }
 }
 

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Pod, ReplicationController};
+use k8s_openapi::api::core::v1::{Pod, ReplicationController, Service};
 use kube::ResourceExt as _;
 use kube::api::{ApiResource, ObjectMeta};
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt as _};
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
 use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchRequest};
+use crate::enforcement;
 use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
@@ -45,7 +46,7 @@ impl Listed {
     }
 }
 
-/// Follows pods, workloads and audit results. Never ends.
+/// Follows pods, workloads, Services and audit results. Never ends.
 pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Future<Output = ()> + use<> {
     let kinds = [
         (WorkloadKind::Pod, ApiResource::erase::<Pod>(&())),
@@ -65,6 +66,15 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
             cluster::follow(&operator.cluster, request, sink, listing).await;
         }
     });
+    let services = {
+        let (operator, listing) = (Arc::clone(operator), listing.clone());
+        async move {
+            let resource = ApiResource::erase::<Service>(&());
+            let sink = Services { operator: &operator, mark: Mark::default() };
+            let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
+            cluster::follow(&operator.cluster, request, sink, listing).await;
+        }
+    };
     let (operator, listing) = (Arc::clone(operator), listing.clone());
     let results = async move {
         let resource = ApiResource::erase::<PolicyAuditResult>(&());
@@ -73,7 +83,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
         cluster::follow(&operator.cluster, request, sink, listing).await;
     };
     async move {
-        futures::future::join(join_all(objects), results).await;
+        futures::future::join3(join_all(objects), services, results).await;
     }
 }
 
@@ -104,6 +114,35 @@ impl Sink for Objects<'_> {
 
     fn end_list(&mut self) {
         self.operator.inventory().end_list(self.kind, self.mark);
+        self.operator.changed.notify_one();
+    }
+}
+
+/// Takes Services into the inventory.
+struct Services<'o> {
+    operator: &'o Operator,
+    mark: Mark,
+}
+
+impl Sink for Services<'_> {
+    fn begin_list(&mut self) {
+        self.mark = self.operator.inventory().begin_services();
+    }
+
+    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+        let service = enforcement::Service::read(object.json()).map_err(|error| error.to_string())?;
+        self.operator.inventory().apply_service(object.namespace(), service);
+        self.operator.changed.notify_one();
+        Ok(())
+    }
+
+    fn delete(&mut self, object: &RawObject) {
+        self.operator.inventory().delete_service(object.namespace(), object.name());
+        self.operator.changed.notify_one();
+    }
+
+    fn end_list(&mut self) {
+        self.operator.inventory().end_services(self.mark);
         self.operator.changed.notify_one();
     }
 }

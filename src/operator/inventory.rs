@@ -1,9 +1,10 @@
-//! The pods and workloads of the cluster by namespace, reduced to the fields that rules read. Pure.
+//! The pods, workloads and Services of the cluster by namespace, reduced to the fields that rules and enforcement read. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cluster::{Mark, Store};
+use crate::enforcement::Service;
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
 /// The objects that exist, and the namespaces in which something changed that a rule can read.
@@ -12,6 +13,7 @@ use crate::workload::{Interner, Text, Workload, WorkloadKind};
 #[derive(Debug, Default)]
 pub struct Inventory {
     objects: Store<Key, Box<Workload<'static>>>,
+    services: Store<Box<str>, Service>,
     interner: Interner,
     /// The namespaces to judge again.
     changed: BTreeSet<String>,
@@ -63,6 +65,41 @@ impl Inventory {
         for (namespace, _, _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
             self.note_change(&namespace);
         }
+    }
+
+    /// Keeps a Service as it is now. A port that it targets may be the one to probe.
+    pub fn apply_service(&mut self, namespace: &str, service: Service) {
+        if self.services.see(namespace, &*service.name).is_none_or(|known| *known != service) {
+            self.services.insert(namespace, service.name.as_str().into(), service);
+            self.note_change(namespace);
+        }
+    }
+
+    /// Removes a Service.
+    pub fn delete_service(&mut self, namespace: &str, name: &str) {
+        if self.services.remove(namespace, name).is_some() {
+            self.note_change(namespace);
+        }
+    }
+
+    /// Begins a list of the Services. What was known stays until [`Inventory::end_services`].
+    pub fn begin_services(&mut self) -> Mark {
+        self.services.begin_list()
+    }
+
+    /// Ends a list of the Services: removes those that were not seen since its beginning.
+    pub fn end_services(&mut self, begun: Mark) {
+        for (namespace, _, _) in self.services.end_list(begun, None, |_| true) {
+            self.note_change(&namespace);
+        }
+    }
+
+    /// Returns the Services of a namespace, by name.
+    pub fn services(&self, namespace: &str) -> Vec<Service> {
+        let mut services: Vec<Service> =
+            self.services.group(namespace).map(|(_, service)| service.clone()).collect();
+        services.sort();
+        services
     }
 
     /// Returns the objects of a namespace, in no order.
@@ -148,6 +185,32 @@ mod tests {
         assert_eq!(changed(&mut inventory), ["a"]);
         inventory.delete(WorkloadKind::Pod, "a", "other");
         assert!(changed(&mut inventory).is_empty());
+    }
+
+    #[test]
+    fn services_are_kept_by_name_and_a_change_of_one_makes_a_change() {
+        let service = |name: &str, port: i32| {
+            let ports = serde_json::json!([{ "port": port }]);
+            let object = serde_json::json!({ "metadata": { "name": name }, "spec": { "ports": ports } });
+            Service::read(&object.to_string()).unwrap()
+        };
+        let mut inventory = Inventory::default();
+        let begun = inventory.begin_services();
+        inventory.apply_service("a", service("y", 80));
+        inventory.apply_service("a", service("x", 80));
+        inventory.end_services(begun);
+        assert_eq!(changed(&mut inventory), ["a"]);
+        inventory.apply_service("a", service("x", 80));
+        assert!(changed(&mut inventory).is_empty());
+        inventory.apply_service("a", service("x", 81));
+        assert_eq!(changed(&mut inventory), ["a"]);
+        assert_eq!(inventory.services("a"), [service("x", 81), service("y", 80)]);
+        let begun = inventory.begin_services();
+        inventory.apply_service("a", service("y", 80));
+        inventory.end_services(begun);
+        assert_eq!((changed(&mut inventory), inventory.services("a").len()), (vec!["a".to_owned()], 1));
+        inventory.delete_service("a", "y");
+        assert_eq!((changed(&mut inventory), inventory.services("a").len()), (vec!["a".to_owned()], 0));
     }
 
     #[test]

@@ -44,7 +44,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::workload::{Object, WorkloadKind};
+    use crate::workload::{Object, Owner, WorkloadKind};
 
     const OLD: &str = "1970-01-01T00:00:00Z";
 
@@ -93,7 +93,7 @@ mod tests {
 
     fn names(verdict: &Verdict) -> Vec<String> {
         let names = verdict.violations.iter();
-        names.map(|violation| format!("{}/{}", violation.kind, violation.name)).collect()
+        names.map(|found| Owner { kind: found.kind, name: &found.name }.to_string()).collect()
     }
 
     #[test]

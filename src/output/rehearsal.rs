@@ -33,6 +33,7 @@ pub fn rehearsal(
 
 fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()> {
     let Rehearsed { workload, pods, managers, around, outcome } = rehearsed;
+    let workload = workload.local();
     let pods = count(u64::try_from(*pods).unwrap_or_default(), "pod", "pods");
     match outcome {
         Outcome::Patch { plan, before, after } => {
@@ -40,6 +41,9 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
                 if plan.policy == policy { String::new() } else { format!(" by policy {}", plan.policy) };
             writeln!(out, "{workload} ({pods}): would be patched{by}")?;
             write!(out, "{}", diff(before, after))?;
+            for line in plan.port_reasons() {
+                writeln!(out, "  {line}")?;
+            }
             unfixed(plan, out)?;
         }
         Outcome::Refused { plan, reason, message } => {
@@ -47,8 +51,11 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }
-        Outcome::Left { reason, message, .. } => {
+        Outcome::Left { reason, message, fix } => {
             writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
+            for line in fix.iter().flat_map(|fix| &fix.reasons) {
+                writeln!(out, "  {line}")?;
+            }
         }
     }
     let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
@@ -107,10 +114,11 @@ fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::enforcement::Fields;
+    use crate::workload::WorkloadRef;
     use serde_json::json;
 
     #[test]
@@ -133,9 +141,11 @@ mod tests {
                 policy: "first".to_owned(),
                 unfixed: Vec::new(),
                 noted: Vec::new(),
+                ports: BTreeMap::new(),
             };
             let outcome = Outcome::Patch { plan, before: Value::Null, after: Value::Null };
-            let (workload, managers, around) = ("Deployment/web".to_owned(), BTreeSet::new(), Vec::new());
+            let (workload, managers, around) =
+                (WorkloadRef::new("shop", "Deployment", "web"), BTreeSet::new(), Vec::new());
             let mut out = Vec::new();
             one(
                 &Rehearsed { workload, pods: 1, managers, around, outcome },

@@ -8,6 +8,7 @@ use std::io;
 use super::columns::{long_table, table};
 use super::{Cell, Text};
 use crate::governance::{Report, ViolationRow};
+use crate::workload::Owner;
 
 /// Shown for a value that is missing, as kubectl does.
 const NONE: &str = "<none>";
@@ -54,6 +55,6 @@ pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> 
 }
 
 fn workload<'r>(violation: &ViolationRow<'r>) -> Cow<'r, str> {
-    let itself = || format!("{}/{}", violation.kind, violation.name).into();
+    let itself = || Owner { kind: violation.kind, name: violation.name }.to_string().into();
     violation.owner.map_or_else(itself, Cow::from)
 }

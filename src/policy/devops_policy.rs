@@ -127,8 +127,9 @@ pub enum EnforcementMode {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DefaultProbe {
-    /// The TCP port to connect to, from 1 to 65535. If absent, the container's first declared TCP port. A container
-    /// that declares none gets no probe.
+    /// The TCP port to connect to, from 1 to 65535, in every container. If absent, the port that a Service targets in
+    /// the container, else its only declared TCP port, else the first with a name unlike metrics, admin, debug and
+    /// health. A container without such a port gets no probe.
     #[schemars(with = "Option<i32>", range(min = 1, max = 65535))]
     pub tcp_port: Option<u16>,
     /// Seconds from the container's start to the first probe. If absent, the Kubernetes default of 0.

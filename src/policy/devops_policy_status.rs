@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RemediationReason, schema};
+use crate::workload::Owner;
 
 /// The operator's latest verdict on the namespace, and its patches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -133,6 +134,13 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub revision: Option<String>,
+}
+
+impl Remediation {
+    /// Returns the workload, which is in the namespace of the policy.
+    pub fn workload(&self) -> Owner<'_> {
+        Owner { kind: &self.kind, name: &self.name }
+    }
 }
 
 /// The phase of a remediation.

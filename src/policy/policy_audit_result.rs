@@ -124,4 +124,8 @@ pub struct SuggestedFix {
     /// The patch as JSON, for `kubectl patch --type=strategic`.
     #[schemars(length(max = 32768))]
     pub patch: String,
+    /// The reasons for values of the patch, such as the port of a probe, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 512)))]
+    pub reasons: Vec<String>,
 }

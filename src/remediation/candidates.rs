@@ -9,7 +9,7 @@ use crate::enforcement::{Compute, ContainerField, Field, KINDS};
 use crate::governance::evaluate;
 use crate::policy::EffectivePolicy;
 use crate::rules;
-use crate::workload::{Workload, WorkloadKind};
+use crate::workload::{Owner, Workload, WorkloadKind};
 
 /// A workload that breaks a rule which has a fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,13 @@ pub(super) struct Candidate {
     pub(super) pods: usize,
     /// A digest of what rules see of it, to tell when that changed.
     pub(super) seen: u64,
+}
+
+impl Candidate {
+    /// Returns the workload without its namespace.
+    pub(super) fn local(&self) -> Owner<'_> {
+        Owner { kind: self.kind.name(), name: &self.name }
+    }
 }
 
 /// Returns the workloads that a policy would mend: the fewest pods first, and single pods last.

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::runtime::events::EventType;
 use tokio::time::timeout;
 
-use super::enforcer::{Enforcer, label};
+use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::planning::pause_for_room;
 use crate::enforcement::Decision;
@@ -50,7 +50,8 @@ impl Enforcer<'_> {
             // After the deadline the policy goes, whatever the error is.
             Ok(Err(_)) | Err(_) => None,
         };
-        let left: Vec<String> = self.unfinished().iter().map(label).collect();
+        let left: Vec<String> =
+            self.unfinished().iter().map(|record| record.workload().to_string()).collect();
         if left.is_empty() {
             return Ok(None);
         }
@@ -154,7 +155,7 @@ impl Enforcer<'_> {
     async fn revert(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let mut next = None;
         for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {
-            match self.remediator.reserve_revert(&self.namespace, &self.policy, record).await {
+            match self.remediator.reserve_revert(&self.key, record).await {
                 Ok(Decision::Granted) => {
                     let again = self
                         .begin_withdrawal(record, RemediationReason::Reverted, "the policy was deleted")

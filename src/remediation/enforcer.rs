@@ -169,7 +169,7 @@ impl<'r> Enforcer<'r> {
 
     /// Drops the record of a workload that is gone, or was never patched.
     pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), RemediationError> {
-        let status = records::without(&self.status(), &record.kind, &record.name);
+        let status = records::without(&self.status(), record.workload());
         self.write(status).await?;
         self.release(record).await;
         Ok(())
@@ -179,7 +179,7 @@ impl<'r> Enforcer<'r> {
     pub(super) async fn release(&self, record: &Remediation) {
         let Some(uid) = &record.uid else { return };
         if let Err(error) = self.remediator.ledger.change(|ledger| ledger.finish(uid)).await {
-            warn!(%error, workload = label(record), "the rollout's place in the budget is not given back yet");
+            warn!(%error, workload = %record.workload(), "the rollout's place in the budget is not given back yet");
         }
     }
 
@@ -197,7 +197,7 @@ impl<'r> Enforcer<'r> {
         info!(
             policy = self.policy.name_any(),
             namespace = self.namespace,
-            workload = label(record),
+            workload = %record.workload(),
             ?phase,
             %reason,
             message,
@@ -228,7 +228,7 @@ impl<'r> Enforcer<'r> {
         if gone.is_empty() {
             return Ok(());
         }
-        let forget = |status, record: &Remediation| records::without(&status, &record.kind, &record.name);
+        let forget = |status, record: &Remediation| records::without(&status, record.workload());
         let status = gone.iter().fold(self.status(), forget);
         self.write(status).await
     }
@@ -313,7 +313,7 @@ impl<'r> Enforcer<'r> {
         info!(
             policy = self.policy.name_any(),
             namespace = self.namespace,
-            workload = label(record),
+            workload = %record.workload(),
             fields = record.fields.join(","),
             "patched"
         );
@@ -438,7 +438,7 @@ impl<'r> Enforcer<'r> {
     /// Logs and counts that a workload could not be asked after, and returns when to try again.
     pub(super) fn unread(&self, record: &Remediation, error: &ApplyError) -> Timestamp {
         self.remediator.errors.with_label_values(&[error.category()]).inc();
-        warn!(workload = label(record), namespace = self.namespace, %error, "tried again later");
+        warn!(workload = %record.workload(), namespace = self.namespace, %error, "tried again later");
         match error {
             ApplyError::Stale => self.after(SignedDuration::from_millis(200)),
             // The longer it has been so, the longer it may go on.
@@ -454,9 +454,4 @@ impl<'r> Enforcer<'r> {
 /// Says that a patch is watched.
 fn is_watched(fields: &[String]) -> String {
     format!("set {}; the new pods are watched", fields.join(", "))
-}
-
-/// Names a record's workload.
-pub(super) fn label(record: &Remediation) -> String {
-    format!("{}/{}", record.kind, record.name)
 }

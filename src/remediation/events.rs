@@ -6,7 +6,7 @@ use kube::runtime::events::{Event, EventType};
 use tracing::warn;
 
 use super::apply_error::ApplyError;
-use super::enforcer::{Enforcer, label};
+use super::enforcer::Enforcer;
 use super::withdraw::Remains;
 use crate::enforcement::records::kind_of;
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
@@ -64,7 +64,7 @@ impl Enforcer<'_> {
 
     /// Tells of a workload, to those who look at the policy and to those who look at the workload.
     async fn publish(&self, record: &Remediation, type_: EventType, reason: &str, note: &str) {
-        let about_it = format!("{}: {note}", label(record));
+        let about_it = format!("{}: {note}", record.workload());
         let workload = ObjectReference {
             api_version: kind_of(record).map(|kind| kind.api_version().to_owned()),
             kind: Some(record.kind.clone()),

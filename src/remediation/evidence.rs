@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core;
 use k8s_openapi::api::core::v1::{LimitRange, Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -16,7 +17,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cluster::{CallError, Cluster};
-use crate::enforcement::{Claims, Evidence, Progress, Subject, Surroundings, Typed, is_ready, objects};
+use crate::enforcement::{
+    Claims, Evidence, Progress, Service, ServiceSpec, Subject, Surroundings, Typed, is_ready, objects,
+};
 
 /// The annotation by which a Deployment and its `ReplicaSet`s tell which is the current one.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -65,8 +68,19 @@ fn is_of_revision(pod: &objects::Pod, subject: &Subject, revision: &str) -> bool
     label_of(&pod.metadata, label).as_deref() == Some(revision)
 }
 
-/// Returns what around the workloads of a namespace bears on patches.
-pub(super) async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<Surroundings, CallError> {
+/// Returns the Services of a namespace.
+pub(super) async fn services(cluster: &Cluster, namespace: &str) -> Result<Vec<Service>, CallError> {
+    let listed: Vec<objects::Object<ServiceSpec>> =
+        list(cluster, &kind::<core::v1::Service>(), namespace, &ListParams::default()).await?;
+    Ok(listed.into_iter().map(Service::from).collect())
+}
+
+/// Returns what around the workloads of a namespace with these Services bears on patches.
+pub(super) async fn surroundings(
+    cluster: &Cluster,
+    namespace: &str,
+    services: Vec<Service>,
+) -> Result<Surroundings, CallError> {
     let all = ListParams::default();
     let (vertical, vertical_unread) = match vertical_autoscalers(cluster, namespace).await {
         Ok(found) => (found, None),
@@ -81,6 +95,7 @@ pub(super) async fn surroundings(cluster: &Cluster, namespace: &str) -> Result<S
         limit_ranges: list(cluster, &kind::<LimitRange>(), namespace, &all).await?,
         quotas: list(cluster, &kind::<ResourceQuota>(), namespace, &all).await?,
         claims: claims(cluster, namespace).await?,
+        services,
     })
 }
 

@@ -60,8 +60,8 @@ impl RemediationMetrics {
         let is_known = |record: &Remediation| {
             let mut known = known.iter();
             known.any(|known| {
-                (&known.kind, &known.name, known.phase, &known.time)
-                    == (&record.kind, &record.name, record.phase, &record.time)
+                (known.workload(), known.phase, &known.time)
+                    == (record.workload(), record.phase, &record.time)
             })
         };
         for record in after.remediations.iter().filter(|record| !is_known(record)) {

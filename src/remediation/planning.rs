@@ -17,8 +17,11 @@ use super::evidence;
 use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
-use crate::enforcement::{Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Subject, Surroundings};
+use crate::enforcement::{
+    Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
+};
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
+use crate::workload::{Owner, WorkloadRef};
 
 /// The maximum number of workloads fetched in one step.
 const FETCHES: usize = 30;
@@ -43,12 +46,14 @@ enum Looked {
     Ready(Box<Subject>, Box<Plan>),
 }
 
-/// The policies of a namespace that enforce, in the order in which they decide.
+/// The policies of a namespace that enforce, in the order in which they decide, and its Services.
 pub(super) struct InForce {
     /// All policies of the namespace, whose records count.
     all: Vec<CompiledPolicy>,
     enforcing: Vec<Enforcing>,
-    /// A digest of them, to tell when one changed.
+    /// The Services of the namespace.
+    services: Vec<Service>,
+    /// A digest of the policies that enforce and of the Services, to tell when one changed.
     digest: u64,
 }
 
@@ -86,9 +91,9 @@ impl Enforcer<'_> {
             return Ok(surveyed);
         }
         // To look is a dozen requests, and to ask is one.
-        let (name, kind) = (self.policy.name_any(), candidate.kind.name());
-        let asked = self.remediator.would_grant(&self.request(&name, kind, &candidate.name, "")).await;
-        if let Some(again) = self.held_up(asked, kind, &candidate.name) {
+        let workload = candidate.local().within(&self.namespace);
+        let asked = self.remediator.would_grant(&self.request(workload, "")).await;
+        if let Some(again) = self.held_up(asked, candidate.local()) {
             return Ok([surveyed, Some(again)].into_iter().flatten().min());
         }
         // It was looked at a while ago.
@@ -192,7 +197,9 @@ impl Enforcer<'_> {
         for policy in all.iter().map(|known| &known.policy).filter(|policy| policy.is_in_force()) {
             (policy.uid(), policy.metadata.generation).hash(&mut hasher);
         }
-        InForce { all, enforcing, digest: hasher.finish() }
+        let services = self.remediator.workloads().services(&self.namespace);
+        services.hash(&mut hasher);
+        InForce { all, enforcing, services, digest: hasher.finish() }
     }
 
     /// Fetches a workload and says whether it may be patched now.
@@ -210,7 +217,7 @@ impl Enforcer<'_> {
         };
         let around = match surroundings {
             Some(around) => around,
-            None => match evidence::surroundings(cluster, &self.namespace).await {
+            None => match evidence::surroundings(cluster, &self.namespace, force.services.clone()).await {
                 Ok(found) => surroundings.insert(found),
                 Err(error) => return self.failed(candidate, &error.into()),
             },
@@ -244,15 +251,14 @@ impl Enforcer<'_> {
 
     /// Reserves a place in the budgets, writes the record down, and sends the patch.
     async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, RemediationError> {
-        let (name, kind) = (self.policy.name_any(), subject.kind().name());
-        let request = self.request(&name, kind, subject.name(), subject.uid());
-        let reserved = self.remediator.reserve(&request).await;
-        if let Some(again) = self.held_up(reserved, kind, subject.name()) {
+        let workload = subject.reference();
+        let reserved = self.remediator.reserve(&self.request(workload.clone(), subject.uid())).await;
+        if let Some(again) = self.held_up(reserved, workload.local()) {
             return Ok(Some(again));
         }
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
         let planned = Remediation {
-            kind: kind.to_owned(),
+            kind: workload.kind.into_owned(),
             name: subject.name().to_owned(),
             uid: Some(subject.uid().to_owned()),
             phase: RemediationPhase::Planned,
@@ -307,13 +313,13 @@ impl Enforcer<'_> {
         }
     }
 
-    fn request<'r>(&'r self, policy: &'r str, kind: &'r str, name: &'r str, uid: &'r str) -> Request<'r> {
+    fn request(&self, workload: WorkloadRef, uid: &str) -> Request {
         let policy_per_hour = self.remediation().max_per_hour;
-        Request { namespace: &self.namespace, policy, policy_per_hour, kind, name, uid }
+        Request { policy: self.key.clone(), policy_per_hour, workload, uid: uid.to_owned() }
     }
 
     /// Reports the obstacle and returns the time to ask for room again; `None` if there is room.
-    fn held_up(&self, decision: Result<Decision, LedgerError>, kind: &str, name: &str) -> Option<Timestamp> {
+    fn held_up(&self, decision: Result<Decision, LedgerError>, workload: Owner<'_>) -> Option<Timestamp> {
         let pause = pause_for_room();
         let (by, again) = match decision {
             Ok(Decision::Granted) => return None,
@@ -324,7 +330,7 @@ impl Enforcer<'_> {
             Ok(Decision::Wait { until: None, reason }) => (reason, self.now()),
             Err(error) => (error.to_string(), self.now()),
         };
-        info!(workload = format!("{kind}/{name}"), namespace = self.namespace, by, "waiting");
+        info!(%workload, namespace = self.namespace, by, "waiting");
         self.remediator.skips().hold_up(&self.key, &by);
         Some(again.saturating_add(pause).unwrap_or(Timestamp::MAX))
     }
@@ -334,7 +340,7 @@ impl Enforcer<'_> {
         self.records().into_iter().find(|record| {
             record.phase == RemediationPhase::Planned
                 && record.reason == Some(RemediationReason::Unavailable)
-                && (&record.kind, &record.name, &record.uid) == (&again.kind, &again.name, &again.uid)
+                && (record.workload(), &record.uid) == (again.workload(), &again.uid)
         })
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::apply::{read_again, rehearse};
 use super::apply_error::ApplyError;
 use super::appraise::{Appraisal, Inquiry, appraise};
-use super::evidence::surroundings;
+use super::evidence::{services, surroundings};
 use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{
@@ -77,7 +77,8 @@ async fn rehearse_some(
         violations.is_ok_and(|found| found.iter().any(|found| rules::fix_of(found.rule).is_some()))
     };
     let mut subjects = find(cluster, Some(&namespace), concerned).await?;
-    let around = surroundings(cluster, &namespace).await.map_err(ApplyError::from)?;
+    let services = services(cluster, &namespace).await.map_err(ApplyError::from)?;
+    let around = surroundings(cluster, &namespace, services).await.map_err(ApplyError::from)?;
     subjects.sort_by_key(|subject| {
         (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
     });
@@ -104,7 +105,7 @@ async fn rehearse_one(
         let subject = &*read_again(cluster, subject, number).await?;
         let outcome = outcome(cluster, subject, inquiry, now).await?;
         Ok(Rehearsed {
-            workload: subject.reference().local().to_string(),
+            workload: subject.reference(),
             pods: Progress::of(subject).wanted,
             managers: managers(subject),
             around: around.describe(subject),

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
 use prometheus::IntCounterVec;
 use tracing::warn;
 
@@ -16,7 +15,7 @@ use crate::cluster::{Cluster, Events};
 use crate::enforcement::records::is_under_way;
 use crate::enforcement::{Decision, Ledger, Limits, Request};
 use crate::policies::Policies;
-use crate::policy::{DevOpsPolicy, Remediation, SuggestedFix};
+use crate::policy::{Remediation, SuggestedFix};
 use crate::workload::PolicyRef;
 
 /// The settings of remediation.
@@ -122,7 +121,7 @@ impl Remediator {
     }
 
     /// Reserves a place in the budgets of the cluster.
-    pub(super) async fn reserve(&self, request: &Request<'_>) -> Result<Decision, LedgerError> {
+    pub(super) async fn reserve(&self, request: &Request) -> Result<Decision, LedgerError> {
         let (now, limits) = (self.now(), self.settings.limits);
         self.ledger
             .change(|ledger| {
@@ -140,7 +139,7 @@ impl Remediator {
     }
 
     /// Returns true if the budgets of the cluster have a place now, and reserves none.
-    pub(super) async fn would_grant(&self, request: &Request<'_>) -> Result<Decision, LedgerError> {
+    pub(super) async fn would_grant(&self, request: &Request) -> Result<Decision, LedgerError> {
         let now = self.now();
         let mut ledger = self.ledger.read().await?;
         self.bring_up_to_date(&mut ledger, now);
@@ -150,18 +149,14 @@ impl Remediator {
     /// Reserves a place among the rollouts of the cluster for a patch that is withdrawn because its policy was deleted.
     pub(super) async fn reserve_revert(
         &self,
-        namespace: &str,
-        policy: &DevOpsPolicy,
+        policy: &PolicyRef,
         record: &Remediation,
     ) -> Result<Decision, LedgerError> {
-        let name = policy.name_any();
         let request = Request {
-            namespace,
-            policy: &name,
+            policy: policy.clone(),
             policy_per_hour: u32::MAX,
-            kind: &record.kind,
-            name: &record.name,
-            uid: record.uid.as_deref().unwrap_or_default(),
+            workload: record.workload().within(&policy.namespace),
+            uid: record.uid.clone().unwrap_or_default(),
         };
         let (now, limits) = (self.now(), self.settings.limits);
         self.ledger
@@ -180,14 +175,14 @@ impl Remediator {
         let records = || {
             policies.iter().flat_map(|(reference, policy)| {
                 let records = policy.status.iter().flat_map(|status| &status.remediations);
-                records.map(move |record| (reference.namespace.as_str(), reference.name.as_str(), record))
+                records.map(move |record| (reference, record))
             })
         };
         if ledger.is_empty() {
             *ledger = Ledger::recall(records(), now);
         }
-        let under_way = records().filter(|(.., record)| is_under_way(record));
-        let known: BTreeSet<&str> = under_way.filter_map(|(.., record)| record.uid.as_deref()).collect();
+        let under_way = records().filter(|(_, record)| is_under_way(record));
+        let known: BTreeSet<&str> = under_way.filter_map(|(_, record)| record.uid.as_deref()).collect();
         ledger.prune_open(|grant| known.contains(grant.uid.as_str()), now);
     }
 }

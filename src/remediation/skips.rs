@@ -223,7 +223,12 @@ mod tests {
     #[test]
     fn fixes_are_told_once_every_candidate_was_looked_at() {
         let mut all = SkipCache::default();
-        let fix = SuggestedFix { kind: "Deployment".into(), name: "web".into(), patch: "{}".into() };
+        let fix = SuggestedFix {
+            kind: "Deployment".into(),
+            name: "web".into(),
+            patch: "{}".into(),
+            reasons: Vec::new(),
+        };
         all.add(
             &policy("n"),
             &candidate("web", 1),

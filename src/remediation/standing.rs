@@ -92,5 +92,5 @@ fn refused(records: &[&Remediation]) -> Option<String> {
         records.iter().filter_map(|record| Some((record, record.withdrawal_refused.as_deref()?)));
     let (first, why) = refused.next()?;
     let count = 1 + refused.count();
-    Some(format!("{count} can't be taken back yet, such as {}/{}: {why}", first.kind, first.name))
+    Some(format!("{count} can't be taken back yet, such as {}: {why}", first.workload()))
 }

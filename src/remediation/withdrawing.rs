@@ -8,7 +8,7 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Preconditions};
 use tracing::info;
 
 use super::apply_error::ApplyError;
-use super::enforcer::{Enforcer, label};
+use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::evidence::of_revision;
 use super::withdraw::{self, Remains, withdraw};
@@ -57,7 +57,7 @@ impl Enforcer<'_> {
             let cluster = &self.remediator.cluster;
             match withdraw(cluster, &subject, &ours, subject.annotation(PATCHED_BY)).await {
                 Ok(withdrawal) => {
-                    info!(workload = label(&record), namespace = self.namespace, "patch withdrawn");
+                    info!(workload = %record.workload(), namespace = self.namespace, "patch withdrawn");
                     subject = withdrawal.subject;
                 }
                 Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),

@@ -1,5 +1,6 @@
 //! The questions of remediation to a watch over the workloads of the cluster.
 
+use crate::enforcement::Service;
 use crate::workload::{Workload, WorkloadKind};
 
 /// The workloads of the cluster, as a watch keeps them up to date.
@@ -9,4 +10,7 @@ pub trait Workloads: Send {
 
     /// Returns the object of this kind and name.
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>>;
+
+    /// Returns the Services of a namespace, by name.
+    fn services(&self, namespace: &str) -> Vec<Service>;
 }

@@ -25,6 +25,8 @@ pub struct Broken<'a> {
     pub pod_has_resources: bool,
     /// The values to set.
     pub defaults: &'a Defaults,
+    /// The TCP port to probe, or the reason why there is none, in a sentence without a full stop.
+    pub port: Result<i32, &'a str>,
 }
 
 /// The fields of a container that fixes read or set, as the API has them.
@@ -33,6 +35,8 @@ pub struct Broken<'a> {
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct PartialContainer {
     pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<ContainerPort>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +61,7 @@ pub struct Defaults {
 /// The probe for containers without one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeDefaults {
-    /// The TCP port to connect to; the first declared port of the container by default.
+    /// The TCP port to connect to. It goes before every other.
     pub tcp_port: Option<u16>,
     /// Seconds from the container's start to the first probe; 0 by default.
     pub initial_delay_seconds: Option<i32>,
@@ -106,7 +110,7 @@ pub(super) fn probe(broken: &Broken<'_>) -> Result<Probe, String> {
     Ok(Probe {
         // The API server drops a zero, so an applied zero would seem to be missing forever.
         initial_delay_seconds: defaults.initial_delay_seconds.filter(|seconds| *seconds > 0),
-        ..connect(port(broken)?, period, FAILURES)
+        ..connect(broken.port?, period, FAILURES)
     })
 }
 
@@ -130,16 +134,4 @@ fn connect(port: i32, period: i32, failures: i32) -> Probe {
         failure_threshold: Some(failures),
         ..Probe::default()
     }
-}
-
-fn port(broken: &Broken<'_>) -> Result<i32, String> {
-    let tcp = |port: &&ContainerPort| {
-        port.protocol.as_deref().is_none_or(|protocol| matches!(protocol, "" | "TCP"))
-            && (1..=65535).contains(&port.container_port)
-    };
-    let declared = || broken.container.ports.iter().flatten().find(tcp).map(|port| port.container_port);
-    broken.defaults.probe.tcp_port.map(i32::from).or_else(declared).ok_or_else(|| {
-        "the container declares no TCP port to probe: declare one, or name one in defaultProbe.tcpPort"
-            .to_owned()
-    })
 }

@@ -185,7 +185,8 @@ fn defaults() -> Defaults {
 fn mended(id: &str, container: &str, defaults: &Defaults) -> (serde_json::Value, Vec<String>) {
     let container: PartialContainer = yaml_serde::from_str(container).unwrap();
     let fix = find(id).unwrap().fix.as_ref().unwrap();
-    let mend = (fix.mend)(&Broken { container: &container, pod_has_resources: false, defaults });
+    let mend =
+        (fix.mend)(&Broken { container: &container, pod_has_resources: false, defaults, port: Ok(80) });
     let mut sets = serde_json::to_value(mend.sets).unwrap();
     assert_eq!(sets.as_object_mut().unwrap().remove("name"), Some("".into()));
     (sets, mend.reasons)
@@ -229,7 +230,9 @@ fn a_fix_silences_its_rule_on_the_bad_sample_wherever_it_gives_no_reason_not_to(
         for value in containers {
             amounts_as_text(value);
             let container: PartialContainer = serde_json::from_value(value.clone()).unwrap();
-            let broken = Broken { container: &container, pod_has_resources: false, defaults: &defaults() };
+            let defaults = defaults();
+            let broken =
+                Broken { container: &container, pod_has_resources: false, defaults: &defaults, port: Ok(80) };
             let mend = (fix.mend)(&broken);
             if !mend.reasons.is_empty() {
                 expected.push(container.name.clone());
@@ -247,20 +250,19 @@ fn a_fix_silences_its_rule_on_the_bad_sample_wherever_it_gives_no_reason_not_to(
 }
 
 #[test]
-fn a_probe_connects_to_the_port_of_the_defaults_or_to_the_first_tcp_port() {
-    let port = |container: &str, tcp_port| {
-        let probe = ProbeDefaults { tcp_port, ..ProbeDefaults::default() };
-        let (sets, reasons) =
-            mended("missing-readiness", container, &Defaults { probe, ..Defaults::default() });
-        assert_eq!(reasons.is_empty(), sets.get("readinessProbe").is_some());
-        sets["readinessProbe"]["tcpSocket"]["port"].clone()
-    };
-    let ports =
-        "{name: a, ports: [{containerPort: 53, protocol: UDP}, {containerPort: 80}, {containerPort: 81}]}";
-    assert_eq!(port(ports, None), 80);
-    assert_eq!(port(ports, Some(9)), 9);
-    assert_eq!(port("{name: a, ports: [{containerPort: 53, protocol: UDP}]}", None), serde_json::Value::Null);
-    assert_eq!(port("{name: a}", None), serde_json::Value::Null);
+fn without_a_port_there_is_no_probe_and_the_reason_is_given() {
+    let container = PartialContainer { name: "a".to_owned(), ..PartialContainer::default() };
+    for rule in [&MISSING_LIVENESS, &MISSING_READINESS] {
+        let defaults = Defaults::default();
+        let broken = Broken {
+            container: &container,
+            pod_has_resources: false,
+            defaults: &defaults,
+            port: Err("none"),
+        };
+        let mend = (rule.fix.as_ref().unwrap().mend)(&broken);
+        assert_eq!((mend.sets, mend.reasons), (PartialContainer::default(), vec!["none".to_owned()]));
+    }
 }
 
 #[test]
@@ -330,7 +332,7 @@ fn requests_and_limits_are_set_only_by_defaults_and_never_in_a_pod_that_has_its_
     let container = PartialContainer::default();
     let mend = |pod_has_resources, defaults: &Defaults| {
         let fix = MISSING_RESOURCES.fix.as_ref().unwrap();
-        (fix.mend)(&Broken { container: &container, pod_has_resources, defaults })
+        (fix.mend)(&Broken { container: &container, pod_has_resources, defaults, port: Ok(80) })
     };
     assert!(mend(false, &defaults()).sets.resources.is_some());
     for (pod_has_resources, defaults) in [(true, defaults()), (false, Defaults::default())] {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A workload within a namespace, printed as `Kind/name`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner<'a> {
@@ -14,8 +16,9 @@ pub struct Owner<'a> {
     pub name: &'a str,
 }
 
-/// A workload of a cluster, printed as `namespace/Kind/name`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A workload of a cluster, printed and serialized as `namespace/Kind/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct WorkloadRef {
     /// The namespace; empty for an object in a manifest that names none.
     pub namespace: String,
@@ -36,8 +39,9 @@ pub struct WorkloadKey {
     kind: usize,
 }
 
-/// A policy, printed as `namespace/name`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A policy, printed and serialized as `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct PolicyRef {
     /// The namespace.
     pub namespace: String,
@@ -81,6 +85,11 @@ impl WorkloadRef {
     /// Drops the namespace.
     pub fn local(&self) -> Owner<'_> {
         Owner { kind: &self.kind, name: &self.name }
+    }
+
+    /// Returns the arguments that name the workload to kubectl: `kind/name -n namespace`.
+    pub fn kubectl_arguments(&self) -> String {
+        format!("{}/{} -n {}", self.kind.to_lowercase(), self.name, self.namespace)
     }
 }
 
@@ -166,6 +175,34 @@ impl FromStr for PolicyRef {
         let form = "NAMESPACE/NAME";
         let [namespace, name] = parts(text).ok_or_else(|| IdentityError { text: text.to_owned(), form })?;
         Ok(Self::new(namespace, name))
+    }
+}
+
+impl From<WorkloadRef> for String {
+    fn from(workload: WorkloadRef) -> Self {
+        workload.to_string()
+    }
+}
+
+impl TryFrom<String> for WorkloadRef {
+    type Error = IdentityError;
+
+    fn try_from(text: String) -> Result<Self, IdentityError> {
+        text.parse()
+    }
+}
+
+impl From<PolicyRef> for String {
+    fn from(policy: PolicyRef) -> Self {
+        policy.to_string()
+    }
+}
+
+impl TryFrom<String> for PolicyRef {
+    type Error = IdentityError;
+
+    fn try_from(text: String) -> Result<Self, IdentityError> {
+        text.parse()
     }
 }
 

@@ -30,6 +30,7 @@ const JUDGED: &[&str] = &[
     "policyauditresults",
     "replicasets",
     "replicationcontrollers",
+    "services",
     "statefulsets",
 ];
 

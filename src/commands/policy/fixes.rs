@@ -75,10 +75,12 @@ fn print(fix: &SuggestedFix, namespace: &str, policy: &str) -> anyhow::Result<()
     let patch: serde_json::Value =
         serde_json::from_str(&fix.patch).with_context(|| format!("the fix of {kind}/{name} is not JSON"))?;
     let yaml = yaml_serde::to_string(&patch)?;
+    let about = [format!("{kind}/{name} in {namespace}, by policy {policy}")];
     // A comment must not end before its line does.
-    let about = format!("{kind}/{name} in {namespace}, by policy {policy}").replace('\n', " ");
+    let comments = about.iter().chain(&fix.reasons).map(|line| format!("# {}", line.replace('\n', " ")));
+    let comments = comments.collect::<Vec<_>>().join("\n");
     to_stdout(|out| {
-        writeln!(out, "---\n# {about}")?;
+        writeln!(out, "---\n{comments}")?;
         out.exact().write_all(yaml.as_bytes())
     })?;
     Ok(())

@@ -11,8 +11,10 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn request<'a>(namespace: &'a str, uid: &'a str) -> Request<'a> {
-    Request { namespace, policy: "p", policy_per_hour: POLICY_PER_HOUR, kind: "Deployment", name: uid, uid }
+fn request(namespace: &str, uid: &str) -> Request {
+    let workload = WorkloadRef::new(namespace, "Deployment", uid);
+    let policy = PolicyRef::new(namespace, "p");
+    Request { policy, policy_per_hour: POLICY_PER_HOUR, workload, uid: uid.to_owned() }
 }
 
 fn until(decision: Decision) -> (Option<Timestamp>, String) {
@@ -26,9 +28,9 @@ fn until(decision: Decision) -> (Option<Timestamp>, String) {
 fn who_asks_before_the_uid_is_known_has_the_grant_of_that_name() {
     let mut ledger = Ledger::default();
     assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(0)), Decision::Granted);
-    let unknown = Request { uid: "", ..request("n", "a") };
+    let unknown = Request { uid: String::new(), ..request("n", "a") };
     assert_eq!(ledger.reserve(&unknown, &LIMITS, at(1)), Decision::Granted);
-    let other = Request { uid: "", ..request("n", "b") };
+    let other = Request { uid: String::new(), ..request("n", "b") };
     assert_ne!(ledger.reserve(&other, &LIMITS, at(1)), Decision::Granted);
     assert_eq!(ledger.open().count(), 1);
 }
@@ -56,7 +58,8 @@ fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
         .unwrap()
     };
     let recall = |records: &[Remediation], now: i64| {
-        Ledger::recall(records.iter().map(|record| ("n", "p", record)), at(now))
+        let policy = PolicyRef::new("n", "p");
+        Ledger::recall(records.iter().map(|record| (&policy, record)), at(now))
     };
     let done = [
         record("a", "Verified", "Verified", 0),
@@ -143,7 +146,7 @@ proptest! {
                     prop_assert_eq!(ledger.finish(&uid), held);
                 }
                 Step::Forget => ledger.forget(now),
-                Step::Prune => ledger.prune_open(|grant| grant.namespace != "0", now),
+                Step::Prune => ledger.prune_open(|grant| grant.workload.namespace != "0", now),
                 Step::Crash => {
                     let text = serde_json::to_string(&ledger).unwrap();
                     let read: Ledger = serde_json::from_str(&text).unwrap();
@@ -153,7 +156,7 @@ proptest! {
                 Step::Pass { milliseconds } => real += milliseconds,
                 Step::SetBack { seconds } => behind += seconds * 1000,
             }
-            let open: Vec<_> = ledger.open().map(|grant| grant.namespace.clone()).collect();
+            let open: Vec<_> = ledger.open().map(|grant| grant.workload.namespace.clone()).collect();
             let namespaces: std::collections::BTreeSet<_> = open.iter().collect();
             prop_assert!(open.len() <= LIMITS.rollouts as usize);
             prop_assert_eq!(namespaces.len(), open.len(), "two in a namespace");
@@ -195,7 +198,7 @@ fn what_is_in_the_way_is_named_with_the_time_when_it_is_gone() {
     let (free, reason) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(3601)));
     assert_eq!(
         (free, reason.as_str()),
-        (None, "Deployment c of the same namespace is rolling out; one at a time a namespace")
+        (None, "Deployment/c of the same namespace is rolling out; one at a time a namespace")
     );
     assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), Decision::Granted);
     let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
@@ -222,7 +225,7 @@ fn a_policy_that_is_created_again_has_no_new_budget_and_another_has_its_own() {
         ledger.finish(uid);
     }
     assert_ne!(ledger.reserve(&request("n", "d"), &LIMITS, at(1)), Decision::Granted);
-    let other = Request { policy: "q", ..request("n", "d") };
+    let other = Request { policy: PolicyRef::new("n", "q"), ..request("n", "d") };
     assert_eq!(ledger.reserve(&other, &LIMITS, at(1)), Decision::Granted);
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::enforcement::FIELD_MANAGER;
 use crate::policy::DevOpsPolicySpec;
+use crate::workload::Owner;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -70,7 +71,7 @@ fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
     assert_eq!(with(&status, reverted).remediations_failed, Some(2), "nothing failed");
     let taken = Remediation { reason: Some(RemediationReason::TakenOut), ..record("third", Failed, 0) };
     assert_eq!(with(&status, taken).remediations_failed, Some(2), "nothing failed");
-    assert!(without(&status, "Deployment", "web").remediations.is_empty());
+    assert!(without(&status, Owner { kind: "Deployment", name: "web" }).remediations.is_empty());
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     end("web", Withdrawn, RemediationReason::NotReady);
     let mut stopped = end("web", Withdrawn, RemediationReason::CrashLoop);
     assert!(stopped.is_stopped());
-    stopped.status = stopped.status.map(|status| without(&status, "Deployment", "web"));
+    stopped.status = stopped.status.map(|status| without(&status, Owner { kind: "Deployment", name: "web" }));
     assert!(stopped.is_stopped(), "that the workload is gone makes it no better");
     stopped.metadata.generation = Some(2);
     assert!(!stopped.is_stopped(), "the policy changed");

@@ -83,7 +83,12 @@ fn names_of_pods_and_their_order_and_number_are_no_change() {
 #[test]
 fn patches_for_others_make_a_result_when_they_come_and_none_when_they_go() {
     let (policy, verdict) = (policy("p", "u"), verdict(&[("a", "nginx")]));
-    let fix = |name: &str| SuggestedFix { kind: "Deployment".into(), name: name.into(), patch: "{}".into() };
+    let fix = |name: &str| SuggestedFix {
+        kind: "Deployment".into(),
+        name: name.into(),
+        patch: "{}".into(),
+        reasons: Vec::new(),
+    };
     let start = Timestamp::UNIX_EPOCH;
     let step = |fixes: &[SuggestedFix], latest: Option<&Past>| {
         next_step(&policy, &verdict, fixes, latest, INTERVAL, start + INTERVAL)

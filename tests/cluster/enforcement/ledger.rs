@@ -8,7 +8,9 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_devops::cluster::{Cluster, ConnectOptions, connect};
 use kube_devops::enforcement::{Decision, Ledger, Limits, Request};
-use kube_devops::remediation::{LEDGER_NAME, LedgerError, LedgerStore};
+use kube_devops::manifests::LEDGER_NAME;
+use kube_devops::remediation::{LedgerError, LedgerStore};
+use kube_devops::workload::{PolicyRef, WorkloadRef};
 use serde_json::json;
 
 pub(super) async fn cluster(plane: &ControlPlane) -> Cluster {
@@ -22,8 +24,12 @@ pub(super) async fn cluster(plane: &ControlPlane) -> Cluster {
 
 async fn reserve(store: &LedgerStore, uid: &str) -> Result<Decision, LedgerError> {
     let limits = Limits { rollouts: 5, per_hour: 60 };
-    let request =
-        Request { namespace: uid, policy: "p", policy_per_hour: 10, kind: "Deployment", name: "web", uid };
+    let request = Request {
+        policy: PolicyRef::new(uid, "p"),
+        policy_per_hour: 10,
+        workload: WorkloadRef::new(uid, "Deployment", "web"),
+        uid: uid.to_owned(),
+    };
     store.change(|ledger| ledger.reserve(&request, &limits, Timestamp::UNIX_EPOCH)).await
 }
 

@@ -12,6 +12,7 @@ mod neighbours;
 mod never;
 mod owners;
 mod patience;
+mod ports;
 mod refusals;
 mod rollouts;
 mod squatting;

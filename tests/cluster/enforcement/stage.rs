@@ -276,9 +276,7 @@ impl Stage {
         within(Duration::from_mins(3), &format!("{workload} is {phase:?}"), async || {
             let status = self.status(policy).await;
             let mut records = status.remediations.into_iter();
-            records.find(|record| {
-                format!("{}/{}", record.kind, record.name) == workload && record.phase == phase
-            })
+            records.find(|record| record.workload().to_string() == workload && record.phase == phase)
         })
         .await
     }
@@ -295,7 +293,7 @@ impl Stage {
         while Instant::now() < end {
             let status = self.status(policy).await;
             let mut records = status.remediations.iter();
-            let record = records.find(|record| format!("{}/{}", record.kind, record.name) == workload);
+            let record = records.find(|record| record.workload().to_string() == workload);
             assert_eq!(record.map(|record| record.phase), Some(phase), "{record:?}");
             sleep(Duration::from_millis(500)).await;
         }
