@@ -526,10 +526,26 @@ fn long_files(sources: &[Source]) -> Vec<String> {
 }
 
 fn logic_in_mod_files(sources: &[Source]) -> Vec<String> {
-    const WIRING: &[&str] =
-        &["mod ", "pub mod ", "pub(crate) mod ", "use ", "pub use ", "pub(crate) use ", "#", "}"];
-    const STATICS: &[&str] =
-        &["static ", "pub static ", "pub(crate) static ", "const ", "pub const ", "pub(crate) const "];
+    const WIRING: &[&str] = &[
+        "mod ",
+        "pub mod ",
+        "pub(super) mod ",
+        "pub(crate) mod ",
+        "use ",
+        "pub use ",
+        "pub(crate) use ",
+        "#",
+        "}",
+    ];
+    const STATICS: &[&str] = &[
+        "static ",
+        "pub static ",
+        "pub(super) static ",
+        "pub(crate) static ",
+        "const ",
+        "pub const ",
+        "pub(crate) const ",
+    ];
     let mut problems = Vec::new();
     for source in sources.iter().filter(|source| source.path.ends_with("/mod.rs")) {
         let excepted =

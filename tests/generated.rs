@@ -7,7 +7,7 @@ use std::path::Path;
 
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::{RESOURCES, crds, manifest};
-use kube_devops::output::ManifestFormat;
+use kube_devops::output::{ManifestFormat, Text, catalogue};
 
 /// Returns every generated file. Paths are relative to the package.
 fn generated() -> Vec<(String, Vec<u8>)> {
@@ -16,7 +16,10 @@ fn generated() -> Vec<(String, Vec<u8>)> {
         ManifestFormat::Yaml.write(&[manifest(&crd).unwrap()], &mut content).unwrap();
         (format!("deploy/crds/{resource}.yaml"), content)
     };
-    RESOURCES.into_iter().zip(crds()).map(crd).chain(kustomize()).collect()
+    let mut rules = Vec::new();
+    catalogue(&mut Text::plain(&mut rules)).unwrap();
+    let rules = ("docs/rules.md".to_owned(), rules);
+    RESOURCES.into_iter().zip(crds()).map(crd).chain(kustomize()).chain([rules]).collect()
 }
 
 /// Returns the default installation as files for kustomize: those of the CRDs, and one for each kind of content.

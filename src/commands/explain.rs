@@ -1,14 +1,13 @@
 //! `kube-devops explain`.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
-use crate::output::{Text, to_stdout};
-use crate::policy::fields_of;
+use crate::output::{explain, to_stdout};
 use crate::rules::{self, RULES, Rule};
 
 /// Explain a rule: what it counts, why that is bad, its exceptions, and what mends it.
@@ -39,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             if index > 0 {
                 writeln!(out)?;
             }
-            write(rule, out)
+            explain(rule, out)
         })
     })?;
     Ok(ExitStatus::Clean)
@@ -58,30 +57,4 @@ fn stand_for(check: &str) -> anyhow::Result<Vec<&'static Rule>> {
         bail!("no rule stands for {check:?}: write TOOL:CHECK, with one of the tools {tools}");
     }
     Ok(rules)
-}
-
-fn write(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
-    writeln!(out, "# {}\n\n{}.\n", rule.id, rule.summary)?;
-    writeln!(out, "Severity: {}. Weight: {} points.", rule.severity, rule.points())?;
-    let score = if rule.in_default_score { "is" } else { "is not" };
-    writeln!(
-        out,
-        "Category: {}. It {score} part of the default score. Since {}.",
-        rule.category, rule.since
-    )?;
-    writeln!(out, "Turned on in a DevOpsPolicy by: {}.", fields_of(rule).join(" or "))?;
-    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.mend);
-    writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
-    if !rule.peers.is_empty() {
-        writeln!(out, "Stands for: {}.", rule.peers.join(", "))?;
-    }
-    writeln!(out)?;
-    out.write_all(rule.docs.as_bytes())?;
-    if !rule.parameters.is_empty() {
-        writeln!(out, "\n## Parameters")?;
-    }
-    for parameter in rule.parameters {
-        writeln!(out, "- `{}` (default {}): {}.", parameter.name, parameter.default, parameter.summary)?;
-    }
-    Ok(())
 }

@@ -28,19 +28,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Category::ALL.into_iter().filter(|category| args.category.is_none_or(|one| one == *category));
     let rules = categories.flat_map(|category| RULES.iter().filter(move |rule| rule.category == category));
     let rows = rules.map(|rule| {
-        let set = if rule.in_default_score {
-            "default"
-        } else if rule.is_recommended() {
-            "recommended"
-        } else {
-            "all"
-        };
         [
             Cell::from(rule.category.as_str()),
             rule.id.as_str().into(),
             Cell::severity(rule.severity),
             rule.points().to_string().into(),
-            set.into(),
+            rule.set().into(),
             if rule.fix.is_some() { "yes" } else { "no" }.into(),
             rule.summary.into(),
         ]

@@ -118,7 +118,9 @@ mod tests {
         #[test]
         fn a_score_lies_between_0_and_100(pods in any::<u64>(), counts in prop::collection::vec(any::<u64>(), RULES.len())) {
             let mut tally = Tally::of_pods(pods);
-            counts.into_iter().enumerate().for_each(|(place, count)| tally.set(place, count));
+            for (place, count) in counts.into_iter().enumerate() {
+                tally.set(place, count);
+            }
             let score = score(&tally);
             prop_assert!(score <= 100);
         }

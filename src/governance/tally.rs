@@ -97,7 +97,9 @@ mod tests {
         (any::<u64>(), prop::collection::vec((0..RULES.len(), any::<u64>()), 0..12)).prop_map(
             |(pods, counts)| {
                 let mut tally = Tally::of_pods(pods);
-                counts.into_iter().for_each(|(place, count)| tally.set(place, count));
+                for (place, count) in counts {
+                    tally.set(place, count);
+                }
                 tally
             },
         )

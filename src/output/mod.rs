@@ -1,5 +1,6 @@
 //! The output for users: reports, tables, notes, colours, and the two standard streams. It computes nothing.
 
+mod catalogue;
 mod check;
 mod columns;
 mod count;
@@ -19,6 +20,7 @@ use std::io;
 
 use crate::governance::Report;
 
+pub use catalogue::{catalogue, explain};
 pub use check::{Check, CheckFormat};
 pub use columns::{Cell, columns, table};
 pub use count::count;

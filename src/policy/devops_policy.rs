@@ -8,7 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, DevOpsPolicyStatus, schema};
+use super::{Amount, DevOpsPolicyStatus, SeverityOverrides, schema};
 use crate::rules::{Severity, Value};
 
 /// The checks for the workloads of the policy's namespace. An absent field turns its check off.
@@ -106,11 +106,6 @@ pub struct RuleSelection {
     #[schemars(with = "Option<schema::RuleParameters>")]
     pub params: Option<BTreeMap<String, Value>>,
 }
-
-/// Severities that replace those of the rules, by the rule's id or by its former name such as latestTag.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SeverityOverrides(pub BTreeMap<String, Severity>);
 
 /// The mode of a policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

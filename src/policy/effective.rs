@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use super::amount::{NO_QUANTITY, NOT_POSITIVE};
 use super::named_fields::overridden;
 use super::named_values::{Given, NAMED_VALUES, NamedValue};
-use super::schema::{
-    REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, overridden_twice, turned_on_twice,
-};
+use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
 use super::selection::{SelectionError, select};
+use super::severity_overrides::overridden_twice;
 use super::{Amount, DefaultResources, DevOpsPolicySpec};
 use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
 use crate::workload::{Fields, Quantity};

@@ -17,13 +17,14 @@ mod remediation_reason;
 mod schema;
 mod schema_check;
 mod selection;
+mod severity_overrides;
 
 pub use amount::Amount;
 pub use bundle::Bundle;
 pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
-    GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
+    GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
@@ -33,3 +34,4 @@ pub use namespaces::SystemNamespaces;
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 pub use remediation_reason::RemediationReason;
 pub use selection::SelectionError;
+pub use severity_overrides::SeverityOverrides;

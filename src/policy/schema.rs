@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, json};
 
-use super::SeverityOverrides;
-use super::named_fields::{NAMED_FIELDS, override_names};
-use crate::rules::{Parameter, RULES, Rule, Severity, Value};
+use super::named_fields::NAMED_FIELDS;
+use crate::rules::{Parameter, RULES, Rule, Value};
 
 /// The schema key of CEL checks.
 const VALIDATIONS: &str = "x-kubernetes-validations";
@@ -80,43 +79,6 @@ pub(super) fn check_turned_on_once(schema: &mut Schema) {
         })
     });
     schema.insert(VALIDATIONS.to_owned(), checks.collect());
-}
-
-impl JsonSchema for SeverityOverrides {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "SeverityOverrides".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let severities = Severity::ALL.map(Severity::as_str);
-        let property = |(name, rule): (&'static str, &'static Rule)| {
-            let description = format!("The severity of rule {}.", rule.id);
-            (name.to_owned(), json!({ "type": "string", "enum": severities, "description": description }))
-        };
-        let twice =
-            NAMED_FIELDS.iter().filter(|field| field.severity != field.rule.id.as_str()).map(|field| {
-                let id = field.rule.id.as_str().replace('-', "__dash__");
-                json!({
-                    "rule": format!("!has(self.{}) || !has(self.{id})", field.severity),
-                    "message": overridden_twice(field.rule),
-                    "fieldPath": format!(".{}", field.severity),
-                })
-            });
-        json_schema!({
-            "type": "object",
-            "properties": override_names().map(property).collect::<Map<_, _>>(),
-            VALIDATIONS: twice.collect::<Vec<_>>(),
-        })
-    }
-}
-
-/// Returns the message for a severity that is overridden under two names, for the API server and for files.
-pub(super) fn overridden_twice(rule: &Rule) -> String {
-    format!("the severity of rule {} is overridden under two names: remove one", rule.id)
 }
 
 /// Adds a check to the schema of default resources: no request exceeds its limit.

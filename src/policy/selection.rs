@@ -48,20 +48,20 @@ pub(super) fn select(text: &str) -> Result<BTreeSet<usize>, SelectionError> {
             None => (None, name),
         };
         if index == 0 && sign.is_some() {
-            chosen.extend(named("default").unwrap_or_default());
+            chosen.extend(places_of("default").unwrap_or_default());
         }
-        let named = named(bare).ok_or_else(|| SelectionError::Unknown { name: bare.to_owned() })?;
+        let places = places_of(bare).ok_or_else(|| SelectionError::Unknown { name: bare.to_owned() })?;
         if sign == Some('-') {
-            chosen.retain(|place| !named.contains(place));
+            chosen.retain(|place| !places.contains(place));
         } else {
-            chosen.extend(named);
+            chosen.extend(places);
         }
     }
     if chosen.is_empty() { Err(SelectionError::Empty(text.to_owned())) } else { Ok(chosen) }
 }
 
 /// Returns the places of the rules that a name stands for; `None` for an unknown name.
-fn named(name: &str) -> Option<BTreeSet<usize>> {
+fn places_of(name: &str) -> Option<BTreeSet<usize>> {
     let places = |has: &dyn Fn(&Rule) -> bool| {
         RULES.iter().enumerate().filter(|(_, rule)| has(rule)).map(|(place, _)| place).collect()
     };

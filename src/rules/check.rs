@@ -1,11 +1,9 @@
 //! The check of a rule, and the workload and parameters that it gets.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
-use super::{Parameters, Violations};
-use crate::workload::{Container, SecurityContext, Workload};
+use super::{ContainerList, ContainerPlace, Parameters, Violations};
+use crate::workload::{SecurityContext, Workload};
 
 /// The function of a rule, by the objects that it looks at.
 #[derive(Debug, Clone, Copy)]
@@ -27,30 +25,6 @@ pub struct Context<'a> {
     pub parameters: &'a Parameters,
     /// The time of the judgement.
     pub now: Timestamp,
-}
-
-/// A list of containers in a pod spec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContainerList {
-    /// Init containers, native sidecars among them.
-    Init,
-    /// The main containers.
-    Main,
-    /// Ephemeral containers, which are added for debugging.
-    Ephemeral,
-}
-
-/// A container with its place. It is written as its path in the object.
-#[derive(Debug, Clone, Copy)]
-pub struct ContainerPlace<'a> {
-    /// The container.
-    pub container: &'a Container<'a>,
-    /// The list that has it.
-    pub list: ContainerList,
-    /// Its place in the list.
-    pub index: usize,
-    /// The path of the pod spec.
-    pub pod_path: &'static str,
 }
 
 impl<'a> Context<'a> {
@@ -87,29 +61,5 @@ impl<'a> Context<'a> {
     /// The path of the pod's spec in the object.
     pub fn pod_path(&self) -> &'static str {
         self.workload.pod_path()
-    }
-}
-
-impl<'a> ContainerPlace<'a> {
-    /// The container's own security context.
-    pub fn security(&self) -> Option<&'a SecurityContext<'a>> {
-        self.container.security_context.as_deref()
-    }
-}
-
-impl ContainerList {
-    /// The name of the list in a pod spec.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Init => "initContainers",
-            Self::Main => "containers",
-            Self::Ephemeral => "ephemeralContainers",
-        }
-    }
-}
-
-impl fmt::Display for ContainerPlace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}[{}]", self.pod_path, self.list.as_str(), self.index)
     }
 }

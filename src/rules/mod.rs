@@ -6,6 +6,7 @@
 mod api;
 mod catalogue;
 mod check;
+mod container_place;
 mod efficiency;
 mod finding;
 mod fix;
@@ -15,11 +16,13 @@ mod parameter;
 mod rbac;
 mod reliability;
 mod rule;
+mod rule_id;
 mod security;
 mod severity;
 
 pub use catalogue::{RULES, find, fix_of, of_peer, place};
-pub use check::{Check, ContainerList, ContainerPlace, Context};
+pub use check::{Check, Context};
+pub use container_place::{ContainerList, ContainerPlace};
 pub use efficiency::missing_resources::RULE as MISSING_RESOURCES;
 pub use finding::{Finding, Violation, Violations};
 pub use fix::{Broken, Defaults, Fix, Mend, PartialContainer, ProbeDefaults, ResourceDefaults};
@@ -29,7 +32,8 @@ pub use reliability::high_restarts::RULE as HIGH_RESTARTS;
 pub use reliability::missing_liveness::RULE as MISSING_LIVENESS;
 pub use reliability::missing_readiness::RULE as MISSING_READINESS;
 pub use reliability::pending::RULE as PENDING;
-pub use rule::{Category, Rule, RuleId};
+pub use rule::{Category, Rule};
+pub use rule_id::RuleId;
 pub use severity::{Severity, UnknownSeverity};
 
 #[cfg(test)]

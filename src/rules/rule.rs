@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
-use super::{Check, Fix, Parameter, Severity};
+use super::{Check, Fix, Parameter, RuleId, Severity};
 
 /// A check with its documentation.
 #[derive(Debug)]
@@ -46,7 +44,7 @@ pub struct Rule {
 impl Rule {
     /// The usual values of a rule's optional fields.
     pub(super) const BASE: Self = Self {
-        id: RuleId(""),
+        id: RuleId::new(""),
         summary: "",
         label: None,
         docs: "",
@@ -79,30 +77,20 @@ impl Rule {
         self.recommended.unwrap_or(self.severity > Severity::Low)
     }
 
+    /// The smallest set of `--rules` that has the rule.
+    pub fn set(&self) -> &'static str {
+        if self.in_default_score {
+            "default"
+        } else if self.is_recommended() {
+            "recommended"
+        } else {
+            "all"
+        }
+    }
+
     /// The label of the rule's count in the summary.
     pub fn label(&self) -> &'static str {
         self.label.unwrap_or(self.id.as_str())
-    }
-}
-
-/// The id of a rule, in kebab-case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct RuleId(&'static str);
-
-impl RuleId {
-    pub(super) const fn new(id: &'static str) -> Self {
-        Self(id)
-    }
-
-    /// The id as text.
-    pub fn as_str(self) -> &'static str {
-        self.0
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0)
     }
 }
 

@@ -12,10 +12,10 @@ use crate::workload::{Fields, Object, Parsed};
 /// The first line of a sample can set the rule's parameters.
 const PARAMETERS: &str = "# parameters: ";
 
-fn findings(rule: &Rule, yaml: &str, parameter: Option<Value>) -> (u64, Vec<Violation>) {
+fn findings(rule: &Rule, yaml: &str, parameter: Option<&Value>) -> (u64, Vec<Violation>) {
     let written = yaml.lines().next().and_then(|line| line.strip_prefix(PARAMETERS)).unwrap_or("{}");
     let written: BTreeMap<String, Value> = yaml_serde::from_str(written).unwrap();
-    let given = |name: &str| parameter.clone().or_else(|| written.get(name).cloned());
+    let given = |name: &str| parameter.cloned().or_else(|| written.get(name).cloned());
     let parameters = Parameters::new(rule.parameters, given);
     let fields = if rule.details { Fields::All } else { Fields::Default };
     let mut found = Violations::new(true);
@@ -133,8 +133,8 @@ fn an_image_that_istio_replaces_is_no_tag() {
 #[test]
 fn restarts_count_past_the_threshold_and_at_most_five_each() {
     assert_eq!(findings(&HIGH_RESTARTS, RESTARTED, None).0, 4 + 5);
-    assert_eq!(findings(&HIGH_RESTARTS, RESTARTED, Some(Value::Integer(0))).0, 4 + 3 + 5);
-    assert_eq!(findings(&HIGH_RESTARTS, RESTARTED, Some(Value::Integer(900))).0, 0);
+    assert_eq!(findings(&HIGH_RESTARTS, RESTARTED, Some(&Value::Integer(0))).0, 4 + 3 + 5);
+    assert_eq!(findings(&HIGH_RESTARTS, RESTARTED, Some(&Value::Integer(900))).0, 0);
 }
 
 #[test]
@@ -145,8 +145,8 @@ kind: Pod
 metadata: {creationTimestamp: '1969-12-31T23:59:00Z'}
 status: {phase: Pending}";
     assert_eq!(findings(&PENDING, pending, None).0, 1);
-    assert_eq!(findings(&PENDING, pending, Some(Value::Integer(60))).0, 1);
-    assert_eq!(findings(&PENDING, pending, Some(Value::Integer(61))).0, 0);
+    assert_eq!(findings(&PENDING, pending, Some(&Value::Integer(60))).0, 1);
+    assert_eq!(findings(&PENDING, pending, Some(&Value::Integer(61))).0, 0);
 }
 
 #[test]
@@ -156,7 +156,7 @@ apiVersion: v1
 kind: Pod
 spec: {containers: [{name: a, resources: {requests: {cpu: 1}, limits: {memory: 1Gi}}}]}";
     assert_eq!(findings(&MISSING_RESOURCES, limited, None).0, 0);
-    let (count, violations) = findings(&MISSING_RESOURCES, limited, Some(Value::Boolean(true)));
+    let (count, violations) = findings(&MISSING_RESOURCES, limited, Some(&Value::Boolean(true)));
     assert_eq!(count, 1);
     assert_eq!(violations[0].message, "no CPU limit: set what the container needs");
     assert_eq!(violations[0].path, "spec.containers[0].resources");

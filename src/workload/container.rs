@@ -1,9 +1,7 @@
 //! A container of a pod spec, reduced to the fields that rules read.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error};
 
 use super::fields::detail;
 use super::object_only::object_only;
@@ -74,31 +72,6 @@ impl Container<'_> {
 
     pub(super) fn image_is_blank(&self) -> bool {
         self.image.as_deref().is_none_or(|image| image.trim().is_empty())
-    }
-}
-
-/// An object whose content does not matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Present;
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PresentVisitor;
-
-        impl<'de> Visitor<'de> for PresentVisitor {
-            type Value = Present;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Present, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Present)
-            }
-        }
-
-        deserializer.deserialize_map(PresentVisitor)
     }
 }
 

@@ -25,14 +25,14 @@ impl Interner {
         let Workload { metadata, template_labels, template_annotations, pod, status, .. } = workload;
         let owners = metadata.owner_references.iter_mut().flatten();
         let maps = [&mut metadata.labels, &mut metadata.annotations, template_labels, template_annotations];
-        let labels = maps.into_iter().flatten().map(|labels| {
+        let mut labels: Vec<&mut Labels<'_>> = maps.into_iter().flatten().collect();
+        for labels in &mut labels {
             labels.shrink();
-            labels
-        });
+        }
         let texts = [&mut metadata.namespace, &mut metadata.generate_name].into_iter().flatten();
         texts
             .chain(owners.flat_map(|owner| [&mut owner.kind, &mut owner.name]))
-            .chain(labels.flat_map(Labels::texts_mut))
+            .chain(labels.into_iter().flat_map(Labels::texts_mut))
             .for_each(|text| self.text(text));
         if let Some(owners) = &mut metadata.owner_references {
             owners.shrink_to_fit();

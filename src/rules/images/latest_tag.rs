@@ -32,6 +32,7 @@ image trigger of OpenShift sets.
     weight: Some(5),
     in_default_score: true,
     parameters: &[],
+    peers: &["polaris:tagNotSpecified", "kube-score:container-image-tag", "kube-linter:latest-tag", "popeye:100", "popeye:101"],
     details: false,
     check: Check::Pod(check),
     ..Rule::BASE

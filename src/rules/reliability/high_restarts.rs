@@ -41,6 +41,7 @@ Other init containers are not counted. A template has no restarts.
         summary: "Restarts of a container that are accepted",
         default: Value::Integer(3),
     }],
+    peers: &["popeye:205"],
     details: false,
     check: Check::Live(check),
     ..Rule::BASE

@@ -31,6 +31,7 @@ Init containers, native sidecars and the pods of Jobs and CronJobs are not count
     weight: Some(3),
     in_default_score: true,
     parameters: &[],
+    peers: &["polaris:livenessProbeMissing", "kube-score:pod-probes", "kube-linter:no-liveness-probe", "popeye:102", "popeye:103"],
     details: false,
     check: Check::Pod(check),
     fix: Some(Fix {

@@ -33,6 +33,7 @@ readiness probe.
     in_default_score: true,
     parameters: &[],
     recommended: Some(true),
+    peers: &["polaris:readinessProbeMissing", "kube-score:pod-probes", "kube-linter:no-readiness-probe", "popeye:102", "popeye:104"],
     details: false,
     check: Check::Pod(check),
     fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", mend }),

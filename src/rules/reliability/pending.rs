@@ -35,6 +35,7 @@ A template has no phase. Without a policy every pending pod counts, however youn
         summary: "Seconds since the pod's creation for which Pending is accepted",
         default: Value::Integer(0),
     }],
+    peers: &["popeye:207"],
     details: false,
     check: Check::Live(check),
     ..Rule::BASE

@@ -1,9 +1,9 @@
-//! A CronJob that may never start.
+//! A `CronJob` that may never start.
 
 use crate::rules::{Category, Check, Context, Parameter, Rule, RuleId, Severity, Value, Violations};
 use crate::workload::WorkloadKind;
 
-/// A CronJob that may never start.
+/// A `CronJob` that may never start.
 pub(super) static RULE: Rule = Rule {
     id: RuleId::new("short-start-deadline"),
     summary: "A CronJob with a start deadline that is too short to be met",

@@ -1,9 +1,9 @@
-//! A pod or container with an SELinux label of its own.
+//! A pod or container with an `SELinux` label of its own.
 
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
 use crate::workload::SecurityContext;
 
-/// A pod or container with an SELinux label of its own.
+/// A pod or container with an `SELinux` label of its own.
 pub(super) static RULE: Rule = Rule {
     id: RuleId::new("custom-selinux-options"),
     summary: "A pod or container with an SELinux label that confines it less",
@@ -49,7 +49,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-/// Returns the first field of the SELinux options that may confine a container less.
+/// Returns the first field of the `SELinux` options that may confine a container less.
 fn custom_field(context: &SecurityContext<'_>) -> Option<&'static str> {
     let options = context.se_linux_options.as_ref()?;
     let usual = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];

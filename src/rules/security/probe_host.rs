@@ -1,6 +1,7 @@
 //! A probe or hook that connects to another host than its pod.
 
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
+use crate::workload::Handler;
 
 /// A probe or hook that connects to another host than its pod.
 pub(super) static RULE: Rule = Rule {
@@ -46,7 +47,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         let handlers =
             probes.map(|(field, probe)| (field, probe.map(|probe| &probe.handler))).into_iter().chain(hooks);
         for (field, handler) in handlers {
-            for (host, _) in handler.into_iter().flat_map(|handler| handler.hosts()) {
+            for (host, _) in handler.into_iter().flat_map(Handler::hosts) {
                 found.in_container(
                     &place,
                     format_args!("{field}.{host}"),

@@ -1,9 +1,9 @@
-//! A pod or container without an AppArmor profile, on purpose.
+//! A pod or container without an `AppArmor` profile, on purpose.
 
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
 use crate::workload::Labels;
 
-/// A pod or container without an AppArmor profile, on purpose.
+/// A pod or container without an `AppArmor` profile, on purpose.
 pub(super) static RULE: Rule = Rule {
     id: RuleId::new("unconfined-apparmor"),
     summary: "A pod or container that turns its AppArmor profile off",
