@@ -72,6 +72,11 @@ impl Parameters {
         Self(parameters.iter().map(value).collect())
     }
 
+    /// Iterates over the parameters, in the rule's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+
     /// Returns the value of a parameter; `None` if the rule has no such parameter.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value)

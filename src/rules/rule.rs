@@ -35,6 +35,11 @@ pub struct Rule {
     pub details: bool,
     /// The check.
     pub check: Check,
+    /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
+    ///
+    /// `s` is the pod or template: `spec`, `metadata`, `init` and `main` (containers with their path), `ends` (a Job runs
+    /// it), `knative` and `injected` (Istio adds a proxy). `e` has the parameters, as `name=value`.
+    pub expression: Option<&'static str>,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,
     /// The change of a manifest that mends a violation, in one line without a full stop, if the same one always does.
@@ -58,6 +63,7 @@ impl Rule {
         parameters: &[],
         details: true,
         check: Check::Pod(|_, _| {}),
+        expression: None,
         fix: None,
         mend: None,
     };

@@ -41,6 +41,7 @@ Pod-level `spec.resources` counts for every container. Init containers are not c
     }],
     peers: &["polaris:cpuRequestsMissing", "polaris:cpuLimitsMissing", "polaris:memoryRequestsMissing", "polaris:memoryLimitsMissing", "kube-score:container-resources", "kube-score:container-ephemeral-storage-request-and-limit", "kube-linter:unset-cpu-requirements", "kube-linter:unset-memory-requirements", "popeye:106", "popeye:107"],
     details: false,
+    expression: Some(include_str!("missing_resources.cel")),
     check: Check::Pod(check),
     fix: Some(Fix { summary: "those of the default requests and limits that are missing", mend: fix::mend }),
     ..Rule::BASE

@@ -34,6 +34,7 @@ image trigger of OpenShift sets.
     parameters: &[],
     peers: &["polaris:tagNotSpecified", "kube-score:container-image-tag", "kube-linter:latest-tag", "popeye:100", "popeye:101"],
     details: false,
+    expression: Some(include_str!("latest_tag.cel")),
     check: Check::Pod(check),
     ..Rule::BASE
 };

@@ -33,6 +33,7 @@ Init containers, native sidecars and the pods of Jobs and CronJobs are not count
     parameters: &[],
     peers: &["polaris:livenessProbeMissing", "kube-score:pod-probes", "kube-linter:no-liveness-probe", "popeye:102", "popeye:103"],
     details: false,
+    expression: Some(include_str!("missing_liveness.cel")),
     check: Check::Pod(check),
     fix: Some(Fix {
         summary: "a livenessProbe that connects to a TCP port, and a startupProbe on the same port unless there is one",

@@ -35,6 +35,7 @@ readiness probe.
     recommended: Some(true),
     peers: &["polaris:readinessProbeMissing", "kube-score:pod-probes", "kube-linter:no-readiness-probe", "popeye:102", "popeye:104"],
     details: false,
+    expression: Some(include_str!("missing_readiness.cel")),
     check: Check::Pod(check),
     fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", mend }),
     ..Rule::BASE
