@@ -27,7 +27,12 @@ impl JsonSchema for SeverityOverrides {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let severities = Severity::ALL.map(Severity::as_str);
         let property = |(name, rule): (&'static str, &'static Rule)| {
-            let description = format!("The severity of rule {}.", rule.id);
+            let id = rule.id;
+            let description = if name == id.as_str() {
+                format!("The severity of rule {id}.")
+            } else {
+                format!("The severity of rule {id}, by the rule's former name.")
+            };
             (name.to_owned(), json!({ "type": "string", "enum": severities, "description": description }))
         };
         let twice =

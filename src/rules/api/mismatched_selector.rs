@@ -28,7 +28,12 @@ A Job without `manualSelector` gets its selector from the API server.
 ",
     category: Category::Api,
     severity: Severity::High,
-    peers: &["kube-score:deployment-pod-selector-labels-match-template-metadata-labels", "kube-score:statefulset-pod-selector-labels-match-template-metadata-labels", "kube-linter:mismatching-selector", "popeye:508"],
+    peers: &[
+        "kube-score:deployment-pod-selector-labels-match-template-metadata-labels",
+        "kube-score:statefulset-pod-selector-labels-match-template-metadata-labels",
+        "kube-linter:mismatching-selector",
+        "popeye:508",
+    ],
     check: Check::Workload(check),
     ..Rule::BASE
 };

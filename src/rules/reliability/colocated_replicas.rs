@@ -27,7 +27,12 @@ severity is low.
 ",
     category: Category::Reliability,
     severity: Severity::Low,
-    peers: &["polaris:topologySpreadConstraint", "kube-score:deployment-has-host-podantiaffinity", "kube-score:statefulset-has-host-podantiaffinity", "kube-linter:no-anti-affinity"],
+    peers: &[
+        "polaris:topologySpreadConstraint",
+        "kube-score:deployment-has-host-podantiaffinity",
+        "kube-score:statefulset-has-host-podantiaffinity",
+        "kube-linter:no-anti-affinity",
+    ],
     check: Check::Workload(check),
     ..Rule::BASE
 };

@@ -24,7 +24,15 @@ Node agents may need one of these fields. The Pod Security level `baseline` refu
 ",
     category: Category::Security,
     severity: Severity::High,
-    peers: &["polaris:hostNetworkSet", "polaris:hostPIDSet", "polaris:hostIPCSet", "kube-linter:host-network", "kube-linter:host-pid", "kube-linter:host-ipc", "pss:hostNamespaces"],
+    peers: &[
+        "polaris:hostNetworkSet",
+        "polaris:hostPIDSet",
+        "polaris:hostIPCSet",
+        "kube-linter:host-network",
+        "kube-linter:host-pid",
+        "kube-linter:host-ipc",
+        "pss:hostNamespaces",
+    ],
     check: Check::Pod(check),
     ..Rule::BASE
 };

@@ -25,7 +25,11 @@ Pods with `os.name: windows` are skipped. The field exists only in containers; t
     category: Category::Security,
     severity: Severity::Medium,
     mend: Some("allowPrivilegeEscalation: false, unless the container is privileged or adds SYS_ADMIN"),
-    peers: &["polaris:privilegeEscalationAllowed", "kube-linter:privilege-escalation-container", "pss:allowPrivilegeEscalation"],
+    peers: &[
+        "polaris:privilegeEscalationAllowed",
+        "kube-linter:privilege-escalation-container",
+        "pss:allowPrivilegeEscalation",
+    ],
     check: Check::Pod(check),
     ..Rule::BASE
 };

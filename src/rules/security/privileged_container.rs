@@ -26,7 +26,12 @@ Security level `baseline` refuses the field.
 ",
     category: Category::Security,
     severity: Severity::Critical,
-    peers: &["polaris:runAsPrivileged", "kube-score:container-security-context-privileged", "kube-linter:privileged-container", "pss:privileged"],
+    peers: &[
+        "polaris:runAsPrivileged",
+        "kube-score:container-security-context-privileged",
+        "kube-linter:privileged-container",
+        "pss:privileged",
+    ],
     check: Check::Pod(check),
     ..Rule::BASE
 };
