@@ -663,6 +663,7 @@ fn the_page_on_architecture_shows_the_same_table() {
 }
 
 /// Returns the pairs of file and function that a text names, such as `leader/elector.rs`, `run`.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "source files have small letters")]
 fn named_functions(text: &str) -> Vec<(&str, &str)> {
     let quoted: Vec<&str> = text.split('`').collect();
     let pairs = quoted

@@ -8,7 +8,7 @@ use super::{Labels, Text};
 
 object_only!(LabelSelector<'a>, Requirement<'a>);
 
-/// A label selector. An empty one matches everything; an absent one is an `Option` without a value, and matches nothing.
+/// A label selector. An empty one matches everything. One that is absent matches nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a label selector")]
 #[allow(missing_docs, reason = "the fields are the API's")]

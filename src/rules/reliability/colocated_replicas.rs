@@ -18,7 +18,10 @@ If all replicas are on one node, its failure ends the service.
 ## Example
 ```yaml
 topologySpreadConstraints:
-- {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector: {matchLabels: {app: web}}
 ```
 
 ## Exceptions
