@@ -3,7 +3,6 @@
 mod catalogue;
 mod check;
 mod columns;
-mod count;
 mod fingerprint;
 mod format;
 mod github;
@@ -27,7 +26,6 @@ mod yaml;
 pub use catalogue::{catalogue, explain};
 pub use check::{Check, CheckFormat};
 pub use columns::{Cell, columns, table};
-pub use count::count;
 pub use format::{FORMATS, Format};
 pub use manifests::ManifestFormat;
 pub use notes::Notes;

@@ -6,6 +6,7 @@
 
 mod container;
 mod container_search;
+mod count;
 mod defect;
 mod digest;
 mod environment;
@@ -33,6 +34,7 @@ mod text;
 mod volume;
 
 pub use container::{Container, ResourceList, Resources};
+pub use count::count;
 pub use defect::Defect;
 pub use digest::short_digest;
 pub use environment::{ContainerPort, EnvFrom, EnvFromRef, EnvSource, EnvVar, KeyRef};
