@@ -542,10 +542,26 @@ fn long_files(sources: &[Source]) -> Vec<String> {
 }
 
 fn logic_in_mod_files(sources: &[Source]) -> Vec<String> {
-    const WIRING: &[&str] =
-        &["mod ", "pub mod ", "pub(crate) mod ", "use ", "pub use ", "pub(crate) use ", "#", "}"];
-    const STATICS: &[&str] =
-        &["static ", "pub static ", "pub(crate) static ", "const ", "pub const ", "pub(crate) const "];
+    const WIRING: &[&str] = &[
+        "mod ",
+        "pub mod ",
+        "pub(super) mod ",
+        "pub(crate) mod ",
+        "use ",
+        "pub use ",
+        "pub(crate) use ",
+        "#",
+        "}",
+    ];
+    const STATICS: &[&str] = &[
+        "static ",
+        "pub static ",
+        "pub(super) static ",
+        "pub(crate) static ",
+        "const ",
+        "pub const ",
+        "pub(crate) const ",
+    ];
     let mut problems = Vec::new();
     for source in sources.iter().filter(|source| source.path.ends_with("/mod.rs")) {
         let excepted =
@@ -663,6 +679,7 @@ fn the_page_on_architecture_shows_the_same_table() {
 }
 
 /// Returns the pairs of file and function that a text names, such as `leader/elector.rs`, `run`.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "source files have small letters")]
 fn named_functions(text: &str) -> Vec<(&str, &str)> {
     let quoted: Vec<&str> = text.split('`').collect();
     let pairs = quoted
