@@ -66,7 +66,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut about = k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration::default();
     about.metadata.name = Some(WEBHOOK_CONFIGURATION.to_owned());
     let events = Events::new(&cluster, WEBHOOK_LEASE, "break-glass".to_owned());
-    if let Err(error) = events.record(&event, &about.object_ref(&())).await {
+    if let Err(error) = events.record(event, &about.object_ref(&())).await {
         note(format_args!("no event was recorded: {error}"))?;
     }
     if until.is_some() {
