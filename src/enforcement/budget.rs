@@ -46,13 +46,13 @@ pub struct Ledger {
     grants: Vec<Grant>,
     #[serde(default, skip_serializing_if = "Totals::is_empty")]
     totals: Totals,
-    /// The withdrawals that no status tells of.
+    /// Notes of the withdrawals that no status records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
     /// The last trial in an incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trial: Option<Trial>,
-    /// The time at which it was made of what the records tell; `None` for one that was never stored.
+    /// The time at which it was rebuilt from the records; `None` if it was never stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
 }
@@ -213,8 +213,8 @@ impl Ledger {
         }
     }
 
-    /// Takes the place among the rollouts from those that make no progress, for good: others have it by the time that
-    /// one of them goes on.
+    /// Removes stalled rollouts from those that occupy a place, for good: another rollout may have the place by the
+    /// time that one continues.
     fn note_stalled(&mut self, stall: SignedDuration, now: Timestamp) {
         for grant in self.grants.iter_mut().filter(|grant| !grant.done) {
             let last = grant.progress.map_or(grant.time, |progress| progress.max(grant.time));
@@ -243,12 +243,12 @@ impl Ledger {
         }
     }
 
-    /// Notes that a workload's rollout is over, and counts its end, if there is one to count; returns whether it had an
-    /// open grant.
+    /// Records the end of a workload's rollout, and counts its result if there is one; returns true if it had an open
+    /// grant.
     pub fn finish(&mut self, uid: &str, end: Option<(RemediationPhase, RemediationReason)>) -> bool {
         let mut found = false;
         if matches!(end, Some((RemediationPhase::Verified | RemediationPhase::Withdrawn, _))) {
-            // Whoever made it may have ended before it was counted.
+            // The process that sent the patch may have crashed before it counted it.
             self.count_made(uid);
         }
         for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {

@@ -96,7 +96,7 @@ pub enum Allowance {
 }
 
 impl Allowance {
-    /// Returns what a policy allows.
+    /// Returns the disruption that a policy allows.
     pub fn of(remediation: &RemediationSpec) -> Self {
         match remediation {
             RemediationSpec { allow_downtime: true, .. } => Self::AllPods,
@@ -105,7 +105,7 @@ impl Allowance {
         }
     }
 
-    /// Returns what a rollout of a workload needs.
+    /// Returns the disruption that a rollout of a workload causes.
     pub fn needed(subject: &Subject, claims: &Claims) -> Self {
         match downtime_risk(subject, claims) {
             None => Self::Nothing,

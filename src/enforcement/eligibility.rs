@@ -13,7 +13,7 @@ use crate::policy::{GitOpsMode, RemediationSpec};
 
 /// The annotation that excludes a workload from enforcement if its value is `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
-/// The annotation with the time at which somebody asked for another attempt, although an earlier patch failed.
+/// The annotation with the time of a request for another attempt after a failed patch.
 pub const RETRY: &str = "devops.stochastic.io/retry";
 
 /// The reason why a workload is not patched.
@@ -109,7 +109,7 @@ pub enum Ineligible {
         /// The port.
         port: u16,
     },
-    /// A connect to a pod says nothing about its server.
+    /// A proxy accepts connections in place of the server, so a connect is no evidence.
     #[error("{0}, so a connect says nothing about the server: add the probes to the manifest")]
     AnswerUnknown(String),
     /// The connect would be to the last pod that serves.

@@ -27,7 +27,7 @@ const LISTED: usize = 50;
 
 /// Retry interval for a patch refused for a cause that others can remove.
 const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
-/// The most days between a withdrawal and the next attempt.
+/// The maximum number of days between a withdrawal and the next attempt.
 const LONGEST_PAUSE: i64 = 30;
 
 /// Returns true if the status of a policy has room for the record of another patch.
@@ -53,8 +53,8 @@ pub fn has_patches(record: &Remediation) -> bool {
     is_in_place(record) || (!is_under_way(record) && !record.earlier_fields.is_empty())
 }
 
-/// Returns true if a patch that has ended failed: it was refused, or did harm. A patch that went with its policy or its
-/// port, or that somebody took out, did not fail.
+/// Returns true if a finished patch failed: it was refused, or did harm. A patch that was withdrawn with its policy or
+/// its port, or that others removed, did not fail.
 pub fn is_failure(record: &Remediation) -> bool {
     use RemediationReason::{PortGone, Reverted, TakenOut};
     let wanted = matches!(record.reason, Some(PortGone | Reverted | TakenOut));
@@ -110,7 +110,7 @@ pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fiel
     Some(Remediation { fields: written(set), earlier_fields: Vec::new(), ..record.clone() })
 }
 
-/// Returns true if a limit that the record tells of is in place.
+/// Returns true if a limit that the record lists is still set.
 pub fn sets_limits(record: &Remediation) -> bool {
     set_by(record).iter().any(|of| matches!(of.field, Field::Limit(_)))
 }
@@ -137,8 +137,8 @@ fn record_of(record: &Remediation, is: impl Fn(&ContainerField) -> bool) -> Reme
     Remediation { fields: written(fields), earlier_fields: written(rest), ..record.clone() }
 }
 
-/// The record of the probes that have lost their port, once the workload no longer declares it. Returns the record
-/// without these ports, where none of the probes on them is ours any more.
+/// Returns the record of the probes whose port the workload no longer declares. If none of these probes is ours any
+/// longer, returns the record without these ports.
 pub fn of_lost_ports(record: &Remediation, subject: &Subject) -> Option<Result<Remediation, Remediation>> {
     let declared = declared(subject.containers());
     let (lost, left): (Vec<String>, Vec<String>) =
@@ -191,8 +191,8 @@ pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
         || (written.is_some_and(|times| times >= 2) && !subject.others_wrote_after(planned_at))
 }
 
-/// The record of the patches before the one that was planned and not made after all; `None` where there were none, nor any
-/// that were withdrawn.
+/// Returns the record of the earlier patches, after a planned patch is dropped; `None` if there were neither patches
+/// nor withdrawals.
 pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =
         Remediation { fields: planned.earlier_fields.clone(), earlier_fields: Vec::new(), ..planned.clone() };
@@ -318,11 +318,11 @@ fn current<'p>(
     })
 }
 
-/// Returns why a workload is left alone after an earlier patch, if it is.
+/// Returns the reason why a workload is skipped after an earlier patch, if there is one.
 ///
-/// While what bears on the failure is the same, a patch would fail again. Where the withdrawal says nothing against the
-/// patch, or that has changed, the next attempt still waits for its time. A patch that was refused is tried again after an
-/// hour if others can remove the cause. Somebody may ask for another attempt at once.
+/// While the causes are unchanged, a patch would fail again. If the withdrawal is no evidence against the patch, or the
+/// causes have changed, the next attempt still waits for its time. A refused patch is retried after an hour if others
+/// can remove the cause. A user may request another attempt at once.
 pub fn left_alone(
     policies: &[impl Borrow<DevOpsPolicy>],
     subject: &Subject,
@@ -352,7 +352,7 @@ pub fn left_alone(
     found
 }
 
-/// Returns true if a record tells of a patch that failed or was withdrawn.
+/// Returns true if the record's patch failed or was withdrawn.
 pub fn is_closed(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
 }
@@ -375,8 +375,8 @@ fn is_open_again(record: &Remediation, policy: &DevOpsPolicy, now: Timestamp) ->
     }
 }
 
-/// Returns a record whose withdrawal begins, with the time before which there is no new attempt. A patch that goes with its
-/// policy, or that somebody took out, is no reason to wait.
+/// Returns the record of a withdrawal that starts, with the earliest time of the next attempt. A patch that is
+/// withdrawn with its policy, or that others removed, needs no pause.
 pub fn backing_off(record: Remediation, now: Timestamp) -> Remediation {
     if matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut)) {
         return record;

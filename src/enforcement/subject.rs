@@ -214,8 +214,8 @@ impl Subject {
         self.metadata().managed_fields.iter().flatten()
     }
 
-    /// Returns true if somebody else may have changed the template since a patch at this time, of the workload's
-    /// `generation` before it.
+    /// Returns true if another manager may have changed the template since a patch at this time; `generation` is the
+    /// workload's before the patch.
     pub fn others_changed_template(&self, generation: Option<i64>, patched: Timestamp) -> bool {
         // The patch is one generation.
         let written = self.metadata().generation.zip(generation).map(|(now, then)| now - then);

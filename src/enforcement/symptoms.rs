@@ -76,11 +76,11 @@ fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     both.into_iter().flatten().find_map(|state| state.terminated.as_ref())
 }
 
-/// Returns the first container that didn't keep running, and what was seen of it.
+/// Returns the first container that failed, with a description.
 ///
-/// As many restarts as were usual before are no failure.
+/// As many restarts as before the patch are no failure.
 ///
-/// Init containers are left out: they are never patched, and many wait for others by failing.
+/// Init containers are excluded: they are never patched, and many fail on purpose while they wait for other services.
 pub(super) fn breakdown(pod: &Pod, usual_restarts: i32) -> Option<(Breakdown, String)> {
     statuses(pod).iter().find_map(|status| {
         let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());

@@ -46,8 +46,8 @@ pub async fn apply(cluster: &Cluster, subject: &Subject, document: &Value) -> Re
     apply_as(cluster, subject, &PatchParams::apply(FIELD_MANAGER), document).await
 }
 
-/// Applies a document as [`apply`] does, and where others wrote the workload meanwhile, but not its spec, to the version
-/// that they left: annotations of some workloads change many times a second.
+/// Applies a document like [`apply`]. If others changed the workload meanwhile, but not its spec, it applies to the new
+/// version, because annotations of some workloads change many times a second.
 pub(super) async fn apply_to_newest(
     cluster: &Cluster,
     subject: &Subject,

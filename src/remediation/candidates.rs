@@ -30,7 +30,7 @@ impl Candidate {
 }
 
 impl Candidate {
-    /// Takes the time at which somebody asked for another attempt into the digest.
+    /// Adds the time of the last request for another attempt to the digest.
     pub(super) fn retried(&mut self, at: Option<Timestamp>) {
         if at.is_some() {
             let mut hasher = DefaultHasher::new();

@@ -21,7 +21,7 @@ use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
 const LAST_PART: i32 = 5;
 /// Time limit of the last attempt after the deadline. It leaves time to report the result.
 const LAST_ATTEMPT: Duration = Duration::from_secs(20);
-/// The reason of the conditions that tell since when there is nothing but the end to see to.
+/// The reason of the conditions while a deleted policy is cleaned up.
 const DELETING: &str = "Deleting";
 
 impl Enforcer<'_> {
@@ -38,7 +38,7 @@ impl Enforcer<'_> {
     async fn wind_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         if self.unfinished().is_empty() {
             let finalizers = self.policy.metadata.finalizers.iter().flatten();
-            // With no other finalizer it is gone at once, and nobody reads its conditions.
+            // Without another finalizer the policy disappears at once, so its conditions are not needed.
             if finalizers.count() > 1 && self.winding_up_since().is_none() {
                 let written = self.begin_winding_up().await;
                 written.inspect_err(|error| debug!(%error, "the conditions stay")).ok();

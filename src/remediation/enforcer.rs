@@ -150,7 +150,7 @@ impl<'r> Enforcer<'r> {
         self.after(SignedDuration::from_secs((self.verify().as_secs() / 60).clamp(1, 5)))
     }
 
-    /// Returns the hash of what bears on the failure of a patch of this policy.
+    /// Returns the digest of the inputs that decide if a patch of this policy fails.
     pub(super) fn causes_hash(&self, subject: &Subject) -> String {
         subject.causes_hash(&self.policy.spec.fix_defaults())
     }
@@ -190,8 +190,8 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Gives a rollout's place in the cluster's budget back, and counts its end. Where that fails, the ledger finds out by
-    /// itself later.
+    /// Returns a rollout's place to the cluster's budget, and counts its result. If that fails, the ledger is corrected
+    /// later.
     pub(super) async fn release(
         &self,
         record: &Remediation,
@@ -398,7 +398,7 @@ impl<'r> Enforcer<'r> {
         let changed = subject.others_changed_template(record.generation, at);
         let causes_hash = Some(self.causes_hash(&subject));
         let as_patched = record;
-        // What the workload is now is what fails, and is left alone from then on.
+        // The current workload failed, so it is skipped from now on.
         let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that keep changing, or a held rollout, must not occupy the namespace's turn forever.

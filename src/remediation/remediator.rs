@@ -66,8 +66,8 @@ pub struct Remediator {
 }
 
 impl Remediator {
-    /// Makes a remediator that starts now. It counts failed calls in `errors`, by category, and shows its
-    /// totals in `metrics`.
+    /// Creates a remediator that starts now. It counts failed calls in `errors`, by category, and exports its totals in
+    /// `metrics`.
     pub fn new(
         cluster: Cluster,
         events: Arc<Events>,
@@ -176,7 +176,8 @@ impl Remediator {
         }
     }
 
-    /// Returns true if the budgets of the cluster have a place now and it is the namespace's turn, and reserves none.
+    /// Returns true if the budgets of the cluster have a place now and it is the namespace's turn, without reserving
+    /// it.
     pub(super) async fn would_grant(&self, request: &Request) -> Result<Decision, LedgerError> {
         let (now, limits) = (self.now(), self.settings.limits);
         let mut ledger = self.ledger.read().await?;
@@ -223,7 +224,7 @@ impl Remediator {
         patched.map(|(namespace, record)| record.workload().within(&namespace)).collect()
     }
 
-    /// Notes a look at the evidence about a workload. Returns the time of the next one if the last was not long ago.
+    /// Records a check of the evidence about a workload. Returns the time of the next check if the last was recent.
     pub(super) fn looked_at(&self, workload: &WorkloadRef, pause: SignedDuration) -> Option<Timestamp> {
         let now = self.now();
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -200,7 +200,7 @@ impl Enforcer<'_> {
         match self.remediator.reserve_revert(&self.key, record).await {
             Ok(Decision::Granted) => {}
             Ok(Decision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
-            // What does harm doesn't wait for a ledger.
+            // A harmful patch is withdrawn even without the ledger.
             Err(error) => {
                 warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
             }

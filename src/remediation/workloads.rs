@@ -1,4 +1,4 @@
-//! The questions of remediation to the watches over the objects of the cluster.
+//! The interface through which remediation reads the watches of the cluster.
 
 use jiff::Timestamp;
 
@@ -35,7 +35,7 @@ pub trait Workloads: Send {
     /// Returns the object of this kind and name.
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>>;
 
-    /// Returns what is followed of a workload; `None` for one without a trace of enforcement.
+    /// Returns the trace of enforcement on a workload; `None` if there is none.
     fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace>;
 
     /// Returns the Services of a namespace, by name.
