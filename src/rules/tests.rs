@@ -308,19 +308,19 @@ fn requests_and_limits_never_contradict_what_is_there() {
         (
             "{requests: {cpu: 10m}, limits: {cpu: '1', memory: '0'}}",
             none.clone(),
-            "the memory limit is 0 on purpose: whoever set it has to change it; \
+            "the memory limit is 0 on purpose: change it in the manifest; \
              the default memory request 64Mi is above the limit 0",
         ),
         (
             "{requests: {cpu: '0', memory: 1Mi}, limits: {memory: 1Mi}}",
             serde_json::json!({ "limits": { "cpu": "1" } }),
-            "the CPU request is 0 on purpose: whoever set it has to change it",
+            "the CPU request is 0 on purpose: change it in the manifest",
         ),
         (
             "{requests: {cpu: '0', memory: '0'}, limits: {cpu: '1', memory: 1Mi}}",
             none.clone(),
-            "the CPU request is 0 on purpose: whoever set it has to change it; \
-             the memory request is 0 on purpose: whoever set it has to change it",
+            "the CPU request is 0 on purpose: change it in the manifest; \
+             the memory request is 0 on purpose: change it in the manifest",
         ),
     ] {
         assert_eq!(resources(&format!("{{name: a, resources: {own}}}")), (sets, reason.to_owned()), "{own}");

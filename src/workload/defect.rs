@@ -49,7 +49,7 @@ impl Workload<'_> {
     fn container_defect(&self) -> Option<Defect> {
         let path = self.pod_path();
         let hint = if self.is_patch() {
-            "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead"
+            "; without a selector this looks like a patch: evaluate the output of `kubectl kustomize` instead"
         } else {
             ""
         };
@@ -114,8 +114,7 @@ mod tests {
 
     #[test]
     fn a_template_without_selector_and_image_is_a_patch() {
-        let hint =
-            "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead";
+        let hint = "; without a selector this looks like a patch: evaluate the output of `kubectl kustomize` instead";
         let image = "spec.template.spec.containers[0].image: container c has no image: name one";
         for (containers, message) in [
             ("[{name: c, args: [a]}]", image),

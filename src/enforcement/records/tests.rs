@@ -348,7 +348,7 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
     let cases = [
         (4, json!([]), false, "nothing happened"),
         (5, json!([ours(99, &whole)]), true, "it is there, whatever the clocks say"),
-        (6, json!([ours(100, &mark), theirs(101)]), true, "somebody took it out"),
+        (6, json!([ours(100, &mark), theirs(101)]), true, "another client removed it"),
         (6, json!([ours(99, &mark)]), true, "of an earlier patch something is left, and this one was undone"),
         (4, json!([ours(99, &mark)]), false, "of an earlier patch something is left"),
         (6, json!([theirs(100)]), true, "there and back, and it was nobody else"),

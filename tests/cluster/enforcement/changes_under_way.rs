@@ -132,7 +132,7 @@ async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the
     within(Duration::from_mins(3), "it is patched, or the record says why not", async || {
         let record = stage.status("standard").await.remediations.into_iter().next()?;
         let is_explained = record.reason == Some(RemediationReason::Stale)
-            && record.message.is_some_and(|message| message.contains("somebody else wrote the workload"));
+            && record.message.is_some_and(|message| message.contains("another client wrote the workload"));
         // The workload's own controller has as hard a time, so a verdict may take long.
         let is_patched = matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified);
         (is_patched || is_explained).then_some(())
