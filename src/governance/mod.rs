@@ -11,6 +11,7 @@ mod segment;
 mod selector;
 mod tally;
 mod violations;
+mod workload_sums;
 
 pub use analysis::Analysis;
 pub use compliance::{Compliance, Percent, PercentError};
@@ -24,3 +25,4 @@ pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
 pub use violations::{Origin, ReportedViolation, SourceLine, ViolationList, ViolationRow};
+pub use workload_sums::Workloads;

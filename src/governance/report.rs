@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Classification, Compliance, Percent, Score, Tally, ViolationList};
+use super::{Classification, Compliance, Percent, Score, Tally, ViolationList, Workloads};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
 use crate::workload::{Owner, TypeMeta};
@@ -27,9 +27,9 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
     pub errors: Vec<ReportError>,
-    /// The workloads with violations, the largest penalty first.
+    /// The workloads, from which the worst ones are computed.
     #[serde(skip)]
-    pub offenders: Vec<Offender>,
+    pub workloads: Workloads,
     /// The cost of each rule, the cheapest fix first.
     #[serde(skip)]
     pub costs: Vec<RuleCost>,
@@ -216,12 +216,6 @@ impl Offender {
             counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
             half_points: tally.half_points(policy),
         }
-    }
-
-    /// Orders offenders, the largest penalty first.
-    pub fn worst_first(&self, other: &Self) -> Ordering {
-        let place = (&self.namespace, &self.workload);
-        other.half_points.cmp(&self.half_points).then_with(|| place.cmp(&(&other.namespace, &other.workload)))
     }
 }
 

@@ -1,0 +1,178 @@
+//! The sum of each workload, in little memory: an input can hold hundreds of thousands of workloads.
+
+use std::collections::HashMap;
+
+use super::{Offender, Tally};
+use crate::policy::EffectivePolicy;
+use crate::rules::RULES;
+use crate::workload::{Owner, WorkloadKey};
+
+/// A tally in eight bytes, as long as its counts are small.
+#[derive(Debug, Clone)]
+enum Counts {
+    /// The pods, then the count of each rule.
+    Small([u8; RULES.len() + 1]),
+    Large(Box<Tally>),
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self::Small([0; RULES.len() + 1])
+    }
+}
+
+impl From<Tally> for Counts {
+    fn from(tally: Tally) -> Self {
+        let mut small = [0; RULES.len() + 1];
+        for (small, count) in small.iter_mut().zip([&[tally.pods][..], &tally.counts].concat()) {
+            match u8::try_from(count) {
+                Ok(count) => *small = count,
+                Err(_) => return Self::Large(Box::new(tally)),
+            }
+        }
+        Self::Small(small)
+    }
+}
+
+impl Counts {
+    fn tally(&self) -> Tally {
+        match self {
+            Self::Small([pods, small @ ..]) => Tally { pods: u64::from(*pods), counts: small.map(u64::from) },
+            Self::Large(tally) => **tally,
+        }
+    }
+
+    fn add(&mut self, other: &Tally) {
+        if let Self::Large(tally) = self {
+            tally.add(other);
+        } else {
+            let mut sum = self.tally();
+            sum.add(other);
+            *self = sum.into();
+        }
+    }
+}
+
+/// The sum of a workload's judgements.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WorkloadSum {
+    /// True if a violation of at least [`super::Compliance::THRESHOLD`] was found.
+    pub(super) is_in_breach: bool,
+    /// The counts of the pods that have a penalty.
+    penalized: Counts,
+}
+
+impl WorkloadSum {
+    /// Adds a judgement, or the sum of several; `penalized` counts the pods among them that have a penalty.
+    pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally) {
+        self.is_in_breach |= is_in_breach;
+        self.penalized.add(penalized);
+    }
+
+    /// Adds the sum of another part of the input.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.add(other.is_in_breach, &other.penalized.tally());
+    }
+
+    fn penalized(&self) -> Tally {
+        self.penalized.tally()
+    }
+}
+
+/// The sum of the judgements of a workload's templates, which count only if no pod of the workload is judged.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TemplateSum {
+    pub(super) sum: WorkloadSum,
+    /// The counts of all templates, with a penalty or without.
+    all: Counts,
+}
+
+impl TemplateSum {
+    /// Adds the tally of a judgement.
+    pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally, all: &Tally) {
+        self.sum.add(is_in_breach, penalized);
+        self.all.add(all);
+    }
+
+    /// Adds the sum of another part of the input.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sum.merge(&other.sum);
+        self.all.add(&other.all.tally());
+    }
+
+    /// Returns the counts of all templates.
+    pub(super) fn all(&self) -> Tally {
+        self.all.tally()
+    }
+}
+
+/// The workloads of a report, from which the worst ones are computed on demand.
+#[derive(Debug)]
+pub struct Workloads {
+    policy: EffectivePolicy,
+    sums: HashMap<WorkloadKey, WorkloadSum>,
+    offenders: usize,
+}
+
+/// A workload with its penalty in half points, its namespace and its counts.
+type Ranked<'a> = (u64, &'a str, Owner<'a>, &'a WorkloadSum);
+
+impl Workloads {
+    pub(super) fn new(policy: &EffectivePolicy, sums: HashMap<WorkloadKey, WorkloadSum>) -> Self {
+        let offenders = sums.values().filter(|sum| sum.penalized().pods > 0).count();
+        Self { policy: policy.clone(), sums, offenders }
+    }
+
+    /// Returns the number of workloads with a penalty.
+    pub fn offenders(&self) -> usize {
+        self.offenders
+    }
+
+    /// Returns at most `limit` workloads with a penalty, the largest penalty first.
+    pub fn worst(&self, limit: usize) -> Vec<Offender> {
+        let ranked = self.sums.iter().filter_map(|(key, sum)| {
+            let tally = sum.penalized();
+            (tally.pods > 0).then(|| (tally.half_points(&self.policy), key.namespace(), key.local(), sum))
+        });
+        let mut ranked: Vec<Ranked<'_>> = ranked.collect();
+        let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
+        if limit < ranked.len() {
+            ranked.select_nth_unstable_by(limit, order);
+            ranked.truncate(limit);
+        }
+        ranked.sort_unstable_by(order);
+        let offender = |(_, namespace, workload, sum): Ranked<'_>| {
+            Offender::new(namespace, workload, &sum.penalized(), &self.policy)
+        };
+        ranked.into_iter().map(offender).collect()
+    }
+
+    /// Returns the number of workloads in which the rule at a place of the registry found something.
+    pub(super) fn with_violations_of(&self, rule: usize) -> u64 {
+        self.sums.values().filter(|sum| sum.penalized().counts[rule] > 0).count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_tally() -> impl Strategy<Value = Tally> {
+        let count = || prop_oneof![0..3_u64, 250..260_u64, any::<u32>().prop_map(u64::from)];
+        (count(), proptest::array::uniform(count())).prop_map(|(pods, counts)| Tally { pods, counts })
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_exact_however_large(tallies in proptest::collection::vec(any_tally(), 0..6)) {
+            let (mut counts, mut expected) = (Counts::default(), Tally::default());
+            for tally in &tallies {
+                counts.add(tally);
+                expected.add(tally);
+            }
+            prop_assert_eq!(counts.tally(), expected);
+        }
+    }
+}
