@@ -5,6 +5,7 @@ mod connect;
 mod duration;
 mod lease;
 mod log;
+mod login;
 mod namespace;
 mod scope;
 
