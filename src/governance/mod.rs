@@ -17,12 +17,10 @@ pub use analysis::Analysis;
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
-pub use report::{
-    NamespaceReport, Offender, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind,
-};
+pub use report::{NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind};
 pub use scope::Scope;
 pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
 pub use violations::{Origin, ReportedViolation, SourceLine, ViolationList, ViolationRow};
-pub use workload_sums::Workloads;
+pub use workload_sums::{Offender, Workloads};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Classification, Compliance, Percent, Score, Tally, ViolationList, Workloads};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
-use crate::workload::{Owner, TypeMeta};
+use crate::workload::TypeMeta;
 
 /// The outcome of an analysis.
 #[derive(Debug, Serialize)]
@@ -188,34 +188,6 @@ impl std::fmt::Display for ReportError {
             write!(f, " (document {document})")?;
         }
         write!(f, ": {}", self.message)
-    }
-}
-
-/// A workload with violations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offender {
-    /// The namespace.
-    pub namespace: String,
-    /// The workload as `Kind/name`.
-    pub workload: String,
-    /// Its pods that were judged.
-    pub pods: u64,
-    /// The broken rules with their counts.
-    pub counts: Vec<(RuleId, u64)>,
-    /// The penalty, in half points.
-    pub half_points: u64,
-}
-
-impl Offender {
-    /// Makes the figures of a workload from its tally.
-    pub fn new(namespace: &str, workload: Owner<'_>, tally: &Tally, policy: &EffectivePolicy) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            workload: workload.to_string(),
-            pods: tally.pods,
-            counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
-            half_points: tally.half_points(policy),
-        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Offender, Tally};
+use super::Tally;
 use crate::policy::EffectivePolicy;
-use crate::rules::RULES;
+use crate::rules::{RULES, RuleId};
 use crate::workload::{Owner, WorkloadKey};
 
 /// A tally in eight bytes, as long as its counts are small.
@@ -103,6 +103,34 @@ impl TemplateSum {
     /// Returns the counts of all templates.
     pub(super) fn all(&self) -> Tally {
         self.all.tally()
+    }
+}
+
+/// A workload with violations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offender {
+    /// The namespace.
+    pub namespace: String,
+    /// The workload as `Kind/name`.
+    pub workload: String,
+    /// Its pods that were judged.
+    pub pods: u64,
+    /// The broken rules with their counts.
+    pub counts: Vec<(RuleId, u64)>,
+    /// The penalty, in half points.
+    pub half_points: u64,
+}
+
+impl Offender {
+    /// Makes the figures of a workload from its tally.
+    pub fn new(namespace: &str, workload: Owner<'_>, tally: &Tally, policy: &EffectivePolicy) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            workload: workload.to_string(),
+            pods: tally.pods,
+            counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
+            half_points: tally.half_points(policy),
+        }
     }
 }
 
