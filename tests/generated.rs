@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::{RESOURCES, crds, manifest};
 use kube_devops::output::ManifestFormat;
 
@@ -15,7 +16,39 @@ fn generated() -> Vec<(String, Vec<u8>)> {
         ManifestFormat::Yaml.write(&[manifest(&crd).unwrap()], &mut content).unwrap();
         (format!("deploy/crds/{resource}.yaml"), content)
     };
-    RESOURCES.into_iter().zip(crds()).map(crd).collect()
+    RESOURCES.into_iter().zip(crds()).map(crd).chain(kustomize()).collect()
+}
+
+/// Returns the default installation as files for kustomize: those of the CRDs, and one for each kind of content.
+fn kustomize() -> Vec<(String, Vec<u8>)> {
+    let objects = installation::all(&Installation::default()).unwrap();
+    let mut files =
+        vec![("namespace", vec![]), ("rbac", vec![]), ("admission", vec![]), ("workloads", vec![])];
+    for object in objects {
+        let file = match (object["kind"].as_str().unwrap(), object["apiVersion"].as_str().unwrap()) {
+            ("CustomResourceDefinition", _) => continue,
+            ("Namespace", _) => 0,
+            ("ServiceAccount", _) | (_, "rbac.authorization.k8s.io/v1") => 1,
+            (_, "admissionregistration.k8s.io/v1") => 2,
+            _ => 3,
+        };
+        files[file].1.push(object);
+    }
+    files.retain(|(_, objects)| !objects.is_empty());
+    let crds = RESOURCES.map(|resource| format!("crds/{resource}.yaml"));
+    let names: Vec<_> =
+        crds.into_iter().chain(files.iter().map(|(name, _)| format!("{name}.yaml"))).collect();
+    let kustomization = serde_json::json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names,
+    });
+    files.push(("kustomization", vec![kustomization]));
+    let file = |(name, objects): (&str, Vec<serde_json::Value>)| {
+        let mut content =
+            b"# Generated from src/manifests by `UPDATE=1 cargo test --test generated`.\n".to_vec();
+        ManifestFormat::Yaml.write(&objects, &mut content).unwrap();
+        (format!("deploy/{name}.yaml"), content)
+    };
+    files.into_iter().map(file).collect()
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct Access {
     pub subresource: Option<String>,
     /// The namespace; `None` for all namespaces, and for cluster-scoped resources.
     pub namespace: Option<String>,
+    /// The name of the object; `None` for all of them.
+    pub name: Option<String>,
 }
 
 /// The API server's decision on an access.
@@ -43,6 +45,7 @@ impl Access {
             resource: Some(self.resource.clone()),
             subresource: self.subresource.clone(),
             namespace: self.namespace.clone(),
+            name: self.name.clone(),
             ..ResourceAttributes::default()
         };
         SelfSubjectAccessReview {

@@ -3,6 +3,7 @@
 mod budget;
 mod connect;
 mod duration;
+mod installation;
 mod lease;
 mod log;
 mod login;
@@ -12,6 +13,7 @@ mod scope;
 pub(super) use budget::BudgetArgs;
 pub(super) use connect::ConnectArgs;
 pub(super) use duration::duration;
+pub(super) use installation::InstallationArgs;
 pub(super) use lease::LeaseArgs;
 pub(super) use log::LogArgs;
 pub(super) use namespace::{NamespaceArgs, NamespacesArgs, SystemNamespaceArgs, namespace};

@@ -93,6 +93,7 @@ fn access(need: &Need) -> Access {
         resource: need.resource.to_owned(),
         subresource: need.subresource.map(str::to_owned),
         namespace: need.namespace.clone(),
+        name: need.name.map(str::to_owned),
     }
 }
 

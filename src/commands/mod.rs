@@ -5,6 +5,8 @@ mod args;
 mod check;
 mod completions;
 mod crd;
+mod deploy;
+mod exit_status;
 mod explain;
 mod list;
 mod policy;
@@ -17,12 +19,13 @@ mod version;
 mod watch;
 
 use std::future::Future;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::telemetry::{LogFormat, logging};
+
+pub use exit_status::ExitStatus;
 
 /// Kubernetes governance: one health score, what to fix first, and fixes that are safe.
 #[derive(Debug, Parser)]
@@ -42,6 +45,7 @@ enum Command {
     Check(check::Args),
     Completions(completions::Args),
     Crd(crd::Args),
+    Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
     Policy(policy::Args),
@@ -59,27 +63,6 @@ impl Command {
     }
 }
 
-/// The end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// All work was done, and the findings are within the thresholds.
-    Clean,
-    /// All work was done, and the findings are past a threshold.
-    Findings,
-    /// Some of the work could not be done.
-    Failed,
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(match status {
-            ExitStatus::Clean => 0,
-            ExitStatus::Findings => 1,
-            ExitStatus::Failed => 2,
-        })
-    }
-}
-
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<ExitStatus> {
@@ -92,6 +75,7 @@ impl Cli {
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
             Command::Crd(args) => block_on(crd::run(args)),
+            Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
             Command::Policy(args) => block_on(policy::run(args)),

@@ -9,6 +9,7 @@ use super::ExitStatus;
 use super::args::{BudgetArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
+use crate::manifests::RECONCILE_LEASE;
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::remediation::RemediationSettings;
 use crate::runtime::{Index, Listen, Phase};
@@ -55,8 +56,8 @@ pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result
 }
 
 async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
-    let (leadership, identity) = args.service.campaign("kube-devops-reconcile", &mut live)?;
-    let events = Events::new(&live.cluster, "kube-devops-reconcile", identity);
+    let (leadership, identity) = args.service.campaign(RECONCILE_LEASE, &mut live)?;
+    let events = Events::new(&live.cluster, RECONCILE_LEASE, identity);
     let own = args.service.own_namespaces(&live.cluster);
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let settings = OperatorSettings {

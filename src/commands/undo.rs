@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         if let (UndoTarget::Policy(policy), false) = (target, patched.share.recorded) {
             note(format_args!(
                 "policy {policy} has no record of {}: all fields that no other policy records count as its own",
-                patched.label()
+                patched.subject.reference().kubectl_arguments()
             ))?;
         }
         let undone = if args.dry_run { preview(patched) } else { undo(&cluster, patched).await };
@@ -81,7 +81,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
                 }
             }
             Err(error) => {
-                output::error(format_args!("cannot undo {}: {error:#}", patched.label()))?;
+                output::error(format_args!(
+                    "cannot undo {}: {error:#}",
+                    patched.subject.reference().kubectl_arguments()
+                ))?;
                 status = ExitStatus::Failed;
             }
         }

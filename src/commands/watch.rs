@@ -12,6 +12,7 @@ use super::args::ScopeArgs;
 use super::service::{Live, ServiceArgs};
 use crate::cluster::{Events, WatchRequest};
 use crate::governance::Scope;
+use crate::manifests::WATCH_LEASE;
 use crate::observer::{self, Observer, ObserverMetrics, ScoreCollector};
 use crate::policy::EffectivePolicy;
 use crate::runtime::{Index, Listen, Phase};
@@ -57,7 +58,7 @@ impl Args {
 }
 
 async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<ExitStatus> {
-    let (leadership, identity) = args.service.campaign("kube-devops-watch", &mut live)?;
+    let (leadership, identity) = args.service.campaign(WATCH_LEASE, &mut live)?;
 
     // The API server applies the label selector. A namespace given twice would be observed twice.
     scope.selector = None;
@@ -78,7 +79,7 @@ async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<
         });
     }
 
-    let events = Events::new(&live.cluster, "kube-devops-watch", identity);
+    let events = Events::new(&live.cluster, WATCH_LEASE, identity);
     let announced = Arc::clone(&observer);
     // The election ends its writes, before it releases the Lease.
     live.service.spawn("events", Phase::Reads, async move {

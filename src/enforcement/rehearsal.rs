@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::Plan;
 use crate::policy::SuggestedFix;
+use crate::workload::WorkloadRef;
 
 /// The expected result for one workload.
 #[derive(Debug)]
 pub struct Rehearsed {
-    /// The workload's kind and name.
-    pub workload: String,
+    /// The workload.
+    pub workload: WorkloadRef,
     /// The number of pods that would roll out.
     pub pods: i32,
     /// The owners of the workload's fields, each with its operation.

@@ -1,7 +1,7 @@
 //! Workloads as users name them on the command line: `deployment/web`.
 
 use super::KINDS;
-use crate::workload::WorkloadKind;
+use crate::workload::{Owner, WorkloadKind};
 
 /// A text that names no workload that enforcement patches.
 #[derive(Debug, thiserror::Error)]
@@ -16,10 +16,7 @@ pub enum TargetError {
 
 /// Parses KIND/NAME; a kind has the names that it has with kubectl.
 pub fn parse_target(text: &str) -> Result<(WorkloadKind, &str), TargetError> {
-    let (kind, name) = text
-        .split_once('/')
-        .filter(|(_, name)| !name.is_empty())
-        .ok_or_else(|| TargetError::Form(text.to_owned()))?;
+    let Owner { kind, name } = Owner::parse(text).map_err(|_| TargetError::Form(text.to_owned()))?;
     let kind = kind.split('.').next().unwrap_or_default().to_lowercase();
     let is_named = |known: &WorkloadKind| {
         let long = known.name().to_lowercase();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ContainerField;
+use crate::workload::WorkloadRef;
 
 /// Fields, each with the field managers that have a part in it.
 pub type FieldOwners = BTreeMap<ContainerField, BTreeSet<String>>;
@@ -10,8 +11,8 @@ pub type FieldOwners = BTreeMap<ContainerField, BTreeSet<String>>;
 /// The outcome of an undo for one workload.
 #[derive(Debug)]
 pub struct Undone {
-    /// The workload, as `kind/name -n namespace`.
-    pub workload: String,
+    /// The workload.
+    pub workload: WorkloadRef,
     /// True for a preview, in which nothing was changed.
     pub is_preview: bool,
     /// True if enforcement owned no field, and only an empty patch was removed.

@@ -43,6 +43,9 @@ pub struct Need {
     pub subresource: Option<&'static str>,
     /// The namespace; `None` for all of them, and for resources without a namespace.
     pub namespace: Option<String>,
+    /// The name of the object; `None` for all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'static str>,
 }
 
 impl Need {
@@ -58,8 +61,12 @@ impl Need {
 /// Returns the questions that a permission stands for, one a verb.
 fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Need> + use<> {
     let namespace = places.namespace(permission.scope).map(str::to_owned);
-    let Permission { group, resource, subresource, verbs, .. } = permission;
-    verbs.iter().map(move |verb| Need { verb, group, resource, subresource, namespace: namespace.clone() })
+    let Permission { group, resource, subresource, verbs, names, .. } = permission;
+    verbs.iter().map(move |&verb| {
+        // No permission names more than one object.
+        let name = names.first().copied().filter(|_| verb != "create");
+        Need { verb, group, resource, subresource, namespace: namespace.clone(), name }
+    })
 }
 
 /// Returns the questions that some modes need an answer to, each once.

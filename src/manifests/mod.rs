@@ -2,10 +2,11 @@
 
 mod assessment;
 mod crds;
+pub mod installation;
 mod permissions;
 mod yielding;
 
 pub use assessment::{Answer, Assessment, CrdState, Grant, Need, Places, needs};
 pub use crds::{OBJECT_MANAGER, crds, is_current, manifest};
-pub use permissions::{GROUP, Mode, Permission, RESOURCES, Scope};
+pub use permissions::{GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE};
 pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};

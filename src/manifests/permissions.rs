@@ -1,13 +1,23 @@
 //! The permissions that each mode needs. `check` asks the API server for them.
 
+use std::fmt;
+
 use Scope::{Cluster, Judged, OwnNamespace};
 use serde::Serialize;
-use std::fmt;
+
+use super::yielding::YIELD_NAME;
 
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
 /// The resources that its CRDs define.
 pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
+
+/// The Lease of `watch`, and its source of events.
+pub const WATCH_LEASE: &str = "kube-devops-watch";
+/// The Lease of `reconcile`, and its source of events.
+pub const RECONCILE_LEASE: &str = "kube-devops-reconcile";
+/// The `ConfigMap` with the budgets of enforcement, in the own namespace.
+pub const LEDGER_NAME: &str = "kube-devops-enforcement";
 
 /// A way to run kube-devops that needs permissions of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -31,9 +41,9 @@ impl Mode {
     pub fn permissions(self) -> Vec<Permission> {
         match self {
             Self::Analyze => ANALYZE.to_vec(),
-            Self::Watch => [WATCH, &[LEASES]].concat(),
-            Self::Reconcile => [RECONCILE, &[LEASES]].concat(),
-            Self::Enforce => [RECONCILE, &[LEASES], ENFORCE].concat(),
+            Self::Watch => [WATCH, &[lease(&[WATCH_LEASE])]].concat(),
+            Self::Reconcile => [RECONCILE, &[lease(&[RECONCILE_LEASE])]].concat(),
+            Self::Enforce => [RECONCILE, &[lease(&[RECONCILE_LEASE])], ENFORCE].concat(),
         }
     }
 
@@ -81,6 +91,8 @@ pub struct Permission {
     pub subresource: Option<&'static str>,
     /// The verbs. All of them are needed.
     pub verbs: &'static [&'static str],
+    /// The only objects that are meant; empty for all. `create` is never restricted by name.
+    pub names: &'static [&'static str],
     /// Its reach.
     pub scope: Scope,
     /// True if the mode does not work without it.
@@ -102,6 +114,10 @@ impl Permission {
         Self { required: false, ..self }
     }
 
+    const fn named(self, names: &'static [&'static str]) -> Self {
+        Self { names, ..self }
+    }
+
     const fn of(self, subresource: &'static str) -> Self {
         Self { subresource: Some(subresource), ..self }
     }
@@ -114,7 +130,7 @@ const fn need(
     scope: Scope,
     without: &'static str,
 ) -> Permission {
-    Permission { group, resource, subresource: None, verbs, scope, required: true, without }
+    Permission { group, resource, subresource: None, verbs, names: &[], scope, required: true, without }
 }
 
 const EVENTS: &str = "events.k8s.io";
@@ -127,13 +143,12 @@ const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
 const REPAIR: &[&str] = &["get", "patch"];
 
-const LEASES: Permission = need(
-    "coordination.k8s.io",
-    "leases",
-    &["get", "create", "update", "watch"],
-    OwnNamespace,
-    "no leader: it only runs with --no-leader-election",
-);
+/// Returns the permission for the Lease of this name.
+const fn lease(names: &'static [&'static str]) -> Permission {
+    let verbs = &["get", "create", "update", "watch"];
+    let without = "no leader: it only runs with --no-leader-election";
+    need("coordination.k8s.io", "leases", verbs, OwnNamespace, without).named(names)
+}
 
 const ANALYZE: &[Permission] = &[
     need("", "pods", LIST, Judged, "only allowed namespaces are analyzed, and the report is partial"),
@@ -147,7 +162,7 @@ const NO_NAMESPACE: &str = "a namespace that doesn't exist looks like an empty o
 const WATCH: &[Permission] = &[
     need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
     need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
-    need(EVENTS, "events", REPORT, Cluster, "no events when a namespace's health changes").optional(),
+    need(EVENTS, "events", REPORT, Judged, "no events when a namespace's health changes").optional(),
 ];
 
 const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
@@ -187,8 +202,10 @@ const RECONCILE: &[Permission] = &[
     )
     .optional(),
     need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
-    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).optional(),
-    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND).optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).named(&[YIELD_NAME]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND)
+        .named(&[YIELD_NAME])
+        .optional(),
 ];
 
 const LEFT_BEHIND: &str = "the conflict policy of a former operator is not removed";
@@ -215,7 +232,8 @@ const ENFORCE: &[Permission] = &[
         KEEP,
         OwnNamespace,
         "nothing is repaired: budgets and undo records can't be stored",
-    ),
+    )
+    .named(&[LEDGER_NAME]),
     need(
         "policy",
         "poddisruptionbudgets",
@@ -256,8 +274,8 @@ const ENFORCE: &[Permission] = &[
     )
     .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
-    need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).optional(),
-    need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
 ];
 
 #[cfg(test)]

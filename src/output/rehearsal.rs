@@ -33,6 +33,7 @@ pub fn rehearsal(
 
 fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()> {
     let Rehearsed { workload, pods, managers, around, outcome } = rehearsed;
+    let workload = workload.local();
     let pods = count(u64::try_from(*pods).unwrap_or_default(), "pod", "pods");
     match outcome {
         Outcome::Patch { plan, before, after } => {
@@ -117,6 +118,7 @@ mod tests {
 
     use super::*;
     use crate::enforcement::Fields;
+    use crate::workload::WorkloadRef;
     use serde_json::json;
 
     #[test]
@@ -142,7 +144,8 @@ mod tests {
                 ports: BTreeMap::new(),
             };
             let outcome = Outcome::Patch { plan, before: Value::Null, after: Value::Null };
-            let (workload, managers, around) = ("Deployment/web".to_owned(), BTreeSet::new(), Vec::new());
+            let (workload, managers, around) =
+                (WorkloadRef::new("shop", "Deployment", "web"), BTreeSet::new(), Vec::new());
             let mut out = Vec::new();
             one(
                 &Rehearsed { workload, pods: 1, managers, around, outcome },

@@ -9,6 +9,7 @@ use crate::enforcement::Undone;
 /// Writes a line for the fields that went, and one for each that others are concerned with.
 pub fn undone(undone: &Undone, out: &mut Text<'_>) -> io::Result<()> {
     let Undone { workload, is_preview, is_rest, gone, tuned, stays, .. } = undone;
+    let workload = workload.kubectl_arguments();
     let (took, went, stay) = if *is_preview {
         ("would take out", "would go", "would stay")
     } else {

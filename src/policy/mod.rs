@@ -15,6 +15,7 @@ mod policy_audit_result;
 mod remediation_reason;
 mod schema;
 mod schema_check;
+mod verdict;
 
 pub use amount::Amount;
 pub use compiled::CompiledPolicy;
@@ -26,6 +27,10 @@ pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, Rem
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;
-pub use namespaces::SystemNamespaces;
+pub use namespaces::{NAMED_SYSTEM_NAMESPACES, SystemNamespaces};
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 pub use remediation_reason::RemediationReason;
+pub use verdict::{
+    ADMISSION_LABEL, ADMISSION_NATIVE, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut, LeftOutReason,
+    VERDICT_ANNOTATION, Verdict, VerdictRule, WARN_ANNOTATION,
+};

@@ -7,7 +7,8 @@ pub struct SystemNamespaces {
 }
 
 /// Namespaces of common cluster components that no pattern covers.
-const NAMED: [&str; 5] = ["cert-manager", "istio-system", "monitoring", "observability", "argocd"];
+pub const NAMED_SYSTEM_NAMESPACES: [&str; 5] =
+    ["cert-manager", "istio-system", "monitoring", "observability", "argocd"];
 
 impl SystemNamespaces {
     /// Makes the set of the built-in namespaces and these.
@@ -19,7 +20,7 @@ impl SystemNamespaces {
     pub fn contains(&self, namespace: &str) -> bool {
         namespace.starts_with("kube-")
             || namespace.ends_with("-system")
-            || NAMED.contains(&namespace)
+            || NAMED_SYSTEM_NAMESPACES.contains(&namespace)
             || self.more.iter().any(|more| more == namespace)
     }
 }

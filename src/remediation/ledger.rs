@@ -9,9 +9,8 @@ use tokio::sync::Mutex;
 
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::enforcement::Ledger;
+use crate::manifests::LEDGER_NAME;
 
-/// The name of the `ConfigMap`.
-pub const LEDGER_NAME: &str = "kube-devops-enforcement";
 /// The key that holds the ledger.
 const KEY: &str = "ledger";
 

@@ -36,7 +36,7 @@ pub use enforcer::Enforcer;
 pub use error::RemediationError;
 pub use evidence::pods;
 pub use find::find;
-pub use ledger::{LEDGER_NAME, LedgerError, LedgerStore};
+pub use ledger::{LedgerError, LedgerStore};
 pub use metrics::RemediationMetrics;
 pub use rehearse::{RehearsalError, fixes, rehearse_policy};
 pub use remediator::{RemediationSettings, Remediator};

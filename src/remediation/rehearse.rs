@@ -105,7 +105,7 @@ async fn rehearse_one(
         let subject = &*read_again(cluster, subject, number).await?;
         let outcome = outcome(cluster, subject, inquiry, now).await?;
         Ok(Rehearsed {
-            workload: subject.reference().local().to_string(),
+            workload: subject.reference(),
             pods: Progress::of(subject).wanted,
             managers: managers(subject),
             around: around.describe(subject),

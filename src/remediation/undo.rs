@@ -71,15 +71,6 @@ pub struct Patched {
     pub share: Share,
 }
 
-impl Patched {
-    /// Returns the workload as kubectl takes it: `kind/name -n namespace`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        let Self { subject, .. } = self;
-        format!("{}/{} -n {}", subject.kind().name().to_lowercase(), subject.name(), subject.namespace())
-    }
-}
-
 /// Finds the patched workloads in a namespace; with `everywhere` in all of them, for [`UndoTarget::All`].
 pub async fn patched(
     cluster: &Cluster,
@@ -166,7 +157,7 @@ fn outcome(
 ) -> Undone {
     let fields: &BTreeSet<ContainerField> = &patched.share.fields;
     Undone {
-        workload: patched.label(),
+        workload: patched.subject.reference(),
         is_preview,
         is_rest: fields.is_empty(),
         gone: fields.iter().filter(|field| !stays.contains_key(field)).cloned().collect(),

@@ -44,6 +44,7 @@ Other init containers are not counted. A template has no restarts.
     }],
     applies_to: |workload| workload.status.is_some(),
     check,
+    expression: None,
     fix: None,
 };
 

@@ -35,6 +35,7 @@ image trigger of OpenShift sets.
     parameters: &[],
     applies_to: |_| true,
     check,
+    expression: Some(include_str!("latest_tag.cel")),
     fix: None,
 };
 

@@ -34,6 +34,7 @@ Init containers, native sidecars and the pods of Jobs and CronJobs are not count
     parameters: &[],
     applies_to: |workload| !workload.runs_to_completion(),
     check,
+    expression: Some(include_str!("missing_liveness.cel")),
     fix: Some(Fix {
         summary: "a livenessProbe that connects to a TCP port, and a startupProbe on the same port unless there is one",
         mend,

@@ -35,6 +35,7 @@ readiness probe.
     parameters: &[],
     applies_to: |workload| !workload.runs_to_completion() && !workload.runs_on_knative(),
     check,
+    expression: Some(include_str!("missing_readiness.cel")),
     fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", mend }),
 };
 

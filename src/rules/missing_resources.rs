@@ -42,6 +42,7 @@ Pod-level `spec.resources` counts for every container. Init containers are not c
     }],
     applies_to: |_| true,
     check,
+    expression: Some(include_str!("missing_resources.cel")),
     fix: Some(Fix { summary: "those of the default requests and limits that are missing", mend: fix::mend }),
 };
 

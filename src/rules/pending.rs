@@ -36,6 +36,7 @@ A template has no phase. Without a policy every pending pod counts, however youn
     }],
     applies_to: |workload| workload.status.is_some(),
     check,
+    expression: None,
     fix: None,
 };
 

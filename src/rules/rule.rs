@@ -36,6 +36,11 @@ pub struct Rule {
     pub applies_to: fn(&Workload<'_>) -> bool,
     /// Checks a workload that the rule applies to.
     pub check: fn(&Context<'_>, &mut Violations),
+    /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
+    ///
+    /// `s` is the pod or template: `spec`, `metadata`, `init` and `main` (containers with their path), `ends` (a Job runs
+    /// it), `knative` and `injected` (Istio adds a proxy). `e` has the parameters, as `name=value`.
+    pub expression: Option<&'static str>,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,
 }

@@ -86,6 +86,11 @@ impl WorkloadRef {
     pub fn local(&self) -> Owner<'_> {
         Owner { kind: &self.kind, name: &self.name }
     }
+
+    /// Returns the arguments that name the workload to kubectl: `kind/name -n namespace`.
+    pub fn kubectl_arguments(&self) -> String {
+        format!("{}/{} -n {}", self.kind.to_lowercase(), self.name, self.namespace)
+    }
 }
 
 impl WorkloadKey {

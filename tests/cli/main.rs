@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod catalogue;
+mod deploy;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;

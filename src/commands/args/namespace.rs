@@ -51,6 +51,11 @@ pub(in crate::commands) struct SystemNamespaceArgs {
 }
 
 impl SystemNamespaceArgs {
+    /// Returns the given names.
+    pub(in crate::commands) fn names(&self) -> Vec<String> {
+        self.system_namespace.clone()
+    }
+
     /// Returns the built-in system namespaces, the given ones and `more`.
     pub(in crate::commands) fn with(&self, more: impl IntoIterator<Item = String>) -> SystemNamespaces {
         SystemNamespaces::with(self.system_namespace.iter().cloned().chain(more).collect())

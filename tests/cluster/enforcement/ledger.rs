@@ -8,7 +8,8 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_devops::cluster::{Cluster, ConnectOptions, connect};
 use kube_devops::enforcement::{Decision, Ledger, Limits, Request};
-use kube_devops::remediation::{LEDGER_NAME, LedgerError, LedgerStore};
+use kube_devops::manifests::LEDGER_NAME;
+use kube_devops::remediation::{LedgerError, LedgerStore};
 use kube_devops::workload::{PolicyRef, WorkloadRef};
 use serde_json::json;
 

@@ -1,0 +1,55 @@
+//! The flags that describe an installation.
+
+use clap::value_parser;
+
+use super::namespace;
+use crate::manifests::Mode;
+use crate::manifests::installation::{DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installation};
+
+/// The parts of an installation.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::commands) struct InstallationArgs {
+    /// Namespace to install into
+    #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
+    namespace: String,
+
+    /// Image
+    #[arg(long, value_name = "REFERENCE", default_value = DEFAULT_IMAGE)]
+    image: String,
+
+    /// Number of pods of each Deployment
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = value_parser!(u32).range(..=100))]
+    replicas: u32,
+
+    /// Modes, separated by commas; analyze is only an account, for example for CI
+    #[arg(long, value_enum, value_name = "MODES", value_delimiter = ',', default_values_t = [Mode::Watch, Mode::Enforce])]
+    modes: Vec<Mode>,
+
+    /// Namespace that `watch` may observe (repeatable), by Roles alone [default: all namespaces]
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
+    watch_namespace: Vec<String>,
+
+    /// Leave the CRDs out
+    #[arg(long)]
+    no_crds: bool,
+
+    /// Add a `NetworkPolicy` for each Deployment
+    #[arg(long)]
+    network_policies: bool,
+}
+
+impl InstallationArgs {
+    /// Returns the installation, with further system namespaces.
+    pub(in crate::commands) fn installation(&self, system_namespaces: Vec<String>) -> Installation {
+        Installation {
+            namespace: self.namespace.clone(),
+            image: self.image.clone(),
+            replicas: self.replicas,
+            modes: self.modes.clone(),
+            namespaces: self.watch_namespace.clone(),
+            system_namespaces,
+            crds: !self.no_crds,
+            network_policies: self.network_policies,
+        }
+    }
+}

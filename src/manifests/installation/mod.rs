@@ -1,0 +1,16 @@
+//! Everything that runs kube-devops in a cluster, from one model: `deploy` prints it, and the Helm chart is compared with
+//! it.
+
+mod component;
+mod network;
+mod objects;
+mod rbac;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod user_roles;
+mod workloads;
+
+pub use component::Component;
+pub use objects::{all, deployments, rbac};
+pub use settings::{APP, DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installation};

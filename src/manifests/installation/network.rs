@@ -1,0 +1,34 @@
+//! `NetworkPolicies`: who may reach the pods, and what they may reach.
+
+use serde_json::{Value, json};
+
+use super::settings::selector;
+use super::{Component, Installation};
+
+/// The ports of API servers: that of the Service `kubernetes`, and those behind it.
+const API_SERVER: [u16; 2] = [443, 6443];
+
+/// Returns the `NetworkPolicy` of a component.
+///
+/// The address of the API server differs between clusters, so its ports are open to all addresses. Whoever scrapes
+/// the metrics may come from any namespace. `reconcile` also connects to the port of a probe on a pod before it sets
+/// that probe.
+pub(super) fn network_policy(installation: &Installation, component: Component) -> Value {
+    let tcp = |port: u16| json!({ "protocol": "TCP", "port": port });
+    let dns = [json!({ "protocol": "UDP", "port": 53 }), tcp(53)];
+    let mut egress = vec![json!({ "ports": API_SERVER.map(tcp) }), json!({ "ports": dns })];
+    if component == Component::Reconcile {
+        egress.push(json!({ "to": [{ "namespaceSelector": {} }] }));
+    }
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": installation.metadata(component.name(), Some(component)),
+        "spec": {
+            "podSelector": { "matchLabels": selector(Some(component)) },
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{ "ports": [tcp(component.port())] }],
+            "egress": egress,
+        },
+    })
+}

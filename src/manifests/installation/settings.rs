@@ -1,0 +1,88 @@
+//! The choices of an installation.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Component;
+use crate::manifests::Mode;
+
+/// The name of the application, and the prefix of all names.
+pub const APP: &str = "kube-devops";
+/// The namespace of an installation unless another one is chosen.
+pub const DEFAULT_NAMESPACE: &str = "kube-devops";
+/// The image of this version. Its registry is up to the installation.
+pub const DEFAULT_IMAGE: &str = concat!("kube-devops:", env!("CARGO_PKG_VERSION"));
+
+/// An installation: its place, its image and its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The namespace that kube-devops runs in.
+    pub namespace: String,
+    /// The image.
+    pub image: String,
+    /// The number of replicas of each Deployment.
+    pub replicas: u32,
+    /// The modes. `enforce` includes `reconcile`.
+    pub modes: Vec<Mode>,
+    /// The namespaces that are evaluated; empty for all of them. With some, no `ClusterRole` is bound.
+    pub namespaces: Vec<String>,
+    /// Further system namespaces.
+    pub system_namespaces: Vec<String>,
+    /// True if the CRDs are part of it.
+    pub crds: bool,
+    /// True if `NetworkPolicies` are part of it.
+    pub network_policies: bool,
+}
+
+impl Default for Installation {
+    fn default() -> Self {
+        Self {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            image: DEFAULT_IMAGE.to_owned(),
+            replicas: 2,
+            modes: vec![Mode::Watch, Mode::Enforce],
+            namespaces: Vec::new(),
+            system_namespaces: Vec::new(),
+            crds: true,
+            network_policies: false,
+        }
+    }
+}
+
+impl Installation {
+    /// Returns the modes to install, without one that another one includes.
+    pub(super) fn effective_modes(&self) -> BTreeSet<Mode> {
+        let mut modes: BTreeSet<_> = self.modes.iter().copied().collect();
+        if modes.contains(&Mode::Enforce) {
+            modes.remove(&Mode::Reconcile);
+        }
+        modes
+    }
+
+    /// Returns the components to install.
+    pub(super) fn components(&self) -> BTreeSet<Component> {
+        self.effective_modes().into_iter().filter_map(Component::of).collect()
+    }
+
+    /// Returns the metadata of an object in the namespace of the installation.
+    pub(super) fn metadata(&self, name: &str, component: Option<Component>) -> Value {
+        json!({ "name": name, "namespace": self.namespace, "labels": labels(component) })
+    }
+}
+
+/// Returns the labels of an object.
+pub(super) fn labels(component: Option<Component>) -> Value {
+    let mut labels = selector(component);
+    labels["app.kubernetes.io/part-of"] = APP.into();
+    labels
+}
+
+/// Returns the labels by which pods are selected.
+pub(super) fn selector(component: Option<Component>) -> Value {
+    let mut labels = json!({ "app.kubernetes.io/name": APP, "app.kubernetes.io/instance": APP });
+    if let Some(component) = component {
+        labels["app.kubernetes.io/component"] = component.command().into();
+    }
+    labels
+}

@@ -1,0 +1,244 @@
+//! The verdict of a namespace: the rules for which objects are denied there, and those that only warn.
+//!
+//! The operator writes it on the Namespace, and the native admission policies read it there. Severities, modes and
+//! parameters are decided here once, so CEL needs no copy of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt as _;
+
+use super::{CompiledPolicy, EnabledRule, EnforcementMode};
+use crate::rules::{RuleId, Value};
+use crate::workload::short_digest;
+
+/// The label of a Namespace in which native admission judges objects.
+pub const ADMISSION_LABEL: &str = "devops.stochastic.io/admission";
+/// The value of the label.
+pub const ADMISSION_NATIVE: &str = "native";
+/// The annotation with the rules to deny.
+pub const DENY_ANNOTATION: &str = "devops.stochastic.io/deny";
+/// The annotation with the rules to warn about.
+pub const WARN_ANNOTATION: &str = "devops.stochastic.io/warn";
+/// The annotation with the hash of the policies that the verdict was compiled from.
+pub const VERDICT_ANNOTATION: &str = "devops.stochastic.io/verdict";
+/// The annotation that suspends denials until a time, in RFC 3339.
+pub const BREAK_GLASS_ANNOTATION: &str = "devops.stochastic.io/break-glass-until";
+
+/// The most bytes of an annotation. All annotations of an object together may have 256 KiB.
+const MOST_BYTES: usize = 8 * 1024;
+
+/// Separates the entries of an annotation.
+const ENTRIES: char = ',';
+/// Separates the fields of an entry: the rule, its policies, and its parameters.
+const FIELDS: char = ';';
+/// Separates the policies of an entry, and the items of a parameter.
+const ITEMS: char = '|';
+
+/// The verdict of a namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// The rules for which an object is denied.
+    pub denied: Vec<VerdictRule>,
+    /// The rules for which an object is allowed with a warning.
+    pub warned: Vec<VerdictRule>,
+    /// The rules of policies that native admission leaves out.
+    pub left_out: Vec<LeftOut>,
+    /// The hash of the policies' names, uids and generations.
+    pub hash: String,
+}
+
+/// A rule of a verdict with its parameters, for every policy that turns it on in this way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictRule {
+    /// The rule.
+    pub rule: RuleId,
+    /// The parameters, as `name=value`.
+    pub parameters: Vec<String>,
+    /// The names of the policies.
+    pub policies: BTreeSet<String>,
+}
+
+/// A rule of a policy that native admission does not judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The policy.
+    pub policy: String,
+    /// The rule.
+    pub rule: RuleId,
+    /// The reason.
+    pub reason: LeftOutReason,
+}
+
+/// The reason for which native admission leaves a rule out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LeftOutReason {
+    /// The rule has no expression in CEL.
+    NoExpression,
+    /// A parameter has a character that separates values in the annotation.
+    Separator,
+    /// The annotation would exceed 8 KiB.
+    TooLong,
+}
+
+impl LeftOutReason {
+    /// Returns the reason in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoExpression => "the rule can't be said in CEL",
+            Self::Separator => "a parameter has one of the characters , ; | = or is not ASCII",
+            Self::TooLong => "the annotation would exceed 8 KiB",
+        }
+    }
+}
+
+/// The two ways in which a rule counts.
+#[derive(Default)]
+struct Lists {
+    denied: Vec<VerdictRule>,
+    warned: Vec<VerdictRule>,
+}
+
+impl Verdict {
+    /// Compiles the verdict of a namespace from its policies. `None` if no policy is in effect.
+    ///
+    /// Policies that are being deleted, and those that can't be followed, have no part in it.
+    pub fn of(policies: &[CompiledPolicy]) -> Option<Self> {
+        let in_effect = policies.iter().filter(|known| known.policy.metadata.deletion_timestamp.is_none());
+        let mut in_effect: Vec<_> =
+            in_effect.filter_map(|known| Some((known, known.effective.as_ref().ok()?))).collect();
+        in_effect.sort_by_key(|(known, _)| known.policy.name_any());
+        if in_effect.is_empty() {
+            return None;
+        }
+        let mut verdict = Self { hash: hash(in_effect.iter().map(|(known, _)| *known)), ..Self::default() };
+        let mut lists = Lists::default();
+        for (known, effective) in in_effect {
+            let policy = known.policy.name_any();
+            for enabled in effective.rules() {
+                if let Err(reason) = lists.add(&policy, denies(known, enabled), enabled) {
+                    verdict.left_out.push(LeftOut { policy: policy.clone(), rule: enabled.rule.id, reason });
+                }
+            }
+        }
+        // A finding that is denied is not repeated as a warning.
+        let Lists { denied, mut warned } = lists;
+        warned.retain(|warned| !denied.iter().any(|denied| denied.is_same_check(warned)));
+        verdict.denied = shortened(denied, &mut verdict.left_out);
+        verdict.warned = shortened(warned, &mut verdict.left_out);
+        Some(verdict)
+    }
+
+    /// Returns the verdict while denials are suspended: everything only warns.
+    #[must_use]
+    pub fn suspended(self) -> Self {
+        let mut left_out = self.left_out;
+        let warned = shortened([self.denied, self.warned].concat(), &mut left_out);
+        Self { denied: Vec::new(), warned, left_out, hash: self.hash }
+    }
+
+    /// Returns the annotations that carry the verdict, by key. An empty list has none.
+    pub fn annotations(&self) -> BTreeMap<&'static str, String> {
+        let lists = [(DENY_ANNOTATION, text(&self.denied)), (WARN_ANNOTATION, text(&self.warned))];
+        lists
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .chain([(VERDICT_ANNOTATION, self.hash.clone())])
+            .collect()
+    }
+
+    /// Tells whether native admission judges a rule for a policy.
+    pub fn holds(&self, policy: &str, rule: RuleId) -> bool {
+        !self.left_out.iter().any(|left_out| left_out.policy == policy && left_out.rule == rule)
+    }
+}
+
+impl VerdictRule {
+    /// Tells whether two entries check the same.
+    fn is_same_check(&self, other: &Self) -> bool {
+        self.rule == other.rule && self.parameters == other.parameters
+    }
+
+    /// Returns the entry as it is written in an annotation.
+    fn text(&self) -> String {
+        let policies: Vec<_> = self.policies.iter().map(String::as_str).collect();
+        let policies = policies.join(&ITEMS.to_string());
+        let fields = [self.rule.as_str().to_owned(), policies].into_iter().chain(self.parameters.clone());
+        fields.collect::<Vec<_>>().join(&FIELDS.to_string())
+    }
+}
+
+impl Lists {
+    fn add(&mut self, policy: &str, denies: bool, enabled: &EnabledRule) -> Result<(), LeftOutReason> {
+        if enabled.rule.expression.is_none() {
+            return Err(LeftOutReason::NoExpression);
+        }
+        let parameters = enabled.rule.parameters.iter().zip(&enabled.parameters);
+        let parameters =
+            parameters.map(|(parameter, value)| Some(format!("{}={}", parameter.name, encoded(value)?)));
+        let parameters = parameters.collect::<Option<Vec<_>>>().ok_or(LeftOutReason::Separator)?;
+        let list = if denies { &mut self.denied } else { &mut self.warned };
+        let entry =
+            VerdictRule { rule: enabled.rule.id, parameters, policies: BTreeSet::from([policy.to_owned()]) };
+        if let Some(known) = list.iter_mut().find(|known| known.is_same_check(&entry)) {
+            known.policies.extend(entry.policies);
+        } else {
+            list.push(entry);
+        }
+        Ok(())
+    }
+}
+
+/// Returns a parameter as it is written in an annotation; `None` if it can't be.
+fn encoded(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+    };
+    let is_plain = |c: char| c.is_ascii_graphic() && ![ENTRIES, FIELDS, '='].contains(&c);
+    text.chars().all(is_plain).then_some(text)
+}
+
+/// Tells whether a policy denies an object for a rule.
+fn denies(known: &CompiledPolicy, enabled: &EnabledRule) -> bool {
+    let spec = &known.policy.spec;
+    spec.enforcement_mode == EnforcementMode::Enforce
+        && enabled.severity >= spec.admission.clone().unwrap_or_default().deny_at
+}
+
+/// Returns the entries that fit in an annotation, and notes the others.
+fn shortened(entries: Vec<VerdictRule>, left_out: &mut Vec<LeftOut>) -> Vec<VerdictRule> {
+    let mut bytes = 0;
+    let mut kept = Vec::new();
+    for entry in entries {
+        let size = entry.text().len() + ENTRIES.len_utf8();
+        if bytes + size <= MOST_BYTES {
+            bytes += size;
+            kept.push(entry);
+        } else {
+            let left_out_of = |policy: &String| LeftOut {
+                policy: policy.clone(),
+                rule: entry.rule,
+                reason: LeftOutReason::TooLong,
+            };
+            left_out.extend(entry.policies.iter().map(left_out_of));
+        }
+    }
+    kept
+}
+
+fn text(entries: &[VerdictRule]) -> String {
+    entries.iter().map(VerdictRule::text).collect::<Vec<_>>().join(&ENTRIES.to_string())
+}
+
+/// Returns the hash of policies in the order of their names.
+fn hash<'p>(policies: impl Iterator<Item = &'p CompiledPolicy>) -> String {
+    let lines = policies.map(|known| {
+        let metadata = &known.policy.metadata;
+        let uid = metadata.uid.as_deref().unwrap_or_default();
+        format!("{} {uid} {}\n", known.policy.name_any(), metadata.generation.unwrap_or_default())
+    });
+    short_digest(&lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests;

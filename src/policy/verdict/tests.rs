@@ -1,0 +1,95 @@
+//! Verdicts of policies, alone and together.
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::policy::DevOpsPolicy;
+
+fn policy(name: &str, spec: &Json) -> CompiledPolicy {
+    let policy = json!({
+        "metadata": { "name": name, "namespace": "shop", "uid": name, "generation": 1 }, "spec": spec,
+    });
+    CompiledPolicy::new(serde_json::from_value::<DevOpsPolicy>(policy).unwrap())
+}
+
+fn annotations(policies: &[CompiledPolicy]) -> [String; 2] {
+    let annotations = Verdict::of(policies).unwrap().annotations();
+    [DENY_ANNOTATION, WARN_ANNOTATION].map(|key| annotations.get(key).cloned().unwrap_or_default())
+}
+
+#[test]
+fn only_enforce_mode_denies_and_only_from_deny_at_up() {
+    let spec = |mode: &str, deny_at: &str| {
+        json!({
+            "enforcementMode": mode, "forbidLatestTag": true, "requireLivenessProbe": true,
+            "admission": { "denyAt": deny_at },
+        })
+    };
+    for (mode, deny_at, denied, warned) in [
+        ("audit", "low", "", "latest-tag;a,missing-liveness;a"),
+        ("enforce", "critical", "", "latest-tag;a,missing-liveness;a"),
+        ("enforce", "high", "latest-tag;a", "missing-liveness;a"),
+        ("enforce", "medium", "latest-tag;a,missing-liveness;a", ""),
+    ] {
+        assert_eq!(annotations(&[policy("a", &spec(mode, deny_at))]), [denied, warned], "{mode} {deny_at}");
+    }
+}
+
+#[test]
+fn policies_share_an_entry_unless_their_parameters_differ() {
+    let limited = json!({ "defaultResources": { "cpuLimit": "1" }, "enforcementMode": "enforce",
+        "admission": { "denyAt": "low" } });
+    let plain = json!({ "requireResources": true });
+    let all = [policy("c", &plain), policy("a", &limited), policy("b", &limited), policy("d", &plain)];
+    let expected = ["missing-resources;a|b;cpuLimit=true", "missing-resources;c|d;cpuLimit=false"];
+    assert_eq!(annotations(&all), expected);
+}
+
+#[test]
+fn a_denied_check_does_not_warn_too() {
+    let deny =
+        json!({ "forbidLatestTag": true, "enforcementMode": "enforce", "admission": { "denyAt": "low" } });
+    let all = [policy("a", &deny), policy("b", &json!({ "forbidLatestTag": true }))];
+    assert_eq!(annotations(&all), ["latest-tag;a", ""]);
+    let suspended = Verdict::of(&all).unwrap().suspended();
+    assert_eq!(suspended.annotations()[WARN_ANNOTATION], "latest-tag;a");
+    assert!(!suspended.annotations().contains_key(DENY_ANNOTATION));
+}
+
+#[test]
+fn rules_without_an_expression_and_texts_that_are_too_long_are_left_out() {
+    let verdict =
+        Verdict::of(&[policy("a", &json!({ "maxRestartCount": 1, "forbidLatestTag": true }))]).unwrap();
+    let [left_out] = &*verdict.left_out else { panic!("{verdict:?}") };
+    assert_eq!((left_out.rule.as_str(), left_out.reason), ("high-restarts", LeftOutReason::NoExpression));
+    assert!(verdict.holds("a", crate::rules::LATEST_TAG.id) && !verdict.holds("a", left_out.rule));
+
+    let many: Vec<_> = (0..100)
+        .map(|number| policy(&format!("{number:0>200}"), &json!({ "forbidLatestTag": true })))
+        .collect();
+    let verdict = Verdict::of(&many).unwrap();
+    assert!(verdict.warned.is_empty() && verdict.left_out.len() == 100);
+    assert_eq!(verdict.left_out[0].reason, LeftOutReason::TooLong);
+}
+
+#[test]
+fn policies_that_go_or_can_not_be_followed_have_no_part() {
+    let mut going = policy("a", &json!({ "forbidLatestTag": true }));
+    let mut policy_of_it = (*going.policy).clone();
+    policy_of_it.metadata.deletion_timestamp =
+        Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    going = CompiledPolicy::new(policy_of_it);
+    let invalid = policy("b", &json!({ "rules": [{ "id": "nope" }] }));
+    assert_eq!(Verdict::of(&[going, invalid]), None);
+    assert_eq!(Verdict::of(&[]), None);
+}
+
+#[test]
+fn the_hash_follows_each_generation_and_no_order() {
+    let (a, b) = (policy("a", &json!({})), policy("b", &json!({})));
+    let hash = |policies: &[CompiledPolicy]| Verdict::of(policies).unwrap().hash;
+    assert_eq!(hash(&[a.clone(), b.clone()]), hash(&[b.clone(), a.clone()]));
+    let mut newer = (*b.policy).clone();
+    newer.metadata.generation = Some(2);
+    assert_ne!(hash(&[a.clone(), b]), hash(&[a, CompiledPolicy::new(newer)]));
+}

@@ -1,0 +1,42 @@
+//! `deploy`: the manifests of an installation.
+
+use std::path::Path;
+
+use super::{run, run_in};
+
+#[test]
+fn our_own_manifests_score_100_by_every_rule() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifests = run(&["deploy", "generate-all", "--network-policies"]);
+    assert_eq!(manifests.status, 0, "{manifests}");
+    for policy in [&[][..], &["--policy", "kube-tests/policies/strict.yaml"]] {
+        let report = run_in(
+            root,
+            &[&["analyze", "-f", "-", "-n", "kube-devops", "-o", "json"], policy].concat(),
+            &manifests.stdout,
+        );
+        let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+        assert_eq!(report["summary"]["score"], 100, "{report:#}");
+        assert_eq!(report["summary"]["workloads"], 2, "{report:#}");
+        assert_eq!(report["violations"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn flags_choose_the_parts() {
+    let with = |args: &[&str]| run(&[&["deploy"], args].concat()).stdout;
+    let all = with(&["generate-all", "-n", "ops", "--image", "registry.example/kd:9", "--replicas", "3"]);
+    for said in
+        ["namespace: ops", "image: registry.example/kd:9", "replicas: 3", "kind: CustomResourceDefinition"]
+    {
+        assert!(all.contains(said), "{said}");
+    }
+    assert!(!all.contains("namespace: kube-devops") && !all.contains("NetworkPolicy"));
+    assert!(!with(&["generate-all", "--no-crds"]).contains("CustomResourceDefinition"));
+    let rbac = with(&["generate-rbac", "--modes", "watch", "--watch-namespace", "shop"]);
+    assert!(rbac.contains("namespace: shop") && !rbac.contains("ClusterRole"), "{rbac}");
+    let deployments =
+        with(&["generate-deployments", "--modes", "watch,reconcile", "--system-namespace", "infra"]);
+    assert_eq!(deployments.matches("--system-namespace=infra").count(), 2, "{deployments}");
+    assert_eq!(run(&["deploy", "generate-all", "--replicas", "101"]).status, 2);
+}
