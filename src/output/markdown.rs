@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::count;
 use crate::governance::{Report, ViolationRow};
+use crate::workload::count;
 
 /// The maximum size of the report in bytes. GitHub takes comments of 65,536 characters, and other text may stand
 /// around the report.

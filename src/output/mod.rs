@@ -2,7 +2,6 @@
 
 mod check;
 mod columns;
-mod count;
 mod fingerprint;
 mod format;
 mod github;
@@ -25,7 +24,6 @@ mod yaml;
 
 pub use check::{Check, CheckFormat};
 pub use columns::{Cell, columns, table};
-pub use count::count;
 pub use format::{FORMATS, Format};
 pub use manifests::ManifestFormat;
 pub use notes::Notes;

@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::count;
 use super::fingerprint::Fingerprints;
 use crate::governance::{Report, ReportError, ViolationRow};
 use crate::rules::{self, Rule, RuleId, Severity};
+use crate::workload::count;
 
 /// The maximum number of results.
 const MOST_RESULTS: usize = 25_000;
