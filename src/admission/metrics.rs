@@ -97,7 +97,7 @@ impl AdmissionMetrics {
             }
         }
         made.requests.with_label_values(&[UNKNOWN, RequestResult::Invalid.label()]);
-        for rule in RULES {
+        for rule in RULES.iter() {
             made.denials.with_label_values(&[rule.id.as_str()]);
         }
         Ok(made)
