@@ -114,7 +114,7 @@ async fn a_restarted_operator_decides_by_the_current_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the_record_says_why_not() {
+async fn frequent_annotation_changes_do_not_block_a_patch_unnoticed() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let deployments = stage.api("Deployment");
@@ -143,7 +143,7 @@ async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_another_finalizer_keeps_says_that_it_is_being_deleted() {
+async fn a_policy_with_another_finalizer_reports_its_deletion() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     stage.policy("standard", PROBES).await;
     stage.until_condition("standard", "Ready", "Evaluated", "").await;
