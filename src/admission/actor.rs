@@ -22,7 +22,7 @@ const CONTROLLERS: [&str; 7] = [
     "statefulset-controller",
 ];
 
-/// Tells whether the API server's own controllers wrote the object for an owner that admission judges.
+/// Returns true if the API server's own controllers wrote the object for an owner that admission judges.
 ///
 /// The owner reference alone proves nothing, because every client can write one.
 pub(super) fn is_made_by_controller(user: &str, object: &Workload<'_>) -> bool {

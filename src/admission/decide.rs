@@ -92,14 +92,14 @@ fn added(
     violations
 }
 
-/// Tells whether a policy denies what it finds at a severity.
+/// Returns true if a policy denies what it finds at a severity.
 fn denies(compiled: &CompiledPolicy, severity: Severity) -> bool {
     let spec = &compiled.policy.spec;
     spec.enforcement_mode == EnforcementMode::Enforce
         && severity >= spec.admission.clone().unwrap_or_default().deny_at
 }
 
-/// Tells whether the object is being deleted: nothing may hold up its end.
+/// Returns true if the object is being deleted: nothing may hold up its end.
 fn is_going(json: &str) -> bool {
     #[derive(Deserialize)]
     struct Head {

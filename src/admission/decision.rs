@@ -14,7 +14,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Tells whether the request is allowed.
+    /// Returns true if the request is allowed.
     pub fn is_allowed(&self) -> bool {
         self.denied.is_empty()
     }

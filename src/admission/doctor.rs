@@ -45,7 +45,7 @@ pub async fn examine(cluster: &Cluster, now: Timestamp) -> Result<Diagnosis, Cal
     Ok(found)
 }
 
-/// Tells whether a configuration is one of ours, whatever its name.
+/// Returns true if a configuration is one of ours, whatever its name.
 fn is_ours(configuration: &ValidatingWebhookConfiguration) -> bool {
     configuration.name_any() == WEBHOOK_CONFIGURATION
         || configuration.webhooks.iter().flatten().any(|webhook| webhook.name == WEBHOOK_NAME)

@@ -46,7 +46,7 @@ pub struct Analysis<'p> {
     left_out_templates: HashMap<WorkloadKey, u64>,
 }
 
-/// The objects of one kind that were not judged.
+/// The objects of one kind that were not evaluated.
 #[derive(Debug, Default)]
 struct SkippedObjects {
     count: u64,
@@ -172,7 +172,7 @@ impl<'p> Analysis<'p> {
         if workload.is_managed() || workload.is_terminal() || !selected {
             return;
         }
-        // Only a pod that is judged, or would be, stands for its workload's template.
+        // Only a pod that is evaluated, or would be, stands for its workload's template.
         if workload.is_pod() {
             self.add_pod_of(namespace, workload, controller);
         }
@@ -339,7 +339,7 @@ impl<'p> Analysis<'p> {
         namespaces
     }
 
-    /// Returns the kinds of objects that hold containers and were not judged.
+    /// Returns the kinds of objects that hold containers and were not evaluated.
     fn unjudged(&self) -> Vec<UnjudgedKind> {
         let mut kinds: BTreeMap<&TypeMeta, u64> = BTreeMap::new();
         for ((_, types), skipped) in &self.skipped {

@@ -33,9 +33,9 @@ pub enum Breach {
 /// A reason why thresholds say nothing about the report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gap {
-    /// Nothing was judged.
+    /// Nothing was evaluated.
     Everything,
-    /// Nothing was judged in a namespace that was asked for.
+    /// Nothing was evaluated in a namespace that was requested.
     Namespace(String),
 }
 
@@ -49,7 +49,7 @@ pub struct GateResult {
 }
 
 impl Thresholds {
-    /// Compares a report with the thresholds; `namespaces` are those that were asked for by name.
+    /// Compares a report with the thresholds; `namespaces` are those that were requested by name.
     pub fn check(self, report: &Report, namespaces: &[String]) -> GateResult {
         if self.is_empty() {
             return GateResult::default();

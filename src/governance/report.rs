@@ -18,13 +18,13 @@ pub struct Report {
     /// Always `kube-devops/v1`.
     #[serde(rename = "apiVersion")]
     pub api_version: &'static str,
-    /// The figures of everything that was judged.
+    /// The figures of everything that was evaluated.
     pub summary: ReportSummary,
     /// The figures of each namespace, sorted by name.
     pub namespaces: Vec<NamespaceReport>,
     /// Every violation, worst first; empty where only figures were asked for.
     pub violations: ViolationList,
-    /// The objects that were read and are of no kind that is judged.
+    /// The objects that were read and are of no kind that is evaluated.
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
     pub errors: Vec<ReportError>,
@@ -37,10 +37,10 @@ pub struct Report {
     /// The findings of rules without a part in the score, the worst severity first.
     #[serde(skip)]
     pub unscored: Vec<UnscoredRule>,
-    /// The kinds that hold containers and are not judged.
+    /// The kinds that hold containers and are not evaluated.
     #[serde(skip)]
     pub unjudged: Vec<UnjudgedKind>,
-    /// The pods and templates with the namespace and the labels that were asked for, judged or not.
+    /// The pods and templates with the namespace and the labels that were requested, evaluated or not.
     #[serde(skip)]
     pub selected: u64,
     /// The kustomize patches that were passed over.
@@ -58,7 +58,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Tells whether not a single object could be read, so that the report has nothing but errors.
+    /// Returns true if not a single object could be read, so that the report has nothing but errors.
     pub fn has_only_errors(&self) -> bool {
         self.summary.score.is_none()
             && self.skipped.is_empty()
@@ -83,7 +83,7 @@ impl Report {
     }
 }
 
-/// The figures of everything that was judged.
+/// The figures of everything that was evaluated.
 #[derive(Debug, Serialize)]
 pub struct ReportSummary {
     /// Pods judged, a template counting as one.
@@ -149,7 +149,7 @@ impl NamespaceReport {
     }
 }
 
-/// Objects of a kind that is not judged.
+/// Objects of a kind that is not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
@@ -163,7 +163,7 @@ pub struct Skipped {
     pub count: u64,
 }
 
-/// A kind that holds containers and is not judged.
+/// A kind that holds containers and is not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnjudgedKind {
     /// The kind.

@@ -120,7 +120,7 @@ impl OpenSegment {
         self.segment.text.len()
     }
 
-    /// Tells whether no object was added.
+    /// Returns true if no object was added.
     pub(super) fn is_empty(&self) -> bool {
         self.segment.objects.is_empty()
     }

@@ -8,7 +8,7 @@ use crate::rules::RuleId;
 /// The number of pods and the counts of rules. Most objects break few rules, so only counts above zero are stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The pods that were judged.
+    /// The pods that were evaluated.
     pub pods: u64,
     /// The counts above zero, each with the rule's place in the registry, sorted by place.
     counts: Vec<(u16, u64)>,

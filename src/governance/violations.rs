@@ -228,7 +228,7 @@ impl ViolationList {
         self.order.iter().map(count).sum()
     }
 
-    /// Tells whether there is no violation.
+    /// Returns true if there is no violation.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

@@ -134,7 +134,7 @@ pub struct Offender {
     pub namespace: String,
     /// The workload as `Kind/name`.
     pub workload: String,
-    /// Its pods that were judged.
+    /// Its pods that were evaluated.
     pub pods: u64,
     /// The broken rules with their counts.
     pub counts: Vec<(RuleId, u64)>,

@@ -14,7 +14,7 @@ pub struct Format {
     pub help: &'static str,
     /// True if the format shows every violation, and not only figures.
     pub shows_violations: bool,
-    /// True if the format lists the objects of kinds that are not judged.
+    /// True if the format lists the objects of kinds that are not evaluated.
     pub lists_other_kinds: bool,
     /// True for a format for people. It leaves out a report that has only errors, which are written elsewhere.
     for_people: bool,

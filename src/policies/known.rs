@@ -65,7 +65,7 @@ impl Policies {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
-    /// Tells whether all policies were listed once.
+    /// Returns true if all policies were listed once.
     pub fn is_listed(&self) -> bool {
         *self.listed.borrow()
     }
@@ -85,12 +85,12 @@ impl Policies {
         self.read().group(namespace).map(|(_, policy)| policy.clone()).collect()
     }
 
-    /// Tells whether policies have no effect in a namespace.
+    /// Returns true if policies have no effect in a namespace.
     pub fn is_system(&self, namespace: &str) -> bool {
         self.system.contains(namespace)
     }
 
-    /// Tells whether a policy is in force, in a namespace where policies have an effect.
+    /// Returns true if a policy is in force, in a namespace where policies have an effect.
     pub fn enforces(&self, policy: &DevOpsPolicy) -> bool {
         policy.is_in_force() && !self.is_system(&policy.namespace().unwrap_or_default())
     }

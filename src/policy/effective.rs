@@ -177,7 +177,7 @@ impl EffectivePolicy {
         if self.rules.iter().any(|enabled| enabled.rule.details) { Fields::All } else { Fields::Default }
     }
 
-    /// Tells whether an enabled rule looks at workloads themselves, beside their pods and templates.
+    /// Returns true if an enabled rule looks at workloads themselves, beside their pods and templates.
     pub fn judges_workloads(&self) -> bool {
         self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Workload(_)))
     }

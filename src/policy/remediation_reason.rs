@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 /// The reason for the phase of a remediation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RemediationReason {
-    /// The patch is decided on and not sent yet.
+    /// The patch is planned and not sent yet.
     Planned,
     /// The workload is patched, and its new pods are watched.
     Patched,
-    /// The new pods are available and stayed so.
+    /// The new pods became available and stayed available.
     Verified,
-    /// The API server did not answer, or had no time. The patch is tried again.
+    /// The API server did not respond, or timed out. The patch is retried.
     Unavailable,
     /// An admission webhook or policy denied the patch.
     AdmissionRefused,
     /// Another field manager owns a field that the patch would set.
     Conflict,
-    /// Somebody else has fields under the name of enforcement's field manager, and a patch would remove them.
+    /// Another client has fields under the name of enforcement's field manager, and a patch would remove them.
     ManagerTaken,
     /// RBAC does not allow the patch.
     Forbidden,
@@ -28,11 +28,11 @@ pub enum RemediationReason {
     Gone,
     /// The API server found the patched workload invalid.
     Invalid,
-    /// Somebody wrote the workload since it was read.
+    /// Another client wrote the workload after it was read.
     Stale,
     /// The workload can't be read.
     Unreadable,
-    /// A container of a new pod ends again and again.
+    /// A container of a new pod terminates repeatedly.
     CrashLoop,
     /// A probe of the patch ended a container three times within an hour.
     ProbeRestarts,
@@ -49,13 +49,13 @@ pub enum RemediationReason {
     ProgressDeadlineExceeded,
     /// A resource quota has no room for the patch or the new pods.
     QuotaExceeded,
-    /// A container of a new pod ended, and none had before.
+    /// A container of a new pod terminated, and none had before.
     Restarted,
     /// No node has room for what the new pods request.
     Unschedulable,
-    /// The patch failed after somebody else had changed the template too.
+    /// The patch failed after another client had changed the template too.
     ChangedMeanwhile,
-    /// Nothing could be said about the patch in time.
+    /// There was no evidence about the patch in time.
     NoVerdict,
     /// The new pods could not be read until there was a verdict.
     Unwatched,
@@ -65,7 +65,7 @@ pub enum RemediationReason {
     PortGone,
     /// The patch was withdrawn because its policy was deleted.
     Reverted,
-    /// Somebody else took the fields out, for example with undo.
+    /// Another client removed the fields, for example with undo.
     TakenOut,
     /// A reason that this version does not know.
     #[serde(other)]
@@ -179,13 +179,13 @@ impl RemediationReason {
         }
     }
 
-    /// Tells whether a patch can fail or be withdrawn for this reason, so that it is counted.
+    /// Returns true if a patch can fail or be withdrawn for this reason, so that it is counted.
     pub fn is_counted(self) -> bool {
         use RemediationReason::{Patched, Planned, Stale, TakenOut, Unavailable, Verified};
         !matches!(self, Planned | Patched | Verified | Stale | TakenOut | Unavailable)
     }
 
-    /// Tells whether others can remove the cause of a refused patch without changing the policy or the workload.
+    /// Returns true if others can remove the cause of a refused patch without changing the policy or the workload.
     pub fn is_mended_elsewhere(self) -> bool {
         matches!(
             self,

@@ -146,14 +146,14 @@ impl Verdict {
             .collect()
     }
 
-    /// Tells whether native admission judges a rule for a policy.
+    /// Returns true if native admission judges a rule for a policy.
     pub fn holds(&self, policy: &str, rule: RuleId) -> bool {
         !self.left_out.iter().any(|left_out| left_out.policy == policy && left_out.rule == rule)
     }
 }
 
 impl VerdictRule {
-    /// Tells whether two entries check the same.
+    /// Returns true if two entries check the same.
     fn is_same_check(&self, other: &Self) -> bool {
         self.rule == other.rule && self.parameters == other.parameters
     }
@@ -199,7 +199,7 @@ fn encoded(value: &Value) -> Option<String> {
     text.chars().all(is_plain).then_some(text)
 }
 
-/// Tells whether a policy denies an object for a rule.
+/// Returns true if a policy denies an object for a rule.
 fn denies(known: &CompiledPolicy, enabled: &EnabledRule) -> bool {
     let spec = &known.policy.spec;
     spec.enforcement_mode == EnforcementMode::Enforce

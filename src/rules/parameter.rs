@@ -40,7 +40,7 @@ impl Value {
         }
     }
 
-    /// Tells whether two values have the same type.
+    /// Returns true if two values have the same type.
     pub fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }

@@ -78,7 +78,7 @@ impl Rule {
         })
     }
 
-    /// Tells whether `--rules recommended` has the rule: unless it says otherwise, from medium severity up.
+    /// Returns true if `--rules recommended` has the rule: unless it says otherwise, from medium severity up.
     pub fn is_recommended(&self) -> bool {
         self.recommended.unwrap_or(self.severity > Severity::Low)
     }

@@ -60,12 +60,12 @@ pub struct Container<'a> {
 }
 
 impl Container<'_> {
-    /// Tells whether an init container is a native sidecar, which runs as long as the pod does.
+    /// Returns true if an init container is a native sidecar, which runs as long as the pod does.
     pub fn is_sidecar(&self) -> bool {
         self.restart_policy.as_deref() == Some("Always")
     }
 
-    /// Tells whether the container names no image and no platform supplies one.
+    /// Returns true if the container names no image and no platform supplies one.
     pub fn lacks_image(&self) -> bool {
         self.image_is_blank() && !self.image_is_supplied
     }

@@ -20,7 +20,7 @@ impl fmt::Display for Defect {
 }
 
 impl Workload<'_> {
-    /// Tells whether the object is only a patch for a workload, as kustomize merges it: it has no selector, and no
+    /// Returns true if the object is only a patch for a workload, as kustomize merges it: it has no selector, and no
     /// container at all or one without an image.
     pub fn is_patch(&self) -> bool {
         let pod = &self.pod;

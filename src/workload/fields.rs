@@ -37,7 +37,7 @@ impl Fields {
         parse()
     }
 
-    /// Tells whether the thread parses every field.
+    /// Returns true if the thread parses every field.
     pub(super) fn are_all() -> bool {
         FIELDS.get() == Self::All
     }

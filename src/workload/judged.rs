@@ -39,19 +39,19 @@ impl Workload<'_> {
         self.kind == WorkloadKind::Pod
     }
 
-    /// Tells whether the object only exists for another workload, which is judged in its place: a `ReplicaSet`, a
+    /// Returns true if the object only exists for another workload, which is judged in its place: a `ReplicaSet`, a
     /// `ReplicationController` or a Job with a controller.
     pub fn is_managed(&self) -> bool {
         self.may_be_managed() && self.metadata.controller().is_some()
     }
 
-    /// Tells whether objects of this kind can stand between pods and the workload that a user edits.
+    /// Returns true if objects of this kind can stand between pods and the workload that a user edits.
     pub fn may_be_managed(&self) -> bool {
         use WorkloadKind::{Job, ReplicaSet, ReplicationController};
         matches!(self.kind, ReplicaSet | ReplicationController | Job)
     }
 
-    /// Tells whether the pod is meant to end, as the pods of Jobs are.
+    /// Returns true if the pod is meant to end, as the pods of Jobs are.
     pub fn runs_to_completion(&self) -> bool {
         match self.kind {
             WorkloadKind::Job | WorkloadKind::CronJob => true,
@@ -60,13 +60,13 @@ impl Workload<'_> {
         }
     }
 
-    /// Tells whether Knative runs the pod: its proxy probes the containers for readiness, asked or not.
+    /// Returns true if Knative runs the pod: its proxy probes the containers for readiness, asked or not.
     pub fn runs_on_knative(&self) -> bool {
         let is_labelled = || self.labels().is_some_and(|labels| labels.get(KNATIVE_SERVICE).is_some());
         self.kind == WorkloadKind::KnativeService || is_labelled()
     }
 
-    /// Tells whether the pod is in a terminal phase, so that there is nothing left to judge.
+    /// Returns true if the pod is in a terminal phase, so that there is nothing left to judge.
     pub fn is_terminal(&self) -> bool {
         self.status.as_ref().is_some_and(PodStatus::is_terminal)
     }

@@ -1,6 +1,6 @@
 //! The kinds that are judged, in one table: how the API names each one, and where it keeps its pod spec.
 
-/// A kind that is judged: the pod, and every known kind with a pod template.
+/// A kind that is evaluated: the pod, and every known kind with a pod template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the variants are the names of the kinds")]
 pub enum WorkloadKind {
@@ -135,7 +135,7 @@ impl WorkloadKind {
         Self::CronJob,
     ];
 
-    /// Finds the kind that an object's `apiVersion` and `kind` name; `None` when it is not judged.
+    /// Finds the kind that an object's `apiVersion` and `kind` name; `None` when it is not evaluated.
     ///
     /// The group and the kind decide: every version of a group is read the same way.
     pub fn find(api_version: &str, kind: &str) -> Option<Self> {

@@ -33,12 +33,12 @@ pub struct Requirement<'a> {
 }
 
 impl LabelSelector<'_> {
-    /// Tells whether the selector matches everything.
+    /// Returns true if the selector matches everything.
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
-    /// Tells whether the selector matches labels.
+    /// Returns true if the selector matches labels.
     pub fn matches(&self, labels: &Labels<'_>) -> bool {
         self.match_labels.iter().all(|(key, value)| labels.get(key).is_some_and(|own| **own == *value))
             && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
@@ -46,7 +46,7 @@ impl LabelSelector<'_> {
 }
 
 impl Requirement<'_> {
-    /// Tells whether labels meet the requirement. An unknown operator is never met: the API server refuses it.
+    /// Returns true if labels meet the requirement. An unknown operator is never met: the API server refuses it.
     fn matches(&self, labels: &Labels<'_>) -> bool {
         let value = labels.get(&self.key);
         let is_listed = value.is_some_and(|value| self.values.iter().any(|listed| **listed == **value));

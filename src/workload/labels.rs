@@ -22,7 +22,7 @@ impl<'a> Labels<'a> {
         Self(pairs)
     }
 
-    /// Tells whether there is no label.
+    /// Returns true if there is no label.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

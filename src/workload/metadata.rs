@@ -88,7 +88,7 @@ pub struct OwnerReference<'a> {
     pub controller: Option<bool>,
 }
 
-/// Tells whether an annotation is read. With details, all are, except for kubectl's copy of the object.
+/// Returns true if an annotation is read. With details, all are, except for kubectl's copy of the object.
 fn is_read(key: &str) -> bool {
     ANNOTATIONS.contains(&key) || (Fields::are_all() && key != LAST_APPLIED)
 }

@@ -56,7 +56,7 @@ pub enum Parsed<'a> {
     Workload(Workload<'a>),
     /// The items of a list.
     List(Vec<Object<'a>>),
-    /// An object of a kind that is not judged. Nothing else is kept of it.
+    /// An object of a kind that is not evaluated. Nothing else is kept of it.
     Other {
         /// True where it holds a list of containers.
         holds_containers: bool,

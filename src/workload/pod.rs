@@ -74,12 +74,12 @@ pub struct PodSpec<'a> {
 }
 
 impl PodSpec<'_> {
-    /// Tells whether the pod says that it runs on Windows.
+    /// Returns true if the pod says that it runs on Windows.
     pub fn is_windows(&self) -> bool {
         self.os.as_ref().is_some_and(|os| &*os.name == "windows")
     }
 
-    /// Tells whether the pod says that it runs in a user namespace of its own.
+    /// Returns true if the pod says that it runs in a user namespace of its own.
     pub fn has_user_namespace(&self) -> bool {
         self.host_users == Some(false)
     }
@@ -101,7 +101,7 @@ pub struct PodStatus<'a> {
 }
 
 impl PodStatus<'_> {
-    /// Tells whether the pod is in a terminal phase: `Succeeded` or `Failed`.
+    /// Returns true if the pod is in a terminal phase: `Succeeded` or `Failed`.
     pub fn is_terminal(&self) -> bool {
         matches!(self.phase.as_deref(), Some("Succeeded" | "Failed"))
     }

@@ -122,7 +122,7 @@ pub struct VolumeMount<'a> {
 }
 
 impl Volume<'_> {
-    /// Tells whether the volume has this source.
+    /// Returns true if the volume has this source.
     pub fn has(&self, source: &str) -> bool {
         self.sources.iter().any(|own| &**own == source)
     }

@@ -118,7 +118,7 @@ mod tests {
         Names::of_service("home", "webhook", &["127.0.0.1".to_owned()])
     }
 
-    /// Tells whether a client that trusts a bundle accepts the serving certificate of a material.
+    /// Returns true if a client that trusts a bundle accepts the serving certificate of a material.
     fn trusts(bundle: &Material, served: &Material, now: Timestamp) -> bool {
         let mut roots = RootCertStore::empty();
         for authority in CertificateDer::pem_slice_iter(bundle.bundle().as_bytes()) {

@@ -45,12 +45,12 @@ impl OutputArgs {
         Ok(())
     }
 
-    /// Tells whether a format shows every violation.
+    /// Returns true if a format shows every violation.
     pub(super) fn shows_violations(&self) -> bool {
         self.output.iter().any(|output| output.format.shows_violations)
     }
 
-    /// Tells whether a format lists the objects of kinds that are not judged.
+    /// Returns true if a format lists the objects of kinds that are not evaluated.
     pub(super) fn lists_other_kinds(&self) -> bool {
         self.output.iter().any(|output| output.format.lists_other_kinds)
     }

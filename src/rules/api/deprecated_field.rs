@@ -82,7 +82,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-/// Tells whether the pod or one of its containers has a profile in a field.
+/// Returns true if the pod or one of its containers has a profile in a field.
 fn has_profile(context: &Context<'_>, field: &str) -> bool {
     let has = |own: &SecurityContext<'_>| match field {
         "appArmorProfile" => own.app_armor_profile.is_some(),

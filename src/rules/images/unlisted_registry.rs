@@ -61,7 +61,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-/// Tells whether an entry of the list covers an image.
+/// Returns true if an entry of the list covers an image.
 fn lists(entry: &str, registry: &str, repository: &str) -> bool {
     match entry.trim_end_matches('/').split_once('/') {
         None => entry.trim_end_matches('/') == registry,

@@ -52,7 +52,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-/// Tells whether two probes make the same request. Absent fields are the API server's defaults.
+/// Returns true if two probes make the same request. Absent fields are the API server's defaults.
 fn makes_same_request(a: &Probe<'_>, b: &Probe<'_>) -> bool {
     let asks = a.grpc.is_some() || a.handler != Handler::default();
     asks && a.grpc == b.grpc && with_defaults(&a.handler) == with_defaults(&b.handler)

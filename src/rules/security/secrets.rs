@@ -26,7 +26,7 @@ const TOKENS: [&str; 11] = [
 /// The least length of a token, with its prefix.
 const TOKEN_LENGTH: usize = 20;
 
-/// Tells whether a name says that its value is a secret.
+/// Returns true if a name says that its value is a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let words = words(name);
     let singular = |word: &str| word.strip_suffix('s').unwrap_or(word).to_owned();
@@ -38,7 +38,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         || words.windows(2).any(|pair| KEYS.contains(&pair[0].as_str()) && singular(&pair[1]) == "key")
 }
 
-/// Tells whether a value can be a secret at all, and is no setting, path, template, URL or reference.
+/// Returns true if a value can be a secret at all, and is no setting, path, template, URL or reference.
 pub(super) fn may_be_secret(value: &str) -> bool {
     let value = value.trim();
     let is_setting = value.is_empty()
@@ -58,7 +58,7 @@ pub(super) fn may_be_secret(value: &str) -> bool {
     !(is_setting || is_path || is_template || is_reference || is_plain_url)
 }
 
-/// Tells whether a value is a secret by its form: a private key, or a token of a known service.
+/// Returns true if a value is a secret by its form: a private key, or a token of a known service.
 pub(super) fn holds_secret(value: &str) -> bool {
     let is_key = value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----");
     let is_token = |text: &str| {

@@ -72,7 +72,7 @@ fn danger(path: &str) -> Option<&'static str> {
     }
 }
 
-/// Tells whether a path is a directory, or is in it.
+/// Returns true if a path is a directory, or is in it.
 fn is_within(path: &str, directory: &str) -> bool {
     directory == "/"
         || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -66,7 +66,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-/// Tells whether a type of profile confines the container.
+/// Returns true if a type of profile confines the container.
 fn confines(type_: &str) -> bool {
     matches!(type_, "RuntimeDefault" | "Localhost")
 }
