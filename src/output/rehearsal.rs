@@ -78,7 +78,7 @@ fn unfixed(plan: &Plan, out: &mut Text<'_>) -> io::Result<()> {
         writeln!(out, "  {}{container} stays: {}", unfixed.rule, unfixed.reason)?;
     }
     for (policy, of) in &plan.noted {
-        writeln!(out, "  {of} is asked for by policy {policy} too")?;
+        writeln!(out, "  policy {policy} requires {of} too")?;
     }
     Ok(())
 }
@@ -107,12 +107,12 @@ fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> Stri
         };
         match (patches - 1) / u64::from(per_hour) {
             0 => format!("{name} {per_hour} does not slow it down"),
-            hours => format!("with {name} {per_hour} the last one begins after {hours} h"),
+            hours => format!("with {name} {per_hour}, the last patch starts after {hours} h"),
         }
     };
     format!(
-        "one at a time: {settle} s to settle each, {minutes} min in all and the time that the pods take to roll out; {budget}; \
-         more where other namespaces use up what the cluster is allowed"
+        "one workload at a time: {settle} s each after its rollout, {minutes} min in total without the rollouts; {budget}; \
+         longer if other namespaces use the budget of the cluster"
     )
 }
 
@@ -169,11 +169,11 @@ mod tests {
         let usual = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
         assert!(duration(10, &remediation, usual).contains("does not slow"));
         assert!(
-            duration(11, &remediation, usual).contains("with maxPerHour 10 the last one begins after 1 h")
+            duration(11, &remediation, usual).contains("with maxPerHour 10, the last patch starts after 1 h")
         );
         let few = Limits { per_hour: 4, ..usual };
         assert!(
-            duration(9, &remediation, few).contains("with --max-per-hour 4 the last one begins after 2 h")
+            duration(9, &remediation, few).contains("with --max-per-hour 4, the last patch starts after 2 h")
         );
         assert!(duration(1, &remediation, Limits { rollouts: 0, ..usual }).contains("nothing"));
         let none = RemediationSpec { max_per_hour: 0, ..remediation };
