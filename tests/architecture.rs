@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("policy", &["rules", "workload", "yaml"]),
     ("governance", &["policy", "rules", "workload"]),
     ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
-    ("manifests", &["enforcement", "policy"]),
+    ("manifests", &["enforcement", "policy", "rules"]),
     ("files", &["proxy", "workload", "yaml"]),
     ("proxy", &[]),
     ("cluster", &["proxy", "yaml"]),

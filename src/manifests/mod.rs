@@ -1,12 +1,18 @@
 //! The manifests of everything that kube-devops installs in a cluster.
 
+mod admission;
 mod assessment;
 mod crds;
 pub mod installation;
+mod namespace_fence;
+mod native;
 mod permissions;
 mod yielding;
 
+pub use admission::{AdmissionSettings, admission_policies};
 pub use assessment::{Answer, Assessment, CrdState, Grant, Need, Places, needs};
 pub use crds::{OBJECT_MANAGER, crds, is_current, manifest};
+pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
+pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE};
 pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};
