@@ -646,6 +646,28 @@ fn the_page_on_architecture_shows_the_same_table() {
     assert_eq!(shown, table, "docs/architecture.md and EDGES differ: bring them together");
 }
 
+/// Returns the pairs of file and function that a text names, such as `leader/elector.rs`, `run`.
+fn named_functions(text: &str) -> Vec<(&str, &str)> {
+    let quoted: Vec<&str> = text.split('`').collect();
+    let pairs = quoted
+        .windows(3)
+        .filter(|parts| parts[0].ends_with(".rs") && parts[1].trim() == "," && !parts[2].ends_with(".rs"));
+    pairs.map(|parts| (parts[0], parts[2])).collect()
+}
+
+#[test]
+fn the_functions_on_the_page_are_in_the_files_that_it_names() {
+    let page = fs::read_to_string("docs/architecture.md").unwrap();
+    let ways = page.split("\n## ").find(|section| section.starts_with("Five ways through the code")).unwrap();
+    let named = named_functions(ways);
+    assert!(named.len() > 40, "{} functions are named", named.len());
+    let missing = named.iter().filter(|(file, function)| {
+        let text = fs::read_to_string(Path::new("src").join(file)).unwrap_or_default();
+        !text.contains(&format!("fn {function}(")) && !text.contains(&format!("fn {function}<"))
+    });
+    assert_none(&missing.map(|(file, function)| format!("{file} has no {function}")).collect::<Vec<_>>());
+}
+
 #[test]
 fn only_the_cluster_modules_use_a_client() {
     assert_none(&stray_clients(&sources()));
