@@ -49,6 +49,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "enforcement",
             "governance",
             "leader",
+            "manifests",
             "policies",
             "policy",
             "remediation",

@@ -63,16 +63,22 @@ pub enum EstablishError {
 }
 
 impl Cluster {
+    /// Returns the object without a namespace that has the kind and the name of another; `None` if there is none.
+    pub async fn get_object(&self, like: &Value) -> Result<Option<DynamicObject>, CallError> {
+        let name = like["metadata"]["name"].as_str().unwrap_or_default();
+        let resource = ApiResource::from_gvk(&kind_of(like));
+        self.call(async |client| Api::all_with(client, &resource).get_opt(name).await).await
+    }
+
     /// Applies an object without a namespace as a field manager. It takes over fields that other managers set to another
     /// value.
     ///
     /// An error with code 404 means that the API server does not know the kind.
     pub async fn apply_object(&self, object: &Value, manager: &str) -> Result<Applied, CallError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let kind = kind_of(object);
-        let resource = ApiResource::from_gvk(&kind);
+        let resource = ApiResource::from_gvk(&kind_of(object));
         let api = |client| Api::<DynamicObject>::all_with(client, &resource);
-        let before = self.call(async |client| api(client).get_opt(name).await).await?;
+        let before = self.get_object(object).await?;
         let params = PatchParams::apply(manager).force();
         let apply = async |client| api(client).patch(name, &params, &Patch::Apply(object)).await;
         let after = self.call(apply).await?;

@@ -11,7 +11,7 @@ mod yielding;
 
 pub use admission::{AdmissionSettings, admission_policies};
 pub use assessment::{Answer, Assessment, CrdState, Grant, Need, Places, needs};
-pub use crds::{OBJECT_MANAGER, crds, is_current, manifest};
+pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE};

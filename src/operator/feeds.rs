@@ -228,6 +228,7 @@ fn take(
 ) {
     match change {
         PolicyChange::Applied { before, after, listing } => {
+            operator.wake_admission(&after.reference().namespace);
             if let Some(status) = &after.status {
                 let before = before.and_then(|before| before.status.as_ref());
                 operator.metrics.remediation.count(before, status);
@@ -241,6 +242,7 @@ fn take(
         }
         PolicyChange::Removed(policy) => {
             operator.forget_policy(policy);
+            operator.wake_admission(&policy.namespace);
             names.apply_watcher_event(&Event::Delete(name(policy.clone())));
         }
         PolicyChange::Unreadable => operator.metrics.errors.with_label_values(&["unreadable"]).inc(),
@@ -248,6 +250,9 @@ fn take(
             let all: BTreeSet<_> =
                 operator.policies.all().iter().map(|known| known.policy.reference()).collect();
             operator.keep_policies(&all);
+            if let Some(native) = &operator.native {
+                native.wake_all();
+            }
             let all: Vec<_> = all.into_iter().map(name).collect();
             names.apply_watcher_event(&Event::Init);
             for policy in &all {

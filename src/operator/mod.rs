@@ -3,6 +3,7 @@
 //! One inventory of lean objects serves all policies, and what changes in a namespace wakes the policies of that
 //! namespace alone. Every replica judges; the leader writes. This module doesn't know how it was started.
 
+mod admission_state;
 mod audit;
 mod audit_trail;
 mod context;
@@ -12,11 +13,15 @@ mod error;
 mod feeds;
 mod inventory;
 mod metrics;
+mod namespace_keys;
+mod native_admission;
 mod reconcile;
 mod release;
 mod status;
 mod verdict;
+mod verdict_keeper;
 
+pub use admission_state::AdmissionState;
 pub use audit::{Past, Step, next_step};
 pub use audit_trail::AuditTrail;
 pub use context::{Operator, OperatorSettings};
