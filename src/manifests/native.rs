@@ -58,7 +58,7 @@ const SHOWN: usize = 10;
 /// The most bytes of a denial. The API server shows 5 KiB.
 const MOST_OF_DENIAL: usize = 4_900;
 /// The most bytes of a warning. The API server keeps 4,096 characters of all warnings of a request.
-const MOST_OF_WARNING: usize = 2_000;
+const MOST_OF_WARNING: usize = 3_000;
 
 /// A policy with the binding that puts it into effect.
 #[derive(Debug, Clone, PartialEq)]

@@ -31,6 +31,6 @@ pub use error::{ReconcileError, WriteError};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;
-pub use release::{Held, held, release};
+pub use release::{Held, clear_verdicts, held, release};
 pub use status::{Outcome, next_status};
 pub use verdict::{Verdict, judge};

@@ -88,7 +88,7 @@ pub struct DevOpsPolicySpec {
     pub default_resources: Option<DefaultResources>,
     /// Settings for patches in enforce mode.
     pub remediation: Option<RemediationSpec>,
-    /// Settings for admission. They have no effect in this release.
+    /// Settings for admission: objects are judged before the API server stores them.
     pub admission: Option<AdmissionSpec>,
 }
 
@@ -223,13 +223,13 @@ pub enum OnDelete {
     Revert,
 }
 
-/// Settings for admission. They have no effect in this release.
+/// Settings for admission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AdmissionSpec {
     /// The severity from which a workload is denied when enforcementMode is enforce; lesser violations are warnings.
     pub deny_at: Severity,
-    /// Add defaultProbe and defaultResources to new workloads.
+    /// Add defaultProbe and defaultResources to new workloads, by the webhook.
     pub mutate: bool,
 }
 

@@ -24,6 +24,7 @@ mod idle;
 #[path = "../common/kubeconfig.rs"]
 mod kubeconfig;
 mod kubelet;
+mod native;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;

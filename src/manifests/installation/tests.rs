@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -54,7 +57,10 @@ fn every_field_is_one_of_its_kind() {
             "ClusterRoleBinding" => assert_typed::<ClusterRoleBinding>(&object),
             "Role" => assert_typed::<Role>(&object),
             "RoleBinding" => assert_typed::<RoleBinding>(&object),
-            "CustomResourceDefinition" => {}
+            "ValidatingAdmissionPolicy" => assert_typed::<ValidatingAdmissionPolicy>(&object),
+            "ValidatingAdmissionPolicyBinding" => assert_typed::<ValidatingAdmissionPolicyBinding>(&object),
+            // No type here, or one that changes numbers.
+            "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" | "CustomResourceDefinition" => {}
             other => panic!("{other} has no type here"),
         }
     }
