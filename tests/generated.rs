@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use kube_devops::manifests::installation::{self, Installation};
+use kube_devops::manifests::observability::{DASHBOARDS, prometheus_rule, service_monitors};
 use kube_devops::manifests::{RESOURCES, crds, manifest};
 use kube_devops::output::ManifestFormat;
 
@@ -16,7 +17,7 @@ fn generated() -> Vec<(String, Vec<u8>)> {
         ManifestFormat::Yaml.write(&[manifest(&crd).unwrap()], &mut content).unwrap();
         (format!("deploy/crds/{resource}.yaml"), content)
     };
-    RESOURCES.into_iter().zip(crds()).map(crd).chain(kustomize()).collect()
+    RESOURCES.into_iter().zip(crds()).map(crd).chain(kustomize()).chain(monitoring()).collect()
 }
 
 /// Returns the default installation as files for kustomize: those of the CRDs, and one for each kind of content.
@@ -49,6 +50,21 @@ fn kustomize() -> Vec<(String, Vec<u8>)> {
         (format!("deploy/{name}.yaml"), content)
     };
     files.into_iter().map(file).collect()
+}
+
+/// Returns the monitoring of the default installation, and the dashboards as Grafana imports them.
+fn monitoring() -> Vec<(String, Vec<u8>)> {
+    let installation = Installation::default();
+    let mut objects = service_monitors(&installation, &[]);
+    objects.push(prometheus_rule(&installation, &[], "docs/runbooks"));
+    let mut content = Vec::new();
+    ManifestFormat::Yaml.write(&objects, &mut content).unwrap();
+    let dashboard = |dashboard: &&kube_devops::manifests::observability::Dashboard| {
+        let model = serde_json::to_string_pretty(&dashboard.model()).unwrap();
+        (format!("deploy/monitoring/{}.json", dashboard.name), format!("{model}\n").into_bytes())
+    };
+    let file = ("deploy/monitoring/monitors-and-rules.yaml".to_owned(), content);
+    DASHBOARDS.iter().map(dashboard).chain([file]).collect()
 }
 
 #[test]

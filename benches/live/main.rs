@@ -18,6 +18,8 @@
 #[path = "../../tests/common/access.rs"]
 mod access;
 mod analyze;
+#[path = "../../tests/common/apply.rs"]
+mod apply;
 #[path = "../../tests/cluster/control_plane/mod.rs"]
 mod control_plane;
 #[path = "../../tests/common/eventually.rs"]
@@ -30,6 +32,8 @@ mod pods;
 #[path = "../../tests/common/process.rs"]
 mod process;
 mod reconcile;
+#[path = "../../tests/cluster/restricted.rs"]
+mod restricted;
 mod usage;
 mod watch;
 

@@ -3,6 +3,7 @@
 mod gates;
 mod live;
 mod manifests;
+mod outputs;
 
 use std::path::PathBuf;
 
@@ -12,10 +13,11 @@ use super::args::{ConnectArgs, ScopeArgs};
 use super::progress::Progress;
 use super::{ExitStatus, block_on};
 use crate::governance::Analysis;
-use crate::output::{Format, Notes, to_stderr, to_stdout};
+use crate::output::{Notes, to_stderr};
 use crate::policy::EffectivePolicy;
 use gates::GateArgs;
 use manifests::ManifestArgs;
+use outputs::OutputArgs;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
@@ -36,9 +38,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Output format of the report
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    #[command(flatten)]
+    outputs: OutputArgs,
 
     #[command(flatten)]
     gates: GateArgs,
@@ -52,22 +53,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Some(path) => manifests::read_policy(path)?,
         None => EffectivePolicy::default(),
     };
+    args.outputs.check()?;
     let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
-    let mut analysis = Analysis::new(&policy, &scope, now, args.output.shows_violations());
+    let mut analysis = Analysis::new(&policy, &scope, now, args.outputs.shows_violations());
     let progress = Progress::start();
     let mut input = Vec::new();
     let skipped_namespaces = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());
         block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
     } else {
-        input = manifests::read(&args.manifests, args.output.shows_violations(), &mut analysis, &progress);
+        input = manifests::read(&args.manifests, args.outputs.shows_violations(), &mut analysis, &progress);
         Vec::new()
     };
     drop(progress);
     let report = analysis.finish();
-    to_stdout(|out| args.output.write(&report, out))?;
+    args.outputs.write(&report)?;
     let selector = args.scope.selector();
     let notes = Notes {
         report: &report,
@@ -76,7 +78,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         namespaces: &scope.namespaces,
         selector: selector.as_deref(),
         skipped_namespaces: &skipped_namespaces,
-        lists_other_kinds: args.output.lists_other_kinds(),
+        lists_other_kinds: args.outputs.lists_other_kinds(),
     };
     let gates = args.gates.thresholds().check(&report, &scope.namespaces);
     to_stderr(|err| {

@@ -9,6 +9,7 @@ mod deploy;
 mod exit_status;
 mod explain;
 mod list;
+mod observability;
 mod policy;
 mod progress;
 mod reconcile;
@@ -48,6 +49,7 @@ enum Command {
     Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
+    Observability(observability::Args),
     Policy(policy::Args),
     Reconcile(reconcile::Args),
     Rules(rules::Args),
@@ -78,6 +80,7 @@ impl Cli {
             Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::Observability(args) => observability::run(&args),
             Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),
             Command::Rules(args) => rules::run(args),

@@ -193,7 +193,9 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
             Withdrawn => match reason {
                 Some(ChangedMeanwhile | NoVerdict | Unwatched) => false,
                 // A cluster without room for another pod says nothing against a probe.
-                Some(Unschedulable) => record.fields.iter().any(|of| of.contains("/resources.")),
+                Some(Unschedulable) => fields_of(&record)
+                    .iter()
+                    .any(|of| matches!(of.field, Field::Request(_) | Field::Limit(_))),
                 _ => true,
             },
             _ => reason == Some(CoOwned),

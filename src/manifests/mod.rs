@@ -6,7 +6,9 @@ mod crds;
 pub mod installation;
 mod namespace_fence;
 mod native;
+pub mod observability;
 mod permissions;
+mod self_fence;
 mod yielding;
 
 pub use admission::{AdmissionSettings, admission_policies};
@@ -15,4 +17,5 @@ pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE};
+pub use self_fence::{SELF_FENCE, self_fence};
 pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};

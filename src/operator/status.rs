@@ -11,6 +11,7 @@ use super::{AdmissionState, Verdict};
 use crate::governance::ReportedViolation;
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::Standing;
+use crate::workload::count;
 
 /// The result of judging a policy's namespace.
 #[derive(Debug)]
@@ -131,15 +132,15 @@ fn message(outcome: &Outcome) -> String {
         }
         Outcome::Invalid(error) => format!("not evaluated: {error}"),
         Outcome::Judged(verdict) if verdict.violations.is_empty() => {
-            format!("nothing in {} violates the policy", counted(verdict.pods, "pod"))
+            format!("nothing in {} violates the policy", count(verdict.pods, "pod", "pods"))
         }
         Outcome::Judged(verdict) => {
             let rules: Vec<String> = by_rule(&verdict.violations)
                 .into_iter()
                 .map(|(rule, count)| format!("{count} x {rule}"))
                 .collect();
-            let violations = counted(verdict.violations.len() as u64, "violation");
-            format!("{violations} in {}: {}", counted(verdict.pods, "pod"), rules.join(", "))
+            let violations = count(verdict.violations.len() as u64, "violation", "violations");
+            format!("{violations} in {}: {}", count(verdict.pods, "pod", "pods"), rules.join(", "))
         }
     }
 }
@@ -150,10 +151,6 @@ fn by_rule(violations: &[ReportedViolation]) -> BTreeMap<&'static str, usize> {
         *counts.entry(violation.rule.as_str()).or_default() += 1;
     }
     counts
-}
-
-fn counted(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::{Text, count};
+use super::Text;
 use crate::governance::Report;
+use crate::workload::count;
 
 /// A report and the request that it answers.
 pub struct Notes<'a> {

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::{Text, count};
+use super::Text;
 use crate::enforcement::{Limits, Outcome, Plan, Rehearsed};
 use crate::policy::RemediationSpec;
+use crate::workload::count;
 
 /// Writes what a policy of this name would do, and how long it would take by itself under the operator's budgets.
 pub fn rehearsal(

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::{Cell, Text, count, style, table};
+use super::{Cell, Text, style, table};
 use crate::governance::{Compliance, Report, ReportSummary};
 use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
+use crate::workload::count;
 
 /// The rules that always have a line, in their order.
 static LINES: [&Rule; 5] = [&LATEST_TAG, &MISSING_LIVENESS, &MISSING_READINESS, &HIGH_RESTARTS, &PENDING];

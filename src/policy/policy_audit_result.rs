@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::Severity;
+use crate::workload::Owner;
 
 /// The findings of a policy at one moment.
 #[expect(clippy::duplicated_attributes, reason = "each column of a table has a type of its own")]
@@ -128,4 +129,11 @@ pub struct SuggestedFix {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(max = 512)))]
     pub reasons: Vec<String>,
+}
+
+impl SuggestedFix {
+    /// Returns the workload, which is in the namespace of the policy.
+    pub fn workload(&self) -> Owner<'_> {
+        Owner { kind: &self.kind, name: &self.name }
+    }
 }

@@ -12,14 +12,13 @@ use crate::policies;
 use crate::policy::{
     CompiledPolicy, DevOpsPolicy, EnforcementMode, GitOpsMode, PolicyAuditResult, SuggestedFix,
 };
+use crate::workload::PolicyRef;
 
 /// The patches of one policy.
 #[derive(Debug)]
 pub struct PolicyFixes {
-    /// The namespace of the policy.
-    pub namespace: String,
-    /// The name of the policy.
-    pub policy: String,
+    /// The policy.
+    pub policy: PolicyRef,
     /// The patches.
     pub fixes: Vec<SuggestedFix>,
     /// The number of patches that are missing, and why they could not be planned again.
@@ -51,10 +50,10 @@ pub async fn suggestions(
     let results = cluster.call(async |_| results.list(&ListParams::default()).await).await?.items;
     let policies = policies::list(cluster, namespace).await?;
     let mut found = Vec::new();
-    for ((namespace, name), result) in newest(results, name) {
-        let beside = policies.get(&namespace).map_or(&[][..], Vec::as_slice);
+    for (policy_ref, result) in newest(results, name) {
+        let beside = policies.get(&policy_ref.namespace).map_or(&[][..], Vec::as_slice);
         // A result is as old as its violations. The policy may have changed since.
-        let is_asked = |one: &&CompiledPolicy| one.policy.name_any() == name && reports(&one.policy);
+        let is_asked = |one: &&CompiledPolicy| one.policy.reference() == policy_ref && reports(&one.policy);
         let Some(policy) = beside.iter().find(is_asked) else {
             continue;
         };
@@ -71,21 +70,18 @@ pub async fn suggestions(
         } else {
             (result.spec.fixes, None)
         };
-        found.push(PolicyFixes { namespace, policy: name, fixes, missing });
+        found.push(PolicyFixes { policy: policy_ref, fixes, missing });
     }
     let policies = policies.values().flatten().map(|known| known.policy.name_any()).collect();
     Ok(Suggestions { found, policies })
 }
 
-/// Returns the newest result of each policy, by its namespace and name.
-fn newest(
-    results: Vec<PolicyAuditResult>,
-    name: Option<&str>,
-) -> BTreeMap<(String, String), PolicyAuditResult> {
-    let mut newest: BTreeMap<(String, String), PolicyAuditResult> = BTreeMap::new();
+/// Returns the newest result of each policy.
+fn newest(results: Vec<PolicyAuditResult>, name: Option<&str>) -> BTreeMap<PolicyRef, PolicyAuditResult> {
+    let mut newest: BTreeMap<PolicyRef, PolicyAuditResult> = BTreeMap::new();
     for result in results.into_iter().filter(|result| name.is_none_or(|name| name == result.spec.policy_name))
     {
-        let key = (result.namespace().unwrap_or_default(), result.spec.policy_name.clone());
+        let key = PolicyRef::new(result.namespace().unwrap_or_default(), result.spec.policy_name.as_str());
         if newest.get(&key).is_none_or(|known| known.spec.timestamp < result.spec.timestamp) {
             newest.insert(key, result);
         }

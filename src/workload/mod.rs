@@ -5,6 +5,7 @@
 
 mod container;
 mod container_search;
+mod count;
 mod defect;
 mod digest;
 mod identity;
@@ -23,6 +24,7 @@ mod supplied;
 mod text;
 
 pub use container::{Container, Present, ResourceList, Resources};
+pub use count::count;
 pub use defect::Defect;
 pub use digest::short_digest;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadKey, WorkloadRef};

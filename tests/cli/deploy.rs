@@ -1,4 +1,4 @@
-//! `deploy`: the manifests of an installation.
+//! `deploy` and `observability`: the manifests of an installation and of its monitoring.
 
 use std::path::Path;
 
@@ -39,4 +39,29 @@ fn flags_choose_the_parts() {
         with(&["generate-deployments", "--modes", "watch,reconcile", "--system-namespace", "infra"]);
     assert_eq!(deployments.matches("--system-namespace=infra").count(), 2, "{deployments}");
     assert_eq!(run(&["deploy", "generate-all", "--replicas", "101"]).status, 2);
+}
+
+#[test]
+fn monitoring_has_labels_and_runbooks_of_choice() {
+    let flags = [
+        "--monitor-label=release=prom",
+        "--runbooks=https://ops.example/",
+        "--dashboard-label=dash",
+        "-nops",
+    ];
+    let all = run(&[&["observability", "generate-all"][..], &flags].concat()).stdout;
+    for said in ["release: prom", "https://ops.example/KubeDevopsDown.md", "dash: '1'", "honorLabels: true"] {
+        assert!(all.contains(said), "{said}");
+    }
+    let kinds = |what: &str| {
+        let manifests = run(&["observability", what]).stdout;
+        manifests
+            .lines()
+            .filter_map(|line| line.strip_prefix("kind: ").map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("generate-service-monitors"), ["ServiceMonitor"; 2]);
+    assert_eq!(kinds("generate-alerts"), ["PrometheusRule"]);
+    assert_eq!(kinds("generate-dashboard"), ["ConfigMap"; 2]);
+    assert_eq!(run(&["observability", "generate-all", "--monitor-label", "x"]).status, 2);
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod catalogue;
 mod deploy;
+mod formats;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;

@@ -12,6 +12,8 @@
 #[path = "../common/access.rs"]
 mod access;
 mod analyze;
+#[path = "../common/apply.rs"]
+mod apply;
 mod connecting;
 mod control_plane;
 mod crds;
@@ -21,16 +23,19 @@ mod enforcement;
 mod eventually;
 mod harness;
 mod idle;
+mod installation;
 #[path = "../common/kubeconfig.rs"]
 mod kubeconfig;
 mod kubelet;
 mod native;
+mod observability;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
 #[path = "../common/process.rs"]
 mod process;
 mod prometheus;
+mod restricted;
 #[path = "../common/soak.rs"]
 mod soak;
 mod watch;

@@ -31,7 +31,7 @@ async fn prometheus_scrapes_the_scores_and_drops_deleted_namespaces() {
     degrade(&client, &emptied, "restarts", true).await;
     let flags = ["--no-leader-election", "-n", &kept, "-n", &emptied];
     let replica = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
-    let prometheus = Prometheus::scraping(replica.address().unwrap());
+    let prometheus = Prometheus::scraping(&[replica.address().unwrap()]);
 
     // Pending costs 4 points, and restarts cost 2 x 5 x 6. The cluster's score is the mean of both pods.
     prometheus.answers("cluster_health_score", &[(None, "68")]).await;
@@ -78,20 +78,20 @@ fn promtool_check(metrics: &str) -> String {
 }
 
 /// A running Prometheus. It is killed on drop and when the test process ends; its data is deleted then.
-struct Prometheus {
+pub(crate) struct Prometheus {
     server: Server,
     address: SocketAddr,
 }
 
 impl Prometheus {
-    fn scraping(target: SocketAddr) -> Self {
+    pub(crate) fn scraping(targets: &[SocketAddr]) -> Self {
         let binary = program("prometheus");
         let home = tempfile::Builder::new().prefix("kube-devops-").tempdir().unwrap().keep();
         let state = home.join("prometheus");
         fs::create_dir(&state).unwrap();
         let config = json!({
             "global": { "scrape_interval": "200ms", "scrape_timeout": "200ms" },
-            "scrape_configs": [{ "job_name": "kube-devops", "static_configs": [{ "targets": [target] }] }],
+            "scrape_configs": [{ "job_name": "kube-devops", "static_configs": [{ "targets": targets }] }],
         });
         // JSON is valid YAML.
         fs::write(state.join("prometheus.yml"), config.to_string()).unwrap();
@@ -128,7 +128,7 @@ impl Prometheus {
         }
     }
 
-    fn query(&self, query: &str) -> io::Result<Value> {
+    pub(crate) fn query(&self, query: &str) -> io::Result<Value> {
         let mut stream = TcpStream::connect_timeout(&self.address, LIMIT)?;
         stream.set_read_timeout(Some(LIMIT))?;
         let query: Vec<_> = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -142,7 +142,7 @@ impl Prometheus {
 }
 
 /// Returns the path of a Prometheus program, or panics with installation instructions.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found =

@@ -1,30 +1,18 @@
-//! Service accounts with exactly the permissions that a test grants.
+//! The service accounts of an installation.
 
+use crate::apply::apply;
 use crate::eventually::eventually;
 use crate::kubeconfig::{client_of, render};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::api::rbac::v1::{
-    ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
-};
-use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client, Resource};
-use kube_devops::manifests::{Mode, Permission, Scope};
-use serde::{Serialize, de::DeserializeOwned};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use kube_devops::manifests::installation::{self, Installation};
+use kube_devops::manifests::{Mode, RECONCILE_LEASE, self_fence};
 use serde_json::json;
-use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The scope of an account's rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    Namespace,
-    Cluster,
-}
 
 /// Creates accounts on one API server.
 pub(crate) struct Accounts<'a> {
@@ -39,25 +27,33 @@ pub(crate) struct Accounts<'a> {
 }
 
 impl Accounts<'_> {
-    /// Creates a `ServiceAccount` with only these permissions, and returns a kubeconfig for it.
-    ///
-    /// Returns once the API server grants the first rule: roles take effect with a short delay.
-    pub(crate) async fn restricted(
-        &self,
-        namespace: &str,
-        name: &str,
-        rules: &[PolicyRule],
-        reach: Reach,
-    ) -> PathBuf {
-        let client = self.client.clone();
-        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-        let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
-        create(&accounts, ServiceAccount { metadata: metadata.clone(), ..ServiceAccount::default() }).await;
-        match reach {
-            _ if rules.is_empty() => {}
-            Reach::Namespace => bind(&client, namespace, metadata, rules.to_vec()).await,
-            Reach::Cluster => bind_everywhere(&client, namespace, name, rules.to_vec()).await,
+    /// Installs the account of a mode with exactly the objects that `deploy generate-rbac` prints, and returns a kubeconfig
+    /// for it. The cluster-wide role has the home in its name, so that accounts in several homes do not collide.
+    pub(crate) async fn operator(&self, home: &str, mode: Mode) -> PathBuf {
+        let installation =
+            Installation { namespace: home.to_owned(), modes: vec![mode], ..Installation::default() };
+        let mut objects = installation::rbac(&installation);
+        if mode == Mode::Enforce {
+            objects.extend(self_fence(home, &[]));
         }
+        for object in &mut objects {
+            if ["ClusterRole", "ClusterRoleBinding"].iter().any(|kind| object["kind"] == *kind) {
+                let name = object["metadata"]["name"].as_str().expect("a name");
+                object["metadata"]["name"] = format!("{home}-{name}").into();
+                if object["kind"] == "ClusterRoleBinding" {
+                    object["roleRef"]["name"] = object["metadata"]["name"].clone();
+                }
+            }
+            apply(&self.client, object).await.expect("an object of the installation");
+        }
+        let kubeconfig = self.kubeconfig(home, RECONCILE_LEASE).await;
+        self.until_granted(&kubeconfig, pods()).await;
+        kubeconfig
+    }
+
+    /// Writes a kubeconfig for an existing account.
+    pub(crate) async fn kubeconfig(&self, namespace: &str, name: &str) -> PathBuf {
+        let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
         let spec = TokenRequestSpec { audiences: vec![], ..TokenRequestSpec::default() };
         let request = TokenRequest { spec, ..TokenRequest::default() };
         let token = accounts.create_token_request(name, &PostParams::default(), &request).await;
@@ -65,120 +61,23 @@ impl Accounts<'_> {
         let kubeconfig = self.directory.join(format!("{namespace}-{name}.kubeconfig"));
         fs::write(&kubeconfig, render(self.server, self.authority, &token, namespace))
             .expect("a kubeconfig file");
-        if let Some(rule) = rules.first() {
-            let reviews = Api::<SelfSubjectAccessReview>::all(client_of(&kubeconfig).await);
-            let review = SelfSubjectAccessReview {
-                spec: question(rule, (reach == Reach::Namespace).then_some(namespace)),
-                ..SelfSubjectAccessReview::default()
-            };
-            eventually("the API server grants a rule", async || {
-                let answer = reviews.create(&PostParams::default(), &review).await.expect("an access review");
-                answer.status.filter(|status| status.allowed)
-            })
-            .await;
-        }
         kubeconfig
     }
 
-    /// Creates the account `operator` in a namespace with exactly the permissions of a mode, and returns a kubeconfig
-    /// for it.
-    pub(crate) async fn operator(&self, home: &str, mode: Mode) -> PathBuf {
-        let permissions = mode.permissions();
-        let (everywhere, at_home): (Vec<_>, Vec<_>) =
-            permissions.iter().partition(|permission| permission.scope == Scope::Cluster);
-        let rules: Vec<_> = everywhere.into_iter().map(rule).collect();
-        let role = Role {
-            rules: Some(at_home.into_iter().map(rule).collect()),
-            ..serde_json::from_value(json!({ "metadata": { "name": "leases" } })).unwrap()
-        };
-        let binding: RoleBinding = serde_json::from_value(json!({
-            "metadata": { "name": "leases" },
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "leases" },
-            "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": home }],
-        }))
-        .unwrap();
-        create(&Api::namespaced(self.client.clone(), home), role).await;
-        create(&Api::namespaced(self.client.clone(), home), binding).await;
-        self.restricted(home, "operator", &rules, Reach::Cluster).await
+    /// Waits until the API server grants an access: roles take effect with a short delay.
+    pub(crate) async fn until_granted(&self, kubeconfig: &Path, spec: SelfSubjectAccessReviewSpec) {
+        let reviews = Api::<SelfSubjectAccessReview>::all(client_of(kubeconfig).await);
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        eventually("the API server grants a rule", async || {
+            let answer = reviews.create(&PostParams::default(), &review).await.expect("an access review");
+            answer.status.filter(|status| status.allowed)
+        })
+        .await;
     }
 }
 
-fn rule(permission: &Permission) -> PolicyRule {
-    PolicyRule {
-        api_groups: Some(vec![permission.group.to_owned()]),
-        resources: Some(vec![permission.path()]),
-        verbs: permission.verbs.iter().map(ToString::to_string).collect(),
-        ..PolicyRule::default()
-    }
-}
-
-async fn bind(client: &Client, namespace: &str, metadata: ObjectMeta, rules: Vec<PolicyRule>) {
-    let name = metadata.name.clone().unwrap_or_default();
-    let role = Role { metadata: metadata.clone(), rules: Some(rules) };
-    create(&Api::namespaced(client.clone(), namespace), role).await;
-    let binding = RoleBinding {
-        metadata,
-        role_ref: role_ref("Role", &name),
-        subjects: Some(vec![subject(namespace, name)]),
-    };
-    create(&Api::<RoleBinding>::namespaced(client.clone(), namespace), binding).await;
-}
-
-async fn bind_everywhere(client: &Client, namespace: &str, name: &str, rules: Vec<PolicyRule>) {
-    let unique = format!("{namespace}-{name}");
-    let metadata = ObjectMeta { name: Some(unique.clone()), ..ObjectMeta::default() };
-    let role = ClusterRole { metadata: metadata.clone(), rules: Some(rules), aggregation_rule: None };
-    create(&Api::all(client.clone()), role).await;
-    let binding = ClusterRoleBinding {
-        metadata,
-        role_ref: role_ref("ClusterRole", &unique),
-        subjects: Some(vec![subject(namespace, name.to_owned())]),
-    };
-    create(&Api::<ClusterRoleBinding>::all(client.clone()), binding).await;
-}
-
-fn role_ref(kind: &str, name: &str) -> RoleRef {
-    RoleRef { api_group: "rbac.authorization.k8s.io".into(), kind: kind.into(), name: name.into() }
-}
-
-fn subject(namespace: &str, name: String) -> Subject {
-    Subject { kind: "ServiceAccount".into(), name, namespace: Some(namespace.into()), api_group: None }
-}
-
-/// Returns an access review for the first action that a rule allows.
-fn question(rule: &PolicyRule, namespace: Option<&str>) -> SelfSubjectAccessReviewSpec {
-    let first = |of: &Option<Vec<String>>| of.as_ref().and_then(|of| of.first().cloned());
-    let verb = rule.verbs.first().cloned();
-    if let Some(path) = first(&rule.non_resource_urls) {
-        let attributes = NonResourceAttributes { path: Some(path), verb };
-        return SelfSubjectAccessReviewSpec {
-            non_resource_attributes: Some(attributes),
-            resource_attributes: None,
-        };
-    }
-    let resource = first(&rule.resources).unwrap_or_default();
-    let (resource, subresource) = match resource.split_once('/') {
-        Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
-        None => (resource, None),
-    };
-    let attributes = ResourceAttributes {
-        group: first(&rule.api_groups),
-        resource: Some(resource),
-        subresource,
-        name: first(&rule.resource_names),
-        namespace: namespace.map(str::to_owned),
-        verb,
-        ..ResourceAttributes::default()
-    };
-    SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), non_resource_attributes: None }
-}
-
-async fn create<K>(api: &Api<K>, object: K)
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
-{
-    let kind = K::kind(&());
-    api.create(&PostParams::default(), &object)
-        .await
-        .unwrap_or_else(|error| panic!("cannot create the {kind}: {error}"));
+/// The access to the pods of all namespaces.
+fn pods() -> SelfSubjectAccessReviewSpec {
+    let attributes = json!({ "resource": "pods", "verb": "list", "version": "v1" });
+    serde_json::from_value(json!({ "resourceAttributes": attributes })).expect("a review")
 }

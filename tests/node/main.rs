@@ -11,6 +11,8 @@
 
 #[path = "../common/access.rs"]
 mod access;
+#[path = "../common/apply.rs"]
+mod apply;
 mod enforcement;
 #[path = "../common/eventually.rs"]
 mod eventually;

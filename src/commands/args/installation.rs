@@ -33,6 +33,10 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long)]
     no_crds: bool,
 
+    /// Leave out the admission policy that restricts the operator's account to what enforcement does
+    #[arg(long)]
+    no_self_fence: bool,
+
     /// Add a `NetworkPolicy` for each Deployment
     #[arg(long)]
     network_policies: bool,
@@ -49,6 +53,7 @@ impl InstallationArgs {
             namespaces: self.watch_namespace.clone(),
             system_namespaces,
             crds: !self.no_crds,
+            self_fence: !self.no_self_fence,
             network_policies: self.network_policies,
         }
     }

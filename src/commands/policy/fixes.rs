@@ -11,6 +11,7 @@ use crate::commands::args::{ConnectArgs, NamespaceArgs};
 use crate::output::{self, note, to_stdout};
 use crate::policy::SuggestedFix;
 use crate::remediation::{PolicyFixes, suggestions};
+use crate::workload::PolicyRef;
 
 /// Print the patches of a policy for workloads that a GitOps tool manages, ready for their sources.
 ///
@@ -42,15 +43,15 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let suggestions = suggestions.context("cannot read the policies and their PolicyAuditResults")?;
     let mut status = ExitStatus::Clean;
     for found in &suggestions.found {
-        let PolicyFixes { namespace, policy, fixes, missing } = found;
+        let PolicyFixes { policy, fixes, missing } = found;
         if let Some((count, why)) = missing {
             output::error(format_args!(
-                "{count} patches of policy {policy} in {namespace} are missing: its newest PolicyAuditResult has no \
+                "{count} patches of policy {policy} are missing: its newest PolicyAuditResult has no \
                  room for them, and they cannot be planned again: {why}"
             ))?;
             status = ExitStatus::Failed;
         }
-        fixes.iter().try_for_each(|fix| print(fix, namespace, policy))?;
+        fixes.iter().try_for_each(|fix| print(fix, policy))?;
     }
     if suggestions.found.iter().all(|found| found.fixes.is_empty()) {
         if let Some(namespace) = namespace
@@ -70,12 +71,12 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-fn print(fix: &SuggestedFix, namespace: &str, policy: &str) -> anyhow::Result<()> {
-    let SuggestedFix { kind, name, .. } = fix;
+fn print(fix: &SuggestedFix, policy: &PolicyRef) -> anyhow::Result<()> {
+    let workload = fix.workload();
     let patch: serde_json::Value =
-        serde_json::from_str(&fix.patch).with_context(|| format!("the fix of {kind}/{name} is not JSON"))?;
+        serde_json::from_str(&fix.patch).with_context(|| format!("the fix of {workload} is not JSON"))?;
     let yaml = yaml_serde::to_string(&patch)?;
-    let about = [format!("{kind}/{name} in {namespace}, by policy {policy}")];
+    let about = [format!("{}, by policy {policy}", workload.within(&policy.namespace))];
     // A comment must not end before its line does.
     let comments = about.iter().chain(&fix.reasons).map(|line| format!("# {}", line.replace('\n', " ")));
     let comments = comments.collect::<Vec<_>>().join("\n");

@@ -5,6 +5,7 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespacesArgs};
 use crate::operator;
 use crate::output::{self, to_stdout};
+use crate::workload::PolicyRef;
 use std::io::Write as _;
 
 /// Remove the operator's finalizer from every DevOpsPolicy, so that they can be deleted without the operator.
@@ -47,7 +48,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         }
         for policy in held {
             found = true;
-            let name = format!("{}/{}", policy.namespace(), policy.name());
+            let name = PolicyRef::new(policy.namespace(), policy.name());
             match operator::release(&cluster, policy).await {
                 Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
                 Err(error) => {

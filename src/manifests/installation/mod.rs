@@ -13,4 +13,5 @@ mod workloads;
 
 pub use component::Component;
 pub use objects::{all, deployments, rbac};
+pub(crate) use settings::selector;
 pub use settings::{APP, DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installation};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::rbac::{one_shot_account, roles};
 use super::user_roles::user_roles;
 use super::{Component, Installation, network, workloads};
-use crate::manifests::{AdmissionSettings, Mode, admission_policies, crds, manifest};
+use crate::manifests::{AdmissionSettings, Mode, admission_policies, crds, manifest, self_fence};
 
 /// Returns all objects of an installation.
 pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
@@ -14,6 +14,9 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
         objects.extend(crds().iter().map(manifest).collect::<Result<Vec<_>, _>>()?);
     }
     objects.extend(rbac(installation));
+    if installation.self_fence && installation.components().contains(&Component::Reconcile) {
+        objects.extend(self_fence(&installation.namespace, &installation.system_namespaces));
+    }
     for component in installation.components() {
         objects.push(workloads::service(installation, component));
         objects.push(workloads::disruption_budget(installation, component));

@@ -31,6 +31,8 @@ pub struct Installation {
     pub system_namespaces: Vec<String>,
     /// True if the CRDs are part of it.
     pub crds: bool,
+    /// True if the fence around the operator's account is part of it.
+    pub self_fence: bool,
     /// True if `NetworkPolicies` are part of it.
     pub network_policies: bool,
 }
@@ -45,6 +47,7 @@ impl Default for Installation {
             namespaces: Vec::new(),
             system_namespaces: Vec::new(),
             crds: true,
+            self_fence: true,
             network_policies: false,
         }
     }
@@ -70,12 +73,12 @@ impl Installation {
     }
 
     /// Returns the components to install.
-    pub(super) fn components(&self) -> BTreeSet<Component> {
+    pub(in crate::manifests) fn components(&self) -> BTreeSet<Component> {
         self.effective_modes().into_iter().filter_map(Component::of).collect()
     }
 
     /// Returns the metadata of an object in the namespace of the installation.
-    pub(super) fn metadata(&self, name: &str, component: Option<Component>) -> Value {
+    pub(in crate::manifests) fn metadata(&self, name: &str, component: Option<Component>) -> Value {
         json!({ "name": name, "namespace": self.namespace, "labels": labels(component) })
     }
 }
@@ -88,7 +91,7 @@ pub(super) fn labels(component: Option<Component>) -> Value {
 }
 
 /// Returns the labels by which pods are selected.
-pub(super) fn selector(component: Option<Component>) -> Value {
+pub(crate) fn selector(component: Option<Component>) -> Value {
     let mut labels = json!({ "app.kubernetes.io/name": APP, "app.kubernetes.io/instance": APP });
     if let Some(component) = component {
         labels["app.kubernetes.io/component"] = component.command().into();

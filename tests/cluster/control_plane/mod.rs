@@ -10,8 +10,8 @@ mod layout;
 mod plane;
 mod server;
 
-pub(crate) use crate::access::Reach;
 pub(crate) use crate::kubeconfig::{client_of, config_of};
+pub(crate) use crate::restricted::Reach;
 pub(crate) use audit::{AuditEvent, Mark};
 pub(crate) use etcd::Etcd;
 pub(crate) use layout::free_port;

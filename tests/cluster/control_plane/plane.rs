@@ -98,6 +98,12 @@ impl ControlPlane {
         self.accounts(&server, &authority).await.operator(home, mode).await
     }
 
+    /// Writes a kubeconfig for an existing account.
+    pub(crate) async fn account_kubeconfig(&self, namespace: &str, name: &str) -> PathBuf {
+        let (server, authority) = (self.layout.server(), self.layout.authority());
+        self.accounts(&server, &authority).await.kubeconfig(namespace, name).await
+    }
+
     async fn accounts<'a>(&'a self, server: &'a str, authority: &'a Path) -> Accounts<'a> {
         Accounts { client: self.client().await, server, authority, directory: &self.layout.api_server }
     }

@@ -76,7 +76,7 @@ async fn the_suggested_source_patch_fixes_the_violations() {
         printed.stdout.contains("livenessProbe").then_some(printed.stdout)
     })
     .await;
-    assert!(fixes.contains(&format!("# Deployment/web in {}, by policy standard", stage.namespace)));
+    assert!(fixes.contains(&format!("# {0}/Deployment/web, by policy {0}/standard", stage.namespace)));
 
     // Applies the patch as the tool does once its source has it.
     let patch: Value = yaml_serde::from_str(&fixes).unwrap();

@@ -35,17 +35,18 @@ pub(super) fn api_version(kind: &str) -> &'static str {
 /// Returns an object of a kind around a pod spec, with labels and annotations of the pod.
 pub(super) fn object(kind: &str, mut pod: Value, labels: &Value, annotations: &Value) -> Value {
     let mut labels = labels.clone();
-    labels["app"] = "web".into();
+    // A selector of another kind must not take the pod over.
+    labels["app"] = kind.into();
     let metadata = json!({ "labels": labels, "annotations": annotations });
     if ["Job", "CronJob"].contains(&kind) {
         pod["restartPolicy"] = "Never".into();
     }
     let template = json!({ "metadata": metadata, "spec": pod });
-    let selector = json!({ "matchLabels": { "app": "web" } });
+    let selector = json!({ "matchLabels": { "app": kind } });
     let spec = match kind {
         "Pod" => template["spec"].clone(),
         "ReplicationController" => {
-            json!({ "selector": { "app": "web" }, "replicas": 0, "template": template })
+            json!({ "selector": { "app": kind }, "replicas": 0, "template": template })
         }
         "Job" => json!({ "suspend": true, "template": template }),
         "CronJob" => json!({

@@ -138,7 +138,8 @@ const IMAGES: [&str; 16] = [
 ];
 
 fn container(rng: &mut Rng, name: &str, is_init: bool) -> Value {
-    let mut container = json!({ "name": name, "image": IMAGES[rng.usize(..IMAGES.len())] });
+    let mut container =
+        json!({ "name": name, "image": IMAGES[rng.usize(..IMAGES.len())], "imagePullPolicy": "Never" });
     if !is_init {
         for probe in ["livenessProbe", "readinessProbe"] {
             if rng.bool() {

@@ -11,7 +11,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use kube_devops::manifests::Mode;
+use kube_devops::manifests::{Mode, RECONCILE_LEASE};
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ impl<'p> World<'p> {
         let client = plane.client().await;
         let home = plane.namespace("operator");
         let kubeconfig = plane.operator_account(&home, mode).await;
-        let user = format!("system:serviceaccount:{home}:operator");
+        let user = format!("system:serviceaccount:{home}:{RECONCILE_LEASE}");
         Self { plane, client, home, user, kubeconfig, _turn: None }
     }
 
@@ -85,7 +85,7 @@ impl<'p> World<'p> {
     /// Revokes a cluster-wide permission of the operator's account and waits until that is in effect.
     pub(crate) async fn forbid(&self, verb: &str, group: &str, resource: &str) {
         let roles = Api::<ClusterRole>::all(self.client.clone());
-        let name = format!("{}-operator", self.home);
+        let name = format!("{}-{RECONCILE_LEASE}", self.home);
         let mut role = roles.get(&name).await.unwrap();
         for rule in role.rules.iter_mut().flatten() {
             if rule.resources.iter().flatten().any(|named| named == resource) {

@@ -146,7 +146,7 @@ pub(super) async fn holder(client: &Client, namespace: &str) -> String {
 }
 
 /// Waits until one of the replicas leads. Returns its index.
-pub(super) async fn leader(replicas: &[Process], limit: Duration) -> usize {
+pub(crate) async fn leader(replicas: &[Process], limit: Duration) -> usize {
     within(limit, "a leader", async || {
         replicas.iter().position(|replica| !replica.is_stopped() && replica.leads())
     })

@@ -1,0 +1,17 @@
+//! What monitors an installation: `ServiceMonitors`, recording and alert rules, and dashboards.
+
+mod dashboard;
+mod governance;
+mod monitors;
+mod operations;
+mod panel;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use dashboard::{Dashboard, config_map};
+pub use monitors::service_monitors;
+pub use rules::{ALERTS, Alert, RECORDINGS, Recording, prometheus_rule};
+
+/// All dashboards.
+pub static DASHBOARDS: [&Dashboard; 2] = [&governance::GOVERNANCE, &operations::OPERATIONS];

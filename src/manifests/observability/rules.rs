@@ -1,0 +1,173 @@
+//! Recording and alert rules.
+
+use serde_json::{Value, json};
+
+use crate::manifests::installation::Installation;
+
+/// A recording rule.
+#[derive(Debug)]
+pub struct Recording {
+    /// The name of the new series.
+    pub name: &'static str,
+    /// The expression in `PromQL`.
+    pub expression: &'static str,
+}
+
+/// An alert rule. Its runbook is the page of its name in `docs/runbooks`.
+#[derive(Debug)]
+pub struct Alert {
+    /// The name.
+    pub name: &'static str,
+    /// The expression in `PromQL`.
+    pub expression: &'static str,
+    /// The time for which the expression has to hold.
+    pub for_: &'static str,
+    /// `critical`, which wakes somebody up, or `warning`.
+    pub severity: &'static str,
+    /// One line, with the templates of Prometheus.
+    pub summary: &'static str,
+}
+
+/// Every replica serves the same gauges, so the maximum is the value.
+///
+/// The burn rate is the number of points below 100, as a multiple of the budget of 5 points: at a rate of 1, the mean score
+/// of a month is 95. The windows and factors are those of the SRE Workbook, chapter 5.
+pub static RECORDINGS: [Recording; 7] = [
+    Recording { name: "kube_devops:cluster_health_score:max", expression: "max(cluster_health_score)" },
+    Recording {
+        name: "kube_devops:namespace_health_score:max",
+        expression: "max by (namespace) (namespace_health_score)",
+    },
+    Recording {
+        name: "kube_devops:cluster_compliance_ratio:max",
+        expression: "max(cluster_compliance_ratio)",
+    },
+    Recording {
+        name: "kube_devops:health_budget_burn:avg5m",
+        expression: "(100 - avg_over_time(kube_devops:cluster_health_score:max[5m])) / 5",
+    },
+    Recording {
+        name: "kube_devops:health_budget_burn:avg30m",
+        expression: "(100 - avg_over_time(kube_devops:cluster_health_score:max[30m])) / 5",
+    },
+    Recording {
+        name: "kube_devops:health_budget_burn:avg1h",
+        expression: "(100 - avg_over_time(kube_devops:cluster_health_score:max[1h])) / 5",
+    },
+    Recording {
+        name: "kube_devops:health_budget_burn:avg6h",
+        expression: "(100 - avg_over_time(kube_devops:cluster_health_score:max[6h])) / 5",
+    },
+];
+
+/// The alerts. Those of the webhook come with its metrics.
+pub static ALERTS: [Alert; 10] = [
+    Alert {
+        name: "KubeDevopsScoreLow",
+        expression: "kube_devops:namespace_health_score:max < 60",
+        for_: "15m",
+        severity: "warning",
+        summary: "The health score of namespace {{ $labels.namespace }} is {{ $value }}, below 60.",
+    },
+    Alert {
+        name: "KubeDevopsScoreBurning",
+        expression: "kube_devops:health_budget_burn:avg5m > 14.4 and kube_devops:health_budget_burn:avg1h > 14.4 \
+                     or kube_devops:health_budget_burn:avg30m > 6 and kube_devops:health_budget_burn:avg6h > 6",
+        for_: "2m",
+        severity: "critical",
+        summary: "The cluster's health score is falling: it loses {{ $value | humanize }} times its monthly budget.",
+    },
+    Alert {
+        name: "KubeDevopsComplianceFalling",
+        expression: "kube_devops:cluster_compliance_ratio:max - (kube_devops:cluster_compliance_ratio:max offset 1d) \
+                     < -0.1",
+        for_: "30m",
+        severity: "warning",
+        summary: "Compliance fell by more than 10 percentage points within a day.",
+    },
+    Alert {
+        name: "KubeDevopsDown",
+        expression: "absent(leader)",
+        for_: "5m",
+        severity: "critical",
+        summary: "Prometheus reaches no replica of kube-devops.",
+    },
+    Alert {
+        name: "KubeDevopsLeaderMissing",
+        expression: "max by (name) (leader) == 0",
+        for_: "2m",
+        severity: "critical",
+        summary: "No replica holds the Lease {{ $labels.name }}, so nothing is written.",
+    },
+    Alert {
+        name: "KubeDevopsWatchStale",
+        expression: "sum by (instance) (increase(watch_failures_total{category!=\"expired\"}[10m])) > 0",
+        for_: "10m",
+        severity: "warning",
+        summary: "The watch of {{ $labels.instance }} keeps failing, so its scores may be out of date.",
+    },
+    Alert {
+        name: "KubeDevopsApiServerUnreachable",
+        expression: "sum by (instance) (increase(watch_failures_total{category=\"unreachable\"}[5m])) > 0",
+        for_: "5m",
+        severity: "critical",
+        summary: "{{ $labels.instance }} cannot reach the API server.",
+    },
+    Alert {
+        name: "KubeDevopsReconcileErrors",
+        expression: "sum(rate(devopspolicy_reconcile_total{result=\"error\"}[10m])) \
+                     / sum(rate(devopspolicy_reconcile_total[10m])) > 0.1",
+        for_: "10m",
+        severity: "warning",
+        summary: "{{ $value | humanizePercentage }} of the reconciliations fail.",
+    },
+    Alert {
+        name: "KubeDevopsPatchesWithdrawn",
+        expression: "sum(max by (category) (increase(enforcement_withdrawals_total[1h]))) > 0",
+        for_: "0m",
+        severity: "warning",
+        summary: "Enforcement withdrew patches within the last hour.",
+    },
+    Alert {
+        name: "KubeDevopsIncident",
+        expression: "sum(max by (category) (increase(enforcement_withdrawals_total[15m]))) > 3",
+        for_: "0m",
+        severity: "critical",
+        summary: "Enforcement withdrew more than three patches within 15 minutes.",
+    },
+];
+
+/// Returns the rules as an object of the Prometheus operator. `runbooks` is the place of the pages in `docs/runbooks`.
+pub fn prometheus_rule(installation: &Installation, labels: &[(String, String)], runbooks: &str) -> Value {
+    let mut metadata = installation.metadata(crate::manifests::installation::APP, None);
+    for (key, value) in labels {
+        metadata["labels"][key] = value.as_str().into();
+    }
+    let recordings: Vec<_> =
+        RECORDINGS.iter().map(|rule| json!({ "record": rule.name, "expr": rule.expression })).collect();
+    let alerts: Vec<_> = ALERTS.iter().map(|alert| alert.rule(runbooks)).collect();
+    json!({
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": metadata,
+        "spec": { "groups": [
+            { "name": "kube-devops.recordings", "rules": recordings },
+            { "name": "kube-devops.alerts", "rules": alerts },
+        ] },
+    })
+}
+
+impl Alert {
+    fn rule(&self, runbooks: &str) -> Value {
+        json!({
+            "alert": self.name,
+            "expr": self.expression,
+            "for": self.for_,
+            "labels": { "severity": self.severity },
+            "annotations": {
+                "summary": self.summary,
+                "runbook_url": format!("{}/{}.md", runbooks.trim_end_matches('/'), self.name),
+            },
+        })
+    }
+}

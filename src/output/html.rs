@@ -1,0 +1,42 @@
+//! The report as one HTML page, with nothing loaded from elsewhere. `templates/report.html` is the page.
+
+use std::io::{self, Write};
+
+use askama::Template;
+
+use crate::governance::{Offender, Report};
+
+/// The maximum number of rows of a table.
+const MOST: usize = 10_000;
+/// The maximum number of workloads among the worst.
+const OFFENDERS: usize = 20;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'r> {
+    report: &'r Report,
+    score: String,
+    status: String,
+    compliance: String,
+    offenders: &'r [Offender],
+    total: usize,
+    most: usize,
+    version: &'static str,
+}
+
+pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let summary = &report.summary;
+    let page = Page {
+        report,
+        score: summary.score.map_or_else(|| "unknown".to_owned(), |score| score.to_string()),
+        status: summary.status.map_or_else(|| "Unknown".to_owned(), |status| status.to_string()),
+        compliance: summary.compliance.map_or_else(|| "unknown".to_owned(), |percent| percent.to_string()),
+        offenders: report.offenders.get(..OFFENDERS).unwrap_or(&report.offenders),
+        total: report.violations.len(),
+        most: MOST,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    page.write_into(&mut &mut *out)?;
+    writeln!(out)
+}

@@ -1,0 +1,194 @@
+//! The formats of a report for other programs, and several outputs of one run.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+use junit_parser::TestStatus;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Run, run, run_in};
+
+/// A workload with every text that a format has to escape, a second one in another file, and a broken document.
+const HOSTILE: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: main@team, image: \"x/<script>|`a`*b*%0A,&amp;\\u001b[31m:latest\"}
+      - {name: side, image: sidecar, livenessProbe: {}, readinessProbe: {}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: broken}
+spec: {containers: 3}
+";
+const CLEAN: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {containers: [{name: main, image: 'x:1', livenessProbe: {}, readinessProbe: {}}]}
+";
+const FORMATS: [&str; 6] = ["sarif", "junit", "github", "gitlab", "markdown", "html"];
+
+fn directory(text: &str) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("a b.yaml"), text).unwrap();
+    directory
+}
+
+fn analyze(text: &str, format: &str) -> Run {
+    run_in(directory(text).path(), &["analyze", "-f", "a b.yaml", "-o", format], "")
+}
+
+#[test]
+fn every_format_shows_violations_and_errors() {
+    for format in FORMATS {
+        assert_snapshot!(format!("hostile_{format}"), analyze(HOSTILE, format));
+    }
+}
+
+#[test]
+fn every_format_shows_a_clean_input() {
+    for format in FORMATS {
+        assert_snapshot!(format!("clean_{format}"), analyze(CLEAN, format));
+    }
+}
+
+#[test]
+fn sarif_is_valid_and_names_rules_places_and_what_was_not_read() {
+    let output = analyze(HOSTILE, "sarif").stdout;
+    let sarif: serde_sarif::sarif::Sarif = serde_json::from_str(&output).unwrap();
+    let run = &sarif.runs[0];
+    let results = run.results.as_ref().unwrap();
+    assert_eq!(results.len(), 4);
+    let rules = run.tool.driver.rules.as_ref().unwrap();
+    for result in results {
+        let index = usize::try_from(result.rule_index.unwrap()).unwrap();
+        assert_eq!(result.rule_id.as_deref(), Some(rules[index].id.as_str()));
+        let place = result.locations.as_ref().unwrap()[0].physical_location.as_ref().unwrap();
+        let artifact = place.artifact_location.as_ref().unwrap();
+        assert_eq!(
+            (artifact.uri.as_deref(), artifact.uri_base_id.as_deref()),
+            (Some("a%20b.yaml"), Some("%SRCROOT%"))
+        );
+    }
+    let invocation = &run.invocations.as_ref().unwrap()[0];
+    assert!(!invocation.execution_successful);
+    assert_eq!(invocation.tool_execution_notifications.as_ref().unwrap().len(), 1);
+}
+
+#[test]
+fn junit_counts_failures_errors_and_rules_without_violations() {
+    let statuses = |text: &str| {
+        let report = junit_parser::from_reader(analyze(text, "junit").stdout.as_bytes()).unwrap();
+        let cases = &report.suites[0].cases;
+        let count = |is: fn(&TestStatus) -> bool| cases.iter().filter(|case| is(&case.status)).count() as u64;
+        let errors = count(|status| matches!(status, TestStatus::Error(_)));
+        let failures = count(|status| matches!(status, TestStatus::Failure(_)));
+        assert_eq!((report.tests, report.errors, report.failures), (cases.len() as u64, errors, failures));
+        (errors, failures, count(TestStatus::is_success))
+    };
+    assert_eq!(statuses(HOSTILE), (1, 4, 2));
+    assert_eq!(statuses(CLEAN), (0, 0, 5));
+}
+
+/// Returns the fingerprints of a report in the format of GitLab.
+fn fingerprints(directory: &Path, file: &str) -> Vec<String> {
+    let issues: Vec<Value> =
+        serde_json::from_str(&run_in(directory, &["analyze", "-f", file, "-o", "gitlab"], "").stdout)
+            .unwrap();
+    issues.iter().map(|issue| issue["fingerprint"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn fingerprints_are_unique_and_survive_moved_lines_and_renamed_files() {
+    let directory = directory(HOSTILE);
+    let before = fingerprints(directory.path(), "a b.yaml");
+    let unique: std::collections::BTreeSet<_> = before.iter().collect();
+    assert_eq!((before.len(), unique.len()), (4, 4));
+    fs::write(directory.path().join("c.yaml"), format!("# a comment\n\n{HOSTILE}")).unwrap();
+    assert_eq!(fingerprints(directory.path(), "c.yaml"), before);
+    // Two pods of one workload have the same identity.
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: P, ownerReferences: [{apiVersion: apps/v1, kind: \
+               StatefulSet, name: db, uid: u, controller: true}]}\nspec: {containers: [{name: c, image: x}]}\n---\n";
+    let pods = pod.replace("name: P", "name: db-0") + &pod.replace("name: P", "name: db-1");
+    fs::write(directory.path().join("d.yaml"), pods).unwrap();
+    let of_pods = fingerprints(directory.path(), "d.yaml");
+    let unique: std::collections::BTreeSet<_> = of_pods.iter().collect();
+    assert_eq!((of_pods.len(), unique.len()), (6, 6));
+}
+
+#[test]
+fn a_large_report_is_cut_between_rows_with_a_count() {
+    let pod = |number: usize| {
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"pod-{number}\"}},\
+                 \"spec\":{{\"containers\":[{{\"name\":\"c\",\"image\":\"x\"}}]}}}}\n"
+        )
+    };
+    let pods: String = (0..9_000).map(pod).collect();
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("pods.json"), pods).unwrap();
+    let output =
+        |format: &str| run_in(directory.path(), &["analyze", "-f", "pods.json", "-o", format], "").stdout;
+
+    let markdown = output("markdown");
+    assert!(markdown.len() < 65_536, "{}", markdown.len());
+    let rows =
+        markdown.lines().filter(|line| line.starts_with("| high") || line.starts_with("| medium")).count();
+    assert!(markdown.ends_with(&format!("\nAnd {} more.\n", 27_000 - rows)), "{rows} rows");
+
+    let sarif: Value = serde_json::from_str(&output("sarif")).unwrap();
+    let run = &sarif["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    assert!(results.len() <= 25_000 && results.len() > 10_000, "{}", results.len());
+    assert_eq!(results[0]["level"], "error", "the worst come first");
+    let notification =
+        run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].as_str().unwrap();
+    assert!(
+        notification.starts_with(&format!("{} less severe results", 27_000 - results.len())),
+        "{notification}"
+    );
+
+    let html = output("html");
+    assert!(html.contains("The worst 10000 of 27000 violations."));
+    assert_eq!(html.matches("<tr><td class=\"high\">").count(), 9_000);
+}
+
+#[test]
+fn one_run_writes_several_formats() {
+    let directory = directory(CLEAN);
+    let args =
+        ["analyze", "-f", "a b.yaml", "-o", "summary", "-o", "sarif=report.sarif", "-o", "html=report.html"];
+    let run_of_three = run_in(directory.path(), &args, "");
+    assert_eq!(run_of_three.status, 0, "{run_of_three}");
+    assert!(run_of_three.stdout.starts_with("===== DevOps Governance Summary ====="));
+    let file = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+    assert!(file("report.sarif").contains("\"version\":\"2.1.0\""));
+    assert!(file("report.html").ends_with("</html>\n"));
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_refused() {
+    let directory = directory(CLEAN);
+    for (outputs, problem) in [
+        (vec!["-o", "json", "-o", "yaml"], "two formats are for stdout"),
+        (vec!["-o", "json=x", "-o", "yaml=x"], "two formats are for x"),
+        (vec!["-o", "json="], "name a file after the equals sign"),
+        (vec!["-o", "pdf"], "there is no format \"pdf\""),
+        (vec!["-o", "json=missing/x"], "cannot write missing/x"),
+    ] {
+        let args: Vec<_> = ["analyze", "-f", "a b.yaml"].into_iter().chain(outputs).collect();
+        let refused = run_in(directory.path(), &args, "");
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(refused.stderr.contains(problem), "{refused}");
+    }
+    assert_eq!(run(&["analyze", "-f", "kube-tests/good-workloads.yaml", "-o", "sarif"]).status, 0);
+}

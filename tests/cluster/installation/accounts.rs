@@ -1,0 +1,108 @@
+//! Each mode works with the account that is installed for it: no request is refused, and no permission is unused.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::analyze::on;
+use crate::apply::apply;
+use crate::control_plane::{ControlPlane, Mark};
+use crate::eventually::eventually;
+use crate::process::Process;
+use crate::watch::scene::{create, degrade, leader, pod};
+use kube_devops::manifests::Mode;
+use kube_devops::manifests::installation::{self, Installation};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Installs the account of a mode and returns a kubeconfig for it and the user's name.
+async fn install(plane: &ControlPlane, mode: Mode, home: &str, namespaces: &[&str]) -> (PathBuf, String) {
+    let installation = Installation {
+        namespace: home.to_owned(),
+        modes: vec![mode],
+        namespaces: namespaces.iter().map(ToString::to_string).collect(),
+        ..Installation::default()
+    };
+    let client = plane.client().await;
+    let mut account = String::new();
+    for object in installation::rbac(&installation) {
+        apply(&client, &object).await.unwrap();
+        if object["kind"] == "ServiceAccount" {
+            object["metadata"]["name"].as_str().unwrap().clone_into(&mut account);
+        }
+    }
+    let kubeconfig = plane.account_kubeconfig(home, &account).await;
+    let mut check = vec!["check".to_owned(), format!("--for={mode}"), format!("--own-namespace={home}")];
+    check.extend(namespaces.iter().take(1).map(|namespace| format!("--namespace={namespace}")));
+    let check: Vec<_> = check.iter().map(String::as_str).collect();
+    eventually("check finds nothing missing", async || (on(&kubeconfig, &check).code == 0).then_some(()))
+        .await;
+    (kubeconfig, format!("system:serviceaccount:{home}:{account}"))
+}
+
+/// Asserts that a user was refused nothing, and returns the permissions of the mode that it did not use.
+fn unused(plane: &ControlPlane, mark: Mark, user: &str, mode: Mode) -> Vec<String> {
+    let mut requested = BTreeSet::new();
+    for event in plane.requests_since(mark).into_iter().filter(|event| event.by(user)) {
+        assert!(![401, 403].contains(&event.code), "refused: {event:?}");
+        let dash = if event.subresource.is_empty() { "" } else { "/" };
+        requested.insert(format!("{} {}{dash}{}", event.verb, event.resource, event.subresource));
+    }
+    let permissions = mode.permissions();
+    let granted = permissions.iter().flat_map(|permission| {
+        permission.verbs.iter().map(move |verb| format!("{verb} {}", permission.path()))
+    });
+    granted.filter(|granted| !requested.contains(granted)).collect()
+}
+
+/// Runs two replicas through a change of class and a change of the leader.
+async fn exercise_watch(plane: &ControlPlane, mode: Mode, home: &str, shop: &str, namespaces: &[&str]) {
+    let (kubeconfig, user) = install(plane, mode, home, namespaces).await;
+    let client = plane.client().await;
+    let mark = plane.mark();
+    let mut flags = vec!["--lease-namespace", home];
+    for namespace in namespaces {
+        flags.extend(["-n", namespace]);
+    }
+    let start = |name| Process::start("watch", &kubeconfig, name, &flags).synced();
+    let replicas = ["a", "b"].map(start);
+    leader(&replicas, LIMIT).await;
+    // The third change of class is an event that repeats the first one. A class that the replica has not seen yet does
+    // not change, so a change may have to be made again.
+    let changes = || {
+        let lines = replicas[0].lines("score class changed");
+        lines.iter().filter(|line| line["namespace"] == *shop).count()
+    };
+    for degraded in [true, false].into_iter().cycle().take(20) {
+        let before = changes();
+        if before >= 3 {
+            break;
+        }
+        degrade(&client, shop, "web", degraded).await;
+        let change = eventually("a change of class", async || (changes() > before).then_some(()));
+        // Without a change in this time, the next one follows.
+        let _ = tokio::time::timeout(Duration::from_secs(3), change).await;
+    }
+    assert!(changes() >= 3);
+    let nowhere = Process::start("watch", &kubeconfig, "c", &[&flags[..2], &["-n", "nowhere"]].concat());
+    let is_unused = |what: &str| unused(plane, mark, &user, mode).iter().any(|unused| unused == what);
+    if namespaces.is_empty() {
+        eventually("the namespace is looked up", async || (!is_unused("get namespaces")).then_some(())).await;
+    }
+    drop(nowhere);
+    eventually("events are repeated", async || (!is_unused("patch events")).then_some(())).await;
+    let unused = unused(plane, mark, &user, mode);
+    let expected: &[&str] = if namespaces.is_empty() { &[] } else { &["get namespaces"] };
+    assert_eq!(unused, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn watch_is_refused_nothing_and_uses_everything() {
+    let plane = ControlPlane::start();
+    let (home, shop) = (plane.namespace("home"), plane.namespace("shop"));
+    let client = plane.client().await;
+    create(&client, &shop, &pod("web")).await;
+    degrade(&client, &shop, "web", false).await;
+    exercise_watch(&plane, Mode::Watch, &home, &shop, &[]).await;
+}
