@@ -25,11 +25,11 @@ pub enum Applied {
 }
 
 impl Applied {
-    /// Compares the resourceVersions before and after an apply; `before` is `None` for an object that did not exist.
-    fn between(before: Option<Option<String>>, after: &Option<String>) -> Self {
+    /// Compares the metadata before and after an apply; `before` is `None` for an object that did not exist.
+    fn between(before: Option<&DynamicObject>, after: &DynamicObject) -> Self {
         match before {
             None => Self::Created,
-            Some(before) if before == *after => Self::Unchanged,
+            Some(before) if before.resource_version() == after.resource_version() => Self::Unchanged,
             Some(_) => Self::Changed,
         }
     }
@@ -82,7 +82,7 @@ impl Cluster {
         let params = PatchParams::apply(manager).force();
         let apply = async |client| api(client).patch(name, &params, &Patch::Apply(object)).await;
         let after = self.call(apply).await?;
-        Ok(Applied::between(before.map(|before| before.resource_version()), &after.resource_version()))
+        Ok(Applied::between(before.as_ref(), &after))
     }
 
     /// Returns a CRD, or `None` if it does not exist.
@@ -97,11 +97,10 @@ impl Cluster {
         manager: &str,
     ) -> Result<Applied, CallError> {
         let name = crd.name_any();
-        let before = self.crd(&name).await?.map(|crd| crd.resource_version());
+        let before = self.crd(&name).await?;
         let params = PatchParams::apply(manager).force();
         let apply = async |client| crds(client).patch(&name, &params, &Patch::Apply(crd)).await;
-        let after = self.call(apply).await?.resource_version();
-        Ok(Applied::between(before, &after))
+        Ok(Applied::between(before.as_ref(), &self.call(apply).await?))
     }
 
     /// Waits until the API server serves a CRD's resources, at most as long as one call may take.

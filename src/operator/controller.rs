@@ -72,12 +72,11 @@ pub async fn run<R: Send + 'static>(
 
 /// Follows the Namespaces for native admission; waits for ever without it.
 async fn follow_namespaces<R>(operator: &Operator, synced: R) {
-    match &operator.native {
-        Some(native) => verdict_keeper::follow_namespaces(operator, native, synced).await,
-        None => {
-            drop(synced);
-            pending().await
-        }
+    if let Some(native) = &operator.native {
+        verdict_keeper::follow_namespaces(operator, native, synced).await;
+    } else {
+        drop(synced);
+        pending::<()>().await;
     }
 }
 

@@ -149,9 +149,10 @@ impl NativeAdmission {
         let mut known = lock(&self.missing);
         let changed = *known != missing;
         if changed {
-            match &missing {
-                Some(reason) => warn!(reason, "native admission is not in effect"),
-                None => info!("native admission is in effect"),
+            if let Some(reason) = &missing {
+                warn!(reason, "native admission is not in effect");
+            } else {
+                info!("native admission is in effect");
             }
         }
         *known = missing;

@@ -97,7 +97,8 @@ async fn write_due(operator: &Operator, native: &NativeAdmission) -> Duration {
     let pauses = stream::iter(due).map(|name| async move {
         let written = operator.leadership.write(timeout(SYNC, native.sync(&name))).await;
         let pause = match written {
-            Ok(Ok(Ok(Synced::Unchanged))) => return None,
+            // The next leader begins with all of them.
+            Ok(Ok(Ok(Synced::Unchanged))) | Err(NotLeader::Refused) => return None,
             Ok(Ok(Ok(Synced::Changed))) => {
                 operator.wake_policies(&name);
                 return None;
@@ -111,8 +112,6 @@ async fn write_due(operator: &Operator, native: &NativeAdmission) -> Duration {
                 RETRY
             }
             Ok(Err(_)) | Err(NotLeader::CutOff) => RETRY,
-            // The next leader begins with all of them.
-            Err(NotLeader::Refused) => return None,
         };
         Some((name, pause))
     });

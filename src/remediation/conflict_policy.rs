@@ -92,11 +92,10 @@ impl ConflictPolicy {
             }
         };
         if known.as_ref().is_none_or(|known| known.state != state) {
-            match &state {
-                ConflictPolicyState::Unavailable(reason) => {
-                    warn!(reason, "the conflict policy is not in effect")
-                }
-                state => info!(?state, "conflict policy changed"),
+            if let ConflictPolicyState::Unavailable(reason) = &state {
+                warn!(reason, "the conflict policy is not in effect");
+            } else {
+                info!(?state, "conflict policy changed");
             }
         }
         *known = Some(Known { wanted, state, until });
