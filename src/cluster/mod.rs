@@ -12,6 +12,7 @@ mod follow;
 mod list;
 mod namespace;
 mod pace;
+mod remove;
 mod request_log;
 mod retry;
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod lease;
 mod log;
 mod namespace;
 mod scope;
+mod selector;
 
 pub(super) use budget::BudgetArgs;
 pub(super) use connect::ConnectArgs;
@@ -17,3 +18,4 @@ pub(super) use lease::LeaseArgs;
 pub(super) use log::LogArgs;
 pub(super) use namespace::{NamespaceArgs, NamespacesArgs, SystemNamespaceArgs, namespace};
 pub(super) use scope::ScopeArgs;
+pub(super) use selector::SelectorArgs;

@@ -1,12 +1,10 @@
 //! `kube-devops list pods`.
 
 use super::ExitStatus;
-use super::args::{ConnectArgs, NamespacesArgs};
+use super::args::{ConnectArgs, NamespacesArgs, SelectorArgs};
 use super::progress::Progress;
 use crate::cluster::{self, ListRequest, Listing};
-use crate::governance::parse_selector;
 use crate::output::{self, Cell, Text, table, to_stdout};
-use anyhow::Context as _;
 use serde::Deserialize;
 use std::io;
 
@@ -28,9 +26,8 @@ struct PodArgs {
     #[command(flatten)]
     namespaces: NamespacesArgs,
 
-    /// Only pods with these labels, such as app=web,tier!=cache
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
+    #[command(flatten)]
+    selector: SelectorArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -70,9 +67,9 @@ struct Status {
 /// Runs `list`.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let What::Pods(args) = args.what;
-    args.selector.as_deref().map(parse_selector).transpose().context("--selector")?;
+    args.selector.parsed()?;
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let request = ListRequest { namespaces: args.namespaces.names(), selector: args.selector };
+    let request = ListRequest { namespaces: args.namespaces.names(), selector: args.selector.text() };
     let progress = Progress::start();
     let add = |pods: &mut Vec<Pod>, page: &str| {
         let before = pods.len();

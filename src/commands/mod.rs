@@ -16,6 +16,7 @@ mod reconcile;
 mod rules;
 mod service;
 mod undo;
+mod uninstall;
 mod version;
 mod watch;
 
@@ -54,6 +55,7 @@ enum Command {
     Reconcile(reconcile::Args),
     Rules(rules::Args),
     Undo(undo::Args),
+    Uninstall(uninstall::Args),
     Version(version::Args),
     Watch(watch::Args),
 }
@@ -85,6 +87,7 @@ impl Cli {
             Command::Reconcile(args) => reconcile::run(&args, verbosity),
             Command::Rules(args) => rules::run(args),
             Command::Undo(args) => block_on(undo::run(args)),
+            Command::Uninstall(args) => block_on(uninstall::run(args)),
             Command::Version(args) => version::run(args),
             Command::Watch(args) => watch::run(&args, verbosity),
         }

@@ -4,6 +4,7 @@ mod compile;
 mod fixes;
 mod rehearse;
 mod release;
+mod retry;
 
 use clap::Subcommand;
 
@@ -22,6 +23,7 @@ enum Action {
     Fixes(fixes::Args),
     Rehearse(rehearse::Args),
     Release(release::Args),
+    Retry(retry::Args),
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
@@ -30,5 +32,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         Action::Fixes(args) => fixes::run(&args).await,
         Action::Rehearse(args) => rehearse::run(&args).await,
         Action::Release(args) => release::run(&args).await,
+        Action::Retry(args) => retry::run(&args).await,
     }
 }

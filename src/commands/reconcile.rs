@@ -9,6 +9,7 @@ use super::ExitStatus;
 use super::args::{BudgetArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
+use crate::enforcement::Limits;
 use crate::manifests::{AdmissionSettings, RECONCILE_LEASE};
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::remediation::RemediationSettings;
@@ -52,6 +53,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", hide = true)]
     most_settling: Option<SignedDuration>,
 
+    /// The time after which a rollout without progress gives its place back; tests use less
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, hide = true)]
+    stall: SignedDuration,
+
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -84,7 +89,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
             system_namespaces: args.system.names(),
         }),
         remediation: RemediationSettings {
-            limits: args.budgets.limits(),
+            limits: Limits { stall: args.stall, ..args.budgets.limits() },
             home: args.service.lease.home(&live.cluster).to_owned(),
             conflict_policy_interval: args.yield_interval,
             cleanup_time: args.cleanup_time,

@@ -8,14 +8,19 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::harm::Trial;
+use super::note::Note;
 use super::records::is_under_way;
-use crate::policy::{Remediation, RemediationReason};
+use super::totals::Totals;
+use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{PolicyRef, WorkloadRef};
 
 /// Time for which a grant counts.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// From a grant's whole second until its hour is surely over: the grant may have been made at that second's very end.
 const UNTIL_FREE: SignedDuration = SignedDuration::from_secs(3601);
+/// The maximum length of a ledger that takes more notes, in bytes. A `ConfigMap` has room for 1 MiB.
+const ROOM: usize = 768 * 1024;
 /// Minimum age of an open grant before it counts as forgotten by its requester.
 const SURELY_RECORDED: SignedDuration = SignedDuration::from_secs(60);
 
@@ -26,12 +31,30 @@ pub struct Limits {
     pub rollouts: u32,
     /// The maximum number of patches within an hour (`--max-per-hour`).
     pub per_hour: u32,
+    /// The time without another ready pod after which a rollout gives its place among the rollouts back.
+    pub stall: SignedDuration,
 }
 
-/// The grants: every patch of the last hour, and older ones whose rollout is not over.
+impl Limits {
+    /// The time after which a rollout counts as stalled by default.
+    pub const STALL: SignedDuration = SignedDuration::from_mins(10);
+}
+
+/// The grants: every patch of the last hour, and older ones whose rollout is not over. The totals count all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     grants: Vec<Grant>,
+    #[serde(default, skip_serializing_if = "Totals::is_empty")]
+    totals: Totals,
+    /// The withdrawals that no status tells of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
+    /// The last trial in an incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trial: Option<Trial>,
+    /// The time at which it was made of what the records tell; `None` for one that was never stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
 }
 
 /// The leave to patch one workload once.
@@ -47,7 +70,16 @@ pub struct Grant {
     pub uid: String,
     /// True if the rollout is over, or the patch was never made.
     pub done: bool,
-    /// True for a patch that is withdrawn with its policy. It counts as a rollout, but not as a patch of the hour.
+    /// True once the patch was made and counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
+    /// The time at which another pod of the rollout became ready, if that was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Timestamp>,
+    /// The time at which the rollout had stalled: it keeps its namespace's turn, but no place among the cluster's rollouts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<Timestamp>,
+    /// True for a withdrawal: of a verified patch, or with its policy. It counts as a rollout, but not as a patch of the hour.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revert: bool,
 }
@@ -98,11 +130,19 @@ impl Ledger {
             workload: record.workload().within(&policy.namespace),
             uid: record.uid.clone().unwrap_or_default(),
             done: !is_under_way(record),
+            made: record.phase != RemediationPhase::Planned,
+            progress: None,
+            stalled: None,
             revert: record.reason == Some(RemediationReason::Reverted),
         });
-        let mut ledger = Self { grants: grants.collect() };
+        let mut ledger = Self { grants: grants.collect(), since: Some(now), ..Self::default() };
         ledger.forget(now);
         ledger
+    }
+
+    /// Returns true if it was never stored. Records are asked only then, because others may write them.
+    pub fn is_new(&self) -> bool {
+        self.since.is_none()
     }
 
     /// Returns true if it knows of no patch within the hour, and of none whose rollout isn't over.
@@ -130,7 +170,7 @@ impl Ledger {
         self.grant(request, false, *limits, now)
     }
 
-    /// Grants that a patch is taken back with its policy: it waits for a place among the cluster's rollouts, and for
+    /// Grants that a verified patch is withdrawn: it waits for a place among the cluster's rollouts, and for
     /// nothing else.
     pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> Decision {
         let now = self.turn_to(now);
@@ -142,10 +182,12 @@ impl Ledger {
 
     /// Grants what only the number of rollouts can be in the way of now.
     fn grant(&mut self, request: &Request, revert: bool, limits: Limits, now: Timestamp) -> Decision {
-        let open = self.open().count();
-        if open >= limits.rollouts as usize {
+        self.note_stalled(limits.stall, now);
+        let occupied = self.occupied();
+        if occupied >= limits.rollouts as usize {
             let most = limits.rollouts;
-            let reason = format!("{open} workloads of the cluster are rolling out (--max-rollouts {most})");
+            let reason =
+                format!("{occupied} workloads of the cluster are rolling out (--max-rollouts {most})");
             return Decision::Wait { until: None, reason };
         }
         self.forget(now);
@@ -155,19 +197,112 @@ impl Ledger {
             workload: request.workload.clone(),
             uid: request.uid.clone(),
             done: false,
+            made: false,
+            progress: None,
+            stalled: None,
             revert,
         });
         Decision::Granted
     }
 
-    /// Notes that a workload's rollout is over, however it ended; returns whether it had an open grant.
-    pub fn finish(&mut self, uid: &str) -> bool {
+    /// Notes that another pod of a workload's rollout became ready, so that it is not stalled.
+    pub fn note_progress(&mut self, uid: &str, at: Timestamp) {
+        for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {
+            grant.progress = grant.progress.max(Some(at));
+        }
+    }
+
+    /// Takes the place among the rollouts from those that make no progress, for good: others have it by the time that
+    /// one of them goes on.
+    fn note_stalled(&mut self, stall: SignedDuration, now: Timestamp) {
+        for grant in self.grants.iter_mut().filter(|grant| !grant.done) {
+            let last = grant.progress.map_or(grant.time, |progress| progress.max(grant.time));
+            if grant.stalled.is_none() && now.duration_since(last) >= stall {
+                grant.stalled = Some(now);
+            }
+        }
+    }
+
+    /// Returns the number of rollouts that have a place among those of the cluster.
+    pub fn occupied(&self) -> usize {
+        self.open().filter(|grant| grant.stalled.is_none()).count()
+    }
+
+    /// Returns the time of a namespace's last patch, of those that are known.
+    pub fn last_grant(&self, namespace: &str) -> Option<Timestamp> {
+        self.grants.iter().filter(|grant| grant.workload.namespace == namespace).map(|grant| grant.time).max()
+    }
+
+    /// Counts that a workload with an open grant was patched, once.
+    pub fn count_made(&mut self, uid: &str) {
+        let mut open = self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid);
+        if let Some(grant) = open.find(|grant| !grant.made && !grant.revert) {
+            grant.made = true;
+            self.totals.applied = self.totals.applied.saturating_add(1);
+        }
+    }
+
+    /// Notes that a workload's rollout is over, and counts its end, if there is one to count; returns whether it had an
+    /// open grant.
+    pub fn finish(&mut self, uid: &str, end: Option<(RemediationPhase, RemediationReason)>) -> bool {
         let mut found = false;
+        if matches!(end, Some((RemediationPhase::Verified | RemediationPhase::Withdrawn, _))) {
+            // Whoever made it may have ended before it was counted.
+            self.count_made(uid);
+        }
         for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {
             grant.done = true;
             found = true;
         }
+        if let Some((phase, reason)) = end.filter(|_| found) {
+            self.totals.count(phase, reason);
+        }
         found
+    }
+
+    /// Returns true if there is room for more notes.
+    pub fn has_room(&self) -> bool {
+        serde_json::to_string(self).is_ok_and(|text| text.len() < ROOM)
+    }
+
+    /// Notes the trial of an incident.
+    pub fn begin_trial(&mut self, trial: Trial) {
+        self.trial = Some(trial);
+    }
+
+    /// Returns the last trial in an incident.
+    pub fn trial(&self) -> Option<&Trial> {
+        self.trial.as_ref()
+    }
+
+    /// Adds the note of a withdrawal in place of an earlier one of that workload; returns whether there was room.
+    pub fn note(&mut self, note: Note) -> bool {
+        self.notes.retain(|known| known.uid != note.uid && !known.is_old(note.time));
+        let has_room = self.has_room();
+        if has_room {
+            self.notes.push(note);
+        }
+        has_room
+    }
+
+    /// Notes that a withdrawal is done.
+    pub fn note_done(&mut self, uid: &str) {
+        self.notes.iter_mut().filter(|note| note.uid == uid).for_each(|note| note.done = true);
+    }
+
+    /// Drops the note of a withdrawal.
+    pub fn drop_note(&mut self, uid: &str) {
+        self.notes.retain(|note| note.uid != uid);
+    }
+
+    /// Returns the notes of withdrawals.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Returns the numbers of patches and of their ends.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Takes back the grant of a workload for which nothing was sent.
@@ -204,8 +339,9 @@ impl Ledger {
     /// back, is of now: left as it is it would count until that future is an hour past.
     fn turn_to(&mut self, now: Timestamp) -> Timestamp {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        for grant in self.grants.iter_mut().filter(|grant| grant.time > now) {
-            grant.time = now;
+        for grant in &mut self.grants {
+            grant.time = grant.time.min(now);
+            grant.progress = grant.progress.map(|progress| progress.min(now));
         }
         now
     }

@@ -17,6 +17,17 @@ pub struct Constraints {
     pub served: Served,
 }
 
+impl Constraints {
+    /// Leaves readiness and startup probes alone: peers that wait for ready peers deadlock at a cold start.
+    pub fn leave_readiness_to_peers(&mut self) {
+        let reason = "its pods find each other before they are ready, as a StatefulSet or by a headless Service: set \
+                      remediation.allowUnavailable to true";
+        for field in [Field::ReadinessProbe, Field::StartupProbe] {
+            self.untouched.entry(field).or_insert_with(|| reason.to_owned());
+        }
+    }
+}
+
 /// A `LimitRange`'s bounds for one resource of a container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {

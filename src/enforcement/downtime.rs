@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::objects::{DaemonSet, Deployment, TemplatePodSpec};
 use super::progress::Progress;
 use super::subject::{Subject, Typed};
+use crate::policy::RemediationSpec;
 
 /// The access modes of a namespace's `PersistentVolumeClaim`s, by the claim's name.
 pub type Claims = BTreeMap<String, Vec<String>>;
@@ -80,6 +81,69 @@ pub fn downtime_risk(subject: &Subject, claims: &Claims) -> Option<DowntimeRisk>
     };
     let pod = subject.template().and_then(|template| template.spec.as_ref());
     by_strategy.or_else(|| pod.and_then(|pod| exclusive(pod, claims)))
+}
+
+/// The pods that a rollout may take away, from the fewest to all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allowance {
+    /// None: old pods run until new ones are available.
+    #[default]
+    Nothing,
+    /// One at a time, while others are available.
+    OnePod,
+    /// All.
+    AllPods,
+}
+
+impl Allowance {
+    /// Returns what a policy allows.
+    pub fn of(remediation: &RemediationSpec) -> Self {
+        match remediation {
+            RemediationSpec { allow_downtime: true, .. } => Self::AllPods,
+            RemediationSpec { allow_unavailable: true, .. } => Self::OnePod,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Returns what a rollout of a workload needs.
+    pub fn needed(subject: &Subject, claims: &Claims) -> Self {
+        match downtime_risk(subject, claims) {
+            None => Self::Nothing,
+            Some(_) if takes_one_pod(subject) => Self::OnePod,
+            Some(_) => Self::AllPods,
+        }
+    }
+}
+
+/// Returns true if a rollout ends one pod at a time and leaves others.
+fn takes_one_pod(subject: &Subject) -> bool {
+    let wanted = Progress::of(subject).wanted;
+    let takes_one = match &*subject.typed {
+        Typed::Deployment(deployment) => {
+            let strategy = deployment.spec.as_ref().and_then(|spec| spec.strategy.as_ref());
+            let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+            let default = IntOrString::String(DEFAULT_SHARE.to_owned());
+            let missing = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).unwrap_or(&default);
+            of_deployment(deployment, wanted) == Some(DowntimeRisk::NoSurge)
+                && scaled(missing, wanted, Rounding::Down) <= 1
+        }
+        Typed::StatefulSet(set) => {
+            let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+            let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+            let missing = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
+            missing.is_none_or(|missing| scaled(missing, wanted, Rounding::Up) <= 1)
+        }
+        Typed::DaemonSet(set) => {
+            let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+            let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+            let amount = |of: Option<&IntOrString>, default| {
+                of.map_or(default, |amount| scaled(amount, wanted.max(1), Rounding::Up))
+            };
+            amount(rolling.and_then(|rolling| rolling.max_surge.as_ref()), 0) == 0
+                && amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), 1) <= 1
+        }
+    };
+    wanted >= 2 && takes_one
 }
 
 /// The order in which workloads are patched: the lesser comes first, since what goes wrong shows there at the least cost.

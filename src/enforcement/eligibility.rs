@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
 
-use super::downtime::{Claims, DowntimeRisk, downtime_risk};
+use super::downtime::{Allowance, Claims, DowntimeRisk, downtime_risk};
 use super::foreign::foreign_path;
 use super::gitops::{Manager, managed_by};
 use super::objects::Pod;
@@ -13,10 +13,37 @@ use crate::policy::{GitOpsMode, RemediationSpec};
 
 /// The annotation by which somebody keeps enforcement off a workload, with the value `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
+/// The annotation with the time at which somebody asked for another attempt, although an earlier patch failed.
+pub const RETRY: &str = "devops.stochastic.io/retry";
 
 /// The reason why a workload is not patched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ineligible {
+    /// An earlier patch failed, and would again.
+    #[error(
+        "an earlier patch failed: {why}; another attempt needs other ports, another command, other arguments or another \
+         image of a container, or another defaultProbe or defaultResources of the policy, or \
+         kube-devops policy retry {workload}"
+    )]
+    FailedBefore {
+        /// The cause.
+        why: String,
+        /// The workload as the command takes it.
+        workload: String,
+    },
+    /// An earlier patch was withdrawn, and the next attempt waits.
+    #[error(
+        "an earlier patch was withdrawn: {why}; the next attempt waits until {until}, or for \
+         kube-devops policy retry {workload}"
+    )]
+    BackingOff {
+        /// The time of the next attempt.
+        until: Timestamp,
+        /// The cause.
+        why: String,
+        /// The workload as the command takes it.
+        workload: String,
+    },
     /// It is going away.
     #[error("it is being deleted")]
     BeingDeleted,
@@ -55,6 +82,54 @@ pub enum Ineligible {
     /// A rollout can leave no pod available, and the policy doesn't allow that.
     #[error("{0}, or set remediation.allowDowntime to true to patch it all the same")]
     Downtime(DowntimeRisk),
+    /// A rollout takes one pod at a time, and the policy doesn't allow that.
+    #[error(
+        "{0}, or set remediation.allowUnavailable to true: one pod at a time is replaced, after a connect to the port of \
+         one"
+    )]
+    OnePod(DowntimeRisk),
+    /// Nothing listens on the port of a probe.
+    #[error(
+        "pod {pod} refused a connect to port {port}: name the port that it listens on in defaultProbe.tcpPort"
+    )]
+    PortRefused {
+        /// The pod.
+        pod: String,
+        /// The port.
+        port: u16,
+    },
+    /// A network policy may be in the way, or the pod is too slow.
+    #[error(
+        "pod {pod} did not answer a connect to port {port}: allow the operator's pods as ingress there, or name another \
+         port in defaultProbe.tcpPort"
+    )]
+    PortUnreachable {
+        /// The pod.
+        pod: String,
+        /// The port.
+        port: u16,
+    },
+    /// A connect to a pod says nothing about its server.
+    #[error("{0}, so a connect says nothing about the server: add the probes to the manifest")]
+    AnswerUnknown(String),
+    /// The connect would be to the last pod that serves.
+    #[error("only one of its pods is ready, and that one is left in peace: run a second one")]
+    LastPod,
+    /// The pod is watched after the connect.
+    #[error("pod {pod} answered a connect to the port of a probe, and is watched for a restart")]
+    ConnectWatched {
+        /// The pod.
+        pod: String,
+    },
+    /// The server does not bear a connect that sends nothing.
+    #[error(
+        "{pod} ended or restarted within a minute after a connect to the port of a probe: add a probe that the server \
+         bears to the manifest"
+    )]
+    ConnectHarmed {
+        /// The pod.
+        pod: String,
+    },
     /// A change is under way.
     #[error("a rollout is under way: {updated} of {wanted} pods are updated")]
     RollingOut {
@@ -89,6 +164,8 @@ impl Ineligible {
     /// The reason for events and conditions.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::FailedBefore { .. } => "FailedBefore",
+            Self::BackingOff { .. } => "BackingOff",
             Self::BeingDeleted => "BeingDeleted",
             Self::Ignored => "Ignored",
             Self::Controlled { .. } => "Controlled",
@@ -98,7 +175,13 @@ impl Ineligible {
             Self::Partitioned(_) => "Partitioned",
             Self::Paused => "Paused",
             Self::NoPods => "NoPods",
-            Self::Downtime(risk) => risk.reason(),
+            Self::Downtime(risk) | Self::OnePod(risk) => risk.reason(),
+            Self::PortRefused { .. } => "PortRefused",
+            Self::PortUnreachable { .. } => "PortUnreachable",
+            Self::AnswerUnknown(_) => "AnswerUnknown",
+            Self::LastPod => "LastPod",
+            Self::ConnectWatched { .. } => "ConnectWatched",
+            Self::ConnectHarmed { .. } => "ConnectHarmed",
             Self::RollingOut { .. } => "RollingOut",
             Self::Unavailable { .. } => "Unavailable",
             Self::Restarted { .. } => "RestartedLately",
@@ -107,7 +190,13 @@ impl Ineligible {
 
     /// Returns true if it may change soon by itself; else somebody has to change something.
     pub fn passing(&self) -> bool {
-        matches!(self, Self::RollingOut { .. } | Self::Unavailable { .. } | Self::Restarted { .. })
+        matches!(
+            self,
+            Self::RollingOut { .. }
+                | Self::Unavailable { .. }
+                | Self::Restarted { .. }
+                | Self::ConnectWatched { .. }
+        )
     }
 }
 
@@ -124,10 +213,9 @@ pub fn ineligible(
 ) -> Option<Ineligible> {
     let progress = Progress::of(subject);
     let verify = SignedDuration::from_secs(remediation.verify_seconds.into());
-    let downtime = || downtime_risk(subject, claims).filter(|_| !remediation.allow_downtime);
     left_alone(subject, remediation.gitops)
         .or_else(|| held(subject, &progress))
-        .or_else(|| downtime().map(Ineligible::Downtime))
+        .or_else(|| takes_pods(subject, Allowance::of(remediation), claims))
         .or_else(|| unsettled(&progress))
         .or_else(|| restarted(pods, now.checked_sub(verify).unwrap_or(Timestamp::MIN)))
 }
@@ -185,6 +273,16 @@ fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
     (progress.wanted <= 0 && progress.observed).then_some(Ineligible::NoPods)
 }
 
+/// Returns a reason if a rollout takes more pods away than the policy allows.
+fn takes_pods(subject: &Subject, allows: Allowance, claims: &Claims) -> Option<Ineligible> {
+    let risk = downtime_risk(subject, claims)?;
+    match Allowance::needed(subject, claims) {
+        needed if needed <= allows => None,
+        Allowance::OnePod => Some(Ineligible::OnePod(risk)),
+        _ => Some(Ineligible::Downtime(risk)),
+    }
+}
+
 /// Returns a reason if the workload is rolling out or not fully available.
 fn unsettled(progress: &Progress) -> Option<Ineligible> {
     let &Progress { updated, available, wanted, .. } = progress;
@@ -195,7 +293,7 @@ fn unsettled(progress: &Progress) -> Option<Ineligible> {
 }
 
 /// The container that ended last, if it did so after `since`.
-fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
+pub(super) fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
     let staying = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let ended = staying.flat_map(|pod| {
         let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());

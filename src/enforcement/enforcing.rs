@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::downtime::Allowance;
 use crate::policy::{CompiledPolicy, EffectivePolicy, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
 
@@ -21,8 +22,8 @@ pub struct Enforcing {
     pub defaults: Defaults,
     /// The treatment of workloads that a `GitOps` tool manages.
     pub gitops: GitOpsMode,
-    /// True where a rollout may leave no pod available.
-    pub allow_downtime: bool,
+    /// The pods that a rollout may take away.
+    pub allows: Allowance,
 }
 
 impl Enforcing {
@@ -36,7 +37,7 @@ impl Enforcing {
             effective: compiled.effective.clone()?,
             defaults: policy.spec.fix_defaults(),
             gitops: remediation.gitops,
-            allow_downtime: remediation.allow_downtime,
+            allows: Allowance::of(&remediation),
         })
     }
 
@@ -104,7 +105,7 @@ mod tests {
             effective: Arc::default(),
             defaults: Defaults::default(),
             gitops: GitOpsMode::Report,
-            allow_downtime: false,
+            allows: Allowance::Nothing,
         };
         let mut policies =
             [policy("a", None), policy("d", Some(2)), policy("b", Some(2)), policy("c", Some(1))];

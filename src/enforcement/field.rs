@@ -73,6 +73,10 @@ impl Field {
     }
 }
 
+/// The effects of a limit that no verdict covers, in one sentence without a full stop.
+pub const NOT_JUDGED: &str =
+    "not judged after a limit: latency, and child processes that are killed for memory";
+
 impl fmt::Display for Compute {
     /// Writes the resource as it is written in a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use k8s_openapi::api::autoscaling::v2::{CrossVersionObjectReference, MetricSpec}
 use k8s_openapi::api::core::v1::{
     LimitRangeSpec, PodStatus, ResourceQuotaSpec, ResourceQuotaStatus, ResourceRequirements,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -182,6 +182,8 @@ pub struct NodeCondition {
     #[serde(rename = "type")]
     pub type_: String,
     pub status: String,
+    #[serde(rename = "lastTransitionTime")]
+    pub last_transition_time: Option<Time>,
 }
 
 /// The fields that are read of a `PodDisruptionBudget`'s spec.

@@ -1,6 +1,6 @@
 //! Chooses the port of a container that a probe connects to, and says why. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::api::core::v1::ContainerPort;
@@ -154,6 +154,13 @@ pub(super) fn choose(
             Ok(ProbePort { port: first.container_port, why: PortReason::First })
         }
     }
+}
+
+/// Returns the TCP ports that containers declare, each as container/port.
+pub(super) fn declared(containers: &[PartialContainer]) -> BTreeSet<String> {
+    let ports =
+        containers.iter().flat_map(|container| tcp_ports(container).map(move |port| (container, port)));
+    ports.map(|(container, port)| format!("{}/{}", container.name, port.container_port)).collect()
 }
 
 /// The TCP ports that a container declares.

@@ -8,20 +8,33 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
 
-use super::{Compute, ContainerField, Field, Fields, Subject};
+use super::ports::declared;
+use super::{Compute, ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadKind};
 
 /// The maximum number of records of a policy.
 pub const KEPT: usize = 500;
-/// The most characters of a message that the API server takes.
+/// The maximum size of a policy that takes more records, in bytes of JSON. etcd takes 1.5 MiB, and the rest is for the
+/// later phases of the records.
+const ROOM: usize = 1024 * 1024;
+/// The maximum length of a message in bytes. The API server allows as many characters.
 const MESSAGE: usize = 1024;
 /// The maximum number of workloads in a status.
 const LISTED: usize = 50;
 
 /// After how long a refused patch is tried again, where others can remove the cause.
 const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
+/// The most days between a withdrawal and the next attempt.
+const LONGEST_PAUSE: i64 = 30;
+
+/// Returns true if the status of a policy has room for the record of another patch.
+pub fn has_room(policy: &DevOpsPolicy) -> bool {
+    let records = policy.status.as_ref().map_or(0, |status| status.remediations.len());
+    records < KEPT && serde_json::to_vec(policy).is_ok_and(|json| json.len() < ROOM)
+}
 
 /// Returns true if something is still to be done about a workload.
 pub fn is_under_way(record: &Remediation) -> bool {
@@ -40,10 +53,11 @@ pub fn has_patches(record: &Remediation) -> bool {
     is_in_place(record) || (!is_under_way(record) && !record.earlier_fields.is_empty())
 }
 
-/// Returns true if a patch that has ended failed: it was refused, or did harm. A patch that went with its policy, or
-/// that somebody took out, did not fail.
+/// Returns true if a patch that has ended failed: it was refused, or did harm. A patch that went with its policy or its
+/// port, or that somebody took out, did not fail.
 pub fn is_failure(record: &Remediation) -> bool {
-    let wanted = matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut));
+    use RemediationReason::{PortGone, Reverted, TakenOut};
+    let wanted = matches!(record.reason, Some(PortGone | Reverted | TakenOut));
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn) && !wanted
 }
 
@@ -86,11 +100,19 @@ pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
 /// The record of what is to be taken back, out of what enforcement owns: of the last patch, and of a policy that is
 /// gone all that it ever set. `None` where somebody else took out all of the patch.
 pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fields) -> Option<Remediation> {
-    if reason != RemediationReason::Reverted {
-        return left_of(record, owned);
+    match reason {
+        RemediationReason::Reverted => {}
+        // The API server may have taken them out already.
+        RemediationReason::PortGone => return Some(record.clone()),
+        _ => return left_of(record, owned),
     }
     let set = set_by(record).into_iter().filter(|of| owned.contains_key(of));
     Some(Remediation { fields: written(set), earlier_fields: Vec::new(), ..record.clone() })
+}
+
+/// Returns true if a limit that the record tells of is in place.
+pub fn sets_limits(record: &Remediation) -> bool {
+    set_by(record).iter().any(|of| matches!(of.field, Field::Limit(_)))
 }
 
 /// The containers that have a memory limit by a record or those before it.
@@ -99,12 +121,52 @@ pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
     limits.map(|of| of.container).collect()
 }
 
-/// The record as that of the memory limits of these containers alone: everything else stays, as what was set earlier.
+/// Returns the record as that of the memory limits of these containers alone.
 pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
-    let (limits, rest): (Vec<_>, Vec<_>) = set_by(record)
-        .into_iter()
-        .partition(|of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container));
-    Remediation { fields: written(limits), earlier_fields: written(rest), ..record.clone() }
+    record_of(record, |of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container))
+}
+
+/// Returns the record as that of these fields alone. All others count as set earlier.
+pub fn of_fields(record: &Remediation, fields: &BTreeSet<ContainerField>) -> Remediation {
+    record_of(record, |of| fields.contains(of))
+}
+
+/// Returns the record as that of the fields that `is` accepts. All others count as set earlier.
+fn record_of(record: &Remediation, is: impl Fn(&ContainerField) -> bool) -> Remediation {
+    let (fields, rest): (Vec<_>, Vec<_>) = set_by(record).into_iter().partition(|of| is(of));
+    Remediation { fields: written(fields), earlier_fields: written(rest), ..record.clone() }
+}
+
+/// The record of the probes that have lost their port, once the workload no longer declares it. Returns the record
+/// without these ports, where none of the probes on them is ours any more.
+pub fn of_lost_ports(record: &Remediation, subject: &Subject) -> Option<Result<Remediation, Remediation>> {
+    let declared = declared(subject.containers());
+    let (lost, left): (Vec<String>, Vec<String>) =
+        record.declared_ports.iter().cloned().partition(|port| !declared.contains(port));
+    if lost.is_empty() {
+        return None;
+    }
+    let owned = subject.owned();
+    let is_stranded = |of: &ContainerField| {
+        let mut ports = lost.iter().filter_map(|port| port.split_once('/'));
+        of.field.is_probe()
+            && ports.any(|(container, port)| {
+                let connects = |probe: &Value| probe["tcpSocket"]["port"].as_i64() == port.parse().ok();
+                container == of.container && (!subject.has(of) || owned.get(of).is_some_and(connects))
+            })
+    };
+    let record = Remediation { declared_ports: left, ..record.clone() };
+    let stranded = record_of(&record, is_stranded);
+    Some(if stranded.fields.is_empty() { Err(record) } else { Ok(stranded) })
+}
+
+/// The declared ports to which the probes of a plan connect, beside those of the patches before it.
+pub fn declared_ports(status: &DevOpsPolicyStatus, subject: &Subject, plan: &Plan) -> Vec<String> {
+    let declared = declared(subject.containers());
+    let earlier = about(status, subject).map_or(&[][..], |record| &record.declared_ports);
+    let of_plan = plan.ports.iter().map(|(of, port)| format!("{}/{}", of.container, port.port));
+    let ports: BTreeSet<String> = of_plan.chain(earlier.iter().cloned()).collect();
+    ports.into_iter().filter(|port| declared.contains(port)).collect()
 }
 
 /// The record once somebody took out some of its fields: they count as set earlier, and stay out. `None` where nothing is
@@ -130,13 +192,19 @@ pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
         || (written.is_some_and(|times| times >= 2) && !subject.others_wrote_after(planned_at))
 }
 
-/// The record of the patches before the one that was planned and not made after all; `None` where there were none.
+/// The record of the patches before the one that was planned and not made after all; `None` where there were none, nor any
+/// that were withdrawn.
 pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =
         Remediation { fields: planned.earlier_fields.clone(), earlier_fields: Vec::new(), ..planned.clone() };
-    let words = "an earlier patch; a later one was planned and not made";
-    let (phase, reason) = (RemediationPhase::Verified, RemediationReason::Verified);
-    (!record.fields.is_empty()).then(|| in_phase(&record, phase, reason, words, now))
+    if !record.fields.is_empty() {
+        let words = "an earlier patch; a later one was planned and not made";
+        let (phase, reason) = (RemediationPhase::Verified, RemediationReason::Verified);
+        return Some(in_phase(&record, phase, reason, words, now));
+    }
+    let words = "an earlier patch was withdrawn; a later one was planned and not made";
+    let (phase, reason) = (RemediationPhase::Withdrawn, RemediationReason::NoVerdict);
+    record.withdrawals.map(|_| in_phase(&record, phase, reason, words, now))
 }
 
 /// A record in its next phase.
@@ -151,7 +219,7 @@ pub fn in_phase(
         phase,
         reason: Some(reason),
         withdrawal_refused: None,
-        message: Some(message.chars().take(MESSAGE).collect()),
+        message: Some(cut(message)),
         time: Some(whole(now)),
         ..record.clone()
     }
@@ -159,13 +227,20 @@ pub fn in_phase(
 
 /// Returns a record with another reason for its phase.
 pub fn with_reason(record: &Remediation, reason: RemediationReason, message: &str) -> Remediation {
-    let message = Some(message.chars().take(MESSAGE).collect());
+    let message = Some(cut(message));
     Remediation { reason: Some(reason), message, ..record.clone() }
 }
 
 /// Returns the record of a patch whose withdrawal was refused, with the words of the refusal.
 pub fn refused(record: &Remediation, why: &str) -> Remediation {
-    Remediation { withdrawal_refused: Some(why.chars().take(MESSAGE).collect()), ..record.clone() }
+    Remediation { withdrawal_refused: Some(cut(why)), ..record.clone() }
+}
+
+/// The beginning of a message, cut between two characters.
+fn cut(message: &str) -> String {
+    let mut message = message.to_owned();
+    message.truncate(message.floor_char_boundary(MESSAGE));
+    message
 }
 
 /// A time in whole seconds, as the API server keeps it.
@@ -176,7 +251,7 @@ fn whole(time: Timestamp) -> Time {
 /// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
 pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
-    use RemediationReason::{ChangedMeanwhile, CoOwned, NoVerdict, Unschedulable, Unwatched};
+    use RemediationReason::{ChangedMeanwhile, CoOwned, Incident, NoVerdict, Unschedulable, Unwatched};
     let mut next = status.clone();
     let known = next.remediations.iter().position(|known| known.workload() == record.workload());
     let before = known.map(|index| next.remediations.remove(index));
@@ -187,11 +262,14 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     let reason = record.reason;
     if entered(Applied) {
         counts(&mut next.remediations_applied);
-    } else if (entered(Failed) || entered(Withdrawn)) && is_failure(&record) {
+    // A plan that was given up leaves the record of what was withdrawn before.
+    } else if (entered(Failed) || entered(Withdrawn) && !was(RemediationPhase::Planned))
+        && is_failure(&record)
+    {
         counts(&mut next.remediations_failed);
         let did_harm = match record.phase {
             Withdrawn => match reason {
-                Some(ChangedMeanwhile | NoVerdict | Unwatched) => false,
+                Some(ChangedMeanwhile | Incident | NoVerdict | Unwatched) => false,
                 // A cluster without room for another pod says nothing against a probe.
                 Some(Unschedulable) => fields_of(&record)
                     .iter()
@@ -242,25 +320,73 @@ fn current<'p>(
     })
 }
 
-/// Returns the record for which a workload is left alone: an earlier patch failed, and since then neither the template
-/// nor the policy changed. A refused patch is tried again after an hour.
-pub fn left_alone<'p>(
-    policies: &'p [impl Borrow<DevOpsPolicy>],
+/// Returns why a workload is left alone after an earlier patch, if it is.
+///
+/// While what bears on the failure is the same, a patch would fail again. Where the withdrawal says nothing against the
+/// patch, or that has changed, the next attempt still waits for its time. A patch that was refused is tried again after an
+/// hour if others can remove the cause. Somebody may ask for another attempt at once.
+pub fn left_alone(
+    policies: &[impl Borrow<DevOpsPolicy>],
     subject: &Subject,
     now: Timestamp,
-) -> Option<&'p Remediation> {
-    let hash = subject.template_hash();
-    current(policies, subject).find(|record| {
-        matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
-            && record.template_hash.as_deref() == Some(hash.as_str())
-            && !is_due_again(record, now)
-    })
+) -> Option<Ineligible> {
+    let asked = subject.annotation(RETRY).and_then(|at| at.parse::<Timestamp>().ok()).filter(|at| *at <= now);
+    let mut found = None;
+    for policy in policies.iter().map(Borrow::borrow) {
+        let Some(record) = policy.status.as_ref().and_then(|status| about(status, subject)) else { continue };
+        let ended = record.time.as_ref().map(|time| time.0);
+        if !is_closed(record) || asked.zip(ended).is_some_and(|(asked, ended)| asked >= ended) {
+            continue;
+        }
+        let hash = subject.causes_hash(&policy.spec.fix_defaults());
+        let why = || {
+            let reason = record.reason.map(RemediationReason::as_str);
+            record.message.as_deref().or(reason).unwrap_or_default().to_owned()
+        };
+        let workload = || format!("{}/{}", record.kind.to_lowercase(), record.name);
+        if record.causes_hash.as_ref() == Some(&hash) && !is_open_again(record, policy, now) {
+            return Some(Ineligible::FailedBefore { why: why(), workload: workload() });
+        }
+        let until = record.retry_after.as_ref().map(|time| time.0).filter(|until| *until > now);
+        found =
+            found.or(until.map(|until| Ineligible::BackingOff { until, why: why(), workload: workload() }));
+    }
+    found
 }
 
-fn is_due_again(record: &Remediation, now: Timestamp) -> bool {
-    record.phase == RemediationPhase::Failed
-        && record.reason.is_some_and(RemediationReason::is_mended_elsewhere)
-        && record.time.as_ref().is_some_and(|refused| now.duration_since(refused.0) >= ONCE_MORE)
+/// Returns true if a record tells of a patch that failed or was withdrawn.
+pub fn is_closed(record: &Remediation) -> bool {
+    matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
+}
+
+/// Returns true if a patch that ended may be tried again although nothing that bears on its end has changed.
+fn is_open_again(record: &Remediation, policy: &DevOpsPolicy, now: Timestamp) -> bool {
+    use RemediationReason::{ChangedMeanwhile, NoVerdict, PortGone, TakenOut, Unschedulable, Unwatched};
+    match (record.phase, record.reason) {
+        // Nothing of this speaks against the patch.
+        (
+            RemediationPhase::Withdrawn,
+            Some(ChangedMeanwhile | NoVerdict | PortGone | Unschedulable | Unwatched),
+        ) => true,
+        (RemediationPhase::Failed, Some(TakenOut)) => record.policy_generation != policy.metadata.generation,
+        (RemediationPhase::Failed, Some(reason)) => {
+            let refused = record.time.as_ref().map(|refused| now.duration_since(refused.0));
+            reason.is_mended_elsewhere() && refused.is_some_and(|since| since >= ONCE_MORE)
+        }
+        _ => false,
+    }
+}
+
+/// Returns a record whose withdrawal begins, with the time before which there is no new attempt. A patch that goes with its
+/// policy, or that somebody took out, is no reason to wait.
+pub fn backing_off(record: Remediation, now: Timestamp) -> Remediation {
+    if matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut)) {
+        return record;
+    }
+    let before = record.withdrawals.unwrap_or_default();
+    let days = 1_i64.checked_shl(before).map_or(LONGEST_PAUSE, |days| days.clamp(1, LONGEST_PAUSE));
+    let until = now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX);
+    Remediation { withdrawals: Some(before.saturating_add(1)), retry_after: Some(whole(until)), ..record }
 }
 
 /// The fields that were set once and are not there any more: somebody took them out, and meant it.

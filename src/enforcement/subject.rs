@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::field::{ContainerField, Field, Fields, containers, read};
 use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::rules::PartialContainer;
-use crate::workload::{Owner, Workload, WorkloadKind, WorkloadRef, short_digest};
+use crate::workload::{Owner, Workload, WorkloadKind, WorkloadRef};
 
 /// The field manager that owns the fields that enforcement sets: a name that nobody else takes by chance.
 pub const FIELD_MANAGER: &str = "devops.stochastic.io/enforcement";
@@ -213,25 +213,14 @@ impl Subject {
         self.metadata().managed_fields.iter().flatten()
     }
 
-    /// A digest of the template without the fields that enforcement owns: 16 hexadecimal digits that differ once
-    /// somebody else changed the template.
-    ///
-    /// A probe that enforcement gave is left out as a whole, with what was tuned on it and what the API server added.
-    pub fn template_hash(&self) -> String {
-        let mut template = self.object.pointer("/spec/template").cloned().unwrap_or_default();
-        let list = template.pointer_mut("/spec/containers").and_then(Value::as_array_mut);
-        for container in list.into_iter().flatten() {
-            let name = container["name"].as_str().unwrap_or_default().to_owned();
-            for of in self.owned().into_keys().filter(|of| of.container == name) {
-                remove(container, &of.field.path());
-            }
-            // An API server that never saw the field writes `{}` where nothing is set.
-            let empty = json!({});
-            if container.get("resources").is_none_or(|resources| *resources == empty) {
-                remove(container, &["resources"]);
-            }
-        }
-        short_digest(&template.to_string())
+    /// Returns true if somebody else may have changed the template since a patch at this time, of the workload's
+    /// `generation` before it.
+    pub fn others_changed_template(&self, generation: Option<i64>, patched: Timestamp) -> bool {
+        // The patch is one generation.
+        let written = self.metadata().generation.zip(generation).map(|(now, then)| now - then);
+        let mut others = self.managers().filter(|entry| !is_ours(entry) && owns(entry, "/f:spec/f:template"));
+        written.is_none_or(|times| times > 1)
+            && others.any(|entry| entry.time.as_ref().is_some_and(|time| time.0 >= patched))
     }
 
     /// The apply document that leaves enforcement with exactly these fields, for a policy if there are any; it is refused
@@ -286,7 +275,11 @@ fn is_ours(entry: &ManagedFieldsEntry) -> bool {
 
 /// Returns true if an entry owns part of the spec; one that only wrote a label or the status does not.
 pub(super) fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
-    entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
+    owns(entry, "/f:spec")
+}
+
+fn owns(entry: &ManagedFieldsEntry, pointer: &str) -> bool {
+    entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer(pointer).is_some())
 }
 
 /// The fields of containers in which an entry owns something, each with the set of what it owns there.
@@ -318,24 +311,6 @@ fn project(owned: &Value, live: &Value) -> Option<Value> {
         .filter_map(|name| Some((name.to_owned(), project(&owned[format!("f:{name}")], live.get(name)?)?)))
         .collect();
     (!part.is_empty()).then_some(Value::Object(part))
-}
-
-/// Removes what is at a path, and what is empty without it.
-fn remove(value: &mut Value, path: &[&str]) {
-    let Some(object) = value.as_object_mut() else { return };
-    match path {
-        [] => {}
-        [last] => {
-            object.remove(*last);
-        }
-        [first, rest @ ..] => {
-            let Some(inner) = object.get_mut(*first) else { return };
-            remove(inner, rest);
-            if inner.as_object().is_some_and(Map::is_empty) {
-                object.remove(*first);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -388,16 +363,23 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_that_of_the_template_before_the_patch_and_after_its_withdrawal() {
-        let patched = subject(deployment());
-        let mut before = deployment();
-        before["metadata"]["managedFields"] = json!([]);
-        for name in ["livenessProbe", "resources"] {
-            remove(&mut before["spec"]["template"]["spec"]["containers"][0], &[name]);
+    fn the_template_was_changed_if_the_spec_was_written_again_and_somebody_else_wrote_a_template() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        for (generation, wrote, pointer, expected) in [
+            (Some(4), 20, "f:template", false),
+            (Some(5), 20, "f:template", true),
+            (Some(5), 10, "f:template", true),
+            (Some(5), 9, "f:template", false),
+            (Some(5), 20, "f:replicas", false),
+            (None, 20, "f:template", true),
+        ] {
+            let mut object = deployment();
+            object["metadata"]["generation"] = json!(generation);
+            object["metadata"]["managedFields"] = json!([{ "manager": "kubectl", "operation": "Update",
+                "time": at(wrote).to_string(), "fieldsV1": { "f:spec": { pointer: {} } } }]);
+            let changed = subject(object).others_changed_template(Some(3), at(10));
+            assert_eq!(changed, expected, "{generation:?} {wrote} {pointer}");
         }
-        assert_eq!(patched.template_hash(), subject(before.clone()).template_hash());
-        before["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:2");
-        assert_ne!(patched.template_hash(), subject(before).template_hash());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::objects::{HorizontalPodAutoscaler, LimitRange, PodDisruptionBudget, R
 use super::ports::served;
 use super::services::Service;
 use super::subject::Subject;
-use crate::workload::Quantity;
+use crate::workload::{Quantity, WorkloadKind};
 
 /// The objects of a workload's namespace that enforcement respects.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,14 @@ impl Surroundings {
         constraints.bounds = self.bounds();
         constraints.served = served(subject, &self.services);
         constraints
+    }
+
+    /// Returns true if the workload's pods find each other by themselves: it is a `StatefulSet`, or behind a headless Service
+    /// or one that publishes the addresses of pods that are not ready.
+    pub fn has_peers(&self, subject: &Subject) -> bool {
+        let mut services = self.services.iter();
+        subject.kind() == WorkloadKind::StatefulSet
+            || services.any(|service| service.is_for_peers && service.selects(subject))
     }
 
     /// Returns the name of a `PodDisruptionBudget` for the workload's pods that allows no disruption now.

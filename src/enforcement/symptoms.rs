@@ -77,22 +77,27 @@ fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
 
 /// Returns the first container that didn't keep running, and what was seen of it.
 ///
+/// As many restarts as were usual before are no failure.
+///
 /// Init containers are left out: they are never patched, and many wait for others by failing.
-pub(super) fn breakdown(pod: &Pod) -> Option<(Breakdown, String)> {
+pub(super) fn breakdown(pod: &Pod, usual_restarts: i32) -> Option<(Breakdown, String)> {
     statuses(pod).iter().find_map(|status| {
         let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
         let looping = waiting.filter(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"));
         let end = last_end(status);
         let died = status.state.as_ref().is_some_and(|state| state.terminated.is_some());
-        let breakdown = if looping.is_none() && status.restart_count <= 0 && !died {
-            return None;
-        } else if end.is_some_and(|end| end.reason.as_deref() == Some(OOM_KILLED)) {
-            Breakdown::OutOfMemory
-        } else if looping.is_some() {
-            Breakdown::Loop
-        } else {
-            Breakdown::Restart
-        };
+        let out_of_memory = end.is_some_and(|end| end.reason.as_deref() == Some(OOM_KILLED));
+        let restarts = status.restart_count + i32::from(died);
+        let breakdown =
+            if (looping.is_none() || usual_restarts > 0) && restarts <= usual_restarts && !out_of_memory {
+                return None;
+            } else if out_of_memory {
+                Breakdown::OutOfMemory
+            } else if looping.is_some() {
+                Breakdown::Loop
+            } else {
+                Breakdown::Restart
+            };
         let mut words = format!("pod {}, container {}: ", name(pod), status.name);
         words += &end.map_or_else(|| "ended".to_owned(), ended);
         match status.restart_count {

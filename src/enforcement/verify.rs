@@ -44,6 +44,8 @@ pub struct Patched {
     pub fields: BTreeSet<ContainerField>,
     /// Time for which the new pods must stay available.
     pub settling: SignedDuration,
+    /// The restarts that the containers of a pod had before the patch too.
+    pub usual_restarts: i32,
 }
 
 /// The verdict on a patch.
@@ -74,7 +76,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     let verify = SignedDuration::from_secs(i64::from(verify_seconds.max(1)));
     let progress = &evidence.progress;
     let mut pods = sort_out(patched, evidence);
-    let broken = pods.evident.iter().find_map(|pod| symptoms::breakdown(pod));
+    let broken = pods.evident.iter().find_map(|pod| symptoms::breakdown(pod, patched.usual_restarts));
     if let Some((breakdown, message)) = broken {
         let reason = match breakdown {
             Breakdown::OutOfMemory => RemediationReason::OomKilled,
@@ -141,6 +143,11 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     Finding::Failed { reason, message }
 }
 
+/// Returns the time at which the last of the ready pods became ready.
+pub fn last_ready(pods: &[Pod]) -> Option<Timestamp> {
+    pods.iter().filter(|pod| symptoms::is_ready(pod)).map(symptoms::since).max()
+}
+
 /// Returns the time allowed for a whole rollout. Each pod may get ready at the last moment.
 pub fn patience(progress: &Progress, verify_seconds: u32) -> SignedDuration {
     let each = seconds(i64::from(verify_seconds.max(1))).max(turn(progress));
@@ -179,7 +186,7 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
     let mut pods: Vec<&Pod> = evidence.pods.iter().filter(|pod| !symptoms::has_ended(pod)).collect();
     // Pods made in one second can't be told apart by time: one that broke down counts, one that only isn't ready yet doesn't.
     pods.sort_by_key(|pod| {
-        let standing = (symptoms::breakdown(pod).is_none(), !symptoms::is_ready(pod));
+        let standing = (symptoms::breakdown(pod, patched.usual_restarts).is_none(), !symptoms::is_ready(pod));
         (symptoms::created(pod), standing, symptoms::name(pod))
     });
     // More are wanted than when it was patched: some were made by scaling, the higher numbers or else the later ones.

@@ -272,6 +272,8 @@ const ENFORCE: &[Permission] = &[
     )
     .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
+    need(EVENTS, "events", LIST, Cluster, "verified patches that do harm later are not withdrawn for their probes")
+        .optional(),
     need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
 ];

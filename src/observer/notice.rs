@@ -158,7 +158,7 @@ async fn record(
     events: &Events,
 ) -> Result<(), RecordError> {
     let (event, about) = (transition.event(), transition.regarding());
-    Ok(leadership.write(events.record(&event, &about)).await??)
+    Ok(leadership.write(events.record(event, &about)).await??)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
-use crate::enforcement::Service;
+use crate::enforcement::{Service, Trace};
 use crate::leader::Leadership;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
-use crate::remediation::{RemediationSettings, Remediator, Workloads};
+use crate::remediation::{PodHealth, RemediationSettings, Remediator, Workloads};
 use crate::rules::Severity;
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
 
@@ -78,6 +78,7 @@ impl Operator {
             Arc::clone(&inventory) as Arc<Mutex<dyn Workloads>>,
             remediation,
             metrics.errors.clone(),
+            metrics.remediation.clone(),
         );
         let native = admission.map(|settings| {
             NativeAdmission::new(cluster.clone(), Arc::clone(&events), Arc::clone(&policies), settings, clock)
@@ -155,8 +156,28 @@ impl Workloads for Inventory {
         Self::get(self, kind, namespace, name)
     }
 
+    fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace> {
+        Self::trace(self, kind, namespace, name)
+    }
+
     fn services(&self, namespace: &str) -> Vec<Service> {
         Self::services(self, namespace)
+    }
+
+    fn namespaces(&self) -> Vec<String> {
+        Self::namespaces(self)
+    }
+
+    fn health(&self, namespace: &str, name: &str) -> Option<&PodHealth> {
+        self.health.pod(namespace, name)
+    }
+
+    fn refused(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<Timestamp> {
+        self.health.refused(kind, namespace, name)
+    }
+
+    fn seen_since(&self) -> Option<Timestamp> {
+        self.health.since()
     }
 }
 

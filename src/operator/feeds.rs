@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
-use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchRequest};
-use crate::enforcement;
+use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchFailure, WatchRequest};
+use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
@@ -96,13 +96,23 @@ struct Objects<'o> {
 
 impl Sink for Objects<'_> {
     fn begin_list(&mut self) {
-        self.mark = self.operator.inventory().begin_list();
+        let mut inventory = self.operator.inventory();
+        self.mark = inventory.begin_list();
+        if self.kind == WorkloadKind::Pod {
+            inventory.health.interrupt();
+        }
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
         let workload =
             Workload::from_json_owned(self.kind, object.json()).map_err(|error| error.to_string())?;
-        self.operator.inventory().apply(workload);
+        let is_patched = KINDS.contains(&self.kind);
+        let trace =
+            is_patched.then(|| Trace::read(object.json())).transpose().map_err(|error| error.to_string())?;
+        let (mut inventory, now) = (self.operator.inventory(), self.operator.now());
+        inventory.apply_with_trace(workload, trace.flatten());
+        inventory.observe(self.kind, object.namespace(), object.name(), object.json(), now);
+        drop(inventory);
         self.operator.changed.notify_one();
         Ok(())
     }
@@ -114,7 +124,20 @@ impl Sink for Objects<'_> {
 
     fn end_list(&mut self) {
         self.operator.inventory().end_list(self.kind, self.mark);
+        self.resumed();
         self.operator.changed.notify_one();
+    }
+
+    fn interrupted(&mut self, _failure: &WatchFailure) {
+        if self.kind == WorkloadKind::Pod {
+            self.operator.inventory().health.interrupt();
+        }
+    }
+
+    fn resumed(&mut self) {
+        if self.kind == WorkloadKind::Pod {
+            self.operator.inventory().health.resume(self.operator.now());
+        }
     }
 }
 
@@ -227,12 +250,8 @@ fn take(
     change: PolicyChange<'_>,
 ) {
     match change {
-        PolicyChange::Applied { before, after, listing } => {
+        PolicyChange::Applied { after, listing, .. } => {
             operator.wake_admission(&after.reference().namespace);
-            if let Some(status) = &after.status {
-                let before = before.and_then(|before| before.status.as_ref());
-                operator.metrics.remediation.count(before, status);
-            }
             if !listing {
                 let policy = name(after.reference());
                 names.apply_watcher_event(&Event::Apply(policy.clone()));

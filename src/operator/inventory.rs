@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::health::Health;
 use crate::cluster::{Mark, Store};
-use crate::enforcement::Service;
+use crate::enforcement::{Service, Trace};
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
 /// The objects that exist, and the namespaces in which something changed that a rule can read.
@@ -12,11 +15,21 @@ use crate::workload::{Interner, Text, Workload, WorkloadKind};
 /// Pods of one template share it. Each pod costs its name, its status and little more.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    objects: Store<Key, Box<Workload<'static>>>,
+    objects: Store<Key, Box<Known>>,
     services: Store<Box<str>, Service>,
     interner: Interner,
+    /// The health of pods and rollouts.
+    pub(super) health: Health,
     /// The namespaces to judge again.
     changed: BTreeSet<String>,
+}
+
+/// An object.
+#[derive(Debug, PartialEq)]
+struct Known {
+    workload: Workload<'static>,
+    /// What is followed of it, if it has a trace of enforcement.
+    trace: Option<Box<Trace>>,
 }
 
 /// An object within its namespace.
@@ -25,7 +38,12 @@ type Key = (WorkloadKind, Text<'static>);
 impl Inventory {
     /// Keeps an object as it is now, without the labels that only selectors read. A terminal pod is not kept: it is
     /// not evaluated, and hides no template.
-    pub fn apply(&mut self, mut workload: Workload<'static>) {
+    pub fn apply(&mut self, workload: Workload<'static>) {
+        self.apply_with_trace(workload, None);
+    }
+
+    /// Keeps an object as [`Inventory::apply`] does, and its trace of enforcement.
+    pub fn apply_with_trace(&mut self, mut workload: Workload<'static>, trace: Option<Trace>) {
         if workload.is_terminal() {
             let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
             return self.delete(workload.kind, namespace, workload.name());
@@ -43,14 +61,40 @@ impl Inventory {
         let namespace = workload.metadata.namespace.clone().unwrap_or_default();
         let name = workload.metadata.name.clone().unwrap_or_else(|| workload.name().to_owned().into());
         let key = (workload.kind, name);
-        if self.objects.see(&namespace, &key).is_none_or(|known| **known != workload) {
-            self.objects.insert(&namespace, key, Box::new(workload));
+        let new = Known { workload, trace: trace.map(Box::new) };
+        if self.objects.see(&namespace, &key).is_none_or(|known| **known != new) {
+            self.objects.insert(&namespace, key, Box::new(new));
             self.note_change(&namespace);
         }
     }
 
+    /// Takes the health of an object that [`Inventory::apply`] took.
+    pub fn observe(&mut self, kind: WorkloadKind, namespace: &str, name: &str, json: &str, now: Timestamp) {
+        if self.get(kind, namespace, name).is_none() {
+            return;
+        }
+        let changed = match kind {
+            WorkloadKind::Pod => self.health.apply_pod(namespace, name, json, now),
+            _ => self.health.apply_workload(kind, (namespace, name), json, now),
+        };
+        if changed {
+            self.note_change(namespace);
+        }
+    }
+
+    /// Returns the namespaces with objects.
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.objects.iter().map(|(namespace, ..)| namespace.to_owned()).collect();
+        names.dedup();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Removes an object.
     pub fn delete(&mut self, kind: WorkloadKind, namespace: &str, name: &str) {
+        self.health.remove(kind, namespace, name);
         if self.objects.remove(namespace, &(kind, name.to_owned().into())).is_some() {
             self.note_change(namespace);
         }
@@ -63,7 +107,8 @@ impl Inventory {
 
     /// Ends a list of a kind: removes the objects that were not seen since its beginning.
     pub fn end_list(&mut self, kind: WorkloadKind, begun: Mark) {
-        for (namespace, _, _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
+        for (namespace, (_, name), _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
+            self.health.remove(kind, &namespace, &name);
             self.note_change(&namespace);
         }
     }
@@ -105,17 +150,26 @@ impl Inventory {
 
     /// Returns the objects of a namespace, in no order.
     pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> + Clone {
-        self.objects.group(namespace).map(|(_, workload)| &**workload)
+        self.objects.group(namespace).map(|(_, known)| &known.workload)
     }
 
     /// Returns the object of this kind and name.
     pub fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>> {
-        self.objects.get(namespace, &(kind, name.to_owned().into())).map(|workload| &**workload)
+        self.known(kind, namespace, name).map(|known| &known.workload)
+    }
+
+    /// Returns what is followed of an object; `None` for one without a trace of enforcement.
+    pub fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace> {
+        self.known(kind, namespace, name)?.trace.as_deref()
+    }
+
+    fn known(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Known> {
+        self.objects.get(namespace, &(kind, name.to_owned().into())).map(|known| &**known)
     }
 
     /// Returns the number of pods that have not ended.
     pub fn pods(&self) -> usize {
-        self.objects.iter().filter(|(.., workload)| workload.is_pod()).count()
+        self.objects.iter().filter(|(.., known)| known.workload.is_pod()).count()
     }
 
     /// Takes the namespaces in which something changed since the last call.

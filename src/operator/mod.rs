@@ -11,6 +11,7 @@ mod controller;
 mod counters;
 mod error;
 mod feeds;
+mod health;
 mod inventory;
 mod metrics;
 mod namespace_keys;

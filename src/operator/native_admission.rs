@@ -288,7 +288,7 @@ impl NativeAdmission {
             ObjectMeta { name: Some(name.to_owned()), uid: known.uid.clone(), ..ObjectMeta::default() };
         let about = Namespace { metadata, ..Namespace::default() }.object_ref(&());
         warn!(namespace = name, "restored the keys of native admission");
-        if let Err(error) = self.events.record(&event, &about).await {
+        if let Err(error) = self.events.record(event, &about).await {
             warn!(namespace = name, %error, "event not recorded");
         }
     }

@@ -193,7 +193,8 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
             (EventType::Warning, "EnforcementStopped")
         }
         _ if degraded(status).is_some() && degraded(&before).is_none() => {
-            (EventType::Warning, "PolicyInvalid")
+            let is_incident = degraded(status).is_some_and(|(reason, _)| reason == "Incident");
+            (EventType::Warning, if is_incident { "Incident" } else { "PolicyInvalid" })
         }
         (None | Some(true), Some(false)) => (EventType::Warning, "PolicyViolated"),
         (Some(false), Some(true)) => (EventType::Normal, "PolicySatisfied"),
@@ -212,12 +213,12 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
     let event = KubeEvent {
         type_,
         reason: reason.to_owned(),
-        note: Some(note.chars().take(1000).collect()),
+        note: Some(note),
         action: "Evaluate".to_owned(),
         secondary: None,
     };
     // An event that is lost is worth less than the next status.
-    if let Err(error) = operator.events.record(&event, &policy.object_ref(&())).await {
+    if let Err(error) = operator.events.record(event, &policy.object_ref(&())).await {
         warn!(policy = %policy.reference(), reason, error = %error, "event not recorded");
     }
 }

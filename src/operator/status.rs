@@ -106,9 +106,12 @@ fn conditions(outcome: &Outcome, standing: &Standing) -> [State; 3] {
         Outcome::NoEffect => state("Enforcing", false, "SystemNamespace", message(outcome)),
         Outcome::Invalid(_) => state("Enforcing", false, "InvalidSpec", message(outcome)),
     };
-    let degraded = match (outcome, &standing.stopped) {
+    let degraded = match (outcome, standing.stopped.as_ref().or(standing.incident.as_ref())) {
         (Outcome::Invalid(error), _) => state("Degraded", true, "InvalidSpec", error.to_string()),
-        (Outcome::Judged(_), Some(why)) => state("Degraded", true, "Withdrawals", why.clone()),
+        (Outcome::Judged(_), Some(why)) => {
+            let reason = if standing.stopped.is_some() { "Withdrawals" } else { "Incident" };
+            state("Degraded", true, reason, why.clone())
+        }
         _ => state("Degraded", false, "AsExpected", String::new()),
     };
     [ready, enforcing, degraded]

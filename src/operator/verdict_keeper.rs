@@ -95,7 +95,7 @@ pub(super) async fn keep_verdicts(operator: &Operator, native: &NativeAdmission)
 async fn write_due(operator: &Operator, native: &NativeAdmission) -> Duration {
     let due = native.take_due();
     let pauses = stream::iter(due).map(|name| async move {
-        let written = operator.leadership.write(timeout(SYNC, native.sync(&name))).await;
+        let written = operator.leadership.write(timeout(SYNC, Box::pin(native.sync(&name)))).await;
         let pause = match written {
             // The next leader begins with all of them.
             Ok(Ok(Ok(Synced::Unchanged))) | Err(NotLeader::Refused) => return None,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::Text;
-use crate::enforcement::{Limits, Outcome, Plan, Rehearsed};
+use crate::enforcement::{Field, Limits, NOT_JUDGED, Outcome, Plan, Rehearsed};
 use crate::policy::RemediationSpec;
 use crate::workload::count;
 
@@ -44,6 +44,9 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             write!(out, "{}", diff(before, after))?;
             for line in plan.port_reasons() {
                 writeln!(out, "  {line}")?;
+            }
+            if plan.adds.keys().any(|of| matches!(of.field, Field::Limit(_))) {
+                writeln!(out, "  {NOT_JUDGED}")?;
             }
             unfixed(plan, out)?;
         }
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn the_budget_says_when_the_last_one_begins() {
         let remediation = RemediationSpec { max_per_hour: 10, ..RemediationSpec::default() };
-        let usual = Limits { rollouts: 5, per_hour: 60 };
+        let usual = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
         assert!(duration(10, &remediation, usual).contains("does not slow"));
         assert!(
             duration(11, &remediation, usual).contains("with maxPerHour 10 the last one begins after 1 h")

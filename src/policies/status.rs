@@ -25,6 +25,14 @@ pub enum StatusError {
 }
 
 impl StatusError {
+    /// Returns true if the API server refused the status, and would refuse it again, as where it is too large.
+    pub fn is_refused(&self) -> bool {
+        let Self::Write(error) = self else { return false };
+        // etcd's limit is an internal error for the API server.
+        let is_too_large = error.status().is_some_and(|status| status.message.contains("too large"));
+        is_too_large || matches!(error.code(), Some(400 | 403 | 413 | 422))
+    }
+
     /// Returns the HTTP status of the API server's answer, where there was one.
     pub fn code(&self) -> Option<u16> {
         match self {

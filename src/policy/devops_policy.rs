@@ -184,6 +184,10 @@ pub struct RemediationSpec {
     pub gitops: GitOpsMode,
     /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
+    /// Patch also workloads whose rollout takes one pod at a time and leaves others available, such as a StatefulSet with
+    /// two pods, after a connect to the port of the probe on one of them. Set readiness and startup probes also on
+    /// a StatefulSet, and on a workload behind a headless Service.
+    pub allow_unavailable: bool,
     /// Patch also workloads that a rollout may leave without an available pod, such as a Deployment without surge. A
     /// faulty patch takes such a workload down until the patch is withdrawn.
     pub allow_downtime: bool,
@@ -196,6 +200,7 @@ impl Default for RemediationSpec {
             verify_seconds: 300,
             gitops: GitOpsMode::default(),
             on_delete: OnDelete::default(),
+            allow_unavailable: false,
             allow_downtime: false,
         }
     }

@@ -92,10 +92,11 @@ pub struct Remediation {
     pub uid: Option<String>,
     /// The phase: Planned, Applied (and watched), Verified, Withdrawing, Withdrawn, or Failed (and left alone).
     pub phase: RemediationPhase,
-    /// A hash of the workload's pod template without the operator's fields. It shows if somebody changed the template.
+    /// A hash of what bears on the failure of a patch: the ports, the command, the arguments and the image of each
+    /// container, without the image's tag and digest, and the policy's defaultProbe and defaultResources.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub template_hash: Option<String>,
+    pub causes_hash: Option<String>,
     /// The workload's generation at the time of planning.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -118,6 +119,14 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub withdrawal_refused: Option<String>,
+    /// The number of patches that were withdrawn from the workload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i32>", range(min = 0))]
+    pub withdrawals: Option<u32>,
+    /// The time before which the workload is not patched again, because a patch was withdrawn. After each withdrawal the
+    /// time is longer: 1, 2, 4, 8, 16 and 30 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Time>,
     /// The fields that this remediation set, each as container/field, such as web/livenessProbe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MOST_FIELDS), inner(length(max = 127)))]
@@ -126,10 +135,19 @@ pub struct Remediation {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MOST_FIELDS), inner(length(max = 127)))]
     pub earlier_fields: Vec<String>,
+    /// The declared ports that the operator's probes connect to, each as container/port. If the container no longer
+    /// declares such a port, its probes are withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_FIELDS), inner(length(max = 69)))]
+    pub declared_ports: Vec<String>,
     /// The number of pods that the workload wanted at the time of the patch. Pods from later scaling are no evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub pods: Option<i32>,
+    /// The restarts of a container within an hour that were usual before the patch. As many are no harm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub usual_restarts: Option<i32>,
     /// The revision that the patch created: the pod-template-hash or controller-revision-hash of its pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -156,6 +174,6 @@ pub enum RemediationPhase {
     Withdrawing,
     /// The patch was withdrawn.
     Withdrawn,
-    /// The patch failed. The workload is left alone until its template or the policy changes.
+    /// The patch failed. The workload is left alone until what bears on the failure changes.
     Failed,
 }

@@ -34,6 +34,10 @@ pub enum RemediationReason {
     Unreadable,
     /// A container of a new pod ends again and again.
     CrashLoop,
+    /// A probe of the patch ended a container three times within an hour.
+    ProbeRestarts,
+    /// Many workloads were in trouble at once, and the patch was withdrawn to see if that helps.
+    Incident,
     /// The new pods are not created, for example because of a limit range.
     NotCreated,
     /// No more new pods became ready.
@@ -57,6 +61,8 @@ pub enum RemediationReason {
     Unwatched,
     /// Fields stay in the workload because others set them too.
     CoOwned,
+    /// The container no longer declares the port of a probe.
+    PortGone,
     /// The patch was withdrawn because its policy was deleted.
     Reverted,
     /// Somebody else took the fields out, for example with undo.
@@ -68,7 +74,7 @@ pub enum RemediationReason {
 
 impl RemediationReason {
     /// Every reason.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::Planned,
         Self::Patched,
         Self::Verified,
@@ -82,6 +88,8 @@ impl RemediationReason {
         Self::Stale,
         Self::Unreadable,
         Self::CrashLoop,
+        Self::ProbeRestarts,
+        Self::Incident,
         Self::NotCreated,
         Self::NotReady,
         Self::OomKilled,
@@ -93,6 +101,7 @@ impl RemediationReason {
         Self::NoVerdict,
         Self::Unwatched,
         Self::CoOwned,
+        Self::PortGone,
         Self::Reverted,
         Self::TakenOut,
         Self::Other,
@@ -114,6 +123,8 @@ impl RemediationReason {
             Self::Stale => "Stale",
             Self::Unreadable => "Unreadable",
             Self::CrashLoop => "CrashLoop",
+            Self::ProbeRestarts => "ProbeRestarts",
+            Self::Incident => "Incident",
             Self::NotCreated => "NotCreated",
             Self::NotReady => "NotReady",
             Self::OomKilled => "OOMKilled",
@@ -125,6 +136,7 @@ impl RemediationReason {
             Self::NoVerdict => "NoVerdict",
             Self::Unwatched => "Unwatched",
             Self::CoOwned => "CoOwned",
+            Self::PortGone => "PortGone",
             Self::Reverted => "Reverted",
             Self::TakenOut => "TakenOut",
             Self::Other => "Other",
@@ -147,6 +159,8 @@ impl RemediationReason {
             Self::Stale => "stale",
             Self::Unreadable => "unreadable",
             Self::CrashLoop => "crash_loop",
+            Self::ProbeRestarts => "probe_restarts",
+            Self::Incident => "incident",
             Self::NotCreated => "not_created",
             Self::NotReady => "not_ready",
             Self::OomKilled => "oom_killed",
@@ -158,6 +172,7 @@ impl RemediationReason {
             Self::NoVerdict => "no_verdict",
             Self::Unwatched => "unwatched",
             Self::CoOwned => "co_owned",
+            Self::PortGone => "port_gone",
             Self::Reverted => "reverted",
             Self::TakenOut => "taken_out",
             Self::Other => "other",

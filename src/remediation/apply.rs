@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::apply_error::ApplyError;
 use crate::cluster::Cluster;
-use crate::enforcement::{FIELD_MANAGER, Subject, SubjectError};
+use crate::enforcement::{FIELD_MANAGER, IGNORE, Subject, SubjectError, managed_by};
 use crate::workload::WorkloadKind;
+
+/// The maximum number of times that one patch is sent while others write the workload's metadata.
+const ATTEMPTS: u32 = 20;
 
 /// Returns a workload as it is now; `None` when there is none of this name.
 pub async fn fetch(
@@ -41,6 +44,44 @@ pub async fn read_again<'s>(
 /// Applies a document to the workload that it was made from, and returns what the workload is then.
 pub async fn apply(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
     apply_as(cluster, subject, &PatchParams::apply(FIELD_MANAGER), document).await
+}
+
+/// Applies a document as [`apply`] does, and where others wrote the workload meanwhile, but not its spec, to the version
+/// that they left: annotations of some workloads change many times a second.
+pub(super) async fn apply_to_newest(
+    cluster: &Cluster,
+    subject: &Subject,
+    document: &Value,
+) -> Result<Subject, ApplyError> {
+    let mut document = document.clone();
+    for attempt in 1.. {
+        match apply(cluster, subject, &document).await {
+            Err(ApplyError::Stale) if attempt < ATTEMPTS => {}
+            outcome => return outcome,
+        }
+        let newest = read_again(cluster, subject, attempt).await?;
+        if !is_planned_alike(subject, &newest) {
+            return Err(ApplyError::Stale);
+        }
+        document["metadata"]["resourceVersion"] = json!(newest.metadata().resource_version);
+    }
+    Err(ApplyError::Stale)
+}
+
+/// Returns true if a plan for one version of a workload holds for another one too.
+fn is_planned_alike(planned: &Subject, newest: &Subject) -> bool {
+    let of = |subject: &Subject| {
+        let metadata = subject.metadata();
+        (
+            metadata.uid.clone(),
+            metadata.generation,
+            metadata.deletion_timestamp.clone(),
+            metadata.owner_references.clone(),
+            subject.annotation(IGNORE).map(str::to_owned),
+            managed_by(subject),
+        )
+    };
+    of(planned) == of(newest)
 }
 
 /// Asks the API server what an apply would make of the workload, without making it.

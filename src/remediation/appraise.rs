@@ -8,9 +8,10 @@ use super::apply_error::ApplyError;
 use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
-    self, Enforcing, Ineligible, Plan, Subject, Surroundings, downtime_risk, ineligible, managed_by, records,
+    self, Allowance, Enforcing, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
+    records,
 };
-use crate::policy::{CompiledPolicy, RemediationReason, RemediationSpec};
+use crate::policy::{CompiledPolicy, RemediationSpec};
 
 /// Under what a workload is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub(super) struct Inquiry<'a> {
     pub(super) remediation: &'a RemediationSpec,
     /// The objects around the workloads of the namespace.
     pub(super) surroundings: &'a Surroundings,
+    /// The withdrawals that only the ledger knows of.
+    pub(super) notes: &'a [Note],
 }
 
 /// The result of a look at a workload.
@@ -50,11 +53,15 @@ pub(super) async fn appraise(
     inquiry: &Inquiry<'_>,
     now: Timestamp,
 ) -> Result<Appraisal, ApplyError> {
-    if let Some(record) = records::left_alone(inquiry.policies, subject, now) {
-        let why =
-            record.message.as_deref().or(record.reason.map(RemediationReason::as_str)).unwrap_or_default();
+    if let Some(found) = records::left_alone(inquiry.policies, subject, now) {
+        return Ok(left(found.reason(), found.to_string(), found.passing()));
+    }
+    let causes = |policy: &CompiledPolicy| subject.causes_hash(&policy.policy.spec.fix_defaults());
+    let causes: Vec<String> = inquiry.policies.iter().map(causes).collect();
+    let is_unchanged = |note: &&Note| causes.iter().any(|causes| note.is_about(subject, causes));
+    if let Some(note) = inquiry.notes.iter().find(is_unchanged) {
         let message =
-            format!("an earlier patch failed, and neither its template nor the policy changed since: {why}");
+            format!("an earlier patch failed, and its template did not change since: {}", note.message);
         return Ok(left("FailedBefore", message, false));
     }
     let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
@@ -66,12 +73,17 @@ pub(super) async fn appraise(
     }
     // A policy that leaves such workloads alone has no part in another policy's patch.
     let is_managed = managed_by(subject).is_some();
-    let is_risky = remediation.allow_downtime && downtime_risk(subject, claims).is_some();
-    let concerned = inquiry.enforcing.iter().filter(|policy| {
-        (policy.gitops == remediation.gitops || !is_managed) && (policy.allow_downtime || !is_risky)
-    });
+    let has_peers = inquiry.surroundings.has_peers(subject);
+    let needed = Allowance::needed(subject, claims);
+    let concerned = inquiry
+        .enforcing
+        .iter()
+        .filter(|policy| (policy.gitops == remediation.gitops || !is_managed) && policy.allows >= needed);
     let concerned: Vec<Enforcing> = concerned.cloned().collect();
     let mut constraints = inquiry.surroundings.constraints(subject);
+    if has_peers && Allowance::of(remediation) < Allowance::OnePod {
+        constraints.leave_readiness_to_peers();
+    }
     let barred = records::taken_out(inquiry.policies, subject);
     let mut plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
     let short = inquiry.surroundings.short(subject, &plan.adds);

@@ -29,6 +29,17 @@ impl Candidate {
     }
 }
 
+impl Candidate {
+    /// Takes the time at which somebody asked for another attempt into the digest.
+    pub(super) fn retried(&mut self, at: Option<Timestamp>) {
+        if at.is_some() {
+            let mut hasher = DefaultHasher::new();
+            (self.seen, at).hash(&mut hasher);
+            self.seen = hasher.finish();
+        }
+    }
+}
+
 /// Returns the workloads that a policy would mend: the fewest pods first, and single pods last.
 ///
 /// This is as much of [`RolloutOrder`](crate::enforcement::RolloutOrder) as the watches show.

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::runtime::events::EventType;
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
@@ -20,7 +21,7 @@ use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
 const LAST_PART: i32 = 5;
 /// Time limit of the last attempt after the deadline. It leaves time to report the result.
 const LAST_ATTEMPT: Duration = Duration::from_secs(20);
-/// The reason of the condition Enforcing that tells since when there is nothing but the end to see to.
+/// The reason of the conditions that tell since when there is nothing but the end to see to.
 const DELETING: &str = "Deleting";
 
 impl Enforcer<'_> {
@@ -35,7 +36,16 @@ impl Enforcer<'_> {
     }
 
     async fn wind_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
-        if self.unfinished().is_empty() || self.is_namespace_going().await? {
+        if self.unfinished().is_empty() {
+            let finalizers = self.policy.metadata.finalizers.iter().flatten();
+            // With no other finalizer it is gone at once, and nobody reads its conditions.
+            if finalizers.count() > 1 && self.winding_up_since().is_none() {
+                let written = self.begin_winding_up().await;
+                written.inspect_err(|error| debug!(%error, "the conditions stay")).ok();
+            }
+            return Ok(None);
+        }
+        if self.is_namespace_going().await? {
             return Ok(None);
         }
         let since = self.begin_winding_up().await?;
@@ -101,15 +111,16 @@ impl Enforcer<'_> {
         }
         let mut status = self.status();
         let now = self.now();
-        status.conditions.retain(|condition| condition.type_ != "Enforcing");
-        status.conditions.push(Condition {
-            type_: "Enforcing".to_owned(),
-            status: "False".to_owned(),
-            reason: DELETING.to_owned(),
-            message: "the policy was deleted, and goes once what it has under way is done".to_owned(),
-            observed_generation: self.policy.metadata.generation,
-            last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
-        });
+        status.conditions = ["Ready", "Enforcing", "Degraded"]
+            .map(|type_| Condition {
+                type_: type_.to_owned(),
+                status: "False".to_owned(),
+                reason: DELETING.to_owned(),
+                message: "the policy was deleted, and goes once what it has under way is done".to_owned(),
+                observed_generation: self.policy.metadata.generation,
+                last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+            })
+            .to_vec();
         let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let since = deleted.max(self.remediator.started);
         match self.write(status).await {

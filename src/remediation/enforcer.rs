@@ -76,6 +76,7 @@ impl<'r> Enforcer<'r> {
         if !begins && self.records().is_empty() {
             return Ok(None);
         }
+        self.remediator.recall().await;
         let turn = self.remediator.turn(&self.namespace);
         let _turn = turn.lock().await;
         let next = self.go_on().await?;
@@ -94,17 +95,26 @@ impl<'r> Enforcer<'r> {
             (all.reasons(&self.key), all.held_up_by(&self.key))
         };
         let conflict_policy = self.remediator.conflict_policy.state().await;
-        Standing::of(&self.policy, &left_out, held_up_by.as_deref(), conflict_policy.as_ref())
+        let standing = Standing::of(&self.policy, &left_out, held_up_by.as_deref(), conflict_policy.as_ref());
+        Standing { incident: self.remediator.incident(&self.key), ..standing }
     }
 
     /// Goes on with all that is under way, and returns when to look again.
     pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, RemediationError> {
-        self.forget_gone().await?;
-        self.notice_taken_out().await?;
-        self.carry_over().await?;
-        self.notice_low_limits().await?;
-        let mut next = None;
-        for record in self.records().iter().filter(|record| is_under_way(record)) {
+        RemediationError::unless_refused(self.forget_gone().await)?;
+        RemediationError::unless_refused(self.notice_lost_ports().await)?;
+        RemediationError::unless_refused(self.notice_taken_out().await)?;
+        RemediationError::unless_refused(self.carry_over().await)?;
+        let limits = self.notice_low_limits().await?;
+        let mut next = [limits, self.notice_harm().await?].into_iter().flatten().min();
+        for record in &self.records() {
+            if let Some(again) = self.go_on_noted(record).await {
+                next = [next, again?].into_iter().flatten().min();
+                continue;
+            }
+            if !is_under_way(record) {
+                continue;
+            }
             let again = match record.phase {
                 RemediationPhase::Planned => self.resume(record).await?,
                 RemediationPhase::Applied => self.watch(record).await?,
@@ -140,6 +150,11 @@ impl<'r> Enforcer<'r> {
         self.after(SignedDuration::from_secs((self.verify().as_secs() / 60).clamp(1, 5)))
     }
 
+    /// Returns the hash of what bears on the failure of a patch of this policy.
+    pub(super) fn causes_hash(&self, subject: &Subject) -> String {
+        subject.causes_hash(&self.policy.spec.fix_defaults())
+    }
+
     /// Returns the time within which new pods must get ready.
     pub(super) fn verify(&self) -> SignedDuration {
         SignedDuration::from_secs(self.remediation().verify_seconds.into())
@@ -163,7 +178,7 @@ impl<'r> Enforcer<'r> {
             return self.drop_record(planned).await;
         };
         self.record(before).await?;
-        self.release(planned).await;
+        self.release(planned, None).await;
         Ok(())
     }
 
@@ -171,14 +186,19 @@ impl<'r> Enforcer<'r> {
     pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), RemediationError> {
         let status = records::without(&self.status(), record.workload());
         self.write(status).await?;
-        self.release(record).await;
+        self.release(record, None).await;
         Ok(())
     }
 
-    /// Gives a rollout's place in the cluster's budget back. Where that fails, the ledger finds out by itself later.
-    pub(super) async fn release(&self, record: &Remediation) {
+    /// Gives a rollout's place in the cluster's budget back, and counts its end. Where that fails, the ledger finds out by
+    /// itself later.
+    pub(super) async fn release(
+        &self,
+        record: &Remediation,
+        end: Option<(RemediationPhase, RemediationReason)>,
+    ) {
         let Some(uid) = &record.uid else { return };
-        if let Err(error) = self.remediator.ledger.change(|ledger| ledger.finish(uid)).await {
+        if let Err(error) = self.remediator.ledger.change(|ledger| ledger.finish(uid, end)).await {
             warn!(%error, workload = %record.workload(), "the rollout's place in the budget is not given back yet");
         }
     }
@@ -192,8 +212,12 @@ impl<'r> Enforcer<'r> {
         message: &str,
     ) -> Result<(), RemediationError> {
         let ended = in_phase(record, phase, reason, message, self.now());
-        self.record(ended).await?;
-        self.release(record).await;
+        if self.record_if_taken(ended).await? {
+            self.drop_note(record).await;
+        } else {
+            self.note_done(record).await;
+        }
+        self.release(record, Some((phase, reason))).await;
         info!(
             policy = self.policy.name_any(),
             namespace = self.namespace,
@@ -242,7 +266,11 @@ impl<'r> Enforcer<'r> {
                     kind_of(record).and_then(|kind| workloads.get(kind, &self.namespace, &record.name));
                 workload.is_some_and(|workload| !has_all(workload, &fields_of(record)))
             };
-            let verified = |record: &Remediation| record.phase == RemediationPhase::Verified;
+            let is_noted = |record: &Remediation| {
+                record.uid.as_ref().is_some_and(|uid| self.remediator.ledger.note_of(uid).is_some())
+            };
+            let verified =
+                |record: &Remediation| record.phase == RemediationPhase::Verified && !is_noted(record);
             self.records().into_iter().filter(|record| verified(record) && lacks(record)).collect()
         };
         for record in incomplete {
@@ -310,6 +338,11 @@ impl<'r> Enforcer<'r> {
         let message = is_watched(&record.fields);
         let applied = in_phase(record, RemediationPhase::Applied, RemediationReason::Patched, &message, at);
         self.record(applied).await?;
+        if let Some(uid) = &record.uid
+            && let Err(error) = self.remediator.ledger.change(|ledger| ledger.count_made(uid)).await
+        {
+            warn!(%error, workload = %record.workload(), "the patch is counted at its end");
+        }
         info!(
             policy = self.policy.name_any(),
             namespace = self.namespace,
@@ -354,17 +387,19 @@ impl<'r> Enforcer<'r> {
         let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
         let settling = enforcement::settling(&subject, &fields);
         let settling = self.remediator.settings.most_settling.map_or(settling, |most| settling.min(most));
-        let patched = Patched { at, pods: record.pods, fields, settling };
+        let usual_restarts = record.usual_restarts.unwrap_or(0);
+        let patched = Patched { at, pods: record.pods, fields, settling, usual_restarts };
         let verify_seconds = self.remediation().verify_seconds;
         let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
         let patience = enforcement::patience(&evidence.progress, verify_seconds).saturating_add(settling);
         // An operator that was away judges what it finds, and gives that its time.
         let watched_since = at.max(self.remediator.started);
-        let template_hash = Some(subject.template_hash());
-        let changed = record.template_hash != template_hash;
+        let last_ready = enforcement::last_ready(&evidence.pods);
+        let changed = subject.others_changed_template(record.generation, at);
+        let causes_hash = Some(self.causes_hash(&subject));
         let as_patched = record;
-        // The present template is the one that fails, and that is left alone from then on.
-        let record = Remediation { template_hash, revision: evidence.revision, ..record.clone() };
+        // What the workload is now is what fails, and is left alone from then on.
+        let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
             Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
@@ -376,6 +411,7 @@ impl<'r> Enforcer<'r> {
                 self.begin_withdrawal(&record, reason, &message).await
             }
             Finding::Wait { until, against } => {
+                self.note_progress(as_patched, last_ready).await;
                 self.say_unschedulable(as_patched, against).await?;
                 Ok(Some(until.min(self.poll())))
             }
@@ -411,7 +447,7 @@ impl<'r> Enforcer<'r> {
         if record.reason == Some(reason) {
             return Ok(());
         }
-        self.record(records::with_reason(record, reason, &message)).await
+        RemediationError::unless_refused(self.record(records::with_reason(record, reason, &message)).await)
     }
 
     /// Says what is wrong with a patch, and takes back what is ours of it.
@@ -431,7 +467,14 @@ impl<'r> Enforcer<'r> {
             None => (record.clone(), RemediationReason::TakenOut, TAKEN_OUT),
         };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
-        self.record(record.clone()).await?;
+        let record = records::backing_off(record, self.now());
+        if !self.record_if_taken(record.clone()).await? {
+            if reason == RemediationReason::TakenOut {
+                // Nothing is left to do but to record it.
+                return Ok(Some(self.after(REFUSED)));
+            }
+            self.note(&record, &subject).await;
+        }
         self.take_out(record, subject).await
     }
 

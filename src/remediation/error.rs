@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use crate::policies::StatusError;
 
 /// The reason why a step of remediation failed. The step will be retried.
@@ -16,6 +18,17 @@ pub enum RemediationError {
 }
 
 impl RemediationError {
+    /// Takes a refusal to write the status for done: it must not hold up withdrawals.
+    pub(super) fn unless_refused(outcome: Result<(), Self>) -> Result<(), Self> {
+        match outcome {
+            Err(error) if error.is_refused() => {
+                warn!(%error, "the status takes no record");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Returns true if somebody else wrote the policy at the same time.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Status(error) if error.code() == Some(409))
@@ -23,6 +36,6 @@ impl RemediationError {
 
     /// Returns true if the API server refused to write the status, and would refuse it again.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self, Self::Status(error) if matches!(error.code(), Some(400 | 403 | 422)))
+        matches!(self, Self::Status(error) if error.is_refused())
     }
 }

@@ -11,9 +11,6 @@ use super::withdraw::Remains;
 use crate::enforcement::records::kind_of;
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
-/// The most characters of an event's note that the API server takes.
-const NOTE: usize = 1000;
-
 impl Enforcer<'_> {
     /// Tells that a remediation has reached a phase.
     pub(super) async fn tell(
@@ -90,11 +87,11 @@ impl Enforcer<'_> {
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(note.chars().take(NOTE).collect()),
+            note: Some(note.to_owned()),
             action: "Enforce".to_owned(),
             secondary: related,
         };
-        if let Err(error) = self.remediator.events.record(&event, about).await {
+        if let Err(error) = self.remediator.events.record(event, about).await {
             warn!(reason, %error, "event not recorded");
         }
     }

@@ -188,7 +188,7 @@ async fn nodes_away<'p>(
     Ok(away)
 }
 
-async fn node(cluster: &Cluster, name: &str) -> Result<Option<objects::Node>, CallError> {
+pub(super) async fn node(cluster: &Cluster, name: &str) -> Result<Option<objects::Node>, CallError> {
     let request = || {
         let path = DynamicObject::url_path(&kind::<Node>(), None);
         Request::new(path).get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)

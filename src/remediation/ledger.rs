@@ -2,13 +2,16 @@
 //!
 //! Every write carries the resourceVersion that was read. Knows nothing of what the budgets mean.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use tokio::sync::Mutex;
 
+use super::metrics::RemediationMetrics;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
-use crate::enforcement::Ledger;
+use crate::enforcement::harm::Trial;
+use crate::enforcement::{Ledger, Note};
 use crate::manifests::LEDGER_NAME;
 
 /// The key that holds the ledger.
@@ -19,7 +22,18 @@ pub struct LedgerStore {
     cluster: Cluster,
     namespace: String,
     /// Held for a whole change: the tasks of one process need no conflicts to take turns.
-    turn: Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
+    metrics: Option<RemediationMetrics>,
+    /// The notes of the ledger as it was read or written last; `None` before.
+    notes: Mutex<Option<Known>>,
+}
+
+/// The parts of a ledger that are known without a request.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    notes: Vec<Note>,
+    trial: Option<Trial>,
+    has_room: bool,
 }
 
 /// An error while the ledger is read or changed.
@@ -57,12 +71,58 @@ pub enum LedgerError {
 impl LedgerStore {
     /// Keeps the ledger in a namespace.
     pub fn new(cluster: Cluster, namespace: &str) -> Self {
-        Self { cluster, namespace: namespace.to_owned(), turn: Mutex::new(()) }
+        let (namespace, turn) = (namespace.to_owned(), tokio::sync::Mutex::new(()));
+        Self { cluster, namespace, turn, metrics: None, notes: Mutex::default() }
+    }
+
+    /// Shows the totals of the ledger in these metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: RemediationMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
+    /// Returns true if the ledger was read, or written.
+    pub fn is_known(&self) -> bool {
+        self.known().is_some()
+    }
+
+    /// Returns the note of a workload's withdrawal.
+    pub fn note_of(&self, uid: &str) -> Option<Note> {
+        self.notes().into_iter().find(|note| note.uid == uid)
+    }
+
+    /// Returns the notes, as they were read or written last.
+    pub fn notes(&self) -> Vec<Note> {
+        self.known().as_ref().map_or_else(Vec::new, |known| known.notes.clone())
+    }
+
+    /// Returns the last trial in an incident, as it was read or written last.
+    pub fn trial(&self) -> Option<Trial> {
+        self.known().as_ref()?.trial.clone()
+    }
+
+    /// Returns true unless the ledger is known to have no room for notes.
+    pub fn has_room(&self) -> bool {
+        self.known().as_ref().is_none_or(|known| known.has_room)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, ledger: &Ledger) {
+        let (notes, trial) = (ledger.notes().to_vec(), ledger.trial().cloned());
+        *self.known() = Some(Known { notes, trial, has_room: ledger.has_room() });
+        if let Some(metrics) = &self.metrics {
+            metrics.show(ledger.totals());
+        }
     }
 
     /// Reads the ledger; one that was never written is empty.
     pub async fn read(&self) -> Result<Ledger, LedgerError> {
-        self.fetch().await?.map_or_else(|| Ok(Ledger::default()), |held| self.parse(&held))
+        let ledger = self.fetch().await?.map_or_else(|| Ok(Ledger::default()), |held| self.parse(&held))?;
+        self.note(&ledger);
+        Ok(ledger)
     }
 
     /// Changes the ledger, and returns what the change says of it; nothing is written where it changed nothing.
@@ -77,6 +137,7 @@ impl LedgerStore {
             let mut ledger = before.clone();
             let outcome = change(&mut ledger);
             if ledger == before || self.put(held, &ledger).await? {
+                self.note(&ledger);
                 return Ok(outcome);
             }
             Err(LedgerError::Busy { namespace: self.namespace.clone() })

@@ -1,15 +1,11 @@
-//! Enforcement in figures, derived from what policies' statuses record: nothing is lost with a process, or counted twice.
-//!
-//! Every replica counts what it sees, and begins with what the statuses already tell.
+//! Enforcement in figures: the totals of the ledger, which outlive a process. A status has no part in them, because
+//! others may write it.
 
 use prometheus::{IntCounter, IntCounterVec, Opts};
 
-use crate::enforcement::records;
-use crate::policy::{DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
+use crate::enforcement::Totals;
+use crate::policy::RemediationReason;
 use crate::telemetry::{Metrics, MetricsError};
-
-/// The category of failures that a status counts, but of which no record is left.
-const UNRECORDED: &str = "unrecorded";
 
 /// The counters of enforcement.
 #[derive(Debug, Clone)]
@@ -46,88 +42,54 @@ impl RemediationMetrics {
             made.failed.with_label_values(&[category]);
             made.withdrawals.with_label_values(&[category]);
         }
-        made.failed.with_label_values(&[UNRECORDED]);
         Ok(made)
     }
 
-    /// Counts what a status tells that the one before it did not.
-    pub fn count(&self, before: Option<&DevOpsPolicyStatus>, after: &DevOpsPolicyStatus) {
-        let applied = |status: &DevOpsPolicyStatus| status.remediations_applied.unwrap_or_default();
-        self.applied.inc_by(applied(after).saturating_sub(before.map_or(0, applied)));
-        let failed = |status: &DevOpsPolicyStatus| status.remediations_failed.unwrap_or_default();
-        let mut failures = failed(after).saturating_sub(before.map_or(0, failed));
-        let known = before.map_or(&[][..], |status| &status.remediations);
-        let is_known = |record: &Remediation| {
-            let mut known = known.iter();
-            known.any(|known| {
-                (known.workload(), known.phase, &known.time)
-                    == (record.workload(), record.phase, &record.time)
-            })
-        };
-        for record in after.remediations.iter().filter(|record| !is_known(record)) {
-            let category = record.reason.unwrap_or(RemediationReason::Other).label();
-            let withdrawn = record.phase == RemediationPhase::Withdrawn;
-            if withdrawn {
-                self.withdrawals.with_label_values(&[category]).inc();
-            }
-            if records::is_failure(record) {
-                self.failed.with_label_values(&[category]).inc();
-                failures = failures.saturating_sub(1);
+    /// Shows these totals. Totals below those that were shown are those of a new ledger.
+    pub fn show(&self, totals: &Totals) {
+        raise(&self.applied, totals.applied);
+        for (counts, counters) in [(&totals.failed, &self.failed), (&totals.withdrawn, &self.withdrawals)] {
+            for (reason, count) in counts {
+                raise(&counters.with_label_values(&[reason.label()]), *count);
             }
         }
-        self.failed.with_label_values(&[UNRECORDED]).inc_by(failures);
     }
+}
+
+fn raise(counter: &IntCounter, total: u64) {
+    if total < counter.get() {
+        counter.reset();
+    }
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::RemediationPhase;
 
-    fn status(applied: u64, phase: RemediationPhase, reason: &str) -> DevOpsPolicyStatus {
-        let record = serde_json::json!({
-            "kind": "Deployment", "name": "web", "phase": phase, "reason": reason, "time": "2026-01-01T00:00:00Z",
-        });
-        DevOpsPolicyStatus {
-            remediations_applied: Some(applied),
-            remediations: vec![serde_json::from_value(record).unwrap()],
-            ..DevOpsPolicyStatus::default()
+    #[test]
+    fn a_new_process_begins_with_the_totals_of_the_ledger() {
+        let of = |counters: &IntCounterVec, category| counters.with_label_values(&[category]).get();
+        let mut totals = Totals { applied: 3, ..Totals::default() };
+        totals.count(RemediationPhase::Withdrawn, RemediationReason::CrashLoop);
+        totals.count(RemediationPhase::Withdrawn, RemediationReason::Reverted);
+        for _ in 0..2 {
+            let metrics = RemediationMetrics::new().unwrap();
+            metrics.show(&totals);
+            metrics.show(&totals);
+            assert_eq!(metrics.applied.get(), 3);
+            assert_eq!((of(&metrics.failed, "crash_loop"), of(&metrics.withdrawals, "crash_loop")), (1, 1));
+            assert_eq!((of(&metrics.failed, "reverted"), of(&metrics.withdrawals, "reverted")), (0, 1));
         }
     }
 
     #[test]
-    fn each_transition_is_counted_once_and_a_new_process_begins_with_what_was_recorded() {
+    fn a_new_ledger_begins_anew() {
         let metrics = RemediationMetrics::new().unwrap();
-        let applied = status(3, RemediationPhase::Applied, "Patched");
-        let withdrawn = status(3, RemediationPhase::Withdrawn, "CrashLoop");
-        metrics.count(None, &applied);
-        metrics.count(Some(&applied), &withdrawn);
-        metrics.count(Some(&withdrawn), &withdrawn);
-        let of = |counters: &IntCounterVec, category| counters.with_label_values(&[category]).get();
-        assert_eq!(metrics.applied.get(), 3);
-        assert_eq!((of(&metrics.failed, "crash_loop"), of(&metrics.withdrawals, "crash_loop")), (1, 1));
-        let again = RemediationMetrics::new().unwrap();
-        again.count(None, &withdrawn);
-        assert_eq!((again.applied.get(), of(&again.withdrawals, "crash_loop")), (3, 1));
-        again.count(Some(&withdrawn), &status(3, RemediationPhase::Failed, "Whatever"));
-        assert_eq!((of(&again.failed, "other"), of(&again.withdrawals, "other")), (1, 0));
-    }
-
-    #[test]
-    fn failures_are_as_many_as_the_status_counts_though_later_records_replaced_theirs() {
-        let failed = |failures: u64, reason: &str| DevOpsPolicyStatus {
-            remediations_failed: Some(failures),
-            ..status(4, RemediationPhase::Failed, reason)
-        };
-        let metrics = RemediationMetrics::new().unwrap();
-        let of = |category| metrics.failed.with_label_values(&[category]).get();
-        metrics.count(None, &failed(4, "Conflict"));
-        assert_eq!((of("conflict"), of(UNRECORDED)), (1, 3));
-        let planned = DevOpsPolicyStatus {
-            remediations_failed: Some(4),
-            ..status(4, RemediationPhase::Planned, "Planned")
-        };
-        metrics.count(Some(&failed(4, "Conflict")), &planned);
-        metrics.count(Some(&planned), &failed(5, "Invalid"));
-        assert_eq!((of("conflict"), of("invalid"), of(UNRECORDED)), (1, 1, 3));
+        for applied in [3, 1, 2] {
+            metrics.show(&Totals { applied, ..Totals::default() });
+            assert_eq!(metrics.applied.get(), applied);
+        }
     }
 }

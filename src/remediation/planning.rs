@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use tracing::{info, warn};
 
-use super::apply::{apply, fetch};
+use super::apply::{apply_to_newest, fetch};
 use super::apply_error::ApplyError;
 use super::appraise::{Appraisal, Inquiry, appraise};
 use super::candidates::{Candidate, candidates};
@@ -18,7 +18,7 @@ use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
-    Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
+    Allowance, Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
 };
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadRef};
@@ -87,7 +87,11 @@ impl Enforcer<'_> {
         let surveyed = self.survey(&candidates, &force, &mut surroundings).await;
         let next = self.remediator.skips().next(&self.key, &candidates);
         let Some(candidate) = next else { return Ok(surveyed) };
-        if self.records().len() >= records::KEPT {
+        if !records::has_room(&self.policy) {
+            return Ok(surveyed);
+        }
+        if !self.remediator.ledger.has_room() {
+            self.remediator.skips().hold_up(&self.key, "the ledger has no room for notes of withdrawals");
             return Ok(surveyed);
         }
         // To look is a dozen requests, and to ask is one.
@@ -114,7 +118,12 @@ impl Enforcer<'_> {
         };
         let workloads = self.remediator.workloads();
         let objects: Vec<_> = workloads.objects(&self.namespace).collect();
-        candidates(&objects, &own.effective, self.now())
+        let mut candidates = candidates(&objects, &own.effective, self.now());
+        for candidate in &mut candidates {
+            let trace = workloads.trace(candidate.kind, &self.namespace, &candidate.name);
+            candidate.retried(trace.and_then(|trace| trace.retry));
+        }
+        candidates
     }
 
     /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
@@ -166,9 +175,9 @@ impl Enforcer<'_> {
         let candidate = candidates
             .find(|candidate| kind_of(record) == Some(candidate.kind) && candidate.name == record.name);
         if let Some(candidate) = candidate.filter(|_| self.begins()) {
-            let delayed = record.reason == Some(RemediationReason::Unavailable);
+            let delayed = record.reason.is_some_and(is_delay);
             if delayed && since > PERSISTENCE {
-                let reason = RemediationReason::Unavailable.as_str();
+                let reason = record.reason.map_or("", RemediationReason::as_str);
                 let message = record.message.clone().unwrap_or_default();
                 let left = Skip { reason, message, until: self.after(STANDING), fix: None, order: None };
                 self.give_up(record).await?;
@@ -227,6 +236,7 @@ impl Enforcer<'_> {
             enforcing: &force.enforcing,
             remediation: &self.remediation(),
             surroundings: around,
+            notes: &self.remediator.ledger.notes(),
         };
         let plan = match appraise(cluster, &subject, &inquiry, self.now()).await {
             Ok(Appraisal::Ready(plan)) => plan,
@@ -246,6 +256,18 @@ impl Enforcer<'_> {
             let message = format!("{set} fields would be set, and at most {MOST_FIELDS} are");
             return self.left("TooManyFields", message, STANDING);
         }
+        let (allows, needed) =
+            (Allowance::of(&self.remediation()), Allowance::needed(&subject, &around.claims));
+        if (allows, needed) == (Allowance::OnePod, Allowance::OnePod) {
+            match self.shadow_test(&subject, &plan).await {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    let pause = if found.passing() { PASSING } else { STANDING };
+                    return self.left(found.reason(), found.to_string(), pause);
+                }
+                Err(error) => return self.failed(candidate, &error),
+            }
+        }
         Looked::Ready(Box::new(subject), Box::new(plan))
     }
 
@@ -257,21 +279,26 @@ impl Enforcer<'_> {
             return Ok(Some(again));
         }
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
+        let earlier = records::about(&self.status(), subject).cloned();
         let planned = Remediation {
             kind: workload.kind.into_owned(),
             name: subject.name().to_owned(),
             uid: Some(subject.uid().to_owned()),
             phase: RemediationPhase::Planned,
-            template_hash: Some(subject.template_hash()),
+            causes_hash: Some(self.causes_hash(subject)),
             generation: subject.metadata().generation,
             time: None,
             policy_generation: self.policy.metadata.generation,
             reason: None,
             message: None,
             withdrawal_refused: None,
+            withdrawals: earlier.as_ref().and_then(|earlier| earlier.withdrawals),
+            retry_after: earlier.and_then(|earlier| earlier.retry_after),
             earlier_fields: records::set_so_far(&self.status(), subject),
             fields,
+            declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(Progress::of(subject).wanted),
+            usual_restarts: self.usual_restarts(subject),
             revision: None,
         };
         let words = format!("to be given {}", planned.fields.join(", "));
@@ -294,16 +321,14 @@ impl Enforcer<'_> {
             return Err(error);
         }
         self.remediator.skips().remove(&self.key, subject.kind(), subject.name());
-        match apply(&self.remediator.cluster, subject, &plan.document).await {
+        match apply_to_newest(&self.remediator.cluster, subject, &plan.document).await {
             Ok(after) => {
                 let at = after.owned_since().unwrap_or_else(|| self.now());
                 self.applied(&planned, at).await?;
                 Ok(Some(self.poll()))
             }
             Err(error) if error.is_passing() => {
-                if !matches!(error, ApplyError::Stale) {
-                    self.tell_delayed(&planned, &error).await?;
-                }
+                self.tell_delayed(&planned, &error).await?;
                 Ok(Some(self.unread(&planned, &error)))
             }
             Err(error) => {
@@ -339,7 +364,7 @@ impl Enforcer<'_> {
     fn delayed(&self, again: &Remediation) -> Option<Remediation> {
         self.records().into_iter().find(|record| {
             record.phase == RemediationPhase::Planned
-                && record.reason == Some(RemediationReason::Unavailable)
+                && record.reason.is_some_and(is_delay)
                 && (record.workload(), &record.uid) == (again.workload(), &again.uid)
         })
     }
@@ -350,11 +375,11 @@ impl Enforcer<'_> {
         planned: &Remediation,
         error: &ApplyError,
     ) -> Result<(), RemediationError> {
-        if planned.reason == Some(RemediationReason::Unavailable) {
+        if planned.reason.is_some_and(is_delay) {
             return Ok(());
         }
         let message = format!("it is tried again: {error}");
-        let (phase, reason) = (RemediationPhase::Planned, RemediationReason::Unavailable);
+        let (phase, reason) = (RemediationPhase::Planned, error.reason());
         let delayed = records::in_phase(planned, phase, reason, &message, self.now());
         self.record(delayed.clone()).await?;
         self.tell(&delayed, phase, reason, &message).await;
@@ -378,6 +403,11 @@ impl Enforcer<'_> {
             order: None,
         })
     }
+}
+
+/// Returns true if a plan is tried again for this reason.
+fn is_delay(reason: RemediationReason) -> bool {
+    matches!(reason, RemediationReason::Unavailable | RemediationReason::Stale)
 }
 
 /// Returns the pause before the budgets are asked again, with jitter to spread those that wait.

@@ -83,8 +83,13 @@ async fn rehearse_some(
         (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
     });
     let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
-    let inquiry =
-        Inquiry { policies: all, enforcing: &enforcing, remediation: &remediation, surroundings: &around };
+    let inquiry = Inquiry {
+        policies: all,
+        enforcing: &enforcing,
+        remediation: &remediation,
+        surroundings: &around,
+        notes: &[],
+    };
     let mut rehearsed = Vec::new();
     for subject in subjects {
         rehearsed.extend(rehearse_one(cluster, &subject, &inquiry, &around, now).await?);

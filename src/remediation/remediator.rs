@@ -5,18 +5,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus::IntCounterVec;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::conflict_policy::ConflictPolicy;
 use super::ledger::{LedgerError, LedgerStore};
+use super::metrics::RemediationMetrics;
+use super::shadow::ShadowTests;
 use super::skips::SkipCache;
 use super::workloads::Workloads;
 use crate::cluster::{Cluster, Events};
-use crate::enforcement::records::is_under_way;
-use crate::enforcement::{Decision, Ledger, Limits, Request};
+use crate::enforcement::records::{has_patches, is_under_way};
+use crate::enforcement::{Decision, Fairness, Ledger, Limits, Request};
 use crate::policies::Policies;
 use crate::policy::{Remediation, SuggestedFix};
-use crate::workload::PolicyRef;
+use crate::workload::{PolicyRef, WorkloadRef};
+
+/// The least time between two notes of a rollout's progress.
+const PROGRESS: SignedDuration = SignedDuration::from_mins(2);
 
 /// The settings of remediation.
 #[derive(Clone)]
@@ -48,12 +53,21 @@ pub struct Remediator {
     pub(super) conflict_policy: ConflictPolicy,
     workloads: Arc<Mutex<dyn Workloads>>,
     skips: Mutex<SkipCache>,
+    shadow_tests: Mutex<ShadowTests>,
+    fairness: Mutex<Fairness>,
+    /// The time of the last look at the evidence about a workload.
+    looks: Mutex<HashMap<WorkloadRef, Timestamp>>,
+    /// The incident that each policy is held up by, in words.
+    incidents: Mutex<HashMap<PolicyRef, String>>,
+    /// The progress of rollouts that was noted in the ledger last, by the workload's uid.
+    progress: Mutex<HashMap<String, Timestamp>>,
     /// One lock a namespace: its policies enforce one at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Remediator {
-    /// Makes a remediator that starts now. It counts failed calls in `errors`, by category.
+    /// Makes a remediator that starts now. It counts failed calls in `errors`, by category, and shows its
+    /// totals in `metrics`.
     pub fn new(
         cluster: Cluster,
         events: Arc<Events>,
@@ -61,15 +75,21 @@ impl Remediator {
         workloads: Arc<Mutex<dyn Workloads>>,
         settings: RemediationSettings,
         errors: IntCounterVec,
+        metrics: RemediationMetrics,
     ) -> Self {
         let RemediationSettings { conflict_policy_interval, clock, .. } = settings;
         let conflict_policy =
             ConflictPolicy::new(cluster.clone(), Arc::clone(&policies), conflict_policy_interval, clock);
         Self {
-            ledger: LedgerStore::new(cluster.clone(), &settings.home),
+            ledger: LedgerStore::new(cluster.clone(), &settings.home).with_metrics(metrics),
             started: clock(),
             conflict_policy,
             skips: Mutex::default(),
+            shadow_tests: Mutex::default(),
+            fairness: Mutex::default(),
+            progress: Mutex::default(),
+            looks: Mutex::default(),
+            incidents: Mutex::default(),
             turns: Mutex::default(),
             cluster,
             events,
@@ -112,6 +132,10 @@ impl Remediator {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn shadow_tests(&self) -> MutexGuard<'_, ShadowTests> {
+        self.shadow_tests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the lock of a namespace, which the policy that enforces there holds.
     pub(super) fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,12 +147,26 @@ impl Remediator {
     /// Reserves a place in the budgets of the cluster.
     pub(super) async fn reserve(&self, request: &Request) -> Result<Decision, LedgerError> {
         let (now, limits) = (self.now(), self.settings.limits);
-        self.ledger
+        let reserved = self
+            .ledger
             .change(|ledger| {
                 self.bring_up_to_date(ledger, now);
                 ledger.reserve(request, &limits, now)
             })
-            .await
+            .await;
+        if matches!(reserved, Ok(Decision::Granted)) {
+            self.fairness().leave(&request.workload.namespace);
+        }
+        reserved
+    }
+
+    /// Reads the ledger if nothing of it is known yet, so that metrics go on with its totals.
+    pub(super) async fn recall(&self) {
+        if !self.ledger.is_known()
+            && let Err(error) = self.ledger.read().await
+        {
+            debug!(%error, "the ledger is not read yet");
+        }
     }
 
     /// Gives back a place in the budgets that was not used.
@@ -138,15 +176,96 @@ impl Remediator {
         }
     }
 
-    /// Returns true if the budgets of the cluster have a place now, and reserves none.
+    /// Returns true if the budgets of the cluster have a place now and it is the namespace's turn, and reserves none.
     pub(super) async fn would_grant(&self, request: &Request) -> Result<Decision, LedgerError> {
-        let now = self.now();
+        let (now, limits) = (self.now(), self.settings.limits);
         let mut ledger = self.ledger.read().await?;
         self.bring_up_to_date(&mut ledger, now);
-        Ok(ledger.reserve(request, &self.settings.limits, now))
+        let mut after = ledger.clone();
+        let decision = after.reserve(request, &limits, now);
+        let (before, namespace) = (ledger.occupied(), &request.workload.namespace);
+        if decision == Decision::Granted && after.open().count() == ledger.open().count() {
+            // It has its place already.
+            return Ok(decision);
+        }
+        let unlimited = Limits { rollouts: u32::MAX, ..limits };
+        if decision != Decision::Granted
+            && ledger.clone().reserve(request, &unlimited, now) != Decision::Granted
+        {
+            // It waits for something else, and others need not wait for it.
+            self.fairness().leave(namespace);
+            return Ok(decision);
+        }
+        let free = match decision {
+            Decision::Granted => (limits.rollouts as usize + 1).saturating_sub(after.occupied()),
+            Decision::Wait { .. } => 0,
+        };
+        let is_next = self.fairness().ask(namespace, free, |other| ledger.last_grant(other), now);
+        if decision == Decision::Granted && !is_next {
+            let reason = format!(
+                "{before} workloads of the cluster are rolling out, and other namespaces come first \
+                 (--max-rollouts {})",
+                limits.rollouts
+            );
+            return Ok(Decision::Wait { until: None, reason });
+        }
+        Ok(decision)
     }
 
-    /// Reserves a place among the rollouts of the cluster for a patch that is withdrawn because its policy was deleted.
+    /// Returns the workloads that have fields of ours, by the records of all policies.
+    pub(super) fn patched(&self) -> BTreeSet<WorkloadRef> {
+        let policies = self.policies.all();
+        let records = policies.iter().flat_map(|known| {
+            let records = known.policy.status.iter().flat_map(|status| &status.remediations);
+            records.map(|record| (known.policy.reference().namespace, record))
+        });
+        let patched = records.filter(|(_, record)| has_patches(record) || is_under_way(record));
+        patched.map(|(namespace, record)| record.workload().within(&namespace)).collect()
+    }
+
+    /// Notes a look at the evidence about a workload. Returns the time of the next one if the last was not long ago.
+    pub(super) fn looked_at(&self, workload: &WorkloadRef, pause: SignedDuration) -> Option<Timestamp> {
+        let now = self.now();
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.retain(|_, last| now.duration_since(*last) < pause);
+        if let Some(last) = looks.get(workload) {
+            return last.checked_add(pause).ok();
+        }
+        looks.insert(workload.clone(), now);
+        None
+    }
+
+    /// Notes the incident that holds a policy up, or that there is none.
+    pub(super) fn note_incident(&self, policy: &PolicyRef, incident: Option<String>) {
+        let mut incidents = self.incidents.lock().unwrap_or_else(PoisonError::into_inner);
+        match incident {
+            Some(words) => incidents.insert(policy.clone(), words),
+            None => incidents.remove(policy),
+        };
+    }
+
+    /// Returns the incident that holds a policy up.
+    pub(super) fn incident(&self, policy: &PolicyRef) -> Option<String> {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).get(policy).cloned()
+    }
+
+    /// Returns true if the progress of a rollout is worth a note in the ledger.
+    pub(super) fn notes_progress(&self, uid: &str, at: Timestamp) -> bool {
+        let mut noted = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        // A rollout that made no progress for an hour is over, or stalled.
+        noted.retain(|_, last| self.now().duration_since(*last) < SignedDuration::from_hours(1));
+        let is_new = noted.get(uid).is_none_or(|last| at.duration_since(*last) >= PROGRESS);
+        if is_new {
+            noted.insert(uid.to_owned(), at);
+        }
+        is_new
+    }
+
+    fn fairness(&self) -> MutexGuard<'_, Fairness> {
+        self.fairness.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves a place among the rollouts of the cluster for the withdrawal of a verified patch.
     pub(super) async fn reserve_revert(
         &self,
         policy: &PolicyRef,
@@ -178,7 +297,7 @@ impl Remediator {
                 records.map(move |record| (reference, record))
             })
         };
-        if ledger.is_empty() {
+        if ledger.is_new() {
             *ledger = Ledger::recall(records(), now);
         }
         let under_way = records().filter(|(_, record)| is_under_way(record));

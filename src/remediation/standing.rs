@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::conflict_policy::ConflictPolicyState;
 use super::skips::WAITING;
-use crate::enforcement::records::{KEPT, has_patches, is_under_way};
+use crate::enforcement::NOT_JUDGED;
+use crate::enforcement::records::{self, KEPT, has_patches, has_room, is_under_way};
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
@@ -19,13 +20,15 @@ pub struct Standing {
     pub message: String,
     /// The reason why the policy stopped itself, if it did.
     pub stopped: Option<String>,
+    /// The incident that many workloads are in, if there is one.
+    pub incident: Option<String>,
 }
 
 impl Default for Standing {
     /// Nothing is asked for.
     fn default() -> Self {
         let message = "the policy asks for no changes".to_owned();
-        Self { enforcing: false, reason: "AuditMode", message, stopped: None }
+        Self { enforcing: false, reason: "AuditMode", message, stopped: None, incident: None }
     }
 }
 
@@ -58,6 +61,7 @@ impl Standing {
                 reason: "Stopped",
                 message: with_refused(message),
                 stopped: Some(message.to_owned()),
+                incident: None,
             };
         }
         let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
@@ -66,6 +70,9 @@ impl Standing {
             count(|record| has_patches(record) && !is_under_way(record)),
             count(is_under_way)
         )];
+        if records.iter().any(|record| records::sets_limits(record)) {
+            parts.push(NOT_JUDGED.to_owned());
+        }
         parts.extend(refused);
         parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
             WAITING => {
@@ -76,13 +83,21 @@ impl Standing {
         }));
         if records.len() >= KEPT {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
+        } else if !has_room(policy) {
+            parts.push("no more can be patched: the policy is larger than 1 MiB".to_owned());
         }
         if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
             parts.push(format!(
                 "others' writes that clash with a patch may be refused, because {YIELD_NAME} is not in effect: {why}"
             ));
         }
-        Self { enforcing: true, reason: "Enforcing", message: parts.join("; "), stopped: None }
+        Self {
+            enforcing: true,
+            reason: "Enforcing",
+            message: parts.join("; "),
+            stopped: None,
+            incident: None,
+        }
     }
 }
 

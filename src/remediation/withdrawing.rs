@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Preconditions};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::apply_error::ApplyError;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::evidence::of_revision;
+use super::planning::pause_for_room;
 use super::withdraw::{self, Remains, withdraw};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
-use crate::enforcement::{Compute, ContainerField, Field, PATCHED_BY, Progress, Subject, Typed, is_ready};
+use crate::enforcement::{
+    Compute, ContainerField, Decision, Field, PATCHED_BY, Progress, Subject, Typed, is_ready,
+};
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
-
-/// Time after a patch within which an OOM kill is evidence against the limit.
-const MEMORY_WATCH: SignedDuration = SignedDuration::from_hours(24);
 
 impl Enforcer<'_> {
     /// Takes a patch out of a workload, and ends its record once nothing of it is left.
@@ -70,14 +70,14 @@ impl Enforcer<'_> {
             }
         }
         if record.reason == Some(RemediationReason::OomKilled) {
-            // The template may have changed since it was verified.
-            record.template_hash = Some(subject.template_hash());
+            // The workload may have changed since it was verified.
+            record.causes_hash = Some(self.causes_hash(&subject));
         }
         let remains = fields.iter().filter(|of| subject.has(of));
         let remains: Remains = remains.map(|of| (of.clone(), subject.co_owners(of))).collect();
         if !remains.is_empty() && record.reason != Some(RemediationReason::CoOwned) {
-            record = self.co_owned(&record, &subject, &remains);
-            self.record(record.clone()).await?;
+            record = self.co_owned(&record, &remains);
+            self.record_if_taken(record.clone()).await?;
         }
         match self.settle(&record, &subject).await {
             Ok(None) => {}
@@ -103,11 +103,9 @@ impl Enforcer<'_> {
     }
 
     /// The record of a patch of which something stays, because others want it too.
-    fn co_owned(&self, record: &Remediation, subject: &Subject, remains: &Remains) -> Remediation {
-        // The remaining fields are part of the template from now on.
-        let record = Remediation { template_hash: Some(subject.template_hash()), ..record.clone() };
+    fn co_owned(&self, record: &Remediation, remains: &Remains) -> Remediation {
         let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
-        records::in_phase(&record, phase, RemediationReason::CoOwned, &message, self.now())
+        records::in_phase(record, phase, RemediationReason::CoOwned, &message, self.now())
     }
 
     /// Does the rest after the fields are out. Returns `None` when the workload is back, or its time is over.
@@ -140,7 +138,7 @@ impl Enforcer<'_> {
     ) -> Result<(), RemediationError> {
         let refused = records::refused(record, &error.to_string());
         if refused != *record {
-            self.record(refused.clone()).await?;
+            self.record_if_taken(refused.clone()).await?;
             *record = refused;
         }
         self.tell_refused(record, error).await;
@@ -193,13 +191,31 @@ impl Enforcer<'_> {
         }
     }
 
+    /// Begins the withdrawal of a verified patch once it has a place among the rollouts; returns when to look again.
+    pub(super) async fn begin_late_withdrawal(
+        &mut self,
+        record: &Remediation,
+        reason: RemediationReason,
+        message: &str,
+    ) -> Result<Option<Timestamp>, RemediationError> {
+        match self.remediator.reserve_revert(&self.key, record).await {
+            Ok(Decision::Granted) => {}
+            Ok(Decision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
+            // What does harm doesn't wait for a ledger.
+            Err(error) => {
+                warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
+            }
+        }
+        self.begin_withdrawal(record, reason, message).await
+    }
+
     /// Withdraws the memory limits under which containers have run out of memory; all else that was set stays.
-    pub(super) async fn notice_low_limits(&mut self) -> Result<(), RemediationError> {
+    pub(super) async fn notice_low_limits(&mut self) -> Result<Option<Timestamp>, RemediationError> {
+        let mut next = None;
         for record in self.records() {
             let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
-            let watched = self.now().duration_since(since) <= MEMORY_WATCH;
             // If only the latest patch was refused or withdrawn, earlier ones stay.
-            if is_under_way(&record) || !watched {
+            if is_under_way(&record) {
                 continue;
             }
             let mut killed = self.out_of_memory(&record, since);
@@ -215,9 +231,10 @@ impl Enforcer<'_> {
             });
             let Some(message) = killed.values().next() else { continue };
             let limits = records::of_memory_limits(&record, &killed.keys().cloned().collect());
-            self.begin_withdrawal(&limits, RemediationReason::OomKilled, message).await?;
+            let again = self.begin_late_withdrawal(&limits, RemediationReason::OomKilled, message).await?;
+            next = [next, again].into_iter().flatten().min();
         }
-        Ok(())
+        Ok(next)
     }
 
     /// The containers with a memory limit of ours that ran out of memory, each with that in words.

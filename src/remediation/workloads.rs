@@ -1,9 +1,33 @@
-//! The questions of remediation to a watch over the workloads of the cluster.
+//! The questions of remediation to the watches over the objects of the cluster.
 
-use crate::enforcement::Service;
+use jiff::Timestamp;
+
+use crate::enforcement::harm::Restart;
+use crate::enforcement::{Service, Trace};
 use crate::workload::{Workload, WorkloadKind};
 
-/// The workloads of the cluster, as a watch keeps them up to date.
+/// The health of a pod, as a watch shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodHealth {
+    /// The pod's node; empty until it is scheduled.
+    pub node: String,
+    /// The revision of its template, as its labels name it.
+    pub revision: String,
+    /// The time at which its node accepted it.
+    pub started: Option<Timestamp>,
+    /// True if it is ready.
+    pub ready: bool,
+    /// The time since when it is ready, or isn't.
+    pub since: Timestamp,
+    /// True if it is being deleted.
+    pub terminating: bool,
+    /// The restarts of each container since its creation.
+    pub counts: Vec<(String, u32)>,
+    /// The restarts of the last hour that were seen since the last gap.
+    pub restarts: Vec<Restart>,
+}
+
+/// The objects of the cluster, as watches keep them up to date.
 pub trait Workloads: Send {
     /// Returns the objects of a namespace, in no order.
     fn objects<'w>(&'w self, namespace: &'w str) -> Box<dyn Iterator<Item = &'w Workload<'static>> + 'w>;
@@ -11,6 +35,21 @@ pub trait Workloads: Send {
     /// Returns the object of this kind and name.
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>>;
 
+    /// Returns what is followed of a workload; `None` for one without a trace of enforcement.
+    fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace>;
+
     /// Returns the Services of a namespace, by name.
     fn services(&self, namespace: &str) -> Vec<Service>;
+
+    /// Returns the namespaces with objects.
+    fn namespaces(&self) -> Vec<String>;
+
+    /// Returns the health of a pod.
+    fn health(&self, namespace: &str, name: &str) -> Option<&PodHealth>;
+
+    /// Returns the time since when the pods of a workload are not created.
+    fn refused(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<Timestamp>;
+
+    /// Returns the time since when everything is seen; `None` during a gap.
+    fn seen_since(&self) -> Option<Timestamp>;
 }

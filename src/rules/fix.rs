@@ -50,7 +50,7 @@ pub struct PartialContainer {
 }
 
 /// The values for containers without their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Defaults {
     /// The probe.
     pub probe: ProbeDefaults,
@@ -59,7 +59,7 @@ pub struct Defaults {
 }
 
 /// The probe for containers without one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ProbeDefaults {
     /// The TCP port to connect to. It goes before every other.
     pub tcp_port: Option<u16>,
@@ -70,7 +70,7 @@ pub struct ProbeDefaults {
 }
 
 /// Amounts for containers without their own, as Kubernetes quantities by the resource's name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ResourceDefaults {
     /// The requests.
     pub requests: BTreeMap<&'static str, String>,

@@ -53,6 +53,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{remediation: {gitops: ignore}}", "spec.remediation.gitops"),
     ("{remediation: {onDelete: delete}}", "spec.remediation.onDelete"),
     ("{remediation: {allowDowntime: sometimes}}", "spec.remediation.allowDowntime"),
+    ("{remediation: {allowUnavailable: sometimes}}", "spec.remediation.allowUnavailable"),
     ("{admission: {denyAt: always}}", "spec.admission.denyAt"),
     // Invalid quantities.
     ("{defaultResources: {cpuRequest: lots}}", "spec.defaultResources.cpuRequest"),
@@ -95,7 +96,7 @@ pub(crate) const VALID: &[&str] = &[
     "{defaultResources: {cpuRequest: 100m, cpuLimit: 1, memoryRequest: 128Mi, memoryLimit: 4294967296}}",
     "{defaultResources: {cpuRequest: '0.5', cpuLimit: 500m, memoryRequest: 1e3, memoryLimit: 1Ki}}",
     "{remediation: {}, admission: {}, defaultProbe: {}, defaultResources: {}, severityOverrides: {}}",
-    "{remediation: {maxPerHour: 0, verifySeconds: 30, gitops: patch, onDelete: revert, allowDowntime: true}}",
+    "{remediation: {maxPerHour: 0, verifySeconds: 30, gitops: patch, onDelete: revert, allowUnavailable: true, allowDowntime: true}}",
     "{admission: {denyAt: low, mutate: true}}",
 ];
 

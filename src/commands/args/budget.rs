@@ -17,6 +17,6 @@ pub(in crate::commands) struct BudgetArgs {
 impl BudgetArgs {
     /// Returns the limits.
     pub(in crate::commands) fn limits(self) -> Limits {
-        Limits { rollouts: self.max_rollouts, per_hour: self.max_per_hour }
+        Limits { rollouts: self.max_rollouts, per_hour: self.max_per_hour, stall: Limits::STALL }
     }
 }

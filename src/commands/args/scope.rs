@@ -1,9 +1,7 @@
 //! The flags that choose pods.
 
-use anyhow::Context as _;
-
-use super::{NamespacesArgs, SystemNamespaceArgs};
-use crate::governance::{Scope, parse_selector};
+use super::{NamespacesArgs, SelectorArgs, SystemNamespaceArgs};
+use crate::governance::Scope;
 
 /// Selection of pods.
 #[derive(Clone, Debug, clap::Args)]
@@ -11,9 +9,8 @@ pub(in crate::commands) struct ScopeArgs {
     #[command(flatten)]
     namespaces: NamespacesArgs,
 
-    /// Only pods with these labels, such as app=web,tier!=cache
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
+    #[command(flatten)]
+    selector: SelectorArgs,
 
     /// Include system namespaces (kube-*, *-system, monitoring, ...); -n includes the one it names
     #[arg(long)]
@@ -26,17 +23,16 @@ pub(in crate::commands) struct ScopeArgs {
 impl ScopeArgs {
     /// Returns the scope.
     pub(in crate::commands) fn scope(&self) -> anyhow::Result<Scope> {
-        let selector = self.selector.as_deref().map(parse_selector).transpose();
         Ok(Scope {
             namespaces: self.namespaces.names(),
             include_system: self.include_system,
             system: self.system.with([]),
-            selector: selector.context("--selector")?,
+            selector: self.selector.parsed()?,
         })
     }
 
     /// Returns the label selector for the API server; `None` where it selects everything.
     pub(in crate::commands) fn selector(&self) -> Option<String> {
-        self.selector.clone().filter(|selector| !selector.trim().is_empty())
+        self.selector.text()
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { rollouts: 2, per_hour: 5 };
+const LIMITS: Limits = Limits { rollouts: 2, per_hour: 5, stall: Limits::STALL };
 const POLICY_PER_HOUR: u32 = 3;
 
 fn at(second: i64) -> Timestamp {
@@ -44,7 +44,7 @@ fn a_grant_that_nothing_came_of_takes_no_part_of_the_hour() {
     }
     assert!(ledger.is_empty());
     assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(20)), Decision::Granted);
-    ledger.finish("a");
+    ledger.finish("a", None);
     ledger.give_back("a");
     assert!(!ledger.is_empty(), "what was made counts");
 }
@@ -76,7 +76,7 @@ fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
     let under_way = [record("a", "Applied", "Patched", 0), record("b", "Withdrawing", "Reverted", 10)];
     let mut ledger = recall(&under_way, 9000);
     assert_eq!(ledger.open().count(), 2, "however long they take");
-    let decision = ledger.reserve(&request("m", "c"), &LIMITS, at(9000));
+    let decision = recall(&under_way, 500).reserve(&request("m", "c"), &LIMITS, at(500));
     assert!(matches!(decision, Decision::Wait { until: None, .. }), "{decision:?}");
     assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(9000)), Decision::Granted, "it has its place");
 }
@@ -94,6 +94,10 @@ enum Step {
     },
     Forget,
     Prune,
+    Progress {
+        namespace: u8,
+        workload: u8,
+    },
     /// The process dies and reads what was written.
     Crash,
     Pass {
@@ -111,6 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => workload().prop_map(|(namespace, workload)| Step::Finish { namespace, workload }),
         1 => Just(Step::Forget),
         1 => Just(Step::Prune),
+        2 => workload().prop_map(|(namespace, workload)| Step::Progress { namespace, workload }),
         1 => Just(Step::Crash),
         4 => (0..1_500_000_i64).prop_map(|milliseconds| Step::Pass { milliseconds }),
         1 => prop_oneof![1..30_i64, 3000..5000_i64, Just(400_000_000)].prop_map(|seconds| Step::SetBack { seconds }),
@@ -143,10 +148,13 @@ proptest! {
                 Step::Finish { namespace, workload } => {
                     let uid = format!("{namespace}-{workload}");
                     let held = ledger.open().any(|grant| grant.uid == uid);
-                    prop_assert_eq!(ledger.finish(&uid), held);
+                    prop_assert_eq!(ledger.finish(&uid, None), held);
                 }
                 Step::Forget => ledger.forget(now),
                 Step::Prune => ledger.prune_open(|grant| grant.workload.namespace != "0", now),
+                Step::Progress { namespace, workload } => {
+                    ledger.note_progress(&format!("{namespace}-{workload}"), now);
+                }
                 Step::Crash => {
                     let text = serde_json::to_string(&ledger).unwrap();
                     let read: Ledger = serde_json::from_str(&text).unwrap();
@@ -158,7 +166,7 @@ proptest! {
             }
             let open: Vec<_> = ledger.open().map(|grant| grant.workload.namespace.clone()).collect();
             let namespaces: std::collections::BTreeSet<_> = open.iter().collect();
-            prop_assert!(open.len() <= LIMITS.rollouts as usize);
+            prop_assert!(ledger.occupied() <= LIMITS.rollouts as usize);
             prop_assert_eq!(namespaces.len(), open.len(), "two in a namespace");
         }
         for (begin, namespace) in &granted {
@@ -174,7 +182,7 @@ proptest! {
         let mut ledger = Ledger::default();
         for uid in ["a", "b", "c"] {
             prop_assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(0)), Decision::Granted);
-            ledger.finish(uid);
+            ledger.finish(uid, None);
         }
         let (until, _) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(-back)));
         let until = until.unwrap();
@@ -189,7 +197,7 @@ fn what_is_in_the_way_is_named_with_the_time_when_it_is_gone() {
     for (second, uid) in [(0, "a"), (10, "b"), (20, "c")] {
         assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(second)), Decision::Granted);
         if uid != "c" {
-            assert!(ledger.finish(uid) && !ledger.finish(uid));
+            assert!(ledger.finish(uid, None) && !ledger.finish(uid, None));
         }
     }
     let (free, reason) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(30)));
@@ -200,12 +208,50 @@ fn what_is_in_the_way_is_named_with_the_time_when_it_is_gone() {
         (free, reason.as_str()),
         (None, "Deployment/c of the same namespace is rolling out; one at a time a namespace")
     );
+    ledger.note_progress("c", at(3600));
     assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), Decision::Granted);
     let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
     assert_eq!(
         (free, reason.as_str()),
         (None, "2 workloads of the cluster are rolling out (--max-rollouts 2)")
     );
+}
+
+#[test]
+fn each_patch_and_each_end_is_counted_once() {
+    let mut ledger = Ledger::default();
+    ledger.reserve(&request("n", "a"), &LIMITS, at(0));
+    let end = Some((RemediationPhase::Withdrawn, RemediationReason::CrashLoop));
+    for _ in 0..2 {
+        ledger.count_made("a");
+    }
+    for _ in 0..2 {
+        ledger.finish("a", end);
+    }
+    ledger.count_made("a");
+    ledger.finish("never granted", end);
+    assert_eq!(ledger.totals().applied, 1);
+    assert_eq!(ledger.totals().withdrawn, [(RemediationReason::CrashLoop, 1)].into());
+}
+
+#[test]
+fn a_stalled_rollout_gives_its_place_back_and_one_that_progresses_keeps_it() {
+    let mut ledger = Ledger::default();
+    for (namespace, uid) in [("n", "a"), ("m", "b")] {
+        assert_eq!(ledger.reserve(&request(namespace, uid), &LIMITS, at(0)), Decision::Granted);
+    }
+    let (_, reason) = until(ledger.reserve(&request("o", "c"), &LIMITS, at(599)));
+    assert!(reason.contains("2 workloads of the cluster"), "{reason}");
+    ledger.note_progress("b", at(500));
+    // An operator that starts reads the same times.
+    let mut read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
+    assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(600)), Decision::Granted);
+    assert_eq!((read.open().count(), read.occupied()), (3, 2));
+    let (_, reason) = until(read.reserve(&request("n", "d"), &LIMITS, at(601)));
+    assert!(reason.contains("Deployment/a of the same namespace"), "{reason}");
+    read.note_progress("a", at(602));
+    let (_, reason) = until(read.reserve(&request("p", "e"), &LIMITS, at(603)));
+    assert!(reason.contains("2 workloads of the cluster"), "its place is another's by now: {reason}");
 }
 
 #[test]
@@ -222,7 +268,7 @@ fn a_policy_that_is_created_again_has_no_new_budget_and_another_has_its_own() {
     let mut ledger = Ledger::default();
     for uid in ["a", "b", "c"] {
         ledger.reserve(&request("n", uid), &LIMITS, at(0));
-        ledger.finish(uid);
+        ledger.finish(uid, None);
     }
     assert_ne!(ledger.reserve(&request("n", "d"), &LIMITS, at(1)), Decision::Granted);
     let other = Request { policy: PolicyRef::new("n", "q"), ..request("n", "d") };

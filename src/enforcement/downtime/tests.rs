@@ -118,3 +118,48 @@ fn workloads_that_keep_pods_come_first_and_single_pods_last() {
     let single = RolloutOrder::of(&subject(StatefulSet, 1, &Value::Null, &Value::Null), &Claims::new());
     assert_eq!(single, orders[4], "strategies make no difference to a single pod");
 }
+
+#[test]
+fn a_rollout_needs_no_pod_one_pod_or_all() {
+    use Allowance::{AllPods, Nothing, OnePod};
+    let recreate = json!({ "type": "Recreate" });
+    let partly = |unavailable: Value| json!({ "rollingUpdate": { "maxUnavailable": unavailable } });
+    let host_port =
+        json!({ "containers": [{ "name": "a", "ports": [{ "containerPort": 80, "hostPort": 80 }] }] });
+    let none = Value::Null;
+    for (kind, pods, strategy, pod, expected) in [
+        (Deployment, 3, rolling(1, 0), &none, Nothing),
+        (Deployment, 3, rolling(0, 1), &none, OnePod),
+        (Deployment, 8, rolling(0, "25%"), &none, AllPods),
+        (Deployment, 1, rolling(0, 1), &none, AllPods),
+        (Deployment, 3, rolling(1, 3), &none, AllPods),
+        (Deployment, 3, recreate, &none, AllPods),
+        (Deployment, 3, rolling(1, 0), &host_port, AllPods),
+        (StatefulSet, 3, Value::Null, &none, OnePod),
+        (StatefulSet, 3, Value::Null, &host_port, OnePod),
+        (StatefulSet, 1, Value::Null, &none, AllPods),
+        (StatefulSet, 3, partly(json!(1)), &none, OnePod),
+        (StatefulSet, 3, partly(json!(2)), &none, AllPods),
+        (DaemonSet, 3, Value::Null, &none, OnePod),
+        (DaemonSet, 1, Value::Null, &none, AllPods),
+        (DaemonSet, 3, rolling(1, 0), &none, Nothing),
+        (DaemonSet, 3, rolling(0, 2), &none, AllPods),
+        (DaemonSet, 3, rolling(0, 1), &host_port, OnePod),
+    ] {
+        let needed = Allowance::needed(&subject(kind, pods, &strategy, pod), &Claims::new());
+        assert_eq!(needed, expected, "{kind:?} {pods} pods, {strategy}, {pod}");
+    }
+}
+
+#[test]
+fn a_policy_allows_no_pod_one_pod_or_all() {
+    for (allow_unavailable, allow_downtime, expected) in [
+        (false, false, Allowance::Nothing),
+        (true, false, Allowance::OnePod),
+        (false, true, Allowance::AllPods),
+        (true, true, Allowance::AllPods),
+    ] {
+        let remediation = RemediationSpec { allow_unavailable, allow_downtime, ..RemediationSpec::default() };
+        assert_eq!(Allowance::of(&remediation), expected);
+    }
+}

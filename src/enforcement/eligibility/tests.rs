@@ -137,15 +137,20 @@ fn downtime_needs_consent_that_the_refusal_names() {
     use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
     let by_default = RemediationSpec::default();
     let recreate = ("spec.strategy", json!({ "type": "Recreate" }));
+    let one_pod = RemediationSpec { allow_unavailable: true, ..RemediationSpec::default() };
     for (kind, change, expected) in [
         (Deployment, vec![], None),
-        (Deployment, vec![recreate.clone()], Some(DowntimeRisk::Recreate)),
-        (StatefulSet, vec![], Some(DowntimeRisk::StatefulSet)),
-        (DaemonSet, vec![], Some(DowntimeRisk::NoSurge)),
+        (Deployment, vec![recreate.clone()], Some(Ineligible::Downtime(DowntimeRisk::Recreate))),
+        (StatefulSet, vec![], Some(Ineligible::OnePod(DowntimeRisk::StatefulSet))),
+        (DaemonSet, vec![], Some(Ineligible::OnePod(DowntimeRisk::NoSurge))),
     ] {
         let found = judge_under(kind, &change, &[], &by_default);
-        assert_eq!(found, expected.map(Ineligible::Downtime), "{kind:?} {change:?}");
-        assert!(found.iter().all(|found| !found.passing() && found.to_string().contains("allowDowntime")));
+        assert_eq!(found, expected, "{kind:?} {change:?}");
+        assert!(
+            found.iter().all(|found| !found.passing() && found.to_string().contains("set remediation.allow"))
+        );
+        let with_one_pod = expected.filter(|expected| matches!(expected, Ineligible::Downtime(_)));
+        assert_eq!(judge_under(kind, &change, &[], &one_pod), with_one_pod, "{kind:?} {change:?}");
         assert_eq!(judge(kind, &change, &[]), None, "{kind:?} {change:?}");
     }
     let ignored = ("metadata.annotations", json!({ IGNORE: "true" }));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::enforcement::FIELD_MANAGER;
-use crate::policy::DevOpsPolicySpec;
+use crate::policy::{DefaultProbe, DevOpsPolicySpec};
 use crate::workload::Owner;
 
 fn at(second: i64) -> Timestamp {
@@ -17,16 +17,20 @@ fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
         name: name.to_owned(),
         uid: Some("u".to_owned()),
         phase,
-        template_hash: None,
+        causes_hash: None,
         generation: Some(4),
         time: Some(Time(at(second))),
         policy_generation: Some(1),
         reason: None,
         message: None,
         withdrawal_refused: None,
+        withdrawals: None,
+        retry_after: None,
         fields: vec!["main/livenessProbe".to_owned(), "main/resources.limits.memory".to_owned()],
         earlier_fields: Vec::new(),
+        declared_ports: Vec::new(),
         pods: Some(1),
+        usual_restarts: None,
         revision: None,
     }
 }
@@ -120,21 +124,100 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
     assert!(!stopped.is_stopped(), "the policy changed");
 }
 
+/// Returns the hash of what bears on a failure, under the policy of these tests.
+fn hash(subject: &Subject) -> String {
+    subject.causes_hash(&DevOpsPolicySpec::default().fix_defaults())
+}
+
 #[test]
-fn a_failed_workload_is_left_alone_until_its_template_or_the_policy_changes() {
+fn a_failed_workload_is_left_alone_until_what_bears_on_the_failure_and_the_time_change() {
+    let withdrawn = at(1_800_000_000);
+    let days = |days: i64| withdrawn.saturating_add(SignedDuration::from_hours(24 * days)).unwrap();
+    let closed = |reason| {
+        let begins = in_phase(
+            &record("web", RemediationPhase::Applied, 0),
+            RemediationPhase::Withdrawing,
+            reason,
+            "",
+            withdrawn,
+        );
+        let withdrawn =
+            in_phase(&backing_off(begins, withdrawn), RemediationPhase::Withdrawn, reason, "", withdrawn);
+        Remediation { causes_hash: Some(hash(&subject("x:1"))), ..withdrawn }
+    };
+    let (failed, silent) = (RemediationReason::NotReady, RemediationReason::Unschedulable);
+    for (reason, image, policy_generation, days_later, expected) in [
+        (failed, "x:1", 1, 0, Some("FailedBefore")),
+        (failed, "x:1", 1, 400, Some("FailedBefore")),
+        (failed, "x:2", 1, 400, Some("FailedBefore")),
+        (failed, "x:1", 2, 400, Some("FailedBefore")),
+        (failed, "y:1", 1, 0, Some("BackingOff")),
+        (failed, "y:1", 1, 1, None),
+        // Nothing speaks against the patch.
+        (silent, "x:1", 1, 0, Some("BackingOff")),
+        (silent, "x:1", 1, 1, None),
+    ] {
+        let mut policy = policy(vec![closed(reason)]);
+        policy.metadata.generation = Some(policy_generation);
+        let left = left_alone(&[policy], &subject(image), days(days_later));
+        assert_eq!(
+            left.map(|left| left.reason()),
+            expected,
+            "{reason} {image} {policy_generation} {days_later}"
+        );
+    }
+    let mut changed = policy(vec![closed(failed)]);
+    changed.spec.default_probe = Some(DefaultProbe { tcp_port: Some(81), ..DefaultProbe::default() });
+    let left = left_alone(&[changed], &subject("x:1"), days(1));
+    assert_eq!(left, None, "the probe is another one");
+}
+
+#[test]
+fn each_withdrawal_doubles_the_time_to_the_next_attempt_up_to_thirty_days() {
+    let mut record = record("web", RemediationPhase::Withdrawing, 0);
+    for (count, days) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
+        record = backing_off(record, at(0));
+        assert_eq!(record.withdrawals, u32::try_from(count + 1).ok());
+        assert_eq!(record.retry_after, Some(Time(at(days * 86_400))), "{count}");
+    }
+    let many = backing_off(Remediation { withdrawals: Some(u32::MAX), ..record.clone() }, at(0));
+    assert_eq!((many.withdrawals, many.retry_after), (Some(u32::MAX), Some(Time(at(30 * 86_400)))));
+    for reason in [RemediationReason::Reverted, RemediationReason::TakenOut] {
+        let ended = Remediation { reason: Some(reason), ..record.clone() };
+        assert_eq!(backing_off(ended.clone(), at(5)), ended, "{reason}");
+    }
+}
+
+#[test]
+fn somebody_may_ask_for_another_attempt_once() {
+    let ended = at(1_800_000_000);
     let failed = Remediation {
-        template_hash: Some(subject("x:1").template_hash()),
-        ..record("web", RemediationPhase::Withdrawn, 0)
+        causes_hash: Some(hash(&subject("x:1"))),
+        ..record("web", RemediationPhase::Withdrawn, 1_800_000_000)
     };
-    let mut policies = [policy(vec![failed])];
-    let is_left = |policies: &[DevOpsPolicy], image| {
-        let later = Timestamp::from_second(1_900_000_000).unwrap();
-        left_alone(policies, &subject(image), later).is_some()
+    let policies = [policy(vec![failed])];
+    let now = ended.saturating_add(SignedDuration::from_mins(10)).unwrap();
+    for (minutes, expected) in [(-1, true), (0, false), (9, false), (11, true)] {
+        let asked = ended.saturating_add(SignedDuration::from_mins(minutes)).unwrap();
+        let mut object = subject("x:1").object;
+        object["metadata"]["annotations"] = json!({ RETRY: asked.to_string() });
+        let subject = Subject::read(WorkloadKind::Deployment, object).unwrap();
+        assert_eq!(left_alone(&policies, &subject, now).is_some(), expected, "{minutes}");
+    }
+}
+
+#[test]
+fn a_plan_that_was_given_up_does_not_forget_what_was_withdrawn() {
+    let planned = Remediation {
+        withdrawals: Some(2),
+        fields: Vec::new(),
+        ..record("web", RemediationPhase::Planned, 0)
     };
-    assert!(is_left(&policies, "x:1"));
-    assert!(!is_left(&policies, "x:2"), "its template changed");
-    policies[0].metadata.generation = Some(2);
-    assert!(!is_left(&policies, "x:1"), "the policy changed");
+    assert_eq!(before(&Remediation { withdrawals: None, ..planned.clone() }, at(1)), None);
+    let given_up = before(&planned, at(1)).unwrap();
+    assert_eq!((given_up.phase, given_up.withdrawals), (RemediationPhase::Withdrawn, Some(2)));
+    let status = with(&DevOpsPolicyStatus::default(), planned);
+    assert_eq!(with(&status, given_up).remediations_failed, None, "nothing failed");
 }
 
 #[test]
@@ -151,7 +234,7 @@ fn a_patch_that_was_refused_is_tried_again_an_hour_later_if_that_can_help() {
         (RemediationPhase::Withdrawn, RemediationReason::QuotaExceeded, false),
     ] {
         let record = Remediation {
-            template_hash: Some(subject("x:1").template_hash()),
+            causes_hash: Some(hash(&subject("x:1"))),
             reason: Some(reason),
             time: Some(Time(refused)),
             ..record("web", phase, 0)
@@ -315,4 +398,54 @@ fn a_patch_that_was_not_made_leaves_the_record_of_the_one_before() {
     assert_eq!((before.phase, &before.fields), (RemediationPhase::Verified, &earlier));
     assert!(before.earlier_fields.is_empty());
     assert_eq!(super::before(&record("web", RemediationPhase::Planned, 0), at(1)), None);
+}
+
+#[test]
+fn probes_go_with_a_port_that_is_not_declared_any_more() {
+    let subject = |ports: &str, probes: &str, owned: &str| {
+        let of = |text: &str| -> Value { yaml_serde::from_str(text).unwrap() };
+        let mut container = of(probes);
+        (container["name"], container["ports"]) = (json!("main"), of(ports));
+        let owned = json!({ "f:spec": { "f:template": { "f:spec": { "f:containers": {
+            "k:{\"name\":\"main\"}": of(owned) } } } } });
+        let entry = json!({ "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": owned });
+        let object = json!({
+            "metadata": { "name": "web", "uid": "u", "managedFields": [entry] },
+            "spec": { "selector": {}, "template": { "spec": { "containers": [container] } } },
+        });
+        Subject::read(WorkloadKind::Deployment, object).unwrap()
+    };
+    let record = Remediation {
+        fields: ["livenessProbe", "startupProbe", "resources.limits.memory"]
+            .map(|of| format!("main/{of}"))
+            .into(),
+        declared_ports: vec!["main/80".to_owned(), "main/9090".to_owned()],
+        ..record("web", RemediationPhase::Verified, 0)
+    };
+    let both = "{livenessProbe: {tcpSocket: {port: 80}}, startupProbe: {tcpSocket: {port: 80}}}";
+    let of_both = "{'f:livenessProbe': {'f:tcpSocket': {'f:port': {}}}, 'f:startupProbe': {'f:tcpSocket': {'f:port': {}}}}";
+    let (declared, moved) =
+        ("[{containerPort: 80}, {containerPort: 9090}]", "[{containerPort: 81}, {containerPort: 9090}]");
+    for (ports, probes, owned, stranded) in [
+        (declared, both, of_both, None),
+        // Our probes are still there, or the API server took them out.
+        (moved, both, of_both, Some("main/livenessProbe,main/startupProbe")),
+        (moved, "{}", "{}", Some("main/livenessProbe,main/startupProbe")),
+        // The owner has set other probes.
+        (moved, both, "{}", Some("")),
+        (
+            moved,
+            "{livenessProbe: {tcpSocket: {port: 81}}, startupProbe: {tcpSocket: {port: 80}}}",
+            of_both,
+            Some("main/startupProbe"),
+        ),
+    ] {
+        let found = of_lost_ports(&record, &subject(ports, probes, owned));
+        let lost = found.map(|found| {
+            let (Ok(after) | Err(after)) = &found;
+            assert_eq!(after.declared_ports, ["main/9090"], "{ports} {probes}");
+            found.as_ref().map_or(String::new(), |stranded| stranded.fields.join(","))
+        });
+        assert_eq!(lost.as_deref(), stranded, "{ports} {probes} {owned}");
+    }
 }

@@ -227,3 +227,27 @@ fn a_budget_with_room_blocks_nothing_and_one_not_counted_yet_does() {
     assert_eq!(two.blocked_by(&requesting()).as_deref(), Some("full"));
     assert_eq!(budgets(&[("new", all, None)]).blocked_by(&requesting()).as_deref(), Some("new"));
 }
+
+#[test]
+fn peers_are_the_pods_of_a_stateful_set_or_of_a_headless_service() {
+    let subject = |kind| {
+        let template = json!({ "metadata": { "labels": { "app": "web" } } });
+        let spec = json!({ "selector": {}, "template": template });
+        Subject::read(kind, json!({ "metadata": { "name": "web" }, "spec": spec })).unwrap()
+    };
+    let behind = |spec: Value| {
+        let service = json!({ "metadata": { "name": "web" }, "spec": spec }).to_string();
+        Surroundings { services: vec![Service::read(&service).unwrap()], ..Surroundings::default() }
+    };
+    let headless = behind(json!({ "clusterIP": "None", "selector": { "app": "web" } }));
+    let others = behind(json!({ "clusterIP": "None", "selector": { "app": "db" } }));
+    let plain = behind(json!({ "clusterIP": "10.0.0.1", "selector": { "app": "web" } }));
+    for (kind, around, expected) in [
+        (WorkloadKind::StatefulSet, &plain, true),
+        (WorkloadKind::Deployment, &headless, true),
+        (WorkloadKind::Deployment, &others, false),
+        (WorkloadKind::Deployment, &plain, false),
+    ] {
+        assert_eq!(around.has_peers(&subject(kind)), expected, "{kind:?} {around:?}");
+    }
+}

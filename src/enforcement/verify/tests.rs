@@ -16,7 +16,7 @@ fn at(seconds: i64) -> Timestamp {
 /// A patch of a probe at second 0, on a workload of two pods.
 fn patched() -> Patched {
     let fields = BTreeSet::from([ContainerField::new("main", Field::LivenessProbe)]);
-    Patched { at: at(0), pods: Some(2), fields, settling: SignedDuration::from_secs(60) }
+    Patched { at: at(0), pods: Some(2), fields, settling: SignedDuration::from_secs(60), usual_restarts: 0 }
 }
 
 fn with_fields(fields: &[Field]) -> Patched {

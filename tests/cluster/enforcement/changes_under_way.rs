@@ -1,8 +1,10 @@
 //! A policy or an operator goes away while a patch is being verified.
 
 use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
+use crate::eventually::within;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::DynamicObject;
+use kube::ResourceExt;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
@@ -108,4 +110,54 @@ async fn a_restarted_operator_decides_by_the_current_state() {
     let at_once = [&withdrawn, &late].map(|record| record.time.clone().unwrap().0);
     let apart = verified.time.unwrap().0.duration_since(at_once[0].min(at_once[1])).unsigned_abs();
     assert!(apart < Duration::from_secs(15), "nobody's time begins anew: {apart:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the_record_says_why_not() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    let deployments = stage.api("Deployment");
+    let busy = tokio::spawn(async move {
+        let mut pause = tokio::time::interval(Duration::from_millis(38));
+        for count in 0_u64.. {
+            pause.tick().await;
+            let annotations = json!({ "metadata": { "annotations": { "count": count.to_string() } } });
+            let patch = Patch::Merge(&annotations);
+            deployments.patch("web", &PatchParams::default(), &patch).await.unwrap();
+        }
+    });
+    stage.policy("standard", PROBES).await;
+    // A slow machine may have no moment between two writes.
+    within(Duration::from_mins(3), "it is patched, or the record says why not", async || {
+        let record = stage.status("standard").await.remediations.into_iter().next()?;
+        let is_explained = record.reason == Some(RemediationReason::Stale)
+            && record.message.is_some_and(|message| message.contains("somebody else wrote the workload"));
+        // The workload's own controller has as hard a time, so a verdict may take long.
+        let is_patched = matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified);
+        (is_patched || is_explained).then_some(())
+    })
+    .await;
+    busy.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_policy_that_another_finalizer_keeps_says_that_it_is_being_deleted() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
+    stage.policy("standard", PROBES).await;
+    stage.until_condition("standard", "Ready", "Evaluated", "").await;
+    let policies = stage.world.policies(&stage.namespace);
+    let policy = policies.get("standard").await.unwrap();
+    let finalizers = policy.finalizers().iter().map(String::as_str).chain(["example.com/hold"]);
+    let finalizers: Vec<&str> = finalizers.collect();
+    let held = json!({ "metadata": { "finalizers": finalizers } });
+    policies.patch("standard", &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
+    stage.delete_policy("standard").await;
+    for type_ in ["Ready", "Enforcing", "Degraded"] {
+        stage.until_condition("standard", type_, "Deleting", "the policy was deleted").await;
+    }
+    let released = json!({ "metadata": { "finalizers": null } });
+    policies.patch("standard", &PatchParams::default(), &Patch::Merge(released)).await.unwrap();
+    stage.until_policy_is_gone("standard").await;
 }

@@ -23,7 +23,7 @@ pub(super) async fn cluster(plane: &ControlPlane) -> Cluster {
 }
 
 async fn reserve(store: &LedgerStore, uid: &str) -> Result<Decision, LedgerError> {
-    let limits = Limits { rollouts: 5, per_hour: 60 };
+    let limits = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
     let request = Request {
         policy: PolicyRef::new(uid, "p"),
         policy_per_hour: 10,
@@ -62,7 +62,7 @@ async fn replicas_that_reserve_at_once_stay_within_the_budget() {
     assert_eq!(open.len(), 5);
     // A repeated reservation, as after a crash, is granted again. A new one takes the place of one that has ended.
     assert_eq!(reserve(&stores[2], &open[0]).await.unwrap(), Decision::Granted);
-    assert!(stores[0].change(|ledger| ledger.finish(&open[0])).await.unwrap());
+    assert!(stores[0].change(|ledger| ledger.finish(&open[0], None)).await.unwrap());
     assert_eq!(reserve(&stores[1], "next").await.unwrap(), Decision::Granted);
     assert_ne!(reserve(&stores[1], "after").await.unwrap(), Decision::Granted);
 }

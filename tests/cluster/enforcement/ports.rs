@@ -1,10 +1,11 @@
-//! The port that a probe connects to: it follows the Services.
+//! The port that a probe connects to: it follows the Services, and a probe goes with its port.
 
-use super::stage::{PROBES, PodState, Stage};
+use super::stage::{PROBES, PodState, Stage, is_patched};
+use super::yielding::WITHOUT_POLICIES;
 use crate::analyze::on;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, PostParams};
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 
 /// Creates a Service with the pods of a workload.
@@ -51,4 +52,56 @@ async fn a_container_without_a_port_is_patched_as_soon_as_a_service_targets_one(
     stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     let container = stage.container("Deployment", "web").await;
     assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(7070));
+}
+
+/// Moves the port of a workload's only container as `kubectl apply` does.
+async fn move_port(stage: &Stage, name: &str) {
+    let ports = json!([{ "containerPort": 9999 }, { "$patch": "delete", "containerPort": 8080 }]);
+    let containers = json!([{ "name": "main", "ports": ports }]);
+    let change = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+    stage.edit("Deployment", name, "kubectl-client-side-apply", &change).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_probe_goes_in_the_write_that_takes_its_port_away_and_the_record_says_so() {
+    let stage = Stage::shared(|_| PodState::Ready).await;
+    stage.run("Deployment", "web", |_| ()).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let before = stage.get("Deployment", "web").await.metadata.generation;
+    move_port(&stage, "web").await;
+    let after = stage.get("Deployment", "web").await;
+    let container = &after.data["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!((container.get("livenessProbe"), container.get("readinessProbe")), (None, None));
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason, Some(RemediationReason::PortGone), "{record:?}");
+    assert!(record.message.unwrap().contains("container main no longer declares port 8080"));
+    let status = stage.status("standard").await;
+    assert_eq!((status.withdrawals_in_a_row, status.remediations_failed), (None, None), "the owner moved it");
+    let generations = after.metadata.generation.zip(before).map(|(after, before)| after - before);
+    assert_eq!(generations, Some(1), "one write was one rollout");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn without_admission_policies_the_operator_withdraws_a_probe_whose_port_is_gone() {
+    // Pods with a probe on a port that they don't declare are never ready.
+    let lost = |pod: &Pod| {
+        let ports = pod.spec.as_ref().and_then(|spec| spec.containers[0].ports.as_ref());
+        let moved = ports.is_some_and(|ports| ports.iter().all(|port| port.container_port == 9999));
+        if is_patched(pod) && moved { PodState::Stuck } else { PodState::Ready }
+    };
+    let stage = Stage::apart_with(&WITHOUT_POLICIES, lost).await;
+    let _operator = stage.world.operator();
+    stage.run("Deployment", "web", |_| ()).await;
+    stage.policy("standard", PROBES).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    move_port(&stage, "web").await;
+    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    assert_eq!(record.reason, Some(RemediationReason::PortGone), "{record:?}");
+    let after = stage.until_available("Deployment", "web").await;
+    let container = &after.data["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!((container.get("livenessProbe"), container.get("readinessProbe")), (None, None));
+    assert_eq!(container["ports"][0]["containerPort"], json!(9999));
 }

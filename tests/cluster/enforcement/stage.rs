@@ -3,7 +3,7 @@
 use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
-use crate::operator::world::{World, plane};
+use crate::operator::world::{World, plane, plane_with};
 use crate::process::Process;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -82,8 +82,13 @@ impl Stage {
 
     /// A stage on its own control plane, for tests that affect the whole cluster.
     pub(crate) async fn apart(pod_state: fn(&Pod) -> PodState) -> Self {
+        Self::apart_with(&[], pod_state).await
+    }
+
+    /// Returns a stage like [`Stage::apart`], whose API server has additional flags.
+    pub(crate) async fn apart_with(flags: &[&str], pod_state: fn(&Pod) -> PodState) -> Self {
         // It ends with the process, like the shared ones.
-        let plane = Box::leak(Box::new(plane()));
+        let plane = Box::leak(Box::new(plane_with(flags)));
         Self::on(World::of(plane, Mode::Enforce).await, pod_state)
     }
 
@@ -456,6 +461,7 @@ fn status_of(pod_state: PodState) -> Value {
     }
     json!({
         "phase": "Running",
+        "startTime": now,
         "conditions": [
             { "type": "Ready", "status": ready, "lastTransitionTime": now },
             { "type": "ContainersReady", "status": ready, "lastTransitionTime": now },

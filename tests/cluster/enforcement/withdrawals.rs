@@ -172,5 +172,6 @@ async fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
 
     let mark = stage.world.plane.mark();
     stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
-    eventually("a patch after the change", async || (stage.patches_since(mark, "a") > 0).then_some(())).await;
+    eventually("a patch after the change", async || (stage.patches_since(mark, "d") > 0).then_some(())).await;
+    assert_eq!(stage.patches_since(mark, "a"), 0, "what failed is left alone");
 }

@@ -19,6 +19,14 @@ fn install(plane: &ControlPlane) {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
 }
 
+/// The flags of an API server without admission policies. Plugins that wait for policies and webhooks are off too; with
+/// them the API server would never start.
+pub(super) const WITHOUT_POLICIES: [&str; 2] = [
+    "--runtime-config=admissionregistration.k8s.io/v1=false",
+    "--disable-admission-plugins=ServiceAccount,MutatingAdmissionPolicy,ValidatingAdmissionPolicy,\
+     MutatingAdmissionWebhook,ValidatingAdmissionWebhook",
+];
+
 /// A namespace of a control plane with or without the admission policy.
 struct Scene {
     client: Client,
@@ -187,6 +195,93 @@ async fn our_fields_yield_even_without_the_annotations() {
     }
 }
 
+/// Returns a container that declares ports, each with its protocol.
+fn declaring(name: &str, ports: &[(u16, &str)]) -> Value {
+    let ports = ports.iter().map(|(port, protocol)| json!({ "containerPort": port, "protocol": protocol }));
+    json!({ "name": name, "image": "x:1", "ports": ports.collect::<Value>() })
+}
+
+/// Returns the probes that a container has.
+fn probes(container: &Value) -> Vec<&str> {
+    let all = ["livenessProbe", "readinessProbe", "startupProbe"];
+    all.into_iter().filter(|probe| container.get(*probe).is_some()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_probes_yield_to_a_write_that_takes_their_port_away() {
+    for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
+        let scene = Scene::yielding().await;
+        let before = json!([bare("side"), declaring("web", &[(80, "TCP"), (9090, "TCP")])]);
+        scene.apply("owner", kind, before).await.unwrap();
+        let ours = json!([{ "name": "web", "livenessProbe": tcp(), "readinessProbe": tcp(), "startupProbe": tcp(),
+            "resources": { "limits": { "memory": "1Gi" } } }]);
+        let fields = "web/livenessProbe,web/readinessProbe,web/startupProbe,web/resources.limits.memory";
+        scene.enforce(kind, fields, ours.clone()).await.unwrap();
+        let moved = json!([bare("side"), declaring("web", &[(81, "TCP"), (9090, "TCP")])]);
+        let written = scene.apply("owner", kind, moved).await.unwrap();
+        let web = containers(&written).iter().find(|container| container["name"] == "web").unwrap();
+        assert_eq!(probes(web), [""; 0], "{kind}: a server-side apply");
+        assert_eq!(web["resources"]["limits"]["memory"], "1Gi", "{kind}: all else stays");
+        assert_eq!(patched_fields(&written), Some("web/resources.limits.memory"), "{kind}");
+        let ours = claims(&written)["k:{\"name\":\"web\"}"].clone();
+        assert!(probes(&ours).is_empty() && ours.get("f:livenessProbe").is_none(), "{kind}: {ours}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn our_probe_yields_to_a_client_side_apply_that_moves_its_port() {
+    let scene = Scene::yielding().await;
+    scene.apply("owner", "Deployment", json!([declaring("web", &[(80, "TCP")])])).await.unwrap();
+    scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    // This is what kubectl works out from its last applied configuration.
+    let ports =
+        json!([{ "containerPort": 81, "protocol": "TCP" }, { "$patch": "delete", "containerPort": 80 }]);
+    let patch =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "web", "ports": ports }] } } } });
+    let params =
+        PatchParams { field_manager: Some("kubectl-client-side-apply".into()), ..PatchParams::default() };
+    let written = scene.patch("Deployment", &params, &Patch::Strategic(patch)).await.unwrap();
+    assert_eq!(probes(&containers(&written)[0]), [""; 0]);
+    assert_eq!(patched_fields(&written), None);
+    // The owner's own probe on another port meets nothing of ours.
+    let probe = json!({ "tcpSocket": { "port": 81 } });
+    let theirs = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "web", "livenessProbe": probe }] } } } });
+    scene.patch("Deployment", &params, &Patch::Strategic(theirs)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_probe_stays_while_its_port_is_declared_or_never_was_or_is_somebody_elses_choice() {
+    for (before, after, tuned, stays) in [
+        // Another port goes, and another protocol of the same number.
+        (vec![(80, "TCP"), (81, "TCP")], vec![(80, "TCP")], None, true),
+        (vec![(80, "TCP"), (80, "UDP")], vec![(80, "TCP")], None, true),
+        (vec![(80, "TCP"), (80, "UDP")], vec![(80, "UDP")], None, false),
+        (vec![(81, "TCP")], vec![(82, "TCP")], None, true),
+        // Somebody else set the port of the probe.
+        (vec![(80, "TCP")], vec![(82, "TCP")], Some(json!({ "tcpSocket": { "port": 80 } })), true),
+        // Somebody else tuned it, and can't keep the rest of a probe without a handler.
+        (vec![(80, "TCP")], vec![(82, "TCP")], Some(json!({ "periodSeconds": 3 })), false),
+    ] {
+        let scene = Scene::yielding().await;
+        scene.apply("owner", "Deployment", json!([declaring("web", &before)])).await.unwrap();
+        scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+        if let Some(probe) = &tuned {
+            let mesh = json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+                "spec": { "template": { "spec": { "containers": [{ "name": "web", "livenessProbe": probe }] } } },
+            });
+            let params = PatchParams::apply("mesh").force();
+            scene.patch("Deployment", &params, &Patch::Apply(mesh)).await.unwrap();
+        }
+        let written = scene.apply("owner", "Deployment", json!([declaring("web", &after)])).await.unwrap();
+        let left = !probes(&containers(&written)[0]).is_empty();
+        assert_eq!(left, stays, "{before:?} {after:?} {tuned:?}: {written}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_probe_yields_to_a_merged_handler() {
@@ -258,32 +353,54 @@ async fn our_amounts_yield_to_conflicting_amounts() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_fields_yield_on_the_maximum_number_of_containers() {
+async fn our_fields_yield_on_twice_as_many_containers_as_enforcement_patches() {
     let scene = Scene::yielding().await;
-    let names: Vec<String> =
-        (0..MOST_FIELDS / 7).map(|index| format!("{index:02}{}", "c".repeat(61))).collect();
-    let of_each = |of: &dyn Fn(&str) -> Value| names.iter().map(|name| of(name)).collect::<Value>();
+    on_many_containers(&scene, 2 * MOST_FIELDS / 7).await.unwrap();
+}
+
+/// Sets all fields on this many containers. Then half of the containers get another handler for their liveness probes, and
+/// the other half move their port.
+async fn on_many_containers(scene: &Scene, number: usize) -> Result<(), String> {
+    // Long names cost the most.
+    let names: Vec<String> = (0..number).map(|index| format!("{index:02}{}", "c".repeat(61))).collect();
+    let of_each = |of: &dyn Fn(usize, &str) -> Value| {
+        names.iter().enumerate().map(|(at, name)| of(at, name)).collect::<Value>()
+    };
     let resources =
         json!({ "requests": { "cpu": "1m", "memory": "1Mi" }, "limits": { "cpu": "1", "memory": "1Gi" } });
-    let ours = of_each(&|name| {
+    let ours = of_each(&|_, name| {
         json!({ "name": name, "resources": resources,
             "livenessProbe": tcp(), "readinessProbe": tcp(), "startupProbe": tcp() })
     });
     let amounts = ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
     let amounts = amounts.map(|of| format!("resources.{of}"));
-    let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(str::to_owned);
-    let fields = names
-        .iter()
-        .flat_map(|name| probes.iter().chain(&amounts).map(move |field| format!("{name}/{field}")));
+    let all = ["livenessProbe", "readinessProbe", "startupProbe"].map(str::to_owned);
+    let fields =
+        names.iter().flat_map(|name| all.iter().chain(&amounts).map(move |field| format!("{name}/{field}")));
     let fields = fields.collect::<Vec<_>>().join(",");
-    scene.apply("owner", "Deployment", of_each(&bare)).await.unwrap();
-    scene.enforce("Deployment", &fields, ours).await.unwrap();
-    let written = of_each(&|name| json!({ "name": name, "image": "x:1", "livenessProbe": http() }));
-    let written = scene.apply("owner", "Deployment", written).await.unwrap();
-    for container in containers(&written) {
+    let ports =
+        |last: u16| -> Vec<(u16, &str)> { (9000..9003).chain([last]).map(|port| (port, "TCP")).collect() };
+    scene.apply("owner", "Deployment", of_each(&|_, name| declaring(name, &ports(80)))).await?;
+    scene.enforce("Deployment", &fields, ours).await?;
+    let written = of_each(&|at, name| {
+        let mut container = declaring(name, &ports(if at % 2 == 0 { 80 } else { 81 }));
+        if at % 2 == 0 {
+            container["livenessProbe"] = http();
+        }
+        container
+    });
+    let written = scene.apply("owner", "Deployment", written).await?;
+    for (at, container) in containers(&written).iter().enumerate() {
         let probe = &container["livenessProbe"];
-        assert!(probe.get("tcpSocket").is_none() && probe.get("httpGet").is_some(), "{container}");
+        let yielded = match at % 2 {
+            0 => probe.get("tcpSocket").is_none() && probe.get("httpGet").is_some(),
+            _ => probes(container).is_empty(),
+        };
+        if !yielded {
+            return Err(format!("{container}"));
+        }
     }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -419,12 +536,7 @@ async fn writes_that_fit_our_fields_pass_unchanged() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_api_server_without_admission_policies_is_reported() {
-    // Plugins that wait for policies and webhooks are off too; with them the API server would never start.
-    let plane = ControlPlane::start_with(&[
-        "--runtime-config=admissionregistration.k8s.io/v1=false",
-        "--disable-admission-plugins=ServiceAccount,MutatingAdmissionPolicy,ValidatingAdmissionPolicy,\
-         MutatingAdmissionWebhook,ValidatingAdmissionWebhook",
-    ]);
+    let plane = ControlPlane::start_with(&WITHOUT_POLICIES);
     let outcome = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
     assert_eq!(outcome.code, 2, "{}", outcome.stdout);
     assert!(outcome.stderr.contains("this API server does not have the kind"), "{}", outcome.stderr);

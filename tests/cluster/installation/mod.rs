@@ -4,3 +4,4 @@
 mod accounts;
 mod fence;
 mod objects;
+mod uninstall;

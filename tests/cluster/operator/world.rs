@@ -46,12 +46,18 @@ impl World<'static> {
     }
 }
 
-/// Starts a control plane with the CRDs installed.
+/// Starts a control plane with the CRDs and the admission policies installed.
 pub(crate) fn plane() -> ControlPlane {
-    let plane = ControlPlane::start();
-    let outcome = on(plane.kubeconfig(), &["crd", "install"]);
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let plane = plane_with(&[]);
     let outcome = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    plane
+}
+
+/// Starts a control plane with the CRDs installed and additional flags of the API server.
+pub(crate) fn plane_with(flags: &[&str]) -> ControlPlane {
+    let plane = ControlPlane::start_with(flags);
+    let outcome = on(plane.kubeconfig(), &["crd", "install"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     plane
 }

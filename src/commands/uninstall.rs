@@ -1,0 +1,89 @@
+//! `uninstall`: removes what remains of kube-devops in a cluster.
+
+use std::io::Write as _;
+
+use super::ExitStatus;
+use super::args::{ConnectArgs, namespace};
+use crate::cluster::{self, Cluster};
+use crate::manifests::installation::DEFAULT_NAMESPACE;
+use crate::manifests::{Leftover, crd_leftovers, leftovers};
+use crate::operator;
+use crate::output::{self, to_stdout};
+
+/// Remove everything of kube-devops that a cluster keeps when its Deployments are deleted.
+///
+/// Delete the Deployments first: a running operator writes some of it again. This removes the finalizers of policies, the
+/// admission policies, the budgets of enforcement and the Leases. Patched workloads stay as they are; run
+/// `kube-devops undo --all` before, to take the patches back. The CRDs, and with them all policies, stay without --crds.
+///
+/// Exit status: 2 when something could not be removed.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Namespace that kube-devops was installed in
+    #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
+    namespace: String,
+
+    /// Delete the CRDs too, and with them all policies and audit results
+    #[arg(long, requires = "yes")]
+    crds: bool,
+
+    /// Confirm --crds
+    #[arg(long, requires = "crds")]
+    yes: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    let mut clean = release(&cluster).await?;
+    let mut objects = leftovers(&args.namespace);
+    if args.crds && clean {
+        objects.extend(crd_leftovers());
+    }
+    for object in objects {
+        clean &= remove(&cluster, &object).await?;
+    }
+    Ok(if clean { ExitStatus::Clean } else { ExitStatus::Failed })
+}
+
+/// Removes the finalizer from all policies. Returns false if one is left: the deletion of a CRD would wait for it.
+async fn release(cluster: &Cluster) -> anyhow::Result<bool> {
+    let held = match operator::held(cluster, None).await {
+        Ok(held) => held,
+        // There are no policies without the CRD.
+        Err(error) if error.code() == Some(404) => return Ok(true),
+        Err(error) => {
+            output::error(format_args!("cannot list the policies: {error}"))?;
+            return Ok(false);
+        }
+    };
+    let mut clean = true;
+    for policy in held {
+        let name = format!("{}/{}", policy.namespace(), policy.name());
+        match operator::release(cluster, policy).await {
+            Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
+            Err(error) => {
+                output::error(format_args!("cannot release the policy {name}: {error}"))?;
+                clean = false;
+            }
+        }
+    }
+    Ok(clean)
+}
+
+/// Deletes an object, and says so if it existed. Returns false if it is left.
+async fn remove(cluster: &Cluster, object: &Leftover) -> anyhow::Result<bool> {
+    let Leftover { api_version, kind, namespace, name } = object;
+    let what = format!("{} {name}", kind.to_lowercase());
+    match cluster.remove(api_version, kind, namespace.as_deref(), name).await {
+        Ok(true) => to_stdout(|out| writeln!(out, "{what} deleted"))?,
+        Ok(false) => {}
+        Err(error) => {
+            output::error(format_args!("cannot delete {what}: {error}"))?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

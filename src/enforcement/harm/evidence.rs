@@ -1,0 +1,173 @@
+//! The verdict on a suspicion: events and nodes show if fields of ours are the cause. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::refused::refused_fields;
+use super::trouble::{RESTARTS, Trouble, TroubleKind, WINDOW};
+use crate::enforcement::field::{ContainerField, Field, Fields};
+use crate::policy::RemediationReason;
+
+/// The time before the first sign of trouble from which on events count: clocks and watches differ a little.
+const EARLIER: SignedDuration = SignedDuration::from_mins(1);
+
+/// An event about a pod or a workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventSeen {
+    /// The name of the object.
+    pub name: String,
+    /// The part of the object, such as `spec.containers{web}`.
+    pub field_path: String,
+    /// The reason in one word.
+    pub reason: String,
+    /// The note.
+    pub note: String,
+    /// The time of its last occurrence.
+    pub last: Option<Timestamp>,
+}
+
+/// The knowledge about one workload in trouble.
+#[derive(Debug, Clone, Default)]
+pub struct Knowledge {
+    /// The fields of the workload that enforcement owns.
+    pub owned: Fields,
+    /// The events about its pods, or about the workload if pods are refused.
+    pub events: Vec<EventSeen>,
+    /// The nodes that have been ready for long enough.
+    pub steady: BTreeSet<String>,
+    /// The restarts of a container within an hour that were usual before the patch; `None` if nothing is known.
+    pub usual_restarts: Option<u32>,
+    /// True if pods of the workload without these fields restart too.
+    pub others_restart: bool,
+    /// The words of the controller that can't create pods.
+    pub refusal: Option<String>,
+}
+
+/// The harm that fields of ours do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Harm {
+    /// The fields to withdraw.
+    pub fields: BTreeSet<ContainerField>,
+    /// The reason in one word.
+    pub reason: RemediationReason,
+    /// Pod, container and what was seen.
+    pub message: String,
+}
+
+/// Judges a suspicion. `None` if nothing shows that fields of ours are the cause.
+pub fn judge(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+    // What happens on a node that is not well says nothing.
+    let pods: BTreeMap<&String, &String> =
+        trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();
+    match trouble.kind {
+        TroubleKind::Restarts => killed(trouble, known, &pods).or_else(|| ended(trouble, known, &pods)),
+        TroubleKind::Unready if pods.len() == trouble.pods.len() => unready(trouble, known, now),
+        TroubleKind::Unready => None,
+        TroubleKind::Refused => refused(known),
+    }
+}
+
+/// Containers that the kubelet ended because of a probe of ours.
+fn killed(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
+    let blames = |event: &EventSeen, container: &str, probe: &str| {
+        let note = event.note.to_lowercase();
+        let kills = event.reason == "Killing" && note.contains(&format!("failed {probe} probe"));
+        let fails = event.reason == "Unhealthy" && note.starts_with(&format!("{probe} probe failed"));
+        (kills || fails)
+            && event.is_about(container)
+            && pods.contains_key(&event.name)
+            && event.is_since(trouble.since)
+    };
+    let probes = [(Field::LivenessProbe, "liveness"), (Field::StartupProbe, "startup")];
+    for container in &trouble.containers {
+        for (field, probe) in probes {
+            if !known.owned.contains_key(&ContainerField::new(container, field)) {
+                continue;
+            }
+            let Some(event) = known.events.iter().find(|event| blames(event, container, probe)) else {
+                continue;
+            };
+            let pod = &event.name;
+            let message = format!(
+                "pod {pod}, container {container}: its {probe} probe ended it {RESTARTS} times within an hour. If the \
+                 server hung, the probe did its job; it is withdrawn all the same: {}",
+                event.note
+            );
+            let fields = probes_of(known, container);
+            return Some(Harm { fields, reason: RemediationReason::ProbeRestarts, message });
+        }
+    }
+    None
+}
+
+/// Containers that ended by themselves while a probe of ours connects to them, and not without it.
+fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
+    let usual = known.usual_restarts? as usize;
+    if known.others_restart || usual >= RESTARTS {
+        return None;
+    }
+    let (pod, _) = pods.first_key_value()?;
+    let container = trouble.containers.iter().find(|container| !probes_of(known, container).is_empty())?;
+    let message = format!(
+        "pod {pod}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do \
+         not ({usual} within an hour before the patch)"
+    );
+    Some(Harm { fields: probes_of(known, container), reason: RemediationReason::CrashLoop, message })
+}
+
+/// Pods that a readiness or startup probe of ours keeps from being ready.
+fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+    let probes = [(Field::ReadinessProbe, "readiness"), (Field::StartupProbe, "startup")];
+    let failing = known.events.iter().find_map(|event| {
+        let recent = event.is_since(trouble.since) && trouble.pods.contains_key(&event.name);
+        let about = known.owned.keys().find(|of| {
+            let probe = probes.iter().find(|(field, _)| *field == of.field);
+            probe.is_some_and(|(_, probe)| {
+                event.reason == "Unhealthy"
+                    && event.note.to_lowercase().starts_with(&format!("{probe} probe failed"))
+                    && event.is_about(&of.container)
+            })
+        });
+        about.filter(|_| recent).map(|of| (event, of))
+    });
+    let (event, of) = failing?;
+    let seconds = now.duration_since(trouble.since).as_secs();
+    let message = format!(
+        "pod {}, container {}: no pod of its revision is ready for {seconds} s: {}",
+        event.name, of.container, event.note
+    );
+    Some(Harm { fields: probes_of(known, &of.container), reason: RemediationReason::NotReady, message })
+}
+
+/// Pods that can't be created because of amounts of ours.
+fn refused(known: &Knowledge) -> Option<Harm> {
+    let words = known.refusal.as_deref().into_iter();
+    let created = known.events.iter().filter(|event| event.reason == "FailedCreate");
+    words.chain(created.map(|event| event.note.as_str())).find_map(|words| {
+        let fields = refused_fields(words, &known.owned);
+        let is_quota = words.contains("exceeded quota");
+        let reason = if is_quota { RemediationReason::QuotaExceeded } else { RemediationReason::NotCreated };
+        let message = format!("its pods are not created: {words}");
+        (!fields.is_empty()).then_some(Harm { fields, reason, message })
+    })
+}
+
+/// The probes of a container that enforcement owns: they go together, as they came.
+fn probes_of(known: &Knowledge, container: &str) -> BTreeSet<ContainerField> {
+    let probes = known.owned.keys().filter(|of| of.container == container && of.field.is_probe());
+    probes.cloned().collect()
+}
+
+impl EventSeen {
+    fn is_about(&self, container: &str) -> bool {
+        self.field_path.strip_prefix("spec.containers{").and_then(|rest| rest.strip_suffix('}'))
+            == Some(container)
+    }
+
+    /// Returns true if it occurred in the course of a trouble, of which the hour counts at most.
+    fn is_since(&self, since: Timestamp) -> bool {
+        let earliest = since.saturating_sub(EARLIER.max(SignedDuration::ZERO)).unwrap_or(Timestamp::MIN);
+        self.last.is_some_and(|last| last >= earliest && last.duration_since(since) <= WINDOW)
+    }
+}

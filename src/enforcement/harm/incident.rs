@@ -1,0 +1,95 @@
+//! Incidents: a node, DNS, a database or the network fails, and many workloads show the same trouble. Pure.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::trouble::Trouble;
+use crate::workload::WorkloadRef;
+
+/// The maximum number of workloads that show the same trouble before it is an incident.
+const MOST: usize = 3;
+/// The time after which a trial without an outcome makes room for another one.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
+
+/// The withdrawal that shows if others would help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The workload's namespace.
+    pub namespace: String,
+    /// The workload's kind.
+    pub kind: String,
+    /// The workload's name.
+    pub name: String,
+    /// The time of the withdrawal.
+    pub time: Timestamp,
+}
+
+/// The course to take with harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// It is the trouble of this workload: its fields are withdrawn.
+    Withdraw,
+    /// It is an incident, and this withdrawal is the trial.
+    Try,
+    /// It is an incident in which the trial helped: its fields are withdrawn.
+    Follow,
+    /// It is an incident, and nothing more is withdrawn now.
+    Hold,
+}
+
+impl Trial {
+    /// Makes the trial of a workload, in whole seconds.
+    pub fn new(workload: &WorkloadRef, now: Timestamp) -> Self {
+        Self {
+            namespace: workload.namespace.clone(),
+            kind: workload.kind.clone().into_owned(),
+            name: workload.name.clone(),
+            time: Timestamp::from_second(now.as_second()).unwrap_or(now),
+        }
+    }
+
+    fn is_of(&self, workload: &WorkloadRef) -> bool {
+        let own = (self.namespace.as_str(), self.kind.as_str(), self.name.as_str());
+        own == (workload.namespace.as_str(), &*workload.kind, workload.name.as_str())
+    }
+}
+
+/// Decides on the course to take with the harm of a suspect, among the trouble of all workloads of the cluster.
+///
+/// `verify` is the time within which the same trouble belongs together, and in which a trial has to help.
+pub fn course(
+    suspect: &Trouble,
+    all: &[Trouble],
+    verify: SignedDuration,
+    trial: Option<&Trial>,
+    now: Timestamp,
+) -> Course {
+    let alike = all.iter().filter(|other| {
+        other.kind == suspect.kind
+            && other.workload != suspect.workload
+            && other.since.duration_since(suspect.since).abs() <= verify
+    });
+    let (mut patched, mut others) = (BTreeSet::from([&suspect.workload]), false);
+    for other in alike {
+        if other.patched {
+            patched.insert(&other.workload);
+        } else {
+            others = true;
+        }
+    }
+    let is_in_trouble = |trial: &Trial| all.iter().any(|trouble| trial.is_of(&trouble.workload));
+    // After a trial fewer are left, and it is the same incident all the same.
+    let trial = trial.filter(|trial| {
+        let is_recent = now.duration_since(trial.time) <= FORGOTTEN;
+        is_recent && (trial.time >= suspect.since || is_in_trouble(trial))
+    });
+    match trial {
+        None if others || patched.len() > MOST => Course::Try,
+        None => Course::Withdraw,
+        Some(trial) if trial.is_of(&suspect.workload) => Course::Follow,
+        Some(trial) if now.duration_since(trial.time) < verify || is_in_trouble(trial) => Course::Hold,
+        Some(_) => Course::Follow,
+    }
+}

@@ -1,0 +1,331 @@
+//! Harm is proved by tables of observations, and its laws by made-up ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::enforcement::field::{ContainerField, Fields};
+use crate::policy::RemediationReason;
+use crate::workload::WorkloadRef;
+
+const VERIFY: SignedDuration = SignedDuration::from_secs(60);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn restarts(times: &[i64]) -> Vec<Restart> {
+    times.iter().map(|second| Restart { container: "main".to_owned(), at: at(*second) }).collect()
+}
+
+/// A pod of the patched revision that has been unready since a second.
+fn pod(name: &str, since: i64) -> PodSeen {
+    PodSeen {
+        name: name.to_owned(),
+        node: "node".to_owned(),
+        revision: "new".to_owned(),
+        started: Some(at(0)),
+        ready: false,
+        since: at(since),
+        restarts: Vec::new(),
+        terminating: false,
+        patched: true,
+    }
+}
+
+fn workload(name: &str, pods: Vec<PodSeen>) -> WorkloadSeen {
+    let workload = WorkloadRef::new("n", "Deployment", name);
+    WorkloadSeen { workload, patched: true, verify: VERIFY, pods, refused: None }
+}
+
+fn suspicions(seen: &WorkloadSeen, now: i64) -> Vec<TroubleKind> {
+    let found = troubles(seen, at(0), at(now)).into_iter();
+    found.filter(|trouble| trouble.suspicious).map(|trouble| trouble.kind).collect()
+}
+
+fn owned(fields: &[(&str, serde_json::Value)]) -> Fields {
+    fields.iter().map(|(of, value)| (of.parse::<ContainerField>().unwrap(), value.clone())).collect()
+}
+
+fn probes() -> Fields {
+    let probe = json!({ "tcpSocket": { "port": 8080 } });
+    owned(
+        &["livenessProbe", "readinessProbe", "startupProbe"]
+            .map(|probe_name| (["main/", probe_name].concat().leak() as &str, probe.clone())),
+    )
+}
+
+fn event(pod: &str, reason: &str, note: &str, second: i64) -> EventSeen {
+    EventSeen {
+        name: pod.to_owned(),
+        field_path: "spec.containers{main}".to_owned(),
+        reason: reason.to_owned(),
+        note: note.to_owned(),
+        last: Some(at(second)),
+    }
+}
+
+fn knowledge(events: Vec<EventSeen>) -> Knowledge {
+    Knowledge {
+        owned: probes(),
+        events,
+        steady: BTreeSet::from(["node".to_owned()]),
+        usual_restarts: Some(0),
+        ..Knowledge::default()
+    }
+}
+
+#[test]
+fn no_pod_of_a_revision_is_ready_for_the_time_to_verify() {
+    let ready = PodSeen { ready: true, ..pod("b", 0) };
+    let elsewhere = PodSeen { revision: "old".to_owned(), patched: false, ..ready.clone() };
+    for (pods, now, expected) in [
+        (vec![pod("a", 10)], 69, false),
+        (vec![pod("a", 10)], 70, true),
+        (vec![pod("a", 10), ready], 100, false),
+        (vec![pod("a", 10), elsewhere], 100, true),
+        (vec![pod("a", 10), pod("b", 50)], 100, false),
+        (vec![PodSeen { node: String::new(), ..pod("a", 10) }], 100, false),
+        (vec![PodSeen { started: None, ..pod("a", 10) }], 100, false),
+        (vec![PodSeen { terminating: true, ..pod("a", 10) }], 100, false),
+        (vec![PodSeen { patched: false, ..pod("a", 10) }], 100, false),
+        (vec![], 100, false),
+    ] {
+        let seen = workload("web", pods);
+        let found = suspicions(&seen, now) == [TroubleKind::Unready];
+        assert_eq!(found, expected, "{seen:?} at {now}");
+    }
+}
+
+#[test]
+fn evidence_begins_anew_after_a_gap() {
+    let seen = workload("web", vec![pod("a", 10)]);
+    let is_suspicious = |seen_since: i64, now: i64| {
+        troubles(&seen, at(seen_since), at(now)).iter().any(|trouble| trouble.suspicious)
+    };
+    assert!(is_suspicious(0, 70));
+    assert!(!is_suspicious(600, 659), "nobody saw what was between");
+    assert!(is_suspicious(600, 660));
+    assert_eq!(next_look(&seen, at(600), at(601)), Some(at(660)));
+}
+
+#[test]
+fn three_restarts_within_an_hour_make_a_suspicion_and_two_make_none() {
+    for (times, now, expected) in [
+        (vec![10, 20], 30, false),
+        (vec![10, 20, 30], 30, true),
+        (vec![10, 1800, 3610], 3610, true),
+        (vec![10, 1800, 3611], 3611, false),
+        (vec![10, 20, 30], 4000, false),
+    ] {
+        let restarting = PodSeen { ready: true, restarts: restarts(&times), ..pod("a", 0) };
+        let found = suspicions(&workload("web", vec![restarting]), now);
+        assert_eq!(found == [TroubleKind::Restarts], expected, "{times:?} at {now}");
+    }
+    let mut apart = PodSeen { ready: true, restarts: restarts(&[10, 20, 30]), ..pod("a", 0) };
+    apart.restarts[1].container = "sidecar".to_owned();
+    assert!(suspicions(&workload("web", vec![apart]), 30).is_empty(), "of two containers");
+}
+
+/// The verdict on a pod that restarted three times.
+fn after_restarts(known: &Knowledge) -> Option<Harm> {
+    let restarting = PodSeen { restarts: restarts(&[100, 200, 300]), ready: true, ..pod("a", 0) };
+    let found = troubles(&workload("web", vec![restarting]), at(0), at(300));
+    judge(&found[0], known, at(300))
+}
+
+#[test]
+fn restarts_are_harm_if_the_kubelet_names_our_probe_or_if_pods_without_it_have_none() {
+    let killing = "Container main failed liveness probe, will be restarted";
+    let named = event("a", "Killing", killing, 299);
+    let reason = |known: &Knowledge| after_restarts(known).map(|harm| harm.reason);
+    let base = knowledge(vec![named.clone()]);
+    let harm = after_restarts(&base).unwrap();
+    assert_eq!(harm.reason, RemediationReason::ProbeRestarts);
+    assert_eq!(harm.fields, base.owned.keys().cloned().collect(), "its probes go together");
+    assert!(harm.message.contains("the probe did its job; it is withdrawn all the same"), "{}", harm.message);
+    // Nothing is known of the restarts before the patch, so only the events count.
+    let unknown = |events| Knowledge { usual_restarts: None, ..knowledge(events) };
+    for (what, event, expected) in [
+        ("killing", named.clone(), true),
+        ("startup", event("a", "Unhealthy", "Startup probe failed: dial tcp: refused", 250), true),
+        ("liveness", event("a", "Unhealthy", "Liveness probe failed: dial tcp: refused", 250), true),
+        ("readiness", event("a", "Unhealthy", "Readiness probe failed: dial tcp: refused", 250), false),
+        ("another pod", EventSeen { name: "b".to_owned(), ..named.clone() }, false),
+        (
+            "another container",
+            EventSeen { field_path: "spec.containers{b}".to_owned(), ..named.clone() },
+            false,
+        ),
+        (
+            "an init container",
+            EventSeen { field_path: "spec.initContainers{main}".to_owned(), ..named.clone() },
+            false,
+        ),
+        ("long ago", EventSeen { last: Some(at(30)), ..named.clone() }, false),
+        ("a stop", event("a", "Killing", "Stopping container main", 299), false),
+    ] {
+        assert_eq!(after_restarts(&unknown(vec![event])).is_some(), expected, "{what}");
+    }
+    let theirs = Knowledge { owned: owned(&[("main/readinessProbe", json!({}))]), ..unknown(vec![named]) };
+    assert_eq!(reason(&theirs), None, "the liveness probe is the owner's");
+
+    let none = knowledge(Vec::new());
+    assert_eq!(reason(&none), Some(RemediationReason::CrashLoop), "it never ended before the patch");
+    assert_eq!(reason(&Knowledge { usual_restarts: Some(3), ..none.clone() }), None, "it always did");
+    assert_eq!(reason(&Knowledge { others_restart: true, ..none.clone() }), None);
+    assert_eq!(reason(&Knowledge { steady: BTreeSet::new(), ..none }), None, "the node is not well");
+}
+
+#[test]
+fn unready_pods_are_harm_only_if_a_readiness_or_startup_probe_of_ours_fails_on_good_nodes() {
+    let judged = |known: &Knowledge, pods: Vec<PodSeen>| {
+        let found = troubles(&workload("web", pods), at(0), at(100));
+        judge(&found[0], known, at(100)).map(|harm| harm.reason)
+    };
+    let failing = event("a", "Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:8080: refused", 90);
+    let base = knowledge(vec![failing]);
+    assert_eq!(judged(&base, vec![pod("a", 10)]), Some(RemediationReason::NotReady));
+    let elsewhere = PodSeen { node: "gone".to_owned(), ..pod("b", 10) };
+    assert_eq!(judged(&base, vec![pod("a", 10), elsewhere]), None, "a node is not well");
+    assert_eq!(judged(&knowledge(Vec::new()), vec![pod("a", 10)]), None, "nothing names a probe");
+    let resources = Knowledge { owned: owned(&[("main/resources.limits.memory", json!("1Gi"))]), ..base };
+    assert_eq!(judged(&resources, vec![pod("a", 10)]), None, "the probe is the owner's");
+}
+
+#[test]
+fn a_refusal_names_the_amount_that_is_ours() {
+    let ours = owned(&[
+        ("main/resources.requests.cpu", json!("10m")),
+        ("main/resources.limits.memory", json!("32Mi")),
+        ("main/livenessProbe", json!({})),
+    ]);
+    let pods = "pods \"web-1\" is forbidden:";
+    for (words, expected) in [
+        ("minimum cpu usage per Container is 100m, but request is 10m", "main/resources.requests.cpu"),
+        ("minimum cpu usage per Container is 100m, but request is 0.01", "main/resources.requests.cpu"),
+        ("minimum cpu usage per Container is 100m, but request is 20m", ""),
+        ("maximum memory usage per Container is 16Mi, but limit is 32Mi", "main/resources.limits.memory"),
+        ("maximum memory usage per Container is 16Mi, but limit is 64Mi", ""),
+        (
+            "[maximum cpu usage per Container is 1, but limit is 2, maximum memory usage per Container is 16Mi, \
+             but limit is 32Mi]",
+            "main/resources.limits.memory",
+        ),
+        (
+            "memory max limit to request ratio per Container is 2, but provided ratio is 4.000000",
+            "main/resources.limits.memory",
+        ),
+        (
+            "exceeded quota: small, requested: requests.cpu=10m, used: requests.cpu=1, limited: requests.cpu=1",
+            "main/resources.requests.cpu",
+        ),
+        ("exceeded quota: small, requested: pods=1, used: pods=3, limited: pods=3", ""),
+        ("failed quota: small: must specify limits.memory for: main", ""),
+        ("violates PodSecurity \"restricted:latest\"", ""),
+    ] {
+        let found = refused_fields(&format!("{pods} {words}"), &ours);
+        let names: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(names.join(","), expected, "{words}");
+    }
+}
+
+fn trouble(name: &str, since: i64, patched: bool) -> Trouble {
+    Trouble {
+        workload: WorkloadRef::new("n", "Deployment", name),
+        patched,
+        kind: TroubleKind::Unready,
+        since: at(since),
+        suspicious: patched,
+        pods: BTreeMap::new(),
+        containers: BTreeSet::new(),
+    }
+}
+
+#[test]
+fn trouble_of_many_or_of_others_is_an_incident_with_one_trial() {
+    let suspect = trouble("a", 100, true);
+    let three = [suspect.clone(), trouble("b", 110, true), trouble("c", 160, true)];
+    let four = [&three[..], &[trouble("d", 90, true)]].concat();
+    let others = [suspect.clone(), trouble("theirs", 120, false)];
+    let earlier = [suspect.clone(), trouble("theirs", 39, false)];
+    let of = |all: &[Trouble], trial: Option<&Trial>, now| course(&suspect, all, VERIFY, trial, at(now));
+    assert_eq!(of(&three, None, 170), Course::Withdraw, "as many as may fail by themselves");
+    assert_eq!(of(&four, None, 170), Course::Try);
+    assert_eq!(of(&others, None, 170), Course::Try);
+    assert_eq!(of(&earlier, None, 170), Course::Withdraw, "not at the same time");
+
+    let trial = Trial::new(&WorkloadRef::new("n", "Deployment", "d"), at(170));
+    assert_eq!(of(&four, Some(&trial), 500), Course::Hold, "the trial did not help");
+    assert_eq!(of(&three, Some(&trial), 229), Course::Hold, "it has its time");
+    assert_eq!(of(&three, Some(&trial), 230), Course::Follow, "it helped");
+    let before = Trial { time: at(99), ..trial };
+    assert_eq!(of(&three, Some(&before), 300), Course::Withdraw, "of an earlier incident");
+}
+
+proptest! {
+    #[test]
+    fn only_what_is_ours_is_withdrawn_and_nothing_from_pods_on_bad_nodes(
+        times in prop::collection::vec(0..400_i64, 0..6),
+        steady in any::<bool>(),
+        since in 0..200_i64,
+        note in prop::sample::select(vec![
+            "Liveness probe failed: x", "Readiness probe failed: x", "Startup probe failed: x",
+            "Container main failed liveness probe, will be restarted",
+        ]),
+        field in prop::sample::select(vec!["main/livenessProbe", "main/readinessProbe", "main/startupProbe"]),
+        reason in prop::sample::select(vec!["Unhealthy", "Killing"]),
+    ) {
+        let restarting = PodSeen { restarts: restarts(&times), ..pod("a", since) };
+        let mut known = knowledge(vec![event("a", reason, note, 390)]);
+        known.owned = owned(&[(field, json!({}))]);
+        if !steady {
+            known.steady.clear();
+        }
+        for found in troubles(&workload("web", vec![restarting]), at(0), at(400)) {
+            if let Some(harm) = judge(&found, &known, at(400)) {
+                prop_assert!(steady);
+                prop_assert!(!harm.fields.is_empty());
+                prop_assert!(harm.fields.iter().all(|of| known.owned.contains_key(of)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_incident_has_one_trial_until_that_helped(
+        begun in prop::collection::vec((100..160_i64, any::<bool>()), 4..20),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let mut all: Vec<Trouble> = begun
+            .iter()
+            .enumerate()
+            .map(|(index, (since, patched))| trouble(&index.to_string(), *since, *patched || index < 4))
+            .collect();
+        // All of them begin within the time in which they belong together.
+        let mut trial: Option<Trial> = None;
+        let suspects: Vec<Trouble> = all.iter().filter(|found| found.patched).cloned().collect();
+        let mut tried = 0;
+        for step in 0..200 {
+            let suspect = &suspects[(order.index(suspects.len()) + step) % suspects.len()];
+            let now = at(200 + i64::try_from(step).unwrap());
+            match course(suspect, &all, VERIFY, trial.as_ref(), now) {
+                Course::Try => {
+                    tried += 1;
+                    trial = Some(Trial::new(&suspect.workload, now));
+                }
+                Course::Follow => prop_assert!(trial.as_ref().unwrap().name == suspect.workload.name),
+                Course::Withdraw => prop_assert!(false, "it is an incident"),
+                Course::Hold => {}
+            }
+        }
+        prop_assert_eq!(tried, 1);
+        let helped = trial.clone().unwrap().name;
+        all.retain(|found| found.workload.name != helped);
+        if let Some(left) = all.iter().find(|found| found.patched) {
+            prop_assert_eq!(course(left, &all, VERIFY, trial.as_ref(), at(1000)), Course::Follow);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Trouble of a workload, as far as the watches show it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::workload::WorkloadRef;
+
+/// The restarts of a container within [`WINDOW`] that make a suspicion.
+pub(super) const RESTARTS: usize = 3;
+/// The time within which restarts count together.
+pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// The time for which pods may be missing or unready before anybody counts it: rollouts and restarts take as long.
+const PASSING: SignedDuration = SignedDuration::from_secs(30);
+
+/// The restart of a container that the watch showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// The container.
+    pub container: String,
+    /// The time at which it was seen.
+    pub at: Timestamp,
+}
+
+/// A pod as the watches show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodSeen {
+    /// The pod's name.
+    pub name: String,
+    /// The pod's node; empty until it is scheduled.
+    pub node: String,
+    /// The revision of its template, as its labels name it.
+    pub revision: String,
+    /// The time at which its node accepted it.
+    pub started: Option<Timestamp>,
+    /// True if it is ready.
+    pub ready: bool,
+    /// The time since when it is ready, or isn't.
+    pub since: Timestamp,
+    /// The restarts of its containers since the watch is without a gap.
+    pub restarts: Vec<Restart>,
+    /// True if it is being deleted.
+    pub terminating: bool,
+    /// True if it has the fields that enforcement set.
+    pub patched: bool,
+}
+
+/// A workload as the watches show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadSeen {
+    /// The workload.
+    pub workload: WorkloadRef,
+    /// True if it has fields that enforcement set.
+    pub patched: bool,
+    /// The time within which its pods must become ready.
+    pub verify: SignedDuration,
+    /// Its pods.
+    pub pods: Vec<PodSeen>,
+    /// The time since when its controller can't create pods, if it can't.
+    pub refused: Option<Timestamp>,
+}
+
+/// A sort of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TroubleKind {
+    /// A container ends again and again.
+    Restarts,
+    /// No pod of a revision is ready.
+    Unready,
+    /// Pods are refused.
+    Refused,
+}
+
+/// Trouble of one workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The workload.
+    pub workload: WorkloadRef,
+    /// True if the workload has fields that enforcement set.
+    pub patched: bool,
+    /// The sort of trouble.
+    pub kind: TroubleKind,
+    /// The time since when.
+    pub since: Timestamp,
+    /// True if it has lasted long enough to be looked into.
+    pub suspicious: bool,
+    /// The pods that show it, with their nodes.
+    pub pods: BTreeMap<String, String>,
+    /// The containers that restarted.
+    pub containers: BTreeSet<String>,
+}
+
+impl PodSeen {
+    /// Returns true if the pod says anything: it is scheduled, started and not being deleted.
+    fn counts(&self) -> bool {
+        !self.node.is_empty() && self.started.is_some() && !self.terminating
+    }
+
+    /// Returns the containers with enough restarts within the window, and the first of these restarts.
+    fn restarting(&self, least: usize, now: Timestamp) -> Option<(BTreeSet<String>, Timestamp)> {
+        let recent = self.restarts.iter().filter(|restart| now.duration_since(restart.at) <= WINDOW);
+        let mut times: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+        for restart in recent {
+            times.entry(&restart.container).or_default().push(restart.at);
+        }
+        times.retain(|_, times| times.len() >= least);
+        let since = times.values().flatten().min().copied()?;
+        Some((times.into_keys().map(str::to_owned).collect(), since))
+    }
+}
+
+/// Returns the trouble of a workload. Nothing counts that began before `seen_since`, the end of the last gap in what
+/// could be seen.
+pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> Vec<Trouble> {
+    let trouble = |kind, since: Timestamp, suspicious, pods, containers| Trouble {
+        workload: seen.workload.clone(),
+        patched: seen.patched,
+        kind,
+        since,
+        suspicious: suspicious && seen.patched,
+        pods,
+        containers,
+    };
+    let mut found = Vec::new();
+    // One restart fewer is enough to look like the trouble of another.
+    let restarting = seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched));
+    let restarting = restarting.filter_map(|pod| Some((pod, pod.restarting(RESTARTS - 1, now)?)));
+    for (pod, (containers, since)) in restarting {
+        let enough = pod.restarting(RESTARTS, now);
+        let containers = enough.as_ref().map_or(containers, |(containers, _)| containers.clone());
+        let pods = BTreeMap::from([(pod.name.clone(), pod.node.clone())]);
+        found.push(trouble(TroubleKind::Restarts, since, enough.is_some(), pods, containers));
+    }
+    let mut revisions: BTreeMap<&str, Vec<&PodSeen>> = BTreeMap::new();
+    for pod in seen.pods.iter().filter(|pod| pod.counts()) {
+        revisions.entry(&pod.revision).or_default().push(pod);
+    }
+    for pods in revisions.into_values() {
+        let Some(since) = unready_since(&pods, seen.patched) else { continue };
+        let lasted = now.duration_since(since.max(seen_since));
+        if lasted >= PASSING {
+            let names = pods.iter().map(|pod| (pod.name.clone(), pod.node.clone())).collect();
+            let suspicious = lasted >= seen.verify;
+            found.push(trouble(TroubleKind::Unready, since, suspicious, names, BTreeSet::new()));
+        }
+    }
+    if let Some(since) = seen.refused
+        && now.duration_since(since.max(seen_since)) >= PASSING
+    {
+        found.push(trouble(TroubleKind::Refused, since, true, BTreeMap::new(), BTreeSet::new()));
+    }
+    found
+}
+
+/// Returns the time since when none of the pods of a revision is ready; `None` if one is, or if it has no fields of ours
+/// though the workload has.
+fn unready_since(pods: &[&PodSeen], patched: bool) -> Option<Timestamp> {
+    let concerned = !patched || pods.iter().any(|pod| pod.patched);
+    let none_is_ready = pods.iter().all(|pod| !pod.ready);
+    let since = pods.iter().filter_map(|pod| Some(pod.since.max(pod.started?))).max();
+    since.filter(|_| concerned && none_is_ready)
+}
+
+/// Returns the time at which a workload may become suspicious without any change; `None` if only a change can do that.
+pub fn next_look(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    if !seen.patched {
+        return None;
+    }
+    let due = |since: Timestamp, after| since.max(seen_since).checked_add(after).ok();
+    let unready = seen.pods.iter().filter(|pod| pod.counts() && !pod.ready && pod.patched);
+    let unready = unready.filter_map(|pod| due(pod.since.max(pod.started?), seen.verify));
+    let refused = seen.refused.and_then(|since| due(since, PASSING));
+    unready.chain(refused).filter(|at| *at > now).min()
+}

@@ -1,0 +1,157 @@
+//! The test of a port before a rollout that takes pods away: which pod the operator connects to, and what the answer means.
+//! Pure.
+//!
+//! A probe on a port that nothing listens on would end pods one after the other, each until the patch is withdrawn.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ContainerStatus;
+
+use super::eligibility::{Ineligible, restarted};
+use super::objects::Pod;
+use super::subject::Subject;
+use super::symptoms::is_ready;
+
+/// The time after the connect within which a restart of the pod counts as its effect.
+const WATCHED: SignedDuration = SignedDuration::from_secs(60);
+
+/// The containers of proxies that answer in place of the server.
+const PROXIES: [&str; 2] = ["istio-proxy", "linkerd-proxy"];
+/// The labels and annotations by which a mesh adds such a proxy, or says that it did, with the value that turns it off.
+const INJECTIONS: [(&str, &str); 4] = [
+    ("sidecar.istio.io/inject", "false"),
+    ("sidecar.istio.io/status", ""),
+    ("linkerd.io/inject", "disabled"),
+    ("linkerd.io/proxy-version", ""),
+];
+
+/// Returns the pod to connect to: a ready one, while another is ready too.
+pub fn shadow_pod<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod, Ineligible> {
+    let template = subject.template();
+    let spec = template.and_then(|template| template.spec.as_ref());
+    if spec.and_then(|spec| spec.host_network) == Some(true) {
+        return Err(Ineligible::AnswerUnknown("its pods use the node's network".to_owned()));
+    }
+    let metadata = template.and_then(|template| template.metadata.as_ref()).into_iter();
+    let mut all = metadata.chain(pods.iter().map(|pod| &pod.metadata));
+    let injected = all.find_map(|metadata| {
+        let marks = [&metadata.labels, &metadata.annotations].into_iter().flatten();
+        let mut marks = marks
+            .flat_map(|marks| INJECTIONS.iter().filter_map(|(key, off)| Some((key, marks.get(*key)?, off))));
+        marks.find(|(_, value, off)| value != *off).map(|(key, ..)| *key)
+    });
+    if let Some(mark) = injected {
+        return Err(Ineligible::AnswerUnknown(format!(
+            "{mark} adds a proxy that answers for its containers"
+        )));
+    }
+    if let Some(proxy) = pods.iter().flat_map(statuses).find(|status| PROXIES.contains(&status.name.as_str()))
+    {
+        return Err(Ineligible::AnswerUnknown(format!("{} answers for its containers", proxy.name)));
+    }
+    let mut ready = pods.iter().filter(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+    match (ready.next(), ready.next()) {
+        (Some(first), Some(_)) => Ok(first),
+        _ => Err(Ineligible::LastPod),
+    }
+}
+
+/// Returns why a workload is not patched yet after the connect to a pod at `asked`, or not at all.
+pub fn after_connect(pods: &[Pod], uid: &str, asked: Timestamp, now: Timestamp) -> Option<Ineligible> {
+    let until = asked.saturating_add(WATCHED).unwrap_or(Timestamp::MAX);
+    let Some(pod) = pods.iter().find(|pod| pod.metadata.uid.as_deref() == Some(uid)) else {
+        return Some(Ineligible::ConnectHarmed { pod: "the pod".to_owned() });
+    };
+    if restarted(std::slice::from_ref(pod), asked).is_some() {
+        return Some(Ineligible::ConnectHarmed { pod: pod.name().to_owned() });
+    }
+    (now < until).then(|| Ineligible::ConnectWatched { pod: pod.name().to_owned() })
+}
+
+fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.status.iter();
+    status
+        .flat_map(|status| [&status.container_statuses, &status.init_container_statuses])
+        .flatten()
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::workload::WorkloadKind;
+
+    fn subject(template: &Value) -> Subject {
+        let spec = json!({ "selector": {}, "template": template });
+        Subject::read(WorkloadKind::StatefulSet, json!({ "metadata": { "name": "db" }, "spec": spec }))
+            .unwrap()
+    }
+
+    fn pod(name: &str, ready: &str, annotations: &Value, containers: &Value) -> Pod {
+        let conditions = json!([{ "type": "Ready", "status": ready }]);
+        let status = json!({ "conditions": conditions, "containerStatuses": containers });
+        let metadata = json!({ "name": name, "uid": name, "annotations": annotations });
+        serde_json::from_value(json!({ "metadata": metadata, "status": status })).unwrap()
+    }
+
+    fn container(name: &str, ended: Option<&str>) -> Value {
+        let last = ended.map(|at| json!({ "terminated": { "exitCode": 1, "finishedAt": at } }));
+        json!([{ "name": name, "image": "x", "imageID": "", "ready": true, "restartCount": 0, "lastState": last }])
+    }
+
+    #[test]
+    fn the_pod_is_a_ready_one_that_is_not_the_last_and_answers_for_itself() {
+        let (none, main) = (json!({}), container("main", None));
+        let ready = |name: &str| pod(name, "True", &none, &main);
+        let two = vec![ready("a"), ready("b")];
+        let plain = json!({ "spec": { "containers": [] } });
+        let annotated = |annotations: Value| json!({ "metadata": { "annotations": annotations } });
+        for (template, pods, expected) in [
+            (&plain, two.clone(), Ok("a")),
+            (&plain, vec![ready("a")], Err("LastPod")),
+            (&plain, vec![ready("a"), pod("b", "False", &none, &main)], Err("LastPod")),
+            (
+                &plain,
+                vec![ready("a"), pod("b", "True", &none, &container("istio-proxy", None))],
+                Err("AnswerUnknown"),
+            ),
+            (
+                &plain,
+                vec![ready("a"), pod("b", "True", &json!({ "linkerd.io/proxy-version": "2" }), &main)],
+                Err("AnswerUnknown"),
+            ),
+            (&json!({ "spec": { "hostNetwork": true } }), two.clone(), Err("AnswerUnknown")),
+            (&annotated(json!({ "linkerd.io/inject": "enabled" })), two.clone(), Err("AnswerUnknown")),
+            (&annotated(json!({ "linkerd.io/inject": "disabled" })), two.clone(), Ok("a")),
+            (
+                &json!({ "metadata": { "labels": { "sidecar.istio.io/inject": "true" } } }),
+                two.clone(),
+                Err("AnswerUnknown"),
+            ),
+        ] {
+            let chosen = shadow_pod(&subject(template), &pods);
+            let chosen = chosen.map(|pod| pod.name().to_owned()).map_err(|why| why.reason());
+            assert_eq!(chosen, expected.map(str::to_owned), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_watched_for_a_minute_after_the_connect() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let asked = at("2026-01-01T12:00:00Z");
+        for (ended, now, expected) in [
+            (None, "2026-01-01T12:00:59Z", Some("ConnectWatched")),
+            (None, "2026-01-01T12:01:00Z", None),
+            (Some("2026-01-01T11:59:59Z"), "2026-01-01T12:01:00Z", None),
+            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:00:31Z", Some("ConnectHarmed")),
+            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:02:00Z", Some("ConnectHarmed")),
+        ] {
+            let pods = [pod("a", "True", &json!({}), &container("main", ended))];
+            let found = after_connect(&pods, "a", asked, at(now)).map(|found| found.reason());
+            assert_eq!(found, expected, "{ended:?} {now}");
+        }
+        let gone = after_connect(&[], "a", asked, asked).map(|found| found.reason());
+        assert_eq!(gone, Some("ConnectHarmed"), "it was replaced");
+    }
+}

@@ -1,0 +1,303 @@
+//! The health of pods and rollouts, as the watches show it: what may show that a verified patch does harm. Pure.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::enforcement::harm::Restart;
+use crate::remediation::PodHealth;
+use crate::workload::WorkloadKind;
+
+/// The time for which restarts are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
+/// The maximum number of restarts that are kept of a pod.
+const MOST: usize = 12;
+
+/// The health of the pods, and the workloads whose pods are not created. Nothing is known of the time before a gap.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    pods: HashMap<String, HashMap<String, PodHealth>>,
+    refused: HashMap<(WorkloadKind, String, String), Timestamp>,
+    since: Option<Timestamp>,
+}
+
+/// The parts of a pod that are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Pod {
+    metadata: Metadata,
+    spec: Spec,
+    status: PodStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    creation_timestamp: Option<Timestamp>,
+    deletion_timestamp: Option<IgnoredAny>,
+    labels: Option<Labels>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Labels {
+    pod_template_hash: Option<String>,
+    controller_revision_hash: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    node_name: Option<String>,
+    replicas: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    start_time: Option<Timestamp>,
+    conditions: Option<Vec<Condition>>,
+    container_statuses: Option<Vec<ContainerStatus>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Condition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    last_transition_time: Option<Timestamp>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerStatus {
+    name: String,
+    restart_count: u32,
+}
+
+/// The parts of a workload that are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Rollout {
+    spec: Spec,
+    status: RolloutStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RolloutStatus {
+    replicas: Option<i64>,
+    current_number_scheduled: Option<i64>,
+    desired_number_scheduled: Option<i64>,
+    conditions: Option<Vec<Condition>>,
+}
+
+impl Health {
+    /// Takes a pod as it is now; returns whether anything changed. What can't be read has no health.
+    pub(super) fn apply_pod(&mut self, namespace: &str, name: &str, json: &str, now: Timestamp) -> bool {
+        let Ok(pod) = serde_json::from_str::<Pod>(json) else { return false };
+        let pods = self.pods.entry(namespace.to_owned()).or_default();
+        let known = pods.get(name);
+        let next = health_of(pod, known, now);
+        let changed = known != Some(&next);
+        if changed {
+            pods.insert(name.to_owned(), next);
+        }
+        changed
+    }
+
+    /// Takes a workload as it is now; returns whether its pods began or ceased to be refused.
+    pub(super) fn apply_workload(
+        &mut self,
+        kind: WorkloadKind,
+        (namespace, name): (&str, &str),
+        json: &str,
+        now: Timestamp,
+    ) -> bool {
+        let Ok(rollout) = serde_json::from_str::<Rollout>(json) else { return false };
+        let key = (kind, namespace.to_owned(), name.to_owned());
+        if !is_short(kind, &rollout) {
+            return self.refused.remove(&key).is_some();
+        }
+        let is_new = !self.refused.contains_key(&key);
+        self.refused.entry(key).or_insert(now);
+        is_new
+    }
+
+    /// Forgets an object.
+    pub(super) fn remove(&mut self, kind: WorkloadKind, namespace: &str, name: &str) {
+        if kind != WorkloadKind::Pod {
+            self.refused.remove(&(kind, namespace.to_owned(), name.to_owned()));
+        } else if let Some(pods) = self.pods.get_mut(namespace) {
+            pods.remove(name);
+            if pods.is_empty() {
+                self.pods.remove(namespace);
+            }
+        }
+    }
+
+    /// Notes that from now on nothing was seen. Restarts before a gap are no evidence.
+    pub(super) fn interrupt(&mut self) {
+        self.since = None;
+        for pod in self.pods.values_mut().flat_map(HashMap::values_mut) {
+            pod.restarts.clear();
+            // What the next event adds to them may have happened at any time.
+            pod.counts.clear();
+        }
+    }
+
+    /// Notes that everything is seen again.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        self.since = Some(now);
+    }
+
+    /// Returns the time since when everything is seen; `None` during a gap.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// Returns the health of a pod.
+    pub(super) fn pod(&self, namespace: &str, name: &str) -> Option<&PodHealth> {
+        self.pods.get(namespace)?.get(name)
+    }
+
+    /// Returns the time since when the pods of a workload are not created.
+    pub(super) fn refused(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<Timestamp> {
+        self.refused.get(&(kind, namespace.to_owned(), name.to_owned())).copied()
+    }
+}
+
+fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
+    let ready = pod.status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
+    let created = pod.metadata.creation_timestamp.unwrap_or(Timestamp::MIN);
+    let counts: Vec<(String, u32)> = pod
+        .status
+        .container_statuses
+        .into_iter()
+        .flatten()
+        .map(|status| (status.name, status.restart_count))
+        .collect();
+    let mut restarts: Vec<Restart> = known.map_or_else(Vec::new, |known| known.restarts.clone());
+    restarts.retain(|restart| now.duration_since(restart.at) <= KEPT);
+    for (container, count) in &counts {
+        let before = known.and_then(|known| known.counts.iter().find(|(name, _)| name == container));
+        let more = before.map_or(0, |(_, before)| count.saturating_sub(*before));
+        let new = (0..more).map(|_| Restart { container: container.clone(), at: now });
+        restarts.extend(new.take(MOST));
+    }
+    let surplus = restarts.len().saturating_sub(MOST);
+    restarts.drain(..surplus);
+    let labels = pod.metadata.labels.unwrap_or_default();
+    PodHealth {
+        node: pod.spec.node_name.unwrap_or_default(),
+        revision: labels.pod_template_hash.or(labels.controller_revision_hash).unwrap_or_default(),
+        started: pod.status.start_time,
+        ready: ready.is_some_and(|ready| ready.status == "True"),
+        since: ready.and_then(|ready| ready.last_transition_time).unwrap_or(created),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        counts,
+        restarts,
+    }
+}
+
+/// Returns true if the controller of a workload can't create its pods, or has yet to.
+fn is_short(kind: WorkloadKind, rollout: &Rollout) -> bool {
+    let status = &rollout.status;
+    let fewer = |made: Option<i64>, wanted: Option<i64>| made.unwrap_or(0) < wanted.unwrap_or(0);
+    match kind {
+        WorkloadKind::Deployment => {
+            let mut conditions = status.conditions.iter().flatten();
+            conditions.any(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")
+        }
+        WorkloadKind::StatefulSet => fewer(status.replicas, rollout.spec.replicas),
+        WorkloadKind::DaemonSet => fewer(status.current_number_scheduled, status.desired_number_scheduled),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn pod(restarts: u32, ready: bool) -> String {
+        json!({
+            "metadata": { "creationTimestamp": at(0), "labels": { "app": "web", "pod-template-hash": "7f9" } },
+            "spec": { "nodeName": "one", "containers": [] },
+            "status": {
+                "startTime": at(1),
+                "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" },
+                    "lastTransitionTime": at(5) }],
+                "containerStatuses": [{ "name": "main", "restartCount": restarts }],
+            },
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn restarts_are_those_that_were_seen_since_the_last_gap() {
+        let mut health = Health::default();
+        let restarts = |health: &Health| {
+            let pod = health.pod("n", "a").unwrap();
+            pod.restarts.iter().map(|restart| restart.at).collect::<Vec<_>>()
+        };
+        assert!(health.apply_pod("n", "a", &pod(7, true), at(10)));
+        assert!(restarts(&health).is_empty(), "nobody saw when they happened");
+        assert!(!health.apply_pod("n", "a", &pod(7, true), at(11)), "nothing changed");
+        assert!(health.apply_pod("n", "a", &pod(8, false), at(12)));
+        assert!(health.apply_pod("n", "a", &pod(10, true), at(20)));
+        assert_eq!(restarts(&health), [at(12), at(20), at(20)]);
+        health.interrupt();
+        assert_eq!(health.since(), None);
+        health.resume(at(600));
+        assert!(restarts(&health).is_empty());
+        health.apply_pod("n", "a", &pod(11, true), at(601));
+        assert!(restarts(&health).is_empty(), "it may have been in the gap");
+        health.apply_pod("n", "a", &pod(12, true), at(4300));
+        assert_eq!(restarts(&health), [at(4300)], "an hour later");
+        health.apply_pod("n", "a", &pod(500, true), at(4301));
+        assert_eq!(restarts(&health).len(), MOST);
+        health.remove(WorkloadKind::Pod, "n", "a");
+        assert!(health.pod("n", "a").is_none() && health.pods.is_empty());
+    }
+
+    #[test]
+    fn the_health_of_a_pod_is_read() {
+        let mut health = Health::default();
+        health.apply_pod("n", "a", &pod(0, false), at(10));
+        let read = health.pod("n", "a").unwrap();
+        assert_eq!((read.node.as_str(), read.revision.as_str()), ("one", "7f9"));
+        assert_eq!(
+            (read.started, read.since, read.ready, read.terminating),
+            (Some(at(1)), at(5), false, false)
+        );
+        assert!(!health.apply_pod("n", "b", "7", at(10)));
+        let null = r#"{"metadata":{"labels":null},"status":{"conditions":null,"containerStatuses":null}}"#;
+        health.apply_pod("n", "b", null, at(10));
+        assert!(!health.pod("n", "b").unwrap().ready);
+    }
+
+    #[test]
+    fn pods_are_refused_since_they_were_missed_first() {
+        use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
+        let failing = json!({ "status": { "conditions": [{ "type": "ReplicaFailure", "status": "True" }] } });
+        let short = json!({ "spec": { "replicas": 3 }, "status": { "replicas": 2 } });
+        let unscheduled = json!({ "status": { "desiredNumberScheduled": 2, "currentNumberScheduled": 1 } });
+        for (kind, object) in [(Deployment, failing), (StatefulSet, short), (DaemonSet, unscheduled)] {
+            let mut health = Health::default();
+            assert!(health.apply_workload(kind, ("n", "web"), &object.to_string(), at(0)));
+            assert!(!health.apply_workload(kind, ("n", "web"), &object.to_string(), at(9)));
+            assert_eq!(health.refused(kind, "n", "web"), Some(at(0)), "{kind:?}");
+            assert!(health.apply_workload(kind, ("n", "web"), "{}", at(10)));
+            assert_eq!(health.refused(kind, "n", "web"), None);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Harm after a verified patch: looks at what the watches show, asks for evidence, and withdraws the fields that do it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::{info, warn};
+
+use super::apply_error::ApplyError;
+use super::candidates::has_all;
+use super::enforcer::Enforcer;
+use super::error::RemediationError;
+use super::harm_evidence::{events, pod_events, steady_nodes};
+use super::workloads::Workloads;
+use crate::enforcement::harm::{
+    Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, judge, next_look,
+    troubles,
+};
+use crate::enforcement::records::{self, has_patches, is_under_way};
+use crate::enforcement::{KINDS, Subject};
+use crate::policy::{Remediation, RemediationReason};
+use crate::workload::{Workload, WorkloadKind, WorkloadRef};
+
+/// The least time between two looks at the evidence about a workload.
+const LOOK: SignedDuration = SignedDuration::from_secs(20);
+
+/// The observations of the workloads of the cluster.
+struct Survey {
+    /// The trouble of all workloads.
+    all: Vec<Trouble>,
+    /// The patched workloads of the policy that are suspicious, each with its record.
+    suspects: Vec<(Remediation, Trouble, WorkloadSeen)>,
+    next: Option<Timestamp>,
+}
+
+impl Enforcer<'_> {
+    /// Withdraws what does harm in workloads whose patch was verified, and returns when to look again. Without a
+    /// suspicion it costs no request.
+    pub(super) async fn notice_harm(&mut self) -> Result<Option<Timestamp>, RemediationError> {
+        if !self.records().iter().any(|record| has_patches(record) && !is_under_way(record)) {
+            return Ok(None);
+        }
+        let Some(survey) = self.survey_harm() else { return Ok(None) };
+        let mut next = survey.next;
+        let mut incident = None;
+        for (record, trouble, seen) in &survey.suspects {
+            if let Some(again) = self.remediator.looked_at(&trouble.workload, LOOK) {
+                next = [next, Some(again)].into_iter().flatten().min();
+                continue;
+            }
+            next = [next, Some(self.after(LOOK))].into_iter().flatten().min();
+            let harm = match self.look_into(record, trouble, seen).await {
+                Ok(harm) => harm,
+                Err(error) => {
+                    self.unread(record, &error);
+                    continue;
+                }
+            };
+            let Some((harm, subject)) = harm else { continue };
+            let again = self.act(record, (trouble, &harm), &subject, &survey.all, &mut incident).await?;
+            next = [next, again].into_iter().flatten().min();
+        }
+        if survey.suspects.is_empty() || incident.is_some() {
+            self.remediator.note_incident(&self.key, incident);
+        }
+        Ok(next)
+    }
+
+    /// Takes the course that there is with harm.
+    async fn act(
+        &mut self,
+        record: &Remediation,
+        (trouble, harm): (&Trouble, &Harm),
+        subject: &Subject,
+        all: &[Trouble],
+        incident: &mut Option<String>,
+    ) -> Result<Option<Timestamp>, RemediationError> {
+        let (verify, now) = (self.verify(), self.now());
+        let trial = self.remediator.ledger.trial();
+        let course = course(trouble, all, verify, trial.as_ref(), now);
+        info!(workload = %trouble.workload, ?course, harm = harm.message, "a verified patch does harm");
+        let words =
+            |rest: &str| Some(format!("many workloads are in trouble at once, {}: {rest}", trouble.workload));
+        let (reason, message) = match course {
+            Course::Withdraw => (harm.reason, harm.message.clone()),
+            Course::Try => {
+                let trial = Trial::new(&trouble.workload, now);
+                let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
+                if let Err(error) = noted {
+                    // Nobody could tell if others may follow.
+                    warn!(%error, workload = %trouble.workload, "no trial begins in an incident");
+                    return Ok(Some(self.after(LOOK)));
+                }
+                *incident = words("its patch is withdrawn to see if that helps");
+                (RemediationReason::Incident, format!("to see if it helps: {}", harm.message))
+            }
+            Course::Follow => {
+                *incident = words("a withdrawal helped, and others follow");
+                (RemediationReason::Incident, format!("the withdrawal from another helped: {}", harm.message))
+            }
+            Course::Hold => {
+                *incident = words("nothing more is withdrawn while the trial did not help");
+                return Ok(Some(self.after(LOOK)));
+            }
+        };
+        let part = Remediation {
+            causes_hash: Some(self.causes_hash(&subject)),
+            ..records::of_fields(record, &harm.fields)
+        };
+        self.begin_late_withdrawal(&part, reason, &message).await
+    }
+
+    /// Looks for evidence: one GET of the workload, the events of what is in trouble, and its nodes.
+    async fn look_into(
+        &self,
+        record: &Remediation,
+        trouble: &Trouble,
+        seen: &WorkloadSeen,
+    ) -> Result<Option<(Harm, Subject)>, ApplyError> {
+        let cluster = &self.remediator.cluster;
+        let Some(subject) = self.fetch(record).await? else { return Ok(None) };
+        let set = records::set_by(record);
+        let mut owned = subject.owned();
+        owned.retain(|of, _| set.contains(of));
+        if owned.is_empty() {
+            return Ok(None);
+        }
+        let workload = &trouble.workload;
+        let events = match trouble.kind {
+            TroubleKind::Refused => {
+                events(cluster, &workload.namespace, &workload.kind, &workload.name).await?
+            }
+            _ => pod_events(cluster, trouble).await?,
+        };
+        let known = Knowledge {
+            owned,
+            events,
+            steady: steady_nodes(cluster, trouble, self.now()).await?,
+            usual_restarts: record.usual_restarts.and_then(|count| u32::try_from(count).ok()),
+            others_restart: seen.pods.iter().any(|pod| !pod.patched && !pod.restarts.is_empty()),
+            refusal: refusal(&subject),
+        };
+        Ok(judge(trouble, &known, self.now()).map(|harm| (harm, subject)))
+    }
+
+    /// Returns what the watches show of all workloads; `None` during a gap.
+    fn survey_harm(&self) -> Option<Survey> {
+        let now = self.now();
+        let patched: BTreeSet<WorkloadRef> = self.remediator.patched();
+        let own = self.records();
+        let workloads = self.remediator.workloads();
+        let seen_since = workloads.seen_since()?;
+        let mut survey = Survey { all: Vec::new(), suspects: Vec::new(), next: None };
+        for namespace in workloads.namespaces() {
+            for mut seen in observe(&*workloads, &namespace, self.verify()) {
+                seen.patched = patched.contains(&seen.workload);
+                let record = own.iter().find(|record| {
+                    let is_own = namespace == self.namespace && has_patches(record) && !is_under_way(record);
+                    is_own && record.workload().within(&namespace) == seen.workload
+                });
+                if let Some(record) = record {
+                    mark_patched(&*workloads, &mut seen, record);
+                    let next = next_look(&seen, seen_since, now);
+                    survey.next = [survey.next, next].into_iter().flatten().min();
+                }
+                for trouble in troubles(&seen, seen_since, now) {
+                    if let Some(record) = record.filter(|_| trouble.suspicious) {
+                        survey.suspects.push((record.clone(), trouble.clone(), seen.clone()));
+                    }
+                    survey.all.push(trouble);
+                }
+            }
+        }
+        Some(survey)
+    }
+}
+
+/// Returns the workloads of a namespace with their pods, as far as they are patched or may show trouble.
+fn observe(workloads: &dyn Workloads, namespace: &str, verify: SignedDuration) -> Vec<WorkloadSeen> {
+    let mut found: BTreeMap<WorkloadRef, WorkloadSeen> = BTreeMap::new();
+    for object in workloads.objects(namespace).filter(|object| object.is_pod()) {
+        let Some(pod) = pod_seen(workloads, namespace, object) else { continue };
+        let workload = object.manager().within(namespace);
+        let seen = WorkloadSeen {
+            workload: workload.clone(),
+            patched: false,
+            verify,
+            pods: Vec::new(),
+            refused: None,
+        };
+        found.entry(workload).or_insert(seen).pods.push(pod);
+    }
+    for object in workloads.objects(namespace).filter(|object| KINDS.contains(&object.kind)) {
+        let Some(since) = workloads.refused(object.kind, namespace, object.name()) else { continue };
+        let workload = object.owner().within(namespace);
+        let seen = WorkloadSeen {
+            workload: workload.clone(),
+            patched: false,
+            verify,
+            pods: Vec::new(),
+            refused: None,
+        };
+        found.entry(workload).or_insert(seen).refused = Some(since);
+    }
+    found.into_values().collect()
+}
+
+fn pod_seen(workloads: &dyn Workloads, namespace: &str, pod: &Workload<'_>) -> Option<PodSeen> {
+    let health = workloads.health(namespace, pod.name())?;
+    Some(PodSeen {
+        name: pod.name().to_owned(),
+        node: health.node.clone(),
+        revision: health.revision.clone(),
+        started: health.started,
+        ready: health.ready,
+        since: health.since,
+        restarts: health.restarts.clone(),
+        terminating: health.terminating,
+        patched: false,
+    })
+}
+
+/// Marks the pods that have the fields of a record.
+fn mark_patched(workloads: &dyn Workloads, seen: &mut WorkloadSeen, record: &Remediation) {
+    let fields = records::set_by(record);
+    let namespace = seen.workload.namespace.clone();
+    for pod in &mut seen.pods {
+        let object = workloads.get(WorkloadKind::Pod, &namespace, &pod.name);
+        pod.patched = object.is_some_and(|object| has_all(object, &fields));
+    }
+}
+
+impl Enforcer<'_> {
+    /// Returns the restarts of a container within an hour that are usual for the pods of a workload, from what the watch
+    /// shows before a patch.
+    pub(super) fn usual_restarts(&self, subject: &Subject) -> Option<i32> {
+        let kind = subject.kind().name();
+        let now = self.now();
+        let workloads = self.remediator.workloads();
+        let pods = workloads.objects(&self.namespace).filter(|object| {
+            let manager = object.manager();
+            object.is_pod() && manager.kind == kind && manager.name == subject.name()
+        });
+        let usual = pods.filter_map(|pod| {
+            let health = workloads.health(&self.namespace, pod.name())?;
+            let hours = now.duration_since(health.started?).as_hours().max(1);
+            let most = health.counts.iter().map(|(_, count)| i64::from(*count)).max().unwrap_or(0);
+            i32::try_from(most.div_euclid(hours) + i64::from(most.rem_euclid(hours) > 0)).ok()
+        });
+        usual.max()
+    }
+}
+
+/// Returns the words of a Deployment's controller that can't create pods.
+fn refusal(subject: &Subject) -> Option<String> {
+    let mut conditions = subject.object.pointer("/status/conditions")?.as_array()?.iter();
+    let failing =
+        conditions.find(|condition| condition["type"] == "ReplicaFailure" && condition["status"] == "True");
+    failing?["message"].as_str().map(str::to_owned)
+}

@@ -1,0 +1,45 @@
+//! Takes probes out whose port has gone from the workload. The API server does so in the write that takes the port away, where
+//! it has the conflict policy.
+
+use super::enforcer::Enforcer;
+use super::error::RemediationError;
+use crate::enforcement::records::{self, is_in_place, kind_of};
+use crate::policy::{Remediation, RemediationReason};
+
+impl Enforcer<'_> {
+    /// Withdraws probes whose port is not declared any more, and writes down those that the API server took out.
+    pub(super) async fn notice_lost_ports(&mut self) -> Result<(), RemediationError> {
+        let lacking: Vec<Remediation> = {
+            let workloads = self.remediator.workloads();
+            let lacks = |record: &Remediation| {
+                let trace =
+                    kind_of(record).and_then(|kind| workloads.trace(kind, &self.namespace, &record.name));
+                trace
+                    .is_some_and(|trace| record.declared_ports.iter().any(|port| !trace.ports.contains(port)))
+            };
+            self.records().into_iter().filter(|record| is_in_place(record) && lacks(record)).collect()
+        };
+        for record in lacking {
+            // A workload that cannot be read now is read again later.
+            let Ok(Some(subject)) = self.fetch(&record).await else { continue };
+            match records::of_lost_ports(&record, &subject) {
+                None => {}
+                Some(Err(without)) => self.record(without).await?,
+                Some(Ok(stranded)) => {
+                    let message = lost(&record, &stranded);
+                    self.begin_withdrawal(&stranded, RemediationReason::PortGone, &message).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says which ports went.
+fn lost(before: &Remediation, after: &Remediation) -> String {
+    let lost = before.declared_ports.iter().filter(|port| !after.declared_ports.contains(port));
+    let each = lost.filter_map(|port| port.split_once('/')).map(|(container, port)| {
+        format!("container {container} no longer declares port {port}, to which a probe connected")
+    });
+    each.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,88 @@
+//! Asks for another attempt on a workload that is left alone after a patch failed or was withdrawn.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::apply::{fetch, patch};
+use super::apply_error::ApplyError;
+use crate::cluster::{CallError, Cluster};
+use crate::enforcement::RETRY;
+use crate::enforcement::records::{about, is_closed};
+use crate::manifests::OBJECT_MANAGER;
+use crate::policies;
+use crate::policy::DevOpsPolicy;
+use crate::workload::WorkloadKind;
+
+/// The reason why nothing is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// The workload does not exist.
+    #[error("there is no {kind} {name:?} in namespace {namespace:?}")]
+    NoWorkload {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// No policy has a record of a patch that failed or was withdrawn.
+    #[error(
+        "no policy of namespace {namespace:?} records a patch of {kind} {name:?} that failed or was withdrawn: \
+         kube-devops policy rehearse says why a workload is left as it is"
+    )]
+    NothingFailed {
+        /// The workload's kind.
+        kind: &'static str,
+        /// The workload's name.
+        name: String,
+        /// The workload's namespace.
+        namespace: String,
+    },
+    /// The policies can't be listed.
+    #[error("cannot list the policies of namespace {namespace:?}")]
+    Policies {
+        /// The namespace.
+        namespace: String,
+        /// The failed call.
+        source: CallError,
+    },
+    /// The workload can't be read or annotated.
+    #[error(transparent)]
+    Workload(#[from] ApplyError),
+}
+
+/// Sets the annotation by which a workload is patched again although an earlier patch failed, and returns the policies that
+/// left it alone.
+pub async fn retry(
+    cluster: &Cluster,
+    kind: WorkloadKind,
+    namespace: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<Vec<DevOpsPolicy>, RetryError> {
+    let (kind_name, to_owned) = (kind.name(), || (name.to_owned(), namespace.to_owned()));
+    let Some(subject) = fetch(cluster, kind, namespace, name).await? else {
+        let (name, namespace) = to_owned();
+        return Err(RetryError::NoWorkload { kind: kind_name, name, namespace });
+    };
+    let listed = policies::list(cluster, Some(namespace)).await;
+    let listed = listed.map_err(|source| RetryError::Policies { namespace: namespace.to_owned(), source })?;
+    let all = listed.into_values().flatten().map(|known| (*known.policy).clone());
+    let left_it = |policy: &DevOpsPolicy| {
+        policy.status.as_ref().and_then(|status| about(status, &subject)).is_some_and(is_closed)
+    };
+    let mut found: Vec<DevOpsPolicy> = all.filter(left_it).collect();
+    if found.is_empty() {
+        let (name, namespace) = to_owned();
+        return Err(RetryError::NothingFailed { kind: kind_name, name, namespace });
+    }
+    found.sort_by_key(ResourceExt::name_any);
+    let annotations = json!({ RETRY: now.to_string() });
+    let change = json!({ "metadata": { "uid": subject.uid(), "annotations": annotations } });
+    let params = PatchParams { field_manager: Some(OBJECT_MANAGER.to_owned()), ..PatchParams::default() };
+    patch(cluster, &subject, &params, &Patch::Merge(&change)).await?;
+    Ok(found)
+}

@@ -1,0 +1,64 @@
+//! `uninstall` leaves nothing of ours, and keeps what belongs to users.
+
+use crate::analyze::on;
+use crate::apply::{api_of, apply};
+use crate::control_plane::ControlPlane;
+use crate::eventually::eventually;
+use kube_devops::manifests::{crds, leftovers, manifest, self_fence, yield_binding, yield_policy};
+use kube_devops::operator::FINALIZER;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
+    let plane = ControlPlane::start();
+    let (client, home, shop) = (plane.client().await, plane.namespace("home"), plane.namespace("shop"));
+    assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
+    let in_home = |api: &str, kind: &str, name: &str| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name, "namespace": home } });
+    let objects: Vec<Value> = self_fence(&home, &[])
+        .into_iter()
+        .chain([
+            yield_policy(),
+            yield_binding(),
+            in_home("v1", "ConfigMap", "kube-devops-enforcement"),
+            in_home("v1", "ConfigMap", "another"),
+            in_home("coordination.k8s.io/v1", "Lease", "kube-devops-watch"),
+            in_home("coordination.k8s.io/v1", "Lease", "kube-devops-reconcile"),
+        ])
+        .collect();
+    let policy = json!({
+        "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "spec": {},
+        "metadata": { "name": "base", "namespace": shop, "finalizers": [FINALIZER] },
+    });
+    for object in objects.iter().chain([&policy]) {
+        apply(&client, object).await.unwrap();
+    }
+    let exists = async |object: &Value| {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        match api_of(&client, object).get_opt(name).await {
+            Ok(found) => found.is_some(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let refused = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--crds"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+
+    let outcome = on(plane.kubeconfig(), &["uninstall", "-n", &home]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    assert!(outcome.stdout.contains(&format!("devopspolicy {shop}/base released\n")), "{outcome:?}");
+    assert_eq!(outcome.stdout.lines().count(), 1 + leftovers(&home).len(), "{outcome:?}");
+    for object in &objects {
+        let kept = object["metadata"]["name"] == "another";
+        assert_eq!(exists(object).await, kept, "{object}");
+    }
+    assert!(exists(&policy).await);
+
+    let again = on(plane.kubeconfig(), &["uninstall", "-n", &home]);
+    assert_eq!((again.code, again.stdout.as_str()), (0, ""));
+    let all = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--crds", "--yes"]);
+    assert_eq!((all.code, all.stdout.lines().count()), (0, 2), "{all:?}");
+    for crd in crds() {
+        let crd = manifest(&crd).unwrap();
+        eventually("the CRD is gone", async || (!exists(&crd).await).then_some(())).await;
+    }
+}
