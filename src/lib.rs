@@ -3,10 +3,11 @@
 //! There is one engine. A way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds
 //! the judgements up to a report, which [`output`] writes. [`enforcement`] plans patches, and [`remediation`] applies
 //! and withdraws them. The ways in are [`files`], which reads [`yaml`], and a live [`cluster`]; both take their proxies
-//! from [`proxy`]. [`policies`] follows the policies of a cluster. The long-running parts are [`observer`] and
-//! [`operator`], on top of [`leader`], [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the
+//! from [`proxy`]. [`policies`] follows the policies of a cluster. The long-running parts are [`observer`],
+//! [`operator`] and [`admission`], on top of [`leader`], [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the
 //! permissions to grant. [`commands`] wires everything to the command line.
 
+pub mod admission;
 pub mod cluster;
 pub mod commands;
 pub mod enforcement;

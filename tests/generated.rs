@@ -8,7 +8,7 @@ use std::path::Path;
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::observability::{DASHBOARDS, prometheus_rule, service_monitors};
 use kube_devops::manifests::{RESOURCES, crds, manifest};
-use kube_devops::output::ManifestFormat;
+use kube_devops::output::{ManifestFormat, Text, catalogue};
 
 /// Returns every generated file. Paths are relative to the package.
 fn generated() -> Vec<(String, Vec<u8>)> {
@@ -17,7 +17,11 @@ fn generated() -> Vec<(String, Vec<u8>)> {
         ManifestFormat::Yaml.write(&[manifest(&crd).unwrap()], &mut content).unwrap();
         (format!("deploy/crds/{resource}.yaml"), content)
     };
-    RESOURCES.into_iter().zip(crds()).map(crd).chain(kustomize()).chain(monitoring()).collect()
+    let mut rules = Vec::new();
+    catalogue(&mut Text::plain(&mut rules)).unwrap();
+    let rules = ("docs/rules.md".to_owned(), rules);
+    let crds = RESOURCES.into_iter().zip(crds()).map(crd);
+    crds.chain(kustomize()).chain(monitoring()).chain([rules]).collect()
 }
 
 /// Returns the default installation as files for kustomize: those of the CRDs, and one for each kind of content.

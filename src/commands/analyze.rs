@@ -4,8 +4,7 @@ mod gates;
 mod live;
 mod manifests;
 mod outputs;
-
-use std::path::PathBuf;
+mod rule_args;
 
 use jiff::Timestamp;
 
@@ -14,10 +13,10 @@ use super::progress::Progress;
 use super::{ExitStatus, block_on};
 use crate::governance::Analysis;
 use crate::output::{Notes, to_stderr};
-use crate::policy::EffectivePolicy;
 use gates::GateArgs;
 use manifests::ManifestArgs;
 use outputs::OutputArgs;
+use rule_args::RuleArgs;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
@@ -34,9 +33,8 @@ pub(super) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RuleArgs,
 
     #[command(flatten)]
     outputs: OutputArgs,
@@ -49,10 +47,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let policy = match &args.policy {
-        Some(path) => manifests::read_policy(path)?,
-        None => EffectivePolicy::default(),
-    };
+    let policy = args.rules.policy()?;
     args.outputs.check()?;
     let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]

@@ -19,6 +19,7 @@ mod undo;
 mod uninstall;
 mod version;
 mod watch;
+mod webhook;
 
 use std::future::Future;
 
@@ -58,12 +59,17 @@ enum Command {
     Uninstall(uninstall::Args),
     Version(version::Args),
     Watch(watch::Args),
+    Webhook(webhook::Args),
 }
 
 impl Command {
     /// Returns true if the command runs until it is stopped; such a command has its own flags for logs.
     fn is_service(&self) -> bool {
-        matches!(self, Self::Reconcile(_) | Self::Watch(_))
+        match self {
+            Self::Reconcile(_) | Self::Watch(_) => true,
+            Self::Webhook(args) => args.is_service(),
+            _ => false,
+        }
     }
 }
 
@@ -90,6 +96,7 @@ impl Cli {
             Command::Uninstall(args) => block_on(uninstall::run(args)),
             Command::Version(args) => version::run(args),
             Command::Watch(args) => watch::run(&args, verbosity),
+            Command::Webhook(args) => webhook::run(&args, verbosity),
         }
     }
 }

@@ -1,24 +1,44 @@
 //! `kube-devops rules`.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+
 use super::ExitStatus;
 use crate::output::{Cell, table, to_stdout};
-use crate::rules::RULES;
+use crate::rules::{Category, RULES};
 
-/// List the rules: what each one counts, how much, whether it is part of the default score, and whether it has a fix.
+/// List the rules by category: the severity, the sets of --rules that have the rule, and whether it has a fix.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// List only the rules of this category
+    #[arg(value_parser = categories().try_map(|name| category(&name)))]
+    category: Option<Category>,
+}
 
-pub(super) fn run(_: Args) -> anyhow::Result<ExitStatus> {
-    let rows = RULES.iter().map(|rule| {
+/// Lists the categories, so that errors, help and completions name them.
+fn categories() -> PossibleValuesParser {
+    PossibleValuesParser::new(Category::ALL.map(Category::as_str))
+}
+
+fn category(name: &str) -> Result<Category, &'static str> {
+    Category::ALL.into_iter().find(|category| category.as_str() == name).ok_or("there is no such category")
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
+    let categories =
+        Category::ALL.into_iter().filter(|category| args.category.is_none_or(|one| one == *category));
+    let rules = categories.flat_map(|category| RULES.iter().filter(move |rule| rule.category == category));
+    let rows = rules.map(|rule| {
         [
-            Cell::from(rule.id.as_str()),
+            Cell::from(rule.category.as_str()),
+            rule.id.as_str().into(),
             Cell::severity(rule.severity),
-            rule.weight.to_string().into(),
-            if rule.in_default_score { "yes" } else { "no" }.into(),
+            rule.points().to_string().into(),
+            rule.set().into(),
             if rule.fix.is_some() { "yes" } else { "no" }.into(),
             rule.summary.into(),
         ]
     });
-    to_stdout(|out| table(["RULE", "SEVERITY", "WEIGHT", "DEFAULT", "FIX", "SUMMARY"], rows, out))?;
+    let header = ["CATEGORY", "RULE", "SEVERITY", "WEIGHT", "SET", "FIX", "SUMMARY"];
+    to_stdout(|out| table(header, rows, out))?;
     Ok(ExitStatus::Clean)
 }

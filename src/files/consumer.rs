@@ -1,11 +1,16 @@
 //! The interface of the reader: the consumer of objects, the place of an object, and read errors.
 
-use crate::workload::Object;
+use crate::workload::{Fields, Object};
 
 /// Takes the objects of all sources, in parts that are merged.
 pub trait Consumer: Sync {
     /// The result of a part of one source.
     type Part: Send;
+
+    /// Returns the fields to read from each object.
+    fn fields(&self) -> Fields {
+        Fields::Default
+    }
 
     /// Makes an empty part.
     fn part(&self) -> Self::Part;

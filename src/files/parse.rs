@@ -24,7 +24,7 @@ pub(super) fn parse<C: Consumer>(
     let (named, source) = (source.0.is_named(), source.1);
     let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
-    match &piece.form {
+    consumer.fields().within(|| match &piece.form {
         Form::Yaml => parser.yaml(text),
         Form::YamlItems(item) => parser.yaml_list_items(text, item.as_ref()),
         Form::YamlAround { above, between } => parser.yaml_around_items(text, *above, *between),
@@ -32,7 +32,7 @@ pub(super) fn parse<C: Consumer>(
         Form::JsonItems(item) => {
             json_objects::items(&text_of(text), item.as_ref(), lines, &mut |read| parser.json(read));
         }
-    }
+    });
     parser.parsed
 }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::evaluate::evaluate_workload;
 use super::{
     Compliance, Judgement, NamespaceReport, Offender, Origin, Report, ReportError, ReportSummary, RuleCost,
-    Scope, Score, Skipped, Tally, UnjudgedKind, ViolationList, evaluate,
+    Scope, Score, Skipped, Tally, UnjudgedKind, UnscoredRule, ViolationList, evaluate,
 };
 use crate::policy::EffectivePolicy;
-use crate::rules::RULES;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The judgements of a set of objects under one policy.
@@ -40,6 +40,7 @@ pub struct Analysis<'p> {
     selected: u64,
     patches: u64,
     left_out: u64,
+    recheck_at: Option<Timestamp>,
     /// The templates that were left out. They count under the same conditions as judged templates.
     left_out_templates: HashMap<WorkloadKey, u64>,
 }
@@ -90,8 +91,14 @@ impl<'p> Analysis<'p> {
             selected: 0,
             patches: 0,
             left_out: 0,
+            recheck_at: None,
             left_out_templates: HashMap::new(),
         }
+    }
+
+    /// Returns the policy by which objects are judged.
+    pub fn policy(&self) -> &'p EffectivePolicy {
+        self.policy
     }
 
     /// Makes an empty analysis of the same kind, to be merged later.
@@ -151,6 +158,7 @@ impl<'p> Analysis<'p> {
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
+        self.recheck_at = earliest(self.recheck_at, part.recheck_at);
     }
 
     /// Adds a pod or a workload's template.
@@ -194,9 +202,16 @@ impl<'p> Analysis<'p> {
             return;
         }
         let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
+        self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
         let violations = std::mem::take(&mut judgement.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
+        if controller.is_none() && self.policy.judges_workloads() {
+            let judgement = evaluate_workload(self.policy, workload, self.now, self.keep);
+            self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
+            self.violations.add_certain(namespace, workload, origin, &judgement.violations);
+            self.count(&key, &judgement);
+        }
         if workload.is_pod() {
             self.count(&key, &judgement);
         } else {
@@ -221,10 +236,13 @@ impl<'p> Analysis<'p> {
     }
 
     fn count(&mut self, key: &WorkloadKey, judgement: &Judgement) {
+        if judgement.tally == Tally::default() {
+            return;
+        }
         match self.namespaces.get_mut(key.namespace()) {
             Some(tally) => tally.add(&judgement.tally),
             None => {
-                self.namespaces.insert(key.namespace().to_owned(), judgement.tally);
+                self.namespaces.insert(key.namespace().to_owned(), judgement.tally.clone());
             }
         }
         let tally = (judgement.tally.half_points(self.policy) > 0).then_some(&judgement.tally);
@@ -263,7 +281,7 @@ impl<'p> Analysis<'p> {
             NamespaceReport::new(name, tally, compliance, self.policy)
         });
         let namespaces = namespaces.collect();
-        let found = self.policy.rules().iter().filter(|enabled| total.counts[enabled.index] > 0);
+        let found = self.policy.rules().iter().filter(|enabled| total.count(enabled.index) > 0);
         Report {
             api_version: "kube-devops/v1",
             summary: ReportSummary {
@@ -278,6 +296,7 @@ impl<'p> Analysis<'p> {
             },
             worst: found.map(|enabled| enabled.severity).max(),
             costs: self.costs(&total),
+            unscored: self.unscored(&total),
             offenders: self.offenders(),
             namespaces,
             unjudged: self.unjudged(),
@@ -296,6 +315,7 @@ impl<'p> Analysis<'p> {
             selected: self.selected,
             patches: self.patches,
             left_out: self.left_out,
+            recheck_at: self.recheck_at,
         }
     }
 
@@ -344,20 +364,39 @@ impl<'p> Analysis<'p> {
         offenders
     }
 
+    /// Returns the findings of rules without a weight, the worst severity first.
+    fn unscored(&self, total: &Tally) -> Vec<UnscoredRule> {
+        let unscored = self.policy.rules().iter().filter(|enabled| enabled.half_points == 0);
+        let found = unscored.map(|enabled| UnscoredRule {
+            rule: enabled.rule,
+            severity: enabled.severity,
+            count: total.count(enabled.index),
+        });
+        let mut found: Vec<UnscoredRule> = found.filter(|found| found.count > 0).collect();
+        found.sort_by(|a, b| {
+            (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id))
+        });
+        found
+    }
+
     /// Returns the cost of each rule, the largest penalty for each workload to edit first.
     #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
     fn costs(&self, total: &Tally) -> Vec<RuleCost> {
         let all = total.half_points(self.policy);
         let lost = |half_points: u64| (half_points as f64 / (2 * total.pods) as f64).min(100.0);
-        let broken = self.policy.rules().iter().filter(|enabled| total.counts[enabled.index] > 0);
+        let broken = self
+            .policy
+            .rules()
+            .iter()
+            .filter(|enabled| enabled.half_points > 0 && total.count(enabled.index) > 0);
         let mut costs: Vec<RuleCost> = broken
             .map(|enabled| {
-                let count = total.counts[enabled.index];
+                let count = total.count(enabled.index);
                 let tallies = self.workloads.values().filter_map(|sum| sum.tally.as_deref());
-                let workloads = tallies.filter(|tally| tally.counts[enabled.index] > 0).count() as u64;
+                let workloads = tallies.filter(|tally| tally.count(enabled.index) > 0).count() as u64;
                 let penalty = count * enabled.half_points;
                 RuleCost {
-                    rule: RULES[enabled.index],
+                    rule: enabled.rule,
                     count,
                     workloads,
                     penalty_per_workload: penalty as f64 / (2 * workloads.max(1)) as f64,
@@ -368,6 +407,10 @@ impl<'p> Analysis<'p> {
         costs.sort_by(|a, b| b.penalty_per_workload.total_cmp(&a.penalty_per_workload));
         costs
     }
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Compliance, Tally};
 use crate::policy::EffectivePolicy;
-use crate::rules::{Context, Violation, Violations};
+use crate::rules::{Check, Context, Violation, Violations};
 use crate::workload::Workload;
 
 /// The judgement of one workload under a policy.
@@ -14,20 +14,56 @@ pub struct Judgement {
     pub tally: Tally,
     /// True if a violation of at least [`Compliance::THRESHOLD`] was found.
     pub is_in_breach: bool,
+    /// The earliest time at which the judgement may change although the workload stays the same.
+    pub recheck_at: Option<Timestamp>,
     /// The violations, where they were asked for.
     pub violations: Vec<Violation>,
 }
 
-/// Judges one workload at the time `now`. With `keep` the violations are kept, else only their counts.
+/// Judges one pod or template at the time `now`. With `keep` the violations are kept, else only their counts.
 pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Judgement {
-    let mut tally = Tally { pods: 1, ..Tally::default() };
+    let check = |check: Check| match check {
+        Check::Pod(check) | Check::Live(check) => Some(check),
+        Check::Workload(_) => None,
+    };
+    run(policy, workload, now, keep, Tally::of_pods(1), check)
+}
+
+/// Judges a workload itself, beside its template or pods. The judgement counts no pod.
+pub(super) fn evaluate_workload(
+    policy: &EffectivePolicy,
+    workload: &Workload<'_>,
+    now: Timestamp,
+    keep: bool,
+) -> Judgement {
+    let check = |check: Check| match check {
+        Check::Workload(check) => Some(check),
+        Check::Pod(_) | Check::Live(_) => None,
+    };
+    run(policy, workload, now, keep, Tally::default(), check)
+}
+
+/// The function of a check that looks at workloads.
+type WorkloadCheck = fn(&Context<'_>, &mut Violations);
+
+fn run(
+    policy: &EffectivePolicy,
+    workload: &Workload<'_>,
+    now: Timestamp,
+    keep: bool,
+    mut tally: Tally,
+    check_of: impl Fn(Check) -> Option<WorkloadCheck>,
+) -> Judgement {
     let mut is_in_breach = false;
     let mut found = Violations::new(keep);
-    for enabled in policy.rules().iter().filter(|enabled| (enabled.rule.applies_to)(workload)) {
+    for enabled in policy.rules() {
+        let Some(check) = check_of(enabled.rule.check) else { continue };
         found.begin(enabled.rule.id, enabled.severity);
-        (enabled.rule.check)(&Context { workload, parameters: &enabled.parameters, now }, &mut found);
-        tally.counts[enabled.index] = found.count();
-        is_in_breach |= found.count() > 0 && enabled.severity >= Compliance::THRESHOLD;
+        check(&Context { workload, parameters: &enabled.parameters, now }, &mut found);
+        if found.count() > 0 {
+            tally.set(enabled.index, found.count());
+            is_in_breach |= enabled.severity >= Compliance::THRESHOLD;
+        }
     }
-    Judgement { tally, is_in_breach, violations: found.into_kept() }
+    Judgement { tally, is_in_breach, recheck_at: found.next_check(), violations: found.into_kept() }
 }

@@ -18,6 +18,7 @@ pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
 pub use report::{
     NamespaceReport, Offender, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind,
+    UnscoredRule,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};

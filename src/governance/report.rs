@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Classification, Compliance, Percent, Score, Tally, ViolationList};
@@ -33,6 +34,9 @@ pub struct Report {
     /// The cost of each rule, the cheapest fix first.
     #[serde(skip)]
     pub costs: Vec<RuleCost>,
+    /// The findings of rules without a part in the score, the worst severity first.
+    #[serde(skip)]
+    pub unscored: Vec<UnscoredRule>,
     /// The kinds that hold containers and are not judged.
     #[serde(skip)]
     pub unjudged: Vec<UnjudgedKind>,
@@ -45,6 +49,9 @@ pub struct Report {
     /// The pods and templates in system namespaces that were left out.
     #[serde(skip)]
     pub left_out: u64,
+    /// The earliest time at which the report may change although the objects stay the same.
+    #[serde(skip)]
+    pub recheck_at: Option<Timestamp>,
     /// The worst severity found.
     #[serde(skip)]
     pub worst: Option<Severity>,
@@ -223,6 +230,17 @@ impl Offender {
         let place = (&self.namespace, &self.workload);
         other.half_points.cmp(&self.half_points).then_with(|| place.cmp(&(&other.namespace, &other.workload)))
     }
+}
+
+/// The findings of a rule without a part in the score.
+#[derive(Debug, Clone)]
+pub struct UnscoredRule {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// The severity under the policy.
+    pub severity: Severity,
+    /// The rule's count.
+    pub count: u64,
 }
 
 /// The cost of one rule.

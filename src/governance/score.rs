@@ -76,13 +76,12 @@ mod tests {
 
     use super::*;
     use crate::policy::DevOpsPolicySpec;
-    use crate::rules::{LATEST_TAG, MISSING_READINESS, RULES};
+    use crate::rules::{LATEST_TAG, MISSING_READINESS, RULES, place};
 
     fn tally(pods: u64, counts: &[(&crate::rules::Rule, u64)]) -> Tally {
-        let mut tally = Tally { pods, ..Tally::default() };
+        let mut tally = Tally::of_pods(pods);
         for (rule, count) in counts {
-            let index = RULES.iter().position(|listed| listed.id == rule.id).unwrap();
-            tally.counts[index] = *count;
+            tally.set(place(rule.id), *count);
         }
         tally
     }
@@ -117,8 +116,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_score_lies_between_0_and_100(pods in any::<u64>(), counts in any::<[u64; RULES.len()]>()) {
-            let score = score(&Tally { pods, counts });
+        fn a_score_lies_between_0_and_100(pods in any::<u64>(), counts in prop::collection::vec(any::<u64>(), RULES.len())) {
+            let mut tally = Tally::of_pods(pods);
+            for (place, count) in counts.into_iter().enumerate() {
+                tally.set(place, count);
+            }
+            let score = score(&tally);
             prop_assert!(score <= 100);
         }
 

@@ -27,6 +27,8 @@ pub(super) struct StoredObject {
     /// A bit for each severity among its violations.
     pub(super) severities: u8,
     pub(super) kind: WorkloadKind,
+    /// True unless a pod of the workload replaces the violations.
+    pub(super) is_certain: bool,
 }
 
 /// A violation of an object.

@@ -9,8 +9,8 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
-use crate::rules::{RULES, RuleId, Severity, Violation};
-use crate::workload::{Owner, Workload, WorkloadKey, WorkloadKind};
+use crate::rules::{RULES, RuleId, Severity, Violation, place};
+use crate::workload::{Owner, Workload, WorkloadKey};
 
 /// The place of an object in the input.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +141,29 @@ impl ViolationList {
         origin: Option<Origin<'_>>,
         violations: &[Violation],
     ) {
+        self.store(namespace, workload, owner, origin, violations, workload.is_pod());
+    }
+
+    /// Adds the violations of a workload itself, which its pods don't replace.
+    pub(super) fn add_certain(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        origin: Option<Origin<'_>>,
+        violations: &[Violation],
+    ) {
+        self.store(namespace, workload, None, origin, violations, true);
+    }
+
+    fn store(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        owner: Option<Owner<'_>>,
+        origin: Option<Origin<'_>>,
+        violations: &[Violation],
+        is_certain: bool,
+    ) {
         if violations.is_empty() {
             return;
         }
@@ -154,6 +177,7 @@ impl ViolationList {
             first: open.next_violation(),
             severities: violations.iter().fold(0, |bits, violation| bits | bit(violation.severity)),
             kind: workload.kind,
+            is_certain,
         };
         let violations: Vec<_> = violations
             .iter()
@@ -164,7 +188,7 @@ impl ViolationList {
                     .map_or(TextId::NONE, |container| open.text(container)),
                 path: open.text(&violation.path),
                 message: open.text(&violation.message),
-                rule: place_of(violation.rule),
+                rule: u16::try_from(place(violation.rule)).unwrap_or(u16::MAX),
                 severity: violation.severity,
             })
             .collect();
@@ -188,7 +212,7 @@ impl ViolationList {
             for (place, object) in (0..).zip(segment.objects()) {
                 let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
                 let key = || WorkloadKey::new(namespace, Owner { kind: object.kind.name(), name });
-                if object.kind == WorkloadKind::Pod || !is_covered(&key()) {
+                if object.is_certain || !is_covered(&key()) {
                     order.push((index, place));
                 }
             }
@@ -282,15 +306,11 @@ fn bit(severity: Severity) -> u8 {
     1 << severity as u8
 }
 
-/// Returns the place of a rule in the registry.
-fn place_of(id: RuleId) -> u16 {
-    (0..).zip(RULES).find(|(_, rule)| rule.id == id).map_or(0, |(place, _)| place)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rules::{LATEST_TAG, MISSING_LIVENESS, Rule};
+    use crate::workload::WorkloadKind;
 
     fn add(part: &mut ViolationList, name: &str, line: usize, found: &[(&Rule, &str)]) {
         let json = format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);

@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(working(&no("leases")), ["analyze"]);
         assert_eq!(working(&no("events")).len(), Mode::ALL.len(), "events are optional");
         let no_patch = assess(everywhere(), Current, |need| need.verb == "patch" && need.group == "apps");
-        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "native"]);
+        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "native", "webhook"]);
     }
 
     #[test]
@@ -305,7 +305,8 @@ mod tests {
     fn a_missing_namespace_is_the_reason() {
         let places = Places { judged: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
         let assessment = assess(places, CrdState::Current, |_| false);
-        assert_eq!(working(&assessment), ["reconcile", "enforce", "native"], "these evaluate all namespaces");
+        let all = ["reconcile", "enforce", "native", "webhook"];
+        assert_eq!(working(&assessment), all, "these evaluate all namespaces");
         assert_eq!(
             assessment.verdict(Mode::Analyze),
             "analyze would not work in namespace nope: namespace nope was not found"

@@ -10,6 +10,7 @@ mod native;
 pub mod observability;
 mod permissions;
 mod self_fence;
+mod webhook;
 mod yielding;
 
 pub use admission::{AdmissionSettings, admission_policies};
@@ -18,6 +19,12 @@ pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
-pub use permissions::{GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE};
+pub use permissions::{
+    GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE, WEBHOOK_LEASE,
+};
 pub use self_fence::{SELF_FENCE, self_fence};
+pub use webhook::{
+    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WebhookAddress,
+    WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
+};
 pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::namespace_fence::NAMESPACE_FENCE;
 use super::native::{DENY_POLICY, WARN_POLICY};
+use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 use super::yielding::YIELD_NAME;
 
 /// The API group of the resources of kube-devops.
@@ -18,6 +19,8 @@ pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
 pub const WATCH_LEASE: &str = "kube-devops-watch";
 /// The Lease of `reconcile`, and its source of events.
 pub const RECONCILE_LEASE: &str = "kube-devops-reconcile";
+/// The Lease of `webhook serve`.
+pub const WEBHOOK_LEASE: &str = "kube-devops-webhook";
 /// The `ConfigMap` with the budgets of enforcement, in the own namespace.
 pub const LEDGER_NAME: &str = "kube-devops-enforcement";
 
@@ -35,11 +38,14 @@ pub enum Mode {
     Enforce,
     /// The operator, with native admission
     Native,
+    /// The admission webhook
+    Webhook,
 }
 
 impl Mode {
-    /// All modes, from the fewest permissions to the most.
-    pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Native];
+    /// All modes.
+    pub const ALL: [Self; 6] =
+        [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Native, Self::Webhook];
 
     /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
@@ -49,6 +55,7 @@ impl Mode {
             Self::Reconcile => [RECONCILE, &[lease(&[RECONCILE_LEASE])]].concat(),
             Self::Enforce => [RECONCILE, &[lease(&[RECONCILE_LEASE])], ENFORCE].concat(),
             Self::Native => [RECONCILE, &[lease(&[RECONCILE_LEASE])], NATIVE].concat(),
+            Self::Webhook => [WEBHOOK, &[lease(&[WEBHOOK_LEASE])]].concat(),
         }
     }
 
@@ -59,7 +66,7 @@ impl Mode {
 
     /// Returns true if the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
-        matches!(self, Self::Reconcile | Self::Enforce | Self::Native)
+        matches!(self, Self::Reconcile | Self::Enforce | Self::Native | Self::Webhook)
     }
 }
 
@@ -71,6 +78,7 @@ impl fmt::Display for Mode {
             Self::Reconcile => "reconcile",
             Self::Enforce => "enforce",
             Self::Native => "native",
+            Self::Webhook => "webhook",
         })
     }
 }
@@ -291,6 +299,24 @@ const NATIVE: &[Permission] = &[
         .optional(),
 ];
 
+const WEBHOOK: &[Permission] = &[
+    need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
+    need("", "namespaces", FOLLOW, Cluster, "it also judges the rules that native admission holds")
+        .optional(),
+    need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
+        .named(&[WEBHOOK_SECRET])
+        .optional(),
+    need(
+        ADMISSION,
+        "validatingwebhookconfigurations",
+        &["get", "update"],
+        Cluster,
+        "the API server stops to trust the webhook when certificates rotate, and a break-glass does not end",
+    )
+    .named(&[WEBHOOK_CONFIGURATION])
+    .optional(),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,9 +377,9 @@ mod tests {
     }
 
     #[test]
-    fn leases_and_config_maps_stay_in_the_own_namespace() {
+    fn leases_config_maps_and_secrets_stay_in_the_own_namespace() {
         for permission in Mode::ALL.into_iter().flat_map(Mode::permissions) {
-            if ["leases", "configmaps"].contains(&permission.resource) {
+            if ["leases", "configmaps", "secrets"].contains(&permission.resource) {
                 assert_eq!(permission.scope, OwnNamespace, "{}", permission.resource);
             }
         }

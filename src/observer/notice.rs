@@ -166,12 +166,12 @@ mod tests {
     use super::*;
     use crate::governance::Tally;
     use crate::policy::EffectivePolicy;
-    use crate::rules::{LATEST_TAG, RULES};
+    use crate::rules::{LATEST_TAG, place};
 
     /// A score of 100 minus 5 for each image with the `latest` tag.
     fn score(latest: u64) -> Score {
-        let mut tally = Tally { pods: 1, ..Tally::default() };
-        tally.counts[RULES.iter().position(|rule| rule.id == LATEST_TAG.id).unwrap()] = latest;
+        let mut tally = Tally::of_pods(1);
+        tally.set(place(LATEST_TAG.id), latest);
         Score::of(&tally, &EffectivePolicy::default())
     }
 

@@ -209,7 +209,7 @@ impl Scoreboard {
             return false;
         };
         self.unreadable -= pod.unreadable();
-        let mut change = judgement.tally;
+        let mut change = judgement.tally.clone();
         change.remove(&pod.tally);
         self.cluster.add(&change);
         if let Some(sums) = self.namespaces.get_mut(namespace) {
@@ -219,7 +219,7 @@ impl Scoreboard {
                 sum.add(judgement.is_in_breach, &judgement.tally, &self.policy);
             }
         }
-        pod.tally = judgement.tally;
+        pod.tally = judgement.tally.clone();
         pod.is_in_breach = judgement.is_in_breach;
         self.unreadable += pod.unreadable();
         true
@@ -230,7 +230,7 @@ impl Scoreboard {
         let workload = workload.map(|owner| sums.count_for(owner, judgement, &self.policy));
         sums.tally.add(&judgement.tally);
         self.cluster.add(&judgement.tally);
-        let pod = Pod { tally: judgement.tally, is_in_breach: judgement.is_in_breach, workload };
+        let pod = Pod { tally: judgement.tally.clone(), is_in_breach: judgement.is_in_breach, workload };
         self.unreadable += pod.unreadable();
         self.pods.insert(namespace, name.into(), pod);
     }

@@ -36,7 +36,7 @@ struct Known {
 type Key = (WorkloadKind, Text<'static>);
 
 impl Inventory {
-    /// Keeps an object as it is now, without the labels that only selectors read. A terminal pod is not kept: it is
+    /// Keeps an object as it is now. A terminal pod is not kept: it is
     /// not evaluated, and hides no template.
     pub fn apply(&mut self, workload: Workload<'static>) {
         self.apply_with_trace(workload, None);
@@ -48,7 +48,6 @@ impl Inventory {
             let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
             return self.delete(workload.kind, namespace, workload.name());
         }
-        workload.forget_labels();
         if workload.is_pod() {
             // Records are kept about workloads alone.
             workload.metadata.uid = None;

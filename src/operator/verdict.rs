@@ -1,10 +1,9 @@
 //! Judges a namespace under one policy, with the engine of all reports. Pure.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::governance::{Analysis, ReportedViolation, Scope, Score};
 use crate::policy::EffectivePolicy;
-use crate::rules::{PENDING, Value};
 use crate::workload::Workload;
 
 /// The verdict of a policy on its namespace.
@@ -28,34 +27,15 @@ pub fn judge<'a>(
     now: Timestamp,
 ) -> Verdict {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
-    let patience = policy.get(PENDING.id).and_then(|enabled| match enabled.parameters.first()? {
-        Value::Integer(seconds) => Some(*seconds),
-        Value::Boolean(_) => None,
-    });
     let mut analysis = Analysis::new(policy, &scope, now, true);
-    let mut next: Option<Timestamp> = None;
-    for object in objects {
-        analysis.add_workload(object, None);
-        if let Some(late) = patience.and_then(|seconds| late_at(object, seconds))
-            && late > now
-        {
-            next = Some(next.map_or(late, |next| next.min(late)));
-        }
-    }
+    objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
     Verdict {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
         violations: report.violations.iter().map(Into::into).collect(),
-        next,
+        next: report.recheck_at,
     }
-}
-
-/// Returns the time at which a Pending pod will have been so for too long.
-fn late_at(pod: &Workload<'_>, seconds: u64) -> Option<Timestamp> {
-    let phase = pod.status.as_ref()?.phase.as_deref()?;
-    let created = pod.metadata.creation_timestamp.filter(|_| phase == "Pending")?;
-    created.checked_add(SignedDuration::from_secs(i64::try_from(seconds).ok()?)).ok()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The output for users: reports, tables, notes, colours, and the two standard streams. It computes nothing.
 
+mod catalogue;
 mod check;
 mod columns;
 mod fingerprint;
@@ -22,6 +23,7 @@ mod undone;
 mod violations;
 mod yaml;
 
+pub use catalogue::{catalogue, explain};
 pub use check::{Check, CheckFormat};
 pub use columns::{Cell, columns, table};
 pub use format::{FORMATS, Format};

@@ -29,23 +29,46 @@ pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     }
     write_namespaces(report, out)?;
     write_offenders(report, out)?;
-    write_costs(report, out)
+    write_costs(report, out)?;
+    write_unscored(report, out)
+}
+
+/// Returns the rules without a line of their own in every summary.
+fn others() -> impl Iterator<Item = &'static Rule> {
+    rules::RULES.iter().copied().filter(|rule| !LINES.iter().any(|line| line.id == rule.id))
+}
+
+/// Writes the findings that have no part in the score, the worst severity first.
+fn write_unscored(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
+    if report.unscored.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nFindings outside the score")?;
+    let rows = report.unscored.iter().map(|found| {
+        [
+            Cell::from(found.rule.id.as_str()),
+            Cell::severity(found.severity),
+            found.count.to_string().into(),
+            found.rule.summary.into(),
+        ]
+    });
+    table(["RULE", "SEVERITY", "COUNT", "SUMMARY"], rows, out)
 }
 
 fn write_figures(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let summary = &report.summary;
     writeln!(out, "===== DevOps Governance Summary =====")?;
     writeln!(out, "{:<27}: {}", "Workload Pods Analyzed", summary.pods)?;
-    let others = rules::RULES.iter().copied().filter(|rule| !LINES.iter().any(|line| line.id == rule.id));
     for rule in LINES {
         match summary.counts.get(&rule.id) {
-            Some(count) => writeln!(out, "{:<27}: {count}", rule.label)?,
-            None => writeln!(out, "{:<27}: off", rule.label)?,
+            Some(count) => writeln!(out, "{:<27}: {count}", rule.label())?,
+            None => writeln!(out, "{:<27}: off", rule.label())?,
         }
     }
-    for rule in others {
+    // A rule with a label has a line where it is on; all others are in a table of their own.
+    for rule in others().filter(|rule| rule.label.is_some()) {
         if let Some(count) = summary.counts.get(&rule.id) {
-            writeln!(out, "{:<27}: {count}", rule.label)?;
+            writeln!(out, "{:<27}: {count}", rule.label())?;
         }
     }
     writeln!(out, "{}", "-".repeat(38))?;

@@ -65,6 +65,11 @@ impl Policies {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
     }
 
+    /// Tells whether all policies were listed once.
+    pub fn is_listed(&self) -> bool {
+        *self.listed.borrow()
+    }
+
     /// Returns a policy.
     pub fn get(&self, policy: &PolicyRef) -> Option<CompiledPolicy> {
         self.read().get(&policy.namespace, &*policy.name).cloned()
@@ -105,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::policy::EffectivePolicy;
-    use crate::rules::{HIGH_RESTARTS, Value};
+    use crate::rules::HIGH_RESTARTS;
 
     fn policies() -> Policies {
         Policies::new(SystemNamespaces::default())
@@ -124,8 +129,8 @@ mod tests {
         policies.get(&PolicyRef::new("shop", name)).unwrap().effective.unwrap()
     }
 
-    fn limit(policies: &Policies, name: &str) -> Value {
-        rules(policies, name).get(HIGH_RESTARTS.id).unwrap().parameters[0]
+    fn limit(policies: &Policies, name: &str) -> u64 {
+        rules(policies, name).get(HIGH_RESTARTS.id).unwrap().parameters.integer("maxRestartCount")
     }
 
     #[test]
@@ -139,7 +144,7 @@ mod tests {
         assert!(policies.apply(written).unwrap().policy.status.is_none(), "it returns the former one");
         assert!(Arc::ptr_eq(&a, &rules(&policies, "a")), "a new status compiles nothing");
         policies.apply(policy("a", 3));
-        assert_eq!(limit(&policies, "a"), Value::Integer(3));
+        assert_eq!(limit(&policies, "a"), 3);
         assert!(Arc::ptr_eq(&b, &rules(&policies, "b")), "a change of one policy compiles no other");
         let begun = policies.begin_list();
         policies.apply(policy("b", 2));
@@ -157,7 +162,7 @@ mod tests {
         let kept = policies.in_namespace("shop").remove(0);
         assert!(kept.effective.unwrap_err().to_string().starts_with("spec.rules[0].id"));
         policies.apply(policy("a", 5));
-        assert_eq!(limit(&policies, "a"), Value::Integer(5));
+        assert_eq!(limit(&policies, "a"), 5);
     }
 
     #[test]

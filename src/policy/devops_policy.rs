@@ -8,7 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, DevOpsPolicyStatus, schema};
+use super::{Amount, DevOpsPolicyStatus, SeverityOverrides, schema};
 use crate::rules::{Severity, Value};
 
 /// The checks for the workloads of the policy's namespace. An absent field turns its check off.
@@ -76,7 +76,7 @@ pub struct DevOpsPolicySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
     )]
     pub rules: Option<Vec<RuleSelection>>,
-    /// Severities that replace those of the rules. A severity in this list also multiplies the score penalty of its
+    /// Severities that replace those of the rules, by id. A severity in this list also multiplies the score penalty of its
     /// rule: critical by 3, high by 2, medium by 1 and low by 1/2.
     pub severity_overrides: Option<SeverityOverrides>,
     /// The mode: audit only reports violations; enforce also patches workloads if the rule has a fix.
@@ -105,24 +105,6 @@ pub struct RuleSelection {
     /// The rule's parameters, as listed by `kube-devops explain`.
     #[schemars(with = "Option<schema::RuleParameters>")]
     pub params: Option<BTreeMap<String, Value>>,
-}
-
-/// Severities that replace those of the rules.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SeverityOverrides {
-    /// The severity of rule latest-tag.
-    pub latest_tag: Option<Severity>,
-    /// The severity of rule missing-liveness.
-    pub missing_liveness: Option<Severity>,
-    /// The severity of rule missing-readiness.
-    pub missing_readiness: Option<Severity>,
-    /// The severity of rule high-restarts.
-    pub high_restarts: Option<Severity>,
-    /// The severity of rule pending.
-    pub pending: Option<Severity>,
-    /// The severity of rule missing-resources.
-    pub missing_resources: Option<Severity>,
 }
 
 /// The mode of a policy.
@@ -234,7 +216,7 @@ pub enum OnDelete {
 pub struct AdmissionSpec {
     /// The severity from which a workload is denied when enforcementMode is enforce; lesser violations are warnings.
     pub deny_at: Severity,
-    /// Add defaultProbe and defaultResources to new workloads, by the webhook.
+    /// Add defaultProbe and defaultResources to new workloads. It has no effect in this release.
     pub mutate: bool,
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::amount::{NO_QUANTITY, NOT_POSITIVE};
-use super::named_values::{NAMED_VALUES, NamedValue, Parameters, severity_override};
+use super::named_fields::overridden;
+use super::named_values::{Given, NAMED_VALUES, NamedValue};
 use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
+use super::selection::{SelectionError, select};
+use super::severity_overrides::overridden_twice;
 use super::{Amount, DefaultResources, DevOpsPolicySpec};
-use crate::rules::{self, RULES, Rule, RuleId, Severity, Value};
-use crate::workload::Quantity;
+use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
+use crate::workload::{Fields, Quantity};
 
 /// The enabled rules of a policy.
 #[derive(Debug, Clone)]
@@ -26,15 +29,15 @@ pub struct EnabledRule {
     pub severity: Severity,
     /// The penalty of each count, in half points.
     pub half_points: u64,
-    /// The values of the rule's parameters, in the rule's order.
-    pub parameters: Vec<Value>,
+    /// The values of the rule's parameters.
+    pub parameters: Parameters,
 }
 
 /// An invalid policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// No rule has this id.
-    #[error("spec.rules[{index}].id: there is no rule {id:?}; the rules are {}", known_rules())]
+    #[error("spec.rules[{index}].id: there is no rule {id:?}; `kube-devops rules` lists them all")]
     UnknownRule {
         /// The place in `spec.rules`.
         index: usize,
@@ -57,6 +60,14 @@ pub enum PolicyError {
         /// The rule.
         rule: &'static Rule,
     },
+    /// The severity of a rule is overridden under two names, or under one that no rule has.
+    #[error("spec.severityOverrides.{name}: {problem}")]
+    Severity {
+        /// The name.
+        name: String,
+        /// The problem, and the allowed values.
+        problem: String,
+    },
     /// A default request or limit is invalid.
     #[error("spec.defaultResources.{field}: {problem}")]
     Resources {
@@ -77,14 +88,10 @@ pub enum PolicyError {
     },
 }
 
-fn known_rules() -> String {
-    RULES.map(|rule| rule.id.as_str()).join(", ")
-}
-
 /// The source of an enabled rule.
 struct Choice {
     severity: Option<Severity>,
-    parameters: Parameters,
+    parameters: Given,
 }
 
 impl Default for EffectivePolicy {
@@ -98,6 +105,28 @@ impl Default for EffectivePolicy {
 }
 
 impl EffectivePolicy {
+    /// Chooses rules by name, as `--rules` does. Those outside the default score have no weight.
+    pub fn select(text: &str) -> Result<Self, SelectionError> {
+        Ok(Self::unscored(select(text)?, |_| None))
+    }
+
+    /// Makes a policy of the rules at places of the registry. Those outside the default score have no weight.
+    pub(super) fn unscored(
+        places: impl IntoIterator<Item = usize>,
+        parameter: impl Fn(&str) -> Option<Value>,
+    ) -> Self {
+        let enabled = |index: usize| {
+            let rule = RULES.get(index).copied()?;
+            let mut enabled = EnabledRule::new(index, rule, None, &BTreeMap::new());
+            enabled.parameters = Parameters::new(rule.parameters, &parameter);
+            if !rule.in_default_score {
+                enabled.half_points = 0;
+            }
+            Some(enabled)
+        };
+        Self { rules: places.into_iter().filter_map(enabled).collect() }
+    }
+
     /// Computes the enabled rules of a policy's spec.
     pub fn from_spec(spec: &DevOpsPolicySpec) -> Result<Self, PolicyError> {
         check_resources(spec.default_resources.as_ref())?;
@@ -108,7 +137,7 @@ impl EffectivePolicy {
             };
             let parameters = selection.params.clone().unwrap_or_default();
             for (name, value) in &parameters {
-                check_parameter(rule, name, *value).map_err(|problem| PolicyError::Parameter {
+                check_parameter(rule, name, value).map_err(|problem| PolicyError::Parameter {
                     index,
                     name: name.clone(),
                     problem,
@@ -125,10 +154,10 @@ impl EffectivePolicy {
                 return Err(PolicyError::TurnedOnTwice { fields: field.names, rule: field.rule });
             }
         }
-        let overrides = spec.severity_overrides.clone().unwrap_or_default();
+        let overrides = severities(spec)?;
         let rules = RULES.iter().enumerate().filter_map(|(index, rule)| {
             let choice = choices.get(&rule.id)?;
-            let named = severity_override(&overrides, rule.id);
+            let named = overrides.get(&rule.id).copied();
             let mut enabled = EnabledRule::new(index, rule, named, &choice.parameters);
             if let (None, Some(severity)) = (named, choice.severity) {
                 enabled.severity = severity;
@@ -141,6 +170,16 @@ impl EffectivePolicy {
     /// Returns the enabled rules, sorted by id.
     pub fn rules(&self) -> &[EnabledRule] {
         &self.rules
+    }
+
+    /// Returns the fields that the enabled rules read.
+    pub fn fields(&self) -> Fields {
+        if self.rules.iter().any(|enabled| enabled.rule.details) { Fields::All } else { Fields::Default }
+    }
+
+    /// Tells whether an enabled rule looks at workloads themselves, beside their pods and templates.
+    pub fn judges_workloads(&self) -> bool {
+        self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Workload(_)))
     }
 
     /// Returns an enabled rule, or `None` if it is off.
@@ -156,13 +195,12 @@ impl EnabledRule {
         severity_override: Option<Severity>,
         given: &BTreeMap<String, Value>,
     ) -> Self {
-        let parameters = rule.parameters.iter();
         Self {
             rule,
             index,
             severity: severity_override.unwrap_or(rule.severity),
-            half_points: rule.weight * severity_override.map_or(2, half_multiplier),
-            parameters: parameters.map(|p| given.get(p.name).copied().unwrap_or(p.default)).collect(),
+            half_points: rule.points() * severity_override.map_or(2, half_multiplier),
+            parameters: Parameters::new(rule.parameters, |name| given.get(name).cloned()),
         }
     }
 }
@@ -175,6 +213,19 @@ fn half_multiplier(severity: Severity) -> u64 {
         Severity::Medium => 2,
         Severity::Low => 1,
     }
+}
+
+/// Returns the severities that a spec overrides, by rule.
+fn severities(spec: &DevOpsPolicySpec) -> Result<BTreeMap<RuleId, Severity>, PolicyError> {
+    let mut severities = BTreeMap::new();
+    for (name, severity) in spec.severity_overrides.iter().flat_map(|overrides| &overrides.0) {
+        let error = |problem: String| PolicyError::Severity { name: name.clone(), problem };
+        let rule = overridden(name).ok_or_else(|| error("there is no such rule".to_owned()))?;
+        if severities.insert(rule.id, *severity).is_some() {
+            return Err(error(overridden_twice(rule)));
+        }
+    }
+    Ok(severities)
 }
 
 /// Checks that requests and limits are amounts above zero, and that no request exceeds its limit.
@@ -210,7 +261,7 @@ fn quantity(amount: &Amount) -> Result<Quantity, &'static str> {
     if quantity.is_positive() { Ok(quantity) } else { Err(NOT_POSITIVE) }
 }
 
-fn check_parameter(rule: &Rule, name: &str, value: Value) -> Result<(), String> {
+fn check_parameter(rule: &Rule, name: &str, value: &Value) -> Result<(), String> {
     let Some(parameter) = rule.parameters.iter().find(|parameter| parameter.name == name) else {
         let owners = by_parameter().remove(name).unwrap_or_default();
         let owners: Vec<&str> = owners.iter().map(|(rule, _)| rule.id.as_str()).collect();
@@ -220,11 +271,7 @@ fn check_parameter(rule: &Rule, name: &str, value: Value) -> Result<(), String> 
             foreign_parameter(name, &owners)
         });
     };
-    match (parameter.default, value) {
-        (Value::Integer(_), Value::Integer(_)) | (Value::Boolean(_), Value::Boolean(_)) => Ok(()),
-        (Value::Integer(_), _) => Err("must be a whole number, at least 0".to_owned()),
-        (Value::Boolean(_), _) => Err("must be true or false".to_owned()),
-    }
+    if parameter.default.is_like(value) { Ok(()) } else { Err(parameter.default.expected().to_owned()) }
 }
 
 #[cfg(test)]
@@ -247,7 +294,7 @@ mod tests {
             ids(&policy),
             ["high-restarts", "latest-tag", "missing-liveness", "missing-readiness", "pending"]
         );
-        assert!(policy.rules().iter().all(|enabled| enabled.half_points == 2 * enabled.rule.weight));
+        assert!(policy.rules().iter().all(|enabled| enabled.half_points == 2 * enabled.rule.points()));
     }
 
     #[test]
@@ -258,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_rule_can_be_turned_on_by_id() {
-        for rule in RULES {
+        for rule in RULES.iter() {
             assert_eq!(ids(&policy(&format!("rules: [{{id: {}}}]", rule.id)).unwrap()), [rule.id.as_str()]);
         }
     }
@@ -266,8 +313,8 @@ mod tests {
     #[test]
     fn named_fields_set_their_rules_parameters() {
         let policy = policy("{maxRestartCount: 0, forbidPendingDuration: 600}").unwrap();
-        assert_eq!(policy.get(HIGH_RESTARTS.id).unwrap().parameters, [Value::Integer(0)]);
-        assert_eq!(policy.get(PENDING.id).unwrap().parameters, [Value::Integer(600)]);
+        assert_eq!(policy.get(HIGH_RESTARTS.id).unwrap().parameters.integer("maxRestartCount"), 0);
+        assert_eq!(policy.get(PENDING.id).unwrap().parameters.integer("seconds"), 600);
     }
 
     #[test]
@@ -275,7 +322,7 @@ mod tests {
         assert_eq!(ids(&policy("defaultResources: {memoryLimit: 1Gi}").unwrap()), ["missing-resources"]);
         assert!(policy("{requireResources: false, defaultResources: {}}").unwrap().rules().is_empty());
         let with_limit = policy("defaultResources: {cpuLimit: 1}").unwrap();
-        assert_eq!(with_limit.get(MISSING_RESOURCES.id).unwrap().parameters, [Value::Boolean(true)]);
+        assert!(with_limit.get(MISSING_RESOURCES.id).unwrap().parameters.boolean("cpuLimit"));
     }
 
     #[test]
@@ -301,9 +348,9 @@ mod tests {
         assert_eq!(resources, "spec.defaultResources.cpuRequest: must not be above cpuLimit");
         let zero = error("defaultResources: {memoryLimit: 0}");
         assert_eq!(zero, "spec.defaultResources.memoryLimit: must be more than zero");
-        assert!(
-            error("rules: [{id: nope}]")
-                .starts_with("spec.rules[0].id: there is no rule \"nope\"; the rules are high")
+        assert_eq!(
+            error("rules: [{id: nope}]"),
+            "spec.rules[0].id: there is no rule \"nope\"; `kube-devops rules` lists them all"
         );
         assert_eq!(
             error("{forbidLatestTag: true, rules: [{id: latest-tag}]}"),

@@ -1,6 +1,7 @@
 //! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
 mod amount;
+mod bundle;
 mod compiled;
 mod devops_policy;
 mod devops_policy_status;
@@ -15,13 +16,16 @@ mod policy_audit_result;
 mod remediation_reason;
 mod schema;
 mod schema_check;
+mod selection;
+mod severity_overrides;
 mod verdict;
 
 pub use amount::Amount;
+pub use bundle::Bundle;
 pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
-    GitOpsMode, OnDelete, RemediationSpec, RuleSelection, SeverityOverrides,
+    GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
@@ -30,6 +34,8 @@ pub use named_fields::fields_of;
 pub use namespaces::{NAMED_SYSTEM_NAMESPACES, SystemNamespaces};
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 pub use remediation_reason::RemediationReason;
+pub use selection::SelectionError;
+pub use severity_overrides::SeverityOverrides;
 pub use verdict::{
     ADMISSION_LABEL, ADMISSION_NATIVE, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut, LeftOutReason,
     VERDICT_ANNOTATION, Verdict, VerdictRule, WARN_ANNOTATION,

@@ -1,78 +1,55 @@
-//! Reads the named fields of a spec: the enabled rules, their parameters and severities.
+//! Reads the named fields of a spec: the enabled rules and their parameters.
 
 use std::collections::BTreeMap;
 
+use super::DevOpsPolicySpec;
 use super::named_fields::{
     FORBID_LATEST_TAG, FORBID_PENDING_DURATION, MAX_RESTART_COUNT, NamedField, REQUIRE_LIVENESS_PROBE,
     REQUIRE_READINESS_PROBE, REQUIRE_RESOURCES,
 };
-use super::{DevOpsPolicySpec, SeverityOverrides};
-use crate::rules::{RuleId, Severity, Value};
+use crate::rules::Value;
 
 /// The parameters that a named field sets for its rule, by name.
-pub(super) type Parameters = BTreeMap<String, Value>;
+pub(super) type Given = BTreeMap<String, Value>;
 
 /// The reader of a named field.
 pub(super) struct NamedValue {
     /// The field.
     pub(super) field: &'static NamedField,
     /// Returns the rule's parameters, or `None` if this field does not turn the rule on.
-    pub(super) parameters: fn(&DevOpsPolicySpec) -> Option<Parameters>,
-    /// Returns the rule's severity in a spec's overrides.
-    pub(super) severity: fn(&SeverityOverrides) -> Option<Severity>,
+    pub(super) parameters: fn(&DevOpsPolicySpec) -> Option<Given>,
 }
 
 /// The readers of all named fields.
 pub(super) static NAMED_VALUES: [NamedValue; 6] = [
-    NamedValue {
-        field: &FORBID_LATEST_TAG,
-        parameters: |spec| switch(spec.forbid_latest_tag),
-        severity: |overrides| overrides.latest_tag,
-    },
-    NamedValue {
-        field: &REQUIRE_LIVENESS_PROBE,
-        parameters: |spec| switch(spec.require_liveness_probe),
-        severity: |overrides| overrides.missing_liveness,
-    },
-    NamedValue {
-        field: &REQUIRE_READINESS_PROBE,
-        parameters: |spec| switch(spec.require_readiness_probe),
-        severity: |overrides| overrides.missing_readiness,
-    },
+    NamedValue { field: &FORBID_LATEST_TAG, parameters: |spec| switch(spec.forbid_latest_tag) },
+    NamedValue { field: &REQUIRE_LIVENESS_PROBE, parameters: |spec| switch(spec.require_liveness_probe) },
+    NamedValue { field: &REQUIRE_READINESS_PROBE, parameters: |spec| switch(spec.require_readiness_probe) },
     NamedValue {
         field: &MAX_RESTART_COUNT,
         parameters: |spec| number("maxRestartCount", spec.max_restart_count),
-        severity: |overrides| overrides.high_restarts,
     },
     NamedValue {
         field: &FORBID_PENDING_DURATION,
         parameters: |spec| number("seconds", spec.forbid_pending_duration),
-        severity: |overrides| overrides.pending,
     },
     NamedValue {
         field: &REQUIRE_RESOURCES,
         parameters: |spec| {
             let defaults = spec.default_resources.as_ref();
             let cpu_limit = defaults.is_some_and(|defaults| defaults.cpu_limit.is_some());
-            let parameters = Parameters::from([("cpuLimit".to_owned(), Value::Boolean(cpu_limit))]);
+            let parameters = Given::from([("cpuLimit".to_owned(), Value::Boolean(cpu_limit))]);
             spec.require_resources.unwrap_or(defaults.is_some()).then_some(parameters)
         },
-        severity: |overrides| overrides.missing_resources,
     },
 ];
 
-/// Returns a rule's severity in a policy's overrides.
-pub(super) fn severity_override(overrides: &SeverityOverrides, id: RuleId) -> Option<Severity> {
-    let value = NAMED_VALUES.iter().find(|value| value.field.rule.id == id)?;
-    (value.severity)(overrides)
+fn switch(field: Option<bool>) -> Option<Given> {
+    field.unwrap_or(false).then(Given::new)
 }
 
-fn switch(field: Option<bool>) -> Option<Parameters> {
-    field.unwrap_or(false).then(Parameters::new)
-}
-
-fn number(parameter: &str, field: Option<u32>) -> Option<Parameters> {
-    Some(Parameters::from([(parameter.to_owned(), Value::Integer(field?.into()))]))
+fn number(parameter: &str, field: Option<u32>) -> Option<Given> {
+    Some(Given::from([(parameter.to_owned(), Value::Integer(field?.into()))]))
 }
 
 #[cfg(test)]

@@ -16,6 +16,15 @@ impl SystemNamespaces {
         Self { more }
     }
 
+    /// Returns a CEL expression that is true in a namespace that is none of these. `namespace` is an expression for its
+    /// name.
+    pub fn cel_excludes(&self, namespace: &str) -> String {
+        let named: Vec<_> =
+            NAMED_SYSTEM_NAMESPACES.into_iter().chain(self.more.iter().map(String::as_str)).collect();
+        let named = named.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+        format!("![{namespace}].exists(n, n.startsWith('kube-') || n.endsWith('-system') || n in [{named}])")
+    }
+
     /// Returns true for a system namespace: `kube-*`, `*-system`, a common component's, or an added one.
     pub fn contains(&self, namespace: &str) -> bool {
         namespace.starts_with("kube-")

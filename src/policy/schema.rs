@@ -12,9 +12,12 @@ use crate::rules::{Parameter, RULES, Rule, Value};
 /// The schema key of CEL checks.
 const VALIDATIONS: &str = "x-kubernetes-validations";
 
+/// The most characters of a parameter that is text.
+const TEXT: u32 = 253;
+
 /// The ids of all rules.
 pub(super) fn rule_id(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 63, "enum": RULES.map(|rule| rule.id.as_str()) })
+    json_schema!({ "type": "string", "maxLength": 63, "enum": RULES.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>() })
 }
 
 /// The parameters of all rules, by name. Only its schema is used; no value of it exists.
@@ -35,8 +38,13 @@ impl JsonSchema for RuleParameters {
                 format!("{} (rule {}; {} when absent).", parameter.summary, rule.id, parameter.default)
             });
             let description = described.collect::<Vec<_>>().join(" ");
-            let mut schema = match rules.first().map(|(_, parameter)| parameter.default) {
+            let mut schema = match rules.first().map(|(_, parameter)| &parameter.default) {
                 Some(Value::Boolean(_)) => json!({ "type": "boolean" }),
+                Some(Value::Text(_)) => json!({ "type": "string", "maxLength": TEXT }),
+                Some(Value::Texts(_)) => json!({
+                    "type": "array", "maxItems": 64, "items": { "type": "string", "maxLength": TEXT },
+                    "x-kubernetes-list-type": "set",
+                }),
                 _ => json!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": i32::MAX }),
             };
             schema["description"] = description.into();
@@ -131,7 +139,7 @@ pub(super) fn turned_on_twice(fields: &[&str], rule: &Rule) -> String {
 /// Returns every parameter's name with the rules that have it.
 pub(super) fn by_parameter() -> BTreeMap<&'static str, Vec<(&'static Rule, &'static Parameter)>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for rule in RULES {
+    for rule in RULES.iter().copied() {
         for parameter in rule.parameters {
             found.entry(parameter.name).or_default().push((rule, parameter));
         }

@@ -8,6 +8,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::Value;
 
+/// The most names that a message lists.
+const SHOWN: usize = 16;
+
 /// Returns the problems of a value, each with its path; none if the API server would accept the value.
 pub(super) fn problems(value: &Value, schema: &JSONSchemaProps, path: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -128,11 +131,20 @@ fn alternatives(allowed: &[JSON]) -> String {
     match texts.as_slice() {
         [one] => (*one).to_owned(),
         [one, other] => format!("{one} or {other}"),
+        [_, ..] if texts.len() > SHOWN => {
+            format!("one of {} and {} more", texts[..SHOWN].join(", "), texts.len() - SHOWN)
+        }
         [first @ .., last] => format!("one of {} and {last}", first.join(", ")),
         [] => "absent".to_owned(),
     }
 }
 
 fn names<'a>(known: impl Iterator<Item = &'a String>) -> String {
-    format!("the fields here are {}", known.map(String::as_str).collect::<Vec<_>>().join(", "))
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    match known.get(..SHOWN) {
+        Some(first) if known.len() > SHOWN => {
+            format!("the fields here are {} and {} more", first.join(", "), known.len() - SHOWN)
+        }
+        _ => format!("the fields here are {}", known.join(", ")),
+    }
 }

@@ -172,9 +172,8 @@ impl Lists {
         if enabled.rule.expression.is_none() {
             return Err(LeftOutReason::NoExpression);
         }
-        let parameters = enabled.rule.parameters.iter().zip(&enabled.parameters);
         let parameters =
-            parameters.map(|(parameter, value)| Some(format!("{}={}", parameter.name, encoded(value)?)));
+            enabled.parameters.iter().map(|(name, value)| Some(format!("{name}={}", encoded(value)?)));
         let parameters = parameters.collect::<Option<Vec<_>>>().ok_or(LeftOutReason::Separator)?;
         let list = if denies { &mut self.denied } else { &mut self.warned };
         let entry =
@@ -193,6 +192,8 @@ fn encoded(value: &Value) -> Option<String> {
     let text = match value {
         Value::Integer(number) => number.to_string(),
         Value::Boolean(flag) => flag.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Texts(_) => return None,
     };
     let is_plain = |c: char| c.is_ascii_graphic() && ![ENTRIES, FIELDS, '='].contains(&c);
     text.chars().all(is_plain).then_some(text)

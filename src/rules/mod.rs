@@ -1,42 +1,40 @@
 //! The rules, one a file, and the registry from which everything else is generated.
 //!
-//! A rule is plain data with function pointers. To add one, write its file and its line in [`RULES`]: reports,
-//! `explain`, policies and metrics read it from there.
+//! A rule is plain data with function pointers, in the folder of its category. To add one, write its file, and name it
+//! in the `mod.rs` of its folder. Reports, `rules`, `explain`, policies, metrics and docs read it from [`RULES`].
 
+mod api;
+mod catalogue;
+mod check;
+mod container_place;
+mod efficiency;
+mod finding;
 mod fix;
-mod high_restarts;
-mod latest_tag;
-mod missing_liveness;
-mod missing_readiness;
-mod missing_resources;
-mod pending;
+mod images;
+mod networking;
+mod parameter;
+mod rbac;
+mod reliability;
 mod rule;
+mod rule_id;
+mod security;
+mod severity;
 
+pub use catalogue::{RULES, find, fix_of, of_peer, place};
+pub use check::{Check, Context};
+pub use container_place::{ContainerList, ContainerPlace};
+pub use efficiency::missing_resources::RULE as MISSING_RESOURCES;
+pub use finding::{Finding, Violation, Violations};
 pub use fix::{Broken, Defaults, Fix, Mend, PartialContainer, ProbeDefaults, ResourceDefaults};
-pub use high_restarts::HIGH_RESTARTS;
-pub use latest_tag::LATEST_TAG;
-pub use missing_liveness::MISSING_LIVENESS;
-pub use missing_readiness::MISSING_READINESS;
-pub use missing_resources::MISSING_RESOURCES;
-pub use pending::PENDING;
-pub use rule::{
-    Category, Context, Finding, Parameter, Rule, RuleId, Severity, UnknownSeverity, Value, Violation,
-    Violations,
-};
-
-/// Every rule, sorted by id.
-pub static RULES: [&Rule; 6] =
-    [&HIGH_RESTARTS, &LATEST_TAG, &MISSING_LIVENESS, &MISSING_READINESS, &MISSING_RESOURCES, &PENDING];
-
-/// Finds a rule by its id.
-pub fn find(id: &str) -> Option<&'static Rule> {
-    RULES.iter().copied().find(|rule| rule.id.as_str() == id)
-}
-
-/// Returns the fix of a rule; `None` for a rule without one.
-pub fn fix_of(id: RuleId) -> Option<&'static Fix> {
-    find(id.as_str())?.fix.as_ref()
-}
+pub use images::latest_tag::RULE as LATEST_TAG;
+pub use parameter::{Parameter, Parameters, Value};
+pub use reliability::high_restarts::RULE as HIGH_RESTARTS;
+pub use reliability::missing_liveness::RULE as MISSING_LIVENESS;
+pub use reliability::missing_readiness::RULE as MISSING_READINESS;
+pub use reliability::pending::RULE as PENDING;
+pub use rule::{Category, Rule};
+pub use rule_id::RuleId;
+pub use severity::{Severity, UnknownSeverity};
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,8 @@ pub struct Tasks {
     set: JoinSet<Result<(), BoxError>>,
     names: HashMap<Id, (&'static str, Phase)>,
     shutdown: Shutdown,
+    /// Time limit of the shutdown.
+    grace: Duration,
 }
 
 /// A task that didn't end as it should.
@@ -68,13 +70,18 @@ impl TaskError {
 }
 
 impl Tasks {
-    /// Time limit of a shutdown. [`Phase::Writes`] gets three fifths of it.
+    /// Usual time limit of a shutdown. [`Phase::Writes`] gets three fifths of it.
     pub const GRACE: Duration = Duration::from_secs(5);
 
     /// Makes an empty set, whose tasks end on this shutdown.
     #[must_use]
     pub fn new(shutdown: Shutdown) -> Self {
-        Self { set: JoinSet::new(), names: HashMap::new(), shutdown }
+        Self { set: JoinSet::new(), names: HashMap::new(), shutdown, grace: Self::GRACE }
+    }
+
+    /// Sets the time limit of the shutdown. The time of [`Phase::Writes`] stays.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
     }
 
     /// Starts a task, which has to run until its phase of the shutdown. Must be called inside a tokio runtime.
@@ -100,7 +107,7 @@ impl Tasks {
         let start = Instant::now();
         let writes = self.end(Some(Phase::Writes), start + Self::GRACE * 3 / 5).await;
         self.shutdown.drain();
-        let reads = self.end(None, start + Self::GRACE).await;
+        let reads = self.end(None, start + self.grace).await;
         writes.and(reads)
     }
 

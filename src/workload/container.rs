@@ -1,12 +1,11 @@
 //! A container of a pod spec, reduced to the fields that rules read.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error};
 
+use super::fields::detail;
 use super::object_only::object_only;
-use super::{Quantity, Text};
+use super::{ContainerPort, EnvFrom, EnvVar, Lifecycle, Probe, Quantity, SecurityContext, Text, VolumeMount};
 
 object_only!(Container<'a>, Resources, ResourceList);
 
@@ -27,11 +26,37 @@ pub struct Container<'a> {
     #[serde(borrow)]
     pub restart_policy: Option<Text<'a>>,
     /// The liveness probe.
-    pub liveness_probe: Option<Present>,
+    #[serde(borrow)]
+    pub liveness_probe: Option<Probe<'a>>,
     /// The readiness probe.
-    pub readiness_probe: Option<Present>,
+    #[serde(borrow)]
+    pub readiness_probe: Option<Probe<'a>>,
     /// Requests and limits.
     pub resources: Option<Resources>,
+    /// The startup probe (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub startup_probe: Option<Box<Probe<'a>>>,
+    /// The hooks after the start and before the end (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub lifecycle: Option<Box<Lifecycle<'a>>>,
+    /// The pull policy (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub image_pull_policy: Option<Text<'a>>,
+    /// The security context (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub security_context: Option<Box<SecurityContext<'a>>>,
+    /// The environment variables (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub env: Vec<EnvVar<'a>>,
+    /// The sources of more variables (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub env_from: Vec<EnvFrom<'a>>,
+    /// The declared ports (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub ports: Vec<ContainerPort<'a>>,
+    /// The mounts of volumes (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub volume_mounts: Vec<VolumeMount<'a>>,
 }
 
 impl Container<'_> {
@@ -47,31 +72,6 @@ impl Container<'_> {
 
     pub(super) fn image_is_blank(&self) -> bool {
         self.image.as_deref().is_none_or(|image| image.trim().is_empty())
-    }
-}
-
-/// An object whose content does not matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Present;
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PresentVisitor;
-
-        impl<'de> Visitor<'de> for PresentVisitor {
-            type Value = Present;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Present, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Present)
-            }
-        }
-
-        deserializer.deserialize_map(PresentVisitor)
     }
 }
 

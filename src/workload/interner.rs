@@ -22,13 +22,17 @@ pub struct Interner {
 impl Interner {
     /// Replaces what a workload has in common with earlier ones, and gives back its spare memory.
     pub fn share(&mut self, workload: &mut Workload<'static>) {
-        let Workload { metadata, template_labels, pod, status, .. } = workload;
+        let Workload { metadata, template_labels, template_annotations, pod, status, .. } = workload;
         let owners = metadata.owner_references.iter_mut().flatten();
-        let labels = [&mut metadata.labels, &mut metadata.annotations, template_labels].into_iter().flatten();
+        let maps = [&mut metadata.labels, &mut metadata.annotations, template_labels, template_annotations];
+        let mut labels: Vec<&mut Labels<'_>> = maps.into_iter().flatten().collect();
+        for labels in &mut labels {
+            labels.shrink();
+        }
         let texts = [&mut metadata.namespace, &mut metadata.generate_name].into_iter().flatten();
         texts
             .chain(owners.flat_map(|owner| [&mut owner.kind, &mut owner.name]))
-            .chain(labels.flat_map(Labels::texts_mut))
+            .chain(labels.into_iter().flat_map(Labels::texts_mut))
             .for_each(|text| self.text(text));
         if let Some(owners) = &mut metadata.owner_references {
             owners.shrink_to_fit();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::metadata::{KNATIVE_SERVICE, OWNER_LABELS};
-use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind};
+use super::metadata::KNATIVE_SERVICE;
+use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind, WorkloadSpec};
 
 /// A pod, or a workload's pod template seen as the one pod that it describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +14,12 @@ pub struct Workload<'a> {
     pub metadata: Metadata<'a>,
     /// The labels of the template, where there is one.
     pub template_labels: Option<Labels<'a>>,
+    /// The annotations of the template (a detail).
+    pub template_annotations: Option<Labels<'a>>,
     /// True where the spec has a selector.
     pub has_selector: bool,
+    /// The other fields of the spec (a detail).
+    pub spec: Option<Box<WorkloadSpec<'a>>>,
     /// The workload whose template this one uses instead of its own, as a Rollout's `workloadRef` names it.
     pub uses_template_of: Option<OwnerReference<'a>>,
     /// The pod's spec. Pods of one template can share it.
@@ -28,14 +32,6 @@ impl Workload<'_> {
     /// The object's name, or the prefix of its future name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().or(self.metadata.generate_name.as_deref()).unwrap_or_default()
-    }
-
-    /// Drops the labels that only selectors read. Call it when all selecting is done.
-    pub fn forget_labels(&mut self) {
-        for labels in [&mut self.template_labels, &mut self.metadata.labels].into_iter().flatten() {
-            labels.retain(|key, _| OWNER_LABELS.contains(&key));
-        }
-        self.template_labels = self.template_labels.take().filter(|labels| !labels.is_empty());
     }
 
     /// Tells a pod from a template.
@@ -78,6 +74,16 @@ impl Workload<'_> {
     /// The labels of the pod, or of the template.
     pub fn labels(&self) -> Option<&Labels<'_>> {
         if self.is_pod() { self.metadata.labels.as_ref() } else { self.template_labels.as_ref() }
+    }
+
+    /// The annotations of the pod, or of the template (a detail).
+    pub fn pod_annotations(&self) -> Option<&Labels<'_>> {
+        if self.is_pod() { self.metadata.annotations.as_ref() } else { self.template_annotations.as_ref() }
+    }
+
+    /// The path of the metadata of the pod, or of the template, in the object.
+    pub fn pod_metadata_path(&self) -> String {
+        format!("{}metadata", self.pod_path().strip_suffix("spec").unwrap_or_default())
     }
 
     /// The path of the pod's spec in the object.

@@ -122,6 +122,19 @@ const fn row(
 }
 
 impl WorkloadKind {
+    /// The kinds of Kubernetes itself that admission judges: pods, and the kinds from whose template a controller makes
+    /// pods.
+    pub const ADMITTED: [Self; 8] = [
+        Self::Pod,
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::ReplicaSet,
+        Self::ReplicationController,
+        Self::Job,
+        Self::CronJob,
+    ];
+
     /// Finds the kind that an object's `apiVersion` and `kind` name; `None` when it is not judged.
     ///
     /// The group and the kind decide: every version of a group is read the same way.

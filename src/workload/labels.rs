@@ -23,8 +23,13 @@ impl<'a> Labels<'a> {
     }
 
     /// Tells whether there is no label.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Iterates over the labels, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// The value of a label.
@@ -33,9 +38,8 @@ impl<'a> Labels<'a> {
         self.0.get(place).map(|(_, value)| value)
     }
 
-    /// Keeps the labels that `keep` accepts by key and value, and gives back the memory of all others.
-    pub(super) fn retain(&mut self, keep: impl Fn(&str, &str) -> bool) {
-        self.0.retain(|(key, value)| keep(key, value));
+    /// Gives back spare memory.
+    pub(super) fn shrink(&mut self) {
         self.0.shrink_to_fit();
     }
 
@@ -77,13 +81,11 @@ mod tests {
 
     #[test]
     fn a_label_is_found_by_its_key() {
-        let mut labels: Labels<'_> = serde_json::from_str(r#"{"tier": "a", "app": "web", "x": ""}"#).unwrap();
+        let labels: Labels<'_> = serde_json::from_str(r#"{"tier": "a", "app": "web", "x": ""}"#).unwrap();
         let get = |labels: &Labels<'_>, key| labels.get(key).map(ToString::to_string);
         for (key, value) in [("app", Some("web")), ("tier", Some("a")), ("x", Some("")), ("b", None)] {
             assert_eq!(get(&labels, key).as_deref(), value, "{key}");
         }
-        labels.retain(|key, _| key == "tier");
-        assert_eq!((get(&labels, "tier").as_deref(), get(&labels, "app")), (Some("a"), None));
     }
 
     #[test]

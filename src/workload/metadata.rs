@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
-use super::{Labels, Text};
+use super::{Fields, Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
@@ -19,12 +19,13 @@ pub(super) const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
 /// The label that names the Knative Service of a pod.
 pub(super) const KNATIVE_SERVICE: &str = "serving.knative.dev/service";
 
-/// The labels that say something about a pod's owner.
-pub(super) const OWNER_LABELS: [&str; 3] = [DEPLOYMENT_HASH, ROLLOUT_HASH, KNATIVE_SERVICE];
 /// The annotation of a pod that names its `DeploymentConfig`.
 pub(super) const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 
-/// The annotations that are read.
+/// The annotation in which kubectl keeps a copy of the object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The annotations that are always read.
 const ANNOTATIONS: [&str; 4] = [DEPLOYMENT_CONFIG, IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES];
 
 /// The part of an object's metadata that is read. Managed fields, the largest part, are skipped.
@@ -50,7 +51,7 @@ pub struct Metadata<'a> {
     pub labels: Option<Labels<'a>>,
     /// The few annotations that are read.
     #[serde(borrow, default, deserialize_with = "annotations")]
-    pub(super) annotations: Option<Labels<'a>>,
+    pub annotations: Option<Labels<'a>>,
     /// The objects that own this one.
     #[serde(borrow)]
     pub owner_references: Option<Vec<OwnerReference<'a>>>,
@@ -68,7 +69,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// The value of an annotation that is read.
-    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+    pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(|value| &**value)
     }
 }
@@ -85,6 +86,11 @@ pub struct OwnerReference<'a> {
     pub name: Text<'a>,
     /// True for the owner that manages the object.
     pub controller: Option<bool>,
+}
+
+/// Tells whether an annotation is read. With details, all are, except for kubectl's copy of the object.
+fn is_read(key: &str) -> bool {
+    ANNOTATIONS.contains(&key) || (Fields::are_all() && key != LAST_APPLIED)
 }
 
 /// Reads the annotations that are needed, and skips the values of all others.
@@ -115,7 +121,7 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut known = Vec::new();
             while let Some(key) = map.next_key::<Text<'de>>()? {
-                if ANNOTATIONS.contains(&&*key) {
+                if is_read(&key) {
                     known.push((key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default()));
                 } else {
                     map.next_value::<IgnoredAny>()?;

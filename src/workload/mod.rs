@@ -1,6 +1,7 @@
 //! Kubernetes workloads, reduced to the fields that rules read.
 //!
-//! Every type here is lean: fields that no rule reads are skipped while parsing. Text is borrowed from the input
+//! Every type here is lean: fields that no rule reads are skipped while parsing, and [`Fields`] skips those that only
+//! rules outside the default score read. Text is borrowed from the input
 //! where possible, so that an object can be judged and dropped without a copy. This module does no I/O.
 
 mod container;
@@ -8,33 +9,54 @@ mod container_search;
 mod count;
 mod defect;
 mod digest;
+mod environment;
+mod fields;
 mod identity;
 mod image;
 mod interner;
 mod judged;
 mod kind;
+mod label_selector;
 mod labels;
 mod metadata;
 mod object;
 mod object_only;
 mod owner;
+mod placement;
 mod pod;
+mod present;
+mod probe;
 mod quantity;
+mod security;
+mod spec;
 mod supplied;
 mod text;
+mod volume;
 
-pub use container::{Container, Present, ResourceList, Resources};
+pub use container::{Container, ResourceList, Resources};
 pub use count::count;
 pub use defect::Defect;
 pub use digest::short_digest;
+pub use environment::{ContainerPort, EnvFrom, EnvFromRef, EnvSource, EnvVar, KeyRef};
+pub use fields::Fields;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadKey, WorkloadRef};
 pub use image::ImageReference;
 pub use interner::Interner;
 pub use judged::Workload;
 pub use kind::WorkloadKind;
+pub use label_selector::{LabelSelector, Requirement};
 pub use labels::Labels;
 pub use metadata::{Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
+pub use placement::{Affinity, Os, SpreadConstraint};
 pub use pod::{ContainerStatus, PodSpec, PodStatus};
+pub use present::Present;
+pub use probe::{Exec, Grpc, Handler, Header, HttpGet, Lifecycle, Port, Probe, TcpSocket};
 pub use quantity::Quantity;
+pub use security::{Capabilities, Profile, SeLinuxOptions, SecurityContext, Sysctl, WindowsOptions};
+pub use spec::{Strategy, WorkloadSpec};
 pub use text::Text;
+pub use volume::{
+    HostPath, KeyPath, NamedSource, Projected, ProjectedSource, SecretVolume, Volume, VolumeContent,
+    VolumeMount,
+};

@@ -8,11 +8,15 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::container_search::ContainerSearch;
+use super::fields::detail;
 use super::kind::PodPlace;
 use super::metadata::annotations;
 use super::object_only::object_only;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
-use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind};
+use super::{
+    Fields, LabelSelector, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy, Text,
+    Workload, WorkloadKind, WorkloadSpec,
+};
 
 /// An object's `apiVersion` and `kind`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -84,8 +88,10 @@ impl<'a> Workload<'a> {
 
 impl Workload<'static> {
     /// Reads as [`Workload::from_json`] does, and borrows nothing, so that the object can be kept.
+    ///
+    /// Every field is read, because policies change while the object is kept.
     pub fn from_json_owned(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
-        Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes()))
+        Fields::All.within(|| Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes())))
     }
 }
 
@@ -235,6 +241,7 @@ struct Draft<'a> {
     metadata: Metadata<'a>,
     template: TemplateMetadata<'a>,
     has_selector: bool,
+    spec: Option<Box<WorkloadSpec<'a>>>,
     triggers: Vec<Trigger<'a>>,
     uses_template_of: Option<OwnerReference<'a>>,
     pod: PodSpec<'a>,
@@ -252,6 +259,18 @@ impl<'a> Draft<'a> {
 
     fn spec(&mut self, spec: TemplateSpec<'a>) {
         self.has_selector = spec.selector.is_some();
+        if Fields::are_all() {
+            self.spec = Some(Box::new(WorkloadSpec {
+                replicas: spec.replicas,
+                selector: spec.selector.and_then(|selector| selector.0),
+                strategy: spec.strategy,
+                service_name: spec.service_name,
+                starting_deadline_seconds: None,
+                ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
+                manual_selector: spec.manual_selector,
+                has_claim_templates: !spec.volume_claim_templates.is_empty(),
+            }));
+        }
         self.triggers = spec.triggers.unwrap_or_default();
         self.uses_template_of = spec.workload_ref;
         self.template(spec.template);
@@ -288,6 +307,8 @@ impl<'a> Draft<'a> {
             metadata: self.metadata,
             template_labels: self.template.labels,
             has_selector: self.has_selector,
+            spec: self.spec,
+            template_annotations: self.template.annotations.filter(|_| Fields::are_all()),
             uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout),
             pod: Arc::new(self.pod),
             status: self.status,
@@ -323,6 +344,9 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                 (PodPlace::SpecJobTemplate, "spec") => {
                     let spec: CronJobSpec<'_> = Option::deserialize(deserializer)?.unwrap_or_default();
                     draft.spec(spec.job_template.and_then(|job| job.spec).unwrap_or_default());
+                    if let Some(own) = &mut draft.spec {
+                        own.starting_deadline_seconds = spec.starting_deadline_seconds;
+                    }
                 }
                 _ => {
                     IgnoredAny::deserialize(deserializer)?;
@@ -366,6 +390,22 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
     }
 }
 
+/// The selector of a workload: a label selector, or the labels themselves in old kinds. Its content is a detail.
+struct SpecSelector<'a>(Option<LabelSelector<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for SpecSelector<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !Fields::are_all() {
+            return IgnoredAny::deserialize(deserializer).map(|_| Self(None));
+        }
+        // A `ReplicationController` has a map of labels in this place.
+        let written = serde_json::Value::deserialize(deserializer)?;
+        let is_plain = written.as_object().is_some_and(|map| map.values().any(serde_json::Value::is_string));
+        let written = if is_plain { serde_json::json!({ "matchLabels": written }) } else { written };
+        LabelSelector::deserialize(written).map(|selector| Self(Some(selector))).map_err(D::Error::custom)
+    }
+}
+
 object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpec<'a>, JobTemplate<'a>);
 
 #[derive(Default, Deserialize)]
@@ -373,7 +413,20 @@ object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpe
 struct TemplateSpec<'a> {
     #[serde(borrow)]
     template: Option<PodTemplate<'a>>,
-    selector: Option<IgnoredAny>,
+    #[serde(borrow)]
+    selector: Option<SpecSelector<'a>>,
+    #[serde(borrow, alias = "updateStrategy", default, deserialize_with = "detail")]
+    strategy: Option<Strategy<'a>>,
+    #[serde(default, deserialize_with = "detail")]
+    replicas: Option<i64>,
+    #[serde(borrow, default, deserialize_with = "detail")]
+    service_name: Text<'a>,
+    #[serde(default, deserialize_with = "detail")]
+    ttl_seconds_after_finished: Option<i64>,
+    #[serde(default, deserialize_with = "detail")]
+    manual_selector: bool,
+    #[serde(default, deserialize_with = "detail")]
+    volume_claim_templates: Vec<Present>,
     #[serde(borrow)]
     triggers: Option<Vec<Trigger<'a>>>,
     #[serde(borrow)]
@@ -403,6 +456,8 @@ struct TemplateMetadata<'a> {
 struct CronJobSpec<'a> {
     #[serde(borrow)]
     job_template: Option<JobTemplate<'a>>,
+    #[serde(default, deserialize_with = "detail")]
+    starting_deadline_seconds: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]

@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::fields::detail;
 use super::object_only::object_only;
-use super::{Container, Resources, Text};
+use super::{
+    Affinity, Container, EnvFromRef, Os, Resources, SecurityContext, SpreadConstraint, Text, Volume,
+};
 
 object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated<'a>);
 
@@ -23,6 +26,63 @@ pub struct PodSpec<'a> {
     pub init_containers: Vec<Container<'a>>,
     /// Requests and limits of the pod as a whole.
     pub resources: Option<Resources>,
+    /// The ephemeral containers (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub ephemeral_containers: Vec<Container<'a>>,
+    /// The security context of the pod as a whole (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub security_context: Option<Box<SecurityContext<'a>>>,
+    /// True if the pod uses the node's network (a detail).
+    #[serde(default, deserialize_with = "detail")]
+    pub host_network: bool,
+    /// True if the pod sees the node's processes (a detail).
+    #[serde(rename = "hostPID", default, deserialize_with = "detail")]
+    pub host_pid: bool,
+    /// True if the pod shares the node's IPC (a detail).
+    #[serde(rename = "hostIPC", default, deserialize_with = "detail")]
+    pub host_ipc: bool,
+    /// False, written out, for a pod in a user namespace of its own (a detail).
+    #[serde(default, deserialize_with = "detail")]
+    pub host_users: Option<bool>,
+    /// The operating system (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub os: Option<Os<'a>>,
+    /// The volumes (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub volumes: Vec<Volume<'a>>,
+    /// The account that the pod runs as (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub service_account_name: Option<Text<'a>>,
+    /// The former name of `serviceAccountName` (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub service_account: Option<Text<'a>>,
+    /// False if no token of the account is mounted (a detail).
+    #[serde(default, deserialize_with = "detail")]
+    pub automount_service_account_token: Option<bool>,
+    /// The restart policy of the containers (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub restart_policy: Option<Text<'a>>,
+    /// The Secrets for pulling images (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub image_pull_secrets: Vec<EnvFromRef<'a>>,
+    /// The topology spread constraints (a detail).
+    #[serde(borrow, default, deserialize_with = "detail")]
+    pub topology_spread_constraints: Vec<SpreadConstraint<'a>>,
+    /// The affinity (a detail).
+    #[serde(default, deserialize_with = "detail")]
+    pub affinity: Option<Affinity>,
+}
+
+impl PodSpec<'_> {
+    /// Tells whether the pod says that it runs on Windows.
+    pub fn is_windows(&self) -> bool {
+        self.os.as_ref().is_some_and(|os| &*os.name == "windows")
+    }
+
+    /// Tells whether the pod says that it runs in a user namespace of its own.
+    pub fn has_user_namespace(&self) -> bool {
+        self.host_users == Some(false)
+    }
 }
 
 /// The part of a pod's status that rules read.

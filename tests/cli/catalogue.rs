@@ -18,7 +18,7 @@ fn the_version_is_one_line() {
 fn the_rules_are_listed_and_each_is_explained() {
     assert_snapshot!(run(&["rules"]));
     assert_snapshot!(run(&["explain", "missing-resources"]));
-    for rule in kube_devops::rules::RULES {
+    for rule in kube_devops::rules::RULES.iter() {
         assert_eq!(run(&["explain", rule.id.as_str()]).status, 0);
     }
     assert_snapshot!(run(&["explain", "latest"]));

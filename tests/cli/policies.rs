@@ -26,7 +26,8 @@ fn what_the_api_server_refuses_is_refused_in_words_that_name_the_field() {
         let run = under(spec);
         assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{spec}: {run}");
         assert!(run.stderr.contains(field), "{spec}: {run}");
-        for rust in ["u32", "u16", "i64", "expected", "variant", "struct", "ident", "unit value", "sequence"]
+        for rust in
+            ["u32", "u16", "i64", "expected", "variant", "struct", "field ident", "unit value", "sequence"]
         {
             assert!(!run.stderr.contains(rust), "{spec}: {rust}: {run}");
         }

@@ -69,6 +69,14 @@ async fn reconcile_serves_the_metrics_that_are_documented() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_webhook_serves_the_metrics_that_are_documented() {
+    let scene = crate::webhook::Scene::new().await;
+    let webhook = scene.replica(&[]);
+    assert_eq!(served(&webhook.get("/metrics").1), documented("`webhook serve`"));
+}
+
 /// Parses the Prometheus text format.
 fn served(text: &str) -> Metrics {
     let mut metrics = Metrics::new();

@@ -39,3 +39,4 @@ mod restricted;
 #[path = "../common/soak.rs"]
 mod soak;
 mod watch;
+mod webhook;

@@ -9,7 +9,8 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{defaultResources: {cpu: 100m}}", "spec.defaultResources.cpu"),
     ("{rules: [{id: pending, param: {seconds: 1}}]}", "spec.rules[0].param"),
     ("{rules: [{id: pending, params: {minutes: 1}}]}", "spec.rules[0].params.minutes"),
-    ("{severityOverrides: {latest-tag: high}}", "spec.severityOverrides.latest-tag"),
+    ("{severityOverrides: {latest-tags: high}}", "spec.severityOverrides.latest-tags"),
+    ("{severityOverrides: {latest-tag: high, latestTag: low}}", "spec.severityOverrides.latestTag"),
     ("{remediation: {maxPerDay: 1}}", "spec.remediation.maxPerDay"),
     ("{admission: {denyat: high}}", "spec.admission.denyat"),
     // Values of the wrong type.
@@ -91,7 +92,7 @@ pub(crate) const VALID: &[&str] = &[
     "{forbidLatestTag: false, rules: [{id: latest-tag, severity: low}]}",
     "{requireResources: false, defaultResources: {cpuLimit: 1}, rules: [{id: missing-resources}]}",
     "{rules: [{id: pending, params: {seconds: 600}}, {id: missing-resources, params: {cpuLimit: true}}]}",
-    "{severityOverrides: {latestTag: critical, pending: low}, enforcementMode: enforce}",
+    "{severityOverrides: {latestTag: critical, pending: low, missing-liveness: high}, enforcementMode: enforce}",
     "{defaultProbe: {tcpPort: 65535, initialDelaySeconds: 0, periodSeconds: 1}}",
     "{defaultResources: {cpuRequest: 100m, cpuLimit: 1, memoryRequest: 128Mi, memoryLimit: 4294967296}}",
     "{defaultResources: {cpuRequest: '0.5', cpuLimit: 500m, memoryRequest: 1e3, memoryLimit: 1Ki}}",

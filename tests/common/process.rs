@@ -40,7 +40,8 @@ impl Process {
     /// Starts a long-running command in a pod of this name. Returns at once.
     pub(crate) fn spawn(command: &str, kubeconfig: &Path, pod: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
-            .args([command, "--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
+            .args(command.split(' '))
+            .args(["--listen", "127.0.0.1:0", "--log-format", "json", "--pod-name", pod])
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .args(arguments)

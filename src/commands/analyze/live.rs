@@ -46,14 +46,16 @@ fn add_page(
     scope: &Scope,
     progress: &Progress,
 ) -> Result<(), serde_json::Error> {
-    let Ok(list) = serde_json::from_str::<Object<'_>>(page) else {
-        return add_one_by_one(part, page, scope, progress);
-    };
-    if let Parsed::List(pods) = &list.parsed {
-        progress.add(pods.len() as u64);
-    }
-    part.add(&list, None);
-    Ok(())
+    part.policy().fields().within(|| {
+        let Ok(list) = serde_json::from_str::<Object<'_>>(page) else {
+            return add_one_by_one(part, page, scope, progress);
+        };
+        if let Parsed::List(pods) = &list.parsed {
+            progress.add(pods.len() as u64);
+        }
+        part.add(&list, None);
+        Ok(())
+    })
 }
 
 /// Evaluates the pods of a page in which one pod does not parse, and names that one.

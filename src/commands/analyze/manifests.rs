@@ -1,17 +1,11 @@
-//! Feeds manifests to an analysis, and reads the policy of `--policy`.
+//! Feeds manifests to an analysis.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, bail};
+use std::path::PathBuf;
 
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
-use crate::output::note;
-use crate::policy::{self, EffectivePolicy};
-use crate::workload::Object;
-use crate::yaml::Repeated;
+use crate::workload::{Fields, Object};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -39,23 +33,6 @@ impl ManifestArgs {
     fn inputs(&self) -> Inputs {
         Inputs { paths: [&*self.filename, &*self.paths].concat(), recursive: self.recursive }
     }
-}
-
-/// Reads a DevOpsPolicy from a file.
-pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
-    let place = || format!("policy {}", path.display());
-    let text = match files::read_text(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}: there is no such file", place()),
-        read => read.with_context(place)?,
-    };
-    for Repeated { key, line } in policy::repeated_keys(&text) {
-        note(format_args!("{}: line {line}: {}", place(), files::repeated_key(&key)))?;
-    }
-    let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
-    if policy.rules().is_empty() {
-        note(format_args!("{} turns no rule on, so nothing can violate it", place()))?;
-    }
-    Ok(policy)
 }
 
 /// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the line of every object.
@@ -96,6 +73,10 @@ struct Evaluated<'p> {
 
 impl<'p> files::Consumer for Evaluator<'p, '_> {
     type Part = Evaluated<'p>;
+
+    fn fields(&self) -> Fields {
+        self.empty.policy().fields()
+    }
 
     fn part(&self) -> Evaluated<'p> {
         Evaluated { analysis: self.empty.part(), notes: Vec::new() }

@@ -18,7 +18,7 @@ impl Component {
     /// Returns the component that a mode runs in; `None` for a one-shot command.
     pub fn of(mode: Mode) -> Option<Self> {
         match mode {
-            Mode::Analyze => None,
+            Mode::Analyze | Mode::Webhook => None,
             Mode::Watch => Some(Self::Watch),
             Mode::Reconcile | Mode::Enforce | Mode::Native => Some(Self::Reconcile),
         }

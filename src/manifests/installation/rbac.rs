@@ -136,7 +136,10 @@ mod tests {
         for mode in Mode::ALL {
             for rule in [rules_of(mode, "ClusterRole"), rules_of(mode, "Role")].concat() {
                 let text = rule.to_string();
-                assert!(!text.contains('*') && !text.contains("secrets"), "{mode}: {text}");
+                let names_secrets = mode == Mode::Webhook && rule["resourceNames"].is_array();
+                let creates = mode == Mode::Webhook && rule["verbs"] == json!(["create"]);
+                let reaches_secrets = text.contains("secrets") && !names_secrets && !creates;
+                assert!(!text.contains('*') && !reaches_secrets, "{mode}: {text}");
                 for verb in rule["verbs"].as_array().unwrap() {
                     assert!(VERBS.contains(&verb.as_str().unwrap()), "{mode}: {text}");
                 }

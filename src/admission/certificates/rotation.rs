@@ -1,0 +1,201 @@
+//! The next step of a rotation. Pure but for the keys that a step makes.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::authority::{SKEW, bootstrap, issue, make_authority};
+use super::{IssueError, Lifetimes, Material, MaterialError, Names};
+
+/// The state of the certificates, and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing is due.
+    Keep,
+    /// Make an authority and a serving certificate: there are none that can be read.
+    Bootstrap,
+    /// Trust a new authority beside the old one.
+    AddAuthority,
+    /// Serve a certificate of the newest authority.
+    Reissue,
+    /// Trust the newest authority alone.
+    DropAuthorities,
+}
+
+impl Step {
+    /// Returns the next step. The bundle has been in the configuration since `bundled`, and a step of a rotation waits
+    /// for `pause` after the one before it, until every API server and every replica has taken that up.
+    pub(super) fn next(
+        material: Option<&Material>,
+        names: &Names,
+        bundled: Timestamp,
+        pause: SignedDuration,
+        now: Timestamp,
+    ) -> Self {
+        let Some(material) = material else { return Self::Bootstrap };
+        let Ok((authorities, leaf)) = material.properties() else { return Self::Bootstrap };
+        let Some(newest) = authorities.first() else { return Self::Bootstrap };
+        let is_due = |not_before: Timestamp, not_after: Timestamp| {
+            let made = not_before + SKEW;
+            now >= made + not_after.duration_since(made) * 2 / 3
+        };
+        let is_settled = now >= bundled.max(material.changed) + pause;
+        if leaf.signed_by != newest.key {
+            return if is_settled { Self::Reissue } else { Self::Keep };
+        }
+        if authorities.len() > 1 {
+            return if is_settled { Self::DropAuthorities } else { Self::Keep };
+        }
+        if is_due(newest.not_before, newest.not_after) {
+            return Self::AddAuthority;
+        }
+        if is_due(leaf.not_before, leaf.not_after) || leaf.names != names.as_slice() {
+            return Self::Reissue;
+        }
+        Self::Keep
+    }
+
+    /// Returns the material after the step.
+    pub(super) fn take(
+        self,
+        material: Option<Material>,
+        names: &Names,
+        lifetimes: Lifetimes,
+        now: Timestamp,
+    ) -> Result<Material, StepError> {
+        let (Some(mut material), false) = (material, self == Self::Bootstrap) else {
+            return Ok(bootstrap(names, lifetimes, now)?);
+        };
+        match self {
+            Self::Keep | Self::Bootstrap => return Ok(material),
+            Self::AddAuthority => {
+                let (authority, key) = make_authority(lifetimes.authority, now)?;
+                material.authorities.insert(0, authority);
+                material.authority_key = key;
+            }
+            Self::Reissue => {
+                (material.leaf, material.key) = issue(&material.authority_key, names, lifetimes.leaf, now)?;
+            }
+            Self::DropAuthorities => material.authorities.truncate(1),
+        }
+        material.changed = now;
+        material.properties()?;
+        Ok(material)
+    }
+}
+
+/// A step that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StepError {
+    /// No certificate could be made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// The result cannot be read.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+    use super::*;
+
+    const PAUSE: SignedDuration = SignedDuration::from_mins(1);
+    const LIFETIMES: Lifetimes =
+        Lifetimes { authority: SignedDuration::from_hours(900), leaf: SignedDuration::from_hours(90) };
+
+    fn start() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn names() -> Names {
+        Names::of_service("home", "webhook", &["127.0.0.1".to_owned()])
+    }
+
+    /// Tells whether a client that trusts a bundle accepts the serving certificate of a material.
+    fn trusts(bundle: &Material, served: &Material, now: Timestamp) -> bool {
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_slice_iter(bundle.bundle().as_bytes()) {
+            roots.add(authority.unwrap()).unwrap();
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let leaf = CertificateDer::from_pem_slice(served.leaf.as_bytes()).unwrap();
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_second().unsigned_abs()));
+        ["webhook.home.svc", "127.0.0.1"].iter().all(|name| {
+            let name = ServerName::try_from(*name).unwrap();
+            verifier.verify_server_cert(&leaf, &[], &name, &[], now).is_ok()
+        })
+    }
+
+    /// Runs the certificates for a time, one look an hour. Returns the steps, each with the material after it.
+    fn run(hours: i64) -> Vec<(Step, Timestamp, Material)> {
+        let mut steps: Vec<(Step, Timestamp, Material)> = Vec::new();
+        let mut material: Option<Material> = None;
+        for hour in 0..hours {
+            let now = start() + SignedDuration::from_hours(hour);
+            let step = Step::next(material.as_ref(), &names(), start(), PAUSE, now);
+            if step != Step::Keep {
+                let next = step.take(material.take(), &names(), LIFETIMES, now).unwrap();
+                material = Some(next.clone());
+                steps.push((step, now, next));
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn a_rotation_adds_the_authority_then_reissues_then_drops_the_old_one() {
+        let steps: Vec<_> = run(620).into_iter().map(|(step, ..)| step).collect();
+        let expected = [
+            &[Step::Bootstrap][..],
+            &[Step::Reissue; 9],
+            &[Step::AddAuthority, Step::Reissue, Step::DropAuthorities],
+        ];
+        assert_eq!(steps, expected.concat());
+    }
+
+    #[test]
+    fn a_client_with_the_bundle_before_or_after_a_step_trusts_every_certificate_around_it() {
+        let steps = run(2_500);
+        assert!(steps.iter().filter(|(step, ..)| *step == Step::DropAuthorities).count() >= 3);
+        for pair in steps.windows(2) {
+            let [(_, _, before), (step, now, after)] = pair else { unreachable!() };
+            for (bundle, served) in [(before, before), (before, after), (after, before), (after, after)] {
+                // The leaf of the new authority comes a pause after the bundle that has it.
+                assert!(trusts(bundle, served, *now), "{step:?} at {now}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_waits_until_the_one_before_it_has_arrived_everywhere() {
+        let now = start() + SignedDuration::from_hours(601);
+        let material = Step::Bootstrap.take(None, &names(), LIFETIMES, start()).unwrap();
+        let material = Step::AddAuthority.take(Some(material), &names(), LIFETIMES, now).unwrap();
+        let next = |bundled, now| Step::next(Some(&material), &names(), bundled, PAUSE, now);
+        assert_eq!(next(start(), now + PAUSE / 2), Step::Keep);
+        assert_eq!(next(start(), now + PAUSE), Step::Reissue);
+        assert_eq!(next(now + PAUSE, now + PAUSE), Step::Keep, "the configuration has just got the bundle");
+    }
+
+    #[test]
+    fn other_names_and_unreadable_certificates_are_replaced_at_once() {
+        let material = Step::Bootstrap.take(None, &names(), LIFETIMES, start()).unwrap();
+        let next =
+            |material: &Material, names: &Names| Step::next(Some(material), names, start(), PAUSE, start());
+        assert_eq!(next(&material, &names()), Step::Keep);
+        assert_eq!(next(&material, &Names::of_service("home", "other", &[])), Step::Reissue);
+        let broken = Material { leaf: "no certificate".to_owned(), ..material.clone() };
+        assert_eq!(next(&broken, &names()), Step::Bootstrap);
+        let data = material.to_data();
+        assert_eq!(Material::from_data(&data, Some(material.changed)).unwrap(), material);
+    }
+}

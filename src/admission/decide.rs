@@ -1,0 +1,160 @@
+//! Decides an admission request. Pure: policies and time are arguments.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::actor::is_made_by_controller;
+use super::review::Operation;
+use super::{AdmissionRequest, Decision, Finding};
+use crate::governance::evaluate;
+use crate::policy::{CompiledPolicy, EffectivePolicy, EnforcementMode, Verdict};
+use crate::rules::{RuleId, Severity, Violation};
+use crate::workload::{Workload, WorkloadKind};
+
+/// An object that cannot be read, although the API server accepted it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the {part} of the request: {source}")]
+pub struct DecideError {
+    /// The field of the request.
+    part: &'static str,
+    source: serde_json::Error,
+}
+
+/// Decides a request under the policies of its namespace.
+///
+/// `native` is the hash of the policies that native admission judges by in the namespace. Where it is the one of these
+/// policies, the rules that native admission holds are left to it.
+///
+/// The caller has to leave out the policies of namespaces in which nothing is denied. Rules that read a status see none:
+/// a status says nothing about an object that is not stored yet.
+pub fn decide(
+    request: &AdmissionRequest<'_>,
+    policies: &[CompiledPolicy],
+    native: Option<&str>,
+    now: Timestamp,
+) -> Result<Decision, DecideError> {
+    let mut decision = Decision::default();
+    let Some(kind) = request.admitted_kind().filter(|_| !policies.is_empty()) else { return Ok(decision) };
+    let Some(json) = request.object else { return Ok(decision) };
+    let object = read(kind, json.get(), "object")?;
+    if is_made_by_controller(&request.user_info.username, &object) {
+        return Ok(decision);
+    }
+    let old = match (request.operation, request.old_object) {
+        (Operation::Update, Some(json)) => Some(read(kind, json.get(), "oldObject")?),
+        _ => None,
+    };
+    let verdict = native.and_then(|native| Verdict::of(policies).filter(|verdict| verdict.hash == native));
+    let is_ours = |policy: &str, rule| verdict.as_ref().is_none_or(|verdict| !verdict.holds(policy, rule));
+    let mut found = Found::default();
+    for compiled in policies.iter().filter(|compiled| compiled.policy.metadata.deletion_timestamp.is_none()) {
+        let name = compiled.policy.name_any();
+        match &compiled.effective {
+            Ok(effective) => {
+                let added = added(effective, &object, old.as_ref(), now);
+                for violation in added.into_iter().filter(|added| is_ours(&name, added.rule)) {
+                    found.add(&name, denies(compiled, violation.severity), violation);
+                }
+            }
+            Err(error) => decision.problems.push(format!("DevOpsPolicy {name} is not followed: {error}")),
+        }
+    }
+    if !found.0.is_empty() && is_going(json.get()) {
+        return Ok(Decision::default());
+    }
+    (decision.denied, decision.warned) = found.sorted();
+    Ok(decision)
+}
+
+fn read<'a>(kind: WorkloadKind, json: &'a str, part: &'static str) -> Result<Workload<'a>, DecideError> {
+    let mut workload = Workload::from_json(kind, json).map_err(|source| DecideError { part, source })?;
+    workload.status = None;
+    Ok(workload)
+}
+
+/// Returns the violations of the new object that the old one does not have in the same container.
+fn added(
+    policy: &EffectivePolicy,
+    object: &Workload<'_>,
+    old: Option<&Workload<'_>>,
+    now: Timestamp,
+) -> Vec<Violation> {
+    let mut violations = evaluate(policy, object, now, true).violations;
+    if let (Some(old), false) = (old, violations.is_empty()) {
+        let before = evaluate(policy, old, now, true).violations;
+        let before: BTreeSet<_> = before.iter().map(|old| (old.rule, old.container.as_deref())).collect();
+        violations.retain(|new| !before.contains(&(new.rule, new.container.as_deref())));
+    }
+    violations
+}
+
+/// Tells whether a policy denies what it finds at a severity.
+fn denies(compiled: &CompiledPolicy, severity: Severity) -> bool {
+    let spec = &compiled.policy.spec;
+    spec.enforcement_mode == EnforcementMode::Enforce
+        && severity >= spec.admission.clone().unwrap_or_default().deny_at
+}
+
+/// Tells whether the object is being deleted: nothing may hold up its end.
+fn is_going(json: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Head {
+        metadata: Going,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Going {
+        deletion_timestamp: Option<IgnoredAny>,
+    }
+    serde_json::from_str::<Head>(json).is_ok_and(|head| head.metadata.deletion_timestamp.is_some())
+}
+
+/// The place and the text of a violation. Policies that say the same share one finding.
+type Key = (RuleId, String, Option<String>, String);
+
+/// The policies that deny a violation, and those that warn, with the highest severity of each.
+#[derive(Default)]
+struct Verdicts {
+    deny: Option<(Severity, BTreeSet<String>)>,
+    warn: Option<(Severity, BTreeSet<String>)>,
+}
+
+#[derive(Default)]
+struct Found(BTreeMap<Key, Verdicts>);
+
+impl Found {
+    fn add(&mut self, policy: &str, denies: bool, violation: Violation) {
+        let Violation { rule, severity, container, path, message } = violation;
+        let verdicts = self.0.entry((rule, path, container, message)).or_default();
+        let verdict = if denies { &mut verdicts.deny } else { &mut verdicts.warn };
+        let (highest, policies) = verdict.get_or_insert_with(|| (severity, BTreeSet::new()));
+        *highest = severity.max(*highest);
+        policies.insert(policy.to_owned());
+    }
+
+    /// Returns the findings that deny, and those that only warn. A finding that is denied is not repeated as a warning.
+    fn sorted(self) -> (Vec<Finding>, Vec<Finding>) {
+        let (mut denied, mut warned) = (Vec::new(), Vec::new());
+        for ((rule, path, container, message), Verdicts { deny, warn }) in self.0 {
+            let (list, verdict) = match (deny, warn) {
+                (Some(deny), _) => (&mut denied, deny),
+                (None, Some(warn)) => (&mut warned, warn),
+                (None, None) => continue,
+            };
+            let (severity, policies) = verdict;
+            let policies = policies.into_iter().collect();
+            list.push(Finding { policies, rule, severity, container, path, message });
+        }
+        for list in [&mut denied, &mut warned] {
+            list.sort_by_key(|finding: &Finding| std::cmp::Reverse(finding.severity));
+        }
+        (denied, warned)
+    }
+}
+
+#[cfg(test)]
+mod tests;

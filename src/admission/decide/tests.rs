@@ -1,0 +1,255 @@
+//! Decisions on requests of every kind, operation and user, and laws over generated ones.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admission::parse_review;
+
+const KCM: &str = "system:kube-controller-manager";
+
+/// A policy in enforce mode that denies an image without a version and warns about missing liveness probes.
+fn policy(name: &str, spec: &Value) -> CompiledPolicy {
+    let policy = json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": spec });
+    CompiledPolicy::new(serde_json::from_value::<crate::policy::DevOpsPolicy>(policy).unwrap())
+}
+
+fn denying() -> CompiledPolicy {
+    policy(
+        "baseline",
+        &json!({
+            "enforcementMode": "enforce", "forbidLatestTag": true, "requireLivenessProbe": true,
+            "admission": { "denyAt": "high" },
+        }),
+    )
+}
+
+/// An object of a kind with these containers, as name, image and presence of a liveness probe.
+fn object(kind: WorkloadKind, containers: &[(&str, &str, bool)]) -> Value {
+    let containers: Vec<_> = containers
+        .iter()
+        .map(|(name, image, probed)| {
+            let mut container = json!({ "name": name, "image": image });
+            if *probed {
+                container["livenessProbe"] = json!({ "tcpSocket": { "port": 80 } });
+            }
+            container
+        })
+        .collect();
+    let pod = json!({ "containers": containers });
+    let spec = match kind {
+        WorkloadKind::Pod => pod,
+        WorkloadKind::CronJob => json!({ "jobTemplate": { "spec": { "template": { "spec": pod } } } }),
+        _ => json!({ "template": { "spec": pod } }),
+    };
+    let types = (kind.api_version(), kind.name());
+    json!({ "apiVersion": types.0, "kind": types.1, "metadata": { "name": "web" }, "spec": spec })
+}
+
+fn request(operation: &str, kind: WorkloadKind, user: &str, object: &Value, old: &Value) -> Value {
+    let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
+    json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "u", "kind": { "group": group, "version": version, "kind": kind.name() },
+            "namespace": "shop", "operation": operation, "userInfo": { "username": user },
+            "object": object, "oldObject": old,
+        },
+    })
+}
+
+fn decided(review: &Value, policies: &[CompiledPolicy]) -> Decision {
+    let body = review.to_string();
+    decide(&parse_review(body.as_bytes()).unwrap(), policies, None, Timestamp::UNIX_EPOCH).unwrap()
+}
+
+/// The rules that deny and those that warn, each with the container.
+fn verdict(review: &Value, policies: &[CompiledPolicy]) -> (Vec<String>, Vec<String>) {
+    let texts = |findings: Vec<Finding>| {
+        let text = |finding: Finding| format!("{} {}", finding.rule, finding.container.unwrap_or_default());
+        findings.into_iter().map(text).collect::<Vec<_>>()
+    };
+    let decision = decided(review, policies);
+    (texts(decision.denied), texts(decision.warned))
+}
+
+#[test]
+fn every_kind_is_denied_and_warned_at_the_path_of_its_pod_spec() {
+    for kind in WorkloadKind::ADMITTED {
+        let bad = object(kind, &[("web", "nginx:latest", false)]);
+        let decision = decided(&request("CREATE", kind, "jane", &bad, &Value::Null), &[denying()]);
+        let [denied] = &*decision.denied else { panic!("{kind:?}: {decision:?}") };
+        assert_eq!(denied.path, format!("{}.containers[0].image", kind.pod_path()));
+        assert_eq!(denied.policies, ["baseline"]);
+        let runs_to_completion = matches!(kind, WorkloadKind::Job | WorkloadKind::CronJob);
+        assert_eq!(decision.warned.is_empty(), runs_to_completion, "{kind:?}");
+        let good = object(kind, &[("web", "nginx:1.25", true)]);
+        let good = request("CREATE", kind, "jane", &good, &Value::Null);
+        assert_eq!(decided(&good, &[denying()]), Decision::default());
+    }
+}
+
+#[test]
+fn an_update_is_judged_only_for_what_it_makes_worse() {
+    let update = |old: &[(&str, &str, bool)], new: &[(&str, &str, bool)]| {
+        let kind = WorkloadKind::Deployment;
+        let review = request("UPDATE", kind, "jane", &object(kind, new), &object(kind, old));
+        verdict(&review, &[denying()])
+    };
+    let none = (Vec::<String>::new(), Vec::<String>::new());
+    let old_fault = [("web", "nginx:latest", false)];
+    assert_eq!(update(&old_fault, &old_fault), none, "scaling or a label");
+    assert_eq!(update(&old_fault, &[("web", "nginx", false)]), none, "as bad as before");
+    let worse = (vec!["latest-tag web".to_owned()], vec![]);
+    assert_eq!(update(&[("web", "nginx:1", false)], &old_fault), worse);
+    let another = update(&old_fault, &[("web", "nginx:latest", false), ("log", "fluent", true)]);
+    assert_eq!(another, (vec!["latest-tag log".to_owned()], vec![]));
+    let dropped = update(&[("web", "nginx:1", true)], &[("web", "nginx:1", false)]);
+    assert_eq!(dropped, (vec![], vec!["missing-liveness web".to_owned()]));
+}
+
+#[test]
+fn nothing_else_is_judged() {
+    let kind = WorkloadKind::Deployment;
+    let bad = object(kind, &[("web", "nginx", false)]);
+    let allowed = |review: &Value| decided(review, &[denying()]) == Decision::default();
+    assert!(!allowed(&request("CREATE", kind, "jane", &bad, &Value::Null)));
+    for operation in ["DELETE", "CONNECT"] {
+        assert!(allowed(&request(operation, kind, "jane", &bad, &bad)), "{operation}");
+    }
+    let mut scale = request("UPDATE", kind, "jane", &bad, &Value::Null);
+    scale["request"]["subResource"] = json!("scale");
+    assert!(allowed(&scale));
+    let mut rollout = request("CREATE", kind, "jane", &bad, &Value::Null);
+    rollout["request"]["kind"] = json!({ "group": "argoproj.io", "version": "v1alpha1", "kind": "Rollout" });
+    assert!(allowed(&rollout));
+    let mut going = bad.clone();
+    going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    assert!(allowed(&request("UPDATE", kind, "jane", &going, &Value::Null)));
+    assert_eq!(
+        decided(&request("CREATE", kind, "jane", &bad, &Value::Null), &[]),
+        Decision::default(),
+        "a namespace without a policy"
+    );
+}
+
+#[test]
+fn only_a_controller_of_kubernetes_is_exempt_and_only_for_an_owner_that_is_judged() {
+    let of = |user: &str, owner: &str, controller: bool| {
+        let kind = WorkloadKind::Pod;
+        let mut pod = object(kind, &[("web", "nginx", true)]);
+        let owner =
+            json!({ "apiVersion": "v1", "kind": owner, "name": "o", "uid": "o", "controller": controller });
+        pod["metadata"]["ownerReferences"] = json!([owner]);
+        decided(&request("CREATE", kind, user, &pod, &Value::Null), &[denying()]).is_allowed()
+    };
+    let replica_set = "system:serviceaccount:kube-system:replicaset-controller";
+    for (user, owner, controller, allowed) in [
+        (KCM, "ReplicaSet", true, true),
+        (replica_set, "ReplicaSet", true, true),
+        (KCM, "ReplicaSet", false, false),
+        (KCM, "Rollout", true, false),
+        ("jane", "ReplicaSet", true, false),
+        ("system:serviceaccount:shop:replicaset-controller", "ReplicaSet", true, false),
+        ("system:serviceaccount:kube-system:argo", "ReplicaSet", true, false),
+    ] {
+        assert_eq!(of(user, owner, controller), allowed, "{user} {owner} {controller}");
+    }
+}
+
+#[test]
+fn mode_and_severity_of_each_policy_decide_between_denial_and_warning() {
+    let verdicts = |policies: &[CompiledPolicy]| {
+        let bad = object(WorkloadKind::Pod, &[("web", "nginx", true)]);
+        let decision = decided(&request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null), policies);
+        let names =
+            |findings: Vec<Finding>| findings.into_iter().flat_map(|f| f.policies).collect::<Vec<_>>();
+        (names(decision.denied), names(decision.warned))
+    };
+    let latest = |name, mode: &str, severity: &str, deny_at: &str| {
+        let spec = json!({
+            "enforcementMode": mode, "forbidLatestTag": true, "admission": { "denyAt": deny_at },
+            "severityOverrides": { "latestTag": severity },
+        });
+        policy(name, &spec)
+    };
+    let own = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(verdicts(&[latest("a", "audit", "critical", "low")]), (own(&[]), own(&["a"])));
+    assert_eq!(verdicts(&[latest("a", "enforce", "medium", "high")]), (own(&[]), own(&["a"])));
+    assert_eq!(verdicts(&[latest("a", "enforce", "high", "high")]), (own(&["a"]), own(&[])));
+    let both = [latest("b", "enforce", "low", "low"), latest("a", "audit", "low", "low")];
+    assert_eq!(verdicts(&both), (own(&["b"]), own(&[])), "a denial is not repeated as a warning");
+    let default = policy("c", &json!({ "enforcementMode": "enforce", "forbidLatestTag": true }));
+    assert_eq!(verdicts(&[default]), (own(&[]), own(&["c"])), "denyAt is critical by default");
+}
+
+#[test]
+fn a_policy_that_is_going_or_can_not_be_followed_denies_nothing() {
+    let bad = object(WorkloadKind::Pod, &[("web", "nginx", true)]);
+    let review = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null);
+    let mut going = (*denying().policy).clone();
+    going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!(decided(&review, &[CompiledPolicy::new(going)]), Decision::default());
+    let invalid = policy("odd", &json!({ "rules": [{ "id": "nope" }] }));
+    let decision = decided(&review, &[invalid]);
+    assert!(decision.is_allowed() && decision.problems[0].starts_with("DevOpsPolicy odd is not followed: "));
+}
+
+#[test]
+fn a_status_is_never_judged() {
+    let mut pod = object(WorkloadKind::Pod, &[("web", "nginx:1", true)]);
+    pod["status"] =
+        json!({ "phase": "Pending", "containerStatuses": [{ "name": "web", "restartCount": 9 }] });
+    let review = request("UPDATE", WorkloadKind::Pod, "jane", &pod, &Value::Null);
+    let spec = json!({ "enforcementMode": "enforce", "maxRestartCount": 0, "forbidPendingDuration": 0,
+        "admission": { "denyAt": "low" } });
+    assert_eq!(decided(&review, &[policy("p", &spec)]), Decision::default());
+}
+
+#[test]
+fn native_admission_with_the_same_policies_takes_over_the_rules_that_it_holds() {
+    let policies = [denying()];
+    let hash = Verdict::of(&policies).unwrap().hash;
+    let bad = object(WorkloadKind::Pod, &[("web", "nginx", false)]);
+    let body = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null).to_string();
+    let found = |native: Option<&str>| {
+        let request = parse_review(body.as_bytes()).unwrap();
+        let decision = decide(&request, &policies, native, Timestamp::UNIX_EPOCH).unwrap();
+        decision.denied.len() + decision.warned.len()
+    };
+    assert_eq!((found(None), found(Some("stale")), found(Some(&hash))), (2, 2, 0));
+}
+
+fn containers() -> impl Strategy<Value = Vec<(&'static str, &'static str, bool)>> {
+    let names = prop::sample::subsequence(vec!["a", "b", "c"], 1..=3);
+    let images = prop::collection::vec(prop::sample::select(vec!["x", "x:latest", "x:1"]), 3);
+    (names, images, any::<[bool; 3]>()).prop_map(|(names, images, probes)| {
+        names.into_iter().enumerate().map(|(i, name)| (name, images[i], probes[i])).collect()
+    })
+}
+
+proptest! {
+    /// An update reports a part of what a creation reports, nothing without a change, and everything without an old
+    /// object.
+    #[test]
+    fn an_update_reports_what_the_old_object_does_not_have(
+        kind in prop::sample::select(WorkloadKind::ADMITTED.to_vec()), old in containers(), new in containers(),
+    ) {
+        let policies = [denying()];
+        let (old, new) = (object(kind, &old), object(kind, &new));
+        let of = |operation, new: &Value, old: &Value| {
+            let (denied, warned) = verdict(&request(operation, kind, "jane", new, old), &policies);
+            [denied, warned].concat().into_iter().collect::<BTreeSet<_>>()
+        };
+        let created = of("CREATE", &new, &Value::Null);
+        let before = of("CREATE", &old, &Value::Null);
+        prop_assert_eq!(of("UPDATE", &new, &old), created.difference(&before).cloned().collect());
+        prop_assert_eq!(of("UPDATE", &new, &new), BTreeSet::new());
+        prop_assert_eq!(of("UPDATE", &new, &Value::Null), created);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(parse_review(&body).is_err());
+    }
+}

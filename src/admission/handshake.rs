@@ -1,0 +1,89 @@
+//! A TLS handshake with the webhook, as the API server makes it for each new connection.
+//!
+//! The API server looks at certificates only then. An expired one goes unnoticed while its connections live.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Time limit of a connection with its handshake: that of a call by the API server.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// The end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The host to connect to.
+    pub(super) host: String,
+    /// The port.
+    pub(super) port: u16,
+    /// The name that the certificate must be valid for.
+    pub(super) name: String,
+}
+
+impl Target {
+    /// Returns the target of a URL such as `https://webhook.example.com:8443`.
+    pub(super) fn of_url(url: &str) -> Result<Self, String> {
+        let invalid = || format!("{url:?} is not a URL such as https://webhook.example.com:8443");
+        let uri: http::Uri = url.parse().map_err(|_| invalid())?;
+        if uri.scheme_str() != Some("https") {
+            return Err(invalid());
+        }
+        let host = uri.host().ok_or_else(invalid)?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { name: host.clone(), host, port: uri.port_u16().unwrap_or(443) })
+    }
+
+    /// Returns the target by which the API server calls a Service.
+    pub(super) fn of_service(namespace: &str, service: &str, port: u16) -> Self {
+        let name = format!("{service}.{namespace}.svc");
+        Self { host: name.clone(), port, name }
+    }
+}
+
+/// Makes a handshake, and trusts only these authorities. The error is a sentence without a full stop.
+pub(super) async fn handshake(target: &Target, authorities: &str) -> Result<(), String> {
+    let Target { host, port, name } = target;
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
+        let authority = authority.map_err(|error| format!("the caBundle is not in PEM form: {error}"))?;
+        roots.add(authority).map_err(|error| format!("the caBundle has no usable authority: {error}"))?;
+    }
+    if roots.is_empty() {
+        return Err("the caBundle has no authority".to_owned());
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is no name of a server"))?;
+    let connect = async {
+        let stream = TcpStream::connect((host.as_str(), *port)).await;
+        let stream = stream.map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
+        let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        connected.map(drop).map_err(|error| format!("the TLS handshake with {host}:{port} failed: {error}"))
+    };
+    timeout(LIMIT, connect).await.unwrap_or_else(|_| Err(format!("{host}:{port} did not answer within 5 s")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_of_a_url_has_host_port_and_name() {
+        let of = |url: &str| Target::of_url(url).map(|target| (target.host, target.port));
+        assert_eq!(of("https://10.0.0.1:8443"), Ok(("10.0.0.1".to_owned(), 8443)));
+        assert_eq!(of("https://[::1]:8443/validate"), Ok(("::1".to_owned(), 8443)));
+        assert_eq!(of("https://webhook.example.com"), Ok(("webhook.example.com".to_owned(), 443)));
+        for url in ["http://10.0.0.1", "10.0.0.1:8443", "", "https://"] {
+            assert!(of(url).is_err(), "{url}");
+        }
+    }
+}

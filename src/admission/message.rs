@@ -1,0 +1,125 @@
+//! The texts of a decision, within the limits of the API server.
+
+use std::fmt::Write as _;
+
+use super::{Decision, Finding};
+
+/// The most warnings in a response. The last one stands for the rest.
+const MOST_WARNINGS: usize = 10;
+/// The longest warning, in bytes. The API server keeps 4,096 characters of the warnings of all webhooks, and cuts each
+/// to 256 beyond that: ten of ours leave more than a third to others.
+const LONGEST_WARNING: usize = 250;
+/// The most findings in a denial.
+const MOST_DENIALS: usize = 50;
+/// The longest finding in a denial, in bytes.
+const LONGEST_DENIAL: usize = 1_000;
+
+/// Returns the message of a denial: one finding a line, with policy, rule, container, path and fix.
+pub fn denial(decision: &Decision) -> String {
+    let found = decision.denied.len();
+    let mut text = match found {
+        1 => "1 violation that must be fixed first:".to_owned(),
+        _ => format!("{found} violations that must be fixed first:"),
+    };
+    for finding in decision.denied.iter().take(MOST_DENIALS) {
+        text.push_str("\n- ");
+        text.push_str(&cut(line(finding), LONGEST_DENIAL));
+    }
+    if found > MOST_DENIALS {
+        let _ = write!(text, "\n- and {} more", found - MOST_DENIALS);
+    }
+    text
+}
+
+/// Returns the warnings of a decision: ten at most, without line breaks, and none twice.
+pub fn warnings(decision: &Decision) -> Vec<String> {
+    let problems = decision.problems.iter().map(|problem| problem.chars().map(printable).collect());
+    let mut texts: Vec<String> = Vec::new();
+    for text in problems.chain(decision.warned.iter().map(line)).map(|text| cut(text, LONGEST_WARNING)) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    if texts.len() > MOST_WARNINGS {
+        let rest = texts.len() - (MOST_WARNINGS - 1);
+        texts.truncate(MOST_WARNINGS - 1);
+        texts.push(format!("and {rest} more violations: kube-devops analyze lists all of them"));
+    }
+    texts
+}
+
+fn line(finding: &Finding) -> String {
+    let Finding { policies, rule, container, path, message, .. } = finding;
+    let (noun, policies) = (if policies.len() == 1 { "policy" } else { "policies" }, policies.join(", "));
+    let container = container.as_ref().map(|name| format!("container {name}, ")).unwrap_or_default();
+    let text = format!("{noun} {policies}, rule {rule}: {container}{path}: {message}");
+    text.chars().map(printable).collect()
+}
+
+/// Replaces what would break a line: the API server drops a warning with a control character.
+fn printable(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+/// Cuts a text to a length in bytes.
+fn cut(mut text: String, longest: usize) -> String {
+    const END: &str = "...";
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest - END.len()));
+        text.push_str(END);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rules::{LATEST_TAG, Severity};
+
+    fn finding(message: &str) -> Finding {
+        Finding {
+            policies: vec!["baseline".to_owned()],
+            rule: LATEST_TAG.id,
+            severity: Severity::High,
+            container: Some("web".to_owned()),
+            path: "spec.containers[0].image".to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_denial_names_policy_rule_container_path_and_fix_of_each_finding() {
+        let mut two = finding("no tag");
+        two.policies.push("strict".to_owned());
+        two.container = None;
+        let decision = Decision { denied: vec![finding("name\na version"), two], ..Decision::default() };
+        assert_eq!(
+            denial(&decision),
+            "2 violations that must be fixed first:\n\
+             - policy baseline, rule latest-tag: container web, spec.containers[0].image: name a version\n\
+             - policies baseline, strict, rule latest-tag: spec.containers[0].image: no tag"
+        );
+        let many = Decision { denied: vec![finding(&"x".repeat(5_000)); 1_000], ..Decision::default() };
+        assert!(denial(&many).len() < 60_000 && denial(&many).ends_with("\n- and 950 more"));
+    }
+
+    proptest! {
+        #[test]
+        fn warnings_stay_within_the_limits_of_the_api_server(
+            messages in prop::collection::vec("[\\PC\n\t]{0,400}", 0..40),
+            problems in prop::collection::vec("[\\PC\n\t]{0,400}", 0..4),
+        ) {
+            let warned: Vec<_> = messages.iter().map(|message| finding(message)).collect();
+            let decision = Decision { warned, problems, ..Decision::default() };
+            let texts = warnings(&decision);
+            prop_assert!(texts.len() <= 10);
+            prop_assert_eq!(texts.is_empty(), messages.is_empty() && decision.problems.is_empty());
+            for (index, text) in texts.iter().enumerate() {
+                prop_assert!(text.len() <= 256 && !text.chars().any(char::is_control), "{text:?}");
+                prop_assert!(!texts[..index].contains(text), "repeated: {text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The flags that choose the rules of an analysis, and the policy of `--policy`.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+
+use crate::files;
+use crate::output::note;
+use crate::policy::{self, Bundle, EffectivePolicy};
+use crate::yaml::Repeated;
+
+/// The rules of an analysis.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group = clap::ArgGroup::new("choice").args(["rules", "bundle", "policy"]))]
+pub(super) struct RuleArgs {
+    /// Evaluate these rules: default, recommended, all, ids or categories, with commas; -NAME takes rules away
+    ///
+    /// Findings of rules outside the default score are listed, and count for --fail-on and compliance, but leave the
+    /// score alone. If the first name has a + or -, the default rules come before it.
+    #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
+    rules: Option<String>,
+
+    /// Evaluate the rules of a bundle
+    #[arg(long, value_name = "BUNDLE", value_parser = bundles().try_map(|name| bundle(&name)))]
+    bundle: Option<Bundle>,
+
+    /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl RuleArgs {
+    /// Returns the rules that the flags choose.
+    pub(super) fn policy(&self) -> anyhow::Result<EffectivePolicy> {
+        if let Some(path) = &self.policy {
+            return read_policy(path);
+        }
+        if let Some(bundle) = self.bundle {
+            return Ok(bundle.policy());
+        }
+        match &self.rules {
+            Some(rules) => EffectivePolicy::select(rules).context("--rules"),
+            None => Ok(EffectivePolicy::default()),
+        }
+    }
+}
+
+/// Lists the bundles, so that errors, help and completions name them.
+fn bundles() -> PossibleValuesParser {
+    PossibleValuesParser::new(Bundle::ALL.map(Bundle::as_str))
+}
+
+fn bundle(name: &str) -> Result<Bundle, &'static str> {
+    Bundle::ALL.into_iter().find(|bundle| bundle.as_str() == name).ok_or("there is no such bundle")
+}
+
+/// Reads a DevOpsPolicy from a file.
+pub(super) fn read_policy(path: &Path) -> anyhow::Result<EffectivePolicy> {
+    let place = || format!("policy {}", path.display());
+    let text = match files::read_text(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("{}: there is no such file", place()),
+        read => read.with_context(place)?,
+    };
+    for Repeated { key, line } in policy::repeated_keys(&text) {
+        note(format_args!("{}: line {line}: {}", place(), files::repeated_key(&key)))?;
+    }
+    let policy = EffectivePolicy::from_manifest(&text).with_context(place)?;
+    if policy.rules().is_empty() {
+        note(format_args!("{} turns no rule on, so nothing can violate it", place()))?;
+    }
+    Ok(policy)
+}

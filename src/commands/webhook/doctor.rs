@@ -1,0 +1,40 @@
+//! `kube-devops webhook doctor`: examines the webhook in the API server.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+
+use crate::admission::examine;
+use crate::cluster;
+use crate::commands::ExitStatus;
+use crate::commands::args::ConnectArgs;
+use crate::output::{note, to_stdout};
+
+/// Look for everything that makes the webhook fail unseen, or brick the cluster.
+///
+/// It finds certificates that the API server would not accept, missing endpoints, a configuration that matches too much or
+/// was left behind, objects that were stored unjudged, and a suspension that is overdue.
+///
+/// Exit status: 0 when all is well, 1 when there is a problem, 2 when the API server could not be asked.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
+    let diagnosis = examine(&cluster, Timestamp::now()).await?;
+    for text in &diagnosis.notes {
+        note(text)?;
+    }
+    for problem in &diagnosis.problems {
+        to_stdout(|out| writeln!(out, "{problem}"))?;
+    }
+    if diagnosis.problems.is_empty() {
+        to_stdout(|out| writeln!(out, "no problem found"))?;
+        return Ok(ExitStatus::Clean);
+    }
+    Ok(ExitStatus::Findings)
+}

@@ -1,0 +1,105 @@
+//! `kube-devops webhook install-config`: registers the webhook in the API server.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::value_parser;
+use serde_json::json;
+
+use crate::admission::configuration::{self, ConfigurationError, authorities};
+use crate::cluster;
+use crate::commands::ExitStatus;
+use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
+use crate::manifests::installation::DEFAULT_NAMESPACE;
+use crate::manifests::{
+    WEBHOOK_CONFIGURATION, WEBHOOK_SERVICE, WebhookAddress, WebhookChoices, webhook_configuration,
+};
+use crate::output::{ManifestFormat, note, to_stdout};
+
+/// Register the webhook in the API server, once a replica is ready.
+///
+/// The configuration matches eight kinds, leaves out system namespaces and the webhook's own one, and waits 5 s at most.
+/// Without an answer, objects are stored unjudged, unless --fail-closed is given.
+///
+/// Exit status: 2 when it was not installed.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Namespace of the webhook
+    #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
+    namespace: String,
+
+    /// Service of the webhook
+    #[arg(long, value_name = "NAME", default_value = WEBHOOK_SERVICE, value_parser = namespace)]
+    service_name: String,
+
+    /// Port of the Service
+    #[arg(long, value_name = "PORT", default_value_t = 443, value_parser = value_parser!(u16).range(1..))]
+    service_port: u16,
+
+    /// Address of a webhook that runs outside of the cluster: https, host and port
+    #[arg(long, value_name = "URL", conflicts_with_all = ["service_name", "service_port"])]
+    url: Option<String>,
+
+    /// File with the authorities to trust, in PEM form [default: those in the webhook's Secret]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Refuse objects while the webhook does not answer; needs two ready replicas
+    #[arg(long)]
+    fail_closed: bool,
+
+    /// Only print the configuration
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    system: SystemNamespaceArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+/// The risk of --fail-closed.
+const RISK: &str = "while no replica answers, no pod or workload can be created or changed outside of system namespaces: \
+                    `kube-devops webhook break-glass` lifts that, and `kube-devops webhook uninstall` ends it";
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    let ca_bundle = match &args.ca_file {
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+        }
+        None => authorities(&cluster, &args.namespace)
+            .await
+            .context("cannot read the Secret of the webhook")?
+            .ok_or_else(|| ConfigurationError::NoAuthority { namespace: args.namespace.clone() })?
+            .bundle(),
+    };
+    let service = || WebhookAddress::Service {
+        namespace: args.namespace.clone(),
+        name: args.service_name.clone(),
+        port: args.service_port,
+    };
+    let choices = WebhookChoices {
+        address: args.url.clone().map_or_else(service, WebhookAddress::Url),
+        ca_bundle,
+        fail_closed: args.fail_closed,
+        own_namespace: args.namespace.clone(),
+        system: args.system.with([args.namespace.clone()]),
+    };
+    if args.dry_run {
+        let mut object = json!(webhook_configuration(&choices));
+        object["apiVersion"] = json!("admissionregistration.k8s.io/v1");
+        object["kind"] = json!("ValidatingWebhookConfiguration");
+        to_stdout(|out| ManifestFormat::Yaml.write(&[object], out.exact()))?;
+        return Ok(ExitStatus::Clean);
+    }
+    let changed = configuration::install(&cluster, &choices).await?;
+    let outcome = if changed { "installed" } else { "unchanged" };
+    to_stdout(|out| writeln!(out, "validatingwebhookconfiguration {WEBHOOK_CONFIGURATION} {outcome}"))?;
+    if args.fail_closed {
+        note(RISK)?;
+    }
+    Ok(ExitStatus::Clean)
+}

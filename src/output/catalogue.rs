@@ -1,0 +1,69 @@
+//! The rules in Markdown: one of them, or the whole catalogue.
+
+use std::io::{self, Write as _};
+
+use super::Text;
+use crate::policy::fields_of;
+use crate::rules::{Category, RULES, Rule};
+
+/// Writes the catalogue of all rules, by category.
+pub fn catalogue(out: &mut Text<'_>) -> io::Result<()> {
+    writeln!(
+        out,
+        "# Rules\n\nThis page is generated from the rules in `src/rules`, as `kube-devops explain` prints them."
+    )?;
+    for category in Category::ALL {
+        let rules = || RULES.iter().filter(move |rule| rule.category == category);
+        writeln!(out, "\n## {category}\n\n| rule | severity | set | summary |\n|---|---|---|---|")?;
+        for rule in rules() {
+            writeln!(
+                out,
+                "| [`{0}`](#{0}) | {1} | {2} | {3} |",
+                rule.id,
+                rule.severity,
+                rule.set(),
+                rule.summary
+            )?;
+        }
+        for rule in rules() {
+            // The headings of a rule stand two levels below those of the page.
+            let mut text = Vec::new();
+            explain(rule, &mut Text::plain(&mut text))?;
+            let mut is_code = false;
+            writeln!(out)?;
+            for line in String::from_utf8_lossy(&text).lines() {
+                is_code ^= line.starts_with("```");
+                let deeper = if line.starts_with('#') && !is_code { "##" } else { "" };
+                writeln!(out, "{deeper}{line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes what there is to know about a rule, in Markdown.
+pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
+    writeln!(out, "# {}\n\n{}.\n", rule.id, rule.summary)?;
+    writeln!(out, "Severity: {}. Weight: {} points.", rule.severity, rule.points())?;
+    let score = if rule.in_default_score { "is" } else { "is not" };
+    writeln!(
+        out,
+        "Category: {}. It {score} part of the default score. Since {}.",
+        rule.category, rule.since
+    )?;
+    writeln!(out, "Turned on in a DevOpsPolicy by: {}.", fields_of(rule).join(" or "))?;
+    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.mend);
+    writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
+    if !rule.peers.is_empty() {
+        writeln!(out, "Stands for: {}.", rule.peers.join(", "))?;
+    }
+    writeln!(out)?;
+    out.write_all(rule.docs.as_bytes())?;
+    if !rule.parameters.is_empty() {
+        writeln!(out, "\n## Parameters")?;
+    }
+    for parameter in rule.parameters {
+        writeln!(out, "- `{}` (default {}): {}.", parameter.name, parameter.default, parameter.summary)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The check of a rule, and the workload and parameters that it gets.
+
+use jiff::Timestamp;
+
+use super::{ContainerList, ContainerPlace, Parameters, Violations};
+use crate::workload::{SecurityContext, Workload};
+
+/// The function of a rule, by the objects that it looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// Looks at one pod or template.
+    Pod(fn(&Context<'_>, &mut Violations)),
+    /// Looks at the status of one pod. Templates have none.
+    Live(fn(&Context<'_>, &mut Violations)),
+    /// Looks at one workload itself, whether its pods are known or not. A pod without a controller is a workload.
+    Workload(fn(&Context<'_>, &mut Violations)),
+}
+
+/// The input of a rule.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The workload to look at.
+    pub workload: &'a Workload<'a>,
+    /// The rule's parameters.
+    pub parameters: &'a Parameters,
+    /// The time of the judgement.
+    pub now: Timestamp,
+}
+
+impl<'a> Context<'a> {
+    /// Iterates over every container. Ephemeral ones are there only for a rule that reads details.
+    pub fn containers(&self) -> impl Iterator<Item = ContainerPlace<'a>> + use<'a> {
+        let pod = &self.workload.pod;
+        let pod_path = self.workload.pod_path();
+        let lists = [
+            (ContainerList::Init, &pod.init_containers),
+            (ContainerList::Main, &pod.containers),
+            (ContainerList::Ephemeral, &pod.ephemeral_containers),
+        ];
+        lists.into_iter().flat_map(move |(list, containers)| {
+            let place = move |(index, container)| ContainerPlace { container, list, index, pod_path };
+            containers.iter().enumerate().map(place)
+        })
+    }
+
+    /// Iterates over the main containers, and over init containers.
+    pub fn declared_containers(&self) -> impl Iterator<Item = ContainerPlace<'a>> + use<'a> {
+        self.containers().filter(|place| place.list != ContainerList::Ephemeral)
+    }
+
+    /// Iterates over the main containers.
+    pub fn main_containers(&self) -> impl Iterator<Item = ContainerPlace<'a>> + use<'a> {
+        self.containers().filter(|place| place.list == ContainerList::Main)
+    }
+
+    /// The security context of the pod as a whole.
+    pub fn pod_security(&self) -> Option<&'a SecurityContext<'a>> {
+        self.workload.pod.security_context.as_deref()
+    }
+
+    /// The path of the pod's spec in the object.
+    pub fn pod_path(&self) -> &'static str {
+        self.workload.pod_path()
+    }
+}

@@ -1,0 +1,82 @@
+//! Allows a container that uses resources without bounds, or is evicted first.
+
+mod fix;
+
+use crate::rules::{Category, Check, Context, Fix, Parameter, Rule, RuleId, Severity, Value, Violations};
+use crate::workload::{Quantity, Resources};
+
+/// A container without requests, or without a memory limit.
+pub static RULE: Rule = Rule {
+    id: RuleId::new("missing-resources"),
+    summary: "A container without a CPU request, memory request or memory limit",
+    label: Some("Missing resources"),
+    docs: "\
+## What it does
+Counts containers without a CPU request, memory request or memory limit. A CPU limit is required only if
+the policy sets `cpuLimit`.
+
+## Why is this bad
+Without requests the scheduler places the pod without knowing its needs, and the pod is evicted first. Without a
+memory limit, one leak affects every other pod on the node.
+
+## Example
+```yaml
+resources:
+  requests: {cpu: 100m, memory: 128Mi}
+  limits: {memory: 128Mi}
+```
+
+## Exceptions
+Zero counts as none. A limit without a request counts as the request too, because the API server copies it.
+Pod-level `spec.resources` counts for every container. Init containers are not counted.
+",
+    category: Category::Efficiency,
+    severity: Severity::Medium,
+    weight: Some(2),
+    in_default_score: false,
+    parameters: &[Parameter {
+        name: "cpuLimit",
+        summary: "Whether a CPU limit is required as well",
+        default: Value::Boolean(false),
+    }],
+    peers: &[
+        "polaris:cpuRequestsMissing",
+        "polaris:cpuLimitsMissing",
+        "polaris:memoryRequestsMissing",
+        "polaris:memoryLimitsMissing",
+        "kube-score:container-resources",
+        "kube-score:container-ephemeral-storage-request-and-limit",
+        "kube-linter:unset-cpu-requirements",
+        "kube-linter:unset-memory-requirements",
+        "popeye:106",
+        "popeye:107",
+    ],
+    details: false,
+    expression: Some(include_str!("missing_resources.cel")),
+    check: Check::Pod(check),
+    fix: Some(Fix { summary: "those of the default requests and limits that are missing", mend: fix::mend }),
+    ..Rule::BASE
+};
+
+fn check(context: &Context<'_>, found: &mut Violations) {
+    let pod = context.workload.pod.resources.unwrap_or_default();
+    let cpu_limit = context.parameters.boolean("cpuLimit");
+    for place in context.main_containers() {
+        let own = place.container.resources.unwrap_or_default();
+        let lacks = |amount: fn(&Resources) -> Option<Quantity>| amount(&own).or(amount(&pod)).is_none();
+        let missing = [
+            ("CPU request", lacks(Resources::cpu_request)),
+            ("memory request", lacks(Resources::memory_request)),
+            ("CPU limit", cpu_limit && lacks(Resources::cpu_limit)),
+            ("memory limit", lacks(Resources::memory_limit)),
+        ];
+        let missing: Vec<&str> = missing.iter().filter(|(_, lacks)| *lacks).map(|(what, _)| *what).collect();
+        if !missing.is_empty() {
+            found.in_container(
+                &place,
+                "resources",
+                format_args!("no {}: set what the container needs", missing.join(", no ")),
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The HTTPS server for a client that keeps connections open, such as the API server.
+//!
+//! Go's client does not repeat a request whose connection the server just closed, and it keeps an idle connection for 90
+//! seconds. This server is therefore never the first to close one in that time. When it stops, it serves on, ends each
+//! connection with its next response, and closes the idle rest after a pause without requests.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::middleware::{Next, from_fn};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, info, warn};
+
+use super::activity::Activity;
+use super::{Listen, ServerError, ServingCertificate};
+
+/// Time limit of a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for which a connection may be idle, or take to send the head of its next request. Above the client's 90 s.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// Time for which a client may read nothing of a response.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum size of a request's head, in bytes.
+const HEAD_LIMIT: usize = 16 * 1024;
+/// Maximum number of connections, below the usual limit of 1,024 open files.
+const CONNECTIONS: usize = 768;
+/// Time without a request after which a server that stops closes its idle connections.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// An HTTPS socket that is bound and doesn't answer yet.
+#[derive(Debug)]
+pub struct SecureServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// A connection that may have to give way.
+struct Connection {
+    task: AbortHandle,
+    /// True once it sent a request.
+    is_used: Arc<AtomicBool>,
+}
+
+impl SecureServer {
+    /// Time limit of the drain.
+    pub const DRAIN: Duration = Duration::from_secs(25);
+
+    /// Binds the address, so that a taken one fails before anything else has begun.
+    pub async fn bind(listen: Listen) -> Result<Self, ServerError> {
+        let bind = async |address: SocketAddr| {
+            let listener = TcpListener::bind(address).await?;
+            Ok(Self { address: listener.local_addr()?, listener })
+        };
+        listen.bind(bind).await
+    }
+
+    /// Returns the address that is listened on, with the port that the system chose for port 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until it is told to stop, and then until no more come, for [`SecureServer::DRAIN`] at most.
+    pub async fn serve(
+        self,
+        router: Router,
+        certificate: ServingCertificate,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), rustls::Error> {
+        let acceptor = acceptor(certificate)?;
+        let activity = Activity::new();
+        let mut connections = Connections::default();
+        tokio::select! {
+            () = self.accept(&mut connections, &router, &acceptor, &activity) => {}
+            () = stop => {}
+        }
+        activity.drain();
+        info!("draining: each response ends its connection");
+        let quiet = timeout(Self::DRAIN, activity.quiet(QUIET));
+        tokio::select! {
+            () = self.accept(&mut connections, &router, &acceptor, &activity) => {}
+            ended = quiet => if ended.is_err() {
+                warn!(limit = ?Self::DRAIN, "requests still come: the process ends nevertheless");
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts connections for ever.
+    async fn accept(
+        &self,
+        connections: &mut Connections,
+        router: &Router,
+        acceptor: &TlsAcceptor,
+        activity: &Activity,
+    ) {
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let is_used = Arc::new(AtomicBool::new(false));
+                        let router = counted(router, activity, &is_used);
+                        connections.add(connection(stream, acceptor.clone(), router), is_used);
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, most likely: connections that end will free some.
+                        warn!(%error, "failed to accept a connection");
+                        connections.make_room();
+                        sleep(Duration::from_millis(100)).await;
+                    }
+                },
+                Some(_) = connections.tasks.join_next() => {}
+            }
+        }
+    }
+}
+
+/// The open connections. Those that are left end when it is dropped.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    oldest_first: VecDeque<Connection>,
+}
+
+impl Connections {
+    fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static, is_used: Arc<AtomicBool>) {
+        self.oldest_first.retain(|connection| !connection.task.is_finished());
+        if self.oldest_first.len() >= CONNECTIONS {
+            self.make_room();
+        }
+        self.oldest_first.push_back(Connection { task: self.tasks.spawn(connection), is_used });
+    }
+
+    /// Ends the oldest connection that never sent a request, else the oldest.
+    fn make_room(&mut self) {
+        let unused = |connection: &Connection| !connection.is_used.load(Ordering::Relaxed);
+        let index = self.oldest_first.iter().position(unused).unwrap_or_default();
+        if let Some(connection) = self.oldest_first.remove(index) {
+            debug!("too many connections: an idle one gives way");
+            connection.task.abort();
+        }
+    }
+}
+
+fn acceptor(certificate: ServingCertificate) -> Result<TlsAcceptor, rustls::Error> {
+    // HTTP/2 is not offered: the API server uses it only for addresses on its own host.
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certificate));
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Returns the router of one connection, which notes requests and ends the connection while the server drains.
+fn counted(router: &Router, activity: &Activity, is_used: &Arc<AtomicBool>) -> Router {
+    let (activity, is_used) = (activity.clone(), Arc::clone(is_used));
+    router.clone().layer(from_fn(move |request: Request, next: Next| {
+        let (activity, is_used) = (activity.clone(), Arc::clone(&is_used));
+        async move {
+            is_used.store(true, Ordering::Relaxed);
+            let _running = activity.begin();
+            let mut response = next.run(request).await;
+            if activity.is_draining() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    }))
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
+    // A response is one small write, which must not wait for the next one.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALL_TIMEOUT));
+    let stream = match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(Box::pin(stream))).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            debug!(%error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_TIMEOUT)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+    );
+    if let Err(error) = connection.await {
+        debug!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! The fields that are read from objects: those of the default rules, or all that any rule reads.
+//!
+//! Serde's derived code can't be told which fields to skip. So the choice is kept for the thread while it parses, and
+//! [`detail`] looks it up for each field that only other rules read.
+
+use std::cell::Cell;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
+
+/// The fields that are read from objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fields {
+    /// The fields that the rules of the default score read.
+    #[default]
+    Default,
+    /// Every field that a rule reads.
+    All,
+}
+
+thread_local! {
+    static FIELDS: Cell<Fields> = const { Cell::new(Fields::Default) };
+}
+
+impl Fields {
+    /// Runs `parse`. Everything that it parses on this thread has these fields.
+    pub fn within<T>(self, parse: impl FnOnce() -> T) -> T {
+        /// Restores the former choice, even after a panic.
+        struct Restore(Fields);
+
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                FIELDS.set(self.0);
+            }
+        }
+
+        let _restore = Restore(FIELDS.replace(self));
+        parse()
+    }
+
+    /// Tells whether the thread parses every field.
+    pub(super) fn are_all() -> bool {
+        FIELDS.get() == Self::All
+    }
+}
+
+/// Reads a field that the default rules don't need: its default unless every field is read. Null counts as absent.
+pub(super) fn detail<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    if Fields::are_all() {
+        Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+    } else {
+        IgnoredAny::deserialize(deserializer)?;
+        Ok(T::default())
+    }
+}
+
+/// Reads a field of an object that is itself a detail. Null counts as absent.
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}

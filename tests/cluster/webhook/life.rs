@@ -1,0 +1,96 @@
+//! The configuration is repaired, suspended and removed, and what is left behind bricks nothing.
+
+use super::scene::Scene;
+use crate::eventually::eventually;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+
+const CONFIGURATION: &str = "kube-devops-webhook";
+
+fn configurations(scene: &Scene) -> Api<ValidatingWebhookConfiguration> {
+    Api::all(scene.client.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_ca_bundle_that_somebody_edited_is_restored() {
+    let scene = Scene::new().await;
+    let _webhook = scene.replica(&[]);
+    scene.install_by_service().await;
+    let api = configurations(&scene);
+    let mut edited = api.get(CONFIGURATION).await.unwrap();
+    let bundle = edited.webhooks.as_ref().unwrap()[0].client_config.ca_bundle.clone();
+    edited.webhooks.as_mut().unwrap()[0].client_config.ca_bundle = Some(ByteString(b"garbage".to_vec()));
+    api.replace(CONFIGURATION, &PostParams::default(), &edited).await.unwrap();
+    eventually("the former bundle", async || {
+        let now = api.get(CONFIGURATION).await.unwrap().webhooks.unwrap().remove(0).client_config.ca_bundle;
+        (now == bundle).then_some(())
+    })
+    .await;
+    scene.until_denied().await;
+    let (code, stdout, stderr) = scene.webhook(&["doctor"]);
+    assert_eq!((code, &*stdout), (0, "no problem found\n"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_break_glass_holds_at_once_and_ends_by_itself() {
+    let scene = Scene::new().await;
+    let webhook = scene.replica(&[]);
+    scene.install_by_service().await;
+    let (code, stdout, stderr) = scene.webhook(&["break-glass", "--for", "4s"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stdout.starts_with("validatingwebhookconfiguration kube-devops-webhook denies nothing until "),
+        "{stdout}"
+    );
+    assert!(stderr.contains("denials return by themselves"), "{stderr}");
+    eventually("an object that is not denied", async || scene.create("Pod", "nginx").await.ok()).await;
+    scene.until_denied().await;
+    webhook.kill();
+    let (code, ..) = scene.webhook(&["break-glass", "--for", "1s"]);
+    assert_eq!(code, 0);
+    eventually("a suspension that nobody ends", async || {
+        let (code, stdout, _) = scene.webhook(&["doctor"]);
+        (code == 1 && stdout.contains("its break-glass is overdue since")).then_some(())
+    })
+    .await;
+    let (code, stdout, _) = scene.webhook(&["break-glass", "--end"]);
+    assert_eq!((code, &*stdout), (0, "validatingwebhookconfiguration kube-devops-webhook denies again\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_webhook_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cleaned_up() {
+    let scene = Scene::new().await;
+    let webhook = scene.replica(&[]);
+    scene.install_by_service().await;
+    webhook.kill();
+    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
+    namespaces.delete(&scene.home, &DeleteParams::default()).await.unwrap();
+    eventually("the end of the namespace", async || {
+        namespaces.get_opt(&scene.home).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    for image in ["nginx", "nginx:1.27"] {
+        scene.create("Deployment", image).await.expect("nothing is bricked");
+    }
+    let (code, stdout, _) = scene.webhook(&["doctor"]);
+    assert_eq!(code, 1);
+    assert!(
+        stdout.contains("was left behind by namespace") && stdout.contains("were stored unjudged"),
+        "{stdout}"
+    );
+    let (code, stdout, stderr) = scene.webhook(&["uninstall", "-n", &scene.home]);
+    assert_eq!(
+        (code, &*stdout),
+        (0, "validatingwebhookconfiguration kube-devops-webhook removed\n"),
+        "{stderr}"
+    );
+    assert!(configurations(&scene).get_opt(CONFIGURATION).await.unwrap().is_none());
+    let (code, stdout, _) = scene.webhook(&["doctor"]);
+    assert_eq!((code, &*stdout), (0, "no problem found\n"));
+}
