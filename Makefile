@@ -1,29 +1,29 @@
-# What is checked and how; `make ci` is all that CI runs.
+# Checks, tests and their tools; `make ci` runs everything that CI runs.
 
 CARGO_TARGET_DIR ?= target
 KUBERNETES := v1.36.3
 MODULE := kube-tests/control-plane
 BINARIES := $(CARGO_TARGET_DIR)/control-plane
 PROMETHEUS := $(abspath $(CARGO_TARGET_DIR))/prometheus
-# What is installed comes first.
+# Installed tools take precedence.
 export PATH := $(PATH):$(PROMETHEUS)/usr/bin
-# apt-get with lists and packages of its own: it needs no root, and leaves the system as it is.
+# apt-get with its own lists and packages; it needs no root and does not change the system.
 apt = apt-get -qq -o Acquire::Retries=3 -o APT::Sandbox::User=root -o Dir::State=$(1)/state -o Dir::Cache=$(1)/cache
-# How many tests of enforcement run at a time: they mostly wait for patches to settle.
+# Parallel enforcement tests; they mostly wait for patches to settle.
 WAITING := 6
 SERVERS := etcd kube-apiserver kube-controller-manager
-# A node runs these besides.
+# Additional binaries for a node.
 NODE_SERVERS := kubelet kube-scheduler kube-proxy kubectl
 NODE := kube-tests/real-node
 NODE_FILES := $(abspath $(CARGO_TARGET_DIR))/real-node
-# What a node needs of Debian or Ubuntu, with the libraries that not every machine has.
+# Debian or Ubuntu packages for a node, with libraries that some machines lack.
 NODE_PACKAGES := containerd runc containernetworking-plugins nftables \
 	libnftables1 libnftnl11 libmnl0 libjansson4 libedit2 libbsd0 libmd0 libseccomp2 libxtables12
-# What `make real-node` runs in the node's namespaces.
+# The command that `make real-node` runs in the node's namespaces.
 COMMAND ?= bash
-# Scenarios mostly wait.
+# Parallel scenarios; they mostly wait.
 NODE_TESTS := cargo test --locked --offline --test node -- --ignored --test-threads=12
-# Which rows `make soak-node` runs.
+# The rows that `make soak-node` runs.
 ROWS ?= table::
 
 etcd_PACKAGE := go.etcd.io/etcd/server/v3
@@ -49,7 +49,7 @@ else
 	@echo "the servers are those in $(KUBEBUILDER_ASSETS)"
 endif
 
-# Every server says which Kubernetes it is; a plain `go build` leaves v0.0.0, and clients adapt to that.
+# Sets the version that every server reports. A plain `go build` reports v0.0.0, and clients adapt to that.
 $(BINARIES)/%: $(MODULE)/go.mod $(MODULE)/go.sum
 	@command -v go >/dev/null || { echo "the control plane is built with Go: install go, or set KUBEBUILDER_ASSETS" >&2; exit 1; }
 	@mkdir -p $(BINARIES)
@@ -89,8 +89,8 @@ $(NODE_FILES)/images/pause.tar: $(NODE_FILES)/server $(NODE)/image
 node-parts: control-plane $(NODE_SERVERS:%=$(BINARIES)/%) $(NODE_FILES)/debian.done \
 		$(NODE_FILES)/images/server.tar $(NODE_FILES)/images/pause.tar
 
-# $(call on-node,TARGETS,COMMAND): makes the targets, and runs a command in the namespaces of a node; where no node can
-# run, it does neither, and says so.
+# $(call on-node,TARGETS,COMMAND) makes the targets and runs a command in the namespaces of a node. If no node can run
+# here, it prints a message and does neither.
 export NODE_BINARIES := $(if $(KUBEBUILDER_ASSETS),$(abspath $(KUBEBUILDER_ASSETS)):)$(abspath $(BINARIES))
 export NODE_FILES
 define on-node
@@ -101,42 +101,42 @@ define on-node
 	fi
 endef
 
-real-node: ## Starts a real Kubernetes in namespaces of its own, for as long as COMMAND runs in them: a shell
+real-node: ## Starts a real Kubernetes node in its own namespaces, runs COMMAND there (default: a shell), and stops the node
 	$(call on-node,node-parts,$(COMMAND))
 
-test-binaries: # Cargo finds them built in the node's namespaces, which lead nowhere
+test-binaries: # Built here, because the node's namespaces have no network
 	cargo test --locked --test node --no-run
 
 test-node: ## Runs the tests that need a real kubelet
 	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip lifetime:: --skip table:: && $(NODE_TESTS) lifetime::)
 
-soak-node: ## Runs every server in every kind of workload, and prints a table; some 60 minutes
+soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
-test: control-plane prometheus ## Runs all tests, those against a real control plane too
+test: control-plane prometheus ## Runs all tests, including those against a real control plane
 	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
 
-soak: control-plane prometheus ## Runs the tests with as many random faults as docs/reliability.md speaks of
+soak: control-plane prometheus ## Runs the tests with as many random faults as docs/reliability.md states
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator::
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=$(WAITING) enforcement::
 
 fmt: ## Checks the formatting
 	cargo fmt --check
 
-clippy: ## Lints everything, and allows no warning
+clippy: ## Lints everything and fails on warnings
 	cargo clippy --locked --all-targets -- -D warnings
 
 deny: ## Checks the dependencies' licenses, sources and bans
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny@0.20.2" >&2; exit 1; }
 	cargo deny check bans licenses sources
 
-docs: ## Builds the API docs, private items too, and allows no broken link
+docs: ## Builds the API docs, including private items, and fails on broken links
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --locked
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --locked --document-private-items
 
-# Not optimized: whether they compile shows in a tenth of the time.
+# A debug build finds compile errors in a tenth of the time.
 bench-build: ## Compiles the benchmarks
 	cargo build --locked --benches
 

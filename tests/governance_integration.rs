@@ -175,7 +175,7 @@ proptest! {
             prop_assert_eq!((namespace.pods, namespace.score.value()), expected(own));
         }
         let all: u64 = pods.iter().filter(|pod| pod.counts()).map(Pod::penalty).sum();
-        let blamed: u64 = report.offenders.iter().map(|offender| offender.half_points).sum();
+        let blamed: u64 = report.workloads.worst(usize::MAX).iter().map(|offender| offender.half_points).sum();
         prop_assert_eq!(blamed, 2 * all, "every penalty belongs to a workload");
     }
 
@@ -259,7 +259,8 @@ proptest! {
         let report = default_report(&all);
         prop_assert_eq!(report.summary.pods, pods.max(1) as u64);
         prop_assert_eq!(score(&report), expected(std::iter::once(&pod)).1);
-        let workloads: Vec<_> = report.offenders.iter().map(|offender| offender.workload.as_str()).collect();
+        let worst = report.workloads.worst(usize::MAX);
+        let workloads: Vec<_> = worst.iter().map(|offender| offender.workload.as_str()).collect();
         prop_assert_eq!(workloads, if pod.penalty() > 0 { vec!["StatefulSet/db"] } else { vec![] });
     }
 
@@ -280,6 +281,6 @@ proptest! {
         let report = default_report(&objects(&pods));
         prop_assert_eq!(board.cluster_score(), report.summary.score);
         prop_assert_eq!(to_value(board.namespaces()).unwrap(), to_value(&report.namespaces).unwrap());
-        prop_assert_eq!(board.offenders(usize::MAX), report.offenders);
+        prop_assert_eq!(board.offenders(usize::MAX), report.workloads.worst(usize::MAX));
     }
 }

@@ -6,6 +6,7 @@ mod duration;
 mod installation;
 mod lease;
 mod log;
+mod login;
 mod namespace;
 mod scope;
 mod selector;

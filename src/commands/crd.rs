@@ -35,7 +35,7 @@ struct GenerateArgs {
 /// Install both definitions, or bring them up to date, and wait until they are served.
 ///
 /// This is a server-side apply by the field manager kube-devops. It takes over fields that another manager set
-/// otherwise, and keeps the objects that are stored already.
+/// to other values, and keeps existing objects.
 #[derive(Clone, Debug, clap::Args)]
 struct InstallArgs {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The limits on concurrent rollouts and on patches within an hour, across all namespaces and replicas. Pure.
+//! The limits on concurrent rollouts and on patches per hour, across all namespaces and replicas. Pure.
 //!
 //! It does not know where the ledger is stored. Its times are whole seconds, and it trusts no clock. If the clock is
 //! set back, nothing is freed early, and no grant blocks for longer than an hour.
@@ -17,7 +17,7 @@ use crate::workload::{PolicyRef, WorkloadRef};
 
 /// Time for which a grant counts.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// From a grant's whole second until its hour is surely over: the grant may have been made at that second's very end.
+/// Time from a grant's whole second until its hour is certainly over. The grant may date from the end of that second.
 const UNTIL_FREE: SignedDuration = SignedDuration::from_secs(3601);
 /// The maximum length of a ledger that takes more notes, in bytes. A `ConfigMap` has room for 1 MiB.
 const ROOM: usize = 768 * 1024;
@@ -46,18 +46,18 @@ pub struct Ledger {
     grants: Vec<Grant>,
     #[serde(default, skip_serializing_if = "Totals::is_empty")]
     totals: Totals,
-    /// The withdrawals that no status tells of.
+    /// Notes of the withdrawals that no status records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
     /// The last trial in an incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trial: Option<Trial>,
-    /// The time at which it was made of what the records tell; `None` for one that was never stored.
+    /// The time at which it was rebuilt from the records; `None` if it was never stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
 }
 
-/// The leave to patch one workload once.
+/// The permission to patch one workload once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The time of the grant, in whole seconds.
@@ -68,7 +68,7 @@ pub struct Grant {
     pub workload: WorkloadRef,
     /// The workload's uid.
     pub uid: String,
-    /// True if the rollout is over, or the patch was never made.
+    /// True if the rollout is over, or the patch was never sent.
     pub done: bool,
     /// True once the patch was made and counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -84,7 +84,7 @@ pub struct Grant {
     pub revert: bool,
 }
 
-/// The wish to patch a workload.
+/// A request to patch a workload.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The policy.
@@ -93,20 +93,21 @@ pub struct Request {
     pub policy_per_hour: u32,
     /// The workload.
     pub workload: WorkloadRef,
-    /// The workload's uid. If it is empty, a grant for a workload of this name counts as its own.
+    /// The workload's uid. If it is empty, a grant for a workload with this name matches.
     pub uid: String,
 }
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The workload may be patched: it is in the ledger now, or was already and its rollout isn't over.
+    /// Granted; the ledger records the rollout.
     Granted,
-    /// Not now.
+    /// Not granted now.
     Wait {
-        /// The earliest time that is known to be worth another try; `None` where a rollout has to end first, or never.
+        /// The earliest useful time of the next request, if known; `None` if a rollout has to end first, or if the
+        /// limit is 0.
         until: Option<Timestamp>,
-        /// The obstacle, in words.
+        /// The obstacle in a sentence.
         reason: String,
     },
 }
@@ -118,8 +119,8 @@ impl Grant {
 }
 
 impl Ledger {
-    /// Rebuilds the ledger from the records of the policies. A patch counts from the last write of its record, which
-    /// is not before the patch.
+    /// Rebuilds the ledger from the records of the policies. A patch counts from the last write of its record, which is
+    /// never before the patch.
     pub fn recall<'r>(
         records: impl Iterator<Item = (&'r PolicyRef, &'r Remediation)>,
         now: Timestamp,
@@ -145,14 +146,14 @@ impl Ledger {
         self.since.is_none()
     }
 
-    /// Returns true if it knows of no patch within the hour, and of none whose rollout isn't over.
+    /// Returns true if there is neither a patch within the last hour nor an open rollout.
     pub fn is_empty(&self) -> bool {
         self.grants.is_empty()
     }
 
-    /// Grants a patch, if nothing is in its way.
+    /// Grants a patch if the budgets have room.
     ///
-    /// A workload that has an open grant keeps that one: who asks again after a crash takes nothing twice.
+    /// A workload keeps its open grant, so a request that is repeated after a crash takes no second place.
     pub fn reserve(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> Decision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
@@ -180,7 +181,7 @@ impl Ledger {
         self.grant(request, true, *limits, now)
     }
 
-    /// Grants what only the number of rollouts can be in the way of now.
+    /// Grants the request unless too many rollouts are open.
     fn grant(&mut self, request: &Request, revert: bool, limits: Limits, now: Timestamp) -> Decision {
         self.note_stalled(limits.stall, now);
         let occupied = self.occupied();
@@ -212,8 +213,8 @@ impl Ledger {
         }
     }
 
-    /// Takes the place among the rollouts from those that make no progress, for good: others have it by the time that
-    /// one of them goes on.
+    /// Removes stalled rollouts from those that occupy a place, for good: another rollout may have the place by the
+    /// time that one continues.
     fn note_stalled(&mut self, stall: SignedDuration, now: Timestamp) {
         for grant in self.grants.iter_mut().filter(|grant| !grant.done) {
             let last = grant.progress.map_or(grant.time, |progress| progress.max(grant.time));
@@ -242,12 +243,12 @@ impl Ledger {
         }
     }
 
-    /// Notes that a workload's rollout is over, and counts its end, if there is one to count; returns whether it had an
-    /// open grant.
+    /// Records the end of a workload's rollout, and counts its result if there is one; returns true if it had an open
+    /// grant.
     pub fn finish(&mut self, uid: &str, end: Option<(RemediationPhase, RemediationReason)>) -> bool {
         let mut found = false;
         if matches!(end, Some((RemediationPhase::Verified | RemediationPhase::Withdrawn, _))) {
-            // Whoever made it may have ended before it was counted.
+            // The process that sent the patch may have crashed before it counted it.
             self.count_made(uid);
         }
         for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {
@@ -305,26 +306,26 @@ impl Ledger {
         &self.totals
     }
 
-    /// Takes back the grant of a workload for which nothing was sent.
+    /// Returns the unused grant of a workload.
     pub fn give_back(&mut self, uid: &str) {
         self.grants.retain(|grant| grant.done || grant.uid != uid);
     }
 
-    /// Drops the finished grants that count no more.
+    /// Removes finished grants that no longer count.
     pub fn forget(&mut self, now: Timestamp) {
         let now = self.turn_to(now);
         self.grants.retain(|grant| !grant.done || counts(grant, now));
     }
 
-    /// The grants whose rollouts aren't over.
+    /// Returns the grants with open rollouts.
     pub fn open(&self) -> impl Iterator<Item = &Grant> {
         self.grants.iter().filter(|grant| !grant.done)
     }
 
-    /// Ends the open grants, older than a minute, that nobody knows of any more, as when a policy was deleted in the
-    /// middle of its work. The minute is for those who were granted something and have yet to record it.
+    /// Closes open grants older than a minute that no policy's status records, such as those of a policy deleted during
+    /// a rollout. A younger grant may not be recorded yet.
     ///
-    /// Their hour is not given back: their patches may have been made.
+    /// They still count toward the hourly budget, because their patches may have been sent.
     pub fn prune_open(&mut self, is_under_way: impl Fn(&Grant) -> bool, now: Timestamp) {
         let now = self.turn_to(now);
         for grant in &mut self.grants {
@@ -335,8 +336,8 @@ impl Ledger {
         }
     }
 
-    /// Takes over the present time, and returns its whole second. A grant of the future, made before the clock was set
-    /// back, is of now: left as it is it would count until that future is an hour past.
+    /// Advances to the current time, and returns its whole second. A grant with a future time (the clock was set back)
+    /// gets the current time; otherwise it would count too long.
     fn turn_to(&mut self, now: Timestamp) -> Timestamp {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         for grant in &mut self.grants {
@@ -346,7 +347,7 @@ impl Ledger {
         now
     }
 
-    /// The budget of an hour that is used up for longest, with when it isn't any more.
+    /// Returns the exhausted hourly budget that frees up last, and when.
     fn exhausted(
         &self,
         request: &Request,
@@ -373,7 +374,7 @@ impl Ledger {
     }
 }
 
-/// A number of patches within an hour, and the times of those that were made, in their order.
+/// An hourly limit, and the times of the patches that count, in order.
 struct Budget {
     name: String,
     limit: u32,
@@ -381,13 +382,13 @@ struct Budget {
 }
 
 impl Budget {
-    /// Returns the time at which the budget has room again: the end of time if never, `None` if it has room now.
+    /// Returns the time at which the budget has room: the maximum time if never, `None` if it has room now.
     fn free(&self) -> Option<Timestamp> {
         let limit = self.limit as usize;
         if limit == 0 {
             return Some(Timestamp::MAX);
         }
-        // Every grant from this one on would be one too many for another to fit in.
+        // There is room once this grant expires.
         let last = self.used.len().checked_sub(limit)?;
         let time = self.used.get(last)?;
         Some(time.checked_add(UNTIL_FREE).unwrap_or(Timestamp::MAX))

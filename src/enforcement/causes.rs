@@ -1,4 +1,4 @@
-//! A digest of what bears on the failure of a patch: while it is the same, a patch that failed would fail again. Pure.
+//! A digest of the inputs that decide if a patch fails. While it is unchanged, a failed patch would fail again. Pure.
 
 use serde_json::{Value, json};
 
@@ -7,11 +7,11 @@ use crate::rules::Defaults;
 use crate::workload::{ImageReference, short_digest};
 
 impl Subject {
-    /// Returns 16 hexadecimal digits that differ once the ports, the command, the arguments or the image of a container have
-    /// changed, or the values that the policy gives.
+    /// Returns 16 hexadecimal digits that differ once the ports, the command, the arguments or the image of a container
+    /// have changed, or the values of the policy.
     ///
-    /// The tag and the digest of an image don't count, nor do annotations: a restart or the next release is no reason to
-    /// try again.
+    /// Tags and digests of images do not count, nor do annotations, because a restart or the next release is no reason
+    /// to retry.
     pub fn causes_hash(&self, defaults: &Defaults) -> String {
         let containers = self.object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
         let mut causes: Vec<Value> = containers.into_iter().flatten().map(causes_of).collect();

@@ -1,4 +1,4 @@
-//! Settings around a workload that keep enforcement from setting some of its fields. Pure.
+//! Constraints from a workload's namespace on the fields that enforcement may set. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use super::field::{Compute, Field};
 use super::ports::Served;
 use crate::workload::Quantity;
 
-/// The constraints on the choice of fields.
+/// The constraints on fields.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Constraints {
-    /// The fields that must be left alone, each with the reason in words: steered by an autoscaler, or supplied already.
+    /// The fields that must not be set, each with the reason: an autoscaler controls it, or others supply it.
     pub untouched: BTreeMap<Field, String>,
-    /// The amounts that the namespace allows a container.
+    /// The bounds of the namespace for a container's amounts.
     pub bounds: Vec<Bound>,
     /// The ports that Services target.
     pub served: Served,
@@ -33,9 +33,9 @@ impl Constraints {
 pub struct Bound {
     /// The resource.
     pub compute: Compute,
-    /// The least request.
+    /// The minimum request.
     pub min: Option<Quantity>,
-    /// The highest limit.
+    /// The maximum limit.
     pub max: Option<Quantity>,
     /// The maximum ratio of the limit to the request.
     pub max_limit_request_ratio: Option<Quantity>,

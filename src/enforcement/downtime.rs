@@ -1,6 +1,6 @@
 //! Decides if a rollout of a workload can leave no pod available, and in which order workloads are patched. Pure.
 //!
-//! A patch whose new pods never get ready costs nothing if old pods run until new ones are available.
+//! If the new pods never become ready, the patch does no harm as long as old pods run until new ones are available.
 
 use std::collections::BTreeMap;
 
@@ -14,33 +14,33 @@ use crate::policy::RemediationSpec;
 /// The access modes of a namespace's `PersistentVolumeClaim`s, by the claim's name.
 pub type Claims = BTreeMap<String, Vec<String>>;
 
-/// The share of pods that a Deployment may add, and the share that it may miss, where it doesn't say.
+/// The API server's default for a Deployment's `maxSurge` and `maxUnavailable`.
 const DEFAULT_SHARE: &str = "25%";
 
-/// A property of a workload that lets a rollout end pods before new ones are available.
+/// A property of a workload because of which a rollout can stop pods before new ones are available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DowntimeRisk {
-    /// All pods end before a new one starts.
+    /// All pods stop before a new one starts.
     #[error(
         "its strategy is Recreate, so a rollout ends all pods before it starts new ones: use RollingUpdate"
     )]
     Recreate,
-    /// A `StatefulSet` never has two pods of one name.
+    /// A `StatefulSet` never has two pods with the same name.
     #[error("a StatefulSet ends each pod before it starts the new one")]
     StatefulSet,
-    /// A pod ends before its replacement starts.
+    /// A pod stops before its replacement starts.
     #[error("its rollout ends a pod before it starts a new one: set maxSurge to 1 and maxUnavailable to 0")]
     NoSurge,
     /// All pods may be unavailable at the same time.
     #[error("its maxUnavailable lets a rollout end all old pods ({wanted} wanted): set it to 0")]
     NoneKept {
-        /// The pods that should run.
+        /// The number of desired pods.
         wanted: i32,
     },
-    /// Two pods can't share a node's network.
+    /// Two pods cannot share a node's network.
     #[error("its pods use the node's network, so a new pod may not start beside the old one")]
     HostNetwork,
-    /// Two pods can't have the same port of a node.
+    /// Two pods cannot use the same port of a node.
     #[error(
         "container {container} takes port {port} of the node, so a new pod may not start beside the old one"
     )]
@@ -50,7 +50,7 @@ pub enum DowntimeRisk {
         /// The node's port.
         port: i32,
     },
-    /// Pods on two nodes can't have the same volume.
+    /// Pods on different nodes cannot use the same volume.
     #[error("its claim {0} is not known to be ReadWriteMany, so a new pod may not start beside the old one")]
     Claim(String),
 }
@@ -70,8 +70,8 @@ impl DowntimeRisk {
     }
 }
 
-/// Returns what in a workload lets a rollout leave no pod available; `None` where old pods are kept until new ones are
-/// available. A claim that is not among `claims` counts as `ReadWriteOnce`.
+/// Returns the reason why a rollout can leave no pod available; `None` if old pods run until new ones are available. A
+/// claim that is not in `claims` counts as `ReadWriteOnce`.
 pub fn downtime_risk(subject: &Subject, claims: &Claims) -> Option<DowntimeRisk> {
     let wanted = Progress::of(subject).wanted;
     let by_strategy = match &*subject.typed {
@@ -96,7 +96,7 @@ pub enum Allowance {
 }
 
 impl Allowance {
-    /// Returns what a policy allows.
+    /// Returns the disruption that a policy allows.
     pub fn of(remediation: &RemediationSpec) -> Self {
         match remediation {
             RemediationSpec { allow_downtime: true, .. } => Self::AllPods,
@@ -105,7 +105,7 @@ impl Allowance {
         }
     }
 
-    /// Returns what a rollout of a workload needs.
+    /// Returns the disruption that a rollout of a workload causes.
     pub fn needed(subject: &Subject, claims: &Claims) -> Self {
         match downtime_risk(subject, claims) {
             None => Self::Nothing,
@@ -146,7 +146,7 @@ fn takes_one_pod(subject: &Subject) -> bool {
     wanted >= 2 && takes_one
 }
 
-/// The order in which workloads are patched: the lesser comes first, since what goes wrong shows there at the least cost.
+/// The order in which workloads are patched. The smaller ones come first, because a harmful patch costs least there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RolloutOrder {
     resilience: Resilience,
@@ -155,17 +155,17 @@ pub struct RolloutOrder {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Resilience {
-    /// Old pods are kept, and there are others.
+    /// A rollout keeps old pods, and there are several.
     Kept,
-    /// Another pod may be left.
+    /// Another pod may remain.
     Several,
     /// There is one pod.
     Single,
 }
 
 impl RolloutOrder {
-    /// Returns a workload's place: surge and at least two available pods first, single replicas last, and among equals
-    /// the fewest pods first.
+    /// Returns a workload's place: surge and at least two available pods first, single replicas last. Among equals, the
+    /// fewest pods come first.
     pub fn of(subject: &Subject, claims: &Claims) -> Self {
         let Progress { wanted, available, .. } = Progress::of(subject);
         let resilience = match available {
@@ -186,7 +186,7 @@ fn of_deployment(deployment: &Deployment, wanted: i32) -> Option<DowntimeRisk> {
     let default = IntOrString::String(DEFAULT_SHARE.to_owned());
     let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref()).unwrap_or(&default);
     let missing = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).unwrap_or(&default);
-    // Rounded as the Deployment controller does. Without surge it replaces at least one pod at a time.
+    // Rounded as in the Deployment controller. Without surge it replaces at least one pod at a time.
     if scaled(surge, wanted, Rounding::Up) < 1 {
         return Some(DowntimeRisk::NoSurge);
     }
@@ -196,7 +196,7 @@ fn of_deployment(deployment: &Deployment, wanted: i32) -> Option<DowntimeRisk> {
 fn of_daemon_set(set: &DaemonSet, wanted: i32) -> Option<DowntimeRisk> {
     let strategy = set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-    // The API server fills in a maxSurge of 0 and a maxUnavailable of 1.
+    // The API server's defaults are a maxSurge of 0 and a maxUnavailable of 1.
     let amount = |of: Option<&IntOrString>, default| {
         of.map_or(default, |amount| scaled(amount, wanted.max(1), Rounding::Up))
     };
@@ -205,7 +205,7 @@ fn of_daemon_set(set: &DaemonSet, wanted: i32) -> Option<DowntimeRisk> {
     (surge < 1 || missing > 0).then_some(DowntimeRisk::NoSurge)
 }
 
-/// Returns what of a pod only one pod can have at a time, on a node or in all.
+/// Returns the resource of a pod that only one pod can use at a time, on a node or in the cluster.
 fn exclusive(pod: &TemplatePodSpec, claims: &Claims) -> Option<DowntimeRisk> {
     if pod.host_network == Some(true) {
         return Some(DowntimeRisk::HostNetwork);
@@ -222,7 +222,7 @@ fn exclusive(pod: &TemplatePodSpec, claims: &Claims) -> Option<DowntimeRisk> {
     Some(DowntimeRisk::Claim(claim.clone()))
 }
 
-/// Returns true if pods on several nodes can have a volume at the same time.
+/// Returns true if pods on different nodes can use a volume at the same time.
 fn is_shared(modes: &[String]) -> bool {
     let is_read_only = !modes.is_empty() && modes.iter().all(|mode| mode == "ReadOnlyMany");
     is_read_only || modes.iter().any(|mode| mode == "ReadWriteMany")
@@ -234,7 +234,7 @@ enum Rounding {
     Down,
 }
 
-/// Returns an absolute number of pods. The API server takes nothing else than numbers and percentages.
+/// Returns an absolute number of pods. The API server only accepts numbers and percentages.
 fn scaled(amount: &IntOrString, wanted: i32, rounding: Rounding) -> i32 {
     let percent = match amount {
         IntOrString::Int(number) => return *number,

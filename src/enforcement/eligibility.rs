@@ -1,4 +1,4 @@
-//! Decides which workloads are left alone in their present state. Pure. Exempt namespaces are decided elsewhere.
+//! Decides which workloads are skipped in their current state. Pure. Exempt namespaces are decided elsewhere.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
@@ -11,9 +11,9 @@ use super::progress::Progress;
 use super::subject::{FIELD_MANAGER, Subject, Typed};
 use crate::policy::{GitOpsMode, RemediationSpec};
 
-/// The annotation by which somebody keeps enforcement off a workload, with the value `true`.
+/// The annotation that excludes a workload from enforcement if its value is `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
-/// The annotation with the time at which somebody asked for another attempt, although an earlier patch failed.
+/// The annotation with the time of a request for another attempt after a failed patch.
 pub const RETRY: &str = "devops.stochastic.io/retry";
 
 /// The reason why a workload is not patched.
@@ -44,13 +44,13 @@ pub enum Ineligible {
         /// The workload as the command takes it.
         workload: String,
     },
-    /// It is going away.
+    /// It is being deleted.
     #[error("it is being deleted")]
     BeingDeleted,
-    /// Somebody asked for it.
+    /// Its annotation excludes it.
     #[error("its annotation {IGNORE} is \"true\"")]
     Ignored,
-    /// Its parent would undo a patch.
+    /// Its parent would revert a patch.
     #[error("{kind} {name} controls it and would undo a patch: mend that one")]
     Controlled {
         /// The parent's kind.
@@ -58,28 +58,28 @@ pub enum Ineligible {
         /// The parent's name.
         name: String,
     },
-    /// An apply would take out what somebody else owns under our field manager's name.
+    /// An apply would remove fields that another client owns under our field manager's name.
     #[error(
         "somebody else writes as field manager {FIELD_MANAGER}, under which {0} is: let them use another name, and \
          take that entry out of metadata.managedFields"
     )]
     ManagerTaken(String),
-    /// A tool manages it, which would undo a patch.
+    /// A GitOps tool manages it and would revert a patch.
     #[error("{0} manages it: mend its source, or set remediation.gitops to patch")]
     Managed(Manager),
-    /// No rollout follows a patch.
+    /// A patch would cause no rollout.
     #[error("its update strategy is OnDelete, so that a patch reaches no pod by itself")]
     OnDelete,
     /// A patch would reach only some of the pods.
     #[error("its partition of {0} holds a rollout back")]
     Partitioned(i32),
-    /// A rollout would wait.
+    /// Its rollout is paused.
     #[error("its rollout is paused")]
     Paused,
-    /// There is no pod on which to see the effect.
+    /// It has no pods, so the effect of a patch cannot be observed.
     #[error("it wants no pods, so nothing would show what a patch does")]
     NoPods,
-    /// A rollout can leave no pod available, and the policy doesn't allow that.
+    /// A rollout can leave no pod available, and the policy does not allow that.
     #[error("{0}, or set remediation.allowDowntime to true to patch it all the same")]
     Downtime(DowntimeRisk),
     /// A rollout takes one pod at a time, and the policy doesn't allow that.
@@ -109,7 +109,7 @@ pub enum Ineligible {
         /// The port.
         port: u16,
     },
-    /// A connect to a pod says nothing about its server.
+    /// A proxy accepts connections in place of the server, so a connect is no evidence.
     #[error("{0}, so a connect says nothing about the server: add the probes to the manifest")]
     AnswerUnknown(String),
     /// The connect would be to the last pod that serves.
@@ -130,23 +130,23 @@ pub enum Ineligible {
         /// The pod.
         pod: String,
     },
-    /// A change is under way.
+    /// A rollout is in progress.
     #[error("a rollout is under way: {updated} of {wanted} pods are updated")]
     RollingOut {
         /// The pods of the newest revision.
         updated: i32,
-        /// The pods that should run.
+        /// The number of desired pods.
         wanted: i32,
     },
-    /// Something is wrong already.
+    /// Some pods are already unavailable.
     #[error("only {available} of {wanted} pods are available")]
     Unavailable {
         /// The available pods.
         available: i32,
-        /// The pods that should run.
+        /// The number of desired pods.
         wanted: i32,
     },
-    /// After a patch, nobody could tell whether it is to blame.
+    /// A container restarted lately, so restarts after a patch would prove nothing.
     #[error(
         "container {container} of pod {pod} ended at {at}; it has to run without a restart for a while first"
     )]
@@ -155,13 +155,13 @@ pub enum Ineligible {
         pod: String,
         /// The container.
         container: String,
-        /// The time at which it ended.
+        /// The time at which the container terminated.
         at: Timestamp,
     },
 }
 
 impl Ineligible {
-    /// The reason for events and conditions.
+    /// Returns the reason for events and conditions.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::FailedBefore { .. } => "FailedBefore",
@@ -188,7 +188,7 @@ impl Ineligible {
         }
     }
 
-    /// Returns true if it may change soon by itself; else somebody has to change something.
+    /// Returns true if the reason is transient; otherwise a user has to change something.
     pub fn passing(&self) -> bool {
         matches!(
             self,
@@ -200,9 +200,10 @@ impl Ineligible {
     }
 }
 
-/// Returns why a workload is not patched now, if it isn't; what needs somebody comes before what passes.
+/// Returns the reason why a workload is not patched now, if there is one. Reasons that need a user come before
+/// transient ones.
 ///
-/// `pods` are the workload's pods, of whatever revision, and `claims` the claims of its namespace. Where a container ended
+/// `pods` are the workload's pods of any revision, and `claims` the claims of its namespace. If a container terminated
 /// within `verifySeconds` before now, its restarts after a patch would be no evidence.
 pub fn ineligible(
     subject: &Subject,
@@ -220,7 +221,7 @@ pub fn ineligible(
         .or_else(|| restarted(pods, now.checked_sub(verify).unwrap_or(Timestamp::MIN)))
 }
 
-/// Returns a reason that follows from the workload's owner.
+/// Returns a reason that follows from the workload's ownership.
 fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
     let metadata = subject.metadata();
     if metadata.deletion_timestamp.is_some() {
@@ -243,7 +244,7 @@ fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
     }
 }
 
-/// Returns what keeps a rollout from reaching all pods.
+/// Returns the reason why a rollout would not reach all pods.
 fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
     match &*subject.typed {
         Typed::Deployment(deployment) => {
@@ -269,7 +270,7 @@ fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
             }
         }
     }
-    // A DaemonSet's controller has to count first.
+    // A DaemonSet reports no pods until its controller has observed the spec.
     (progress.wanted <= 0 && progress.observed).then_some(Ineligible::NoPods)
 }
 
@@ -292,7 +293,7 @@ fn unsettled(progress: &Progress) -> Option<Ineligible> {
     (!progress.is_complete()).then_some(Ineligible::Unavailable { available, wanted })
 }
 
-/// The container that ended last, if it did so after `since`.
+/// Returns the container that terminated last, if it did so after `since`.
 pub(super) fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
     let staying = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let ended = staying.flat_map(|pod| {
@@ -304,7 +305,7 @@ pub(super) fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
     Some(Ineligible::Restarted { pod, container: status.name.clone(), at })
 }
 
-/// Returns the last time at which a container ended, if it ever did.
+/// Returns the last time at which a container terminated, if it ever did.
 fn last_end(status: &ContainerStatus) -> Option<Timestamp> {
     let both = [&status.state, &status.last_state].into_iter().flatten();
     let ends = both.filter_map(|state| state.terminated.as_ref()?.finished_at.as_ref());

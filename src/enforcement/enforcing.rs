@@ -1,4 +1,4 @@
-//! A policy as far as planning needs it: what it asks for, and what it gives. Pure.
+//! A policy reduced to its requirements and its defaults, as planning needs it. Pure.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use super::downtime::Allowance;
 use crate::policy::{CompiledPolicy, EffectivePolicy, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
 
-/// A policy that enforces. Of several, the first by creation, then by name, decides a field.
+/// A policy that enforces. If several require a field, the oldest policy decides it, and among equals the first by
+/// name.
 #[derive(Debug, Clone)]
 pub struct Enforcing {
     /// The policy's name.
     pub name: String,
     /// The creation time. A policy that is not in a cluster yet comes last.
     pub created: Option<Timestamp>,
-    /// The rules that count.
+    /// The effective rules.
     pub effective: Arc<EffectivePolicy>,
-    /// The values that containers get.
+    /// The values for containers.
     pub defaults: Defaults,
     /// The treatment of workloads that a `GitOps` tool manages.
     pub gitops: GitOpsMode,
@@ -27,7 +28,7 @@ pub struct Enforcing {
 }
 
 impl Enforcing {
-    /// Works out what a policy comes down to, whatever its mode is.
+    /// Reads a policy, whatever its mode is.
     pub fn new(compiled: &CompiledPolicy) -> Result<Self, Arc<PolicyError>> {
         let policy = &compiled.policy;
         let remediation = policy.spec.remediation.clone().unwrap_or_default();
@@ -41,8 +42,8 @@ impl Enforcing {
         })
     }
 
-    /// The policies that have a say in a patch for `policy`, in the order in which they decide: that one, whatever its
-    /// mode is, and of all others of its namespace those that are in force and may patch something.
+    /// Returns the policies that decide a patch for `policy`, in order of precedence: that policy, whatever its mode
+    /// is, and the other policies of its namespace that are in force and may patch something.
     pub fn beside(policy: &CompiledPolicy, all: &[CompiledPolicy]) -> Vec<Self> {
         let uid = &policy.policy.metadata.uid;
         let may_patch = |CompiledPolicy { policy: other, .. }: &&CompiledPolicy| {
@@ -55,7 +56,7 @@ impl Enforcing {
         found
     }
 
-    /// Compares two policies by the order in which they decide.
+    /// Compares two policies by precedence.
     pub fn precedence(&self, other: &Self) -> Ordering {
         let key = |policy: &Self| (policy.created.is_none(), policy.created);
         key(self).cmp(&key(other)).then_with(|| self.name.cmp(&other.name))

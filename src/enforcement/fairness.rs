@@ -1,12 +1,12 @@
 //! The order in which namespaces get the places among the cluster's rollouts. Pure.
 //!
-//! A namespace that had a place most recently is last, so that those with much to do do not hold up others.
+//! The namespace that had a place most recently comes last, so that a busy namespace does not hold up others.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Time after its last question for which a namespace counts as waiting. Whoever waits asks more often.
+/// Time after its last request for which a namespace counts as waiting. A waiting namespace asks more often.
 const PRESENT: SignedDuration = SignedDuration::from_secs(40);
 
 /// The namespaces that wait for a place.
@@ -22,8 +22,8 @@ struct Waiting {
 }
 
 impl Fairness {
-    /// Notes that a namespace asks for one of the free places. Returns true if it is its turn: fewer others than there
-    /// are places come before it.
+    /// Records that a namespace asks for one of the free places. Returns true if it is its turn, because fewer
+    /// namespaces than places come before it.
     pub fn ask(
         &mut self,
         namespace: &str,
@@ -42,7 +42,7 @@ impl Fairness {
         earlier.count() < free
     }
 
-    /// Notes that a namespace waits no longer.
+    /// Records that a namespace no longer waits.
     pub fn leave(&mut self, namespace: &str) {
         self.waiting.remove(namespace);
     }

@@ -1,5 +1,5 @@
-//! The fields that enforcement sets on a container: the units in which patches are planned, recorded and taken back.
-//! Knows neither policies nor the API.
+//! The fields that enforcement sets on a container. Patches are planned, recorded and withdrawn field by field. Has no
+//! dependency on policies or the API.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
-/// A resource that a container requests and is limited to.
+/// A resource with a request and a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compute {
     /// Processor time, in cores.
@@ -56,7 +56,7 @@ impl Field {
         Self::Limit(Compute::Memory),
     ];
 
-    /// The names that lead to the field from its container.
+    /// Returns the path of the field within its container.
     pub fn path(self) -> Vec<&'static str> {
         match self {
             Self::LivenessProbe => vec!["livenessProbe"],
@@ -78,7 +78,7 @@ pub const NOT_JUDGED: &str =
     "not judged after a limit: latency, and child processes that are killed for memory";
 
 impl fmt::Display for Compute {
-    /// Writes the resource as it is written in a sentence.
+    /// Writes the resource's name for use in a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Cpu => "CPU",
@@ -116,7 +116,7 @@ impl fmt::Display for ContainerField {
     }
 }
 
-/// The text is not `container/field`.
+/// The error for a text that is not `container/field`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no field that enforcement sets, such as web/livenessProbe")]
 pub struct UnknownField(String);
@@ -132,10 +132,10 @@ impl FromStr for ContainerField {
     }
 }
 
-/// Fields with the values they are given: a probe as its object, an amount as its quantity.
+/// Fields with their values: a probe as an object, an amount as a quantity.
 pub type Fields = BTreeMap<ContainerField, Value>;
 
-/// Returns the containers of a partial object that has these fields and nothing else, in the order of their names.
+/// Returns partial containers that have only these fields, sorted by name.
 pub fn containers(fields: &Fields) -> Vec<Value> {
     let mut containers: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for (of, value) in fields {
@@ -147,12 +147,12 @@ pub fn containers(fields: &Fields) -> Vec<Value> {
     containers.into_values().map(Value::Object).collect()
 }
 
-/// Returns what is at a path below a value.
+/// Returns the value at a path.
 pub(super) fn read<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, name| value.get(name))
 }
 
-/// Writes a value at a path below an object.
+/// Writes a value at a path of an object.
 pub(super) fn set(object: &mut Map<String, Value>, path: &[&str], value: Value) {
     match path {
         [] => {}
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_read_as_it_is_written() {
+    fn a_field_parses_its_own_text() {
         for field in Field::ALL {
             let written = ContainerField::new("web", field);
             assert_eq!(written.to_string().parse(), Ok(written));

@@ -1,7 +1,7 @@
-//! Finds what somebody else owns under the name of enforcement's field manager. Pure.
+//! Finds fields of other clients that use the name of enforcement's field manager. Pure.
 //!
-//! An apply under a name takes out what the name owned before and is not in the document, so fields of somebody else who
-//! uses our name would go with our next patch.
+//! A server-side apply removes every field that its manager owned before and that is missing from the document. The
+//! next patch would therefore remove the fields of a client that uses our name.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
@@ -9,15 +9,15 @@ use serde_json::Value;
 use super::field::Field;
 use super::subject::{FIELD_MANAGER, PATCHED_BY, PATCHED_FIELDS, Subject};
 
-/// Returns a path that an entry of our name owns and enforcement never sets, such as `spec.replicas`; `None` where what is
-/// under our name can be ours.
+/// Returns a path that an entry of our name owns and enforcement never sets, such as `spec.replicas`. Returns `None` if
+/// all fields under our name can be ours.
 pub fn foreign_path(subject: &Subject) -> Option<String> {
     let under_our_name = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
     let sets = subject.managers().filter(under_our_name).filter_map(|entry| entry.fields_v1.as_ref());
     sets.map(|fields| &fields.0).find_map(|fields| foreign_leaf(fields, &mut Vec::new()))
 }
 
-/// Returns the first leaf of a set of fields that enforcement never sets.
+/// Returns the first leaf in a set of fields that enforcement never sets.
 fn foreign_leaf<'f>(set: &'f Value, path: &mut Vec<&'f str>) -> Option<String> {
     let members = set.as_object().filter(|members| !members.is_empty());
     let Some(members) = members else {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_enforcement_sets_is_not_foreign() {
+    fn fields_that_enforcement_sets_are_not_foreign() {
         for fields in [
             json!({}),
             annotation(PATCHED_BY),

@@ -1,18 +1,18 @@
-//! Recognizes the tool that deploys a workload by the marks that such tools leave on it. Pure.
+//! Recognizes the tool that deploys a workload by its labels, annotations and field managers. Pure.
 //!
-//! The tool would undo a patch on such a workload, or fight it. The fix belongs in the tool's source.
+//! The tool would revert a patch or conflict with it, so the fix belongs in the tool's source.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::subject::{Subject, owns_spec};
 
-/// The tool that manages a workload, and what shows it.
+/// The tool that manages a workload, and the evidence for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manager {
     /// The tool's name.
     pub name: &'static str,
-    /// The label, annotation or field manager by which it is known.
+    /// The label, annotation or field manager that identifies it.
     pub evidence: String,
 }
 
@@ -28,11 +28,11 @@ const HELM: &str = "Helm";
 
 /// A mark that a tool leaves on the objects that it manages.
 enum Mark {
-    /// An annotation, whatever its value.
+    /// An annotation with any value.
     Annotation(&'static str),
-    /// A label, whatever its value.
+    /// A label with any value.
     Label(&'static str),
-    /// A label with a value, in any case.
+    /// A label with this value, compared without regard to case.
     LabelValue(&'static str, &'static str),
     /// A field manager that owns part of the spec.
     FieldManager(&'static str),
@@ -55,13 +55,13 @@ const MARKS: &[(&str, Mark)] = &[
     (HELM, Mark::FieldManager("helm")),
 ];
 
-/// Returns the tool that manages a workload, if one does.
+/// Returns the tool that manages a workload, if there is one.
 pub fn managed_by(subject: &Subject) -> Option<Manager> {
     MARKS.iter().find_map(|(name, mark)| Some(Manager { name, evidence: mark.on(subject)? }))
 }
 
 impl Mark {
-    /// Returns the mark in words, if a workload carries it.
+    /// Describes the mark, if the workload carries it.
     fn on(&self, subject: &Subject) -> Option<String> {
         let metadata = subject.metadata();
         let value = |of: &Option<BTreeMap<String, String>>, key: &str| {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_that_another_tool_installs_is_that_tools() {
+    fn a_chart_belongs_to_the_tool_that_installs_it() {
         let labels = |more: &str| json!({ "app.kubernetes.io/managed-by": "Helm", more: "web" });
         let flux = manager(&json!({ "labels": labels("helm.toolkit.fluxcd.io/name") }));
         assert_eq!(flux.unwrap().name, FLUX);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_and_their_own_tools_leave_is_no_mark() {
+    fn marks_of_people_and_their_own_tools_do_not_count() {
         let spec = json!({ "f:spec": {} });
         for metadata in [
             json!({}),

@@ -1,4 +1,5 @@
-//! Enforcement: plans one patch a workload from its violations, judges the rollout that follows, and keeps the budgets.
+//! Enforcement: plans one patch per workload from its violations, evaluates the rollout that follows, and keeps the
+//! budgets.
 //!
 //! Everything here is pure: it decides from values that were read elsewhere. [`remediation`](crate::remediation) reads
 //! them and acts on the decisions.

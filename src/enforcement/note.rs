@@ -1,4 +1,4 @@
-//! Notes of withdrawals in the ledger, for those that no status tells of: it has no room, or the policy is gone. Pure.
+//! Notes in the ledger of withdrawals that no status records, because it has no room or the policy was deleted. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -25,13 +25,13 @@ pub struct Note {
     /// The revision that the patch created, whose stuck pods are to be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The hash of what bears on the failure.
+    /// The digest of the inputs that decide if the patch fails.
     pub causes_hash: String,
     /// The time of the withdrawal.
     pub time: Timestamp,
     /// The reason for it.
     pub reason: RemediationReason,
-    /// The reason in words, cut to a few.
+    /// The reason in a truncated sentence.
     pub message: String,
     /// True once the withdrawal is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -39,7 +39,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// Makes the note of a withdrawal that begins, in whole seconds.
+    /// Creates the note of a withdrawal that starts, in whole seconds.
     pub fn new(
         subject: &Subject,
         causes_hash: String,
@@ -63,12 +63,12 @@ impl Note {
         }
     }
 
-    /// Returns true if nothing that bears on the failure of this workload has changed.
+    /// Returns true if the inputs that decide about a failure are unchanged for this workload.
     pub fn is_about(&self, subject: &Subject, causes_hash: &str) -> bool {
         self.uid == subject.uid() && self.causes_hash == causes_hash
     }
 
-    /// Returns true if the note is too old to be kept.
+    /// Returns true if the note has expired.
     pub(super) fn is_old(&self, now: Timestamp) -> bool {
         now.duration_since(self.time) > KEPT
     }

@@ -1,5 +1,5 @@
-//! The objects that enforcement reads besides the workload itself, each with the fields that something is decided by and no
-//! other: the types of complete pods and their templates would make up a tenth of the program.
+//! The objects that enforcement reads besides the workload, reduced to the fields that decisions depend on. The types
+//! of complete pods and templates would make up a tenth of the binary.
 
 use k8s_openapi::api::apps::v1::{
     DaemonSetStatus, DaemonSetUpdateStrategy, DeploymentStatus, DeploymentStrategy, StatefulSetOrdinals,
@@ -15,10 +15,10 @@ use serde::de::IgnoredAny;
 
 use crate::rules::PartialContainer;
 
-/// An object with what is read of its spec and status.
+/// An object with the relevant parts of its spec and status.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Object<S, T = IgnoredAny> {
-    /// Its name, its labels and so on.
+    /// The metadata: name, labels and so on.
     #[serde(default)]
     pub metadata: ObjectMeta,
     /// The desired state.
@@ -42,7 +42,7 @@ pub type StatefulSet = Object<StatefulSetSpec, StatefulSetStatus>;
 pub type DaemonSet = Object<DaemonSetSpec, DaemonSetStatus>;
 /// A `Pod`.
 pub type Pod = Object<PodSpec, PodStatus>;
-/// A `ReplicaSet`, of which the metadata tells everything.
+/// A `ReplicaSet`; only its metadata is used.
 pub type ReplicaSet = Object<IgnoredAny>;
 /// A `Node`.
 pub type Node = Object<NodeSpec, NodeStatus>;
@@ -57,7 +57,7 @@ pub type PersistentVolumeClaim = Object<PersistentVolumeClaimSpec>;
 /// A `ResourceQuota`.
 pub type ResourceQuota = Object<ResourceQuotaSpec, ResourceQuotaStatus>;
 
-/// The fields that are read of a `Deployment`'s spec.
+/// The relevant fields of a `Deployment`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -70,7 +70,7 @@ pub struct DeploymentSpec {
     pub template: PodTemplateSpec,
 }
 
-/// The fields that are read of a `StatefulSet`'s spec.
+/// The relevant fields of a `StatefulSet`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -83,7 +83,7 @@ pub struct StatefulSetSpec {
     pub template: PodTemplateSpec,
 }
 
-/// The fields that are read of a `DaemonSet`'s spec.
+/// The relevant fields of a `DaemonSet`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -94,7 +94,7 @@ pub struct DaemonSetSpec {
     pub template: PodTemplateSpec,
 }
 
-/// The fields that are read of a pod template.
+/// The relevant fields of a pod template.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -103,7 +103,7 @@ pub struct PodTemplateSpec {
     pub spec: Option<TemplatePodSpec>,
 }
 
-/// The fields that are read of the pods that a template describes.
+/// The relevant fields of a template's pod spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -116,7 +116,7 @@ pub struct TemplatePodSpec {
     pub termination_grace_period_seconds: Option<i64>,
 }
 
-/// The fields that are read of a pod's volume.
+/// The relevant fields of a pod's volume.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -124,7 +124,7 @@ pub struct Volume {
     pub persistent_volume_claim: Option<ClaimSource>,
 }
 
-/// The fields that are read of a volume that a claim is for.
+/// The relevant fields of a volume from a claim.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -132,7 +132,7 @@ pub struct ClaimSource {
     pub claim_name: String,
 }
 
-/// The fields that are read of a `PersistentVolumeClaim`'s spec.
+/// The relevant fields of a `PersistentVolumeClaim`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -140,7 +140,7 @@ pub struct PersistentVolumeClaimSpec {
     pub access_modes: Vec<String>,
 }
 
-/// The fields that are read of a `Pod`'s spec.
+/// The relevant fields of a `Pod`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -149,7 +149,7 @@ pub struct PodSpec {
     pub containers: Vec<PodContainer>,
 }
 
-/// The fields that are read of a running container's spec.
+/// The relevant fields of a running container's spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -158,7 +158,7 @@ pub struct PodContainer {
     pub resources: Option<ResourceRequirements>,
 }
 
-/// The fields that are read of a `Node`'s spec.
+/// The relevant fields of a `Node`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -166,7 +166,7 @@ pub struct NodeSpec {
     pub unschedulable: Option<bool>,
 }
 
-/// The fields that are read of a `Node`'s status.
+/// The relevant fields of a `Node`'s status.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -174,7 +174,7 @@ pub struct NodeStatus {
     pub conditions: Vec<NodeCondition>,
 }
 
-/// The fields that are read of a `Node`'s condition.
+/// The relevant fields of a `Node`'s condition.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -186,7 +186,7 @@ pub struct NodeCondition {
     pub last_transition_time: Option<Time>,
 }
 
-/// The fields that are read of a `PodDisruptionBudget`'s spec.
+/// The relevant fields of a `PodDisruptionBudget`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -194,7 +194,7 @@ pub struct PodDisruptionBudgetSpec {
     pub selector: Option<LabelSelector>,
 }
 
-/// The fields that are read of a `PodDisruptionBudget`'s status.
+/// The relevant fields of a `PodDisruptionBudget`'s status.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -202,7 +202,7 @@ pub struct PodDisruptionBudgetStatus {
     pub disruptions_allowed: i32,
 }
 
-/// The fields that are read of a `HorizontalPodAutoscaler`'s spec.
+/// The relevant fields of a `HorizontalPodAutoscaler`'s spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "the fields are the API's")]
@@ -211,7 +211,7 @@ pub struct HorizontalPodAutoscalerSpec {
     pub metrics: Option<Vec<MetricSpec>>,
 }
 
-/// The fields that are read of a `ControllerRevision`, which has no spec.
+/// The relevant fields of a `ControllerRevision`, which has no spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the fields are the API's")]

@@ -1,5 +1,5 @@
-//! Plans the patch of one workload: the violations of all policies as one server-side apply document, and the reasons
-//! for those that stay. Pure. The decision to apply it is made elsewhere.
+//! Plans the patch of one workload: one server-side apply document for all policies, and the reasons for the violations
+//! that remain. Pure. Other modules decide if the patch is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,34 +17,33 @@ use crate::policy::SuggestedFix;
 use crate::rules::{self, Broken, Fix, PartialContainer, RuleId, Violation};
 use crate::workload::Workload;
 
-/// The planned fields of a workload, and the violations that stay.
+/// The planned fields of a workload, and the violations that remain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The server-side apply document: all that enforcement owns and keeps, and what it adds.
+    /// The server-side apply document: the fields that enforcement already owns and the added ones.
     pub document: Value,
-    /// The fields that are missing.
+    /// The missing fields, which the patch adds.
     pub adds: Fields,
-    /// The fields that enforcement owns already.
+    /// The fields that enforcement already owns.
     pub keeps: Fields,
-    /// The first policy that decides an added field, else the one that the workload's annotation names; empty where
-    /// there is neither.
+    /// The first policy that decides an added field, else the policy that the workload's annotation names, else empty.
     pub policy: String,
-    /// The violations that are left, one a container and rule.
+    /// The violations that remain, one per container and rule.
     pub unfixed: Vec<Unfixed>,
-    /// The added fields that a later policy, named with each, asks for too.
+    /// Added fields that a later policy also requires, with the name of that policy.
     pub noted: Vec<(String, ContainerField)>,
     /// The ports of the added probes.
     pub ports: BTreeMap<ContainerField, ProbePort>,
 }
 
-/// A violation that the plan leaves.
+/// A violation that the plan does not fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfixed {
-    /// The container; none where it is the pod.
+    /// The container; `None` if the violation concerns the pod.
     pub container: Option<String>,
-    /// The rule that stays broken.
+    /// The violated rule.
     pub rule: RuleId,
-    /// Why, in sentences without a full stop.
+    /// The reason, in sentences without a full stop.
     pub reason: String,
 }
 
@@ -54,7 +53,7 @@ impl Plan {
         self.adds.is_empty()
     }
 
-    /// The patch for whoever keeps the workload's source.
+    /// Returns the patch for the maintainer of the workload's source.
     pub fn fix(&self, subject: &Subject) -> SuggestedFix {
         SuggestedFix {
             kind: subject.kind().name().to_owned(),
@@ -64,7 +63,7 @@ impl Plan {
         }
     }
 
-    /// Says for each container with an added probe which port it connects to, and why.
+    /// Explains the port of each added probe, one sentence per container.
     pub fn port_reasons(&self) -> Vec<String> {
         let ports = self.ports.iter().map(|(of, port)| (&of.container, port));
         let ports: BTreeSet<(&String, &ProbePort)> = ports.collect();
@@ -74,7 +73,7 @@ impl Plan {
         said.collect()
     }
 
-    /// The added fields alone, as a strategic merge patch.
+    /// Returns the added fields as a strategic merge patch.
     pub fn patch(&self, subject: &Subject) -> Value {
         let mut metadata = json!({ "name": subject.name() });
         if !subject.namespace().is_empty() {
@@ -89,10 +88,10 @@ impl Plan {
     }
 }
 
-/// Plans the patch of a workload under all policies of its namespace that enforce, in whatever order they are given.
+/// Plans the patch of a workload under all enforcing policies of its namespace, in any order.
 ///
-/// The first policy that can decide a field does; a later one that asks for it too is noted. The fields in `barred`
-/// were taken out by somebody and stay out.
+/// The first policy that can decide a field decides it; a later policy that requires the same field is noted. Others
+/// removed the fields in `barred`, so the plan does not set them.
 pub fn plan(
     subject: &Subject,
     policies: &[Enforcing],
@@ -115,8 +114,7 @@ pub fn plan(
         decided: BTreeMap::new(),
     };
     let mut reasons = Reasons::new();
-    // A field of a later policy can be the one that an earlier policy's field needs, so all are asked until none adds
-    // more.
+    // A field of an earlier policy can depend on a field of a later one, so this repeats until no policy adds a field.
     loop {
         let before = draft.adds.len();
         for (index, (policy, broken)) in asks() {
@@ -150,14 +148,14 @@ pub fn plan(
     Ok(Plan { document, adds, keeps, policy, unfixed, noted, ports })
 }
 
-/// The reasons why violations stay, by the policy's place, container and rule.
+/// The reasons for remaining violations, by index of the policy, container and rule.
 type Reasons<'v> = BTreeMap<(usize, Option<&'v str>, RuleId), Vec<String>>;
 
 fn violations(policy: &Enforcing, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
     evaluate(&policy.effective, workload, now, true).violations
 }
 
-/// Judges the workload as it will be: only what is still wrong then is left, whatever was refused on the way.
+/// Evaluates the patched workload, so that only violations that remain are listed, whichever fields were dropped.
 fn unfixed(
     policies: &[&Enforcing],
     mended: &Workload<'_>,
@@ -177,7 +175,7 @@ fn unfixed(
     unfixed.map(|((container, rule), reason)| Unfixed { container, rule, reason }).collect()
 }
 
-/// A plan while policies add to it.
+/// A plan under construction.
 struct Draft<'a> {
     subject: &'a Subject,
     constraints: &'a Constraints,
@@ -185,12 +183,12 @@ struct Draft<'a> {
     adds: Fields,
     /// The ports of the added probes.
     ports: BTreeMap<ContainerField, ProbePort>,
-    /// The place of the policy that decided each added field.
+    /// The index of the policy that decided each added field.
     decided: BTreeMap<ContainerField, usize>,
 }
 
 impl Draft<'_> {
-    /// Adds what mends a violation, and returns why more isn't added.
+    /// Adds the fields that fix a violation, and returns the reasons for fields that it does not add.
     fn mend(
         &mut self,
         index: usize,
@@ -198,7 +196,7 @@ impl Draft<'_> {
         violation: &Violation,
     ) -> Result<Vec<String>, SubjectError> {
         let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
-        // Fields that are already decided count as the container's own.
+        // Fields that the plan already adds count as set.
         let so_far = self.subject.container_with(container, &self.adds)?;
         let (mut wanted, mut reasons) = self.ask(fix, policy, &so_far)?;
         reasons.extend(refuse(&mut wanted, &so_far, self.constraints, self.barred));
@@ -211,7 +209,7 @@ impl Draft<'_> {
         Ok(reasons)
     }
 
-    /// The fields that a policy would add by itself.
+    /// Returns the fields that a policy alone would add.
     fn asked(&self, policy: &Enforcing, violation: &Violation) -> Result<Vec<ContainerField>, SubjectError> {
         let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
         Ok(self.ask(fix, policy, container)?.0.into_keys().collect())
@@ -246,12 +244,12 @@ impl Draft<'_> {
 }
 
 impl Subject {
-    /// The container of the template with this name.
+    /// Returns the template's container with this name.
     fn named(&self, name: &str) -> Option<&PartialContainer> {
         self.containers().iter().find(|container| container.name == name)
     }
 
-    /// Returns true if the pod as a whole has requests or limits.
+    /// Returns true if the pod has requests or limits at pod level.
     fn has_pod_resources(&self) -> bool {
         let spec = self.template().and_then(|template| template.spec.as_ref());
         let resources = spec.and_then(|spec| spec.resources.as_ref());
@@ -261,7 +259,7 @@ impl Subject {
         })
     }
 
-    /// A container with those of the fields that are its own.
+    /// Returns a container with those of the fields that belong to it.
     fn container_with(
         &self,
         container: &PartialContainer,

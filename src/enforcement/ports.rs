@@ -1,4 +1,4 @@
-//! Chooses the port of a container that a probe connects to, and says why. Pure.
+//! Chooses the port of a container for a probe, and gives the reason. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct ServedPort {
     pub port: i32,
     /// The name of the Service.
     pub service: String,
-    /// The name of the Service's port; empty where it has none.
+    /// The name of the Service's port; empty if it has none.
     pub name: String,
 }
 
@@ -41,7 +41,7 @@ pub enum PortReason {
     Service(String),
     /// The container declares no other TCP port.
     Only,
-    /// The container declares it before all other TCP ports that are no side ports.
+    /// It is the first TCP port of the container that is not a side port.
     First,
 }
 
@@ -65,13 +65,13 @@ impl fmt::Display for PortReason {
 /// The reason why a container has no port to probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPort {
-    /// It declares none.
+    /// It declares no port.
     #[error(
         "the container declares no TCP port to probe, and no Service targets one: declare one, or name one in \
          defaultProbe.tcpPort"
     )]
     Undeclared,
-    /// It declares several, and all of them have names of side ports.
+    /// It declares several ports, and all have names of side ports.
     #[error(
         "the names of all TCP ports of the container are like {}, and no Service targets one: declare the port that it \
          serves, or name one in defaultProbe.tcpPort", Side::NAMES.join(", ")
@@ -79,7 +79,7 @@ pub enum NoPort {
     OnlySide,
 }
 
-/// Ports beside the one that a container is there for, which may answer when that one doesn't.
+/// A port besides the main one, which may answer when the main port does not.
 struct Side;
 
 impl Side {
@@ -92,7 +92,7 @@ impl Side {
 
 /// Returns the ports of a workload's containers that Services target.
 ///
-/// A number that no container declares belongs to the container only where the pod has no other.
+/// A number that no container declares counts for the container only if the pod has no other container.
 pub(super) fn served<'s>(subject: &Subject, services: impl IntoIterator<Item = &'s Service>) -> Served {
     let containers = subject.containers();
     let sidecars: Vec<&PartialContainer> = subject.sidecars().collect();
@@ -125,8 +125,8 @@ pub(super) fn served<'s>(subject: &Subject, services: impl IntoIterator<Item = &
     served
 }
 
-/// Chooses the port of a container to probe: the policy's, else one that a Service targets, else the only TCP port that
-/// is declared, else the first that is no side port.
+/// Chooses a container's port to probe: the policy's, else one that a Service targets, else the only declared TCP port,
+/// else the first that is not a side port.
 pub(super) fn choose(
     container: &PartialContainer,
     served: &[ServedPort],
@@ -137,7 +137,7 @@ pub(super) fn choose(
     }
     let declared: Vec<&ContainerPort> = tcp_ports(container).collect();
     let is_side = |port: &ContainerPort| port.name.as_deref().is_some_and(Side::is_one);
-    // A port that is not declared comes after those that are.
+    // Undeclared ports come after declared ones.
     let place = |served: &&ServedPort| {
         let place = declared.iter().position(|port| port.container_port == served.port);
         let is_side = Side::is_one(&served.name) || place.is_some_and(|place| is_side(declared[place]));
@@ -163,7 +163,7 @@ pub(super) fn declared(containers: &[PartialContainer]) -> BTreeSet<String> {
     ports.map(|(container, port)| format!("{}/{}", container.name, port.container_port)).collect()
 }
 
-/// The TCP ports that a container declares.
+/// Returns the TCP ports that a container declares.
 fn tcp_ports(container: &PartialContainer) -> impl Iterator<Item = &ContainerPort> {
     container.ports.iter().flatten().filter(|port| {
         port.protocol.as_deref().is_none_or(|protocol| matches!(protocol, "" | "TCP"))

@@ -1,16 +1,17 @@
-//! The progress of a workload's rollout, in the same terms for all three kinds. Pure. It knows no pods and no time.
+//! The progress of a workload's rollout, in the same terms for all three kinds. Pure. Has no dependency on pods or
+//! time.
 
 use super::objects::{DaemonSet, Deployment, StatefulSet};
 use super::subject::{Subject, Typed};
 
-/// The rollout of a workload as its controller tells of it.
+/// The rollout of a workload as its controller reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// True if the controller has seen the present spec. Until then the other fields describe an older one.
+    /// True if the controller has observed the current spec. Otherwise the other fields describe an older spec.
     pub observed: bool,
-    /// True if somebody holds the rollout back: by a pause, a partition or `OnDelete`.
+    /// True if a pause, a partition or `OnDelete` holds the rollout.
     pub held: bool,
-    /// The pods that should run.
+    /// The number of desired pods.
     pub wanted: i32,
     /// The pods of the newest revision.
     pub updated: i32,
@@ -18,21 +19,21 @@ pub struct Progress {
     pub ready: i32,
     /// The available pods, of any revision: ready for `minReadySeconds`.
     pub available: i32,
-    /// The pods of older revisions that are left.
+    /// The remaining pods of older revisions.
     pub outdated: i32,
-    /// The newest revision of a `StatefulSet`, as its pods' `controller-revision-hash` names it.
+    /// The newest revision of a `StatefulSet`, as in the label `controller-revision-hash` of its pods.
     pub revision: Option<String>,
-    /// The number of a `StatefulSet`'s first pod; 0 elsewhere.
+    /// The ordinal of a `StatefulSet`'s first pod; 0 for other kinds.
     pub first_ordinal: i32,
     /// Seconds for which a pod must be ready before it is available.
     pub min_ready_seconds: i32,
-    /// Seconds that a pod may take to end.
+    /// The pods' termination grace period in seconds.
     pub grace_seconds: i64,
-    /// The reason and message of the condition with which the controller says that it cannot go on.
+    /// The reason and message of the condition that reports a failed rollout.
     pub failure: Option<(String, String)>,
 }
 
-/// The reason of a Deployment's condition when no pod got available within its `progressDeadlineSeconds`.
+/// The reason of a Deployment's condition if no pod became available within `progressDeadlineSeconds`.
 pub(super) const DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 
 impl Progress {
@@ -44,18 +45,17 @@ impl Progress {
             Typed::DaemonSet(set) => of_daemon_set(set),
         };
         let spec = subject.template().and_then(|template| template.spec.as_ref());
-        // 30 s is what the API server fills in.
+        // The API server's default is 30 s.
         progress.grace_seconds = spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(30);
         progress
     }
 
-    /// Returns true if the newest revision is rolled out: every wanted pod is of it and available, and no other is
-    /// left.
+    /// Returns true if every desired pod has the newest revision and is available, and no other pod is left.
     pub fn is_complete(&self) -> bool {
         self.observed && self.updated >= self.wanted && self.outdated == 0 && self.available >= self.wanted
     }
 
-    /// Returns true if every wanted pod is of the newest revision and no other is left, available or not.
+    /// Returns true if every desired pod has the newest revision and no other pod is left, available or not.
     pub fn is_rolled_out(&self) -> bool {
         self.observed && self.updated >= self.wanted && self.outdated == 0
     }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_is_complete_when_all_are_updated_and_available_and_no_old_one_is_left() {
+    fn a_deployment_is_complete_once_all_pods_are_new_and_available() {
         let all = json!({ "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3 });
         let complete = deployment(all.clone());
         assert!(complete.is_complete());
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_what_the_api_server_takes_it_for() {
+    fn absent_fields_have_the_api_servers_defaults() {
         let absent = progress(WorkloadKind::Deployment, json!({}), json!({}));
         assert_eq!((absent.wanted, absent.updated, absent.grace_seconds, absent.held), (1, 0, 30, false));
         let set = progress(WorkloadKind::StatefulSet, json!({}), json!({}));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_that_somebody_holds_is_told_from_one_that_is_stuck() {
+    fn held_and_stuck_rollouts_are_distinguished() {
         for (kind, spec) in [
             (WorkloadKind::Deployment, json!({ "paused": true })),
             (WorkloadKind::StatefulSet, json!({ "updateStrategy": { "type": "OnDelete" } })),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployments_conditions_say_why_it_cannot_go_on() {
+    fn a_failed_deployment_reports_the_reason_of_its_condition() {
         let condition = |type_: &str, status: &str, reason: &str| json!({ "type": type_, "status": status, "reason": reason, "message": "why" });
         let late = condition("Progressing", "False", DEADLINE_EXCEEDED);
         let refused = condition("ReplicaFailure", "True", "FailedCreate");

@@ -1,6 +1,6 @@
 //! Checks a patch against the quotas of its namespace. Pure.
 //!
-//! Without room in a quota, new pods are refused. Some rollouts have ended old pods by then.
+//! The API server refuses new pods that exceed a quota. By then, some rollouts have already deleted old pods.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,9 @@ use super::surroundings::{Surroundings, amount};
 use crate::workload::Quantity;
 
 impl Surroundings {
-    /// Returns the fields for which some quota has no room, each with the reason in words.
+    /// Returns the fields that exceed a quota, each with the reason.
     ///
-    /// The need is the patch's addition to all pods, plus the extra pods of a rollout.
+    /// The plan needs its additions for all pods and for the surge pods of a rollout.
     pub fn short(&self, subject: &Subject, adds: &Fields) -> Vec<(Field, String)> {
         let pods = i64::from(Progress::of(subject).wanted.max(0));
         let surge = surge(subject, pods);
@@ -43,8 +43,8 @@ impl Surroundings {
         short
     }
 
-    /// Says which quota keeps a rollout from making its new pods, if one does: what it asks for is missing, or there is no
-    /// room for the pods without which the rollout can't begin.
+    /// Returns the quota that blocks the rollout: a container lacks an amount that it requires, or it has no room for
+    /// the first new pods.
     pub fn blocks_rollout(&self, patched: &Subject) -> Option<String> {
         let pods = i64::from(Progress::of(patched).wanted.max(0));
         let extra = if goes_first(patched, pods) { surge(patched, pods) } else { 0 };
@@ -76,7 +76,8 @@ impl Surroundings {
     }
 }
 
-/// A container, init containers among them, that has neither an amount nor, for a request, a limit that stands for it.
+/// Returns a container, init containers included, that has neither the amount nor, for a request, a limit that replaces
+/// it.
 fn without(subject: &Subject, field: Field) -> Option<String> {
     let spec = subject.object.pointer("/spec/template/spec")?;
     if spec.get("resources").is_some_and(|resources| read(resources, &field.path()[1..]).is_some()) {
@@ -93,7 +94,7 @@ fn without(subject: &Subject, field: Field) -> Option<String> {
     Some(lacking.next()?["name"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Returns true if a rollout makes a new pod before it ends an old one, and can't do otherwise.
+/// Returns true if a rollout can only create a new pod before it deletes an old one.
 fn goes_first(subject: &Subject, pods: i64) -> bool {
     let Typed::Deployment(deployment) = &*subject.typed else { return false };
     let strategy = deployment.spec.as_ref().and_then(|spec| spec.strategy.clone()).unwrap_or_default();
@@ -102,8 +103,8 @@ fn goes_first(subject: &Subject, pods: i64) -> bool {
     strategy.type_.as_deref() != Some("Recreate") && part(&unavailable, pods, 0) == 0
 }
 
-/// Returns true if a quota counts the pods of a workload: each of its
-/// [scopes](https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-scopes) has to hold for them.
+/// Returns true if a quota counts the pods of a workload, because each of its
+/// [scopes](https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-scopes) matches them.
 fn counts(quota: &ResourceQuota, subject: &Subject) -> bool {
     let Some(spec) = quota.spec.as_ref() else { return true };
     let scopes = spec.scopes.iter().flatten().map(|scope| ScopedResourceSelectorRequirement {
@@ -118,7 +119,7 @@ fn counts(quota: &ResourceQuota, subject: &Subject) -> bool {
 fn holds(scope: &ScopedResourceSelectorRequirement, subject: &Subject) -> bool {
     let Some(spec) = subject.object.pointer("/spec/template/spec") else { return false };
     match scope.scope_name.as_str() {
-        // No template of these kinds may have a deadline.
+        // Templates of these kinds cannot have an `activeDeadlineSeconds`.
         "NotTerminating" => true,
         "BestEffort" => is_best_effort(spec),
         "NotBestEffort" => !is_best_effort(spec),
@@ -138,7 +139,7 @@ fn holds(scope: &ScopedResourceSelectorRequirement, subject: &Subject) -> bool {
             let affinity = read(spec, &["affinity", kind]);
             affinity.is_some_and(names_namespaces)
         }),
-        // Terminating, and the scopes of what isn't a pod.
+        // `Terminating`, and scopes that do not apply to pods.
         _ => false,
     }
 }
@@ -157,7 +158,7 @@ fn names_namespaces(affinity: &Value) -> bool {
     }
 }
 
-/// Returns true if nothing in a pod requests or limits CPU or memory.
+/// Returns true if no container of a pod requests or limits CPU or memory.
 fn is_best_effort(spec: &Value) -> bool {
     let containers = ["containers", "initContainers"].into_iter().flat_map(|list| containers(spec, list));
     containers.chain([spec]).all(|holder| {
@@ -166,7 +167,7 @@ fn is_best_effort(spec: &Value) -> bool {
     })
 }
 
-/// The quota's name, and what it leaves of a resource.
+/// Returns the quota's name and the amount of a resource that is left in it.
 fn left(quota: &ResourceQuota, field: Field) -> Option<(&str, Quantity)> {
     let names: &[&str] = match field {
         Field::Request(Compute::Cpu) => &["requests.cpu", "cpu"],
@@ -185,8 +186,8 @@ fn left(quota: &ResourceQuota, field: Field) -> Option<(&str, Quantity)> {
 
 /// Returns a pod's amount as [Kubernetes counts
 /// it](https://github.com/kubernetes/kubernetes/blob/v1.36.3/staging/src/k8s.io/component-helpers/resource/helpers.go):
-/// the amount of the pod as a whole, or else the larger of two: its containers and sidecars together, and an init
-/// container beside the sidecars that start before it.
+/// the pod-level amount if there is one. Otherwise the larger of two: the sum of its containers and sidecars, and the
+/// largest sum of an init container and the sidecars that start before it.
 fn a_pod(subject: &Subject, field: Field) -> Quantity {
     let Some(spec) = subject.object.pointer("/spec/template/spec") else { return Quantity::ZERO };
     if let Some(whole) = of(spec, field) {
@@ -209,7 +210,7 @@ fn containers<'s>(spec: &'s Value, list: &str) -> impl Iterator<Item = &'s Value
     spec.get(list).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// An amount of a container, or of a pod as a whole; a limit without a request is the request too.
+/// Returns the amount of a container or of a pod; a limit without a request is also the request.
 fn of(holder: &Value, field: Field) -> Option<Quantity> {
     let amount = |field: Field| Quantity::parse(read(holder, &field.path())?.as_str()?);
     match field {
@@ -218,7 +219,7 @@ fn of(holder: &Value, field: Field) -> Option<Quantity> {
     }
 }
 
-/// Returns the number of pods that a rollout has beyond the wanted ones.
+/// Returns the number of pods that a rollout creates beyond the desired ones.
 fn surge(subject: &Subject, pods: i64) -> i64 {
     let (most, usual) = match &*subject.typed {
         Typed::Deployment(deployment) => {
@@ -239,7 +240,7 @@ fn surge(subject: &Subject, pods: i64) -> i64 {
     part(&most.unwrap_or_else(|| IntOrString::String(usual.to_owned())), pods, 99)
 }
 
-/// A number of pods, or a percentage of them to which so many hundredths of a pod are added before it is cut off.
+/// Returns a number of pods, or a percentage of `pods` to which `hundredths` are added before it is rounded down.
 fn part(of: &IntOrString, pods: i64, hundredths: i64) -> i64 {
     match of {
         IntOrString::Int(count) => i64::from(*count),
@@ -296,10 +297,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_every_pod_and_the_surge_has_to_fit() {
+    fn the_additions_for_all_pods_and_the_surge_must_fit() {
         let limit = Field::Limit(Compute::Memory);
         let kinds = [
-            // Four pods; five while a Deployment rolls out.
+            // Four pods, and five during the rollout of a Deployment.
             (WorkloadKind::Deployment, json!({}), "500Mi", "499Mi"),
             (WorkloadKind::Deployment, json!({ "strategy": { "type": "Recreate" } }), "400Mi", "399Mi"),
             (
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn only_quotas_of_what_is_added_count_and_those_of_other_pods_do_not() {
+    fn only_quotas_for_the_added_resources_and_these_pods_count() {
         let subject = subject(WorkloadKind::Deployment, &json!({}));
         let none = json!({ "requests.cpu": "0", "limits.memory": "0" });
         let limit = Field::Limit(Compute::Memory);
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_that_needs_one_more_pod_first_needs_room_for_it() {
+    fn a_rollout_that_creates_a_pod_first_needs_room_for_it() {
         let one = json!({ "replicas": 1 });
         let deployment = subject(WorkloadKind::Deployment, &one);
         let blocks = |hard: Value, subject: &Subject| quota(&hard, &[]).blocks_rollout(subject);
@@ -357,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_counts_the_pods_that_its_scopes_say() {
+    fn a_quota_counts_the_pods_in_its_scopes() {
         let with = |pod: Value| {
             let mut spec =
                 json!({ "template": { "spec": { "containers": [{ "name": "main", "image": "x:1" }] } } });
@@ -417,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_takes_what_its_containers_and_sidecars_or_an_init_container_take_or_what_it_says_as_a_whole() {
+    fn the_amount_of_a_pod_is_computed_as_kubernetes_does() {
         let cpu = |amount: &str| json!({ "requests": { "cpu": amount } });
         let init = |amount: &str| json!({ "name": "i", "resources": cpu(amount) });
         let sidecar =
@@ -441,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_takes_no_pod_without_what_it_counts() {
+    fn a_quota_refuses_pods_without_the_amounts_that_it_counts() {
         let deployment = subject(WorkloadKind::Deployment, &json!({}));
         let limits = quota(&json!({ "limits.memory": "10Gi" }), &[]);
         let blocked = limits.blocks_rollout(&deployment).unwrap();

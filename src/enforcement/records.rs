@@ -1,7 +1,7 @@
-//! The operator's record of what it did to each workload: `status.remediations` of a policy, and what follows from it.
-//! Pure.
+//! The operator's record of its actions on each workload, in `status.remediations` of a policy, and the conclusions
+//! from it. Pure.
 //!
-//! A record is written before the act that it tells of, so whoever takes over knows what may have been done.
+//! A record is written before its action, so the next leader knows which actions may have been done.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -25,9 +25,9 @@ const MESSAGE: usize = 1024;
 /// The maximum number of workloads in a status.
 const LISTED: usize = 50;
 
-/// After how long a refused patch is tried again, where others can remove the cause.
+/// Retry interval for a patch refused for a cause that others can remove.
 const ONCE_MORE: SignedDuration = SignedDuration::from_hours(1);
-/// The most days between a withdrawal and the next attempt.
+/// The maximum number of days between a withdrawal and the next attempt.
 const LONGEST_PAUSE: i64 = 30;
 
 /// Returns true if the status of a policy has room for the record of another patch.
@@ -36,37 +36,37 @@ pub fn has_room(policy: &DevOpsPolicy) -> bool {
     records < KEPT && serde_json::to_vec(policy).is_ok_and(|json| json.len() < ROOM)
 }
 
-/// Returns true if something is still to be done about a workload.
+/// Returns true if the remediation of a workload is not finished.
 pub fn is_under_way(record: &Remediation) -> bool {
     use RemediationPhase::{Applied, Planned, Withdrawing};
     matches!(record.phase, Planned | Applied | Withdrawing)
 }
 
-/// Returns true if the workload carries what the record's own patch set.
+/// Returns true if the workload carries the fields of the record's own patch.
 pub fn is_in_place(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified)
 }
 
-/// Returns true if the workload may carry anything that was set for the policy, by this record's patch or an earlier
+/// Returns true if the workload may carry fields that were set for the policy, by this record's patch or an earlier
 /// one.
 pub fn has_patches(record: &Remediation) -> bool {
     is_in_place(record) || (!is_under_way(record) && !record.earlier_fields.is_empty())
 }
 
-/// Returns true if a patch that has ended failed: it was refused, or did harm. A patch that went with its policy or its
-/// port, or that somebody took out, did not fail.
+/// Returns true if a finished patch failed: it was refused, or did harm. A patch that was withdrawn with its policy or
+/// its port, or that others removed, did not fail.
 pub fn is_failure(record: &Remediation) -> bool {
     use RemediationReason::{PortGone, Reverted, TakenOut};
     let wanted = matches!(record.reason, Some(PortGone | Reverted | TakenOut));
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn) && !wanted
 }
 
-/// The kind of a record's workload; `None` for one that enforcement never patches.
+/// Returns the kind of a record's workload; `None` for a kind that enforcement never patches.
 pub fn kind_of(record: &Remediation) -> Option<WorkloadKind> {
     WorkloadKind::find("apps/v1", &record.kind)
 }
 
-/// The fields that a record tells of.
+/// Returns the fields that a record lists.
 pub fn fields_of(record: &Remediation) -> BTreeSet<ContainerField> {
     parsed(&record.fields).collect()
 }
@@ -79,26 +79,26 @@ fn parsed(fields: &[String]) -> impl Iterator<Item = ContainerField> {
     fields.iter().filter_map(|field| field.parse().ok())
 }
 
-/// The fields that a workload's record so far says were set, and that a new record goes on telling of. What had its
-/// name before it is another workload.
+/// Returns the fields that a workload's previous record lists as set; a new record keeps them. A record of an earlier
+/// workload with the same name does not count.
 pub fn set_so_far(status: &DevOpsPolicyStatus, subject: &Subject) -> Vec<String> {
     about(status, subject).map_or_else(Vec::new, |record| written(set_by(record)))
 }
 
-/// The record of a workload, and of none that had its name before.
+/// Returns the record of a workload, but not of an earlier workload with the same name.
 pub fn about<'s>(status: &'s DevOpsPolicyStatus, subject: &Subject) -> Option<&'s Remediation> {
     let mut records = status.remediations.iter();
     records.find(|record| is_of(record, subject))
 }
 
-/// The fields that were set by a record's patch and those before it, and not taken back.
+/// Returns the fields that a record's patch and earlier patches set, without the withdrawn ones.
 pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
     let last = if is_in_place(record) { &record.fields[..] } else { &[] };
     parsed(last).chain(parsed(&record.earlier_fields)).collect()
 }
 
-/// The record of what is to be taken back, out of what enforcement owns: of the last patch, and of a policy that is
-/// gone all that it ever set. `None` where somebody else took out all of the patch.
+/// Returns the record of the fields to withdraw: those of the last patch, or all fields ever set if the policy was
+/// deleted. `None` if others already removed them.
 pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fields) -> Option<Remediation> {
     match reason {
         RemediationReason::Reverted => {}
@@ -110,12 +110,12 @@ pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fiel
     Some(Remediation { fields: written(set), earlier_fields: Vec::new(), ..record.clone() })
 }
 
-/// Returns true if a limit that the record tells of is in place.
+/// Returns true if a limit that the record lists is still set.
 pub fn sets_limits(record: &Remediation) -> bool {
     set_by(record).iter().any(|of| matches!(of.field, Field::Limit(_)))
 }
 
-/// The containers that have a memory limit by a record or those before it.
+/// Returns the containers whose memory limit was set by a record's patch or an earlier one.
 pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
     let limits = set_by(record).into_iter().filter(|of| of.field == Field::Limit(Compute::Memory));
     limits.map(|of| of.container).collect()
@@ -137,8 +137,8 @@ fn record_of(record: &Remediation, is: impl Fn(&ContainerField) -> bool) -> Reme
     Remediation { fields: written(fields), earlier_fields: written(rest), ..record.clone() }
 }
 
-/// The record of the probes that have lost their port, once the workload no longer declares it. Returns the record
-/// without these ports, where none of the probes on them is ours any more.
+/// Returns the record of the probes whose port the workload no longer declares. If none of these probes is ours any
+/// longer, returns the record without these ports.
 pub fn of_lost_ports(record: &Remediation, subject: &Subject) -> Option<Result<Remediation, Remediation>> {
     let declared = declared(subject.containers());
     let (lost, left): (Vec<String>, Vec<String>) =
@@ -169,8 +169,7 @@ pub fn declared_ports(status: &DevOpsPolicyStatus, subject: &Subject, plan: &Pla
     ports.into_iter().filter(|port| declared.contains(port)).collect()
 }
 
-/// The record once somebody took out some of its fields: they count as set earlier, and stay out. `None` where nothing is
-/// left of them.
+/// Moves fields that others removed to `earlier_fields`, so that they stay removed. `None` if no field is left.
 pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
     let (left, gone): (Vec<_>, Vec<_>) = fields_of(record).into_iter().partition(|of| owned.contains_key(of));
     let earlier: BTreeSet<_> = gone.into_iter().chain(parsed(&record.earlier_fields)).collect();
@@ -181,8 +180,8 @@ pub fn left_of(record: &Remediation, owned: &Fields) -> Option<Remediation> {
     })
 }
 
-/// Returns true if a planned patch was sent: its fields are there, its apply has left an entry, or the spec was written
-/// twice since then by nobody else, as by the patch and `undo`.
+/// Returns true if a planned patch was sent: its fields are set, its apply left an entry in the managed fields, or the
+/// spec was written twice since then without another writer, as by the patch and `undo`.
 pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
     let owned = subject.owned();
     let Some(planned_at) = planned.time.as_ref().map(|time| time.0) else { return false };
@@ -192,8 +191,8 @@ pub fn was_sent(planned: &Remediation, subject: &Subject) -> bool {
         || (written.is_some_and(|times| times >= 2) && !subject.others_wrote_after(planned_at))
 }
 
-/// The record of the patches before the one that was planned and not made after all; `None` where there were none, nor any
-/// that were withdrawn.
+/// Returns the record of the earlier patches, after a planned patch is dropped; `None` if there were neither patches
+/// nor withdrawals.
 pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =
         Remediation { fields: planned.earlier_fields.clone(), earlier_fields: Vec::new(), ..planned.clone() };
@@ -207,7 +206,7 @@ pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     record.withdrawals.map(|_| in_phase(&record, phase, reason, words, now))
 }
 
-/// A record in its next phase.
+/// Returns a record in its next phase.
 pub fn in_phase(
     record: &Remediation,
     phase: RemediationPhase,
@@ -231,7 +230,7 @@ pub fn with_reason(record: &Remediation, reason: RemediationReason, message: &st
     Remediation { reason: Some(reason), message, ..record.clone() }
 }
 
-/// Returns the record of a patch whose withdrawal was refused, with the words of the refusal.
+/// Returns the record of a patch whose withdrawal was refused, with the message of the refusal.
 pub fn refused(record: &Remediation, why: &str) -> Remediation {
     Remediation { withdrawal_refused: Some(cut(why)), ..record.clone() }
 }
@@ -243,12 +242,12 @@ fn cut(message: &str) -> String {
     message
 }
 
-/// A time in whole seconds, as the API server keeps it.
+/// Returns a time in whole seconds, as the API server stores it.
 fn whole(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
 
-/// The status in which a record is the one of its workload, counted where the workload was patched or the patch failed.
+/// Replaces the workload's record in a status, and updates the counts.
 pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicyStatus {
     use RemediationPhase::{Applied, Failed, Verified, Withdrawn};
     use RemediationReason::{ChangedMeanwhile, CoOwned, Incident, NoVerdict, Unschedulable, Unwatched};
@@ -270,7 +269,7 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
         let did_harm = match record.phase {
             Withdrawn => match reason {
                 Some(ChangedMeanwhile | Incident | NoVerdict | Unwatched) => false,
-                // A cluster without room for another pod says nothing against a probe.
+                // A cluster without room for another pod is no evidence against a probe.
                 Some(Unschedulable) => fields_of(&record)
                     .iter()
                     .any(|of| matches!(of.field, Field::Request(_) | Field::Limit(_))),
@@ -288,7 +287,7 @@ pub fn with(status: &DevOpsPolicyStatus, record: Remediation) -> DevOpsPolicySta
     listed(next)
 }
 
-/// The status without the record of a workload.
+/// Returns the status without the record of a workload.
 pub fn without(status: &DevOpsPolicyStatus, workload: Owner<'_>) -> DevOpsPolicyStatus {
     let mut next = status.clone();
     next.remediations.retain(|record| record.workload() != workload);
@@ -302,13 +301,12 @@ fn listed(mut status: DevOpsPolicyStatus) -> DevOpsPolicyStatus {
     status
 }
 
-/// Returns true if a record is about this very workload, and not about an earlier one of the same name.
+/// Returns true if a record is about this workload, not an earlier one with the same name.
 fn is_of(record: &Remediation, subject: &Subject) -> bool {
     record.workload() == subject.local() && record.uid.as_deref() == Some(subject.uid())
 }
 
-/// The records of the policies in a namespace about one workload, as far as they are about this very one and their policy
-/// has not changed since.
+/// Returns the records of a namespace's policies about this workload, if the policy has not changed since.
 fn current<'p>(
     policies: &'p [impl Borrow<DevOpsPolicy>],
     subject: &Subject,
@@ -320,11 +318,11 @@ fn current<'p>(
     })
 }
 
-/// Returns why a workload is left alone after an earlier patch, if it is.
+/// Returns the reason why a workload is skipped after an earlier patch, if there is one.
 ///
-/// While what bears on the failure is the same, a patch would fail again. Where the withdrawal says nothing against the
-/// patch, or that has changed, the next attempt still waits for its time. A patch that was refused is tried again after an
-/// hour if others can remove the cause. Somebody may ask for another attempt at once.
+/// While the causes are unchanged, a patch would fail again. If the withdrawal is no evidence against the patch, or the
+/// causes have changed, the next attempt still waits for its time. A refused patch is retried after an hour if others
+/// can remove the cause. A user may request another attempt at once.
 pub fn left_alone(
     policies: &[impl Borrow<DevOpsPolicy>],
     subject: &Subject,
@@ -354,7 +352,7 @@ pub fn left_alone(
     found
 }
 
-/// Returns true if a record tells of a patch that failed or was withdrawn.
+/// Returns true if the record's patch failed or was withdrawn.
 pub fn is_closed(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
 }
@@ -377,8 +375,8 @@ fn is_open_again(record: &Remediation, policy: &DevOpsPolicy, now: Timestamp) ->
     }
 }
 
-/// Returns a record whose withdrawal begins, with the time before which there is no new attempt. A patch that goes with its
-/// policy, or that somebody took out, is no reason to wait.
+/// Returns the record of a withdrawal that starts, with the earliest time of the next attempt. A patch that is
+/// withdrawn with its policy, or that others removed, needs no pause.
 pub fn backing_off(record: Remediation, now: Timestamp) -> Remediation {
     if matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut)) {
         return record;
@@ -389,7 +387,7 @@ pub fn backing_off(record: Remediation, now: Timestamp) -> Remediation {
     Remediation { withdrawals: Some(before.saturating_add(1)), retry_after: Some(whole(until)), ..record }
 }
 
-/// The fields that were set once and are not there any more: somebody took them out, and meant it.
+/// Returns the fields that were set once and that others removed since, on purpose.
 pub fn taken_out(policies: &[impl Borrow<DevOpsPolicy>], subject: &Subject) -> BTreeSet<ContainerField> {
     let owned = subject.owned();
     let records = current(policies, subject);

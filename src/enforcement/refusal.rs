@@ -1,5 +1,5 @@
-//! Drops planned fields and gives the reasons: somebody took the field out, others supply it, it is out of bounds, or
-//! it would do harm without another field. Pure.
+//! Drops planned fields and gives the reasons: another client removed the field, others set it, it is out of bounds, or
+//! it is harmful without another field. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::field::{Compute, ContainerField, Field, Fields};
 use crate::rules::PartialContainer;
 use crate::workload::Quantity;
 
-/// Takes out of the fields that are wanted for a container those that may not be set, and returns the reasons.
+/// Removes the fields that may not be set from those planned for a container, and returns the reasons.
 pub(super) fn refuse(
     wanted: &mut Fields,
     container: &PartialContainer,
@@ -48,7 +48,7 @@ pub(super) fn refuse(
     }
     let wants = |field| wanted.contains_key(&of(field));
     let mut alone = Vec::new();
-    // A liveness probe restarts what only starts slowly, unless a startup probe waits for it.
+    // Without a startup probe, a liveness probe restarts a container that starts slowly.
     if refused.contains_key(&Field::StartupProbe) && wants(Field::LivenessProbe) {
         alone.push((
             Field::LivenessProbe,
@@ -60,13 +60,13 @@ pub(super) fn refuse(
     }
     for compute in Compute::ALL {
         let (request, limit) = (Field::Request(compute), Field::Limit(compute));
-        // A limit alone becomes the request of the pod, and one that others supply may be above it.
+        // A limit without a request becomes the pod's request, and a request that others set could exceed the limit.
         let no_request =
             refused.contains_key(&request) || !has(container, request) && closed(request).is_some();
         if no_request && wants(limit) {
             alone.push((limit, format!("it would stand for the {compute} request, which may not be set")));
         }
-        // A limit that others supply may be below the request.
+        // A limit that others set could be below the request.
         if wants(request) && !has(container, limit) && constraints.untouched.contains_key(&limit) {
             alone.push((request, format!("it could be above the {compute} limit, which others supply")));
         }
@@ -87,7 +87,7 @@ fn has(container: &PartialContainer, field: Field) -> bool {
     }
 }
 
-/// The amount that a container has by itself.
+/// Returns the amount that the container itself sets.
 fn own(container: &PartialContainer, field: Field) -> Option<&str> {
     let resources = container.resources.as_ref()?;
     let (amounts, compute) = match field {

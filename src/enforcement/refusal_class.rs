@@ -1,4 +1,4 @@
-//! Classifies the refusals of the API server. Some of them can be told only by their text: all of those texts are here.
+//! Classifies the refusals of the API server. Some can only be recognized by their text; all of those texts are here.
 
 use kube::core::Status;
 
@@ -7,11 +7,11 @@ use kube::core::Status;
 pub enum RefusalClass {
     /// The object is gone, or another one has its name.
     Gone,
-    /// Another field manager owns a field, and wants another value.
+    /// Another field manager owns a field with another value.
     FieldConflict,
-    /// Somebody wrote the object since it was read.
+    /// Another client wrote the object after it was read.
     Stale,
-    /// The server had no time, or failed.
+    /// The server timed out or failed.
     Unavailable,
     /// A `ResourceQuota` has no room.
     QuotaExceeded,
@@ -24,7 +24,7 @@ pub enum RefusalClass {
 }
 
 impl RefusalClass {
-    /// Classifies an answer that was an error.
+    /// Classifies an error response.
     pub fn of(status: &Status) -> Self {
         match status.code {
             404 => Self::Gone,
@@ -40,18 +40,19 @@ impl RefusalClass {
     }
 }
 
-/// Returns true if a message says that a quota has no room, in an answer or in a condition of a controller.
+/// Returns true if a message, in a response or in a controller's condition, reports an exceeded quota.
 pub(super) fn is_quota_exceeded(message: &str) -> bool {
     message.contains("exceeded quota")
 }
 
-/// Returns true if other managers own fields: the answer names each, and that to a stale version does not.
+/// Returns true if other managers own fields. Such a response names each of them; a response about a stale version
+/// names none.
 fn is_field_conflict(status: &Status) -> bool {
     let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
     causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
 }
 
-/// Returns true if a webhook or an admission policy denied the write. A webhook that could not be called did not.
+/// Returns true if a webhook or an admission policy denied the write, but not if a webhook could not be called.
 fn is_denial(status: &Status) -> bool {
     ["admission webhook", "ValidatingAdmissionPolicy", "admission denied"]
         .iter()

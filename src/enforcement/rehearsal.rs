@@ -15,24 +15,24 @@ pub struct Rehearsed {
     pub workload: WorkloadRef,
     /// The number of pods that would roll out.
     pub pods: i32,
-    /// The owners of the workload's fields, each with its operation.
+    /// The managers of the workload's fields, each with its operation.
     pub managers: BTreeSet<String>,
-    /// Objects around the workload that affect its rollout, in sentences.
+    /// Objects that affect the workload's rollout, each in a sentence.
     pub around: Vec<String>,
-    /// The action that would be taken.
+    /// The expected action.
     pub outcome: Outcome,
 }
 
-/// The action that would be taken on a workload.
+/// The expected action for a workload.
 #[derive(Debug)]
 pub enum Outcome {
     /// It would be patched.
     Patch {
-        /// The fields that would be set, and the reasons for those that would not.
+        /// The fields that would be set, and the reasons for the dropped ones.
         plan: Plan,
-        /// The pod template as it is.
+        /// The current pod template.
         before: Value,
-        /// The pod template as it would be.
+        /// The patched pod template.
         after: Value,
     },
     /// The API server would refuse the patch.
@@ -41,16 +41,16 @@ pub enum Outcome {
         plan: Plan,
         /// The reason in one word.
         reason: &'static str,
-        /// The API server's own words.
+        /// The API server's message.
         message: String,
     },
-    /// It would be left as it is.
+    /// It would be skipped.
     Left {
-        /// Why, in one word.
+        /// The reason in one word.
         reason: &'static str,
-        /// Why, in a sentence.
+        /// The reason in a sentence.
         message: String,
-        /// The patch for whoever manages it.
+        /// The patch for the manager of the workload.
         fix: Option<SuggestedFix>,
     },
 }

@@ -1,4 +1,4 @@
-//! The Services of a namespace, reduced to what enforcement decides by: which ports of which pods they target. Pure.
+//! The Services of a namespace, reduced to the pods and ports that they target. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,30 @@ use super::subject::Subject;
 pub struct Service {
     /// The Service's name.
     pub name: String,
-    /// The labels of its pods. A Service without a selector has none.
+    /// The labels of its pods; empty for a Service without a selector.
     pub selector: BTreeMap<String, String>,
     /// The TCP ports that it targets.
     pub targets: Vec<Target>,
-    /// True if clients find each pod by itself: it is headless, or publishes the addresses of pods that are not ready.
+    /// True if clients address each pod: the Service is headless, or publishes the addresses of pods that are not
+    /// ready.
     pub is_for_peers: bool,
 }
 
 /// A TCP port that a Service targets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
-    /// The name of the Service's port; empty where it has none.
+    /// The name of the Service's port; empty if it has none.
     pub name: String,
     /// The port of the pod.
     pub port: TargetPort,
 }
 
-/// A port of a pod as a Service gives it.
+/// The target port of a Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetPort {
-    /// The number.
+    /// A port number.
     Number(i32),
-    /// The name that a container declares.
+    /// The name of a port that a container declares.
     Name(String),
 }
 
@@ -45,7 +46,7 @@ impl Service {
         serde_json::from_str::<Object<ServiceSpec>>(json).map(Self::from)
     }
 
-    /// Returns true if the Service has the pods of a workload.
+    /// Returns true if the Service selects the pods of a workload.
     pub fn selects(&self, subject: &Subject) -> bool {
         let metadata = subject.template().and_then(|template| template.metadata.as_ref());
         let labels = metadata.and_then(|metadata| metadata.labels.as_ref());
@@ -60,7 +61,7 @@ impl Service {
 impl From<Object<ServiceSpec>> for Service {
     fn from(service: Object<ServiceSpec>) -> Self {
         let spec = service.spec.unwrap_or_default();
-        // The API server keeps the selector of a Service that only names another host.
+        // The selector of an `ExternalName` Service has no effect, but the API server keeps it.
         let is_alias = spec.type_.as_deref() == Some("ExternalName");
         let targets = spec.ports.into_iter().filter(ServicePort::is_tcp).map(|port| Target {
             port: match port.target_port {
@@ -79,7 +80,7 @@ impl From<Object<ServiceSpec>> for Service {
     }
 }
 
-/// The fields that are read of a Service's spec.
+/// The relevant fields of a Service's spec.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
@@ -92,7 +93,7 @@ pub struct ServiceSpec {
     ports: Vec<ServicePort>,
 }
 
-/// The fields that are read of a Service's port.
+/// The relevant fields of a Service's port.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ServicePort {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_targets_tcp_ports_by_number_by_name_or_as_its_own() {
+    fn a_service_targets_tcp_ports_by_number_by_name_or_by_default() {
         let ports = json!([
             { "port": 80 },
             { "port": 81, "targetPort": 8081, "protocol": "TCP", "name": "a" },
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_find_each_other_by_a_headless_service_or_one_with_pods_that_are_not_ready() {
+    fn services_for_peers_are_headless_or_publish_unready_pods() {
         for (spec, expected) in [
             (json!({}), false),
             (json!({ "clusterIP": "10.0.0.1" }), false),
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_has_the_pods_with_all_labels_of_its_selector() {
+    fn a_service_selects_pods_by_all_labels_of_its_selector() {
         let template = json!({ "metadata": { "labels": { "app": "web", "tier": "front" } } });
         let spec = json!({ "selector": {}, "template": template });
         let object = json!({ "metadata": { "name": "web" }, "spec": spec });

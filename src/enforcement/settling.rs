@@ -1,4 +1,4 @@
-//! The time after which a liveness probe would have ended a server that it can't reach. Pure.
+//! The time after which a liveness probe that always fails would have restarted a container. Pure.
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -7,13 +7,13 @@ use super::field::{ContainerField, Field};
 use super::progress::Progress;
 use super::subject::Subject;
 
-/// The least time that a complete new revision is watched.
+/// The minimum time for which a complete new revision is watched.
 const LEAST: SignedDuration = SignedDuration::from_secs(60);
-/// The part of a grace period that is waited for, in seconds: few servers take all of a long one.
+/// The longest counted grace period, in seconds; few servers use all of a longer one.
 const MOST_GRACE: i64 = 60;
 
-/// Returns how long new pods must stay well once they have started, for the probes among `fields`: until the slowest
-/// liveness probe would have failed, its container would have ended, and one more period has gone by.
+/// Returns how long new pods must stay ready, for the probes among `fields`: until the slowest liveness probe would
+/// have failed and its container would have stopped, plus one period.
 pub fn settling<'f>(
     subject: &Subject,
     fields: impl IntoIterator<Item = &'f ContainerField>,
@@ -24,9 +24,9 @@ pub fn settling<'f>(
     times.max().unwrap_or(LEAST).max(LEAST)
 }
 
-/// Returns the time from a container's start to its end by a liveness probe that never succeeds.
+/// Returns the time from a container's start until a liveness probe that always fails has stopped it.
 fn until_killed(probe: &Value, grace: i64) -> SignedDuration {
-    // The defaults are those of the API server.
+    // These are the API server's defaults.
     let number = |name: &str, default| probe[name].as_i64().unwrap_or(default).max(0);
     let period = number("periodSeconds", 10);
     let failures = number("failureThreshold", 3);
@@ -43,7 +43,7 @@ mod tests {
     use crate::workload::WorkloadKind;
 
     #[test]
-    fn new_pods_settle_once_the_liveness_probe_would_have_ended_them() {
+    fn new_pods_settle_after_the_liveness_probe_could_have_stopped_them() {
         let fields = |field| [ContainerField::new("main", field)];
         for (probe, grace, expected) in [
             (json!({}), json!(30), 70),

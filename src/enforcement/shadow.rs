@@ -1,7 +1,7 @@
-//! The test of a port before a rollout that takes pods away: which pod the operator connects to, and what the answer means.
-//! Pure.
+//! The test of a port before a rollout that stops old pods first: selects the pod to connect to, and interprets the
+//! response. Pure.
 //!
-//! A probe on a port that nothing listens on would end pods one after the other, each until the patch is withdrawn.
+//! A probe on a port without a listener would stop one pod after the other, until the patch is withdrawn.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
@@ -14,9 +14,10 @@ use super::symptoms::is_ready;
 /// The time after the connect within which a restart of the pod counts as its effect.
 const WATCHED: SignedDuration = SignedDuration::from_secs(60);
 
-/// The containers of proxies that answer in place of the server.
+/// The containers of proxies that respond in place of the server.
 const PROXIES: [&str; 2] = ["istio-proxy", "linkerd-proxy"];
-/// The labels and annotations by which a mesh adds such a proxy, or says that it did, with the value that turns it off.
+/// The labels and annotations with which a mesh injects such a proxy or marks the injection, each with the value that
+/// disables it.
 const INJECTIONS: [(&str, &str); 4] = [
     ("sidecar.istio.io/inject", "false"),
     ("sidecar.istio.io/status", ""),
@@ -55,7 +56,7 @@ pub fn shadow_pod<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod, Ine
     }
 }
 
-/// Returns why a workload is not patched yet after the connect to a pod at `asked`, or not at all.
+/// Returns the reason why a workload is not patched, or not yet, after the connect to a pod at `asked`.
 pub fn after_connect(pods: &[Pod], uid: &str, asked: Timestamp, now: Timestamp) -> Option<Ineligible> {
     let until = asked.saturating_add(WATCHED).unwrap_or(Timestamp::MAX);
     let Some(pod) = pods.iter().find(|pod| pod.metadata.uid.as_deref() == Some(uid)) else {

@@ -1,6 +1,7 @@
 //! Attributes the fields that enforcement owns to policies. Pure.
 //!
-//! Only records can do that: managed fields have one entry for all policies, and the annotation names only one policy.
+//! Only records can do that: the managed fields have one entry for all policies, and the annotation names only the last
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,19 +11,19 @@ use super::records::{self, fields_of, is_under_way};
 use super::{ContainerField, PATCHED_BY, Subject};
 use crate::policy::DevOpsPolicy;
 
-/// A policy's part of what enforcement owns of a workload.
+/// A policy's share of the fields that enforcement owns on a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
     /// The fields that were set for the policy.
     pub fields: BTreeSet<ContainerField>,
-    /// The policy that the rest was set for.
+    /// The policy for which the other fields were set.
     pub rest_for: Option<String>,
-    /// True if a record says so. Otherwise the share is everything of which no other policy has a record.
+    /// True if a record lists the fields. Otherwise the share is every field that no record of another policy lists.
     pub recorded: bool,
 }
 
-/// Returns what of a workload was set for a policy of its namespace, or all of it where none is named; `None` where that is
-/// nothing.
+/// Returns the fields of a workload that were set for a policy, or all fields if no policy is given. Returns `None` if
+/// there are none.
 pub fn share(subject: &Subject, policy: Option<&str>, policies: &[DevOpsPolicy]) -> Option<Share> {
     if !subject.is_marked() {
         return None;
@@ -63,7 +64,7 @@ mod tests {
     use crate::enforcement::FIELD_MANAGER;
     use crate::workload::WorkloadKind;
 
-    /// A workload with a liveness and a readiness probe of ours, patched last for the policy `second`.
+    /// A workload with a liveness and a readiness probe of ours, last patched for the policy `second`.
     fn subject() -> Subject {
         let probes = json!({ "f:livenessProbe": {}, "f:readinessProbe": {} });
         let entry = json!({ "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": { "f:spec": { "f:template": {
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn records_tell_whose_a_field_is_and_without_one_it_is_the_annotation_and_what_nobody_else_has_set() {
+    fn records_attribute_fields_else_the_annotation_does() {
         let first = policy("first", "Verified", "main/livenessProbe");
         let second = policy("second", "Applied", "main/readinessProbe");
         let withdrawn = policy("second", "Withdrawn", "main/readinessProbe");

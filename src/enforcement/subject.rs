@@ -1,6 +1,6 @@
-//! A workload as it was fetched for a patch: the complete object, and which of its fields belong to whom.
+//! A workload fetched for a patch: the complete object, and the owners of its fields.
 //!
-//! The lean types that rules see drop what a patch has to know, so this is read from the API just before.
+//! The lean types of the rules lack data that a patch needs, so the object is read from the API just before.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use super::objects::{DaemonSet, Deployment, PodTemplateSpec, StatefulSet};
 use crate::rules::PartialContainer;
 use crate::workload::{Owner, Workload, WorkloadKind, WorkloadRef};
 
-/// The field manager that owns the fields that enforcement sets: a name that nobody else takes by chance.
+/// The field manager of the fields that enforcement sets. Other clients do not use this name by accident.
 pub const FIELD_MANAGER: &str = "devops.stochastic.io/enforcement";
-/// The annotation that tells readers which policy a workload is patched for. No decision depends on it.
+/// The annotation that names the policy for which a workload was patched. No decision depends on it.
 pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
-/// The annotation that names the fields that enforcement set, as `container/field`, for whoever has to take them out.
+/// The annotation that lists the fields that enforcement set, as `container/field`, for users who want to remove them.
 pub const PATCHED_FIELDS: &str = "devops.stochastic.io/patched-fields";
 
 /// The kinds that enforcement patches.
@@ -27,13 +27,13 @@ pub const KINDS: [WorkloadKind; 3] =
 /// A workload that may be patched.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The workload as far as something is decided by it.
+    /// The workload, reduced to the fields that decisions depend on.
     pub typed: Box<Typed>,
     /// The complete object.
     pub object: Value,
 }
 
-/// A workload of one of the kinds that are patched.
+/// A workload of a kind that enforcement patches.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the variants are the names of the kinds")]
 pub enum Typed {
@@ -42,13 +42,13 @@ pub enum Typed {
     DaemonSet(DaemonSet),
 }
 
-/// An object that can't be patched because it can't be read.
+/// The reason why an object cannot be read, and therefore not patched.
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
-    /// It is of a kind that is never patched.
+    /// Enforcement never patches this kind.
     #[error("a {0} is never patched")]
     Kind(&'static str),
-    /// It doesn't look like its kind.
+    /// It does not match the schema of its kind.
     #[error("not a readable {kind}: {source}")]
     Unreadable {
         /// The kind.
@@ -115,7 +115,7 @@ impl Subject {
         WorkloadRef::new(self.namespace(), self.kind().name(), self.name())
     }
 
-    /// The value of an annotation.
+    /// Returns the value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.metadata().annotations.as_ref()?.get(key).map(String::as_str)
     }
@@ -134,26 +134,27 @@ impl Subject {
         }
     }
 
-    /// The containers of the template, in its order; init containers are not among them.
+    /// Returns the containers of the template in order, without init containers.
     pub fn containers(&self) -> &[PartialContainer] {
         self.template().and_then(|template| template.spec.as_ref()).map_or(&[], |spec| &spec.containers)
     }
 
-    /// The init containers that run as long as the pod does.
+    /// Returns the init containers that run as long as the pod does.
     pub fn sidecars(&self) -> impl Iterator<Item = &PartialContainer> {
         let spec = self.template().and_then(|template| template.spec.as_ref());
         let init_containers = spec.into_iter().flat_map(|spec| &spec.init_containers);
         init_containers.filter(|container| container.restart_policy.as_deref() == Some("Always"))
     }
 
-    /// The workload as rules see it.
+    /// Returns the workload in the form that rules read.
     pub fn workload(&self) -> Result<Workload<'static>, SubjectError> {
         let kind = self.kind();
         Workload::from_json_owned(kind, &self.object.to_string())
             .map_err(|source| SubjectError::Unreadable { kind: kind.name(), source })
     }
 
-    /// The fields that enforcement owns, each with the part of its value that it owns: what somebody tuned since is theirs.
+    /// Returns the fields that enforcement owns, each with the owned part of its value. Settings that others changed
+    /// since are theirs.
     pub fn owned(&self) -> Fields {
         let ours = self.managers().filter(|entry| is_ours(entry));
         let mut fields = Fields::new();
@@ -165,56 +166,56 @@ impl Subject {
         fields
     }
 
-    /// Returns true if an apply of enforcement has left anything. If others took out its fields, it still owns names of
+    /// Returns true if an apply of enforcement has left any mark. If others removed its fields, it still owns names of
     /// containers and annotations, and such a container cannot be renamed.
     pub fn is_marked(&self) -> bool {
         self.managers().any(is_ours)
     }
 
-    /// Returns the time of enforcement's last patch, or `None` if nothing of it is left.
+    /// Returns the time of enforcement's last patch; `None` if no mark of it is left.
     pub fn owned_since(&self) -> Option<Timestamp> {
         self.managers()
             .filter(|entry| is_ours(entry))
             .find_map(|entry| entry.time.as_ref().map(|time| time.0))
     }
 
-    /// Returns true if somebody else wrote the spec in a later second than this time's.
+    /// Returns true if another manager wrote the spec in a later second than this time.
     pub fn others_wrote_after(&self, at: Timestamp) -> bool {
         let mut others = self.managers().filter(|entry| !is_ours(entry) && owns_spec(entry));
         others.any(|entry| entry.time.as_ref().is_some_and(|time| time.0 > at))
     }
 
-    /// The other field managers that own something of a field.
+    /// Returns the other field managers that own some of a field.
     pub fn co_owners(&self, of: &ContainerField) -> BTreeSet<String> {
         let others = self.managers().filter(|entry| !is_ours(entry));
         let owners = others.filter(|entry| fields_of(entry).iter().any(|(owned, _)| owned == of));
         owners.filter_map(|entry| entry.manager.clone()).collect()
     }
 
-    /// Returns true if another field manager owns what is at `name` below a field.
+    /// Returns true if another field manager owns the value at `name` within a field.
     pub fn others_own(&self, of: &ContainerField, name: &str) -> bool {
         let others = self.managers().filter(|entry| !is_ours(entry)).flat_map(fields_of);
         let name = format!("f:{name}");
         others.into_iter().any(|(owned, set)| owned == *of && set.get(&name).is_some())
     }
 
-    /// Returns true if a container has a field, whoever set it.
+    /// Returns true if a container has a field, no matter which manager set it.
     pub fn has(&self, of: &ContainerField) -> bool {
         self.value(of).is_some()
     }
 
-    /// The value of a container's field, whoever set it.
+    /// Returns the value of a container's field, no matter which manager set it.
     pub fn value(&self, of: &ContainerField) -> Option<&Value> {
         read(self.container(&of.container)?, &of.field.path()).filter(|value| !value.is_null())
     }
 
-    /// Everyone who owns fields of the workload.
+    /// Returns the owners of the workload's fields.
     pub fn managers(&self) -> impl Iterator<Item = &ManagedFieldsEntry> {
         self.metadata().managed_fields.iter().flatten()
     }
 
-    /// Returns true if somebody else may have changed the template since a patch at this time, of the workload's
-    /// `generation` before it.
+    /// Returns true if another manager may have changed the template since a patch at this time; `generation` is the
+    /// workload's before the patch.
     pub fn others_changed_template(&self, generation: Option<i64>, patched: Timestamp) -> bool {
         // The patch is one generation.
         let written = self.metadata().generation.zip(generation).map(|(now, then)| now - then);
@@ -223,8 +224,8 @@ impl Subject {
             && others.any(|entry| entry.time.as_ref().is_some_and(|time| time.0 >= patched))
     }
 
-    /// The apply document that leaves enforcement with exactly these fields, for a policy if there are any; it is refused
-    /// once the workload is another one, or another version than this.
+    /// Returns the apply document after which enforcement owns exactly these fields, for a policy if there are any. It
+    /// carries the uid and `resourceVersion`, so the API server refuses it for any other version.
     pub fn document(&self, fields: &Fields, policy: Option<&str>) -> Value {
         let metadata = self.metadata();
         let mut document = json!({
@@ -249,8 +250,8 @@ impl Subject {
         document
     }
 
-    /// Containers with these fields and nothing else, in the order that they have in the workload: the API server takes
-    /// the order of what is applied over that of what is there.
+    /// Returns containers with only these fields, in the workload's order. The API server prefers the order of the
+    /// applied document over the existing one.
     pub fn partial_containers(&self, fields: &Fields) -> Vec<Value> {
         let mut partial = containers(fields);
         let place = |partial: &Value| {
@@ -266,14 +267,14 @@ impl Subject {
     }
 }
 
-/// Returns true if an entry is that of enforcement's applies.
+/// Returns true if an entry belongs to enforcement's applies.
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some("Apply")
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
-/// Returns true if an entry owns part of the spec; one that only wrote a label or the status does not.
+/// Returns true if an entry owns part of the spec. An entry with only a label or the status does not.
 pub(super) fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
     owns(entry, "/f:spec")
 }
@@ -282,7 +283,7 @@ fn owns(entry: &ManagedFieldsEntry, pointer: &str) -> bool {
     entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer(pointer).is_some())
 }
 
-/// The fields of containers in which an entry owns something, each with the set of what it owns there.
+/// Returns the owned fields of each container, from one `managedFields` entry.
 fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
     let pointer = "/f:spec/f:template/f:spec/f:containers";
     let containers = entry.fields_v1.as_ref().and_then(|fields| fields.0.pointer(pointer)?.as_object());
@@ -299,9 +300,9 @@ fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
     found
 }
 
-/// The part of a value that a set of owned fields names; `None` where nothing of it is there.
+/// Returns the part of a value that a set of owned fields names; `None` if no owned part exists.
 ///
-/// A list owns everything below it: no list in a probe is owned item by item.
+/// A list owns everything below it, because no list in a probe is owned item by item.
 fn project(owned: &Value, live: &Value) -> Option<Value> {
     let names = owned.as_object()?.keys().filter_map(|key| key.strip_prefix("f:"));
     let names: Vec<&str> = names.collect();

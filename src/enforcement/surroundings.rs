@@ -1,4 +1,4 @@
-//! The objects around a workload that say what may be done with it: budgets, autoscalers, limit ranges. Pure.
+//! The objects of a namespace that constrain patches: disruption budgets, autoscalers, limit ranges, quotas. Pure.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct Surroundings {
     pub budgets: Vec<PodDisruptionBudget>,
     /// The autoscalers that change the number of pods.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
-    /// `VerticalPodAutoscaler`s, which set requests and limits; empty where a cluster doesn't have the kind.
+    /// `VerticalPodAutoscaler`s, which set requests and limits; empty if the cluster lacks the kind.
     pub vertical: Vec<Value>,
     /// The reason why the cluster's `VerticalPodAutoscaler`s may not be read.
     pub vertical_unread: Option<String>,
@@ -33,16 +33,16 @@ pub struct Surroundings {
     pub limit_ranges: Vec<LimitRange>,
     /// The limits of the namespace as a whole. The API server refuses pods above them.
     pub quotas: Vec<ResourceQuota>,
-    /// The access modes of claims; empty where they may not be read.
+    /// The access modes of claims; empty if they may not be read.
     pub claims: Claims,
     /// The Services.
     pub services: Vec<Service>,
 }
 
 impl Surroundings {
-    /// Returns what these objects keep enforcement from setting on a workload.
+    /// Returns the constraints of these objects on a workload.
     ///
-    /// A rule for one container counts for all containers of the workload.
+    /// A constraint on one container counts for all containers of the workload.
     pub fn constraints(&self, subject: &Subject) -> Constraints {
         let mut constraints = Constraints::default();
         let untouched = &mut constraints.untouched;
@@ -68,7 +68,7 @@ impl Surroundings {
         let metadata = subject.template().and_then(|template| template.metadata.as_ref());
         let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
         let mut at_limit = self.budgets.iter().filter(|budget| {
-            // Without a status its controller has not counted yet.
+            // Without a status, its controller has not observed it yet.
             budget.status.as_ref().is_none_or(|status| status.disruptions_allowed <= 0)
         });
         let selector =
@@ -77,7 +77,7 @@ impl Surroundings {
         Some(budget.metadata.name.clone().unwrap_or_default())
     }
 
-    /// Says in sentences which of these objects bear on a rollout of the workload.
+    /// Describes the objects that affect a rollout of the workload, each in a sentence.
     pub fn describe(&self, subject: &Subject) -> Vec<String> {
         let metadata = subject.template().and_then(|template| template.metadata.as_ref());
         let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
@@ -113,7 +113,7 @@ impl Surroundings {
         lines
     }
 
-    /// The fields that an autoscaler of the workload steers or goes by.
+    /// Returns the fields that an autoscaler of the workload sets or depends on.
     fn steered(&self, subject: &Subject) -> Vec<(Field, String)> {
         let mut fields = Vec::new();
         let steering = self.vertical.iter().filter(|vertical| steers(vertical, subject)).map(|vertical| {
@@ -149,14 +149,14 @@ impl Surroundings {
         fields
     }
 
-    /// The fields that a `LimitRange` supplies to every container without them.
+    /// Returns the fields that a `LimitRange` sets on every container without them.
     pub(super) fn supplied(&self) -> Vec<(Field, String)> {
         let mut fields = Vec::new();
         for (name, item) in self.limits("Container") {
             for compute in Compute::ALL {
                 let has = |of: &Option<Amounts>| amount(of.as_ref(), compute.as_str()).is_some();
-                // The API server fills in a LimitRange like this: the maximum is the default limit, the limit is the
-                // default request, and else the minimum is.
+                // Mirrors the API server's defaulting: a default limit defaults to the maximum; a default request
+                // defaults to the limit, else to the minimum.
                 let limit = has(&item.default) || has(&item.max);
                 let request = has(&item.default_request) || limit || has(&item.min);
                 let reason = || format!("LimitRange {name} supplies it");
@@ -167,7 +167,7 @@ impl Surroundings {
         fields
     }
 
-    /// The fields of which a `LimitRange` bounds the sum over a pod's containers.
+    /// Returns the fields for which a `LimitRange` limits the sum over a pod's containers.
     fn summed_up(&self) -> Vec<(Field, String)> {
         let mut fields = Vec::new();
         for (name, item) in self.limits("Pod") {
@@ -216,7 +216,7 @@ impl Surroundings {
 
 type Amounts = BTreeMap<String, resource::Quantity>;
 
-/// The amount of a resource among others.
+/// Returns the amount of a resource.
 pub(super) fn amount(of: Option<&Amounts>, resource: &str) -> Option<Quantity> {
     Quantity::parse(&of?.get(resource)?.0)
 }
@@ -231,14 +231,14 @@ fn is_target(subject: &Subject, kind: Option<&str>, name: Option<&str>) -> bool 
     kind == Some(subject.kind().name()) && name == Some(subject.name())
 }
 
-/// Returns true if a `VerticalPodAutoscaler` changes the workload's pods; without a mode it does.
+/// Returns true if a `VerticalPodAutoscaler` changes the workload's pods, as it does without an update mode.
 fn steers(vertical: &Value, subject: &Subject) -> bool {
     let text = |pointer: &str| vertical.pointer(pointer).and_then(Value::as_str);
     is_target(subject, text("/spec/targetRef/kind"), text("/spec/targetRef/name"))
         && text("/spec/updatePolicy/updateMode") != Some("Off")
 }
 
-/// The resource by whose utilization, a part of the request, a metric scales.
+/// Returns the resource of a metric that scales on utilization, a percentage of the request.
 fn by_utilization(metric: &MetricSpec) -> Option<Compute> {
     let of_pod = metric.resource.as_ref().map(|it| (&it.name, &it.target));
     let of_container = metric.container_resource.as_ref().map(|it| (&it.name, &it.target));
@@ -247,7 +247,7 @@ fn by_utilization(metric: &MetricSpec) -> Option<Compute> {
     (target.type_ == "Utilization").then_some(compute)
 }
 
-/// Returns true if every container requests a resource; one that doesn't requests its limit.
+/// Returns true if every container requests a resource. A limit without a request is also the request.
 fn all_request(subject: &Subject, compute: Compute) -> bool {
     subject.containers().iter().all(|container| {
         let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());

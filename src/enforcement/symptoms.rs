@@ -1,4 +1,4 @@
-//! Reads a pod's health from its status and puts it into words. Pure. `verify` draws the conclusions.
+//! Reads a pod's health from its status and describes it. Pure. `verify` draws the conclusions.
 
 use std::fmt::Write as _;
 
@@ -7,17 +7,17 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PodC
 
 use super::objects::Pod;
 
-/// The reason of a container that was killed for using more memory than its limit.
+/// The termination reason of a container that exceeded its memory limit.
 const OOM_KILLED: &str = "OOMKilled";
 
 /// The way in which a container failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Breakdown {
-    /// It used more memory than its limit.
+    /// It exceeded its memory limit.
     OutOfMemory,
-    /// Again and again.
+    /// It terminates repeatedly.
     Loop,
-    /// Once.
+    /// It terminated once.
     Restart,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn name(pod: &Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// Returns the pod's creation time, or the beginning of time if it has none.
+/// Returns the pod's creation time, or the minimum time if it has none.
 pub(super) fn created(pod: &Pod) -> Timestamp {
     pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |at| at.0)
 }
@@ -40,25 +40,26 @@ pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
-/// Since when the pod is as ready, or as unready, as it is.
+/// Returns the time of the pod's last change between ready and not ready.
 pub(super) fn since(pod: &Pod) -> Timestamp {
     let changed = condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref());
     changed.map_or_else(|| created(pod), |at| at.0)
 }
 
-/// Returns when the last of the pod's running containers started.
+/// Returns the latest start time of the pod's running containers.
 pub(super) fn started(pod: &Pod) -> Option<Timestamp> {
     let running = statuses(pod).iter().filter_map(|status| status.state.as_ref()?.running.as_ref());
     running.filter_map(|running| running.started_at.as_ref()).map(|at| at.0).max()
 }
 
-/// Returns true if the pod has ended for good: evicted, or refused by its node. Its controller makes another.
+/// Returns true if the pod has terminated for good, because it was evicted or its node refused it. Its controller
+/// creates a replacement.
 pub(super) fn has_ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// Returns the scheduler's words if it found no node for the pod.
+/// Returns the scheduler's message if it found no node for the pod.
 pub(super) fn unschedulable(pod: &Pod) -> Option<&str> {
     let condition = condition(pod, "PodScheduled")?;
     let refused = condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable");
@@ -69,17 +70,17 @@ fn statuses(pod: &Pod) -> &[ContainerStatus] {
     pod.status.as_ref().and_then(|status| status.container_statuses.as_deref()).unwrap_or_default()
 }
 
-/// The container's last end, if it ended ever.
+/// Returns the container's last termination, if there was one.
 fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     let both = [&status.state, &status.last_state];
     both.into_iter().flatten().find_map(|state| state.terminated.as_ref())
 }
 
-/// Returns the first container that didn't keep running, and what was seen of it.
+/// Returns the first container that failed, with a description.
 ///
-/// As many restarts as were usual before are no failure.
+/// As many restarts as before the patch are no failure.
 ///
-/// Init containers are left out: they are never patched, and many wait for others by failing.
+/// Init containers are excluded: they are never patched, and many fail on purpose while they wait for other services.
 pub(super) fn breakdown(pod: &Pod, usual_restarts: i32) -> Option<(Breakdown, String)> {
     statuses(pod).iter().find_map(|status| {
         let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
@@ -135,10 +136,10 @@ fn ended(end: &ContainerStateTerminated) -> String {
     words
 }
 
-/// Says what a pod that isn't ready waits for.
+/// Describes the obstacle of a pod that is not ready.
 pub(super) fn unready(pod: &Pod) -> String {
     let init = pod.status.as_ref().and_then(|status| status.init_container_statuses.as_deref());
-    // An init container that still works is what all others wait for.
+    // The other containers wait for the init container that still runs.
     let in_the_way = init.unwrap_or_default().iter().find(|status| {
         let ended = status.state.as_ref().and_then(|state| state.terminated.as_ref());
         status.started != Some(true) && ended.is_none_or(|end| end.exit_code != 0)

@@ -1,20 +1,20 @@
-//! Workloads as users name them on the command line: `deployment/web`.
+//! Workloads in kubectl's notation, as on the command line: `deployment/web`.
 
 use super::KINDS;
 use crate::workload::{Owner, WorkloadKind};
 
-/// A text that names no workload that enforcement patches.
+/// The error for a text that names no workload that enforcement can patch.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// The text has another form.
+    /// The text is not KIND/NAME.
     #[error("{0:?} is not KIND/NAME: give one such as deployment/web")]
     Form(String),
-    /// The kind is never patched.
+    /// Enforcement never patches this kind.
     #[error("{0:?}: enforcement patches deployments, statefulsets and daemonsets, and no {1}")]
     Kind(String, String),
 }
 
-/// Parses KIND/NAME; a kind has the names that it has with kubectl.
+/// Parses KIND/NAME, with every name that kubectl accepts for a kind.
 pub fn parse_target(text: &str) -> Result<(WorkloadKind, &str), TargetError> {
     let Owner { kind, name } = Owner::parse(text).map_err(|_| TargetError::Form(text.to_owned()))?;
     let kind = kind.split('.').next().unwrap_or_default().to_lowercase();

@@ -1,4 +1,4 @@
-//! The patches and withdrawals since the ledger was made, for metrics. Pure.
+//! The patches and withdrawals since the creation of the ledger, for metrics. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{RemediationPhase, RemediationReason};
 
-/// The numbers of patches and of their ends.
+/// The numbers of patches and of their results.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// The number of patches that were made.
+    /// The number of sent patches.
     #[serde(default)]
     pub applied: u64,
-    /// The number of patches that were refused, or were withdrawn because they did harm, by reason.
+    /// The number of patches that were refused or withdrawn as harmful, by reason.
     #[serde(default)]
     pub failed: BTreeMap<RemediationReason, u64>,
     /// The number of withdrawals by reason.

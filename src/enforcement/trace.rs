@@ -1,5 +1,5 @@
-//! What enforcement follows of a workload that bears a trace of it, which few do: the declared ports and the annotation by
-//! which somebody asks for another attempt. Pure.
+//! The trace that enforcement leaves on few workloads: the declared ports, and the annotation that requests another
+//! attempt. Pure.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use super::objects::{Object, PodTemplateSpec};
 use super::ports::declared;
 use super::subject::{FIELD_MANAGER, PATCHED_BY};
 
-/// What is followed of a workload.
+/// The observed parts of a workload with a trace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     /// The TCP ports that its containers declare, each as container/port.
     pub ports: BTreeSet<String>,
-    /// The time at which somebody last asked for another attempt.
+    /// The time of the last request for another attempt.
     pub retry: Option<Timestamp>,
 }
 

@@ -1,28 +1,28 @@
-//! The outcome of an undo for one workload: the fields that went, and those that others keep. Pure.
+//! The result of an undo for one workload: the removed fields, and those that other managers keep. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ContainerField;
 use crate::workload::WorkloadRef;
 
-/// Fields, each with the field managers that have a part in it.
+/// Fields, each with the managers that own some of it.
 pub type FieldOwners = BTreeMap<ContainerField, BTreeSet<String>>;
 
-/// The outcome of an undo for one workload.
+/// The result of an undo for one workload.
 #[derive(Debug)]
 pub struct Undone {
     /// The workload.
     pub workload: WorkloadRef,
-    /// True for a preview, in which nothing was changed.
+    /// True for a preview, which changes nothing.
     pub is_preview: bool,
-    /// True if enforcement owned no field, and only an empty patch was removed.
+    /// True if enforcement owned no field and only its annotations were removed.
     pub is_rest: bool,
-    /// The fields that went.
+    /// The removed fields.
     pub gone: Vec<ContainerField>,
-    /// The probes among them that others had tuned; these settings went too.
+    /// The removed probes that had settings of other managers; those settings are removed too.
     pub tuned: FieldOwners,
-    /// The fields that stay, because others set the same value.
+    /// The remaining fields, which other managers set to the same value.
     pub stays: FieldOwners,
-    /// The pods that were not ready before, of a `StatefulSet`, which replaces none of them by itself.
+    /// Pods of a `StatefulSet` that were not ready; its controller does not replace them.
     pub stuck: Vec<String>,
 }

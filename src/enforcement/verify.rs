@@ -1,5 +1,5 @@
-//! The verdict on a patch: what became of the workload's new revision. Pure, and without a memory: whoever looks, at
-//! whatever time, judges by the present state alone, so that a restarted operator goes on where another stopped.
+//! The verdict on a patch, from the state of the workload's new revision. Pure and stateless: each verdict depends only
+//! on the current state, so a restarted operator continues from there.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::refusal_class::is_quota_exceeded;
 use super::symptoms::{self, Breakdown};
 use crate::policy::RemediationReason;
 
-/// Time until the next look if only an event can change the verdict.
+/// Time until the next check if only an event can change the verdict.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
 
 /// Extra pods' worth of time allowed per rollout.
@@ -23,13 +23,13 @@ const PATIENCE: i32 = 10;
 pub struct Evidence {
     /// The progress of its rollout.
     pub progress: Progress,
-    /// The new revision, as its pods' labels name it; `None` while its controller has not got to it.
+    /// The new revision, as in the labels of its pods; `None` until its controller has created it.
     pub revision: Option<String>,
     /// The pods of the new revision, and no others.
     pub pods: Vec<Pod>,
     /// The pods of older revisions, while pods of the new one are missing.
     pub former: Vec<Pod>,
-    /// The nodes that are cordoned or not ready: what happens there is not the patch's doing.
+    /// The nodes that are cordoned or not ready. The patch is not the cause of trouble there.
     pub nodes_away: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Evidence {
 pub struct Patched {
     /// The time at which it was applied.
     pub at: Timestamp,
-    /// The number of pods that the workload wanted then, if known.
+    /// The number of desired pods at that time, if known.
     pub pods: Option<i32>,
     /// The fields that it set.
     pub fields: BTreeSet<ContainerField>,
@@ -51,7 +51,7 @@ pub struct Patched {
 /// The verdict on a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// Too early to tell.
+    /// It is too early for a verdict.
     Wait {
         /// The time at which the verdict may change without an event; later than now.
         until: Timestamp,
@@ -60,18 +60,18 @@ pub enum Finding {
     },
     /// The new revision runs.
     Verified,
-    /// There is nothing to judge by any more: no pods are wanted.
+    /// No pods are desired any longer, so there is no evidence.
     Idle,
     /// The new revision is worse than the old one was.
     Failed {
-        /// In what way.
+        /// The reason.
         reason: RemediationReason,
-        /// Pod, container and what was seen.
+        /// Pod, container and observation.
         message: String,
     },
 }
 
-/// Judges a patch by what is seen of the new revision.
+/// Evaluates a patch by the state of the new revision.
 pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: Timestamp) -> Finding {
     let verify = SignedDuration::from_secs(i64::from(verify_seconds.max(1)));
     let progress = &evidence.progress;
@@ -94,7 +94,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         return Finding::Idle;
     }
     if progress.is_complete() && unready.is_empty() {
-        // Pods and status come by different ways: one may be behind the other.
+        // Pods and status come from different watches, so one may be older than the other.
         let Some(last_ready) = last_ready else { return wait(now, later(now, SOON), None) };
         let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));
         let started = ready.iter().filter_map(|pod| symptoms::started(pod)).max().unwrap_or(patched.at);
@@ -102,7 +102,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         return if now >= settled { Finding::Verified } else { wait(now, settled, None) };
     }
 
-    // The controller waits for those pods, and so do we.
+    // The controller waits for those pods, so the verdict waits too.
     let excused = unready.is_empty() && (pods.excused_unready > 0 || is_held_up(evidence));
     let failure = progress.failure.as_ref().filter(|_| progress.observed && !excused);
     if let Some((reason, message)) = failure
@@ -114,7 +114,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     }
 
     let last_progress = last_ready.map_or(patched.at, |at| at.max(patched.at));
-    // A pod that was moved a moment ago gets its time too.
+    // A recently rescheduled pod gets its full time too.
     if let Some(pod) = unready.first() {
         let reason = if symptoms::unschedulable(pod).is_some() {
             RemediationReason::Unschedulable
@@ -129,7 +129,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         return Finding::Failed { reason, message };
     }
 
-    // Before the controller makes the next pod, the last one has to be available and an old one to end.
+    // Before the controller creates the next pod, the last one must be available and an old one must stop.
     let deadline = later(last_progress, verify.max(turn(progress)));
     let made = i32::try_from(pods.made).unwrap_or(i32::MAX);
     let expected = patched.pods.map_or(progress.wanted, |pods| pods.min(progress.wanted));
@@ -148,13 +148,13 @@ pub fn last_ready(pods: &[Pod]) -> Option<Timestamp> {
     pods.iter().filter(|pod| symptoms::is_ready(pod)).map(symptoms::since).max()
 }
 
-/// Returns the time allowed for a whole rollout. Each pod may get ready at the last moment.
+/// Returns the time allowed for a whole rollout. Each pod may become ready at the last moment.
 pub fn patience(progress: &Progress, verify_seconds: u32) -> SignedDuration {
     let each = seconds(i64::from(verify_seconds.max(1))).max(turn(progress));
     each.saturating_mul(PATIENCE.saturating_add(progress.wanted.max(0)))
 }
 
-/// Returns the time that a healthy pod takes: to become available, and for the old one to end.
+/// Returns the time that a healthy pod needs to become available, plus the time in which the old one stops.
 fn turn(progress: &Progress) -> SignedDuration {
     seconds(i64::from(progress.min_ready_seconds).saturating_add(progress.grace_seconds))
 }
@@ -170,26 +170,27 @@ fn not_made(progress: &Progress, made: i32, expected: i32) -> (RemediationReason
     (reason, format!("only {made} of {expected} pods of the new revision were made: {why}"))
 }
 
-/// The pods of the new revision, by whether they say anything of the patch.
+/// The pods of the new revision, sorted by their value as evidence.
 struct Sorted<'e> {
-    /// Those whose health does.
+    /// The pods whose health is evidence.
     evident: Vec<&'e Pod>,
     /// The number of other pods that are not ready.
     excused_unready: usize,
-    /// The number of pods of both sorts.
+    /// The number of all these pods.
     made: usize,
 }
 
 fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
     let progress = &evidence.progress;
-    // A pod that has ended for good was evicted or refused by its node: another stands for it.
+    // An evicted or refused pod is ignored, because its controller replaces it.
     let mut pods: Vec<&Pod> = evidence.pods.iter().filter(|pod| !symptoms::has_ended(pod)).collect();
-    // Pods made in one second can't be told apart by time: one that broke down counts, one that only isn't ready yet doesn't.
+    // Pods created within one second cannot be ordered by time. Failed ones count first, and unready ones last.
     pods.sort_by_key(|pod| {
         let standing = (symptoms::breakdown(pod, patched.usual_restarts).is_none(), !symptoms::is_ready(pod));
         (symptoms::created(pod), standing, symptoms::name(pod))
     });
-    // More are wanted than when it was patched: some were made by scaling, the higher numbers or else the later ones.
+    // The workload was scaled up since the patch. The additional pods have the highest ordinals, or else the latest
+    // times.
     let scaled = patched.pods.filter(|pods| *pods < progress.wanted).map(|pods| pods.max(0));
     let is_scaled = |position: usize, pod: &Pod| {
         scaled.is_some_and(|before| match (&progress.revision, ordinal(pod)) {
@@ -209,7 +210,7 @@ fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
     sorted
 }
 
-/// Returns true if an old pod has yet to make room for a new one, and can't on a node that is away.
+/// Returns true if an old pod must stop before a new one can start, but its node is cordoned or not ready.
 fn is_held_up(evidence: &Evidence) -> bool {
     let in_the_way = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some() || !symptoms::is_ready(pod);
     evidence.former.iter().filter(in_the_way).any(|pod| is_away(pod, evidence))
@@ -220,7 +221,7 @@ fn is_away(pod: &Pod, evidence: &Evidence) -> bool {
     node.is_some_and(|node| evidence.nodes_away.contains(node))
 }
 
-/// The number in the name of a `StatefulSet`'s pod.
+/// Returns the ordinal in the name of a `StatefulSet`'s pod.
 fn ordinal(pod: &Pod) -> Option<i64> {
     symptoms::name(pod).rsplit_once('-')?.1.parse().ok()
 }
@@ -240,7 +241,7 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// A finding that has to be looked at again, never at once.
+/// Returns a finding that requires another check, never immediately.
 fn wait(now: Timestamp, until: Timestamp, against: Option<(RemediationReason, String)>) -> Finding {
     Finding::Wait { until: until.max(later(now, SignedDuration::from_secs(1))), against }
 }

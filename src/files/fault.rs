@@ -86,6 +86,11 @@ pub(super) fn shortened(message: String) -> String {
     }
 }
 
+/// Returns the message about a repeated key.
+pub fn repeated_key(key: &str) -> String {
+    format!("the key `{}` is repeated; the last one counts, as with kubectl", key.escape_debug())
+}
+
 /// Returns an object's namespace and name, as far as they are set.
 pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     let parts: Vec<&str> = [namespace, name].into_iter().flatten().filter(|part| !part.is_empty()).collect();

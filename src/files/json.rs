@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use super::blocks::{BLOCK, Text, Window, lines};
 use super::fault::without_place;
+use super::json_repeats::repeated_keys;
 use super::json_tokens::{
     Head, Stuck, TokenError, Tokens, Walk, first_item_is_typed, head, last_border, tail, walk_items, whole,
 };
@@ -16,14 +17,19 @@ use crate::workload::TypeMeta;
 ///
 /// Markers may stand between documents, as in YAML. If a document after a marker is not JSON, it and everything after
 /// it are cut as YAML. Lines are counted with exact borders if `count_lines` is set.
+///
+/// Repeated keys are searched for in a source of at most one block.
 pub(super) fn cut(
     window: &mut Window<'_>,
     borders: Borders,
     count_lines: bool,
     pieces: &mut impl Pieces,
 ) -> Result<usize, CutError> {
-    let count_lines = count_lines || borders == Borders::Exact;
-    let mut cutter = Cutter { window, borders, count_lines, pieces, lines: 0, documents: 0, items: 0 };
+    window.fill(BLOCK)?;
+    let repeats = window.ended() && !repeated_keys(window.bytes()).is_empty();
+    let count_lines = count_lines || repeats || borders == Borders::Exact;
+    let mut cutter =
+        Cutter { window, borders, count_lines, repeats, pieces, lines: 0, documents: 0, items: 0 };
     while cutter.skip_space()? {
         match cutter.marker()? {
             Some(Marker::End) => cutter.skip(3),
@@ -37,7 +43,7 @@ pub(super) fn cut(
             }
             // kubectl skips a null, too.
             None if cutter.window.bytes().starts_with(b"null") => cutter.skip(4),
-            None if cutter.documents()? => {}
+            None if !repeats && cutter.documents()? => {}
             None => {
                 cutter.document()?;
                 cutter.documents += 1;
@@ -74,6 +80,8 @@ struct Cutter<'c, 'r, P> {
     window: &'c mut Window<'r>,
     borders: Borders,
     count_lines: bool,
+    /// True if keys are repeated in the source.
+    repeats: bool,
     pieces: &'c mut P,
     /// Lines before the window.
     lines: usize,
@@ -117,6 +125,11 @@ impl<P: Pieces> Cutter<'_, '_, P> {
 
     /// Cuts one document, which may be larger than the window.
     fn document(&mut self) -> Result<(), CutError> {
+        if self.repeats {
+            let end = self.whole()?;
+            self.emit(end, Form::JsonRepeats);
+            return Ok(());
+        }
         loop {
             match head(self.window.bytes()) {
                 Ok(Head::List { bracket, types }) => return self.list(bracket, types),
@@ -170,7 +183,9 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.window.look_ahead(|window| {
             let pieces = &mut Discard::default();
             let (borders, items) = (Borders::Exact, 0);
-            let mut cutter = Cutter { window, borders, count_lines: true, pieces, lines, documents, items };
+            let (count_lines, repeats) = (true, false);
+            let mut cutter =
+                Cutter { window, borders, count_lines, repeats, pieces, lines, documents, items };
             cutter.skip(bracket);
             cutter.items(None)?;
             cutter.tail(types)

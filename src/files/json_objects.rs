@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, IgnoredAny};
+use serde_json::Value;
 
 use super::blocks::lines;
 use super::fault::{self, Fault};
+use super::json_repeats::repeated_keys;
 use super::json_tokens::{Head, TokenError, Tokens, head, whole};
 use crate::workload::{Object, ObjectSeed, Parsed, TypeMeta};
+use crate::yaml::Repeated;
 
 /// An object or its fault, with its place in the text.
 pub(super) struct Read<'t> {
@@ -21,6 +25,10 @@ pub(super) struct Read<'t> {
     pub(super) object: Result<Object<'t>, Fault>,
     /// True if the object is an array, such as a JSON patch.
     pub(super) is_array: bool,
+    /// The text of the object; empty where its lines can't be found.
+    pub(super) text: &'t str,
+    /// The repeated keys of the object, as far as they were searched for; lines count from its first line.
+    pub(super) repeated: Vec<Repeated>,
 }
 
 /// Returns the text of a piece. Like kubectl, this replaces bytes that are not UTF-8.
@@ -30,7 +38,8 @@ pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 
 /// Reads whole documents and the items of lists among them. Stops at a syntax error.
 pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnMut(Read<'t>)) {
-    let mut reader = Reader { text, count_lines, counted: 0, lines: 0, document: 0, each };
+    let mut reader =
+        Reader { text, count_lines, counted: 0, lines: 0, document: 0, repeated: Vec::new(), each };
     let mut tokens = Tokens::at(text.as_bytes(), 0);
     while tokens.space() {
         if text[tokens.offset..].starts_with("null") {
@@ -53,12 +62,23 @@ pub(super) fn items<'t>(
     count_lines: bool,
     each: &mut dyn FnMut(Read<'t>),
 ) {
-    let mut reader = Reader { text, count_lines, counted: 0, lines: 0, document: 1, each };
+    let mut reader =
+        Reader { text, count_lines, counted: 0, lines: 0, document: 1, repeated: Vec::new(), each };
     let Some(end) = reader.items(0, default, None) else { return };
     if !text[end..].trim_ascii_start().is_empty() {
         // The guessed border before the end was wrong.
         let message = "expected the end of the list".to_owned();
         reader.emit(end, None, Err(Fault { line: 1, name: String::new(), message }));
+    }
+}
+
+/// Reads one document in which keys are repeated.
+pub(super) fn with_repeats<'t>(text: &'t str, each: &mut dyn FnMut(Read<'t>)) {
+    let mut reader =
+        Reader { text, count_lines: true, counted: 0, lines: 0, document: 1, repeated: Vec::new(), each };
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => reader.value(0, value, None, None),
+        Err(error) => reader.emit(0, None, Err(fault_of(&error))),
     }
 }
 
@@ -69,6 +89,8 @@ struct Reader<'e, 't> {
     counted: usize,
     lines: usize,
     document: usize,
+    /// The repeated keys of the next object.
+    repeated: Vec<Repeated>,
     each: &'e mut dyn FnMut(Read<'t>),
 }
 
@@ -114,7 +136,7 @@ impl<'t> Reader<'_, 't> {
                 {
                     self.items(start + bracket, object.types.item().as_ref(), item);
                 } else {
-                    self.emit(start, item, Ok(object));
+                    self.emit_text(start, item, Ok(object), &text[..length]);
                 }
                 Some(end)
             }
@@ -124,6 +146,15 @@ impl<'t> Reader<'_, 't> {
                     return None;
                 };
                 let (text, end) = (&text[..length], start + length);
+                // Without lines, the fault leads to a second reading with lines.
+                if self.count_lines
+                    && fault::without_place(&error).starts_with("duplicate field")
+                    && let Ok(value) = serde_json::from_str(text)
+                {
+                    self.repeated = repeated_keys(text.as_bytes());
+                    self.value(start, value, default, item);
+                    return Some(end);
+                }
                 match broken_list(text) {
                     Some((bracket, default)) => {
                         self.items(start + bracket, default.as_ref(), item);
@@ -135,13 +166,45 @@ impl<'t> Reader<'_, 't> {
         }
     }
 
+    /// Reads an object, or the items of a list one by one, from a value, in which the last of repeated keys counts.
+    fn value(&mut self, start: usize, mut value: Value, default: Option<&TypeMeta>, item: Option<usize>) {
+        let types = TypeMeta::deserialize(&value).ok();
+        let types = types.as_ref().or(default);
+        if let Some(types) = types.filter(|types| types.kind.ends_with("List"))
+            && let Value::Array(items) = value["items"].take()
+        {
+            for (index, value) in items.into_iter().enumerate() {
+                self.value(start, value, types.item().as_ref(), item.or(Some(index)));
+            }
+            return;
+        }
+        let object = ObjectSeed { default, known: None }.deserialize(value.clone());
+        let object = object.map_err(|error| {
+            let fault = fault::json(&value.to_string(), default, error);
+            Fault { line: 1, ..fault }
+        });
+        self.emit(start, item, object);
+    }
+
     fn emit(&mut self, start: usize, item: Option<usize>, object: Result<Object<'t>, Fault>) {
+        self.emit_text(start, item, object, "");
+    }
+
+    fn emit_text(
+        &mut self,
+        start: usize,
+        item: Option<usize>,
+        object: Result<Object<'t>, Fault>,
+        text: &'t str,
+    ) {
         if self.count_lines {
             self.lines += lines(&self.text.as_bytes()[self.counted..start]);
             self.counted = start;
         }
         let is_array = self.text[start..].starts_with('[');
-        (self.each)(Read { lines_before: self.lines, document: self.document, item, object, is_array });
+        let (lines_before, document) = (self.lines, self.document);
+        let repeated = std::mem::take(&mut self.repeated);
+        (self.each)(Read { lines_before, document, item, object, is_array, text, repeated });
     }
 }
 

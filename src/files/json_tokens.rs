@@ -128,12 +128,18 @@ pub(super) fn head(text: &[u8]) -> Result<Head, TokenError> {
 }
 
 /// Skips the fields after a list's items and adds the list's type. Returns the offset after the document.
+///
+/// A second list of items is an error. kubectl would take that one, but the first was read already.
 pub(super) fn tail(text: &[u8], types: &mut TypeMeta) -> Result<usize, TokenError> {
     let mut tokens = Tokens::at(text, 0);
     while tokens.peek()? != b'}' {
         tokens.expect(b',')?;
         let key: String = tokens.value()?;
         tokens.expect(b':')?;
+        if key == "items" {
+            let message = "a list this large can't have the key `items` twice: keep one";
+            return Err(tokens.error(serde::de::Error::custom(message)));
+        }
         field(&key, types, &mut tokens)?;
     }
     Ok(tokens.offset + 1)

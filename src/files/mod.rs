@@ -10,6 +10,7 @@ mod fault;
 mod fetch;
 mod json;
 mod json_objects;
+mod json_repeats;
 mod json_tokens;
 mod parse;
 mod pattern;
@@ -22,8 +23,7 @@ mod yaml_list;
 mod yaml_objects;
 
 pub use consumer::{Consumer, Place, Unread};
-pub use fault::explain_pod;
+pub use fault::{explain_pod, repeated_key};
 pub use read::{Found, read};
 pub use sources::{Inputs, Source};
 pub use utf16::read_text;
-pub use yaml_objects::repeated_key;

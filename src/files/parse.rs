@@ -2,10 +2,12 @@
 
 use super::Source;
 use super::consumer::{Consumer, Place, Unread};
-use super::fault::{self, Fault};
+use super::fault::{self, Fault, repeated_key};
 use super::json_objects::{self, Read, text_of};
+use super::json_repeats::repeated_keys;
 use super::piece::{Form, Piece};
 use crate::workload::{Object, Parsed as Content, TypeMeta};
+use crate::yaml::{Document, Node, Repeated};
 
 /// The result of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
@@ -29,6 +31,12 @@ pub(super) fn parse<C: Consumer>(
         Form::YamlItems(item) => parser.yaml_list_items(text, item.as_ref()),
         Form::YamlAround { above, between } => parser.yaml_around_items(text, *above, *between),
         Form::Json => json_objects::documents(&text_of(text), lines, &mut |read| parser.json(read)),
+        Form::JsonRepeats => {
+            for Repeated { key, line } in repeated_keys(text) {
+                parser.note(piece.lines_before + line, &repeated_key(&key));
+            }
+            json_objects::with_repeats(&text_of(text), &mut |read| parser.json(read));
+        }
         Form::JsonItems(item) => {
             json_objects::items(&text_of(text), item.as_ref(), lines, &mut |read| parser.json(read));
         }
@@ -61,7 +69,8 @@ pub(super) struct Spot {
 }
 
 impl<C: Consumer> Parser<'_, C> {
-    pub(super) fn add(&mut self, object: &Object<'_>, spot: Spot) {
+    /// Passes an object to the consumer; `line_of` finds the line of a path in it, for errors.
+    pub(super) fn add(&mut self, object: &Object<'_>, spot: Spot, line_of: &dyn Fn(&str) -> Option<usize>) {
         match &object.parsed {
             Content::Foreign if self.named => {
                 self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
@@ -71,13 +80,14 @@ impl<C: Consumer> Parser<'_, C> {
                 Some(defect) => {
                     let name =
                         fault::full_name(workload.metadata.namespace.as_deref(), Some(workload.name()));
-                    self.fail(spot, &name, &defect.to_string());
+                    let line = line_of(&defect.path).unwrap_or(spot.line);
+                    self.fail(Spot { line, ..spot }, &name, &defect.to_string());
                 }
                 None => self.consume(object, spot),
             },
             Content::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.add(item, Spot { item: spot.item.or(Some(index)), ..spot });
+                    self.add(item, Spot { item: spot.item.or(Some(index)), ..spot }, line_of);
                 }
             }
             _ => self.consume(object, spot),
@@ -107,15 +117,41 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     fn json(&mut self, read: Read<'_>) {
-        let Read { lines_before, document, item, object, is_array } = read;
+        let Read { lines_before, document, item, object, is_array, text, repeated } = read;
         let line = self.piece.lines_before + lines_before + 1;
         let spot = Spot { document, line, item: item.map(|item| self.piece.items_before + item) };
+        for repeated in repeated {
+            self.note(spot.line + repeated.line - 1, &repeated_key(&repeated.key));
+        }
         match object {
-            Ok(object) => self.add(&object, spot),
-            Err(_) if is_array && item.is_none() && !self.named => self.add(&SEQUENCE, spot),
+            Ok(object) => {
+                // JSON is YAML, whose tree knows the lines.
+                let line_of = |path: &str| {
+                    let document = Document::parse(text).ok()?;
+                    Some(spot.line + line_in(document.root(), path) - 1)
+                };
+                self.add(&object, spot, &line_of);
+            }
+            Err(_) if is_array && item.is_none() && !self.named => self.add(&SEQUENCE, spot, &|_| None),
             Err(Fault { line, name, message }) => {
                 self.fail(Spot { line: spot.line + line - 1, ..spot }, &name, &message);
             }
         }
     }
+}
+
+/// Returns the line of the deepest node on a path such as `spec.containers[0].image`.
+pub(super) fn line_in(root: Node<'_, '_>, path: &str) -> usize {
+    let mut node = root;
+    for step in path.split(['.', '[']) {
+        let next = match step.strip_suffix(']') {
+            Some(index) => index.parse().ok().and_then(|index| node.items()?.nth(index)),
+            None => node.get(step),
+        };
+        match next {
+            Some(next) => node = next,
+            None => break,
+        }
+    }
+    node.line()
 }

@@ -36,6 +36,8 @@ pub(super) enum Form {
     },
     /// Whole JSON documents.
     Json,
+    /// One JSON document of a source in which keys are repeated.
+    JsonRepeats,
     /// A JSON array with items of a list, and the type for items that name none.
     JsonItems(Option<TypeMeta>),
 }

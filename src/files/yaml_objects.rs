@@ -4,7 +4,7 @@ use serde::de::DeserializeSeed;
 
 use super::consumer::Consumer;
 use super::fault;
-use super::parse::{Parser, SEQUENCE, Spot};
+use super::parse::{Parser, SEQUENCE, Spot, line_in};
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
 
@@ -122,9 +122,9 @@ impl<C: Consumer> Parser<'_, C> {
         }
         let seed = ObjectSeed { default, known: None };
         match seed.deserialize(node) {
-            Ok(object) => self.add(&object, spot),
+            Ok(object) => self.add(&object, spot, &|path| Some(lines_before + line_in(node, path))),
             Err(_) if !self.named && spot.item.is_none() && node.items().is_some() => {
-                self.add(&SEQUENCE, spot);
+                self.add(&SEQUENCE, spot, &|_| None);
             }
             Err(error) => {
                 // The type often comes after the items, as in the output of kubectl.
@@ -153,13 +153,8 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     fn repeated_key(&mut self, key: &str, line: usize) {
-        self.note(line, &repeated_key(key));
+        self.note(line, &fault::repeated_key(key));
     }
-}
-
-/// Returns the message about a repeated key.
-pub fn repeated_key(key: &str) -> String {
-    format!("the key `{}` is repeated; the last one counts, as with kubectl", key.escape_debug())
 }
 
 /// Returns the items of a list, and the type for items that name none.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::evaluate::evaluate_workload;
+use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, Judgement, NamespaceReport, Offender, Origin, Report, ReportError, ReportSummary, RuleCost,
-    Scope, Score, Skipped, Tally, UnjudgedKind, UnscoredRule, ViolationList, evaluate,
+    Compliance, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope, Score, Skipped,
+    Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
 };
 use crate::policy::EffectivePolicy;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
@@ -26,8 +27,8 @@ pub struct Analysis<'p> {
     /// The judged workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
-    /// The judgements of templates. They count unless a pod of their workload is judged.
-    templates: HashMap<WorkloadKey, Vec<Judgement>>,
+    /// The templates of workloads. They count unless a pod of their workload is judged.
+    templates: HashMap<WorkloadKey, TemplateSum>,
     /// The controllers of judged pods, each with the workload above it as far as names tell.
     controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
     /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input. One without a manager is its
@@ -45,30 +46,12 @@ pub struct Analysis<'p> {
     left_out_templates: HashMap<WorkloadKey, u64>,
 }
 
-/// The sum of a workload's judgements.
-#[derive(Debug, Default)]
-struct WorkloadSum {
-    /// True if a violation of at least [`Compliance::THRESHOLD`] was found.
-    is_in_breach: bool,
-    /// The counts of the workload's pods; `None` where there is no penalty.
-    tally: Option<Box<Tally>>,
-}
-
 /// The objects of one kind that were not judged.
 #[derive(Debug, Default)]
 struct SkippedObjects {
     count: u64,
     /// The objects among them that hold containers.
     with_containers: u64,
-}
-
-impl WorkloadSum {
-    fn add(&mut self, is_in_breach: bool, tally: Option<&Tally>) {
-        self.is_in_breach |= is_in_breach;
-        if let Some(tally) = tally {
-            self.tally.get_or_insert_default().add(tally);
-        }
-    }
 }
 
 impl<'p> Analysis<'p> {
@@ -135,10 +118,10 @@ impl<'p> Analysis<'p> {
             self.namespaces.entry(namespace).or_default().add(&tally);
         }
         for (workload, sum) in part.workloads {
-            self.workloads.entry(workload).or_default().add(sum.is_in_breach, sum.tally.as_deref());
+            self.workloads.entry(workload).or_default().merge(&sum);
         }
-        for (workload, templates) in part.templates {
-            self.templates.entry(workload).or_default().extend(templates);
+        for (workload, sum) in part.templates {
+            self.templates.entry(workload).or_default().merge(&sum);
         }
         for (types, skipped) in part.skipped {
             let sum = self.skipped.entry(types).or_default();
@@ -210,12 +193,19 @@ impl<'p> Analysis<'p> {
             let judgement = evaluate_workload(self.policy, workload, self.now, self.keep);
             self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
             self.violations.add_certain(namespace, workload, origin, &judgement.violations);
-            self.count(&key, &judgement);
+            if judgement.tally != Tally::default() {
+                self.count(namespace, &judgement.tally);
+                let penalized = self.penalized(&judgement.tally);
+                self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
+            }
         }
+        let all = &judgement.tally;
+        let penalized = self.penalized(all);
         if workload.is_pod() {
-            self.count(&key, &judgement);
+            self.count(key.namespace(), all);
+            self.workloads.entry(key).or_default().add(judgement.is_in_breach, &penalized);
         } else {
-            self.templates.entry(key).or_default().push(judgement);
+            self.templates.entry(key).or_default().add(judgement.is_in_breach, &penalized, all);
         }
     }
 
@@ -235,33 +225,24 @@ impl<'p> Analysis<'p> {
         *known = known.take().or(above);
     }
 
-    fn count(&mut self, key: &WorkloadKey, judgement: &Judgement) {
-        if judgement.tally == Tally::default() {
-            return;
-        }
-        match self.namespaces.get_mut(key.namespace()) {
-            Some(tally) => tally.add(&judgement.tally),
+    /// Returns the tally of an object with a penalty, else an empty one.
+    fn penalized(&self, tally: &Tally) -> Tally {
+        if tally.half_points(self.policy) > 0 { tally.clone() } else { Tally::default() }
+    }
+
+    fn count(&mut self, namespace: &str, tally: &Tally) {
+        match self.namespaces.get_mut(namespace) {
+            Some(sum) => sum.add(tally),
             None => {
-                self.namespaces.insert(key.namespace().to_owned(), judgement.tally.clone());
+                self.namespaces.insert(namespace.to_owned(), tally.clone());
             }
-        }
-        let tally = (judgement.tally.half_points(self.policy) > 0).then_some(&judgement.tally);
-        match self.workloads.get_mut(key) {
-            Some(sum) => sum.add(judgement.is_in_breach, tally),
-            None => self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, tally),
         }
     }
 
     /// Ends the analysis: counts the templates without judged pods, sums up and sorts.
     pub fn finish(mut self) -> Report {
         let with_pods = self.workloads_with_pods();
-        for (key, templates) in std::mem::take(&mut self.templates) {
-            if !with_pods.contains(&key) {
-                for judgement in templates {
-                    self.count(&key, &judgement);
-                }
-            }
-        }
+        self.count_templates(&with_pods);
         let left_out_templates = self.left_out_templates.iter();
         let left_out = left_out_templates.filter(|(key, _)| !with_pods.contains(*key));
         self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
@@ -281,6 +262,8 @@ impl<'p> Analysis<'p> {
             NamespaceReport::new(name, tally, compliance, self.policy)
         });
         let namespaces = namespaces.collect();
+        drop(by_namespace);
+        let workloads = Workloads::new(self.policy, std::mem::take(&mut self.workloads));
         let found = self.policy.rules().iter().filter(|enabled| total.count(enabled.index) > 0);
         Report {
             api_version: "kube-devops/v1",
@@ -295,9 +278,9 @@ impl<'p> Analysis<'p> {
                 counts: total.by_rule(self.policy),
             },
             worst: found.map(|enabled| enabled.severity).max(),
-            costs: self.costs(&total),
-            unscored: self.unscored(&total),
-            offenders: self.offenders(),
+            costs: costs(&total, &workloads, self.policy),
+            unscored: unscored(&total, self.policy),
+            workloads,
             namespaces,
             unjudged: self.unjudged(),
             skipped: self
@@ -316,6 +299,18 @@ impl<'p> Analysis<'p> {
             patches: self.patches,
             left_out: self.left_out,
             recheck_at: self.recheck_at,
+        }
+    }
+
+    /// Counts the templates of workloads without a judged pod.
+    fn count_templates(&mut self, with_pods: &HashSet<WorkloadKey>) {
+        let mut templates = std::mem::take(&mut self.templates);
+        templates.retain(|key, _| !with_pods.contains(key));
+        // No entry is moved to where there is room already.
+        self.workloads.reserve(templates.len());
+        for (key, template) in templates {
+            self.count(key.namespace(), &template.all());
+            self.workloads.entry(key).or_default().merge(&template.sum);
         }
     }
 
@@ -354,59 +349,44 @@ impl<'p> Analysis<'p> {
         }
         kinds.into_iter().map(|(types, count)| UnjudgedKind { types: types.clone(), count }).collect()
     }
+}
 
-    fn offenders(&self) -> Vec<Offender> {
-        let offenders = self.workloads.iter().filter_map(|(key, sum)| {
-            Some(Offender::new(key.namespace(), key.local(), sum.tally.as_deref()?, self.policy))
-        });
-        let mut offenders: Vec<Offender> = offenders.collect();
-        offenders.sort_by(Offender::worst_first);
-        offenders
-    }
+/// Returns the findings of rules without a weight, the worst severity first.
+fn unscored(total: &Tally, policy: &EffectivePolicy) -> Vec<UnscoredRule> {
+    let unscored = policy.rules().iter().filter(|enabled| enabled.half_points == 0);
+    let found = unscored.map(|enabled| UnscoredRule {
+        rule: enabled.rule,
+        severity: enabled.severity,
+        count: total.count(enabled.index),
+    });
+    let mut found: Vec<UnscoredRule> = found.filter(|found| found.count > 0).collect();
+    found.sort_by(|a, b| (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id)));
+    found
+}
 
-    /// Returns the findings of rules without a weight, the worst severity first.
-    fn unscored(&self, total: &Tally) -> Vec<UnscoredRule> {
-        let unscored = self.policy.rules().iter().filter(|enabled| enabled.half_points == 0);
-        let found = unscored.map(|enabled| UnscoredRule {
-            rule: enabled.rule,
-            severity: enabled.severity,
-            count: total.count(enabled.index),
-        });
-        let mut found: Vec<UnscoredRule> = found.filter(|found| found.count > 0).collect();
-        found.sort_by(|a, b| {
-            (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id))
-        });
-        found
-    }
-
-    /// Returns the cost of each rule, the largest penalty for each workload to edit first.
-    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-    fn costs(&self, total: &Tally) -> Vec<RuleCost> {
-        let all = total.half_points(self.policy);
-        let lost = |half_points: u64| (half_points as f64 / (2 * total.pods) as f64).min(100.0);
-        let broken = self
-            .policy
-            .rules()
-            .iter()
-            .filter(|enabled| enabled.half_points > 0 && total.count(enabled.index) > 0);
-        let mut costs: Vec<RuleCost> = broken
-            .map(|enabled| {
-                let count = total.count(enabled.index);
-                let tallies = self.workloads.values().filter_map(|sum| sum.tally.as_deref());
-                let workloads = tallies.filter(|tally| tally.count(enabled.index) > 0).count() as u64;
-                let penalty = count * enabled.half_points;
-                RuleCost {
-                    rule: enabled.rule,
-                    count,
-                    workloads,
-                    penalty_per_workload: penalty as f64 / (2 * workloads.max(1)) as f64,
-                    points: lost(all) - lost(all - penalty),
-                }
-            })
-            .collect();
-        costs.sort_by(|a, b| b.penalty_per_workload.total_cmp(&a.penalty_per_workload));
-        costs
-    }
+/// Returns the cost of each rule, the largest penalty for each workload to edit first.
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn costs(total: &Tally, all_workloads: &Workloads, policy: &EffectivePolicy) -> Vec<RuleCost> {
+    let all = total.half_points(policy);
+    let lost = |half_points: u64| (half_points as f64 / (2 * total.pods) as f64).min(100.0);
+    let has_cost = |place: usize, half_points: u64| half_points > 0 && total.count(place) > 0;
+    let broken = policy.rules().iter().filter(|enabled| has_cost(enabled.index, enabled.half_points));
+    let mut costs: Vec<RuleCost> = broken
+        .map(|enabled| {
+            let count = total.count(enabled.index);
+            let workloads = all_workloads.with_violations_of(enabled.index);
+            let penalty = count * enabled.half_points;
+            RuleCost {
+                rule: enabled.rule,
+                count,
+                workloads,
+                penalty_per_workload: penalty as f64 / (2 * workloads.max(1)) as f64,
+                points: lost(all) - lost(all - penalty),
+            }
+        })
+        .collect();
+    costs.sort_by(|a, b| b.penalty_per_workload.total_cmp(&a.penalty_per_workload));
+    costs
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! Compliance: the share of workloads that have nothing wrong with them that matters.
+//! Compliance: the share of workloads without a violation that matters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 
 use crate::rules::Severity;
 
-/// Workloads that were judged, and how many of them are compliant: without a violation of medium severity or worse.
+/// Evaluated workloads, and the number of compliant ones: those without a violation of medium severity or worse.
 ///
 /// A Deployment with five pods is one workload. It is compliant if all of its pods are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Compliance {
-    /// The workloads that were judged.
+    /// The evaluated workloads.
     pub workloads: u64,
     /// The compliant ones among them.
     pub compliant: u64,

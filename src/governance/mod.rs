@@ -11,17 +11,18 @@ mod segment;
 mod selector;
 mod tally;
 mod violations;
+mod workload_sums;
 
 pub use analysis::Analysis;
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
 pub use report::{
-    NamespaceReport, Offender, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind,
-    UnscoredRule,
+    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind, UnscoredRule,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};
 pub use selector::{Selector, SelectorError, parse_selector};
 pub use tally::Tally;
 pub use violations::{Origin, ReportedViolation, SourceLine, ViolationList, ViolationRow};
+pub use workload_sums::{Offender, Workloads};

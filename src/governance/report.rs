@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Classification, Compliance, Percent, Score, Tally, ViolationList};
+use super::{Classification, Compliance, Percent, Score, Tally, ViolationList, Workloads};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
-use crate::workload::{Owner, TypeMeta};
+use crate::workload::TypeMeta;
 
 /// The outcome of an analysis.
 #[derive(Debug, Serialize)]
@@ -28,9 +28,9 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
     pub errors: Vec<ReportError>,
-    /// The workloads with violations, the largest penalty first.
+    /// The workloads, from which the worst ones are computed.
     #[serde(skip)]
-    pub offenders: Vec<Offender>,
+    pub workloads: Workloads,
     /// The cost of each rule, the cheapest fix first.
     #[serde(skip)]
     pub costs: Vec<RuleCost>,
@@ -195,40 +195,6 @@ impl std::fmt::Display for ReportError {
             write!(f, " (document {document})")?;
         }
         write!(f, ": {}", self.message)
-    }
-}
-
-/// A workload with violations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offender {
-    /// The namespace.
-    pub namespace: String,
-    /// The workload as `Kind/name`.
-    pub workload: String,
-    /// Its pods that were judged.
-    pub pods: u64,
-    /// The broken rules with their counts.
-    pub counts: Vec<(RuleId, u64)>,
-    /// The penalty, in half points.
-    pub half_points: u64,
-}
-
-impl Offender {
-    /// Makes the figures of a workload from its tally.
-    pub fn new(namespace: &str, workload: Owner<'_>, tally: &Tally, policy: &EffectivePolicy) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            workload: workload.to_string(),
-            pods: tally.pods,
-            counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
-            half_points: tally.half_points(policy),
-        }
-    }
-
-    /// Orders offenders, the largest penalty first.
-    pub fn worst_first(&self, other: &Self) -> Ordering {
-        let place = (&self.namespace, &self.workload);
-        other.half_points.cmp(&self.half_points).then_with(|| place.cmp(&(&other.namespace, &other.workload)))
     }
 }
 

@@ -1,13 +1,13 @@
-//! The scope of an analysis: the objects to judge.
+//! The scope of an analysis: the objects to evaluate.
 
 use super::Selector;
 use crate::policy::SystemNamespaces;
 use crate::workload::Workload;
 
-/// The objects to judge: by namespace, and by label unless the source has selected already.
+/// The objects to evaluate: by namespace, and by label unless the source has selected already.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// The namespaces that were asked for by name; empty for all except system namespaces.
+    /// The requested namespaces; empty for all except system namespaces.
     pub namespaces: Vec<String>,
     /// Includes system namespaces in all namespaces.
     pub include_system: bool,
@@ -18,7 +18,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The namespace of an object that names none: the one asked for, else `default`, as kubectl would apply it.
+    /// The namespace of an object that names none: the requested one, else `default`, as kubectl would apply it.
     pub fn default_namespace(&self) -> &str {
         match self.namespaces.as_slice() {
             [only] => only,
@@ -26,17 +26,17 @@ impl Scope {
         }
     }
 
-    /// Tells whether the namespace was asked for, system or not.
+    /// Returns true if the namespace was requested, system or not.
     pub fn asks_for(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|named| named == namespace)
     }
 
-    /// Tells whether a namespace is left out only because it is a system namespace.
+    /// Returns true if a namespace is left out only because it is a system namespace.
     pub fn leaves_out(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() && !self.include_system && self.system.contains(namespace)
     }
 
-    /// Tells whether a workload has the labels that were asked for.
+    /// Returns true if a workload has the requested labels.
     pub fn selects(&self, workload: &Workload<'_>) -> bool {
         self.selector
             .as_ref()

@@ -27,14 +27,14 @@ enum Operator {
     Exists,
     DoesNotExist,
     In(Vec<String>),
-    /// Not there, or none of these.
+    /// The label is absent, or has none of these values.
     NotIn(Vec<String>),
     GreaterThan(i64),
     LessThan(i64),
 }
 
 impl Selector {
-    /// Tells whether labels, looked up by their keys, fulfil all requirements.
+    /// Returns true if labels, looked up by their keys, meet all requirements.
     pub fn matches<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         self.0.iter().all(|Requirement { key, operator }| {
             let value = label(key);
@@ -123,7 +123,7 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(part)
 }
 
-/// Tells whether the first and the last byte of a text fulfil a condition.
+/// Returns true if the first and the last byte of a text meet a condition.
 fn ends_in(text: &str, such: impl Fn(&u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(&such) && bytes.last().is_some_and(&such)

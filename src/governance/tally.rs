@@ -25,6 +25,11 @@ impl Tally {
         self.find(narrow(place)).ok().and_then(|index| self.counts.get(index)).map_or(0, |(_, count)| *count)
     }
 
+    /// Iterates over the counts above zero, each with the rule's place in the registry.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.counts.iter().map(|(place, count)| (usize::from(*place), *count))
+    }
+
     /// Sets the count of the rule at a place in the registry.
     pub fn set(&mut self, place: usize, count: u64) {
         self.change(narrow(place), |_| count);

@@ -204,7 +204,7 @@ impl Elector {
                 Standing::Late | Standing::Ousted { .. } | Standing::Held { .. } => return Ok(()),
             }
             match self.claim().await {
-                // Our own renewal succeeded after all, or somebody edited the Lease: a read shows which.
+                // Our own renewal succeeded after all, or another client edited the Lease. A read shows which.
                 Err(CallError::Api(error)) if fresh && is_stale(&error) => fresh = false,
                 // Another replica was faster.
                 Err(CallError::Api(kube::Error::Api(status))) if status.code == 409 => return Ok(()),

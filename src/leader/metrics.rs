@@ -15,7 +15,7 @@ pub struct LeaderCollector {
 impl LeaderCollector {
     /// Makes the gauge for a leadership; `lease` is the name of its Lease.
     pub fn new(leadership: Leadership, lease: &str) -> prometheus::Result<Self> {
-        let help = "Whether this replica holds the Lease, and so is the one that writes.";
+        let help = "1 if this replica holds the Lease, else 0.";
         let gauge = IntGauge::with_opts(Opts::new("leader", help).const_label("name", lease))?;
         Ok(Self { leadership, gauge })
     }

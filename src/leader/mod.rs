@@ -8,7 +8,7 @@
 //! recall a request that is already on the wire, so a write that must not land late also carries the resourceVersion
 //! that it was planned from.
 //!
-//! This module does not know what is written, or why a process wants to lead.
+//! This module does not depend on the writes of a leader.
 
 mod elector;
 mod leadership;

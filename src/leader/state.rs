@@ -37,7 +37,7 @@ pub(super) enum Standing {
     Ousted { by: String },
     /// Another replica leads, until this instant unless it renews.
     Held { until: Instant },
-    /// Nobody leads: the Lease may be claimed.
+    /// No replica leads, and the Lease may be claimed.
     Vacant,
 }
 

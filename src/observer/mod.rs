@@ -1,7 +1,7 @@
 //! Continuous scores: exact sums over watched pods, and the metrics, JSON and events made from them.
 //!
-//! The cost of an event depends on the size of its pod only; nothing is recounted. This module depends neither on the
-//! command that starts it nor on leader election.
+//! The cost of an event depends on the size of its pod only; nothing is recounted. This module does not depend on the
+//! command that starts it.
 
 mod counters;
 mod metrics;

@@ -1,4 +1,4 @@
-//! The audit trail of a policy: the time, the name and the content of its next result. Pure.
+//! Decides when a policy's next audit result is due, its name and its content. Pure.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,14 +12,14 @@ use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 use crate::workload::{Owner, short_digest};
 
-/// The label of a result that names its policy's uid: a policy of the same name that came later is another one.
+/// The label with the uid of a result's policy. A later policy with the same name has another uid.
 pub(super) const POLICY_UID: &str = "devops.stochastic.io/policy-uid";
-/// The annotation that holds a digest of the violations, and of the patches.
+/// The annotation with a digest of the violations and of the patches.
 pub(super) const CONTENT: &str = "devops.stochastic.io/content";
-/// The annotation that counts the results of a policy.
+/// The annotation with a result's sequence number within its policy.
 pub(super) const SEQUENCE: &str = "devops.stochastic.io/sequence";
 
-/// The number of results that are kept for a policy.
+/// The number of results to keep per policy.
 pub(super) const KEPT: usize = 10;
 /// The largest size of a result, in bytes of JSON.
 const LIMIT: usize = 32 * 1024;
@@ -28,14 +28,14 @@ const RESERVE: usize = 2 * 1024;
 /// The longest message, in characters.
 const MESSAGE: usize = 1024;
 
-/// A result that exists, as far as its metadata tell.
+/// An existing result, as its metadata describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
     /// The result's name.
     pub name: String,
-    /// The result's uid; empty for one whose creation was not seen yet.
+    /// The result's uid; empty until its creation was observed.
     pub uid: String,
-    /// Its place among the results of its policy.
+    /// The sequence number within its policy.
     pub sequence: u64,
     /// The digest of its violations and patches.
     pub content: String,
@@ -43,19 +43,19 @@ pub struct Past {
     pub created: Timestamp,
 }
 
-/// The next step for the audit trail of a policy.
+/// The next step for a policy's audit trail.
 #[derive(Debug)]
 pub enum Step {
-    /// Nothing: the newest result says it all.
+    /// Nothing: the newest result is up to date.
     Nothing,
-    /// A result is due, and not before this time.
+    /// A result is due at this time.
     Wait(Timestamp),
-    /// This result is to be created.
+    /// Create this result.
     Create(Box<PolicyAuditResult>),
 }
 
 impl Past {
-    /// Reads what the metadata of a result tell; `None` for one that the operator did not make.
+    /// Reads a result's metadata; `None` if the operator did not create it.
     pub fn of(metadata: &ObjectMeta) -> Option<Self> {
         let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).cloned();
         Some(Self {
@@ -67,16 +67,16 @@ impl Past {
         })
     }
 
-    /// Takes what was to be created for what exists by that name already, as if it were made now.
+    /// Records a result that already exists under the planned name as created now.
     pub fn unseen(metadata: &ObjectMeta, now: Timestamp) -> Option<Self> {
         let (uid, creation_timestamp) = (Some(String::new()), Some(Time(now)));
         Self::of(&ObjectMeta { uid, creation_timestamp, ..metadata.clone() })
     }
 }
 
-/// Decides on the next result, `latest` being the newest one of the policy and `interval` the least time between two.
+/// Decides on the next result; `latest` is the policy's newest one and `interval` the minimum time between two.
 ///
-/// Patches for whoever manages workloads come with it; other ones make a new result, their absence alone doesn't.
+/// Suggested patches are part of a result. Changed patches cause a new result; missing patches alone do not.
 pub fn next_step(
     policy: &DevOpsPolicy,
     verdict: &Verdict,
@@ -99,8 +99,8 @@ pub fn next_step(
     Step::Create(Box::new(result(policy, verdict, fixes, &content, latest, now)))
 }
 
-/// Returns a digest of the violations, without regard to the names of pods and to the order. If there are patches, a
-/// hyphen and a digest of them follow.
+/// Returns a digest of the violations, independent of pod names and order. If there are patches, a hyphen and a digest
+/// of them follow.
 fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
     let set: BTreeSet<_> = violations
         .iter()
@@ -127,7 +127,8 @@ fn result(
 ) -> PolicyAuditResult {
     let uid = policy.uid().unwrap_or_default();
     let previous = latest.map_or("", |latest| latest.name.as_str());
-    // An operator that is killed right after creating a result creates the same one again, and learns that it exists.
+    // An operator that crashes after the creation computes the same name again, so the API server reports that the
+    // result exists.
     let suffix = short_digest(&format!("{uid}/{previous}/{content}"));
     let prefix: String = policy.name_any().chars().take(200).collect();
     let sequence = latest.map_or(1, |latest| latest.sequence + 1);
@@ -160,14 +161,14 @@ fn result(
         },
     };
     let mut left = LIMIT.saturating_sub(RESERVE).saturating_sub(size(&result));
-    // Patches get at most half of the room, so that there is some for what they mend.
+    // Patches get at most half of the space, to leave room for violations.
     let half = left / 2;
     for fix in fixes.iter().take(100) {
         let Some(rest) = left.checked_sub(size(fix) + 1).filter(|rest| *rest >= half) else { continue };
         left = rest;
         result.spec.fixes.push(fix.clone());
     }
-    // The schema allows 500, and the worst come first.
+    // The schema allows 500 entries; the worst come first.
     for entry in entries(&verdict.violations).into_iter().take(500) {
         let Some(rest) = left.checked_sub(size(&entry) + 1) else { break };
         left = rest;
@@ -176,8 +177,8 @@ fn result(
     result
 }
 
-/// Merges the violations of a workload's pods into one entry per workload, container and rule: the worst first, among
-/// equals the one with the most pods.
+/// Merges the violations of a workload's pods into one entry per workload, container and rule. The worst come first;
+/// among equals, the one with the most pods.
 fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
     let mut entries: BTreeMap<_, (u64, &ReportedViolation)> = BTreeMap::new();
     for violation in violations {
@@ -200,13 +201,13 @@ fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
     entries
 }
 
-/// The workload that a violation belongs to: the owner of the pod, or the object itself.
+/// Returns the workload of a violation: the pod's owner, or the object itself.
 fn workload(violation: &ReportedViolation) -> Owner<'_> {
     let itself = Owner { kind: violation.kind, name: &violation.name };
     violation.owner.as_deref().and_then(|owner| Owner::parse(owner).ok()).unwrap_or(itself)
 }
 
-/// The length of something as JSON, in bytes.
+/// Returns the length of a value's JSON, in bytes.
 fn size(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }

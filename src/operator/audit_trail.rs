@@ -1,9 +1,10 @@
-//! The audit results of each policy, reduced to what the next result and the deletion of the oldest need. Pure.
+//! The audit results of each policy, reduced to the metadata from which the next one and the surplus are computed.
+//! Pure.
 
 use super::audit::{KEPT, Past};
 use crate::cluster::{Mark, Store};
 
-/// The results of each policy, by the policy's uid. Of two results with the same sequence, the name decides.
+/// The results of each policy, by the policy's uid. The name orders results with the same sequence number.
 #[derive(Debug, Default)]
 pub struct AuditTrail {
     results: Store<String, Past>,
@@ -11,22 +12,22 @@ pub struct AuditTrail {
 }
 
 impl AuditTrail {
-    /// Begins a list of all results. What was known stays until [`AuditTrail::end_list`].
+    /// Starts a list of all results. Known results stay until [`AuditTrail::end_list`].
     pub fn begin_list(&mut self) {
         self.listed = self.results.begin_list();
     }
 
-    /// Ends a list: removes the results that were neither created nor seen since its beginning.
+    /// Ends a list: removes the results that were neither created nor listed since its start.
     pub fn end_list(&mut self) {
         self.results.end_list(self.listed, None, |_| true);
     }
 
-    /// Adds a result that was created or seen.
+    /// Adds a created or observed result.
     pub fn add(&mut self, policy_uid: &str, past: Past) {
         self.results.insert(policy_uid, past.name.clone(), past);
     }
 
-    /// Adds a result that is known to exist, unless more is known of it.
+    /// Adds a result that is known to exist, unless it was already observed.
     pub fn presume(&mut self, policy_uid: &str, past: Past) {
         if self.results.see(policy_uid, &past.name).is_none() {
             self.add(policy_uid, past);
@@ -43,7 +44,7 @@ impl AuditTrail {
         self.of(policy_uid).max_by_key(|past| past.place())
     }
 
-    /// Returns the results of a policy that exceed the number to keep, the oldest first.
+    /// Returns the results of a policy beyond the number to keep, the oldest first.
     pub fn surplus(&self, policy_uid: &str) -> Vec<Past> {
         let mut results: Vec<&Past> = self.of(policy_uid).collect();
         results.sort_unstable_by_key(|past| past.place());
@@ -57,7 +58,7 @@ impl AuditTrail {
 }
 
 impl Past {
-    /// Returns its place among the results of its policy.
+    /// Returns the sort key within the policy.
     fn place(&self) -> (u64, &str) {
         (self.sequence, &self.name)
     }
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_wins_over_what_is_presumed() {
+    fn observed_results_override_presumed_ones() {
         let mut trail = AuditTrail::default();
         let uid = |trail: &AuditTrail| trail.latest("uid").unwrap().uid.clone();
         trail.presume("uid", past(1));
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_is_known_by_its_sequence_and_the_oldest_are_surplus() {
+    fn the_sequence_orders_results_and_the_oldest_are_surplus() {
         let mut trail = AuditTrail::default();
         for sequence in (1..=12).rev() {
             trail.add("uid", past(sequence));

@@ -1,4 +1,4 @@
-//! Counters of the operator's work.
+//! The operator's counters.
 
 use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts};
@@ -9,7 +9,7 @@ use crate::cluster::CallError;
 use crate::remediation::RemediationMetrics;
 use crate::telemetry::{Metrics, MetricsError};
 
-/// The counters of the operator.
+/// The operator's counters.
 #[derive(Debug, Clone)]
 pub struct OperatorMetrics {
     pub(super) reconciled: IntCounterVec,
@@ -21,7 +21,7 @@ pub struct OperatorMetrics {
 }
 
 impl OperatorMetrics {
-    /// Makes the counters and registers them.
+    /// Creates the counters and registers them.
     pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
         let made = Self::new(RemediationMetrics::register(metrics)?)
             .map_err(|source| MetricsError::Register { names: "of the operator".to_owned(), source })?;
@@ -64,7 +64,7 @@ impl OperatorMetrics {
         Ok(made)
     }
 
-    /// Counts how a reconciliation went.
+    /// Counts the result of a reconcile.
     pub(super) fn count(&self, outcome: &Result<Option<Timestamp>, ReconcileError>) {
         let fine = outcome.as_ref().map_or_else(|error| error.unfinished().is_some(), |_| true);
         let result = if fine { "success" } else { "error" };

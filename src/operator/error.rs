@@ -9,7 +9,7 @@ use crate::leader::NotLeader;
 use crate::policies::StatusError;
 use crate::remediation::RemediationError;
 
-/// The reason why a policy was not reconciled. It will be retried.
+/// The reason why a policy was not reconciled. The controller retries.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// A write failed.
@@ -20,22 +20,22 @@ pub enum ReconcileError {
         /// The cause.
         source: CallError,
     },
-    /// The finalizer could not be put on or taken off.
+    /// The finalizer could not be added or removed.
     #[error("cannot change the finalizer: {0}")]
     Finalizer(Box<kube::runtime::finalizer::Error<WriteError>>),
-    /// A deleted policy still has something to bring to its end.
+    /// The cleanup of a deleted policy is not finished.
     #[error("the policy goes once its patches are verified or withdrawn")]
     Unfinished {
-        /// The time of the next look.
+        /// The time of the next attempt.
         again: Timestamp,
     },
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),
-    /// Everything together took too long.
+    /// The reconcile timed out.
     #[error("not done within {0:?}")]
     Timeout(Duration),
-    /// The lease went in the middle of it.
+    /// The Lease was lost during the reconcile.
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
 }
@@ -49,15 +49,15 @@ impl From<RemediationError> for ReconcileError {
     }
 }
 
-/// A write that failed within the finalizer's care.
+/// A write that failed inside the finalizer.
 pub type WriteError = Box<ReconcileError>;
 
-/// The labels of errors beside those of failed calls. Each is in the metrics from the start, so that alerts can use it.
+/// The error labels besides those of failed calls. All are exported from the start, so that alerts can use them.
 pub(super) const CATEGORIES: [&str; 5] =
     ["internal", "leadership_lost", "not_leader", "timeout", "unreadable"];
 
 impl ReconcileError {
-    /// Returns the time of the next look, if nothing went wrong.
+    /// Returns the time of the next attempt, if the cleanup is only unfinished.
     pub fn unfinished(&self) -> Option<Timestamp> {
         match self {
             Self::Unfinished { again } => Some(*again),
@@ -69,7 +69,7 @@ impl ReconcileError {
         }
     }
 
-    /// Returns true if there is nothing to do any more, and nothing went wrong.
+    /// Returns true if nothing is left to do and nothing failed.
     pub fn is_moot(&self) -> bool {
         match self {
             Self::Status(StatusError::NamespaceGoing) => true,
@@ -82,7 +82,7 @@ impl ReconcileError {
         }
     }
 
-    /// Returns true if somebody else wrote the object at the same time.
+    /// Returns true if another client wrote the object at the same time.
     pub fn is_conflict(&self) -> bool {
         use kube::runtime::finalizer::Error;
         match self {
@@ -90,7 +90,7 @@ impl ReconcileError {
             Self::Status(error) => error.code() == Some(409),
             Self::Finalizer(error) => match &**error {
                 Error::ApplyFailed(error) | Error::CleanupFailed(error) => error.is_conflict(),
-                // 422: a test in the patch failed, because others changed the finalizers.
+                // 422: a test in the JSON patch failed, because another client changed the finalizers.
                 Error::AddFinalizer(error) | Error::RemoveFinalizer(error) => {
                     matches!(code(error), Some(409 | 422))
                 }
@@ -110,13 +110,13 @@ impl ReconcileError {
                 | kube::runtime::finalizer::Error::CleanupFailed(error) => error.category(),
                 kube::runtime::finalizer::Error::AddFinalizer(error)
                 | kube::runtime::finalizer::Error::RemoveFinalizer(error) => match code(error) {
-                    // A test in the patch failed: others changed the finalizers.
+                    // A test in the JSON patch failed: another client changed the finalizers.
                     Some(422) => "conflict",
                     code => category(code),
                 },
                 _ => "internal",
             },
-            // Never counted.
+            // These are never counted.
             Self::Unfinished { .. } | Self::Status(StatusError::NamespaceGoing) => "internal",
             Self::Timeout(_) => "timeout",
             Self::NotLeader(error) => error.category(),

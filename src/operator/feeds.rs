@@ -24,7 +24,7 @@ use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
 
-/// Held by each watch until it has listed everything.
+/// Each watch holds this until its first list is complete.
 #[derive(Clone)]
 pub(super) struct Listing {
     _held: mpsc::Sender<()>,
@@ -33,7 +33,7 @@ pub(super) struct Listing {
 /// Waits until every [`Listing`] is dropped.
 pub(super) struct Listed(mpsc::Receiver<()>);
 
-/// Makes the handle that the watches hold while they list, and the one that waits for all of them.
+/// Creates the handle for the watches, and the one that waits for all of them.
 pub(super) fn barrier() -> (Listing, Listed) {
     let (sender, receiver) = mpsc::channel(1);
     (Listing { _held: sender }, Listed(receiver))
@@ -41,7 +41,7 @@ pub(super) fn barrier() -> (Listing, Listed) {
 
 impl Listed {
     pub(super) async fn wait(mut self) {
-        // Nothing is ever sent. The channel closes when the last sender is dropped.
+        // No message is ever sent. The channel closes when the last sender is dropped.
         let _ = self.0.recv().await;
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
     }
 }
 
-/// Takes objects of one kind into the inventory.
+/// Adds objects of one kind to the inventory.
 struct Objects<'o> {
     operator: &'o Operator,
     kind: WorkloadKind,
@@ -141,7 +141,7 @@ impl Sink for Objects<'_> {
     }
 }
 
-/// Takes Services into the inventory.
+/// Adds Services to the inventory.
 struct Services<'o> {
     operator: &'o Operator,
     mark: Mark,
@@ -170,7 +170,7 @@ impl Sink for Services<'_> {
     }
 }
 
-/// Takes the metadata of audit results into the audit trail.
+/// Adds the metadata of audit results to the audit trail.
 struct Results<'o> {
     operator: &'o Operator,
 }
@@ -208,7 +208,7 @@ fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
     Ok(uid.zip(Past::of(&metadata)))
 }
 
-/// The name of a policy, which is all that the controller keeps of it.
+/// The name of a policy; the controller keeps nothing else of it.
 pub(super) type PolicyName = PartialObjectMeta<DevOpsPolicy>;
 
 /// Returns the identity of a policy.
@@ -242,7 +242,7 @@ pub(super) fn policies<R: Send + 'static>(
     (stream::poll_fn(move |context| receiver.poll_recv(context)).map(Ok), store, watch)
 }
 
-/// Counts a change of a policy, and wakes the policy.
+/// Counts a change of a policy, and triggers its reconcile.
 fn take(
     operator: &Operator,
     names: &mut Writer<PolicyName>,
@@ -255,7 +255,7 @@ fn take(
             if !listing {
                 let policy = name(after.reference());
                 names.apply_watcher_event(&Event::Apply(policy.clone()));
-                // The receiver is gone only when the operator ends.
+                // The receiver is only dropped when the operator ends.
                 let _ = woken.send(policy);
             }
         }

@@ -1,4 +1,4 @@
-//! The health of pods and rollouts, as the watches show it: what may show that a verified patch does harm. Pure.
+//! The health of pods and rollouts, as the watches show it, to detect a verified patch that does harm. Pure.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use crate::workload::WorkloadKind;
 
 /// The time for which restarts are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
-/// The maximum number of restarts that are kept of a pod.
+/// The maximum number of recorded restarts per pod.
 const MOST: usize = 12;
 
-/// The health of the pods, and the workloads whose pods are not created. Nothing is known of the time before a gap.
+/// The health of the pods, and the workloads whose pods are not created. After a gap in the watch it starts anew.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     pods: HashMap<String, HashMap<String, PodHealth>>,
@@ -23,7 +23,7 @@ pub(super) struct Health {
     since: Option<Timestamp>,
 }
 
-/// The parts of a pod that are read.
+/// The relevant parts of a pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Pod {
@@ -78,7 +78,7 @@ struct ContainerStatus {
     restart_count: u32,
 }
 
-/// The parts of a workload that are read.
+/// The relevant parts of a workload.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Rollout {
@@ -96,7 +96,7 @@ struct RolloutStatus {
 }
 
 impl Health {
-    /// Takes a pod as it is now; returns whether anything changed. What can't be read has no health.
+    /// Updates a pod; returns true if anything changed. An unreadable pod has no health.
     pub(super) fn apply_pod(&mut self, namespace: &str, name: &str, json: &str, now: Timestamp) -> bool {
         let Ok(pod) = serde_json::from_str::<Pod>(json) else { return false };
         let pods = self.pods.entry(namespace.to_owned()).or_default();
@@ -109,7 +109,7 @@ impl Health {
         changed
     }
 
-    /// Takes a workload as it is now; returns whether its pods began or ceased to be refused.
+    /// Updates a workload; returns true if the refusal of its pods started or ended.
     pub(super) fn apply_workload(
         &mut self,
         kind: WorkloadKind,
@@ -127,7 +127,7 @@ impl Health {
         is_new
     }
 
-    /// Forgets an object.
+    /// Removes an object.
     pub(super) fn remove(&mut self, kind: WorkloadKind, namespace: &str, name: &str) {
         if kind != WorkloadKind::Pod {
             self.refused.remove(&(kind, namespace.to_owned(), name.to_owned()));
@@ -139,22 +139,22 @@ impl Health {
         }
     }
 
-    /// Notes that from now on nothing was seen. Restarts before a gap are no evidence.
+    /// Records the start of a gap. Restarts before a gap are no evidence.
     pub(super) fn interrupt(&mut self) {
         self.since = None;
         for pod in self.pods.values_mut().flat_map(HashMap::values_mut) {
             pod.restarts.clear();
-            // What the next event adds to them may have happened at any time.
+            // The time of restarts during the gap is unknown.
             pod.counts.clear();
         }
     }
 
-    /// Notes that everything is seen again.
+    /// Records the end of a gap.
     pub(super) fn resume(&mut self, now: Timestamp) {
         self.since = Some(now);
     }
 
-    /// Returns the time since when everything is seen; `None` during a gap.
+    /// Returns the end of the last gap; `None` during a gap.
     pub(super) fn since(&self) -> Option<Timestamp> {
         self.since
     }
@@ -164,7 +164,7 @@ impl Health {
         self.pods.get(namespace)?.get(name)
     }
 
-    /// Returns the time since when the pods of a workload are not created.
+    /// Returns the time since which the pods of a workload are not created.
     pub(super) fn refused(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<Timestamp> {
         self.refused.get(&(kind, namespace.to_owned(), name.to_owned())).copied()
     }
@@ -203,7 +203,7 @@ fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
     }
 }
 
-/// Returns true if the controller of a workload can't create its pods, or has yet to.
+/// Returns true if the controller of a workload cannot create its pods, or has not created them yet.
 fn is_short(kind: WorkloadKind, rollout: &Rollout) -> bool {
     let status = &rollout.status;
     let fewer = |made: Option<i64>, wanted: Option<i64>| made.unwrap_or(0) < wanted.unwrap_or(0);

@@ -10,7 +10,7 @@ use crate::cluster::{Mark, Store};
 use crate::enforcement::{Service, Trace};
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
-/// The objects that exist, and the namespaces in which something changed that a rule can read.
+/// The existing objects, and the namespaces with changes that rules can read.
 ///
 /// Pods of one template share it. Each pod costs its name, its status and little more.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Inventory {
     interner: Interner,
     /// The health of pods and rollouts.
     pub(super) health: Health,
-    /// The namespaces to judge again.
+    /// The namespaces to evaluate again.
     changed: BTreeSet<String>,
 }
 
@@ -49,11 +49,11 @@ impl Inventory {
             return self.delete(workload.kind, namespace, workload.name());
         }
         if workload.is_pod() {
-            // Records are kept about workloads alone.
+            // Only workloads have records, so other objects need no uid.
             workload.metadata.uid = None;
         }
         if workload.is_managed() {
-            // It is not evaluated, and kept only to map pods to their owners.
+            // Not evaluated; kept only to map pods to their owners.
             workload.pod = Arc::default();
         }
         self.interner.share(&mut workload);
@@ -99,12 +99,12 @@ impl Inventory {
         }
     }
 
-    /// Begins a list of a kind. What was known stays until [`Inventory::end_list`].
+    /// Starts a list of a kind. Known objects stay until [`Inventory::end_list`].
     pub fn begin_list(&mut self) -> Mark {
         self.objects.begin_list()
     }
 
-    /// Ends a list of a kind: removes the objects that were not seen since its beginning.
+    /// Ends a list of a kind: removes the objects that were not listed since its start.
     pub fn end_list(&mut self, kind: WorkloadKind, begun: Mark) {
         for (namespace, (_, name), _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
             self.health.remove(kind, &namespace, &name);
@@ -112,7 +112,7 @@ impl Inventory {
         }
     }
 
-    /// Keeps a Service as it is now. A port that it targets may be the one to probe.
+    /// Adds or replaces a Service. It may determine the port of a probe.
     pub fn apply_service(&mut self, namespace: &str, service: Service) {
         if self.services.see(namespace, &*service.name).is_none_or(|known| *known != service) {
             self.services.insert(namespace, service.name.as_str().into(), service);
@@ -127,12 +127,12 @@ impl Inventory {
         }
     }
 
-    /// Begins a list of the Services. What was known stays until [`Inventory::end_services`].
+    /// Starts a list of the Services. Known ones stay until [`Inventory::end_services`].
     pub fn begin_services(&mut self) -> Mark {
         self.services.begin_list()
     }
 
-    /// Ends a list of the Services: removes those that were not seen since its beginning.
+    /// Ends a list of the Services: removes those that were not listed since its start.
     pub fn end_services(&mut self, begun: Mark) {
         for (namespace, _, _) in self.services.end_list(begun, None, |_| true) {
             self.note_change(&namespace);
@@ -147,7 +147,7 @@ impl Inventory {
         services
     }
 
-    /// Returns the objects of a namespace, in no order.
+    /// Returns the objects of a namespace, unordered.
     pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> + Clone {
         self.objects.group(namespace).map(|(_, known)| &known.workload)
     }
@@ -166,12 +166,12 @@ impl Inventory {
         self.objects.get(namespace, &(kind, name.to_owned().into())).map(|known| &**known)
     }
 
-    /// Returns the number of pods that have not ended.
+    /// Returns the number of pods that have not terminated.
     pub fn pods(&self) -> usize {
         self.objects.iter().filter(|(.., known)| known.workload.is_pod()).count()
     }
 
-    /// Takes the namespaces in which something changed since the last call.
+    /// Returns the namespaces with changes since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.changed)
     }

@@ -1,4 +1,4 @@
-//! The last verdicts as gauges, made at each scrape.
+//! The last verdicts as gauges, computed at each scrape.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::policy::EnforcementMode;
 use crate::rules::Severity;
 use crate::telemetry::{Metrics, MetricsError};
 
-/// The verdicts as gauges; a policy that is gone has none.
+/// Exports the verdicts as gauges; a deleted policy has none.
 pub struct PolicyCollector {
     operator: Arc<Operator>,
     pods: IntGauge,
@@ -26,7 +26,7 @@ pub struct PolicyCollector {
 const POLICY: &[&str] = &["namespace", "policy"];
 
 impl PolicyCollector {
-    /// Makes gauges of what an operator knows, and registers them.
+    /// Creates the gauges and registers them.
     pub fn register(metrics: &Metrics, operator: Arc<Operator>) -> Result<(), MetricsError> {
         let failed = |source| MetricsError::Register { names: "of policies".to_owned(), source };
         metrics.add(Box::new(Self::new(operator).map_err(failed)?))
@@ -85,7 +85,7 @@ impl Collector for PolicyCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // The names and labels are the same each time, and were accepted when the collector was made.
+        // The names and labels are constant, and creating the collector has validated them.
         self.gauges().unwrap_or_default()
     }
 }

@@ -1,7 +1,8 @@
-//! The operator of the `DevOpsPolicy`: each policy judges its namespace, and its status says what came of it.
+//! The operator of the `DevOpsPolicy`: it evaluates the namespace of each policy, and writes the result to its status.
 //!
-//! One inventory of lean objects serves all policies, and what changes in a namespace wakes the policies of that
-//! namespace alone. Every replica judges; the leader writes. This module doesn't know how it was started.
+//! One inventory of lean objects serves all policies, and a change in a namespace triggers only the policies of that
+//! namespace. Every replica evaluates; only the leader writes. This module does not depend on the command that starts
+//! it.
 
 mod admission_state;
 mod audit;

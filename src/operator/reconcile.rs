@@ -1,4 +1,4 @@
-//! One policy: judge its namespace, and write what came of it where that differs from what is written.
+//! Reconciles one policy: evaluates its namespace, and writes its status if it changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use crate::policies::{StatusError, write_status};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
 use crate::remediation::{Enforcer, RemediationError};
 
-/// The operator's finalizer, beside those of others.
+/// The operator's finalizer.
 pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
-/// Time limit for all writes for one policy together.
+/// Time limit for all writes of one reconcile together.
 const WRITES: Duration = Duration::from_secs(30);
 
-/// Judges a policy's namespace, and writes the outcome while this replica leads.
+/// Evaluates a policy's namespace, and writes the result if this replica leads.
 pub(super) async fn reconcile(
     name: Arc<PolicyName>,
     operator: Arc<Operator>,
 ) -> Result<Action, ReconcileError> {
-    // A deleted policy needs nothing more.
+    // A deleted policy needs no reconcile.
     let Some(policy) = operator.policies.get(&reference(&name)) else { return Ok(Action::await_change()) };
     let timer = operator.metrics.duration.start_timer();
     let outcome = evaluate(&operator, &policy);
@@ -48,7 +48,7 @@ pub(super) async fn reconcile(
     };
     timer.observe_duration();
     operator.metrics.count(&reconciled);
-    // Whichever comes first: a pod that has been Pending for too long, or an audit result that is due.
+    // The earlier of two times: a pod will have been Pending for too long, or an audit result is due.
     let next = [reconciled?, outcome.verdict().and_then(|verdict| verdict.next)].into_iter().flatten().min();
     Ok(next.map_or_else(Action::await_change, |next| {
         let left = Duration::try_from(next.duration_since(operator.now())).unwrap_or_default();
@@ -90,7 +90,7 @@ fn by_severity(verdict: &Verdict) -> BTreeMap<crate::rules::Severity, u64> {
     counts
 }
 
-/// Writes what is to be written and returns when to look again.
+/// Writes the results and returns the time of the next reconcile.
 async fn write(
     operator: &Operator,
     compiled: &CompiledPolicy,
@@ -105,19 +105,19 @@ async fn write(
             Event::Apply(_) => {
                 due = apply(operator, &policies, compiled, outcome).await.map_err(Box::new)?;
             }
-            // Its audit results go with it, as their owner.
+            // Its audit results are garbage-collected through their owner reference.
             Event::Cleanup(_) => clean_up(operator, &policies, compiled).await.map_err(Box::new)?,
         }
         Ok::<_, WriteError>(Action::await_change())
     });
     match applied.await {
         Ok(_) => Ok(due),
-        // Gone while it was looked at.
+        // The policy was deleted meanwhile.
         Err(
             kube::runtime::finalizer::Error::AddFinalizer(error)
             | kube::runtime::finalizer::Error::RemoveFinalizer(error),
         ) if matches!(&error, kube::Error::Api(status) if status.code == 404) => Ok(None),
-        // It is off: the answer is the policy, and one that can't be read goes all the same.
+        // The finalizer is removed. The response is the policy, which may be unreadable.
         Err(kube::runtime::finalizer::Error::RemoveFinalizer(kube::Error::SerdeError(_))) => Ok(None),
         Err(error) => Err(ReconcileError::Finalizer(Box::new(error))),
     }
@@ -130,7 +130,7 @@ async fn apply(
     outcome: &Outcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let mut enforcer = Enforcer::new(&operator.remediator, policies, compiled);
-    // A refused record of enforcement delays neither the verdict nor the audit result.
+    // A refused record of enforcement does not delay the verdict or the audit result.
     let (next, failed) = match enforcer.step(outcome.verdict().is_some()).await {
         Ok(next) => (next, None),
         Err(RemediationError::Status(error)) if !matches!(error, StatusError::NamespaceGoing) => {
@@ -157,7 +157,7 @@ async fn apply(
     failed.map_or_else(|| Ok([next, due].into_iter().flatten().min()), Err)
 }
 
-/// Brings the work of a deleted policy to its end.
+/// Cleans up after a deleted policy.
 async fn clean_up(
     operator: &Operator,
     policies: &Api<DevOpsPolicy>,
@@ -177,7 +177,7 @@ async fn clean_up(
     }
 }
 
-/// Records what users want to be told: that a policy became healthy or unhealthy, or can't be followed.
+/// Sends an event when a policy becomes healthy, unhealthy or invalid.
 async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     let degraded = |status: &DevOpsPolicyStatus| {
@@ -201,7 +201,7 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
         (None, Some(true)) if degraded(&before).is_some() => (EventType::Normal, "PolicySatisfied"),
         _ => return,
     };
-    // Repetitions are grouped under the first one's note, so no figure is in it.
+    // Repeated events are grouped under the first note, so it contains no figures.
     let note = match (degraded(status), &type_) {
         (Some((_, message)), _) => message,
         (None, EventType::Normal) => "Nothing that it judges breaks its rules any more".to_owned(),
@@ -217,13 +217,13 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
         action: "Evaluate".to_owned(),
         secondary: None,
     };
-    // An event that is lost is worth less than the next status.
+    // A lost event must not delay the next status.
     if let Err(error) = operator.events.record(event, &policy.object_ref(&())).await {
         warn!(policy = %policy.reference(), reason, error = %error, "event not recorded");
     }
 }
 
-/// Creates the audit result that is due, deletes those past their number, and returns when the next is due.
+/// Creates the audit result that is due, deletes surplus ones, and returns when the next is due.
 async fn audit(
     operator: &Operator,
     policy: &DevOpsPolicy,
@@ -251,7 +251,7 @@ async fn audit(
                         operator.audits().add(&uid, past);
                     }
                 }
-                // Made before, by an operator that didn't live to see it: that one is this one.
+                // A previous operator crashed after creating it.
                 Err(CallError::Status(status)) if status.reason == "AlreadyExists" => {
                     debug!(policy = %policy.reference(), "result exists");
                     if let Some(past) = Past::unseen(&result.metadata, operator.now()) {

@@ -1,4 +1,4 @@
-//! The status that a policy should have, and whether that differs from the one it has. Pure.
+//! The desired status of a policy, and its comparison with the current one. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::Standing;
 use crate::workload::count;
 
-/// The result of judging a policy's namespace.
+/// The result of evaluating a policy's namespace.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was judged.
+    /// The namespace was evaluated.
     Judged(Verdict),
-    /// It is a system namespace, in which policies mean nothing.
+    /// It is a system namespace, in which policies have no effect.
     NoEffect,
-    /// The policy can't be followed.
+    /// The policy is invalid.
     Invalid(Arc<PolicyError>),
 }
 
@@ -31,9 +31,9 @@ impl Outcome {
     }
 }
 
-/// Returns the complete status of a policy, or `None` when it has that status already.
+/// Returns the complete status of a policy, or `None` if the policy already has it.
 ///
-/// The time of the evaluation alone is no difference; times have whole seconds, as the API server keeps them.
+/// A different time of evaluation alone is no change. Times have whole seconds, as the API server stores them.
 pub fn next_status(
     policy: &DevOpsPolicy,
     outcome: &Outcome,
@@ -62,7 +62,7 @@ pub fn next_status(
         withdrawals_in_a_row: current
             .withdrawals_in_a_row
             .filter(|_| current.observed_generation == generation),
-        // The fields of enforcement keep their values.
+        // The fields of enforcement stay unchanged.
         ..current.clone()
     };
     (next != current).then_some(DevOpsPolicyStatus { last_evaluated: Some(now), ..next })

@@ -1,4 +1,4 @@
-//! Judges a namespace under one policy, with the engine of all reports. Pure.
+//! Evaluates a namespace under one policy, with the engine of all reports. Pure.
 
 use jiff::Timestamp;
 
@@ -9,17 +9,17 @@ use crate::workload::Workload;
 /// The verdict of a policy on its namespace.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// The pods judged, a template without pods counting as one.
+    /// The evaluated pods; a template without pods counts as one.
     pub pods: u64,
     /// The health score.
     pub score: Score,
     /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
-    /// The time at which a pod will have been Pending for too long, which changes the verdict.
+    /// The time at which a Pending pod becomes a violation.
     pub next: Option<Timestamp>,
 }
 
-/// Judges the pods and workloads of a namespace at the time `now`.
+/// Evaluates the pods and workloads of a namespace at the time `now`.
 pub fn judge<'a>(
     policy: &EffectivePolicy,
     namespace: &str,

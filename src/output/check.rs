@@ -29,7 +29,7 @@ pub struct Check {
     pub version: String,
     /// The time of a call on an open connection, in milliseconds.
     pub latency: f64,
-    /// The modes that were asked for.
+    /// The requested modes.
     pub modes: Vec<Mode>,
     /// The permissions that they need, each with its state.
     pub assessment: Assessment,

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_align_by_characters_and_lines_end_where_their_text_does() {
+    fn columns_align_by_characters_and_lines_have_no_trailing_space() {
         let rows = [["A", "LONG", "C"], ["ééé", "x", "y"], ["b", "z", ""]];
         assert_eq!(shown(None, &rows), "A     LONG   C\nééé   x      y\nb     z\n");
         assert_eq!(shown(None, &[["A", "B"], ["日本", "x"]]), "A      B\n日本   x\n");

@@ -14,9 +14,9 @@ pub struct Notes<'a> {
     pub input: &'a [String],
     /// True if the input was manifests, in which templates are evaluated too.
     pub templates: bool,
-    /// The namespaces that were asked for; empty for all.
+    /// The requested namespaces; empty for all.
     pub namespaces: &'a [String],
-    /// The label selector that was asked for.
+    /// The requested label selector.
     pub selector: Option<&'a str>,
     /// The system namespaces that were not read.
     pub skipped_namespaces: &'a [String],
@@ -50,7 +50,7 @@ impl Notes<'_> {
         notes.into_iter().flatten().try_for_each(|note| err.note(note))
     }
 
-    /// Tells whether the report has a score although nothing was evaluated.
+    /// Returns true if the report has a score but nothing was evaluated.
     fn is_empty(&self) -> bool {
         self.report.summary.pods == 0 && self.report.summary.score.is_some()
     }
@@ -59,7 +59,7 @@ impl Notes<'_> {
         if self.templates { ("pod or template", "pods or templates") } else { ("pod", "pods") }
     }
 
-    /// Says why nothing was evaluated.
+    /// Explains why nothing was evaluated.
     fn unmatched(&self) -> Option<String> {
         if !self.is_empty() || self.report.left_out > 0 {
             return None;
@@ -98,7 +98,7 @@ impl Notes<'_> {
         })
     }
 
-    /// Names the kinds that hold containers and are not judged.
+    /// Names the kinds that hold containers and are not evaluated.
     fn unjudged_kinds(&self) -> Option<String> {
         let kinds = &self.report.unjudged;
         let names = kinds.iter().map(|kind| format!("{} ({})", kind.types.kind, kind.types.api_version));

@@ -1,4 +1,4 @@
-//! Standard output and error. A reader that went away, such as `head`, is no error.
+//! Standard output and error. A reader that closes its end, such as `head`, is not an error.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
@@ -32,7 +32,7 @@ pub fn error(message: impl Display) -> io::Result<()> {
     to_stderr(|err| err.error(message))
 }
 
-/// Tells whether a stream gets colours: only a terminal does, and not with `NO_COLOR`.
+/// Returns true if a stream gets colours: only a terminal does, and not with `NO_COLOR`.
 fn has_colours(stream: &impl RawStream) -> bool {
     AutoStream::choice(stream) != ColorChoice::Never
 }

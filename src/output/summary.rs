@@ -114,13 +114,14 @@ fn write_namespaces(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
 }
 
 fn write_offenders(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
-    if report.offenders.is_empty() {
+    let worst = report.workloads.worst(OFFENDERS);
+    if worst.is_empty() {
         return Ok(());
     }
-    let rest = report.offenders.len().saturating_sub(OFFENDERS);
+    let rest = report.workloads.offenders() - worst.len();
     let more = if rest > 0 { format!(" (and {rest} more: -o table)") } else { String::new() };
     writeln!(out, "\nWorst offenders{more}")?;
-    let rows = report.offenders.iter().take(OFFENDERS).map(|offender| {
+    let rows = worst.iter().map(|offender| {
         let what: Vec<String> =
             offender.counts.iter().map(|(rule, count)| format!("{rule} x{count}")).collect();
         [

@@ -2,7 +2,7 @@
 //!
 //! Names, images and messages come from manifests and clusters. A terminal would obey the escape sequences in them
 //! (CVE-2021-25743), so everything that is written to a [`Text`] is escaped, on a terminal or not. Output for programs
-//! goes around it by [`Text::exact`].
+//! bypasses the escaping by [`Text::exact`].
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -40,7 +40,7 @@ impl<'a> Text<'a> {
         self.width
     }
 
-    /// Tells whether styles show.
+    /// Returns true if styles are visible.
     pub fn has_colours(&self) -> bool {
         self.colours
     }
@@ -116,8 +116,8 @@ fn replace(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Tells whether a terminal obeys a character rather than shows it: C0, DEL, C1, line and paragraph separators, and
-/// the characters with the Unicode property `Bidi_Control`, which reorder the text around them.
+/// Returns true if a terminal interprets a character instead of showing it: C0, DEL, C1, line and paragraph
+/// separators, and the characters with the Unicode property `Bidi_Control`, which reorder the text around them.
 fn is_control(c: char) -> bool {
     matches!(
         c,

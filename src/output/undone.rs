@@ -1,4 +1,4 @@
-//! The outcome of an undo in sentences.
+//! Prints the result of an undo.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use super::Text;
 use crate::enforcement::Undone;
 
-/// Writes a line for the fields that went, and one for each that others are concerned with.
+/// Writes a line for the removed fields, and one for each field that concerns other managers.
 pub fn undone(undone: &Undone, out: &mut Text<'_>) -> io::Result<()> {
     let Undone { workload, is_preview, is_rest, gone, tuned, stays, .. } = undone;
     let workload = workload.kubectl_arguments();

@@ -23,7 +23,7 @@ pub enum PolicyChange<'a> {
         /// True while a list is under way, at whose end [`PolicyChange::Listed`] follows.
         listing: bool,
     },
-    /// A policy was deleted, or can't be read any more.
+    /// A policy was deleted, or can no longer be read.
     Removed(&'a PolicyRef),
     /// A policy can't be read.
     Unreadable,
@@ -90,7 +90,7 @@ impl<F: FnMut(PolicyChange<'_>)> Sink for Feed<'_, F> {
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
         let taken = self.take(object, false);
         if taken.is_err() {
-            // The former version of a policy judges nobody.
+            // The previous version of the policy no longer applies.
             self.delete(object);
         }
         taken
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_can_not_be_read_judges_nobody_and_can_still_be_cleaned_up() {
+    fn an_unreadable_policy_has_no_effect_and_can_still_be_cleaned_up() {
         let broken = json!({ "maxRestartCount": "many" });
         let (policies, changes) = reported(|sink| {
             sink.apply(&object("a", false, &json!({}))).unwrap();

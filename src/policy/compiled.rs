@@ -1,4 +1,4 @@
-//! A policy together with its rules, so that nobody compiles it twice.
+//! A policy with its compiled rules, so that it is compiled only once.
 
 use std::borrow::Borrow;
 use std::sync::Arc;

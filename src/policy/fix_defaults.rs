@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_taken_as_they_were_written() {
+    fn defaults_keep_their_spelling() {
         let spec: DevOpsPolicySpec = yaml_serde::from_str(
             "{defaultProbe: {tcpPort: 80, periodSeconds: 5}, defaultResources: {cpuRequest: 2, memoryLimit: 1Gi}}",
         )

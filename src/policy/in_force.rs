@@ -14,15 +14,15 @@ impl DevOpsPolicy {
         PolicyRef::new(self.namespace().unwrap_or_default(), self.name_any())
     }
 
-    /// Tells whether the policy asks for patches, and has neither stopped itself nor been deleted.
+    /// Returns true if the policy asks for patches, and has neither stopped itself nor been deleted.
     pub fn is_in_force(&self) -> bool {
         self.spec.enforcement_mode == EnforcementMode::Enforce
             && self.metadata.deletion_timestamp.is_none()
             && !self.is_stopped()
     }
 
-    /// Tells whether the policy has stopped itself: its newest patches were all withdrawn for cause, and its spec did
-    /// not change since.
+    /// Returns true if the policy has stopped itself: its newest patches were all withdrawn for cause, and its spec has
+    /// not changed since.
     pub fn is_stopped(&self) -> bool {
         self.status.as_ref().is_some_and(|status| {
             status.observed_generation == self.metadata.generation

@@ -10,7 +10,7 @@ use crate::yaml::{self, Document, Repeated, chunks};
 use super::schema_check::{problems, without_nulls};
 use super::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyError};
 
-/// A manifest that is no policy.
+/// The reason why a manifest is not a valid policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyManifestError {
     /// The text is not valid YAML or JSON.
@@ -29,13 +29,13 @@ pub enum PolicyManifestError {
         /// The kind that was found.
         kind: String,
     },
-    /// Fields don't exist, or have values that they can't have.
+    /// Fields are unknown or have invalid values.
     #[error("{}", .0.join("; "))]
     Fields(Vec<String>),
     /// The text holds no document, or several.
     #[error("expected one DevOpsPolicy, found {0} documents")]
     Count(usize),
-    /// The policy can't be followed.
+    /// The policy cannot be compiled.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }
@@ -48,7 +48,7 @@ impl EffectivePolicy {
 }
 
 impl DevOpsPolicySpec {
-    /// Reads the spec of the one policy of a manifest in YAML or JSON, and holds it against the CRD's schema.
+    /// Reads the spec of the one policy of a manifest in YAML or JSON, and validates it with the CRD's schema.
     pub fn from_manifest(text: &str) -> Result<Self, PolicyManifestError> {
         let manifest = only_document(text)?;
         let field = |name: &str| manifest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -66,7 +66,7 @@ impl DevOpsPolicySpec {
     }
 }
 
-/// Returns the one document, without what is null.
+/// Returns the single document without null values.
 fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     let mut documents = Vec::new();
     for chunk in chunks(text.as_bytes(), true) {
@@ -105,19 +105,19 @@ fn manifest_problems(manifest: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for name in manifest.as_object().into_iter().flat_map(|fields| fields.keys()) {
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
-            found.push(format!("{name}: there is no such field; all that a policy asks for is in spec"));
+            found.push(format!("{name}: there is no such field; all settings of a policy are in spec"));
         }
     }
     found.extend(name_problem(manifest));
     match (manifest.get("spec"), schema_of_spec()) {
         (Some(spec), Some(schema)) => found.extend(problems(spec, &schema, "spec")),
-        (None, _) => found.push("spec: must be there, and is missing; {} asks for nothing".to_owned()),
+        (None, _) => found.push("spec: required; use {} for an empty spec".to_owned()),
         (Some(_), None) => {}
     }
     found
 }
 
-/// Says what is wrong with the policy's name.
+/// Returns the problem of the policy's name.
 fn name_problem(manifest: &Value) -> Option<String> {
     let Some(name) = manifest.pointer("/metadata/name") else {
         let generated = manifest.pointer("/metadata/generateName").is_some();
@@ -140,7 +140,7 @@ fn name_problem(manifest: &Value) -> Option<String> {
     })
 }
 
-/// Returns the schema that the API server holds specs against.
+/// Returns the schema with which the API server validates specs.
 fn schema_of_spec() -> Option<JSONSchemaProps> {
     let version = DevOpsPolicy::crd().spec.versions.into_iter().next()?;
     version.schema?.open_api_v3_schema?.properties?.remove("spec")
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_policy_does_not_have_is_named_with_what_it_has() {
+    fn an_unknown_field_is_reported_with_the_known_ones() {
         let text = error(&format!("{HEAD}spec: {{forbidLatest: true, defaultProbe: {{port: 1}}}}\n"));
         assert_eq!(
             text.split("; spec.forbidLatest").next().unwrap(),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named_with_what_is_right() {
+    fn a_wrong_value_is_reported_with_the_expected_ones() {
         let spec = |spec: &str| error(&format!("{HEAD}spec: {{{spec}}}\n"));
         for (given, expected) in [
             (
@@ -254,7 +254,7 @@ mod tests {
             error(&format!("{head}metadata: {{name: My_Policy}}\nspec: {{}}"))
                 .starts_with("metadata.name: must be lower")
         );
-        assert!(error(HEAD).starts_with("spec: must be there"));
+        assert!(error(HEAD).starts_with("spec: required"));
         assert!(
             error(&format!("{HEAD}spec: {{}}\nrules: []\n")).starts_with("rules: there is no such field")
         );

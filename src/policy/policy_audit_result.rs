@@ -27,7 +27,7 @@ use crate::workload::Owner;
         name = "Policy",
         type_ = "string",
         json_path = ".spec.policyName",
-        description = "The policy that was judged under"
+        description = "The evaluated policy"
     ),
     printcolumn(
         name = "Score",
@@ -53,7 +53,7 @@ pub struct PolicyAuditResultSpec {
     /// The name of the policy, which is in the same namespace.
     #[schemars(length(min = 1, max = 253))]
     pub policy_name: String,
-    /// The name of the cluster, where it was given one.
+    /// The name of the cluster, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub cluster_name: Option<String>,
@@ -65,7 +65,7 @@ pub struct PolicyAuditResultSpec {
     /// The class of the score: Healthy, Stable, Degraded or Critical.
     #[schemars(length(max = 63))]
     pub classification: String,
-    /// The number of pods that were judged; a template without pods counts as one.
+    /// The number of evaluated pods; a template without pods counts as one.
     #[schemars(with = "i64", range(min = 0))]
     pub total_pods: u64,
     /// The number of violations, one per pod, container and rule. It includes those that are not listed here.
@@ -79,7 +79,7 @@ pub struct PolicyAuditResultSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub total_fixes: Option<u64>,
-    /// Patches that would mend violations; as many as fit.
+    /// Patches that would fix violations; as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub fixes: Vec<SuggestedFix>,
@@ -112,7 +112,7 @@ pub struct AuditedViolation {
     pub message: String,
 }
 
-/// A patch that would mend violations of one workload.
+/// A patch that would fix violations of one workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SuggestedFix {

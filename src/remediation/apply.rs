@@ -1,4 +1,4 @@
-//! Reading a workload just before it is patched, and the patch itself: one server-side apply, never forced.
+//! Reads a workload just before its patch, and patches it with one server-side apply that is never forced.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::workload::WorkloadKind;
 /// The maximum number of times that one patch is sent while others write the workload's metadata.
 const ATTEMPTS: u32 = 20;
 
-/// Returns a workload as it is now; `None` when there is none of this name.
+/// Fetches a workload; `None` if it does not exist.
 pub async fn fetch(
     cluster: &Cluster,
     kind: WorkloadKind,
@@ -28,7 +28,7 @@ pub async fn fetch(
     }
 }
 
-/// Returns the workload as it was read, for the first attempt of a write, and as it is now for each later one.
+/// Returns the given workload for the first attempt of a write, and fetches it for each later one.
 pub async fn read_again<'s>(
     cluster: &Cluster,
     subject: &'s Subject,
@@ -41,13 +41,13 @@ pub async fn read_again<'s>(
     found.map(Cow::Owned).ok_or(ApplyError::Gone)
 }
 
-/// Applies a document to the workload that it was made from, and returns what the workload is then.
+/// Applies a document to the workload that it was made from, and returns the patched workload.
 pub async fn apply(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
     apply_as(cluster, subject, &PatchParams::apply(FIELD_MANAGER), document).await
 }
 
-/// Applies a document as [`apply`] does, and where others wrote the workload meanwhile, but not its spec, to the version
-/// that they left: annotations of some workloads change many times a second.
+/// Applies a document like [`apply`]. If others changed the workload meanwhile, but not its spec, it applies to the new
+/// version, because annotations of some workloads change many times a second.
 pub(super) async fn apply_to_newest(
     cluster: &Cluster,
     subject: &Subject,
@@ -84,13 +84,13 @@ fn is_planned_alike(planned: &Subject, newest: &Subject) -> bool {
     of(planned) == of(newest)
 }
 
-/// Asks the API server what an apply would make of the workload, without making it.
+/// Sends an apply as a server-side dry run, and returns the result.
 pub async fn rehearse(cluster: &Cluster, subject: &Subject, document: &Value) -> Result<Subject, ApplyError> {
     apply_as(cluster, subject, &PatchParams::apply(FIELD_MANAGER).dry_run(), document).await
 }
 
-/// Applies a document; where somebody else keeps our annotations as they were, as whoever applies a manifest that was
-/// exported from the cluster, without them: they only tell readers.
+/// Applies a document. If another manager owns our annotations (an exported manifest was re-applied), applies it
+/// without them; they are informational.
 async fn apply_as(
     cluster: &Cluster,
     subject: &Subject,
@@ -108,7 +108,7 @@ async fn apply_as(
     }
 }
 
-/// Sends a patch of any form, as enforcement's field manager.
+/// Sends a patch of any type with enforcement's field manager.
 pub(super) async fn patch(
     cluster: &Cluster,
     subject: &Subject,
@@ -120,7 +120,7 @@ pub(super) async fn patch(
     read(subject.kind(), patched)
 }
 
-/// Reads an object as it came; in a list it doesn't name its type.
+/// Reads a raw object. Objects in a list do not state their type.
 pub(super) fn read(kind: WorkloadKind, object: DynamicObject) -> Result<Subject, ApplyError> {
     let object = serde_json::to_value(object)
         .map_err(|source| SubjectError::Unreadable { kind: kind.name(), source })?;

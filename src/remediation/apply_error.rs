@@ -4,47 +4,47 @@ use crate::cluster::CallError;
 use crate::enforcement::{FIELD_MANAGER, RefusalClass, Subject, SubjectError, foreign_path};
 use crate::policy::RemediationReason;
 
-/// An error while a workload is read or patched.
+/// An error while reading or patching a workload.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The workload is gone, or another one has its name.
     #[error("the workload is gone")]
     Gone,
-    /// Somebody wrote the workload since it was read.
+    /// Another client wrote the workload after it was read.
     #[error("somebody else wrote the workload at the same time")]
     Stale,
-    /// A field belongs to somebody who wants another value.
+    /// Another field manager owns a field with another value.
     #[error("another field manager owns what is to be set: {0}")]
     Conflict(String),
-    /// Somebody else's fields are under our field manager's name, and an apply would take them out.
+    /// Another client uses our field manager's name, and an apply would remove its fields.
     #[error(
         "somebody else writes as field manager {FIELD_MANAGER}, under which {0} is: let them use another name, and \
          take that entry out of metadata.managedFields"
     )]
     ManagerTaken(String),
-    /// The API server refuses it: a quota, an admission webhook, RBAC or the validation.
+    /// A quota, an admission webhook, RBAC or validation refused the write.
     #[error("{error}")]
     Refused {
         /// The class of the refusal.
         class: RefusalClass,
-        /// The refusal.
+        /// The failed call.
         error: CallError,
     },
-    /// The API server could not be asked, or had no time.
+    /// The API server could not be reached, or timed out.
     #[error("{0}")]
     Unavailable(CallError),
-    /// The answer cannot be read.
+    /// The response cannot be decoded.
     #[error(transparent)]
     Subject(#[from] SubjectError),
 }
 
 impl ApplyError {
-    /// Fails where an apply would take out what somebody else owns under our field manager's name.
+    /// Fails if an apply would remove fields that another client owns under our field manager's name.
     pub fn check_manager(subject: &Subject) -> Result<(), Self> {
         foreign_path(subject).map_or(Ok(()), |path| Err(Self::ManagerTaken(path)))
     }
 
-    /// Returns true if the same write may succeed later without anybody's help.
+    /// Returns true if a retry of the same write may succeed by itself.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Stale | Self::Unavailable(_))
     }
@@ -102,7 +102,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_refusal_has_a_reason_and_only_a_passing_one_is_tried_again() {
+    fn every_refusal_has_a_reason_and_only_transient_ones_are_retried() {
         for (code, message, reason, passing) in [
             (404, "not found", RemediationReason::Gone, false),
             (409, "the object has been modified", RemediationReason::Stale, true),

@@ -1,4 +1,4 @@
-//! May a workload be patched now, and with what: every reason to leave it as it is, in one place.
+//! Decides if a workload may be patched now, and with which fields.
 
 use std::collections::BTreeSet;
 
@@ -13,40 +13,40 @@ use crate::enforcement::{
 };
 use crate::policy::{CompiledPolicy, RemediationSpec};
 
-/// Under what a workload is looked at.
+/// The inputs of the decision.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inquiry<'a> {
-    /// All policies of the namespace, whose records tell what was done before.
+    /// All policies of the namespace, whose records list earlier patches.
     pub(super) policies: &'a [CompiledPolicy],
-    /// Those that enforce, in the order in which they decide.
+    /// The enforcing policies, in order of precedence.
     pub(super) enforcing: &'a [Enforcing],
     /// The policy's settings for patches.
     pub(super) remediation: &'a RemediationSpec,
-    /// The objects around the workloads of the namespace.
+    /// The objects of the namespace that constrain patches.
     pub(super) surroundings: &'a Surroundings,
     /// The withdrawals that only the ledger knows of.
     pub(super) notes: &'a [Note],
 }
 
-/// The result of a look at a workload.
+/// The decision about a workload.
 #[derive(Debug)]
 pub(super) enum Appraisal {
-    /// It may be patched, with this.
+    /// It may be patched with this plan.
     Ready(Plan),
-    /// It is left as it is.
+    /// It is skipped.
     Left {
-        /// Why, in one word.
+        /// The reason in one word.
         reason: &'static str,
-        /// Why, in a sentence.
+        /// The reason in a sentence.
         message: String,
-        /// True if the obstacle may go away by itself.
+        /// True if the obstacle may disappear by itself.
         passing: bool,
-        /// The patch that the workload's manager could make.
+        /// The patch for the manager of the workload.
         plan: Option<Plan>,
     },
 }
 
-/// Looks at a workload that was fetched just now; asks for its pods only where nothing else speaks against a patch.
+/// Checks a freshly fetched workload. Lists its pods only if no other reason rules out a patch.
 pub(super) async fn appraise(
     cluster: &Cluster,
     subject: &Subject,
@@ -71,7 +71,7 @@ pub(super) async fn appraise(
         Some(found) => return Ok(left(found.reason(), found.to_string(), found.passing())),
         None => {}
     }
-    // A policy that leaves such workloads alone has no part in another policy's patch.
+    // A policy that does not patch GitOps workloads has no part in another policy's patch of one.
     let is_managed = managed_by(subject).is_some();
     let has_peers = inquiry.surroundings.has_peers(subject);
     let needed = Allowance::needed(subject, claims);

@@ -11,14 +11,14 @@ use crate::policy::EffectivePolicy;
 use crate::rules;
 use crate::workload::{Owner, Workload, WorkloadKind};
 
-/// A workload that breaks a rule which has a fix.
+/// A workload with a fixable violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) kind: WorkloadKind,
     pub(super) name: String,
     /// The number of its pods.
     pub(super) pods: usize,
-    /// A digest of what rules see of it, to tell when that changed.
+    /// A digest of the fields that rules read, to detect changes.
     pub(super) seen: u64,
 }
 
@@ -30,7 +30,7 @@ impl Candidate {
 }
 
 impl Candidate {
-    /// Takes the time at which somebody asked for another attempt into the digest.
+    /// Adds the time of the last request for another attempt to the digest.
     pub(super) fn retried(&mut self, at: Option<Timestamp>) {
         if at.is_some() {
             let mut hasher = DefaultHasher::new();
@@ -40,9 +40,9 @@ impl Candidate {
     }
 }
 
-/// Returns the workloads that a policy would mend: the fewest pods first, and single pods last.
+/// Returns the workloads that a policy would fix: the fewest pods first, and single pods last.
 ///
-/// This is as much of [`RolloutOrder`](crate::enforcement::RolloutOrder) as the watches show.
+/// The watches provide only this much of [`RolloutOrder`](crate::enforcement::RolloutOrder).
 pub(super) fn candidates(
     objects: &[&Workload<'static>],
     policy: &EffectivePolicy,
@@ -73,7 +73,7 @@ fn breaks_what_can_be_mended(workload: &Workload<'_>, policy: &EffectivePolicy, 
     violations.iter().any(|found| rules::fix_of(found.rule).is_some())
 }
 
-/// Returns true if a workload's containers have all of these fields, whoever set them, as far as rules see them.
+/// Returns true if a workload's containers have all of these fields, as far as rules read them.
 pub(super) fn has_all(workload: &Workload<'_>, fields: &BTreeSet<ContainerField>) -> bool {
     fields.iter().all(|of| {
         let container = workload.pod.containers.iter().find(|container| *container.name == *of.container);
@@ -82,7 +82,7 @@ pub(super) fn has_all(workload: &Workload<'_>, fields: &BTreeSet<ContainerField>
             match of.field {
                 Field::LivenessProbe => container.liveness_probe.is_some(),
                 Field::ReadinessProbe => container.readiness_probe.is_some(),
-                // No rule asks for it: it goes with the liveness probe.
+                // No rule requires it; it is set with the liveness probe.
                 Field::StartupProbe => true,
                 Field::Request(Compute::Cpu) => resources.cpu_request().is_some(),
                 Field::Request(Compute::Memory) => resources.memory_request().is_some(),

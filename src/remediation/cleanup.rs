@@ -1,5 +1,5 @@
-//! The end of a policy: what is under way is brought to an end, and where the policy asks for it every patch is taken
-//! back, before the finalizer goes.
+//! Cleans up after a deleted policy: finishes rollouts and, with `onDelete: revert`, withdraws patches. Then the
+//! finalizer is removed.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ use crate::enforcement::records::{has_patches, is_under_way};
 use crate::policies::StatusError;
 use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
 
-/// The part of a deleted policy's time, at its end, in which nobody waits for rollouts any more.
+/// The last fraction of the cleanup time, in which rollouts are no longer awaited.
 const LAST_PART: i32 = 5;
 /// Time limit of the last attempt after the deadline. It leaves time to report the result.
 const LAST_ATTEMPT: Duration = Duration::from_secs(20);
-/// The reason of the conditions that tell since when there is nothing but the end to see to.
+/// The reason of the conditions while a deleted policy is cleaned up.
 const DELETING: &str = "Deleting";
 
 impl Enforcer<'_> {
-    /// Goes on with the end of the policy; returns when to look again, and `None` when it may go.
+    /// Continues the cleanup; returns the time of the next step, or `None` once the finalizer may be removed.
     pub async fn clean_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let next = self.wind_up().await?;
         if next.is_none() {
-            // It may have been the last one that enforced.
+            // It may have been the last enforcing policy.
             self.remediator.conflict_policy.ensure().await;
         }
         Ok(next)
@@ -38,7 +38,7 @@ impl Enforcer<'_> {
     async fn wind_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         if self.unfinished().is_empty() {
             let finalizers = self.policy.metadata.finalizers.iter().flatten();
-            // With no other finalizer it is gone at once, and nobody reads its conditions.
+            // Without another finalizer the policy disappears at once, so its conditions are not needed.
             if finalizers.count() > 1 && self.winding_up_since().is_none() {
                 let written = self.begin_winding_up().await;
                 written.inspect_err(|error| debug!(%error, "the conditions stay")).ok();
@@ -54,10 +54,10 @@ impl Enforcer<'_> {
         let attempt = timeout(LAST_ATTEMPT, Box::pin(self.finish()));
         let next = match attempt.await {
             Ok(Ok(next)) => next,
-            // Another write came in between. The next attempt reads it.
+            // Another client wrote the policy meanwhile. The next attempt reads it.
             Ok(Err(error)) if !late || error.is_conflict() => return Err(error),
             Err(_) if !late => return Err(RemediationError::Timeout(LAST_ATTEMPT)),
-            // After the deadline the policy goes, whatever the error is.
+            // After the deadline the finalizer is removed, whatever the error is.
             Ok(Err(_)) | Err(_) => None,
         };
         let left: Vec<String> =
@@ -70,13 +70,13 @@ impl Enforcer<'_> {
             self.tell_policy(EventType::Warning, "CleanupIncomplete", &note).await;
             return Ok(None);
         }
-        // The last part begins in time, even if something else is still awaited.
+        // The last part starts in time, even if other work is still awaited.
         let last_part = ends.saturating_sub(self.last_part()).unwrap_or(Timestamp::MIN);
         let by = if self.is_short_of_time() { ends } else { last_part };
         Ok(Some(next.unwrap_or_else(|| self.poll()).min(by)))
     }
 
-    /// Goes on with what is left, at first as any rollout goes, and at last in one go.
+    /// Withdraws within the rollout budget first; near the deadline, all at once.
     async fn finish(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let next = self.go_on().await?;
         if self.is_short_of_time() {
@@ -96,15 +96,15 @@ impl Enforcer<'_> {
         self.remediation().on_delete == OnDelete::Revert
     }
 
-    /// Returns the records with work left to do before the policy may go.
+    /// Returns the records with unfinished work.
     fn unfinished(&self) -> Vec<Remediation> {
         let mut records = self.records();
         records.retain(|record| is_under_way(record) || (self.reverts() && has_patches(record)));
         records
     }
 
-    /// Writes down that the end has begun, and returns since when: not since the deletion, when no operator may have
-    /// been there, and for all that begin anew since the same.
+    /// Records the start of the cleanup and returns it. The time of deletion would be wrong, because no operator may
+    /// have run then.
     async fn begin_winding_up(&mut self) -> Result<Timestamp, RemediationError> {
         if let Some(since) = self.winding_up_since() {
             return Ok(since);
@@ -125,7 +125,7 @@ impl Enforcer<'_> {
         let since = deleted.max(self.remediator.started);
         match self.write(status).await {
             Ok(()) => Ok(now),
-            // It must not keep the policy for ever.
+            // A failed write must not block the deletion of the policy forever.
             Err(_) if now.duration_since(since) > self.remediator.settings.cleanup_time => Ok(since),
             Err(error) => Err(error),
         }
@@ -137,7 +137,7 @@ impl Enforcer<'_> {
         Some(begun.last_transition_time.0)
     }
 
-    /// Returns true if the policy is about to go, whatever is left.
+    /// Returns true if the cleanup is in its last part, in which rollouts are no longer awaited.
     pub(super) fn is_short_of_time(&self) -> bool {
         let time = self.remediator.settings.cleanup_time - self.last_part();
         self.policy.metadata.deletion_timestamp.is_some()
@@ -148,7 +148,7 @@ impl Enforcer<'_> {
         self.remediator.settings.cleanup_time / LAST_PART
     }
 
-    /// Takes back in one go what nobody will watch any more.
+    /// Withdraws all remaining patches at once.
     async fn take_back_the_rest(&mut self) -> Result<(), RemediationError> {
         let (reason, message) = if self.reverts() {
             (RemediationReason::Reverted, "the policy was deleted, and has no time to wait for the rollout")
@@ -162,7 +162,7 @@ impl Enforcer<'_> {
         Ok(())
     }
 
-    /// Takes back what is in place, as many at a time as may roll out.
+    /// Withdraws patches within the rollout budget.
     async fn revert(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let mut next = None;
         for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {

@@ -1,7 +1,7 @@
-//! Enforcement of one policy, a step at a time: what is under way goes on, and then something new may begin.
+//! Enforces one policy step by step.
 //!
-//! Every act is written into the policy's status before it is done, over the version that was read: whoever comes
-//! too late is refused, and whoever comes after a crash knows what may have been done.
+//! Each step continues open remediations and may then start one. Every action is recorded in status before it is taken,
+//! so a restarted operator can continue, and a stale one fails with a conflict.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use crate::workload::PolicyRef;
 
 /// Pause before a failed action is retried.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// Pause before an action is retried that somebody has to unblock first.
+/// Pause before the retry of an action that a user has to unblock first.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
-/// The message of a record whose fields somebody else took out.
+/// The message of a record whose fields were removed by others.
 const TAKEN_OUT: &str =
     "what was set was taken out, by undo or by somebody else: it is not set again until the policy changes";
 
@@ -40,16 +40,16 @@ const TAKEN_OUT: &str =
 pub struct Enforcer<'r> {
     pub(super) remediator: &'r Remediator,
     pub(super) policies: &'r Api<DevOpsPolicy>,
-    /// The policy as it was read or written last.
+    /// The policy as last read or written.
     pub(super) policy: DevOpsPolicy,
-    /// Its rules, or the reason why it can't be followed.
+    /// Its rules, or the reason why it is invalid.
     pub(super) effective: Result<Arc<EffectivePolicy>, Arc<PolicyError>>,
     pub(super) namespace: String,
     pub(super) key: PolicyRef,
 }
 
 impl<'r> Enforcer<'r> {
-    /// Enforces a policy, which is written through `policies`.
+    /// Creates the enforcer of a policy, which is written through `policies`.
     pub fn new(
         remediator: &'r Remediator,
         policies: &'r Api<DevOpsPolicy>,
@@ -61,12 +61,12 @@ impl<'r> Enforcer<'r> {
         Self { remediator, policies, policy, effective, namespace: key.namespace.clone(), key }
     }
 
-    /// Returns the policy as it was read or written last.
+    /// Returns the policy as last read or written.
     pub fn policy(&self) -> &DevOpsPolicy {
         &self.policy
     }
 
-    /// Goes one step, and returns when to look again. Nothing new begins unless the policy could be judged.
+    /// Runs one step, and returns the time of the next. Starts no remediation if the policy could not be evaluated.
     pub async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, RemediationError> {
         let yields_again = self.remediator.conflict_policy.ensure().await;
         let begins = judged && self.begins();
@@ -88,7 +88,7 @@ impl<'r> Enforcer<'r> {
         Ok([next, begun, Some(yields_again)].into_iter().flatten().min())
     }
 
-    /// Returns the state of enforcement, in words.
+    /// Returns the state of enforcement for the status.
     pub async fn standing(&self) -> Standing {
         let (left_out, held_up_by) = {
             let all = self.remediator.skips();
@@ -99,7 +99,7 @@ impl<'r> Enforcer<'r> {
         Standing { incident: self.remediator.incident(&self.key), ..standing }
     }
 
-    /// Goes on with all that is under way, and returns when to look again.
+    /// Continues the open remediations, and returns the time of the next step.
     pub(super) async fn go_on(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         RemediationError::unless_refused(self.forget_gone().await)?;
         RemediationError::unless_refused(self.notice_lost_ports().await)?;
@@ -145,22 +145,22 @@ impl<'r> Enforcer<'r> {
         self.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns the time of the next look at new pods. It is sooner if `verifySeconds` is short.
+    /// Returns the time of the next check of new pods. It is sooner if `verifySeconds` is short.
     pub(super) fn poll(&self) -> Timestamp {
         self.after(SignedDuration::from_secs((self.verify().as_secs() / 60).clamp(1, 5)))
     }
 
-    /// Returns the hash of what bears on the failure of a patch of this policy.
+    /// Returns the digest of the inputs that decide if a patch of this policy fails.
     pub(super) fn causes_hash(&self, subject: &Subject) -> String {
         subject.causes_hash(&self.policy.spec.fix_defaults())
     }
 
-    /// Returns the time within which new pods must get ready.
+    /// Returns the time within which new pods must become ready.
     pub(super) fn verify(&self) -> SignedDuration {
         SignedDuration::from_secs(self.remediation().verify_seconds.into())
     }
 
-    /// Writes the status, which is that of the policy from then on.
+    /// Writes the status, and keeps the written policy.
     pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), RemediationError> {
         self.policy = write_status(&self.remediator.cluster, self.policies, &self.policy, &status).await?;
         Ok(())
@@ -172,7 +172,7 @@ impl<'r> Enforcer<'r> {
         self.write(status).await
     }
 
-    /// Gives up a patch that was planned and not made: what is left is the record of earlier ones.
+    /// Drops a planned patch that was not sent; the record of earlier patches remains.
     pub(super) async fn give_up(&mut self, planned: &Remediation) -> Result<(), RemediationError> {
         let Some(before) = records::before(planned, self.now()) else {
             return self.drop_record(planned).await;
@@ -182,7 +182,7 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Drops the record of a workload that is gone, or was never patched.
+    /// Removes the record of a workload that was deleted, or was never patched.
     pub(super) async fn drop_record(&mut self, record: &Remediation) -> Result<(), RemediationError> {
         let status = records::without(&self.status(), record.workload());
         self.write(status).await?;
@@ -190,8 +190,8 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Gives a rollout's place in the cluster's budget back, and counts its end. Where that fails, the ledger finds out by
-    /// itself later.
+    /// Returns a rollout's place to the cluster's budget, and counts its result. If that fails, the ledger is corrected
+    /// later.
     pub(super) async fn release(
         &self,
         record: &Remediation,
@@ -203,7 +203,7 @@ impl<'r> Enforcer<'r> {
         }
     }
 
-    /// Ends a remediation: its record first, then its place in the budget, then the news.
+    /// Ends a remediation: writes its record, frees its place in the budget, and sends the event, in this order.
     pub(super) async fn end(
         &mut self,
         record: &Remediation,
@@ -231,14 +231,14 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Fetches the workload of a record; `Ok(None)` when it is gone, or another one has its name.
+    /// Fetches the workload of a record; `Ok(None)` if it was deleted or replaced by one with the same name.
     pub(super) async fn fetch(&self, record: &Remediation) -> Result<Option<Subject>, ApplyError> {
         let Some(kind) = kind_of(record) else { return Ok(None) };
         let found = apply::fetch(&self.remediator.cluster, kind, &self.namespace, &record.name).await?;
         Ok(found.filter(|subject| record.uid.as_deref() == Some(subject.uid())))
     }
 
-    /// Forgets what happened to workloads that are no more, whatever has their names now.
+    /// Removes the records of deleted workloads, even if others now have their names.
     async fn forget_gone(&mut self) -> Result<(), RemediationError> {
         let gone: Vec<Remediation> = {
             let workloads = self.remediator.workloads();
@@ -257,7 +257,7 @@ impl<'r> Enforcer<'r> {
         self.write(status).await
     }
 
-    /// Writes down what somebody took out of workloads that were verified.
+    /// Records fields that others removed from verified workloads.
     async fn notice_taken_out(&mut self) -> Result<(), RemediationError> {
         let incomplete: Vec<Remediation> = {
             let workloads = self.remediator.workloads();
@@ -274,7 +274,7 @@ impl<'r> Enforcer<'r> {
             self.records().into_iter().filter(|record| verified(record) && lacks(record)).collect()
         };
         for record in incomplete {
-            // A workload that cannot be read now is read again later.
+            // An unreadable workload is read again later.
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             match records::left_of(&record, &subject.owned()) {
                 None => {
@@ -287,8 +287,8 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Takes the patches that are there into the policy as it is now: what is taken out from now on stays out, and what
-    /// was taken out of them before may be set again.
+    /// After a policy change, moves existing patches to the new generation. Fields removed before may be set again;
+    /// fields removed from now on stay removed.
     async fn carry_over(&mut self) -> Result<(), RemediationError> {
         let generation = self.policy.metadata.generation;
         let mut status = self.status();
@@ -314,7 +314,7 @@ impl<'r> Enforcer<'r> {
         if carried { self.write(status).await } else { Ok(()) }
     }
 
-    /// A patch that was decided on: was it sent?
+    /// Resumes a planned patch: detects if it was sent.
     async fn resume(&mut self, record: &Remediation) -> Result<Option<Timestamp>, RemediationError> {
         let subject = match self.fetch(record).await {
             Ok(Some(subject)) => subject,
@@ -322,14 +322,14 @@ impl<'r> Enforcer<'r> {
             Err(error) => return Ok(Some(self.unread(record, &error))),
         };
         if records::was_sent(record, &subject) {
-            // Fields that were taken out since then are noticed as with any other patch.
+            // Fields that others removed since are detected as for any other patch.
             self.applied(record, subject.owned_since().unwrap_or_else(|| self.now())).await?;
             return Ok(Some(self.poll()));
         }
         self.plan_again(record).await
     }
 
-    /// Writes down that the workload is patched, and tells of it.
+    /// Records that the workload is patched, and sends an event.
     pub(super) async fn applied(
         &mut self,
         record: &Remediation,
@@ -354,7 +354,7 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Waits for what can't be read about a patch under watch; what stays refused for the time of a verdict has none.
+    /// Retries a failed read of evidence. Without evidence by the deadline, the reason is Unwatched.
     async fn unwatched(
         &mut self,
         record: &Remediation,
@@ -369,7 +369,7 @@ impl<'r> Enforcer<'r> {
         self.begin_withdrawal(record, RemediationReason::Unwatched, &message).await
     }
 
-    /// A patched workload: how are its new pods?
+    /// Evaluates the new pods of a patched workload.
     async fn watch(&mut self, record: &Remediation) -> Result<Option<Timestamp>, RemediationError> {
         let subject = match self.fetch(record).await {
             Ok(Some(subject)) => subject,
@@ -392,16 +392,16 @@ impl<'r> Enforcer<'r> {
         let verify_seconds = self.remediation().verify_seconds;
         let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
         let patience = enforcement::patience(&evidence.progress, verify_seconds).saturating_add(settling);
-        // An operator that was away judges what it finds, and gives that its time.
+        // After downtime, the current state counts, with a full waiting time.
         let watched_since = at.max(self.remediator.started);
         let last_ready = enforcement::last_ready(&evidence.pods);
         let changed = subject.others_changed_template(record.generation, at);
         let causes_hash = Some(self.causes_hash(&subject));
         let as_patched = record;
-        // What the workload is now is what fails, and is left alone from then on.
+        // The current workload failed, so it is skipped from now on.
         let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
         match finding {
-            // Pods that come and go, or a rollout that somebody holds, must not keep the namespace's turn for ever.
+            // Pods that keep changing, or a held rollout, must not occupy the namespace's turn forever.
             Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
                 let (reason, against) = match against {
                     Some((reason, words)) => (reason, format!(": {words}")),
@@ -421,7 +421,7 @@ impl<'r> Enforcer<'r> {
                     .await
                     .map(|()| None)
             }
-            // Without running pods a withdrawal hurts nobody, and nothing could judge a patch that stays.
+            // Without running pods a withdrawal does no harm, and there would be no evidence for a verdict.
             Finding::Idle => {
                 let message = "no pods are wanted any more: it was scaled to 0 before there was a verdict";
                 self.begin_withdrawal(&record, RemediationReason::NoVerdict, message).await
@@ -434,7 +434,7 @@ impl<'r> Enforcer<'r> {
         }
     }
 
-    /// Writes down that no node has room for a new pod, until that is over.
+    /// Records that no node has room for a new pod, until there is room.
     async fn say_unschedulable(
         &mut self,
         record: &Remediation,
@@ -443,14 +443,14 @@ impl<'r> Enforcer<'r> {
         let unschedulable = against.filter(|(reason, _)| *reason == RemediationReason::Unschedulable);
         let (reason, message) =
             unschedulable.unwrap_or_else(|| (RemediationReason::Patched, is_watched(&record.fields)));
-        // The words of the scheduler change with every node that comes or goes.
+        // The scheduler's message changes with the nodes, so it is not compared.
         if record.reason == Some(reason) {
             return Ok(());
         }
         RemediationError::unless_refused(self.record(records::with_reason(record, reason, &message)).await)
     }
 
-    /// Says what is wrong with a patch, and takes back what is ours of it.
+    /// Records the failure and withdraws our fields.
     pub(super) async fn begin_withdrawal(
         &mut self,
         record: &Remediation,
@@ -478,13 +478,13 @@ impl<'r> Enforcer<'r> {
         self.take_out(record, subject).await
     }
 
-    /// Logs and counts that a workload could not be asked after, and returns when to try again.
+    /// Logs and counts a failed read, and returns the retry time.
     pub(super) fn unread(&self, record: &Remediation, error: &ApplyError) -> Timestamp {
         self.remediator.errors.with_label_values(&[error.category()]).inc();
         warn!(workload = %record.workload(), namespace = self.namespace, %error, "tried again later");
         match error {
             ApplyError::Stale => self.after(SignedDuration::from_millis(200)),
-            // The longer it has been so, the longer it may go on.
+            // The pause grows with the duration of the failure.
             error if error.is_passing() => {
                 let since = record.time.as_ref().map_or(RETRY, |time| self.now().duration_since(time.0));
                 self.after(since.clamp(RETRY, REFUSED))
@@ -494,7 +494,7 @@ impl<'r> Enforcer<'r> {
     }
 }
 
-/// Says that a patch is watched.
+/// Returns the message of a patch under watch.
 fn is_watched(fields: &[String]) -> String {
     format!("set {}; the new pods are watched", fields.join(", "))
 }

@@ -6,13 +6,13 @@ use tracing::warn;
 
 use crate::policies::StatusError;
 
-/// The reason why a step of remediation failed. The step will be retried.
+/// The reason why a step of remediation failed. The step is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum RemediationError {
-    /// The status could not be written, so the next act was not done.
+    /// The status could not be written, so the next action was not taken.
     #[error(transparent)]
     Status(#[from] StatusError),
-    /// The step took too long.
+    /// The step timed out.
     #[error("not done within {0:?}")]
     Timeout(Duration),
 }
@@ -29,12 +29,12 @@ impl RemediationError {
         }
     }
 
-    /// Returns true if somebody else wrote the policy at the same time.
+    /// Returns true if another client wrote the policy at the same time.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Status(error) if error.code() == Some(409))
     }
 
-    /// Returns true if the API server refused to write the status, and would refuse it again.
+    /// Returns true if the API server refused the status, and would refuse it again.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Status(error) if error.is_refused())
     }

@@ -1,4 +1,4 @@
-//! Events of enforcement, about the policy and about the workload. A lost event changes nothing else.
+//! Events of enforcement on the policy and on the workload. A lost event has no other effect.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
@@ -12,7 +12,7 @@ use crate::enforcement::records::kind_of;
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
 impl Enforcer<'_> {
-    /// Tells that a remediation has reached a phase.
+    /// Sends the event for a new phase of a remediation.
     pub(super) async fn tell(
         &self,
         record: &Remediation,
@@ -39,7 +39,7 @@ impl Enforcer<'_> {
         self.publish(record, type_, event, &format!("{reason}: {message}")).await;
     }
 
-    /// Tells whose tuning goes with a probe of which nothing else would remain.
+    /// Sends an event that names the managers whose settings are removed with a probe.
     pub(super) async fn tell_tuned(&self, record: &Remediation, tuned: &Remains) {
         let each = tuned.iter().map(|(of, managers)| {
             let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
@@ -48,18 +48,18 @@ impl Enforcer<'_> {
         self.publish(record, EventType::Warning, "TuningLost", &each.collect::<Vec<_>>().join("; ")).await;
     }
 
-    /// Tells that the API server does not let a patch be withdrawn.
+    /// Sends an event that the API server refuses the withdrawal of a patch.
     pub(super) async fn tell_refused(&self, record: &Remediation, error: &ApplyError) {
         let note = format!("the patch is still there, and its withdrawal is tried again: {error}");
         self.publish(record, EventType::Warning, "WithdrawalRefused", &note).await;
     }
 
-    /// Tells of something that concerns the policy as a whole.
+    /// Sends an event about the policy.
     pub(super) async fn tell_policy(&self, type_: EventType, reason: &str, note: &str) {
         self.send(type_, reason, note, &self.policy.object_ref(&()), None).await;
     }
 
-    /// Tells of a workload, to those who look at the policy and to those who look at the workload.
+    /// Sends an event on the policy and on the workload.
     async fn publish(&self, record: &Remediation, type_: EventType, reason: &str, note: &str) {
         let about_it = format!("{}: {note}", record.workload());
         let workload = ObjectReference {
@@ -70,7 +70,7 @@ impl Enforcer<'_> {
             uid: record.uid.clone(),
             ..ObjectReference::default()
         };
-        // Events that repeat are folded into one, but not those of another workload.
+        // Repeated events are merged, but not those about different workloads.
         let policy = self.policy.object_ref(&());
         self.send(type_, reason, &about_it, &policy, Some(workload.clone())).await;
         self.send(type_, reason, note, &workload, Some(policy)).await;

@@ -1,4 +1,4 @@
-//! Reading what a decision about one workload needs: its pods, its new revision, and what stands around it.
+//! Reads the data for a decision about one workload: its pods, its new revision, and the objects that constrain it.
 //!
 //! These are small lists in one namespace, made only when a patch is planned or watched.
 
@@ -21,18 +21,18 @@ use crate::enforcement::{
     Claims, Evidence, Progress, Service, ServiceSpec, Subject, Surroundings, Typed, is_ready, objects,
 };
 
-/// The annotation by which a Deployment and its `ReplicaSet`s tell which is the current one.
+/// The annotation with which a Deployment and its `ReplicaSet`s mark the current revision.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 const CONTROLLER_REVISION_HASH: &str = "controller-revision-hash";
 
-/// Returns the pods that a workload manages, of whatever revision.
+/// Returns the pods that a workload manages, of any revision.
 pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<objects::Pod>, CallError> {
     list(cluster, &kind::<Pod>(), subject.namespace(), &selector_of(subject)).await
 }
 
-/// Returns the pods of the revision that the workload has now and those before it, how far the rollout is, and which
-/// nodes are away.
+/// Returns the pods of the workload's current revision and of earlier ones, the progress of the rollout, and the nodes
+/// that are cordoned or not ready.
 pub(super) async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evidence, CallError> {
     let progress = Progress::of(subject);
     let revision = if progress.observed { revision(cluster, subject).await? } else { None };
@@ -75,7 +75,7 @@ pub(super) async fn services(cluster: &Cluster, namespace: &str) -> Result<Vec<S
     Ok(listed.into_iter().map(Service::from).collect())
 }
 
-/// Returns what around the workloads of a namespace with these Services bears on patches.
+/// Returns the objects that constrain patches in a namespace with these Services.
 pub(super) async fn surroundings(
     cluster: &Cluster,
     namespace: &str,
@@ -99,7 +99,7 @@ pub(super) async fn surroundings(
     })
 }
 
-/// Returns the access modes of a namespace's claims; none where claims may not be read.
+/// Returns the access modes of a namespace's claims; none if claims may not be read.
 async fn claims(cluster: &Cluster, namespace: &str) -> Result<Claims, CallError> {
     let kind = kind::<PersistentVolumeClaim>();
     let claims: Vec<objects::PersistentVolumeClaim> =
@@ -121,9 +121,9 @@ async fn vertical_autoscalers(
     let resource = ApiResource::from_gvk(&kind);
     match list(cluster, &resource, namespace, &ListParams::default()).await {
         Ok(found) => Ok(found),
-        // The autoscaler is an add-on: without its CRD there is none.
+        // The autoscaler is an add-on; without its CRD there are no objects.
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
-        // The API server checks the permission before it checks if the kind exists.
+        // The API server checks the permission before the existence of the kind.
         Err(error) if error.code() == Some(403) => {
             let served = cluster.serves(&resource.api_version, &[&resource.plural]).await?;
             if served == [true] { Err(error) } else { Ok(Vec::new()) }
@@ -132,12 +132,12 @@ async fn vertical_autoscalers(
     }
 }
 
-/// Makes sure that the workload's new pods can be told from the old ones, before there are any.
+/// Checks, before a patch, that the workload's new pods will be distinguishable from the old ones.
 pub(super) async fn can_tell_new_pods(cluster: &Cluster, subject: &Subject) -> Result<(), CallError> {
     revision(cluster, subject).await.map(|_| ())
 }
 
-/// The hash in the labels of the pods that the workload makes now; `None` while its controller has not got to it.
+/// Returns the hash in the labels of the workload's newest pods; `None` until its controller has created the revision.
 async fn revision(cluster: &Cluster, subject: &Subject) -> Result<Option<String>, CallError> {
     let selector = selector_of(subject);
     let owned = |metadata: &ObjectMeta| {
@@ -166,8 +166,8 @@ async fn revision(cluster: &Cluster, subject: &Subject) -> Result<Option<String>
     }
 }
 
-/// The nodes of pods that aren't ready or don't end which are cordoned, not ready or gone; none where nodes can't be
-/// read.
+/// Of the nodes with unready or terminating pods, returns those that are cordoned, not ready or gone; none if nodes
+/// cannot be read.
 async fn nodes_away<'p>(
     cluster: &Cluster,
     pods: impl Iterator<Item = &'p objects::Pod>,
@@ -224,7 +224,7 @@ fn kind<K: Resource<DynamicType = ()>>() -> ApiResource {
     ApiResource::erase::<K>(&())
 }
 
-/// Lists the objects of a kind in a namespace, reading of each what `T` has.
+/// Lists the objects of a kind in a namespace, reduced to the fields of `T`.
 async fn list<T: DeserializeOwned>(
     cluster: &Cluster,
     kind: &ApiResource,

@@ -1,4 +1,4 @@
-//! Harm after a verified patch: looks at what the watches show, asks for evidence, and withdraws the fields that do it.
+//! Harm after a verified patch: evaluates the watches, reads evidence, and withdraws the harmful fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::enforcement::{KINDS, Subject};
 use crate::policy::{Remediation, RemediationReason};
 use crate::workload::{Workload, WorkloadKind, WorkloadRef};
 
-/// The least time between two looks at the evidence about a workload.
+/// The minimum time between two checks of the evidence about a workload.
 const LOOK: SignedDuration = SignedDuration::from_secs(20);
 
 /// The observations of the workloads of the cluster.
@@ -33,8 +33,8 @@ struct Survey {
 }
 
 impl Enforcer<'_> {
-    /// Withdraws what does harm in workloads whose patch was verified, and returns when to look again. Without a
-    /// suspicion it costs no request.
+    /// Withdraws harmful fields from verified workloads, and returns the time of the next check. Without a suspicion it
+    /// sends no request.
     pub(super) async fn notice_harm(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         if !self.records().iter().any(|record| has_patches(record) && !is_under_way(record)) {
             return Ok(None);
@@ -65,7 +65,7 @@ impl Enforcer<'_> {
         Ok(next)
     }
 
-    /// Takes the course that there is with harm.
+    /// Responds to harm.
     async fn act(
         &mut self,
         record: &Remediation,
@@ -86,7 +86,7 @@ impl Enforcer<'_> {
                 let trial = Trial::new(&trouble.workload, now);
                 let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
                 if let Err(error) = noted {
-                    // Nobody could tell if others may follow.
+                    // Without the record of a trial, its result would be unknown.
                     warn!(%error, workload = %trouble.workload, "no trial begins in an incident");
                     return Ok(Some(self.after(LOOK)));
                 }
@@ -109,7 +109,7 @@ impl Enforcer<'_> {
         self.begin_late_withdrawal(&part, reason, &message).await
     }
 
-    /// Looks for evidence: one GET of the workload, the events of what is in trouble, and its nodes.
+    /// Reads the evidence: one GET of the workload, the events of the troubled objects, and their nodes.
     async fn look_into(
         &self,
         record: &Remediation,
@@ -142,7 +142,7 @@ impl Enforcer<'_> {
         Ok(judge(trouble, &known, self.now()).map(|harm| (harm, subject)))
     }
 
-    /// Returns what the watches show of all workloads; `None` during a gap.
+    /// Returns the observations of all workloads; `None` during a gap.
     fn survey_harm(&self) -> Option<Survey> {
         let now = self.now();
         let patched: BTreeSet<WorkloadRef> = self.remediator.patched();
@@ -174,7 +174,7 @@ impl Enforcer<'_> {
     }
 }
 
-/// Returns the workloads of a namespace with their pods, as far as they are patched or may show trouble.
+/// Returns the workloads of a namespace with their pods, if they are patched or may show trouble.
 fn observe(workloads: &dyn Workloads, namespace: &str, verify: SignedDuration) -> Vec<WorkloadSeen> {
     let mut found: BTreeMap<WorkloadRef, WorkloadSeen> = BTreeMap::new();
     for object in workloads.objects(namespace).filter(|object| object.is_pod()) {
@@ -230,8 +230,7 @@ fn mark_patched(workloads: &dyn Workloads, seen: &mut WorkloadSeen, record: &Rem
 }
 
 impl Enforcer<'_> {
-    /// Returns the restarts of a container within an hour that are usual for the pods of a workload, from what the watch
-    /// shows before a patch.
+    /// Returns the usual restarts per hour of a container in a workload's pods, as observed before a patch.
     pub(super) fn usual_restarts(&self, subject: &Subject) -> Option<i32> {
         let kind = subject.kind().name();
         let now = self.now();
@@ -250,7 +249,7 @@ impl Enforcer<'_> {
     }
 }
 
-/// Returns the words of a Deployment's controller that can't create pods.
+/// Returns the message of a Deployment's controller that cannot create pods.
 fn refusal(subject: &Subject) -> Option<String> {
     let mut conditions = subject.object.pointer("/status/conditions")?.as_array()?.iter();
     let failing =

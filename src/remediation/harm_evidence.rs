@@ -1,4 +1,4 @@
-//! Reading what a suspicion needs: the events of the pods or of the workload, and the nodes of the pods.
+//! Reads the evidence for a suspicion: the events of the pods or of the workload, and the nodes of the pods.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub(super) async fn pod_events(cluster: &Cluster, trouble: &Trouble) -> Result<V
     Ok(found)
 }
 
-/// Returns the events about an object. An account that may not list events sees none.
+/// Returns the events about an object. Without the permission to list events, it returns none.
 pub(super) async fn events(
     cluster: &Cluster,
     namespace: &str,
@@ -44,7 +44,7 @@ pub(super) async fn events(
 
 fn seen(event: Event) -> EventSeen {
     let about = event.regarding.unwrap_or_default();
-    // The kubelet writes events of the older form.
+    // The kubelet writes events in the older form.
     let last = event.series.map(|series| series.last_observed_time.0);
     let last = last.or(event.deprecated_last_timestamp.map(|time| time.0));
     EventSeen {
@@ -56,7 +56,7 @@ fn seen(event: Event) -> EventSeen {
     }
 }
 
-/// Returns the nodes of the pods in trouble that have been ready for five minutes. If nodes can't be read, all of them
+/// Returns the nodes of the troubled pods that have been ready for five minutes. If nodes cannot be read, all of them
 /// count.
 pub(super) async fn steady_nodes(
     cluster: &Cluster,

@@ -1,6 +1,6 @@
-//! The ledger of enforcement in its `ConfigMap`: read, changed and written back, whoever else does the same.
+//! Stores the ledger of enforcement in a `ConfigMap`, with optimistic concurrency.
 //!
-//! Every write carries the resourceVersion that was read. Knows nothing of what the budgets mean.
+//! Every write carries the `resourceVersion` that was read. It has no dependency on the budgets.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +21,7 @@ const KEY: &str = "ledger";
 pub struct LedgerStore {
     cluster: Cluster,
     namespace: String,
-    /// Held for a whole change: the tasks of one process need no conflicts to take turns.
+    /// Held during a whole change, so that tasks of one process do not conflict.
     turn: tokio::sync::Mutex<()>,
     metrics: Option<RemediationMetrics>,
     /// The notes of the ledger as it was read or written last; `None` before.
@@ -36,7 +36,7 @@ struct Known {
     has_room: bool,
 }
 
-/// An error while the ledger is read or changed.
+/// An error while reading or changing the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A call failed.
@@ -49,7 +49,7 @@ pub enum LedgerError {
         /// The cause.
         source: CallError,
     },
-    /// The content is no ledger. It does not count as an empty one, which would free the whole budget.
+    /// The content is not a valid ledger. It does not count as empty, because that would free the whole budget.
     #[error(
         "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
          `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is made anew of what the policies' records tell"
@@ -60,7 +60,7 @@ pub enum LedgerError {
         /// The parser's message.
         message: String,
     },
-    /// Others changed it each time.
+    /// Other clients changed it at every attempt.
     #[error("others keep changing ConfigMap {namespace}/{LEDGER_NAME}: it is tried again")]
     Busy {
         /// The `ConfigMap`'s namespace.
@@ -69,7 +69,7 @@ pub enum LedgerError {
 }
 
 impl LedgerStore {
-    /// Keeps the ledger in a namespace.
+    /// Creates the store for a namespace.
     pub fn new(cluster: Cluster, namespace: &str) -> Self {
         let (namespace, turn) = (namespace.to_owned(), tokio::sync::Mutex::new(()));
         Self { cluster, namespace, turn, metrics: None, notes: Mutex::default() }
@@ -125,10 +125,10 @@ impl LedgerStore {
         Ok(ledger)
     }
 
-    /// Changes the ledger, and returns what the change says of it; nothing is written where it changed nothing.
+    /// Changes the ledger, and returns the result of the change. An unchanged ledger is not written.
     ///
-    /// After a conflict the change is made anew on what is there then. A call whose answer was lost may have been done:
-    /// a change has to be such that making it twice does no harm.
+    /// After a conflict, the change is repeated on the current content. A call without a response may have succeeded,
+    /// so changes must be idempotent.
     pub async fn change<T>(&self, change: impl Fn(&mut Ledger) -> T) -> Result<T, LedgerError> {
         let _turn = self.turn.lock().await;
         let attempt = async |_| {
@@ -158,7 +158,7 @@ impl LedgerStore {
         serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// Writes the ledger in place of what was held; returns false when that isn't there any more.
+    /// Replaces the ledger that was read; returns false if it has changed since.
     async fn put(&self, held: Option<ConfigMap>, ledger: &Ledger) -> Result<bool, LedgerError> {
         let text = serde_json::to_string(ledger).map_err(|error| LedgerError::Unreadable {
             namespace: self.namespace.clone(),
@@ -180,7 +180,7 @@ impl LedgerStore {
         match self.cluster.call(write).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some(409) => Ok(false),
-            // Deleted since it was read; a namespace that isn't there is no such race.
+            // It was deleted since it was read. A missing namespace is another error.
             Err(error) if error.code() == Some(404) && !is_new => Ok(false),
             Err(source) => Err(self.failed("write", source)),
         }

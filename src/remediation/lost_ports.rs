@@ -1,5 +1,5 @@
-//! Takes probes out whose port has gone from the workload. The API server does so in the write that takes the port away, where
-//! it has the conflict policy.
+//! Withdraws probes whose port the workload no longer declares. With the conflict policy, the API server removes them
+//! in the same write as the port.
 
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
@@ -7,7 +7,7 @@ use crate::enforcement::records::{self, is_in_place, kind_of};
 use crate::policy::{Remediation, RemediationReason};
 
 impl Enforcer<'_> {
-    /// Withdraws probes whose port is not declared any more, and writes down those that the API server took out.
+    /// Withdraws probes whose port is no longer declared, and records those that the API server removed.
     pub(super) async fn notice_lost_ports(&mut self) -> Result<(), RemediationError> {
         let lacking: Vec<Remediation> = {
             let workloads = self.remediator.workloads();
@@ -20,7 +20,7 @@ impl Enforcer<'_> {
             self.records().into_iter().filter(|record| is_in_place(record) && lacks(record)).collect()
         };
         for record in lacking {
-            // A workload that cannot be read now is read again later.
+            // An unreadable workload is read again later.
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             match records::of_lost_ports(&record, &subject) {
                 None => {}
@@ -35,7 +35,7 @@ impl Enforcer<'_> {
     }
 }
 
-/// Says which ports went.
+/// Names the ports that are no longer declared.
 fn lost(before: &Remediation, after: &Remediation) -> String {
     let lost = before.declared_ports.iter().filter(|port| !after.declared_ports.contains(port));
     let each = lost.filter_map(|port| port.split_once('/')).map(|(container, port)| {

@@ -1,5 +1,5 @@
-//! Enforcement in figures: the totals of the ledger, which outlive a process. A status has no part in them, because
-//! others may write it.
+//! Metrics of enforcement: the totals of the ledger, which survive a restart. The status is not used, because others
+//! may write it.
 
 use prometheus::{IntCounter, IntCounterVec, Opts};
 
@@ -16,7 +16,7 @@ pub struct RemediationMetrics {
 }
 
 impl RemediationMetrics {
-    /// Makes the counters and registers them.
+    /// Creates the counters and registers them.
     pub fn register(metrics: &Metrics) -> Result<Self, MetricsError> {
         let made = Self::new()
             .map_err(|source| MetricsError::Register { names: "of enforcement".to_owned(), source })?;

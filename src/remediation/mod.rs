@@ -1,7 +1,7 @@
-//! Remediation: patches workloads that violate a policy, watches the rollouts, and takes harmful patches back.
+//! Remediation: patches workloads that violate a policy, watches the rollouts, and withdraws harmful patches.
 //!
-//! [`enforcement`](crate::enforcement) decides, and this module reads and writes the API. It knows no operator: whoever
-//! owns a [`Remediator`] calls an [`Enforcer`] for one policy at a time.
+//! [`enforcement`](crate::enforcement) decides, and this module reads and writes the API. It does not depend on the
+//! operator: the owner of a [`Remediator`] calls an [`Enforcer`] for one policy at a time.
 
 mod apply;
 mod apply_error;

@@ -1,4 +1,4 @@
-//! Beginning something new: which workload is next, may it be patched now, and with what.
+//! Selects the next workload, decides if it may be patched now, and sends the patch.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -27,38 +27,38 @@ use crate::workload::{Owner, WorkloadRef};
 const FETCHES: usize = 30;
 /// Re-check interval for a transient blocker.
 const PASSING: SignedDuration = SignedDuration::from_secs(15);
-/// Re-check interval for a blocker that somebody has to remove.
+/// Re-check interval for a blocker that a user has to remove.
 const STANDING: SignedDuration = SignedDuration::from_mins(5);
-/// Time for which a patch is retried while the API server does not answer it.
+/// Time for which a patch is retried while the API server does not respond.
 const PERSISTENCE: SignedDuration = SignedDuration::from_mins(2);
 /// Time after sending within which a patch may still take effect.
 const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(60);
-/// Mean pause before the budgets are asked again: many may wait, and few find room.
+/// Mean pause between two requests to the budgets; many policies may wait.
 const ROOM: SignedDuration = SignedDuration::from_secs(10);
-/// Pause while another workload of the namespace has its turn.
+/// Pause while another workload of the namespace is being patched.
 const TURN: SignedDuration = SignedDuration::from_secs(2);
 
-/// The result of a look at a candidate.
+/// The result of checking a candidate.
 enum Looked {
-    /// It is left as it is.
+    /// It is skipped.
     Left(Skip),
-    /// It may be patched, with this.
+    /// It may be patched with this plan.
     Ready(Box<Subject>, Box<Plan>),
 }
 
-/// The policies of a namespace that enforce, in the order in which they decide, and its Services.
+/// The enforcing policies of a namespace in order of precedence, and its Services.
 pub(super) struct InForce {
     /// All policies of the namespace, whose records count.
     all: Vec<CompiledPolicy>,
     enforcing: Vec<Enforcing>,
     /// The Services of the namespace.
     services: Vec<Service>,
-    /// A digest of the policies that enforce and of the Services, to tell when one changed.
+    /// A digest of the enforcing policies and of the Services, to detect changes.
     digest: u64,
 }
 
 impl InForce {
-    /// Returns true if some workload of the namespace is being patched, or is watched after a patch.
+    /// Returns true if a workload of the namespace is being patched, or is under watch after a patch.
     fn is_busy(&self) -> bool {
         let records = self.all.iter().filter_map(|known| known.policy.status.as_ref());
         records.flat_map(|status| &status.remediations).any(is_under_way)
@@ -66,12 +66,12 @@ impl InForce {
 }
 
 impl Enforcer<'_> {
-    /// Returns true if the policy asks for patches, and has not stopped itself.
+    /// Returns true if the policy enforces, and has not stopped itself.
     pub(super) fn begins(&self) -> bool {
         self.remediator.policies.enforces(&self.policy)
     }
 
-    /// Patches the next workload, where there is one and the budgets allow it; returns when to look again.
+    /// Patches the next workload, if there is one and the budgets allow it; returns the time of the next step.
     pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let force = self.in_force();
         let candidates = self.candidates(&force);
@@ -94,13 +94,13 @@ impl Enforcer<'_> {
             self.remediator.skips().hold_up(&self.key, "the ledger has no room for notes of withdrawals");
             return Ok(surveyed);
         }
-        // To look is a dozen requests, and to ask is one.
+        // Checking a workload takes a dozen requests; checking the budget takes one.
         let workload = candidate.local().within(&self.namespace);
         let asked = self.remediator.would_grant(&self.request(workload, "")).await;
         if let Some(again) = self.held_up(asked, candidate.local()) {
             return Ok([surveyed, Some(again)].into_iter().flatten().min());
         }
-        // It was looked at a while ago.
+        // The check may be outdated.
         match self.look(candidate, &force, &mut surroundings).await {
             Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
             Looked::Left(left) => {
@@ -110,7 +110,7 @@ impl Enforcer<'_> {
         }
     }
 
-    /// The workloads that this policy would mend.
+    /// Returns the workloads that this policy would fix.
     fn candidates(&self, force: &InForce) -> Vec<Candidate> {
         let mut enforcing = force.enforcing.iter();
         let Some(own) = enforcing.find(|policy| policy.name == self.policy.name_any()) else {
@@ -126,8 +126,8 @@ impl Enforcer<'_> {
         candidates
     }
 
-    /// Looks at each workload that is not known well enough, before any is patched: what is left to others shows in the
-    /// first audit result. Returns when to look again.
+    /// Checks each workload without a valid result before any is patched, so the first audit result already lists the
+    /// patches for GitOps sources. Returns the time of the next step.
     async fn survey(
         &self,
         candidates: &[Candidate],
@@ -162,8 +162,7 @@ impl Enforcer<'_> {
         next
     }
 
-    /// Plans a workload anew that was to be patched and was not; gives up where it may not be patched any more, or can't
-    /// be for some time.
+    /// Replans a workload whose patch was not sent. Drops the plan if the workload is no longer eligible.
     pub(super) async fn plan_again(
         &mut self,
         record: &Remediation,
@@ -188,7 +187,7 @@ impl Enforcer<'_> {
                 return self.patch(&subject, &plan).await;
             }
         }
-        // A patch that was sent may be on its way still, held up by a webhook.
+        // A sent patch may still be in flight, delayed by a webhook.
         if since < IN_FLIGHT {
             return Ok(Some(planned.saturating_add(IN_FLIGHT).unwrap_or(Timestamp::MAX)));
         }
@@ -211,7 +210,7 @@ impl Enforcer<'_> {
         InForce { all, enforcing, services, digest: hasher.finish() }
     }
 
-    /// Fetches a workload and says whether it may be patched now.
+    /// Fetches a workload and checks if it may be patched now.
     async fn look(
         &self,
         candidate: &Candidate,
@@ -271,7 +270,7 @@ impl Enforcer<'_> {
         Looked::Ready(Box::new(subject), Box::new(plan))
     }
 
-    /// Reserves a place in the budgets, writes the record down, and sends the patch.
+    /// Reserves a place in the budgets, writes the record, and sends the patch.
     async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, RemediationError> {
         let workload = subject.reference();
         let reserved = self.remediator.reserve(&self.request(workload.clone(), subject.uid())).await;
@@ -310,11 +309,11 @@ impl Enforcer<'_> {
             self.now(),
         );
         if let Some(delayed) = self.delayed(&planned) {
-            // It is the same plan, whose delay was told.
+            // It is the same plan, whose delay was already reported.
             (planned.time, planned.reason, planned.message) = (delayed.time, delayed.reason, delayed.message);
         }
         if let Err(error) = self.record(planned.clone()).await {
-            // An act that cannot be recorded is not done.
+            // An action that cannot be recorded is not taken.
             if error.is_refused() {
                 self.remediator.give_back(subject.uid()).await;
             }
@@ -343,7 +342,7 @@ impl Enforcer<'_> {
         Request { policy: self.key.clone(), policy_per_hour, workload, uid: uid.to_owned() }
     }
 
-    /// Reports the obstacle and returns the time to ask for room again; `None` if there is room.
+    /// Reports the obstacle and returns the time of the next request; `None` if there is room.
     fn held_up(&self, decision: Result<Decision, LedgerError>, workload: Owner<'_>) -> Option<Timestamp> {
         let pause = pause_for_room();
         let (by, again) = match decision {
@@ -360,7 +359,7 @@ impl Enforcer<'_> {
         Some(again.saturating_add(pause).unwrap_or(Timestamp::MAX))
     }
 
-    /// The record of a plan that the API server had no answer to, and that is tried again.
+    /// Returns the record of a plan to which the API server did not respond, and which is retried.
     fn delayed(&self, again: &Remediation) -> Option<Remediation> {
         self.records().into_iter().find(|record| {
             record.phase == RemediationPhase::Planned
@@ -369,7 +368,7 @@ impl Enforcer<'_> {
         })
     }
 
-    /// Writes down and tells why a patch was not taken yet; once, however often it is tried.
+    /// Records the first delay of a patch and sends an event; retries are silent.
     async fn tell_delayed(
         &mut self,
         planned: &Remediation,
@@ -410,7 +409,7 @@ fn is_delay(reason: RemediationReason) -> bool {
     matches!(reason, RemediationReason::Unavailable | RemediationReason::Stale)
 }
 
-/// Returns the pause before the budgets are asked again, with jitter to spread those that wait.
+/// Returns the pause before the next request to the budgets, with jitter to spread the waiting policies.
 pub(super) fn pause_for_room() -> SignedDuration {
     ROOM.mul_f64(0.5 + fastrand::f64())
 }

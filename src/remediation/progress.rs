@@ -1,4 +1,4 @@
-//! The progress of a rollout in the ledger: by it a stalled rollout is told from a long one.
+//! The progress of a rollout in the ledger, which distinguishes a stalled rollout from a long one.
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -7,7 +7,7 @@ use super::enforcer::Enforcer;
 use crate::policy::Remediation;
 
 impl Enforcer<'_> {
-    /// Notes in the ledger that a rollout goes on, if that was not done recently.
+    /// Records in the ledger that a rollout makes progress, unless that was done recently.
     pub(super) async fn note_progress(&self, record: &Remediation, last_ready: Option<Timestamp>) {
         let (Some(uid), Some(last_ready)) = (&record.uid, last_ready) else { return };
         if record.time.as_ref().is_some_and(|patched| last_ready <= patched.0) {

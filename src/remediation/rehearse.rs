@@ -23,16 +23,16 @@ use crate::rules;
 /// The reason why there is no rehearsal.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
-    /// The policy can't be followed.
+    /// The policy is invalid.
     #[error("the policy can't be followed: {0}")]
     Policy(#[from] Arc<PolicyError>),
-    /// The cluster can't be read.
+    /// The cluster cannot be read.
     #[error(transparent)]
     Cluster(#[from] ApplyError),
 }
 
-/// Rehearses a policy as if it enforced, beside those of its namespace that do; the workloads come in the order in which
-/// they would be patched. What breaks no rule that has a fix is not among them.
+/// Rehearses a policy as if it enforced, with the other enforcing policies of its namespace. The workloads come in the
+/// order in which they would be patched. Workloads without a fixable violation are not included.
 pub async fn rehearse_policy(
     cluster: &Cluster,
     policy: &CompiledPolicy,
@@ -42,7 +42,7 @@ pub async fn rehearse_policy(
     rehearse_some(cluster, policy, all, |_| true, now).await
 }
 
-/// Returns the patches for those who manage workloads themselves, as the operator finds them.
+/// Returns the patches for managers of workloads, as the operator plans them.
 pub async fn fixes(
     cluster: &Cluster,
     policy: &CompiledPolicy,
@@ -97,7 +97,7 @@ async fn rehearse_some(
     Ok(rehearsed)
 }
 
-/// Rehearses one workload; `None` when it is gone meanwhile.
+/// Rehearses one workload; `None` if it was deleted meanwhile.
 async fn rehearse_one(
     cluster: &Cluster,
     subject: &Subject,
@@ -105,7 +105,7 @@ async fn rehearse_one(
     around: &Surroundings,
     now: Timestamp,
 ) -> Result<Option<Rehearsed>, ApplyError> {
-    // The controller of a workload writes it often.
+    // The workload's controller updates it often, so conflicts are retried.
     let attempt = async |number| {
         let subject = &*read_again(cluster, subject, number).await?;
         let outcome = outcome(cluster, subject, inquiry, now).await?;

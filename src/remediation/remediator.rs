@@ -30,11 +30,11 @@ pub struct RemediationSettings {
     pub limits: Limits,
     /// The namespace of the ledger.
     pub home: String,
-    /// The time after which the conflict policy is installed again, in case somebody removed it.
+    /// The interval after which the conflict policy is installed again, in case another client removed it.
     pub conflict_policy_interval: SignedDuration,
-    /// The most time that a deleted policy may take to go, from when an operator first sees to it.
+    /// The maximum duration of the cleanup of a deleted policy, from its start by an operator.
     pub cleanup_time: SignedDuration,
-    /// The most time that new pods are watched for once they are available; tests have less of it.
+    /// The maximum time for which available new pods are watched; tests shorten it.
     pub most_settling: Option<SignedDuration>,
     /// The clock.
     pub clock: fn() -> Timestamp,
@@ -61,13 +61,13 @@ pub struct Remediator {
     incidents: Mutex<HashMap<PolicyRef, String>>,
     /// The progress of rollouts that was noted in the ledger last, by the workload's uid.
     progress: Mutex<HashMap<String, Timestamp>>,
-    /// One lock a namespace: its policies enforce one at a time.
+    /// One lock per namespace, so that its policies enforce one at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Remediator {
-    /// Makes a remediator that starts now. It counts failed calls in `errors`, by category, and shows its
-    /// totals in `metrics`.
+    /// Creates a remediator that starts now. It counts failed calls in `errors`, by category, and exports its totals in
+    /// `metrics`.
     pub fn new(
         cluster: Cluster,
         events: Arc<Events>,
@@ -100,22 +100,22 @@ impl Remediator {
         }
     }
 
-    /// Returns the conflict policy, which follows from what all policies need.
+    /// Returns the conflict policy, which serves every DevOpsPolicy.
     pub fn conflict_policy(&self) -> &ConflictPolicy {
         &self.conflict_policy
     }
 
-    /// Returns the patches for workloads that are managed elsewhere; none before each candidate was looked at.
+    /// Returns the patches for managers of workloads; empty until every candidate was checked.
     pub fn fixes(&self, policy: &PolicyRef) -> Vec<SuggestedFix> {
         self.skips().fixes(policy)
     }
 
-    /// Forgets the skipped workloads of all other policies than these.
+    /// Removes the skipped workloads of all policies but these.
     pub fn keep_policies(&self, there: &BTreeSet<PolicyRef>) {
         self.skips().keep_policies(there);
     }
 
-    /// Forgets the skipped workloads of a policy.
+    /// Removes the skipped workloads of a policy.
     pub fn forget_policy(&self, policy: &PolicyRef) {
         self.skips().forget(policy);
     }
@@ -136,10 +136,10 @@ impl Remediator {
         self.shadow_tests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the lock of a namespace, which the policy that enforces there holds.
+    /// Returns the lock of a namespace. The policy that enforces there holds it.
     pub(super) fn turn(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Drop the locks of namespaces that nobody uses now: namespaces come and go.
+        // Locks of unused namespaces are dropped.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(namespace.to_owned()).or_default())
     }
@@ -169,14 +169,15 @@ impl Remediator {
         }
     }
 
-    /// Gives back a place in the budgets that was not used.
+    /// Returns an unused place to the budgets.
     pub(super) async fn give_back(&self, uid: &str) {
         if let Err(error) = self.ledger.change(|ledger| ledger.give_back(uid)).await {
             warn!(%error, "a place in the budgets is not given back, and counts for an hour");
         }
     }
 
-    /// Returns true if the budgets of the cluster have a place now and it is the namespace's turn, and reserves none.
+    /// Returns true if the budgets of the cluster have a place now and it is the namespace's turn, without reserving
+    /// it.
     pub(super) async fn would_grant(&self, request: &Request) -> Result<Decision, LedgerError> {
         let (now, limits) = (self.now(), self.settings.limits);
         let mut ledger = self.ledger.read().await?;
@@ -223,7 +224,7 @@ impl Remediator {
         patched.map(|(namespace, record)| record.workload().within(&namespace)).collect()
     }
 
-    /// Notes a look at the evidence about a workload. Returns the time of the next one if the last was not long ago.
+    /// Records a check of the evidence about a workload. Returns the time of the next check if the last was recent.
     pub(super) fn looked_at(&self, workload: &WorkloadRef, pause: SignedDuration) -> Option<Timestamp> {
         let now = self.now();
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -286,8 +287,8 @@ impl Remediator {
             .await
     }
 
-    /// Corrects the ledger by the records of all policies. A lost ledger is rebuilt from them, and only they tell when a
-    /// rollout has ended.
+    /// Corrects the ledger by the records of all policies. A lost ledger is rebuilt from them, and only they show the
+    /// end of a rollout.
     fn bring_up_to_date(&self, ledger: &mut Ledger, now: Timestamp) {
         let policies: Vec<_> =
             self.policies.all().into_iter().map(|known| (known.policy.reference(), known.policy)).collect();

@@ -1,4 +1,4 @@
-//! Asks for another attempt on a workload that is left alone after a patch failed or was withdrawn.
+//! Requests another attempt on a workload that is skipped after a patch failed or was withdrawn.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -15,17 +15,17 @@ use crate::policies;
 use crate::policy::DevOpsPolicy;
 use crate::workload::WorkloadKind;
 
-/// The reason why nothing is tried again.
+/// The reason why there is no other attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     /// The workload does not exist.
     #[error("there is no {kind} {name:?} in namespace {namespace:?}")]
     NoWorkload {
-        /// Its kind.
+        /// The workload's kind.
         kind: &'static str,
-        /// Its name.
+        /// The workload's name.
         name: String,
-        /// Its namespace.
+        /// The workload's namespace.
         namespace: String,
     },
     /// No policy has a record of a patch that failed or was withdrawn.
@@ -41,7 +41,7 @@ pub enum RetryError {
         /// The workload's namespace.
         namespace: String,
     },
-    /// The policies can't be listed.
+    /// The policies cannot be listed.
     #[error("cannot list the policies of namespace {namespace:?}")]
     Policies {
         /// The namespace.
@@ -49,13 +49,13 @@ pub enum RetryError {
         /// The failed call.
         source: CallError,
     },
-    /// The workload can't be read or annotated.
+    /// The workload cannot be read or annotated.
     #[error(transparent)]
     Workload(#[from] ApplyError),
 }
 
-/// Sets the annotation by which a workload is patched again although an earlier patch failed, and returns the policies that
-/// left it alone.
+/// Sets the annotation that requests another attempt after a failed patch, and returns the policies that skipped the
+/// workload.
 pub async fn retry(
     cluster: &Cluster,
     kind: WorkloadKind,

@@ -1,4 +1,4 @@
-//! Connects to the port of a probe on one ready pod before a rollout that takes pods away.
+//! Connects to the port of a probe on one ready pod before a rollout that stops old pods first.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -14,9 +14,9 @@ use super::enforcer::Enforcer;
 use super::evidence::pods;
 use crate::enforcement::{Ineligible, Plan, Subject, after_connect, shadow_pod};
 
-/// The time for an answer.
+/// The time limit of a connect.
 const ANSWER: Duration = Duration::from_secs(5);
-/// The time for which the result of a connect counts. A pod that it harmed is not asked more often.
+/// The time for which the result of a connect counts, so that a pod is not disturbed more often.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The last connect for each workload, by its uid.
@@ -33,8 +33,8 @@ pub(super) struct ShadowTest {
 }
 
 impl Enforcer<'_> {
-    /// Returns why a workload is not patched, or not yet: one of its ready pods doesn't answer on the ports of the added
-    /// probes, or restarted after the connect.
+    /// Returns the reason why a workload is not patched, or not yet: one of its ready pods refuses connections on the
+    /// ports of the added probes, or restarted after a connect.
     pub(super) async fn shadow_test(
         &self,
         subject: &Subject,
@@ -75,7 +75,7 @@ impl Enforcer<'_> {
     }
 }
 
-/// Connects to each port, and returns why the workload is not patched if one doesn't answer.
+/// Connects to each port, and returns the reason not to patch the workload if a port does not respond.
 async fn ask(pod: &str, address: Option<IpAddr>, ports: &BTreeSet<u16>) -> Option<Ineligible> {
     for &port in ports {
         let pod = pod.to_owned();

@@ -1,6 +1,6 @@
-//! The workloads that enforcement looked at and left as they are: why, until when, and what would mend them. Pure.
+//! The cache of skipped workloads: reason, time of the next check, and suggested fix. Pure.
 //!
-//! A memory of the process alone: it spares requests, and what is lost with it is found again by looking.
+//! It is kept in memory; after a restart the workloads are checked again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,56 +11,56 @@ use crate::enforcement::RolloutOrder;
 use crate::policy::SuggestedFix;
 use crate::workload::{PolicyRef, WorkloadKind};
 
-/// The reason of a workload that may be patched, and isn't yet.
+/// The reason of a workload that may be patched and waits for its turn.
 pub(super) const WAITING: &str = "Waiting";
 
-/// The reason why a workload was skipped.
+/// A skipped workload's reason.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Skip {
     /// The reason in one word.
     pub(super) reason: &'static str,
     /// The reason in a sentence.
     pub(super) message: String,
-    /// The time of the next look, even if nothing watched has changed.
+    /// The time of the next check, even without a change.
     pub(super) until: Timestamp,
-    /// The patch for whoever manages the workload.
+    /// The patch for the manager of the workload.
     pub(super) fix: Option<SuggestedFix>,
-    /// The workload's place among those that may be patched; `None` where it may not be.
+    /// The workload's place among the eligible ones; `None` if it is not eligible.
     pub(super) order: Option<RolloutOrder>,
 }
 
-/// Everything that was left out, by policy.
+/// All skipped workloads, by policy.
 #[derive(Debug, Default)]
 pub(super) struct SkipCache {
     policies: HashMap<PolicyRef, Looks>,
 }
 
-/// The results of a policy's looks at its workloads.
+/// The skipped workloads of one policy.
 #[derive(Debug, Default)]
 struct Looks {
     entries: BTreeMap<(WorkloadKind, String), Entry>,
-    /// True if every candidate was looked at.
+    /// True if every candidate was checked.
     complete: bool,
-    /// The obstacle for workloads that are next; empty if they only wait for their turn.
+    /// The obstacle for eligible workloads; empty if they only wait for their turn.
     held_up_by: String,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Digests of the workload, and of the policies' requirements.
+    /// Digests of the workload and of the policies' requirements.
     seen: (u64, u64),
     left: Skip,
 }
 
 impl SkipCache {
-    /// Remembers that a candidate was left out under the policies of which `wanted` is a digest.
+    /// Records that a candidate was skipped; `wanted` is a digest of the policies' requirements.
     pub(super) fn add(&mut self, policy: &PolicyRef, candidate: &Candidate, wanted: u64, left: Skip) {
         let entry = Entry { seen: (candidate.seen, wanted), left };
         let entries = &mut self.policies.entry(policy.clone()).or_default().entries;
         entries.insert((candidate.kind, candidate.name.clone()), entry);
     }
 
-    /// Until when a candidate need not be looked at again; `None` when it should be looked at now.
+    /// Returns the time of a candidate's next check; `None` if it should be checked now.
     pub(super) fn until(
         &self,
         policy: &PolicyRef,
@@ -73,16 +73,16 @@ impl SkipCache {
         same.then_some(entry.left.until)
     }
 
-    /// Returns the candidate that is patched next, of those that may be.
+    /// Returns the eligible candidate to patch next.
     pub(super) fn next<'c>(&self, policy: &PolicyRef, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
         let orders = candidates
             .iter()
             .filter_map(|candidate| Some((self.entry(policy, candidate)?.left.order?, candidate)));
-        // The first of equals.
+        // `min_by_key` returns the first of several equal ones.
         orders.min_by_key(|(order, _)| *order).map(|(_, candidate)| candidate)
     }
 
-    /// The patch that a candidate's last look showed.
+    /// Returns the suggested patch from a candidate's last check.
     pub(super) fn fix_of(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<SuggestedFix> {
         self.entry(policy, candidate)?.left.fix.clone()
     }
@@ -91,22 +91,22 @@ impl SkipCache {
         self.policies.get(policy)?.entries.get(&(candidate.kind, candidate.name.clone()))
     }
 
-    /// Says that each candidate was looked at.
+    /// Records that every candidate was checked.
     pub(super) fn complete(&mut self, policy: &PolicyRef) {
         self.policies.entry(policy.clone()).or_default().complete = true;
     }
 
-    /// Says what those that may be patched wait for; nothing but their turn where it is empty.
+    /// Sets the obstacle for eligible workloads; empty if they only wait for their turn.
     pub(super) fn hold_up(&mut self, policy: &PolicyRef, by: &str) {
         by.clone_into(&mut self.policies.entry(policy.clone()).or_default().held_up_by);
     }
 
-    /// Returns the obstacle for workloads that may be patched, besides their turn.
+    /// Returns the obstacle for eligible workloads, besides their turn.
     pub(super) fn held_up_by(&self, policy: &PolicyRef) -> Option<String> {
         self.policies.get(policy).map(|looks| looks.held_up_by.clone()).filter(|by| !by.is_empty())
     }
 
-    /// Forgets what is no candidate any more.
+    /// Removes workloads that are no longer candidates.
     pub(super) fn keep(&mut self, policy: &PolicyRef, candidates: &[Candidate]) {
         let Some(looks) = self.policies.get_mut(policy) else { return };
         looks.entries.retain(|(kind, name), _| {
@@ -117,31 +117,31 @@ impl SkipCache {
         }
     }
 
-    /// Forgets a policy.
+    /// Removes a policy.
     pub(super) fn forget(&mut self, policy: &PolicyRef) {
         self.policies.remove(policy);
     }
 
-    /// Forgets all other policies than these.
+    /// Removes all policies but these.
     pub(super) fn keep_policies(&mut self, there: &BTreeSet<PolicyRef>) {
         self.policies.retain(|policy, _| there.contains(policy));
     }
 
-    /// Forgets one workload, which is looked at again.
+    /// Removes a workload, so that it is checked again.
     pub(super) fn remove(&mut self, policy: &PolicyRef, kind: WorkloadKind, name: &str) {
         if let Some(looks) = self.policies.get_mut(policy) {
             looks.entries.remove(&(kind, name.to_owned()));
         }
     }
 
-    /// The patches for those who manage workloads themselves; none before each candidate was looked at.
+    /// Returns the patches for managers of workloads; empty until every candidate was checked.
     pub(super) fn fixes(&self, policy: &PolicyRef) -> Vec<SuggestedFix> {
         let looks = self.policies.get(policy).filter(|looks| looks.complete);
         let entries = looks.into_iter().flat_map(|looks| looks.entries.values());
         entries.filter_map(|entry| entry.left.fix.clone()).collect()
     }
 
-    /// Returns the number of skipped workloads by reason, with one workload's sentence as an example.
+    /// Returns the number of skipped workloads by reason, each with the message of one workload as an example.
     pub(super) fn reasons(&self, policy: &PolicyRef) -> BTreeMap<&'static str, (usize, String)> {
         let mut reasons: BTreeMap<&'static str, (usize, String)> = BTreeMap::new();
         let entries = self.policies.get(policy).into_iter().flat_map(|looks| &looks.entries);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_is_looked_at_again_when_it_the_policies_or_the_time_have_changed() {
+    fn a_workload_is_checked_again_after_a_change_or_when_its_time_is_up() {
         let mut all = SkipCache::default();
         all.add(&policy("n"), &candidate("web", 1), 7, left("Paused", 10));
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(9)), Some(at(10)));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_workload_is_the_first_by_order_of_those_that_may_be_patched() {
+    fn the_next_workload_is_the_first_eligible_one() {
         let order = |replicas: i32| {
             let spec = json!({ "replicas": replicas, "selector": {}, "template": {} });
             let status = json!({ "availableReplicas": replicas });
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_counted_and_what_is_no_candidate_any_more_is_forgotten() {
+    fn reasons_are_counted_and_former_candidates_are_removed() {
         let mut all = SkipCache::default();
         for name in ["a", "b"] {
             all.add(&policy("n"), &candidate(name, 1), 7, left("Paused", 10));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn fixes_are_told_once_every_candidate_was_looked_at() {
+    fn fixes_are_returned_once_every_candidate_was_checked() {
         let mut all = SkipCache::default();
         let fix = SuggestedFix {
             kind: "Deployment".into(),

@@ -1,4 +1,4 @@
-//! The state of a policy's enforcement, in the words of its status. Pure.
+//! The state of a policy's enforcement, as its status shows it. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::enforcement::records::{self, KEPT, has_patches, has_room, is_under_wa
 use crate::manifests::YIELD_NAME;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
-/// The content of the conditions Enforcing and Degraded that comes from enforcement.
+/// Enforcement's part of the conditions Enforcing and Degraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// True if violations are repaired.
@@ -25,7 +25,7 @@ pub struct Standing {
 }
 
 impl Default for Standing {
-    /// Nothing is asked for.
+    /// The policy does not enforce.
     fn default() -> Self {
         let message = "the policy asks for no changes".to_owned();
         Self { enforcing: false, reason: "AuditMode", message, stopped: None, incident: None }
@@ -33,8 +33,8 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// Says where enforcement stands; `left_out` counts workloads by the reason why they are left as they are, and
-    /// `held_up_by` is what those wait for that are not.
+    /// Describes the state of enforcement. `left_out` counts skipped workloads by reason; `held_up_by` is what eligible
+    /// workloads wait for.
     pub(super) fn of(
         policy: &DevOpsPolicy,
         left_out: &BTreeMap<&'static str, (usize, String)>,
@@ -43,7 +43,7 @@ impl Standing {
     ) -> Self {
         let records: Vec<&Remediation> =
             policy.status.iter().flat_map(|status| &status.remediations).collect();
-        // Somebody has to act on these, even if the policy has changed since.
+        // A user has to act on these, even if the policy has changed since.
         let refused = refused(&records);
         let with_refused = |message: &str| match &refused {
             Some(refused) => format!("{message}; {refused}"),

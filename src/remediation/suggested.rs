@@ -1,4 +1,4 @@
-//! Patches for those who manage workloads themselves: read from the newest audit results, or planned again.
+//! Suggested patches for managers of workloads: read from the newest audit results, or planned again.
 
 use std::collections::BTreeMap;
 
@@ -21,22 +21,22 @@ pub struct PolicyFixes {
     pub policy: PolicyRef,
     /// The patches.
     pub fixes: Vec<SuggestedFix>,
-    /// The number of patches that are missing, and why they could not be planned again.
+    /// The number of missing patches, and the reason why they could not be planned again.
     pub missing: Option<(u64, String)>,
 }
 
-/// The patches of all policies that were asked for.
+/// The patches of the requested policies.
 #[derive(Debug)]
 pub struct Suggestions {
     /// The policies with an audit result, by namespace and name.
     pub found: Vec<PolicyFixes>,
-    /// The names of all policies there.
+    /// The names of all policies in the namespaces that were read.
     pub policies: Vec<String>,
 }
 
-/// Reads the patches of a policy, or of all policies, in a namespace or in all namespaces.
+/// Reads the patches of one policy or of all policies, in one namespace or in all.
 ///
-/// A result has room for a part of the patches only. Then all of them are planned again, as the operator does.
+/// An audit result has limited room for patches. If some are missing, all are planned again as the operator does it.
 pub async fn suggestions(
     cluster: &Cluster,
     namespace: Option<&str>,
@@ -52,7 +52,7 @@ pub async fn suggestions(
     let mut found = Vec::new();
     for (policy_ref, result) in newest(results, name) {
         let beside = policies.get(&policy_ref.namespace).map_or(&[][..], Vec::as_slice);
-        // A result is as old as its violations. The policy may have changed since.
+        // A result is as old as its violations, and the policy may have changed since.
         let is_asked = |one: &&CompiledPolicy| one.policy.reference() == policy_ref && reports(&one.policy);
         let Some(policy) = beside.iter().find(is_asked) else {
             continue;

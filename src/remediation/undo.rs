@@ -1,4 +1,4 @@
-//! Undoing patches: finds the patched workloads and takes the fields out, whether an operator runs or not.
+//! Undoes patches: finds the patched workloads and removes the fields, with or without a running operator.
 
 use std::collections::BTreeSet;
 
@@ -20,33 +20,33 @@ use crate::workload::WorkloadKind;
 pub enum UndoTarget<'a> {
     /// One workload.
     Workload(WorkloadKind, &'a str),
-    /// All that was patched for a policy.
+    /// All patches of a policy.
     Policy(&'a str),
-    /// All that was patched.
+    /// All patches.
     All,
 }
 
-/// Patched workloads that could not be found.
+/// An error while finding patched workloads.
 #[derive(Debug, thiserror::Error)]
 pub enum UndoError {
     /// The workload does not exist.
     #[error("there is no {kind} {name:?} in namespace {namespace:?}")]
     NoWorkload {
-        /// Its kind.
+        /// The workload's kind.
         kind: &'static str,
-        /// Its name.
+        /// The workload's name.
         name: String,
-        /// Its namespace.
+        /// The workload's namespace.
         namespace: String,
     },
-    /// There is no such policy, and nothing that was patched for one of that name.
+    /// There is neither a policy with this name nor a workload patched for one.
     #[error(
         "namespace {namespace:?} has no policy {policy:?}, and no workload that is patched for one of that name"
     )]
     NoPolicy {
-        /// Its name.
+        /// The policy's name.
         policy: String,
-        /// Its namespace.
+        /// The policy's namespace.
         namespace: String,
     },
     /// The policies cannot be listed.
@@ -62,16 +62,16 @@ pub enum UndoError {
     Workloads(#[from] ApplyError),
 }
 
-/// A patched workload, and the part of the patch to undo.
+/// A patched workload, and the fields to undo.
 #[derive(Debug)]
 pub struct Patched {
     /// The workload.
     pub subject: Subject,
-    /// The fields, and whether a record names their policy.
+    /// The policy's share of the fields.
     pub share: Share,
 }
 
-/// Finds the patched workloads in a namespace; with `everywhere` in all of them, for [`UndoTarget::All`].
+/// Finds the patched workloads in a namespace, or with `everywhere` in all namespaces for [`UndoTarget::All`].
 pub async fn patched(
     cluster: &Cluster,
     namespace: &str,
@@ -104,7 +104,7 @@ pub async fn patched(
     Ok(patched.collect())
 }
 
-/// Lists the policies of a namespace; none in a cluster without the CRD.
+/// Lists the policies of a namespace; returns none if the cluster lacks the CRD.
 async fn policies(cluster: &Cluster, namespace: &str) -> Result<Vec<DevOpsPolicy>, UndoError> {
     let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
     match cluster.call(async |_| policies.list(&ListParams::default()).await).await {
@@ -114,7 +114,7 @@ async fn policies(cluster: &Cluster, namespace: &str) -> Result<Vec<DevOpsPolicy
     }
 }
 
-/// Returns the outcome that an undo would have. It fails if the undo would not be attempted.
+/// Returns the result that an undo would have. Fails if the undo would be refused.
 pub fn preview(patched: &Patched) -> Result<Undone, ApplyError> {
     let Patched { subject, share } = patched;
     ApplyError::check_manager(subject)?;
@@ -134,7 +134,7 @@ pub async fn undo(cluster: &Cluster, patched: &Patched) -> Result<Undone, ApplyE
     let Patched { subject, share } = patched;
     let Share { fields, rest_for, .. } = share;
     let stuck = stuck(cluster, subject).await?;
-    // The controller of a workload writes it often while it rolls out.
+    // The workload's controller updates it often during a rollout, so conflicts are retried.
     let attempt = async |number| {
         let subject = read_again(cluster, subject, number).await?;
         withdraw(cluster, &subject, fields, rest_for.as_deref()).await
@@ -167,7 +167,7 @@ fn outcome(
     }
 }
 
-/// Returns the pods of a `StatefulSet` that are not ready; it does not replace them by itself.
+/// Returns the pods of a `StatefulSet` that are not ready, which its controller does not replace.
 async fn stuck(cluster: &Cluster, subject: &Subject) -> Result<Vec<String>, CallError> {
     if subject.kind() != WorkloadKind::StatefulSet {
         return Ok(Vec::new());

@@ -1,4 +1,5 @@
-//! Withdrawals that the status doesn't take, as where it has no room: the ledger has a note of each instead.
+//! Withdrawals that the status cannot record, for example because it has no room. The ledger has a note of each
+//! instead.
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
@@ -26,7 +27,8 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Notes in the ledger that a withdrawal begins which the status doesn't take. The withdrawal goes on without a note.
+    /// Writes a note of a withdrawal that the status cannot record. The withdrawal continues without the note if that
+    /// fails.
     pub(super) async fn note(&self, record: &Remediation, subject: &Subject) {
         let (reason, message) = (record.reason.unwrap_or(RemediationReason::Other), &record.message);
         let note = Note::new(
@@ -45,7 +47,7 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Notes that a withdrawal is done which the status doesn't tell of.
+    /// Notes the end of a withdrawal that the status does not record.
     pub(super) async fn note_done(&self, record: &Remediation) {
         let Some(uid) = &record.uid else { return };
         if let Err(error) = self.remediator.ledger.change(|ledger| ledger.note_done(uid)).await {
@@ -53,7 +55,7 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Drops the note of a withdrawal, if there is one: the status tells of it.
+    /// Removes the note of a withdrawal that the status now records.
     pub(super) async fn drop_note(&self, record: &Remediation) {
         let Some(uid) = record.uid.as_ref().filter(|uid| self.remediator.ledger.note_of(uid).is_some())
         else {
@@ -64,7 +66,7 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Goes on with a withdrawal that only the ledger knows of; `None` if the ledger has no note of the workload.
+    /// Continues a withdrawal that only the ledger records; `None` if the ledger has no note of the workload.
     pub(super) async fn go_on_noted(
         &mut self,
         record: &Remediation,

@@ -1,4 +1,4 @@
-//! Taking fields back: an apply without them, and what to do about the rest that others made of them.
+//! Withdraws fields: applies a document without them, and removes probes that would remain invalid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +13,23 @@ use crate::enforcement::{ContainerField, FIELD_MANAGER, Subject, SubjectError};
 /// The result of a withdrawal.
 #[derive(Debug)]
 pub struct Withdrawal {
-    /// The workload afterwards.
+    /// The workload after the withdrawal.
     pub subject: Subject,
-    /// The fields that are still there because other managers own them too.
+    /// The fields that remain because other managers own them too.
     pub remains: Remains,
-    /// Probes that went as a whole, with what others had tuned on them.
+    /// Removed probes that had settings of other managers.
     pub tuned: Remains,
 }
 
-/// Fields, and the field managers that have a part in each.
+/// Fields, each with the managers that own some of it.
 pub type Remains = BTreeMap<ContainerField, BTreeSet<String>>;
 
-/// The handlers of a probe, one of which it must have.
+/// The handlers of a probe; it must have one.
 const HANDLERS: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
 
-/// Takes fields out of a workload, and leaves enforcement with the others that it owns there.
+/// Withdraws fields from a workload; enforcement keeps its other fields.
 ///
-/// A probe of which nothing but somebody's tuning would remain is no valid probe: it goes as a whole.
+/// A probe without a handler is invalid, so it is removed with the settings that others added.
 pub async fn withdraw(
     cluster: &Cluster,
     subject: &Subject,
@@ -40,7 +40,7 @@ pub async fn withdraw(
     let tuned = tuned(subject, fields);
     match apply(cluster, subject, &document).await {
         Ok(after) => {
-            // The admission policy by which we yield may have taken out what was left of a probe.
+            // The admission policy may already have removed the rest of a probe.
             let gone = tuned.into_iter().filter(|(of, _)| !after.has(of)).collect();
             Ok(Withdrawal::new(subject, after, fields, gone))
         }
@@ -51,7 +51,7 @@ pub async fn withdraw(
             let params =
                 PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
             let between = patch(cluster, subject, &params, &Patch::Json(without)).await;
-            // The test of the version is all that can fail there.
+            // Only the test of the resource version can fail as invalid.
             let between =
                 between.map_err(|error| if error.is_invalid() { ApplyError::Stale } else { error })?;
             let after = withdraw_rest(cluster, &between, fields, policy).await?;
@@ -61,8 +61,8 @@ pub async fn withdraw(
     }
 }
 
-/// Takes the other fields out once the probes are gone, whoever writes the workload meanwhile: nothing on it tells any more
-/// whose tuning went.
+/// Withdraws the other fields after the probes were removed. It retries on conflicts, because the workload no
+/// longer shows whose settings were removed.
 async fn withdraw_rest(
     cluster: &Cluster,
     subject: &Subject,
@@ -85,14 +85,14 @@ impl Withdrawal {
     }
 }
 
-/// The apply document without these fields.
+/// Returns the apply document without these fields.
 fn document(subject: &Subject, fields: &BTreeSet<ContainerField>, policy: Option<&str>) -> Value {
     let mut keeps = subject.owned();
     keeps.retain(|of, _| !fields.contains(of));
     subject.document(&keeps, policy)
 }
 
-/// Returns the probes among the fields that would be left without a handler, and who tuned them.
+/// Returns the probes among the fields that would have no handler left, with the managers of their settings.
 pub fn tuned(subject: &Subject, fields: &BTreeSet<ContainerField>) -> Remains {
     let owned = subject.owned();
     let probes = fields.iter().filter(|of| of.field.is_probe());
@@ -101,7 +101,7 @@ pub fn tuned(subject: &Subject, fields: &BTreeSet<ContainerField>) -> Remains {
     left.map(|of| (of.clone(), subject.co_owners(of))).filter(|(_, others)| !others.is_empty()).collect()
 }
 
-/// The JSON patch that removes fields from the very version that was read.
+/// Returns the JSON patch that removes fields from exactly the version that was read.
 fn removal<'f>(subject: &Subject, fields: impl Iterator<Item = &'f ContainerField>) -> Value {
     let version = subject.metadata().resource_version.as_deref().unwrap_or_default();
     let mut steps = vec![json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version })];
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_tuned_where_others_own_something_of_it_but_no_handler() {
+    fn a_probe_is_tuned_if_others_own_settings_of_it_and_no_handler() {
         let tuned = |others: &Value| super::tuned(&subject(others), &liveness()).len();
         assert_eq!(tuned(&json!({ "f:periodSeconds": {} })), 1);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Taking a patch back, and what has to follow: a co-owner is named, and a StatefulSet's stuck pod goes.
+//! Withdraws a patch; then names co-owners and deletes a StatefulSet's stuck pods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ use crate::enforcement::{
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
 impl Enforcer<'_> {
-    /// Takes a patch out of a workload, and ends its record once nothing of it is left.
+    /// Withdraws a patch from a workload, and ends its record once no field is left.
     pub(super) async fn take_back(
         &mut self,
         record: &Remediation,
@@ -34,8 +34,7 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Takes a patch out of a workload as it was just read. Whoever was killed between any two steps begins anew, so
-    /// each of them finds by itself what there is to do and to tell.
+    /// Withdraws a patch from a freshly read workload. Safe to repeat after a crash at any step.
     pub(super) async fn take_out(
         &mut self,
         mut record: Remediation,
@@ -46,10 +45,10 @@ impl Enforcer<'_> {
         let fields = if taken_out { BTreeSet::new() } else { fields_of(&record) };
         let ours: BTreeSet<ContainerField> =
             fields.iter().filter(|of| owned.contains_key(of)).cloned().collect();
-        // If others took the fields out, the names of their containers and our annotations are left.
+        // After others removed the fields, only the names of their containers and our annotations are left.
         let only_marked = owned.is_empty() && subject.is_marked();
         if !ours.is_empty() || only_marked {
-            // Afterwards nothing on the workload tells whose it was.
+            // After the withdrawal, the workload no longer shows the owners of these settings.
             let tuned = withdraw::tuned(&subject, &ours);
             if !tuned.is_empty() {
                 self.tell_tuned(&record, &tuned).await;
@@ -102,13 +101,14 @@ impl Enforcer<'_> {
         self.end(&record, phase, reason, &message).await.map(|()| None)
     }
 
-    /// The record of a patch of which something stays, because others want it too.
+    /// Returns the record of a patch that is partly kept because others set the same fields.
     fn co_owned(&self, record: &Remediation, remains: &Remains) -> Remediation {
         let (phase, message) = (RemediationPhase::Withdrawing, remaining(remains));
         records::in_phase(record, phase, RemediationReason::CoOwned, &message, self.now())
     }
 
-    /// Does the rest after the fields are out. Returns `None` when the workload is back, or its time is over.
+    /// Does the remaining work after the fields were removed. Returns `None` once the workload has recovered, or its
+    /// time is over.
     async fn settle(&self, record: &Remediation, subject: &Subject) -> Result<Option<Timestamp>, CallError> {
         if self.is_short_of_time() {
             return Ok(None);
@@ -120,17 +120,17 @@ impl Enforcer<'_> {
         {
             return Ok(Some(self.poll()));
         }
-        // The next one waits for this one's rollout, but not for ever.
+        // The next withdrawal waits for this one's rollout, but not forever.
         let waits = !progress.is_complete() && !self.has_had_its_time(record);
         Ok(waits.then(|| self.poll()))
     }
 
-    /// Returns true if a workload had as long to come back as a verdict may take.
+    /// Returns true if a workload had as much time to recover as a verdict may take.
     fn has_had_its_time(&self, record: &Remediation) -> bool {
         record.time.as_ref().is_some_and(|began| self.now().duration_since(began.0) >= self.verify())
     }
 
-    /// Writes down and tells what keeps a patch from being taken back.
+    /// Records the refusal of a withdrawal, and sends an event.
     async fn note_refusal(
         &mut self,
         record: &mut Remediation,
@@ -145,9 +145,8 @@ impl Enforcer<'_> {
         Ok(())
     }
 
-    /// Frees a `StatefulSet` of the pods that its controller waits for, though they will never be ready and their
-    /// revision is gone, one at a time; returns whether there is more of that to do. Once it is `late`, nobody waits for a
-    /// pod that is being deleted and doesn't go.
+    /// Deletes pods of a withdrawn revision that block the StatefulSet, one at a time; returns true if more remain.
+    /// Once it is `late`, pods that fail to terminate are no longer awaited.
     async fn frees(
         &self,
         subject: &Subject,
@@ -171,7 +170,7 @@ impl Enforcer<'_> {
         Ok(true)
     }
 
-    /// Deletes a pod as it was read, and no other.
+    /// Deletes exactly the pod that was read.
     async fn delete(&self, pod: &Pod) -> Result<(), CallError> {
         let params = DeleteParams {
             preconditions: Some(Preconditions {
@@ -185,7 +184,7 @@ impl Enforcer<'_> {
         let name = pod.name();
         match self.remediator.cluster.call(async |_| pods.delete(name, &params).await).await {
             Ok(_) => Ok(()),
-            // It is another pod by now, or has become ready.
+            // The pod was replaced, or became ready.
             Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -201,7 +200,7 @@ impl Enforcer<'_> {
         match self.remediator.reserve_revert(&self.key, record).await {
             Ok(Decision::Granted) => {}
             Ok(Decision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
-            // What does harm doesn't wait for a ledger.
+            // A harmful patch is withdrawn even without the ledger.
             Err(error) => {
                 warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
             }
@@ -209,7 +208,7 @@ impl Enforcer<'_> {
         self.begin_withdrawal(record, reason, message).await
     }
 
-    /// Withdraws the memory limits under which containers have run out of memory; all else that was set stays.
+    /// Withdraws the memory limits of containers that ran out of memory; all other fields stay.
     pub(super) async fn notice_low_limits(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let mut next = None;
         for record in self.records() {
@@ -222,8 +221,7 @@ impl Enforcer<'_> {
             if killed.is_empty() {
                 continue;
             }
-            // A workload that cannot be read now is read again later. A limit that somebody changed since then is
-            // theirs.
+            // An unreadable workload is read again later. A limit that another client changed since is theirs.
             let Ok(Some(subject)) = self.fetch(&record).await else { continue };
             let owned = subject.owned();
             killed.retain(|container, _| {
@@ -237,7 +235,7 @@ impl Enforcer<'_> {
         Ok(next)
     }
 
-    /// The containers with a memory limit of ours that ran out of memory, each with that in words.
+    /// Returns the containers with our memory limit that ran out of memory, each with a description.
     fn out_of_memory(&self, record: &Remediation, since: Timestamp) -> BTreeMap<String, String> {
         let limited = records::with_memory_limit(record);
         let Some(kind) = kind_of(record).filter(|_| !limited.is_empty()) else { return BTreeMap::new() };
@@ -260,7 +258,7 @@ impl Enforcer<'_> {
     }
 }
 
-/// Names what is still there, and who wants it.
+/// Names the remaining fields and their other owners.
 fn remaining(remains: &Remains) -> String {
     let each = remains.iter().map(|(of, managers)| {
         let managers: Vec<&str> = managers.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! The questions of remediation to the watches over the objects of the cluster.
+//! The interface through which remediation reads the watches of the cluster.
 
 use jiff::Timestamp;
 
@@ -29,13 +29,13 @@ pub struct PodHealth {
 
 /// The objects of the cluster, as watches keep them up to date.
 pub trait Workloads: Send {
-    /// Returns the objects of a namespace, in no order.
+    /// Returns the objects of a namespace, unordered.
     fn objects<'w>(&'w self, namespace: &'w str) -> Box<dyn Iterator<Item = &'w Workload<'static>> + 'w>;
 
     /// Returns the object of this kind and name.
     fn get(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Workload<'static>>;
 
-    /// Returns what is followed of a workload; `None` for one without a trace of enforcement.
+    /// Returns the trace of enforcement on a workload; `None` if there is none.
     fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace>;
 
     /// Returns the Services of a namespace, by name.

@@ -100,7 +100,7 @@ async fn bind_host<T>(
 }
 
 /// Returns true if the cause may be a system without IPv6. Systems differ in the error that they return, but a port
-/// that is taken or reserved was reached.
+/// that is in use or reserved was reached.
 fn may_lack_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_that_is_taken_is_not_tried_elsewhere() {
+    async fn a_port_in_use_is_not_replaced_by_another() {
         for failure in
             [|| Some(io::ErrorKind::AddrInUse.into()), || Some(io::ErrorKind::PermissionDenied.into())]
         {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_name_is_looked_up() {
+    async fn a_host_name_is_resolved() {
         let (tried, bound) = tried("localhost:8080".parse().unwrap(), || None).await;
         assert!(matches!(&*tried[0], "127.0.0.1:8080" | "[::1]:8080"), "{tried:?}");
         assert_eq!(bound, Ok(()));

@@ -1,8 +1,8 @@
 //! The plain HTTP server of a long-running command: health, readiness, metrics, and what the command adds to them.
 //!
-//! No client can hold up another: a connection costs a small buffer, has a time limit on everything that it makes the
-//! server wait for, and when there are too many, the oldest gives way to the newest, so that a probe always gets in.
-//! Knows nothing of what is measured or served.
+//! No client can hold up another: a connection costs a small buffer, every wait of the server has a time limit, and a
+//! new connection replaces the oldest one at the maximum, so that a probe always gets in. It has no dependency on the
+//! subsystems that it serves.
 
 use super::{Listen, Readiness, ServerError};
 use axum::Router;
@@ -79,7 +79,7 @@ pub fn standard_routes<E: std::error::Error + 'static>(
 }
 
 impl Server {
-    /// Binds the address, so that a taken one fails before anything else has begun.
+    /// Binds the address, so that an address in use fails before anything else starts.
     pub async fn bind(listen: Listen) -> Result<Self, ServerError> {
         let bind = async |address: SocketAddr| {
             let listener = TcpListener::bind(address).await?;
@@ -94,7 +94,7 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until it is told to stop, and then those under way for another 1.5 s at most.
+    /// Serves requests until the shutdown, then finishes running ones for at most 1.5 s.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
         let router = router.layer(from_fn(limit_time)).layer(DefaultBodyLimit::max(BODY_LIMIT));
         let (stopping, mut stop) = (CancellationToken::new(), pin!(stop));

@@ -1,4 +1,4 @@
-//! A long-running process: tasks around a server, all of which end together. Knows nothing of what they do.
+//! A long-running process: tasks around a server, all of which end together. It has no dependency on their work.
 
 use std::convert::Infallible;
 use std::error::Error;

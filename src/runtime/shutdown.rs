@@ -1,4 +1,4 @@
-//! The end of a process: a signal asks for it, a second one insists. Knows nothing of what has to be ended.
+//! The shutdown of a process: a signal starts it, and a second signal exits at once. Has no dependency on the tasks.
 
 use std::future::Future;
 use std::io;
@@ -36,7 +36,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Begins the shutdown: no write starts any more.
+    /// Begins the shutdown: no new write starts.
     pub fn trigger(&self) {
         self.triggered.cancel();
     }

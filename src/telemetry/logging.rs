@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn directives_win_over_the_level_but_a_plain_level_does_not_unquiet_the_client() {
+    fn directives_override_the_level_and_a_plain_level_keeps_the_client_quiet() {
         let log = || {
             warn!(target: "kube_client::client", "secret body");
             debug!("detail");

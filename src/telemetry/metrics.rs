@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_named() {
+    fn a_duplicate_name_is_named() {
         let metrics = Metrics::new();
         metrics.register(counter("pod_events_total")).unwrap();
         let error = metrics.register(counter("pod_events_total")).unwrap_err();

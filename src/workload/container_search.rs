@@ -1,4 +1,4 @@
-//! The search for containers in an object of a kind that is not judged, so that a report can name the kind.
+//! The search for containers in an object of a kind that is not evaluated, so that a report can name the kind.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{
 /// The levels that are searched. A template of a template of a pod is found; deeper parts are skipped.
 const DEPTH: u8 = 12;
 
-/// Reads any value, and tells whether it holds a list `containers` of objects with an `image`.
+/// Reads any value, and returns true if it holds a list `containers` of objects with an `image`.
 #[derive(Clone, Copy)]
 pub(super) struct ContainerSearch(Target);
 

@@ -27,6 +27,7 @@ impl Workload<'_> {
         let mut containers = pod.init_containers.iter().chain(&pod.containers);
         !self.is_pod()
             && !self.has_selector
+            && self.uses_template_of.is_none()
             && (pod.containers.is_empty() || containers.any(super::Container::lacks_image))
     }
 
@@ -47,6 +48,9 @@ impl Workload<'_> {
     }
 
     fn container_defect(&self) -> Option<Defect> {
+        if self.uses_template_of.is_some() {
+            return None;
+        }
         let path = self.pod_path();
         let hint = if self.is_patch() {
             "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead"
@@ -134,6 +138,17 @@ mod tests {
         let init = "{apiVersion: batch/v1, kind: Job, spec: {template: {spec: {initContainers: [{name: i}], \
                     containers: [{name: c, image: d}]}}}}";
         assert!(judged(init).1);
+    }
+
+    #[test]
+    fn a_rollout_that_uses_another_template_needs_no_container() {
+        for selector in ["", SELECTOR] {
+            let rollout = format!(
+                "{{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {{name: r}}, \
+                 spec: {{{selector} workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}}}}}"
+            );
+            assert_eq!(judged(&rollout), (None, false));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A short digest of a text. It tells whether the text changed.
+//! A short digest of a text. It shows if the text changed.
 
 use std::fmt::Write as _;
 

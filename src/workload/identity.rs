@@ -34,9 +34,9 @@ pub struct WorkloadKey {
     /// `namespace/Kind/name`.
     text: Box<str>,
     /// The length of the namespace.
-    namespace: usize,
+    namespace: u32,
     /// The length of the kind.
-    kind: usize,
+    kind: u32,
 }
 
 /// A policy, printed and serialized as `namespace/name`.
@@ -97,18 +97,20 @@ impl WorkloadKey {
     /// Names a workload.
     pub fn new(namespace: &str, workload: Owner<'_>) -> Self {
         let text = format!("{namespace}/{workload}").into();
-        Self { text, namespace: namespace.len(), kind: workload.kind.len() }
+        let length = |part: &str| u32::try_from(part.len()).unwrap_or_default();
+        Self { text, namespace: length(namespace), kind: length(workload.kind) }
     }
 
     /// Returns the namespace.
     pub fn namespace(&self) -> &str {
-        &self.text[..self.namespace]
+        &self.text[..self.namespace as usize]
     }
 
     /// Returns the workload without its namespace.
     pub fn local(&self) -> Owner<'_> {
-        let workload = &self.text[self.namespace + 1..];
-        Owner { kind: &workload[..self.kind], name: &workload[self.kind + 1..] }
+        let workload = &self.text[self.namespace as usize + 1..];
+        let kind = self.kind as usize;
+        Owner { kind: &workload[..kind], name: &workload[kind + 1..] }
     }
 }
 

@@ -40,13 +40,13 @@ impl<'a> ImageReference<'a> {
         Self { registry, repository, tag: tag.filter(non_empty), digest: digest.filter(non_empty) }
     }
 
-    /// Tells whether the reference can name another image tomorrow: it has the tag `latest`, or neither tag nor digest.
+    /// Returns true if the reference may name another image later: it has the tag `latest`, or neither tag nor digest.
     pub fn is_latest(&self) -> bool {
         self.digest.is_none() && self.tag.is_none_or(|tag| tag == "latest")
     }
 }
 
-/// Tells a registry from the first component of a repository, by Docker's rule.
+/// Distinguishes a registry from the first component of a repository, by Docker's rule.
 fn is_registry(component: &str) -> bool {
     component == "localhost" || component.contains(['.', ':']) || component.chars().any(char::is_uppercase)
 }

@@ -105,7 +105,7 @@ pub struct ObjectSeed<'t> {
     pub known: Option<&'t TypeMeta>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "camelCase")]
 enum Key {
     ApiVersion,
@@ -117,6 +117,21 @@ enum Key {
     Items,
     #[serde(other)]
     Other,
+}
+
+impl Key {
+    fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ApiVersion => "apiVersion",
+            Self::Kind => "kind",
+            Self::Metadata => "metadata",
+            Self::Spec => "spec",
+            Self::Status => "status",
+            Self::Template => "template",
+            Self::Items => "items",
+            Self::Other => return None,
+        })
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
@@ -139,7 +154,16 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         let mut draft = Draft::default();
         // Parts in front of the type; only hand-written files have any.
         let mut early: BTreeMap<&'static str, serde_json::Value> = BTreeMap::new();
+        // A bit for each key.
+        let mut seen = 0_u8;
         while let Some(key) = map.next_key::<Key>()? {
+            if let Some(name) = key.name() {
+                let bit = 1 << key as u8;
+                if seen & bit != 0 {
+                    return Err(A::Error::duplicate_field(name));
+                }
+                seen |= bit;
+            }
             let part = match key {
                 Key::ApiVersion => {
                     own.api_version = map.next_value()?;

@@ -1,4 +1,4 @@
-//! The workload that a pod belongs to, told from the pod alone.
+//! The workload that owns a pod, derived from the pod alone.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_of_a_rollout_a_deployment_config_or_a_knative_service_is_named_by_it() {
+    fn a_pod_belongs_to_its_rollout_deployment_config_or_knative_service() {
         let rollout = r#"{"rollouts-pod-template-hash":"7f9"}"#;
         assert_eq!(pod_owned_by("ReplicaSet", "web-7f9", rollout), "Rollout/web");
         let knative = r#"{"pod-template-hash":"7f9","serving.knative.dev/service":"web"}"#;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_belongs_to_a_cron_job_only_if_the_number_of_its_job_is_close_to_its_own_time() {
+    fn a_pod_belongs_to_a_cron_job_only_if_the_job_number_matches_its_time() {
         let owner_at = |job: &str, created: &str| {
             owner_of(&format!(
                 r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p",{created}

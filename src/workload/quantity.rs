@@ -44,12 +44,12 @@ impl Quantity {
         Some(Self(if negative { -billionths } else { billionths }))
     }
 
-    /// Tells whether the quantity is more than zero; zero counts as no request and no limit.
+    /// Returns true if the quantity is more than zero; zero counts as no request and no limit.
     pub fn is_positive(self) -> bool {
         self.0 > 0
     }
 
-    /// Tells whether the quantity is more than `times` as much as `other`; exact for the amounts of a cluster.
+    /// Returns true if the quantity is more than `times` as much as `other`; exact for the amounts of a cluster.
     pub fn is_more_than(self, times: Self, other: Self) -> bool {
         self.0.saturating_mul(Self::UNIT) > times.0.saturating_mul(other.0)
     }
@@ -72,7 +72,7 @@ impl Quantity {
         Self(self.0.saturating_mul(i128::from(count)))
     }
 
-    /// Tells whether the quantity is less than zero.
+    /// Returns true if the quantity is less than zero.
     pub fn is_negative(self) -> bool {
         self.0 < 0
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_to_count_is_the_largest_amount() {
+    fn amounts_beyond_the_range_become_the_largest_one() {
         for large in ["1e400", "99999999999999999999999999Ei", &"9".repeat(60)] {
             assert_eq!(quantity(large), Quantity(i128::MAX), "{large}");
         }

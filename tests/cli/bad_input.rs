@@ -1,4 +1,4 @@
-//! Bad input: one clear error each, naming file, document and line; everything else is still judged.
+//! Bad input: one clear error each, naming file, document and line; everything else is still evaluated.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ fn beside_a_good_one(name: &str, bad: &[u8]) -> super::Run {
 }
 
 #[test]
-fn a_broken_document_leaves_the_others() {
+fn a_broken_document_does_not_affect_the_others() {
     let bad = format!("{GOOD}---\nkind: [Pod\n---\n{GOOD}");
     assert_snapshot!(beside_a_good_one("bad.yaml", bad.as_bytes()));
 }
@@ -73,7 +73,7 @@ fn files_that_are_no_manifests_are_named() {
 }
 
 #[test]
-fn recursion_is_suggested_only_where_there_is_a_directory_to_look_into() {
+fn recursion_is_suggested_only_for_directories() {
     let tree = directory(&[("flat/a.txt", b""), ("deep/b/c.yaml", GOOD.as_bytes())]);
     let error = |path: &str| run_in(tree.path(), &["analyze", "-f", path], "").stderr;
     assert_eq!(error("flat"), "error: flat: no file in it ends in .yaml, .yml or .json\n");
@@ -146,7 +146,7 @@ fn a_pipe_with_a_path_is_read_as_a_file_is() {
 
 #[test]
 #[cfg(unix)]
-fn a_reader_of_errors_that_went_away_changes_no_exit_status() {
+fn a_closed_stderr_does_not_change_the_exit_status() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     // A note on stderr counts the objects left out in system namespaces.

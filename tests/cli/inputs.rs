@@ -1,4 +1,4 @@
-//! The files that `-f` leads to: the same as kubectl's, which is asked too where it is installed.
+//! The files that `-f` reads. They are compared with those that kubectl reads, if it is installed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -44,14 +44,14 @@ fn tree() -> tempfile::TempDir {
     tree
 }
 
-/// The names of the pods that are judged.
+/// The names of the evaluated pods.
 fn judged(run: &Run) -> BTreeSet<String> {
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let violations = report["violations"].as_array().unwrap();
     violations.iter().map(|violation| violation["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The names of the pods that kubectl reads; `None` where it is not installed.
+/// The names of the pods that kubectl reads; `None` if it is not installed.
 fn read_by_kubectl(directory: &Path, args: &[&str]) -> Option<BTreeSet<String>> {
     let mut kubectl = Command::new("kubectl");
     kubectl.args(["label", "--local", "a=b", "-o", "name"]).args(args).current_dir(directory);
@@ -107,7 +107,7 @@ fn a_path_needs_no_flag() {
 }
 
 #[test]
-fn a_name_with_a_comma_is_no_list_if_the_file_is_there() {
+fn an_existing_file_with_a_comma_in_its_name_is_not_a_list() {
     let tree = directory(&[("a,b.yaml", POD.as_bytes())]);
     assert_eq!(run_in(tree.path(), &["analyze", "-f", "a,b.yaml"], "").status, 0);
 }
@@ -151,7 +151,7 @@ fn links_to_directories_cost_nothing_and_dangling_ones_are_passed_over_unless_na
 }
 
 #[test]
-fn every_spelling_of_a_large_list_reads_the_same_from_a_file_and_from_a_pipe() {
+fn a_large_list_reads_the_same_in_every_spelling_and_from_a_pipe() {
     let count = 5_000;
     for spelling in [Spelling::List, Spelling::Lines, Spelling::Documents, Spelling::Sorted] {
         let mut text = Vec::new();

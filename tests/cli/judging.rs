@@ -100,7 +100,7 @@ fn an_object_that_cannot_be_judged_is_an_error_in_a_directory_too() {
         let tree = directory(&[("f.yaml", manifest.as_bytes())]);
         let run = run_in(tree.path(), &["analyze", "-f", "."], "");
         assert_eq!((run.status, &*run.stdout), (2, ""), "{run}");
-        let place = format!("f.yaml:2 (document 1): spec.template.spec.containers[0].{field}: ");
+        let place = format!("f.yaml:5 (document 1): spec.template.spec.containers[0].{field}: ");
         assert!(run.stderr.contains(&place) && run.stderr.contains(problem), "{run}");
     }
 }

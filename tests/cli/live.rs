@@ -5,6 +5,21 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 
 #[test]
+fn no_flag_of_the_connection_goes_with_manifests() {
+    let pod = b"apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, image: 'nginx:1'}]}\n";
+    let tree = directory(&[("pod.yaml", pod)]);
+    for flag in
+        ["--server=x", "--token=x", "--as=x", "--insecure-skip-tls-verify", "--username=x", "--context=x"]
+    {
+        let run = run_in(tree.path(), &["analyze", "-f", "pod.yaml", flag], "");
+        let name = flag.split('=').next().unwrap();
+        assert_eq!(run.status, 2, "{flag}");
+        assert!(run.stderr.contains("cannot be used with") && run.stderr.contains(name), "{}", run.stderr);
+    }
+    assert_eq!(run_in(tree.path(), &["analyze", "-f", "pod.yaml"], "").status, 0);
+}
+
+#[test]
 fn without_a_kubeconfig_the_way_without_a_cluster_is_shown() {
     let empty = directory(&[]);
     for command in [&["analyze"][..], &["check"], &["list", "pods"]] {

@@ -1,4 +1,4 @@
-//! Reports of files in every format, and what narrows them or makes them fail.
+//! Reports of files in every format, with filters and thresholds.
 
 use insta::assert_snapshot;
 
@@ -124,7 +124,7 @@ fn standard_input_is_read_once() {
 }
 
 #[test]
-fn system_namespaces_are_left_out_and_that_is_said() {
+fn left_out_system_namespaces_are_noted() {
     let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}, \
                 spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod)]);
@@ -134,13 +134,13 @@ fn system_namespaces_are_left_out_and_that_is_said() {
 }
 
 #[test]
-fn nothing_to_judge_is_said() {
+fn an_empty_result_is_noted() {
     let tree = directory(&[("a.yaml", b"apiVersion: v1\nkind: Service\n")]);
     assert_snapshot!(run_in(tree.path(), &["analyze", "-f", "a.yaml"], ""));
 }
 
 #[test]
-fn what_was_asked_for_and_is_not_there_is_said() {
+fn missing_names_are_noted() {
     let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {app: web}}, spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("a.yaml", pod)]);
     let note = |args: &[&str]| {
@@ -166,7 +166,7 @@ fn what_was_asked_for_and_is_not_there_is_said() {
 }
 
 #[test]
-fn objects_of_other_kinds_are_counted_where_the_report_does_not_list_them() {
+fn unlisted_objects_of_other_kinds_are_counted() {
     let all = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: 'd:1'}]}}\n---\n\
                {apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Secret}\n";
     let note = |all: &str, format: &str| {
@@ -196,7 +196,7 @@ fn a_reader_that_stops_early_is_no_error() {
 }
 
 #[test]
-fn thresholds_out_of_range_are_told_their_range() {
+fn thresholds_out_of_range_are_reported_with_the_range() {
     let below = run(&["analyze", "-f", SAMPLES, "--fail-under", "-1"]);
     assert_eq!(below.status, 2);
     assert!(below.stderr.contains("give a whole number from 0 to 100"), "{}", below.stderr);

@@ -36,7 +36,7 @@ fn binary(args: &[&str]) -> Command {
     command
 }
 
-/// Reads everything that programs write to a stream; a terminal that all of them have left fails to be read.
+/// Reads everything that programs write to a stream; reading a terminal fails once all of them have closed it.
 fn read_all(mut stream: Box<dyn Read + Send>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let (mut text, mut part) = (Vec::new(), [0; 4096]);
@@ -167,7 +167,7 @@ fn ascii(json: &Value) -> String {
     json.to_string().chars().map(escape).collect()
 }
 
-/// Fails where the output has a control character that is not ours, or lacks the hostile text.
+/// Fails if the output has a control character that is not ours, or lacks the hostile text.
 fn assert_escaped(args: &[&str], output: &str) {
     let mut rest = output.to_owned();
     // Our styles, and the line that progress erases.

@@ -26,7 +26,7 @@ fn every_document_behind_a_separator_with_a_comment_is_read() {
 }
 
 #[test]
-fn a_policy_takes_the_booleans_of_yaml_1_1_and_notes_repeated_keys() {
+fn a_policy_accepts_booleans_of_yaml_1_1_and_repeated_keys_are_noted() {
     let policy = "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {name: p}\nspec:\n  \
                   forbidLatestTag: no\n  forbidLatestTag: yes\n";
     let tree = directory(&[("pod.yaml", POD.as_bytes()), ("policy.yaml", policy.as_bytes())]);

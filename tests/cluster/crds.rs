@@ -118,7 +118,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_install_reports_taken_names_at_once() {
+async fn an_install_reports_names_in_use_at_once() {
     let plane = ControlPlane::start();
     let definitions = Api::<CustomResourceDefinition>::all(plane.client().await);
     let [mut other, _] = crds();

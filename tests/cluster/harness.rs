@@ -218,7 +218,7 @@ impl Past {
 #[ignore = "needs a control plane: make test"]
 fn a_killed_test_process_leaves_nothing_behind() {
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "harness::a_victim_tells_its_traces_and_sleeps", "--ignored", "--nocapture"])
+        .args(["--exact", "harness::a_victim_prints_its_traces_and_sleeps", "--ignored", "--nocapture"])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
@@ -241,7 +241,7 @@ fn a_killed_test_process_leaves_nothing_behind() {
 
 #[test]
 #[ignore = "needs a control plane: make test"]
-fn a_victim_tells_its_traces_and_sleeps() {
+fn a_victim_prints_its_traces_and_sleeps() {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let Some(_) = std::env::var_os(VICTIM) else { return };
     let plane = ControlPlane::start();

@@ -43,7 +43,7 @@ async fn a_deployment_with_probes_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
-async fn a_policy_without_a_budget_says_so_and_patches_nothing() {
+async fn a_policy_without_a_budget_reports_that_and_patches_nothing() {
     let scenario = Scenario::new(Workload::surging(), Server::listens()).restarts(0);
     let outcome = scenario.remediation("maxPerHour: 0").run().await;
     outcome.assert_left_alone();

@@ -235,7 +235,7 @@ impl Fixture {
     }
 }
 
-/// Returns true if a patch in this phase doesn't change by itself any more.
+/// Returns true if a patch in this phase no longer changes by itself.
 fn is_final(phase: RemediationPhase) -> bool {
     matches!(phase, RemediationPhase::Verified | RemediationPhase::Withdrawn | RemediationPhase::Failed)
 }

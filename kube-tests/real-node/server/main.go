@@ -1,9 +1,9 @@
-// A server whose behaviour is what its flags say. Its traffic is plain HTTP/1.1, one request a connection:
+// A server with the behaviour that its flags set. It speaks plain HTTP/1.1, one request per connection:
 //
-//	GET /       answers with the name of the pod
-//	GET /crash  ends the process with status 1, after the answer
+//	GET /       responds with the name of the pod
+//	GET /crash  responds, then exits with status 1
 //
-// `server pause` is the process of a pod's sandbox instead.
+// `server pause` runs as the process of a pod's sandbox instead.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// What the flags say; a behaviour whose flag is not set is that of a healthy server.
+// The values of the flags; the defaults are those of a healthy server.
 type behaviour struct {
 	port        int
 	local       bool

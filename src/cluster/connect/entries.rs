@@ -23,6 +23,12 @@ pub struct Overrides {
     pub insecure_skip_tls_verify: bool,
     /// The bearer token.
     pub token: Option<String>,
+    /// The name for basic authentication.
+    pub username: Option<String>,
+    /// The password for basic authentication.
+    pub password: Option<String>,
+    /// True to ask for uncompressed responses.
+    pub disable_compression: bool,
     /// The file with the client's certificate.
     pub client_certificate: Option<PathBuf>,
     /// The file with its key.
@@ -53,6 +59,11 @@ impl Entries<'_> {
 
     /// Returns a place in the user's entry.
     pub(super) fn user_field(&self, field: &'static str) -> Place {
+        match field {
+            "username" if given(self.flags.username.as_ref()).is_some() => return Place::Flag("--username"),
+            "password" if given(self.flags.password.as_ref()).is_some() => return Place::Flag("--password"),
+            _ => {}
+        }
         let file = self.user.origin.clone();
         Place::Field { file, kind: "user", name: self.user_name.to_owned(), field }
     }

@@ -8,6 +8,9 @@ use super::target::{Content, ExecLogin, Impersonation, LoginMethod, Material, Ta
 use super::validate::{check_cluster, check_user};
 use crate::proxy::Proxy;
 use crate::proxy::{Address, Login};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// Resolves files and flags; `None` if neither names a server, as in a pod.
@@ -16,7 +19,7 @@ pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Targe
     let (name, context) = context(loaded, flags)?;
     let user_name = given(flags.user.as_ref()).unwrap_or(&context.user);
     let cluster_name = given(flags.cluster.as_ref()).unwrap_or(&context.cluster);
-    let user = match kubeconfig.users.get(user_name) {
+    let mut user = match kubeconfig.users.get(user_name) {
         Some(user) => user.clone(),
         None if given(flags.user.as_ref()).is_some() => {
             return Err(unknown("--user", "user", user_name, loaded));
@@ -24,6 +27,11 @@ pub(super) fn resolve(loaded: &Loaded, flags: &Overrides) -> Result<Option<Targe
         // client-go is anonymous in this case.
         None => User::default(),
     };
+    for (flag, field) in [(&flags.username, &mut user.username), (&flags.password, &mut user.password)] {
+        if let Some(value) = given(flag.as_ref()) {
+            field.clone_from(value);
+        }
+    }
     let has_server = given(flags.server.as_ref()).is_some();
     let cluster = match kubeconfig.clusters.get(cluster_name) {
         Some(cluster) => cluster.clone(),
@@ -91,7 +99,7 @@ impl Entries<'_> {
             context,
             namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
             proxy,
-            compressed: !self.cluster.disable_compression,
+            compressed: !self.cluster.disable_compression && !self.flags.disable_compression,
             trust: if secure { self.trust()? } else { Trust::default() },
             identity: if secure { self.identity() } else { None },
             login: if secure { self.login()? } else { LoginMethod::Anonymous },
@@ -191,10 +199,15 @@ impl Entries<'_> {
         }
     }
 
-    /// client-go supports only `oidc` of the old auth providers. Its token is used, but not renewed.
+    /// client-go supports only `oidc` of the old auth providers. Its token is used, but not renewed: client-go writes
+    /// the new one back into the kubeconfig, which this program never changes.
     fn of_provider(&self, provider: &AuthProvider) -> Result<LoginMethod, ConnectError> {
         let place = self.user_field("auth-provider");
         match provider.config.get("id-token").filter(|token| !token.is_empty()) {
+            Some(token) if provider.name == "oidc" && has_expired(token) => Err(place.error(
+                "its id-token has expired: run any kubectl command, which renews it if there is a refresh-token, \
+                 log in again, or use an exec plugin such as kubelogin",
+            )),
             Some(token) if provider.name == "oidc" => {
                 Ok(LoginMethod::Token { token: Some((token.clone(), place)), file: None })
             }
@@ -223,6 +236,19 @@ impl Entries<'_> {
         let (groups, extra) = (groups.clone(), user.as_user_extra.clone());
         Some(Impersonation { user: name.clone(), uid, groups, extra, place })
     }
+}
+
+/// Returns true if the `exp` of a JSON Web Token has passed. Other texts are left to the API server.
+fn has_expired(token: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        exp: f64,
+    }
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Option<Claims> = claims.and_then(|json| serde_json::from_slice(&json).ok());
+    #[expect(clippy::disallowed_methods, reason = "a connection is made outside of any pure part")]
+    let now = Timestamp::now().as_duration().as_secs_f64();
+    claims.is_some_and(|claims| claims.exp <= now)
 }
 
 fn material(data: &[u8], data_place: Place, path: &Path, path_place: Place) -> Option<Material> {

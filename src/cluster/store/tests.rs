@@ -43,7 +43,7 @@ fn an_event_during_a_list_protects_its_object() {
 }
 
 #[test]
-fn a_list_removes_only_what_it_covers() {
+fn a_list_removes_only_objects_in_its_range() {
     let mut store = Store::default();
     for group in ["shop", "bank"] {
         store.insert(group, 1, 0);

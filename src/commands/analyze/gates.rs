@@ -21,7 +21,7 @@ pub(super) struct GateArgs {
         value_parser = severities().try_map(|name| name.parse::<Severity>()))]
     fail_on: Option<Severity>,
 
-    /// With a threshold, exit with 0 although nothing was evaluated, in the whole input or in a namespace of -n
+    /// With a threshold, exit 0 even if the input, or a namespace given by -n, has nothing to evaluate
     #[arg(long)]
     allow_empty: bool,
 }

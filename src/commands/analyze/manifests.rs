@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::commands::args::ConnectArgs;
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
@@ -12,11 +13,11 @@ use crate::workload::{Fields, Object};
 #[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
-    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
     filename: Vec<PathBuf>,
 
     /// The same as -f
-    #[arg(value_name = "PATH", conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
     paths: Vec<PathBuf>,
 
     /// Read subdirectories too

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::duration;
+use super::login::{LoginArgs, path};
 use crate::cluster::{ConnectOptions, Overrides};
 
 /// Connection to the cluster, as with kubectl.
@@ -12,7 +13,7 @@ use crate::cluster::{ConnectOptions, Overrides};
 #[command(next_help_heading = "Cluster")]
 pub(in crate::commands) struct ConnectArgs {
     /// Kubeconfig file [default: $KUBECONFIG, else ~/.kube/config, else the pod's service account]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     kubeconfig: Option<PathBuf>,
 
     /// Context of the kubeconfig [default: the current context]
@@ -36,7 +37,7 @@ pub(in crate::commands) struct ConnectArgs {
     tls_server_name: Option<String>,
 
     /// File with the CA certificates of the API server [default: the cluster's, else the system's]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     certificate_authority: Option<PathBuf>,
 
     /// Do not check the server's certificate
@@ -52,29 +53,21 @@ pub(in crate::commands) struct ConnectArgs {
     )]
     insecure_skip_tls_verify: bool,
 
-    /// Bearer token [default: the user's]
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
 
-    /// File with the client certificate [default: the user's]
-    #[arg(long, value_name = "FILE")]
-    client_certificate: Option<PathBuf>,
-
-    /// File with the key of the client certificate [default: the user's]
-    #[arg(long, value_name = "FILE")]
-    client_key: Option<PathBuf>,
-
-    /// User to impersonate
-    #[arg(id = "as", long = "as", value_name = "USER")]
-    impersonate: Option<String>,
-
-    /// Group to impersonate (repeatable)
-    #[arg(id = "as-group", long = "as-group", value_name = "GROUP")]
-    impersonate_groups: Vec<String>,
-
-    /// UID to impersonate
-    #[arg(id = "as-uid", long = "as-uid", value_name = "UID")]
-    impersonate_uid: Option<String>,
+    /// Do not ask for compressed responses
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    disable_compression: bool,
 
     /// Time limit of one request, such as 5, 30s or 1m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -82,12 +75,34 @@ pub(in crate::commands) struct ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// The ids of all of these flags.
+    pub(in crate::commands) const FLAGS: [&str; 18] = [
+        "kubeconfig",
+        "context",
+        "cluster",
+        "user",
+        "server",
+        "tls_server_name",
+        "certificate_authority",
+        "insecure_skip_tls_verify",
+        "token",
+        "username",
+        "password",
+        "client_certificate",
+        "client_key",
+        "as",
+        "as-group",
+        "as-uid",
+        "disable_compression",
+        "request_timeout",
+    ];
+
     /// Returns the options of a connection for a one-shot command.
     pub(in crate::commands) fn options(&self) -> ConnectOptions {
         let limit = self.request_timeout;
         ConnectOptions {
-            kubeconfig: self.kubeconfig.clone(),
-            overrides: Overrides {
+            kubeconfig: self.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
+            overrides: self.login.add_to(Overrides {
                 context: self.context.clone(),
                 cluster: self.cluster.clone(),
                 user: self.user.clone(),
@@ -95,13 +110,9 @@ impl ConnectArgs {
                 tls_server_name: self.tls_server_name.clone(),
                 certificate_authority: self.certificate_authority.clone(),
                 insecure_skip_tls_verify: self.insecure_skip_tls_verify,
-                token: self.token.clone(),
-                client_certificate: self.client_certificate.clone(),
-                client_key: self.client_key.clone(),
-                impersonate: self.impersonate.clone(),
-                impersonate_uid: self.impersonate_uid.clone(),
-                impersonate_groups: self.impersonate_groups.clone(),
-            },
+                disable_compression: self.disable_compression,
+                ..Overrides::default()
+            }),
             request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
             ..ConnectOptions::default()
         }

@@ -15,7 +15,7 @@ pub(in crate::commands) struct LeaseArgs {
     #[arg(long = "lease-namespace", id = "lease-namespace", value_name = "NAME", value_parser = namespace)]
     pub(in crate::commands) namespace: Option<String>,
 
-    /// Name of the Lease [default: kube-devops- and the command]
+    /// Name of the Lease [default: kube-devops-COMMAND]
     #[arg(long = "lease-name", id = "lease-name", value_name = "NAME", value_parser = lease_name)]
     name: Option<String>,
 

@@ -30,7 +30,7 @@ pub(in crate::commands) struct NamespacesArgs {
     #[arg(short, long = "namespace", value_name = "NAME", value_parser = namespace)]
     namespaces: Vec<String>,
 
-    /// All namespaces, whatever -n says; this is the default
+    /// All namespaces, even with -n (default)
     #[arg(short = 'A', long)]
     all_namespaces: bool,
 }

@@ -1,4 +1,4 @@
-//! The budgets' law over made-up histories, and the cases that it can't tell.
+//! Properties of the budgets over generated histories, and single cases.
 
 use proptest::prelude::*;
 
@@ -81,7 +81,7 @@ fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
     assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(9000)), Decision::Granted, "it has its place");
 }
 
-/// An event in the life of a ledger. Namespaces and workloads are numbers.
+/// An event in the history of a ledger. Namespaces and workloads are numbers.
 #[derive(Debug, Clone)]
 enum Step {
     Reserve {
@@ -98,7 +98,7 @@ enum Step {
         namespace: u8,
         workload: u8,
     },
-    /// The process dies and reads what was written.
+    /// The process crashes and reads the stored ledger.
     Crash,
     Pass {
         milliseconds: i64,
@@ -126,7 +126,7 @@ proptest! {
     #[test]
     fn no_history_goes_over_a_budget(steps in prop::collection::vec(step(), 1..250)) {
         let mut ledger = Ledger::default();
-        // The real time, which only goes forward, and the clock's distance from it, in milliseconds.
+        // The real time, which only increases, and the clock's offset from it, in milliseconds.
         let (mut real, mut behind) = (0_i64, 0_i64);
         let mut granted: Vec<(i64, u8)> = Vec::new();
         for step in steps {

@@ -1,4 +1,4 @@
-//! Workloads by strategy and by what their pods share.
+//! Workloads with different strategies and shared resources.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn rolling(surge: impl Into<Value>, unavailable: impl Into<Value>) -> Value {
 }
 
 #[test]
-fn a_deployment_keeps_pods_only_with_surge_and_a_pod_that_stays() {
+fn a_deployment_keeps_pods_only_with_surge_and_an_available_pod() {
     use DowntimeRisk::{NoSurge, NoneKept, Recreate};
     for (pods, strategy, expected) in [
         (1, json!({}), None),
@@ -63,7 +63,7 @@ fn a_daemon_set_keeps_pods_only_with_surge_and_none_unavailable() {
 }
 
 #[test]
-fn what_only_one_pod_can_have_counts_as_no_surge() {
+fn a_resource_that_only_one_pod_can_use_rules_out_surge() {
     let claim = |name: &str| {
         json!({ "volumes": [
         { "name": "tmp", "emptyDir": {} },

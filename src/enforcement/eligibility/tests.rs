@@ -1,4 +1,4 @@
-//! One test a reason, each from a workload that is eligible but for it.
+//! One test per reason, each with a workload that is eligible except for that reason.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -12,7 +12,7 @@ fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().unwrap()
 }
 
-/// A workload of three pods at rest.
+/// A workload with three pods that is not rolling out.
 fn at_rest(kind: WorkloadKind) -> Value {
     json!({
         "metadata": { "name": "web", "namespace": "n", "generation": 2 },
@@ -58,7 +58,7 @@ fn judge_under(
     ineligible(&Subject::read(kind, object).unwrap(), pods, remediation, &Claims::new(), now())
 }
 
-/// A pod whose container `main` has these fields in its status.
+/// A pod whose container `main` has this status.
 fn pod(status: &Value) -> Pod {
     let mut container =
         json!({ "name": "main", "image": "", "imageID": "", "ready": true, "restartCount": 0 });
@@ -77,7 +77,7 @@ fn ended(at: &str) -> Value {
 }
 
 #[test]
-fn a_workload_at_rest_is_eligible() {
+fn a_workload_that_is_not_rolling_out_is_eligible() {
     let well = pod(&json!({ "restartCount": 7, "lastState": ended("2026-01-01T11:54:59Z") }));
     for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {
         assert_eq!(judge(kind, &[], std::slice::from_ref(&well)), None, "{kind:?}");
@@ -85,7 +85,7 @@ fn a_workload_at_rest_is_eligible() {
 }
 
 #[test]
-fn whose_it_is_comes_first() {
+fn ownership_reasons_come_first() {
     let deployment = WorkloadKind::Deployment;
     let deleted = [("metadata.deletionTimestamp", json!("2026-01-01T11:00:00Z"))];
     assert_eq!(judge(deployment, &deleted, &[]), Some(Ineligible::BeingDeleted));
@@ -103,7 +103,7 @@ fn whose_it_is_comes_first() {
 }
 
 #[test]
-fn what_a_tool_manages_is_patched_only_where_the_policy_says_so() {
+fn gitops_workloads_are_patched_only_if_the_policy_allows_it() {
     let helm = [("metadata.annotations", json!({ "meta.helm.sh/release-name": "web" }))];
     let found = judge(WorkloadKind::Deployment, &helm, &[]).unwrap();
     assert_eq!((found.reason(), found.passing()), ("ManagedByGitOps", false));
@@ -111,7 +111,7 @@ fn what_a_tool_manages_is_patched_only_where_the_policy_says_so() {
 }
 
 #[test]
-fn a_rollout_that_would_not_reach_all_pods_in_turn_is_not_begun() {
+fn a_held_rollout_is_not_started() {
     use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
     let on_delete = json!({ "type": "OnDelete" });
     let partition = |number: i32| json!({ "rollingUpdate": { "partition": number } });
@@ -133,7 +133,7 @@ fn a_rollout_that_would_not_reach_all_pods_in_turn_is_not_begun() {
 }
 
 #[test]
-fn downtime_needs_consent_that_the_refusal_names() {
+fn the_reason_names_the_field_that_allows_downtime() {
     use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
     let by_default = RemediationSpec::default();
     let recreate = ("spec.strategy", json!({ "type": "Recreate" }));
@@ -158,7 +158,7 @@ fn downtime_needs_consent_that_the_refusal_names() {
 }
 
 #[test]
-fn a_workload_in_motion_is_waited_for() {
+fn a_workload_that_is_rolling_out_is_skipped_for_now() {
     use WorkloadKind::{DaemonSet, Deployment};
     let rolling = |updated| Ineligible::RollingOut { updated, wanted: 3 };
     for (kind, change, expected) in [
@@ -184,7 +184,7 @@ fn a_workload_in_motion_is_waited_for() {
 }
 
 #[test]
-fn pods_that_were_not_well_would_prove_nothing_after_a_patch() {
+fn a_workload_with_unhealthy_pods_is_skipped() {
     let at = "2026-01-01T11:55:01Z";
     let restarted =
         Ineligible::Restarted { pod: "web-a".into(), container: "main".into(), at: at.parse().unwrap() };
@@ -199,7 +199,7 @@ fn pods_that_were_not_well_would_prove_nothing_after_a_patch() {
 }
 
 #[test]
-fn every_reason_is_told_apart() {
+fn all_reasons_are_distinct() {
     let all = [
         Ineligible::BeingDeleted,
         Ineligible::Ignored,
@@ -226,7 +226,7 @@ fn every_reason_is_told_apart() {
     assert!(reasons.iter().all(|reason| reason.chars().all(|c| c.is_ascii_alphabetic())));
 }
 
-/// Properties of a workload, the part of the object that has them, and the kinds that can have them.
+/// Properties of a workload: a name, the part of the object that sets it, and the kinds that support it.
 fn traits() -> Vec<(&'static str, Value, Value, &'static [WorkloadKind])> {
     use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
     let owner = |controller: bool| json!([{ "apiVersion": "x/v1", "kind": "Shop", "name": "s", "uid": "u", "controller": controller }]);
@@ -253,7 +253,7 @@ fn traits() -> Vec<(&'static str, Value, Value, &'static [WorkloadKind])> {
 
 proptest! {
     #[test]
-    fn one_reason_among_any_number_of_harmless_things_is_enough(
+    fn one_reason_suffices_among_harmless_properties(
         kind in select(KINDS.to_vec()),
         chosen in prop::collection::vec(0..6_u8, traits().len()),
     ) {

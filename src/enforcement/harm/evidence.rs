@@ -1,4 +1,4 @@
-//! The verdict on a suspicion: events and nodes show if fields of ours are the cause. Pure.
+//! The verdict on a suspicion: events and nodes show if our fields are the cause. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::trouble::{RESTARTS, Trouble, TroubleKind, WINDOW};
 use crate::enforcement::field::{ContainerField, Field, Fields};
 use crate::policy::RemediationReason;
 
-/// The time before the first sign of trouble from which on events count: clocks and watches differ a little.
+/// The time before the first sign of trouble from which events count, because clocks and watches differ a little.
 const EARLIER: SignedDuration = SignedDuration::from_mins(1);
 
 /// An event about a pod or a workload.
@@ -36,28 +36,28 @@ pub struct Knowledge {
     pub events: Vec<EventSeen>,
     /// The nodes that have been ready for long enough.
     pub steady: BTreeSet<String>,
-    /// The restarts of a container within an hour that were usual before the patch; `None` if nothing is known.
+    /// The usual restarts of a container per hour before the patch; `None` if unknown.
     pub usual_restarts: Option<u32>,
     /// True if pods of the workload without these fields restart too.
     pub others_restart: bool,
-    /// The words of the controller that can't create pods.
+    /// The message of the controller that cannot create pods.
     pub refusal: Option<String>,
 }
 
-/// The harm that fields of ours do.
+/// The harm that our fields cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Harm {
     /// The fields to withdraw.
     pub fields: BTreeSet<ContainerField>,
     /// The reason in one word.
     pub reason: RemediationReason,
-    /// Pod, container and what was seen.
+    /// Pod, container and observation.
     pub message: String,
 }
 
-/// Judges a suspicion. `None` if nothing shows that fields of ours are the cause.
+/// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
 pub fn judge(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
-    // What happens on a node that is not well says nothing.
+    // Pods on an unhealthy node are no evidence.
     let pods: BTreeMap<&String, &String> =
         trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();
     match trouble.kind {
@@ -68,7 +68,7 @@ pub fn judge(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Har
     }
 }
 
-/// Containers that the kubelet ended because of a probe of ours.
+/// Returns the containers that the kubelet restarted because of our probe.
 fn killed(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
     let blames = |event: &EventSeen, container: &str, probe: &str| {
         let note = event.note.to_lowercase();
@@ -101,7 +101,7 @@ fn killed(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String
     None
 }
 
-/// Containers that ended by themselves while a probe of ours connects to them, and not without it.
+/// Returns the containers that exit by themselves while our probe connects to them, and not without it.
 fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
     let usual = known.usual_restarts? as usize;
     if known.others_restart || usual >= RESTARTS {
@@ -116,7 +116,7 @@ fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>
     Some(Harm { fields: probes_of(known, container), reason: RemediationReason::CrashLoop, message })
 }
 
-/// Pods that a readiness or startup probe of ours keeps from being ready.
+/// Returns the pods that our readiness or startup probe keeps from becoming ready.
 fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     let probes = [(Field::ReadinessProbe, "readiness"), (Field::StartupProbe, "startup")];
     let failing = known.events.iter().find_map(|event| {
@@ -140,7 +140,7 @@ fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm>
     Some(Harm { fields: probes_of(known, &of.container), reason: RemediationReason::NotReady, message })
 }
 
-/// Pods that can't be created because of amounts of ours.
+/// Returns the pods that cannot be created because of our amounts.
 fn refused(known: &Knowledge) -> Option<Harm> {
     let words = known.refusal.as_deref().into_iter();
     let created = known.events.iter().filter(|event| event.reason == "FailedCreate");
@@ -153,7 +153,7 @@ fn refused(known: &Knowledge) -> Option<Harm> {
     })
 }
 
-/// The probes of a container that enforcement owns: they go together, as they came.
+/// Returns the probes of a container that enforcement owns. They are withdrawn together, as they were set.
 fn probes_of(known: &Knowledge, container: &str) -> BTreeSet<ContainerField> {
     let probes = known.owned.keys().filter(|of| of.container == container && of.field.is_probe());
     probes.cloned().collect()
@@ -165,7 +165,7 @@ impl EventSeen {
             == Some(container)
     }
 
-    /// Returns true if it occurred in the course of a trouble, of which the hour counts at most.
+    /// Returns true if it occurred during the trouble, of which at most the last hour counts.
     fn is_since(&self, since: Timestamp) -> bool {
         let earliest = since.saturating_sub(EARLIER.max(SignedDuration::ZERO)).unwrap_or(Timestamp::MIN);
         self.last.is_some_and(|last| last >= earliest && last.duration_since(since) <= WINDOW)

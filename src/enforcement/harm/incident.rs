@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::trouble::Trouble;
 use crate::workload::WorkloadRef;
 
-/// The maximum number of workloads that show the same trouble before it is an incident.
+/// The maximum number of workloads with the same trouble that is not yet an incident.
 const MOST: usize = 3;
-/// The time after which a trial without an outcome makes room for another one.
+/// The time after which a trial without a result is replaced by another.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
-/// The withdrawal that shows if others would help.
+/// The first withdrawal of an incident, which shows if others would help.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// The workload's namespace.
@@ -26,21 +26,21 @@ pub struct Trial {
     pub time: Timestamp,
 }
 
-/// The course to take with harm.
+/// The response to harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Course {
-    /// It is the trouble of this workload: its fields are withdrawn.
+    /// The trouble concerns this workload only, so its fields are withdrawn.
     Withdraw,
     /// It is an incident, and this withdrawal is the trial.
     Try,
-    /// It is an incident in which the trial helped: its fields are withdrawn.
+    /// It is an incident in which the trial helped, so its fields are withdrawn.
     Follow,
-    /// It is an incident, and nothing more is withdrawn now.
+    /// It is an incident, and no more fields are withdrawn now.
     Hold,
 }
 
 impl Trial {
-    /// Makes the trial of a workload, in whole seconds.
+    /// Creates the trial of a workload, in whole seconds.
     pub fn new(workload: &WorkloadRef, now: Timestamp) -> Self {
         Self {
             namespace: workload.namespace.clone(),
@@ -56,9 +56,9 @@ impl Trial {
     }
 }
 
-/// Decides on the course to take with the harm of a suspect, among the trouble of all workloads of the cluster.
+/// Decides the response to the harm of a suspect, from the trouble of all workloads of the cluster.
 ///
-/// `verify` is the time within which the same trouble belongs together, and in which a trial has to help.
+/// `verify` is the time within which the same trouble belongs together, and within which a trial must help.
 pub fn course(
     suspect: &Trouble,
     all: &[Trouble],
@@ -80,7 +80,7 @@ pub fn course(
         }
     }
     let is_in_trouble = |trial: &Trial| all.iter().any(|trouble| trial.is_of(&trouble.workload));
-    // After a trial fewer are left, and it is the same incident all the same.
+    // After a trial fewer workloads have trouble, but it is still the same incident.
     let trial = trial.filter(|trial| {
         let is_recent = now.duration_since(trial.time) <= FORGOTTEN;
         is_recent && (trial.time >= suspect.since || is_in_trouble(trial))

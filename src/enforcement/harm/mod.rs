@@ -1,5 +1,5 @@
-//! Harm long after a patch was verified: what the watches show makes a suspicion, events and nodes make it evidence, and
-//! trouble of many workloads at once makes an incident. Pure; times are arguments.
+//! Harm long after a patch was verified: watches raise a suspicion, events and nodes confirm it, and trouble of many
+//! workloads at once is an incident. Pure; times are arguments.
 
 mod evidence;
 mod incident;

@@ -1,4 +1,4 @@
-//! Refusals of pods that name an amount which enforcement set. Pure.
+//! Refusals of pods that name an amount set by enforcement. Pure.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ fn by_limit_range(words: &str, compute: Compute, is_limit: bool, value: &Value) 
     if words.contains(&format!("{name} max limit to request ratio per ")) {
         return true;
     }
-    // The first letter may be cut off where several violations are listed.
+    // The first letter may be missing if several violations are listed.
     let of_compute =
         ["aximum", "inimum"].iter().any(|bound| words.contains(&format!("{bound} {name} usage per ")));
     let which = if is_limit { "but limit is " } else { "but request is " };

@@ -1,4 +1,4 @@
-//! Harm is proved by tables of observations, and its laws by made-up ones.
+//! Tables of observations for harm, and properties over generated ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -147,7 +147,7 @@ fn restarts_are_harm_if_the_kubelet_names_our_probe_or_if_pods_without_it_have_n
     assert_eq!(harm.reason, RemediationReason::ProbeRestarts);
     assert_eq!(harm.fields, base.owned.keys().cloned().collect(), "its probes go together");
     assert!(harm.message.contains("the probe did its job; it is withdrawn all the same"), "{}", harm.message);
-    // Nothing is known of the restarts before the patch, so only the events count.
+    // The restarts before the patch are unknown, so only the events count.
     let unknown = |events| Knowledge { usual_restarts: None, ..knowledge(events) };
     for (what, event, expected) in [
         ("killing", named.clone(), true),
@@ -304,7 +304,7 @@ proptest! {
             .enumerate()
             .map(|(index, (since, patched))| trouble(&index.to_string(), *since, *patched || index < 4))
             .collect();
-        // All of them begin within the time in which they belong together.
+        // All of them start within the time in which they belong together.
         let mut trial: Option<Trial> = None;
         let suspects: Vec<Trouble> = all.iter().filter(|found| found.patched).cloned().collect();
         let mut tried = 0;

@@ -1,4 +1,4 @@
-//! Trouble of a workload, as far as the watches show it. Pure.
+//! Trouble of a workload, as the watches show it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,19 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::workload::WorkloadRef;
 
-/// The restarts of a container within [`WINDOW`] that make a suspicion.
+/// The number of restarts of a container within [`WINDOW`] that raises a suspicion.
 pub(super) const RESTARTS: usize = 3;
 /// The time within which restarts count together.
 pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// The time for which pods may be missing or unready before anybody counts it: rollouts and restarts take as long.
+/// The time for which missing or unready pods do not count, because rollouts and restarts take as long.
 const PASSING: SignedDuration = SignedDuration::from_secs(30);
 
-/// The restart of a container that the watch showed.
+/// An observed restart of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restart {
     /// The container.
     pub container: String,
-    /// The time at which it was seen.
+    /// The time of the observation.
     pub at: Timestamp,
 }
 
@@ -29,15 +29,15 @@ pub struct PodSeen {
     pub name: String,
     /// The pod's node; empty until it is scheduled.
     pub node: String,
-    /// The revision of its template, as its labels name it.
+    /// The revision of its template, from its labels.
     pub revision: String,
     /// The time at which its node accepted it.
     pub started: Option<Timestamp>,
     /// True if it is ready.
     pub ready: bool,
-    /// The time since when it is ready, or isn't.
+    /// The time of its last change between ready and not ready.
     pub since: Timestamp,
-    /// The restarts of its containers since the watch is without a gap.
+    /// The restarts of its containers since the last gap in the watch.
     pub restarts: Vec<Restart>,
     /// True if it is being deleted.
     pub terminating: bool,
@@ -56,14 +56,14 @@ pub struct WorkloadSeen {
     pub verify: SignedDuration,
     /// Its pods.
     pub pods: Vec<PodSeen>,
-    /// The time since when its controller can't create pods, if it can't.
+    /// The time since which its controller cannot create pods, if it cannot.
     pub refused: Option<Timestamp>,
 }
 
 /// A sort of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
-    /// A container ends again and again.
+    /// A container terminates repeatedly.
     Restarts,
     /// No pod of a revision is ready.
     Unready,
@@ -80,9 +80,9 @@ pub struct Trouble {
     pub patched: bool,
     /// The sort of trouble.
     pub kind: TroubleKind,
-    /// The time since when.
+    /// The start of the trouble.
     pub since: Timestamp,
-    /// True if it has lasted long enough to be looked into.
+    /// True if it has lasted long enough to raise a suspicion.
     pub suspicious: bool,
     /// The pods that show it, with their nodes.
     pub pods: BTreeMap<String, String>,
@@ -91,7 +91,7 @@ pub struct Trouble {
 }
 
 impl PodSeen {
-    /// Returns true if the pod says anything: it is scheduled, started and not being deleted.
+    /// Returns true if the pod counts: it is scheduled, started and not being deleted.
     fn counts(&self) -> bool {
         !self.node.is_empty() && self.started.is_some() && !self.terminating
     }
@@ -109,8 +109,8 @@ impl PodSeen {
     }
 }
 
-/// Returns the trouble of a workload. Nothing counts that began before `seen_since`, the end of the last gap in what
-/// could be seen.
+/// Returns the trouble of a workload. Observations before `seen_since`, the end of the last gap in the watches, do not
+/// count.
 pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> Vec<Trouble> {
     let trouble = |kind, since: Timestamp, suspicious, pods, containers| Trouble {
         workload: seen.workload.clone(),
@@ -122,7 +122,7 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
         containers,
     };
     let mut found = Vec::new();
-    // One restart fewer is enough to look like the trouble of another.
+    // One restart fewer is enough to resemble the trouble of another workload.
     let restarting = seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched));
     let restarting = restarting.filter_map(|pod| Some((pod, pod.restarting(RESTARTS - 1, now)?)));
     for (pod, (containers, since)) in restarting {
@@ -152,8 +152,8 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
     found
 }
 
-/// Returns the time since when none of the pods of a revision is ready; `None` if one is, or if it has no fields of ours
-/// though the workload has.
+/// Returns the time since which no pod of a revision is ready. `None` if a pod is ready, or if the revision lacks our
+/// fields although the workload has them.
 fn unready_since(pods: &[&PodSeen], patched: bool) -> Option<Timestamp> {
     let concerned = !patched || pods.iter().any(|pod| pod.patched);
     let none_is_ready = pods.iter().all(|pod| !pod.ready);
@@ -161,7 +161,7 @@ fn unready_since(pods: &[&PodSeen], patched: bool) -> Option<Timestamp> {
     since.filter(|_| concerned && none_is_ready)
 }
 
-/// Returns the time at which a workload may become suspicious without any change; `None` if only a change can do that.
+/// Returns the time at which a workload may become suspicious without a change; `None` if it takes a change.
 pub fn next_look(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> Option<Timestamp> {
     if !seen.patched {
         return None;

@@ -1,4 +1,4 @@
-//! Single cases of planning; its laws are in `tests/enforcement_integration.rs`.
+//! Single cases of planning; `tests/enforcement_integration.rs` tests its properties.
 
 use serde_json::Map;
 
@@ -43,7 +43,7 @@ const AMOUNTS: &str =
     "{defaultResources: {cpuRequest: 100m, cpuLimit: 1, memoryRequest: 64Mi, memoryLimit: 128Mi}}";
 
 #[test]
-fn a_workload_gets_what_it_lacks_and_the_patch_for_its_source_says_the_same() {
+fn missing_fields_are_added_and_suggested_alike() {
     let subject = subject("[{name: b, image: 'x:1'}, {name: a, image: 'x:1', readinessProbe: {}}]");
     let plan = planned(&subject, &[policy("p", PROBES)], &Constraints::default(), &[]);
     assert_eq!(
@@ -60,7 +60,7 @@ fn a_workload_gets_what_it_lacks_and_the_patch_for_its_source_says_the_same() {
 }
 
 #[test]
-fn the_first_policy_decides_a_field_and_a_later_one_that_asks_for_it_is_noted() {
+fn the_first_policy_decides_a_field_and_later_ones_are_noted() {
     let subject = subject("[{name: a, image: 'x:1'}]");
     let first = policy("first", "{requireLivenessProbe: true, defaultProbe: {tcpPort: 1}}");
     let second = policy("second", PROBES);
@@ -73,7 +73,7 @@ fn the_first_policy_decides_a_field_and_a_later_one_that_asks_for_it_is_noted() 
 }
 
 #[test]
-fn a_later_policy_decides_what_the_first_one_can_not() {
+fn a_later_policy_decides_fields_that_the_first_cannot() {
     let subject = subject("[{name: a, image: 'x:1'}]");
     let first = policy("first", "{requireLivenessProbe: true}");
     let alone = planned(&subject, std::slice::from_ref(&first), &Constraints::default(), &[]);
@@ -84,7 +84,7 @@ fn a_later_policy_decides_what_the_first_one_can_not() {
 }
 
 #[test]
-fn a_later_policys_amounts_agree_with_those_of_the_first() {
+fn amounts_of_a_later_policy_fit_those_of_the_first() {
     let subject = subject("[{name: a, image: 'x:1'}]");
     let first = policy("first", "{defaultResources: {cpuRequest: 2, memoryLimit: 32Mi}}");
     let plan = planned(&subject, &[first, policy("second", AMOUNTS)], &Constraints::default(), &[]);
@@ -93,7 +93,7 @@ fn a_later_policys_amounts_agree_with_those_of_the_first() {
 }
 
 #[test]
-fn what_somebody_took_out_stays_out_and_a_liveness_probe_never_comes_without_its_startup_probe() {
+fn removed_fields_stay_removed_and_liveness_probes_need_their_startup_probe() {
     let none = Constraints::default();
     let policies = [policy("p", "{requireLivenessProbe: true, defaultProbe: {tcpPort: 80}}")];
     let bare = subject("[{name: a, image: 'x:1'}]");
@@ -107,7 +107,7 @@ fn what_somebody_took_out_stays_out_and_a_liveness_probe_never_comes_without_its
 }
 
 #[test]
-fn amounts_stay_within_what_a_limit_range_allows() {
+fn amounts_stay_within_the_bounds_of_a_limit_range() {
     let bound = |compute, min, max| Bound {
         compute,
         min: Quantity::parse(min),
@@ -129,7 +129,7 @@ fn amounts_stay_within_what_a_limit_range_allows() {
 }
 
 #[test]
-fn a_limit_is_not_more_times_the_request_than_a_limit_range_allows() {
+fn limits_keep_the_ratio_of_a_limit_range() {
     let bound = |ratio| Bound {
         compute: Compute::Memory,
         min: None,
@@ -152,7 +152,7 @@ fn a_limit_is_not_more_times_the_request_than_a_limit_range_allows() {
 }
 
 #[test]
-fn what_an_autoscaler_steers_is_not_set_and_neither_is_a_limit_that_would_stand_for_it() {
+fn amounts_under_an_autoscaler_and_limits_that_imply_them_are_not_set() {
     let untouched = BTreeMap::from([(Field::Request(Compute::Cpu), "an autoscaler steers it".to_owned())]);
     let constraints = Constraints { untouched, ..Constraints::default() };
     let memory = ["a/resources.requests.memory", "a/resources.limits.memory"];
@@ -165,7 +165,7 @@ fn what_an_autoscaler_steers_is_not_set_and_neither_is_a_limit_that_would_stand_
 }
 
 #[test]
-fn a_request_is_not_set_below_a_limit_that_others_supply() {
+fn a_request_is_not_set_if_others_set_its_limit() {
     let untouched = BTreeMap::from([(Field::Limit(Compute::Memory), "LimitRange supplies it".to_owned())]);
     let constraints = Constraints { untouched, ..Constraints::default() };
     let subject = subject("[{name: a, image: 'x:1'}]");
@@ -174,7 +174,7 @@ fn a_request_is_not_set_below_a_limit_that_others_supply() {
 }
 
 #[test]
-fn a_rule_without_a_fix_leaves_its_message() {
+fn a_violation_without_a_fix_keeps_its_message() {
     let subject = subject("[{name: a, image: x}]");
     let plan = planned(&subject, &[policy("p", "{forbidLatestTag: true}")], &Constraints::default(), &[]);
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_rule_without_a_fix_leaves_its_message() {
 }
 
 #[test]
-fn what_enforcement_owns_is_kept_under_the_policy_of_the_annotation() {
+fn owned_fields_are_kept_for_the_policy_of_the_annotation() {
     let fixed = subject("[{name: a, image: 'x:1', livenessProbe: {tcpSocket: {port: 80}}}]");
     let mut object = fixed.object;
     object["metadata"]["annotations"] = json!({ PATCHED_BY: "before" });

@@ -1,4 +1,4 @@
-//! Tables of ports and the choice among them.
+//! Tables of ports, and the port that is chosen.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn service(name: &str, ports: &str) -> Service {
     Service::read(&json!({ "metadata": { "name": name }, "spec": spec }).to_string()).unwrap()
 }
 
-/// Returns the port and the reason for the container `a`, or the reason for none.
+/// Returns the port of container `a` with its reason, or the reason for no port.
 fn chosen(subject: &Subject, services: &[Service], of_policy: Option<u16>) -> String {
     let served = served(subject, services);
     let of_a = served.get("a").map_or(&[][..], Vec::as_slice);
@@ -32,7 +32,7 @@ fn chosen(subject: &Subject, services: &[Service], of_policy: Option<u16>) -> St
 }
 
 #[test]
-fn the_port_is_the_policys_else_a_services_else_the_only_one_else_the_first_that_serves() {
+fn ports_are_chosen_in_the_documented_order() {
     let first = "it is the first TCP port of the container with a name unlike metrics, admin, debug, health";
     let (only, targeted) = ("the container declares no other TCP port", "Service s targets it");
     for (ports, targets, of_policy, expected) in [
@@ -91,7 +91,7 @@ fn the_port_is_the_policys_else_a_services_else_the_only_one_else_the_first_that
 }
 
 #[test]
-fn a_number_that_no_container_declares_counts_only_in_a_pod_of_one_container() {
+fn an_undeclared_port_counts_only_in_a_single_container_pod() {
     let services = [service("s", "[{port: 8080}]")];
     let alone = "[{name: a, image: 'x:1'}]";
     let two = "[{name: a, image: 'x:1'}, {name: b, image: 'x:1'}]";

@@ -1,4 +1,4 @@
-//! Records as they go from phase to phase, and what follows from them.
+//! Records in each phase, and the conclusions from them.
 
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ fn three_withdrawals_in_a_row_stop_a_policy_until_it_changes() {
         policy.status = Some(with(&status, ended));
         policy.clone()
     };
-    // The same workload again and again, as one that is redeployed.
+    // The same workload repeatedly, as if it were redeployed.
     end("web", Withdrawn, RemediationReason::CrashLoop);
     end("web", Failed, RemediationReason::CoOwned);
     assert!(!end("web", Verified, RemediationReason::Verified).is_stopped(), "one that held");

@@ -1,4 +1,4 @@
-//! Constraints from each kind of object, alone and together, and budgets.
+//! Constraints from each kind of object, alone and combined, and disruption budgets.
 
 use serde_json::json;
 
@@ -51,14 +51,14 @@ fn metric(resource: &str, target: &str) -> Value {
 }
 
 #[test]
-fn nothing_around_a_workload_keeps_nothing_from_it() {
+fn an_empty_namespace_adds_no_constraints() {
     let none = Surroundings::default();
     assert_eq!(none.constraints(&requesting()), Constraints::default());
     assert_eq!(none.blocked_by(&requesting()), None);
 }
 
 #[test]
-fn the_request_of_which_an_autoscaler_takes_a_part_is_left_alone() {
+fn a_request_that_an_autoscaler_scales_on_is_not_set() {
     let cpu = scaled_by("Deployment", &metric("cpu", "Utilization"));
     assert_eq!(untouched(&cpu, &requesting()), [CPU_REQUEST]);
     let reason = &cpu.constraints(&requesting()).untouched[&CPU_REQUEST];
@@ -72,13 +72,13 @@ fn the_request_of_which_an_autoscaler_takes_a_part_is_left_alone() {
 }
 
 #[test]
-fn a_limit_that_would_be_such_a_request_is_left_alone_too() {
+fn a_limit_that_implies_such_a_request_is_not_set() {
     let cpu = scaled_by("Deployment", &metric("cpu", "Utilization"));
     assert_eq!(untouched(&cpu, &web(&json!({}))), [CPU_REQUEST, CPU_LIMIT]);
 }
 
 #[test]
-fn other_autoscalers_and_other_metrics_leave_requests_free() {
+fn other_autoscalers_and_metrics_do_not_constrain_requests() {
     for free in [
         scaled_by("StatefulSet", &metric("cpu", "Utilization")),
         scaled_by("Deployment", &metric("cpu", "AverageValue")),
@@ -120,7 +120,7 @@ fn a_vertical_autoscaler_sets_all_amounts_unless_it_only_recommends() {
 }
 
 #[test]
-fn where_what_sizes_pods_may_not_be_read_no_amount_is_set() {
+fn amounts_are_not_set_if_autoscalers_cannot_be_read() {
     let unread = Surroundings { vertical_unread: Some("forbidden".to_owned()), ..Surroundings::default() };
     let constraints = unread.constraints(&requesting());
     assert_eq!(constraints.untouched.len(), 4);
@@ -134,7 +134,7 @@ fn limit_range(item: &Value) -> Surroundings {
 }
 
 #[test]
-fn what_a_limit_range_supplies_is_left_alone() {
+fn defaults_of_a_limit_range_are_not_set() {
     for (item, expected) in [
         (json!({ "defaultRequest": { "cpu": "1" } }), vec![CPU_REQUEST]),
         (json!({ "default": { "memory": "1Gi" } }), vec![MEMORY_REQUEST, MEMORY_LIMIT]),
@@ -159,7 +159,7 @@ fn what_a_limit_range_supplies_is_left_alone() {
 }
 
 #[test]
-fn what_a_limit_range_allows_is_a_bound() {
+fn limit_ranges_give_bounds() {
     let item =
         json!({ "type": "Container", "min": { "cpu": "10m" }, "max": { "cpu": "2", "memory": "1Gi" } });
     let amount = |text| Quantity::parse(text);
@@ -178,7 +178,7 @@ fn what_a_limit_range_allows_is_a_bound() {
 }
 
 #[test]
-fn an_autoscalers_reason_comes_before_a_limit_ranges() {
+fn the_reason_of_an_autoscaler_precedes_that_of_a_limit_range() {
     let mut both = limit_range(&json!({ "type": "Container", "default": { "cpu": "1" } }));
     both.autoscalers = scaled_by("Deployment", &metric("cpu", "Utilization")).autoscalers;
     let untouched = both.constraints(&requesting()).untouched;
@@ -197,7 +197,7 @@ fn budgets(of: &[(&str, Value, Option<i32>)]) -> Surroundings {
 }
 
 #[test]
-fn a_budget_that_allows_no_disruption_blocks_what_it_selects() {
+fn a_budget_without_allowed_disruptions_blocks_its_pods() {
     let expression = |key: &str, operator: &str, values: Value| {
         json!({ "matchLabels": { "app": "web" },
             "matchExpressions": [{ "key": key, "operator": operator, "values": values }] })
@@ -220,7 +220,7 @@ fn a_budget_that_allows_no_disruption_blocks_what_it_selects() {
 }
 
 #[test]
-fn a_budget_with_room_blocks_nothing_and_one_not_counted_yet_does() {
+fn only_an_exhausted_or_unobserved_budget_blocks() {
     let all = json!({});
     assert_eq!(budgets(&[("keep", all.clone(), Some(1))]).blocked_by(&requesting()), None);
     let two = budgets(&[("room", all.clone(), Some(1)), ("full", all.clone(), Some(0))]);

@@ -1,4 +1,4 @@
-//! Rollouts that went well, badly or nowhere, each judged at a time; and two laws over any of them.
+//! Successful, failed and stuck rollouts, each evaluated at one time, and two properties of all rollouts.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn complete() -> Progress {
     rolling(2, 2)
 }
 
-/// A running pod made at a second; ready since another, or never.
+/// A running pod created at a second; ready since another, or never.
 fn pod(name: &str, created: i64, ready: Option<i64>) -> Pod {
     let condition = ready.map_or(
         json!({ "type": "Ready", "status": "False", "lastTransitionTime": at(created) }),
@@ -58,7 +58,7 @@ fn pod(name: &str, created: i64, ready: Option<i64>) -> Pod {
     .unwrap()
 }
 
-/// The pod with other fields in the status of its container.
+/// The pod with another container status.
 fn with_status(pod: &Pod, status: &Value) -> Pod {
     let mut whole = serde_json::to_value(&pod.status).unwrap();
     for (name, value) in status.as_object().unwrap() {
@@ -108,7 +108,7 @@ fn until(seconds: i64) -> Finding {
     Finding::Wait { until: at(seconds), against: None }
 }
 
-/// A wait for pods that say something against the patch.
+/// Asserts a wait for pods that are evidence against the patch.
 #[track_caller]
 fn doubts(finding: Finding) -> (Timestamp, String) {
     match finding {
@@ -309,7 +309,7 @@ fn pods_made_by_scaling_are_no_evidence() {
         RemediationReason::Restarted,
         "no more are wanted"
     );
-    // A StatefulSet makes the highest numbers first.
+    // The rollout of a StatefulSet replaces the pod with the highest ordinal first.
     let set = Progress { revision: Some("r".to_owned()), first_ordinal: 5, ..grown };
     let pods = [crashed(&pod("web-7", 1, None), 1, "Error"), pod("web-6", 12, Some(25))];
     assert!(matches!(judge(set.clone(), &pods, 100), Finding::Wait { .. }));
@@ -395,7 +395,7 @@ fn a_rollout_has_time_for_each_of_its_pods_as_long_as_each_may_take() {
     assert!(of(i32::MAX, i32::MAX) > of(100, 400), "no overflow");
 }
 
-/// A pod in any state, and whether it is one that says nothing of a patch of a probe.
+/// A pod in any state. With `excused`, its state is no evidence about a patch of a probe.
 fn any_pod(excused: bool) -> impl Strategy<Value = Pod> {
     let states = (0_i64..600, prop::option::of(0_i64..600), 0_u8..3, 0_u8..3, any::<u16>());
     states.prop_map(move |(created, ready, health, excuse, number)| {

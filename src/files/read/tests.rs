@@ -343,6 +343,76 @@ fn a_broken_item_is_named_with_its_index_its_name_and_its_line() {
 }
 
 #[test]
+fn the_last_of_repeated_keys_counts_in_json() {
+    let pod = |name: &str, image: &str| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "{name}"}},
+"spec": {{"containers": [{{"name": "c", {image}}}]}}}}"#
+        )
+    };
+    let (good, bad) = (pod("good", r#""image": "d:1""#), pod("bad", r#""image": "d:1", "image": "d""#));
+    let note = |key: &str, line: usize| {
+        format!("note@{line}: the key `{key}` is repeated; the last one counts, as with kubectl")
+    };
+    let list = |items: &str| format!(r#"{{"apiVersion": "v1", "kind": "List", {items}}}"#);
+    let last_name = good.replacen(r#""metadata""#, r#""metadata": {"name": "x"}, "metadata""#, 1);
+    let unread = good.replacen(r#""spec": {"#, r#""spec": {"nodeName": "a", "nodeName": "b", "#, 1);
+    for (text, expected) in [
+        (bad.clone(), vec!["Pod/bad@1".to_owned(), note("image", 2)]),
+        (last_name, vec!["Pod/good@1".to_owned(), note("metadata", 1)]),
+        (unread, vec!["Pod/good@1".to_owned(), note("nodeName", 2)]),
+        (format!("{good}\n{bad}"), vec!["Pod/bad@3".to_owned(), "Pod/good@1".to_owned(), note("image", 4)]),
+        (
+            list(&format!(r#""items": [], "items": [{good}]"#)),
+            vec!["Pod/good@1".to_owned(), note("items", 1)],
+        ),
+        (list(&format!(r#""items": [{good}], "items": []"#)), vec![note("items", 2)]),
+        (list(&format!(r#""items": [{bad}]"#)), vec!["Pod/bad@1".to_owned(), note("image", 2)]),
+    ] {
+        let (mut names, unread) = read_file(text.as_bytes(), "f.json", true);
+        names.sort();
+        assert_eq!((names, unread), (expected, Vec::new()), "{text}");
+    }
+}
+
+#[test]
+fn a_key_that_rules_read_is_found_repeated_in_a_large_json_list_too() {
+    let mut items: Vec<String> =
+        (0..40_000).map(|n| with_type(pod(&format!("p{n}")), "Pod").to_string()).collect();
+    items[30_000] = items[30_000].replacen(r#""image":"d:1""#, r#""image":"d:1","image":"d""#, 1);
+    items[30_001] = items[30_001].replacen(r#""kind":"Pod""#, r#""kind":"Node","kind":"Pod""#, 1);
+    let list =
+        format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{}]}}", items.join(",\n"));
+    for lines in [false, true] {
+        let (names, unread) = read_file(list.as_bytes(), "f.json", lines);
+        let (notes, names): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.starts_with("note"));
+        assert_eq!((names.len(), unread.len()), (40_000, 0), "{unread:?}");
+        assert_eq!(notes.len(), 2);
+        assert!(notes[0].starts_with("note@30002: the key `image`"), "{notes:?}");
+        assert!(notes[1].starts_with("note@30003: the key `kind`"), "{notes:?}");
+    }
+    let twice = format!("{}, \"items\": []}}", list.trim_end_matches('}'));
+    let (_, unread) = read_file(twice.as_bytes(), "f.json", false);
+    assert!(unread[0].contains("can't have the key `items` twice"), "{unread:?}");
+}
+
+#[test]
+fn an_error_in_a_container_has_its_line() {
+    let yaml = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: a\n    image: b:1\n  - name: c\n";
+    let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"spec\": {\"containers\": [\n\
+                {\"name\": \"a\", \"image\": \"b:1\"},\n{\"name\": \"c\"}]}}";
+    let list = format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{json}]}}");
+    for (text, line) in [(yaml, 7), (json, 3), (list.as_str(), 4)] {
+        let (_, unread) = read_file(text.as_bytes(), "f", false);
+        let expected = format!("Some(1) Some({line}) ");
+        assert!(
+            unread[0].starts_with(&expected) && unread[0].contains("container c has no image"),
+            "{unread:?}"
+        );
+    }
+}
+
+#[test]
 fn bytes_of_json_that_are_not_utf_8_are_replaced() {
     // More than a block, so that there are several pieces.
     let (count, odd) = (10_000, 9_000);

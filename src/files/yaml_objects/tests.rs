@@ -144,7 +144,7 @@ fn a_value_of_a_wrong_type_is_named_with_its_line_and_fix() {
 }
 
 #[test]
-fn numbers_and_booleans_of_yaml_1_1_are_what_kubectl_sends() {
+fn numbers_and_booleans_of_yaml_1_1_match_kubectl() {
     let text = pod("a", "i:1")
         .replace("{name: a}", "{name: a, ownerReferences: [{kind: ReplicaSet, name: r, controller: yes}]}")
         + "    resources: {limits: {memory: 128_000_000, cpu: 0x1}}\n";

@@ -160,7 +160,8 @@ fn pods_of_one_workload_are_grouped_and_each_is_counted() {
         .concat();
     let report = report(&Scope::default(), &all);
     assert_eq!(report.summary.pods, 3);
-    let workloads: Vec<(&str, u64)> = report.offenders.iter().map(|o| (&*o.workload, o.pods)).collect();
+    let worst = report.workloads.worst(9);
+    let workloads: Vec<(&str, u64)> = worst.iter().map(|o| (&*o.workload, o.pods)).collect();
     assert_eq!(workloads, [("Deployment/web", 2), ("Deployment/api", 1)]);
     let pending = report.violations.iter().find(|v| v.rule == crate::rules::PENDING.id).unwrap();
     assert_eq!((pending.name, pending.owner), ("web-7f9-b", Some("Deployment/web")));
@@ -191,7 +192,7 @@ fn a_job_made_by_hand_from_a_cron_job_stands_for_it_and_is_grouped_by_its_own_na
     let report = report(&Scope::default(), &[CRON_JOB, &by_hand, &pod_of_job("by-hand")].concat());
     assert_eq!(report.summary.pods, 1);
     // A live pod says no more of where it comes from.
-    assert_eq!(report.offenders[0].workload, "Job/by-hand");
+    assert_eq!(report.workloads.worst(1)[0].workload, "Job/by-hand");
     assert_eq!(report.violations.iter().next().unwrap().owner, Some("Job/by-hand"));
 }
 

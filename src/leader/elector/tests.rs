@@ -89,7 +89,7 @@ async fn a_missing_lease_is_created_and_renewed_with_one_request_each_retry_peri
 }
 
 #[tokio::test(start_paused = true)]
-async fn anothers_lease_is_taken_only_when_it_expires_as_seen_from_here() {
+async fn a_lease_of_another_holder_is_claimed_only_after_it_expires_by_the_own_clock() {
     let store = Store::new();
     held_by_another(&store);
     let mut standby = Replica::start(&store, "b");
@@ -107,7 +107,7 @@ async fn anothers_lease_is_taken_only_when_it_expires_as_seen_from_here() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_released_lease_is_taken_at_once() {
+async fn a_released_lease_is_claimed_at_once() {
     let store = Store::new();
     let leader = Replica::leading(&store, "a").await;
     let mut standby = Replica::start(&store, "b");
@@ -186,7 +186,7 @@ async fn a_longer_outage_loses_it_at_the_deadline_and_ends_the_elector() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_that_an_answer_takes_comes_off_the_time_to_lead() {
+async fn the_duration_of_a_call_shortens_the_leadership() {
     let (store, link, start) = (Store::new(), Link::default(), Instant::now());
     link.set(Fault::Slow { there: Duration::ZERO, back: 4 * SECOND });
     let (elector, mut leadership) =
@@ -215,7 +215,7 @@ async fn a_leader_that_was_stopped_asks_for_nothing_more_and_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_on_renewal_is_looked_into() {
+async fn a_conflict_on_renewal_is_investigated() {
     let store = Store::new();
     let leader = Replica::leading(&store, "a").await;
     store.edit(|lease| lease["metadata"]["annotations"] = json!({"touched": "yes"}));
@@ -228,7 +228,7 @@ async fn a_conflict_on_renewal_is_looked_into() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_whose_answer_was_lost_is_recognized() {
+async fn a_renewal_with_a_lost_response_is_recognized() {
     let store = Store::new();
     let leader = Replica::leading(&store, "a").await;
     leader.link.set(Fault::Mute);
@@ -240,7 +240,7 @@ async fn a_renewal_whose_answer_was_lost_is_recognized() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_lease_goes_back_to_its_holder() {
+async fn a_deleted_lease_is_recreated_by_its_holder() {
     let store = Store::new();
     let leader = Replica::leading(&store, "a").await;
     let standby = Replica::start(&store, "b");
@@ -265,7 +265,7 @@ async fn a_standby_without_a_watch_polls_at_most_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_went_silent_is_found_out_at_the_expiry() {
+async fn a_silent_watch_is_detected_at_expiry() {
     let store = Store::new();
     let leader = Replica::leading(&store, "a").await;
     let mut standby = Replica::start(&store, "b");

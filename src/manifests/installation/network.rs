@@ -1,4 +1,4 @@
-//! `NetworkPolicies`: who may reach the pods, and what they may reach.
+//! `NetworkPolicies`: the allowed traffic to and from the pods.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ const API_SERVER: [u16; 2] = [443, 6443];
 
 /// Returns the `NetworkPolicy` of a component.
 ///
-/// The address of the API server differs between clusters, so its ports are open to all addresses. Whoever scrapes
-/// the metrics may come from any namespace. `reconcile` also connects to the port of a probe on a pod before it sets
+/// The address of the API server differs between clusters, so its ports are open to all addresses. Metrics may be
+/// scraped from any namespace. `reconcile` also connects to the port of a probe on a pod before it sets
 /// that probe.
 pub(super) fn network_policy(installation: &Installation, component: Component) -> Value {
     let tcp = |port: u16| json!({ "protocol": "TCP", "port": port });

@@ -351,9 +351,9 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     let scores: Vec<_> =
         report.namespaces.iter().map(|entry| (entry.namespace.as_str(), entry.score)).collect();
     assert_eq!(board.scores().collect::<Vec<_>>(), scores);
-    assert_eq!(board.offenders(usize::MAX), report.offenders);
-    let few = board.offenders(2);
-    assert_eq!(few[..], report.offenders[..few.len()], "the worst are the first");
+    for limit in [usize::MAX, 2] {
+        assert_eq!(board.offenders(limit), report.workloads.worst(limit), "the worst are the first");
+    }
     let compliance = board.cluster_compliance().unwrap_or_default();
     assert_eq!(
         (compliance.workloads, compliance.compliant),
@@ -365,7 +365,7 @@ fn assert_fresh(board: &Scoreboard, truth: &Truth) {
     let sums = || board.namespaces.values().flat_map(|namespace| namespace.workloads.values());
     assert_eq!(sums().count() as u64, report.summary.workloads, "workloads without pods leave no trace");
     let with_tally = sums().filter(|sum| sum.tally.is_some()).count();
-    assert_eq!(with_tally, report.offenders.len(), "workloads without a penalty keep no tally");
+    assert_eq!(with_tally, report.workloads.offenders(), "workloads without a penalty keep no tally");
 }
 
 /// Lists every pod of a namespace, or of all, into the scoreboard.

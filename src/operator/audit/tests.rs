@@ -1,4 +1,4 @@
-//! Tests of the time, the name and the size of audit results.
+//! Tests of when audit results are due, and of their names and sizes.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ fn policy(name: &str, uid: &str) -> DevOpsPolicy {
     policy
 }
 
-/// The verdict on pods of the Deployment web, by their names and images.
+/// The verdict on pods of the Deployment web, given by name and image.
 fn verdict(pods: &[(&str, &str)]) -> Verdict {
     let owner = json!([{ "kind": "ReplicaSet", "name": "web-7f9", "controller": true }]);
     let pods: Vec<_> = pods
@@ -41,7 +41,7 @@ fn created(step: Step) -> PolicyAuditResult {
     *result
 }
 
-/// The result as the API server keeps it.
+/// The result as the API server stores it.
 fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
     let metadata = ObjectMeta {
         uid: Some("r".to_owned()),
@@ -52,7 +52,7 @@ fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
 }
 
 #[test]
-fn the_first_comes_at_once_and_the_next_when_something_changed_and_its_time_has_come() {
+fn the_first_result_is_immediate_and_later_ones_need_a_change_and_the_interval() {
     let (policy, start) = (policy("p", "u"), Timestamp::UNIX_EPOCH);
     let step = |verdict: &Verdict, latest: Option<&Past>, now| {
         next_step(&policy, verdict, &[], latest, INTERVAL, now)
@@ -68,12 +68,12 @@ fn the_first_comes_at_once_and_the_next_when_something_changed_and_its_time_has_
     assert!(matches!(early, Step::Wait(due) if due == start + INTERVAL), "{early:?}");
     let second = created(step(&bad, Some(&latest), start + INTERVAL));
     assert_eq!((second.spec.total_violations, past(&second, start).sequence), (2, 2));
-    // A violation that is gone before a result is due gets no result.
+    // A violation that is fixed before a result is due causes no result.
     assert!(matches!(step(&good, Some(&latest), start + INTERVAL), Step::Nothing));
 }
 
 #[test]
-fn names_of_pods_and_their_order_and_number_are_no_change() {
+fn names_order_and_number_of_pods_do_not_change_a_result() {
     let content = |pods: &[(&str, &str)]| super::content(&verdict(pods).violations, &[]);
     let one = content(&[("a", "nginx")]);
     assert_eq!(one, content(&[("b", "nginx"), ("c", "nginx")]));
@@ -81,7 +81,7 @@ fn names_of_pods_and_their_order_and_number_are_no_change() {
 }
 
 #[test]
-fn patches_for_others_make_a_result_when_they_come_and_none_when_they_go() {
+fn new_suggested_patches_cause_a_result_and_missing_ones_do_not() {
     let (policy, verdict) = (policy("p", "u"), verdict(&[("a", "nginx")]));
     let fix = |name: &str| SuggestedFix {
         kind: "Deployment".into(),
@@ -137,7 +137,7 @@ fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
 }
 
 #[test]
-fn it_belongs_to_its_policy_and_blocks_nobody() {
+fn a_result_is_owned_by_its_policy_and_does_not_block_deletion() {
     let result =
         created(next_step(&policy("p", "u"), &verdict(&[]), &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
     let [owner] = &result.metadata.owner_references.unwrap()[..] else { panic!("one owner") };
@@ -168,7 +168,7 @@ fn the_pods_of_a_workload_share_an_entry() {
 }
 
 #[test]
-fn a_result_is_bounded_its_totals_are_exact_and_the_worst_come_first() {
+fn a_result_is_bounded_and_its_totals_are_exact() {
     let names: Vec<_> = (0..3_000).map(|index| format!("{}-{index}", "n".repeat(200))).collect();
     let pods: Vec<_> = names.iter().map(|name| (name.as_str(), "nginx")).collect();
     let mut verdict = verdict(&pods);
@@ -185,6 +185,6 @@ fn a_result_is_bounded_its_totals_are_exact_and_the_worst_come_first() {
 }
 
 #[test]
-fn metadata_without_the_operators_marks_are_nobodys() {
+fn results_without_the_operators_metadata_are_ignored() {
     assert!(Past::of(&ObjectMeta { name: Some("x".to_owned()), ..ObjectMeta::default() }).is_none());
 }

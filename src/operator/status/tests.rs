@@ -1,4 +1,4 @@
-//! Tests of the content of a status, and of the decision to write it.
+//! Tests of a status's content, and of the decision to write it.
 
 use jiff::SignedDuration;
 use serde_json::json;

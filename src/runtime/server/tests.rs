@@ -65,7 +65,7 @@ async fn read(mut stream: TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn health_is_always_ok_and_readiness_names_what_is_missing() {
+async fn health_is_always_ok_and_readiness_names_the_missing_parts() {
     let mut server = start().await;
     assert!(server.is_healthy().await);
     let answer = server.ask("GET", "/readyz").await;
@@ -107,7 +107,7 @@ async fn large_heads_and_bodies_are_refused() {
 }
 
 #[tokio::test]
-async fn more_clients_than_there_may_be_keep_nobody_out() {
+async fn excess_clients_do_not_block_new_ones() {
     let server = start().await;
     let mut silent = Vec::new();
     for _ in 0..CONNECTIONS + 20 {
@@ -148,7 +148,7 @@ async fn requests_under_way_are_ended_and_stuck_ones_cut_off_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_named() {
+async fn an_address_in_use_is_named() {
     let server = start().await;
     let error = Server::bind(server.address.to_string().parse().unwrap()).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot listen on {}", server.address)), "{error}");

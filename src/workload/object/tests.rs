@@ -121,7 +121,7 @@ fn numbers_that_the_api_server_refuses_are_refused() {
 }
 
 #[test]
-fn what_names_no_type_is_refused() {
+fn an_object_without_a_type_is_refused() {
     let error = |json| serde_json::from_str::<Object<'_>>(json).unwrap_err().to_string();
     assert!(matches!(read("a: 1").parsed, Parsed::Foreign));
     assert!(matches!(read("{apiVersion: v2, name: chart}").parsed, Parsed::Foreign));

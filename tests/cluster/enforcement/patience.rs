@@ -34,7 +34,7 @@ async fn a_deployments_progress_deadline_ends_the_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn an_unschedulable_pod_is_named_in_the_status_and_its_patch_withdrawn_in_time() {
+async fn an_unschedulable_pod_is_reported_and_its_patch_withdrawn() {
     let probed =
         Stage::shared(|pod| if is_patched(pod) { PodState::Unschedulable } else { PodState::Ready }).await;
     let greedy =
@@ -113,7 +113,7 @@ async fn pods_from_scaling_up_do_not_fail_a_patch() {
     stage.policy("standard", PROBES).await;
     stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     stage.until_available("Deployment", "web").await;
-    // New pods are told from those of the rollout by their creation time in whole seconds.
+    // New pods are distinguished from those of the rollout by their creation time in whole seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     SCALED.store(true, Ordering::Relaxed);
     stage.edit("Deployment", "web", "kubectl", &json!({ "spec": { "replicas": 3 } })).await;

@@ -20,7 +20,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn fields_of_an_owner_who_uses_our_manager_name_are_neither_patched_away_nor_undone() {
+async fn fields_of_another_client_under_our_manager_name_are_kept() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.squat(json!({ "spec": { "replicas": 2 } })).await;
@@ -38,7 +38,7 @@ async fn fields_of_an_owner_who_uses_our_manager_name_are_neither_patched_away_n
     let after = stage.get("Deployment", "web").await;
     assert_eq!((&after.data["spec"], stage.attempts_since(mark, "web")), (&before.data["spec"], 0));
 
-    // Once the name is free, the workload is patched as any other. Somebody has to own the replicas.
+    // Once the name is free, the workload is patched like any other. Another manager has to own the replicas.
     stage.edit("Deployment", "web", "kubectl", &json!({ "spec": { "replicas": 3 } })).await;
     stage.squat(json!({})).await;
     stage.until_available("Deployment", "web").await;

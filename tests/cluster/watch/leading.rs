@@ -64,7 +64,7 @@ async fn a_leader_paused_past_its_lease_ends_without_a_write() {
     create(&client, &home, &pod("web")).await;
     degrade(&client, &home, "web", false).await;
     let flags = [&["-n", &home, "--lease-namespace", &home], &SHORT[..]].concat();
-    // Each replica has its own account, so that the audit log tells them apart.
+    // Each replica has its own account, so that the audit log distinguishes them.
     let mut replicas = Vec::new();
     for name in ["a", "b"] {
         let kubeconfig = account(plane, &home, name).await;

@@ -38,7 +38,7 @@ async fn every_path_and_method_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn clients_that_never_read_block_nobody() {
+async fn clients_that_never_read_do_not_block_others() {
     let plane = ControlPlane::shared();
     let (client, home) = (plane.client().await, plane.namespace("slow"));
     create(&client, &home, &pod("web")).await;

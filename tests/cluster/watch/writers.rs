@@ -248,7 +248,7 @@ impl History {
 
 #[test]
 #[should_panic(expected = "12 by a")]
-fn an_event_of_one_who_no_longer_holds_the_lease_is_found() {
+fn an_event_by_a_former_leader_is_detected() {
     let tenures = [(3, "a"), (10, ""), (13, "b")].map(|(revision, holder)| (revision, holder.to_owned()));
     let written = |revision| Written { revision, reporter: "a".to_owned(), issued: Timestamp::UNIX_EPOCH };
     History { tenures: tenures.into(), events: [3, 9, 12].map(written).into() }.check(0);

@@ -105,7 +105,7 @@ fn is_positive(amount: &Written) -> bool {
     Quantity::parse(&amount.0).is_some_and(Quantity::is_positive)
 }
 
-/// Tells whether both are amounts and the first is no more than the second.
+/// Returns true if both are amounts and the first does not exceed the second.
 fn at_most(least: &str, most: &str) -> bool {
     match (Quantity::parse(least), Quantity::parse(most)) {
         (Some(least), Some(most)) => least <= most,

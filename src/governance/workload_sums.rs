@@ -1,0 +1,233 @@
+//! The sum of each workload, in little memory: an input can hold hundreds of thousands of workloads.
+
+use std::collections::HashMap;
+
+use super::Tally;
+use crate::policy::EffectivePolicy;
+use crate::rules::RuleId;
+use crate::workload::{Owner, WorkloadKey};
+
+/// The number of rules of which a small tally holds counts. Few workloads break more.
+const FEW: usize = 5;
+
+/// A tally in 16 bytes, as long as its counts are few and small.
+#[derive(Debug, Clone)]
+enum Counts {
+    /// The pods, and the counts of rules, each with the rule's place in the registry. A count of zero is unused.
+    Small(u8, [(u8, u8); FEW]),
+    Large(Box<Tally>),
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self::Small(0, [(0, 0); FEW])
+    }
+}
+
+impl From<Tally> for Counts {
+    fn from(tally: Tally) -> Self {
+        Self::small(&tally).unwrap_or_else(|| Self::Large(Box::new(tally)))
+    }
+}
+
+impl Counts {
+    fn small(tally: &Tally) -> Option<Self> {
+        let mut small = [(0, 0); FEW];
+        for (index, (place, count)) in tally.iter().enumerate() {
+            *small.get_mut(index)? = (u8::try_from(place).ok()?, u8::try_from(count).ok()?);
+        }
+        Some(Self::Small(u8::try_from(tally.pods).ok()?, small))
+    }
+
+    fn tally(&self) -> Tally {
+        match self {
+            Self::Small(pods, counts) => {
+                let mut tally = Tally::of_pods(u64::from(*pods));
+                for (place, count) in counts.iter().filter(|(_, count)| *count > 0) {
+                    tally.set(usize::from(*place), u64::from(*count));
+                }
+                tally
+            }
+            Self::Large(tally) => (**tally).clone(),
+        }
+    }
+
+    /// Returns the count of the rule at a place of the registry.
+    fn count(&self, place: usize) -> u64 {
+        match self {
+            Self::Small(_, counts) => counts
+                .iter()
+                .find(|(own, count)| *count > 0 && usize::from(*own) == place)
+                .map_or(0, |(_, count)| u64::from(*count)),
+            Self::Large(tally) => tally.count(place),
+        }
+    }
+
+    fn add(&mut self, other: &Tally) {
+        if let Self::Large(tally) = self {
+            tally.add(other);
+        } else {
+            let mut sum = self.tally();
+            sum.add(other);
+            *self = sum.into();
+        }
+    }
+}
+
+/// The sum of a workload's judgements.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WorkloadSum {
+    /// True if a violation of at least [`super::Compliance::THRESHOLD`] was found.
+    pub(super) is_in_breach: bool,
+    /// The counts of the pods that have a penalty.
+    penalized: Counts,
+}
+
+impl WorkloadSum {
+    /// Adds a judgement, or the sum of several; `penalized` counts the pods among them that have a penalty.
+    pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally) {
+        self.is_in_breach |= is_in_breach;
+        self.penalized.add(penalized);
+    }
+
+    /// Adds the sum of another part of the input.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.add(other.is_in_breach, &other.penalized.tally());
+    }
+
+    fn penalized(&self) -> Tally {
+        self.penalized.tally()
+    }
+}
+
+/// The sum of the judgements of a workload's templates, which count only if no pod of the workload is judged.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TemplateSum {
+    pub(super) sum: WorkloadSum,
+    /// The counts of all templates, with a penalty or without.
+    all: Counts,
+}
+
+impl TemplateSum {
+    /// Adds the tally of a judgement.
+    pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally, all: &Tally) {
+        self.sum.add(is_in_breach, penalized);
+        self.all.add(all);
+    }
+
+    /// Adds the sum of another part of the input.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sum.merge(&other.sum);
+        self.all.add(&other.all.tally());
+    }
+
+    /// Returns the counts of all templates.
+    pub(super) fn all(&self) -> Tally {
+        self.all.tally()
+    }
+}
+
+/// A workload with violations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offender {
+    /// The namespace.
+    pub namespace: String,
+    /// The workload as `Kind/name`.
+    pub workload: String,
+    /// Its pods that were judged.
+    pub pods: u64,
+    /// The broken rules with their counts.
+    pub counts: Vec<(RuleId, u64)>,
+    /// The penalty, in half points.
+    pub half_points: u64,
+}
+
+impl Offender {
+    /// Makes the figures of a workload from its tally.
+    pub fn new(namespace: &str, workload: Owner<'_>, tally: &Tally, policy: &EffectivePolicy) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            workload: workload.to_string(),
+            pods: tally.pods,
+            counts: tally.by_rule(policy).into_iter().filter(|(_, count)| *count > 0).collect(),
+            half_points: tally.half_points(policy),
+        }
+    }
+}
+
+/// The workloads of a report, from which the worst ones are computed on demand.
+#[derive(Debug)]
+pub struct Workloads {
+    policy: EffectivePolicy,
+    sums: HashMap<WorkloadKey, WorkloadSum>,
+    offenders: usize,
+}
+
+/// A workload with its penalty in half points, its namespace and its counts.
+type Ranked<'a> = (u64, &'a str, Owner<'a>, &'a WorkloadSum);
+
+impl Workloads {
+    pub(super) fn new(policy: &EffectivePolicy, sums: HashMap<WorkloadKey, WorkloadSum>) -> Self {
+        let offenders = sums.values().filter(|sum| sum.penalized() != Tally::default()).count();
+        Self { policy: policy.clone(), sums, offenders }
+    }
+
+    /// Returns the number of workloads with a penalty.
+    pub fn offenders(&self) -> usize {
+        self.offenders
+    }
+
+    /// Returns at most `limit` workloads with a penalty, the largest penalty first.
+    pub fn worst(&self, limit: usize) -> Vec<Offender> {
+        let ranked = self.sums.iter().filter_map(|(key, sum)| {
+            let tally = sum.penalized();
+            (tally != Tally::default())
+                .then(|| (tally.half_points(&self.policy), key.namespace(), key.local(), sum))
+        });
+        let mut ranked: Vec<Ranked<'_>> = ranked.collect();
+        let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
+        if limit < ranked.len() {
+            ranked.select_nth_unstable_by(limit, order);
+            ranked.truncate(limit);
+        }
+        ranked.sort_unstable_by(order);
+        let offender = |(_, namespace, workload, sum): Ranked<'_>| {
+            Offender::new(namespace, workload, &sum.penalized(), &self.policy)
+        };
+        ranked.into_iter().map(offender).collect()
+    }
+
+    /// Returns the number of workloads in which the rule at a place of the registry found something.
+    pub(super) fn with_violations_of(&self, rule: usize) -> u64 {
+        self.sums.values().filter(|sum| sum.penalized.count(rule) > 0).count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rules::RULES;
+
+    fn any_tally() -> impl Strategy<Value = Tally> {
+        let count = || prop_oneof![0..3_u64, 250..260_u64, any::<u32>().prop_map(u64::from)];
+        (count(), proptest::collection::vec((0..RULES.len(), count()), 0..9)).prop_map(|(pods, counts)| {
+            let mut tally = Tally::of_pods(pods);
+            counts.into_iter().for_each(|(place, count)| tally.set(place, count));
+            tally
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_exact_however_large(tallies in proptest::collection::vec(any_tally(), 0..6)) {
+            let (mut counts, mut expected) = (Counts::default(), Tally::default());
+            for tally in &tallies {
+                counts.add(tally);
+                expected.add(tally);
+            }
+            prop_assert_eq!(counts.tally(), expected);
+        }
+    }
+}
