@@ -102,8 +102,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const PLANNED: &[(&str, &str)] = &[("output", "workload")];
 
 /// The modules in which a `kube::Client` may appear.
-const CLIENT_MODULES: &[&str] =
-    &["admission", "cluster", "leader", "policies", "observer", "remediation", "operator", "commands"];
+const CLIENT_MODULES: &[&str] = &["admission", "cluster", "leader", "remediation", "operator"];
 
 /// The modules of L0 and L1. They hold no async code and read no clock.
 const PURE_MODULES: &[&str] =

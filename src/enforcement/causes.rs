@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_bears_on_a_failure_changes_the_hash() {
+    fn only_causes_of_a_failure_change_the_hash() {
         let template = |metadata: &str, container: &str, rest: &str| {
             format!("{{metadata: {metadata}, spec: {{containers: [{{name: a, {container}}}], {rest}}}}}")
         };

@@ -51,7 +51,7 @@ pub enum Ineligible {
     #[error("its annotation {IGNORE} is \"true\"")]
     Ignored,
     /// Its parent would revert a patch.
-    #[error("{kind} {name} controls it and would undo a patch: mend that one")]
+    #[error("{kind} {name} controls it and would revert a patch: fix {kind} {name} instead")]
     Controlled {
         /// The parent's kind.
         kind: String,
@@ -60,12 +60,12 @@ pub enum Ineligible {
     },
     /// An apply would remove fields that another client owns under our field manager's name.
     #[error(
-        "somebody else writes as field manager {FIELD_MANAGER}, under which {0} is: let them use another name, and \
-         take that entry out of metadata.managedFields"
+        "another client uses field manager {FIELD_MANAGER} and owns {0}: rename that client's manager and \
+         remove its entry from metadata.managedFields"
     )]
     ManagerTaken(String),
     /// A GitOps tool manages it and would revert a patch.
-    #[error("{0} manages it: mend its source, or set remediation.gitops to patch")]
+    #[error("{0} manages it: fix its source, or set remediation.gitops to patch")]
     Managed(Manager),
     /// A patch would cause no rollout.
     #[error("its update strategy is OnDelete, so that a patch reaches no pod by itself")]

@@ -72,7 +72,7 @@ mod tests {
     use crate::policy::DevOpsPolicy;
 
     #[test]
-    fn what_may_patch_nothing_has_no_say_but_the_policy_in_question() {
+    fn only_policies_in_force_decide_besides_the_rehearsed_one() {
         let policy = |name: &str, spec: Value| -> DevOpsPolicy {
             let metadata = json!({ "name": name, "uid": name, "generation": 1 });
             serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_had_a_place_most_recently_comes_last() {
+    fn the_namespace_with_the_most_recent_place_comes_last() {
         let last = |namespace: &str| (namespace == "busy").then(|| at(0));
         let mut fairness = Fairness::default();
         assert!(fairness.ask("busy", 1, last, at(1)), "nobody else waits");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_ask_any_more_holds_nobody_up() {
+    fn a_namespace_that_stopped_asking_does_not_block_others() {
         let last = |namespace: &str| (namespace == "busy").then(|| at(0));
         let mut fairness = Fairness::default();
         fairness.ask("new", 1, last, at(0));

@@ -167,7 +167,7 @@ fn unfixed(
         for violation in violations(policy, mended, now) {
             let known = reasons.get(&(index, violation.container.as_deref(), violation.rule));
             let reason = known.filter(|reasons| !reasons.is_empty()).map(|reasons| reasons.join("; "));
-            let reason = reason.unwrap_or_else(|| format!("it takes a person: {}", violation.message));
+            let reason = reason.unwrap_or_else(|| format!("manual fix needed: {}", violation.message));
             left.entry((violation.container, violation.rule)).or_insert(reason);
         }
     }

@@ -55,7 +55,7 @@ impl Surroundings {
                 let Some((_, left)) = left(quota, field) else { continue };
                 if let Some(container) = without(patched, field).filter(|_| !supplied.contains(&field)) {
                     return Some(format!(
-                        "ResourceQuota {name} takes no pod whose container {container} has no {field}"
+                        "ResourceQuota {name} requires {field}, and container {container} has no {field}"
                     ));
                 }
                 if a_pod(patched, field).times(extra) > left {

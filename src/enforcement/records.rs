@@ -197,11 +197,11 @@ pub fn before(planned: &Remediation, now: Timestamp) -> Option<Remediation> {
     let record =
         Remediation { fields: planned.earlier_fields.clone(), earlier_fields: Vec::new(), ..planned.clone() };
     if !record.fields.is_empty() {
-        let words = "an earlier patch; a later one was planned and not made";
+        let words = "an earlier patch; a later patch was not sent";
         let (phase, reason) = (RemediationPhase::Verified, RemediationReason::Verified);
         return Some(in_phase(&record, phase, reason, words, now));
     }
-    let words = "an earlier patch was withdrawn; a later one was planned and not made";
+    let words = "an earlier patch was withdrawn; a later patch was not sent";
     let (phase, reason) = (RemediationPhase::Withdrawn, RemediationReason::NoVerdict);
     record.withdrawals.map(|_| in_phase(&record, phase, reason, words, now))
 }

@@ -21,8 +21,8 @@ pub(super) fn refuse(
     // Returns the reason why a field may not be set.
     let closed = |field: Field| {
         let taken = barred.contains(&of(field));
-        let taken =
-            taken.then(|| "somebody took it out, and it stays out until the policy changes".to_owned());
+        let taken = taken
+            .then(|| "another client removed it, and it stays removed until the policy changes".to_owned());
         taken.or_else(|| constraints.untouched.get(&field).cloned())
     };
     let mut refused: BTreeMap<Field, String> = BTreeMap::new();

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pod_is_a_ready_one_that_is_not_the_last_and_answers_for_itself() {
+    fn the_tested_pod_is_ready_and_not_the_last_and_has_no_proxy() {
         let (none, main) = (json!({}), container("main", None));
         let ready = |name: &str| pod(name, "True", &none, &main);
         let two = vec![ready("a"), ready("b")];

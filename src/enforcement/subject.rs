@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_tuned_on_our_probe_is_theirs() {
+    fn settings_that_others_changed_on_our_probe_are_theirs() {
         let subject = subject(deployment());
         let ours = Fields::from([
             (liveness(), json!({ "tcpSocket": { "port": 80 }, "failureThreshold": 3 })),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_template_was_changed_if_the_spec_was_written_again_and_somebody_else_wrote_a_template() {
+    fn a_later_write_by_another_manager_counts_as_a_changed_template() {
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         for (generation, wrote, pointer, expected) in [
             (Some(4), 20, "f:template", false),

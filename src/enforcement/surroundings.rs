@@ -135,12 +135,11 @@ impl Surroundings {
             }
             let name = autoscaler.metadata.name.as_deref().unwrap_or_default();
             for compute in spec.metrics.iter().flatten().filter_map(by_utilization) {
-                let reason = format!("HorizontalPodAutoscaler {name} scales by the part of it that is used");
+                let reason = format!("HorizontalPodAutoscaler {name} scales on its utilization");
                 fields.push((Field::Request(compute), reason));
                 if !all_request(subject, compute) {
                     let reason = format!(
-                        "it would be the request too, and HorizontalPodAutoscaler {name} scales by the part of that \
-                         which is used"
+                        "it would be the request too, and HorizontalPodAutoscaler {name} scales on its utilization"
                     );
                     fields.push((Field::Limit(compute), reason));
                 }
@@ -174,7 +173,7 @@ impl Surroundings {
             for compute in Compute::ALL {
                 let bounds = [&item.max, &item.max_limit_request_ratio];
                 if bounds.iter().any(|of| amount(of.as_ref(), compute.as_str()).is_some()) {
-                    let reason = format!("LimitRange {name} bounds what the containers of a pod come to");
+                    let reason = format!("LimitRange {name} limits the sum over a pod's containers");
                     fields.extend(
                         [Field::Request(compute), Field::Limit(compute)].map(|it| (it, reason.clone())),
                     );

@@ -14,7 +14,7 @@ pub struct Thresholds {
     pub compliance: Option<Percent>,
     /// The least severity that is too bad.
     pub severity: Option<Severity>,
-    /// Lets a report pass in which nothing was judged.
+    /// Lets a report pass in which nothing was evaluated.
     pub allow_empty: bool,
 }
 
@@ -108,8 +108,8 @@ impl fmt::Display for Breach {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Everything => f.write_str("nothing was judged"),
-            Self::Namespace(name) => write!(f, "nothing was judged in namespace {name}"),
+            Self::Everything => f.write_str("nothing was evaluated"),
+            Self::Namespace(name) => write!(f, "nothing was evaluated in namespace {name}"),
         }?;
         f.write_str(", so the thresholds prove nothing; --allow-empty accepts that")
     }
@@ -171,9 +171,9 @@ mod tests {
     fn a_threshold_needs_something_to_judge() {
         let end = "so the thresholds prove nothing; --allow-empty accepts that";
         let score = Thresholds { score: Some(0), ..Thresholds::default() };
-        assert_eq!(texts(score, &report(&[]), &["a"]), [format!("nothing was judged, {end}")]);
+        assert_eq!(texts(score, &report(&[]), &["a"]), [format!("nothing was evaluated, {end}")]);
         let one = report(&[BAD]);
-        assert_eq!(texts(score, &one, &["a", "b"]), [format!("nothing was judged in namespace b, {end}")]);
+        assert_eq!(texts(score, &one, &["a", "b"]), [format!("nothing was evaluated in namespace b, {end}")]);
         assert!(texts(score, &one, &["a"]).is_empty());
         let lenient = Thresholds { allow_empty: true, ..score };
         assert!(texts(lenient, &report(&[]), &["a"]).is_empty() && texts(lenient, &one, &["b"]).is_empty());

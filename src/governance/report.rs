@@ -90,7 +90,7 @@ pub struct ReportSummary {
     pub pods: u64,
     /// Workloads judged: the owners of these pods, a pod without an owner being its own.
     pub workloads: u64,
-    /// The score; none when nothing was judged and something could not be read.
+    /// The score; none when nothing was evaluated and something could not be read.
     pub score: Option<Score>,
     /// The class of the score; none without a score.
     pub status: Option<Classification>,

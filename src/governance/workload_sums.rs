@@ -214,7 +214,9 @@ mod tests {
         let count = || prop_oneof![0..3_u64, 250..260_u64, any::<u32>().prop_map(u64::from)];
         (count(), proptest::collection::vec((0..RULES.len(), count()), 0..9)).prop_map(|(pods, counts)| {
             let mut tally = Tally::of_pods(pods);
-            counts.into_iter().for_each(|(place, count)| tally.set(place, count));
+            for (place, count) in counts {
+                tally.set(place, count);
+            }
             tally
         })
     }

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_who_is_limited_to_a_namespace_can_work_there() {
+    fn a_caller_limited_to_a_namespace_can_work_there() {
         let limited = |judged: Option<&str>| {
             let places = Places { judged: judged.map(str::to_owned), missing: false, own: "shop".to_owned() };
             assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))

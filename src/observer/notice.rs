@@ -70,7 +70,7 @@ impl Transition {
             type_,
             reason: reason.to_owned(),
             note: Some(format!(
-                "The namespace's health went from {from} to {to}; kube-devops analyze -n {namespace} says why"
+                "The namespace's health changed from {from} to {to}; details: kube-devops analyze -n {namespace}"
             )),
             action: format!("{from}To{to}"),
             secondary: None,

@@ -35,23 +35,23 @@ impl OperatorMetrics {
 
     fn new(remediation: RemediationMetrics) -> prometheus::Result<Self> {
         let by = |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
-        let seconds = "Seconds that it took to judge a policy's namespace and write what came of it.";
+        let seconds = "Duration of a reconcile in seconds.";
         let buckets = vec![0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
         let made = Self {
             reconciled: by(
                 "devopspolicy_reconcile_total",
-                "Policies reconciled: success or error.",
+                "Reconciles by result: success or error.",
                 "result",
             )?,
             errors: by(
                 "devopspolicy_reconcile_errors_total",
-                "Policies not reconciled, by cause; each is tried again.",
+                "Failed reconciles by cause; each is retried.",
                 "category",
             )?,
             duration: Histogram::with_opts(
                 HistogramOpts::new("devopspolicy_reconcile_duration_seconds", seconds).buckets(buckets),
             )?,
-            scanned: IntCounter::new("devopspolicy_pods_scanned_total", "Pods judged under policies.")?,
+            scanned: IntCounter::new("devopspolicy_pods_scanned_total", "Pods evaluated under policies.")?,
             audits: IntCounter::new("audit_results_total", "PolicyAuditResults created.")?,
             remediation,
         };

@@ -24,7 +24,7 @@ pub enum ReconcileError {
     #[error("cannot change the finalizer: {0}")]
     Finalizer(Box<kube::runtime::finalizer::Error<WriteError>>),
     /// The cleanup of a deleted policy is not finished.
-    #[error("the policy goes once its patches are verified or withdrawn")]
+    #[error("the policy is removed once its patches are verified or withdrawn")]
     Unfinished {
         /// The time of the next attempt.
         again: Timestamp,

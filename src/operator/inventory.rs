@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_rules_read_makes_a_change() {
+    fn only_changes_of_fields_that_rules_read_count() {
         let mut inventory = Inventory::default();
         inventory.apply(workload("Pod", "a", "p", "x:1"));
         assert_eq!(changed(&mut inventory), ["a"]);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_list_does_not_name_is_gone_and_other_kinds_stay() {
+    fn unlisted_objects_of_a_kind_are_removed() {
         let mut inventory = Inventory::default();
         inventory.apply(workload("Pod", "a", "p", "x:1"));
         inventory.apply(workload("Pod", "b", "q", "x:1"));

@@ -33,11 +33,11 @@ impl PolicyCollector {
     }
 
     fn new(operator: Arc<Operator>) -> prometheus::Result<Self> {
-        let pods = IntGauge::new("pods_tracked", "Pods that policies are judged on.")?;
+        let pods = IntGauge::new("pods_tracked", "Pods that policies are evaluated on.")?;
         let violations =
             Opts::new("devopspolicy_violations", "Violations of a policy, one per container and rule.");
         let scores = Opts::new("devopspolicy_health_score", "Health score under a policy, 0 to 100.");
-        let modes = Opts::new("enforcement_mode", "Whether a policy's mode is enforce (1) or audit (0).");
+        let modes = Opts::new("enforcement_mode", "Mode of a policy: 1 for enforce, 0 for audit.");
         let severities = Opts::new("violations_by_severity", "Violations of all policies, by severity.");
         let mut descs: Vec<Desc> = pods.desc().into_iter().cloned().collect();
         for (opts, labels) in

@@ -204,10 +204,12 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
     // Repeated events are grouped under the first note, so it contains no figures.
     let note = match (degraded(status), &type_) {
         (Some((_, message)), _) => message,
-        (None, EventType::Normal) => "Nothing that it judges breaks its rules any more".to_owned(),
+        (None, EventType::Normal) => "No violations left".to_owned(),
         (None, EventType::Warning) => {
-            let (name, namespace) = (policy.name_any(), policy.namespace().unwrap_or_default());
-            format!("Its rules are broken; kubectl describe devopspolicy {name} -n {namespace} says where")
+            let namespace = policy.namespace().unwrap_or_default();
+            format!(
+                "The namespace violates the policy; details: kubectl get policyauditresults -n {namespace}"
+            )
         }
     };
     let event = KubeEvent {

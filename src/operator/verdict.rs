@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_count_only_where_their_workload_has_no_pod_and_owned_ones_never() {
+    fn templates_count_only_without_pods_and_without_an_owner() {
         let policy = "{forbidLatestTag: true}";
         let deployment = object("Deployment", "web", None, "");
         let replica_set = object("ReplicaSet", "web-7f9", Some(("Deployment", "web")), "");

@@ -1,4 +1,4 @@
-//! The report as JUnit XML: a failed test for each violation, and a passed test for each rule without one.
+//! The report as `JUnit` XML: a failed test for each violation, and a passed test for each rule without one.
 
 use std::io::{self, Write};
 

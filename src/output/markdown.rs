@@ -22,9 +22,11 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         report.violations.len()
     );
     let counts = summary.counts.iter().filter(|(_, count)| **count > 0);
-    let counts: String = counts.map(|(rule, count)| format!("| `{rule}` | {count} |\n")).collect();
+    let counts: Vec<_> = counts.map(|(rule, count)| format!("| `{rule}` | {count} |")).collect();
     if !counts.is_empty() {
-        head.push_str(&format!("\n| Rule | Count |\n|---|---:|\n{counts}"));
+        head += "\n| Rule | Count |\n|---|---:|\n";
+        head += &counts.join("\n");
+        head += "\n";
     }
     out.write_all(head.as_bytes())?;
     let mut room = MOST.saturating_sub(head.len());

@@ -69,22 +69,22 @@ impl Notes<'_> {
         let labels = self.selector.map(|labels| format!("has the labels {labels}"));
         let asked: Vec<_> = [namespaces, labels].into_iter().flatten().collect();
         Some(if self.report.selected == 0 && !asked.is_empty() {
-            format!("nothing was judged: no {} that was read {}", self.nouns().0, asked.join(" and "))
+            format!("nothing was evaluated: no {} that was read {}", self.nouns().0, asked.join(" and "))
         } else {
-            "nothing was judged: no pod in what was read runs or would run".to_owned()
+            "nothing was evaluated: no pod in what was read runs or would run".to_owned()
         })
     }
 
     fn left_out(&self) -> Option<String> {
         let (one, many) = self.nouns();
-        let nothing = if self.is_empty() { "nothing was judged: " } else { "" };
+        let nothing = if self.is_empty() { "nothing was evaluated: " } else { "" };
         match self.report.left_out {
             0 => None,
             1 => Some(format!(
-                "{nothing}1 {one} in a system namespace was left out (--include-system judges it)"
+                "{nothing}1 {one} in a system namespace was left out (--include-system evaluates it)"
             )),
             left_out => Some(format!(
-                "{nothing}{left_out} {many} in system namespaces were left out (--include-system judges them)"
+                "{nothing}{left_out} {many} in system namespaces were left out (--include-system evaluates them)"
             )),
         }
     }
@@ -106,7 +106,7 @@ impl Notes<'_> {
         let objects: u64 = kinds.iter().map(|kind| kind.count).sum();
         let were = if objects == 1 { "was" } else { "were" };
         let objects = count(objects, "object that holds containers", "objects that hold containers");
-        (!kinds.is_empty()).then(|| format!("{objects} {were} not judged, because of the kind: {names}"))
+        (!kinds.is_empty()).then(|| format!("{objects} {were} not evaluated, because of the kind: {names}"))
     }
 
     fn other_kinds(&self) -> Option<String> {
@@ -117,12 +117,12 @@ impl Notes<'_> {
         let objects_are = count(objects, "object", "objects");
         let kinds = if kinds == 1 { "another kind".to_owned() } else { format!("{kinds} other kinds") };
         let (were, them) = if objects == 1 { ("was", "it") } else { ("were", "them") };
-        Some(format!("{objects_are} of {kinds} {were} not judged (-o json lists {them})"))
+        Some(format!("{objects_are} of {kinds} {were} not evaluated (-o json lists {them})"))
     }
 
     fn skipped_namespaces(&self) -> Option<String> {
         let names = self.skipped_namespaces.join(", ");
         (!names.is_empty())
-            .then(|| format!("system namespaces were not read: {names} (--include-system judges them)"))
+            .then(|| format!("system namespaces were not read: {names} (--include-system evaluates them)"))
     }
 }

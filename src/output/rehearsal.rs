@@ -126,7 +126,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_diff_shows_what_is_added_and_nothing_far_from_it() {
+    fn a_diff_shows_added_lines_with_little_context() {
         let before = json!({ "spec": { "containers": [{ "image": "x:1", "name": "main" }] } });
         let mut after = before.clone();
         after["spec"]["containers"][0]["readinessProbe"] = json!({ "tcpSocket": { "port": 80 } });
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_another_policy_makes_is_said_to_be_that_ones() {
+    fn a_patch_of_another_policy_names_that_policy() {
         let told = |policy: &str| {
             let plan = Plan {
                 document: Value::Null,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_says_when_the_last_one_begins() {
+    fn the_summary_gives_the_start_of_the_last_patch() {
         let remediation = RemediationSpec { max_per_hour: 10, ..RemediationSpec::default() };
         let usual = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
         assert!(duration(10, &remediation, usual).contains("does not slow"));

@@ -44,7 +44,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             continue;
         }
         let index = enabled.iter().position(|rule| *rule == violation.rule);
-        let text = result(&violation, index, fingerprints.next(&violation)).to_string();
+        let text = result(&violation, index, &fingerprints.next(&violation)).to_string();
         if bytes + text.len() > MOST_BYTES {
             left_out += 1;
             continue;
@@ -84,7 +84,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(violation: &ViolationRow<'_>, rule_index: Option<usize>, fingerprint: String) -> Value {
+fn result(violation: &ViolationRow<'_>, rule_index: Option<usize>, fingerprint: &str) -> Value {
     let ViolationRow { namespace, kind, name, container, rule, severity, message, path, source, .. } =
         violation;
     let object = format!("{namespace}/{kind}/{name}");

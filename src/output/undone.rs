@@ -10,18 +10,18 @@ use crate::enforcement::Undone;
 pub fn undone(undone: &Undone, out: &mut Text<'_>) -> io::Result<()> {
     let Undone { workload, is_preview, is_rest, gone, tuned, stays, .. } = undone;
     let workload = workload.kubectl_arguments();
-    let (took, went, stay) = if *is_preview {
-        ("would take out", "would go", "would stay")
+    let (removed, was_removed, stay) = if *is_preview {
+        ("would remove", "would be removed", "would stay")
     } else {
-        ("took out", "went", "stays")
+        ("removed", "was removed", "stays")
     };
     if *is_rest || !gone.is_empty() {
         let names: Vec<String> = gone.iter().map(ToString::to_string).collect();
-        let names = if *is_rest { "what others left of a patch".to_owned() } else { names.join(", ") };
-        writeln!(out, "{workload}: {took} {names}")?;
+        let names = if *is_rest { "the rest of a patch".to_owned() } else { names.join(", ") };
+        writeln!(out, "{workload}: {removed} {names}")?;
     }
     for (field, managers) in tuned {
-        writeln!(out, "{workload}: with {field} {went} what {} had set on it", list(managers))?;
+        writeln!(out, "{workload}: {field} {was_removed}, with the settings of {}", list(managers))?;
     }
     for (field, managers) in stays {
         writeln!(out, "{workload}: {field} {stay}, because {} set the same value", list(managers))?;

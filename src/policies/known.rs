@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_can_not_be_compiled_is_kept_with_its_error_until_it_changes() {
+    fn an_invalid_policy_is_kept_with_its_error_until_it_changes() {
         let policies = policies();
         let mut invalid = policy("a", 1);
         invalid.spec.rules = serde_json::from_value(json!([{ "id": "nope" }])).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_goes_on_after_the_first_list() {
+    async fn waiters_resume_after_the_first_list() {
         let policies = policies();
         let begun = policies.begin_list();
         tokio::join!(policies.wait_until_listed(), async { policies.end_list(begun) });

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_difference_has_only_what_an_apply_left_behind() {
+    fn the_difference_has_only_remains_of_an_apply() {
         let should = json!({ "healthy": true, "conditions": [1, 2] });
         assert_eq!(difference(&should, &should), None);
         let is = json!({ "healthy": true, "conditions": [1, 2, 3], "healthScore": 7 });

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_followed_is_named_with_its_place() {
+    fn an_invalid_setting_is_named_with_its_path() {
         let error = |yaml| policy(yaml).unwrap_err().to_string();
         let resources = error("defaultResources: {cpuRequest: 2, cpuLimit: 1500m}");
         assert_eq!(resources, "spec.defaultResources.cpuRequest: must not be above cpuLimit");

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn system_namespaces_are_told_by_pattern_by_name_and_by_request() {
+    fn system_namespaces_match_by_pattern_name_or_request() {
         let namespaces = SystemNamespaces::with(vec!["platform".to_owned()]);
         for system in ["kube-system", "kube-public", "gatekeeper-system", "monitoring", "argocd", "platform"]
         {

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_added_and_taken_away_in_their_order() {
+    fn names_are_added_and_removed_in_order() {
         let default = ids("default");
         assert_eq!(default.len(), 5);
         assert_eq!(ids("all").len(), RULES.len());

@@ -11,15 +11,15 @@ pub enum ApplyError {
     #[error("the workload is gone")]
     Gone,
     /// Another client wrote the workload after it was read.
-    #[error("somebody else wrote the workload at the same time")]
+    #[error("another client wrote the workload at the same time")]
     Stale,
     /// Another field manager owns a field with another value.
-    #[error("another field manager owns what is to be set: {0}")]
+    #[error("another field manager owns a field of the patch: {0}")]
     Conflict(String),
     /// Another client uses our field manager's name, and an apply would remove its fields.
     #[error(
-        "somebody else writes as field manager {FIELD_MANAGER}, under which {0} is: let them use another name, and \
-         take that entry out of metadata.managedFields"
+        "another client uses field manager {FIELD_MANAGER} and owns {0}: rename that client's manager and \
+         remove its entry from metadata.managedFields"
     )]
     ManagerTaken(String),
     /// A quota, an admission webhook, RBAC or validation refused the write.

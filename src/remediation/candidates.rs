@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_there_whoever_set_them() {
+    fn fields_count_no_matter_who_set_them() {
         let fields =
             |fields: &[Field]| fields.iter().map(|field| ContainerField::new("main", *field)).collect();
         let probed = object(WorkloadKind::Deployment, "web", None, true);

@@ -66,7 +66,7 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         if late {
-            let note = format!("the policy goes with its work unfinished on {}", left.join(", "));
+            let note = format!("the policy is removed with unfinished work on {}", left.join(", "));
             self.tell_policy(EventType::Warning, "CleanupIncomplete", &note).await;
             return Ok(None);
         }
@@ -116,7 +116,7 @@ impl Enforcer<'_> {
                 type_: type_.to_owned(),
                 status: "False".to_owned(),
                 reason: DELETING.to_owned(),
-                message: "the policy was deleted, and goes once what it has under way is done".to_owned(),
+                message: "the policy was deleted: finishing rollouts before its removal".to_owned(),
                 observed_generation: self.policy.metadata.generation,
                 last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
             })
@@ -153,7 +153,7 @@ impl Enforcer<'_> {
         let (reason, message) = if self.reverts() {
             (RemediationReason::Reverted, "the policy was deleted, and has no time to wait for the rollout")
         } else {
-            (RemediationReason::Unwatched, "the policy was deleted, and goes before there is a verdict")
+            (RemediationReason::Unwatched, "the policy was deleted, and is removed before a verdict")
         };
         let has_begun = |phase| matches!(phase, RemediationPhase::Planned | RemediationPhase::Withdrawing);
         for record in self.unfinished().iter().filter(|record| !has_begun(record.phase)) {

@@ -34,7 +34,7 @@ const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
 /// The message of a record whose fields were removed by others.
 const TAKEN_OUT: &str =
-    "what was set was taken out, by undo or by somebody else: it is not set again until the policy changes";
+    "the fields were removed, by undo or by another client: they are not set again until the policy changes";
 
 /// The enforcement of one policy.
 pub struct Enforcer<'r> {
@@ -423,11 +423,11 @@ impl<'r> Enforcer<'r> {
             }
             // Without running pods a withdrawal does no harm, and there would be no evidence for a verdict.
             Finding::Idle => {
-                let message = "no pods are wanted any more: it was scaled to 0 before there was a verdict";
+                let message = "no pods are desired: it was scaled to 0 before a verdict";
                 self.begin_withdrawal(&record, RemediationReason::NoVerdict, message).await
             }
             Finding::Failed { reason, message } if changed => {
-                let message = format!("{reason}, after somebody changed the template too: {message}");
+                let message = format!("{reason}, after another client changed the template too: {message}");
                 self.begin_withdrawal(&record, RemediationReason::ChangedMeanwhile, &message).await
             }
             Finding::Failed { reason, message } => self.begin_withdrawal(&record, reason, &message).await,

@@ -43,14 +43,14 @@ impl Enforcer<'_> {
     pub(super) async fn tell_tuned(&self, record: &Remediation, tuned: &Remains) {
         let each = tuned.iter().map(|(of, managers)| {
             let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
-            format!("{of} is withdrawn as a whole, with what {} set on it", managers.join(", "))
+            format!("{of} is withdrawn as a whole, with the settings of {}", managers.join(", "))
         });
         self.publish(record, EventType::Warning, "TuningLost", &each.collect::<Vec<_>>().join("; ")).await;
     }
 
     /// Sends an event that the API server refuses the withdrawal of a patch.
     pub(super) async fn tell_refused(&self, record: &Remediation, error: &ApplyError) {
-        let note = format!("the patch is still there, and its withdrawal is tried again: {error}");
+        let note = format!("the patch is still in place, and its withdrawal is retried: {error}");
         self.publish(record, EventType::Warning, "WithdrawalRefused", &note).await;
     }
 

@@ -103,7 +103,7 @@ impl Enforcer<'_> {
             }
         };
         let part = Remediation {
-            causes_hash: Some(self.causes_hash(&subject)),
+            causes_hash: Some(self.causes_hash(subject)),
             ..records::of_fields(record, &harm.fields)
         };
         self.begin_late_withdrawal(&part, reason, &message).await

@@ -52,7 +52,7 @@ pub enum LedgerError {
     /// The content is not a valid ledger. It does not count as empty, because that would free the whole budget.
     #[error(
         "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
-         `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is made anew of what the policies' records tell"
+         `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is rebuilt from the policies' records"
     )]
     Unreadable {
         /// The `ConfigMap`'s namespace.

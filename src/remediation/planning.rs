@@ -247,7 +247,7 @@ impl Enforcer<'_> {
             Err(error) => return self.failed(candidate, &error),
         };
         if plan.policy != self.policy.name_any() {
-            let message = format!("policy {} decides about it", plan.policy);
+            let message = format!("policy {} takes precedence", plan.policy);
             return self.left("OtherPolicy", message, PASSING);
         }
         let set = records::set_so_far(&self.status(), &subject).len() + plan.adds.len();
@@ -348,7 +348,7 @@ impl Enforcer<'_> {
         let (by, again) = match decision {
             Ok(Decision::Granted) => return None,
             Ok(Decision::Wait { until: Some(until), reason }) => {
-                let by = format!("{reason}; there is room again at {} UTC", until.strftime("%H:%M:%S"));
+                let by = format!("{reason}; next slot at {} UTC", until.strftime("%H:%M:%S"));
                 (by, until.max(self.now()))
             }
             Ok(Decision::Wait { until: None, reason }) => (reason, self.now()),
@@ -391,7 +391,7 @@ impl Enforcer<'_> {
 
     fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Looked {
         self.remediator.errors.with_label_values(&[error.category()]).inc();
-        warn!(workload = candidate.name, namespace = self.namespace, %error, "looked at again later");
+        warn!(workload = candidate.name, namespace = self.namespace, %error, "cannot check the workload; will retry");
         let fix = self.remediator.skips().fix_of(&self.key, candidate);
         let until = self.after(PASSING);
         Looked::Left(Skip {

@@ -24,7 +24,7 @@ use crate::rules;
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
     /// The policy is invalid.
-    #[error("the policy can't be followed: {0}")]
+    #[error("the policy is invalid: {0}")]
     Policy(#[from] Arc<PolicyError>),
     /// The cluster cannot be read.
     #[error(transparent)]

@@ -79,7 +79,7 @@ impl Standing {
                 let held_up = held_up_by.map(|by| format!(" ({by})")).unwrap_or_default();
                 format!("{count} waiting for their turn{held_up}")
             }
-            _ => format!("{count} left alone for {reason}, such as {example}"),
+            _ => format!("{count} skipped ({reason}), such as {example}"),
         }));
         if records.len() >= KEPT {
             parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
@@ -107,5 +107,5 @@ fn refused(records: &[&Remediation]) -> Option<String> {
         records.iter().filter_map(|record| Some((record, record.withdrawal_refused.as_deref()?)));
     let (first, why) = refused.next()?;
     let count = 1 + refused.count();
-    Some(format!("{count} can't be taken back yet, such as {}: {why}", first.workload()))
+    Some(format!("withdrawals refused: {count}, such as {}: {why}", first.workload()))
 }

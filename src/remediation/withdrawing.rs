@@ -263,7 +263,7 @@ fn remaining(remains: &Remains) -> String {
     let each = remains.iter().map(|(of, managers)| {
         let managers: Vec<&str> = managers.iter().map(String::as_str).collect();
         match managers[..] {
-            [] => format!("{of} stays, because something sets it whenever it is not there"),
+            [] => format!("{of} was set again by another client or by default"),
             _ => format!("{of} stays, because {} set it too", managers.join(", ")),
         }
     });

@@ -138,7 +138,7 @@ fn restarts_count_past_the_threshold_and_at_most_five_each() {
 }
 
 #[test]
-fn a_pod_may_wait_for_as_long_as_the_policy_says() {
+fn a_pod_may_be_pending_for_the_time_that_the_policy_sets() {
     let pending = "
 apiVersion: v1
 kind: Pod
@@ -150,7 +150,7 @@ status: {phase: Pending}";
 }
 
 #[test]
-fn a_cpu_limit_is_asked_for_only_where_the_policy_does() {
+fn a_cpu_limit_is_required_only_if_the_policy_sets_one() {
     let limited = "
 apiVersion: v1
 kind: Pod
@@ -163,7 +163,7 @@ spec: {containers: [{name: a, resources: {requests: {cpu: 1}, limits: {memory: 1
 }
 
 #[test]
-fn texts_are_not_made_when_nobody_reads_them() {
+fn texts_are_built_only_if_they_are_read() {
     let mut found = Violations::new(false);
     found.begin(PENDING.id, PENDING.severity);
     found.add(&Finding { container: None, count: 3, path: format_args!("p"), message: format_args!("m") });
@@ -219,7 +219,7 @@ fn amounts_as_text(container: &mut serde_json::Value) {
 }
 
 #[test]
-fn a_fix_silences_its_rule_on_the_bad_sample_wherever_it_gives_no_reason_not_to() {
+fn a_fix_resolves_its_rule_on_the_bad_sample_unless_it_gives_a_reason() {
     for rule in RULES.iter() {
         let Some(fix) = &rule.fix else { continue };
         let mut object: serde_json::Value = yaml_serde::from_str(&fixture(rule, "bad.yaml")).unwrap();
@@ -266,7 +266,7 @@ fn without_a_port_there_is_no_probe_and_the_reason_is_given() {
 }
 
 #[test]
-fn a_liveness_probe_brings_a_startup_probe_and_both_leave_nothing_to_be_filled_in() {
+fn a_liveness_probe_comes_with_a_startup_probe_and_both_are_complete() {
     let probe = ProbeDefaults { tcp_port: Some(80), initial_delay_seconds: Some(7), period_seconds: Some(5) };
     let defaults = Defaults { probe, ..Defaults::default() };
     let whole = |period: i32, failures: i32| {
@@ -284,7 +284,7 @@ fn a_liveness_probe_brings_a_startup_probe_and_both_leave_nothing_to_be_filled_i
 }
 
 #[test]
-fn requests_and_limits_never_contradict_what_is_there() {
+fn requests_and_limits_never_contradict_existing_ones() {
     let resources = |container: &str| {
         let (sets, reasons) = mended("missing-resources", container, &defaults());
         (sets.get("resources").cloned().unwrap_or_default(), reasons.join("; "))
@@ -308,19 +308,19 @@ fn requests_and_limits_never_contradict_what_is_there() {
         (
             "{requests: {cpu: 10m}, limits: {cpu: '1', memory: '0'}}",
             none.clone(),
-            "the memory limit is 0 on purpose: whoever set it has to change it; \
+            "the memory limit is 0 on purpose: change it in the manifest; \
              the default memory request 64Mi is above the limit 0",
         ),
         (
             "{requests: {cpu: '0', memory: 1Mi}, limits: {memory: 1Mi}}",
             serde_json::json!({ "limits": { "cpu": "1" } }),
-            "the CPU request is 0 on purpose: whoever set it has to change it",
+            "the CPU request is 0 on purpose: change it in the manifest",
         ),
         (
             "{requests: {cpu: '0', memory: '0'}, limits: {cpu: '1', memory: 1Mi}}",
             none.clone(),
-            "the CPU request is 0 on purpose: whoever set it has to change it; \
-             the memory request is 0 on purpose: whoever set it has to change it",
+            "the CPU request is 0 on purpose: change it in the manifest; \
+             the memory request is 0 on purpose: change it in the manifest",
         ),
     ] {
         assert_eq!(resources(&format!("{{name: a, resources: {own}}}")), (sets, reason.to_owned()), "{own}");
@@ -328,7 +328,7 @@ fn requests_and_limits_never_contradict_what_is_there() {
 }
 
 #[test]
-fn requests_and_limits_are_set_only_by_defaults_and_never_in_a_pod_that_has_its_own() {
+fn requests_and_limits_come_from_defaults_and_not_with_pod_level_resources() {
     let container = PartialContainer::default();
     let mend = |pod_has_resources, defaults: &Defaults| {
         let fix = MISSING_RESOURCES.fix.as_ref().unwrap();

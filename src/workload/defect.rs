@@ -53,7 +53,7 @@ impl Workload<'_> {
         }
         let path = self.pod_path();
         let hint = if self.is_patch() {
-            "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead"
+            "; without a selector this looks like a patch: evaluate the output of `kubectl kustomize` instead"
         } else {
             ""
         };
@@ -118,8 +118,7 @@ mod tests {
 
     #[test]
     fn a_template_without_selector_and_image_is_a_patch() {
-        let hint =
-            "; without a selector this looks like a patch: judge the output of `kubectl kustomize` instead";
+        let hint = "; without a selector this looks like a patch: evaluate the output of `kubectl kustomize` instead";
         let image = "spec.template.spec.containers[0].image: container c has no image: name one";
         for (containers, message) in [
             ("[{name: c, args: [a]}]", image),

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_workloads_that_are_gone() {
+    fn deleted_workloads_are_freed() {
         let mut interner = Interner::default();
         for index in 0..10 * SWEEP {
             interner.share(&mut pod("a", &format!("web:{index}")));

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_without_a_value_is_empty_and_one_of_another_type_is_an_error() {
+    fn a_label_without_a_value_is_empty_and_a_wrong_type_is_an_error() {
         let labels: Labels<'_> = serde_json::from_str(r#"{"version": null, "app": "web"}"#).unwrap();
         assert_eq!((labels.get("version"), labels.get("app")), (Some(&"".into()), Some(&"web".into())));
         let error = serde_json::from_str::<Labels<'_>>(r#"{"version": 1}"#).unwrap_err();

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn annotations_that_nobody_reads_are_skipped_whatever_they_hold() {
+    fn unused_annotations_are_skipped_with_any_content() {
         let metadata: Metadata<'_> =
             serde_json::from_str(r#"{"annotations": {"a": {"b": 1}, "sidecar.istio.io/inject": "true"}}"#)
                 .unwrap();

@@ -62,7 +62,7 @@ fn every_format_shows_a_clean_input() {
 }
 
 #[test]
-fn sarif_is_valid_and_names_rules_places_and_what_was_not_read() {
+fn sarif_is_valid_and_names_rules_places_and_unread_files() {
     let output = analyze(HOSTILE, "sarif").stdout;
     let sarif: serde_sarif::sarif::Sarif = serde_json::from_str(&output).unwrap();
     let run = &sarif.runs[0];

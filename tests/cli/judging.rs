@@ -62,7 +62,7 @@ fn a_kind_that_holds_containers_is_named() {
     let unknown = template("batch.example.com/v1", "Fleet", "[{name: c, image: nginx}]", "");
     let (status, pods, _, stderr) = judge(&unknown);
     assert_eq!((status, pods), (0, 0));
-    let note = "note: 1 object that holds containers was not judged, because of the kind: Fleet (batch.example.com/v1)";
+    let note = "note: 1 object that holds containers was not evaluated, because of the kind: Fleet (batch.example.com/v1)";
     assert!(stderr.lines().any(|line| line == note), "{stderr}");
 }
 
@@ -132,10 +132,10 @@ fn a_gate_needs_something_to_judge() {
     let run = |args: &[&str]| run_in(tree.path(), &[&["analyze"], args].concat(), "");
     for gate in gates {
         for (input, reason) in [
-            (&["-f", "service.yaml"][..], "nothing was judged,"),
-            (&["-f", "pod.yaml", "-n", "shpo"], "nothing was judged,"),
-            (&["-f", "pod.yaml", "-l", "app=web"], "nothing was judged,"),
-            (&["-f", "pod.yaml", "-n", "shop", "-n", "bank"], "nothing was judged in namespace bank,"),
+            (&["-f", "service.yaml"][..], "nothing was evaluated,"),
+            (&["-f", "pod.yaml", "-n", "shpo"], "nothing was evaluated,"),
+            (&["-f", "pod.yaml", "-l", "app=web"], "nothing was evaluated,"),
+            (&["-f", "pod.yaml", "-n", "shop", "-n", "bank"], "nothing was evaluated in namespace bank,"),
         ] {
             let args = [input, gate].concat();
             let refused = run(&args);

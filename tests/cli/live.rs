@@ -185,7 +185,7 @@ pub(super) fn of_a_cluster(
 }
 
 #[test]
-fn every_request_is_logged_for_those_who_ask_and_no_secret() {
+fn requests_are_logged_on_demand_without_secrets() {
     let tree = directory(&[("config", of_an_empty_cluster().as_bytes())]);
     let log = |level| {
         let run = run_in(tree.path(), &["list", "pods", "--kubeconfig", "config", "-v", level], "");

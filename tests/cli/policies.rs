@@ -20,7 +20,7 @@ fn under(spec: &str) -> super::Run {
 }
 
 #[test]
-fn what_the_api_server_refuses_is_refused_in_words_that_name_the_field() {
+fn refused_policy_files_name_the_field() {
     let mut refusals = String::new();
     for (spec, field) in INVALID {
         let run = under(spec);
@@ -37,7 +37,7 @@ fn what_the_api_server_refuses_is_refused_in_words_that_name_the_field() {
 }
 
 #[test]
-fn what_the_api_server_takes_is_taken() {
+fn files_accept_what_the_api_server_accepts() {
     for spec in VALID {
         let run = under(spec);
         assert_eq!(run.status, 0, "{spec}: {run}");
@@ -69,7 +69,7 @@ fn crds_are_printed_as_yaml_and_as_json() {
 }
 
 #[test]
-fn an_install_without_a_cluster_says_what_is_missing() {
+fn an_install_without_a_cluster_names_the_missing_settings() {
     let tree = directory(&[]);
     let run = run_in(tree.path(), &["crd", "install"], "");
     assert_eq!((run.status, run.stdout.as_str()), (2, ""));

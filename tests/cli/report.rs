@@ -148,7 +148,7 @@ fn missing_names_are_noted() {
         assert_eq!(run.status, 0);
         run.stderr
     };
-    let nothing = "note: nothing was judged: no pod or template that was read";
+    let nothing = "note: nothing was evaluated: no pod or template that was read";
     assert_eq!(note(&["-l", "app=api"]), format!("{nothing} has the labels app=api\n"));
     assert_eq!(
         note(&["-n", "shop", "-l", "app=api"]),
@@ -172,13 +172,13 @@ fn unlisted_objects_of_other_kinds_are_counted() {
     let note = |all: &str, format: &str| {
         run_in(&std::env::temp_dir(), &["analyze", "-f", "-", "-o", format], all).stderr
     };
-    let expected = "note: 3 objects of 2 other kinds were not judged (-o json lists them)\n";
+    let expected = "note: 3 objects of 2 other kinds were not evaluated (-o json lists them)\n";
     assert_eq!((&*note(all, "summary"), &*note(all, "table"), &*note(all, "json")), (expected, expected, ""));
     let one = &all[..all.rfind("---").unwrap()];
-    let two = "note: 2 objects of another kind were not judged (-o json lists them)\n";
+    let two = "note: 2 objects of another kind were not evaluated (-o json lists them)\n";
     assert_eq!(note(one, "summary"), two);
     let one = &one[..one.rfind("---").unwrap()];
-    assert_eq!(note(one, "summary"), "note: 1 object of another kind was not judged (-o json lists it)\n");
+    assert_eq!(note(one, "summary"), "note: 1 object of another kind was not evaluated (-o json lists it)\n");
 }
 
 #[test]

@@ -215,7 +215,7 @@ async fn unreadable_namespaces_are_named() {
     assert!(!unread.contains(&list("kube-system").as_str()), "{unread:?}");
     let note = all.stderr.lines().find(|line| line.starts_with("note: ")).unwrap();
     assert!(note.starts_with("note: system namespaces were not read: kube-"), "{note}");
-    assert!(note.contains("kube-system") && note.ends_with("(--include-system judges them)"), "{note}");
+    assert!(note.contains("kube-system") && note.ends_with("(--include-system evaluates them)"), "{note}");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_namespace_that_does_not_exist_is_an_error_and_an_empty_one_is_not() {
     let empty = on(plane.kubeconfig(), &["analyze", "-n", &empty, "-o", "json"]);
     assert_eq!(empty.code, 0, "{empty:?}");
     assert_eq!(empty.json()["summary"]["score"], 100);
-    assert!(empty.stderr.contains("nothing was judged"), "{}", empty.stderr);
+    assert!(empty.stderr.contains("nothing was evaluated"), "{}", empty.stderr);
 }
 
 #[test]

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_with_the_bundle_before_or_after_a_step_trusts_every_certificate_around_it() {
+    fn a_bundle_trusts_the_certificates_before_and_after_a_rotation_step() {
         let steps = run(2_500);
         assert!(steps.iter().filter(|(step, ..)| *step == Step::DropAuthorities).count() >= 3);
         for pair in steps.windows(2) {

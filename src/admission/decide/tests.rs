@@ -90,7 +90,7 @@ fn every_kind_is_denied_and_warned_at_the_path_of_its_pod_spec() {
 }
 
 #[test]
-fn an_update_is_judged_only_for_what_it_makes_worse() {
+fn only_new_violations_of_an_update_count() {
     let update = |old: &[(&str, &str, bool)], new: &[(&str, &str, bool)]| {
         let kind = WorkloadKind::Deployment;
         let review = request("UPDATE", kind, "jane", &object(kind, new), &object(kind, old));
@@ -134,7 +134,7 @@ fn nothing_else_is_judged() {
 }
 
 #[test]
-fn only_a_controller_of_kubernetes_is_exempt_and_only_for_an_owner_that_is_judged() {
+fn only_controllers_of_kubernetes_are_exempt_and_only_for_evaluated_owners() {
     let of = |user: &str, owner: &str, controller: bool| {
         let kind = WorkloadKind::Pod;
         let mut pod = object(kind, &[("web", "nginx", true)]);

@@ -115,7 +115,7 @@ fn an_object_that_can_not_be_read_is_allowed_with_a_warning_and_counted() {
 }
 
 #[test]
-fn a_body_that_is_no_review_is_refused_and_its_uid_answered_if_there_is_one() {
+fn an_invalid_review_is_refused_with_its_uid_if_there_is_one() {
     let fixture = fixture(true);
     let with = |field: &str, value: Value| {
         let mut review = review("shop", "nginx");

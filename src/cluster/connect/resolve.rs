@@ -215,7 +215,7 @@ impl Entries<'_> {
                 Err(place.error("it has no id-token: log in again, or use an exec plugin such as kubelogin"))
             }
             _ => Err(place.error(format!(
-                "{:?} is not supported any more: use the provider's exec plugin",
+                "{:?} is no longer supported: use the provider's exec plugin",
                 provider.name
             ))),
         }

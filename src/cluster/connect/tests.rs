@@ -71,7 +71,7 @@ async fn an_unusable_field_is_named_with_its_fix() {
         (
             HTTPS,
             "{auth-provider: {name: gcp}}",
-            "the kubeconfig FILE: auth-provider of the user \"u\": \"gcp\" is not supported any more: use the provider's exec \
+            "the kubeconfig FILE: auth-provider of the user \"u\": \"gcp\" is no longer supported: use the provider's exec \
              plugin",
         ),
     ] {

@@ -16,7 +16,7 @@ use crate::remediation;
 /// Let the operator patch a workload again at once, although an earlier patch failed or was withdrawn.
 ///
 /// Sets the annotation devops.stochastic.io/retry of the workload to the present time. It counts until the next patch of
-/// the workload has ended. Fields that somebody took out of the workload stay out.
+/// the workload has ended. Fields that others removed from the workload stay removed.
 ///
 /// Exit status: 2 when no policy has left the workload alone.
 #[derive(Clone, Debug, clap::Args)]

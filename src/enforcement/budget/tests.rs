@@ -25,7 +25,7 @@ fn until(decision: Decision) -> (Option<Timestamp>, String) {
 }
 
 #[test]
-fn who_asks_before_the_uid_is_known_has_the_grant_of_that_name() {
+fn a_grant_by_name_matches_before_the_uid_is_known() {
     let mut ledger = Ledger::default();
     assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(0)), Decision::Granted);
     let unknown = Request { uid: String::new(), ..request("n", "a") };
@@ -36,7 +36,7 @@ fn who_asks_before_the_uid_is_known_has_the_grant_of_that_name() {
 }
 
 #[test]
-fn a_grant_that_nothing_came_of_takes_no_part_of_the_hour() {
+fn an_unused_grant_returns_its_place() {
     let mut ledger = Ledger::default();
     for second in 0..20 {
         assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(second)), Decision::Granted);
@@ -50,7 +50,7 @@ fn a_grant_that_nothing_came_of_takes_no_part_of_the_hour() {
 }
 
 #[test]
-fn a_ledger_that_was_lost_is_made_anew_of_what_policies_tell() {
+fn a_lost_ledger_is_rebuilt_from_the_records() {
     let record = |name: &str, phase: &str, reason: &str, second: i64| -> Remediation {
         serde_json::from_value(serde_json::json!({
             "kind": "Deployment", "name": name, "uid": name, "phase": phase, "reason": reason, "time": at(second),
@@ -192,7 +192,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_in_the_way_is_named_with_the_time_when_it_is_gone() {
+fn a_refusal_names_the_obstacle_and_its_end() {
     let mut ledger = Ledger::default();
     for (second, uid) in [(0, "a"), (10, "b"), (20, "c")] {
         assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(second)), Decision::Granted);
@@ -264,7 +264,7 @@ fn a_budget_of_none_is_never_free() {
 }
 
 #[test]
-fn a_policy_that_is_created_again_has_no_new_budget_and_another_has_its_own() {
+fn a_recreated_policy_keeps_its_budget_and_another_has_its_own() {
     let mut ledger = Ledger::default();
     for uid in ["a", "b", "c"] {
         ledger.reserve(&request("n", uid), &LIMITS, at(0));
@@ -276,7 +276,7 @@ fn a_policy_that_is_created_again_has_no_new_budget_and_another_has_its_own() {
 }
 
 #[test]
-fn an_open_grant_that_nobody_knows_ends_after_a_minute_and_counts_for_its_hour() {
+fn an_unrecorded_grant_closes_after_a_minute_and_counts_for_its_hour() {
     let mut ledger = Ledger::default();
     ledger.reserve(&request("n", "a"), &LIMITS, at(0));
     ledger.prune_open(|_| false, at(60));
@@ -292,7 +292,7 @@ fn an_open_grant_that_nobody_knows_ends_after_a_minute_and_counts_for_its_hour()
 }
 
 #[test]
-fn what_is_no_ledger_is_not_taken_for_an_empty_one() {
+fn an_invalid_ledger_is_not_empty() {
     for text in ["", "{}", "[]", r#"{"grants":[{}]}"#, r#"{"grants":null}"#] {
         assert!(serde_json::from_str::<Ledger>(text).is_err(), "{text}");
     }

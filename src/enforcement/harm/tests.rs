@@ -138,7 +138,7 @@ fn after_restarts(known: &Knowledge) -> Option<Harm> {
 }
 
 #[test]
-fn restarts_are_harm_if_the_kubelet_names_our_probe_or_if_pods_without_it_have_none() {
+fn restarts_are_harm_if_our_probe_causes_them() {
     let killing = "Container main failed liveness probe, will be restarted";
     let named = event("a", "Killing", killing, 299);
     let reason = |known: &Knowledge| after_restarts(known).map(|harm| harm.reason);
@@ -181,7 +181,7 @@ fn restarts_are_harm_if_the_kubelet_names_our_probe_or_if_pods_without_it_have_n
 }
 
 #[test]
-fn unready_pods_are_harm_only_if_a_readiness_or_startup_probe_of_ours_fails_on_good_nodes() {
+fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
     let judged = |known: &Knowledge, pods: Vec<PodSeen>| {
         let found = troubles(&workload("web", pods), at(0), at(100));
         judge(&found[0], known, at(100)).map(|harm| harm.reason)

@@ -130,7 +130,7 @@ fn hash(subject: &Subject) -> String {
 }
 
 #[test]
-fn a_failed_workload_is_left_alone_until_what_bears_on_the_failure_and_the_time_change() {
+fn a_failed_workload_is_skipped_until_its_causes_change_and_the_pause_ends() {
     let withdrawn = at(1_800_000_000);
     let days = |days: i64| withdrawn.saturating_add(SignedDuration::from_hours(24 * days)).unwrap();
     let closed = |reason| {
@@ -189,7 +189,7 @@ fn each_withdrawal_doubles_the_time_to_the_next_attempt_up_to_thirty_days() {
 }
 
 #[test]
-fn somebody_may_ask_for_another_attempt_once() {
+fn a_user_may_request_another_attempt_once() {
     let ended = at(1_800_000_000);
     let failed = Remediation {
         causes_hash: Some(hash(&subject("x:1"))),
@@ -207,7 +207,7 @@ fn somebody_may_ask_for_another_attempt_once() {
 }
 
 #[test]
-fn a_plan_that_was_given_up_does_not_forget_what_was_withdrawn() {
+fn a_dropped_plan_keeps_the_record_of_the_withdrawal() {
     let planned = Remediation {
         withdrawals: Some(2),
         fields: Vec::new(),
@@ -221,7 +221,7 @@ fn a_plan_that_was_given_up_does_not_forget_what_was_withdrawn() {
 }
 
 #[test]
-fn a_patch_that_was_refused_is_tried_again_an_hour_later_if_that_can_help() {
+fn a_refused_patch_is_retried_after_an_hour_if_that_can_help() {
     let refused = Timestamp::from_second(1_800_000_000).unwrap();
     for (phase, reason, helps) in [
         (RemediationPhase::Failed, RemediationReason::Forbidden, true),
@@ -249,7 +249,7 @@ fn a_patch_that_was_refused_is_tried_again_an_hour_later_if_that_can_help() {
 }
 
 #[test]
-fn what_was_set_and_is_gone_was_taken_out() {
+fn a_missing_field_counts_as_removed() {
     let all = fields_of(&record("web", RemediationPhase::Verified, 0));
     assert_eq!(all.len(), 2);
     let mut policies = [policy(vec![record("web", RemediationPhase::Verified, 0)])];
@@ -267,7 +267,7 @@ fn what_was_set_and_is_gone_was_taken_out() {
 }
 
 #[test]
-fn only_the_limit_goes_when_the_memory_was_too_little_and_the_rest_is_known_to_stay() {
+fn only_the_limit_is_withdrawn_after_an_oom_kill() {
     let mut verified = record("web", RemediationPhase::Verified, 0);
     verified.fields.push("other/resources.limits.memory".to_owned());
     verified.earlier_fields = vec!["third/resources.limits.memory".to_owned()];
@@ -283,7 +283,7 @@ fn only_the_limit_goes_when_the_memory_was_too_little_and_the_rest_is_known_to_s
 }
 
 #[test]
-fn what_somebody_took_out_of_several_fields_counts_as_set_earlier() {
+fn removed_fields_of_a_patch_move_to_the_earlier_fields() {
     let verified = record("web", RemediationPhase::Verified, 0);
     let probe = ContainerField::new("main", Field::LivenessProbe);
     let left = left_of(&verified, &Fields::from([(probe, json!({}))])).unwrap();
@@ -297,7 +297,7 @@ fn what_somebody_took_out_of_several_fields_counts_as_set_earlier() {
 }
 
 #[test]
-fn with_its_policy_all_goes_that_was_ever_set() {
+fn a_deleted_policy_withdraws_every_field() {
     let earlier = vec!["main/startupProbe".to_owned()];
     let withdrawn = Remediation { earlier_fields: earlier, ..record("web", RemediationPhase::Withdrawn, 0) };
     assert!(has_patches(&withdrawn) && !is_in_place(&withdrawn));
@@ -321,7 +321,7 @@ fn with_its_policy_all_goes_that_was_ever_set() {
 }
 
 #[test]
-fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
+fn a_sent_patch_is_recognized() {
     let planned = record("web", RemediationPhase::Planned, 100);
     let found = |generation: i64, entries: Value| {
         let metadata = json!({ "name": "web", "namespace": "n", "uid": "u", "generation": generation,
@@ -348,7 +348,7 @@ fn a_planned_patch_was_sent_where_it_is_there_or_came_and_went() {
     let cases = [
         (4, json!([]), false, "nothing happened"),
         (5, json!([ours(99, &whole)]), true, "it is there, whatever the clocks say"),
-        (6, json!([ours(100, &mark), theirs(101)]), true, "somebody took it out"),
+        (6, json!([ours(100, &mark), theirs(101)]), true, "another client removed it"),
         (6, json!([ours(99, &mark)]), true, "of an earlier patch something is left, and this one was undone"),
         (4, json!([ours(99, &mark)]), false, "of an earlier patch something is left"),
         (6, json!([theirs(100)]), true, "there and back, and it was nobody else"),

@@ -62,7 +62,7 @@ fn a_request_that_an_autoscaler_scales_on_is_not_set() {
     let cpu = scaled_by("Deployment", &metric("cpu", "Utilization"));
     assert_eq!(untouched(&cpu, &requesting()), [CPU_REQUEST]);
     let reason = &cpu.constraints(&requesting()).untouched[&CPU_REQUEST];
-    assert_eq!(reason, "HorizontalPodAutoscaler scaler scales by the part of it that is used");
+    assert_eq!(reason, "HorizontalPodAutoscaler scaler scales on its utilization");
     let target = json!({ "type": "Utilization", "averageUtilization": 80 });
     let container = json!({
         "type": "ContainerResource",

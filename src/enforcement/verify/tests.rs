@@ -162,7 +162,7 @@ fn a_workload_that_wants_no_pods_any_more_is_never_verified() {
 }
 
 #[test]
-fn a_restart_of_a_new_pod_fails_at_once_and_says_what_was_seen() {
+fn a_restart_of_a_new_pod_fails_the_patch_at_once() {
     let well = pod("a", 1, Some(10));
     let killed = crashed(&well, 137, "Error");
     let (reason, message) = failed(judge(complete(), &[killed], 30));
@@ -206,7 +206,7 @@ fn a_pod_that_does_not_get_ready_fails_when_its_time_is_over() {
 }
 
 #[test]
-fn what_a_pod_waits_for_is_told() {
+fn the_obstacle_of_a_pod_is_named() {
     let unready = pod("b", 1, None);
     for (status, seen) in [
         (json!({ "started": false }), "running, but its startup probe has not succeeded"),
@@ -318,7 +318,7 @@ fn pods_made_by_scaling_are_no_evidence() {
 }
 
 #[test]
-fn a_deployments_own_deadline_fails_it_unless_it_waits_for_what_is_no_evidence() {
+fn the_deadline_of_a_deployment_fails_the_patch_unless_only_excused_pods_are_missing() {
     let late = (DEADLINE_EXCEEDED.to_owned(), "it timed out".to_owned());
     let progress = Progress { failure: Some(late), ..rolling(2, 1) };
     let well = pod("a", 1, Some(10));
@@ -351,7 +351,7 @@ fn pods_that_are_not_made_fail_when_time_is_over() {
 }
 
 #[test]
-fn a_pod_that_is_missing_is_excused_by_an_old_one_that_hangs_on_a_node_that_is_away() {
+fn a_missing_pod_is_excused_by_an_old_pod_on_an_unready_node() {
     let pods = [pod("a", 1, Some(10))];
     let well = pod("b", -50, Some(-40));
     let judge = |former: Pod| {
@@ -385,7 +385,7 @@ fn after_an_outage_the_present_state_counts() {
 }
 
 #[test]
-fn a_rollout_has_time_for_each_of_its_pods_as_long_as_each_may_take() {
+fn a_rollout_has_the_full_time_for_each_pod() {
     let of = |wanted, min_ready_seconds| {
         let progress = Progress { wanted, min_ready_seconds, grace_seconds: 30, ..Progress::default() };
         patience(&progress, VERIFY).as_secs()

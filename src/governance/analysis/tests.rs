@@ -187,7 +187,7 @@ const CRON_JOB: &str = "---\n{apiVersion: batch/v1, kind: CronJob, metadata: {na
                         spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: nginx}]}}}}}}\n";
 
 #[test]
-fn a_job_made_by_hand_from_a_cron_job_stands_for_it_and_is_grouped_by_its_own_name() {
+fn a_manual_job_of_a_cron_job_is_grouped_by_its_own_name() {
     let by_hand = job("by-hand", "[{kind: CronJob, name: backup, controller: true}]");
     let report = report(&Scope::default(), &[CRON_JOB, &by_hand, &pod_of_job("by-hand")].concat());
     assert_eq!(report.summary.pods, 1);
@@ -219,7 +219,7 @@ fn a_replica_set_that_outlived_its_deployment_is_counted_by_its_pods() {
 }
 
 #[test]
-fn system_namespaces_are_left_out_unless_asked_for() {
+fn system_namespaces_are_left_out_unless_requested() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: kube-system}}";
     let named = Scope { namespaces: vec!["kube-system".into()], ..Scope::default() };
     let all = Scope { include_system: true, ..Scope::default() };
@@ -265,7 +265,7 @@ fn the_count_of_left_out_pods_is_the_count_that_would_be_judged() {
 }
 
 #[test]
-fn nothing_to_judge_scores_100_only_where_everything_was_read() {
+fn an_empty_input_scores_100_only_if_everything_was_read() {
     let (policy, scope) = (EffectivePolicy::default(), Scope::default());
     let empty = || Analysis::new(&policy, &scope, Timestamp::UNIX_EPOCH, false);
     assert_eq!(empty().finish().summary.score.map(Score::value), Some(100));

@@ -89,7 +89,7 @@ async fn a_missing_lease_is_created_and_renewed_with_one_request_each_retry_peri
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_of_another_holder_is_claimed_only_after_it_expires_by_the_own_clock() {
+async fn a_lease_is_claimed_only_after_it_expires_by_the_local_clock() {
     let store = Store::new();
     held_by_another(&store);
     let mut standby = Replica::start(&store, "b");

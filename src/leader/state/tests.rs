@@ -104,7 +104,7 @@ fn an_answer_that_comes_after_the_deadline_saves_nothing() {
 }
 
 #[test]
-fn a_leader_is_ousted_by_another_holder_but_not_by_an_empty_or_deleted_lease() {
+fn only_another_holder_ousts_a_leader() {
     let (mut candidate, start) = (candidate(), Instant::now());
     candidate.claimed(lease("us", 1), start, start);
     for seen in [Some(lease("", 2)), None] {

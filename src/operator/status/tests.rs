@@ -133,7 +133,7 @@ fn without_a_verdict_there_are_no_figures() {
 }
 
 #[test]
-fn what_others_wrote_is_written_over_and_what_enforcement_did_stays() {
+fn foreign_status_fields_are_overwritten() {
     let policy = policy("{forbidLatestTag: true}");
     let outcome = outcome(&policy, &["nginx:1"]);
     let status =

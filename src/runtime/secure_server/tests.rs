@@ -103,7 +103,7 @@ async fn a_server_that_stops_answers_on_and_ends_each_connection_with_its_next_r
 }
 
 #[tokio::test]
-async fn idle_connections_and_plain_text_hold_up_nobody() {
+async fn idle_connections_and_plain_text_do_not_block_others() {
     let (server, trusted) = start().await;
     let mut used = server.connect(&trusted).await.unwrap();
     ask(&mut used).await;

@@ -114,7 +114,7 @@ async fn a_restarted_operator_decides_by_the_current_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the_record_says_why_not() {
+async fn frequent_annotation_changes_do_not_block_a_patch_unnoticed() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     let deployments = stage.api("Deployment");
@@ -132,7 +132,7 @@ async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the
     within(Duration::from_mins(3), "it is patched, or the record says why not", async || {
         let record = stage.status("standard").await.remediations.into_iter().next()?;
         let is_explained = record.reason == Some(RemediationReason::Stale)
-            && record.message.is_some_and(|message| message.contains("somebody else wrote the workload"));
+            && record.message.is_some_and(|message| message.contains("another client wrote the workload"));
         // The workload's own controller has as hard a time, so a verdict may take long.
         let is_patched = matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified);
         (is_patched || is_explained).then_some(())
@@ -143,7 +143,7 @@ async fn a_workload_whose_annotations_change_26_times_a_second_is_patched_or_the
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_policy_that_another_finalizer_keeps_says_that_it_is_being_deleted() {
+async fn a_policy_with_another_finalizer_reports_its_deletion() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     stage.policy("standard", PROBES).await;
     stage.until_condition("standard", "Ready", "Evaluated", "").await;

@@ -93,7 +93,7 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn in_an_incident_one_patch_is_withdrawn_on_trial_and_others_follow_once_it_helped() {
+async fn in_an_incident_one_withdrawal_is_a_trial_for_the_others() {
     static OUTAGE: AtomicBool = AtomicBool::new(false);
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
     let by_outage = |_: &Pod| if OUTAGE.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready };

@@ -23,7 +23,7 @@ fn with_ports(ports: Value) -> impl FnOnce(&mut Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_probe_connects_to_the_port_that_a_service_targets_and_the_rehearsal_says_so() {
+async fn a_probe_connects_to_the_port_that_a_service_targets() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     let several = json!([{ "containerPort": 9090 }, { "containerPort": 8080, "name": "http" }]);
     serve(&stage, "web", json!([{ "port": 80, "targetPort": "http" }])).await;
@@ -64,7 +64,7 @@ async fn move_port(stage: &Stage, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_probe_goes_in_the_write_that_takes_its_port_away_and_the_record_says_so() {
+async fn a_probe_is_removed_in_the_write_that_removes_its_port() {
     let stage = Stage::shared(|_| PodState::Ready).await;
     stage.run("Deployment", "web", |_| ()).await;
     stage.policy("standard", PROBES).await;
@@ -85,7 +85,7 @@ async fn a_probe_goes_in_the_write_that_takes_its_port_away_and_the_record_says_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn without_admission_policies_the_operator_withdraws_a_probe_whose_port_is_gone() {
+async fn without_admission_policies_the_operator_withdraws_probes_without_a_port() {
     // Pods with a probe on a port that they don't declare are never ready.
     let lost = |pod: &Pod| {
         let ports = pod.spec.as_ref().and_then(|spec| spec.containers[0].ports.as_ref());

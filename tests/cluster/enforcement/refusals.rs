@@ -222,7 +222,7 @@ async fn a_refused_withdrawal_is_reported_in_the_record_and_the_condition() {
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [tuned] } } } });
     stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
 
-    let condition = "1 can't be taken back yet, such as Deployment/web: ";
+    let condition = "withdrawals refused: 1, such as Deployment/web: ";
     stage.until_condition("standard", "Enforcing", "Enforcing", condition).await;
     let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawing).await;
     let refused = record.withdrawal_refused.unwrap();

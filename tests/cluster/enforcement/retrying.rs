@@ -14,7 +14,7 @@ fn days(record: &Remediation) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_withdrawn_workload_is_left_alone_by_the_next_operator_until_somebody_asks_for_a_retry() {
+async fn a_withdrawn_workload_is_skipped_by_the_next_operator_until_a_retry_is_requested() {
     let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     let retry = ["policy", "retry", "deployment/web", "-n", &stage.namespace];
     stage.run("Deployment", "web", |_| ()).await;

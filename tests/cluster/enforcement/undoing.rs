@@ -36,7 +36,7 @@ async fn undone_patches_stay_undone_and_fields_of_others_are_named() {
     let outcome = on(kubeconfig, &["undo", "deployment/web", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(
-        outcome.stdout.contains("with main/livenessProbe went what kubectl-edit had set"),
+        outcome.stdout.contains("main/livenessProbe was removed, with the settings of kubectl-edit"),
         "{}",
         outcome.stdout
     );
@@ -99,8 +99,8 @@ async fn a_partly_removed_patch_can_be_undone() {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         outcome.stdout
     };
-    assert!(undo(&["--dry-run"]).contains("would take out what others left of a patch"));
-    assert!(undo(&[]).contains("took out what others left of a patch"));
+    assert!(undo(&["--dry-run"]).contains("would remove the rest of a patch"));
+    assert!(undo(&[]).contains("removed the rest of a patch"));
     let after = stage.get("Deployment", "web").await;
     assert!(!is_marked(&after));
     assert_eq!(after.data["spec"], before.data["spec"]);
@@ -126,7 +126,7 @@ async fn undo_for_one_policy_keeps_the_fields_of_others() {
         (outcome.stdout, outcome.stderr)
     };
     let (told, _) = undo("second");
-    assert!(told.ends_with("took out main/readinessProbe\n"), "{told}");
+    assert!(told.ends_with("removed main/readinessProbe\n"), "{told}");
     let object = stage.get("Deployment", "web").await;
     let container = &template(&object)["spec"]["containers"][0];
     assert!(container.get("readinessProbe").is_none() && container.get("livenessProbe").is_some());
@@ -142,7 +142,7 @@ async fn undo_for_one_policy_keeps_the_fields_of_others() {
     stage.delete_policy("first").await;
     stage.until_policy_is_gone("first").await;
     let (told, note) = undo("first");
-    assert!(told.ends_with("took out main/livenessProbe, main/startupProbe\n"), "{told}");
+    assert!(told.ends_with("removed main/livenessProbe, main/startupProbe\n"), "{told}");
     assert!(note.contains("policy first has no record of deployment/web"), "{note}");
     assert!(!is_marked(&stage.get("Deployment", "web").await));
 }
@@ -241,7 +241,7 @@ async fn the_cleanup_time_starts_when_an_operator_sees_the_deletion() {
     let events = stage.world.events(&stage.namespace, "standard").await;
     let notes: Vec<_> = events.iter().filter(|(_, reason, ..)| reason == "CleanupIncomplete").collect();
     assert_eq!(notes.len(), 1, "{events:?}");
-    assert_eq!(notes[0].3, "the policy goes with its work unfinished on Deployment/a");
+    assert_eq!(notes[0].3, "the policy is removed with unfinished work on Deployment/a");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -209,7 +209,7 @@ fn probes(container: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn our_probes_yield_to_a_write_that_takes_their_port_away() {
+async fn our_probes_yield_to_a_write_that_removes_their_port() {
     for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
         let scene = Scene::yielding().await;
         let before = json!([bare("side"), declaring("web", &[(80, "TCP"), (9090, "TCP")])]);
@@ -253,7 +253,7 @@ async fn our_probe_yields_to_a_client_side_apply_that_moves_its_port() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_probe_stays_while_its_port_is_declared_or_never_was_or_is_somebody_elses_choice() {
+async fn a_probe_stays_if_its_port_is_declared_or_was_never_or_belongs_to_others() {
     for (before, after, tuned, stays) in [
         // Another port goes, and another protocol of the same number.
         (vec![(80, "TCP"), (81, "TCP")], vec![(80, "TCP")], None, true),

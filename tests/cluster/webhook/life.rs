@@ -16,7 +16,7 @@ fn configurations(scene: &Scene) -> Api<ValidatingWebhookConfiguration> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_ca_bundle_that_somebody_edited_is_restored() {
+async fn an_edited_ca_bundle_is_restored() {
     let scene = Scene::new().await;
     let _webhook = scene.replica(&[]);
     scene.install_by_service().await;

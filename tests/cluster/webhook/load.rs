@@ -35,7 +35,7 @@ async fn load(scene: &Scene, done: &AtomicBool) -> usize {
         if done.load(Ordering::Relaxed) {
             break;
         }
-        let burst = (0..1 + round * 7 % BURST).map(async |index| {
+        let burst = (0..=round * 7 % BURST).map(async |index| {
             if index % 2 == 0 {
                 match scene.create("Pod", "nginx").await {
                     Err(kube::Error::Api(status)) if status.code == 403 => {}

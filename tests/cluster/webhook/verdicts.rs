@@ -15,9 +15,9 @@ async fn every_kind_is_denied_and_warned_by_url_and_by_service() {
     let webhook = scene.replica(&[]);
     for by_service in [false, true] {
         if by_service {
-            scene.install_by_service().await
+            scene.install_by_service().await;
         } else {
-            scene.install_by_url().await
+            scene.install_by_url().await;
         }
         for (version, kind, path) in KINDS {
             let create = |image| {

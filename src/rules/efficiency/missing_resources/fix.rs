@@ -98,7 +98,7 @@ fn zero<'d>(amount: &Written, label: &str, what: &str) -> Chosen<'d> {
     if is_positive(amount) {
         return Ok(None);
     }
-    Err(format!("the {label} {what} is {} on purpose: whoever set it has to change it", amount.0))
+    Err(format!("the {label} {what} is {} on purpose: change it in the manifest", amount.0))
 }
 
 fn is_positive(amount: &Written) -> bool {
