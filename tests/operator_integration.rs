@@ -4,7 +4,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube_devops::operator::{AuditTrail, Inventory, Outcome, Past, Step, judge, next_status, next_step};
+use kube_devops::operator::{
+    AdmissionState, AuditTrail, Inventory, Outcome, Past, Step, judge, next_status, next_step,
+};
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy};
 use kube_devops::remediation::Standing;
 use kube_devops::workload::{Workload, WorkloadKind};
@@ -52,7 +54,9 @@ impl Model {
     fn reconcile(&mut self, now: Timestamp) {
         let verdict = judge(&self.rules, "shop", self.inventory.objects("shop"), now);
         let outcome = Outcome::Judged(verdict);
-        if let Some(status) = next_status(&self.policy, &outcome, &Standing::default(), now) {
+        if let Some(status) =
+            next_status(&self.policy, &outcome, &Standing::default(), &AdmissionState::Off, now)
+        {
             self.policy.status = Some(status);
             self.written.0 += 1;
         }

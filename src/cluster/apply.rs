@@ -3,6 +3,7 @@
 use super::{CallError, Cluster};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use std::fmt;
@@ -21,6 +22,17 @@ pub enum Applied {
     Changed,
     /// The object was the same before.
     Unchanged,
+}
+
+impl Applied {
+    /// Compares the metadata before and after an apply; `before` is `None` for an object that did not exist.
+    fn between(before: Option<&DynamicObject>, after: &DynamicObject) -> Self {
+        match before {
+            None => Self::Created,
+            Some(before) if before.resource_version() == after.resource_version() => Self::Unchanged,
+            Some(_) => Self::Changed,
+        }
+    }
 }
 
 impl fmt::Display for Applied {
@@ -51,6 +63,28 @@ pub enum EstablishError {
 }
 
 impl Cluster {
+    /// Returns the object without a namespace that has the kind and the name of another; `None` if there is none.
+    pub async fn get_object(&self, like: &Value) -> Result<Option<DynamicObject>, CallError> {
+        let name = like["metadata"]["name"].as_str().unwrap_or_default();
+        let resource = ApiResource::from_gvk(&kind_of(like));
+        self.call(async |client| Api::all_with(client, &resource).get_opt(name).await).await
+    }
+
+    /// Applies an object without a namespace as a field manager. It takes over fields that other managers set to another
+    /// value.
+    ///
+    /// An error with code 404 means that the API server does not know the kind.
+    pub async fn apply_object(&self, object: &Value, manager: &str) -> Result<Applied, CallError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let resource = ApiResource::from_gvk(&kind_of(object));
+        let api = |client| Api::<DynamicObject>::all_with(client, &resource);
+        let before = self.get_object(object).await?;
+        let params = PatchParams::apply(manager).force();
+        let apply = async |client| api(client).patch(name, &params, &Patch::Apply(object)).await;
+        let after = self.call(apply).await?;
+        Ok(Applied::between(before.as_ref(), &after))
+    }
+
     /// Returns a CRD, or `None` if it does not exist.
     pub async fn crd(&self, name: &str) -> Result<Option<DynamicObject>, CallError> {
         self.call(async |client| crds(client).get_opt(name).await).await
@@ -63,15 +97,10 @@ impl Cluster {
         manager: &str,
     ) -> Result<Applied, CallError> {
         let name = crd.name_any();
-        let before = self.crd(&name).await?.map(|crd| crd.resource_version());
+        let before = self.crd(&name).await?;
         let params = PatchParams::apply(manager).force();
         let apply = async |client| crds(client).patch(&name, &params, &Patch::Apply(crd)).await;
-        let after = self.call(apply).await?.resource_version();
-        Ok(match before {
-            None => Applied::Created,
-            Some(before) if before == after => Applied::Unchanged,
-            Some(_) => Applied::Changed,
-        })
+        Ok(Applied::between(before.as_ref(), &self.call(apply).await?))
     }
 
     /// Waits until the API server serves a CRD's resources, at most as long as one call may take.
@@ -89,6 +118,12 @@ impl Cluster {
             sleep(PAUSE).await;
         }
     }
+}
+
+fn kind_of(object: &Value) -> GroupVersionKind {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+    GroupVersionKind::gvk(group, version, text("kind"))
 }
 
 /// The API for CRDs, which does not parse their schemas.

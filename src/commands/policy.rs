@@ -1,5 +1,6 @@
 //! `policy`: work on the policies of a cluster, one action a file.
 
+mod compile;
 mod fixes;
 mod rehearse;
 mod release;
@@ -18,6 +19,7 @@ pub(super) struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
+    Compile(Box<compile::Args>),
     Fixes(fixes::Args),
     Rehearse(rehearse::Args),
     Release(release::Args),
@@ -26,6 +28,7 @@ enum Action {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.action {
+        Action::Compile(args) => compile::run(&args).await,
         Action::Fixes(args) => fixes::run(&args).await,
         Action::Rehearse(args) => rehearse::run(&args).await,
         Action::Release(args) => release::run(&args).await,

@@ -10,7 +10,7 @@ use super::args::{BudgetArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::enforcement::Limits;
-use crate::manifests::RECONCILE_LEASE;
+use crate::manifests::{AdmissionSettings, RECONCILE_LEASE};
 use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyCollector};
 use crate::remediation::RemediationSettings;
 use crate::runtime::{Index, Listen, Phase};
@@ -28,6 +28,11 @@ pub(super) struct Args {
     /// Address to serve on: a port, or host and port
     #[arg(long, value_name = "ADDR", default_value = ":9090")]
     listen: Listen,
+
+    /// Judge objects in the API server: native keeps the verdicts of policies on their Namespaces, where the admission
+    /// policies of `policy compile` read them
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    admission: AdmissionMode,
 
     #[command(flatten)]
     budgets: BudgetArgs,
@@ -56,6 +61,16 @@ pub(super) struct Args {
     service: ServiceArgs,
 }
 
+/// The form of admission that the operator serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum AdmissionMode {
+    /// ValidatingAdmissionPolicies in the API server
+    Native,
+    /// None
+    #[default]
+    Off,
+}
+
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
     args.service.run(verbosity, args.listen.clone(), async |live| serve(args, live).await)
 }
@@ -68,6 +83,11 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let settings = OperatorSettings {
         system: args.system.with(own),
         audit_interval: args.audit_interval,
+        admission: (args.admission == AdmissionMode::Native).then(|| AdmissionSettings {
+            namespace: args.service.lease.home(&live.cluster).to_owned(),
+            account: RECONCILE_LEASE.to_owned(),
+            system_namespaces: args.system.names(),
+        }),
         remediation: RemediationSettings {
             limits: Limits { stall: args.stall, ..args.budgets.limits() },
             home: args.service.lease.home(&live.cluster).to_owned(),

@@ -263,7 +263,7 @@ mod tests {
     fn a_mode_works_with_its_required_permissions_and_crds() {
         use CrdState::{Current, Missing, Outdated, Served};
         for crd in [Current, Served] {
-            assert_eq!(working(&assess(everywhere(), crd, |_| false)).len(), 5, "{crd}");
+            assert_eq!(working(&assess(everywhere(), crd, |_| false)).len(), Mode::ALL.len(), "{crd}");
         }
         for crd in [Missing, Outdated] {
             assert_eq!(working(&assess(everywhere(), crd, |_| false)), ["analyze", "watch"], "{crd}");
@@ -271,9 +271,9 @@ mod tests {
         let no =
             |resource: &'static str| assess(everywhere(), Current, move |need| need.resource == resource);
         assert_eq!(working(&no("leases")), ["analyze"]);
-        assert_eq!(working(&no("events")).len(), 5, "events are optional");
+        assert_eq!(working(&no("events")).len(), Mode::ALL.len(), "events are optional");
         let no_patch = assess(everywhere(), Current, |need| need.verb == "patch" && need.group == "apps");
-        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "webhook"]);
+        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "native", "webhook"]);
     }
 
     #[test]
@@ -305,11 +305,8 @@ mod tests {
     fn a_missing_namespace_is_the_reason() {
         let places = Places { judged: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
         let assessment = assess(places, CrdState::Current, |_| false);
-        assert_eq!(
-            working(&assessment),
-            ["reconcile", "enforce", "webhook"],
-            "these evaluate all namespaces"
-        );
+        let all = ["reconcile", "enforce", "native", "webhook"];
+        assert_eq!(working(&assessment), all, "these evaluate all namespaces");
         assert_eq!(
             assessment.verdict(Mode::Analyze),
             "analyze would not work in namespace nope: namespace nope was not found"

@@ -67,19 +67,20 @@ fn whole_numbers(value: Value) -> Value {
 /// do not count.
 pub fn is_current(spec: &Value, wanted: &CustomResourceDefinition) -> bool {
     match (manifest(spec), manifest(&wanted.spec)) {
-        (Ok(installed), Ok(wanted)) => has_all_of(&installed, &wanted),
+        (Ok(installed), Ok(wanted)) => sets_all_of(&installed, &wanted),
         _ => false,
     }
 }
 
-fn has_all_of(installed: &Value, wanted: &Value) -> bool {
+/// Tells whether an installed object has everything that the wanted one sets. Additions by the server do not count.
+pub fn sets_all_of(installed: &Value, wanted: &Value) -> bool {
     match (installed, wanted) {
-        (Value::Object(installed), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(name, wanted)| installed.get(name).is_some_and(|installed| has_all_of(installed, wanted))),
+        (Value::Object(installed), Value::Object(wanted)) => wanted.iter().all(|(name, wanted)| {
+            installed.get(name).is_some_and(|installed| sets_all_of(installed, wanted))
+        }),
         (Value::Array(installed), Value::Array(wanted)) => {
             installed.len() == wanted.len()
-                && installed.iter().zip(wanted).all(|(installed, wanted)| has_all_of(installed, wanted))
+                && installed.iter().zip(wanted).all(|(installed, wanted)| sets_all_of(installed, wanted))
         }
         (installed, wanted) => installed == wanted,
     }

@@ -1,6 +1,9 @@
 //! The objects that remain of kube-devops in a cluster when its Deployments are gone.
 
-use super::{GROUP, LEDGER_NAME, RECONCILE_LEASE, RESOURCES, SELF_FENCE, WATCH_LEASE, YIELD_NAME};
+use super::{
+    DENY_POLICY, GROUP, LEDGER_NAME, NAMESPACE_FENCE, RECONCILE_LEASE, RESOURCES, SELF_FENCE, WARN_POLICY,
+    WATCH_LEASE, YIELD_NAME,
+};
 
 /// An object that `uninstall` deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,10 @@ pub fn leftovers(own: &str) -> Vec<Leftover> {
         namespace: Some(own.to_owned()),
         name: name.to_owned(),
     };
-    vec![
+    let native = [DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE].into_iter().flat_map(|name| {
+        [cluster("ValidatingAdmissionPolicyBinding", name), cluster("ValidatingAdmissionPolicy", name)]
+    });
+    let others = vec![
         cluster("ValidatingAdmissionPolicyBinding", SELF_FENCE),
         cluster("ValidatingAdmissionPolicy", SELF_FENCE),
         cluster("MutatingAdmissionPolicyBinding", YIELD_NAME),
@@ -36,7 +42,8 @@ pub fn leftovers(own: &str) -> Vec<Leftover> {
         at_home("v1", "ConfigMap", LEDGER_NAME),
         at_home("coordination.k8s.io/v1", "Lease", WATCH_LEASE),
         at_home("coordination.k8s.io/v1", "Lease", RECONCILE_LEASE),
-    ]
+    ];
+    native.chain(others).collect()
 }
 
 /// Returns the CRDs as objects to delete. Their deletion deletes all policies and audit results.

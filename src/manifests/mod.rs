@@ -1,18 +1,24 @@
 //! The manifests of everything that kube-devops installs in a cluster.
 
+mod admission;
 mod assessment;
 mod crds;
 pub mod installation;
 mod leftovers;
+mod namespace_fence;
+mod native;
 pub mod observability;
 mod permissions;
 mod self_fence;
 mod webhook;
 mod yielding;
 
+pub use admission::{AdmissionSettings, admission_policies};
 pub use assessment::{Answer, Assessment, CrdState, Grant, Need, Places, needs};
-pub use crds::{OBJECT_MANAGER, crds, is_current, manifest};
+pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use leftovers::{Leftover, crd_leftovers, leftovers};
+pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
+pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
     GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE, WEBHOOK_LEASE,
 };

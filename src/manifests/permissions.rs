@@ -5,6 +5,8 @@ use std::fmt;
 use Scope::{Cluster, Judged, OwnNamespace};
 use serde::Serialize;
 
+use super::namespace_fence::NAMESPACE_FENCE;
+use super::native::{DENY_POLICY, WARN_POLICY};
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 use super::yielding::YIELD_NAME;
 
@@ -34,13 +36,16 @@ pub enum Mode {
     Reconcile,
     /// The operator, with policies in mode enforce
     Enforce,
+    /// The operator, with native admission
+    Native,
     /// The admission webhook
     Webhook,
 }
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 5] = [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Webhook];
+    pub const ALL: [Self; 6] =
+        [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Native, Self::Webhook];
 
     /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
@@ -49,6 +54,7 @@ impl Mode {
             Self::Watch => [WATCH, &[lease(&[WATCH_LEASE])]].concat(),
             Self::Reconcile => [RECONCILE, &[lease(&[RECONCILE_LEASE])]].concat(),
             Self::Enforce => [RECONCILE, &[lease(&[RECONCILE_LEASE])], ENFORCE].concat(),
+            Self::Native => [RECONCILE, &[lease(&[RECONCILE_LEASE])], NATIVE].concat(),
             Self::Webhook => [WEBHOOK, &[lease(&[WEBHOOK_LEASE])]].concat(),
         }
     }
@@ -60,7 +66,7 @@ impl Mode {
 
     /// Returns true if the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
-        matches!(self, Self::Reconcile | Self::Enforce | Self::Webhook)
+        matches!(self, Self::Reconcile | Self::Enforce | Self::Native | Self::Webhook)
     }
 }
 
@@ -71,6 +77,7 @@ impl fmt::Display for Mode {
             Self::Watch => "watch",
             Self::Reconcile => "reconcile",
             Self::Enforce => "enforce",
+            Self::Native => "native",
             Self::Webhook => "webhook",
         })
     }
@@ -145,7 +152,6 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 const GET: &[&str] = &["get"];
 const LIST: &[&str] = &["list"];
 const FOLLOW: &[&str] = &["list", "watch"];
-const INSTALL: &[&str] = &["create", "patch", "delete"];
 const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
 const REPAIR: &[&str] = &["get", "patch"];
@@ -209,18 +215,11 @@ const RECONCILE: &[Permission] = &[
     )
     .optional(),
     need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
-    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, LEFT_BEHIND).named(&[YIELD_NAME]).optional(),
-    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, LEFT_BEHIND)
-        .named(&[YIELD_NAME])
-        .optional(),
 ];
-
-const LEFT_BEHIND: &str = "the conflict policy of a former operator is not removed";
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
-const NO_YIELD: &str =
-    "writes of others that our fields make invalid are refused: condition Enforcing says so";
+const NO_YIELD: &str = "the condition Enforcing can't say if the conflict policy is in effect";
 
 const ENFORCE: &[Permission] = &[
     need("apps", "deployments", REPAIR, Cluster, REPAIRED),
@@ -283,8 +282,21 @@ const ENFORCE: &[Permission] = &[
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
     need(EVENTS, "events", LIST, Cluster, "verified patches that do harm later are not withdrawn for their probes")
         .optional(),
-    need(ADMISSION, "mutatingadmissionpolicies", INSTALL, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
-    need(ADMISSION, "mutatingadmissionpolicybindings", INSTALL, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
+];
+
+const NO_DRIFT: &str = "the condition Admission can't say if the admission policies are in effect";
+
+const NATIVE: &[Permission] = &[
+    need("", "namespaces", FOLLOW, Cluster, "no verdict is kept: never ready"),
+    need("", "namespaces", &["patch"], Cluster, "no verdict is kept: nothing is denied or warned about"),
+    need(ADMISSION, "validatingadmissionpolicies", GET, Cluster, NO_DRIFT)
+        .named(&[DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE])
+        .optional(),
+    need(ADMISSION, "validatingadmissionpolicybindings", GET, Cluster, NO_DRIFT)
+        .named(&[DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE])
+        .optional(),
 ];
 
 const WEBHOOK: &[Permission] = &[

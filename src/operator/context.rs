@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-use super::{AuditTrail, Inventory, OperatorMetrics};
+use super::native_admission::NativeAdmission;
+use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
 use crate::enforcement::{Service, Trace};
 use crate::leader::Leadership;
+use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
 use crate::remediation::{PodHealth, RemediationSettings, Remediator, Workloads};
@@ -23,6 +25,8 @@ pub struct OperatorSettings {
     pub system: SystemNamespaces,
     /// The least time between two audit results of a policy.
     pub audit_interval: SignedDuration,
+    /// The admission policies that native admission relies on; `None` without it.
+    pub admission: Option<AdmissionSettings>,
     /// The settings of remediation, with the clock.
     pub remediation: RemediationSettings,
 }
@@ -35,6 +39,7 @@ pub struct Operator {
     pub(super) metrics: OperatorMetrics,
     pub(super) policies: Arc<Policies>,
     pub(super) remediator: Remediator,
+    pub(super) native: Option<NativeAdmission>,
     pub(super) audit_interval: SignedDuration,
     /// Notified when something changed in the inventory.
     pub(super) changed: Notify,
@@ -61,7 +66,7 @@ impl Operator {
         settings: OperatorSettings,
         metrics: OperatorMetrics,
     ) -> Self {
-        let OperatorSettings { system, audit_interval, remediation } = settings;
+        let OperatorSettings { system, audit_interval, admission, remediation } = settings;
         let clock = remediation.clock;
         let events = Arc::new(events);
         let policies = Arc::new(Policies::new(system));
@@ -75,7 +80,11 @@ impl Operator {
             metrics.errors.clone(),
             metrics.remediation.clone(),
         );
+        let native = admission.map(|settings| {
+            NativeAdmission::new(cluster.clone(), Arc::clone(&events), Arc::clone(&policies), settings, clock)
+        });
         Self {
+            native,
             cluster,
             leadership,
             events,
@@ -105,6 +114,24 @@ impl Operator {
 
     pub(super) fn judged(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, Judged>> {
         lock(&self.judged)
+    }
+
+    /// Returns the state of native admission in a namespace.
+    pub(super) fn admission(&self, namespace: &str) -> AdmissionState {
+        self.native.as_ref().map_or(AdmissionState::Off, |native| native.state(namespace))
+    }
+
+    /// Makes the verdict of a namespace due.
+    pub(super) fn wake_admission(&self, namespace: &str) {
+        if let Some(native) = &self.native {
+            native.wake(namespace);
+        }
+    }
+
+    /// Wakes the policies of a namespace.
+    pub(super) fn wake_policies(&self, namespace: &str) {
+        self.inventory().note_change(namespace);
+        self.changed.notify_one();
     }
 
     /// Forgets the verdicts and skipped workloads of all other policies than these.

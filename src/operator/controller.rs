@@ -1,6 +1,8 @@
 //! Wakes a policy when it changes, when its namespace changes, and when the lease is acquired.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::feeds::{PolicyName, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, feeds};
+use super::{Operator, ReconcileError, feeds, verdict_keeper};
 use crate::leader::{Leadership, NotLeader};
 
 /// The time in which changes of a namespace are gathered before its policies are woken, so that a rollout does not
@@ -32,6 +34,7 @@ pub async fn run<R: Send + 'static>(
 ) {
     let (synced, listed) = feeds::barrier();
     let inventory = feeds::follow_all(&operator, &synced);
+    let namespaces = follow_namespaces(&operator, synced.clone());
     drop(synced);
     let control = async {
         listed.wait().await;
@@ -57,11 +60,32 @@ pub async fn run<R: Send + 'static>(
             () = watch => {}
             () = controller => {}
             never = conflict_policy => match never {},
+            never = native_admission(&operator) => match never {},
         }
     };
     tokio::select! {
         () = inventory => {}
+        () = namespaces => {}
         () = control => {}
+    }
+}
+
+/// Follows the Namespaces for native admission; waits for ever without it.
+async fn follow_namespaces<R>(operator: &Operator, synced: R) {
+    if let Some(native) = &operator.native {
+        verdict_keeper::follow_namespaces(operator, native, synced).await;
+    } else {
+        drop(synced);
+        pending::<()>().await;
+    }
+}
+
+/// Keeps the verdicts of native admission; waits for ever without it.
+async fn native_admission(operator: &Operator) -> Infallible {
+    let Some(native) = &operator.native else { return pending().await };
+    tokio::select! {
+        never = verdict_keeper::keep_verdicts(operator, native) => never,
+        never = verdict_keeper::watch_installation(operator, native) => never,
     }
 }
 

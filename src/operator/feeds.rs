@@ -251,6 +251,7 @@ fn take(
 ) {
     match change {
         PolicyChange::Applied { after, listing, .. } => {
+            operator.wake_admission(&after.reference().namespace);
             if !listing {
                 let policy = name(after.reference());
                 names.apply_watcher_event(&Event::Apply(policy.clone()));
@@ -260,6 +261,7 @@ fn take(
         }
         PolicyChange::Removed(policy) => {
             operator.forget_policy(policy);
+            operator.wake_admission(&policy.namespace);
             names.apply_watcher_event(&Event::Delete(name(policy.clone())));
         }
         PolicyChange::Unreadable => operator.metrics.errors.with_label_values(&["unreadable"]).inc(),
@@ -267,6 +269,9 @@ fn take(
             let all: BTreeSet<_> =
                 operator.policies.all().iter().map(|known| known.policy.reference()).collect();
             operator.keep_policies(&all);
+            if let Some(native) = &operator.native {
+                native.wake_all();
+            }
             let all: Vec<_> = all.into_iter().map(name).collect();
             names.apply_watcher_event(&Event::Init);
             for policy in &all {

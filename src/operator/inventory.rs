@@ -176,7 +176,7 @@ impl Inventory {
         std::mem::take(&mut self.changed)
     }
 
-    fn note_change(&mut self, namespace: &str) {
+    pub(super) fn note_change(&mut self, namespace: &str) {
         if !self.changed.contains(namespace) {
             self.changed.insert(namespace.to_owned());
         }

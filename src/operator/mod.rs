@@ -4,6 +4,7 @@
 //! namespace. Every replica evaluates; only the leader writes. This module does not depend on the command that starts
 //! it.
 
+mod admission_state;
 mod audit;
 mod audit_trail;
 mod context;
@@ -14,11 +15,15 @@ mod feeds;
 mod health;
 mod inventory;
 mod metrics;
+mod namespace_keys;
+mod native_admission;
 mod reconcile;
 mod release;
 mod status;
 mod verdict;
+mod verdict_keeper;
 
+pub use admission_state::AdmissionState;
 pub use audit::{Past, Step, next_step};
 pub use audit_trail::AuditTrail;
 pub use context::{Operator, OperatorSettings};
@@ -28,6 +33,6 @@ pub use error::{ReconcileError, WriteError};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;
-pub use release::{Held, held, release};
+pub use release::{Held, clear_verdicts, held, release};
 pub use status::{Outcome, next_status};
 pub use verdict::{Verdict, judge};

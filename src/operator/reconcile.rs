@@ -140,7 +140,13 @@ async fn apply(
     };
     let standing = enforcer.standing().await;
     let policy = enforcer.policy();
-    if let Some(status) = next_status(policy, outcome, &standing, operator.now()) {
+    if let Some(status) = next_status(
+        policy,
+        outcome,
+        &standing,
+        &operator.admission(&policy.namespace().unwrap_or_default()),
+        operator.now(),
+    ) {
         write_status(&operator.cluster, policies, policy, &status).await?;
         announce(operator, &compiled.policy, &status).await;
     }
@@ -157,6 +163,14 @@ async fn clean_up(
     policies: &Api<DevOpsPolicy>,
     policy: &CompiledPolicy,
 ) -> Result<(), ReconcileError> {
+    // No denial outlives its policy.
+    if let Some(native) = &operator.native {
+        let cleared = native.sync(&policy.policy.namespace().unwrap_or_default()).await;
+        cleared.map_err(|source| ReconcileError::Write {
+            action: "clear the verdict of the Namespace",
+            source,
+        })?;
+    }
     match Enforcer::new(&operator.remediator, policies, policy).clean_up().await? {
         Some(again) => Err(ReconcileError::Unfinished { again }),
         None => Ok(()),

@@ -1,13 +1,17 @@
-//! Taking the operator's finalizer off policies, for an uninstall: nobody would take it off afterwards.
+//! Removes the operator's finalizer from policies and its verdicts from Namespaces, for an uninstall: nobody would do it
+//! afterwards.
 //!
 //! Only metadata is read and written, so that a policy which can't be read is released too.
 
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
 use super::FINALIZER;
+use super::namespace_keys::NamespaceKeys;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
-use crate::policy::DevOpsPolicy;
+use crate::policy::{ADMISSION_LABEL, DevOpsPolicy};
 
 const PAGE: u32 = 500;
 
@@ -74,6 +78,29 @@ pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
         }
     };
     retry_on_conflict(attempt, |error: &CallError| error.code() == Some(409)).await
+}
+
+/// Clears the verdict of native admission from a Namespace, or from all, and returns the names of those that had one.
+pub async fn clear_verdicts(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<String>, CallError> {
+    let params = ListParams::default().labels(ADMISSION_LABEL);
+    let params = match namespace {
+        Some(name) => params.fields(&format!("metadata.name={name}")),
+        None => params,
+    };
+    let list = async |client| Api::<Namespace>::all(client).list_metadata(&params).await;
+    let mut cleared = Vec::new();
+    for found in cluster.call(list).await?.items {
+        let keys = NamespaceKeys::of(&found.metadata);
+        let Some(removal) = NamespaceKeys::default().removal(&keys) else { continue };
+        let (name, patch) = (found.name_any(), Patch::Merge(removal));
+        let params = PatchParams::default();
+        let clear = async |client| Api::<Namespace>::all(client).patch_metadata(&name, &params, &patch).await;
+        match cluster.call(clear).await {
+            Err(error) if error.code() != Some(404) => return Err(error),
+            _ => cleared.push(name),
+        }
+    }
+    Ok(cleared)
 }
 
 fn policies(client: kube::Client, namespace: Option<&str>) -> Api<DevOpsPolicy> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
 
-use super::Verdict;
+use super::{AdmissionState, Verdict};
 use crate::governance::ReportedViolation;
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::Standing;
@@ -37,6 +38,7 @@ pub fn next_status(
     policy: &DevOpsPolicy,
     outcome: &Outcome,
     standing: &Standing,
+    admission: &AdmissionState,
     now: Timestamp,
 ) -> Option<DevOpsPolicyStatus> {
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
@@ -44,6 +46,7 @@ pub fn next_status(
     let generation = policy.metadata.generation;
     let conditions = conditions(outcome, standing)
         .into_iter()
+        .chain(admission_condition(&policy.name_any(), outcome, admission))
         .map(|condition| condition.into_condition(generation, &current.conditions, &now))
         .collect();
     let verdict = outcome.verdict();
@@ -112,6 +115,17 @@ fn conditions(outcome: &Outcome, standing: &Standing) -> [State; 3] {
         _ => state("Degraded", false, "AsExpected", String::new()),
     };
     [ready, enforcing, degraded]
+}
+
+/// Returns the condition of native admission; `None` without it.
+fn admission_condition(policy: &str, outcome: &Outcome, admission: &AdmissionState) -> Option<State> {
+    let (status, reason, text) = admission.condition(policy)?;
+    let state = |status, reason, message| State { type_: "Admission", status, reason, message };
+    Some(match outcome {
+        Outcome::Judged(_) => state(status, reason, text),
+        Outcome::NoEffect => state(false, "SystemNamespace", message(outcome)),
+        Outcome::Invalid(_) => state(false, "InvalidSpec", message(outcome)),
+    })
 }
 
 fn message(outcome: &Outcome) -> String {

@@ -88,7 +88,7 @@ pub struct DevOpsPolicySpec {
     pub default_resources: Option<DefaultResources>,
     /// Settings for patches in enforce mode.
     pub remediation: Option<RemediationSpec>,
-    /// Settings for admission, in which the API server asks before it stores an object.
+    /// Settings for admission: objects are judged before the API server stores them.
     pub admission: Option<AdmissionSpec>,
 }
 

@@ -1,46 +1,42 @@
-//! Installs and removes the conflict policy: the admission policy by which the fields of enforcement give way to other
-//! writes. What it says is in [`manifests`](crate::manifests).
+//! Looks at the conflict policy: the admission policy by which the fields of enforcement give way to other writes. What it
+//! says is in [`manifests`](crate::manifests), and `kube-devops policy compile` installs it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::apply_error::ApplyError;
-use super::find::is_any_patched;
 use crate::cluster::{CallError, Cluster};
 use crate::enforcement::records::{self, is_under_way};
 use crate::leader::Leadership;
 use crate::manifests::{
-    OBJECT_MANAGER, YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy,
+    YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, sets_all_of, yield_binding, yield_policy,
 };
 use crate::policies::Policies;
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 
-/// Pause before a failed action is retried.
+/// Pause before a failed look is repeated.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
-/// Interval of the checks if the conflict policy is still needed.
+/// Interval of the checks if the conflict policy is needed.
 const LOOK: SignedDuration = SignedDuration::from_secs(60);
+/// The command that installs the conflict policy.
+const INSTALL: &str = "run `kube-devops policy compile --apply`";
 
 /// The state of the conflict policy, by which the fields of enforcement give way to other writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictPolicyState {
-    /// The policy is installed. Some seconds later, the API server removes our fields where they would make a write
-    /// invalid.
+    /// The policy is installed. The API server removes our fields where they would make a write invalid.
     Installed,
-    /// The policy is not installed, because no workload carries a patch.
+    /// No workload carries a patch, so nobody looked.
     NotNeeded,
-    /// The policy can't be installed, for this reason.
+    /// The policy is not in effect, for this reason.
     Unavailable(String),
 }
 
-/// The admission policy by which enforcement gives way, installed while it is needed.
+/// The last look at the conflict policy.
 pub struct ConflictPolicy {
     cluster: Cluster,
     policies: Arc<Policies>,
@@ -49,75 +45,13 @@ pub struct ConflictPolicy {
     known: Mutex<Option<Known>>,
 }
 
-/// The last outcome, and how long it counts.
+/// The last state, and how long it counts.
 #[derive(Debug)]
 struct Known {
     /// True if a policy needed it.
     wanted: bool,
     state: ConflictPolicyState,
     until: Timestamp,
-}
-
-/// The constructor of one of the two objects.
-type Make = fn() -> Value;
-/// The two objects with their resources, what is to be removed first at the beginning.
-const BOTH: [(&str, Make); 2] = [(YIELD_BINDINGS, yield_binding), (YIELD_POLICIES, yield_policy)];
-
-/// Installs the policy and its binding, and takes over what somebody else set otherwise in them.
-pub async fn install(cluster: &Cluster) -> Result<ConflictPolicyState, CallError> {
-    for (plural, object) in BOTH.into_iter().rev() {
-        let object = object();
-        let api = api(cluster, plural, &object);
-        let params = PatchParams::apply(OBJECT_MANAGER).force();
-        let apply = async |_| api.patch(YIELD_NAME, &params, &Patch::Apply(&object)).await;
-        match cluster.call(apply).await {
-            Ok(_) => {}
-            Err(error) => return unavailable(plural, error).map(ConflictPolicyState::Unavailable),
-        }
-    }
-    Ok(ConflictPolicyState::Installed)
-}
-
-/// Removes both, the binding first; what isn't there, or isn't known to the API server, is removed already.
-pub async fn remove(cluster: &Cluster) -> Result<(), CallError> {
-    for (plural, object) in BOTH {
-        let api = api(cluster, plural, &object());
-        match cluster.call(async |_| api.delete(YIELD_NAME, &DeleteParams::default()).await).await {
-            Err(error) if error.code() != Some(404) => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Returns true if either is there. An account that may not look never installed it.
-async fn is_installed(cluster: &Cluster) -> Result<bool, CallError> {
-    for (plural, object) in BOTH {
-        let api = api(cluster, plural, &object());
-        match cluster.call(async |_| api.get_opt(YIELD_NAME).await).await {
-            Ok(Some(_)) => return Ok(true),
-            Ok(None) => {}
-            Err(error) if error.code() == Some(403) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(false)
-}
-
-/// Removes both unless they are of use still: policies go, and what they patched may stay.
-async fn remove_unless_used(cluster: &Cluster) -> Result<ConflictPolicyState, ApplyError> {
-    if !is_installed(cluster).await? {
-        return Ok(ConflictPolicyState::NotNeeded);
-    }
-    if is_any_patched(cluster).await? {
-        return Ok(ConflictPolicyState::Installed);
-    }
-    match remove(cluster).await {
-        Ok(()) => Ok(ConflictPolicyState::NotNeeded),
-        // An account that only audits leaves it to whoever may remove it.
-        Err(error) if error.code() == Some(403) => Ok(ConflictPolicyState::Installed),
-        Err(error) => Err(error.into()),
-    }
 }
 
 impl ConflictPolicy {
@@ -130,16 +64,12 @@ impl ConflictPolicy {
         Self { cluster, policies, interval, clock, known: Mutex::default() }
     }
 
-    /// Returns the last outcome; `None` before the first attempt.
+    /// Returns the last state; `None` before the first look.
     pub(super) async fn state(&self) -> Option<ConflictPolicyState> {
         self.known.lock().await.as_ref().map(|known| known.state.clone())
     }
 
-    /// Installs the policy while some DevOpsPolicy enforces or has patches left, and removes it otherwise. Returns when
-    /// to check again.
-    ///
-    /// It asks the API server when that may have changed. While the policy is needed it also asks once an interval,
-    /// because somebody may have removed it.
+    /// Looks if the policy is installed, while some DevOpsPolicy enforces or has patches left. Returns when to look again.
     pub(super) async fn ensure(&self) -> Timestamp {
         let wanted = self
             .policies
@@ -151,35 +81,33 @@ impl ConflictPolicy {
         if let Some(known) = known.as_ref().filter(|known| known.wanted == wanted && now < known.until) {
             return known.until;
         }
-        let outcome = if wanted {
-            install(&self.cluster).await.map_err(ApplyError::from)
-        } else {
-            remove_unless_used(&self.cluster).await
-        };
+        let outcome = if wanted { look(&self.cluster).await } else { Ok(ConflictPolicyState::NotNeeded) };
         let later = |pause| (self.clock)().saturating_add(pause).unwrap_or(Timestamp::MAX);
         let again = if wanted { later(self.interval) } else { Timestamp::MAX };
         let (state, until) = match outcome {
             Ok(state) => (state, again),
             Err(error) => {
-                warn!(%error, "failed to update the conflict policy; will retry");
+                warn!(%error, "failed to look at the conflict policy; will retry");
                 (ConflictPolicyState::Unavailable(error.to_string()), later(RETRY))
             }
         };
         if known.as_ref().is_none_or(|known| known.state != state) {
-            info!(?state, "conflict policy changed");
+            if let ConflictPolicyState::Unavailable(reason) = &state {
+                warn!(reason, "the conflict policy is not in effect");
+            } else {
+                info!(?state, "conflict policy changed");
+            }
         }
         *known = Some(Known { wanted, state, until });
         until
     }
 
-    /// Keeps the policy installed or removed while this replica leads, even if there are no policies: a former leader may
-    /// have left behind what is not needed any more. Never ends.
+    /// Looks at the policy while this replica leads. Never ends.
     pub async fn keep(&self, mut leadership: Leadership) -> Infallible {
         self.policies.wait_until_listed().await;
         loop {
             leadership.acquired().await;
-            // A replica that has lost the lease waits until it leads again.
-            let again = leadership.write(self.ensure()).await.unwrap_or_else(|_| (self.clock)());
+            let again = self.ensure().await;
             let pause = again.duration_since((self.clock)()).clamp(RETRY, LOOK);
             sleep(pause.unsigned_abs()).await;
         }
@@ -192,27 +120,26 @@ fn has_patches(policy: &DevOpsPolicy) -> bool {
         && records.any(|record| records::has_patches(record) || is_under_way(record))
 }
 
-/// Says why there is no policy where that is how this cluster is; anything else is an error worth another try.
-fn unavailable(plural: &str, error: CallError) -> Result<String, CallError> {
-    match error.code() {
-        Some(404) => Ok(format!(
-            "this API server has no {plural} in admissionregistration.k8s.io/v1, which Kubernetes has since 1.36"
-        )),
-        Some(403) => Ok(error.to_string()),
-        _ => Err(error),
+async fn look(cluster: &Cluster) -> Result<ConflictPolicyState, CallError> {
+    const VERSION: &str = "admissionregistration.k8s.io/v1";
+    if !cluster.serves(VERSION, &[YIELD_POLICIES, YIELD_BINDINGS]).await?.into_iter().all(|serves| serves) {
+        return Ok(ConflictPolicyState::Unavailable(format!(
+            "this API server has no {YIELD_POLICIES} in {VERSION}, which Kubernetes has since 1.36"
+        )));
     }
-}
-
-fn api(cluster: &Cluster, plural: &str, object: &Value) -> Api<DynamicObject> {
-    let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let (group, version) = api_version.split_once('/').unwrap_or_default();
-    let resource = ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        plural: plural.to_owned(),
-        api_version: api_version.clone(),
-        kind,
-    };
-    Api::all_with(cluster.client.clone(), &resource)
+    for wanted in [yield_policy(), yield_binding()] {
+        let problem = match cluster.get_object(&wanted).await {
+            Ok(None) => "is not installed",
+            Ok(Some(installed)) if !sets_all_of(&installed.data["spec"], &wanted["spec"]) => {
+                "differs from that of this version"
+            }
+            Ok(Some(_)) => continue,
+            // An account that may not look has to believe in it.
+            Err(error) if error.code() == Some(403) => continue,
+            Err(error) => return Err(error),
+        };
+        let kind = wanted["kind"].as_str().unwrap_or_default();
+        return Ok(ConflictPolicyState::Unavailable(format!("the {kind} {YIELD_NAME} {problem}: {INSTALL}")));
+    }
+    Ok(ConflictPolicyState::Installed)
 }

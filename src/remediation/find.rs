@@ -1,6 +1,4 @@
-//! Finding workloads: every one of a namespace, and those that carry a patch, told by their managed fields alone.
-
-use std::ops::ControlFlow;
+//! Finds workloads of a namespace, or of all.
 
 use kube::api::DynamicObject;
 use kube::api::ListParams;
@@ -22,30 +20,6 @@ pub async fn find(
     keep: impl Fn(&Subject) -> bool,
 ) -> Result<Vec<Subject>, ApplyError> {
     let mut found = Vec::new();
-    visit(cluster, namespace, |subject| {
-        if keep(&subject) {
-            found.push(subject);
-        }
-        ControlFlow::Continue(())
-    })
-    .await?;
-    Ok(found)
-}
-
-/// Returns true if any workload of the cluster carries a patch, or what is left of one.
-pub(super) async fn is_any_patched(cluster: &Cluster) -> Result<bool, ApplyError> {
-    let stop = |subject: Subject| {
-        if subject.is_marked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    visit(cluster, None, stop).await
-}
-
-/// Lists the workloads that may be patched page by page, and tells whether it was broken off.
-async fn visit(
-    cluster: &Cluster,
-    namespace: Option<&str>,
-    mut visitor: impl FnMut(Subject) -> ControlFlow<()>,
-) -> Result<bool, ApplyError> {
     for kind in KINDS {
         let workloads = api(cluster, kind, namespace);
         let mut params = ListParams::default().limit(PAGE);
@@ -53,8 +27,9 @@ async fn visit(
             let page: ObjectList<DynamicObject> =
                 cluster.call(async |_| workloads.list(&params).await).await?;
             for object in page.items {
-                if visitor(read(kind, object)?).is_break() {
-                    return Ok(true);
+                let subject = read(kind, object)?;
+                if keep(&subject) {
+                    found.push(subject);
                 }
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -63,5 +38,5 @@ async fn visit(
             }
         }
     }
-    Ok(false)
+    Ok(found)
 }

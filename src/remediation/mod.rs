@@ -36,9 +36,7 @@ mod workloads;
 
 pub use apply::{apply, fetch, read_again, rehearse};
 pub use apply_error::ApplyError;
-pub use conflict_policy::{
-    ConflictPolicyState, install as install_conflict_policy, remove as remove_conflict_policy,
-};
+pub use conflict_policy::ConflictPolicyState;
 pub use enforcer::Enforcer;
 pub use error::RemediationError;
 pub use evidence::pods;

@@ -88,7 +88,7 @@ impl Standing {
         }
         if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
             parts.push(format!(
-                "others' writes that clash with a patch may be refused, because {YIELD_NAME} can't be installed: {why}"
+                "others' writes that clash with a patch may be refused, because {YIELD_NAME} is not in effect: {why}"
             ));
         }
         Self {

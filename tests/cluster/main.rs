@@ -27,6 +27,7 @@ mod installation;
 #[path = "../common/kubeconfig.rs"]
 mod kubeconfig;
 mod kubelet;
+mod native;
 mod observability;
 mod operator;
 #[path = "../common/policies.rs"]

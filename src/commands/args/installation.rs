@@ -22,7 +22,7 @@ pub(in crate::commands) struct InstallationArgs {
     replicas: u32,
 
     /// Modes, separated by commas; analyze is only an account, for example for CI
-    #[arg(long, value_enum, value_name = "MODES", value_delimiter = ',', default_values_t = [Mode::Watch, Mode::Enforce])]
+    #[arg(long, value_enum, value_name = "MODES", value_delimiter = ',', default_values_t = [Mode::Watch, Mode::Enforce, Mode::Native])]
     modes: Vec<Mode>,
 
     /// Namespace that `watch` may observe (repeatable), by Roles alone [default: all namespaces]

@@ -10,6 +10,8 @@ use std::io::Write as _;
 
 /// Remove the operator's finalizer from every DevOpsPolicy, so that they can be deleted without the operator.
 ///
+/// It also removes the verdicts of native admission from Namespaces, so that nothing is denied any more.
+///
 /// Do this before an uninstall, after `kube-devops reconcile` has stopped: a running operator adds the finalizer again.
 /// Other finalizers stay. Exit status: 2 when a policy could not be released.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,7 +28,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let names = args.namespaces.names();
     let namespaces = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
     let (mut found, mut failed) = (false, false);
-    for namespace in namespaces {
+    for &namespace in &namespaces {
         let held = match operator::held(&cluster, namespace.map(String::as_str)).await {
             Ok(held) => held,
             // There are no policies without the CRD.
@@ -53,6 +55,23 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                     output::error(format_args!("cannot release the policy {name}: {error}"))?;
                     failed = true;
                 }
+            }
+        }
+    }
+    for namespace in namespaces {
+        match operator::clear_verdicts(&cluster, namespace.map(String::as_str)).await {
+            Ok(cleared) => {
+                for name in cleared {
+                    to_stdout(|out| writeln!(out, "namespace {name} cleared"))?;
+                }
+            }
+            Err(error) => {
+                let place = namespace
+                    .map_or_else(|| "the Namespaces".to_owned(), |name| format!("Namespace {name:?}"));
+                output::error(format_args!(
+                    "cannot clear the verdict of native admission from {place}: {error}"
+                ))?;
+                failed = true;
             }
         }
     }

@@ -20,7 +20,7 @@ impl Component {
         match mode {
             Mode::Analyze | Mode::Webhook => None,
             Mode::Watch => Some(Self::Watch),
-            Mode::Reconcile | Mode::Enforce => Some(Self::Reconcile),
+            Mode::Reconcile | Mode::Enforce | Mode::Native => Some(Self::Reconcile),
         }
     }
 

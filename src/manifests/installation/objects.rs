@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::rbac::{one_shot_account, roles};
 use super::user_roles::user_roles;
 use super::{Component, Installation, network, workloads};
-use crate::manifests::{Mode, crds, manifest, self_fence};
+use crate::manifests::{AdmissionSettings, Mode, admission_policies, crds, manifest, self_fence};
 
 /// Returns all objects of an installation.
 pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
@@ -23,6 +23,13 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
         if installation.network_policies {
             objects.push(network::network_policy(installation, component));
         }
+    }
+    if installation.components().contains(&Component::Reconcile) {
+        objects.extend(admission_policies(&AdmissionSettings {
+            namespace: installation.namespace.clone(),
+            account: Component::Reconcile.name().to_owned(),
+            system_namespaces: installation.system_namespaces.clone(),
+        })?);
     }
     objects.extend(deployments(installation));
     Ok(objects)

@@ -16,7 +16,10 @@ const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "
 /// Without namespaces, a `ClusterRole` holds everything but the objects in the own namespace. With namespaces, there is a
 /// Role in each of them, and no `ClusterRole`: permissions on resources without a namespace are left out.
 pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
-    let permissions = mode.permissions();
+    let mut permissions = mode.permissions();
+    if installation.has_native_admission() && Component::of(mode) == Some(Component::Reconcile) {
+        permissions.extend(Mode::Native.permissions());
+    }
     let within = |scopes: &[Scope]| -> Vec<Value> {
         rules(permissions.iter().filter(|permission| scopes.contains(&permission.scope)))
     };
@@ -122,7 +125,8 @@ mod tests {
     use super::*;
 
     fn rules_of(mode: Mode, kind: &str) -> Vec<Value> {
-        let roles = roles(&Installation::default(), mode);
+        let installation = Installation { modes: vec![mode], ..Installation::default() };
+        let roles = roles(&installation, mode);
         let of_kind = roles.iter().filter(|role| role["kind"] == kind);
         of_kind.flat_map(|role| role["rules"].as_array().unwrap().clone()).collect()
     }
@@ -162,6 +166,19 @@ mod tests {
             });
             assert_eq!(granted, needed.collect(), "{mode}");
         }
+    }
+
+    #[test]
+    fn native_admission_adds_to_the_role_of_the_operator() {
+        let granted = |modes: &[Mode]| {
+            let installation = Installation { modes: modes.to_vec(), ..Installation::default() };
+            let [mode] = Vec::from_iter(installation.effective_modes()).try_into().unwrap();
+            serde_json::to_string(&roles(&installation, mode))
+                .unwrap()
+                .contains("validatingadmissionpolicies")
+        };
+        assert!(granted(&[Mode::Native]) && granted(&[Mode::Reconcile, Mode::Native]));
+        assert!(granted(&[Mode::Enforce, Mode::Native]) && !granted(&[Mode::Enforce]));
     }
 
     #[test]

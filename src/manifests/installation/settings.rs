@@ -43,7 +43,7 @@ impl Default for Installation {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             image: DEFAULT_IMAGE.to_owned(),
             replicas: 2,
-            modes: vec![Mode::Watch, Mode::Enforce],
+            modes: vec![Mode::Watch, Mode::Enforce, Mode::Native],
             namespaces: Vec::new(),
             system_namespaces: Vec::new(),
             crds: true,
@@ -60,7 +60,16 @@ impl Installation {
         if modes.contains(&Mode::Enforce) {
             modes.remove(&Mode::Reconcile);
         }
+        // It adds to the permissions of the operator, which has one account.
+        if modes.contains(&Mode::Enforce) || modes.contains(&Mode::Reconcile) {
+            modes.remove(&Mode::Native);
+        }
         modes
+    }
+
+    /// Tells whether native admission is part of the installation.
+    pub(super) fn has_native_admission(&self) -> bool {
+        self.modes.contains(&Mode::Native)
     }
 
     /// Returns the components to install.

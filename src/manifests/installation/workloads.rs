@@ -134,6 +134,9 @@ fn arguments(installation: &Installation, component: Component) -> Vec<String> {
     if component == Component::Watch {
         arguments.extend(installation.namespaces.iter().map(|name| format!("--namespace={name}")));
     }
+    if component == Component::Reconcile && installation.has_native_admission() {
+        arguments.push("--admission=native".to_owned());
+    }
     arguments.extend(installation.system_namespaces.iter().map(|name| format!("--system-namespace={name}")));
     arguments
 }

@@ -47,29 +47,51 @@ fn a_verdict_fills_the_status_and_the_same_again_is_no_change() {
     let policy = policy("{forbidLatestTag: true}");
     let outcome = outcome(&policy, &["nginx", "nginx:1"]);
     let now = Timestamp::from_millisecond(1_500).unwrap();
-    let status = next_status(&policy, &outcome, &Standing::default(), now).unwrap();
+    let status = next_status(&policy, &outcome, &Standing::default(), &AdmissionState::Off, now).unwrap();
     assert_eq!((status.healthy, status.health_score, status.violations), (Some(false), Some(97), Some(1)));
     assert_eq!(status.last_evaluated.as_ref().unwrap().0, Timestamp::from_second(1).unwrap());
     assert_eq!(status.message.as_deref(), Some("1 violation in 2 pods: 1 x latest-tag"));
     let policy = written(policy, &status);
-    assert!(next_status(&policy, &outcome, &Standing::default(), now + LATER).is_none());
+    assert!(
+        next_status(&policy, &outcome, &Standing::default(), &AdmissionState::Off, now + LATER).is_none()
+    );
 }
 
 #[test]
 fn a_condition_keeps_its_time_until_it_turns() {
     let policy = policy("{forbidLatestTag: true}");
     let start = Timestamp::UNIX_EPOCH;
-    let good = next_status(&policy, &outcome(&policy, &["nginx:1"]), &Standing::default(), start).unwrap();
+    let good = next_status(
+        &policy,
+        &outcome(&policy, &["nginx:1"]),
+        &Standing::default(),
+        &AdmissionState::Off,
+        start,
+    )
+    .unwrap();
     let mut policy = written(policy, &good);
     policy.metadata.generation = Some(2);
-    let bad =
-        next_status(&policy, &outcome(&policy, &["nginx"]), &Standing::default(), start + LATER).unwrap();
+    let bad = next_status(
+        &policy,
+        &outcome(&policy, &["nginx"]),
+        &Standing::default(),
+        &AdmissionState::Off,
+        start + LATER,
+    )
+    .unwrap();
     assert_eq!(bad.observed_generation, Some(2));
     assert!(bad.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
     assert_eq!(condition(&bad, "Ready").last_transition_time.0, start, "it was ready before");
     assert_eq!(condition(&bad, "Ready").message, "1 violation in 1 pod: 1 x latest-tag");
     let policy = written(policy, &bad);
-    let gone = next_status(&policy, &Outcome::NoEffect, &Standing::default(), start + LATER + LATER).unwrap();
+    let gone = next_status(
+        &policy,
+        &Outcome::NoEffect,
+        &Standing::default(),
+        &AdmissionState::Off,
+        start + LATER + LATER,
+    )
+    .unwrap();
     assert_eq!(condition(&gone, "Ready").last_transition_time.0, start + LATER + LATER);
     assert_eq!(condition(&gone, "Degraded").last_transition_time.0, start);
 }
@@ -87,6 +109,7 @@ fn without_a_verdict_there_are_no_figures() {
             &policy,
             &self::outcome(&policy, &["x"]),
             &Standing::default(),
+            &AdmissionState::Off,
             Timestamp::UNIX_EPOCH,
         )
         .unwrap();
@@ -94,6 +117,7 @@ fn without_a_verdict_there_are_no_figures() {
             &written(policy.clone(), &full),
             &outcome,
             &Standing::default(),
+            &AdmissionState::Off,
             Timestamp::UNIX_EPOCH,
         )
         .unwrap();
@@ -112,13 +136,20 @@ fn without_a_verdict_there_are_no_figures() {
 fn foreign_status_fields_are_overwritten() {
     let policy = policy("{forbidLatestTag: true}");
     let outcome = outcome(&policy, &["nginx:1"]);
-    let status = next_status(&policy, &outcome, &Standing::default(), Timestamp::UNIX_EPOCH).unwrap();
+    let status =
+        next_status(&policy, &outcome, &Standing::default(), &AdmissionState::Off, Timestamp::UNIX_EPOCH)
+            .unwrap();
     let mut foreign = status.clone();
     foreign.health_score = Some(1);
     foreign.remediations_applied = Some(3);
     foreign.conditions.push(Condition { type_: "Foreign".to_owned(), ..foreign.conditions[0].clone() });
-    let repaired =
-        next_status(&written(policy, &foreign), &outcome, &Standing::default(), Timestamp::UNIX_EPOCH)
-            .unwrap();
+    let repaired = next_status(
+        &written(policy, &foreign),
+        &outcome,
+        &Standing::default(),
+        &AdmissionState::Off,
+        Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
     assert_eq!(repaired, DevOpsPolicyStatus { remediations_applied: Some(3), ..status });
 }

@@ -1,18 +1,23 @@
 //! Writes of others succeed although enforcement's fields would make them invalid. Writes that are invalid by
 //! themselves fail.
 
-use super::ledger::cluster;
 use super::stage::workloads;
+use crate::analyze::on;
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::enforcement::{FIELD_MANAGER, PATCHED_BY, PATCHED_FIELDS};
 use kube_devops::policy::MOST_FIELDS;
-use kube_devops::remediation::{ConflictPolicyState, install_conflict_policy, remove_conflict_policy};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use tokio::sync::Mutex;
+
+/// Installs the admission policies.
+fn install(plane: &ControlPlane) {
+    let outcome = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+}
 
 /// The flags of an API server without admission policies. Plugins that wait for policies and webhooks are off too; with
 /// them the API server would never start.
@@ -38,10 +43,7 @@ impl Scene {
         let plane = PLANE.get_or_init(ControlPlane::start);
         let scene = Self::on(plane).await;
         if !*installed {
-            assert_eq!(
-                install_conflict_policy(&cluster(plane).await).await.unwrap(),
-                ConflictPolicyState::Installed
-            );
+            install(plane);
             scene.until_in_effect().await;
             *installed = true;
         }
@@ -533,41 +535,9 @@ async fn writes_that_fit_our_fields_pass_unchanged() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn the_policy_is_installed_and_removed_and_its_absence_is_reported() {
-    let plane = ControlPlane::start();
-    let (scene, cluster) = (Scene::on(&plane).await, cluster(&plane).await);
-    remove_conflict_policy(&cluster).await.unwrap();
-    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
-    scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
-    let handler = json!([{ "name": "web", "image": "x:1", "livenessProbe": http() }]);
-    let refused = scene.apply("owner", "Deployment", handler.clone()).await.unwrap_err();
-    assert!(refused.contains("more than 1 handler"), "{refused}");
-    for _ in 0..2 {
-        assert_eq!(install_conflict_policy(&cluster).await.unwrap(), ConflictPolicyState::Installed);
-    }
-    let dry = PatchParams { dry_run: true, ..PatchParams::apply("owner") };
-    let api = scene.api("Deployment");
-    let document = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
-        "spec": {
-            "selector": { "matchLabels": { "app": "web" } },
-            "template": { "metadata": { "labels": { "app": "web" } }, "spec": { "containers": handler } },
-        },
-    });
-    let rehearse = async || api.patch("web", &dry, &Patch::Apply(&document)).await;
-    eventually("the policy is in effect", async || rehearse().await.ok()).await;
-    remove_conflict_policy(&cluster).await.unwrap();
-    eventually("the policy is gone", async || rehearse().await.err()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a control plane: make test"]
-async fn an_api_server_without_mutating_policies_is_reported() {
+async fn an_api_server_without_admission_policies_is_reported() {
     let plane = ControlPlane::start_with(&WITHOUT_POLICIES);
-    let cluster = cluster(&plane).await;
-    let ConflictPolicyState::Unavailable(why) = install_conflict_policy(&cluster).await.unwrap() else {
-        panic!("installed")
-    };
-    assert!(why.contains("no mutatingadmissionpolicies in admissionregistration.k8s.io/v1"), "{why}");
-    remove_conflict_policy(&cluster).await.unwrap();
+    let outcome = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("this API server does not have the kind"), "{}", outcome.stderr);
 }

@@ -1,7 +1,7 @@
 //! A cluster for the operator: its account with exactly its permissions, policies, pods and results.
 
 use crate::analyze::on;
-use crate::control_plane::{AuditEvent, ControlPlane, Mark};
+use crate::control_plane::{AuditEvent, ControlPlane, Mark, client_of};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
 use crate::process::Process;
@@ -46,9 +46,12 @@ impl World<'static> {
     }
 }
 
-/// Starts a control plane with the CRDs installed.
+/// Starts a control plane with the CRDs and the admission policies installed.
 pub(crate) fn plane() -> ControlPlane {
-    plane_with(&[])
+    let plane = plane_with(&[]);
+    let outcome = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    plane
 }
 
 /// Starts a control plane with the CRDs installed and additional flags of the API server.
@@ -78,6 +81,11 @@ impl<'p> World<'p> {
     pub(crate) async fn once_more(&self) -> Self {
         let (home, user, kubeconfig) = (self.home.clone(), self.user.clone(), self.kubeconfig.clone());
         Self { plane: self.plane, client: self.plane.client().await, home, user, kubeconfig, _turn: None }
+    }
+
+    /// Returns a client of the operator's account.
+    pub(crate) async fn account_client(&self) -> Client {
+        client_of(&self.kubeconfig).await
     }
 
     /// Revokes a cluster-wide permission of the operator's account and waits until that is in effect.

@@ -1,0 +1,80 @@
+//! `kube-devops policy compile`: the admission policies of the API server, printed or installed.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+
+use crate::cluster::{self, CallError};
+use crate::commands::ExitStatus;
+use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
+use crate::manifests::installation::DEFAULT_NAMESPACE;
+use crate::manifests::{AdmissionSettings, OBJECT_MANAGER, RECONCILE_LEASE, admission_policies};
+use crate::output::{ManifestFormat, note, to_stdout};
+
+/// Print the admission policies of the API server, or install them with --apply.
+///
+/// These are the ValidatingAdmissionPolicies kube-devops-deny and kube-devops-warn, which judge objects in the namespaces
+/// of policies while `reconcile --admission native` runs; the fence that restricts the operator's changes to Namespaces;
+/// and the MutatingAdmissionPolicy kube-devops-yield, by which the fields of enforcement give way to other writes.
+///
+/// The operator may only read them. Run this command again after each update of kube-devops.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Install the policies by server-side apply, instead of printing them
+    #[arg(long)]
+    apply: bool,
+
+    /// Namespace of the operator, in which nothing is judged
+    #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
+    namespace: String,
+
+    /// ServiceAccount of the operator, which the fence restricts
+    #[arg(long, value_name = "NAME", default_value = RECONCILE_LEASE)]
+    service_account: String,
+
+    #[command(flatten)]
+    system: SystemNamespaceArgs,
+
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t, conflicts_with = "apply")]
+    output: ManifestFormat,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let settings = AdmissionSettings {
+        namespace: args.namespace.clone(),
+        account: args.service_account.clone(),
+        system_namespaces: args.system.names(),
+    };
+    let objects = admission_policies(&settings)?;
+    if !args.apply {
+        to_stdout(|out| args.output.write(&objects, out.exact()))?;
+        return Ok(ExitStatus::Clean);
+    }
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    for object in &objects {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_lowercase();
+        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        match cluster.apply_object(object, OBJECT_MANAGER).await {
+            Ok(applied) => to_stdout(|out| writeln!(out, "{kind} {name} {applied}"))?,
+            Err(error) if error.code() == Some(404) && kind.starts_with("mutating") => note(format_args!(
+                "{kind} {name} left out: this API server does not have the kind, which Kubernetes has since 1.36; it \
+                 will refuse writes that the fields of enforcement make invalid"
+            ))?,
+            Err(error) if error.code() == Some(404) => bail!(
+                "cannot install the {kind} {name}: this API server does not have the kind, which Kubernetes has since \
+                 1.30: use the webhook"
+            ),
+            Err(CallError::Status(status)) if status.code == 403 => bail!(
+                "cannot install the {kind} {name}: {}: an administrator of the cluster can do it; without --apply this \
+                 command prints what to apply",
+                status.message
+            ),
+            Err(error) => return Err(error).with_context(|| format!("cannot install the {kind} {name}")),
+        }
+    }
+    Ok(ExitStatus::Clean)
+}

@@ -1,0 +1,237 @@
+//! Native admission: the two `ValidatingAdmissionPolicies` by which the API server itself judges objects.
+//!
+//! They are the same for every namespace. Each reads a list of rules from an annotation of the Namespace, which the
+//! operator keeps (see [`Verdict`](crate::policy::Verdict)), so they hold while the operator is down. The expressions are
+//! the `.cel` files beside this one and beside the rules.
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchCondition, MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec,
+    Validation, Variable,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
+
+use crate::policy::{ADMISSION_LABEL, DENY_ANNOTATION, NAMED_SYSTEM_NAMESPACES, WARN_ANNOTATION};
+use crate::rules::{RULES, Rule};
+
+/// The name of the policy that denies, and of its binding.
+pub const DENY_POLICY: &str = "kube-devops-deny";
+/// The name of the policy that warns, and of its binding.
+pub const WARN_POLICY: &str = "kube-devops-warn";
+
+/// The users of the controllers that make pods, or objects with a pod template, for an object that was judged itself.
+///
+/// Source: [`controller_names.go`](https://github.com/kubernetes/kubernetes/blob/v1.36.3/cmd/kube-controller-manager/names/controller_names.go)
+/// and the service accounts in `rbac/bootstrappolicy/controller_policy.go`.
+const CONTROLLERS: [&str; 8] = [
+    "system:kube-controller-manager",
+    "system:serviceaccount:kube-system:cronjob-controller",
+    "system:serviceaccount:kube-system:daemon-set-controller",
+    "system:serviceaccount:kube-system:deployment-controller",
+    "system:serviceaccount:kube-system:job-controller",
+    "system:serviceaccount:kube-system:replicaset-controller",
+    "system:serviceaccount:kube-system:replication-controller",
+    "system:serviceaccount:kube-system:statefulset-controller",
+];
+
+/// The kinds that are judged, by group: resource and kind.
+const KINDS: [(&str, &[(&str, &str)]); 3] = [
+    ("", &[("pods", "Pod"), ("replicationcontrollers", "ReplicationController")]),
+    (
+        "apps",
+        &[
+            ("deployments", "Deployment"),
+            ("statefulsets", "StatefulSet"),
+            ("daemonsets", "DaemonSet"),
+            ("replicasets", "ReplicaSet"),
+        ],
+    ),
+    ("batch", &[("jobs", "Job"), ("cronjobs", "CronJob")]),
+];
+
+/// The most containers of an object that is judged.
+const MOST_CONTAINERS: usize = 1_000;
+/// The most characters of an image that is judged.
+const MOST_CHARACTERS: usize = 1_000;
+/// The most findings of a rule that a message shows.
+const SHOWN: usize = 10;
+/// The most bytes of a denial. The API server shows 5 KiB.
+const MOST_OF_DENIAL: usize = 4_900;
+/// The most bytes of a warning. The API server keeps 4,096 characters of all warnings of a request.
+const MOST_OF_WARNING: usize = 3_000;
+
+/// A policy with the binding that puts it into effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundPolicy {
+    /// The policy.
+    pub policy: ValidatingAdmissionPolicy,
+    /// The binding.
+    pub binding: ValidatingAdmissionPolicyBinding,
+}
+
+/// Returns the two policies of native admission: the one that denies, and the one that warns.
+///
+/// `own` is the namespace of the installation, and `system` are further system namespaces. Objects in them are not judged.
+pub fn native_policies(own: &str, system: &[String]) -> [BoundPolicy; 2] {
+    let judge = |name, annotation, most_bytes: usize, actions: &[&str]| {
+        bound(name, actions, spec(annotation, most_bytes, own, system))
+    };
+    [
+        judge(DENY_POLICY, DENY_ANNOTATION, MOST_OF_DENIAL, &["Deny"]),
+        judge(WARN_POLICY, WARN_ANNOTATION, MOST_OF_WARNING, &["Warn", "Audit"]),
+    ]
+}
+
+/// Puts a policy and its binding together.
+pub(super) fn bound(name: &str, actions: &[&str], spec: ValidatingAdmissionPolicySpec) -> BoundPolicy {
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    BoundPolicy {
+        policy: ValidatingAdmissionPolicy {
+            metadata: metadata.clone(),
+            spec: Some(spec),
+            ..ValidatingAdmissionPolicy::default()
+        },
+        binding: ValidatingAdmissionPolicyBinding {
+            metadata,
+            spec: Some(ValidatingAdmissionPolicyBindingSpec {
+                policy_name: Some(name.to_owned()),
+                validation_actions: Some(texts(actions)),
+                ..ValidatingAdmissionPolicyBindingSpec::default()
+            }),
+        },
+    }
+}
+
+fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> ValidatingAdmissionPolicySpec {
+    let named = NAMED_SYSTEM_NAMESPACES.into_iter().chain([own]).chain(system.iter().map(String::as_str));
+    let kinds = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|(_, kind)| *kind));
+    let (protected, kinds, controllers) = (quoted(named), quoted(kinds), quoted(CONTROLLERS.into_iter()));
+    let (containers, characters) = (MOST_CONTAINERS.to_string(), MOST_CHARACTERS.to_string());
+    let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
+    let mut variables = vec![
+        variable("says", cel(include_str!("native/says.cel"), &[("$annotation", annotation)])),
+        variable("path", cel(include_str!("native/path.cel"), &[])),
+        variable("templates", cel(include_str!("native/templates.cel"), &[])),
+        variable(
+            "small",
+            cel(
+                include_str!("native/small.cel"),
+                &[("$containers", &containers), ("$characters", &characters)],
+            ),
+        ),
+        variable("sides", cel(include_str!("native/sides.cel"), &[])),
+    ];
+    let rules: Vec<_> = RULES.iter().filter_map(|rule| Some((name_of(rule), findings(rule)?))).collect();
+    let all: Vec<_> = rules.iter().map(|(name, _)| format!("variables.{name}")).collect();
+    variables.extend(rules.into_iter().map(|(name, expression)| variable(&name, expression)));
+    variables.push(variable("found", format!("variables.small.all(s, s) ? {} : []", all.join(" + "))));
+    ValidatingAdmissionPolicySpec {
+        failure_policy: Some("Fail".to_owned()),
+        match_constraints: Some(constraints(own, system)),
+        match_conditions: Some(vec![
+            condition(
+                "not-system",
+                cel(include_str!("native/not_system.cel"), &[("$protected", &protected)]),
+            ),
+            condition(
+                "not-made-by-controller",
+                cel(
+                    include_str!("native/not_made_by_controller.cel"),
+                    &[("$controllers", &controllers), ("$kinds", &kinds)],
+                ),
+            ),
+            condition("not-deleted", "!has(object.metadata.deletionTimestamp)".to_owned()),
+        ]),
+        variables: Some(variables),
+        validations: Some(vec![
+            Validation {
+                expression:
+                    "size(variables.says) == 0 || variables.small[0] || variables.small.exists(s, !s) \
+                             && size(variables.small) > 1 && !variables.small[1]"
+                        .to_owned(),
+                message: Some(format!(
+                    "more than {MOST_CONTAINERS} containers, or an image of more than {MOST_CHARACTERS} characters: \
+                     kube-devops can't judge the object, so split it"
+                )),
+                reason: Some("Forbidden".to_owned()),
+                ..Validation::default()
+            },
+            Validation {
+                expression: "size(variables.found) == 0".to_owned(),
+                message: Some(
+                    "the object breaks a DevOpsPolicy of its namespace; kube-devops analyze shows the place"
+                        .to_owned(),
+                ),
+                message_expression: Some(cel(
+                    include_str!("native/message.cel"),
+                    &[("$bytes", &most_bytes.to_string())],
+                )),
+                reason: Some("Forbidden".to_owned()),
+            },
+        ]),
+        ..ValidatingAdmissionPolicySpec::default()
+    }
+}
+
+/// Returns the expression of a rule's findings that an update adds; `None` for a rule that can't be said in CEL.
+fn findings(rule: &Rule) -> Option<String> {
+    let expression = cel(rule.expression?, &[]);
+    let shown = SHOWN.to_string();
+    let values = [("$id", rule.id.as_str()), ("$shown", &shown), ("$expression", &expression)];
+    Some(cel(include_str!("native/findings.cel"), &values))
+}
+
+/// Returns the name of a rule's variable.
+fn name_of(rule: &Rule) -> String {
+    rule.id.as_str().replace('-', "_")
+}
+
+fn constraints(own: &str, system: &[String]) -> MatchResources {
+    let requirement = |key: &str, operator: &str, values| LabelSelectorRequirement {
+        key: key.to_owned(),
+        operator: operator.to_owned(),
+        values,
+    };
+    // If the API server can't evaluate a policy at all, only this selector saves a namespace.
+    let never =
+        NAMED_SYSTEM_NAMESPACES.into_iter().chain(["kube-system", "kube-public", "kube-node-lease", own]);
+    let never = never.map(str::to_owned).chain(system.iter().cloned()).collect();
+    let rules = KINDS.iter().map(|(group, kinds)| NamedRuleWithOperations {
+        api_groups: Some(texts(&[group])),
+        api_versions: Some(texts(&["v1"])),
+        operations: Some(texts(&["CREATE", "UPDATE"])),
+        resources: Some(kinds.iter().map(|(resource, _)| (*resource).to_owned()).collect()),
+        ..NamedRuleWithOperations::default()
+    });
+    MatchResources {
+        namespace_selector: Some(LabelSelector {
+            match_expressions: Some(vec![
+                requirement(ADMISSION_LABEL, "Exists", None),
+                requirement("kubernetes.io/metadata.name", "NotIn", Some(never)),
+            ]),
+            ..LabelSelector::default()
+        }),
+        resource_rules: Some(rules.collect()),
+        ..MatchResources::default()
+    }
+}
+
+fn variable(name: &str, expression: String) -> Variable {
+    Variable { name: name.to_owned(), expression }
+}
+
+/// Returns an expression without its comments, with values in place of their names.
+pub(super) fn cel(text: &str, values: &[(&str, &str)]) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let text = lines.map(str::trim_end).collect::<Vec<_>>().join("\n");
+    values.iter().fold(text, |text, (name, value)| text.replace(name, value))
+}
+
+/// Returns texts as the items of a list in CEL.
+pub(super) fn quoted<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    texts.map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}

@@ -1,0 +1,158 @@
+//! The label and the annotations of a Namespace by which native admission knows the policies there. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::api::ObjectMeta;
+use serde_json::{Map, Value, json};
+
+use crate::policy::{
+    ADMISSION_LABEL, ADMISSION_NATIVE, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, VERDICT_ANNOTATION, Verdict,
+    WARN_ANNOTATION,
+};
+
+/// The annotations that the operator keeps.
+const ANNOTATIONS: [&str; 3] = [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION];
+/// The pause after the first restoration. It doubles with each.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+/// The longest pause between two restorations.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// The time without a restoration after which the pause is short again.
+const QUIET: SignedDuration = SignedDuration::from_mins(10);
+
+/// The own keys of a Namespace with their values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct NamespaceKeys {
+    label: Option<String>,
+    annotations: BTreeMap<&'static str, String>,
+}
+
+impl NamespaceKeys {
+    /// Reads the keys of a Namespace.
+    pub(super) fn of(metadata: &ObjectMeta) -> Self {
+        let annotation = |key| Some((key, metadata.annotations.as_ref()?.get(key)?.clone()));
+        Self {
+            label: metadata.labels.as_ref().and_then(|labels| labels.get(ADMISSION_LABEL)).cloned(),
+            annotations: ANNOTATIONS.into_iter().filter_map(annotation).collect(),
+        }
+    }
+
+    /// Returns the keys that carry a verdict; none without one.
+    pub(super) fn wanted(verdict: Option<&Verdict>) -> Self {
+        verdict.map_or_else(Self::default, |verdict| Self {
+            label: Some(ADMISSION_NATIVE.to_owned()),
+            annotations: verdict.annotations(),
+        })
+    }
+
+    /// Tells whether there is no key.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns the document of a server-side apply that sets the keys, and no other.
+    pub(super) fn document(&self, name: &str, uid: Option<&str>) -> Value {
+        let labels: BTreeMap<_, _> = self.label.iter().map(|value| (ADMISSION_LABEL, value)).collect();
+        json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "uid": uid, "labels": labels, "annotations": self.annotations },
+        })
+    }
+
+    /// Returns the merge patch that removes all other keys, whoever set them; `None` if `present` has no other.
+    pub(super) fn removal(&self, present: &Self) -> Option<Value> {
+        let surplus = present.annotations.keys().filter(|key| !self.annotations.contains_key(*key));
+        let annotations: Map<_, _> = surplus.map(|key| ((*key).to_owned(), Value::Null)).collect();
+        let label = present.label.is_some() && self.label.is_none();
+        let labels = if label { json!({ ADMISSION_LABEL: null }) } else { json!({}) };
+        (label || !annotations.is_empty())
+            .then(|| json!({ "metadata": { "labels": labels, "annotations": annotations } }))
+    }
+}
+
+/// Returns the time until which denials are suspended in a Namespace, if somebody asked for that.
+pub(super) fn suspended_until(metadata: &ObjectMeta) -> Option<Timestamp> {
+    metadata.annotations.as_ref()?.get(BREAK_GLASS_ANNOTATION)?.parse().ok()
+}
+
+/// The restorations of keys that another tool removes again and again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Restorations {
+    in_a_row: u32,
+    last: Option<Timestamp>,
+}
+
+impl Restorations {
+    /// Returns the earliest time of the next restoration.
+    pub(super) fn next(&self) -> Timestamp {
+        let Some(last) = self.last else { return Timestamp::MIN };
+        let pause = FIRST_PAUSE
+            .saturating_mul(1_i32.checked_shl(self.in_a_row.saturating_sub(1)).unwrap_or(i32::MAX));
+        last.saturating_add(pause.min(LONGEST_PAUSE)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Notes a restoration.
+    pub(super) fn note(&mut self, now: Timestamp) {
+        let is_quiet = self.last.is_none_or(|last| now.duration_since(last) > QUIET);
+        self.in_a_row = if is_quiet { 1 } else { (self.in_a_row + 1).min(20) };
+        self.last = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(label: bool, annotations: &[(&'static str, &str)]) -> NamespaceKeys {
+        NamespaceKeys {
+            label: label.then(|| ADMISSION_NATIVE.to_owned()),
+            annotations: annotations.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn only_own_keys_are_read_and_written() {
+        let metadata: ObjectMeta = serde_json::from_value(json!({
+            "labels": { "devops.stochastic.io/admission": "native", "team": "a" },
+            "annotations": { "devops.stochastic.io/deny": "latest-tag;a", "note": "b" },
+        }))
+        .unwrap();
+        let read = NamespaceKeys::of(&metadata);
+        assert_eq!(read, keys(true, &[(DENY_ANNOTATION, "latest-tag;a")]));
+        let document = read.document("shop", None);
+        assert_eq!(document["metadata"]["labels"], json!({ ADMISSION_LABEL: "native" }));
+        assert_eq!(document["metadata"]["annotations"], json!({ DENY_ANNOTATION: "latest-tag;a" }));
+    }
+
+    #[test]
+    fn the_removal_names_what_is_not_wanted_and_nothing_else() {
+        let present = keys(true, &[(DENY_ANNOTATION, "a"), (WARN_ANNOTATION, "b")]);
+        assert_eq!(present.removal(&present), None);
+        let wanted = keys(true, &[(WARN_ANNOTATION, "c")]);
+        let expected = json!({ "metadata": { "labels": {}, "annotations": { DENY_ANNOTATION: null } } });
+        assert_eq!(wanted.removal(&present), Some(expected));
+        let cleared = keys(false, &[]).removal(&present).unwrap();
+        assert_eq!(cleared["metadata"]["labels"], json!({ ADMISSION_LABEL: null }));
+        assert_eq!(
+            cleared["metadata"]["annotations"],
+            json!({ DENY_ANNOTATION: null, WARN_ANNOTATION: null })
+        );
+    }
+
+    #[test]
+    fn the_pause_between_restorations_doubles_up_to_five_minutes_and_ends_with_quiet() {
+        let mut restorations = Restorations::default();
+        let mut now = Timestamp::UNIX_EPOCH;
+        assert!(restorations.next() < now);
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            restorations.note(now);
+            pauses.push(restorations.next().duration_since(now).as_secs());
+            now = restorations.next();
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        restorations.note(now + QUIET + SignedDuration::from_secs(1));
+        assert_eq!(restorations.next().duration_since(now).as_secs(), 602);
+    }
+}

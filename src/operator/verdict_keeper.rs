@@ -1,0 +1,183 @@
+//! The tasks of native admission: follow the Namespaces, write what is due, and look if the admission policies are there.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ApiResource, ObjectMeta};
+use kube::core::PartialObjectMeta;
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::Operator;
+use super::native_admission::{NativeAdmission, Synced};
+use crate::cluster::{self, CallError, RawObject, Sink, WatchRequest};
+use crate::leader::NotLeader;
+use crate::manifests::{NAMESPACE_FENCE, admission_policies, sets_all_of};
+
+/// The number of Namespaces that are written at a time.
+const CONCURRENT: usize = 8;
+/// The pause after a failed write.
+const RETRY: Duration = Duration::from_secs(5);
+/// The time limit of one look at a Namespace.
+const SYNC: Duration = Duration::from_secs(10);
+/// The interval of the looks at the admission policies.
+const LOOK: Duration = Duration::from_mins(1);
+/// The longest pause between two passes.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// Follows the Namespaces. Never ends. `ready` is dropped once all were listed.
+pub(super) async fn follow_namespaces<R>(operator: &Operator, native: &NativeAdmission, ready: R) {
+    let resource = ApiResource::erase::<Namespace>(&());
+    let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
+    let sink = Feed { native, listed: BTreeSet::new() };
+    cluster::follow(&operator.cluster, request, sink, ready).await;
+}
+
+/// Takes Namespaces from the watch.
+struct Feed<'n> {
+    native: &'n NativeAdmission,
+    listed: BTreeSet<String>,
+}
+
+impl Sink for Feed<'_> {
+    fn begin_list(&mut self) {
+        self.listed.clear();
+    }
+
+    fn list(&mut self, object: &RawObject) -> Result<(), String> {
+        self.listed.insert(object.name().to_owned());
+        self.apply(object)
+    }
+
+    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+        self.native.note(&metadata(object)?);
+        Ok(())
+    }
+
+    fn delete(&mut self, object: &RawObject) {
+        self.native.forget(object.name());
+    }
+
+    fn end_list(&mut self) {
+        self.native.retain(&self.listed);
+    }
+}
+
+fn metadata(object: &RawObject) -> Result<ObjectMeta, String> {
+    let parsed = serde_json::from_str::<PartialObjectMeta<Namespace>>(object.json());
+    parsed.map(|object| object.metadata).map_err(|error| error.to_string())
+}
+
+/// Writes the verdicts that are due, while this replica leads. Never ends.
+pub(super) async fn keep_verdicts(operator: &Operator, native: &NativeAdmission) -> Infallible {
+    operator.policies.wait_until_listed().await;
+    let mut leadership = operator.leadership.clone();
+    loop {
+        leadership.acquired().await;
+        native.wake_all();
+        while leadership.is_leader() {
+            let pause = write_due(operator, native).await;
+            tokio::select! {
+                () = native.woken.notified() => {}
+                () = sleep(pause) => {}
+                _ = leadership.changed() => {}
+            }
+        }
+    }
+}
+
+/// Writes the verdicts that are due, and returns the time until the next one is.
+async fn write_due(operator: &Operator, native: &NativeAdmission) -> Duration {
+    let due = native.take_due();
+    let pauses = stream::iter(due).map(|name| async move {
+        let written = operator.leadership.write(timeout(SYNC, Box::pin(native.sync(&name)))).await;
+        let pause = match written {
+            // The next leader begins with all of them.
+            Ok(Ok(Ok(Synced::Unchanged))) | Err(NotLeader::Refused) => return None,
+            Ok(Ok(Ok(Synced::Changed))) => {
+                operator.wake_policies(&name);
+                return None;
+            }
+            Ok(Ok(Ok(Synced::Later(at)))) => {
+                operator.wake_policies(&name);
+                until(at, operator.now())
+            }
+            Ok(Ok(Err(error))) => {
+                failed(operator, &name, &error);
+                RETRY
+            }
+            Ok(Err(_)) | Err(NotLeader::CutOff) => RETRY,
+        };
+        Some((name, pause))
+    });
+    let later: Vec<_> = pauses.buffer_unordered(CONCURRENT).filter_map(async |later| later).collect().await;
+    let pause = later.iter().map(|(_, pause)| *pause).min().unwrap_or(LONGEST).min(LONGEST);
+    native.postpone(later.into_iter().map(|(name, _)| name));
+    pause
+}
+
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default() + Duration::from_millis(10)
+}
+
+fn failed(operator: &Operator, name: &str, error: &CallError) {
+    warn!(namespace = name, %error, "failed to write the verdict on the Namespace; will retry");
+    operator.metrics.errors.with_label_values(&[error.category()]).inc();
+    operator.wake_policies(name);
+}
+
+/// Looks at the admission policies again and again, and reports changes in the conditions of policies. Never ends.
+pub(super) async fn watch_installation(operator: &Operator, native: &NativeAdmission) -> Infallible {
+    loop {
+        match missing(operator, native).await {
+            Ok(missing) => {
+                if native.set_missing(missing) {
+                    for known in operator.policies.all() {
+                        operator
+                            .wake_policies(known.policy.metadata.namespace.as_deref().unwrap_or_default());
+                    }
+                }
+            }
+            Err(error) => warn!(%error, "failed to look at the admission policies; will retry"),
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Returns the reason why native admission is not in effect.
+async fn missing(operator: &Operator, native: &NativeAdmission) -> Result<Option<String>, CallError> {
+    const VERSION: &str = "admissionregistration.k8s.io/v1";
+    const INSTALL: &str = "run `kube-devops policy compile --apply`";
+    if operator.cluster.serves(VERSION, &["validatingadmissionpolicies"]).await? != [true] {
+        return Ok(Some(
+            "this API server has no ValidatingAdmissionPolicies, which Kubernetes has since 1.30: use the webhook"
+                .to_owned(),
+        ));
+    }
+    let wanted = admission_policies(&native.settings).unwrap_or_default();
+    // The fence names an account, which an installation may have chosen: it only has to be there.
+    let is_right = |installed: &Value, wanted: &Value| {
+        wanted["metadata"]["name"] == NAMESPACE_FENCE || sets_all_of(&installed["spec"], &wanted["spec"])
+    };
+    for object in
+        wanted.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.starts_with("Valid")))
+    {
+        let name = format!("{} {}", object["kind"].as_str().unwrap_or_default(), object["metadata"]["name"]);
+        match operator.cluster.get_object(object).await {
+            Ok(None) => return Ok(Some(format!("there is no {name}: {INSTALL}"))),
+            Ok(Some(installed)) if !is_right(&installed.data, object) => {
+                return Ok(Some(format!("{name} differs from that of this version: {INSTALL}")));
+            }
+            Ok(Some(_)) => {}
+            // An account that may not look has to believe in them.
+            Err(error) if error.code() == Some(403) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,5 @@
+//! Native admission on a real API server: the policies alone, the operator that feeds them, and one verdict with `analyze`.
+
+mod kept;
+mod objects;
+mod one_verdict;
