@@ -21,9 +21,9 @@ use crate::workload::{PolicyRef, Workload, WorkloadKind};
 /// The settings of the operator.
 #[derive(Clone)]
 pub struct OperatorSettings {
-    /// The namespaces in which policies have no effect, that of the operator among them.
+    /// The namespaces in which policies have no effect, including the operator's own.
     pub system: SystemNamespaces,
-    /// The least time between two audit results of a policy.
+    /// The minimum time between two audit results of a policy.
     pub audit_interval: SignedDuration,
     /// The admission policies that native admission relies on; `None` without it.
     pub admission: Option<AdmissionSettings>,
@@ -41,7 +41,7 @@ pub struct Operator {
     pub(super) remediator: Remediator,
     pub(super) native: Option<NativeAdmission>,
     pub(super) audit_interval: SignedDuration,
-    /// Notified when something changed in the inventory.
+    /// Notified after a change of the inventory.
     pub(super) changed: Notify,
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
@@ -53,12 +53,12 @@ pub struct Operator {
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub(super) mode: EnforcementMode,
-    /// The score and the violations of each severity; `None` where there is no verdict.
+    /// The score and the violations of each severity; `None` without a verdict.
     pub(super) verdict: Option<(u8, BTreeMap<Severity, u64>)>,
 }
 
 impl Operator {
-    /// Makes an operator that has seen nothing yet.
+    /// Creates an operator with empty caches.
     pub fn new(
         cluster: Cluster,
         leadership: Leadership,
@@ -134,13 +134,13 @@ impl Operator {
         self.changed.notify_one();
     }
 
-    /// Forgets the verdicts and skipped workloads of all other policies than these.
+    /// Removes the verdicts and skipped workloads of all policies but these.
     pub(super) fn keep_policies(&self, there: &BTreeSet<PolicyRef>) {
         self.judged().retain(|policy, _| there.contains(policy));
         self.remediator.keep_policies(there);
     }
 
-    /// Forgets the verdict and the skipped workloads of a policy.
+    /// Removes the verdict and the skipped workloads of a policy.
     pub(super) fn forget_policy(&self, policy: &PolicyRef) {
         self.judged().remove(policy);
         self.remediator.forget_policy(policy);

@@ -1,4 +1,4 @@
-//! Wakes a policy when it changes, when its namespace changes, and when the lease is acquired.
+//! Reconciles a policy when it changes, when its namespace changes, and when this replica becomes the leader.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -18,15 +18,15 @@ use super::reconcile::reconcile;
 use super::{Operator, ReconcileError, feeds, verdict_keeper};
 use crate::leader::{Leadership, NotLeader};
 
-/// The time in which changes of a namespace are gathered before its policies are woken, so that a rollout does not
-/// wake them once per pod.
+/// The time for which changes of a namespace are collected before its policies are reconciled, so that a rollout does
+/// not trigger one reconcile per pod.
 const GATHER: Duration = Duration::from_millis(200);
-/// The number of policies that are reconciled at a time.
+/// The number of concurrent reconciles.
 const CONCURRENT: u16 = 4;
 
-/// Runs the operator. After `stop` it begins nothing new, and returns when the work under way has ended.
+/// Runs the operator. After `stop` it starts no reconcile, and returns once the running ones have ended.
 ///
-/// `ready` is dropped once everything has been listed.
+/// `ready` is dropped after the first lists are complete.
 pub async fn run<R: Send + 'static>(
     operator: Arc<Operator>,
     ready: R,
@@ -89,7 +89,7 @@ async fn native_admission(operator: &Operator) -> Infallible {
     }
 }
 
-/// Yields the policies of each namespace in which something changed.
+/// Yields the policies of each changed namespace.
 fn changes(
     operator: Arc<Operator>,
     store: Store<PolicyName>,
@@ -111,7 +111,7 @@ fn policies_in(store: &Store<PolicyName>, namespaces: &BTreeSet<String>) -> Vec<
     concerned.map(|policy| ObjectRef::from_obj(&**policy)).collect()
 }
 
-/// Yields each time that this replica becomes the leader: its verdicts may have to be written.
+/// Yields whenever this replica becomes the leader, because its verdicts may have to be written.
 fn acquisitions(leadership: Leadership) -> impl Stream<Item = ()> + Send {
     stream::unfold(leadership, |mut leadership| async {
         while !leadership.changed().await {}
@@ -130,9 +130,9 @@ fn on_error(policy: &PolicyName, error: &ReconcileError, operator: &Operator) ->
     operator.metrics.errors.with_label_values(&[error.category()]).inc();
     match error {
         ReconcileError::NotLeader(NotLeader::Refused) => Action::await_change(),
-        // The write took too long. If the lease is really lost, the process ends.
+        // The write timed out. If the Lease is really lost, the process ends.
         ReconcileError::NotLeader(NotLeader::CutOff) => Action::requeue(Duration::from_secs(2)),
-        // Somebody wrote the policy at the same time. Their write wakes the policy again.
+        // Another client wrote the policy at the same time. That write triggers another reconcile.
         error if error.is_conflict() => Action::requeue(Duration::from_millis(500)),
         error => {
             let category = error.category();

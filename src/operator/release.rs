@@ -15,7 +15,7 @@ use crate::policy::{ADMISSION_LABEL, DevOpsPolicy};
 
 const PAGE: u32 = 500;
 
-/// A policy that has the finalizer.
+/// A policy with the finalizer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     metadata: ObjectMeta,
@@ -38,7 +38,7 @@ impl Held {
     }
 }
 
-/// Finds the policies that have the finalizer, in a namespace or in all.
+/// Finds the policies with the finalizer, in a namespace or in all.
 pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held>, CallError> {
     let mut found = Vec::new();
     let mut params = ListParams::default().limit(PAGE);
@@ -53,7 +53,7 @@ pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held
     }
 }
 
-/// Takes the finalizer off a policy; those of others stay.
+/// Removes the finalizer from a policy, and keeps those of others.
 pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
     let (namespace, name) = (policy.namespace().to_owned(), policy.name().to_owned());
     let attempt = async |number| {
@@ -65,7 +65,8 @@ pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
         let Some(Held { metadata }) = held else { return Ok(()) };
         let others: Vec<_> =
             metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
-        // The patch names the version that was read, so that a finalizer which others add meanwhile stays.
+        // The patch carries the resourceVersion that was read, so it cannot remove a finalizer that others add
+        // meanwhile.
         let patch = Patch::Merge(json!({
             "metadata": { "resourceVersion": metadata.resource_version, "finalizers": others },
         }));

@@ -25,7 +25,7 @@ const LOOK: SignedDuration = SignedDuration::from_secs(60);
 /// The command that installs the conflict policy.
 const INSTALL: &str = "run `kube-devops policy compile --apply`";
 
-/// The state of the conflict policy, by which the fields of enforcement give way to other writes.
+/// The state of the conflict policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictPolicyState {
     /// The policy is installed. The API server removes our fields where they would make a write invalid.
@@ -48,7 +48,7 @@ pub struct ConflictPolicy {
 /// The last state, and how long it counts.
 #[derive(Debug)]
 struct Known {
-    /// True if a policy needed it.
+    /// True if a DevOpsPolicy needed it.
     wanted: bool,
     state: ConflictPolicyState,
     until: Timestamp,

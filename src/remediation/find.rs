@@ -11,9 +11,9 @@ use crate::enforcement::{KINDS, Subject};
 
 const PAGE: u32 = 100;
 
-/// Returns the workloads that may be patched and that `keep` wants, in a namespace or in all, in the order of their kinds.
+/// Returns the patchable workloads that `keep` accepts, in a namespace or in all, ordered by kind.
 ///
-/// Memory holds one page of complete objects, and those that are kept.
+/// Memory holds one page of complete objects, and the accepted ones.
 pub async fn find(
     cluster: &Cluster,
     namespace: Option<&str>,

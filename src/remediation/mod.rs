@@ -25,6 +25,7 @@ mod rehearse;
 mod remediator;
 mod retry;
 mod shadow;
+mod shadow_tests;
 mod skips;
 mod standing;
 mod suggested;

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::conflict_policy::ConflictPolicy;
 use super::ledger::{LedgerError, LedgerStore};
 use super::metrics::RemediationMetrics;
-use super::shadow::ShadowTests;
+use super::shadow_tests::ShadowTests;
 use super::skips::SkipCache;
 use super::workloads::Workloads;
 use crate::cluster::{Cluster, Events};

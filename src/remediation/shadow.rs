@@ -1,36 +1,24 @@
 //! Connects to the port of a probe on one ready pod before a rollout that stops old pods first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::apply_error::ApplyError;
 use super::enforcer::Enforcer;
 use super::evidence::pods;
+use super::shadow_tests::ShadowTest;
 use crate::enforcement::{Ineligible, Plan, Subject, after_connect, shadow_pod};
 
 /// The time limit of a connect.
 const ANSWER: Duration = Duration::from_secs(5);
 /// The time for which the result of a connect counts, so that a pod is not disturbed more often.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
-
-/// The last connect for each workload, by its uid.
-pub(super) type ShadowTests = HashMap<String, ShadowTest>;
-
-/// A connect to a pod.
-#[derive(Debug, Clone)]
-pub(super) struct ShadowTest {
-    ports: BTreeSet<u16>,
-    pod: String,
-    at: Timestamp,
-    /// The reason why the workload is not patched, once there is one.
-    verdict: Option<Ineligible>,
-}
 
 impl Enforcer<'_> {
     /// Returns the reason why a workload is not patched, or not yet: one of its ready pods refuses connections on the

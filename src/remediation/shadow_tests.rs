@@ -1,0 +1,20 @@
+//! The results of connects to pods, which are kept in memory.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use crate::enforcement::Ineligible;
+
+/// The last connect for each workload, by its uid.
+pub(super) type ShadowTests = HashMap<String, ShadowTest>;
+
+/// A connect to a pod.
+#[derive(Debug, Clone)]
+pub(super) struct ShadowTest {
+    pub(super) ports: BTreeSet<u16>,
+    pub(super) pod: String,
+    pub(super) at: Timestamp,
+    /// The reason why the workload is not patched, once there is one.
+    pub(super) verdict: Option<Ineligible>,
+}
