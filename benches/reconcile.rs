@@ -23,7 +23,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube_devops::operator::{Inventory, Outcome, judge, next_status};
+use kube_devops::operator::{AdmissionState, Inventory, Outcome, judge, next_status};
 use kube_devops::policy::{DevOpsPolicy, EffectivePolicy};
 use kube_devops::remediation::Standing;
 use kube_devops::workload::{Workload, WorkloadKind};
@@ -79,7 +79,8 @@ fn reconcile() {
         let objects = black_box(&inventory).objects(NAMESPACE);
         let verdict = judge(&rules, NAMESPACE, objects, now);
         violations = verdict.violations.len();
-        let _ = black_box(next_status(&policy, &Outcome::Judged(verdict), &Standing::default(), now));
+        let (outcome, standing) = (Outcome::Judged(verdict), Standing::default());
+        let _ = black_box(next_status(&policy, &outcome, &standing, &AdmissionState::Off, now));
         times.push(start.elapsed());
     }
     times.sort_unstable();

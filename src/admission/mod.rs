@@ -1,8 +1,8 @@
 //! Admission: the verdict on an object before the API server stores it, and the webhook that returns the verdict.
 //!
-//! [`decide`] is pure: a request and the policies of its namespace give a decision. It knows neither HTTP nor a cluster.
+//! [`decide()`] is pure: a request and the policies of its namespace give a decision. It knows neither HTTP nor a cluster.
 //! The verdict on an object is the one of `analyze` and of the operator, because all of them call the same engine. A
-//! [`Judge`] answers the bodies of requests from the policies in memory, and [`routes`] serve it.
+//! [`Judge`] answers the bodies of requests from the policies in memory, and [`routes()`] serve it.
 
 mod actor;
 pub mod certificates;

@@ -43,19 +43,16 @@ fn every_shell_gets_completions_that_know_the_commands() {
 #[cfg(unix)]
 fn completed_by_bash(words: &[&str]) -> Vec<String> {
     const COMPLETE: &str = r#"
-        eval "$SCRIPT"
+        source /dev/stdin
         COMP_WORDS=(kube-devops "$@")
         COMP_CWORD=$#
         function=$(complete -p kube-devops | sed 's/.*-F \([^ ]*\).*/\1/')
         "$function" kube-devops "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
-    let output = std::process::Command::new("bash")
-        .args(["--norc", "-c", COMPLETE, "bash"])
-        .args(words)
-        .env("SCRIPT", run(&["completions", "bash"]).stdout)
-        .output()
-        .unwrap();
+    let mut bash = assert_cmd::Command::new("bash");
+    bash.args(["--norc", "-c", COMPLETE, "bash"]).args(words);
+    let output = bash.write_stdin(run(&["completions", "bash"]).stdout).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }

@@ -246,11 +246,11 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
                 continue;
             }
             let spec = &known.policy.spec;
-            let denies = spec.enforcement_mode == EnforcementMode::Enforce
+            let is_denied = spec.enforcement_mode == EnforcementMode::Enforce
                 && violation.severity >= spec.admission.clone().unwrap().deny_at;
             let check = format!("{:?}", effective.get(violation.rule).unwrap().parameters);
             let found = (violation.rule.to_string(), violation.container.unwrap_or_default(), check);
-            if denies { denied.push(found) } else { warned.push(found) }
+            if is_denied { denied.push(found) } else { warned.push(found) }
         }
     }
     warned.retain(|found| !denied.contains(found));
