@@ -119,7 +119,7 @@ test: control-plane prometheus ## Runs all tests, including those against a real
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
 
 soak: control-plane prometheus ## Runs the tests with as many random faults as docs/reliability.md states
-	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator::
+	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator:: native:: webhook::
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=$(WAITING) enforcement::
 
 fmt: ## Checks the formatting

@@ -12,7 +12,7 @@ use crate::workload::Workload;
 pub struct Judgement {
     /// One pod with the count of each rule.
     pub tally: Tally,
-    /// True if a violation of at least [`Compliance::THRESHOLD`] was found.
+    /// True if a rule with a weight found a violation of at least [`Compliance::THRESHOLD`].
     pub is_in_breach: bool,
     /// The earliest time at which the judgement may change although the workload stays the same.
     pub recheck_at: Option<Timestamp>,
@@ -62,7 +62,8 @@ fn run(
         check(&Context { workload, parameters: &enabled.parameters, now }, &mut found);
         if found.count() > 0 {
             tally.set(enabled.index, found.count());
-            is_in_breach |= enabled.severity >= Compliance::THRESHOLD;
+            // A finding outside the score is listed, and changes neither score nor compliance.
+            is_in_breach |= enabled.half_points > 0 && enabled.severity >= Compliance::THRESHOLD;
         }
     }
     Judgement { tally, is_in_breach, recheck_at: found.next_check(), violations: found.into_kept() }

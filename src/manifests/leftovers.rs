@@ -2,7 +2,7 @@
 
 use super::{
     DENY_POLICY, GROUP, LEDGER_NAME, NAMESPACE_FENCE, RECONCILE_LEASE, RESOURCES, SELF_FENCE, WARN_POLICY,
-    WATCH_LEASE, YIELD_NAME,
+    WATCH_LEASE, WEBHOOK_CONFIGURATION, WEBHOOK_LEASE, WEBHOOK_SECRET, YIELD_NAME,
 };
 
 /// An object that `uninstall` deletes.
@@ -35,6 +35,8 @@ pub fn leftovers(own: &str) -> Vec<Leftover> {
         [cluster("ValidatingAdmissionPolicyBinding", name), cluster("ValidatingAdmissionPolicy", name)]
     });
     let others = vec![
+        // First of all, so that no request waits for a webhook that is gone.
+        cluster("ValidatingWebhookConfiguration", WEBHOOK_CONFIGURATION),
         cluster("ValidatingAdmissionPolicyBinding", SELF_FENCE),
         cluster("ValidatingAdmissionPolicy", SELF_FENCE),
         cluster("MutatingAdmissionPolicyBinding", YIELD_NAME),
@@ -42,8 +44,10 @@ pub fn leftovers(own: &str) -> Vec<Leftover> {
         at_home("v1", "ConfigMap", LEDGER_NAME),
         at_home("coordination.k8s.io/v1", "Lease", WATCH_LEASE),
         at_home("coordination.k8s.io/v1", "Lease", RECONCILE_LEASE),
+        at_home("coordination.k8s.io/v1", "Lease", WEBHOOK_LEASE),
+        at_home("v1", "Secret", WEBHOOK_SECRET),
     ];
-    native.chain(others).collect()
+    others.into_iter().chain(native).collect()
 }
 
 /// Returns the CRDs as objects to delete. Their deletion deletes all policies and audit results.

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use kube_devops::manifests::installation::{self, Installation};
-use kube_devops::manifests::{Mode, RECONCILE_LEASE, self_fence};
+use kube_devops::manifests::{Mode, self_fence};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,8 +46,14 @@ impl Accounts<'_> {
             }
             apply(&self.client, object).await.expect("an object of the installation");
         }
-        let kubeconfig = self.kubeconfig(home, RECONCILE_LEASE).await;
-        self.until_granted(&kubeconfig, pods()).await;
+        let account = objects.iter().find(|object| object["kind"] == "ServiceAccount").expect("an account");
+        let kubeconfig = self.kubeconfig(home, account["metadata"]["name"].as_str().expect("a name")).await;
+        let access = if mode == Mode::Webhook {
+            list("devops.stochastic.io", "devopspolicies")
+        } else {
+            list("", "pods")
+        };
+        self.until_granted(&kubeconfig, access).await;
         kubeconfig
     }
 
@@ -76,8 +82,8 @@ impl Accounts<'_> {
     }
 }
 
-/// The access to the pods of all namespaces.
-fn pods() -> SelfSubjectAccessReviewSpec {
-    let attributes = json!({ "resource": "pods", "verb": "list", "version": "v1" });
+/// The access to a list of objects in all namespaces.
+fn list(group: &str, resource: &str) -> SelfSubjectAccessReviewSpec {
+    let attributes = json!({ "group": group, "resource": resource, "verb": "list", "version": "v1" });
     serde_json::from_value(json!({ "resourceAttributes": attributes })).expect("a review")
 }

@@ -54,7 +54,8 @@ async fn policy_fixes_prints_patches_that_exceed_a_result() {
     let arguments = ["policy", "fixes", "standard", "-n", &stage.namespace];
     let printed = on(stage.world.plane.kubeconfig(), &arguments);
     assert_eq!(printed.code, 0, "{}", printed.stderr);
-    assert_eq!(printed.stdout.matches("\n# Deployment/web-").count(), MANY);
+    let comment = format!("\n# {}/Deployment/web-", stage.namespace);
+    assert_eq!(printed.stdout.matches(&comment).count(), MANY);
     stage.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
     let printed = on(stage.world.plane.kubeconfig(), &arguments);
     assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "the result suggests no more changes");

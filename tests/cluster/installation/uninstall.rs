@@ -24,6 +24,9 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
             in_home("v1", "ConfigMap", "another"),
             in_home("coordination.k8s.io/v1", "Lease", "kube-devops-watch"),
             in_home("coordination.k8s.io/v1", "Lease", "kube-devops-reconcile"),
+            in_home("coordination.k8s.io/v1", "Lease", "kube-devops-webhook"),
+            in_home("v1", "Secret", "kube-devops-webhook-tls"),
+            json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": { "name": "kube-devops-webhook" } }),
         ])
         .collect();
     let policy = json!({
@@ -40,6 +43,8 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
             Err(error) => panic!("{error}"),
         }
     };
+    let compiled = on(plane.kubeconfig(), &["policy", "compile", "--apply", "-n", &home]);
+    assert_eq!(compiled.code, 0, "{compiled:?}");
     let refused = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--crds"]);
     assert_eq!(refused.code, 2, "{refused:?}");
 
