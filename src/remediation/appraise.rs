@@ -11,7 +11,7 @@ use crate::enforcement::{
     self, Allowance, Enforcing, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
     records,
 };
-use crate::policy::{CompiledPolicy, RemediationSpec};
+use crate::policy::{CompiledPolicy, GitOpsMode, RemediationSpec};
 
 /// The inputs of the decision.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +73,15 @@ pub(super) async fn appraise(
     }
     // A policy that does not patch GitOps workloads has no part in another policy's patch of one.
     let is_managed = managed_by(subject).is_some();
+    // A suggested patch rolls out when the owner of the source decides so.
+    let is_suggested = is_managed && remediation.gitops == GitOpsMode::Report;
     let has_peers = inquiry.surroundings.has_peers(subject);
     let needed = Allowance::needed(subject, claims);
     let concerned = inquiry
         .enforcing
         .iter()
-        .filter(|policy| (policy.gitops == remediation.gitops || !is_managed) && policy.allows >= needed);
+        .filter(|policy| policy.gitops == remediation.gitops || !is_managed)
+        .filter(|policy| is_suggested || policy.allows >= needed);
     let concerned: Vec<Enforcing> = concerned.cloned().collect();
     let mut constraints = inquiry.surroundings.constraints(subject);
     if has_peers && Allowance::of(remediation) < Allowance::OnePod {
