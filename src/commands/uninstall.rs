@@ -38,6 +38,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     let mut clean = release(&cluster).await?;
+    clean &= clear_verdicts(&cluster).await?;
     let mut objects = leftovers(&args.namespace);
     if args.crds && clean {
         objects.extend(crd_leftovers());
@@ -71,6 +72,22 @@ async fn release(cluster: &Cluster) -> anyhow::Result<bool> {
         }
     }
     Ok(clean)
+}
+
+/// Removes the verdicts of native admission from Namespaces. Returns false if one may be left.
+async fn clear_verdicts(cluster: &Cluster) -> anyhow::Result<bool> {
+    match operator::clear_verdicts(cluster, None).await {
+        Ok(cleared) => {
+            for name in cleared {
+                to_stdout(|out| writeln!(out, "namespace {name} cleared"))?;
+            }
+            Ok(true)
+        }
+        Err(error) => {
+            output::error(format_args!("cannot clear the verdicts of native admission: {error}"))?;
+            Ok(false)
+        }
+    }
 }
 
 /// Deletes an object, and says so if it existed. Returns false if it is left.
