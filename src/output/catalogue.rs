@@ -6,14 +6,28 @@ use super::Text;
 use crate::policy::fields_of;
 use crate::rules::{Category, RULES, Rule};
 
+/// The head of the catalogue.
+const INTRODUCTION: &str = "\
+# Rules
+
+This page is generated from the rules in `src/rules`, as `kube-devops explain` prints them.
+
+`analyze --rules` takes `default` (the rules of the score), `recommended`, `all`, ids of rules and categories, with commas
+between them. `-NAME` takes rules away: `--rules recommended,-images`. `analyze --bundle` takes `pss-baseline` or
+`pss-restricted`, the Pod Security Standards. Neither can be combined with `--policy`.
+
+`kube-devops explain --from TOOL:CHECK` finds the rule that stands for a check of Polaris, kube-score, KubeLinter or
+Popeye.
+";
+
 /// Writes the catalogue of all rules, by category.
 pub fn catalogue(out: &mut Text<'_>) -> io::Result<()> {
-    writeln!(
-        out,
-        "# Rules\n\nThis page is generated from the rules in `src/rules`, as `kube-devops explain` prints them."
-    )?;
+    out.write_all(INTRODUCTION.as_bytes())?;
     for category in Category::ALL {
         let rules = || RULES.iter().filter(move |rule| rule.category == category);
+        if rules().next().is_none() {
+            continue;
+        }
         writeln!(out, "\n## {category}\n\n| rule | severity | set | summary |\n|---|---|---|---|")?;
         for rule in rules() {
             writeln!(
