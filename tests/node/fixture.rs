@@ -85,7 +85,7 @@ impl Fixture {
         let namespace = node::namespace(&client, "scenario").await;
         let services = Api::<Service>::namespaced(client.clone(), &namespace);
         let mut address = None;
-        for service in Workload::services(&server) {
+        for service in workload.services(&server) {
             let service = serde_json::from_value(service).unwrap();
             let service = services.create(&PostParams::default(), &service).await.unwrap();
             let ip = service.spec.and_then(|spec| spec.cluster_ip);

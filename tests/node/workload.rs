@@ -159,17 +159,18 @@ impl Workload {
         manifest
     }
 
-    /// Returns the Services: one for clients, and one for the members.
-    pub(crate) fn services(server: &Server) -> [Value; 2] {
+    /// Returns the Services: one for clients, and for a `StatefulSet` one for the members.
+    pub(crate) fn services(&self, server: &Server) -> Vec<Value> {
         let protocol = if server.traffic == Traffic::Datagrams { "UDP" } else { "TCP" };
         let port = json!({ "port": PORT, "targetPort": server.port(), "protocol": protocol });
         let spec = json!({ "selector": { "app": NAME }, "ports": [port] });
-        let mut headless = spec.clone();
-        headless["clusterIP"] = json!("None");
-        [
-            json!({ "metadata": { "name": NAME }, "spec": spec }),
-            json!({ "metadata": { "name": MEMBERS }, "spec": headless }),
-        ]
+        let mut services = vec![json!({ "metadata": { "name": NAME }, "spec": spec })];
+        if self.kind == "StatefulSet" {
+            let mut headless = spec;
+            headless["clusterIP"] = json!("None");
+            services.push(json!({ "metadata": { "name": MEMBERS }, "spec": headless }));
+        }
+        services
     }
 
     /// Returns true if all desired pods are available and of the newest revision.
