@@ -245,7 +245,7 @@ async fn a_forbidden_patch_is_recorded_and_others_proceed() {
     let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::Forbidden));
     stage.until_event("standard", "PatchFailed", "cannot patch resource").await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     sleep(VERIFY / 2).await;
     assert_eq!(stage.attempts_since(mark, "db"), 1);
     assert_eq!(stage.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);

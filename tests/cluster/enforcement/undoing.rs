@@ -31,7 +31,7 @@ async fn undone_patches_stay_undone_and_fields_of_others_are_named() {
     };
     let outcome = dry_run(&["deployment/web"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let would = "with main/livenessProbe would go what kubectl-edit had set";
+    let would = "main/livenessProbe would be removed, with the settings of kubectl-edit";
     assert!(outcome.stdout.contains(would), "{}", outcome.stdout);
     let outcome = on(kubeconfig, &["undo", "deployment/web", "-n", &stage.namespace]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);

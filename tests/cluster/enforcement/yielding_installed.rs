@@ -17,6 +17,9 @@ fn api(stage: &Stage, kind: &str) -> Api<DynamicObject> {
 #[ignore = "needs a control plane: make test"]
 async fn a_missing_or_changed_conflict_policy_is_reported_and_left_alone() {
     let stage = Stage::apart(|_| PodState::Ready).await;
+    let install = || on(stage.world.plane.kubeconfig(), &["policy", "compile", "--apply"]);
+    let outcome = install();
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let operator = stage.world.replica("operator-0", &["--yield-interval", "1s"]);
     operator.wait_until_ready();
     stage.policy("standard", PROBES).await;
@@ -29,7 +32,7 @@ async fn a_missing_or_changed_conflict_policy_is_reported_and_left_alone() {
     policies.delete(YIELD_NAME, &DeleteParams::default()).await.unwrap();
     stage.until_condition("standard", "Enforcing", "Enforcing", "is not installed").await;
     assert!(policies.get_opt(YIELD_NAME).await.unwrap().is_none());
-    let outcome = on(stage.world.plane.kubeconfig(), &["policy", "compile", "--apply"]);
+    let outcome = install();
     assert!(
         outcome.stdout.contains("mutatingadmissionpolicy kube-devops-yield created\n"),
         "{}",

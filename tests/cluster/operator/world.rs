@@ -93,12 +93,22 @@ impl<'p> World<'p> {
         let roles = Api::<ClusterRole>::all(self.client.clone());
         let name = format!("{}-{RECONCILE_LEASE}", self.home);
         let mut role = roles.get(&name).await.unwrap();
-        for rule in role.rules.iter_mut().flatten() {
+        let mut rules = Vec::new();
+        for mut rule in role.rules.take().into_iter().flatten() {
+            // The other resources of the rule keep the verb.
             if rule.resources.iter().flatten().any(|named| named == resource) {
-                rule.verbs.retain(|allowed| allowed != verb);
+                let mut own = rule.clone();
+                own.resources = Some(vec![resource.to_owned()]);
+                own.verbs.retain(|allowed| allowed != verb);
+                rules.push(own);
+                rule.resources.iter_mut().for_each(|named| named.retain(|named| named != resource));
             }
+            rules.push(rule);
         }
-        role.rules.iter_mut().for_each(|rules| rules.retain(|rule| !rule.verbs.is_empty()));
+        rules.retain(|rule| {
+            !rule.verbs.is_empty() && rule.resources.as_ref().is_none_or(|named| !named.is_empty())
+        });
+        role.rules = Some(rules);
         roles.replace(&name, &PostParams::default(), &role).await.unwrap();
         let attributes =
             json!({ "group": group, "resource": resource, "verb": verb, "namespace": self.home });
