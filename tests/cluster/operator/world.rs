@@ -8,7 +8,7 @@ use crate::process::Process;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use kube_devops::manifests::{Mode, RECONCILE_LEASE};
@@ -93,22 +93,22 @@ impl<'p> World<'p> {
         let roles = Api::<ClusterRole>::all(self.client.clone());
         let name = format!("{}-{RECONCILE_LEASE}", self.home);
         let mut role = roles.get(&name).await.unwrap();
-        let mut rules = Vec::new();
+        let mut left = Vec::new();
         for mut rule in role.rules.take().into_iter().flatten() {
             // The other resources of the rule keep the verb.
             if rule.resources.iter().flatten().any(|named| named == resource) {
                 let mut own = rule.clone();
                 own.resources = Some(vec![resource.to_owned()]);
                 own.verbs.retain(|allowed| allowed != verb);
-                rules.push(own);
+                left.push(own);
                 rule.resources.iter_mut().for_each(|named| named.retain(|named| named != resource));
             }
-            rules.push(rule);
+            left.push(rule);
         }
-        rules.retain(|rule| {
+        left.retain(|rule: &PolicyRule| {
             !rule.verbs.is_empty() && rule.resources.as_ref().is_none_or(|named| !named.is_empty())
         });
-        role.rules = Some(rules);
+        role.rules = Some(left);
         roles.replace(&name, &PostParams::default(), &role).await.unwrap();
         let attributes =
             json!({ "group": group, "resource": resource, "verb": verb, "namespace": self.home });
