@@ -18,7 +18,7 @@ pub(super) struct Args {
 enum Action {
     /// Print everything: namespace, CRDs, accounts and roles, Services, budgets and Deployments
     ///
-    /// Apply it with `kubectl apply --server-side -f -`: the CRDs are too large for the annotation of a client-side apply.
+    /// Apply it with `kubectl apply --server-side -f -`.
     #[command(name = "generate-all")]
     All(GenerateArgs),
     /// Print the accounts and roles only

@@ -9,6 +9,7 @@ use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{Leftover, crd_leftovers, leftovers};
 use crate::operator;
 use crate::output::{self, to_stdout};
+use crate::workload::PolicyRef;
 
 /// Remove everything of kube-devops that a cluster keeps when its Deployments are deleted.
 ///
@@ -62,7 +63,7 @@ async fn release(cluster: &Cluster) -> anyhow::Result<bool> {
     };
     let mut clean = true;
     for policy in held {
-        let name = format!("{}/{}", policy.namespace(), policy.name());
+        let name = PolicyRef::new(policy.namespace(), policy.name());
         match operator::release(cluster, policy).await {
             Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
             Err(error) => {

@@ -83,7 +83,7 @@ impl Thresholds {
             return Vec::new();
         }
         if report.summary.pods == 0 {
-            // Where something could not be read, that error is the reason.
+            // An error about unread input already gives the reason.
             return if report.summary.partial { Vec::new() } else { vec![Gap::Everything] };
         }
         let is_judged = |name: &String| report.namespaces.iter().any(|judged| judged.namespace == *name);

@@ -28,7 +28,7 @@ pub struct Inventory {
 #[derive(Debug, PartialEq)]
 struct Known {
     workload: Workload<'static>,
-    /// What is followed of it, if it has a trace of enforcement.
+    /// The trace of enforcement, if there is one.
     trace: Option<Box<Trace>>,
 }
 

@@ -166,7 +166,7 @@ async fn revision(cluster: &Cluster, subject: &Subject) -> Result<Option<String>
     }
 }
 
-/// Of the nodes with unready or terminating pods, returns those that are cordoned, not ready or gone; none if nodes
+/// Returns the nodes with unready or terminating pods that are cordoned, not ready or gone; none if nodes
 /// cannot be read.
 async fn nodes_away<'p>(
     cluster: &Cluster,

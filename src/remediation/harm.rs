@@ -177,29 +177,17 @@ impl Enforcer<'_> {
 /// Returns the workloads of a namespace with their pods, if they are patched or may show trouble.
 fn observe(workloads: &dyn Workloads, namespace: &str, verify: SignedDuration) -> Vec<WorkloadSeen> {
     let mut found: BTreeMap<WorkloadRef, WorkloadSeen> = BTreeMap::new();
+    let unseen =
+        |workload| WorkloadSeen { workload, patched: false, verify, pods: Vec::new(), refused: None };
     for object in workloads.objects(namespace).filter(|object| object.is_pod()) {
         let Some(pod) = pod_seen(workloads, namespace, object) else { continue };
         let workload = object.manager().within(namespace);
-        let seen = WorkloadSeen {
-            workload: workload.clone(),
-            patched: false,
-            verify,
-            pods: Vec::new(),
-            refused: None,
-        };
-        found.entry(workload).or_insert(seen).pods.push(pod);
+        found.entry(workload.clone()).or_insert_with(|| unseen(workload)).pods.push(pod);
     }
     for object in workloads.objects(namespace).filter(|object| KINDS.contains(&object.kind)) {
         let Some(since) = workloads.refused(object.kind, namespace, object.name()) else { continue };
         let workload = object.owner().within(namespace);
-        let seen = WorkloadSeen {
-            workload: workload.clone(),
-            patched: false,
-            verify,
-            pods: Vec::new(),
-            refused: None,
-        };
-        found.entry(workload).or_insert(seen).refused = Some(since);
+        found.entry(workload.clone()).or_insert_with(|| unseen(workload)).refused = Some(since);
     }
     found.into_values().collect()
 }

@@ -25,9 +25,9 @@ pub struct IssueError(#[from] rcgen::Error);
 /// The lifetimes of new certificates. Each is renewed after two thirds.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
-    /// That of an authority.
+    /// The use of an authority.
     pub authority: SignedDuration,
-    /// That of a serving certificate.
+    /// The use of a serving certificate.
     pub leaf: SignedDuration,
 }
 

@@ -1,4 +1,4 @@
-//! What monitors an installation: `ServiceMonitors`, recording and alert rules, and dashboards.
+//! The objects that monitor an installation: `ServiceMonitors`, recording and alert rules, and dashboards.
 
 mod dashboard;
 mod governance;

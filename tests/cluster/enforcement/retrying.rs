@@ -1,4 +1,4 @@
-//! What is left alone after a withdrawal, and for how long.
+//! Workloads that are left alone after a withdrawal, and the time for which they are.
 
 use super::stage::{PROBES, PodState, Stage, is_patched};
 use crate::analyze::on;
