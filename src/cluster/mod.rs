@@ -17,6 +17,7 @@ mod request_log;
 mod retry;
 #[cfg(test)]
 mod scripted;
+mod stop;
 mod store;
 mod version;
 mod watch;
@@ -30,6 +31,7 @@ pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};
 pub use retry::retry_on_conflict;
+pub use stop::StopError;
 pub(crate) use store::shrink;
 pub use store::{Mark, Store};
 pub use version::ServerVersion;

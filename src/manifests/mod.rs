@@ -21,10 +21,11 @@ pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
     GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE, WEBHOOK_LEASE,
+    uninstall_permissions,
 };
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use webhook::{
-    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WebhookAddress,
-    WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
+    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT,
+    WebhookAddress, WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
 };
 pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::namespace_fence::NAMESPACE_FENCE;
 use super::native::{DENY_POLICY, WARN_POLICY};
+use super::self_fence::SELF_FENCE;
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 use super::yielding::YIELD_NAME;
 
@@ -151,6 +152,7 @@ const EVENTS: &str = "events.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const GET: &[&str] = &["get"];
 const LIST: &[&str] = &["list"];
+const DELETE: &[&str] = &["delete"];
 const FOLLOW: &[&str] = &["list", "watch"];
 const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
@@ -317,9 +319,38 @@ const WEBHOOK: &[Permission] = &[
     .optional(),
 ];
 
+const LEFT: &str = "it stays in the cluster";
+
+const UNINSTALL: &[Permission] = &[
+    need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
+    need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
+    need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
+    need(ADMISSION, "validatingadmissionpolicies", DELETE, Cluster, LEFT).named(OUR_POLICIES),
+    need(ADMISSION, "validatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(OUR_POLICIES),
+    need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[YIELD_NAME]),
+    need(ADMISSION, "mutatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(&[YIELD_NAME]),
+    need("", "configmaps", DELETE, OwnNamespace, LEFT).named(&[LEDGER_NAME]),
+    need("coordination.k8s.io", "leases", DELETE, OwnNamespace, LEFT).named(&[
+        WATCH_LEASE,
+        RECONCILE_LEASE,
+        WEBHOOK_LEASE,
+    ]),
+    need("", "secrets", DELETE, OwnNamespace, LEFT).named(&[WEBHOOK_SECRET]),
+    need("apps", "deployments", &["list", "delete"], OwnNamespace, "--stop does not work"),
+    need("", "pods", LIST, OwnNamespace, "--stop does not work"),
+];
+
+const OUR_POLICIES: &[&str] = &[DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE, SELF_FENCE];
+
+/// Returns the permissions that `uninstall --stop` needs.
+pub fn uninstall_permissions() -> &'static [Permission] {
+    UNINSTALL
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifests::leftovers;
     use std::collections::BTreeSet;
 
     fn verbs(mode: Mode) -> Vec<(String, &'static str)> {
@@ -374,6 +405,19 @@ mod tests {
         ];
         assert_eq!(writes, expected);
         assert!(expected.iter().all(|write| !audit.contains(write)));
+    }
+
+    #[test]
+    fn an_uninstall_may_delete_every_leftover() {
+        for leftover in leftovers("kube-devops") {
+            let plural = format!("{}s", leftover.kind.to_lowercase()).replace("policys", "policies");
+            let may = |permission: &Permission| {
+                permission.resource == plural
+                    && permission.verbs.contains(&"delete")
+                    && permission.names.contains(&&*leftover.name)
+            };
+            assert!(UNINSTALL.iter().any(may), "{leftover:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long)]
     no_self_fence: bool,
 
+    /// With mode webhook: refuse objects while no replica of it answers
+    #[arg(long)]
+    fail_closed: bool,
+
     /// Add a `NetworkPolicy` for each Deployment
     #[arg(long)]
     network_policies: bool,
@@ -54,6 +58,7 @@ impl InstallationArgs {
             system_namespaces,
             crds: !self.no_crds,
             self_fence: !self.no_self_fence,
+            fail_closed: self.fail_closed,
             network_policies: self.network_policies,
         }
     }

@@ -33,6 +33,8 @@ pub struct Installation {
     pub crds: bool,
     /// True if the fence around the operator's account is part of it.
     pub self_fence: bool,
+    /// True to refuse objects while the webhook does not answer.
+    pub fail_closed: bool,
     /// True if `NetworkPolicies` are part of it.
     pub network_policies: bool,
 }
@@ -48,6 +50,7 @@ impl Default for Installation {
             system_namespaces: Vec::new(),
             crds: true,
             self_fence: true,
+            fail_closed: false,
             network_policies: false,
         }
     }
@@ -67,9 +70,19 @@ impl Installation {
         modes
     }
 
-    /// Tells whether native admission is part of the installation.
+    /// Returns true if native admission is part of the installation.
     pub(super) fn has_native_admission(&self) -> bool {
         self.modes.contains(&Mode::Native)
+    }
+
+    /// Returns the modes whose permissions the account of an effective mode has, each of which adds to those before it.
+    pub(super) fn modes_within(&self, mode: Mode) -> Vec<Mode> {
+        if Component::of(mode) != Some(Component::Reconcile) {
+            return vec![mode];
+        }
+        let added = [Mode::Enforce, Mode::Native];
+        let added = added.into_iter().filter(|added| *added == mode || self.modes.contains(added));
+        [Mode::Reconcile].into_iter().chain(added).collect()
     }
 
     /// Returns the components to install.
