@@ -2,6 +2,7 @@
 
 mod admission;
 mod assessment;
+pub mod chart;
 mod crds;
 pub mod installation;
 mod leftovers;
