@@ -41,7 +41,7 @@ kube-scheduler_PACKAGE := k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy_PACKAGE := k8s.io/kubernetes/cmd/kube-proxy
 kubectl_PACKAGE := k8s.io/kubernetes/cmd/kubectl
 
-.PHONY: help control-plane prometheus helm static image release-check FORCE node-parts real-node test-binaries test-node soak-node
+.PHONY: help control-plane prometheus helm static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
 .PHONY: test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -123,6 +123,12 @@ $(NODE_FILES)/images/server.tar: $(NODE_FILES)/server $(NODE)/image
 $(NODE_FILES)/images/pause.tar: $(NODE_FILES)/server $(NODE)/image
 	$(NODE)/image node.test/pause:1 $< $@ pause
 
+# A debug build: it is there already, and the node only cares about its behaviour.
+$(NODE_FILES)/kube-devops.tar: FORCE
+	cargo build --locked
+	@strip -o $(NODE_FILES)/kube-devops $(CARGO_TARGET_DIR)/debug/kube-devops
+	$(NODE)/image node.test/kube-devops:1 $(NODE_FILES)/kube-devops $@
+
 node-parts: control-plane $(NODE_SERVERS:%=$(BINARIES)/%) $(NODE_FILES)/debian.done \
 		$(NODE_FILES)/images/server.tar $(NODE_FILES)/images/pause.tar
 
@@ -146,6 +152,10 @@ test-binaries: # Built here, because the node's namespaces have no network
 
 test-node: ## Runs the tests that need a real kubelet
 	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip lifetime:: --skip table:: && $(NODE_TESTS) lifetime::)
+
+test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on a real node
+	$(call on-node,node-parts helm $(NODE_FILES)/kube-devops.tar,\
+		$(NODE)/chart node.test/kube-devops:1 $(HELM)/helm4 $(NODE_FILES)/kube-devops.tar)
 
 soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
@@ -177,4 +187,4 @@ docs: ## Builds the API docs, including private items, and fails on broken links
 bench-build: ## Compiles the benchmarks
 	cargo build --locked --benches
 
-ci: fmt clippy deny docs test test-node bench-build ## Runs all of the above
+ci: fmt clippy deny docs test test-node test-chart bench-build ## Runs all of the above
