@@ -15,7 +15,7 @@ use crate::output::{self, to_stdout};
 use crate::workload::PolicyRef;
 
 /// The time that pods get to end: more than twice the longest `terminationGracePeriodSeconds` of ours.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Remove everything of kube-devops that a cluster keeps when its Deployments are deleted.
 ///

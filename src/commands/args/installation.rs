@@ -8,6 +8,7 @@ use crate::manifests::installation::{DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installat
 
 /// The parts of an installation.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub(in crate::commands) struct InstallationArgs {
     /// Namespace to install into
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]

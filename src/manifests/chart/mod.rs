@@ -112,7 +112,7 @@ fn admission() -> Result<String, ChartError> {
         modes: Mode::ALL.to_vec(),
         ..Installation::default()
     };
-    let mut text = String::new();
+    let mut texts = Vec::new();
     for mut object in all(&installation)? {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let (condition, component) = match object["kind"].as_str().unwrap_or_default() {
@@ -130,7 +130,7 @@ fn admission() -> Result<String, ChartError> {
             _ => continue,
         };
         let object = template(&object, Some(&format!("\"{component}\"")))?;
-        text += &format!("{{{{- if {condition} }}}}\n---\n{object}{{{{- end }}}}\n");
+        texts.push(format!("{{{{- if {condition} }}}}\n---\n{object}{{{{- end }}}}\n"));
     }
-    Ok(text)
+    Ok(texts.concat())
 }

@@ -24,7 +24,7 @@ pub enum ReadmeError {
 pub fn readme(values: &str) -> Result<String, ReadmeError> {
     let introduction = include_str!("introduction.md");
     let parsed: Value = yaml_serde::from_str(values)?;
-    let mut rows = String::new();
+    let mut rows = Vec::new();
     let mut path: Vec<(usize, String)> = Vec::new();
     let mut description = String::new();
     let mut described: Option<usize> = None;
@@ -34,7 +34,8 @@ pub fn readme(values: &str) -> Result<String, ReadmeError> {
         if let Some(start) = item.strip_prefix("# -- ") {
             start.clone_into(&mut description);
         } else if let Some(more) = item.strip_prefix("# ").filter(|_| !description.is_empty()) {
-            description += &format!(" {more}");
+            description.push(' ');
+            description.push_str(more);
         } else if let Some((key, rest)) = item.split_once(':').filter(|_| !item.starts_with(['#', '-'])) {
             if described.is_some_and(|at| indent > at) {
                 continue;
@@ -50,12 +51,12 @@ pub fn readme(values: &str) -> Result<String, ReadmeError> {
                 return Err(ReadmeError::Undescribed { line: index + 1, key: names.join(".") });
             }
             let default = parsed.pointer(&format!("/{}", names.join("/"))).unwrap_or(&Value::Null);
-            rows += &format!("| `{}` | {description} | `{default}` |\n", names.join("."));
+            rows.push(format!("| `{}` | {description} | `{default}` |\n", names.join(".")));
             description.clear();
             described = Some(indent);
         }
     }
-    Ok(format!("{introduction}\n| value | meaning | default |\n|---|---|---|\n{rows}"))
+    Ok(format!("{introduction}\n| value | meaning | default |\n|---|---|---|\n{}", rows.concat()))
 }
 
 #[cfg(test)]

@@ -44,15 +44,15 @@ pub(super) fn define(name: &str, value: &Value) -> Result<String, yaml_serde::Er
 /// Escapes what looks like an action, and puts actions in place of placeholders.
 fn filled(yaml: &str) -> String {
     let account = format!("{NAMESPACE}:{}", Component::Reconcile.name());
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for line in yaml.replace("{{", "{{ \"{{\" }}").lines() {
         let item = line.trim_start();
         let indent = &line[..line.len() - item.len()];
         if item == format!("- {SYSTEM_NAMESPACE}") {
-            text += &format!(
-                "{indent}{{{{- range .Values.systemNamespaces }}}}\n{indent}- {{{{ . | quote }}}}\n\
-                 {indent}{{{{- end }}}}\n"
-            );
+            let line = format!("{indent}- {{{{ . | quote }}}}");
+            let [start, end] = ["range .Values.systemNamespaces", "end"]
+                .map(|action| format!("{indent}{{{{- {action} }}}}"));
+            lines.extend([start, line, end]);
             continue;
         }
         let whole = |placeholder: &str| {
@@ -77,12 +77,10 @@ fn filled(yaml: &str) -> String {
                 format!("{{{{ range .Values.systemNamespaces }}}}, {quote}{{{{ . }}}}{quote}{{{{ end }}}}");
             line.replace(&format!(", {quote}{SYSTEM_NAMESPACE}{quote}"), &repeated)
         });
-        text += &line
-            .replace(RUNBOOKS, "{{ .Values.monitoring.prometheusRule.runbooks }}")
-            .replace(FAILURE_POLICY, "{{ .Values.webhook.failurePolicy }}");
-        text.push('\n');
+        let line = line.replace(RUNBOOKS, "{{ .Values.monitoring.prometheusRule.runbooks }}");
+        lines.push(line.replace(FAILURE_POLICY, "{{ .Values.webhook.failurePolicy }}"));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

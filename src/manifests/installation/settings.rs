@@ -16,6 +16,7 @@ pub const DEFAULT_IMAGE: &str = concat!("kube-devops:", env!("CARGO_PKG_VERSION"
 
 /// An installation: its place, its image and its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Installation {
     /// The namespace that kube-devops runs in.
     pub namespace: String,
