@@ -62,7 +62,7 @@ impl Mode {
 
     /// Returns true if the mode can evaluate chosen namespaces alone.
     pub fn takes_namespaces(self) -> bool {
-        matches!(self, Self::Analyze | Self::Watch)
+        matches!(self, Self::Analyze | Self::Watch | Self::Reconcile | Self::Enforce)
     }
 
     /// Returns true if the mode works only where the CRDs are installed.
@@ -183,40 +183,40 @@ const WATCH: &[Permission] = &[
 const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
 
 const RECONCILE: &[Permission] = &[
-    need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
-    need("apps", "deployments", FOLLOW, Cluster, TEMPLATES),
-    need("apps", "statefulsets", FOLLOW, Cluster, TEMPLATES),
-    need("apps", "daemonsets", FOLLOW, Cluster, TEMPLATES),
-    need("apps", "replicasets", FOLLOW, Cluster, TEMPLATES),
-    need("", "replicationcontrollers", FOLLOW, Cluster, TEMPLATES),
-    need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
-    need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
-    need("", "services", FOLLOW, Cluster, "the ports to probe aren't known: never ready"),
-    need(GROUP, "devopspolicies", FOLLOW, Cluster, "no policies are seen: never ready"),
+    need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
+    need("apps", "deployments", FOLLOW, Judged, TEMPLATES),
+    need("apps", "statefulsets", FOLLOW, Judged, TEMPLATES),
+    need("apps", "daemonsets", FOLLOW, Judged, TEMPLATES),
+    need("apps", "replicasets", FOLLOW, Judged, TEMPLATES),
+    need("", "replicationcontrollers", FOLLOW, Judged, TEMPLATES),
+    need("batch", "jobs", FOLLOW, Judged, TEMPLATES),
+    need("batch", "cronjobs", FOLLOW, Judged, TEMPLATES),
+    need("", "services", FOLLOW, Judged, "the ports to probe aren't known: never ready"),
+    need(GROUP, "devopspolicies", FOLLOW, Judged, "no policies are seen: never ready"),
     need(
         GROUP,
         "devopspolicies",
         &["patch"],
-        Cluster,
+        Judged,
         "no finalizers: nothing is cleaned up after a deleted policy",
     ),
-    need(GROUP, "devopspolicies", &["patch"], Cluster, "policies show no score").of("status"),
+    need(GROUP, "devopspolicies", &["patch"], Judged, "policies show no score").of("status"),
     need(
         GROUP,
         "policyauditresults",
         &["list", "watch", "create", "delete"],
-        Cluster,
+        Judged,
         "no audit trail, or one that only grows",
     ),
     need(
         "",
         "namespaces",
         &["get"],
-        Cluster,
+        Judged,
         "writes to terminating namespaces fail and are reported as errors",
     )
     .optional(),
-    need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
+    need(EVENTS, "events", REPORT, Judged, "no events about policies and workloads").optional(),
 ];
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
@@ -224,14 +224,14 @@ const REPAIRED: &str = "these workloads are never repaired, and failed patches a
 const NO_YIELD: &str = "the condition Enforcing can't say if the conflict policy is in effect";
 
 const ENFORCE: &[Permission] = &[
-    need("apps", "deployments", REPAIR, Cluster, REPAIRED),
-    need("apps", "statefulsets", REPAIR, Cluster, REPAIRED),
-    need("apps", "daemonsets", REPAIR, Cluster, REPAIRED),
+    need("apps", "deployments", REPAIR, Judged, REPAIRED),
+    need("apps", "statefulsets", REPAIR, Judged, REPAIRED),
+    need("apps", "daemonsets", REPAIR, Judged, REPAIRED),
     need(
         "",
         "pods",
         &["delete"],
-        Cluster,
+        Judged,
         "a StatefulSet stays stuck after a withdrawal until its pod is deleted",
     ),
     need(
@@ -246,23 +246,23 @@ const ENFORCE: &[Permission] = &[
         "policy",
         "poddisruptionbudgets",
         LIST,
-        Cluster,
+        Judged,
         "nothing is repaired: disruption budgets can't be checked",
     ),
     need(
         "autoscaling",
         "horizontalpodautoscalers",
         LIST,
-        Cluster,
+        Judged,
         "nothing is repaired: an autoscaler might use the resources",
     ),
-    need("", "limitranges", LIST, Cluster, "nothing is repaired: a LimitRange might supply resources"),
-    need("", "resourcequotas", LIST, Cluster, "nothing is repaired: a quota might refuse the pods"),
+    need("", "limitranges", LIST, Judged, "nothing is repaired: a LimitRange might supply resources"),
+    need("", "resourcequotas", LIST, Judged, "nothing is repaired: a quota might refuse the pods"),
     need(
         "autoscaling.k8s.io",
         "verticalpodautoscalers",
         LIST,
-        Cluster,
+        Judged,
         "with VerticalPodAutoscalers installed, resources are never set: one might manage them",
     )
     .optional(),
@@ -270,19 +270,19 @@ const ENFORCE: &[Permission] = &[
         "apps",
         "controllerrevisions",
         LIST,
-        Cluster,
+        Judged,
         "no DaemonSet is repaired: its new pods can't be identified",
     ),
     need(
         "",
         "persistentvolumeclaims",
         LIST,
-        Cluster,
+        Judged,
         "a workload with a claim is patched only with remediation.allowDowntime: its claims count as ReadWriteOnce",
     )
     .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
-    need(EVENTS, "events", LIST, Cluster, "verified patches that do harm later are not withdrawn for their probes")
+    need(EVENTS, "events", LIST, Judged, "verified patches that do harm later are not withdrawn for their probes")
         .optional(),
     need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
@@ -392,7 +392,7 @@ mod tests {
         let audit = verbs(Mode::Reconcile);
         let added = ENFORCE.iter().filter(|permission| ["", "apps", "batch"].contains(&permission.group));
         let writes: Vec<_> = added
-            .filter(|permission| permission.scope == Cluster)
+            .filter(|permission| permission.scope != OwnNamespace)
             .flat_map(|permission| permission.verbs.iter().map(|verb| (permission.path(), *verb)))
             .filter(|(_, verb)| !["get", "list", "watch"].contains(verb))
             .collect();

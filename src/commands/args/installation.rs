@@ -30,6 +30,11 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     watch_namespace: Vec<String>,
 
+    /// Namespace that `reconcile` may work in (repeatable), by Roles alone and without native admission [default: all
+    /// namespaces]
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
+    reconcile_namespace: Vec<String>,
+
     /// Leave the CRDs out
     #[arg(long)]
     no_crds: bool,
@@ -56,6 +61,7 @@ impl InstallationArgs {
             replicas: self.replicas,
             modes: self.modes.clone(),
             namespaces: self.watch_namespace.clone(),
+            reconcile_namespaces: self.reconcile_namespace.clone(),
             system_namespaces,
             crds: !self.no_crds,
             self_fence: !self.no_self_fence,

@@ -24,10 +24,11 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
     let name = account(mode);
     let component = Component::of(mode);
     let mut objects = Vec::new();
-    if installation.namespaces.is_empty() {
+    let namespaces = installation.namespaces_of(mode);
+    if namespaces.is_empty() {
         objects.extend(pair(installation, &name, None, component, &within(&[Scope::Cluster, Scope::Judged])));
     }
-    for namespace in &installation.namespaces {
+    for namespace in namespaces {
         objects.extend(pair(installation, &name, Some(namespace), component, &within(&[Scope::Judged])));
     }
     let own = within(&[Scope::OwnNamespace]);

@@ -26,8 +26,11 @@ pub struct Installation {
     pub replicas: u32,
     /// The modes. `enforce` includes `reconcile`.
     pub modes: Vec<Mode>,
-    /// The namespaces that are evaluated; empty for all of them. With some, no `ClusterRole` is bound.
+    /// The namespaces that `watch` evaluates; empty for all of them. With some, it has no `ClusterRole`.
     pub namespaces: Vec<String>,
+    /// The namespaces that `reconcile` works in; empty for all of them. With some, it has no `ClusterRole`, and there is no
+    /// native admission.
+    pub reconcile_namespaces: Vec<String>,
     /// Further system namespaces.
     pub system_namespaces: Vec<String>,
     /// True if the CRDs are part of it.
@@ -48,6 +51,7 @@ impl Default for Installation {
             replicas: 2,
             modes: vec![Mode::Watch, Mode::Enforce, Mode::Native],
             namespaces: Vec::new(),
+            reconcile_namespaces: Vec::new(),
             system_namespaces: Vec::new(),
             crds: true,
             self_fence: true,
@@ -73,7 +77,16 @@ impl Installation {
 
     /// Returns true if native admission is part of the installation.
     pub(super) fn has_native_admission(&self) -> bool {
-        self.modes.contains(&Mode::Native)
+        self.modes.contains(&Mode::Native) && self.reconcile_namespaces.is_empty()
+    }
+
+    /// Returns the namespaces that a mode works in; empty for all of them.
+    pub(super) fn namespaces_of(&self, mode: Mode) -> &[String] {
+        match Component::of(mode) {
+            Some(Component::Reconcile) => &self.reconcile_namespaces,
+            Some(Component::Webhook) => &[],
+            Some(Component::Watch) | None => &self.namespaces,
+        }
     }
 
     /// Returns the modes whose permissions the account of an effective mode has, each of which adds to those before it.
@@ -82,7 +95,9 @@ impl Installation {
             return vec![mode];
         }
         let added = [Mode::Enforce, Mode::Native];
-        let added = added.into_iter().filter(|added| *added == mode || self.modes.contains(added));
+        let is_added = |added: &Mode| *added == mode || self.modes.contains(added);
+        let is_possible = |added: &Mode| *added != Mode::Native || self.reconcile_namespaces.is_empty();
+        let added = added.into_iter().filter(|added| is_added(added) && is_possible(added));
         [Mode::Reconcile].into_iter().chain(added).collect()
     }
 

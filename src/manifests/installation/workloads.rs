@@ -144,9 +144,12 @@ fn arguments(installation: &Installation, component: Component) -> Vec<String> {
         arguments.push("serve".to_owned());
     }
     arguments.push("--log-format=json".to_owned());
-    if component == Component::Watch {
-        arguments.extend(installation.namespaces.iter().map(|name| format!("--namespace={name}")));
-    }
+    let namespaces = match component {
+        Component::Watch => &*installation.namespaces,
+        Component::Reconcile => &installation.reconcile_namespaces,
+        Component::Webhook => &[],
+    };
+    arguments.extend(namespaces.iter().map(|name| format!("--namespace={name}")));
     if component == Component::Reconcile && installation.has_native_admission() {
         arguments.push("--admission=native".to_owned());
     }

@@ -120,6 +120,13 @@ fn installations() -> Vec<(Value, Installation)> {
             Installation { namespaces: texts(["shop", "bank"]), ..of(&[Mode::Watch]) },
         ),
         (
+            json!({ "watch": { "enabled": false }, "reconcile": { "namespaces": ["shop", "bank"] } }),
+            Installation {
+                reconcile_namespaces: texts(["shop", "bank"]),
+                ..of(&[Mode::Enforce, Mode::Native])
+            },
+        ),
+        (
             json!({
                 "admission": { "native": false }, "selfFence": { "enabled": false }, "crds": { "install": false },
                 "systemNamespaces": ["infra", "tools"],

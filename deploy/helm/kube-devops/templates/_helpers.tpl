@@ -55,6 +55,11 @@ annotations:
 {{- default (ternary $own "default" $account.create) $account.name }}
 {{- end }}
 
+{{- /* Not empty if the operator keeps verdicts on Namespaces, which it only can where it works in all of them. */}}
+{{- define "kube-devops.native" -}}
+{{- if and .Values.admission.native (not .Values.reconcile.namespaces) }}true{{ end }}
+{{- end }}
+
 {{- define "kube-devops.image" -}}
 {{- $image := .Values.image }}
 {{- $registry := default $image.registry .Values.global.imageRegistry }}
