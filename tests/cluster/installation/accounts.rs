@@ -147,5 +147,5 @@ async fn reconcile_works_in_chosen_namespaces_by_roles_alone() {
     // It may not read the conflict policy, and says so in the condition Enforcing.
     let refused =
         |event: &&AuditEvent| [401, 403].contains(&event.code) && !event.resource.starts_with("mutating");
-    assert_eq!(requests.iter().filter(refused).collect::<Vec<_>>().len(), 0, "{requests:?}");
+    assert_eq!(requests.iter().filter(refused).count(), 0, "{requests:?}");
 }
