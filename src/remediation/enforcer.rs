@@ -14,12 +14,12 @@ use tracing::{info, warn};
 use super::apply;
 use super::apply_error::ApplyError;
 use super::candidates::has_all;
+use super::enforcement_state::EnforcementState;
 use super::error::RemediationError;
 use super::evidence;
 use super::remediator::Remediator;
-use super::standing::Standing;
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
-use crate::enforcement::{self, ContainerField, Finding, Patched, Subject};
+use crate::enforcement::{self, AppliedPatch, ContainerField, RolloutVerdict, Subject};
 use crate::policies::write_status;
 use crate::policy::{
     CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, EffectivePolicy, PolicyError, Remediation,
@@ -89,14 +89,15 @@ impl<'r> Enforcer<'r> {
     }
 
     /// Returns the state of enforcement for the status.
-    pub async fn standing(&self) -> Standing {
+    pub async fn enforcement_state(&self) -> EnforcementState {
         let (left_out, held_up_by) = {
             let all = self.remediator.skips();
             (all.reasons(&self.key), all.held_up_by(&self.key))
         };
         let conflict_policy = self.remediator.conflict_policy.state().await;
-        let standing = Standing::of(&self.policy, &left_out, held_up_by.as_deref(), conflict_policy.as_ref());
-        Standing { incident: self.remediator.incident(&self.key), ..standing }
+        let enforcement_state =
+            EnforcementState::of(&self.policy, &left_out, held_up_by.as_deref(), conflict_policy.as_ref());
+        EnforcementState { incident: self.remediator.incident(&self.key), ..enforcement_state }
     }
 
     /// Continues the open remediations, and returns the time of the next step.
@@ -388,7 +389,7 @@ impl<'r> Enforcer<'r> {
         let settling = enforcement::settling(&subject, &fields);
         let settling = self.remediator.settings.most_settling.map_or(settling, |most| settling.min(most));
         let usual_restarts = record.usual_restarts.unwrap_or(0);
-        let patched = Patched { at, pods: record.pods, fields, settling, usual_restarts };
+        let patched = AppliedPatch { at, pods: record.pods, fields, settling, usual_restarts };
         let verify_seconds = self.remediation().verify_seconds;
         let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
         let patience = enforcement::patience(&evidence.progress, verify_seconds).saturating_add(settling);
@@ -402,7 +403,7 @@ impl<'r> Enforcer<'r> {
         let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
         match finding {
             // Pods that keep changing, or a held rollout, must not occupy the namespace's turn forever.
-            Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
+            RolloutVerdict::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
                 let (reason, against) = match against {
                     Some((reason, words)) => (reason, format!(": {words}")),
                     None => (RemediationReason::NoVerdict, String::new()),
@@ -410,27 +411,29 @@ impl<'r> Enforcer<'r> {
                 let message = format!("no verdict within {} s{against}", patience.as_secs());
                 self.begin_withdrawal(&record, reason, &message).await
             }
-            Finding::Wait { until, against } => {
+            RolloutVerdict::Wait { until, against } => {
                 self.note_progress(as_patched, last_ready).await;
                 self.say_unschedulable(as_patched, against).await?;
                 Ok(Some(until.min(self.poll())))
             }
-            Finding::Verified => {
+            RolloutVerdict::Verified => {
                 let message = "the new pods are available, and stayed so";
                 self.end(&record, RemediationPhase::Verified, RemediationReason::Verified, message)
                     .await
                     .map(|()| None)
             }
             // Without running pods a withdrawal does no harm, and there would be no evidence for a verdict.
-            Finding::Idle => {
+            RolloutVerdict::Idle => {
                 let message = "no pods are desired: it was scaled to 0 before a verdict";
                 self.begin_withdrawal(&record, RemediationReason::NoVerdict, message).await
             }
-            Finding::Failed { reason, message } if changed => {
+            RolloutVerdict::Failed { reason, message } if changed => {
                 let message = format!("{reason}, after another client changed the template too: {message}");
                 self.begin_withdrawal(&record, RemediationReason::ChangedMeanwhile, &message).await
             }
-            Finding::Failed { reason, message } => self.begin_withdrawal(&record, reason, &message).await,
+            RolloutVerdict::Failed { reason, message } => {
+                self.begin_withdrawal(&record, reason, &message).await
+            }
         }
     }
 
