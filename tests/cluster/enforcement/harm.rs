@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// Runs a Deployment whose pods are on a node.
-async fn run_on(fixture: &EnforcementFixture, node: &str, name: &str) -> kube::api::DynamicObject {
+pub(super) async fn run_on(fixture: &EnforcementFixture, node: &str, name: &str) -> kube::api::DynamicObject {
     let there = |object: &mut Value| object["spec"]["template"]["spec"]["nodeName"] = json!(node);
     fixture.run("Deployment", name, there).await
 }
@@ -40,16 +40,18 @@ async fn pods(fixture: &EnforcementFixture, name: &str) -> Vec<String> {
 }
 
 /// Makes all pods of a workload fail their readiness probe.
-async fn fail_readiness(fixture: &EnforcementFixture, name: &str) {
+pub(super) async fn fail_readiness(fixture: &EnforcementFixture, name: &str) {
     for pod in pods(fixture, name).await {
         fixture.set_pod_state(&pod, PodState::Stuck).await;
-        tell(
-            fixture,
-            &pod,
-            "Unhealthy",
-            "Readiness probe failed: dial tcp 10.0.0.1:8080: connect: connection refused",
-        )
-        .await;
+    }
+    tell_of_readiness(fixture, name).await;
+}
+
+/// Records that all pods of a workload fail their readiness probe.
+pub(super) async fn tell_of_readiness(fixture: &EnforcementFixture, name: &str) {
+    let note = "Readiness probe failed: dial tcp 10.0.0.1:8080: connect: connection refused";
+    for pod in pods(fixture, name).await {
+        tell(fixture, &pod, "Unhealthy", note).await;
     }
 }
 
