@@ -27,6 +27,7 @@ mod planning;
 mod rehearse;
 mod remediator;
 mod retry;
+mod rollout_watch;
 mod skips;
 mod suggested;
 mod undo;
