@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use Scope::{Cluster, Judged, OwnNamespace};
+use PermissionScope::{Cluster, EvaluatedNamespaces, OwnNamespace};
 use serde::Serialize;
 
+use super::conflict_policy::CONFLICT_POLICY;
 use super::namespace_fence::NAMESPACE_FENCE;
 use super::native::{DENY_POLICY, WARN_POLICY};
 use super::self_fence::SELF_FENCE;
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
-use super::yielding::YIELD_NAME;
 
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
@@ -86,11 +86,11 @@ impl fmt::Display for Mode {
 
 /// The reach of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum PermissionScope {
     /// All namespaces, or a resource without a namespace.
     Cluster,
     /// The evaluated namespaces: all of them unless the command is given some.
-    Judged,
+    EvaluatedNamespaces,
     /// The namespace that kube-devops runs in.
     OwnNamespace,
 }
@@ -109,7 +109,7 @@ pub struct Permission {
     /// The only objects that are meant; empty for all. `create` is never restricted by name.
     pub names: &'static [&'static str],
     /// Its reach.
-    pub scope: Scope,
+    pub scope: PermissionScope,
     /// True if the mode does not work without it.
     pub required: bool,
     /// The effect of not having it.
@@ -142,7 +142,7 @@ const fn need(
     group: &'static str,
     resource: &'static str,
     verbs: &'static [&'static str],
-    scope: Scope,
+    scope: PermissionScope,
     without: &'static str,
 ) -> Permission {
     Permission { group, resource, subresource: None, verbs, names: &[], scope, required: true, without }
@@ -166,57 +166,64 @@ const fn lease(names: &'static [&'static str]) -> Permission {
 }
 
 const ANALYZE: &[Permission] = &[
-    need("", "pods", LIST, Judged, "only allowed namespaces are analyzed, and the report is partial"),
+    need(
+        "",
+        "pods",
+        LIST,
+        EvaluatedNamespaces,
+        "only allowed namespaces are analyzed, and the report is partial",
+    ),
     need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
         .optional(),
-    need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
+    need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
 ];
 
 const NO_NAMESPACE: &str = "a namespace that doesn't exist looks like an empty one";
 
 const WATCH: &[Permission] = &[
-    need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
-    need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
-    need(EVENTS, "events", REPORT, Judged, "no events when a namespace's health changes").optional(),
+    need("", "pods", FOLLOW, EvaluatedNamespaces, "no pods are seen: never ready"),
+    need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
+    need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events when a namespace's health changes")
+        .optional(),
 ];
 
 const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
 
 const RECONCILE: &[Permission] = &[
-    need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
-    need("apps", "deployments", FOLLOW, Judged, TEMPLATES),
-    need("apps", "statefulsets", FOLLOW, Judged, TEMPLATES),
-    need("apps", "daemonsets", FOLLOW, Judged, TEMPLATES),
-    need("apps", "replicasets", FOLLOW, Judged, TEMPLATES),
-    need("", "replicationcontrollers", FOLLOW, Judged, TEMPLATES),
-    need("batch", "jobs", FOLLOW, Judged, TEMPLATES),
-    need("batch", "cronjobs", FOLLOW, Judged, TEMPLATES),
-    need("", "services", FOLLOW, Judged, "the ports to probe aren't known: never ready"),
-    need(GROUP, "devopspolicies", FOLLOW, Judged, "no policies are seen: never ready"),
+    need("", "pods", FOLLOW, EvaluatedNamespaces, "no pods are seen: never ready"),
+    need("apps", "deployments", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("apps", "statefulsets", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("apps", "daemonsets", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("apps", "replicasets", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("", "replicationcontrollers", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("batch", "jobs", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("batch", "cronjobs", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("", "services", FOLLOW, EvaluatedNamespaces, "the ports to probe aren't known: never ready"),
+    need(GROUP, "devopspolicies", FOLLOW, EvaluatedNamespaces, "no policies are seen: never ready"),
     need(
         GROUP,
         "devopspolicies",
         &["patch"],
-        Judged,
+        EvaluatedNamespaces,
         "no finalizers: nothing is cleaned up after a deleted policy",
     ),
-    need(GROUP, "devopspolicies", &["patch"], Judged, "policies show no score").of("status"),
+    need(GROUP, "devopspolicies", &["patch"], EvaluatedNamespaces, "policies show no score").of("status"),
     need(
         GROUP,
         "policyauditresults",
         &["list", "watch", "create", "delete"],
-        Judged,
+        EvaluatedNamespaces,
         "no audit trail, or one that only grows",
     ),
     need(
         "",
         "namespaces",
         &["get"],
-        Judged,
+        EvaluatedNamespaces,
         "writes to terminating namespaces fail and are reported as errors",
     )
     .optional(),
-    need(EVENTS, "events", REPORT, Judged, "no events about policies and workloads").optional(),
+    need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
@@ -224,14 +231,14 @@ const REPAIRED: &str = "these workloads are never repaired, and failed patches a
 const NO_YIELD: &str = "the condition Enforcing can't say if the conflict policy is in effect";
 
 const ENFORCE: &[Permission] = &[
-    need("apps", "deployments", REPAIR, Judged, REPAIRED),
-    need("apps", "statefulsets", REPAIR, Judged, REPAIRED),
-    need("apps", "daemonsets", REPAIR, Judged, REPAIRED),
+    need("apps", "deployments", REPAIR, EvaluatedNamespaces, REPAIRED),
+    need("apps", "statefulsets", REPAIR, EvaluatedNamespaces, REPAIRED),
+    need("apps", "daemonsets", REPAIR, EvaluatedNamespaces, REPAIRED),
     need(
         "",
         "pods",
         &["delete"],
-        Judged,
+        EvaluatedNamespaces,
         "a StatefulSet stays stuck after a withdrawal until its pod is deleted",
     ),
     need(
@@ -246,23 +253,23 @@ const ENFORCE: &[Permission] = &[
         "policy",
         "poddisruptionbudgets",
         LIST,
-        Judged,
+        EvaluatedNamespaces,
         "nothing is repaired: disruption budgets can't be checked",
     ),
     need(
         "autoscaling",
         "horizontalpodautoscalers",
         LIST,
-        Judged,
+        EvaluatedNamespaces,
         "nothing is repaired: an autoscaler might use the resources",
     ),
-    need("", "limitranges", LIST, Judged, "nothing is repaired: a LimitRange might supply resources"),
-    need("", "resourcequotas", LIST, Judged, "nothing is repaired: a quota might refuse the pods"),
+    need("", "limitranges", LIST, EvaluatedNamespaces, "nothing is repaired: a LimitRange might supply resources"),
+    need("", "resourcequotas", LIST, EvaluatedNamespaces, "nothing is repaired: a quota might refuse the pods"),
     need(
         "autoscaling.k8s.io",
         "verticalpodautoscalers",
         LIST,
-        Judged,
+        EvaluatedNamespaces,
         "with VerticalPodAutoscalers installed, resources are never set: one might manage them",
     )
     .optional(),
@@ -270,22 +277,22 @@ const ENFORCE: &[Permission] = &[
         "apps",
         "controllerrevisions",
         LIST,
-        Judged,
+        EvaluatedNamespaces,
         "no DaemonSet is repaired: its new pods can't be identified",
     ),
     need(
         "",
         "persistentvolumeclaims",
         LIST,
-        Judged,
+        EvaluatedNamespaces,
         "a workload with a claim is patched only with remediation.allowDowntime: its claims count as ReadWriteOnce",
     )
     .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
-    need(EVENTS, "events", LIST, Judged, "verified patches that do harm later are not withdrawn for their probes")
+    need(EVENTS, "events", LIST, EvaluatedNamespaces, "verified patches that do harm later are not withdrawn for their probes")
         .optional(),
-    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
-    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[CONFLICT_POLICY]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[CONFLICT_POLICY]).optional(),
 ];
 
 const NO_DRIFT: &str = "the condition Admission can't say if the admission policies are in effect";
@@ -327,8 +334,8 @@ const UNINSTALL: &[Permission] = &[
     need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
     need(ADMISSION, "validatingadmissionpolicies", DELETE, Cluster, LEFT).named(OUR_POLICIES),
     need(ADMISSION, "validatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(OUR_POLICIES),
-    need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[YIELD_NAME]),
-    need(ADMISSION, "mutatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(&[YIELD_NAME]),
+    need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
+    need(ADMISSION, "mutatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
     need("", "configmaps", DELETE, OwnNamespace, LEFT).named(&[LEDGER_NAME]),
     need("coordination.k8s.io", "leases", DELETE, OwnNamespace, LEFT).named(&[
         WATCH_LEASE,

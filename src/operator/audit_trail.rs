@@ -2,7 +2,7 @@
 //! Pure.
 
 use super::audit::{KEPT, Past};
-use crate::cluster::{Mark, Store};
+use crate::cluster::{ListMark, Store};
 
 /// The results of each policy, by the policy's uid. The name orders results with the same sequence number.
 #[derive(Debug, Default)]
@@ -12,12 +12,12 @@ pub struct AuditTrail {
 
 impl AuditTrail {
     /// Starts a list. Known results stay until [`AuditTrail::end_list`].
-    pub fn begin_list(&mut self) -> Mark {
+    pub fn begin_list(&mut self) -> ListMark {
         self.results.begin_list()
     }
 
     /// Ends a list, in one namespace or in all: removes the results that were neither created nor listed since its start.
-    pub fn end_list(&mut self, begun: Mark, within: Option<&str>) {
+    pub fn end_list(&mut self, begun: ListMark, within: Option<&str>) {
         self.results
             .end_list(begun, None, |_, past| within.is_none_or(|namespace| past.namespace == namespace));
     }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
-use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchFailure, WatchRequest};
+use crate::cluster::{self, Event, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
@@ -70,7 +70,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
             let (operator, listing) = (Arc::clone(operator), listing.clone());
             let (request, within) = (request(resource, &within, false), within.clone());
             watches.push(Box::pin(async move {
-                let sink = Objects { operator: &operator, kind, within, mark: Mark::default() };
+                let sink = Objects { operator: &operator, kind, within, mark: ListMark::default() };
                 cluster::follow(&operator.cluster, request, sink, listing).await;
             }));
         }
@@ -80,7 +80,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
         );
         let (operator, listing) = (Arc::clone(operator), listing.clone());
         watches.push(Box::pin(async move {
-            let (also, mark) = (listing.clone(), Mark::default());
+            let (also, mark) = (listing.clone(), ListMark::default());
             let sink = Services { operator: &operator, within: within.clone(), mark };
             let services = cluster::follow(&operator.cluster, services, sink, listing);
             let sink = Results { operator: &operator, within, mark };
@@ -98,7 +98,7 @@ struct Objects<'o> {
     kind: WorkloadKind,
     /// The namespace that is followed; `None` for all of them.
     within: Option<String>,
-    mark: Mark,
+    mark: ListMark,
 }
 
 impl Sink for Objects<'_> {
@@ -153,7 +153,7 @@ impl Sink for Objects<'_> {
 struct Services<'o> {
     operator: &'o Operator,
     within: Option<String>,
-    mark: Mark,
+    mark: ListMark,
 }
 
 impl Sink for Services<'_> {
@@ -183,7 +183,7 @@ impl Sink for Services<'_> {
 struct Results<'o> {
     operator: &'o Operator,
     within: Option<String>,
-    mark: Mark,
+    mark: ListMark,
 }
 
 impl Sink for Results<'_> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use kube::ResourceExt as _;
 use tokio::sync::watch;
 
-use crate::cluster::{Mark, Store};
+use crate::cluster::{ListMark, Store};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, SystemNamespaces};
 use crate::workload::PolicyRef;
 
@@ -49,18 +49,18 @@ impl Policies {
     }
 
     /// Begins a list of all policies. What was known stays until [`Policies::end_list`].
-    pub fn begin_list(&self) -> Mark {
+    pub fn begin_list(&self) -> ListMark {
         self.write().begin_list()
     }
 
     /// Ends a list of all policies: removes those that were not seen since `begun`.
-    pub fn end_list(&self, begun: Mark) {
+    pub fn end_list(&self, begun: ListMark) {
         self.end_list_within(begun, None);
         self.set_listed();
     }
 
     /// Ends a list in one namespace, or in all: removes the policies there that were not seen since `begun`.
-    pub(super) fn end_list_within(&self, begun: Mark, within: Option<&str>) {
+    pub(super) fn end_list_within(&self, begun: ListMark, within: Option<&str>) {
         self.write().end_list(begun, within, |_, _| true);
     }
 

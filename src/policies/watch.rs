@@ -9,7 +9,7 @@ use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 
 use super::Policies;
-use crate::cluster::{self, Cluster, Mark, RawObject, Sink, WatchRequest};
+use crate::cluster::{self, Cluster, ListMark, RawObject, Sink, WatchRequest};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicySpec};
 use crate::workload::PolicyRef;
 
@@ -56,13 +56,13 @@ pub async fn follow<R>(
                 let mut report = lock(&report);
                 report(change);
             };
-            let sink = Feed {
+            let sink = PolicySink {
                 policies,
                 report,
                 within,
                 unlisted: &unlisted,
                 is_listed: false,
-                begun: Mark::default(),
+                begun: ListMark::default(),
             };
             cluster::follow(cluster, request, sink, Arc::clone(&ready))
         })
@@ -76,7 +76,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Takes policies from the watch.
-struct Feed<'p, F> {
+struct PolicySink<'p, F> {
     policies: &'p Policies,
     report: F,
     /// The namespace that is followed; `None` for all of them.
@@ -84,10 +84,10 @@ struct Feed<'p, F> {
     /// The number of watches whose first list is not complete.
     unlisted: &'p AtomicUsize,
     is_listed: bool,
-    begun: Mark,
+    begun: ListMark,
 }
 
-impl<F: FnMut(PolicyChange<'_>)> Feed<'_, F> {
+impl<F: FnMut(PolicyChange<'_>)> PolicySink<'_, F> {
     fn take(&mut self, object: &RawObject, listing: bool) -> Result<(), String> {
         let policy = match serde_json::from_str::<DevOpsPolicy>(object.json()) {
             Ok(policy) => policy,
@@ -114,7 +114,7 @@ fn deleted(json: &str) -> Option<DevOpsPolicy> {
     Some(DevOpsPolicy { metadata, spec: DevOpsPolicySpec::default(), status: None })
 }
 
-impl<F: FnMut(PolicyChange<'_>)> Sink for Feed<'_, F> {
+impl<F: FnMut(PolicyChange<'_>)> Sink for PolicySink<'_, F> {
     fn begin_list(&mut self) {
         self.begun = self.policies.begin_list();
     }
@@ -178,13 +178,13 @@ mod tests {
             });
         };
         let unlisted = &AtomicUsize::new(1);
-        feed(&mut Feed {
+        feed(&mut PolicySink {
             policies: &policies,
             report,
             within: None,
             unlisted,
             is_listed: false,
-            begun: Mark::default(),
+            begun: ListMark::default(),
         });
         assert_eq!(policies.is_listed(), unlisted.load(Ordering::Relaxed) == 0);
         (policies, changes)

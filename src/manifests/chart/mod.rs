@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::installation::{APP, Component, Installation, added_rules, all, rules};
 use super::observability::{DASHBOARDS, prometheus_rule};
-use super::{Mode, Scope, crds, manifest, uninstall_permissions};
+use super::{Mode, PermissionScope, crds, manifest, uninstall_permissions};
 pub use readme::{ReadmeError, readme};
 use template::{NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template};
 
 /// The kind of the conflict policy, which is newer than [`KUBE_VERSION`], as Helm names it.
-const YIELD_KIND: &str = "\"admissionregistration.k8s.io/v1/MutatingAdmissionPolicy\"";
+const CONFLICT_POLICY_KIND: &str = "\"admissionregistration.k8s.io/v1/MutatingAdmissionPolicy\"";
 
 /// A template that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -85,14 +85,14 @@ fn role_rules() -> Result<String, ChartError> {
     ];
     for (name, to, mode) in parts {
         for (suffix, scopes) in [
-            ("", &[Scope::Cluster, Scope::Judged][..]),
-            ("-judged", &[Scope::Judged]),
-            ("-own", &[Scope::OwnNamespace]),
+            ("", &[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces][..]),
+            ("-judged", &[PermissionScope::EvaluatedNamespaces]),
+            ("-own", &[PermissionScope::OwnNamespace]),
         ] {
             text += &define(&format!("{APP}.rules.{name}{suffix}"), &json!(added_rules(to, mode, scopes)))?;
         }
     }
-    for (suffix, scope) in [("", Scope::Cluster), ("-own", Scope::OwnNamespace)] {
+    for (suffix, scope) in [("", PermissionScope::Cluster), ("-own", PermissionScope::OwnNamespace)] {
         let permissions = uninstall_permissions().iter().filter(|permission| permission.scope == scope);
         text += &define(&format!("{APP}.rules.uninstall{suffix}"), &json!(rules(permissions)))?;
     }
@@ -120,9 +120,12 @@ fn admission() -> Result<String, ChartError> {
                 object["webhooks"][0]["failurePolicy"] = template::FAILURE_POLICY.into();
                 (".Values.webhook.enabled", Component::Webhook.command())
             }
-            "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => {
-                (&*format!("and .Values.reconcile.enabled (.Capabilities.APIVersions.Has {YIELD_KIND})"), "")
-            }
+            "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => (
+                &*format!(
+                    "and .Values.reconcile.enabled (.Capabilities.APIVersions.Has {CONFLICT_POLICY_KIND})"
+                ),
+                "",
+            ),
             kind if kind.starts_with("ValidatingAdmissionPolicy") && name == super::SELF_FENCE => {
                 ("and .Values.reconcile.enabled .Values.selfFence.enabled", "")
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::settings::labels;
 use super::{APP, Component, Installation};
-use crate::manifests::{Mode, Permission, Scope};
+use crate::manifests::{Mode, Permission, PermissionScope};
 
 /// The verbs in the order in which a rule names them.
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
@@ -17,7 +17,7 @@ const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "
 /// Role in each of them, and no `ClusterRole`: permissions on resources without a namespace are left out.
 pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
     let modes = installation.modes_within(mode);
-    let within = |scopes: &[Scope]| -> Vec<Value> {
+    let within = |scopes: &[PermissionScope]| -> Vec<Value> {
         let added = |(count, mode): (usize, &Mode)| added_rules(&modes[..count], *mode, scopes);
         modes.iter().enumerate().flat_map(added).collect()
     };
@@ -26,12 +26,24 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
     let mut objects = Vec::new();
     let namespaces = installation.namespaces_of(mode);
     if namespaces.is_empty() {
-        objects.extend(pair(installation, &name, None, component, &within(&[Scope::Cluster, Scope::Judged])));
+        objects.extend(pair(
+            installation,
+            &name,
+            None,
+            component,
+            &within(&[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces]),
+        ));
     }
     for namespace in namespaces {
-        objects.extend(pair(installation, &name, Some(namespace), component, &within(&[Scope::Judged])));
+        objects.extend(pair(
+            installation,
+            &name,
+            Some(namespace),
+            component,
+            &within(&[PermissionScope::EvaluatedNamespaces]),
+        ));
     }
-    let own = within(&[Scope::OwnNamespace]);
+    let own = within(&[PermissionScope::OwnNamespace]);
     if !own.is_empty() {
         let name = format!("{name}-own");
         objects.extend(pair(installation, &name, Some(&installation.namespace), component, &own));
@@ -40,7 +52,7 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
 }
 
 /// Returns the rules that a mode adds to those of other modes, for the permissions of these scopes.
-pub(in crate::manifests) fn added_rules(to: &[Mode], mode: Mode, scopes: &[Scope]) -> Vec<Value> {
+pub(in crate::manifests) fn added_rules(to: &[Mode], mode: Mode, scopes: &[PermissionScope]) -> Vec<Value> {
     let known: Vec<_> = to.iter().flat_map(|mode| mode.permissions()).collect();
     let permissions = mode.permissions();
     let added = permissions.iter().filter(|permission| !known.contains(permission));

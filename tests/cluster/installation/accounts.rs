@@ -8,7 +8,7 @@ use crate::apply::apply;
 use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::eventually;
 use crate::process::Process;
-use crate::watch::scene::{create, degrade, leader, pod};
+use crate::watch::helpers::{create, degrade, leader, pod};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::DeleteParams;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
 use kube_devops::manifests::{
-    RECONCILE_LEASE, crds, leftovers, manifest, self_fence, yield_binding, yield_policy,
+    RECONCILE_LEASE, conflict_policy, conflict_policy_binding, crds, leftovers, manifest, self_fence,
 };
 use kube_devops::operator::FINALIZER;
 use serde_json::{Value, json};
@@ -35,8 +35,8 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     let objects: Vec<Value> = self_fence(&home, RECONCILE_LEASE, &[])
         .into_iter()
         .chain([
-            yield_policy(),
-            yield_binding(),
+            conflict_policy(),
+            conflict_policy_binding(),
             in_home("v1", "ConfigMap", "kube-devops-enforcement"),
             in_home("v1", "ConfigMap", "another"),
             in_home("coordination.k8s.io/v1", "Lease", "kube-devops-watch"),
