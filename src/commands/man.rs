@@ -17,14 +17,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let command = Cli::command();
-    match &args.directory {
-        Some(directory) => clap_mangen::generate_to(command, directory)
-            .with_context(|| format!("cannot write man pages to {}", directory.display()))?,
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page)?;
-            to_stdout(|out| out.exact().write_all(&page))?;
-        }
+    if let Some(directory) = &args.directory {
+        clap_mangen::generate_to(command, directory)
+            .with_context(|| format!("cannot write man pages to {}", directory.display()))?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        to_stdout(|out| out.exact().write_all(&page))?;
     }
     Ok(ExitStatus::Clean)
 }
