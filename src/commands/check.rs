@@ -62,7 +62,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         None => false,
     };
     let own = args.own_namespace.unwrap_or_else(|| cluster.home().to_owned());
-    let places = Places { judged: args.namespace, missing, own };
+    let places = Places { evaluated: args.namespace, missing, own };
     let needs = needs(&modes, &places);
     let accesses: Vec<_> = needs.iter().map(access).collect();
     let decisions = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;

@@ -308,7 +308,7 @@ const NATIVE: &[Permission] = &[
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
-    need("", "namespaces", FOLLOW, Cluster, "it also judges the rules that native admission holds")
+    need("", "namespaces", FOLLOW, Cluster, "it also evaluates the rules that native admission holds")
         .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
         .named(&[WEBHOOK_SECRET])

@@ -23,7 +23,7 @@ use crate::manifests::{NAMESPACE_FENCE, admission_policies, sets_all_of};
 const CONCURRENT: usize = 8;
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
-/// The time limit of one look at a Namespace.
+/// The time limit for one Namespace.
 const SYNC: Duration = Duration::from_secs(10);
 /// The interval of the looks at the admission policies.
 const LOOK: Duration = Duration::from_mins(1);
@@ -143,7 +143,7 @@ pub(super) async fn watch_installation(operator: &Operator, native: &NativeAdmis
                     }
                 }
             }
-            Err(error) => warn!(%error, "failed to look at the admission policies; will retry"),
+            Err(error) => warn!(%error, "failed to check the admission policies; will retry"),
         }
         sleep(LOOK).await;
     }

@@ -209,7 +209,7 @@ impl NativeAdmission {
             });
             return Ok(until.map_or(if changed { Synced::Changed } else { Synced::Unchanged }, Synced::Later));
         }
-        // The keys were as they are wanted now, so somebody else changed them.
+        // The keys were as they are wanted now, so another client changed them.
         let is_restoration = known.complete.as_ref() == Some(&wanted) && !wanted.is_empty();
         let restoration = known.restorations.next();
         if is_restoration && now < restoration {

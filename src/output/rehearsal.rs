@@ -24,7 +24,7 @@ pub fn rehearsal(
     let total = |is: fn(&RehearsalOutcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
     let patches = total(|outcome| matches!(outcome, RehearsalOutcome::Patch { .. }));
     let refused = total(|outcome| matches!(outcome, RehearsalOutcome::Refused { .. }));
-    let left = total(|outcome| matches!(outcome, RehearsalOutcome::Left { .. }));
+    let left = total(|outcome| matches!(outcome, RehearsalOutcome::Skipped { .. }));
     writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
     if patches > 0 {
         writeln!(out, "{}", duration(patches as u64, remediation, limits))?;
@@ -55,7 +55,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }
-        RehearsalOutcome::Left { reason, message, fix } => {
+        RehearsalOutcome::Skipped { reason, message, fix } => {
             writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
             for line in fix.iter().flat_map(|fix| &fix.reasons) {
                 writeln!(out, "  {line}")?;

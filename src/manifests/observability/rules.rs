@@ -22,7 +22,7 @@ pub struct Alert {
     pub expression: &'static str,
     /// The time for which the expression has to hold.
     pub for_: &'static str,
-    /// `critical`, which wakes somebody up, or `warning`.
+    /// `critical`, which pages a person, or `warning`.
     pub severity: &'static str,
     /// One line, with the templates of Prometheus.
     pub summary: &'static str,
