@@ -695,6 +695,8 @@ fn the_functions_on_the_page_are_in_the_files_that_it_names() {
     let ways: Vec<&str> = page.split("\n## ").filter(is_way).collect();
     let counts = ways.iter().map(|way| way.matches("\n### ").count());
     assert_eq!(counts.collect::<Vec<_>>(), [5, 2], "the headings say how many");
+    let wrapped = ways.iter().flat_map(|way| way.lines()).filter(|line| line.starts_with("  "));
+    assert_none(&wrapped.map(|line| format!("a step has more than one line: {line}")).collect::<Vec<_>>());
     let named: Vec<_> = ways.iter().flat_map(|way| named_functions(way)).collect();
     assert!(named.len() > 40, "{} functions are named", named.len());
     let missing = named.iter().filter(|(file, function)| {

@@ -80,7 +80,7 @@ pub async fn authorities(cluster: &Cluster, namespace: &str) -> Result<Option<Ma
     Ok(secret.and_then(|secret| Material::from_data(secret.data.as_ref()?, None).ok()))
 }
 
-/// Returns the number of ready replicas behind a Service; `None` for one of type ExternalName.
+/// Returns the number of ready replicas behind a Service; `None` for one of type `ExternalName`.
 pub(super) async fn ready_replicas(
     cluster: &Cluster,
     namespace: &str,

@@ -26,9 +26,11 @@ pub struct DecideError {
 
 /// Decides a request under the policies of its namespace.
 ///
-/// `native` is the hash of the policies that native admission checks in the namespace. If it is the hash of these policies, the decision leaves out the rules that native admission checks.
+/// `native` is the hash of the policies that native admission checks in the namespace. If it is the hash of these
+/// policies, the decision leaves out the rules that native admission checks.
 ///
-/// The caller leaves out the policies of namespaces in which nothing is denied. Rules see no status, because the object is not stored yet.
+/// The caller leaves out the policies of namespaces in which nothing is denied. Rules see no status, because the object
+/// is not stored yet.
 pub fn decide(
     request: &AdmissionRequest<'_>,
     policies: &[CompiledPolicy],

@@ -143,12 +143,13 @@ impl Diagnosis {
             Ok(text) => match fail_open_count(&text) {
                 0 => {}
                 count => self.problems.push(format!(
-                    "{count} objects were stored without evaluation since the start of this API server, because the webhook did \
-                     not answer: see apiserver_admission_webhook_fail_open_count"
+                    "{count} objects were stored without evaluation since the start of this API server, because the \
+                     webhook did not answer: see apiserver_admission_webhook_fail_open_count"
                 )),
             },
             Err(error) => {
-                self.notes.push(format!("the API server's counts of objects without evaluation were not read: {error}"));
+                let what = "the API server's counts of objects without evaluation";
+                self.notes.push(format!("{what} were not read: {error}"));
             }
         }
     }

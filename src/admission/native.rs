@@ -73,7 +73,8 @@ impl Sink for VerdictSink {
     }
 }
 
-/// Returns the hash on a Namespace with native admission. During a break-glass its verdict has no denials, and the rules are still left to it.
+/// Returns the hash on a Namespace with native admission. During a break-glass its verdict has no denials, and the
+/// rules are still left to it.
 fn verdict(object: &RawObject) -> Result<Option<String>, String> {
     let namespace: PartialObjectMeta<Namespace> =
         serde_json::from_str(object.json()).map_err(|error| error.to_string())?;

@@ -65,9 +65,10 @@ impl Planned<'_> {
         }
     }
 
-    /// Drops a request and a limit with a ratio that a LimitRange forbids.
+    /// Drops a request and a limit with a ratio that a `LimitRange` forbids.
     fn drop_ratios(&mut self) {
-        for bound in &self.constraints.bounds {
+        let constraints = self.constraints;
+        for bound in &constraints.bounds {
             let will_be = |field: Field| {
                 let given = self.value(field).filter(|_| !self.dropped.contains_key(&field));
                 Quantity::parse(given.map_or_else(|| own(self.container, field), Value::as_str)?)

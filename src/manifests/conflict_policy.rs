@@ -1,6 +1,8 @@
-//! The conflict policy: a `MutatingAdmissionPolicy` by which the API server removes our fields from a write of another client that they would make invalid. It needs no webhook and no running operator.
+//! The conflict policy: a `MutatingAdmissionPolicy` by which the API server removes our fields from a write of another
+//! client that they would make invalid. It needs no webhook and no running operator.
 //!
-//! The policy is JSON, because `v1` of these kinds is newer than the API types that we build against. Its expressions are the CEL files in `conflict_policy/`; `tests/cluster/enforcement/conflict_policy.rs` tests their effect.
+//! The policy is JSON, because `v1` of these kinds is newer than the API types that we build against. Its expressions
+//! are the CEL files in `conflict_policy/`; `tests/cluster/enforcement/conflict_policy.rs` tests their effect.
 
 use serde_json::{Value, json};
 

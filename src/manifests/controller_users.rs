@@ -1,6 +1,7 @@
 //! The users of the controllers whose objects admission does not evaluate again.
 
-/// The users of the controllers that create pods, or objects with a pod template, for an object that admission evaluates.
+/// The users of the controllers that create pods, or objects with a pod template, for an object that admission
+/// evaluates.
 ///
 /// Source: [`controller_names.go`](https://github.com/kubernetes/kubernetes/blob/v1.36.3/cmd/kube-controller-manager/names/controller_names.go)
 /// and the service accounts in `rbac/bootstrappolicy/controller_policy.go`.

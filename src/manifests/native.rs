@@ -57,7 +57,8 @@ pub struct BoundPolicy {
 
 /// Returns the two policies of native admission: the one that denies, and the one that warns.
 ///
-/// `own` is the namespace of the installation, and `system` are further system namespaces. Objects in them are not evaluated.
+/// `own` is the namespace of the installation, and `system` are further system namespaces. Objects in them are not
+/// evaluated.
 pub fn native_policies(own: &str, system: &[String]) -> [BoundPolicy; 2] {
     let policy = |name, annotation, most_bytes: usize, actions: &[&str]| {
         bound(name, actions, spec(annotation, most_bytes, own, system))

@@ -60,7 +60,8 @@ impl NamespaceKeys {
         })
     }
 
-    /// Returns the merge patch that removes all other keys, also those of other clients; `None` if `present` has no other.
+    /// Returns the merge patch that removes all other keys, also those of other clients; `None` if `present` has no
+    /// other.
     pub(super) fn removal(&self, present: &Self) -> Option<Value> {
         let surplus = present.annotations.keys().filter(|key| !self.annotations.contains_key(*key));
         let annotations: Map<_, _> = surplus.map(|key| ((*key).to_owned(), Value::Null)).collect();

@@ -1,7 +1,7 @@
 //! Keeps the verdict of each namespace on its Namespace, where the native admission policies read it.
 //!
-//! A change of a policy or of a Namespace makes the namespace due. The leader compares the keys that a due Namespace has
-//! with those that it should have, and writes the difference.
+//! A change of a policy or of a Namespace makes the namespace due. The leader compares the keys that a due Namespace
+//! has with those that it should have, and writes the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::Text;
-use crate::enforcement::{Field, Limits, NOT_JUDGED, Plan, RehearsalOutcome, Rehearsed};
+use crate::enforcement::{Field, Limits, NOT_EVALUATED, Plan, RehearsalOutcome, Rehearsed};
 use crate::policy::RemediationSpec;
 use crate::workload::count;
 
@@ -46,7 +46,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
                 writeln!(out, "  {line}")?;
             }
             if plan.adds.keys().any(|of| matches!(of.field, Field::Limit(_))) {
-                writeln!(out, "  {NOT_JUDGED}")?;
+                writeln!(out, "  {NOT_EVALUATED}")?;
             }
             unfixed(plan, out)?;
         }

@@ -46,7 +46,7 @@ pub enum SkipReason {
     NoFix,
     /// The record of the patch would have too many fields.
     TooManyFields,
-    /// The update strategy is OnDelete, so a patch would reach no pod by itself.
+    /// The update strategy is `OnDelete`, so a patch would reach no pod by itself.
     OnDelete,
     /// A partition would keep a patch from some of the pods.
     Partitioned,
@@ -88,7 +88,7 @@ pub enum SkipReason {
     RestartedLately,
     /// A resource quota has no room for a rollout.
     QuotaExceeded,
-    /// A PodDisruptionBudget allows no disruption now.
+    /// A `PodDisruptionBudget` allows no disruption now.
     DisruptionBudget,
     /// The workload could not be checked, because a request failed.
     CheckFailed,

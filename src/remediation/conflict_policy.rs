@@ -1,4 +1,5 @@
-//! Checks that the conflict policy is installed: the admission policy that removes our fields from conflicting writes of others. It is defined in [`manifests`](crate::manifests), and `kube-devops policy compile` installs it.
+//! Checks that the conflict policy is installed: the admission policy that removes our fields from conflicting writes
+//! of others. It is defined in [`manifests`](crate::manifests), and `kube-devops policy compile` installs it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl ConflictPolicy {
         self.known.lock().await.as_ref().map(|known| known.state.clone())
     }
 
-    /// Checks that the policy is installed, while some DevOpsPolicy enforces or has patches left. Returns the time of the next check.
+    /// Checks that the policy is installed, while some DevOpsPolicy enforces or has patches left. Returns the time of
+    /// the next check.
     pub(super) async fn ensure(&self) -> Timestamp {
         let wanted = self
             .policies

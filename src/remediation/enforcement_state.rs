@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::conflict_policy::ConflictPolicyState;
-use crate::enforcement::NOT_JUDGED;
+use crate::enforcement::NOT_EVALUATED;
 use crate::enforcement::records::{self, KEPT, has_patches, has_room, is_under_way};
 use crate::manifests::CONFLICT_POLICY;
 use crate::policy::{ConditionReason, DevOpsPolicy, EnforcementMode, Remediation, SkipReason};
@@ -70,7 +70,7 @@ impl EnforcementState {
             count(is_under_way)
         )];
         if records.iter().any(|record| records::sets_limits(record)) {
-            parts.push(NOT_JUDGED.to_owned());
+            parts.push(NOT_EVALUATED.to_owned());
         }
         parts.extend(refused);
         parts.extend(skipped.iter().map(|(reason, (count, example))| match reason {

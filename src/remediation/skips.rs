@@ -74,14 +74,14 @@ impl SkipCache {
     pub(super) fn next<'c>(&self, policy: &PolicyRef, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
         let orders = candidates
             .iter()
-            .filter_map(|candidate| Some((self.entry(policy, candidate)?.left.order?, candidate)));
+            .filter_map(|candidate| Some((self.entry(policy, candidate)?.skip.order?, candidate)));
         // `min_by_key` returns the first of several equal ones.
         orders.min_by_key(|(order, _)| *order).map(|(_, candidate)| candidate)
     }
 
     /// Returns the suggested patch from a candidate's last check.
     pub(super) fn fix_of(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<SuggestedFix> {
-        self.entry(policy, candidate)?.left.fix.clone()
+        self.entry(policy, candidate)?.skip.fix.clone()
     }
 
     fn entry(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<&Entry> {

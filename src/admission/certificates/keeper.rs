@@ -1,4 +1,5 @@
-//! Keeps the Secret and the configuration up to date on the leader: rotates certificates, updates the `caBundle`, and ends a suspension in time.
+//! Keeps the Secret and the configuration up to date on the leader: rotates certificates, updates the `caBundle`, and
+//! ends a suspension in time.
 
 use std::sync::Arc;
 
@@ -130,8 +131,8 @@ impl CertificateKeeper {
         written.map(drop).map_err(|error| KeepError::Call("write the Secret of the certificates", error))
     }
 
-    /// Sets the `caBundle` of every webhook in the configuration, and ends a suspension whose time is over. Does nothing
-    /// where no configuration is installed.
+    /// Sets the `caBundle` of every webhook in the configuration, and ends a suspension whose time is over. Does
+    /// nothing where no configuration is installed.
     async fn configure(&mut self, material: Option<&Material>) -> Result<(), KeepError> {
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
         let read = self.cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await;

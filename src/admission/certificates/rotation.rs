@@ -21,7 +21,8 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// Returns the next step. The configuration has had the bundle since `bundled`. Each step of a rotation waits for `pause` after the previous one, so that every API server and every replica has seen the change.
+    /// Returns the next step. The configuration has had the bundle since `bundled`. Each step of a rotation waits for
+    /// `pause` after the previous one, so that every API server and every replica has seen the change.
     pub(super) fn next(
         material: Option<&Material>,
         names: &Names,
