@@ -15,7 +15,7 @@ mod settings;
 use jiff::Timestamp;
 
 use super::args::{ConnectArgs, ScopeArgs};
-use super::progress::Progress;
+use super::progress_spinner::ProgressSpinner;
 use super::{ExitStatus, block_on};
 use crate::governance::{Analysis, compare};
 use crate::output::{Notes, to_stderr};
@@ -77,7 +77,7 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
     if let Some(inputs) = args.compare.inputs() {
         return compare_args::run(&inputs, &mut args.manifests, &args.outputs, &args.gates, &analysis);
     }
-    let progress = Progress::start();
+    let progress = ProgressSpinner::start();
     let mut input = Vec::new();
     let skipped_namespaces = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());

@@ -23,7 +23,7 @@ mod yaml;
 mod yaml_list;
 mod yaml_objects;
 
-pub use consumer::{Consumer, LineOf, Place, Unread};
+pub use consumer::{Consumer, LineOf, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
 pub use read::{Found, read};
 pub use sources::{Inputs, Source};

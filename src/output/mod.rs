@@ -21,7 +21,7 @@ mod standard;
 mod style;
 mod summary;
 mod text;
-mod undone;
+mod undo_result;
 mod violations;
 mod yaml;
 
@@ -36,4 +36,4 @@ pub use notes::Notes;
 pub use rehearsal::rehearsal;
 pub use standard::{error, note, to_stderr, to_stdout};
 pub use text::Text;
-pub use undone::undone;
+pub use undo_result::undone;

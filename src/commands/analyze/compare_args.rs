@@ -9,7 +9,7 @@ use super::manifests::{self, ManifestArgs};
 use super::outputs::OutputArgs;
 use crate::commands::ExitStatus;
 use crate::commands::args::ConnectArgs;
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::read_text;
 use crate::governance::{Analysis, ComparedReport, Comparison};
 use crate::output::{comparison, error, to_stderr, to_stdout};
@@ -76,7 +76,7 @@ fn read(path: &Path, manifests: &mut ManifestArgs, empty: &Analysis<'_>) -> anyh
     }
     manifests.paths = vec![path.to_owned()];
     let mut analysis = empty.part();
-    manifests::read(manifests, true, &mut analysis, &Progress::start());
+    manifests::read(manifests, true, &mut analysis, &ProgressSpinner::start());
     let report = analysis.finish();
     report.errors.iter().try_for_each(error)?;
     // Reports in memory and in files are compared in the same form.
