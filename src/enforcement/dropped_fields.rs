@@ -80,7 +80,9 @@ impl Planned<'_> {
                     "the limit would be more times the request than LimitRange {} allows",
                     bound.limit_range
                 );
-                both.into_iter().for_each(|field| self.drop_field(field, reason.clone()));
+                for field in both {
+                    self.drop_field(field, reason.clone());
+                }
             }
         }
     }
