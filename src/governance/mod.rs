@@ -4,6 +4,7 @@ mod analysis;
 mod compliance;
 mod evaluate;
 mod gate;
+mod other_sums;
 mod report;
 mod scope;
 mod score;

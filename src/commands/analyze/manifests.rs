@@ -6,7 +6,7 @@ use crate::commands::args::ConnectArgs;
 use crate::commands::progress::Progress;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
-use crate::workload::{Fields, Object};
+use crate::workload::{Fields, Kind, Kinds, Object};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,12 @@ pub(super) struct ManifestArgs {
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
     recursive: bool,
+
+    /// Take the manifests for everything there will be, so that rules report objects that are missing
+    ///
+    /// Without it, a rule that needs another object, such as the pods of a Service, can't tell if it will be there.
+    #[arg(long, requires = "manifests")]
+    complete: bool,
 }
 
 impl ManifestArgs {
@@ -45,6 +51,7 @@ pub(super) fn read(
 ) -> Vec<String> {
     let consumer = Evaluator { empty: analysis.part(), progress };
     let mut notes = Vec::new();
+    let mut is_complete = args.complete;
     for found in files::read(&args.inputs(), lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
@@ -54,7 +61,11 @@ pub(super) fn read(
         for unread in found.unread {
             let files::Unread { source, document, line, message } = unread;
             analysis.fail(ReportError { source, document, line, message });
+            is_complete = false;
         }
+    }
+    if is_complete {
+        analysis.close(Kinds::of(&Kind::ALL));
     }
     notes
 }
