@@ -82,7 +82,7 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
             if rule.is_about_pods() { ", beside pods" } else { "" }
         )?;
     }
-    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.mend);
+    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.manual_fix);
     writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
     if !rule.peers.is_empty() {
         writeln!(out, "Stands for: {}.", rule.peers.join(", "))?;

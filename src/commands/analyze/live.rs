@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::related;
 use crate::cluster::{self, ConnectOptions, ListRequest, RawObject};
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
 use crate::workload::{Kind, Kinds, Object, Parsed, Workload, WorkloadKind};
@@ -26,7 +26,7 @@ pub(super) async fn read(
     selector: Option<String>,
     scope: &Scope,
     analysis: &mut Analysis<'_>,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> anyhow::Result<LeftOut> {
     let cluster = match cluster::connect(options).await {
         Ok(cluster) => cluster,
@@ -51,7 +51,7 @@ pub(super) async fn read(
         }
         scope.namespaces.iter().for_each(|namespace| analysis.close_within(Kind::Pod, namespace));
     }
-    for cluster::Unread { what, message } in listing.unread {
+    for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
     let notes = related::read(&cluster, scope, analysis).await;
@@ -62,7 +62,7 @@ fn add_page(
     part: &mut Analysis<'_>,
     page: &str,
     scope: &Scope,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Result<(), serde_json::Error> {
     part.policy().fields().within(|| {
         let Ok(list) = serde_json::from_str::<Object<'_>>(page) else {
@@ -81,7 +81,7 @@ fn add_one_by_one(
     part: &mut Analysis<'_>,
     page: &str,
     scope: &Scope,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Result<(), serde_json::Error> {
     #[derive(Deserialize)]
     struct Page {
