@@ -36,6 +36,7 @@ impl Findings {
             let violation = self.keep.then(|| Violation {
                 rule: self.rule,
                 severity: self.severity,
+                count: 1,
                 container: None,
                 path: path.to_string(),
                 message: message.to_string(),

@@ -85,27 +85,41 @@ impl Analysis<'_> {
         let identity =
             self.identity(kind, namespace, related.name(), related.metadata.labels.as_ref(), origin);
         if identity.is_asked {
-            self.judge_object(&related, &identity);
+            self.judge_object(&related, &identity, origin);
         }
         self.facts.add_related(related, identity);
     }
 
-    fn judge_object(&mut self, object: &Related, identity: &Identity) {
+    fn judge_object(&mut self, object: &Related, identity: &Identity, origin: Option<Origin<'_>>) {
         self.others.objects += 1;
-        let mut found = Violations::new(self.keep);
+        let mut kept = Vec::new();
         let mut tally = Tally::default();
         for enabled in self.policy.rules() {
             for check in enabled.rule.checks() {
                 let Check::Object { reads, check } = check else { continue };
-                if reads.contains(&object.kind) {
-                    found.begin(enabled.rule.id, enabled.severity);
-                    check(&ObjectContext { object, parameters: &enabled.parameters }, &mut found);
+                if !reads.contains(&object.kind) {
+                    continue;
+                }
+                let mut found = Violations::new(self.keep);
+                found.begin(enabled.rule.id, enabled.severity);
+                check(&ObjectContext { object, parameters: &enabled.parameters }, &mut found);
+                if let Some(exemption) = self.exemption(enabled.rule.id, identity) {
+                    self.add_exempt(exemption, found.count());
+                } else {
                     tally.set(enabled.index, found.count());
+                    kept.extend(found.into_kept());
                 }
             }
         }
         self.others.add(&identity.namespace, &tally);
-        self.violations.add_known(identity, &found.into_kept());
+        let named = Owner { kind: identity.kind.name(), name: &identity.name };
+        self.violations.add_certain(&identity.namespace, named, origin, &kept);
+    }
+
+    /// Returns the place of the exemption that accepts a rule's findings in an object, if there is one.
+    fn exemption(&self, rule: RuleId, object: &Identity) -> Option<usize> {
+        let (source, _) = object.source.as_ref()?;
+        self.exemptions?.of(rule, source, self.now)
     }
 
     /// Names an object, and decides if the user asked for it. An object of the cluster is asked for if no namespace is
@@ -157,6 +171,10 @@ impl Analysis<'_> {
 
     fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
         for (object, violation) in found.found() {
+            if let Some(exemption) = self.exemption(enabled.rule.id, object) {
+                self.add_exempt(exemption, 1);
+                continue;
+            }
             let mut tally = Tally::default();
             tally.set(enabled.index, 1);
             match object.kind {

@@ -38,7 +38,7 @@ fn report(objects: &[(usize, Value)], cuts: &[usize]) -> Report {
             whole.merge(std::mem::replace(&mut part, whole.part()));
         }
         let object = policy.fields().within(|| Object::deserialize(object.clone()).unwrap());
-        part.add(&object, Some(Origin { source: "f", line: *line }));
+        part.add(&object, Some(Origin { source: "f", line: *line, line_of: &|_| None }));
     }
     whole.merge(part);
     whole.close(Kinds::of(&Kind::ALL));
