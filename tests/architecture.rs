@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("workload", &[]),
     ("yaml", &[]),
-    ("rules", &["workload"]),
+    ("inventory", &["workload"]),
+    ("rules", &["inventory", "workload"]),
     ("policy", &["rules", "workload", "yaml"]),
-    ("governance", &["paths", "policy", "rules", "workload"]),
+    ("governance", &["inventory", "paths", "policy", "rules", "workload"]),
     ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy", "rules"]),
     ("files", &["paths", "proxy", "workload", "yaml"]),
@@ -110,7 +111,7 @@ const CLIENT_MODULES: &[&str] = &["admission", "cluster", "leader", "remediation
 
 /// The modules of L0 and L1. They hold no async code and read no clock.
 const PURE_MODULES: &[&str] =
-    &["workload", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
+    &["workload", "inventory", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
 
 /// Marks of async code and of clocks.
 const IMPURE: &[&str] = &[

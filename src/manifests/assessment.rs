@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Mode, Permission, PermissionScope};
 
-/// The namespaces for the scopes of permissions.
+/// The namespaces for the scopes of permissions, and the permissions that depend on rules.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// The namespace that is evaluated; `None` for all of them.
@@ -17,9 +17,17 @@ pub struct Places {
     pub missing: bool,
     /// The namespace that kube-devops runs in.
     pub own: String,
+    /// The permissions that the rules of `analyze` need beside those of the mode.
+    pub of_rules: Vec<Permission>,
 }
 
 impl Places {
+    /// Returns the permissions that a mode needs.
+    fn permissions(&self, mode: Mode) -> Vec<Permission> {
+        let of_rules: &[Permission] = if mode == Mode::Analyze { &self.of_rules } else { &[] };
+        [&mode.permissions(), of_rules].concat()
+    }
+
     /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
     fn namespace(&self, scope: PermissionScope) -> Option<&str> {
         match scope {
@@ -72,7 +80,7 @@ fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Nee
 /// Returns the questions that some modes need an answer to, each once.
 #[must_use]
 pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
-    let permissions = modes.iter().flat_map(|mode| mode.permissions());
+    let permissions = modes.iter().flat_map(|mode| places.permissions(*mode));
     let mut needs: Vec<_> = permissions.flat_map(|permission| needs_of(permission, places)).collect();
     needs.sort();
     needs.dedup();
@@ -156,7 +164,7 @@ impl Assessment {
     ) -> Self {
         let mut grants = Vec::new();
         for &mode in modes {
-            for permission in mode.permissions() {
+            for permission in places.permissions(mode) {
                 for need in needs_of(permission, &places) {
                     let AccessAnswer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
                     let optional = if permission.required { "" } else { " (optional)" };
@@ -239,7 +247,7 @@ mod tests {
     use super::*;
 
     fn everywhere() -> Places {
-        Places { evaluated: None, missing: false, own: "ops".to_owned() }
+        Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Vec::new() }
     }
 
     /// The assessment of a caller who may do everything that `forbids` does not match.
@@ -279,8 +287,12 @@ mod tests {
     #[test]
     fn a_caller_limited_to_a_namespace_can_work_there() {
         let limited = |evaluated: Option<&str>| {
-            let places =
-                Places { evaluated: evaluated.map(str::to_owned), missing: false, own: "shop".to_owned() };
+            let places = Places {
+                evaluated: evaluated.map(str::to_owned),
+                missing: false,
+                own: "shop".to_owned(),
+                of_rules: Vec::new(),
+            };
             assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))
         };
         let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
@@ -304,7 +316,12 @@ mod tests {
 
     #[test]
     fn a_missing_namespace_is_the_reason() {
-        let places = Places { evaluated: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
+        let places = Places {
+            evaluated: Some("nope".to_owned()),
+            missing: true,
+            own: "ops".to_owned(),
+            of_rules: Vec::new(),
+        };
         let assessment = assess(places, CrdState::Current, |_| false);
         let all = ["reconcile", "enforce", "native", "webhook"];
         assert_eq!(working(&assessment), all, "these evaluate all namespaces");

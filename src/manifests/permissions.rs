@@ -124,6 +124,12 @@ impl Permission {
         }
     }
 
+    /// Returns the permission to list a resource that rules read. The mode works without it.
+    pub const fn of_rules(group: &'static str, resource: &'static str, is_namespaced: bool) -> Self {
+        let scope = if is_namespaced { Judged } else { Cluster };
+        need(group, resource, LIST, scope, "the rules that read it can't tell").optional()
+    }
+
     const fn optional(self) -> Self {
         Self { required: false, ..self }
     }

@@ -352,7 +352,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
@@ -361,7 +361,7 @@ pub(crate) fn on(kubeconfig: &Path, arguments: &[&str]) -> Outcome {
     run(&[arguments, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat(), "")
 }
 
-fn run(arguments: &[&str], stdin: &str) -> Outcome {
+pub(crate) fn run(arguments: &[&str], stdin: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
     let output = command.args(arguments).write_stdin(stdin).timeout(PATIENCE).output().unwrap();
     Outcome {
@@ -465,7 +465,7 @@ fn evaluated(report: &Value) -> Vec<(&str, u64)> {
 }
 
 /// Returns the violations without their sources.
-fn sourceless(report: &Value) -> Value {
+pub(crate) fn sourceless(report: &Value) -> Value {
     let mut violations = report["violations"].clone();
     for violation in violations.as_array_mut().unwrap() {
         violation.as_object_mut().unwrap().remove("source").unwrap();
@@ -480,7 +480,7 @@ fn pod(name: &str, labels: &Value) -> Pod {
     }))
 }
 
-fn rule(verb: &str, resource: &str) -> PolicyRule {
+pub(crate) fn rule(verb: &str, resource: &str) -> PolicyRule {
     object(json!({ "apiGroups": [""], "resources": [resource], "verbs": [verb] }))
 }
 
