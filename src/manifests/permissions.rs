@@ -126,7 +126,7 @@ impl Permission {
 
     /// Returns the permission to list a resource that rules read. The mode works without it.
     pub const fn of_rules(group: &'static str, resource: &'static str, is_namespaced: bool) -> Self {
-        let scope = if is_namespaced { Judged } else { Cluster };
+        let scope = if is_namespaced { EvaluatedNamespaces } else { Cluster };
         need(group, resource, LIST, scope, "the rules that read it can't tell").optional()
     }
 
