@@ -52,7 +52,7 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
 }
 
 /// Returns the rules that a mode adds to those of other modes, for the permissions of these scopes.
-pub(in crate::manifests) fn added_rules(to: &[Mode], mode: Mode, scopes: &[PermissionScope]) -> Vec<Value> {
+pub(crate) fn added_rules(to: &[Mode], mode: Mode, scopes: &[PermissionScope]) -> Vec<Value> {
     let known: Vec<_> = to.iter().flat_map(|mode| mode.permissions()).collect();
     let permissions = mode.permissions();
     let added = permissions.iter().filter(|permission| !known.contains(permission));
@@ -113,7 +113,7 @@ type Key<'p> = (&'p str, &'p [&'p str]);
 ///
 /// RBAC cannot restrict `create` by name, because the authorizer does not know the name of a new object. So `create` gets a
 /// rule without names.
-pub(in crate::manifests) fn rules<'p>(permissions: impl Iterator<Item = &'p Permission>) -> Vec<Value> {
+pub(crate) fn rules<'p>(permissions: impl Iterator<Item = &'p Permission>) -> Vec<Value> {
     let mut verbs: BTreeMap<(Key<'p>, String), BTreeSet<usize>> = BTreeMap::new();
     for permission in permissions {
         for verb in permission.verbs {
