@@ -87,7 +87,8 @@ fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Nee
 pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
     let needs = modes.iter().flat_map(|&mode| {
         let places = places.of(mode);
-        places.permissions(mode).into_iter().flat_map(move |permission| needs_of(permission, &places))
+        let permissions = places.permissions(mode);
+        permissions.into_iter().flat_map(move |permission| needs_of(permission, &places))
     });
     let mut needs: Vec<_> = needs.collect();
     needs.sort();
