@@ -1,16 +1,19 @@
 //! `kube-devops check`: asks the API server for the permissions and CRDs that modes need.
 
+mod crd_states;
+mod rule_permissions;
+
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
-use super::crd_states::crd_states;
-use super::rule_permissions::of_rules;
 use crate::cluster::{self, Access};
 use crate::manifests::{AccessAnswer, Assessment, Mode, Need, Places, needs};
 use crate::output::{Check, CheckFormat, to_stdout};
+use crd_states::crd_states;
+use rule_permissions::of_rules;
 
 /// Connect to the cluster, and list what is missing there: permissions, and CRDs where they are needed.
 ///
