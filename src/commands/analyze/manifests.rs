@@ -26,8 +26,6 @@ pub(super) struct ManifestArgs {
     pub(super) recursive: bool,
 
     /// Take the manifests for everything there will be, so that rules report objects that are missing
-    ///
-    /// Without it, a rule that needs another object, such as the pods of a Service, can't tell if it will be there.
     #[arg(long, requires = "manifests")]
     complete: bool,
 
