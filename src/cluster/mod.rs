@@ -11,6 +11,7 @@ mod events;
 mod follow;
 mod list;
 mod namespace;
+mod namespaced;
 mod pace;
 mod remove;
 mod request_log;

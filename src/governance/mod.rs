@@ -4,6 +4,7 @@ mod analysis;
 mod compliance;
 mod evaluate;
 mod gate;
+mod impact;
 mod report;
 mod scope;
 mod score;
@@ -17,6 +18,7 @@ pub use analysis::Analysis;
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
+pub use impact::{Impact, ImpactJudges, NamespaceImpact, WorkloadImpact};
 pub use report::{
     NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind, UnscoredRule,
 };

@@ -2,9 +2,13 @@
 
 mod amount;
 mod bundle;
+mod bundle_error;
+mod bundle_source;
 mod compiled;
 mod devops_policy;
 mod devops_policy_status;
+mod difference;
+mod document;
 mod effective;
 mod fix_defaults;
 mod in_force;
@@ -18,16 +22,21 @@ mod schema;
 mod schema_check;
 mod selection;
 mod severity_overrides;
+mod standard_bundle;
 mod verdict;
 
 pub use amount::Amount;
-pub use bundle::Bundle;
+pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};
+pub use bundle_error::BundleError;
+pub use bundle_source::BundleSource;
 pub use compiled::CompiledPolicy;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
+pub use difference::{FieldDifference, PolicyChangeKind, PolicyDifference, PolicySide, differences};
+pub use document::{PolicyDocument, PolicyDocumentError, PolicyDocuments, SET_LABEL};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod bundles;
 mod catalogue;
 mod deploy;
 mod formats;

@@ -32,6 +32,7 @@ mod observability;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
+mod policy_files;
 #[path = "../common/process.rs"]
 mod process;
 mod prometheus;

@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
+use crate::commands::args::bundle;
 use crate::files;
 use crate::output::note;
-use crate::policy::{self, Bundle, EffectivePolicy};
+use crate::policy::{self, EffectivePolicy};
 use crate::yaml::Repeated;
 
 /// The rules of an analysis.
@@ -22,9 +22,11 @@ pub(super) struct RuleArgs {
     #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
     rules: Option<String>,
 
-    /// Evaluate the rules of a bundle
-    #[arg(long, value_name = "BUNDLE", value_parser = bundles().try_map(|name| bundle(&name)))]
-    bundle: Option<Bundle>,
+    /// Evaluate under a bundle: a name that `policy bundle-list` shows, or the path of a bundle of your own
+    ///
+    /// Violations of pss-baseline and pss-restricted are listed, but leave the score alone.
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<String>,
 
     /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
     #[arg(long, value_name = "FILE")]
@@ -37,23 +39,14 @@ impl RuleArgs {
         if let Some(path) = &self.policy {
             return read_policy(path);
         }
-        if let Some(bundle) = self.bundle {
-            return Ok(bundle.policy());
+        if let Some(name) = &self.bundle {
+            return Ok(bundle(name).context("--bundle")?.policy().clone());
         }
         match &self.rules {
             Some(rules) => EffectivePolicy::select(rules).context("--rules"),
             None => Ok(EffectivePolicy::default()),
         }
     }
-}
-
-/// Lists the bundles, so that errors, help and completions name them.
-fn bundles() -> PossibleValuesParser {
-    PossibleValuesParser::new(Bundle::ALL.map(Bundle::as_str))
-}
-
-fn bundle(name: &str) -> Result<Bundle, &'static str> {
-    Bundle::ALL.into_iter().find(|bundle| bundle.as_str() == name).ok_or("there is no such bundle")
 }
 
 /// Reads a DevOpsPolicy from a file.
