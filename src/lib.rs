@@ -5,13 +5,14 @@
 //! and withdraws them. The ways in are [`files`], which reads [`yaml`], and a live [`cluster`]; both take their proxies
 //! from [`proxy`]. [`policies`] follows the policies of a cluster. The long-running parts are [`observer`],
 //! [`operator`] and [`admission`], on top of [`leader`], [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the
-//! permissions to grant. [`commands`] wires everything to the command line.
+//! permissions to grant. [`fleet`] works in many clusters at once. [`commands`] wires everything to the command line.
 
 pub mod admission;
 pub mod cluster;
 pub mod commands;
 pub mod enforcement;
 pub mod files;
+pub mod fleet;
 pub mod governance;
 pub mod leader;
 pub mod manifests;

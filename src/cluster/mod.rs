@@ -26,7 +26,7 @@ pub use access::{Access, Decision};
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;
-pub use connect::{Cluster, ConnectError, ConnectOptions, Overrides, Place, connect};
+pub use connect::{Cluster, ConnectError, ConnectOptions, KubeContext, Overrides, Place, connect, contexts};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListRequest, Listing, Unread, is_namespace_name, list_pods};

@@ -18,6 +18,8 @@ use manifests::ManifestArgs;
 use outputs::OutputArgs;
 use rule_args::RuleArgs;
 
+pub(super) use live::read_cluster;
+
 /// Score a cluster or manifests, and list what to fix first.
 ///
 /// On a cluster, pods are evaluated. In manifests, a template is evaluated too, unless one of its pods is in the input.

@@ -9,6 +9,7 @@ mod deploy;
 mod exit_status;
 mod explain;
 mod list;
+mod multi_cluster;
 mod observability;
 mod policy;
 mod progress;
@@ -51,6 +52,7 @@ enum Command {
     Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
+    MultiCluster(multi_cluster::Args),
     Observability(observability::Args),
     Policy(policy::Args),
     Reconcile(reconcile::Args),
@@ -88,6 +90,7 @@ impl Cli {
             Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::MultiCluster(args) => block_on(multi_cluster::run(args)),
             Command::Observability(args) => observability::run(&args),
             Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),

@@ -3,6 +3,7 @@
 mod analysis;
 mod compliance;
 mod evaluate;
+mod fleet;
 mod gate;
 mod impact;
 mod report;
@@ -17,6 +18,7 @@ mod workload_sums;
 pub use analysis::Analysis;
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
+pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
 pub use impact::{Impact, ImpactJudges, NamespaceImpact, WorkloadImpact};
 pub use report::{

@@ -113,7 +113,7 @@ fn compare(from: Option<&PolicyDocument>, to: Option<&PolicyDocument>) -> Option
 }
 
 /// Adds the defaults that the API server would add, so that only settings with another effect differ.
-fn with_defaults(spec: &Value) -> Value {
+pub(super) fn with_defaults(spec: &Value) -> Value {
     let Ok(mut parsed) = serde_json::from_value::<DevOpsPolicySpec>(spec.clone()) else {
         return spec.clone();
     };
@@ -126,7 +126,7 @@ fn with_defaults(spec: &Value) -> Value {
 }
 
 /// Returns the settings that differ between two specs with their defaults.
-fn compare_specs(from: &Value, to: &Value) -> Vec<FieldDifference> {
+pub(super) fn compare_specs(from: &Value, to: &Value) -> Vec<FieldDifference> {
     let mut fields = Vec::new();
     compare_values("spec", from, to, &mut fields);
     fields

@@ -9,6 +9,7 @@ mod devops_policy;
 mod devops_policy_status;
 mod difference;
 mod document;
+mod drift;
 mod effective;
 mod fix_defaults;
 mod in_force;
@@ -37,6 +38,7 @@ pub use devops_policy::{
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use difference::{FieldDifference, PolicyChangeKind, PolicyDifference, PolicySide, differences};
 pub use document::{PolicyDocument, PolicyDocumentError, PolicyDocuments, SET_LABEL};
+pub use drift::{ClusterDifference, PolicyDrift, drift};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::cluster::{self, ConnectOptions, ListRequest, RawObject};
+use crate::cluster::{self, Cluster, ConnectOptions, ListRequest, RawObject};
 use crate::commands::progress::Progress;
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
@@ -25,19 +25,32 @@ pub(super) async fn read(
             return Ok(Vec::new());
         }
     };
+    Ok(read_cluster(&cluster, selector, scope, analysis, progress).await)
+}
+
+/// Evaluates the pods of a connected cluster, and returns the system namespaces that were not read.
+///
+/// Every failure becomes an error of the report.
+pub(in crate::commands) async fn read_cluster(
+    cluster: &Cluster,
+    selector: Option<String>,
+    scope: &Scope,
+    analysis: &mut Analysis<'_>,
+    progress: &Progress,
+) -> Vec<String> {
     // The API server applies the label selector, so that it sends nothing else.
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector };
     let empty = analysis.part();
     let leaves_out = |namespace: &str| scope.leaves_out(namespace);
     let add = |part: &mut Analysis<'_>, page: &str| add_page(part, page, scope, progress);
-    let listing = cluster::list_pods(&cluster, &request, leaves_out, || empty.part(), add).await;
+    let listing = cluster::list_pods(cluster, &request, leaves_out, || empty.part(), add).await;
     for part in listing.parts {
         analysis.merge(part);
     }
     for cluster::Unread { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
-    Ok(listing.skipped)
+    listing.skipped
 }
 
 fn add_page(
