@@ -12,7 +12,7 @@ mod list;
 mod multi_cluster;
 mod observability;
 mod policy;
-mod progress;
+mod progress_spinner;
 mod reconcile;
 mod rules;
 mod service;

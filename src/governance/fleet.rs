@@ -215,3 +215,74 @@ impl ClusterNamespace {
         self.figures.worst_first(&other.figures).then_with(|| self.cluster.cmp(&other.cluster))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde::Deserialize as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::governance::{Analysis, ReportError, Scope};
+    use crate::workload::Object;
+
+    fn cluster(context: &str, policy: &EffectivePolicy, images: &[&str], unread: bool) -> ClusterReport {
+        let scope = Scope::default();
+        let mut analysis = Analysis::new(policy, &scope, Timestamp::UNIX_EPOCH, false);
+        for (number, image) in images.iter().enumerate() {
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": { "name": format!("p{number}"), "namespace": format!("n{number}") },
+                "spec": { "containers": [{ "name": "main", "image": image }] },
+            });
+            analysis.add(&Object::deserialize(pod).unwrap(), None);
+        }
+        if unread {
+            let (source, message) = ("list pods".to_owned(), "forbidden".to_owned());
+            analysis.fail(ReportError { source, document: None, line: None, message });
+        }
+        ClusterReport::of_report(context.to_owned(), "s".to_owned(), "v1".to_owned(), analysis.finish())
+    }
+
+    fn fleet(clusters: Vec<ClusterReport>, policy: &EffectivePolicy, keep: bool) -> FleetReport {
+        FleetReport::new(policy, clusters, Vec::new(), keep)
+    }
+
+    #[test]
+    fn the_score_is_that_of_all_pods_and_no_mean_of_the_clusters() {
+        let policy = EffectivePolicy::select("latest-tag").unwrap();
+        let clusters =
+            vec![cluster("a", &policy, &["x"], false), cluster("b", &policy, &["x:1", "x:1", "x"], false)];
+        let report = fleet(clusters, &policy, false);
+        let summary = &report.summary;
+        // Two pods of four lose 5 points each: 97.5, where the mean of 95 and 98 would be 96.
+        assert_eq!((summary.pods, summary.score.map(Score::value)), (4, Some(97)));
+        assert_eq!(summary.compliance.map(|percent| percent.to_string()).as_deref(), Some("50.0%"));
+        assert_eq!((summary.clusters, summary.failed, summary.partial), (2, 0, false));
+        let worst = report.worst_namespaces.iter().map(|one| (&*one.cluster, &*one.figures.namespace));
+        assert_eq!(worst.collect::<Vec<_>>(), [("a", "n0"), ("b", "n2")]);
+        assert!(report.clusters.iter().all(|cluster| cluster.report.is_none()));
+    }
+
+    #[test]
+    fn a_failed_cluster_and_one_read_in_part_make_the_result_partial() {
+        let policy = EffectivePolicy::default();
+        let failed =
+            || ClusterReport::without_figures("f".to_owned(), ClusterResult::Failed, "it is down".to_owned());
+        let part = cluster("p", &policy, &["x:1"], true);
+        assert_eq!(
+            (part.result, part.reason.as_deref()),
+            (ClusterResult::Partial, Some("list pods: forbidden"))
+        );
+        let report = fleet(vec![part], &policy, true);
+        assert!(report.summary.partial && report.clusters[0].report.is_some());
+        let report = fleet(vec![cluster("a", &policy, &["x:1"], false), failed()], &policy, false);
+        assert_eq!((report.summary.clusters, report.summary.failed, report.summary.partial), (1, 1, true));
+        let nothing = fleet(vec![failed()], &policy, false);
+        assert_eq!((nothing.summary.score, nothing.summary.compliance.is_none()), (None, true));
+        let same =
+            ClusterReport::without_figures("s".to_owned(), ClusterResult::SameCluster, "counted".to_owned());
+        let report = fleet(vec![cluster("a", &policy, &["x:1"], false), same], &policy, false);
+        assert_eq!((report.summary.clusters, report.summary.partial), (1, false));
+    }
+}

@@ -22,7 +22,7 @@ mod standard;
 mod style;
 mod summary;
 mod text;
-mod undone;
+mod undo_result;
 mod violations;
 mod yaml;
 
@@ -38,4 +38,4 @@ pub use policy_difference::DifferenceFormat;
 pub use rehearsal::rehearsal;
 pub use standard::{error, note, to_stderr, to_stdout};
 pub use text::Text;
-pub use undone::undone;
+pub use undo_result::undone;

@@ -14,7 +14,7 @@ pub const SET_LABEL: &str = "devops.stochastic.io/policy-set";
 /// The annotation that keeps a copy of the whole object for `kubectl apply`.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The finalizer that the operator adds to every policy.
-const OWN_FINALIZER: &str = "devops.stochastic.io/cleanup";
+pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
 
 /// A policy as it is written in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +103,7 @@ impl PolicyDocument {
             annotations,
             finalizers: finalizers
                 .filter_map(|finalizer| finalizer.as_str())
-                .filter(|finalizer| *finalizer != OWN_FINALIZER)
+                .filter(|finalizer| *finalizer != FINALIZER)
                 .map(str::to_owned)
                 .collect(),
             spec: object.get("spec").cloned().unwrap_or_else(|| json!({})),
@@ -161,7 +161,7 @@ mod tests {
                 "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{ "manager": "kubectl" }],
                 "labels": { "team": "shop" },
                 "annotations": { LAST_APPLIED: "{}", "owner": "me" },
-                "finalizers": [OWN_FINALIZER, "example.com/hold"],
+                "finalizers": [FINALIZER, "example.com/hold"],
             },
             "spec": { "forbidLatestTag": true, "enforcementMode": "audit" },
             "status": { "healthy": true },

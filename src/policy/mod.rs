@@ -1,5 +1,6 @@
 //! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
+mod admission_verdict;
 mod amount;
 mod bundle;
 mod bundle_error;
@@ -24,8 +25,11 @@ mod schema_check;
 mod selection;
 mod severity_overrides;
 mod standard_bundle;
-mod verdict;
 
+pub use admission_verdict::{
+    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
+    LeftOutReason, VERDICT_ANNOTATION, VerdictRule, WARN_ANNOTATION,
+};
 pub use amount::Amount;
 pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};
 pub use bundle_error::BundleError;
@@ -37,7 +41,7 @@ pub use devops_policy::{
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use difference::{FieldDifference, PolicyChangeKind, PolicyDifference, PolicySide, differences};
-pub use document::{PolicyDocument, PolicyDocumentError, PolicyDocuments, SET_LABEL};
+pub use document::{FINALIZER, PolicyDocument, PolicyDocumentError, PolicyDocuments, SET_LABEL};
 pub use drift::{ClusterDifference, PolicyDrift, drift};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::{PolicyManifestError, repeated_keys};
@@ -47,7 +51,3 @@ pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditRe
 pub use remediation_reason::RemediationReason;
 pub use selection::SelectionError;
 pub use severity_overrides::SeverityOverrides;
-pub use verdict::{
-    ADMISSION_LABEL, ADMISSION_NATIVE, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut, LeftOutReason,
-    VERDICT_ANNOTATION, Verdict, VerdictRule, WARN_ANNOTATION,
-};

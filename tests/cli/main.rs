@@ -6,6 +6,7 @@ mod bad_input;
 mod bundles;
 mod catalogue;
 mod deploy;
+mod fleet;
 mod formats;
 mod inputs;
 #[path = "../common/policies.rs"]

@@ -61,7 +61,7 @@ async fn policies_travel_between_bundles_files_and_the_cluster() {
     assert_eq!(conflict.stdout, line(&blog, "restricted", "unchanged"));
     assert_eq!(policies.get("restricted").await.unwrap().spec.max_restart_count, Some(9));
 
-    // What is exported comes back the same.
+    // Exported policies come back unchanged.
     let tree = tempfile::tempdir().unwrap();
     let directory = tree.path().join("set");
     let (path, wanted) = (directory.to_str().unwrap(), said(&["policy", "export", "-A"]));

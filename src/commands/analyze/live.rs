@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::cluster::{self, Cluster, ConnectOptions, ListRequest, RawObject};
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
 use crate::workload::{Object, Parsed, Workload, WorkloadKind};
@@ -16,7 +16,7 @@ pub(super) async fn read(
     selector: Option<String>,
     scope: &Scope,
     analysis: &mut Analysis<'_>,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> anyhow::Result<Vec<String>> {
     let cluster = match cluster::connect(options).await {
         Ok(cluster) => cluster,
@@ -36,7 +36,7 @@ pub(in crate::commands) async fn read_cluster(
     selector: Option<String>,
     scope: &Scope,
     analysis: &mut Analysis<'_>,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Vec<String> {
     // The API server applies the label selector, so that it sends nothing else.
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector };
@@ -47,7 +47,7 @@ pub(in crate::commands) async fn read_cluster(
     for part in listing.parts {
         analysis.merge(part);
     }
-    for cluster::Unread { what, message } in listing.unread {
+    for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
     listing.skipped
@@ -57,7 +57,7 @@ fn add_page(
     part: &mut Analysis<'_>,
     page: &str,
     scope: &Scope,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Result<(), serde_json::Error> {
     part.policy().fields().within(|| {
         let Ok(list) = serde_json::from_str::<Object<'_>>(page) else {
@@ -76,7 +76,7 @@ fn add_one_by_one(
     part: &mut Analysis<'_>,
     page: &str,
     scope: &Scope,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Result<(), serde_json::Error> {
     #[derive(Deserialize)]
     struct Page {

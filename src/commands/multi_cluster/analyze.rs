@@ -9,7 +9,7 @@ use super::rows::{Request, read, rows};
 use crate::cluster::Cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ScopeArgs, bundle};
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::fleet::{Member, survey};
 use crate::governance::FleetReport;
 use crate::output::{FleetFormat, to_stdout};
@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         args.contexts.chosen(&args.kubeconfig)?.into_iter().map(|known| known.member).collect();
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
-    let progress = Progress::start();
+    let progress = ProgressSpinner::start();
     let request = Request { policy: &policy, scope: &scope, selector, now, keep: args.per_cluster };
     let work = async |_: &Member, cluster: &Cluster| Ok(read(cluster, &request, &progress).await);
     let surveyed = survey(&members, args.kubeconfig.limits(), work).await;

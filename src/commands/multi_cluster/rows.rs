@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::cluster::Cluster;
 use crate::commands::analyze::read_cluster;
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::fleet::{MemberResult, Surveyed};
 use crate::governance::{Analysis, ClusterReport, ClusterResult, Report, Scope};
 use crate::output;
@@ -25,7 +25,7 @@ pub(super) struct Request<'a> {
 type Found = (Report, Result<Vec<PolicyDocument>, String>);
 
 /// Reads the pods and the policies of a cluster.
-pub(super) async fn read(cluster: &Cluster, request: &Request<'_>, progress: &Progress) -> Found {
+pub(super) async fn read(cluster: &Cluster, request: &Request<'_>, progress: &ProgressSpinner) -> Found {
     let Request { policy, scope, selector, now, keep } = request;
     let mut analysis = Analysis::new(policy, scope, *now, *keep);
     read_cluster(cluster, selector.clone(), scope, &mut analysis, progress).await;

@@ -28,8 +28,8 @@ pub(super) async fn impact(
             let inputs = Inputs { paths: paths.to_vec(), recursive };
             for found in files::read(&inputs, false, &Reader { judges }) {
                 merge(&mut analyses, found.part);
-                errors.extend(found.unread.into_iter().map(|unread| {
-                    let files::Unread { source, document, line, message } = unread;
+                errors.extend(found.unread.into_iter().map(|failure| {
+                    let files::ReadFailure { source, document, line, message } = failure;
                     ReportError { source, document, line, message }.to_string()
                 }));
             }
