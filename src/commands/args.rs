@@ -14,7 +14,7 @@ mod scope;
 mod selector;
 
 pub(super) use budget::BudgetArgs;
-pub(super) use bundle::{bundle, bundles};
+pub(super) use bundle::{bundle, bundles, is_bundle_path};
 pub(super) use connect::ConnectArgs;
 pub(super) use duration::duration;
 pub(super) use installation::InstallationArgs;

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod baseline;
 mod bundles;
 mod catalogue;
+mod compare;
+mod config;
 mod deploy;
 mod fleet;
 mod formats;

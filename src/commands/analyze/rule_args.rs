@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::commands::args::bundle;
+use super::flags::{Flag, given};
+use crate::commands::args::{bundle, is_bundle_path};
+use crate::config::{Config, ConfigFile};
 use crate::files;
 use crate::output::note;
 use crate::policy::{self, EffectivePolicy};
@@ -14,7 +16,7 @@ use crate::yaml::Repeated;
 /// The rules of an analysis.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("choice").args(["rules", "bundle", "policy"]))]
-pub(super) struct RuleArgs {
+pub(in crate::commands) struct RuleArgs {
     /// Evaluate these rules: default, recommended, all, ids or categories, with commas; -NAME takes rules away
     ///
     /// Findings of rules outside the default score are listed, and count for --fail-on and compliance, but leave the
@@ -34,6 +36,39 @@ pub(super) struct RuleArgs {
 }
 
 impl RuleArgs {
+    /// Takes the choice of rules from a configuration file, unless a flag chooses.
+    pub(super) fn fill(&mut self, file: &ConfigFile) -> anyhow::Result<()> {
+        if self.rules.is_some() || self.bundle.is_some() || self.policy.is_some() {
+            return Ok(());
+        }
+        let Config { rules, bundle: name, policy, .. } = &file.config;
+        self.rules = rules.as_ref().map(|names| names.join(","));
+        self.policy = policy.as_ref().map(|path| file.resolved(path));
+        let place = || format!("{}: bundle", file.place("bundle").unwrap_or_default());
+        if let Some(name) = name {
+            let name =
+                if is_bundle_path(name) { file.resolved(name).display().to_string() } else { name.clone() };
+            bundle(&name).with_context(place)?;
+            self.bundle = Some(name);
+        }
+        Ok(())
+    }
+
+    /// Returns the flags that are given, each with the setting that it beats.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let policy = self.policy.as_ref().map(|path| path.display().to_string());
+        given([
+            ("rules", "--rules", self.rules.clone()),
+            ("bundle", "--bundle", self.bundle.clone()),
+            ("policy", "--policy", policy),
+        ])
+    }
+
+    /// Returns true if a DevOpsPolicy chooses the rules and their severities.
+    pub(super) fn names_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
     /// Returns the rules that the flags choose.
     pub(super) fn policy(&self) -> anyhow::Result<EffectivePolicy> {
         if let Some(path) = &self.policy {

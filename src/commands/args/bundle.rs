@@ -9,8 +9,7 @@ use crate::policy::{Bundle, BundleSource, Bundles};
 
 /// Reads a bundle: `NAME` of a built-in one, a `FILE` or `DIR` with one bundle, or `FILE/NAME` or `DIR/NAME`.
 pub(in crate::commands) fn bundle(text: &str) -> anyhow::Result<Bundle> {
-    let is_path = text.contains(['/', '\\', '.']);
-    if !is_path {
+    if !is_bundle_path(text) {
         let bundles = Bundles::built_in()?;
         let found = bundles
             .find(text)
@@ -31,6 +30,11 @@ pub(in crate::commands) fn bundle(text: &str) -> anyhow::Result<Bundle> {
         bail!("{} has no bundle {name:?}; it has {}", shown(parent), listed(&own));
     }
     Ok(bundles.find(&name)?.clone())
+}
+
+/// Returns true if a text is the path of a bundle, and not the name of a built-in one.
+pub(in crate::commands) fn is_bundle_path(text: &str) -> bool {
+    text.contains(['/', '\\', '.'])
 }
 
 /// Reads the built-in bundles and those of the user's files and directories.
@@ -65,7 +69,7 @@ fn read(path: &Path) -> anyhow::Result<(Bundles, Vec<String>)> {
 
 fn sources_at(path: &Path) -> anyhow::Result<Vec<BundleSource>> {
     let mut found = Vec::new();
-    let inputs = Inputs { paths: vec![path.to_owned()], recursive: false };
+    let inputs = Inputs { paths: vec![path.to_owned()], ..Inputs::default() };
     for source in inputs.sources() {
         let source = source.map_err(|(source, message)| anyhow!("bundle {source}: {message}"))?;
         let place = || format!("bundle {}", source.name());

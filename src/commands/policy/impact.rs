@@ -25,7 +25,7 @@ pub(super) async fn impact(
     let mut errors = Vec::new();
     match objects {
         Objects::Files(paths, recursive) => {
-            let inputs = Inputs { paths: paths.to_vec(), recursive };
+            let inputs = Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() };
             for found in files::read(&inputs, false, &Reader { judges }) {
                 merge(&mut analyses, found.part);
                 errors.extend(found.unread.into_iter().map(|failure| {
