@@ -10,6 +10,7 @@ mod deploy;
 mod exit_status;
 mod explain;
 mod list;
+mod man;
 mod multi_cluster;
 mod observability;
 mod policy;
@@ -55,6 +56,7 @@ enum Command {
     Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
+    Man(man::Args),
     MultiCluster(multi_cluster::Args),
     Observability(observability::Args),
     Policy(policy::Args),
@@ -94,6 +96,7 @@ impl Cli {
             Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::Man(args) => man::run(&args),
             Command::MultiCluster(args) => block_on(multi_cluster::run(args)),
             Command::Observability(args) => observability::run(&args),
             Command::Policy(args) => block_on(policy::run(args)),

@@ -11,7 +11,7 @@ mod fixes;
 mod impact;
 mod import;
 mod rehearse;
-mod release;
+pub(super) mod release;
 mod retry;
 mod side;
 mod targets;

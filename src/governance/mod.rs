@@ -10,6 +10,7 @@ mod fleet;
 mod gate;
 mod impact;
 mod new_findings;
+mod other_sums;
 mod report;
 mod scope;
 mod score;

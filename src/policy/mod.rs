@@ -6,6 +6,7 @@ mod bundle;
 mod bundle_error;
 mod bundle_source;
 mod compiled;
+mod condition;
 mod devops_policy;
 mod devops_policy_status;
 mod difference;
@@ -24,6 +25,7 @@ mod schema;
 mod schema_check;
 mod selection;
 mod severity_overrides;
+mod skip_reason;
 mod standard_bundle;
 
 pub use admission_verdict::{
@@ -35,6 +37,7 @@ pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};
 pub use bundle_error::BundleError;
 pub use bundle_source::BundleSource;
 pub use compiled::CompiledPolicy;
+pub use condition::{ConditionReason, ConditionType};
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
@@ -51,3 +54,4 @@ pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditRe
 pub use remediation_reason::RemediationReason;
 pub use selection::SelectionError;
 pub use severity_overrides::SeverityOverrides;
+pub use skip_reason::SkipReason;

@@ -37,6 +37,7 @@ mod policy_files;
 #[path = "../common/process.rs"]
 mod process;
 mod prometheus;
+mod relations;
 mod restricted;
 #[path = "../common/soak.rs"]
 mod soak;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cluster::Cluster;
-use crate::commands::analyze::read_cluster;
+use crate::commands::analyze::live::read_cluster;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::fleet::{MemberResult, Surveyed};
 use crate::governance::{Analysis, ClusterReport, ClusterResult, Report, Scope};
@@ -21,20 +21,20 @@ pub(super) struct Request<'a> {
     pub(super) keep: bool,
 }
 
-/// The report of one cluster, and its policies unless they could not be read.
-type Found = (Report, Result<Vec<PolicyDocument>, String>);
+/// The report of one cluster, its policies unless they could not be read, and notes.
+type Found = (Report, Result<Vec<PolicyDocument>, String>, Vec<String>);
 
 /// Reads the pods and the policies of a cluster.
 pub(super) async fn read(cluster: &Cluster, request: &Request<'_>, progress: &ProgressSpinner) -> Found {
     let Request { policy, scope, selector, now, keep } = request;
     let mut analysis = Analysis::new(policy, scope, *now, *keep);
-    read_cluster(cluster, selector.clone(), scope, &mut analysis, progress).await;
+    let notes = read_cluster(cluster, selector.clone(), scope, &mut analysis, progress).await.notes;
     let policies = match documents(cluster, None).await {
         // Without the CRD there are no policies.
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
         found => found.map_err(|error| error.to_string()),
     };
-    (analysis.finish(), policies)
+    (analysis.finish(), policies, notes)
 }
 
 /// The policies of each cluster, by the name of its context.
@@ -45,7 +45,8 @@ pub(super) fn rows(surveyed: Vec<Surveyed<Found>>) -> std::io::Result<(Vec<Clust
     let (mut clusters, mut policies) = (Vec::new(), Vec::new());
     for Surveyed { name: context, result } in surveyed {
         clusters.push(match result {
-            MemberResult::Done(reached, (report, found)) => {
+            MemberResult::Done(reached, (report, found, notes)) => {
+                notes.iter().try_for_each(|note| output::note(format_args!("{context}: {note}")))?;
                 match found {
                     Ok(found) => policies.push((context.clone(), found)),
                     Err(reason) => output::note(format_args!(
