@@ -5,8 +5,8 @@
 //! [`enforcement`] plans patches, and [`remediation`] applies and withdraws them. The ways in are [`files`], which
 //! reads [`yaml`], and a live [`cluster`]; both take their proxies from [`proxy`]. [`policies`] follows the policies of
 //! a cluster. The long-running parts are [`observer`], [`operator`] and [`admission`], on top of [`leader`],
-//! [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the permissions to grant. [`commands`]
-//! wires everything to the command line.
+//! [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the permissions to grant. [`fleet`]
+//! works in many clusters at once. [`commands`] wires everything to the command line.
 
 pub mod admission;
 pub mod cluster;
@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod enforcement;
 pub mod files;
+pub mod fleet;
 pub mod governance;
 pub mod inventory;
 pub mod leader;

@@ -6,7 +6,7 @@ mod config_args;
 mod fill;
 mod flags;
 mod gates;
-mod live;
+pub(super) mod live;
 mod manifests;
 mod outputs;
 mod related;

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::blocks::Input;
-use super::fetch;
-use super::pattern;
+use super::{fetch, pattern, utf16};
 use crate::paths::PathPatterns;
 
 /// The manifests to read, as the user names them.
@@ -141,6 +140,13 @@ impl Source {
             Self::Url(url) => url.clone(),
             Self::Stdin => "standard input".to_owned(),
         }
+    }
+
+    /// Reads the whole text of the source, which is expected to be small.
+    pub fn text(&self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.open()?.read_to_end(&mut bytes)?;
+        utf16::decode(&bytes)
     }
 
     /// Returns true if the user named the source and expects an object in it.

@@ -4,10 +4,12 @@
 
 mod bad_input;
 mod baseline;
+mod bundles;
 mod catalogue;
 mod compare;
 mod config;
 mod deploy;
+mod fleet;
 mod formats;
 mod inputs;
 #[path = "../common/policies.rs"]
