@@ -23,6 +23,9 @@ NODE_PACKAGES := containerd runc containernetworking-plugins nftables \
 COMMAND ?= bash
 # Parallel scenarios; they mostly wait.
 NODE_TESTS := cargo test --locked --offline --test node -- --ignored --test-threads=12
+# Helm in both major versions.
+HELM3 := $(abspath $(CARGO_TARGET_DIR))/helm/v3/helm
+HELM4 := $(abspath $(CARGO_TARGET_DIR))/helm/v4/helm
 # The rows that `make soak-node` runs.
 ROWS ?= table::
 
@@ -34,7 +37,7 @@ kube-scheduler_PACKAGE := k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy_PACKAGE := k8s.io/kubernetes/cmd/kube-proxy
 kubectl_PACKAGE := k8s.io/kubernetes/cmd/kubectl
 
-.PHONY: help control-plane prometheus node-parts real-node test-binaries test-node soak-node
+.PHONY: help control-plane prometheus helm pre-commit node-parts real-node test-binaries test-node soak-node
 .PHONY: test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -66,6 +69,20 @@ prometheus: ## Fetches Prometheus and promtool from the packages of Debian or Ub
 		echo "fetching prometheus" && $(call apt,$(PROMETHEUS)) update && $(call apt,$(PROMETHEUS)) download prometheus && \
 		dpkg-deb -x prometheus_*.deb . && prometheus --version >/dev/null && promtool --version >/dev/null; \
 	}
+
+helm: $(HELM3) $(HELM4) ## Builds Helm in both major versions, for the tests of charts
+
+$(HELM3) $(HELM4): kube-tests/helm/go.mod kube-tests/helm/go.sum
+	CGO_ENABLED=0 go build -C kube-tests/helm -trimpath -ldflags "-s -w" -o $@ \
+		helm.sh/helm/$(notdir $(patsubst %/,%,$(dir $@)))/cmd/helm
+	@touch $@
+
+PRE_COMMIT := $(abspath $(CARGO_TARGET_DIR))/pre-commit
+
+pre-commit: ## Installs pre-commit from PyPI, for the tests of the hooks; without Python they are skipped
+	@command -v pre-commit >/dev/null || test -x $(PRE_COMMIT)/bin/pre-commit || \
+		{ python3 -m venv $(PRE_COMMIT) && $(PRE_COMMIT)/bin/pip --quiet install pre-commit==4.7.0; } || \
+		echo "SKIPPED: pre-commit can't be installed" >&2
 
 # The packages are unpacked, not installed.
 $(NODE_FILES)/debian.done: Makefile
@@ -113,7 +130,7 @@ test-node: ## Runs the tests that need a real kubelet
 soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
-test: control-plane prometheus ## Runs all tests, including those against a real control plane
+test: control-plane prometheus helm pre-commit ## Runs all tests, including those against a real control plane
 	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::

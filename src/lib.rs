@@ -2,7 +2,8 @@
 //!
 //! There is one engine. A way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds
 //! the judgements up to a report, which [`output`] writes. [`enforcement`] plans patches, and [`remediation`] applies
-//! and withdraws them. The ways in are [`files`], which reads [`yaml`], and a live [`cluster`]; both take their proxies
+//! and withdraws them. The ways in are [`files`], which reads [`yaml`], after [`render`] has turned charts and
+//! kustomizations into manifests, and a live [`cluster`]; [`repository`] knows what has changed. Both take their proxies
 //! from [`proxy`]. [`policies`] follows the policies of a cluster. The long-running parts are [`observer`],
 //! [`operator`] and [`admission`], on top of [`leader`], [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the
 //! permissions to grant. [`commands`] wires everything to the command line.
@@ -22,6 +23,8 @@ pub mod policies;
 pub mod policy;
 pub mod proxy;
 pub mod remediation;
+pub mod render;
+pub mod repository;
 pub mod rules;
 pub mod runtime;
 pub mod telemetry;

@@ -1,9 +1,12 @@
 //! `kube-devops analyze`: one report on manifests, or on a live cluster.
 
+mod changed_args;
+mod evaluator;
 mod gates;
 mod live;
 mod manifests;
 mod outputs;
+mod render_args;
 mod rule_args;
 
 use jiff::Timestamp;
@@ -48,6 +51,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let policy = args.rules.policy()?;
+    let mut thresholds = args.gates.thresholds();
+    // A pull request may change no manifest.
+    thresholds.allow_empty |= args.manifests.changed_since().is_some();
     args.outputs.check()?;
     let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
@@ -59,7 +65,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         let (options, selector) = (args.connect.options(), args.scope.selector());
         block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
     } else {
-        input = manifests::read(&args.manifests, args.outputs.shows_violations(), &mut analysis, &progress);
+        let request = manifests::Request {
+            namespace: scope.default_namespace(),
+            lines: args.outputs.shows_violations(),
+            allow_empty: thresholds.allow_empty,
+        };
+        input = manifests::read(&args.manifests, &request, &mut analysis, &progress)?;
         Vec::new()
     };
     drop(progress);
@@ -71,11 +82,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         input: &input,
         templates: !args.manifests.is_empty(),
         namespaces: &scope.namespaces,
+        changed_since: args.manifests.changed_since(),
         selector: selector.as_deref(),
         skipped_namespaces: &skipped_namespaces,
         lists_other_kinds: args.outputs.lists_other_kinds(),
     };
-    let gates = args.gates.thresholds().check(&report, &scope.namespaces);
+    let gates = thresholds.check(&report, &scope.namespaces);
     to_stderr(|err| {
         notes.write(err)?;
         gates.gaps.iter().try_for_each(|gap| err.error(gap))?;

@@ -12,6 +12,7 @@ mod json;
 mod json_objects;
 mod json_repeats;
 mod json_tokens;
+mod package;
 mod parse;
 mod pattern;
 mod piece;
@@ -24,6 +25,7 @@ mod yaml_objects;
 
 pub use consumer::{Consumer, Place, Unread};
 pub use fault::{explain_pod, repeated_key};
+pub use package::{CHART_FILE, KUSTOMIZATION_FILES, Package, PackageKind, kustomization_file};
 pub use read::{Found, read};
-pub use sources::{Inputs, Source};
+pub use sources::{Inputs, Listed, Source};
 pub use utf16::read_text;

@@ -100,6 +100,15 @@ impl<'p> Analysis<'p> {
         }
     }
 
+    /// Takes an object into account that is not reported. A pod still stands for its workload's template.
+    pub fn add_unreported(&mut self, object: &Object<'_>) {
+        match &object.parsed {
+            Parsed::Workload(workload) => self.take(workload, None, false),
+            Parsed::List(items) => items.iter().for_each(|item| self.add_unreported(item)),
+            Parsed::Other { .. } | Parsed::Foreign => {}
+        }
+    }
+
     fn skip(&mut self, types: &TypeMeta, origin: Option<Origin<'_>>, holds_containers: bool) {
         let source = origin.map_or(String::new(), |origin| origin.source.to_owned());
         let skipped = self.skipped.entry((source, types.clone())).or_default();
@@ -146,6 +155,10 @@ impl<'p> Analysis<'p> {
 
     /// Adds a pod or a workload's template.
     pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
+        self.take(workload, origin, true);
+    }
+
+    fn take(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>, is_reported: bool) {
         let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(self.scope.default_namespace());
         if !self.scope.asks_for(namespace) {
@@ -164,7 +177,7 @@ impl<'p> Analysis<'p> {
             self.managers.insert(key.clone(), WorkloadKey::new(namespace, controller.unwrap_or(owner)));
         }
         if workload.is_patch() {
-            self.patches += 1;
+            self.patches += u64::from(is_reported);
             return;
         }
         let selected = self.scope.selects(workload);
@@ -175,6 +188,9 @@ impl<'p> Analysis<'p> {
         // Only a pod that is evaluated, or would be, stands for its workload's template.
         if workload.is_pod() {
             self.add_pod_of(namespace, workload, controller);
+        }
+        if !is_reported {
+            return;
         }
         if self.scope.leaves_out(namespace) {
             if workload.is_pod() {

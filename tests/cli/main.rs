@@ -4,12 +4,15 @@
 
 mod bad_input;
 mod catalogue;
+mod changes;
+mod charts;
 mod deploy;
 mod formats;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
 mod judging;
+mod kustomizations;
 mod live;
 mod policies;
 mod report;

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::changed_args::ChangedArgs;
+use super::evaluator::Evaluator;
+use super::render_args::RenderArgs;
 use crate::commands::args::ConnectArgs;
 use crate::commands::progress::Progress;
-use crate::files::{self, Inputs, Place};
-use crate::governance::{Analysis, Origin, ReportError};
-use crate::workload::{Fields, Object};
+use crate::files::{self, Inputs, Unread};
+use crate::governance::{Analysis, ReportError};
+use crate::render::{Origins, Rendering};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,12 @@ pub(super) struct ManifestArgs {
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
     recursive: bool,
+
+    #[command(flatten)]
+    render: RenderArgs,
+
+    #[command(flatten)]
+    changed: ChangedArgs,
 }
 
 impl ManifestArgs {
@@ -31,69 +40,77 @@ impl ManifestArgs {
         self.filename.is_empty() && self.paths.is_empty()
     }
 
-    fn inputs(&self) -> Inputs {
-        Inputs { paths: [&*self.filename, &*self.paths].concat(), recursive: self.recursive }
+    /// Returns the commit since which changes are reported; `None` if everything is reported.
+    pub(super) fn changed_since(&self) -> Option<&str> {
+        self.changed.changed_since.as_deref()
+    }
+
+    fn inputs(&self, may_be_empty: bool) -> Inputs {
+        Inputs {
+            paths: [&*self.filename, &*self.paths].concat(),
+            recursive: self.recursive,
+            packages: self.render.renders(),
+            may_be_empty,
+        }
     }
 }
 
-/// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the line of every object.
+/// The way to read the manifests.
+pub(super) struct Request<'a> {
+    /// The namespace of objects without one.
+    pub(super) namespace: &'a str,
+    /// True if the line of every object is asked for.
+    pub(super) lines: bool,
+    /// True if an input without any object is no error.
+    pub(super) allow_empty: bool,
+}
+
+/// Evaluates the objects in the manifests, and returns notes about them.
+///
+/// Fails if charts can't be rendered for a reason that concerns them all, or if the changes of a repository are unknown.
 pub(super) fn read(
     args: &ManifestArgs,
-    lines: bool,
+    request: &Request<'_>,
     analysis: &mut Analysis<'_>,
     progress: &Progress,
-) -> Vec<String> {
-    let consumer = Evaluator { empty: analysis.part(), progress };
-    let mut notes = Vec::new();
-    for found in files::read(&args.inputs(), lines, &consumer) {
+) -> anyhow::Result<Vec<String>> {
+    let inputs = args.inputs(request.allow_empty);
+    let rendering = args.render.render(&inputs, request.namespace)?;
+    let unchanged = args.changed.unchanged(&rendering)?;
+    let Rendering { sources, unread, origins, mut notes, .. } = rendering;
+    // An input without any object is an error only if nothing else explains it.
+    let explained = request.allow_empty || !unread.is_empty() || !notes.is_empty();
+    let paths = if explained { Vec::new() } else { inputs.paths };
+    let consumer = Evaluator { empty: analysis.part(), origins: &origins, unchanged: &unchanged, progress };
+    let mut unread = unread;
+    for found in files::read(&paths, sources, request.lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
         part.notes.sort();
         notes.extend(part.notes.into_iter().map(|(source, line, note)| format!("{source}:{line}: {note}")));
         analysis.merge(part.analysis);
-        for unread in found.unread {
-            let files::Unread { source, document, line, message } = unread;
-            analysis.fail(ReportError { source, document, line, message });
+        unread.extend(found.unread);
+    }
+    for unread in unread {
+        let unchanged = unchanged.contains(&unread.source);
+        let error = error(&origins, unread);
+        if unchanged {
+            notes.push(format!("{error} (unchanged, so this is no error)"));
+        } else {
+            analysis.fail(error);
         }
     }
-    notes
+    Ok(notes)
 }
 
-/// Evaluates objects as they are read.
-struct Evaluator<'p, 'a> {
-    empty: Analysis<'p>,
-    progress: &'a Progress,
-}
-
-/// The evaluation of one part of a source.
-struct Evaluated<'p> {
-    analysis: Analysis<'p>,
-    /// Notes with their sources and lines.
-    notes: Vec<(String, usize, String)>,
-}
-
-impl<'p> files::Consumer for Evaluator<'p, '_> {
-    type Part = Evaluated<'p>;
-
-    fn fields(&self) -> Fields {
-        self.empty.policy().fields()
-    }
-
-    fn part(&self) -> Evaluated<'p> {
-        Evaluated { analysis: self.empty.part(), notes: Vec::new() }
-    }
-
-    fn add(&self, part: &mut Evaluated<'p>, object: &Object<'_>, place: Place<'_>) {
-        self.progress.add(1);
-        part.analysis.add(object, Some(Origin { source: place.source, line: place.line }));
-    }
-
-    fn note(&self, part: &mut Evaluated<'p>, place: Place<'_>, message: &str) {
-        part.notes.push((place.source.to_owned(), place.line, message.to_owned()));
-    }
-
-    fn merge(&self, into: &mut Evaluated<'p>, part: Evaluated<'p>) {
-        into.analysis.merge(part.analysis);
-        into.notes.extend(part.notes);
+/// Returns the error for something that could not be read, with the file that it was rendered from.
+fn error(origins: &Origins, unread: Unread) -> ReportError {
+    let Unread { source, document, line, message } = unread;
+    match line.and_then(|line| origins.find(&source, line)) {
+        Some((file, line)) => {
+            let message = format!("rendered from {source}: {message}");
+            ReportError { source: file.to_owned(), document: None, line: Some(line), message }
+        }
+        None => ReportError { source, document, line, message },
     }
 }
