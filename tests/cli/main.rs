@@ -8,6 +8,8 @@ mod changes;
 mod charts;
 mod deploy;
 mod formats;
+mod github_action;
+mod gitlab_template;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
@@ -15,6 +17,7 @@ mod judging;
 mod kustomizations;
 mod live;
 mod policies;
+mod pre_commit;
 mod report;
 #[path = "../common/shapes.rs"]
 mod shapes;
