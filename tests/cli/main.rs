@@ -1,6 +1,6 @@
 //! The real binary, as a user runs it: what it prints, where, and with which exit status.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
 mod catalogue;
