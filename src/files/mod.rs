@@ -23,7 +23,7 @@ mod yaml;
 mod yaml_list;
 mod yaml_objects;
 
-pub use consumer::{Consumer, Place, Unread};
+pub use consumer::{Consumer, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
 pub use package::{CHART_FILE, KUSTOMIZATION_FILES, Package, PackageKind, kustomization_file};
 pub use read::{Found, read};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::blocks::Input;
-use super::consumer::Unread;
+use super::consumer::ReadFailure;
 use super::fetch;
 use super::package::{Package, PackageKind};
 use super::pattern;
@@ -38,7 +38,7 @@ pub enum Listed {
     /// A directory that has to be rendered first.
     Package(Package),
     /// A path that can't be listed.
-    Unread(Unread),
+    Unread(ReadFailure),
 }
 
 /// One stream of manifests.
@@ -158,7 +158,7 @@ impl Inputs {
 }
 
 fn unread(path: &Path, message: String) -> Listed {
-    Listed::Unread(Unread { source: path.display().to_string(), document: None, line: None, message })
+    Listed::Unread(ReadFailure { source: path.display().to_string(), document: None, line: None, message })
 }
 
 fn canonical(path: &Path) -> PathBuf {

@@ -14,7 +14,7 @@ use super::kustomization::{self, canonical};
 use super::options::Options;
 use super::origins::{Origins, Part, Templates, documents};
 use super::program::ProgramError;
-use crate::files::{KUSTOMIZATION_FILES, Listed, Package, PackageKind, Source, Unread};
+use crate::files::{KUSTOMIZATION_FILES, Listed, Package, PackageKind, ReadFailure, Source};
 
 /// The inputs after the rendering.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Rendering {
     /// The streams of manifests.
     pub sources: Vec<Source>,
     /// The paths and packages that can't be read.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<ReadFailure>,
     /// The files behind rendered objects.
     pub origins: Origins,
     /// Notes for the user.
@@ -231,7 +231,7 @@ impl Collector {
         match result {
             Ok(text) => self.add_text(&job, home, name, &text),
             Err(message) => {
-                self.rendering.unread.push(Unread { source: name, document: None, line: None, message });
+                self.rendering.unread.push(ReadFailure { source: name, document: None, line: None, message });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::{self, Place};
 use crate::governance::{Analysis, Origin};
 use crate::render::Origins;
@@ -17,7 +17,7 @@ pub(super) struct Evaluator<'p, 'a> {
     /// The sources whose objects are not reported.
     pub(super) unchanged: &'a HashSet<String>,
     /// The display of the progress.
-    pub(super) progress: &'a Progress,
+    pub(super) progress: &'a ProgressSpinner,
 }
 
 /// The evaluation of one part of a source.

@@ -6,8 +6,8 @@ use super::changed_args::ChangedArgs;
 use super::evaluator::Evaluator;
 use super::render_args::RenderArgs;
 use crate::commands::args::ConnectArgs;
-use crate::commands::progress::Progress;
-use crate::files::{self, Inputs, Unread};
+use crate::commands::progress_spinner::ProgressSpinner;
+use crate::files::{self, Inputs, ReadFailure};
 use crate::governance::{Analysis, ReportError};
 use crate::render::{Origins, Rendering};
 
@@ -72,7 +72,7 @@ pub(super) fn read(
     args: &ManifestArgs,
     request: &Request<'_>,
     analysis: &mut Analysis<'_>,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> anyhow::Result<Vec<String>> {
     let inputs = args.inputs(request.allow_empty);
     let rendering = args.render.render(&inputs, request.namespace)?;
@@ -104,8 +104,8 @@ pub(super) fn read(
 }
 
 /// Returns the error for something that could not be read, with the file that it was rendered from.
-fn error(origins: &Origins, unread: Unread) -> ReportError {
-    let Unread { source, document, line, message } = unread;
+fn error(origins: &Origins, unread: ReadFailure) -> ReportError {
+    let ReadFailure { source, document, line, message } = unread;
     match line.and_then(|line| origins.find(&source, line)) {
         Some((file, line)) => {
             let message = format!("rendered from {source}: {message}");
