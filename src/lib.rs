@@ -11,6 +11,7 @@
 pub mod admission;
 pub mod cluster;
 pub mod commands;
+pub mod config;
 pub mod enforcement;
 pub mod files;
 pub mod governance;
@@ -19,6 +20,7 @@ pub mod manifests;
 pub mod observer;
 pub mod operator;
 pub mod output;
+pub mod paths;
 pub mod policies;
 pub mod policy;
 pub mod proxy;

@@ -129,7 +129,7 @@ struct Found(BTreeMap<Key, Verdicts>);
 
 impl Found {
     fn add(&mut self, policy: &str, denies: bool, violation: Violation) {
-        let Violation { rule, severity, container, path, message } = violation;
+        let Violation { rule, severity, container, path, message, .. } = violation;
         let verdicts = self.0.entry((rule, path, container, message)).or_default();
         let verdict = if denies { &mut verdicts.deny } else { &mut verdicts.warn };
         let (highest, policies) = verdict.get_or_insert_with(|| (severity, BTreeSet::new()));

@@ -8,6 +8,7 @@ mod blocks;
 mod consumer;
 mod fault;
 mod fetch;
+mod field_lines;
 mod json;
 mod json_objects;
 mod json_repeats;
@@ -23,7 +24,7 @@ mod yaml;
 mod yaml_list;
 mod yaml_objects;
 
-pub use consumer::{Consumer, Place, ReadFailure};
+pub use consumer::{Consumer, LineOf, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
 pub use package::{CHART_FILE, KUSTOMIZATION_FILES, Package, PackageKind, kustomization_file};
 pub use read::{Found, read};

@@ -36,7 +36,7 @@ struct Mode {
 
 /// Reads the sources that were found at paths. An unreadable part of a source doesn't affect the rest.
 ///
-/// With `lines`, each object's line is exact.
+/// With `lines`, each object's line is exact. Without an object in all sources, each of the paths is an error.
 pub fn read<C: Consumer>(
     paths: &[PathBuf],
     sources: Vec<Source>,

@@ -14,8 +14,9 @@ use walkdir::{DirEntry, WalkDir};
 use super::blocks::Input;
 use super::consumer::ReadFailure;
 use super::fetch;
-use super::package::{Package, PackageKind};
+use super::package::{CHART_FILE, Package, PackageKind, kustomization_file};
 use super::pattern;
+use crate::paths::PathPatterns;
 
 /// The manifests to read, as the user names them.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Inputs {
     pub packages: bool,
     /// True if a directory without any manifest is no error.
     pub may_be_empty: bool,
+    /// The files that are not read.
+    pub ignores: Option<PathPatterns>,
 }
 
 /// An entry of the list of inputs.
@@ -39,6 +42,22 @@ pub enum Listed {
     Package(Package),
     /// A path that can't be listed.
     Unread(ReadFailure),
+}
+
+impl Listed {
+    /// Returns true if the entry is a file or a package that patterns match.
+    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
+        match self {
+            Self::Source(source) => source.is_ignored(ignores),
+            Self::Package(package) => match package.kind {
+                PackageKind::Chart => ignores.has(&package.directory.join(CHART_FILE)),
+                PackageKind::Kustomization => {
+                    kustomization_file(&package.directory).is_some_and(|file| ignores.has(&file))
+                }
+            },
+            Self::Unread(_) => false,
+        }
+    }
 }
 
 /// One stream of manifests.
@@ -79,6 +98,9 @@ impl Inputs {
             Listed::Package(package) => seen.insert(Some(canonical(&package.directory))),
             Listed::Unread(_) => true,
         });
+        if let Some(ignores) = &self.ignores {
+            listed.retain(|listed| !listed.is_ignored(ignores));
+        }
         listed
     }
 
@@ -219,6 +241,11 @@ impl Source {
             Self::Url(name) | Self::Rendered { name, .. } => Some(PathBuf::from(name)),
             Self::Stdin => None,
         }
+    }
+
+    /// Returns true if the source is a file that patterns match.
+    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
+        matches!(self, Self::File(path) | Self::Found(path) if ignores.has(path))
     }
 
     /// Opens the source at its start.

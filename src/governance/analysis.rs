@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::evaluate::evaluate_workload;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope, Score, Skipped,
-    Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
+    Compliance, Exemptions, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope,
+    Score, Skipped, Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
 };
 use crate::policy::EffectivePolicy;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
@@ -23,6 +23,9 @@ pub struct Analysis<'p> {
     scope: &'p Scope,
     now: Timestamp,
     keep: bool,
+    exemptions: Option<&'p Exemptions>,
+    /// The numbers of exempt findings, by the place of the exemption.
+    exempt: Vec<u64>,
     namespaces: BTreeMap<String, Tally>,
     /// The judged workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
@@ -62,6 +65,8 @@ impl<'p> Analysis<'p> {
             scope,
             now,
             keep,
+            exemptions: None,
+            exempt: Vec::new(),
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
             violations: ViolationList::default(),
@@ -87,7 +92,13 @@ impl<'p> Analysis<'p> {
     /// Makes an empty analysis of the same kind, to be merged later.
     #[must_use]
     pub fn part(&self) -> Self {
-        Self::new(self.policy, self.scope, self.now, self.keep)
+        Self { exemptions: self.exemptions, ..Self::new(self.policy, self.scope, self.now, self.keep) }
+    }
+
+    /// Leaves out the findings that exemptions accept, and counts them.
+    #[must_use]
+    pub fn with_exemptions(self, exemptions: &'p Exemptions) -> Self {
+        Self { exemptions: Some(exemptions), ..self }
     }
 
     /// Adds an object of any kind. The items of a list are added one by one.
@@ -147,6 +158,10 @@ impl<'p> Analysis<'p> {
         for (workload, count) in part.left_out_templates {
             *self.left_out_templates.entry(workload).or_default() += count;
         }
+        self.exempt.resize(self.exempt.len().max(part.exempt.len()), 0);
+        for (sum, count) in self.exempt.iter_mut().zip(part.exempt) {
+            *sum += count;
+        }
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
@@ -200,13 +215,21 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
-        let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
+        let split = self
+            .exemptions
+            .zip(origin)
+            .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
+        let policy = split.as_ref().map_or(self.policy, |split| &split.left);
+        for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
+            self.count_exempt(*exemption, rules, workload);
+        }
+        let mut judgement = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
         let violations = std::mem::take(&mut judgement.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
-        if controller.is_none() && self.policy.judges_workloads() {
-            let judgement = evaluate_workload(self.policy, workload, self.now, self.keep);
+        if controller.is_none() && policy.judges_workloads() {
+            let judgement = evaluate_workload(policy, workload, self.now, self.keep);
             self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
             self.violations.add_certain(namespace, workload, origin, &judgement.violations);
             if judgement.tally != Tally::default() {
@@ -223,6 +246,19 @@ impl<'p> Analysis<'p> {
         } else {
             self.templates.entry(key).or_default().add(judgement.is_in_breach, &penalized, all);
         }
+    }
+
+    /// Counts the findings of a workload that an exemption accepts.
+    fn count_exempt(&mut self, exemption: usize, rules: &EffectivePolicy, workload: &Workload<'_>) {
+        let mut found = evaluate(rules, workload, self.now, false).tally;
+        if workload.metadata.controller().is_none() {
+            found.add(&evaluate_workload(rules, workload, self.now, false).tally);
+        }
+        let count: u64 = found.iter().map(|(_, count)| count).sum();
+        if self.exempt.len() <= exemption {
+            self.exempt.resize(exemption + 1, 0);
+        }
+        self.exempt[exemption] += count;
     }
 
     /// Notes the workloads that a judged pod belongs to. A pod without a controller belongs to none.
@@ -310,6 +346,8 @@ impl<'p> Analysis<'p> {
                 })
                 .collect(),
             violations: self.violations,
+            baseline: None,
+            exempt: self.exemptions.map_or(Vec::new(), |all| all.report(&self.exempt, self.now)),
             errors: self.errors,
             selected: self.selected,
             patches: self.patches,

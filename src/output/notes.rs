@@ -48,8 +48,36 @@ impl Notes<'_> {
             self.unjudged_kinds(),
             self.other_kinds(),
             self.skipped_namespaces(),
+            self.known(),
         ];
-        notes.into_iter().flatten().try_for_each(|note| err.note(note))
+        notes.into_iter().flatten().try_for_each(|note| err.note(note))?;
+        self.report
+            .exempt
+            .iter()
+            .filter(|exempt| exempt.matters())
+            .try_for_each(|exempt| err.note(exempt))?;
+        self.fixed(err)
+    }
+
+    /// Names the findings that can leave the baseline.
+    fn fixed(&self, err: &mut Text<'_>) -> io::Result<()> {
+        let fixed = self.report.baseline.as_ref().map_or(&[][..], |baseline| &baseline.fixed);
+        for finding in fixed.iter().take(MOST) {
+            err.note(format_args!("fixed, and still in the baseline: {finding}"))?;
+        }
+        if let Some(more) = fixed.len().checked_sub(MOST).filter(|more| *more > 0) {
+            err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
+        }
+        Ok(())
+    }
+
+    /// Counts the known findings, which no format lists.
+    fn known(&self) -> Option<String> {
+        let known = self.report.baseline.as_ref()?.known;
+        let are = if known == 1 { "is" } else { "are" };
+        (known > 0).then(|| {
+            format!("{} of the baseline {are} not listed", count(known as u64, "finding", "findings"))
+        })
     }
 
     /// Returns true if the report has a score but nothing was evaluated.

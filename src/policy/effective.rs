@@ -167,6 +167,26 @@ impl EffectivePolicy {
         Ok(Self { rules: rules.collect() })
     }
 
+    /// Keeps the rules for which `keep` is true.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(RuleId) -> bool) -> Self {
+        Self { rules: self.rules.iter().filter(|enabled| keep(enabled.rule.id)).cloned().collect() }
+    }
+
+    /// Replaces severities by rule id, and multiplies the weights of these rules as a policy does.
+    #[must_use]
+    pub fn with_severities(mut self, severities: &BTreeMap<String, Severity>) -> Self {
+        for enabled in &mut self.rules {
+            if let Some(severity) = severities.get(enabled.rule.id.as_str()) {
+                enabled.severity = *severity;
+                if enabled.half_points > 0 {
+                    enabled.half_points = enabled.rule.points() * half_multiplier(*severity);
+                }
+            }
+        }
+        self
+    }
+
     /// Returns the enabled rules, sorted by id.
     pub fn rules(&self) -> &[EnabledRule] {
         &self.rules

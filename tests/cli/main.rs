@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod baseline;
 mod catalogue;
 mod changes;
 mod charts;
+mod compare;
+mod config;
 mod deploy;
 mod formats;
 mod github_action;

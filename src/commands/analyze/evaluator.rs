@@ -3,10 +3,20 @@
 use std::collections::HashSet;
 
 use crate::commands::progress_spinner::ProgressSpinner;
-use crate::files::{self, Place};
-use crate::governance::{Analysis, Origin};
+use crate::files::{self, LineOf, Place, ReadFailure};
+use crate::governance::{Analysis, Origin, ReportError};
 use crate::render::Origins;
 use crate::workload::{Fields, Object};
+
+/// The way to read the manifests.
+pub(super) struct Request<'a> {
+    /// The namespace of objects without one.
+    pub(super) namespace: &'a str,
+    /// True if the lines of objects and fields are asked for.
+    pub(super) lines: bool,
+    /// True if an input without any object is no error.
+    pub(super) allow_empty: bool,
+}
 
 /// Evaluates objects as they are read.
 pub(super) struct Evaluator<'p, 'a> {
@@ -18,6 +28,8 @@ pub(super) struct Evaluator<'p, 'a> {
     pub(super) unchanged: &'a HashSet<String>,
     /// The display of the progress.
     pub(super) progress: &'a ProgressSpinner,
+    /// True if the lines of fields are asked for.
+    pub(super) lines: bool,
 }
 
 /// The evaluation of one part of a source.
@@ -53,7 +65,10 @@ impl<'p> files::Consumer for Evaluator<'p, '_> {
             return;
         }
         let (source, line) = self.place(place);
-        part.analysis.add(object, Some(Origin { source, line }));
+        // The lines of rendered text are not those of a template.
+        let is_rendered = self.origins.find(place.source, place.line).is_some();
+        let line_of: LineOf<'_> = if self.lines && !is_rendered { place.line_of } else { &|_| None };
+        part.analysis.add(object, Some(Origin { source, line, line_of }));
     }
 
     fn note(&self, part: &mut Evaluated<'p>, place: Place<'_>, message: &str) {
@@ -67,5 +82,17 @@ impl<'p> files::Consumer for Evaluator<'p, '_> {
     fn merge(&self, into: &mut Evaluated<'p>, part: Evaluated<'p>) {
         into.analysis.merge(part.analysis);
         into.notes.extend(part.notes);
+    }
+}
+
+/// Returns the error for something that could not be read, with the file that it was rendered from.
+pub(super) fn error(origins: &Origins, unread: ReadFailure) -> ReportError {
+    let ReadFailure { source, document, line, message } = unread;
+    match line.and_then(|line| origins.find(&source, line)) {
+        Some((file, line)) => {
+            let message = format!("rendered from {source}: {message}");
+            ReportError { source: file.to_owned(), document: None, line: Some(line), message }
+        }
+        None => ReportError { source, document, line, message },
     }
 }

@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
+
 use super::changed_args::ChangedArgs;
-use super::evaluator::Evaluator;
+use super::evaluator::{Evaluator, Request, error};
 use super::render_args::RenderArgs;
 use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
-use crate::files::{self, Inputs, ReadFailure};
-use crate::governance::{Analysis, ReportError};
-use crate::render::{Origins, Rendering};
+use crate::files::{self, Inputs};
+use crate::governance::Analysis;
+use crate::paths::PathPatterns;
+use crate::render::Rendering;
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "compare"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
@@ -21,17 +24,21 @@ pub(super) struct ManifestArgs {
 
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
 
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
-    recursive: bool,
+    pub(super) recursive: bool,
 
     #[command(flatten)]
     render: RenderArgs,
 
     #[command(flatten)]
     changed: ChangedArgs,
+
+    /// The files that are not read, by the configuration file.
+    #[arg(skip)]
+    pub(super) ignores: Option<PathPatterns>,
 }
 
 impl ManifestArgs {
@@ -45,24 +52,25 @@ impl ManifestArgs {
         self.changed.changed_since.as_deref()
     }
 
+    /// Refuses flags for manifests where there are none.
+    pub(super) fn check_flags(&self) -> anyhow::Result<()> {
+        if self.changed.changed_since.is_some() || self.render.is_given() {
+            bail!(
+                "--changed-since, --render, --helm-values and --helm-set are for manifests: name them with -f"
+            );
+        }
+        Ok(())
+    }
+
     fn inputs(&self, may_be_empty: bool) -> Inputs {
         Inputs {
             paths: [&*self.filename, &*self.paths].concat(),
             recursive: self.recursive,
             packages: self.render.renders(),
             may_be_empty,
+            ignores: self.ignores.clone(),
         }
     }
-}
-
-/// The way to read the manifests.
-pub(super) struct Request<'a> {
-    /// The namespace of objects without one.
-    pub(super) namespace: &'a str,
-    /// True if the line of every object is asked for.
-    pub(super) lines: bool,
-    /// True if an input without any object is no error.
-    pub(super) allow_empty: bool,
 }
 
 /// Evaluates the objects in the manifests, and returns notes about them.
@@ -77,12 +85,14 @@ pub(super) fn read(
     let inputs = args.inputs(request.allow_empty);
     let rendering = args.render.render(&inputs, request.namespace)?;
     let unchanged = args.changed.unchanged(&rendering)?;
-    let Rendering { sources, unread, origins, mut notes, .. } = rendering;
+    let Rendering { sources, mut unread, origins, mut notes, .. } = rendering;
     // An input without any object is an error only if nothing else explains it.
-    let explained = request.allow_empty || !unread.is_empty() || !notes.is_empty();
+    let explained =
+        request.allow_empty || inputs.ignores.is_some() || !unread.is_empty() || !notes.is_empty();
     let paths = if explained { Vec::new() } else { inputs.paths };
-    let consumer = Evaluator { empty: analysis.part(), origins: &origins, unchanged: &unchanged, progress };
-    let mut unread = unread;
+    let empty = analysis.part();
+    let consumer =
+        Evaluator { empty, origins: &origins, unchanged: &unchanged, progress, lines: request.lines };
     for found in files::read(&paths, sources, request.lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
@@ -101,16 +111,4 @@ pub(super) fn read(
         }
     }
     Ok(notes)
-}
-
-/// Returns the error for something that could not be read, with the file that it was rendered from.
-fn error(origins: &Origins, unread: ReadFailure) -> ReportError {
-    let ReadFailure { source, document, line, message } = unread;
-    match line.and_then(|line| origins.find(&source, line)) {
-        Some((file, line)) => {
-            let message = format!("rendered from {source}: {message}");
-            ReportError { source: file.to_owned(), document: None, line: Some(line), message }
-        }
-        None => ReportError { source, document, line, message },
-    }
 }

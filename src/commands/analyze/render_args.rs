@@ -12,15 +12,15 @@ use crate::render::{self, Options, Rendering};
 #[derive(Debug, clap::Args)]
 pub(super) struct RenderArgs {
     /// Render a directory with a Chart.yaml or kustomization.yaml, or read its files as they are
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t, requires_if("never", "manifests"))]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     render: Render,
 
     /// Render charts with the values in this file (repeatable); without it, each file ci/*-values.yaml makes a variant
-    #[arg(long, value_name = "FILE", requires = "manifests")]
+    #[arg(long, value_name = "FILE")]
     helm_values: Vec<PathBuf>,
 
     /// Render charts with this value, as KEY=VALUE in the notation of helm (repeatable)
-    #[arg(long, value_name = "KEY=VALUE", requires = "manifests")]
+    #[arg(long, value_name = "KEY=VALUE")]
     helm_set: Vec<String>,
 }
 
@@ -38,6 +38,11 @@ impl RenderArgs {
     /// Returns true if charts and kustomizations are rendered.
     pub(super) fn renders(&self) -> bool {
         self.render == Render::Auto
+    }
+
+    /// Returns true if a flag differs from its default.
+    pub(super) fn is_given(&self) -> bool {
+        !self.renders() || !self.helm_values.is_empty() || !self.helm_set.is_empty()
     }
 
     /// Lists the inputs, and renders the packages among them; `namespace` is that of objects without one.
