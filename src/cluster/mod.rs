@@ -10,6 +10,7 @@ mod connect;
 mod events;
 mod follow;
 mod list;
+mod list_objects;
 mod namespace;
 mod pace;
 mod remove;
@@ -17,6 +18,7 @@ mod request_log;
 mod retry;
 #[cfg(test)]
 mod scripted;
+mod stop;
 mod store;
 mod version;
 mod watch;
@@ -29,7 +31,9 @@ pub use connect::{Cluster, ConnectError, ConnectOptions, Overrides, Place, conne
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
+pub use list_objects::{ObjectList, list_objects};
 pub use retry::retry_on_conflict;
+pub use stop::StopError;
 pub(crate) use store::shrink;
 pub use store::{ListMark, Store};
 pub use version::ServerVersion;

@@ -1,7 +1,7 @@
 //! Charts among the manifests, rendered by the real Helm in both of its major versions.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -26,20 +26,25 @@ spec:
 {{- end }}
 "#;
 
-/// Returns the directory of each Helm that was built. Without any, the test is skipped visibly.
-fn helms() -> Vec<PathBuf> {
+/// Returns a directory for each Helm that was built, with a program `helm`. Without any, the test is skipped visibly.
+fn helms() -> Vec<tempfile::TempDir> {
     let target = Path::new(env!("CARGO_BIN_EXE_kube-devops")).ancestors().nth(2).unwrap();
-    let helms: Vec<_> = ["v3", "v4"].map(|version| target.join("helm").join(version)).to_vec();
-    let missing: Vec<_> = helms.iter().filter(|directory| !directory.join("helm").is_file()).collect();
+    let helms = ["helm3", "helm4"].map(|name| target.join("helm").join(name));
+    let missing: Vec<_> = helms.iter().filter(|helm| !helm.is_file()).collect();
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let is_required = std::env::var_os("KUBE_DEVOPS_GO").is_some();
     assert!(!is_required || missing.is_empty(), "`make helm` builds what is missing: {missing:?}");
-    if missing.is_empty() {
-        return helms;
+    if !missing.is_empty() {
+        // `eprintln!` would show only if the test fails.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no chart was rendered: `make helm` builds {missing:?}");
+        return Vec::new();
     }
-    // `eprintln!` would show only if the test fails.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: no chart was rendered: `make helm` builds {missing:?}");
-    Vec::new()
+    let linked = helms.iter().map(|helm| {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(helm, directory.path().join("helm")).unwrap();
+        directory
+    });
+    linked.collect()
 }
 
 /// Runs the binary with only one directory in which programs are found.
@@ -85,7 +90,8 @@ fn a_chart_is_rendered_once_and_its_findings_lead_to_the_template() {
             "{run}"
         );
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
-        let run = run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web", "-n", "prod"]].concat());
+        let run =
+            run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web", "-n", "prod"]].concat());
         assert_eq!(violations(&run), ["web latest-tag charts/web/templates/deploy.yaml:3"], "{run}");
         assert!(run.stdout.contains(r#""namespace": "prod""#), "{run}");
     }
@@ -96,8 +102,9 @@ fn values_come_from_files_and_flags() {
     let tree = chart("enabled: true\n");
     std::fs::write(tree.path().join("a, b.yaml"), "image: 'nginx:1'\n").unwrap();
     for helm in helms() {
-        let run =
-            |more: &[&str]| run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web"], more].concat());
+        let run = |more: &[&str]| {
+            run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"], more].concat())
+        };
         let refused = run(&[]);
         assert_eq!(refused.status, 2, "{refused}");
         assert!(refused.stderr.contains("error: charts/web: helm: execution error"), "{refused}");
@@ -128,7 +135,7 @@ fn each_values_file_for_ci_makes_a_variant() {
     )
     .unwrap();
     for helm in helms() {
-        let run = run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         let found = [
             "same latest-tag charts/web/templates/same.yaml:1",
             "web-big latest-tag charts/web/templates/deploy.yaml:3",
@@ -137,7 +144,7 @@ fn each_values_file_for_ci_makes_a_variant() {
         assert_eq!(violations(&run), found, "{run}");
         let broken = ci.join("broken-values.yaml");
         std::fs::write(&broken, "image:\n").unwrap();
-        let run = run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         assert!(run.stderr.contains("error: charts/web (ci/broken-values.yaml): helm: "), "{run}");
         assert_eq!((run.status, violations(&run).len()), (2, 3), "{run}");
         std::fs::remove_file(broken).unwrap();
@@ -151,7 +158,7 @@ fn missing_dependencies_are_an_error_and_present_ones_are_rendered() {
     let dependency = "dependencies: [{name: db, version: 1.0.0, repository: 'https://example.com'}]\n";
     std::fs::write(chart.join("Chart.yaml"), format!("{CHART}{dependency}")).unwrap();
     for helm in helms() {
-        let run = run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         assert_eq!(run.status, 2, "{run}");
         let advice = "the chart's dependencies are not in its directory charts: db; run `helm dependency build charts/web`";
         assert!(run.stderr.contains(advice), "{run}");
@@ -161,7 +168,7 @@ fn missing_dependencies_are_an_error_and_present_ones_are_rendered() {
             .unwrap();
         let pod = "# first\nkind: Pod\napiVersion: v1\nmetadata: {name: db}\nspec: {containers: [{name: c, image: a}]}\n";
         std::fs::write(templates.join("pod.yaml"), pod).unwrap();
-        let run = run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         assert_eq!(violations(&run), ["db latest-tag charts/web/charts/db/templates/pod.yaml:2"], "{run}");
         std::fs::remove_dir_all(chart.join("charts")).unwrap();
     }
@@ -173,7 +180,7 @@ fn an_object_that_cannot_be_read_leads_to_its_template() {
     let broken = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: broken}\nspec: {template: {spec: {containers: 7}}}\n";
     std::fs::write(tree.path().join("charts/web/templates/broken.yaml"), broken).unwrap();
     for helm in helms() {
-        let run = run_beside(&helm, tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         assert_eq!(run.status, 2, "{run}");
         assert!(
             run.stderr.contains("error: charts/web/templates/broken.yaml:1: rendered from charts/web: "),
@@ -182,7 +189,6 @@ fn an_object_that_cannot_be_read_leads_to_its_template() {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn no_plugin_runs() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -196,7 +202,8 @@ fn no_plugin_runs() {
     std::fs::set_permissions(plugin.join("spy"), std::fs::Permissions::from_mode(0o755)).unwrap();
     for helm in helms() {
         let plugins = tree.path().join("plugins");
-        let variables = [("PATH", helm.to_str().unwrap()), ("HELM_PLUGINS", plugins.to_str().unwrap())];
+        let variables =
+            [("PATH", helm.path().to_str().unwrap()), ("HELM_PLUGINS", plugins.to_str().unwrap())];
         let run = run_with(tree.path(), &[&ANALYZE[..], &["charts/web"]].concat(), &variables);
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
         let run = run_with(

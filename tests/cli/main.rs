@@ -6,6 +6,7 @@ mod bad_input;
 mod baseline;
 mod catalogue;
 mod changes;
+#[cfg(unix)]
 mod charts;
 mod compare;
 mod config;
@@ -21,6 +22,7 @@ mod kustomizations;
 mod live;
 mod policies;
 mod pre_commit;
+mod relations;
 mod report;
 #[path = "../common/shapes.rs"]
 mod shapes;

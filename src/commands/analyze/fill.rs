@@ -1,5 +1,7 @@
 //! The settings of a run: those of the configuration file, where no flag beats them, and what follows from both.
 
+use anyhow::bail;
+
 use super::Args;
 use super::evaluator::Request;
 use super::manifests::ManifestArgs;
@@ -61,6 +63,16 @@ impl Args {
 }
 
 impl ManifestArgs {
+    /// Refuses flags for manifests where there are none.
+    pub(super) fn check_flags(&self) -> anyhow::Result<()> {
+        if self.changed.changed_since.is_some() || self.render.is_given() {
+            bail!(
+                "--changed-since, --render, --helm-values and --helm-set are for manifests: name them with -f"
+            );
+        }
+        Ok(())
+    }
+
     /// Takes the ignored paths from a file, and with `inputs` the manifests, unless a flag names some.
     fn fill(&mut self, file: &ConfigFile, inputs: bool) -> anyhow::Result<()> {
         self.ignores = file.ignores()?;

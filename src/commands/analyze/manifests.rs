@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-
 use super::changed_args::ChangedArgs;
 use super::evaluator::{Evaluator, Request, error};
 use super::render_args::RenderArgs;
@@ -13,6 +11,7 @@ use crate::files::{self, Inputs};
 use crate::governance::Analysis;
 use crate::paths::PathPatterns;
 use crate::render::Rendering;
+use crate::workload::{Kind, Kinds};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -30,11 +29,17 @@ pub(super) struct ManifestArgs {
     #[arg(short = 'R', long, requires = "manifests")]
     pub(super) recursive: bool,
 
-    #[command(flatten)]
-    render: RenderArgs,
+    /// Take the manifests for everything there will be, so that rules report objects that are missing
+    ///
+    /// Without it, a rule that needs another object, such as the pods of a Service, can't tell if it will be there.
+    #[arg(long, requires = "manifests")]
+    complete: bool,
 
     #[command(flatten)]
-    changed: ChangedArgs,
+    pub(super) render: RenderArgs,
+
+    #[command(flatten)]
+    pub(super) changed: ChangedArgs,
 
     /// The files that are not read, by the configuration file.
     #[arg(skip)]
@@ -50,16 +55,6 @@ impl ManifestArgs {
     /// Returns the commit since which changes are reported; `None` if everything is reported.
     pub(super) fn changed_since(&self) -> Option<&str> {
         self.changed.changed_since.as_deref()
-    }
-
-    /// Refuses flags for manifests where there are none.
-    pub(super) fn check_flags(&self) -> anyhow::Result<()> {
-        if self.changed.changed_since.is_some() || self.render.is_given() {
-            bail!(
-                "--changed-since, --render, --helm-values and --helm-set are for manifests: name them with -f"
-            );
-        }
-        Ok(())
     }
 
     fn inputs(&self, may_be_empty: bool) -> Inputs {
@@ -90,6 +85,7 @@ pub(super) fn read(
     let explained =
         request.allow_empty || inputs.ignores.is_some() || !unread.is_empty() || !notes.is_empty();
     let paths = if explained { Vec::new() } else { inputs.paths };
+    let mut is_complete = args.complete;
     let empty = analysis.part();
     let consumer =
         Evaluator { empty, origins: &origins, unchanged: &unchanged, progress, lines: request.lines };
@@ -108,7 +104,11 @@ pub(super) fn read(
             notes.push(format!("{error} (unchanged, so this is no error)"));
         } else {
             analysis.fail(error);
+            is_complete = false;
         }
+    }
+    if is_complete {
+        analysis.close(Kinds::of(&Kind::ALL));
     }
     Ok(notes)
 }
