@@ -97,6 +97,7 @@ pub(super) fn read(
         analysis.merge(part.analysis);
         unread.extend(found.unread);
     }
+    is_complete &= unread.is_empty();
     for unread in unread {
         let unchanged = unchanged.contains(&unread.source);
         let error = error(&origins, unread);
@@ -104,7 +105,6 @@ pub(super) fn read(
             notes.push(format!("{error} (unchanged, so this is no error)"));
         } else {
             analysis.fail(error);
-            is_complete = false;
         }
     }
     if is_complete {
