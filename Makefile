@@ -41,7 +41,7 @@ kube-scheduler_PACKAGE := k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy_PACKAGE := k8s.io/kubernetes/cmd/kube-proxy
 kubectl_PACKAGE := k8s.io/kubernetes/cmd/kubectl
 
-.PHONY: help control-plane prometheus helm static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
+.PHONY: help control-plane prometheus helm pre-commit static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
 .PHONY: test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -104,6 +104,13 @@ release-check: static ## Checks what only a release has: a static binary under 2
 	@size=$$(gzip --stdout $(STATIC) | wc -c) && echo "$$size bytes compressed" && test $$size -lt 20000000
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
+PRE_COMMIT := $(abspath $(CARGO_TARGET_DIR))/pre-commit
+
+pre-commit: ## Installs pre-commit from PyPI, for the tests of the hooks; without Python they are skipped
+	@command -v pre-commit >/dev/null || test -x $(PRE_COMMIT)/bin/pre-commit || \
+		{ python3 -m venv $(PRE_COMMIT) && $(PRE_COMMIT)/bin/pip --quiet install pre-commit==4.7.0; } || \
+		echo "SKIPPED: pre-commit can't be installed" >&2
+
 # The packages are unpacked, not installed.
 $(NODE_FILES)/debian.done: Makefile
 	@command -v apt-get >/dev/null || { echo "containerd is fetched by apt-get, which is missing" >&2; exit 1; }
@@ -160,7 +167,7 @@ test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on a real
 soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
-test: control-plane prometheus helm ## Runs all tests, including those against a real control plane
+test: control-plane prometheus helm pre-commit ## Runs all tests, including those against a real control plane
 	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::

@@ -1,15 +1,18 @@
 //! `kube-devops analyze`: one report on manifests, or on a live cluster.
 
 mod baseline_args;
+mod changed_args;
 mod compare_args;
 mod config_args;
+mod evaluator;
 mod fill;
 mod flags;
 mod gates;
-mod live;
+pub(super) mod live;
 mod manifests;
 mod outputs;
 mod related;
+mod render_args;
 mod rule_args;
 mod settings;
 
@@ -76,16 +79,16 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
     let mut analysis =
         Analysis::new(&policy, &scope, now, args.keeps_violations()).with_exemptions(&exemptions);
     if let Some(inputs) = args.compare.inputs() {
-        return compare_args::run(&inputs, &mut args.manifests, &args.outputs, &args.gates, &analysis);
+        return compare_args::run(&inputs, &mut args, &scope, &analysis);
     }
     let progress = ProgressSpinner::start();
     let (input, skipped_namespaces) = if args.manifests.is_empty() {
+        args.manifests.check_flags()?;
         let (options, selector) = (args.connect.options(), args.scope.selector());
         let left_out = block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?;
         (left_out.notes, left_out.namespaces)
     } else {
-        let lines = args.outputs.shows_violations();
-        (manifests::read(&args.manifests, lines, &mut analysis, &progress), Vec::new())
+        (manifests::read(&args.manifests, &args.request(&scope), &mut analysis, &progress)?, Vec::new())
     };
     drop(progress);
     let mut report = analysis.finish();
@@ -100,6 +103,7 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         input: &input,
         templates: !args.manifests.is_empty(),
         namespaces: &scope.namespaces,
+        changed_since: args.manifests.changed_since(),
         selector: selector.as_deref(),
         skipped_namespaces: &skipped_namespaces,
         lists_other_kinds: args.outputs.lists_other_kinds(),
@@ -110,11 +114,5 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         gates.gaps.iter().try_for_each(|gap| err.error(gap))?;
         gates.breaches.iter().try_for_each(|breach| err.failed(breach))
     })?;
-    Ok(if report.summary.partial || !gates.gaps.is_empty() {
-        ExitStatus::Failed
-    } else if gates.breaches.is_empty() {
-        ExitStatus::Clean
-    } else {
-        ExitStatus::Findings
-    })
+    Ok(gates::exit_status(report.summary.partial, &gates))
 }

@@ -1,20 +1,19 @@
 //! `kube-devops check`: asks the API server for the permissions and CRDs that modes need.
 
+mod crd_states;
+mod rule_permissions;
+
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use kube::ResourceExt as _;
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
-use crate::cluster::{self, Access, CallError, Cluster};
-use crate::manifests::{
-    AccessAnswer, Assessment, CrdState, GROUP, Mode, Need, Permission, Places, RESOURCES, crds, is_current,
-    needs,
-};
+use crate::cluster::{self, Access};
+use crate::manifests::{AccessAnswer, Assessment, Mode, Need, Places, needs};
 use crate::output::{Check, CheckFormat, to_stdout};
-use crate::policy::EffectivePolicy;
-use crate::workload::{Kind, Resource};
+use crd_states::crd_states;
+use rule_permissions::of_rules;
 
 /// Connect to the cluster, and list what is missing there: permissions, and CRDs where they are needed.
 ///
@@ -94,14 +93,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(if works { ExitStatus::Clean } else { ExitStatus::Findings })
 }
 
-/// Returns the permissions to list what rules read beside pods.
-fn of_rules(rules: &str) -> anyhow::Result<Vec<Permission>> {
-    let reads = EffectivePolicy::select(rules).context("--rules")?.reads();
-    let resources = reads.iter().filter(|kind| *kind != Kind::Pod).flat_map(Kind::resources);
-    let permission = |one: &Resource| Permission::of_rules(one.group, one.plural, one.is_namespaced);
-    Ok(resources.map(permission).collect())
-}
-
 fn access(need: &Need) -> Access {
     Access {
         verb: need.verb.to_owned(),
@@ -111,24 +102,4 @@ fn access(need: &Need) -> Access {
         namespace: need.namespace.clone(),
         name: need.name.map(str::to_owned),
     }
-}
-
-/// Compares the installed CRDs with ours. Without the permission to read them, it asks which resources are served.
-async fn crd_states(cluster: &Cluster) -> Result<Vec<(String, CrdState)>, CallError> {
-    let mut states = Vec::new();
-    for (wanted, resource) in crds().iter().zip(RESOURCES) {
-        let name = wanted.name_any();
-        let state = match cluster.crd(&name).await {
-            Ok(None) => CrdState::Missing,
-            Ok(Some(installed)) if is_current(&installed.data["spec"], wanted) => CrdState::Current,
-            Ok(Some(_)) => CrdState::Outdated,
-            Err(error) if error.code() == Some(403) => {
-                let served = cluster.serves(&format!("{GROUP}/v1"), &[resource]).await?;
-                if served == [true] { CrdState::Served } else { CrdState::Missing }
-            }
-            Err(error) => return Err(error),
-        };
-        states.push((name, state));
-    }
-    Ok(states)
 }

@@ -11,6 +11,7 @@ mod exit_status;
 mod explain;
 mod list;
 mod man;
+mod multi_cluster;
 mod observability;
 mod policy;
 mod progress_spinner;
@@ -19,6 +20,7 @@ mod rules;
 mod service;
 mod undo;
 mod uninstall;
+mod verbosity;
 mod version;
 mod watch;
 mod webhook;
@@ -26,11 +28,11 @@ mod webhook;
 use std::future::Future;
 
 use clap::{Parser, Subcommand};
-use tracing::level_filters::LevelFilter;
 
 use crate::telemetry::{LogFormat, logging};
 
 pub use exit_status::ExitStatus;
+use verbosity::level;
 
 /// Kubernetes governance: one health score, what to fix first, and fixes that are safe.
 #[derive(Debug, Parser)]
@@ -55,6 +57,7 @@ enum Command {
     Explain(explain::Args),
     List(list::Args),
     Man(man::Args),
+    MultiCluster(multi_cluster::Args),
     Observability(observability::Args),
     Policy(policy::Args),
     Reconcile(reconcile::Args),
@@ -94,6 +97,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
             Command::Man(args) => man::run(&args),
+            Command::MultiCluster(args) => block_on(multi_cluster::run(args)),
             Command::Observability(args) => observability::run(&args),
             Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),
@@ -111,13 +115,4 @@ impl Cli {
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One thread receives a page while the other reads the page before.
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(command)
-}
-
-fn level(verbosity: u8) -> LevelFilter {
-    match verbosity {
-        0 | 1 => LevelFilter::WARN,
-        2 | 3 => LevelFilter::INFO,
-        4 | 5 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    }
 }

@@ -13,6 +13,7 @@ mod json;
 mod json_objects;
 mod json_repeats;
 mod json_tokens;
+mod package;
 mod parse;
 mod pattern;
 mod piece;
@@ -25,6 +26,7 @@ mod yaml_objects;
 
 pub use consumer::{Consumer, LineOf, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
+pub use package::{CHART_FILE, KUSTOMIZATION_FILES, Package, PackageKind, kustomization_file};
 pub use read::{Found, read};
-pub use sources::{Inputs, Source};
+pub use sources::{Inputs, Listed, Source};
 pub use utf16::read_text;

@@ -54,6 +54,8 @@ pub struct Analysis<'p> {
     others: OtherSums,
     /// The facts that rules about relations need.
     facts: Facts,
+    /// False while an object is added that is not reported.
+    is_reported: bool,
     /// The number of lists that failed, by the rules that read them.
     missed: BTreeMap<RuleId, u64>,
 }
@@ -92,6 +94,7 @@ impl<'p> Analysis<'p> {
             left_out_templates: HashMap::new(),
             others: OtherSums::default(),
             facts: Facts::new(policy.relates()),
+            is_reported: true,
             missed: BTreeMap::new(),
         }
     }
@@ -124,9 +127,20 @@ impl<'p> Analysis<'p> {
         }
     }
 
+    /// Takes an object into account that is not reported. A pod still stands for its workload's template, and rules about
+    /// relations still read the object.
+    pub fn add_unreported(&mut self, object: &Object<'_>) {
+        self.is_reported = false;
+        self.add(object, None);
+        self.is_reported = true;
+    }
+
     fn skip(&mut self, types: &TypeMeta, origin: Option<Origin<'_>>, holds_containers: bool) {
         if !self.facts.is_unneeded() {
             self.facts.add_unread(types, holds_containers);
+        }
+        if !self.is_reported {
+            return;
         }
         let source = origin.map_or(String::new(), |origin| origin.source.to_owned());
         let skipped = self.skipped.entry((source, types.clone())).or_default();
@@ -203,7 +217,7 @@ impl<'p> Analysis<'p> {
             self.managers.insert(key.clone(), WorkloadKey::new(namespace, controller.unwrap_or(owner)));
         }
         if workload.is_patch() {
-            self.patches += 1;
+            self.patches += u64::from(self.is_reported);
             return;
         }
         let selected = self.scope.selects(workload);
@@ -214,6 +228,9 @@ impl<'p> Analysis<'p> {
         // Only a pod that is evaluated, or would be, stands for its workload's template.
         if workload.is_pod() {
             self.add_pod_of(namespace, workload, controller);
+        }
+        if !self.is_reported {
+            return;
         }
         if self.scope.leaves_out(namespace) {
             if workload.is_pod() {

@@ -6,7 +6,9 @@ mod comparison;
 mod compliance;
 mod evaluate;
 mod exemptions;
+mod fleet;
 mod gate;
+mod impact;
 mod new_findings;
 mod other_sums;
 mod report;
@@ -27,7 +29,9 @@ pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use exemptions::{ExemptFindings, Exemption, Exemptions};
+pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
 pub use gate::{Breach, Gap, GateResult, Only, Thresholds};
+pub use impact::{Impact, ImpactJudges, NamespaceImpact, WorkloadImpact};
 pub use new_findings::compare;
 pub use report::{
     NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind, UnscoredRule,

@@ -126,7 +126,7 @@ pub struct ReportSummary {
 }
 
 /// The figures of one namespace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NamespaceReport {
     /// The namespace.
     pub namespace: String,
@@ -162,7 +162,7 @@ impl NamespaceReport {
     }
 
     /// Orders namespaces by the mean penalty of a pod, the largest first.
-    fn worst_first(&self, other: &Self) -> Ordering {
+    pub(super) fn worst_first(&self, other: &Self) -> Ordering {
         let product = |penalty: u64, pods: u64| u128::from(penalty) * u128::from(pods);
         let (this, that) = (product(self.half_points, other.pods), product(other.half_points, self.pods));
         that.cmp(&this).then_with(|| self.namespace.cmp(&other.namespace))

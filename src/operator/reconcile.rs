@@ -28,7 +28,7 @@ use crate::policy::{
 use crate::remediation::{Enforcer, RemediationError};
 
 /// The operator's finalizer.
-pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
+pub use crate::policy::FINALIZER;
 /// Time limit for all writes of one reconcile together.
 const WRITES: Duration = Duration::from_secs(30);
 

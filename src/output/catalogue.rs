@@ -14,8 +14,8 @@ const INTRODUCTION: &str = "\
 This page is generated from the rules in `src/rules`, as `kube-devops explain` prints them.
 
 `analyze --rules` takes `default` (the rules of the score), `recommended`, `all`, ids of rules and categories, with commas
-between them. `-NAME` takes rules away: `--rules recommended,-images`. `analyze --bundle` takes `pss-baseline` or
-`pss-restricted`, the Pod Security Standards. Neither can be combined with `--policy`.
+between them. `-NAME` takes rules away: `--rules recommended,-images`. `analyze --bundle` takes a bundle,
+such as `pss-restricted` of the Pod Security Standards (`docs/policies.md`). Neither can be combined with `--policy`.
 
 A rule that reads other objects than pods and workloads compares what is in the input. If an object is missing that may
 exist elsewhere, the answer is unknown: the report counts it and lists no violation. `analyze --complete` says that the

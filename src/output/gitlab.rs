@@ -52,7 +52,8 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             },
             location: Location {
                 // GitLab requires a path. A live object has none, and is named instead.
-                path: source.map_or(&object, |source| source.source),
+                path: source
+                    .map_or(&object, |source| source.source.strip_prefix("./").unwrap_or(source.source)),
                 lines: Lines { begin: source.map_or(1, |source| source.line) },
             },
         })?;

@@ -16,6 +16,8 @@ pub struct Notes<'a> {
     pub templates: bool,
     /// The requested namespaces; empty for all.
     pub namespaces: &'a [String],
+    /// The commit since which changes are reported; `None` if everything is reported.
+    pub changed_since: Option<&'a str>,
     /// The requested label selector.
     pub selector: Option<&'a str>,
     /// The system namespaces that were not read.
@@ -93,6 +95,11 @@ impl Notes<'_> {
     fn unmatched(&self) -> Option<String> {
         if !self.is_empty() || self.report.left_out > 0 {
             return None;
+        }
+        if let Some(commit) = self.changed_since {
+            return Some(format!(
+                "nothing was evaluated: no pod or template that was asked for has changed since {commit}"
+            ));
         }
         let namespaces = (!self.namespaces.is_empty())
             .then(|| format!("is in namespace {}", self.namespaces.join(" or ")));

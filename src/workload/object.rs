@@ -14,6 +14,7 @@ use super::kind::PodPlace;
 use super::metadata::annotations;
 use super::object_key::Key;
 use super::object_only::object_only;
+use super::other_kind::OtherObject;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::{
     Fields, Kind, LabelSelector, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy,
@@ -67,15 +68,6 @@ pub enum Parsed<'a> {
     },
     /// No Kubernetes object: it has no `kind`.
     Foreign,
-}
-
-/// An object that is no workload, of a kind that rules read.
-#[derive(Debug, Clone)]
-pub struct OtherObject {
-    /// The kind.
-    pub kind: Kind,
-    /// Everything beside the type.
-    pub content: serde_json::Map<String, serde_json::Value>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {

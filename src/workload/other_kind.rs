@@ -224,6 +224,15 @@ impl fmt::Display for Kind {
     }
 }
 
+/// An object that is no workload, of a kind that rules read.
+#[derive(Debug, Clone)]
+pub struct OtherObject {
+    /// The kind.
+    pub kind: Kind,
+    /// Everything beside the type.
+    pub content: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A set of kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kinds(u32);

@@ -21,6 +21,7 @@ mod documented;
 mod enforcement;
 #[path = "../common/eventually.rs"]
 mod eventually;
+mod fleet;
 mod harness;
 mod idle;
 mod installation;
@@ -32,6 +33,7 @@ mod observability;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
+mod policy_files;
 #[path = "../common/process.rs"]
 mod process;
 mod prometheus;

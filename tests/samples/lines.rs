@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use kube_devops::files::{self, Consumer, Inputs, Place};
+use kube_devops::files::{self, Consumer, Inputs, Listed, Place, Source};
 use kube_devops::governance::{Analysis, Origin, Scope};
 use kube_devops::policy::EffectivePolicy;
 use kube_devops::workload::{Fields, Object};
@@ -57,7 +57,7 @@ fn evaluate(name: &Path, text: &str) -> BTreeSet<Found> {
         (EffectivePolicy::select("all").unwrap(), Scope { include_system: true, ..Scope::default() });
     let mut analysis = Analysis::new(&policy, &scope, Timestamp::constant(1_800_000_000, 0), true);
     let consumer = Evaluator(analysis.part());
-    for found in files::read(&Inputs { paths: vec![path], ..Inputs::default() }, true, &consumer) {
+    for found in files::read(&[], vec![Source::File(path)], true, &consumer) {
         analysis.merge(found.part);
     }
     let report = analysis.finish();
@@ -140,8 +140,12 @@ fn check(path: &Path) -> usize {
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {
     let inputs = Inputs { paths: vec![directory.to_owned()], recursive: true, ..Inputs::default() };
-    let sources = inputs.sources().into_iter().flatten().map(|source| source.name().into());
-    sources.filter(|path: &PathBuf| fs::metadata(path).unwrap().len() < 300_000).collect()
+    let path = |listed| match listed {
+        Listed::Source(source) => Some(source.name().into()),
+        Listed::Package(_) | Listed::Unread(_) => None,
+    };
+    let paths = inputs.list().into_iter().filter_map(path);
+    paths.filter(|path: &PathBuf| fs::metadata(path).unwrap().len() < 300_000).collect()
 }
 
 #[test]

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::gates::GateArgs;
+use super::Args;
+use super::evaluator::Request;
 use super::manifests::{self, ManifestArgs};
-use super::outputs::OutputArgs;
 use crate::commands::ExitStatus;
 use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::read_text;
-use crate::governance::{Analysis, ComparedReport, Comparison};
+use crate::governance::{Analysis, ComparedReport, Comparison, Scope};
 use crate::output::{comparison, error, to_stderr, to_stdout};
 
 /// Two inputs to compare.
@@ -36,13 +36,14 @@ impl CompareArgs {
 /// Compares two inputs; `empty` is the analysis of an input that is no report.
 pub(super) fn run(
     inputs: &[PathBuf; 2],
-    manifests: &mut ManifestArgs,
-    outputs: &OutputArgs,
-    gates: &GateArgs,
+    args: &mut Args,
+    scope: &Scope,
     empty: &Analysis<'_>,
 ) -> anyhow::Result<ExitStatus> {
     let [old, new] = inputs;
-    let (old, new) = (read(old, manifests, empty)?, read(new, manifests, empty)?);
+    let Args { manifests, outputs, gates, .. } = args;
+    let namespace = scope.default_namespace();
+    let (old, new) = (read(old, manifests, namespace, empty)?, read(new, manifests, namespace, empty)?);
     let compared = Comparison::new(&old, &new);
     let format = outputs.only_stdout().context("--compare writes to stdout, in one format")?;
     let mut is_known = true;
@@ -69,14 +70,20 @@ pub(super) fn run(
 }
 
 /// Reads a report, or evaluates manifests.
-fn read(path: &Path, manifests: &mut ManifestArgs, empty: &Analysis<'_>) -> anyhow::Result<ComparedReport> {
+fn read(
+    path: &Path,
+    manifests: &mut ManifestArgs,
+    namespace: &str,
+    empty: &Analysis<'_>,
+) -> anyhow::Result<ComparedReport> {
     let text = if path.is_file() { read_text(path).unwrap_or_default() } else { String::new() };
     if let Some(report) = ComparedReport::from_json(&text) {
         return report.with_context(|| format!("report {}", path.display()));
     }
     manifests.paths = vec![path.to_owned()];
     let mut analysis = empty.part();
-    manifests::read(manifests, true, &mut analysis, &ProgressSpinner::start());
+    let request = Request { namespace, lines: true, allow_empty: false };
+    manifests::read(manifests, &request, &mut analysis, &ProgressSpinner::start())?;
     let report = analysis.finish();
     report.errors.iter().try_for_each(error)?;
     // Reports in memory and in files are compared in the same form.

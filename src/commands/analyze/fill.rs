@@ -1,10 +1,13 @@
 //! The settings of a run: those of the configuration file, where no flag beats them, and what follows from both.
 
+use anyhow::bail;
+
 use super::Args;
+use super::evaluator::Request;
 use super::manifests::ManifestArgs;
 use crate::cluster::{ConnectOptions, Overrides};
 use crate::config::ConfigFile;
-use crate::governance::{Exemptions, Thresholds};
+use crate::governance::{Exemptions, Scope, Thresholds};
 use crate::policy::EffectivePolicy;
 
 impl Args {
@@ -39,15 +42,37 @@ impl Args {
 
     /// Returns the thresholds that apply; none if all findings are accepted into a baseline.
     pub(super) fn thresholds(&self, has_baseline: bool) -> Thresholds {
-        if self.baseline.accepts_findings() {
+        let thresholds = if self.baseline.accepts_findings() {
             Thresholds::default()
         } else {
             self.gates.thresholds(has_baseline)
+        };
+        // A pull request may change no manifest.
+        let allow_empty = thresholds.allow_empty || self.manifests.changed_since().is_some();
+        Thresholds { allow_empty, ..thresholds }
+    }
+
+    /// Returns the way to read the manifests.
+    pub(super) fn request<'s>(&self, scope: &'s Scope) -> Request<'s> {
+        Request {
+            namespace: scope.default_namespace(),
+            lines: self.outputs.shows_violations(),
+            allow_empty: self.thresholds(false).allow_empty,
         }
     }
 }
 
 impl ManifestArgs {
+    /// Refuses flags for manifests where there are none.
+    pub(super) fn check_flags(&self) -> anyhow::Result<()> {
+        if self.changed.changed_since.is_some() || self.render.is_given() {
+            bail!(
+                "--changed-since, --render, --helm-values and --helm-set are for manifests: name them with -f"
+            );
+        }
+        Ok(())
+    }
+
     /// Takes the ignored paths from a file, and with `inputs` the manifests, unless a flag names some.
     fn fill(&mut self, file: &ConfigFile, inputs: bool) -> anyhow::Result<()> {
         self.ignores = file.ignores()?;

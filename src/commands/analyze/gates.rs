@@ -3,8 +3,9 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::flags::{Flag, given};
+use crate::commands::ExitStatus;
 use crate::config::{Config, ConfigFile};
-use crate::governance::{Percent, Thresholds};
+use crate::governance::{GateResult, Percent, Thresholds};
 use crate::rules::Severity;
 
 /// Thresholds of a report.
@@ -66,6 +67,17 @@ impl GateArgs {
             new_findings,
             allow_empty: self.allow_empty,
         }
+    }
+}
+
+/// Returns the exit status of a report.
+pub(super) fn exit_status(is_partial: bool, gates: &GateResult) -> ExitStatus {
+    if is_partial || !gates.gaps.is_empty() {
+        ExitStatus::Failed
+    } else if gates.breaches.is_empty() {
+        ExitStatus::Clean
+    } else {
+        ExitStatus::Findings
     }
 }
 

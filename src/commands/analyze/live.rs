@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::related;
-use crate::cluster::{self, ConnectOptions, ListRequest, RawObject};
+use crate::cluster::{self, Cluster, ConnectOptions, ListRequest, RawObject};
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
@@ -11,11 +11,11 @@ use crate::workload::{Kind, Kinds, Object, Parsed, Workload, WorkloadKind};
 
 /// The parts of a cluster that were left out.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(in crate::commands) struct LeftOut {
     /// The system namespaces that were not read.
-    pub(super) namespaces: Vec<String>,
+    pub(in crate::commands) namespaces: Vec<String>,
     /// Notes about kinds that could not be listed.
-    pub(super) notes: Vec<String>,
+    pub(in crate::commands) notes: Vec<String>,
 }
 
 /// Evaluates the pods of a cluster and the other objects that rules read, and returns what was left out.
@@ -35,13 +35,26 @@ pub(super) async fn read(
             return Ok(LeftOut::default());
         }
     };
+    Ok(read_cluster(&cluster, selector, scope, analysis, progress).await)
+}
+
+/// Evaluates the pods of a connected cluster, and returns what was left out.
+///
+/// Every failure becomes an error of the report.
+pub(in crate::commands) async fn read_cluster(
+    cluster: &Cluster,
+    selector: Option<String>,
+    scope: &Scope,
+    analysis: &mut Analysis<'_>,
+    progress: &ProgressSpinner,
+) -> LeftOut {
     // The API server applies the label selector, so that it sends nothing else.
     let has_selector = selector.is_some();
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector };
     let empty = analysis.part();
     let leaves_out = |namespace: &str| scope.leaves_out(namespace);
     let add = |part: &mut Analysis<'_>, page: &str| add_page(part, page, scope, progress);
-    let listing = cluster::list_pods(&cluster, &request, leaves_out, || empty.part(), add).await;
+    let listing = cluster::list_pods(cluster, &request, leaves_out, || empty.part(), add).await;
     for part in listing.parts {
         analysis.merge(part);
     }
@@ -54,8 +67,8 @@ pub(super) async fn read(
     for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
-    let notes = related::read(&cluster, scope, analysis).await;
-    Ok(LeftOut { namespaces: listing.skipped, notes })
+    let notes = related::read(cluster, scope, analysis).await;
+    LeftOut { namespaces: listing.skipped, notes }
 }
 
 fn add_page(

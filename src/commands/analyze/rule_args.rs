@@ -4,13 +4,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::flags::{Flag, given};
+use crate::commands::args::{bundle, is_bundle_path};
 use crate::config::{Config, ConfigFile};
 use crate::files;
 use crate::output::note;
-use crate::policy::{self, Bundle, EffectivePolicy};
+use crate::policy::{self, EffectivePolicy};
 use crate::yaml::Repeated;
 
 /// The rules of an analysis.
@@ -24,9 +24,11 @@ pub(in crate::commands) struct RuleArgs {
     #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
     rules: Option<String>,
 
-    /// Evaluate the rules of a bundle
-    #[arg(long, value_name = "BUNDLE", value_parser = bundles().try_map(|name| bundle(&name)))]
-    bundle: Option<Bundle>,
+    /// Evaluate under a bundle: a name that `policy bundle-list` shows, or the path of a bundle of your own
+    ///
+    /// Violations of pss-baseline and pss-restricted are listed, but leave the score alone.
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<String>,
 
     /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
     #[arg(long, value_name = "FILE")]
@@ -43,18 +45,21 @@ impl RuleArgs {
         self.rules = rules.as_ref().map(|names| names.join(","));
         self.policy = policy.as_ref().map(|path| file.resolved(path));
         let place = || format!("{}: bundle", file.place("bundle").unwrap_or_default());
-        self.bundle =
-            name.as_deref().map(bundle).transpose().map_err(anyhow::Error::msg).with_context(place)?;
+        if let Some(name) = name {
+            let name =
+                if is_bundle_path(name) { file.resolved(name).display().to_string() } else { name.clone() };
+            bundle(&name).with_context(place)?;
+            self.bundle = Some(name);
+        }
         Ok(())
     }
 
     /// Returns the flags that are given, each with the setting that it beats.
     pub(super) fn flags(&self) -> Vec<Flag> {
         let policy = self.policy.as_ref().map(|path| path.display().to_string());
-        let bundle = self.bundle.map(|bundle| bundle.as_str().to_owned());
         given([
             ("rules", "--rules", self.rules.clone()),
-            ("bundle", "--bundle", bundle),
+            ("bundle", "--bundle", self.bundle.clone()),
             ("policy", "--policy", policy),
         ])
     }
@@ -69,23 +74,14 @@ impl RuleArgs {
         if let Some(path) = &self.policy {
             return read_policy(path);
         }
-        if let Some(bundle) = self.bundle {
-            return Ok(bundle.policy());
+        if let Some(name) = &self.bundle {
+            return Ok(bundle(name).context("--bundle")?.policy().clone());
         }
         match &self.rules {
             Some(rules) => EffectivePolicy::select(rules).context("--rules"),
             None => Ok(EffectivePolicy::default()),
         }
     }
-}
-
-/// Lists the bundles, so that errors, help and completions name them.
-fn bundles() -> PossibleValuesParser {
-    PossibleValuesParser::new(Bundle::ALL.map(Bundle::as_str))
-}
-
-fn bundle(name: &str) -> Result<Bundle, &'static str> {
-    Bundle::ALL.into_iter().find(|bundle| bundle.as_str() == name).ok_or("there is no such bundle")
 }
 
 /// Reads a DevOpsPolicy from a file.

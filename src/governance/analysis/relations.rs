@@ -66,6 +66,7 @@ impl Analysis<'_> {
         }
         let related = match Related::read(object) {
             Ok(related) => related,
+            Err(_) if !self.is_reported => return,
             Err(message) => {
                 let (source, line) = origin
                     .map_or((String::new(), None), |origin| (origin.source.to_owned(), Some(origin.line)));
@@ -144,7 +145,7 @@ impl Analysis<'_> {
             kind,
             owner: None,
             source: origin.map(|origin| (self.facts.text(origin.source), origin.line)),
-            is_asked: is_within && self.scope.selects_labels(labels),
+            is_asked: self.is_reported && is_within && self.scope.selects_labels(labels),
         }
     }
 
