@@ -1,4 +1,4 @@
-//! Reading any Kubernetes object: as a [`Workload`] if its kind is judged, as items if it is a list, else by name only.
+//! Reading any Kubernetes object: as a [`Workload`] if its kind is evaluated, as items of a list, else by name only.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -105,8 +105,7 @@ impl Workload<'static> {
 pub struct ObjectSeed<'t> {
     /// The type of an object that doesn't name its own.
     pub default: Option<&'t TypeMeta>,
-    /// The object's own type, where it was read before. Parts in front of the type are then read in place too, and
-    /// an error in one names its field and its line.
+    /// The object's own type, if it was read before. An error in front of the type then names its field and line.
     pub known: Option<&'t TypeMeta>,
 }
 
