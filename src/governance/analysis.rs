@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::evaluate::evaluate_workload;
+use super::costs::{costs, unscored};
+use super::evaluate::{evaluate_type, evaluate_workload};
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope, Score, Skipped,
-    Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
+    Compliance, Judgement, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleFindings, Scope,
+    Score, Skipped, Tally, UnjudgedKind, ViolationList, Workloads, evaluate,
 };
 use crate::policy::EffectivePolicy;
-use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
+use crate::rules::{Check, Severity};
+use crate::workload::{Metadata, Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The judgements of a set of objects under one policy.
 ///
@@ -37,6 +39,10 @@ pub struct Analysis<'p> {
     /// The workloads whose template another one uses.
     borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
     skipped: BTreeMap<(String, TypeMeta), SkippedObjects>,
+    /// The findings in objects that are no workload. They have no part in the score.
+    others: Tally,
+    /// The findings about types, by the rule's place and the severity, which depends on the object.
+    types: BTreeMap<(usize, Severity), u64>,
     errors: Vec<ReportError>,
     selected: u64,
     patches: u64,
@@ -70,6 +76,8 @@ impl<'p> Analysis<'p> {
             managers: HashMap::new(),
             borrowed_templates: HashMap::new(),
             skipped: BTreeMap::new(),
+            others: Tally::default(),
+            types: BTreeMap::new(),
             errors: Vec::new(),
             selected: 0,
             patches: 0,
@@ -93,9 +101,12 @@ impl<'p> Analysis<'p> {
     /// Adds an object of any kind. The items of a list are added one by one.
     pub fn add(&mut self, object: &Object<'_>, origin: Option<Origin<'_>>) {
         match &object.parsed {
-            Parsed::Workload(workload) => self.add_workload(workload, origin),
+            Parsed::Workload(workload) => self.judge(workload, Some(&object.types), origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
-            Parsed::Other { holds_containers } => self.skip(&object.types, origin, *holds_containers),
+            Parsed::Other { holds_containers, metadata } => {
+                self.judge_other(&object.types, metadata, origin);
+                self.skip(&object.types, origin, *holds_containers);
+            }
             Parsed::Foreign => self.skip(&object.types, origin, false),
         }
     }
@@ -129,6 +140,10 @@ impl<'p> Analysis<'p> {
             sum.with_containers += skipped.with_containers;
         }
         self.violations.merge(part.violations);
+        self.others.add(&part.others);
+        for (key, count) in part.types {
+            *self.types.entry(key).or_default() += count;
+        }
         for (controller, above) in part.controllers {
             self.add_controller(controller, above);
         }
@@ -146,6 +161,38 @@ impl<'p> Analysis<'p> {
 
     /// Adds a pod or a workload's template.
     pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
+        self.judge(workload, None, origin);
+    }
+
+    /// Judges an object of a kind without pods.
+    fn judge_other(&mut self, types: &TypeMeta, metadata: &Metadata<'_>, origin: Option<Origin<'_>>) {
+        if !self.policy.judges_types() || metadata.controller().is_some() {
+            return;
+        }
+        let is_cluster_scoped = types.is_cluster_scoped();
+        let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace =
+            if is_cluster_scoped { "" } else { namespace.unwrap_or(self.scope.default_namespace()) };
+        if !self.scope.asks_for(namespace)
+            || self.scope.leaves_out(namespace)
+            || !self.scope.selects_labels(metadata.labels.as_ref())
+        {
+            return;
+        }
+        let name = metadata.name.as_deref().or(metadata.generate_name.as_deref()).unwrap_or_default();
+        let judgement = self.judge_type(Some(types), metadata);
+        let object = Owner { kind: &types.kind, name };
+        self.violations.add_certain(namespace, object, origin, &judgement.violations);
+        self.others.add(&judgement.tally);
+    }
+
+    fn judge_type(&mut self, types: Option<&TypeMeta>, metadata: &Metadata<'_>) -> Judgement {
+        evaluate_type(self.policy, types, metadata, self.keep, &mut |place, severity, count| {
+            *self.types.entry((place, severity)).or_default() += count;
+        })
+    }
+
+    fn judge(&mut self, workload: &Workload<'_>, types: Option<&TypeMeta>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(self.scope.default_namespace());
         if !self.scope.asks_for(namespace) {
@@ -192,12 +239,11 @@ impl<'p> Analysis<'p> {
         if controller.is_none() && self.policy.judges_workloads() {
             let judgement = evaluate_workload(self.policy, workload, self.now, self.keep);
             self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
-            self.violations.add_certain(namespace, workload, origin, &judgement.violations);
-            if judgement.tally != Tally::default() {
-                self.count(namespace, &judgement.tally);
-                let penalized = self.penalized(&judgement.tally);
-                self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
-            }
+            self.add_own(namespace, workload, &key, origin, &judgement);
+        }
+        if controller.is_none() && self.policy.judges_types() {
+            let judgement = self.judge_type(types, &workload.metadata);
+            self.add_own(namespace, workload, &key, origin, &judgement);
         }
         let all = &judgement.tally;
         let penalized = self.penalized(all);
@@ -206,6 +252,24 @@ impl<'p> Analysis<'p> {
             self.workloads.entry(key).or_default().add(judgement.is_in_breach, &penalized);
         } else {
             self.templates.entry(key).or_default().add(judgement.is_in_breach, &penalized, all);
+        }
+    }
+
+    /// Adds the judgement of a workload itself.
+    fn add_own(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        key: &WorkloadKey,
+        origin: Option<Origin<'_>>,
+        judgement: &Judgement,
+    ) {
+        let object = Owner { kind: workload.kind.name(), name: workload.name() };
+        self.violations.add_certain(namespace, object, origin, &judgement.violations);
+        if judgement.tally != Tally::default() {
+            self.count(namespace, &judgement.tally);
+            let penalized = self.penalized(&judgement.tally);
+            self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
         }
     }
 
@@ -264,7 +328,9 @@ impl<'p> Analysis<'p> {
         let namespaces = namespaces.collect();
         drop(by_namespace);
         let workloads = Workloads::new(self.policy, std::mem::take(&mut self.workloads));
-        let found = self.policy.rules().iter().filter(|enabled| total.count(enabled.index) > 0);
+        let mut all = total.clone();
+        all.add(&self.others);
+        let found = self.findings(&all);
         Report {
             api_version: "kube-devops/v1",
             summary: ReportSummary {
@@ -275,11 +341,11 @@ impl<'p> Analysis<'p> {
                 compliance: score.map(|_| compliance.percent()),
                 compliant: compliance.compliant,
                 partial: !self.errors.is_empty(),
-                counts: total.by_rule(self.policy),
+                counts: all.by_rule(self.policy),
             },
-            worst: found.map(|enabled| enabled.severity).max(),
+            worst: found.iter().map(|found| found.severity).max(),
             costs: costs(&total, &workloads, self.policy),
-            unscored: unscored(&total, self.policy),
+            unscored: unscored(found, self.policy),
             workloads,
             namespaces,
             unjudged: self.unjudged(),
@@ -339,6 +405,21 @@ impl<'p> Analysis<'p> {
         namespaces
     }
 
+    /// Returns the findings of each rule and severity.
+    fn findings(&self, all: &Tally) -> Vec<RuleFindings> {
+        let rules = self.policy.rules().iter().filter(|enabled| all.count(enabled.index) > 0);
+        let found = rules.flat_map(|enabled| {
+            let found = |severity, count| RuleFindings { rule: enabled.rule, severity, count };
+            if !matches!(enabled.rule.check, Check::Type(_)) {
+                return vec![found(enabled.severity, all.count(enabled.index))];
+            }
+            let by_severity =
+                self.types.range((enabled.index, Severity::Low)..=(enabled.index, Severity::Critical));
+            by_severity.map(|((_, severity), count)| found(*severity, *count)).collect()
+        });
+        found.collect()
+    }
+
     /// Returns the kinds of objects that hold containers and were not evaluated.
     fn unjudged(&self) -> Vec<UnjudgedKind> {
         let mut kinds: BTreeMap<&TypeMeta, u64> = BTreeMap::new();
@@ -349,44 +430,6 @@ impl<'p> Analysis<'p> {
         }
         kinds.into_iter().map(|(types, count)| UnjudgedKind { types: types.clone(), count }).collect()
     }
-}
-
-/// Returns the findings of rules without a weight, the worst severity first.
-fn unscored(total: &Tally, policy: &EffectivePolicy) -> Vec<UnscoredRule> {
-    let unscored = policy.rules().iter().filter(|enabled| enabled.half_points == 0);
-    let found = unscored.map(|enabled| UnscoredRule {
-        rule: enabled.rule,
-        severity: enabled.severity,
-        count: total.count(enabled.index),
-    });
-    let mut found: Vec<UnscoredRule> = found.filter(|found| found.count > 0).collect();
-    found.sort_by(|a, b| (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id)));
-    found
-}
-
-/// Returns the cost of each rule, the largest penalty for each workload to edit first.
-#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-fn costs(total: &Tally, all_workloads: &Workloads, policy: &EffectivePolicy) -> Vec<RuleCost> {
-    let all = total.half_points(policy);
-    let lost = |half_points: u64| (half_points as f64 / (2 * total.pods) as f64).min(100.0);
-    let has_cost = |place: usize, half_points: u64| half_points > 0 && total.count(place) > 0;
-    let broken = policy.rules().iter().filter(|enabled| has_cost(enabled.index, enabled.half_points));
-    let mut costs: Vec<RuleCost> = broken
-        .map(|enabled| {
-            let count = total.count(enabled.index);
-            let workloads = all_workloads.with_violations_of(enabled.index);
-            let penalty = count * enabled.half_points;
-            RuleCost {
-                rule: enabled.rule,
-                count,
-                workloads,
-                penalty_per_workload: penalty as f64 / (2 * workloads.max(1)) as f64,
-                points: lost(all) - lost(all - penalty),
-            }
-        })
-        .collect();
-    costs.sort_by(|a, b| b.penalty_per_workload.total_cmp(&a.penalty_per_workload));
-    costs
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod compliance;
+mod costs;
 mod evaluate;
 mod gate;
 mod report;
@@ -18,7 +19,7 @@ pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
 pub use gate::{Breach, Gap, GateResult, Thresholds};
 pub use report::{
-    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind, UnscoredRule,
+    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, RuleFindings, Skipped, UnjudgedKind,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};

@@ -93,7 +93,7 @@ mod tests {
 
     fn names(verdict: &Verdict) -> Vec<String> {
         let names = verdict.violations.iter();
-        names.map(|found| Owner { kind: found.kind, name: &found.name }.to_string()).collect()
+        names.map(|found| Owner { kind: &found.kind, name: &found.name }.to_string()).collect()
     }
 
     #[test]

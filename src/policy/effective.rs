@@ -182,6 +182,11 @@ impl EffectivePolicy {
         self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Workload(_)))
     }
 
+    /// Returns true if an enabled rule looks at the types of objects.
+    pub fn judges_types(&self) -> bool {
+        self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Type(_)))
+    }
+
     /// Returns an enabled rule, or `None` if it is off.
     pub fn get(&self, id: RuleId) -> Option<&EnabledRule> {
         self.rules.iter().find(|enabled| enabled.rule.id == id)

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::*;
-use crate::workload::{Fields, Object, Parsed};
+use crate::workload::{Fields, Object, Parsed, Workload};
 
 /// The first line of a sample can set the rule's parameters.
 const PARAMETERS: &str = "# parameters: ";
@@ -24,9 +24,21 @@ fn findings(rule: &Rule, yaml: &str, parameter: Option<&Value>) -> (u64, Vec<Vio
     for document in yaml_serde::Deserializer::from_str(yaml) {
         let value = serde_json::Value::deserialize(document).unwrap();
         let object = fields.within(|| Object::deserialize(value)).unwrap();
-        let Parsed::Workload(workload) = &object.parsed else { panic!("not judged: {:?}", object.types) };
-        let (Check::Pod(check) | Check::Live(check) | Check::Workload(check)) = rule.check;
-        check(&Context { workload, parameters: &parameters, now: Timestamp::UNIX_EPOCH }, &mut found);
+        let now = Timestamp::UNIX_EPOCH;
+        match (rule.check, &object.parsed) {
+            (Check::Pod(check) | Check::Live(check) | Check::Workload(check), Parsed::Workload(workload)) => {
+                check(&Context { workload, parameters: &parameters, now }, &mut found)
+            }
+            (
+                Check::Type(check),
+                Parsed::Workload(Workload { metadata, .. }) | Parsed::Other { metadata, .. },
+            ) => {
+                if let Some(context) = TypeContext::of(Some(&object.types), metadata, &parameters) {
+                    check(&context, &mut found);
+                }
+            }
+            _ => panic!("not judged: {:?}", object.types),
+        }
         total = found.count();
     }
     (total, found.into_kept())
@@ -169,6 +181,27 @@ fn texts_are_built_only_if_they_are_read() {
     found.add(&Finding { container: None, count: 3, path: format_args!("p"), message: format_args!("m") });
     assert_eq!(found.count(), 3);
     assert!(found.into_kept().is_empty());
+}
+
+#[test]
+fn a_finding_can_have_a_lower_severity_than_its_rule_but_no_higher_one() {
+    let finding = Finding { container: None, count: 1, path: format_args!("p"), message: format_args!("m") };
+    let mut found = Violations::new(true);
+    let mut worst = Vec::new();
+    for (severity, lowered) in
+        [(Severity::High, Some(Severity::Low)), (Severity::Low, Some(Severity::High)), (Severity::High, None)]
+    {
+        found.begin(PENDING.id, severity);
+        assert_eq!(found.worst(), None);
+        if let Some(lowered) = lowered {
+            found.lower_to(lowered);
+        }
+        found.add(&finding);
+        worst.push(found.worst().unwrap());
+    }
+    assert_eq!(worst, [Severity::Low, Severity::Low, Severity::High]);
+    let kept: Vec<Severity> = found.into_kept().into_iter().map(|violation| violation.severity).collect();
+    assert_eq!(kept, worst);
 }
 
 fn defaults() -> Defaults {

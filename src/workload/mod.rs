@@ -4,6 +4,7 @@
 //! rules outside the default score read. Text is borrowed from the input
 //! where possible, so that an object can be judged and dropped without a copy. This module does no I/O.
 
+mod cluster_scoped;
 mod container;
 mod container_search;
 mod count;

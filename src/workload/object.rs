@@ -56,10 +56,12 @@ pub enum Parsed<'a> {
     Workload(Workload<'a>),
     /// The items of a list.
     List(Vec<Object<'a>>),
-    /// An object of a kind that is not evaluated. Nothing else is kept of it.
+    /// An object of a kind that is not evaluated.
     Other {
         /// True where it holds a list of containers.
         holds_containers: bool,
+        /// Its metadata (a detail).
+        metadata: Metadata<'a>,
     },
     /// No Kubernetes object: it has no `kind`.
     Foreign,
@@ -307,7 +309,7 @@ impl<'a> Draft<'a> {
             (Role::List(None), None) => Parsed::List(Vec::new()),
             // A custom resource's kind may end in "List" although it is none.
             (Role::List(Some(_)) | Role::Other, _) => {
-                Parsed::Other { holds_containers: self.holds_containers }
+                Parsed::Other { holds_containers: self.holds_containers, metadata: self.metadata }
             }
         };
         Object { types, parsed }
@@ -376,6 +378,11 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                     IgnoredAny::deserialize(deserializer)?;
                 }
             },
+            (Role::Other, "metadata") if Fields::are_all() => {
+                // A custom resource is free to have metadata of another form.
+                let metadata = serde_json::Value::deserialize(deserializer)?;
+                draft.metadata = Metadata::deserialize(metadata).unwrap_or_default();
+            }
             (Role::Other, "spec" | "template" | "items") => {
                 draft.holds_containers |= ContainerSearch::new().deserialize(deserializer)?;
             }
