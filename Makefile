@@ -10,7 +10,7 @@ export PATH := $(PATH):$(PROMETHEUS)/usr/bin
 # apt-get with its own lists and packages; it needs no root and does not change the system.
 apt = apt-get -qq -o Acquire::Retries=3 -o APT::Sandbox::User=root -o Dir::State=$(1)/state -o Dir::Cache=$(1)/cache
 # Parallel enforcement tests; they mostly wait for patches to settle.
-WAITING := 8
+WAITING := 10
 SERVERS := etcd kube-apiserver kube-controller-manager
 # Additional binaries for a node.
 NODE_SERVERS := kubelet kube-scheduler kube-proxy kubectl

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use serde_json::{Map, Value, json};
 
 use super::field::{ContainerField, Field, Fields, containers, read};
@@ -220,8 +220,10 @@ impl Subject {
         // The patch is one generation.
         let written = self.metadata().generation.zip(generation).map(|(now, then)| now - then);
         let mut others = self.managers().filter(|entry| !is_ours(entry) && owns(entry, "/f:spec/f:template"));
-        written.is_none_or(|times| times > 1)
-            && others.any(|entry| entry.time.as_ref().is_some_and(|time| time.0 >= patched))
+        // Times have a resolution of one second, so the creation and the patch can have the same time.
+        let created = self.metadata().creation_timestamp.as_ref();
+        let is_later = |time: &Time| time.0 >= patched && created.is_none_or(|created| time.0 > created.0);
+        written.is_none_or(|times| times > 1) && others.any(|entry| entry.time.as_ref().is_some_and(is_later))
     }
 
     /// Returns the apply document after which enforcement owns exactly these fields, for a policy if there are any. It
@@ -381,6 +383,17 @@ mod tests {
             let changed = subject(object).others_changed_template(Some(3), at(10));
             assert_eq!(changed, expected, "{generation:?} {wrote} {pointer}");
         }
+    }
+
+    #[test]
+    fn a_workload_created_in_the_second_of_its_patch_has_no_changed_template() {
+        let second = Timestamp::from_second(10).unwrap();
+        let mut object = deployment();
+        object["metadata"]["generation"] = json!(5);
+        object["metadata"]["creationTimestamp"] = json!(second.to_string());
+        object["metadata"]["managedFields"] = json!([{ "manager": "kubectl", "operation": "Update",
+            "time": second.to_string(), "fieldsV1": { "f:spec": { "f:template": {} } } }]);
+        assert!(!subject(object).others_changed_template(Some(3), second));
     }
 
     #[test]

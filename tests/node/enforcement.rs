@@ -1,13 +1,16 @@
 //! Enforcement on a node that really runs the patched pods.
 
+use crate::eventually::within;
 use crate::fixture::Fixture;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, TOLERANCE};
 use crate::server::{Server, TRAFFIC_PORT};
 use crate::workload::Workload;
-use kube_devops::policy::RemediationPhase;
+use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
 
+/// The fields of a policy that sets a readiness probe.
+const READINESS: &str = "requireReadinessProbe: true, enforcementMode: enforce";
 /// The fields of a policy that sets a memory limit.
 const MEMORY: &str = "defaultResources: {memoryLimit: 32Mi}, enforcementMode: enforce";
 
@@ -59,4 +62,44 @@ async fn a_memory_limit_that_is_exceeded_after_verification_is_withdrawn() {
     let scenario = Scenario::new(workload, server).restarts(0).policy(MEMORY);
     scenario.run_on(&fixture).await.assert_verified();
     fixture.until(RemediationPhase::Withdrawn, Duration::from_mins(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_stateful_set_is_patched_pod_by_pod_once_its_port_has_answered() {
+    let (workload, server) = (Workload::stateful_set(), Server::listens());
+    let fixture = Fixture::new(&workload, &server).await;
+    let scenario = Scenario::new(workload, server).one_at_a_time().restarts(2);
+    let outcome = scenario.run_on(&fixture).await;
+    // The first verdict can be that the pod is still observed.
+    let (rest, _) =
+        fixture.cost(async || fixture.until(RemediationPhase::Verified, Duration::from_mins(5)).await).await;
+    let failed = outcome.enforced.failed + rest.failed;
+    assert!(failed <= outcome.worst().failed + TOLERANCE, "{failed} failed requests: {outcome:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_stateful_set_whose_port_refuses_connections_is_left_alone() {
+    let (workload, server) = (Workload::stateful_set(), Server::never_listens());
+    let fixture = Fixture::new(&workload, &server).await;
+    let scenario = Scenario::new(workload, server).one_at_a_time().restarts(0);
+    scenario.run_on(&fixture).await.assert_left_alone();
+    let verdict = within(Duration::from_mins(3), "the port is named", async || {
+        fixture.verdict().await.filter(|verdict| verdict.enforcing.contains("PortRefused"))
+    });
+    assert_eq!(verdict.await.phase(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
+async fn a_readiness_probe_that_fails_on_all_pods_after_verification_is_withdrawn() {
+    let workload = Workload::surging();
+    let server = Server::hangs_after("hangs at 130 s", Duration::from_secs(130));
+    let fixture = Fixture::new(&workload, &server).await;
+    let scenario = Scenario::new(workload, server).restarts(0).policy(READINESS);
+    scenario.run_on(&fixture).await.assert_verified();
+    let verdict = fixture.until(RemediationPhase::Withdrawn, Duration::from_mins(5)).await;
+    let reason = verdict.record.and_then(|record| record.reason);
+    assert_eq!(reason, Some(RemediationReason::NotReady));
 }

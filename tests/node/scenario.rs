@@ -15,7 +15,7 @@ use kube_devops::policy::RemediationPhase;
 use std::time::Duration;
 
 /// The number of requests that enforcement may lose in addition to the owner's worst restart.
-const TOLERANCE: u64 = 3;
+pub(crate) const TOLERANCE: u64 = 3;
 /// The fields of a policy that sets probes.
 const PROBES: &str = "requireLivenessProbe: true, requireReadinessProbe: true, enforcementMode: enforce";
 /// The time in seconds for a new pod to become ready: the minimum that a policy may set.
@@ -28,6 +28,8 @@ pub(crate) struct Scenario {
     server: Server,
     policy: &'static str,
     remediation: &'static str,
+    /// The field that consents to what the workload's rollout risks.
+    consent: String,
     restarts: usize,
     /// The time limit after a rollout for the first answers.
     patience: Duration,
@@ -61,11 +63,13 @@ pub(crate) struct Outcome {
 impl Scenario {
     /// A scenario with three restarts by the owner, the shortest `verifySeconds`, and nothing after the verdict.
     pub(crate) fn new(workload: Workload, server: Server) -> Self {
+        let consent = format!("allowDowntime: {}", workload.risks_downtime());
         Self {
             workload,
             server,
             policy: PROBES,
             remediation: "",
+            consent,
             restarts: 3,
             patience: Duration::from_secs(20),
             upset: None,
@@ -81,6 +85,11 @@ impl Scenario {
     /// Adds fields to `remediation` of the policy, such as `gitops: patch`.
     pub(crate) fn remediation(self, fields: &'static str) -> Self {
         Self { remediation: fields, ..self }
+    }
+
+    /// Consents to a rollout that takes one pod at a time, and not to downtime.
+    pub(crate) fn one_at_a_time(self) -> Self {
+        Self { consent: "allowUnavailable: true".to_owned(), ..self }
     }
 
     /// Sets the number of restarts by the owner, for scenarios that don't compare requests.
@@ -102,9 +111,9 @@ impl Scenario {
     fn spec(&self) -> String {
         let port = self.server.probed.map(|port| port + self.workload.offset);
         let probe = port.map_or_else(String::new, |port| format!(", defaultProbe: {{tcpPort: {port}}}"));
-        let (policy, remediation, downtime) = (self.policy, self.remediation, self.workload.risks_downtime());
+        let (policy, remediation, consent) = (self.policy, self.remediation, &self.consent);
         format!(
-            "{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}, allowDowntime: {downtime}, {remediation}}}}}"
+            "{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}, {consent}, {remediation}}}}}"
         )
     }
 

@@ -266,6 +266,18 @@ fn trouble_of_many_or_of_others_is_an_incident_with_one_trial() {
     assert_eq!(of(&three, Some(&before), 300), Course::Withdraw, "of an earlier incident");
 }
 
+#[test]
+fn the_first_suspect_of_an_incident_sees_the_trouble_of_those_that_follow_within_seconds() {
+    let shortest = SignedDuration::from_secs(30);
+    let fails =
+        |name: &str, since| WorkloadSeen { verify: shortest, ..workload(name, vec![pod(name, since)]) };
+    let all = [fails("a", 10), fails("b", 15), fails("c", 20), fails("d", 25)];
+    let now = next_look(&all[0], at(0), at(11)).unwrap();
+    let found: Vec<Trouble> = all.iter().flat_map(|seen| troubles(seen, at(0), now)).collect();
+    assert!(found[0].suspicious);
+    assert_eq!(course(&found[0], &found, shortest, None, now), Course::Try);
+}
+
 proptest! {
     #[test]
     fn only_what_is_ours_is_withdrawn_and_nothing_from_pods_on_bad_nodes(

@@ -12,6 +12,9 @@ pub(super) const RESTARTS: usize = 3;
 pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The time for which missing or unready pods do not count, because rollouts and restarts take as long.
 const PASSING: SignedDuration = SignedDuration::from_secs(30);
+/// The time by which the same cause can show later in another workload. Without it, the first workload in an incident
+/// would be judged before the others show any trouble.
+const SPREAD: SignedDuration = SignedDuration::from_secs(15);
 
 /// An observed restart of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +143,7 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
         let lasted = now.duration_since(since.max(seen_since));
         if lasted >= PASSING {
             let names = pods.iter().map(|pod| (pod.name.clone(), pod.node.clone())).collect();
-            let suspicious = lasted >= seen.verify;
+            let suspicious = lasted >= suspicion(seen.verify);
             found.push(trouble(TroubleKind::Unready, since, suspicious, names, BTreeSet::new()));
         }
     }
@@ -150,6 +153,11 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
         found.push(trouble(TroubleKind::Refused, since, true, BTreeMap::new(), BTreeSet::new()));
     }
     found
+}
+
+/// Returns the time for which no pod may be ready before that is suspicious.
+fn suspicion(verify: SignedDuration) -> SignedDuration {
+    verify.max(PASSING.saturating_add(SPREAD))
 }
 
 /// Returns the time since which no pod of a revision is ready. `None` if a pod is ready, or if the revision lacks our
@@ -168,7 +176,7 @@ pub fn next_look(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> 
     }
     let due = |since: Timestamp, after| since.max(seen_since).checked_add(after).ok();
     let unready = seen.pods.iter().filter(|pod| pod.counts() && !pod.ready && pod.patched);
-    let unready = unready.filter_map(|pod| due(pod.since.max(pod.started?), seen.verify));
+    let unready = unready.filter_map(|pod| due(pod.since.max(pod.started?), suspicion(seen.verify)));
     let refused = seen.refused.and_then(|since| due(since, PASSING));
     unready.chain(refused).filter(|at| *at > now).min()
 }

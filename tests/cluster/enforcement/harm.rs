@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// Runs a Deployment whose pods are on a node.
-async fn run_on(stage: &Stage, node: &str, name: &str) -> kube::api::DynamicObject {
+pub(super) async fn run_on(stage: &Stage, node: &str, name: &str) -> kube::api::DynamicObject {
     let there = |object: &mut Value| object["spec"]["template"]["spec"]["nodeName"] = json!(node);
     stage.run("Deployment", name, there).await
 }
@@ -40,16 +40,18 @@ async fn pods(stage: &Stage, name: &str) -> Vec<String> {
 }
 
 /// Makes all pods of a workload fail their readiness probe.
-async fn fail_readiness(stage: &Stage, name: &str) {
+pub(super) async fn fail_readiness(stage: &Stage, name: &str) {
     for pod in pods(stage, name).await {
         stage.set_pod_state(&pod, PodState::Stuck).await;
-        tell(
-            stage,
-            &pod,
-            "Unhealthy",
-            "Readiness probe failed: dial tcp 10.0.0.1:8080: connect: connection refused",
-        )
-        .await;
+    }
+    tell_of_readiness(stage, name).await;
+}
+
+/// Records that all pods of a workload fail their readiness probe.
+pub(super) async fn tell_of_readiness(stage: &Stage, name: &str) {
+    let note = "Readiness probe failed: dial tcp 10.0.0.1:8080: connect: connection refused";
+    for pod in pods(stage, name).await {
+        tell(stage, &pod, "Unhealthy", note).await;
     }
 }
 

@@ -12,6 +12,7 @@ mod kills;
 mod ledger;
 mod neighbours;
 mod never;
+mod outages;
 mod owners;
 mod patience;
 mod ports;

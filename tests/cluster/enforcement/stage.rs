@@ -6,6 +6,7 @@ use crate::kubelet::set_pod_status;
 use crate::operator::world::{World, plane, plane_with};
 use crate::process::Process;
 use futures::StreamExt;
+use futures::future::select_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -69,13 +70,14 @@ pub(crate) const RESOURCES: &str = "{defaultResources: {cpuRequest: 10m, memoryR
 pub(crate) const VERIFY: Duration = Duration::from_secs(30);
 
 impl Stage {
-    /// A stage for a test that starts its own operators. They enforce in the whole cluster, so only one such test runs
-    /// at a time.
+    /// A stage for a test that starts its own operators. They enforce in the whole cluster, so each control plane runs
+    /// only one such test at a time.
     pub(crate) async fn alone(pod_state: fn(&Pod) -> PodState) -> Self {
-        static PLANE: OnceLock<ControlPlane> = OnceLock::new();
-        static TURN: Mutex<()> = Mutex::const_new(());
-        let turn = TURN.lock().await;
-        let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
+        static PLANES: [(OnceLock<ControlPlane>, Mutex<()>); 3] =
+            [const { (OnceLock::new(), Mutex::const_new(())) }; 3];
+        let turns = PLANES.iter().map(|(_, turn)| Box::pin(turn.lock()));
+        let (turn, index, _) = select_all(turns).await;
+        let world = World::of(PLANES[index].0.get_or_init(plane), Mode::Enforce).await;
         world.without_policies().await;
         Self { _turn: Some(turn), ..Self::on(world, pod_state) }
     }
