@@ -23,9 +23,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube_devops::operator::{AdmissionState, Inventory, Outcome, judge, next_status};
+use kube_devops::operator::{AdmissionState, EvaluationOutcome, Inventory, evaluate_namespace, next_status};
 use kube_devops::policy::{DevOpsPolicy, EffectivePolicy};
-use kube_devops::remediation::Standing;
+use kube_devops::remediation::EnforcementState;
 use kube_devops::workload::{Workload, WorkloadKind};
 use serde_json::Value;
 
@@ -77,10 +77,10 @@ fn reconcile() {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let objects = black_box(&inventory).objects(NAMESPACE);
-        let verdict = judge(&rules, NAMESPACE, objects, now);
-        violations = verdict.violations.len();
-        let (outcome, standing) = (Outcome::Judged(verdict), Standing::default());
-        let _ = black_box(next_status(&policy, &outcome, &standing, &AdmissionState::Off, now));
+        let evaluation = evaluate_namespace(&rules, NAMESPACE, objects, now);
+        violations = evaluation.violations.len();
+        let (outcome, enforcement) = (EvaluationOutcome::Evaluated(evaluation), EnforcementState::default());
+        let _ = black_box(next_status(&policy, &outcome, &enforcement, &AdmissionState::Off, now));
         times.push(start.elapsed());
     }
     times.sort_unstable();

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kube_devops::enforcement::{
-    Bound, Compute, Constraints, ContainerField, Enforcing, FIELD_MANAGER, Field, Fields, KINDS, PATCHED_BY,
-    PATCHED_FIELDS, Plan, Subject, plan,
+    Bound, Compute, Constraints, ContainerField, EnforcingPolicy, FIELD_MANAGER, Field, Fields, KINDS,
+    PATCHED_BY, PATCHED_FIELDS, Plan, Subject, plan,
 };
 use kube_devops::governance::evaluate;
 use kube_devops::policy::{CompiledPolicy, DevOpsPolicy};
@@ -155,7 +155,7 @@ fn spec() -> impl Strategy<Value = Value> {
     )
 }
 
-fn policies() -> impl Strategy<Value = Vec<Enforcing>> {
+fn policies() -> impl Strategy<Value = Vec<EnforcingPolicy>> {
     vec((0..3_i64, spec()), 0..4).prop_map(|specs| {
         let names = ["delta", "alpha", "charlie", "bravo"];
         let policy = |(name, (created, spec)): (&str, (i64, Value))| {
@@ -165,7 +165,7 @@ fn policies() -> impl Strategy<Value = Vec<Enforcing>> {
                 "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "metadata": metadata, "spec": spec,
             }))
             .unwrap();
-            Enforcing::new(&CompiledPolicy::new(policy)).unwrap()
+            EnforcingPolicy::new(&CompiledPolicy::new(policy)).unwrap()
         };
         names.into_iter().zip(specs).map(policy).collect()
     })
@@ -205,7 +205,7 @@ fn barred() -> impl Strategy<Value = BTreeSet<ContainerField>> {
 #[derive(Debug, Clone)]
 struct Case {
     subject: Subject,
-    policies: Vec<Enforcing>,
+    policies: Vec<EnforcingPolicy>,
     constraints: Constraints,
     barred: BTreeSet<ContainerField>,
 }

@@ -5,10 +5,11 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube_devops::operator::{
-    AdmissionState, AuditTrail, Inventory, Outcome, Past, Step, judge, next_status, next_step,
+    AdmissionState, AuditTrail, EvaluationOutcome, Inventory, Past, Step, evaluate_namespace, next_status,
+    next_step,
 };
 use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy};
-use kube_devops::remediation::Standing;
+use kube_devops::remediation::EnforcementState;
 use kube_devops::workload::{Workload, WorkloadKind};
 use proptest::prelude::*;
 use serde_json::json;
@@ -52,17 +53,18 @@ impl Model {
     }
 
     fn reconcile(&mut self, now: Timestamp) {
-        let verdict = judge(&self.rules, "shop", self.inventory.objects("shop"), now);
-        let outcome = Outcome::Judged(verdict);
+        let evaluation = evaluate_namespace(&self.rules, "shop", self.inventory.objects("shop"), now);
+        let outcome = EvaluationOutcome::Evaluated(evaluation);
         if let Some(status) =
-            next_status(&self.policy, &outcome, &Standing::default(), &AdmissionState::Off, now)
+            next_status(&self.policy, &outcome, &EnforcementState::default(), &AdmissionState::Off, now)
         {
             self.policy.status = Some(status);
             self.written.0 += 1;
         }
         let uid = self.policy.metadata.uid.clone().unwrap();
         let latest = self.trail.latest(&uid).cloned();
-        let step = next_step(&self.policy, outcome.verdict().unwrap(), &[], latest.as_ref(), INTERVAL, now);
+        let step =
+            next_step(&self.policy, outcome.evaluation().unwrap(), &[], latest.as_ref(), INTERVAL, now);
         if let Step::Create(result) = step {
             let bytes = serde_json::to_vec(&result).unwrap().len();
             assert!(bytes <= 32 * 1024, "{bytes}");

@@ -9,9 +9,9 @@ use serde::de::IgnoredAny;
 
 use super::actor::is_made_by_controller;
 use super::review::Operation;
-use super::{AdmissionRequest, Decision, Finding};
+use super::{AdmissionDecision, AdmissionRequest, NewViolation};
 use crate::governance::evaluate;
-use crate::policy::{CompiledPolicy, EffectivePolicy, EnforcementMode, Verdict};
+use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation};
 use crate::workload::{Workload, WorkloadKind};
 
@@ -36,8 +36,8 @@ pub fn decide(
     policies: &[CompiledPolicy],
     native: Option<&str>,
     now: Timestamp,
-) -> Result<Decision, DecideError> {
-    let mut decision = Decision::default();
+) -> Result<AdmissionDecision, DecideError> {
+    let mut decision = AdmissionDecision::default();
     let Some(kind) = request.admitted_kind().filter(|_| !policies.is_empty()) else { return Ok(decision) };
     let Some(json) = request.object else { return Ok(decision) };
     let object = read(kind, json.get(), "object")?;
@@ -48,7 +48,8 @@ pub fn decide(
         (Operation::Update, Some(json)) => Some(read(kind, json.get(), "oldObject")?),
         _ => None,
     };
-    let verdict = native.and_then(|native| Verdict::of(policies).filter(|verdict| verdict.hash == native));
+    let verdict =
+        native.and_then(|native| AdmissionVerdict::of(policies).filter(|verdict| verdict.hash == native));
     let is_ours = |policy: &str, rule| verdict.as_ref().is_none_or(|verdict| !verdict.holds(policy, rule));
     let mut found = Found::default();
     for compiled in policies.iter().filter(|compiled| compiled.policy.metadata.deletion_timestamp.is_none()) {
@@ -64,7 +65,7 @@ pub fn decide(
         }
     }
     if !found.0.is_empty() && is_going(json.get()) {
-        return Ok(Decision::default());
+        return Ok(AdmissionDecision::default());
     }
     (decision.denied, decision.warned) = found.sorted();
     Ok(decision)
@@ -137,7 +138,7 @@ impl Found {
     }
 
     /// Returns the findings that deny, and those that only warn. A finding that is denied is not repeated as a warning.
-    fn sorted(self) -> (Vec<Finding>, Vec<Finding>) {
+    fn sorted(self) -> (Vec<NewViolation>, Vec<NewViolation>) {
         let (mut denied, mut warned) = (Vec::new(), Vec::new());
         for ((rule, path, container, message), Verdicts { deny, warn }) in self.0 {
             let (list, verdict) = match (deny, warn) {
@@ -147,10 +148,10 @@ impl Found {
             };
             let (severity, policies) = verdict;
             let policies = policies.into_iter().collect();
-            list.push(Finding { policies, rule, severity, container, path, message });
+            list.push(NewViolation { policies, rule, severity, container, path, message });
         }
         for list in [&mut denied, &mut warned] {
-            list.sort_by_key(|finding: &Finding| std::cmp::Reverse(finding.severity));
+            list.sort_by_key(|finding: &NewViolation| std::cmp::Reverse(finding.severity));
         }
         (denied, warned)
     }

@@ -4,16 +4,16 @@ use crate::rules::{RuleId, Severity};
 
 /// The decision on an admission request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Decision {
+pub struct AdmissionDecision {
     /// The findings for which the request is denied; empty if it is allowed. Worst first.
-    pub denied: Vec<Finding>,
+    pub denied: Vec<NewViolation>,
     /// The findings that are only reported. Worst first.
-    pub warned: Vec<Finding>,
+    pub warned: Vec<NewViolation>,
     /// Problems of the policies themselves, as sentences.
     pub problems: Vec<String>,
 }
 
-impl Decision {
+impl AdmissionDecision {
     /// Returns true if the request is allowed.
     pub fn is_allowed(&self) -> bool {
         self.denied.is_empty()
@@ -22,7 +22,7 @@ impl Decision {
 
 /// One violation that the request adds, under every policy that asks for the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct NewViolation {
     /// The names of the policies, sorted.
     pub policies: Vec<String>,
     /// The rule.

@@ -10,8 +10,8 @@ use tracing::error;
 use super::metrics::RequestResult;
 use super::review::refusal;
 use super::{
-    AdmissionMetrics, AdmissionRequest, Answer, Decision, NativeNamespaces, answer, decide, denial,
-    parse_review, warnings,
+    AdmissionDecision, AdmissionMetrics, AdmissionRequest, NativeNamespaces, ReviewAnswer, answer, decide,
+    denial, parse_review, warnings,
 };
 use crate::policies::Policies;
 
@@ -71,13 +71,13 @@ impl Judge {
         &self.metrics
     }
 
-    fn judge(&self, request: &AdmissionRequest<'_>) -> (Answer, RequestResult) {
+    fn judge(&self, request: &AdmissionRequest<'_>) -> (ReviewAnswer, RequestResult) {
         let namespace = request.namespace();
         if namespace.is_empty() || self.policies.is_system(namespace) || request.admitted_kind().is_none() {
-            return (Answer::Allowed { warnings: Vec::new() }, RequestResult::Allowed);
+            return (ReviewAnswer::Allowed { warnings: Vec::new() }, RequestResult::Allowed);
         }
         if !self.policies.is_listed() {
-            return (Answer::Allowed { warnings: vec![UNSYNCED.to_owned()] }, RequestResult::Unsynced);
+            return (ReviewAnswer::Allowed { warnings: vec![UNSYNCED.to_owned()] }, RequestResult::Unsynced);
         }
         let (policies, native) = (self.policies.in_namespace(namespace), self.native.verdict(namespace));
         match decide(request, &policies, native.as_deref(), (self.clock)()) {
@@ -89,19 +89,19 @@ impl Judge {
         }
     }
 
-    fn verdict(&self, decision: &Decision) -> (Answer, RequestResult) {
+    fn verdict(&self, decision: &AdmissionDecision) -> (ReviewAnswer, RequestResult) {
         let warnings = warnings(decision);
         if !decision.is_allowed() {
             self.metrics.count_denials(decision);
-            return (Answer::Denied { message: denial(decision), warnings }, RequestResult::Denied);
+            return (ReviewAnswer::Denied { message: denial(decision), warnings }, RequestResult::Denied);
         }
         let result = if warnings.is_empty() { RequestResult::Allowed } else { RequestResult::Warned };
-        (Answer::Allowed { warnings }, result)
+        (ReviewAnswer::Allowed { warnings }, result)
     }
 }
 
-fn internal() -> (Answer, RequestResult) {
-    (Answer::Allowed { warnings: vec![INTERNAL.to_owned()] }, RequestResult::Error)
+fn internal() -> (ReviewAnswer, RequestResult) {
+    (ReviewAnswer::Allowed { warnings: vec![INTERNAL.to_owned()] }, RequestResult::Error)
 }
 
 #[cfg(test)]

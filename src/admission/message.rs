@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Decision, Finding};
+use super::{AdmissionDecision, NewViolation};
 
 /// The most warnings in a response. The last one stands for the rest.
 const MOST_WARNINGS: usize = 10;
@@ -15,7 +15,7 @@ const MOST_DENIALS: usize = 50;
 const LONGEST_DENIAL: usize = 1_000;
 
 /// Returns the message of a denial: one finding a line, with policy, rule, container, path and fix.
-pub fn denial(decision: &Decision) -> String {
+pub fn denial(decision: &AdmissionDecision) -> String {
     let found = decision.denied.len();
     let mut text = match found {
         1 => "1 violation that must be fixed first:".to_owned(),
@@ -32,7 +32,7 @@ pub fn denial(decision: &Decision) -> String {
 }
 
 /// Returns the warnings of a decision: ten at most, without line breaks, and none twice.
-pub fn warnings(decision: &Decision) -> Vec<String> {
+pub fn warnings(decision: &AdmissionDecision) -> Vec<String> {
     let problems = decision.problems.iter().map(|problem| problem.chars().map(printable).collect());
     let mut texts: Vec<String> = Vec::new();
     for text in problems.chain(decision.warned.iter().map(line)).map(|text| cut(text, LONGEST_WARNING)) {
@@ -48,8 +48,8 @@ pub fn warnings(decision: &Decision) -> Vec<String> {
     texts
 }
 
-fn line(finding: &Finding) -> String {
-    let Finding { policies, rule, container, path, message, .. } = finding;
+fn line(finding: &NewViolation) -> String {
+    let NewViolation { policies, rule, container, path, message, .. } = finding;
     let (noun, policies) = (if policies.len() == 1 { "policy" } else { "policies" }, policies.join(", "));
     let container = container.as_ref().map(|name| format!("container {name}, ")).unwrap_or_default();
     let text = format!("{noun} {policies}, rule {rule}: {container}{path}: {message}");
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
     use crate::rules::{LATEST_TAG, Severity};
 
-    fn finding(message: &str) -> Finding {
-        Finding {
+    fn finding(message: &str) -> NewViolation {
+        NewViolation {
             policies: vec!["baseline".to_owned()],
             rule: LATEST_TAG.id,
             severity: Severity::High,
@@ -94,14 +94,20 @@ mod tests {
         let mut two = finding("no tag");
         two.policies.push("strict".to_owned());
         two.container = None;
-        let decision = Decision { denied: vec![finding("name\na version"), two], ..Decision::default() };
+        let decision = AdmissionDecision {
+            denied: vec![finding("name\na version"), two],
+            ..AdmissionDecision::default()
+        };
         assert_eq!(
             denial(&decision),
             "2 violations that must be fixed first:\n\
              - policy baseline, rule latest-tag: container web, spec.containers[0].image: name a version\n\
              - policies baseline, strict, rule latest-tag: spec.containers[0].image: no tag"
         );
-        let many = Decision { denied: vec![finding(&"x".repeat(5_000)); 1_000], ..Decision::default() };
+        let many = AdmissionDecision {
+            denied: vec![finding(&"x".repeat(5_000)); 1_000],
+            ..AdmissionDecision::default()
+        };
         assert!(denial(&many).len() < 60_000 && denial(&many).ends_with("\n- and 950 more"));
     }
 
@@ -112,7 +118,7 @@ mod tests {
             problems in prop::collection::vec("[\\PC\n\t]{0,400}", 0..4),
         ) {
             let warned: Vec<_> = messages.iter().map(|message| finding(message)).collect();
-            let decision = Decision { warned, problems, ..Decision::default() };
+            let decision = AdmissionDecision { warned, problems, ..AdmissionDecision::default() };
             let texts = warnings(&decision);
             prop_assert!(texts.len() <= 10);
             prop_assert_eq!(texts.is_empty(), messages.is_empty() && decision.problems.is_empty());

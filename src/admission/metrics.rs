@@ -7,7 +7,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, Opts};
 
-use super::Decision;
+use super::AdmissionDecision;
 use super::review::Operation;
 use crate::rules::RULES;
 use crate::runtime::ServingCertificate;
@@ -110,7 +110,7 @@ impl AdmissionMetrics {
     }
 
     /// Counts the rules that denied a request, each once.
-    pub(super) fn count_denials(&self, decision: &Decision) {
+    pub(super) fn count_denials(&self, decision: &AdmissionDecision) {
         let rules: std::collections::BTreeSet<_> = decision.denied.iter().map(|found| found.rule).collect();
         for rule in rules {
             self.denials.with_label_values(&[rule.as_str()]).inc();

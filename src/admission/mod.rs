@@ -19,13 +19,13 @@ mod review;
 mod routes;
 
 pub use decide::{DecideError, decide};
-pub use decision::{Decision, Finding};
+pub use decision::{AdmissionDecision, NewViolation};
 pub use doctor::{Diagnosis, examine};
 pub use judge::{Judge, Reply};
 pub use message::{denial, warnings};
 pub use metrics::{AdmissionMetrics, CertificateCollector, RequestResult};
 pub use native::NativeNamespaces;
 pub use review::{
-    AdmissionRequest, Answer, Operation, RequestKind, ReviewError, UserInfo, answer, parse_review,
+    AdmissionRequest, Operation, RequestKind, ReviewAnswer, ReviewError, UserInfo, answer, parse_review,
 };
 pub use routes::routes;

@@ -20,7 +20,7 @@ impl NativeNamespaces {
     pub async fn follow(&self, cluster: &Cluster) {
         let resource = ApiResource::erase::<Namespace>(&());
         let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
-        let sink = Feed { namespaces: self.clone(), listed: HashMap::new() };
+        let sink = VerdictSink { namespaces: self.clone(), listed: HashMap::new() };
         cluster::follow(cluster, request, sink, ()).await;
     }
 
@@ -39,13 +39,13 @@ impl NativeNamespaces {
 }
 
 /// Takes Namespaces from the watch.
-struct Feed {
+struct VerdictSink {
     namespaces: NativeNamespaces,
     /// Those of the list under way.
     listed: HashMap<String, String>,
 }
 
-impl Sink for Feed {
+impl Sink for VerdictSink {
     fn begin_list(&mut self) {
         self.listed.clear();
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn only_namespaces_in_which_native_admission_judges_are_known() {
         let namespaces = NativeNamespaces::default();
-        let mut feed = Feed { namespaces: namespaces.clone(), listed: HashMap::new() };
+        let mut feed = VerdictSink { namespaces: namespaces.clone(), listed: HashMap::new() };
         feed.begin_list();
         feed.list(&object("shop", ADMISSION_NATIVE, "a")).unwrap();
         feed.list(&object("bank", "other", "a")).unwrap();

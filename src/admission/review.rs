@@ -158,7 +158,7 @@ pub fn parse_review(body: &[u8]) -> Result<AdmissionRequest<'_>, ReviewError> {
 
 /// A verdict as the API server reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ReviewAnswer {
     /// The request goes on.
     Allowed {
         /// Texts that kubectl shows.
@@ -174,17 +174,17 @@ pub enum Answer {
 }
 
 /// Returns the `AdmissionReview` that answers the request with this uid.
-pub fn answer(uid: &str, answer: &Answer) -> Value {
+pub fn answer(uid: &str, answer: &ReviewAnswer) -> Value {
     let mut response = match answer {
-        Answer::Allowed { .. } => json!({ "uid": uid, "allowed": true }),
-        Answer::Denied { message, .. } => json!({
+        ReviewAnswer::Allowed { .. } => json!({ "uid": uid, "allowed": true }),
+        ReviewAnswer::Denied { message, .. } => json!({
             "uid": uid,
             "allowed": false,
             // Without a code kubectl shows 400, and without a reason no reason.
             "status": { "status": "Failure", "code": 403, "reason": "Forbidden", "message": message },
         }),
     };
-    let (Answer::Allowed { warnings } | Answer::Denied { warnings, .. }) = answer;
+    let (ReviewAnswer::Allowed { warnings } | ReviewAnswer::Denied { warnings, .. }) = answer;
     if !warnings.is_empty() {
         response["warnings"] = json!(warnings);
     }

@@ -30,7 +30,7 @@ pub struct Access {
 
 /// The API server's decision on an access.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct AccessDecision {
     /// True if the caller may do it.
     pub allowed: bool,
     /// The authorizer's reason, or its error, where it gives one.
@@ -60,7 +60,7 @@ impl Access {
 
 impl Cluster {
     /// Returns the decision on each access, in order. Stops at the first failed call.
-    pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<Decision>, CallError> {
+    pub async fn allowed(&self, accesses: &[Access]) -> Result<Vec<AccessDecision>, CallError> {
         let reviews: Vec<_> = accesses.iter().map(Access::review).collect();
         let ask = async |review: SelfSubjectAccessReview| {
             let review = &review;
@@ -72,7 +72,7 @@ impl Cluster {
             let status = answer.status.unwrap_or_default();
             let reason =
                 status.evaluation_error.into_iter().chain(status.reason).find(|text| !text.is_empty());
-            Ok(Decision { allowed: status.allowed, reason })
+            Ok(AccessDecision { allowed: status.allowed, reason })
         };
         let mut answers = stream::iter(reviews.into_iter().map(ask)).buffered(CONCURRENT);
         let mut decisions = Vec::with_capacity(accesses.len());

@@ -38,7 +38,7 @@ pub trait Sink {
 
 /// Follows a watch forever. Drops `synced` after the first complete list.
 pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink, synced: S) {
-    let mut feed = Feed::new(&request, sink);
+    let mut feed = Follower::new(&request, sink);
     let mut synced = Some(synced);
     let mut changes = watch(cluster, request);
     while let Some(change) = changes.next().await {
@@ -51,7 +51,7 @@ pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink
     drop(synced);
 }
 
-struct Feed<T> {
+struct Follower<T> {
     what: String,
     sink: T,
     begun: Instant,
@@ -62,7 +62,7 @@ struct Feed<T> {
     failure: Option<(String, Instant)>,
 }
 
-impl<T: Sink> Feed<T> {
+impl<T: Sink> Follower<T> {
     fn new(request: &WatchRequest, sink: T) -> Self {
         let begun = Instant::now();
         Self { what: request.to_string(), sink, begun, objects: 0, bytes: 0, failure: None }
@@ -163,10 +163,10 @@ mod tests {
         }
     }
 
-    fn feed() -> Feed<Notes> {
+    fn feed() -> Follower<Notes> {
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
         let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
-        Feed::new(&request, Notes::default())
+        Follower::new(&request, Notes::default())
     }
 
     fn object(name: &str) -> RawObject {

@@ -37,27 +37,27 @@ pub struct Listing<S> {
     /// One accumulator for each list with at least one page.
     pub parts: Vec<S>,
     /// The failures. The parts are complete only if this is empty.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<ListFailure>,
     /// The namespaces that were skipped on purpose.
     pub skipped: Vec<String>,
 }
 
 /// A failed action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub struct ListFailure {
     /// The action, such as `list pods in namespace "shop"`.
     pub what: String,
     /// The cause and the fix.
     pub message: String,
 }
 
-impl Unread {
+impl ListFailure {
     fn new(what: impl Into<String>, message: impl fmt::Display) -> Self {
         Self { what: what.into(), message: message.to_string() }
     }
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for ListFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.message)
     }
@@ -118,7 +118,7 @@ pub async fn list_pods<S>(
         (None, Some(error)) if error.code() == Some(403) => lister.fall_back(&error, skip).await,
         (state, error) => Listing {
             parts: state.into_iter().collect(),
-            unread: error.map(|error| Unread::new(what(None), error)).into_iter().collect(),
+            unread: error.map(|error| ListFailure::new(what(None), error)).into_iter().collect(),
             skipped: Vec::new(),
         },
     }
@@ -187,8 +187,13 @@ where
         listing
     }
 
-    async fn namespace(&self, name: &str, named: bool, down: &AtomicBool) -> (Option<S>, Option<Unread>) {
-        let unread = |message: &dyn fmt::Display| Some(Unread::new(what(Some(name)), message));
+    async fn namespace(
+        &self,
+        name: &str,
+        named: bool,
+        down: &AtomicBool,
+    ) -> (Option<S>, Option<ListFailure>) {
+        let unread = |message: &dyn fmt::Display| Some(ListFailure::new(what(Some(name)), message));
         if !is_namespace_name(name) {
             return (None, unread(&"that is no name for a namespace"));
         }
@@ -228,13 +233,13 @@ where
                 } else {
                     format!("only {own:?} was tried, the context's own")
                 };
-                unread = Some(Unread::new(
+                unread = Some(ListFailure::new(
                     what(None),
                     format_args!("{refused}. Nor may namespaces be listed, so {tried}: name others with -n"),
                 ));
                 names = vec![own.clone()];
             } else {
-                unread = Some(Unread::new("list namespaces", error));
+                unread = Some(ListFailure::new("list namespaces", error));
             }
         }
         let (skipped, names) = names.into_iter().partition(|name| skip(name));

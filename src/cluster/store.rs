@@ -16,31 +16,31 @@ const SMALL: usize = 64;
 #[derive(Debug)]
 pub struct Store<K, V> {
     groups: HashMap<Box<str>, Group<K, V>>,
-    mark: Mark,
+    mark: ListMark,
 }
 
 type Group<K, V> = HashMap<K, Entry<V>>;
 
 /// A point in the order of lists; several lists may be under way at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
+pub struct ListMark(u64);
 
 #[derive(Debug)]
 struct Entry<V> {
     value: V,
     /// The newest list that had begun when the value was seen last.
-    seen: Mark,
+    seen: ListMark,
 }
 
 impl<K, V> Default for Store<K, V> {
     fn default() -> Self {
-        Self { groups: HashMap::new(), mark: Mark::default() }
+        Self { groups: HashMap::new(), mark: ListMark::default() }
     }
 }
 
 impl<K: Eq + Hash, V> Store<K, V> {
     /// Begins a list and returns the mark that ends it.
-    pub fn begin_list(&mut self) -> Mark {
+    pub fn begin_list(&mut self) -> ListMark {
         self.mark.0 += 1;
         self.mark
     }
@@ -50,7 +50,7 @@ impl<K: Eq + Hash, V> Store<K, V> {
     /// The list covered one group, or all if `group` is `None`, and within them the keys that `covers` accepts.
     pub fn end_list(
         &mut self,
-        begun: Mark,
+        begun: ListMark,
         group: Option<&str>,
         covers: impl Fn(&K) -> bool,
     ) -> Vec<(Box<str>, K, V)> {

@@ -9,7 +9,7 @@ mod rule_args;
 use jiff::Timestamp;
 
 use super::args::{ConnectArgs, ScopeArgs};
-use super::progress::Progress;
+use super::progress_spinner::ProgressSpinner;
 use super::{ExitStatus, block_on};
 use crate::governance::Analysis;
 use crate::output::{Notes, to_stderr};
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
     let mut analysis = Analysis::new(&policy, &scope, now, args.outputs.shows_violations());
-    let progress = Progress::start();
+    let progress = ProgressSpinner::start();
     let mut input = Vec::new();
     let skipped_namespaces = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());

@@ -9,7 +9,7 @@ use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Access, CallError, Cluster};
 use crate::manifests::{
-    Answer, Assessment, CrdState, GROUP, Mode, Need, Places, RESOURCES, crds, is_current, needs,
+    AccessAnswer, Assessment, CrdState, GROUP, Mode, Need, Places, RESOURCES, crds, is_current, needs,
 };
 use crate::output::{Check, CheckFormat, to_stdout};
 
@@ -66,7 +66,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let needs = needs(&modes, &places);
     let accesses: Vec<_> = needs.iter().map(access).collect();
     let decisions = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;
-    let answers = decisions.into_iter().map(|one| Answer { allowed: one.allowed, reason: one.reason });
+    let answers = decisions.into_iter().map(|one| AccessAnswer { allowed: one.allowed, reason: one.reason });
     let answers = needs.into_iter().zip(answers).collect();
     let crds = if modes.iter().any(|mode| mode.needs_crds()) {
         crd_states(&cluster).await.context("cannot ask for the CRDs")?

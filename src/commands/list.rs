@@ -2,7 +2,7 @@
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, NamespacesArgs, SelectorArgs};
-use super::progress::Progress;
+use super::progress_spinner::ProgressSpinner;
 use crate::cluster::{self, ListRequest, Listing};
 use crate::output::{self, Cell, Text, table, to_stdout};
 use serde::Deserialize;
@@ -70,7 +70,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     args.selector.parsed()?;
     let cluster = cluster::connect(&args.connect.options()).await?;
     let request = ListRequest { namespaces: args.namespaces.names(), selector: args.selector.text() };
-    let progress = Progress::start();
+    let progress = ProgressSpinner::start();
     let add = |pods: &mut Vec<Pod>, page: &str| {
         let before = pods.len();
         add(pods, page)?;

@@ -11,7 +11,7 @@ mod explain;
 mod list;
 mod observability;
 mod policy;
-mod progress;
+mod progress_spinner;
 mod reconcile;
 mod rules;
 mod service;

@@ -5,9 +5,9 @@ use anyhow::bail;
 use super::ExitStatus;
 use super::args::{ConnectArgs, NamespaceArgs};
 use crate::cluster;
-use crate::enforcement::{Undone, parse_target};
+use crate::enforcement::{UndoResult, parse_target};
 use crate::output::{self, note, to_stdout};
-use crate::remediation::{Patched, UndoTarget, patched, preview, undo};
+use crate::remediation::{PatchedWorkload, UndoTarget, patched, preview, undo};
 
 /// Revert the patches of one workload, of one policy, or all patches.
 ///
@@ -92,7 +92,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-fn print(patched: &Patched, undone: &Undone) -> anyhow::Result<()> {
+fn print(patched: &PatchedWorkload, undone: &UndoResult) -> anyhow::Result<()> {
     to_stdout(|out| output::undone(undone, out))?;
     for pod in &undone.stuck {
         note(format_args!(

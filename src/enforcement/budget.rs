@@ -99,7 +99,7 @@ pub struct Request {
 
 /// The response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum BudgetDecision {
     /// Granted; the ledger records the rollout.
     Granted,
     /// Not granted now.
@@ -154,42 +154,42 @@ impl Ledger {
     /// Grants a patch if the budgets have room.
     ///
     /// A workload keeps its open grant, so a request that is repeated after a crash takes no second place.
-    pub fn reserve(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> Decision {
+    pub fn reserve(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> BudgetDecision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
-            return Decision::Granted;
+            return BudgetDecision::Granted;
         }
         if let Some((until, reason)) = self.exhausted(request, *limits, now) {
-            return Decision::Wait { until, reason };
+            return BudgetDecision::Wait { until, reason };
         }
         if let Some(other) = self.open().find(|grant| grant.workload.namespace == request.workload.namespace)
         {
             let other = other.workload.local();
             let reason = format!("{other} of the same namespace is rolling out; one at a time a namespace");
-            return Decision::Wait { until: None, reason };
+            return BudgetDecision::Wait { until: None, reason };
         }
         self.grant(request, false, *limits, now)
     }
 
     /// Grants that a verified patch is withdrawn: it waits for a place among the cluster's rollouts, and for
     /// nothing else.
-    pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> Decision {
+    pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> BudgetDecision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
-            return Decision::Granted;
+            return BudgetDecision::Granted;
         }
         self.grant(request, true, *limits, now)
     }
 
     /// Grants the request unless too many rollouts are open.
-    fn grant(&mut self, request: &Request, revert: bool, limits: Limits, now: Timestamp) -> Decision {
+    fn grant(&mut self, request: &Request, revert: bool, limits: Limits, now: Timestamp) -> BudgetDecision {
         self.note_stalled(limits.stall, now);
         let occupied = self.occupied();
         if occupied >= limits.rollouts as usize {
             let most = limits.rollouts;
             let reason =
                 format!("{occupied} workloads of the cluster are rolling out (--max-rollouts {most})");
-            return Decision::Wait { until: None, reason };
+            return BudgetDecision::Wait { until: None, reason };
         }
         self.forget(now);
         self.grants.push(Grant {
@@ -203,7 +203,7 @@ impl Ledger {
             stalled: None,
             revert,
         });
-        Decision::Granted
+        BudgetDecision::Granted
     }
 
     /// Notes that another pod of a workload's rollout became ready, so that it is not stalled.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::objects::{DaemonSet, Deployment, TemplatePodSpec};
-use super::progress::Progress;
+use super::rollout_progress::RolloutProgress;
 use super::subject::{Subject, Typed};
 use crate::policy::RemediationSpec;
 
@@ -73,7 +73,7 @@ impl DowntimeRisk {
 /// Returns the reason why a rollout can leave no pod available; `None` if old pods run until new ones are available. A
 /// claim that is not in `claims` counts as `ReadWriteOnce`.
 pub fn downtime_risk(subject: &Subject, claims: &Claims) -> Option<DowntimeRisk> {
-    let wanted = Progress::of(subject).wanted;
+    let wanted = RolloutProgress::of(subject).wanted;
     let by_strategy = match &*subject.typed {
         Typed::Deployment(deployment) => of_deployment(deployment, wanted),
         Typed::StatefulSet(_) => Some(DowntimeRisk::StatefulSet),
@@ -117,7 +117,7 @@ impl Allowance {
 
 /// Returns true if a rollout ends one pod at a time and leaves others.
 fn takes_one_pod(subject: &Subject) -> bool {
-    let wanted = Progress::of(subject).wanted;
+    let wanted = RolloutProgress::of(subject).wanted;
     let takes_one = match &*subject.typed {
         Typed::Deployment(deployment) => {
             let strategy = deployment.spec.as_ref().and_then(|spec| spec.strategy.as_ref());
@@ -167,7 +167,7 @@ impl RolloutOrder {
     /// Returns a workload's place: surge and at least two available pods first, single replicas last. Among equals, the
     /// fewest pods come first.
     pub fn of(subject: &Subject, claims: &Claims) -> Self {
-        let Progress { wanted, available, .. } = Progress::of(subject);
+        let RolloutProgress { wanted, available, .. } = RolloutProgress::of(subject);
         let resilience = match available {
             ..=1 => Resilience::Single,
             _ if downtime_risk(subject, claims).is_none() => Resilience::Kept,

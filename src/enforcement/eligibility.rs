@@ -7,7 +7,7 @@ use super::downtime::{Allowance, Claims, DowntimeRisk, downtime_risk};
 use super::foreign::foreign_path;
 use super::gitops::{Manager, managed_by};
 use super::objects::Pod;
-use super::progress::Progress;
+use super::rollout_progress::RolloutProgress;
 use super::subject::{FIELD_MANAGER, Subject, Typed};
 use crate::policy::{GitOpsMode, RemediationSpec};
 
@@ -212,7 +212,7 @@ pub fn ineligible(
     claims: &Claims,
     now: Timestamp,
 ) -> Option<Ineligible> {
-    let progress = Progress::of(subject);
+    let progress = RolloutProgress::of(subject);
     let verify = SignedDuration::from_secs(remediation.verify_seconds.into());
     left_alone(subject, remediation.gitops)
         .or_else(|| held(subject, &progress))
@@ -245,7 +245,7 @@ fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
 }
 
 /// Returns the reason why a rollout would not reach all pods.
-fn held(subject: &Subject, progress: &Progress) -> Option<Ineligible> {
+fn held(subject: &Subject, progress: &RolloutProgress) -> Option<Ineligible> {
     match &*subject.typed {
         Typed::Deployment(deployment) => {
             let spec = deployment.spec.as_ref();
@@ -285,8 +285,8 @@ fn takes_pods(subject: &Subject, allows: Allowance, claims: &Claims) -> Option<I
 }
 
 /// Returns a reason if the workload is rolling out or not fully available.
-fn unsettled(progress: &Progress) -> Option<Ineligible> {
-    let &Progress { updated, available, wanted, .. } = progress;
+fn unsettled(progress: &RolloutProgress) -> Option<Ineligible> {
+    let &RolloutProgress { updated, available, wanted, .. } = progress;
     if !progress.is_rolled_out() {
         return Some(Ineligible::RollingOut { updated, wanted });
     }

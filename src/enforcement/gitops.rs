@@ -27,7 +27,7 @@ const FLUX: &str = "Flux";
 const HELM: &str = "Helm";
 
 /// A mark that a tool leaves on the objects that it manages.
-enum Mark {
+enum ToolMark {
     /// An annotation with any value.
     Annotation(&'static str),
     /// A label with any value.
@@ -41,18 +41,18 @@ enum Mark {
 /// The marks of each tool. Tools that install another tool's charts come first.
 ///
 /// `app.kubernetes.io/instance`, by which Argo CD 2 tracks objects, is not in the list: most charts set it themselves.
-const MARKS: &[(&str, Mark)] = &[
-    (ARGO_CD, Mark::Annotation("argocd.argoproj.io/tracking-id")),
-    (ARGO_CD, Mark::Label("argocd.argoproj.io/instance")),
-    (ARGO_CD, Mark::FieldManager("argocd-controller")),
-    (ARGO_CD, Mark::FieldManager("argocd-application-controller")),
-    (FLUX, Mark::Label("kustomize.toolkit.fluxcd.io/name")),
-    (FLUX, Mark::Label("helm.toolkit.fluxcd.io/name")),
-    (FLUX, Mark::FieldManager("kustomize-controller")),
-    (FLUX, Mark::FieldManager("helm-controller")),
-    (HELM, Mark::Annotation("meta.helm.sh/release-name")),
-    (HELM, Mark::LabelValue("app.kubernetes.io/managed-by", "helm")),
-    (HELM, Mark::FieldManager("helm")),
+const MARKS: &[(&str, ToolMark)] = &[
+    (ARGO_CD, ToolMark::Annotation("argocd.argoproj.io/tracking-id")),
+    (ARGO_CD, ToolMark::Label("argocd.argoproj.io/instance")),
+    (ARGO_CD, ToolMark::FieldManager("argocd-controller")),
+    (ARGO_CD, ToolMark::FieldManager("argocd-application-controller")),
+    (FLUX, ToolMark::Label("kustomize.toolkit.fluxcd.io/name")),
+    (FLUX, ToolMark::Label("helm.toolkit.fluxcd.io/name")),
+    (FLUX, ToolMark::FieldManager("kustomize-controller")),
+    (FLUX, ToolMark::FieldManager("helm-controller")),
+    (HELM, ToolMark::Annotation("meta.helm.sh/release-name")),
+    (HELM, ToolMark::LabelValue("app.kubernetes.io/managed-by", "helm")),
+    (HELM, ToolMark::FieldManager("helm")),
 ];
 
 /// Returns the tool that manages a workload, if there is one.
@@ -60,7 +60,7 @@ pub fn managed_by(subject: &Subject) -> Option<Manager> {
     MARKS.iter().find_map(|(name, mark)| Some(Manager { name, evidence: mark.on(subject)? }))
 }
 
-impl Mark {
+impl ToolMark {
     /// Describes the mark, if the workload carries it.
     fn on(&self, subject: &Subject) -> Option<String> {
         let metadata = subject.metadata();

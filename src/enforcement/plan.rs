@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::constraints::Constraints;
-use super::enforcing::Enforcing;
+use super::dropped_fields::drop_fields;
+use super::enforcing_policy::EnforcingPolicy;
 use super::field::{ContainerField, Field, Fields, read, set};
 use super::ports::{NoPort, ProbePort, choose};
-use super::refusal::refuse;
 use super::subject::{PATCHED_BY, Subject, SubjectError};
 use crate::governance::evaluate;
 use crate::policy::SuggestedFix;
-use crate::rules::{self, Broken, Fix, PartialContainer, RuleId, Violation};
+use crate::rules::{self, Fix, FixInput, PartialContainer, RuleId, Violation};
 use crate::workload::Workload;
 
 /// The planned fields of a workload, and the violations that remain.
@@ -94,12 +94,12 @@ impl Plan {
 /// removed the fields in `barred`, so the plan does not set them.
 pub fn plan(
     subject: &Subject,
-    policies: &[Enforcing],
+    policies: &[EnforcingPolicy],
     constraints: &Constraints,
     barred: &BTreeSet<ContainerField>,
     now: Timestamp,
 ) -> Result<Plan, SubjectError> {
-    let mut policies: Vec<&Enforcing> = policies.iter().collect();
+    let mut policies: Vec<&EnforcingPolicy> = policies.iter().collect();
     policies.sort_by(|a, b| a.precedence(b));
     let workload = subject.workload()?;
     let broken: Vec<Vec<Violation>> =
@@ -120,7 +120,7 @@ pub fn plan(
         for (index, (policy, broken)) in asks() {
             for violation in broken {
                 let key = (index, violation.container.as_deref(), violation.rule);
-                reasons.insert(key, draft.mend(index, policy, violation)?);
+                reasons.insert(key, draft.add_fix(index, policy, violation)?);
             }
         }
         if draft.adds.len() == before {
@@ -151,20 +151,20 @@ pub fn plan(
 /// The reasons for remaining violations, by index of the policy, container and rule.
 type Reasons<'v> = BTreeMap<(usize, Option<&'v str>, RuleId), Vec<String>>;
 
-fn violations(policy: &Enforcing, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
+fn violations(policy: &EnforcingPolicy, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
     evaluate(&policy.effective, workload, now, true).violations
 }
 
 /// Evaluates the patched workload, so that only violations that remain are listed, whichever fields were dropped.
 fn unfixed(
-    policies: &[&Enforcing],
-    mended: &Workload<'_>,
+    policies: &[&EnforcingPolicy],
+    fixed: &Workload<'_>,
     reasons: &Reasons<'_>,
     now: Timestamp,
 ) -> Vec<Unfixed> {
     let mut left: BTreeMap<(Option<String>, RuleId), String> = BTreeMap::new();
     for (index, policy) in policies.iter().enumerate() {
-        for violation in violations(policy, mended, now) {
+        for violation in violations(policy, fixed, now) {
             let known = reasons.get(&(index, violation.container.as_deref(), violation.rule));
             let reason = known.filter(|reasons| !reasons.is_empty()).map(|reasons| reasons.join("; "));
             let reason = reason.unwrap_or_else(|| format!("manual fix needed: {}", violation.message));
@@ -189,17 +189,17 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     /// Adds the fields that fix a violation, and returns the reasons for fields that it does not add.
-    fn mend(
+    fn add_fix(
         &mut self,
         index: usize,
-        policy: &Enforcing,
+        policy: &EnforcingPolicy,
         violation: &Violation,
     ) -> Result<Vec<String>, SubjectError> {
         let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
         // Fields that the plan already adds count as set.
         let so_far = self.subject.container_with(container, &self.adds)?;
         let (mut wanted, mut reasons) = self.ask(fix, policy, &so_far)?;
-        reasons.extend(refuse(&mut wanted, &so_far, self.constraints, self.barred));
+        reasons.extend(drop_fields(&mut wanted, &so_far, self.constraints, self.barred));
         let probes = wanted.keys().filter(|of| of.field.is_probe());
         if let Ok(port) = self.port(policy, container) {
             self.ports.extend(probes.map(|of| (of.clone(), port.clone())));
@@ -210,7 +210,11 @@ impl Draft<'_> {
     }
 
     /// Returns the fields that a policy alone would add.
-    fn asked(&self, policy: &Enforcing, violation: &Violation) -> Result<Vec<ContainerField>, SubjectError> {
+    fn asked(
+        &self,
+        policy: &EnforcingPolicy,
+        violation: &Violation,
+    ) -> Result<Vec<ContainerField>, SubjectError> {
         let Some((fix, container)) = self.fix(violation) else { return Ok(Vec::new()) };
         Ok(self.ask(fix, policy, container)?.0.into_keys().collect())
     }
@@ -220,7 +224,7 @@ impl Draft<'_> {
         Some((fix, self.subject.named(violation.container.as_deref()?)?))
     }
 
-    fn port(&self, policy: &Enforcing, container: &PartialContainer) -> Result<ProbePort, NoPort> {
+    fn port(&self, policy: &EnforcingPolicy, container: &PartialContainer) -> Result<ProbePort, NoPort> {
         let served = self.constraints.served.get(&container.name).map_or(&[][..], Vec::as_slice);
         choose(container, served, policy.defaults.probe.tcp_port)
     }
@@ -228,18 +232,19 @@ impl Draft<'_> {
     fn ask(
         &self,
         fix: &Fix,
-        policy: &Enforcing,
+        policy: &EnforcingPolicy,
         container: &PartialContainer,
     ) -> Result<(Fields, Vec<String>), SubjectError> {
         let pod_has_resources = self.subject.has_pod_resources();
         let port = self.port(policy, container).map(|chosen| chosen.port).map_err(|error| error.to_string());
         let port = port.as_ref().map(|port| *port).map_err(String::as_str);
-        let mend = (fix.mend)(&Broken { container, pod_has_resources, defaults: &policy.defaults, port });
-        let sets = serde_json::to_value(mend.sets).map_err(|source| self.subject.unreadable(source))?;
+        let outcome =
+            (fix.compute)(&FixInput { container, pod_has_resources, defaults: &policy.defaults, port });
+        let sets = serde_json::to_value(outcome.sets).map_err(|source| self.subject.unreadable(source))?;
         let fields = Field::ALL.into_iter().filter_map(|field| {
             Some((ContainerField::new(&container.name, field), read(&sets, &field.path())?.clone()))
         });
-        Ok((fields.collect(), mend.reasons))
+        Ok((fields.collect(), outcome.reasons))
     }
 }
 

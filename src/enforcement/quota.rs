@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::field::{Compute, Field, Fields, read};
 use super::objects::ResourceQuota;
-use super::progress::Progress;
+use super::rollout_progress::RolloutProgress;
 use super::subject::{Subject, Typed};
 use super::surroundings::{Surroundings, amount};
 use crate::workload::Quantity;
@@ -20,7 +20,7 @@ impl Surroundings {
     ///
     /// The plan needs its additions for all pods and for the surge pods of a rollout.
     pub fn short(&self, subject: &Subject, adds: &Fields) -> Vec<(Field, String)> {
-        let pods = i64::from(Progress::of(subject).wanted.max(0));
+        let pods = i64::from(RolloutProgress::of(subject).wanted.max(0));
         let surge = surge(subject, pods);
         let patched = subject.with(adds);
         let mut short = Vec::new();
@@ -46,7 +46,7 @@ impl Surroundings {
     /// Returns the quota that blocks the rollout: a container lacks an amount that it requires, or it has no room for
     /// the first new pods.
     pub fn blocks_rollout(&self, patched: &Subject) -> Option<String> {
-        let pods = i64::from(Progress::of(patched).wanted.max(0));
+        let pods = i64::from(RolloutProgress::of(patched).wanted.max(0));
         let extra = if goes_first(patched, pods) { surge(patched, pods) } else { 0 };
         let supplied: BTreeSet<Field> = self.supplied().into_iter().map(|(field, _)| field).collect();
         for quota in self.quotas.iter().filter(|quota| counts(quota, patched)) {

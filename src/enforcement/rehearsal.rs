@@ -20,12 +20,12 @@ pub struct Rehearsed {
     /// Objects that affect the workload's rollout, each in a sentence.
     pub around: Vec<String>,
     /// The expected action.
-    pub outcome: Outcome,
+    pub outcome: RehearsalOutcome,
 }
 
 /// The expected action for a workload.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum RehearsalOutcome {
     /// It would be patched.
     Patch {
         /// The fields that would be set, and the reasons for the dropped ones.

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::field::{ContainerField, Field};
-use super::progress::Progress;
+use super::rollout_progress::RolloutProgress;
 use super::subject::Subject;
 
 /// The minimum time for which a complete new revision is watched.
@@ -18,7 +18,7 @@ pub fn settling<'f>(
     subject: &Subject,
     fields: impl IntoIterator<Item = &'f ContainerField>,
 ) -> SignedDuration {
-    let grace = Progress::of(subject).grace_seconds;
+    let grace = RolloutProgress::of(subject).grace_seconds;
     let probes = fields.into_iter().filter(|of| of.field == Field::LivenessProbe);
     let times = probes.filter_map(|of| subject.value(of)).map(|probe| until_killed(probe, grace));
     times.max().unwrap_or(LEAST).max(LEAST)

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::field::ContainerField;
 use super::objects::Pod;
-use super::progress::{DEADLINE_EXCEEDED, Progress};
 use super::refusal_class::is_quota_exceeded;
+use super::rollout_progress::{DEADLINE_EXCEEDED, RolloutProgress};
 use super::symptoms::{self, Breakdown};
 use crate::policy::RemediationReason;
 
@@ -22,7 +22,7 @@ const PATIENCE: i32 = 10;
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// The progress of its rollout.
-    pub progress: Progress,
+    pub progress: RolloutProgress,
     /// The new revision, as in the labels of its pods; `None` until its controller has created it.
     pub revision: Option<String>,
     /// The pods of the new revision, and no others.
@@ -35,7 +35,7 @@ pub struct Evidence {
 
 /// The facts about a patch.
 #[derive(Debug, Clone)]
-pub struct Patched {
+pub struct AppliedPatch {
     /// The time at which it was applied.
     pub at: Timestamp,
     /// The number of desired pods at that time, if known.
@@ -50,7 +50,7 @@ pub struct Patched {
 
 /// The verdict on a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum RolloutVerdict {
     /// It is too early for a verdict.
     Wait {
         /// The time at which the verdict may change without an event; later than now.
@@ -72,7 +72,12 @@ pub enum Finding {
 }
 
 /// Evaluates a patch by the state of the new revision.
-pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: Timestamp) -> Finding {
+pub fn verify(
+    patched: &AppliedPatch,
+    evidence: &Evidence,
+    verify_seconds: u32,
+    now: Timestamp,
+) -> RolloutVerdict {
     let verify = SignedDuration::from_secs(i64::from(verify_seconds.max(1)));
     let progress = &evidence.progress;
     let mut pods = sort_out(patched, evidence);
@@ -83,7 +88,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
             Breakdown::Loop => RemediationReason::CrashLoop,
             Breakdown::Restart => RemediationReason::Restarted,
         };
-        return Finding::Failed { reason, message };
+        return RolloutVerdict::Failed { reason, message };
     }
     pods.evident.sort_by_key(|pod| (symptoms::since(pod), symptoms::name(pod)));
     let (ready, unready): (Vec<&Pod>, Vec<&Pod>) =
@@ -91,7 +96,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     let last_ready = ready.last().map(|pod| symptoms::since(pod));
 
     if progress.wanted <= 0 && progress.observed {
-        return Finding::Idle;
+        return RolloutVerdict::Idle;
     }
     if progress.is_complete() && unready.is_empty() {
         // Pods and status come from different watches, so one may be older than the other.
@@ -99,7 +104,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));
         let started = ready.iter().filter_map(|pod| symptoms::started(pod)).max().unwrap_or(patched.at);
         let settled = later(available.max(patched.at).max(started), patched.settling);
-        return if now >= settled { Finding::Verified } else { wait(now, settled, None) };
+        return if now >= settled { RolloutVerdict::Verified } else { wait(now, settled, None) };
     }
 
     // The controller waits for those pods, so the verdict waits too.
@@ -110,7 +115,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
     {
         let pod = unready.first().map(|pod| format!("; {}", unready_in_words(pod)));
         let message = format!("{message}{}", pod.unwrap_or_default());
-        return Finding::Failed { reason: RemediationReason::ProgressDeadlineExceeded, message };
+        return RolloutVerdict::Failed { reason: RemediationReason::ProgressDeadlineExceeded, message };
     }
 
     let last_progress = last_ready.map_or(patched.at, |at| at.max(patched.at));
@@ -126,7 +131,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
             return wait(now, deadline, Some((reason, unready_in_words(pod))));
         }
         let message = format!("{}, and no other pod got ready for {verify_seconds} s", unready_in_words(pod));
-        return Finding::Failed { reason, message };
+        return RolloutVerdict::Failed { reason, message };
     }
 
     // Before the controller creates the next pod, the last one must be available and an old one must stop.
@@ -140,7 +145,7 @@ pub fn verify(patched: &Patched, evidence: &Evidence, verify_seconds: u32, now: 
         return wait(now, deadline, None);
     }
     let (reason, message) = not_made(progress, made, expected);
-    Finding::Failed { reason, message }
+    RolloutVerdict::Failed { reason, message }
 }
 
 /// Returns the time at which the last of the ready pods became ready.
@@ -149,18 +154,18 @@ pub fn last_ready(pods: &[Pod]) -> Option<Timestamp> {
 }
 
 /// Returns the time allowed for a whole rollout. Each pod may become ready at the last moment.
-pub fn patience(progress: &Progress, verify_seconds: u32) -> SignedDuration {
+pub fn patience(progress: &RolloutProgress, verify_seconds: u32) -> SignedDuration {
     let each = seconds(i64::from(verify_seconds.max(1))).max(turn(progress));
     each.saturating_mul(PATIENCE.saturating_add(progress.wanted.max(0)))
 }
 
 /// Returns the time that a healthy pod needs to become available, plus the time in which the old one stops.
-fn turn(progress: &Progress) -> SignedDuration {
+fn turn(progress: &RolloutProgress) -> SignedDuration {
     seconds(i64::from(progress.min_ready_seconds).saturating_add(progress.grace_seconds))
 }
 
 /// Returns the reason why the controller created no more pods of the new revision.
-fn not_made(progress: &Progress, made: i32, expected: i32) -> (RemediationReason, String) {
+fn not_made(progress: &RolloutProgress, made: i32, expected: i32) -> (RemediationReason, String) {
     let told = progress.failure.as_ref().map(|(_, message)| message.as_str());
     let reason = match told {
         Some(message) if is_quota_exceeded(message) => RemediationReason::QuotaExceeded,
@@ -180,7 +185,7 @@ struct Sorted<'e> {
     made: usize,
 }
 
-fn sort_out<'e>(patched: &Patched, evidence: &'e Evidence) -> Sorted<'e> {
+fn sort_out<'e>(patched: &AppliedPatch, evidence: &'e Evidence) -> Sorted<'e> {
     let progress = &evidence.progress;
     // An evicted or refused pod is ignored, because its controller replaces it.
     let mut pods: Vec<&Pod> = evidence.pods.iter().filter(|pod| !symptoms::has_ended(pod)).collect();
@@ -242,8 +247,8 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// Returns a finding that requires another check, never immediately.
-fn wait(now: Timestamp, until: Timestamp, against: Option<(RemediationReason, String)>) -> Finding {
-    Finding::Wait { until: until.max(later(now, SignedDuration::from_secs(1))), against }
+fn wait(now: Timestamp, until: Timestamp, against: Option<(RemediationReason, String)>) -> RolloutVerdict {
+    RolloutVerdict::Wait { until: until.max(later(now, SignedDuration::from_secs(1))), against }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub struct Place<'a> {
 
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unread {
+pub struct ReadFailure {
     /// The name of the source.
     pub source: String,
     /// The document, from 1, where the source could be opened.

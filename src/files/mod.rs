@@ -22,7 +22,7 @@ mod yaml;
 mod yaml_list;
 mod yaml_objects;
 
-pub use consumer::{Consumer, Place, Unread};
+pub use consumer::{Consumer, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
 pub use read::{Found, read};
 pub use sources::{Inputs, Source};

@@ -1,7 +1,7 @@
 //! Parses one piece: passes its objects to the consumer, and reports unreadable ones with their place.
 
 use super::Source;
-use super::consumer::{Consumer, Place, Unread};
+use super::consumer::{Consumer, Place, ReadFailure};
 use super::fault::{self, Fault, repeated_key};
 use super::json_objects::{self, Read, text_of};
 use super::json_repeats::repeated_keys;
@@ -12,7 +12,7 @@ use crate::yaml::{Document, Node, Repeated};
 /// The result of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
     pub(super) part: P,
-    pub(super) unread: Vec<Unread>,
+    pub(super) unread: Vec<ReadFailure>,
 }
 
 /// Parses a piece of the named source. Lines of objects are exact if `lines` is set.
@@ -108,7 +108,7 @@ impl<C: Consumer> Parser<'_, C> {
     /// Reports the problem of an object. An item of a list is named by namespace and name, too.
     pub(super) fn fail(&mut self, spot: Spot, name: &str, message: &str) {
         let message = spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message));
-        self.parsed.unread.push(Unread {
+        self.parsed.unread.push(ReadFailure {
             source: self.source.to_owned(),
             document: Some(self.piece.documents_before + spot.document),
             line: Some(spot.line),

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::blocks::{BLOCK, Input, Window};
-use super::consumer::{Consumer, Unread};
+use super::consumer::{Consumer, ReadFailure};
 use super::fault::shortened;
 use super::json;
 use super::parse::{Parsed, parse};
@@ -22,7 +22,7 @@ pub struct Found<P> {
     /// The consumer's result for its objects.
     pub part: P,
     /// The parts that could not be read.
-    pub unread: Vec<Unread>,
+    pub unread: Vec<ReadFailure>,
 }
 
 /// The way in which a pass reads its sources.
@@ -67,7 +67,7 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
 
 /// Returns the outcome of a source that can't be read at all.
 fn nothing<C: Consumer>(consumer: &C, source: String, message: String) -> Found<C::Part> {
-    let unread = vec![Unread { source, document: None, line: None, message }];
+    let unread = vec![ReadFailure { source, document: None, line: None, message }];
     Found { part: consumer.part(), unread }
 }
 
@@ -148,7 +148,12 @@ impl<C: Consumer> Dispatcher<'_, C> {
         };
         let (document, line, message) = error;
         let message = shortened(message);
-        self.found[self.source].0.unread.push(Unread { source: name.to_owned(), document, line, message });
+        self.found[self.source].0.unread.push(ReadFailure {
+            source: name.to_owned(),
+            document,
+            line,
+            message,
+        });
         0
     }
 

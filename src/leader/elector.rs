@@ -2,7 +2,7 @@
 
 use super::leadership::{Keeper, Leadership};
 use super::settings::{Settings, SettingsError};
-use super::state::{Candidate, Standing};
+use super::state::{ElectionState, LeaseView};
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -25,7 +25,7 @@ type Events = BoxStream<'static, kube::Result<WatchEvent<Lease>>>;
 pub struct Elector {
     leases: Api<Lease>,
     settings: Settings,
-    candidate: Candidate,
+    lease_view: LeaseView,
     keeper: Keeper,
     events: Option<Events>,
     /// True while the result of a claim is unknown: the server may have stored it, or may store it later.
@@ -33,7 +33,7 @@ pub struct Elector {
     /// The number of failed attempts in a row.
     failures: u32,
     /// The error of the last failed attempt.
-    failure: Option<CallError>,
+    failure: Option<LeaseCallError>,
     /// The last failure that was logged, and the time of that log line.
     told: Option<(String, Instant)>,
     /// The leader that the log named last.
@@ -42,7 +42,7 @@ pub struct Elector {
 
 /// An error of a call for the Lease.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub enum LeaseCallError {
     /// No answer came within half the renew deadline, or within the rest of it.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -51,7 +51,7 @@ pub enum CallError {
     Api(kube::Error),
 }
 
-impl From<kube::Error> for CallError {
+impl From<kube::Error> for LeaseCallError {
     fn from(error: kube::Error) -> Self {
         Self::Api(error)
     }
@@ -82,7 +82,7 @@ pub enum LostLease {
         /// The renew deadline.
         deadline: Duration,
         /// The error of the last renewal, if it failed.
-        source: Option<CallError>,
+        source: Option<LeaseCallError>,
     },
     /// Another replica holds it.
     #[error("lease {lease} lost: {holder} holds it now")]
@@ -114,11 +114,11 @@ impl Elector {
         settings.validate()?;
         let (keeper, leadership) = Keeper::new();
         let leases = Api::namespaced(client, &settings.namespace);
-        let candidate = Candidate::new(settings.clone());
+        let lease_view = LeaseView::new(settings.clone());
         let elector = Self {
             leases,
             settings,
-            candidate,
+            lease_view,
             keeper,
             events: None,
             unsure: false,
@@ -161,61 +161,65 @@ impl Elector {
             let started = Instant::now();
             match self.attempt().await {
                 // It is too late for another call; the previous one is to blame.
-                Ok(()) if self.candidate.standing(Instant::now()) == Standing::Late => {}
+                Ok(()) if self.lease_view.state(Instant::now()) == ElectionState::Late => {}
                 Ok(()) => (self.failures, self.failure, self.told) = (0, None, None),
                 Err(error) => {
                     self.tell(&error);
                     (self.failures, self.failure) = (self.failures.saturating_add(1), Some(error));
                 }
             }
-            match self.candidate.standing(Instant::now()) {
-                Standing::Leads { until } => {
+            match self.lease_view.state(Instant::now()) {
+                ElectionState::Leads { until } => {
                     sleep_until(until.min(started + self.settings.retry_period)).await;
                 }
-                Standing::Late => {
+                ElectionState::Late => {
                     let (lease, deadline) = (self.lease(), self.settings.renew_deadline);
                     return LostLease::Late { lease, deadline, source: self.failure.take() };
                 }
-                Standing::Ousted { by: holder } => return LostLease::Ousted { lease: self.lease(), holder },
-                Standing::Held { until } if self.failure.is_none() => {
+                ElectionState::Ousted { by: holder } => {
+                    return LostLease::Ousted { lease: self.lease(), holder };
+                }
+                ElectionState::Held { until } if self.failure.is_none() => {
                     self.tell_leader();
                     self.stand_by(until).await;
                     // A replica asks at most once in half a retry period, even if the lease changes hands more often.
                     sleep_until(started + self.settings.retry_period / 2).await;
                 }
-                Standing::Held { .. } | Standing::Vacant => sleep(self.pause()).await,
+                ElectionState::Held { .. } | ElectionState::Vacant => sleep(self.pause()).await,
             }
         }
     }
 
     /// Claims the Lease if the rules allow it. A leader relies on its last write, and reads only after that fails.
-    async fn attempt(&mut self) -> Result<(), CallError> {
-        let mut fresh = match self.candidate.standing(Instant::now()) {
-            Standing::Leads { .. } => !self.unsure,
-            Standing::Late | Standing::Ousted { .. } => return Ok(()),
-            Standing::Held { .. } | Standing::Vacant => false,
+    async fn attempt(&mut self) -> Result<(), LeaseCallError> {
+        let mut fresh = match self.lease_view.state(Instant::now()) {
+            ElectionState::Leads { .. } => !self.unsure,
+            ElectionState::Late | ElectionState::Ousted { .. } => return Ok(()),
+            ElectionState::Held { .. } | ElectionState::Vacant => false,
         };
         loop {
             if !fresh {
                 self.read().await?;
             }
-            match self.candidate.standing(Instant::now()) {
-                Standing::Leads { .. } | Standing::Vacant => {}
-                Standing::Late | Standing::Ousted { .. } | Standing::Held { .. } => return Ok(()),
+            match self.lease_view.state(Instant::now()) {
+                ElectionState::Leads { .. } | ElectionState::Vacant => {}
+                ElectionState::Late | ElectionState::Ousted { .. } | ElectionState::Held { .. } => {
+                    return Ok(());
+                }
             }
             match self.claim().await {
                 // Our own renewal succeeded after all, or another client edited the Lease. A read shows which.
-                Err(CallError::Api(error)) if fresh && is_stale(&error) => fresh = false,
+                Err(LeaseCallError::Api(error)) if fresh && is_stale(&error) => fresh = false,
                 // Another replica was faster.
-                Err(CallError::Api(kube::Error::Api(status))) if status.code == 409 => return Ok(()),
+                Err(LeaseCallError::Api(kube::Error::Api(status))) if status.code == 409 => return Ok(()),
                 outcome => return outcome,
             }
         }
     }
 
-    async fn read(&mut self) -> Result<(), CallError> {
+    async fn read(&mut self) -> Result<(), LeaseCallError> {
         let lease = call(self.call_deadline(), self.leases.get_opt(&self.settings.name)).await?;
-        if self.candidate.observe(lease, Instant::now()) {
+        if self.lease_view.observe(lease, Instant::now()) {
             // The watch missed this change, so it is opened again.
             self.events = None;
         }
@@ -223,16 +227,16 @@ impl Elector {
         Ok(())
     }
 
-    async fn claim(&mut self) -> Result<(), CallError> {
-        let lease = self.candidate.claim(wall());
+    async fn claim(&mut self) -> Result<(), LeaseCallError> {
+        let lease = self.lease_view.claim(wall());
         self.unsure = true;
         // The time before the request: other replicas see this renewal later, and count from then.
         let sent = Instant::now();
         let outcome = call(self.call_deadline(), put(&self.leases, &lease)).await;
-        self.unsure = !matches!(&outcome, Ok(_) | Err(CallError::Api(kube::Error::Api(_))));
+        self.unsure = !matches!(&outcome, Ok(_) | Err(LeaseCallError::Api(kube::Error::Api(_))));
         let led = self.leads();
-        self.candidate.claimed(outcome?, sent, Instant::now());
-        if let Standing::Leads { until } = self.candidate.standing(Instant::now()) {
+        self.lease_view.claimed(outcome?, sent, Instant::now());
+        if let ElectionState::Leads { until } = self.lease_view.state(Instant::now()) {
             self.keeper.hold(until, sent + self.settings.write_deadline());
             self.events = None;
             if !led {
@@ -243,12 +247,12 @@ impl Elector {
         Ok(())
     }
 
-    async fn release(&mut self) -> Result<(), CallError> {
+    async fn release(&mut self) -> Result<(), LeaseCallError> {
         let give_up = async {
             if self.unsure {
                 self.read().await?;
             }
-            while let Some(lease) = self.candidate.release(wall()) {
+            while let Some(lease) = self.lease_view.release(wall()) {
                 match put(&self.leases, &lease).await {
                     Ok(_) => {
                         info!(lease = self.lease(), "released");
@@ -260,7 +264,7 @@ impl Elector {
             }
             Ok(())
         };
-        timeout(RELEASE_PATIENCE, give_up).await.unwrap_or(Err(CallError::Timeout(RELEASE_PATIENCE)))
+        timeout(RELEASE_PATIENCE, give_up).await.unwrap_or(Err(LeaseCallError::Timeout(RELEASE_PATIENCE)))
     }
 
     /// Waits until the lease may be vacant, or until the next poll if there is no watch.
@@ -281,9 +285,9 @@ impl Elector {
                     return sleep_until((until + jitter).min(Instant::now() + self.pause())).await;
                 }
             };
-            self.candidate.observe(lease, Instant::now());
-            match self.candidate.standing(Instant::now()) {
-                Standing::Held { until: later } => until = later,
+            self.lease_view.observe(lease, Instant::now());
+            match self.lease_view.state(Instant::now()) {
+                ElectionState::Held { until: later } => until = later,
                 _ => break,
             }
         }
@@ -310,7 +314,7 @@ impl Elector {
     }
 
     /// Logs a failure, and repeats the same one after a minute.
-    fn tell(&mut self, error: &CallError) {
+    fn tell(&mut self, error: &LeaseCallError) {
         let (words, now) = (error.to_string(), Instant::now());
         if self.told.as_ref().is_some_and(|(last, at)| *last == words && now - *at < REMINDER) {
             return;
@@ -321,7 +325,7 @@ impl Elector {
 
     /// Logs the leader that this replica stands by for, once per leader.
     fn tell_leader(&mut self) {
-        let leader = self.candidate.holder();
+        let leader = self.lease_view.holder();
         if leader != self.leader.as_deref() {
             info!(lease = self.lease(), leader, "standing by");
             self.leader = leader.map(str::to_owned);
@@ -331,8 +335,8 @@ impl Elector {
     /// Returns the deadline of a call that starts now. A leader's call ends by its renew deadline.
     fn call_deadline(&self) -> Instant {
         let limit = Instant::now() + self.settings.call_timeout();
-        match self.candidate.standing(Instant::now()) {
-            Standing::Leads { until } => until.min(limit),
+        match self.lease_view.state(Instant::now()) {
+            ElectionState::Leads { until } => until.min(limit),
             _ => limit,
         }
     }
@@ -344,7 +348,7 @@ impl Elector {
     }
 
     fn leads(&self) -> bool {
-        matches!(self.candidate.standing(Instant::now()), Standing::Leads { .. })
+        matches!(self.lease_view.state(Instant::now()), ElectionState::Leads { .. })
     }
 
     fn lease(&self) -> String {
@@ -360,9 +364,12 @@ async fn put(leases: &Api<Lease>, lease: &Lease) -> kube::Result<Lease> {
     }
 }
 
-async fn call<T>(deadline: Instant, call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
+async fn call<T>(
+    deadline: Instant,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, LeaseCallError> {
     let limit = deadline.saturating_duration_since(Instant::now());
-    Ok(timeout_at(deadline, call).await.map_err(|_| CallError::Timeout(limit))??)
+    Ok(timeout_at(deadline, call).await.map_err(|_| LeaseCallError::Timeout(limit))??)
 }
 
 /// Returns true if a write failed because the object has changed or is gone.

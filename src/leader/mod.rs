@@ -16,7 +16,7 @@ mod metrics;
 mod settings;
 mod state;
 
-pub use elector::{CallError, Elector, LostLease};
+pub use elector::{Elector, LeaseCallError, LostLease};
 pub use leadership::{Leadership, NotLeader, Permit};
 pub use metrics::LeaderCollector;
 pub use settings::{Settings, SettingsError};

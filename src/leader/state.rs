@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// One replica's view of the Lease.
 #[derive(Debug)]
-pub(super) struct Candidate {
+pub(super) struct LeaseView {
     settings: Settings,
     seen: Option<Seen>,
     /// Time at which the last successful claim was sent; set while this replica leads, and after it led.
@@ -28,7 +28,7 @@ struct Seen {
 
 /// A replica's place in the election.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ElectionState {
     /// It leads, until this instant unless it renews.
     Leads { until: Instant },
     /// It led, but the renew deadline has passed.
@@ -41,7 +41,7 @@ pub(super) enum Standing {
     Vacant,
 }
 
-impl Candidate {
+impl LeaseView {
     pub(super) fn new(settings: Settings) -> Self {
         Self { settings, seen: None, claimed: None }
     }
@@ -59,16 +59,18 @@ impl Candidate {
         }
     }
 
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    pub(super) fn state(&self, now: Instant) -> ElectionState {
         let holder = self.holder().filter(|holder| *holder != self.settings.identity);
         match (self.claimed, holder, &self.seen) {
-            (Some(claimed), ..) if now >= claimed + self.settings.renew_deadline => Standing::Late,
-            (Some(_), Some(holder), _) => Standing::Ousted { by: holder.to_owned() },
-            (Some(claimed), None, _) => Standing::Leads { until: claimed + self.settings.renew_deadline },
-            (None, Some(_), Some(seen)) if now < seen.since + self.promised(&seen.lease) => {
-                Standing::Held { until: seen.since + self.promised(&seen.lease) }
+            (Some(claimed), ..) if now >= claimed + self.settings.renew_deadline => ElectionState::Late,
+            (Some(_), Some(holder), _) => ElectionState::Ousted { by: holder.to_owned() },
+            (Some(claimed), None, _) => {
+                ElectionState::Leads { until: claimed + self.settings.renew_deadline }
             }
-            (None, ..) => Standing::Vacant,
+            (None, Some(_), Some(seen)) if now < seen.since + self.promised(&seen.lease) => {
+                ElectionState::Held { until: seen.since + self.promised(&seen.lease) }
+            }
+            (None, ..) => ElectionState::Vacant,
         }
     }
 

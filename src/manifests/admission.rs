@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::native::{BoundPolicy, native_policies};
-use super::{manifest, namespace_fence, yield_binding, yield_policy};
+use super::{conflict_policy, conflict_policy_binding, manifest, namespace_fence};
 
 /// The choices of the admission policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,6 @@ pub fn admission_policies(settings: &AdmissionSettings) -> serde_json::Result<Ve
     for BoundPolicy { policy, binding } in [namespace_fence(namespace, account), deny, warn] {
         objects.extend([manifest(&policy)?, manifest(&binding)?]);
     }
-    objects.extend([yield_policy(), yield_binding()]);
+    objects.extend([conflict_policy(), conflict_policy_binding()]);
     Ok(objects)
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Mode, Permission, Scope};
+use super::{Mode, Permission, PermissionScope};
 
 /// The namespaces that scopes of permissions stand for.
 #[derive(Clone, Debug)]
@@ -21,11 +21,11 @@ pub struct Places {
 
 impl Places {
     /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
-    fn namespace(&self, scope: Scope) -> Option<&str> {
+    fn namespace(&self, scope: PermissionScope) -> Option<&str> {
         match scope {
-            Scope::Cluster => None,
-            Scope::Judged => self.judged.as_deref(),
-            Scope::OwnNamespace => Some(&self.own),
+            PermissionScope::Cluster => None,
+            PermissionScope::EvaluatedNamespaces => self.judged.as_deref(),
+            PermissionScope::OwnNamespace => Some(&self.own),
         }
     }
 }
@@ -81,7 +81,7 @@ pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
 
 /// An answer of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct AccessAnswer {
     /// True if the caller has the permission.
     pub allowed: bool,
     /// The authorizer's reason, where it gives one.
@@ -123,7 +123,7 @@ impl fmt::Display for CrdState {
 
 /// A permission with its answer, as one mode needs it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Grant {
+pub struct AccessGrant {
     /// The mode.
     pub mode: Mode,
     /// The question.
@@ -141,7 +141,7 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 pub struct Assessment {
     places: Places,
-    grants: Vec<Grant>,
+    grants: Vec<AccessGrant>,
     crds: Vec<(String, CrdState)>,
 }
 
@@ -151,18 +151,18 @@ impl Assessment {
     pub fn new(
         modes: &[Mode],
         places: Places,
-        answers: &BTreeMap<Need, Answer>,
+        answers: &BTreeMap<Need, AccessAnswer>,
         crds: Vec<(String, CrdState)>,
     ) -> Self {
         let mut grants = Vec::new();
         for &mode in modes {
             for permission in mode.permissions() {
                 for need in needs_of(permission, &places) {
-                    let Answer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
+                    let AccessAnswer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
                     let optional = if permission.required { "" } else { " (optional)" };
                     let denial = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
                     let reason = (!allowed).then(|| format!("{}{optional}{denial}", permission.without));
-                    grants.push(Grant { mode, need, required: permission.required, allowed, reason });
+                    grants.push(AccessGrant { mode, need, required: permission.required, allowed, reason });
                 }
             }
         }
@@ -175,7 +175,7 @@ impl Assessment {
     }
 
     /// Returns every permission with its answer.
-    pub fn grants(&self) -> &[Grant] {
+    pub fn grants(&self) -> &[AccessGrant] {
         &self.grants
     }
 
@@ -190,7 +190,7 @@ impl Assessment {
         if let (Some(namespace), true) = (self.judged(mode), self.places.missing) {
             obstacles.push(format!("namespace {namespace} was not found"));
         }
-        let denied = |grant: &&Grant| grant.mode == mode && grant.required && !grant.allowed;
+        let denied = |grant: &&AccessGrant| grant.mode == mode && grant.required && !grant.allowed;
         let denied: Vec<&Need> = self.grants.iter().filter(denied).map(|grant| &grant.need).collect();
         for same in denied.chunk_by(|a, b| a.path() == b.path() && a.namespace == b.namespace) {
             let verbs: Vec<&str> = same.iter().map(|need| need.verb).collect();
@@ -245,7 +245,7 @@ mod tests {
     /// The assessment of a caller who may do everything that `forbids` does not match.
     fn assess(places: Places, crd: CrdState, forbids: impl Fn(&Need) -> bool) -> Assessment {
         let answer = |need: Need| {
-            let answer = Answer { allowed: !forbids(&need), reason: None };
+            let answer = AccessAnswer { allowed: !forbids(&need), reason: None };
             (need, answer)
         };
         let answers = needs(&Mode::ALL, &places).into_iter().map(answer).collect();

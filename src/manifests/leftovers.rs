@@ -1,8 +1,8 @@
 //! The objects that remain of kube-devops in a cluster when its Deployments are gone.
 
 use super::{
-    DENY_POLICY, GROUP, LEDGER_NAME, NAMESPACE_FENCE, RECONCILE_LEASE, RESOURCES, SELF_FENCE, WARN_POLICY,
-    WATCH_LEASE, WEBHOOK_CONFIGURATION, WEBHOOK_LEASE, WEBHOOK_SECRET, YIELD_NAME,
+    CONFLICT_POLICY, DENY_POLICY, GROUP, LEDGER_NAME, NAMESPACE_FENCE, RECONCILE_LEASE, RESOURCES,
+    SELF_FENCE, WARN_POLICY, WATCH_LEASE, WEBHOOK_CONFIGURATION, WEBHOOK_LEASE, WEBHOOK_SECRET,
 };
 
 /// An object that `uninstall` deletes.
@@ -39,8 +39,8 @@ pub fn leftovers(own: &str) -> Vec<Leftover> {
         cluster("ValidatingWebhookConfiguration", WEBHOOK_CONFIGURATION),
         cluster("ValidatingAdmissionPolicyBinding", SELF_FENCE),
         cluster("ValidatingAdmissionPolicy", SELF_FENCE),
-        cluster("MutatingAdmissionPolicyBinding", YIELD_NAME),
-        cluster("MutatingAdmissionPolicy", YIELD_NAME),
+        cluster("MutatingAdmissionPolicyBinding", CONFLICT_POLICY),
+        cluster("MutatingAdmissionPolicy", CONFLICT_POLICY),
         at_home("v1", "ConfigMap", LEDGER_NAME),
         at_home("coordination.k8s.io/v1", "Lease", WATCH_LEASE),
         at_home("coordination.k8s.io/v1", "Lease", RECONCILE_LEASE),

@@ -2,6 +2,7 @@
 
 mod admission;
 mod assessment;
+mod conflict_policy;
 mod crds;
 pub mod installation;
 mod leftovers;
@@ -11,20 +12,22 @@ pub mod observability;
 mod permissions;
 mod self_fence;
 mod webhook;
-mod yielding;
 
 pub use admission::{AdmissionSettings, admission_policies};
-pub use assessment::{Answer, Assessment, CrdState, Grant, Need, Places, needs};
+pub use assessment::{AccessAnswer, AccessGrant, Assessment, CrdState, Need, Places, needs};
+pub use conflict_policy::{
+    CONFLICT_POLICY, MUTATING_POLICIES, MUTATING_POLICY_BINDINGS, conflict_policy, conflict_policy_binding,
+};
 pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
-    GROUP, LEDGER_NAME, Mode, Permission, RECONCILE_LEASE, RESOURCES, Scope, WATCH_LEASE, WEBHOOK_LEASE,
+    GROUP, LEDGER_NAME, Mode, Permission, PermissionScope, RECONCILE_LEASE, RESOURCES, WATCH_LEASE,
+    WEBHOOK_LEASE,
 };
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use webhook::{
     WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WebhookAddress,
     WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
 };
-pub use yielding::{YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, yield_binding, yield_policy};

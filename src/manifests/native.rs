@@ -1,7 +1,7 @@
 //! Native admission: the two `ValidatingAdmissionPolicies` by which the API server itself judges objects.
 //!
 //! They are the same for every namespace. Each reads a list of rules from an annotation of the Namespace, which the
-//! operator keeps (see [`Verdict`](crate::policy::Verdict)), so they hold while the operator is down. The expressions are
+//! operator keeps (see [`AdmissionVerdict`](crate::policy::AdmissionVerdict)), so they hold while the operator is down. The expressions are
 //! the `.cel` files beside this one and beside the rules.
 
 use k8s_openapi::api::admissionregistration::v1::{

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use Scope::{Cluster, Judged, OwnNamespace};
+use PermissionScope::{Cluster, EvaluatedNamespaces, OwnNamespace};
 use serde::Serialize;
 
+use super::conflict_policy::CONFLICT_POLICY;
 use super::namespace_fence::NAMESPACE_FENCE;
 use super::native::{DENY_POLICY, WARN_POLICY};
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
-use super::yielding::YIELD_NAME;
 
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
@@ -85,11 +85,11 @@ impl fmt::Display for Mode {
 
 /// The reach of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum PermissionScope {
     /// All namespaces, or a resource without a namespace.
     Cluster,
     /// The evaluated namespaces: all of them unless the command is given some.
-    Judged,
+    EvaluatedNamespaces,
     /// The namespace that kube-devops runs in.
     OwnNamespace,
 }
@@ -108,7 +108,7 @@ pub struct Permission {
     /// The only objects that are meant; empty for all. `create` is never restricted by name.
     pub names: &'static [&'static str],
     /// Its reach.
-    pub scope: Scope,
+    pub scope: PermissionScope,
     /// True if the mode does not work without it.
     pub required: bool,
     /// The effect of not having it.
@@ -141,7 +141,7 @@ const fn need(
     group: &'static str,
     resource: &'static str,
     verbs: &'static [&'static str],
-    scope: Scope,
+    scope: PermissionScope,
     without: &'static str,
 ) -> Permission {
     Permission { group, resource, subresource: None, verbs, names: &[], scope, required: true, without }
@@ -164,18 +164,25 @@ const fn lease(names: &'static [&'static str]) -> Permission {
 }
 
 const ANALYZE: &[Permission] = &[
-    need("", "pods", LIST, Judged, "only allowed namespaces are analyzed, and the report is partial"),
+    need(
+        "",
+        "pods",
+        LIST,
+        EvaluatedNamespaces,
+        "only allowed namespaces are analyzed, and the report is partial",
+    ),
     need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
         .optional(),
-    need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
+    need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
 ];
 
 const NO_NAMESPACE: &str = "a namespace that doesn't exist looks like an empty one";
 
 const WATCH: &[Permission] = &[
-    need("", "pods", FOLLOW, Judged, "no pods are seen: never ready"),
-    need("", "namespaces", GET, Judged, NO_NAMESPACE).optional(),
-    need(EVENTS, "events", REPORT, Judged, "no events when a namespace's health changes").optional(),
+    need("", "pods", FOLLOW, EvaluatedNamespaces, "no pods are seen: never ready"),
+    need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
+    need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events when a namespace's health changes")
+        .optional(),
 ];
 
 const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
@@ -282,8 +289,8 @@ const ENFORCE: &[Permission] = &[
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
     need(EVENTS, "events", LIST, Cluster, "verified patches that do harm later are not withdrawn for their probes")
         .optional(),
-    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
-    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[YIELD_NAME]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[CONFLICT_POLICY]).optional(),
+    need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[CONFLICT_POLICY]).optional(),
 ];
 
 const NO_DRIFT: &str = "the condition Admission can't say if the admission policies are in effect";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::cluster::{Mark, Store, shrink};
+use crate::cluster::{ListMark, Store, shrink};
 use crate::governance::{Compliance, Judgement, NamespaceReport, Offender, Scope, Score, Tally, evaluate};
 use crate::policy::EffectivePolicy;
 use crate::workload::{Owner, Workload};
@@ -103,12 +103,12 @@ impl Scoreboard {
     }
 
     /// Begins a list of pods. Pods known before count until [`Scoreboard::end_list`].
-    pub fn begin_list(&mut self) -> Mark {
+    pub fn begin_list(&mut self) -> ListMark {
         self.pods.begin_list()
     }
 
     /// Ends a list of one namespace, or of all. Removes the pods that were not seen since its beginning.
-    pub fn end_list(&mut self, namespace: Option<&str>, begun: Mark) {
+    pub fn end_list(&mut self, namespace: Option<&str>, begun: ListMark) {
         for (namespace, _, pod) in self.pods.end_list(begun, namespace, |_| true) {
             self.subtract(&namespace, &pod);
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::watch::Feed;
+use super::watch::ScoreboardSink;
 use super::{Observer, ObserverMetrics, ScoreCollector, routes};
 use crate::cluster::{CallError, RawObject, Sink as _, WatchFailure};
 use crate::governance::Scope;
@@ -123,7 +123,7 @@ async fn get(observer: &Arc<Observer>) -> (StatusCode, Value) {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_cached_for_a_tenth_of_a_second() {
     let (observer, _) = observer(&["shop"]);
-    let mut shop = Feed::new(&observer, Some("shop".to_owned()));
+    let mut shop = ScoreboardSink::new(&observer, Some("shop".to_owned()));
     shop.begin_list();
     shop.end_list();
     let routes = routes(Arc::clone(&observer));
@@ -144,7 +144,7 @@ async fn an_answer_is_cached_for_a_tenth_of_a_second() {
 #[tokio::test]
 async fn there_is_no_score_until_every_watch_has_synced() {
     let (observer, metrics) = observer(&["shop", "tools"]);
-    let mut shop = Feed::new(&observer, Some("shop".to_owned()));
+    let mut shop = ScoreboardSink::new(&observer, Some("shop".to_owned()));
     shop.begin_list();
     shop.list(&object(&Made::new("shop", "web").json())).unwrap();
     shop.end_list();
@@ -154,7 +154,7 @@ async fn there_is_no_score_until_every_watch_has_synced() {
     let (status, scores) = get(&observer).await;
     assert_eq!((status, &scores["summary"]["score"]), (StatusCode::SERVICE_UNAVAILABLE, &Value::Null));
 
-    let mut tools = Feed::new(&observer, Some("tools".to_owned()));
+    let mut tools = ScoreboardSink::new(&observer, Some("tools".to_owned()));
     tools.begin_list();
     tools.end_list();
     assert_eq!(lines(&metrics, "cluster_health_score"), ["cluster_health_score 100"]);
@@ -166,7 +166,7 @@ async fn there_is_no_score_until_every_watch_has_synced() {
 #[test]
 fn a_deleted_namespace_has_no_series() {
     let (observer, metrics) = observer(&[]);
-    let mut feed = Feed::new(&observer, None);
+    let mut feed = ScoreboardSink::new(&observer, None);
     feed.begin_list();
     feed.end_list();
     let web = object(&Made { image: "nginx", ..Made::new("shop", "web") }.json());
@@ -192,7 +192,7 @@ fn a_clock_jump_does_not_change_the_score() {
     const CREATED: i64 = 1_767_225_600;
     let clock = || Timestamp::from_second(CREATED + SECONDS.load(Ordering::Relaxed)).unwrap();
     let (observer, metrics) = observer_at(&[], clock);
-    let mut feed = Feed::new(&observer, None);
+    let mut feed = ScoreboardSink::new(&observer, None);
     feed.begin_list();
     feed.end_list();
     let young = Made { phase: "Pending", restarts: 9, ..Made::new("shop", "web") };
@@ -207,7 +207,7 @@ fn a_clock_jump_does_not_change_the_score() {
 #[tokio::test]
 async fn without_readable_pods_there_is_an_error_and_no_score() {
     let (observer, metrics) = observer(&[]);
-    let mut feed = Feed::new(&observer, None);
+    let mut feed = ScoreboardSink::new(&observer, None);
     feed.begin_list();
     let error = feed.list(&object(&unreadable("shop", "web"))).unwrap_err();
     assert!(error.contains("containers") || error.contains("invalid type"), "{error}");
@@ -223,7 +223,7 @@ async fn without_readable_pods_there_is_an_error_and_no_score() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_failure_is_reported_until_it_ends_or_expires() {
     let (observer, metrics) = observer(&[]);
-    let mut feed = Feed::new(&observer, None);
+    let mut feed = ScoreboardSink::new(&observer, None);
     feed.begin_list();
     feed.end_list();
     let failure = || WatchFailure {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{ObserverMetrics, Scoreboard};
-use crate::cluster::{self, Cluster, Mark, RawObject, Sink, WatchFailure, WatchRequest};
+use crate::cluster::{self, Cluster, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::governance::Scope;
 use crate::policy::EffectivePolicy;
 use crate::workload::{Workload, WorkloadKind};
@@ -90,7 +90,7 @@ impl Observer {
 /// Follows one watch forever. Drops `synced` when the first list is complete.
 pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRequest, synced: S) {
     let namespace = request.namespace.clone();
-    let feed = Feed::new(observer, namespace.clone());
+    let feed = ScoreboardSink::new(observer, namespace.clone());
     let (listed, was_listed) = oneshot::channel::<Infallible>();
     let look = async {
         let _ = was_listed.await;
@@ -102,18 +102,18 @@ pub async fn observe<S>(observer: &Observer, cluster: &Cluster, request: WatchRe
 }
 
 /// Feeds the events of one watch into the scoreboard.
-pub(super) struct Feed<'o> {
+pub(super) struct ScoreboardSink<'o> {
     observer: &'o Observer,
     namespace: Option<String>,
     /// The current list, or the last one.
-    mark: Mark,
+    mark: ListMark,
     /// True until the first list ends.
     unsynced: bool,
 }
 
-impl<'o> Feed<'o> {
+impl<'o> ScoreboardSink<'o> {
     pub(super) fn new(observer: &'o Observer, namespace: Option<String>) -> Self {
-        Self { observer, namespace, mark: Mark::default(), unsynced: true }
+        Self { observer, namespace, mark: ListMark::default(), unsynced: true }
     }
 
     fn count(&self, pod: &RawObject) -> Result<(), String> {
@@ -133,7 +133,7 @@ impl<'o> Feed<'o> {
     }
 }
 
-impl Sink for Feed<'_> {
+impl Sink for ScoreboardSink<'_> {
     fn begin_list(&mut self) {
         self.mark = self.observer.lock().board.begin_list();
     }

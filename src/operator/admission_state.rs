@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::policy::Verdict;
+use crate::policy::AdmissionVerdict;
 use crate::rules::RuleId;
 
 /// The state of native admission in a namespace.
@@ -17,9 +17,9 @@ pub enum AdmissionState {
     /// The verdict could not be written, for this reason.
     Failed(String),
     /// Denials are suspended until this time.
-    Suspended(Verdict, Timestamp),
+    Suspended(AdmissionVerdict, Timestamp),
     /// The API server judges objects by this verdict.
-    Held(Verdict),
+    Held(AdmissionVerdict),
 }
 
 impl AdmissionState {
@@ -43,7 +43,7 @@ impl AdmissionState {
 }
 
 /// Says which rules of a policy deny, which warn, and which native admission leaves out.
-fn summary(verdict: &Verdict, policy: &str) -> String {
+fn summary(verdict: &AdmissionVerdict, policy: &str) -> String {
     let of = |rules: &[crate::policy::VerdictRule]| {
         let rules = rules.iter().filter(|entry| entry.policies.contains(policy));
         list(rules.map(|entry| entry.rule))
@@ -86,7 +86,7 @@ mod tests {
             let policy = json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": spec });
             CompiledPolicy::new(serde_json::from_value::<DevOpsPolicy>(policy).unwrap())
         };
-        let verdict = Verdict::of(&[
+        let verdict = AdmissionVerdict::of(&[
             policy(
                 "a",
                 json!({

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource as _, ResourceExt as _};
 
-use super::Verdict;
+use super::Evaluation;
 use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 use crate::workload::{Owner, short_digest};
@@ -79,13 +79,13 @@ impl Past {
 /// Suggested patches are part of a result. Changed patches cause a new result; missing patches alone do not.
 pub fn next_step(
     policy: &DevOpsPolicy,
-    verdict: &Verdict,
+    evaluation: &Evaluation,
     fixes: &[SuggestedFix],
     latest: Option<&Past>,
     interval: SignedDuration,
     now: Timestamp,
 ) -> Step {
-    let content = content(&verdict.violations, fixes);
+    let content = content(&evaluation.violations, fixes);
     if let Some(latest) = latest {
         let says_all = content == latest.content || latest.content.split('-').next() == Some(&content);
         if says_all {
@@ -96,7 +96,7 @@ pub fn next_step(
             return Step::Wait(due);
         }
     }
-    Step::Create(Box::new(result(policy, verdict, fixes, &content, latest, now)))
+    Step::Create(Box::new(result(policy, evaluation, fixes, &content, latest, now)))
 }
 
 /// Returns a digest of the violations, independent of pod names and order. If there are patches, a hyphen and a digest
@@ -119,7 +119,7 @@ fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
 
 fn result(
     policy: &DevOpsPolicy,
-    verdict: &Verdict,
+    evaluation: &Evaluation,
     fixes: &[SuggestedFix],
     content: &str,
     latest: Option<&Past>,
@@ -151,10 +151,10 @@ fn result(
             policy_name: policy.name_any(),
             cluster_name: None,
             timestamp: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
-            health_score: verdict.score.value(),
-            classification: verdict.score.classification().to_string(),
-            total_pods: verdict.pods,
-            total_violations: verdict.violations.len() as u64,
+            health_score: evaluation.score.value(),
+            classification: evaluation.score.classification().to_string(),
+            total_pods: evaluation.pods,
+            total_violations: evaluation.violations.len() as u64,
             violations: Vec::new(),
             total_fixes: (!fixes.is_empty()).then_some(fixes.len() as u64),
             fixes: Vec::new(),
@@ -169,7 +169,7 @@ fn result(
         result.spec.fixes.push(fix.clone());
     }
     // The schema allows 500 entries; the worst come first.
-    for entry in entries(&verdict.violations).into_iter().take(500) {
+    for entry in entries(&evaluation.violations).into_iter().take(500) {
         let Some(rest) = left.checked_sub(size(&entry) + 1) else { break };
         left = rest;
         result.spec.violations.push(entry);

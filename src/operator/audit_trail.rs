@@ -2,13 +2,13 @@
 //! Pure.
 
 use super::audit::{KEPT, Past};
-use crate::cluster::{Mark, Store};
+use crate::cluster::{ListMark, Store};
 
 /// The results of each policy, by the policy's uid. The name orders results with the same sequence number.
 #[derive(Debug, Default)]
 pub struct AuditTrail {
     results: Store<String, Past>,
-    listed: Mark,
+    listed: ListMark,
 }
 
 impl AuditTrail {

@@ -14,7 +14,7 @@ use crate::leader::Leadership;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
-use crate::remediation::{PodHealth, RemediationSettings, Remediator, Workloads};
+use crate::remediation::{PodHealth, RemediationSettings, Remediator, WorkloadSource};
 use crate::rules::Severity;
 use crate::workload::{PolicyRef, Workload, WorkloadKind};
 
@@ -46,15 +46,15 @@ pub struct Operator {
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
-    judged: Mutex<BTreeMap<PolicyRef, Judged>>,
+    evaluated: Mutex<BTreeMap<PolicyRef, EvaluatedPolicy>>,
 }
 
-/// The last verdict on a policy, for metrics.
+/// The last evaluation of a policy, for metrics.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub(super) struct EvaluatedPolicy {
     pub(super) mode: EnforcementMode,
-    /// The score and the violations of each severity; `None` without a verdict.
-    pub(super) verdict: Option<(u8, BTreeMap<Severity, u64>)>,
+    /// The score and the violations of each severity; `None` without one.
+    pub(super) evaluation: Option<(u8, BTreeMap<Severity, u64>)>,
 }
 
 impl Operator {
@@ -75,7 +75,7 @@ impl Operator {
             cluster.clone(),
             Arc::clone(&events),
             Arc::clone(&policies),
-            Arc::clone(&inventory) as Arc<Mutex<dyn Workloads>>,
+            Arc::clone(&inventory) as Arc<Mutex<dyn WorkloadSource>>,
             remediation,
             metrics.errors.clone(),
             metrics.remediation.clone(),
@@ -96,7 +96,7 @@ impl Operator {
             clock,
             inventory,
             audits: Mutex::default(),
-            judged: Mutex::default(),
+            evaluated: Mutex::default(),
         }
     }
 
@@ -112,8 +112,8 @@ impl Operator {
         lock(&self.audits)
     }
 
-    pub(super) fn judged(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, Judged>> {
-        lock(&self.judged)
+    pub(super) fn evaluated(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, EvaluatedPolicy>> {
+        lock(&self.evaluated)
     }
 
     /// Returns the state of native admission in a namespace.
@@ -134,20 +134,20 @@ impl Operator {
         self.changed.notify_one();
     }
 
-    /// Removes the verdicts and skipped workloads of all policies but these.
+    /// Removes the evaluations and skipped workloads of all policies but these.
     pub(super) fn keep_policies(&self, there: &BTreeSet<PolicyRef>) {
-        self.judged().retain(|policy, _| there.contains(policy));
+        self.evaluated().retain(|policy, _| there.contains(policy));
         self.remediator.keep_policies(there);
     }
 
-    /// Removes the verdict and the skipped workloads of a policy.
+    /// Removes the evaluation and the skipped workloads of a policy.
     pub(super) fn forget_policy(&self, policy: &PolicyRef) {
-        self.judged().remove(policy);
+        self.evaluated().remove(policy);
         self.remediator.forget_policy(policy);
     }
 }
 
-impl Workloads for Inventory {
+impl WorkloadSource for Inventory {
     fn objects<'w>(&'w self, namespace: &'w str) -> Box<dyn Iterator<Item = &'w Workload<'static>> + 'w> {
         Box::new(Self::objects(self, namespace))
     }

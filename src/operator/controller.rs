@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::feeds::{PolicyName, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, feeds, verdict_keeper};
+use super::{Operator, ReconcileError, admission_verdict_keeper, feeds};
 use crate::leader::{Leadership, NotLeader};
 
 /// The time for which changes of a namespace are collected before its policies are reconciled, so that a rollout does
@@ -73,7 +73,7 @@ pub async fn run<R: Send + 'static>(
 /// Follows the Namespaces for native admission; waits for ever without it.
 async fn follow_namespaces<R>(operator: &Operator, synced: R) {
     if let Some(native) = &operator.native {
-        verdict_keeper::follow_namespaces(operator, native, synced).await;
+        admission_verdict_keeper::follow_namespaces(operator, native, synced).await;
     } else {
         drop(synced);
         pending::<()>().await;
@@ -84,8 +84,8 @@ async fn follow_namespaces<R>(operator: &Operator, synced: R) {
 async fn native_admission(operator: &Operator) -> Infallible {
     let Some(native) = &operator.native else { return pending().await };
     tokio::select! {
-        never = verdict_keeper::keep_verdicts(operator, native) => never,
-        never = verdict_keeper::watch_installation(operator, native) => never,
+        never = admission_verdict_keeper::keep_verdicts(operator, native) => never,
+        never = admission_verdict_keeper::watch_installation(operator, native) => never,
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
-use crate::cluster::{self, Event, Mark, RawObject, Sink, WatchFailure, WatchRequest};
+use crate::cluster::{self, Event, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
@@ -61,7 +61,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
     let objects = kinds.map(|(kind, resource)| {
         let (operator, listing) = (Arc::clone(operator), listing.clone());
         async move {
-            let sink = Objects { operator: &operator, kind, mark: Mark::default() };
+            let sink = Objects { operator: &operator, kind, mark: ListMark::default() };
             let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
             cluster::follow(&operator.cluster, request, sink, listing).await;
         }
@@ -70,7 +70,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
         let (operator, listing) = (Arc::clone(operator), listing.clone());
         async move {
             let resource = ApiResource::erase::<Service>(&());
-            let sink = Services { operator: &operator, mark: Mark::default() };
+            let sink = Services { operator: &operator, mark: ListMark::default() };
             let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
             cluster::follow(&operator.cluster, request, sink, listing).await;
         }
@@ -91,7 +91,7 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
 struct Objects<'o> {
     operator: &'o Operator,
     kind: WorkloadKind,
-    mark: Mark,
+    mark: ListMark,
 }
 
 impl Sink for Objects<'_> {
@@ -144,7 +144,7 @@ impl Sink for Objects<'_> {
 /// Adds Services to the inventory.
 struct Services<'o> {
     operator: &'o Operator,
-    mark: Mark,
+    mark: ListMark,
 }
 
 impl Sink for Services<'_> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::health::Health;
-use crate::cluster::{Mark, Store};
+use crate::cluster::{ListMark, Store};
 use crate::enforcement::{Service, Trace};
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
@@ -100,12 +100,12 @@ impl Inventory {
     }
 
     /// Starts a list of a kind. Known objects stay until [`Inventory::end_list`].
-    pub fn begin_list(&mut self) -> Mark {
+    pub fn begin_list(&mut self) -> ListMark {
         self.objects.begin_list()
     }
 
     /// Ends a list of a kind: removes the objects that were not listed since its start.
-    pub fn end_list(&mut self, kind: WorkloadKind, begun: Mark) {
+    pub fn end_list(&mut self, kind: WorkloadKind, begun: ListMark) {
         for (namespace, (_, name), _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
             self.health.remove(kind, &namespace, &name);
             self.note_change(&namespace);
@@ -128,12 +128,12 @@ impl Inventory {
     }
 
     /// Starts a list of the Services. Known ones stay until [`Inventory::end_services`].
-    pub fn begin_services(&mut self) -> Mark {
+    pub fn begin_services(&mut self) -> ListMark {
         self.services.begin_list()
     }
 
     /// Ends a list of the Services: removes those that were not listed since its start.
-    pub fn end_services(&mut self, begun: Mark) {
+    pub fn end_services(&mut self, begun: ListMark) {
         for (namespace, _, _) in self.services.end_list(begun, None, |_| true) {
             self.note_change(&namespace);
         }

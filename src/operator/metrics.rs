@@ -1,4 +1,4 @@
-//! The last verdicts as gauges, computed at each scrape.
+//! The last evaluations as gauges, computed at each scrape.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::policy::EnforcementMode;
 use crate::rules::Severity;
 use crate::telemetry::{Metrics, MetricsError};
 
-/// Exports the verdicts as gauges; a deleted policy has none.
+/// Exports the evaluations as gauges; a deleted policy has none.
 pub struct PolicyCollector {
     operator: Arc<Operator>,
     pods: IntGauge,
@@ -53,11 +53,11 @@ impl PolicyCollector {
             [&self.violations, &self.scores, &self.modes].map(|opts| IntGaugeVec::new(opts.clone(), POLICY));
         let (violations, scores, modes) = (violations?, scores?, modes?);
         let mut by_severity: BTreeMap<Severity, u64> = Severity::ALL.map(|severity| (severity, 0)).into();
-        for (policy, judged) in &*self.operator.judged() {
+        for (policy, evaluated) in &*self.operator.evaluated() {
             let labels = [policy.namespace.as_str(), policy.name.as_str()];
-            let enforces = judged.mode == EnforcementMode::Enforce;
+            let enforces = evaluated.mode == EnforcementMode::Enforce;
             modes.with_label_values(&labels).set(enforces.into());
-            let Some((score, counts)) = &judged.verdict else { continue };
+            let Some((score, counts)) = &evaluated.evaluation else { continue };
             scores.with_label_values(&labels).set((*score).into());
             violations.with_label_values(&labels).set(gauge(counts.values().sum()));
             for (severity, count) in counts {

@@ -5,12 +5,14 @@
 //! it.
 
 mod admission_state;
+mod admission_verdict_keeper;
 mod audit;
 mod audit_trail;
 mod context;
 mod controller;
 mod counters;
 mod error;
+mod evaluation;
 mod feeds;
 mod health;
 mod inventory;
@@ -20,8 +22,6 @@ mod native_admission;
 mod reconcile;
 mod release;
 mod status;
-mod verdict;
-mod verdict_keeper;
 
 pub use admission_state::AdmissionState;
 pub use audit::{Past, Step, next_step};
@@ -30,9 +30,9 @@ pub use context::{Operator, OperatorSettings};
 pub use controller::run;
 pub use counters::OperatorMetrics;
 pub use error::{ReconcileError, WriteError};
+pub use evaluation::{Evaluation, evaluate_namespace};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;
-pub use release::{Held, clear_verdicts, held, release};
-pub use status::{Outcome, next_status};
-pub use verdict::{Verdict, judge};
+pub use release::{HeldPolicy, clear_verdicts, held, release};
+pub use status::{EvaluationOutcome, next_status};

@@ -7,8 +7,8 @@ use kube::api::ObjectMeta;
 use serde_json::{Map, Value, json};
 
 use crate::policy::{
-    ADMISSION_LABEL, ADMISSION_NATIVE, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, VERDICT_ANNOTATION, Verdict,
-    WARN_ANNOTATION,
+    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION,
+    VERDICT_ANNOTATION, WARN_ANNOTATION,
 };
 
 /// The annotations that the operator keeps.
@@ -38,7 +38,7 @@ impl NamespaceKeys {
     }
 
     /// Returns the keys that carry a verdict; none without one.
-    pub(super) fn wanted(verdict: Option<&Verdict>) -> Self {
+    pub(super) fn wanted(verdict: Option<&AdmissionVerdict>) -> Self {
         verdict.map_or_else(Self::default, |verdict| Self {
             label: Some(ADMISSION_NATIVE.to_owned()),
             annotations: verdict.annotations(),

@@ -19,7 +19,7 @@ use super::namespace_keys::{NamespaceKeys, Restorations, suspended_until};
 use crate::cluster::{CallError, Cluster, Events};
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
-use crate::policy::Verdict;
+use crate::policy::AdmissionVerdict;
 
 /// The field manager that owns the keys.
 const KEY_MANAGER: &str = "kube-devops-admission";
@@ -177,11 +177,15 @@ impl NativeAdmission {
     }
 
     /// Compiles the verdict of a namespace, with the end of a suspension.
-    fn verdict(&self, namespace: &str, known: &KnownNamespace) -> Option<(Verdict, Option<Timestamp>)> {
+    fn verdict(
+        &self,
+        namespace: &str,
+        known: &KnownNamespace,
+    ) -> Option<(AdmissionVerdict, Option<Timestamp>)> {
         if self.policies.is_system(namespace) {
             return None;
         }
-        let verdict = Verdict::of(&self.policies.in_namespace(namespace))?;
+        let verdict = AdmissionVerdict::of(&self.policies.in_namespace(namespace))?;
         Some(match known.suspended_until.filter(|until| *until > (self.clock)()) {
             Some(until) => (verdict.suspended(), Some(until)),
             None => (verdict, None),

@@ -13,10 +13,12 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::audit::{Past, Step};
-use super::context::Judged;
+use super::context::EvaluatedPolicy;
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
-use super::{Operator, Outcome, ReconcileError, Verdict, judge, next_status, next_step};
+use super::{
+    Evaluation, EvaluationOutcome, Operator, ReconcileError, evaluate_namespace, next_status, next_step,
+};
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
@@ -49,42 +51,51 @@ pub(super) async fn reconcile(
     timer.observe_duration();
     operator.metrics.count(&reconciled);
     // The earlier of two times: a pod will have been Pending for too long, or an audit result is due.
-    let next = [reconciled?, outcome.verdict().and_then(|verdict| verdict.next)].into_iter().flatten().min();
+    let next = [reconciled?, outcome.evaluation().and_then(|evaluation| evaluation.next)]
+        .into_iter()
+        .flatten()
+        .min();
     Ok(next.map_or_else(Action::await_change, |next| {
         let left = Duration::try_from(next.duration_since(operator.now())).unwrap_or_default();
         Action::requeue(left + Duration::from_millis(50))
     }))
 }
 
-fn evaluate(operator: &Operator, CompiledPolicy { policy, effective }: &CompiledPolicy) -> Outcome {
+fn evaluate(operator: &Operator, CompiledPolicy { policy, effective }: &CompiledPolicy) -> EvaluationOutcome {
     let namespace = policy.namespace().unwrap_or_default();
     let outcome = if operator.policies.is_system(&namespace) {
-        Outcome::NoEffect
+        EvaluationOutcome::NoEffect
     } else {
         match effective {
             Ok(rules) => {
                 let inventory = operator.inventory();
-                Outcome::Judged(judge(rules, &namespace, inventory.objects(&namespace), operator.now()))
+                EvaluationOutcome::Evaluated(evaluate_namespace(
+                    rules,
+                    &namespace,
+                    inventory.objects(&namespace),
+                    operator.now(),
+                ))
             }
-            Err(error) => Outcome::Invalid(Arc::clone(error)),
+            Err(error) => EvaluationOutcome::Invalid(Arc::clone(error)),
         }
     };
-    if let Some(verdict) = outcome.verdict() {
-        operator.metrics.scanned.inc_by(verdict.pods);
+    if let Some(evaluation) = outcome.evaluation() {
+        operator.metrics.scanned.inc_by(evaluation.pods);
     }
     let key = policy.reference();
     if policy.metadata.deletion_timestamp.is_some() {
         operator.forget_policy(&key);
     } else {
-        let verdict = outcome.verdict().map(|verdict| (verdict.score.value(), by_severity(verdict)));
-        operator.judged().insert(key, Judged { mode: policy.spec.enforcement_mode, verdict });
+        let evaluation =
+            outcome.evaluation().map(|evaluation| (evaluation.score.value(), by_severity(evaluation)));
+        operator.evaluated().insert(key, EvaluatedPolicy { mode: policy.spec.enforcement_mode, evaluation });
     }
     outcome
 }
 
-fn by_severity(verdict: &Verdict) -> BTreeMap<crate::rules::Severity, u64> {
+fn by_severity(evaluation: &Evaluation) -> BTreeMap<crate::rules::Severity, u64> {
     let mut counts = BTreeMap::new();
-    for violation in &verdict.violations {
+    for violation in &evaluation.violations {
         *counts.entry(violation.severity).or_default() += 1;
     }
     counts
@@ -94,7 +105,7 @@ fn by_severity(verdict: &Verdict) -> BTreeMap<crate::rules::Severity, u64> {
 async fn write(
     operator: &Operator,
     compiled: &CompiledPolicy,
-    outcome: &Outcome,
+    outcome: &EvaluationOutcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let client = operator.cluster.client.clone();
     let policy = Arc::clone(&compiled.policy);
@@ -127,31 +138,31 @@ async fn apply(
     operator: &Operator,
     policies: &Api<DevOpsPolicy>,
     compiled: &CompiledPolicy,
-    outcome: &Outcome,
+    outcome: &EvaluationOutcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let mut enforcer = Enforcer::new(&operator.remediator, policies, compiled);
-    // A refused record of enforcement does not delay the verdict or the audit result.
-    let (next, failed) = match enforcer.step(outcome.verdict().is_some()).await {
+    // A refused record of enforcement does not delay the rest of the status or the audit result.
+    let (next, failed) = match enforcer.step(outcome.evaluation().is_some()).await {
         Ok(next) => (next, None),
         Err(RemediationError::Status(error)) if !matches!(error, StatusError::NamespaceGoing) => {
             (None, Some(error.into()))
         }
         Err(error) => return Err(error.into()),
     };
-    let standing = enforcer.standing().await;
+    let enforcement = enforcer.enforcement_state().await;
     let policy = enforcer.policy();
     if let Some(status) = next_status(
         policy,
         outcome,
-        &standing,
+        &enforcement,
         &operator.admission(&policy.namespace().unwrap_or_default()),
         operator.now(),
     ) {
         write_status(&operator.cluster, policies, policy, &status).await?;
         announce(operator, &compiled.policy, &status).await;
     }
-    let due = match outcome.verdict() {
-        Some(verdict) => audit(operator, policy, verdict).await?,
+    let due = match outcome.evaluation() {
+        Some(evaluation) => audit(operator, policy, evaluation).await?,
         None => None,
     };
     failed.map_or_else(|| Ok([next, due].into_iter().flatten().min()), Err)
@@ -229,13 +240,13 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
 async fn audit(
     operator: &Operator,
     policy: &DevOpsPolicy,
-    verdict: &Verdict,
+    evaluation: &Evaluation,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
     let latest = operator.audits().latest(&uid).cloned();
     let fixes = operator.remediator.fixes(&policy.reference());
     let interval = operator.audit_interval;
-    let step = next_step(policy, verdict, &fixes, latest.as_ref(), interval, operator.now());
+    let step = next_step(policy, evaluation, &fixes, latest.as_ref(), interval, operator.now());
     let client = operator.cluster.client.clone();
     let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
     let due = match step {

@@ -17,11 +17,11 @@ const PAGE: u32 = 500;
 
 /// A policy with the finalizer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct HeldPolicy {
     metadata: ObjectMeta,
 }
 
-impl Held {
+impl HeldPolicy {
     /// The policy's namespace.
     pub fn namespace(&self) -> &str {
         self.metadata.namespace.as_deref().unwrap_or_default()
@@ -39,13 +39,13 @@ impl Held {
 }
 
 /// Finds the policies with the finalizer, in a namespace or in all.
-pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held>, CallError> {
+pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<HeldPolicy>, CallError> {
     let mut found = Vec::new();
     let mut params = ListParams::default().limit(PAGE);
     loop {
         let page =
             cluster.call(async |client| policies(client, namespace).list_metadata(&params).await).await?;
-        found.extend(page.items.into_iter().filter_map(|policy| Held::of(policy.metadata)));
+        found.extend(page.items.into_iter().filter_map(|policy| HeldPolicy::of(policy.metadata)));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(found),
@@ -54,15 +54,15 @@ pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held
 }
 
 /// Removes the finalizer from a policy, and keeps those of others.
-pub async fn release(cluster: &Cluster, policy: Held) -> Result<(), CallError> {
+pub async fn release(cluster: &Cluster, policy: HeldPolicy) -> Result<(), CallError> {
     let (namespace, name) = (policy.namespace().to_owned(), policy.name().to_owned());
     let attempt = async |number| {
         let read = async |client| policies(client, Some(&namespace)).get_metadata_opt(&name).await;
         let held = match number {
             0 => Some(policy.clone()),
-            _ => cluster.call(read).await?.and_then(|policy| Held::of(policy.metadata)),
+            _ => cluster.call(read).await?.and_then(|policy| HeldPolicy::of(policy.metadata)),
         };
-        let Some(Held { metadata }) = held else { return Ok(()) };
+        let Some(HeldPolicy { metadata }) = held else { return Ok(()) };
         let others: Vec<_> =
             metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
         // The patch carries the resourceVersion that was read, so it cannot remove a finalizer that others add

@@ -7,27 +7,27 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
-use super::{AdmissionState, Verdict};
+use super::{AdmissionState, Evaluation};
 use crate::governance::ReportedViolation;
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
-use crate::remediation::Standing;
+use crate::remediation::EnforcementState;
 use crate::workload::count;
 
 /// The result of evaluating a policy's namespace.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum EvaluationOutcome {
     /// The namespace was evaluated.
-    Judged(Verdict),
+    Evaluated(Evaluation),
     /// It is a system namespace, in which policies have no effect.
     NoEffect,
     /// The policy is invalid.
     Invalid(Arc<PolicyError>),
 }
 
-impl Outcome {
-    /// The verdict, if there is one.
-    pub fn verdict(&self) -> Option<&Verdict> {
-        if let Self::Judged(verdict) = self { Some(verdict) } else { None }
+impl EvaluationOutcome {
+    /// The evaluation, if there is one.
+    pub fn evaluation(&self) -> Option<&Evaluation> {
+        if let Self::Evaluated(evaluation) = self { Some(evaluation) } else { None }
     }
 }
 
@@ -36,26 +36,26 @@ impl Outcome {
 /// A different time of evaluation alone is no change. Times have whole seconds, as the API server stores them.
 pub fn next_status(
     policy: &DevOpsPolicy,
-    outcome: &Outcome,
-    standing: &Standing,
+    outcome: &EvaluationOutcome,
+    enforcement: &EnforcementState,
     admission: &AdmissionState,
     now: Timestamp,
 ) -> Option<DevOpsPolicyStatus> {
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let current = policy.status.clone().unwrap_or_default();
     let generation = policy.metadata.generation;
-    let conditions = conditions(outcome, standing)
+    let conditions = conditions(outcome, enforcement)
         .into_iter()
         .chain(admission_condition(&policy.name_any(), outcome, admission))
         .map(|condition| condition.into_condition(generation, &current.conditions, &now))
         .collect();
-    let verdict = outcome.verdict();
+    let evaluation = outcome.evaluation();
     let next = DevOpsPolicyStatus {
         observed_generation: generation,
-        healthy: verdict.map(|verdict| verdict.violations.is_empty()),
-        health_score: verdict.map(|verdict| verdict.score.value()),
-        classification: verdict.map(|verdict| verdict.score.classification().to_string()),
-        violations: verdict.map(|verdict| verdict.violations.len() as u64),
+        healthy: evaluation.map(|evaluation| evaluation.violations.is_empty()),
+        health_score: evaluation.map(|evaluation| evaluation.score.value()),
+        classification: evaluation.map(|evaluation| evaluation.score.classification().to_string()),
+        violations: evaluation.map(|evaluation| evaluation.violations.len() as u64),
         last_evaluated: current.last_evaluated.clone(),
         message: Some(message(outcome)),
         conditions,
@@ -92,24 +92,24 @@ impl State {
     }
 }
 
-fn conditions(outcome: &Outcome, standing: &Standing) -> [State; 3] {
+fn conditions(outcome: &EvaluationOutcome, enforcement: &EnforcementState) -> [State; 3] {
     let state = |type_, status, reason, message: String| State { type_, status, reason, message };
     let ready = match outcome {
-        Outcome::Judged(_) => state("Ready", true, "Evaluated", message(outcome)),
-        Outcome::NoEffect => state("Ready", false, "SystemNamespace", message(outcome)),
-        Outcome::Invalid(_) => state("Ready", false, "InvalidSpec", message(outcome)),
+        EvaluationOutcome::Evaluated(_) => state("Ready", true, "Evaluated", message(outcome)),
+        EvaluationOutcome::NoEffect => state("Ready", false, "SystemNamespace", message(outcome)),
+        EvaluationOutcome::Invalid(_) => state("Ready", false, "InvalidSpec", message(outcome)),
     };
     let enforcing = match outcome {
-        Outcome::Judged(_) => {
-            state("Enforcing", standing.enforcing, standing.reason, standing.message.clone())
+        EvaluationOutcome::Evaluated(_) => {
+            state("Enforcing", enforcement.enforcing, enforcement.reason, enforcement.message.clone())
         }
-        Outcome::NoEffect => state("Enforcing", false, "SystemNamespace", message(outcome)),
-        Outcome::Invalid(_) => state("Enforcing", false, "InvalidSpec", message(outcome)),
+        EvaluationOutcome::NoEffect => state("Enforcing", false, "SystemNamespace", message(outcome)),
+        EvaluationOutcome::Invalid(_) => state("Enforcing", false, "InvalidSpec", message(outcome)),
     };
-    let degraded = match (outcome, standing.stopped.as_ref().or(standing.incident.as_ref())) {
-        (Outcome::Invalid(error), _) => state("Degraded", true, "InvalidSpec", error.to_string()),
-        (Outcome::Judged(_), Some(why)) => {
-            let reason = if standing.stopped.is_some() { "Withdrawals" } else { "Incident" };
+    let degraded = match (outcome, enforcement.stopped.as_ref().or(enforcement.incident.as_ref())) {
+        (EvaluationOutcome::Invalid(error), _) => state("Degraded", true, "InvalidSpec", error.to_string()),
+        (EvaluationOutcome::Evaluated(_), Some(why)) => {
+            let reason = if enforcement.stopped.is_some() { "Withdrawals" } else { "Incident" };
             state("Degraded", true, reason, why.clone())
         }
         _ => state("Degraded", false, "AsExpected", String::new()),
@@ -118,32 +118,36 @@ fn conditions(outcome: &Outcome, standing: &Standing) -> [State; 3] {
 }
 
 /// Returns the condition of native admission; `None` without it.
-fn admission_condition(policy: &str, outcome: &Outcome, admission: &AdmissionState) -> Option<State> {
+fn admission_condition(
+    policy: &str,
+    outcome: &EvaluationOutcome,
+    admission: &AdmissionState,
+) -> Option<State> {
     let (status, reason, text) = admission.condition(policy)?;
     let state = |status, reason, message| State { type_: "Admission", status, reason, message };
     Some(match outcome {
-        Outcome::Judged(_) => state(status, reason, text),
-        Outcome::NoEffect => state(false, "SystemNamespace", message(outcome)),
-        Outcome::Invalid(_) => state(false, "InvalidSpec", message(outcome)),
+        EvaluationOutcome::Evaluated(_) => state(status, reason, text),
+        EvaluationOutcome::NoEffect => state(false, "SystemNamespace", message(outcome)),
+        EvaluationOutcome::Invalid(_) => state(false, "InvalidSpec", message(outcome)),
     })
 }
 
-fn message(outcome: &Outcome) -> String {
+fn message(outcome: &EvaluationOutcome) -> String {
     match outcome {
-        Outcome::NoEffect => {
+        EvaluationOutcome::NoEffect => {
             "no effect: this is a system namespace, and policies leave those alone".to_owned()
         }
-        Outcome::Invalid(error) => format!("not evaluated: {error}"),
-        Outcome::Judged(verdict) if verdict.violations.is_empty() => {
-            format!("nothing in {} violates the policy", count(verdict.pods, "pod", "pods"))
+        EvaluationOutcome::Invalid(error) => format!("not evaluated: {error}"),
+        EvaluationOutcome::Evaluated(evaluation) if evaluation.violations.is_empty() => {
+            format!("nothing in {} violates the policy", count(evaluation.pods, "pod", "pods"))
         }
-        Outcome::Judged(verdict) => {
-            let rules: Vec<String> = by_rule(&verdict.violations)
+        EvaluationOutcome::Evaluated(evaluation) => {
+            let rules: Vec<String> = by_rule(&evaluation.violations)
                 .into_iter()
                 .map(|(rule, count)| format!("{count} x {rule}"))
                 .collect();
-            let violations = count(verdict.violations.len() as u64, "violation", "violations");
-            format!("{violations} in {}: {}", count(verdict.pods, "pod", "pods"), rules.join(", "))
+            let violations = count(evaluation.violations.len() as u64, "violation", "violations");
+            format!("{violations} in {}: {}", count(evaluation.pods, "pod", "pods"), rules.join(", "))
         }
     }
 }

@@ -66,7 +66,7 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
         rule.category, rule.since
     )?;
     writeln!(out, "Turned on in a DevOpsPolicy by: {}.", fields_of(rule).join(" or "))?;
-    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.mend);
+    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.manual_fix);
     writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
     if !rule.peers.is_empty() {
         writeln!(out, "Stands for: {}.", rule.peers.join(", "))?;

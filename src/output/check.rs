@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Cell, Text, columns, style, table};
-use crate::manifests::{Assessment, Grant, Mode};
+use crate::manifests::{AccessGrant, Assessment, Mode};
 
 /// Output format of `check`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -82,7 +82,7 @@ impl Check {
             latency_milliseconds: f64,
             own_namespace: &'a str,
             modes: Vec<serde_json::Value>,
-            permissions: &'a [Grant],
+            permissions: &'a [AccessGrant],
             crds: Vec<serde_json::Value>,
         }
         let mode = |mode: &Mode| {
@@ -107,7 +107,7 @@ impl Check {
     }
 }
 
-fn row(grant: &Grant) -> [Cell<'_>; 6] {
+fn row(grant: &AccessGrant) -> [Cell<'_>; 6] {
     let scope =
         grant.need.namespace.as_ref().map_or("cluster".to_owned(), |name| format!("namespace {name}"));
     let allowed = if grant.allowed { Cell::from("yes") } else { Cell::styled("NO", style::NO) };
@@ -126,7 +126,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::manifests::{Answer, CrdState, Places, needs};
+    use crate::manifests::{AccessAnswer, CrdState, Places, needs};
 
     fn written(format: CheckFormat) -> String {
         let places = Places { judged: None, missing: false, own: "ops".to_owned() };
@@ -136,7 +136,7 @@ mod tests {
             .map(|need| {
                 let allowed = need.resource != "leases";
                 let reason = (!allowed).then(|| "RBAC: no role".to_owned());
-                (need, Answer { allowed, reason })
+                (need, AccessAnswer { allowed, reason })
             })
             .collect();
         let crds = vec![("devopspolicies".to_owned(), CrdState::Missing)];

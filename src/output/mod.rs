@@ -19,7 +19,7 @@ mod standard;
 mod style;
 mod summary;
 mod text;
-mod undone;
+mod undo_result;
 mod violations;
 mod yaml;
 
@@ -32,4 +32,4 @@ pub use notes::Notes;
 pub use rehearsal::rehearsal;
 pub use standard::{error, note, to_stderr, to_stdout};
 pub use text::Text;
-pub use undone::undone;
+pub use undo_result::undone;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::Text;
-use crate::enforcement::{Field, Limits, NOT_JUDGED, Outcome, Plan, Rehearsed};
+use crate::enforcement::{Field, Limits, NOT_JUDGED, Plan, RehearsalOutcome, Rehearsed};
 use crate::policy::RemediationSpec;
 use crate::workload::count;
 
@@ -21,10 +21,10 @@ pub fn rehearsal(
     for workload in rehearsed {
         one(workload, policy, out)?;
     }
-    let total = |is: fn(&Outcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
-    let patches = total(|outcome| matches!(outcome, Outcome::Patch { .. }));
-    let refused = total(|outcome| matches!(outcome, Outcome::Refused { .. }));
-    let left = total(|outcome| matches!(outcome, Outcome::Left { .. }));
+    let total = |is: fn(&RehearsalOutcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
+    let patches = total(|outcome| matches!(outcome, RehearsalOutcome::Patch { .. }));
+    let refused = total(|outcome| matches!(outcome, RehearsalOutcome::Refused { .. }));
+    let left = total(|outcome| matches!(outcome, RehearsalOutcome::Left { .. }));
     writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
     if patches > 0 {
         writeln!(out, "{}", duration(patches as u64, remediation, limits))?;
@@ -37,7 +37,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
     let workload = workload.local();
     let pods = count(u64::try_from(*pods).unwrap_or_default(), "pod", "pods");
     match outcome {
-        Outcome::Patch { plan, before, after } => {
+        RehearsalOutcome::Patch { plan, before, after } => {
             let by =
                 if plan.policy == policy { String::new() } else { format!(" by policy {}", plan.policy) };
             writeln!(out, "{workload} ({pods}): would be patched{by}")?;
@@ -50,12 +50,12 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             }
             unfixed(plan, out)?;
         }
-        Outcome::Refused { plan, reason, message } => {
+        RehearsalOutcome::Refused { plan, reason, message } => {
             writeln!(out, "{workload} ({pods}): would be refused ({reason}): {message}")?;
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }
-        Outcome::Left { reason, message, fix } => {
+        RehearsalOutcome::Left { reason, message, fix } => {
             writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
             for line in fix.iter().flat_map(|fix| &fix.reasons) {
                 writeln!(out, "  {line}")?;
@@ -147,7 +147,7 @@ mod tests {
                 noted: Vec::new(),
                 ports: BTreeMap::new(),
             };
-            let outcome = Outcome::Patch { plan, before: Value::Null, after: Value::Null };
+            let outcome = RehearsalOutcome::Patch { plan, before: Value::Null, after: Value::Null };
             let (workload, managers, around) =
                 (WorkloadRef::new("shop", "Deployment", "web"), BTreeSet::new(), Vec::new());
             let mut out = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use kube::ResourceExt as _;
 use tokio::sync::watch;
 
-use crate::cluster::{Mark, Store};
+use crate::cluster::{ListMark, Store};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, SystemNamespaces};
 use crate::workload::PolicyRef;
 
@@ -49,12 +49,12 @@ impl Policies {
     }
 
     /// Begins a list of all policies. What was known stays until [`Policies::end_list`].
-    pub fn begin_list(&self) -> Mark {
+    pub fn begin_list(&self) -> ListMark {
         self.write().begin_list()
     }
 
     /// Ends a list: removes the policies that were not seen since `begun`.
-    pub fn end_list(&self, begun: Mark) {
+    pub fn end_list(&self, begun: ListMark) {
         self.write().end_list(begun, None, |_| true);
         self.listed.send_replace(true);
     }

@@ -7,7 +7,7 @@ use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 
 use super::Policies;
-use crate::cluster::{self, Cluster, Mark, RawObject, Sink, WatchRequest};
+use crate::cluster::{self, Cluster, ListMark, RawObject, Sink, WatchRequest};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicySpec};
 use crate::workload::PolicyRef;
 
@@ -40,18 +40,18 @@ pub async fn follow<R>(
 ) {
     let resource = ApiResource::erase::<DevOpsPolicy>(&());
     let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
-    let sink = Feed { policies, report, begun: Mark::default() };
+    let sink = PolicySink { policies, report, begun: ListMark::default() };
     cluster::follow(cluster, request, sink, ready).await;
 }
 
 /// Takes policies from the watch.
-struct Feed<'p, F> {
+struct PolicySink<'p, F> {
     policies: &'p Policies,
     report: F,
-    begun: Mark,
+    begun: ListMark,
 }
 
-impl<F: FnMut(PolicyChange<'_>)> Feed<'_, F> {
+impl<F: FnMut(PolicyChange<'_>)> PolicySink<'_, F> {
     fn take(&mut self, object: &RawObject, listing: bool) -> Result<(), String> {
         let policy = match serde_json::from_str::<DevOpsPolicy>(object.json()) {
             Ok(policy) => policy,
@@ -78,7 +78,7 @@ fn deleted(json: &str) -> Option<DevOpsPolicy> {
     Some(DevOpsPolicy { metadata, spec: DevOpsPolicySpec::default(), status: None })
 }
 
-impl<F: FnMut(PolicyChange<'_>)> Sink for Feed<'_, F> {
+impl<F: FnMut(PolicyChange<'_>)> Sink for PolicySink<'_, F> {
     fn begin_list(&mut self) {
         self.begun = self.policies.begin_list();
     }
@@ -135,7 +135,7 @@ mod tests {
                 PolicyChange::Listed => "listed".to_owned(),
             });
         };
-        feed(&mut Feed { policies: &policies, report, begun: Mark::default() });
+        feed(&mut PolicySink { policies: &policies, report, begun: ListMark::default() });
         (policies, changes)
     }
 

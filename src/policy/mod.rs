@@ -1,5 +1,6 @@
 //! Policies: the enabled rules, their weights, and the system namespaces that no policy touches.
 
+mod admission_verdict;
 mod amount;
 mod bundle;
 mod compiled;
@@ -18,8 +19,11 @@ mod schema;
 mod schema_check;
 mod selection;
 mod severity_overrides;
-mod verdict;
 
+pub use admission_verdict::{
+    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
+    LeftOutReason, VERDICT_ANNOTATION, VerdictRule, WARN_ANNOTATION,
+};
 pub use amount::Amount;
 pub use bundle::Bundle;
 pub use compiled::CompiledPolicy;
@@ -36,7 +40,3 @@ pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditRe
 pub use remediation_reason::RemediationReason;
 pub use selection::SelectionError;
 pub use severity_overrides::SeverityOverrides;
-pub use verdict::{
-    ADMISSION_LABEL, ADMISSION_NATIVE, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut, LeftOutReason,
-    VERDICT_ANNOTATION, Verdict, VerdictRule, WARN_ANNOTATION,
-};

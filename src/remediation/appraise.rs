@@ -8,7 +8,7 @@ use super::apply_error::ApplyError;
 use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
-    self, Allowance, Enforcing, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
+    self, Allowance, EnforcingPolicy, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
     records,
 };
 use crate::policy::{CompiledPolicy, GitOpsMode, RemediationSpec};
@@ -19,7 +19,7 @@ pub(super) struct Inquiry<'a> {
     /// All policies of the namespace, whose records list earlier patches.
     pub(super) policies: &'a [CompiledPolicy],
     /// The enforcing policies, in order of precedence.
-    pub(super) enforcing: &'a [Enforcing],
+    pub(super) enforcing: &'a [EnforcingPolicy],
     /// The policy's settings for patches.
     pub(super) remediation: &'a RemediationSpec,
     /// The objects of the namespace that constrain patches.
@@ -82,7 +82,7 @@ pub(super) async fn appraise(
         .iter()
         .filter(|policy| policy.gitops == remediation.gitops || !is_managed)
         .filter(|policy| is_suggested || policy.allows >= needed);
-    let concerned: Vec<Enforcing> = concerned.cloned().collect();
+    let concerned: Vec<EnforcingPolicy> = concerned.cloned().collect();
     let mut constraints = inquiry.surroundings.constraints(subject);
     if has_peers && Allowance::of(remediation) < Allowance::OnePod {
         constraints.leave_readiness_to_peers();

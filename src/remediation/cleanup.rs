@@ -12,7 +12,7 @@ use tracing::debug;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::planning::pause_for_room;
-use crate::enforcement::Decision;
+use crate::enforcement::BudgetDecision;
 use crate::enforcement::records::{has_patches, is_under_way};
 use crate::policies::StatusError;
 use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
@@ -167,13 +167,13 @@ impl Enforcer<'_> {
         let mut next = None;
         for record in self.records().iter().filter(|record| has_patches(record) && !is_under_way(record)) {
             match self.remediator.reserve_revert(&self.key, record).await {
-                Ok(Decision::Granted) => {
+                Ok(BudgetDecision::Granted) => {
                     let again = self
                         .begin_withdrawal(record, RemediationReason::Reverted, "the policy was deleted")
                         .await?;
                     next = [next, again].into_iter().flatten().min();
                 }
-                Ok(Decision::Wait { .. }) | Err(_) => {
+                Ok(BudgetDecision::Wait { .. }) | Err(_) => {
                     let again = self.after(pause_for_room());
                     return Ok(Some(next.map_or(again, |next: Timestamp| next.min(again))));
                 }

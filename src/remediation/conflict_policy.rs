@@ -13,7 +13,8 @@ use crate::cluster::{CallError, Cluster};
 use crate::enforcement::records::{self, is_under_way};
 use crate::leader::Leadership;
 use crate::manifests::{
-    YIELD_BINDINGS, YIELD_NAME, YIELD_POLICIES, sets_all_of, yield_binding, yield_policy,
+    CONFLICT_POLICY, MUTATING_POLICIES, MUTATING_POLICY_BINDINGS, conflict_policy, conflict_policy_binding,
+    sets_all_of,
 };
 use crate::policies::Policies;
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
@@ -122,12 +123,17 @@ fn has_patches(policy: &DevOpsPolicy) -> bool {
 
 async fn look(cluster: &Cluster) -> Result<ConflictPolicyState, CallError> {
     const VERSION: &str = "admissionregistration.k8s.io/v1";
-    if !cluster.serves(VERSION, &[YIELD_POLICIES, YIELD_BINDINGS]).await?.into_iter().all(|serves| serves) {
+    if !cluster
+        .serves(VERSION, &[MUTATING_POLICIES, MUTATING_POLICY_BINDINGS])
+        .await?
+        .into_iter()
+        .all(|serves| serves)
+    {
         return Ok(ConflictPolicyState::Unavailable(format!(
-            "this API server has no {YIELD_POLICIES} in {VERSION}, which Kubernetes has since 1.36"
+            "this API server has no {MUTATING_POLICIES} in {VERSION}, which Kubernetes has since 1.36"
         )));
     }
-    for wanted in [yield_policy(), yield_binding()] {
+    for wanted in [conflict_policy(), conflict_policy_binding()] {
         let problem = match cluster.get_object(&wanted).await {
             Ok(None) => "is not installed",
             Ok(Some(installed)) if !sets_all_of(&installed.data["spec"], &wanted["spec"]) => {
@@ -139,7 +145,9 @@ async fn look(cluster: &Cluster) -> Result<ConflictPolicyState, CallError> {
             Err(error) => return Err(error),
         };
         let kind = wanted["kind"].as_str().unwrap_or_default();
-        return Ok(ConflictPolicyState::Unavailable(format!("the {kind} {YIELD_NAME} {problem}: {INSTALL}")));
+        return Ok(ConflictPolicyState::Unavailable(format!(
+            "the {kind} {CONFLICT_POLICY} {problem}: {INSTALL}"
+        )));
     }
     Ok(ConflictPolicyState::Installed)
 }

@@ -14,12 +14,11 @@ use tracing::{info, warn};
 use super::apply;
 use super::apply_error::ApplyError;
 use super::candidates::has_all;
+use super::enforcement_state::EnforcementState;
 use super::error::RemediationError;
-use super::evidence;
 use super::remediator::Remediator;
-use super::standing::Standing;
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
-use crate::enforcement::{self, ContainerField, Finding, Patched, Subject};
+use crate::enforcement::{ContainerField, Subject};
 use crate::policies::write_status;
 use crate::policy::{
     CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, EffectivePolicy, PolicyError, Remediation,
@@ -33,7 +32,7 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
 /// The message of a record whose fields were removed by others.
-const TAKEN_OUT: &str =
+pub(super) const TAKEN_OUT: &str =
     "the fields were removed, by undo or by another client: they are not set again until the policy changes";
 
 /// The enforcement of one policy.
@@ -89,14 +88,15 @@ impl<'r> Enforcer<'r> {
     }
 
     /// Returns the state of enforcement for the status.
-    pub async fn standing(&self) -> Standing {
+    pub async fn enforcement_state(&self) -> EnforcementState {
         let (left_out, held_up_by) = {
             let all = self.remediator.skips();
             (all.reasons(&self.key), all.held_up_by(&self.key))
         };
         let conflict_policy = self.remediator.conflict_policy.state().await;
-        let standing = Standing::of(&self.policy, &left_out, held_up_by.as_deref(), conflict_policy.as_ref());
-        Standing { incident: self.remediator.incident(&self.key), ..standing }
+        let obstacle = held_up_by.as_deref();
+        let state = EnforcementState::of(&self.policy, &left_out, obstacle, conflict_policy.as_ref());
+        EnforcementState { incident: self.remediator.incident(&self.key), ..state }
     }
 
     /// Continues the open remediations, and returns the time of the next step.
@@ -354,102 +354,6 @@ impl<'r> Enforcer<'r> {
         Ok(())
     }
 
-    /// Retries a failed read of evidence. Without evidence by the deadline, the reason is Unwatched.
-    async fn unwatched(
-        &mut self,
-        record: &Remediation,
-        error: &ApplyError,
-    ) -> Result<Option<Timestamp>, RemediationError> {
-        let since =
-            record.time.as_ref().map_or_else(|| self.now(), |time| time.0.max(self.remediator.started));
-        if error.is_passing() || self.now().duration_since(since) < self.verify() {
-            return Ok(Some(self.unread(record, error)));
-        }
-        let message = format!("its new pods can't be watched: {error}");
-        self.begin_withdrawal(record, RemediationReason::Unwatched, &message).await
-    }
-
-    /// Evaluates the new pods of a patched workload.
-    async fn watch(&mut self, record: &Remediation) -> Result<Option<Timestamp>, RemediationError> {
-        let subject = match self.fetch(record).await {
-            Ok(Some(subject)) => subject,
-            Ok(None) => return self.drop_record(record).await.map(|()| None),
-            Err(error) => return Ok(Some(self.unread(record, &error))),
-        };
-        let (owned, fields) = (subject.owned(), fields_of(record));
-        if !fields.iter().any(|of| owned.contains_key(of)) {
-            return self.begin_withdrawal(record, RemediationReason::TakenOut, TAKEN_OUT).await;
-        }
-        let evidence = match evidence::evidence(&self.remediator.cluster, &subject).await {
-            Ok(evidence) => evidence,
-            Err(error) => return self.unwatched(record, &error.into()).await,
-        };
-        let at = record.time.as_ref().map_or_else(|| self.now(), |time| time.0);
-        let settling = enforcement::settling(&subject, &fields);
-        let settling = self.remediator.settings.most_settling.map_or(settling, |most| settling.min(most));
-        let usual_restarts = record.usual_restarts.unwrap_or(0);
-        let patched = Patched { at, pods: record.pods, fields, settling, usual_restarts };
-        let verify_seconds = self.remediation().verify_seconds;
-        let finding = enforcement::verify(&patched, &evidence, verify_seconds, self.now());
-        let patience = enforcement::patience(&evidence.progress, verify_seconds).saturating_add(settling);
-        // After downtime, the current state counts, with a full waiting time.
-        let watched_since = at.max(self.remediator.started);
-        let last_ready = enforcement::last_ready(&evidence.pods);
-        let changed = subject.others_changed_template(record.generation, at);
-        let causes_hash = Some(self.causes_hash(&subject));
-        let as_patched = record;
-        // The current workload failed, so it is skipped from now on.
-        let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
-        match finding {
-            // Pods that keep changing, or a held rollout, must not occupy the namespace's turn forever.
-            Finding::Wait { against, .. } if self.now().duration_since(watched_since) > patience => {
-                let (reason, against) = match against {
-                    Some((reason, words)) => (reason, format!(": {words}")),
-                    None => (RemediationReason::NoVerdict, String::new()),
-                };
-                let message = format!("no verdict within {} s{against}", patience.as_secs());
-                self.begin_withdrawal(&record, reason, &message).await
-            }
-            Finding::Wait { until, against } => {
-                self.note_progress(as_patched, last_ready).await;
-                self.say_unschedulable(as_patched, against).await?;
-                Ok(Some(until.min(self.poll())))
-            }
-            Finding::Verified => {
-                let message = "the new pods are available, and stayed so";
-                self.end(&record, RemediationPhase::Verified, RemediationReason::Verified, message)
-                    .await
-                    .map(|()| None)
-            }
-            // Without running pods a withdrawal does no harm, and there would be no evidence for a verdict.
-            Finding::Idle => {
-                let message = "no pods are desired: it was scaled to 0 before a verdict";
-                self.begin_withdrawal(&record, RemediationReason::NoVerdict, message).await
-            }
-            Finding::Failed { reason, message } if changed => {
-                let message = format!("{reason}, after another client changed the template too: {message}");
-                self.begin_withdrawal(&record, RemediationReason::ChangedMeanwhile, &message).await
-            }
-            Finding::Failed { reason, message } => self.begin_withdrawal(&record, reason, &message).await,
-        }
-    }
-
-    /// Records that no node has room for a new pod, until there is room.
-    async fn say_unschedulable(
-        &mut self,
-        record: &Remediation,
-        against: Option<(RemediationReason, String)>,
-    ) -> Result<(), RemediationError> {
-        let unschedulable = against.filter(|(reason, _)| *reason == RemediationReason::Unschedulable);
-        let (reason, message) =
-            unschedulable.unwrap_or_else(|| (RemediationReason::Patched, is_watched(&record.fields)));
-        // The scheduler's message changes with the nodes, so it is not compared.
-        if record.reason == Some(reason) {
-            return Ok(());
-        }
-        RemediationError::unless_refused(self.record(records::with_reason(record, reason, &message)).await)
-    }
-
     /// Records the failure and withdraws our fields.
     pub(super) async fn begin_withdrawal(
         &mut self,
@@ -495,6 +399,6 @@ impl<'r> Enforcer<'r> {
 }
 
 /// Returns the message of a patch under watch.
-fn is_watched(fields: &[String]) -> String {
+pub(super) fn is_watched(fields: &[String]) -> String {
     format!("set {}; the new pods are watched", fields.join(", "))
 }

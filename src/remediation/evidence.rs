@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cluster::{CallError, Cluster};
 use crate::enforcement::{
-    Claims, Evidence, Progress, Service, ServiceSpec, Subject, Surroundings, Typed, is_ready, objects,
+    Claims, Evidence, RolloutProgress, Service, ServiceSpec, Subject, Surroundings, Typed, is_ready, objects,
 };
 
 /// The annotation with which a Deployment and its `ReplicaSet`s mark the current revision.
@@ -34,7 +34,7 @@ pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<objects::P
 /// Returns the pods of the workload's current revision and of earlier ones, the progress of the rollout, and the nodes
 /// that are cordoned or not ready.
 pub(super) async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evidence, CallError> {
-    let progress = Progress::of(subject);
+    let progress = RolloutProgress::of(subject);
     let revision = if progress.observed { revision(cluster, subject).await? } else { None };
     let (pods, former) = match &revision {
         Some(revision) => {

@@ -10,7 +10,7 @@ use super::candidates::has_all;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
-use super::workloads::Workloads;
+use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
     Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, judge, next_look,
     troubles,
@@ -175,7 +175,7 @@ impl Enforcer<'_> {
 }
 
 /// Returns the workloads of a namespace with their pods, if they are patched or may show trouble.
-fn observe(workloads: &dyn Workloads, namespace: &str, verify: SignedDuration) -> Vec<WorkloadSeen> {
+fn observe(workloads: &dyn WorkloadSource, namespace: &str, verify: SignedDuration) -> Vec<WorkloadSeen> {
     let mut found: BTreeMap<WorkloadRef, WorkloadSeen> = BTreeMap::new();
     let unseen =
         |workload| WorkloadSeen { workload, patched: false, verify, pods: Vec::new(), refused: None };
@@ -192,7 +192,7 @@ fn observe(workloads: &dyn Workloads, namespace: &str, verify: SignedDuration) -
     found.into_values().collect()
 }
 
-fn pod_seen(workloads: &dyn Workloads, namespace: &str, pod: &Workload<'_>) -> Option<PodSeen> {
+fn pod_seen(workloads: &dyn WorkloadSource, namespace: &str, pod: &Workload<'_>) -> Option<PodSeen> {
     let health = workloads.health(namespace, pod.name())?;
     Some(PodSeen {
         name: pod.name().to_owned(),
@@ -208,7 +208,7 @@ fn pod_seen(workloads: &dyn Workloads, namespace: &str, pod: &Workload<'_>) -> O
 }
 
 /// Marks the pods that have the fields of a record.
-fn mark_patched(workloads: &dyn Workloads, seen: &mut WorkloadSeen, record: &Remediation) {
+fn mark_patched(workloads: &dyn WorkloadSource, seen: &mut WorkloadSeen, record: &Remediation) {
     let fields = records::set_by(record);
     let namespace = seen.workload.namespace.clone();
     for pod in &mut seen.pods {

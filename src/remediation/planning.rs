@@ -18,7 +18,8 @@ use super::ledger::LedgerError;
 use super::skips::{Skip, WAITING};
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
-    Allowance, Decision, Enforcing, Plan, Progress, Request, RolloutOrder, Service, Subject, Surroundings,
+    Allowance, BudgetDecision, EnforcingPolicy, Plan, Request, RolloutOrder, RolloutProgress, Service,
+    Subject, Surroundings,
 };
 use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadRef};
@@ -50,7 +51,7 @@ enum Looked {
 pub(super) struct InForce {
     /// All policies of the namespace, whose records count.
     all: Vec<CompiledPolicy>,
-    enforcing: Vec<Enforcing>,
+    enforcing: Vec<EnforcingPolicy>,
     /// The Services of the namespace.
     services: Vec<Service>,
     /// A digest of the enforcing policies and of the Services, to detect changes.
@@ -199,7 +200,7 @@ impl Enforcer<'_> {
         let mut all = self.remediator.policies.in_namespace(&self.namespace);
         all.retain(|other| other.policy.uid() != self.policy.uid());
         let own = CompiledPolicy { policy: Arc::new(self.policy.clone()), effective: self.effective.clone() };
-        let enforcing = Enforcing::beside(&own, &all);
+        let enforcing = EnforcingPolicy::beside(&own, &all);
         all.push(own);
         let mut hasher = DefaultHasher::new();
         for policy in all.iter().map(|known| &known.policy).filter(|policy| policy.is_in_force()) {
@@ -258,7 +259,7 @@ impl Enforcer<'_> {
         let (allows, needed) =
             (Allowance::of(&self.remediation()), Allowance::needed(&subject, &around.claims));
         if (allows, needed) == (Allowance::OnePod, Allowance::OnePod) {
-            match self.shadow_test(&subject, &plan).await {
+            match self.connect_test(&subject, &plan).await {
                 Ok(None) => {}
                 Ok(Some(found)) => {
                     let pause = if found.passing() { PASSING } else { STANDING };
@@ -296,7 +297,7 @@ impl Enforcer<'_> {
             earlier_fields: records::set_so_far(&self.status(), subject),
             fields,
             declared_ports: records::declared_ports(&self.status(), subject, plan),
-            pods: Some(Progress::of(subject).wanted),
+            pods: Some(RolloutProgress::of(subject).wanted),
             usual_restarts: self.usual_restarts(subject),
             revision: None,
         };
@@ -343,15 +344,19 @@ impl Enforcer<'_> {
     }
 
     /// Reports the obstacle and returns the time of the next request; `None` if there is room.
-    fn held_up(&self, decision: Result<Decision, LedgerError>, workload: Owner<'_>) -> Option<Timestamp> {
+    fn held_up(
+        &self,
+        decision: Result<BudgetDecision, LedgerError>,
+        workload: Owner<'_>,
+    ) -> Option<Timestamp> {
         let pause = pause_for_room();
         let (by, again) = match decision {
-            Ok(Decision::Granted) => return None,
-            Ok(Decision::Wait { until: Some(until), reason }) => {
+            Ok(BudgetDecision::Granted) => return None,
+            Ok(BudgetDecision::Wait { until: Some(until), reason }) => {
                 let by = format!("{reason}; next slot at {} UTC", until.strftime("%H:%M:%S"));
                 (by, until.max(self.now()))
             }
-            Ok(Decision::Wait { until: None, reason }) => (reason, self.now()),
+            Ok(BudgetDecision::Wait { until: None, reason }) => (reason, self.now()),
             Err(error) => (error.to_string(), self.now()),
         };
         info!(%workload, namespace = self.namespace, by, "waiting");

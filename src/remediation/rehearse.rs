@@ -14,7 +14,8 @@ use super::evidence::{services, surroundings};
 use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{
-    Enforcing, Outcome, Progress, Rehearsed, RolloutOrder, Subject, Surroundings, managed_by,
+    EnforcingPolicy, RehearsalOutcome, Rehearsed, RolloutOrder, RolloutProgress, Subject, Surroundings,
+    managed_by,
 };
 use crate::governance::evaluate;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
@@ -52,7 +53,7 @@ pub async fn fixes(
     let managed = |subject: &Subject| managed_by(subject).is_some();
     let rehearsed = rehearse_some(cluster, policy, all, managed, now).await?.into_iter();
     let fixes = rehearsed.filter_map(|one| match one.outcome {
-        Outcome::Left { fix, .. } => fix,
+        RehearsalOutcome::Left { fix, .. } => fix,
         _ => None,
     });
     Ok(fixes.collect())
@@ -66,8 +67,8 @@ async fn rehearse_some(
     now: Timestamp,
 ) -> Result<Vec<Rehearsed>, RehearsalError> {
     let namespace = policy.policy.namespace().unwrap_or_default();
-    let own = Enforcing::new(policy)?;
-    let enforcing = Enforcing::beside(policy, all);
+    let own = EnforcingPolicy::new(policy)?;
+    let enforcing = EnforcingPolicy::beside(policy, all);
     let concerned = |subject: &Subject| {
         if !keep(subject) {
             return false;
@@ -111,7 +112,7 @@ async fn rehearse_one(
         let outcome = outcome(cluster, subject, inquiry, now).await?;
         Ok(Rehearsed {
             workload: subject.reference(),
-            pods: Progress::of(subject).wanted,
+            pods: RolloutProgress::of(subject).wanted,
             managers: managers(subject),
             around: around.describe(subject),
             outcome,
@@ -128,21 +129,23 @@ async fn outcome(
     subject: &Subject,
     inquiry: &Inquiry<'_>,
     now: Timestamp,
-) -> Result<Outcome, ApplyError> {
+) -> Result<RehearsalOutcome, ApplyError> {
     let plan = match appraise(cluster, subject, inquiry, now).await? {
         Appraisal::Left { reason, message, plan, .. } => {
             let fix = plan.map(|plan| plan.fix(subject));
-            return Ok(Outcome::Left { reason, message, fix });
+            return Ok(RehearsalOutcome::Left { reason, message, fix });
         }
         Appraisal::Ready(plan) => plan,
     };
     match rehearse(cluster, subject, &plan.document).await {
-        Ok(after) => Ok(Outcome::Patch { plan, before: template(subject), after: template(&after) }),
+        Ok(after) => Ok(RehearsalOutcome::Patch { plan, before: template(subject), after: template(&after) }),
         Err(error @ ApplyError::Gone) => Err(error),
         Err(error) if error.is_passing() => Err(error),
-        Err(error) => {
-            Ok(Outcome::Refused { plan, reason: error.reason().as_str(), message: error.to_string() })
-        }
+        Err(error) => Ok(RehearsalOutcome::Refused {
+            plan,
+            reason: error.reason().as_str(),
+            message: error.to_string(),
+        }),
     }
 }
 

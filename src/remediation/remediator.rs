@@ -8,14 +8,14 @@ use prometheus::IntCounterVec;
 use tracing::{debug, warn};
 
 use super::conflict_policy::ConflictPolicy;
+use super::connect_results::ConnectResults;
 use super::ledger::{LedgerError, LedgerStore};
 use super::metrics::RemediationMetrics;
-use super::shadow_tests::ShadowTests;
 use super::skips::SkipCache;
-use super::workloads::Workloads;
+use super::workload_source::WorkloadSource;
 use crate::cluster::{Cluster, Events};
 use crate::enforcement::records::{has_patches, is_under_way};
-use crate::enforcement::{Decision, Fairness, Ledger, Limits, Request};
+use crate::enforcement::{BudgetDecision, Fairness, Ledger, Limits, Request};
 use crate::policies::Policies;
 use crate::policy::{Remediation, SuggestedFix};
 use crate::workload::{PolicyRef, WorkloadRef};
@@ -51,9 +51,9 @@ pub struct Remediator {
     pub(super) started: Timestamp,
     pub(super) ledger: LedgerStore,
     pub(super) conflict_policy: ConflictPolicy,
-    workloads: Arc<Mutex<dyn Workloads>>,
+    workloads: Arc<Mutex<dyn WorkloadSource>>,
     skips: Mutex<SkipCache>,
-    shadow_tests: Mutex<ShadowTests>,
+    connect_results: Mutex<ConnectResults>,
     fairness: Mutex<Fairness>,
     /// The time of the last look at the evidence about a workload.
     looks: Mutex<HashMap<WorkloadRef, Timestamp>>,
@@ -72,7 +72,7 @@ impl Remediator {
         cluster: Cluster,
         events: Arc<Events>,
         policies: Arc<Policies>,
-        workloads: Arc<Mutex<dyn Workloads>>,
+        workloads: Arc<Mutex<dyn WorkloadSource>>,
         settings: RemediationSettings,
         errors: IntCounterVec,
         metrics: RemediationMetrics,
@@ -85,7 +85,7 @@ impl Remediator {
             started: clock(),
             conflict_policy,
             skips: Mutex::default(),
-            shadow_tests: Mutex::default(),
+            connect_results: Mutex::default(),
             fairness: Mutex::default(),
             progress: Mutex::default(),
             looks: Mutex::default(),
@@ -124,7 +124,7 @@ impl Remediator {
         (self.settings.clock)()
     }
 
-    pub(super) fn workloads(&self) -> MutexGuard<'_, dyn Workloads + 'static> {
+    pub(super) fn workloads(&self) -> MutexGuard<'_, dyn WorkloadSource + 'static> {
         self.workloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,8 +132,8 @@ impl Remediator {
         self.skips.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn shadow_tests(&self) -> MutexGuard<'_, ShadowTests> {
-        self.shadow_tests.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn connect_results(&self) -> MutexGuard<'_, ConnectResults> {
+        self.connect_results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the lock of a namespace. The policy that enforces there holds it.
@@ -145,7 +145,7 @@ impl Remediator {
     }
 
     /// Reserves a place in the budgets of the cluster.
-    pub(super) async fn reserve(&self, request: &Request) -> Result<Decision, LedgerError> {
+    pub(super) async fn reserve(&self, request: &Request) -> Result<BudgetDecision, LedgerError> {
         let (now, limits) = (self.now(), self.settings.limits);
         let reserved = self
             .ledger
@@ -154,7 +154,7 @@ impl Remediator {
                 ledger.reserve(request, &limits, now)
             })
             .await;
-        if matches!(reserved, Ok(Decision::Granted)) {
+        if matches!(reserved, Ok(BudgetDecision::Granted)) {
             self.fairness().leave(&request.workload.namespace);
         }
         reserved
@@ -178,37 +178,37 @@ impl Remediator {
 
     /// Returns true if the budgets of the cluster have a place now and it is the namespace's turn, without reserving
     /// it.
-    pub(super) async fn would_grant(&self, request: &Request) -> Result<Decision, LedgerError> {
+    pub(super) async fn would_grant(&self, request: &Request) -> Result<BudgetDecision, LedgerError> {
         let (now, limits) = (self.now(), self.settings.limits);
         let mut ledger = self.ledger.read().await?;
         self.bring_up_to_date(&mut ledger, now);
         let mut after = ledger.clone();
         let decision = after.reserve(request, &limits, now);
         let (before, namespace) = (ledger.occupied(), &request.workload.namespace);
-        if decision == Decision::Granted && after.open().count() == ledger.open().count() {
+        if decision == BudgetDecision::Granted && after.open().count() == ledger.open().count() {
             // It has its place already.
             return Ok(decision);
         }
         let unlimited = Limits { rollouts: u32::MAX, ..limits };
-        if decision != Decision::Granted
-            && ledger.clone().reserve(request, &unlimited, now) != Decision::Granted
+        if decision != BudgetDecision::Granted
+            && ledger.clone().reserve(request, &unlimited, now) != BudgetDecision::Granted
         {
             // It waits for something else, and others need not wait for it.
             self.fairness().leave(namespace);
             return Ok(decision);
         }
         let free = match decision {
-            Decision::Granted => (limits.rollouts as usize + 1).saturating_sub(after.occupied()),
-            Decision::Wait { .. } => 0,
+            BudgetDecision::Granted => (limits.rollouts as usize + 1).saturating_sub(after.occupied()),
+            BudgetDecision::Wait { .. } => 0,
         };
         let is_next = self.fairness().ask(namespace, free, |other| ledger.last_grant(other), now);
-        if decision == Decision::Granted && !is_next {
+        if decision == BudgetDecision::Granted && !is_next {
             let reason = format!(
                 "{before} workloads of the cluster are rolling out, and other namespaces come first \
                  (--max-rollouts {})",
                 limits.rollouts
             );
-            return Ok(Decision::Wait { until: None, reason });
+            return Ok(BudgetDecision::Wait { until: None, reason });
         }
         Ok(decision)
     }
@@ -271,7 +271,7 @@ impl Remediator {
         &self,
         policy: &PolicyRef,
         record: &Remediation,
-    ) -> Result<Decision, LedgerError> {
+    ) -> Result<BudgetDecision, LedgerError> {
         let request = Request {
             policy: policy.clone(),
             policy_per_hour: u32::MAX,

@@ -11,7 +11,7 @@ use super::evidence::pods;
 use super::find::find;
 use super::withdraw::{Withdrawal, tuned, withdraw};
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
-use crate::enforcement::{ContainerField, FieldOwners, Share, Subject, Undone, is_ready, share};
+use crate::enforcement::{ContainerField, FieldOwners, Share, Subject, UndoResult, is_ready, share};
 use crate::policy::DevOpsPolicy;
 use crate::workload::WorkloadKind;
 
@@ -64,7 +64,7 @@ pub enum UndoError {
 
 /// A patched workload, and the fields to undo.
 #[derive(Debug)]
-pub struct Patched {
+pub struct PatchedWorkload {
     /// The workload.
     pub subject: Subject,
     /// The policy's share of the fields.
@@ -77,7 +77,7 @@ pub async fn patched(
     namespace: &str,
     everywhere: bool,
     target: UndoTarget<'_>,
-) -> Result<Vec<Patched>, UndoError> {
+) -> Result<Vec<PatchedWorkload>, UndoError> {
     let (policy, policies) = match target {
         UndoTarget::Policy(policy) => (Some(policy), policies(cluster, namespace).await?),
         UndoTarget::Workload(..) | UndoTarget::All => (None, Vec::new()),
@@ -99,7 +99,7 @@ pub async fn patched(
     }
     let patched = found.into_iter().filter_map(|subject| {
         let share = share(&subject, policy, &policies)?;
-        Some(Patched { subject, share })
+        Some(PatchedWorkload { subject, share })
     });
     Ok(patched.collect())
 }
@@ -115,8 +115,8 @@ async fn policies(cluster: &Cluster, namespace: &str) -> Result<Vec<DevOpsPolicy
 }
 
 /// Returns the result that an undo would have. Fails if the undo would be refused.
-pub fn preview(patched: &Patched) -> Result<Undone, ApplyError> {
-    let Patched { subject, share } = patched;
+pub fn preview(patched: &PatchedWorkload) -> Result<UndoResult, ApplyError> {
+    let PatchedWorkload { subject, share } = patched;
     ApplyError::check_manager(subject)?;
     let tuned = tuned(subject, &share.fields);
     let stays: FieldOwners = share
@@ -130,8 +130,8 @@ pub fn preview(patched: &Patched) -> Result<Undone, ApplyError> {
 }
 
 /// Undoes the patch of one workload.
-pub async fn undo(cluster: &Cluster, patched: &Patched) -> Result<Undone, ApplyError> {
-    let Patched { subject, share } = patched;
+pub async fn undo(cluster: &Cluster, patched: &PatchedWorkload) -> Result<UndoResult, ApplyError> {
+    let PatchedWorkload { subject, share } = patched;
     let Share { fields, rest_for, .. } = share;
     let stuck = stuck(cluster, subject).await?;
     // The workload's controller updates it often during a rollout, so conflicts are retried.
@@ -149,14 +149,14 @@ pub async fn undo(cluster: &Cluster, patched: &Patched) -> Result<Undone, ApplyE
 }
 
 fn outcome(
-    patched: &Patched,
+    patched: &PatchedWorkload,
     is_preview: bool,
     tuned: FieldOwners,
     stays: FieldOwners,
     stuck: Vec<String>,
-) -> Undone {
+) -> UndoResult {
     let fields: &BTreeSet<ContainerField> = &patched.share.fields;
-    Undone {
+    UndoResult {
         workload: patched.subject.reference(),
         is_preview,
         is_rest: fields.is_empty(),

@@ -13,12 +13,12 @@ pub struct Fix {
     /// The fields that it sets, in one line without a full stop.
     pub summary: &'static str,
     /// Finds the fields that a container lacks.
-    pub mend: fn(&Broken<'_>) -> Mend,
+    pub compute: fn(&FixInput<'_>) -> FixOutcome,
 }
 
 /// A container that breaks a rule, and the defaults to fix it with.
 #[derive(Debug, Clone, Copy)]
-pub struct Broken<'a> {
+pub struct FixInput<'a> {
     /// The container.
     pub container: &'a PartialContainer,
     /// True where the pod as a whole has requests or limits.
@@ -80,14 +80,14 @@ pub struct ResourceDefaults {
 
 /// The fix of a container, as far as it can be fixed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Mend {
+pub struct FixOutcome {
     /// The fields to set, and nothing else; even the name is empty.
     pub sets: PartialContainer,
     /// Reasons for not setting more, in sentences without a full stop.
     pub reasons: Vec<String>,
 }
 
-impl Mend {
+impl FixOutcome {
     /// Sets nothing, for a reason.
     pub(super) fn nothing(reason: impl Into<String>) -> Self {
         Self { reasons: vec![reason.into()], ..Self::default() }
@@ -104,13 +104,13 @@ const STARTUP_PERIOD_SECONDS: i32 = 1;
 const STARTUP_FAILURES: i32 = 300;
 
 /// Returns the liveness or readiness probe for a container; an error gives the reason for none.
-pub(super) fn probe(broken: &Broken<'_>) -> Result<Probe, String> {
-    let defaults = &broken.defaults.probe;
+pub(super) fn probe(input: &FixInput<'_>) -> Result<Probe, String> {
+    let defaults = &input.defaults.probe;
     let period = defaults.period_seconds.unwrap_or(PERIOD_SECONDS);
     Ok(Probe {
         // The API server drops a zero, so an applied zero would seem to be missing forever.
         initial_delay_seconds: defaults.initial_delay_seconds.filter(|seconds| *seconds > 0),
-        ..connect(broken.port?, period, FAILURES)
+        ..connect(input.port?, period, FAILURES)
     })
 }
 

@@ -25,7 +25,7 @@ pub use check::{Check, Context, TypeContext};
 pub use container_place::{ContainerList, ContainerPlace};
 pub use efficiency::missing_resources::RULE as MISSING_RESOURCES;
 pub use finding::{Finding, Violation, Violations};
-pub use fix::{Broken, Defaults, Fix, Mend, PartialContainer, ProbeDefaults, ResourceDefaults};
+pub use fix::{Defaults, Fix, FixInput, FixOutcome, PartialContainer, ProbeDefaults, ResourceDefaults};
 pub use images::latest_tag::RULE as LATEST_TAG;
 pub use parameter::{Parameter, Parameters, Value};
 pub use reliability::high_restarts::RULE as HIGH_RESTARTS;

@@ -42,8 +42,8 @@ pub struct Rule {
     pub expression: Option<&'static str>,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,
-    /// The change of a manifest that mends a violation, in one line without a full stop, if the same one always does.
-    pub mend: Option<&'static str>,
+    /// The change of a manifest that fixes a violation, in one line without a full stop, if the same one always does.
+    pub manual_fix: Option<&'static str>,
 }
 
 impl Rule {
@@ -65,7 +65,7 @@ impl Rule {
         check: Check::Pod(|_, _| {}),
         expression: None,
         fix: None,
-        mend: None,
+        manual_fix: None,
     };
 
     /// The penalty points of each count.

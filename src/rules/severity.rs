@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 pub enum Severity {
     /// Worth knowing.
     Low,
-    /// Worth mending soon.
+    /// Worth fixing soon.
     Medium,
-    /// Worth mending now.
+    /// Worth fixing now.
     High,
     /// Something is failing.
     Critical,

@@ -215,14 +215,14 @@ fn defaults() -> Defaults {
     }
 }
 
-fn mended(id: &str, container: &str, defaults: &Defaults) -> (serde_json::Value, Vec<String>) {
+fn fixed(id: &str, container: &str, defaults: &Defaults) -> (serde_json::Value, Vec<String>) {
     let container: PartialContainer = yaml_serde::from_str(container).unwrap();
     let fix = find(id).unwrap().fix.as_ref().unwrap();
-    let mend =
-        (fix.mend)(&Broken { container: &container, pod_has_resources: false, defaults, port: Ok(80) });
-    let mut sets = serde_json::to_value(mend.sets).unwrap();
+    let outcome =
+        (fix.compute)(&FixInput { container: &container, pod_has_resources: false, defaults, port: Ok(80) });
+    let mut sets = serde_json::to_value(outcome.sets).unwrap();
     assert_eq!(sets.as_object_mut().unwrap().remove("name"), Some("".into()));
-    (sets, mend.reasons)
+    (sets, outcome.reasons)
 }
 
 /// Merges objects field by field, as the API server does with those of a probe and of resources.
@@ -264,21 +264,25 @@ fn a_fix_resolves_its_rule_on_the_bad_sample_unless_it_gives_a_reason() {
             amounts_as_text(value);
             let container: PartialContainer = serde_json::from_value(value.clone()).unwrap();
             let defaults = defaults();
-            let broken =
-                Broken { container: &container, pod_has_resources: false, defaults: &defaults, port: Ok(80) };
-            let mend = (fix.mend)(&broken);
-            if !mend.reasons.is_empty() {
+            let input = FixInput {
+                container: &container,
+                pod_has_resources: false,
+                defaults: &defaults,
+                port: Ok(80),
+            };
+            let outcome = (fix.compute)(&input);
+            if !outcome.reasons.is_empty() {
                 expected.push(container.name.clone());
             }
             merge(
                 value,
-                &serde_json::to_value(PartialContainer { name: container.name, ..mend.sets }).unwrap(),
+                &serde_json::to_value(PartialContainer { name: container.name, ..outcome.sets }).unwrap(),
             );
         }
         let (_, left) = findings(rule, &yaml_serde::to_string(&object).unwrap(), None);
         let left: Vec<String> = left.into_iter().filter_map(|violation| violation.container).collect();
         assert_eq!(left, expected, "{}", rule.id);
-        assert!(left.len() < all, "{}: nothing is mended", rule.id);
+        assert!(left.len() < all, "{}: nothing is fixed", rule.id);
     }
 }
 
@@ -287,14 +291,14 @@ fn without_a_port_there_is_no_probe_and_the_reason_is_given() {
     let container = PartialContainer { name: "a".to_owned(), ..PartialContainer::default() };
     for rule in [&MISSING_LIVENESS, &MISSING_READINESS] {
         let defaults = Defaults::default();
-        let broken = Broken {
+        let input = FixInput {
             container: &container,
             pod_has_resources: false,
             defaults: &defaults,
             port: Err("none"),
         };
-        let mend = (rule.fix.as_ref().unwrap().mend)(&broken);
-        assert_eq!((mend.sets, mend.reasons), (PartialContainer::default(), vec!["none".to_owned()]));
+        let outcome = (rule.fix.as_ref().unwrap().compute)(&input);
+        assert_eq!((outcome.sets, outcome.reasons), (PartialContainer::default(), vec!["none".to_owned()]));
     }
 }
 
@@ -310,16 +314,16 @@ fn a_liveness_probe_comes_with_a_startup_probe_and_both_are_complete() {
     };
     let mut liveness = whole(5, 3);
     liveness["initialDelaySeconds"] = 7.into();
-    let (sets, _) = mended("missing-liveness", "{name: a}", &defaults);
+    let (sets, _) = fixed("missing-liveness", "{name: a}", &defaults);
     assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness, "startupProbe": whole(1, 300) }));
-    let (sets, _) = mended("missing-liveness", "{name: a, startupProbe: {tcpSocket: {port: 1}}}", &defaults);
+    let (sets, _) = fixed("missing-liveness", "{name: a, startupProbe: {tcpSocket: {port: 1}}}", &defaults);
     assert_eq!(sets, serde_json::json!({ "livenessProbe": liveness }));
 }
 
 #[test]
 fn requests_and_limits_never_contradict_existing_ones() {
     let resources = |container: &str| {
-        let (sets, reasons) = mended("missing-resources", container, &defaults());
+        let (sets, reasons) = fixed("missing-resources", container, &defaults());
         (sets.get("resources").cloned().unwrap_or_default(), reasons.join("; "))
     };
     let none = serde_json::json!(null);
@@ -363,13 +367,13 @@ fn requests_and_limits_never_contradict_existing_ones() {
 #[test]
 fn requests_and_limits_come_from_defaults_and_not_with_pod_level_resources() {
     let container = PartialContainer::default();
-    let mend = |pod_has_resources, defaults: &Defaults| {
+    let outcome = |pod_has_resources, defaults: &Defaults| {
         let fix = MISSING_RESOURCES.fix.as_ref().unwrap();
-        (fix.mend)(&Broken { container: &container, pod_has_resources, defaults, port: Ok(80) })
+        (fix.compute)(&FixInput { container: &container, pod_has_resources, defaults, port: Ok(80) })
     };
-    assert!(mend(false, &defaults()).sets.resources.is_some());
+    assert!(outcome(false, &defaults()).sets.resources.is_some());
     for (pod_has_resources, defaults) in [(true, defaults()), (false, Defaults::default())] {
-        let mend = mend(pod_has_resources, &defaults);
-        assert_eq!((mend.sets, mend.reasons.len()), (PartialContainer::default(), 1));
+        let outcome = outcome(pod_has_resources, &defaults);
+        assert_eq!((outcome.sets, outcome.reasons.len()), (PartialContainer::default(), 1));
     }
 }

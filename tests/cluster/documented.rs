@@ -4,7 +4,7 @@ use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::eventually;
 use crate::process::Process;
-use crate::watch::scene::{create, object, pod, rule};
+use crate::watch::helpers::{create, object, pod, rule};
 use kube::Api;
 use kube::api::PostParams;
 use kube_devops::manifests::Mode;
@@ -72,8 +72,8 @@ async fn reconcile_serves_the_metrics_that_are_documented() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_webhook_serves_the_metrics_that_are_documented() {
-    let scene = crate::webhook::Scene::new().await;
-    let webhook = scene.replica(&[]);
+    let fixture = crate::webhook::WebhookFixture::new().await;
+    let webhook = fixture.replica(&[]);
     assert_eq!(served(&webhook.get("/metrics").1), documented("`webhook serve`"));
 }
 

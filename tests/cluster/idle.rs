@@ -6,7 +6,7 @@
 
 use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::eventually;
-use crate::operator::world::{World, plane, pod};
+use crate::operator::fixture::{OperatorFixture, plane, pod};
 use crate::process::Process;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -38,20 +38,20 @@ const JUDGED: &[&str] = &[
 #[ignore = "needs a control plane: make test"]
 async fn an_idle_hour_only_renews_watches_and_the_lease() {
     let plane = plane();
-    let world = World::on(&plane).await;
+    let fixture = OperatorFixture::on(&plane).await;
     let shop = plane.namespace("shop");
     let hurried = ["--watch-seconds", "2", "--lease-retry-period", "20ms"];
     let operator =
-        world.replica("operator-0", &[&hurried[..], &["--audit-interval", "5s"]].concat()).synced();
+        fixture.replica("operator-0", &[&hurried[..], &["--audit-interval", "5s"]].concat()).synced();
     let observer = Process::spawn("watch", plane.kubeconfig(), "observer-0", &hurried).synced();
-    world.run(&shop, &pod("a", "nginx")).await;
-    world.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
-    world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
-    eventually("an audit result", async || world.results(&shop, "base").await.pop()).await;
+    fixture.run(&shop, &pod("a", "nginx")).await;
+    fixture.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
+    fixture.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
+    eventually("an audit result", async || fixture.results(&shop, "base").await.pop()).await;
     sleep(Duration::from_secs(2)).await;
 
     let (mark, start) = (plane.mark(), Instant::now());
-    let parties = [(&*world.user, JUDGED), ("admin", SEEN)];
+    let parties = [(&*fixture.user, JUDGED), ("admin", SEEN)];
     while !parties.iter().all(|(user, watched)| is_an_hour(&requests(&plane, mark, user), watched)) {
         assert!(start.elapsed() < LIMIT, "something happens too seldom: {:#?}", plane.requests_since(mark));
         sleep(WATCH).await;

@@ -1,10 +1,10 @@
 //! Alert rules and dashboards on a real Prometheus.
 
 use crate::control_plane::ControlPlane;
-use crate::operator::world::plane;
+use crate::operator::fixture::plane;
 use crate::process::Process;
 use crate::prometheus::{Prometheus, program};
-use crate::watch::scene::{create, object, pod};
+use crate::watch::helpers::{create, object, pod};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube_devops::manifests::installation::Installation;

@@ -2,7 +2,7 @@
 
 use crate::control_plane::{ControlPlane, Server, free_port};
 use crate::process::Process;
-use crate::watch::scene::{create, degrade, pod};
+use crate::watch::helpers::{create, degrade, pod};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::DeleteParams;

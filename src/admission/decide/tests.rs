@@ -58,15 +58,16 @@ fn request(operation: &str, kind: WorkloadKind, user: &str, object: &Value, old:
     })
 }
 
-fn decided(review: &Value, policies: &[CompiledPolicy]) -> Decision {
+fn decided(review: &Value, policies: &[CompiledPolicy]) -> AdmissionDecision {
     let body = review.to_string();
     decide(&parse_review(body.as_bytes()).unwrap(), policies, None, Timestamp::UNIX_EPOCH).unwrap()
 }
 
 /// The rules that deny and those that warn, each with the container.
 fn verdict(review: &Value, policies: &[CompiledPolicy]) -> (Vec<String>, Vec<String>) {
-    let texts = |findings: Vec<Finding>| {
-        let text = |finding: Finding| format!("{} {}", finding.rule, finding.container.unwrap_or_default());
+    let texts = |findings: Vec<NewViolation>| {
+        let text =
+            |finding: NewViolation| format!("{} {}", finding.rule, finding.container.unwrap_or_default());
         findings.into_iter().map(text).collect::<Vec<_>>()
     };
     let decision = decided(review, policies);
@@ -85,7 +86,7 @@ fn every_kind_is_denied_and_warned_at_the_path_of_its_pod_spec() {
         assert_eq!(decision.warned.is_empty(), runs_to_completion, "{kind:?}");
         let good = object(kind, &[("web", "nginx:1.25", true)]);
         let good = request("CREATE", kind, "jane", &good, &Value::Null);
-        assert_eq!(decided(&good, &[denying()]), Decision::default());
+        assert_eq!(decided(&good, &[denying()]), AdmissionDecision::default());
     }
 }
 
@@ -112,7 +113,7 @@ fn only_new_violations_of_an_update_count() {
 fn nothing_else_is_judged() {
     let kind = WorkloadKind::Deployment;
     let bad = object(kind, &[("web", "nginx", false)]);
-    let allowed = |review: &Value| decided(review, &[denying()]) == Decision::default();
+    let allowed = |review: &Value| decided(review, &[denying()]) == AdmissionDecision::default();
     assert!(!allowed(&request("CREATE", kind, "jane", &bad, &Value::Null)));
     for operation in ["DELETE", "CONNECT"] {
         assert!(allowed(&request(operation, kind, "jane", &bad, &bad)), "{operation}");
@@ -128,7 +129,7 @@ fn nothing_else_is_judged() {
     assert!(allowed(&request("UPDATE", kind, "jane", &going, &Value::Null)));
     assert_eq!(
         decided(&request("CREATE", kind, "jane", &bad, &Value::Null), &[]),
-        Decision::default(),
+        AdmissionDecision::default(),
         "a namespace without a policy"
     );
 }
@@ -163,7 +164,7 @@ fn mode_and_severity_of_each_policy_decide_between_denial_and_warning() {
         let bad = object(WorkloadKind::Pod, &[("web", "nginx", true)]);
         let decision = decided(&request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null), policies);
         let names =
-            |findings: Vec<Finding>| findings.into_iter().flat_map(|f| f.policies).collect::<Vec<_>>();
+            |findings: Vec<NewViolation>| findings.into_iter().flat_map(|f| f.policies).collect::<Vec<_>>();
         (names(decision.denied), names(decision.warned))
     };
     let latest = |name, mode: &str, severity: &str, deny_at: &str| {
@@ -189,7 +190,7 @@ fn a_policy_that_is_going_or_can_not_be_followed_denies_nothing() {
     let review = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null);
     let mut going = (*denying().policy).clone();
     going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-    assert_eq!(decided(&review, &[CompiledPolicy::new(going)]), Decision::default());
+    assert_eq!(decided(&review, &[CompiledPolicy::new(going)]), AdmissionDecision::default());
     let invalid = policy("odd", &json!({ "rules": [{ "id": "nope" }] }));
     let decision = decided(&review, &[invalid]);
     assert!(decision.is_allowed() && decision.problems[0].starts_with("DevOpsPolicy odd is not followed: "));
@@ -203,13 +204,13 @@ fn a_status_is_never_judged() {
     let review = request("UPDATE", WorkloadKind::Pod, "jane", &pod, &Value::Null);
     let spec = json!({ "enforcementMode": "enforce", "maxRestartCount": 0, "forbidPendingDuration": 0,
         "admission": { "denyAt": "low" } });
-    assert_eq!(decided(&review, &[policy("p", &spec)]), Decision::default());
+    assert_eq!(decided(&review, &[policy("p", &spec)]), AdmissionDecision::default());
 }
 
 #[test]
 fn native_admission_with_the_same_policies_takes_over_the_rules_that_it_holds() {
     let policies = [denying()];
-    let hash = Verdict::of(&policies).unwrap().hash;
+    let hash = AdmissionVerdict::of(&policies).unwrap().hash;
     let bad = object(WorkloadKind::Pod, &[("web", "nginx", false)]);
     let body = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null).to_string();
     let found = |native: Option<&str>| {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::cluster::{self, ConnectOptions, ListRequest, RawObject};
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
 use crate::workload::{Object, Parsed, Workload, WorkloadKind};
@@ -16,7 +16,7 @@ pub(super) async fn read(
     selector: Option<String>,
     scope: &Scope,
     analysis: &mut Analysis<'_>,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> anyhow::Result<Vec<String>> {
     let cluster = match cluster::connect(options).await {
         Ok(cluster) => cluster,
@@ -34,7 +34,7 @@ pub(super) async fn read(
     for part in listing.parts {
         analysis.merge(part);
     }
-    for cluster::Unread { what, message } in listing.unread {
+    for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
     Ok(listing.skipped)
@@ -44,7 +44,7 @@ fn add_page(
     part: &mut Analysis<'_>,
     page: &str,
     scope: &Scope,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Result<(), serde_json::Error> {
     part.policy().fields().within(|| {
         let Ok(list) = serde_json::from_str::<Object<'_>>(page) else {
@@ -63,7 +63,7 @@ fn add_one_by_one(
     part: &mut Analysis<'_>,
     page: &str,
     scope: &Scope,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Result<(), serde_json::Error> {
     #[derive(Deserialize)]
     struct Page {

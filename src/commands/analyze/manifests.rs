@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::commands::args::ConnectArgs;
-use crate::commands::progress::Progress;
+use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
 use crate::workload::{Fields, Object};
@@ -41,7 +41,7 @@ pub(super) fn read(
     args: &ManifestArgs,
     lines: bool,
     analysis: &mut Analysis<'_>,
-    progress: &Progress,
+    progress: &ProgressSpinner,
 ) -> Vec<String> {
     let consumer = Evaluator { empty: analysis.part(), progress };
     let mut notes = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn read(
         notes.extend(part.notes.into_iter().map(|(source, line, note)| format!("{source}:{line}: {note}")));
         analysis.merge(part.analysis);
         for unread in found.unread {
-            let files::Unread { source, document, line, message } = unread;
+            let files::ReadFailure { source, document, line, message } = unread;
             analysis.fail(ReportError { source, document, line, message });
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn read(
 /// Evaluates objects as they are read.
 struct Evaluator<'p, 'a> {
     empty: Analysis<'p>,
-    progress: &'a Progress,
+    progress: &'a ProgressSpinner,
 }
 
 /// The evaluation of one part of a source.

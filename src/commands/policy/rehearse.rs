@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{BudgetArgs, ConnectArgs, NamespaceArgs, SystemNamespaceArgs};
-use crate::enforcement::Outcome;
+use crate::enforcement::RehearsalOutcome;
 use crate::output::{note, rehearsal, to_stdout};
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 use crate::remediation;
@@ -62,6 +62,6 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
     to_stdout(|out| rehearsal(&rehearsed, &args.name, &remediation, args.budgets.limits(), out))?;
-    let refused = rehearsed.iter().any(|one| matches!(one.outcome, Outcome::Refused { .. }));
+    let refused = rehearsed.iter().any(|one| matches!(one.outcome, RehearsalOutcome::Refused { .. }));
     Ok(if refused { ExitStatus::Findings } else { ExitStatus::Clean })
 }

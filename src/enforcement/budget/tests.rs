@@ -17,21 +17,21 @@ fn request(namespace: &str, uid: &str) -> Request {
     Request { policy, policy_per_hour: POLICY_PER_HOUR, workload, uid: uid.to_owned() }
 }
 
-fn until(decision: Decision) -> (Option<Timestamp>, String) {
+fn until(decision: BudgetDecision) -> (Option<Timestamp>, String) {
     match decision {
-        Decision::Wait { until, reason } => (until, reason),
-        Decision::Granted => panic!("granted"),
+        BudgetDecision::Wait { until, reason } => (until, reason),
+        BudgetDecision::Granted => panic!("granted"),
     }
 }
 
 #[test]
 fn a_grant_by_name_matches_before_the_uid_is_known() {
     let mut ledger = Ledger::default();
-    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(0)), Decision::Granted);
+    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(0)), BudgetDecision::Granted);
     let unknown = Request { uid: String::new(), ..request("n", "a") };
-    assert_eq!(ledger.reserve(&unknown, &LIMITS, at(1)), Decision::Granted);
+    assert_eq!(ledger.reserve(&unknown, &LIMITS, at(1)), BudgetDecision::Granted);
     let other = Request { uid: String::new(), ..request("n", "b") };
-    assert_ne!(ledger.reserve(&other, &LIMITS, at(1)), Decision::Granted);
+    assert_ne!(ledger.reserve(&other, &LIMITS, at(1)), BudgetDecision::Granted);
     assert_eq!(ledger.open().count(), 1);
 }
 
@@ -39,11 +39,11 @@ fn a_grant_by_name_matches_before_the_uid_is_known() {
 fn an_unused_grant_returns_its_place() {
     let mut ledger = Ledger::default();
     for second in 0..20 {
-        assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(second)), Decision::Granted);
+        assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(second)), BudgetDecision::Granted);
         ledger.give_back("a");
     }
     assert!(ledger.is_empty());
-    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(20)), Decision::Granted);
+    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(20)), BudgetDecision::Granted);
     ledger.finish("a", None);
     ledger.give_back("a");
     assert!(!ledger.is_empty(), "what was made counts");
@@ -70,15 +70,19 @@ fn a_lost_ledger_is_rebuilt_from_the_records() {
     let (until, reason) = until(recall(&done, 100).reserve(&request("n", "e"), &LIMITS, at(100)));
     assert_eq!(until, Some(at(3601)), "{reason}");
     assert!(reason.starts_with("3 patches within the last hour by policy n/p"), "{reason}");
-    assert_eq!(recall(&done, 3601).reserve(&request("n", "e"), &LIMITS, at(3601)), Decision::Granted);
+    assert_eq!(recall(&done, 3601).reserve(&request("n", "e"), &LIMITS, at(3601)), BudgetDecision::Granted);
     assert!(recall(&done, 4000).is_empty(), "none of these counts any more");
 
     let under_way = [record("a", "Applied", "Patched", 0), record("b", "Withdrawing", "Reverted", 10)];
     let mut ledger = recall(&under_way, 9000);
     assert_eq!(ledger.open().count(), 2, "however long they take");
     let decision = recall(&under_way, 500).reserve(&request("m", "c"), &LIMITS, at(500));
-    assert!(matches!(decision, Decision::Wait { until: None, .. }), "{decision:?}");
-    assert_eq!(ledger.reserve(&request("n", "a"), &LIMITS, at(9000)), Decision::Granted, "it has its place");
+    assert!(matches!(decision, BudgetDecision::Wait { until: None, .. }), "{decision:?}");
+    assert_eq!(
+        ledger.reserve(&request("n", "a"), &LIMITS, at(9000)),
+        BudgetDecision::Granted,
+        "it has its place"
+    );
 }
 
 /// An event in the history of a ledger. Namespaces and workloads are numbers.
@@ -138,9 +142,9 @@ proptest! {
                     let before = ledger.open().count();
                     let decision = ledger.reserve(&request(&name, &uid), &LIMITS, now);
                     if held {
-                        prop_assert_eq!(&decision, &Decision::Granted);
+                        prop_assert_eq!(&decision, &BudgetDecision::Granted);
                         prop_assert_eq!(ledger.open().count(), before);
-                    } else if decision == Decision::Granted {
+                    } else if decision == BudgetDecision::Granted {
                         granted.push((real, namespace));
                         prop_assert_eq!(ledger.open().count(), before + 1);
                     }
@@ -181,13 +185,13 @@ proptest! {
     fn a_clock_that_was_set_back_blocks_for_no_longer_than_an_hour(back in 1..1_000_000_000_i64) {
         let mut ledger = Ledger::default();
         for uid in ["a", "b", "c"] {
-            prop_assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(0)), Decision::Granted);
+            prop_assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(0)), BudgetDecision::Granted);
             ledger.finish(uid, None);
         }
         let (until, _) = until(ledger.reserve(&request("n", "d"), &LIMITS, at(-back)));
         let until = until.unwrap();
         prop_assert!(until > at(-back) && until <= at(-back) + UNTIL_FREE);
-        prop_assert_eq!(ledger.reserve(&request("n", "d"), &LIMITS, until), Decision::Granted);
+        prop_assert_eq!(ledger.reserve(&request("n", "d"), &LIMITS, until), BudgetDecision::Granted);
     }
 }
 
@@ -195,7 +199,7 @@ proptest! {
 fn a_refusal_names_the_obstacle_and_its_end() {
     let mut ledger = Ledger::default();
     for (second, uid) in [(0, "a"), (10, "b"), (20, "c")] {
-        assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(second)), Decision::Granted);
+        assert_eq!(ledger.reserve(&request("n", uid), &LIMITS, at(second)), BudgetDecision::Granted);
         if uid != "c" {
             assert!(ledger.finish(uid, None) && !ledger.finish(uid, None));
         }
@@ -209,7 +213,7 @@ fn a_refusal_names_the_obstacle_and_its_end() {
         (None, "Deployment/c of the same namespace is rolling out; one at a time a namespace")
     );
     ledger.note_progress("c", at(3600));
-    assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), Decision::Granted);
+    assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), BudgetDecision::Granted);
     let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
     assert_eq!(
         (free, reason.as_str()),
@@ -238,14 +242,14 @@ fn each_patch_and_each_end_is_counted_once() {
 fn a_stalled_rollout_gives_its_place_back_and_one_that_progresses_keeps_it() {
     let mut ledger = Ledger::default();
     for (namespace, uid) in [("n", "a"), ("m", "b")] {
-        assert_eq!(ledger.reserve(&request(namespace, uid), &LIMITS, at(0)), Decision::Granted);
+        assert_eq!(ledger.reserve(&request(namespace, uid), &LIMITS, at(0)), BudgetDecision::Granted);
     }
     let (_, reason) = until(ledger.reserve(&request("o", "c"), &LIMITS, at(599)));
     assert!(reason.contains("2 workloads of the cluster"), "{reason}");
     ledger.note_progress("b", at(500));
     // An operator that starts reads the same times.
     let mut read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
-    assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(600)), Decision::Granted);
+    assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(600)), BudgetDecision::Granted);
     assert_eq!((read.open().count(), read.occupied()), (3, 2));
     let (_, reason) = until(read.reserve(&request("n", "d"), &LIMITS, at(601)));
     assert!(reason.contains("Deployment/a of the same namespace"), "{reason}");
@@ -270,9 +274,9 @@ fn a_recreated_policy_keeps_its_budget_and_another_has_its_own() {
         ledger.reserve(&request("n", uid), &LIMITS, at(0));
         ledger.finish(uid, None);
     }
-    assert_ne!(ledger.reserve(&request("n", "d"), &LIMITS, at(1)), Decision::Granted);
+    assert_ne!(ledger.reserve(&request("n", "d"), &LIMITS, at(1)), BudgetDecision::Granted);
     let other = Request { policy: PolicyRef::new("n", "q"), ..request("n", "d") };
-    assert_eq!(ledger.reserve(&other, &LIMITS, at(1)), Decision::Granted);
+    assert_eq!(ledger.reserve(&other, &LIMITS, at(1)), BudgetDecision::Granted);
 }
 
 #[test]

@@ -17,14 +17,19 @@ fn subject(containers: &str) -> Subject {
     Subject::read(WorkloadKind::Deployment, object).unwrap()
 }
 
-fn policy(name: &str, spec: &str) -> Enforcing {
+fn policy(name: &str, spec: &str) -> EnforcingPolicy {
     let policy =
         format!("{{metadata: {{name: {name}, creationTimestamp: '2026-01-01T00:00:00Z'}}, spec: {spec}}}");
     let policy: DevOpsPolicy = yaml_serde::from_str(&policy).unwrap();
-    Enforcing::new(&CompiledPolicy::new(policy)).unwrap()
+    EnforcingPolicy::new(&CompiledPolicy::new(policy)).unwrap()
 }
 
-fn planned(subject: &Subject, policies: &[Enforcing], constraints: &Constraints, barred: &[&str]) -> Plan {
+fn planned(
+    subject: &Subject,
+    policies: &[EnforcingPolicy],
+    constraints: &Constraints,
+    barred: &[&str],
+) -> Plan {
     let barred = barred.iter().map(|of| of.parse().unwrap()).collect();
     plan(subject, policies, constraints, &barred, Timestamp::UNIX_EPOCH).unwrap()
 }

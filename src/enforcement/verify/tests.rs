@@ -14,30 +14,36 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// A patch of a probe at second 0, on a workload of two pods.
-fn patched() -> Patched {
+fn patched() -> AppliedPatch {
     let fields = BTreeSet::from([ContainerField::new("main", Field::LivenessProbe)]);
-    Patched { at: at(0), pods: Some(2), fields, settling: SignedDuration::from_secs(60), usual_restarts: 0 }
+    AppliedPatch {
+        at: at(0),
+        pods: Some(2),
+        fields,
+        settling: SignedDuration::from_secs(60),
+        usual_restarts: 0,
+    }
 }
 
-fn with_fields(fields: &[Field]) -> Patched {
+fn with_fields(fields: &[Field]) -> AppliedPatch {
     let fields = fields.iter().map(|field| ContainerField::new("main", *field)).collect();
-    Patched { fields, ..patched() }
+    AppliedPatch { fields, ..patched() }
 }
 
-fn rolling(updated: i32, available: i32) -> Progress {
+fn rolling(updated: i32, available: i32) -> RolloutProgress {
     let outdated = 2 - updated;
-    Progress {
+    RolloutProgress {
         observed: true,
         wanted: 2,
         updated,
         ready: available,
         available,
         outdated,
-        ..Progress::default()
+        ..RolloutProgress::default()
     }
 }
 
-fn complete() -> Progress {
+fn complete() -> RolloutProgress {
     rolling(2, 2)
 }
 
@@ -94,33 +100,33 @@ fn unschedulable(name: &str, created: i64) -> Pod {
     .unwrap()
 }
 
-fn judge_with(patched: &Patched, progress: Progress, pods: &[Pod], now: i64) -> Finding {
+fn judge_with(patched: &AppliedPatch, progress: RolloutProgress, pods: &[Pod], now: i64) -> RolloutVerdict {
     let nodes_away = BTreeSet::from(["away".to_owned()]);
     let evidence = Evidence { progress, pods: pods.to_vec(), nodes_away, ..Evidence::default() };
     verify(patched, &evidence, VERIFY, at(now))
 }
 
-fn judge(progress: Progress, pods: &[Pod], now: i64) -> Finding {
+fn judge(progress: RolloutProgress, pods: &[Pod], now: i64) -> RolloutVerdict {
     judge_with(&patched(), progress, pods, now)
 }
 
-fn until(seconds: i64) -> Finding {
-    Finding::Wait { until: at(seconds), against: None }
+fn until(seconds: i64) -> RolloutVerdict {
+    RolloutVerdict::Wait { until: at(seconds), against: None }
 }
 
 /// Asserts a wait for pods that are evidence against the patch.
 #[track_caller]
-fn doubts(finding: Finding) -> (Timestamp, String) {
+fn doubts(finding: RolloutVerdict) -> (Timestamp, String) {
     match finding {
-        Finding::Wait { until, against: Some((_, against)) } => (until, against),
+        RolloutVerdict::Wait { until, against: Some((_, against)) } => (until, against),
         other => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
-fn failed(finding: Finding) -> (RemediationReason, String) {
+fn failed(finding: RolloutVerdict) -> (RemediationReason, String) {
     match finding {
-        Finding::Failed { reason, message } => (reason, message),
+        RolloutVerdict::Failed { reason, message } => (reason, message),
         other => panic!("{other:?}"),
     }
 }
@@ -129,10 +135,10 @@ fn failed(finding: Finding) -> (RemediationReason, String) {
 fn a_whole_new_revision_is_verified_once_it_stayed_so_for_a_minute() {
     let pods = [pod("a", 1, Some(10)), pod("b", 12, Some(25))];
     assert_eq!(judge(complete(), &pods, 84), until(85));
-    assert_eq!(judge(complete(), &pods, 85), Finding::Verified);
+    assert_eq!(judge(complete(), &pods, 85), RolloutVerdict::Verified);
     let evidence = Evidence { progress: complete(), pods: pods.to_vec(), ..Evidence::default() };
     assert_eq!(verify(&patched(), &evidence, 20, at(84)), until(85), "however short verifySeconds is");
-    let slow = Progress { min_ready_seconds: 30, ..complete() };
+    let slow = RolloutProgress { min_ready_seconds: 30, ..complete() };
     assert_eq!(judge(slow, &pods, 85), until(115), "available is later than ready");
 }
 
@@ -145,11 +151,11 @@ fn pods_that_status_is_ahead_of_are_waited_for() {
 
 #[test]
 fn a_workload_that_wants_no_pods_any_more_is_never_verified() {
-    let none = Progress { wanted: 0, updated: 0, available: 0, outdated: 0, ..complete() };
-    let stopping = Progress { outdated: 1, ..none.clone() };
+    let none = RolloutProgress { wanted: 0, updated: 0, available: 0, outdated: 0, ..complete() };
+    let stopping = RolloutProgress { outdated: 1, ..none.clone() };
     for progress in [&none, &stopping] {
-        assert_eq!(judge(progress.clone(), &[], 1000), Finding::Idle);
-        assert_eq!(judge(progress.clone(), &[leaving(pod("a", 1, None))], 1000), Finding::Idle);
+        assert_eq!(judge(progress.clone(), &[], 1000), RolloutVerdict::Idle);
+        assert_eq!(judge(progress.clone(), &[leaving(pod("a", 1, None))], 1000), RolloutVerdict::Idle);
     }
     let crashed = crashed(&pod("a", 1, None), 1, "Error");
     assert_eq!(
@@ -157,8 +163,8 @@ fn a_workload_that_wants_no_pods_any_more_is_never_verified() {
         RemediationReason::Restarted,
         "that was seen in time"
     );
-    let stale = Progress { observed: false, ..none };
-    assert!(matches!(judge(stale, &[], 1), Finding::Wait { .. }), "it may tell of another time");
+    let stale = RolloutProgress { observed: false, ..none };
+    assert!(matches!(judge(stale, &[], 1), RolloutVerdict::Wait { .. }), "it may tell of another time");
 }
 
 #[test]
@@ -244,7 +250,8 @@ fn a_pod_without_room_fails_when_its_time_is_over_whatever_was_patched() {
     let pods = [unschedulable("a", 1)];
     for patch in [patched(), with_fields(&[Field::Request(Compute::Cpu)])] {
         let waiting = judge_with(&patch, rolling(1, 0), &pods, 200);
-        let Finding::Wait { against: Some((RemediationReason::Unschedulable, words)), .. } = waiting else {
+        let RolloutVerdict::Wait { against: Some((RemediationReason::Unschedulable, words)), .. } = waiting
+        else {
             panic!("{waiting:?}");
         };
         let (reason, message) = failed(judge_with(&patch, rolling(1, 0), &pods, 400));
@@ -260,11 +267,11 @@ fn new_pods_settle_from_when_their_last_container_has_started() {
     let status = late.status.as_mut().unwrap().container_statuses.as_mut().unwrap();
     let running = json!({ "running": { "startedAt": at(50) } });
     status[0].state = serde_json::from_value(running).unwrap();
-    let patch = Patched { settling: SignedDuration::from_secs(70), ..patched() };
+    let patch = AppliedPatch { settling: SignedDuration::from_secs(70), ..patched() };
     let pods = [pod("a", 1, Some(10)), late];
-    let waits = Finding::Wait { until: at(120), against: None };
+    let waits = RolloutVerdict::Wait { until: at(120), against: None };
     assert_eq!(judge_with(&patch, complete(), &pods, 119), waits);
-    assert_eq!(judge_with(&patch, complete(), &pods, 120), Finding::Verified);
+    assert_eq!(judge_with(&patch, complete(), &pods, 120), RolloutVerdict::Verified);
 }
 
 #[test]
@@ -277,23 +284,23 @@ fn pods_that_are_no_evidence_fail_nothing() {
     let mut evicted = bad;
     evicted.status.as_mut().unwrap().phase = Some("Failed".to_owned());
     let replaced = [well, evicted, pod("c", 900, Some(905))];
-    assert_eq!(judge(complete(), &replaced, 1000), Finding::Verified);
+    assert_eq!(judge(complete(), &replaced, 1000), RolloutVerdict::Verified);
 }
 
 #[test]
 fn a_ready_pod_that_is_being_deleted_was_made_all_the_same() {
     let pods = [pod("a", 1, Some(10)), leaving(pod("b", 2, Some(11)))];
-    assert!(matches!(judge(rolling(2, 1), &pods, 1000), Finding::Wait { .. }));
+    assert!(matches!(judge(rolling(2, 1), &pods, 1000), RolloutVerdict::Wait { .. }));
 }
 
 #[test]
 fn pods_made_by_scaling_are_no_evidence() {
-    let grown = Progress { wanted: 3, updated: 3, ..rolling(2, 2) };
+    let grown = RolloutProgress { wanted: 3, updated: 3, ..rolling(2, 2) };
     let pods = [crashed(&pod("c", 50, None), 1, "Error"), pod("a", 1, Some(10)), pod("b", 12, Some(25))];
-    assert!(matches!(judge(grown.clone(), &pods, 1000), Finding::Wait { .. }));
+    assert!(matches!(judge(grown.clone(), &pods, 1000), RolloutVerdict::Wait { .. }));
     let at_once = [pod("a", 1, Some(10)), pod("b", 12, None), pod("c", 12, Some(25))];
     assert!(
-        matches!(judge(grown.clone(), &at_once, 1000), Finding::Wait { .. }),
+        matches!(judge(grown.clone(), &at_once, 1000), RolloutVerdict::Wait { .. }),
         "b may have come by scaling"
     );
     let broken = [pod("a", 1, Some(10)), pod("b", 12, Some(25)), crashed(&pod("c", 12, None), 1, "Error")];
@@ -302,7 +309,7 @@ fn pods_made_by_scaling_are_no_evidence() {
         RemediationReason::Restarted,
         "c may be one of the patch"
     );
-    let unknown = Patched { pods: None, ..patched() };
+    let unknown = AppliedPatch { pods: None, ..patched() };
     assert_eq!(failed(judge_with(&unknown, grown.clone(), &pods, 1000)).0, RemediationReason::Restarted);
     assert_eq!(
         failed(judge(rolling(2, 2), &pods, 1000)).0,
@@ -310,9 +317,9 @@ fn pods_made_by_scaling_are_no_evidence() {
         "no more are wanted"
     );
     // The rollout of a StatefulSet replaces the pod with the highest ordinal first.
-    let set = Progress { revision: Some("r".to_owned()), first_ordinal: 5, ..grown };
+    let set = RolloutProgress { revision: Some("r".to_owned()), first_ordinal: 5, ..grown };
     let pods = [crashed(&pod("web-7", 1, None), 1, "Error"), pod("web-6", 12, Some(25))];
-    assert!(matches!(judge(set.clone(), &pods, 100), Finding::Wait { .. }));
+    assert!(matches!(judge(set.clone(), &pods, 100), RolloutVerdict::Wait { .. }));
     let pods = [pod("web-7", 1, Some(2)), crashed(&pod("web-6", 12, None), 1, "Error")];
     assert_eq!(failed(judge(set, &pods, 100)).0, RemediationReason::Restarted);
 }
@@ -320,21 +327,24 @@ fn pods_made_by_scaling_are_no_evidence() {
 #[test]
 fn the_deadline_of_a_deployment_fails_the_patch_unless_only_excused_pods_are_missing() {
     let late = (DEADLINE_EXCEEDED.to_owned(), "it timed out".to_owned());
-    let progress = Progress { failure: Some(late), ..rolling(2, 1) };
+    let progress = RolloutProgress { failure: Some(late), ..rolling(2, 1) };
     let well = pod("a", 1, Some(10));
     let (reason, message) = failed(judge(progress.clone(), &[well.clone(), pod("b", 12, None)], 50));
     assert_eq!(reason, RemediationReason::ProgressDeadlineExceeded);
     assert!(message.starts_with("it timed out; pod b, container main is not ready"), "{message}");
     let away = [well.clone(), on("away", pod("b", 12, None))];
-    assert!(matches!(judge(progress.clone(), &away, 50), Finding::Wait { .. }));
-    let stale = Progress { observed: false, ..progress };
-    assert!(matches!(judge(stale, &[well], 50), Finding::Wait { .. }), "it may tell of the rollout before");
+    assert!(matches!(judge(progress.clone(), &away, 50), RolloutVerdict::Wait { .. }));
+    let stale = RolloutProgress { observed: false, ..progress };
+    assert!(
+        matches!(judge(stale, &[well], 50), RolloutVerdict::Wait { .. }),
+        "it may tell of the rollout before"
+    );
 }
 
 #[test]
 fn pods_that_are_not_made_fail_when_time_is_over() {
     let quota = ("FailedCreate".to_owned(), "pods \"a\" is forbidden: exceeded quota: small".to_owned());
-    let refused = Progress { failure: Some(quota), ..rolling(0, 2) };
+    let refused = RolloutProgress { failure: Some(quota), ..rolling(0, 2) };
     assert_eq!(judge(refused.clone(), &[], 299), until(300));
     let (reason, message) = failed(judge(refused, &[], 300));
     assert_eq!(reason, RemediationReason::QuotaExceeded);
@@ -343,9 +353,12 @@ fn pods_that_are_not_made_fail_when_time_is_over() {
     let one = [pod("a", 1, Some(100))];
     assert_eq!(judge(rolling(1, 2), &one, 399), until(400));
     assert_eq!(failed(judge(rolling(1, 2), &one, 400)).0, RemediationReason::NotCreated);
-    let slow = Progress { grace_seconds: 600, ..rolling(1, 2) };
+    let slow = RolloutProgress { grace_seconds: 600, ..rolling(1, 2) };
     assert_eq!(judge(slow, &one, 400), until(700), "an old pod may take its time to end");
-    for held in [Progress { held: true, ..rolling(1, 2) }, Progress { observed: false, ..rolling(1, 2) }] {
+    for held in [
+        RolloutProgress { held: true, ..rolling(1, 2) },
+        RolloutProgress { observed: false, ..rolling(1, 2) },
+    ] {
         assert_eq!(judge(held, &one, 400), until(700), "nobody makes pods now");
     }
 }
@@ -366,7 +379,7 @@ fn a_missing_pod_is_excused_by_an_old_pod_on_an_unready_node() {
         verify(&patched(), &evidence, VERIFY, at(400))
     };
     for hanging in [leaving(well.clone()), pod("b", -50, None)] {
-        assert!(matches!(judge(on("away", hanging.clone())), Finding::Wait { .. }));
+        assert!(matches!(judge(on("away", hanging.clone())), RolloutVerdict::Wait { .. }));
         assert_eq!(failed(judge(hanging)).0, RemediationReason::NotCreated, "its node is there");
     }
     assert_eq!(failed(judge(on("away", well))).0, RemediationReason::NotCreated, "nobody waits for it");
@@ -376,7 +389,7 @@ fn a_missing_pod_is_excused_by_an_old_pod_on_an_unready_node() {
 fn after_an_outage_the_present_state_counts() {
     let late = 100_000;
     let pods = [pod("a", 1, Some(10)), pod("b", 12, Some(25))];
-    assert_eq!(judge(complete(), &pods, late), Finding::Verified);
+    assert_eq!(judge(complete(), &pods, late), RolloutVerdict::Verified);
     let stuck = [pod("a", 1, Some(10)), pod("b", 12, None)];
     assert_eq!(failed(judge(rolling(2, 1), &stuck, late)).0, RemediationReason::NotReady);
     let moved = [pod("a", 1, Some(10)), pod("b", late - 5, None)];
@@ -387,7 +400,8 @@ fn after_an_outage_the_present_state_counts() {
 #[test]
 fn a_rollout_has_the_full_time_for_each_pod() {
     let of = |wanted, min_ready_seconds| {
-        let progress = Progress { wanted, min_ready_seconds, grace_seconds: 30, ..Progress::default() };
+        let progress =
+            RolloutProgress { wanted, min_ready_seconds, grace_seconds: 30, ..RolloutProgress::default() };
         patience(&progress, VERIFY).as_secs()
     };
     assert_eq!([of(0, 0), of(100, 0)], [3000, 33_000]);
@@ -414,12 +428,12 @@ fn any_pod(excused: bool) -> impl Strategy<Value = Pod> {
     })
 }
 
-fn any_progress() -> impl Strategy<Value = Progress> {
+fn any_progress() -> impl Strategy<Value = RolloutProgress> {
     (any::<[bool; 3]>(), 0..4, 0..4, 0..4, 0..2).prop_map(
         |([observed, held, late], wanted, updated, available, outdated)| {
             let failure = late.then(|| (DEADLINE_EXCEEDED.to_owned(), String::new()));
             let ready = available;
-            Progress {
+            RolloutProgress {
                 observed,
                 held,
                 wanted,
@@ -428,7 +442,7 @@ fn any_progress() -> impl Strategy<Value = Progress> {
                 available,
                 outdated,
                 failure,
-                ..Progress::default()
+                ..RolloutProgress::default()
             }
         },
     )
@@ -440,8 +454,8 @@ proptest! {
         progress in any_progress(), pods in prop::collection::vec(any_pod(false), 0..5), now in 0_i64..5000,
     ) {
         let finding = judge(progress.clone(), &pods, now);
-        prop_assert!(progress.is_complete() || finding != Finding::Verified);
-        if let Finding::Wait { until, .. } = finding {
+        prop_assert!(progress.is_complete() || finding != RolloutVerdict::Verified);
+        if let RolloutVerdict::Wait { until, .. } = finding {
             prop_assert!(until > at(now), "a wait ends later than now");
         }
     }
@@ -455,6 +469,6 @@ proptest! {
         let late = progress.failure.is_some();
         prop_assume!(!late || pods.iter().any(|pod| !symptoms::is_ready(pod)));
         let finding = judge(progress, &pods, now);
-        prop_assert!(!matches!(finding, Finding::Failed { .. }), "{finding:?}");
+        prop_assert!(!matches!(finding, RolloutVerdict::Failed { .. }), "{finding:?}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::settings::labels;
 use super::{APP, Component, Installation};
-use crate::manifests::{Mode, Permission, Scope};
+use crate::manifests::{Mode, Permission, PermissionScope};
 
 /// The verbs in the order in which a rule names them.
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
@@ -20,19 +20,31 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
     if installation.has_native_admission() && Component::of(mode) == Some(Component::Reconcile) {
         permissions.extend(Mode::Native.permissions());
     }
-    let within = |scopes: &[Scope]| -> Vec<Value> {
+    let within = |scopes: &[PermissionScope]| -> Vec<Value> {
         rules(permissions.iter().filter(|permission| scopes.contains(&permission.scope)))
     };
     let name = account(mode);
     let component = Component::of(mode);
     let mut objects = Vec::new();
     if installation.namespaces.is_empty() {
-        objects.extend(pair(installation, &name, None, component, &within(&[Scope::Cluster, Scope::Judged])));
+        objects.extend(pair(
+            installation,
+            &name,
+            None,
+            component,
+            &within(&[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces]),
+        ));
     }
     for namespace in &installation.namespaces {
-        objects.extend(pair(installation, &name, Some(namespace), component, &within(&[Scope::Judged])));
+        objects.extend(pair(
+            installation,
+            &name,
+            Some(namespace),
+            component,
+            &within(&[PermissionScope::EvaluatedNamespaces]),
+        ));
     }
-    let own = within(&[Scope::OwnNamespace]);
+    let own = within(&[PermissionScope::OwnNamespace]);
     if !own.is_empty() {
         let name = format!("{name}-own");
         objects.extend(pair(installation, &name, Some(&installation.namespace), component, &own));

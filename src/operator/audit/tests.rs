@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::operator::judge;
+use crate::operator::evaluate_namespace;
 use crate::policy::{DevOpsPolicySpec, EffectivePolicy};
 use crate::workload::{Workload, WorkloadKind};
 
@@ -18,8 +18,8 @@ fn policy(name: &str, uid: &str) -> DevOpsPolicy {
     policy
 }
 
-/// The verdict on pods of the Deployment web, given by name and image.
-fn verdict(pods: &[(&str, &str)]) -> Verdict {
+/// The evaluation of pods of the Deployment web, given by name and image.
+fn evaluation(pods: &[(&str, &str)]) -> Evaluation {
     let owner = json!([{ "kind": "ReplicaSet", "name": "web-7f9", "controller": true }]);
     let pods: Vec<_> = pods
         .iter()
@@ -33,7 +33,7 @@ fn verdict(pods: &[(&str, &str)]) -> Verdict {
         })
         .collect();
     let rules = EffectivePolicy::from_spec(&policy("p", "u").spec).unwrap();
-    judge(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH)
+    evaluate_namespace(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH)
 }
 
 fn created(step: Step) -> PolicyAuditResult {
@@ -54,15 +54,15 @@ fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
 #[test]
 fn the_first_result_is_immediate_and_later_ones_need_a_change_and_the_interval() {
     let (policy, start) = (policy("p", "u"), Timestamp::UNIX_EPOCH);
-    let step = |verdict: &Verdict, latest: Option<&Past>, now| {
-        next_step(&policy, verdict, &[], latest, INTERVAL, now)
+    let step = |evaluation: &Evaluation, latest: Option<&Past>, now| {
+        next_step(&policy, evaluation, &[], latest, INTERVAL, now)
     };
-    let good = verdict(&[("a", "nginx:1")]);
+    let good = evaluation(&[("a", "nginx:1")]);
     let first = created(step(&good, None, start));
     assert_eq!((first.spec.total_pods, first.spec.total_violations), (1, 1));
     let latest = past(&first, start);
     assert_eq!(latest.sequence, 1);
-    let bad = verdict(&[("a", "nginx")]);
+    let bad = evaluation(&[("a", "nginx")]);
     assert!(matches!(step(&good, Some(&latest), start + 2 * INTERVAL), Step::Nothing));
     let early = step(&bad, Some(&latest), start + INTERVAL - SignedDuration::from_secs(1));
     assert!(matches!(early, Step::Wait(due) if due == start + INTERVAL), "{early:?}");
@@ -74,7 +74,7 @@ fn the_first_result_is_immediate_and_later_ones_need_a_change_and_the_interval()
 
 #[test]
 fn names_order_and_number_of_pods_do_not_change_a_result() {
-    let content = |pods: &[(&str, &str)]| super::content(&verdict(pods).violations, &[]);
+    let content = |pods: &[(&str, &str)]| super::content(&evaluation(pods).violations, &[]);
     let one = content(&[("a", "nginx")]);
     assert_eq!(one, content(&[("b", "nginx"), ("c", "nginx")]));
     assert_ne!(one, content(&[("a", "nginx:1")]));
@@ -82,7 +82,7 @@ fn names_order_and_number_of_pods_do_not_change_a_result() {
 
 #[test]
 fn new_suggested_patches_cause_a_result_and_missing_ones_do_not() {
-    let (policy, verdict) = (policy("p", "u"), verdict(&[("a", "nginx")]));
+    let (policy, evaluation) = (policy("p", "u"), evaluation(&[("a", "nginx")]));
     let fix = |name: &str| SuggestedFix {
         kind: "Deployment".into(),
         name: name.into(),
@@ -91,7 +91,7 @@ fn new_suggested_patches_cause_a_result_and_missing_ones_do_not() {
     };
     let start = Timestamp::UNIX_EPOCH;
     let step = |fixes: &[SuggestedFix], latest: Option<&Past>| {
-        next_step(&policy, &verdict, fixes, latest, INTERVAL, start + INTERVAL)
+        next_step(&policy, &evaluation, fixes, latest, INTERVAL, start + INTERVAL)
     };
     let without = past(&created(step(&[], None)), start);
     let with = created(step(&[fix("web")], Some(&without)));
@@ -109,7 +109,7 @@ fn new_suggested_patches_cause_a_result_and_missing_ones_do_not() {
 fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
     let name = |policy: &DevOpsPolicy, latest: Option<&Past>, image, second| {
         let now = Timestamp::from_second(second).unwrap();
-        created(next_step(policy, &verdict(&[("a", image)]), &[], latest, INTERVAL, now))
+        created(next_step(policy, &evaluation(&[("a", image)]), &[], latest, INTERVAL, now))
             .metadata
             .name
             .unwrap()
@@ -139,7 +139,7 @@ fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
 #[test]
 fn a_result_is_owned_by_its_policy_and_does_not_block_deletion() {
     let result =
-        created(next_step(&policy("p", "u"), &verdict(&[]), &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
+        created(next_step(&policy("p", "u"), &evaluation(&[]), &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
     let [owner] = &result.metadata.owner_references.unwrap()[..] else { panic!("one owner") };
     assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.uid.as_str()), ("DevOpsPolicy", "p", "u"));
     assert_eq!((owner.controller, owner.block_owner_deletion), (None, Some(false)));
@@ -149,7 +149,7 @@ fn a_result_is_owned_by_its_policy_and_does_not_block_deletion() {
 fn the_pods_of_a_workload_share_an_entry() {
     let result = created(next_step(
         &policy("p", "u"),
-        &verdict(&[("a", "nginx"), ("b", "nginx"), ("c", "nginx:1")]),
+        &evaluation(&[("a", "nginx"), ("b", "nginx"), ("c", "nginx:1")]),
         &[],
         None,
         INTERVAL,
@@ -171,12 +171,13 @@ fn the_pods_of_a_workload_share_an_entry() {
 fn a_result_is_bounded_and_its_totals_are_exact() {
     let names: Vec<_> = (0..3_000).map(|index| format!("{}-{index}", "n".repeat(200))).collect();
     let pods: Vec<_> = names.iter().map(|name| (name.as_str(), "nginx")).collect();
-    let mut verdict = verdict(&pods);
-    for violation in &mut verdict.violations {
+    let mut evaluation = evaluation(&pods);
+    for violation in &mut evaluation.violations {
         violation.owner = None;
         violation.message = "é".repeat(5_000);
     }
-    let result = created(next_step(&policy("p", "u"), &verdict, &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
+    let result =
+        created(next_step(&policy("p", "u"), &evaluation, &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
     let bytes = size(&result);
     assert!(bytes <= LIMIT - RESERVE && bytes > LIMIT - RESERVE - 3_000, "{bytes}");
     assert_eq!((result.spec.total_pods, result.spec.total_violations), (3_000, 6_000));

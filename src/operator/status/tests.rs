@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::*;
-use crate::operator::judge;
+use crate::operator::evaluate_namespace;
 use crate::policy::{DevOpsPolicySpec, EffectivePolicy};
 use crate::workload::{Workload, WorkloadKind};
 
@@ -17,7 +17,7 @@ fn policy(spec: &str) -> DevOpsPolicy {
     policy
 }
 
-fn outcome(policy: &DevOpsPolicy, images: &[&str]) -> Outcome {
+fn outcome(policy: &DevOpsPolicy, images: &[&str]) -> EvaluationOutcome {
     let pods: Vec<_> = images
         .iter()
         .enumerate()
@@ -28,7 +28,7 @@ fn outcome(policy: &DevOpsPolicy, images: &[&str]) -> Outcome {
         })
         .collect();
     let rules = EffectivePolicy::from_spec(&policy.spec).unwrap();
-    Outcome::Judged(judge(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH))
+    EvaluationOutcome::Evaluated(evaluate_namespace(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH))
 }
 
 /// Returns the policy as the API server stores it: JSON, with times in whole seconds.
@@ -47,13 +47,15 @@ fn a_verdict_fills_the_status_and_the_same_again_is_no_change() {
     let policy = policy("{forbidLatestTag: true}");
     let outcome = outcome(&policy, &["nginx", "nginx:1"]);
     let now = Timestamp::from_millisecond(1_500).unwrap();
-    let status = next_status(&policy, &outcome, &Standing::default(), &AdmissionState::Off, now).unwrap();
+    let status =
+        next_status(&policy, &outcome, &EnforcementState::default(), &AdmissionState::Off, now).unwrap();
     assert_eq!((status.healthy, status.health_score, status.violations), (Some(false), Some(97), Some(1)));
     assert_eq!(status.last_evaluated.as_ref().unwrap().0, Timestamp::from_second(1).unwrap());
     assert_eq!(status.message.as_deref(), Some("1 violation in 2 pods: 1 x latest-tag"));
     let policy = written(policy, &status);
     assert!(
-        next_status(&policy, &outcome, &Standing::default(), &AdmissionState::Off, now + LATER).is_none()
+        next_status(&policy, &outcome, &EnforcementState::default(), &AdmissionState::Off, now + LATER)
+            .is_none()
     );
 }
 
@@ -64,7 +66,7 @@ fn a_condition_keeps_its_time_until_it_turns() {
     let good = next_status(
         &policy,
         &outcome(&policy, &["nginx:1"]),
-        &Standing::default(),
+        &EnforcementState::default(),
         &AdmissionState::Off,
         start,
     )
@@ -74,7 +76,7 @@ fn a_condition_keeps_its_time_until_it_turns() {
     let bad = next_status(
         &policy,
         &outcome(&policy, &["nginx"]),
-        &Standing::default(),
+        &EnforcementState::default(),
         &AdmissionState::Off,
         start + LATER,
     )
@@ -86,8 +88,8 @@ fn a_condition_keeps_its_time_until_it_turns() {
     let policy = written(policy, &bad);
     let gone = next_status(
         &policy,
-        &Outcome::NoEffect,
-        &Standing::default(),
+        &EvaluationOutcome::NoEffect,
+        &EnforcementState::default(),
         &AdmissionState::Off,
         start + LATER + LATER,
     )
@@ -102,13 +104,13 @@ fn without_a_verdict_there_are_no_figures() {
     let unknown: DevOpsPolicySpec = yaml_serde::from_str("rules: [{id: nope}]").unwrap();
     let error = EffectivePolicy::from_spec(&unknown).unwrap_err();
     for (outcome, ready, degraded) in [
-        (Outcome::NoEffect, "SystemNamespace", "False"),
-        (Outcome::Invalid(error.into()), "InvalidSpec", "True"),
+        (EvaluationOutcome::NoEffect, "SystemNamespace", "False"),
+        (EvaluationOutcome::Invalid(error.into()), "InvalidSpec", "True"),
     ] {
         let full = next_status(
             &policy,
             &self::outcome(&policy, &["x"]),
-            &Standing::default(),
+            &EnforcementState::default(),
             &AdmissionState::Off,
             Timestamp::UNIX_EPOCH,
         )
@@ -116,7 +118,7 @@ fn without_a_verdict_there_are_no_figures() {
         let status = next_status(
             &written(policy.clone(), &full),
             &outcome,
-            &Standing::default(),
+            &EnforcementState::default(),
             &AdmissionState::Off,
             Timestamp::UNIX_EPOCH,
         )
@@ -136,9 +138,14 @@ fn without_a_verdict_there_are_no_figures() {
 fn foreign_status_fields_are_overwritten() {
     let policy = policy("{forbidLatestTag: true}");
     let outcome = outcome(&policy, &["nginx:1"]);
-    let status =
-        next_status(&policy, &outcome, &Standing::default(), &AdmissionState::Off, Timestamp::UNIX_EPOCH)
-            .unwrap();
+    let status = next_status(
+        &policy,
+        &outcome,
+        &EnforcementState::default(),
+        &AdmissionState::Off,
+        Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
     let mut foreign = status.clone();
     foreign.health_score = Some(1);
     foreign.remediations_applied = Some(3);
@@ -146,7 +153,7 @@ fn foreign_status_fields_are_overwritten() {
     let repaired = next_status(
         &written(policy, &foreign),
         &outcome,
-        &Standing::default(),
+        &EnforcementState::default(),
         &AdmissionState::Off,
         Timestamp::UNIX_EPOCH,
     )

@@ -26,7 +26,7 @@ Live objects have both names of the account, with the same value.
 ",
     category: Category::Api,
     severity: Severity::Low,
-    mend: Some("serviceAccountName in place of serviceAccount"),
+    manual_fix: Some("serviceAccountName in place of serviceAccount"),
     peers: &["kube-linter:deprecated-service-account-field"],
     check: Check::Pod(check),
     ..Rule::BASE

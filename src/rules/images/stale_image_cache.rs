@@ -27,7 +27,7 @@ Without a policy such an image is always pulled. A digest names one content, so 
 ",
     category: Category::Images,
     severity: Severity::Low,
-    mend: Some("no imagePullPolicy, where it is IfNotPresent"),
+    manual_fix: Some("no imagePullPolicy, where it is IfNotPresent"),
     peers: &["polaris:pullPolicyNotAlways", "kube-score:container-image-pull-policy"],
     parameters: &[Parameter {
         name: "always",

@@ -25,7 +25,7 @@ them.
 ",
     category: Category::Reliability,
     severity: Severity::Low,
-    mend: Some("ttlSecondsAfterFinished: 86400"),
+    manual_fix: Some("ttlSecondsAfterFinished: 86400"),
     peers: &["kube-linter:job-ttl-seconds-after-finished"],
     check: Check::Workload(check),
     ..Rule::BASE

@@ -1,6 +1,6 @@
 //! Allows a long-running container to hang without a restart.
 
-use crate::rules::fix::{Broken, Fix, Mend, PartialContainer, probe, startup};
+use crate::rules::fix::{Fix, FixInput, FixOutcome, PartialContainer, probe, startup};
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
 
 /// A container without a liveness probe, where one makes sense.
@@ -43,7 +43,7 @@ Init containers, native sidecars and the pods of Jobs and CronJobs are not count
     check: Check::Pod(check),
     fix: Some(Fix {
         summary: "a livenessProbe that connects to a TCP port, and a startupProbe on the same port unless there is one",
-        mend,
+        compute,
     }),
     ..Rule::BASE
 };
@@ -61,20 +61,20 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-fn mend(broken: &Broken<'_>) -> Mend {
-    if broken.container.liveness_probe.is_some() {
-        return Mend::default();
+fn compute(input: &FixInput<'_>) -> FixOutcome {
+    if input.container.liveness_probe.is_some() {
+        return FixOutcome::default();
     }
-    match probe(broken) {
+    match probe(input) {
         Ok(liveness) => {
-            let startup_probe = broken.container.startup_probe.is_none().then(|| startup(&liveness));
+            let startup_probe = input.container.startup_probe.is_none().then(|| startup(&liveness));
             let sets = PartialContainer {
                 startup_probe,
                 liveness_probe: Some(liveness),
                 ..PartialContainer::default()
             };
-            Mend { sets, reasons: Vec::new() }
+            FixOutcome { sets, reasons: Vec::new() }
         }
-        Err(reason) => Mend::nothing(reason),
+        Err(reason) => FixOutcome::nothing(reason),
     }
 }

@@ -1,6 +1,6 @@
 //! Allows a long-running container to receive traffic before it can answer.
 
-use crate::rules::fix::{Broken, Fix, Mend, PartialContainer, probe};
+use crate::rules::fix::{Fix, FixInput, FixOutcome, PartialContainer, probe};
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
 
 /// A container without a readiness probe, where one makes sense.
@@ -43,7 +43,7 @@ readiness probe.
     details: false,
     expression: Some(include_str!("missing_readiness.cel")),
     check: Check::Pod(check),
-    fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", mend }),
+    fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", compute }),
     ..Rule::BASE
 };
 
@@ -60,15 +60,15 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-fn mend(broken: &Broken<'_>) -> Mend {
-    if broken.container.readiness_probe.is_some() {
-        return Mend::default();
+fn compute(input: &FixInput<'_>) -> FixOutcome {
+    if input.container.readiness_probe.is_some() {
+        return FixOutcome::default();
     }
-    match probe(broken) {
+    match probe(input) {
         Ok(readiness) => {
             let sets = PartialContainer { readiness_probe: Some(readiness), ..PartialContainer::default() };
-            Mend { sets, reasons: Vec::new() }
+            FixOutcome { sets, reasons: Vec::new() }
         }
-        Err(reason) => Mend::nothing(reason),
+        Err(reason) => FixOutcome::nothing(reason),
     }
 }

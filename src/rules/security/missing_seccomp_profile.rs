@@ -25,7 +25,7 @@ Pods with `os.name: windows` are skipped. A profile that is set to something els
 ",
     category: Category::Security,
     severity: Severity::Medium,
-    mend: Some("seccompProfile: {type: RuntimeDefault}, in the security context of the pod"),
+    manual_fix: Some("seccompProfile: {type: RuntimeDefault}, in the security context of the pod"),
     peers: &["polaris:linuxHardening", "kube-score:container-seccomp-profile", "pss:seccompProfile_restricted"],
     check: Check::Pod(check),
     ..Rule::BASE

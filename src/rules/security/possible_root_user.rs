@@ -26,7 +26,7 @@ no exception: the Pod Security level `restricted` asks for the field all the sam
 ",
     category: Category::Security,
     severity: Severity::Medium,
-    mend: Some("runAsNonRoot: true, where the user's number is above 0"),
+    manual_fix: Some("runAsNonRoot: true, where the user's number is above 0"),
     peers: &["polaris:runAsRootAllowed", "kube-linter:run-as-non-root", "popeye:302", "popeye:306", "pss:runAsNonRoot"],
     check: Check::Pod(check),
     ..Rule::BASE

@@ -24,7 +24,7 @@ Pods with `os.name: windows` are skipped. The field exists only in containers; t
 ",
     category: Category::Security,
     severity: Severity::Medium,
-    mend: Some("allowPrivilegeEscalation: false, unless the container is privileged or adds SYS_ADMIN"),
+    manual_fix: Some("allowPrivilegeEscalation: false, unless the container is privileged or adds SYS_ADMIN"),
     peers: &[
         "polaris:privilegeEscalationAllowed",
         "kube-linter:privilege-escalation-container",

@@ -1,6 +1,6 @@
 //! A policy or an operator goes away while a patch is being verified.
 
-use super::stage::{PROBES, PodState, Stage, VERIFY, is_patched, template};
+use super::fixture::{EnforcementFixture, PROBES, PodState, VERIFY, is_patched, template};
 use crate::eventually::within;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -15,7 +15,7 @@ fn new_pods_wait(pod: &Pod) -> PodState {
     if is_patched(pod) { PodState::Stuck } else { PodState::Ready }
 }
 
-impl Stage {
+impl EnforcementFixture {
     /// Patches a Deployment. Returns the object before the patch and the name of its new pod, which is not ready.
     async fn patched(&self) -> (DynamicObject, String) {
         let before = self.run("Deployment", "web", |_| ()).await;
@@ -28,7 +28,7 @@ impl Stage {
     async fn delete_too_early(&self) {
         self.delete_policy("standard").await;
         sleep(Duration::from_secs(3)).await;
-        let policy = self.world.policies(&self.namespace).get("standard").await.unwrap();
+        let policy = self.base.policies(&self.namespace).get("standard").await.unwrap();
         assert!(policy.metadata.deletion_timestamp.is_some());
     }
 }
@@ -36,7 +36,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_is_verified_even_if_its_policy_now_only_audits() {
-    let well = Stage::shared(new_pods_wait).await;
+    let well = EnforcementFixture::shared(new_pods_wait).await;
     let ill = well.beside(new_pods_wait).await;
     let good = async {
         let (_, pod) = well.patched().await;
@@ -61,7 +61,7 @@ async fn a_patch_is_verified_even_if_its_policy_now_only_audits() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_deleted_policy_remains_until_its_patch_has_a_verdict() {
-    let well = Stage::shared(new_pods_wait).await;
+    let well = EnforcementFixture::shared(new_pods_wait).await;
     let ill = well.beside(new_pods_wait).await;
     let good = async {
         let (_, pod) = well.patched().await;
@@ -85,9 +85,9 @@ async fn a_deleted_policy_remains_until_its_patch_has_a_verdict() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_restarted_operator_decides_by_the_current_state() {
-    let well = Stage::alone(new_pods_wait).await;
+    let well = EnforcementFixture::alone(new_pods_wait).await;
     let (ill, stuck) = (well.beside(new_pods_wait).await, well.beside(new_pods_wait).await);
-    let operator = well.world.replica("operator-0", &["--no-leader-election"]);
+    let operator = well.base.replica("operator-0", &["--no-leader-election"]);
     let ((_, pod), (before, crashing), (former, _)) =
         tokio::join!(well.patched(), ill.patched(), stuck.patched());
     operator.kill();
@@ -95,7 +95,7 @@ async fn a_restarted_operator_decides_by_the_current_state() {
     ill.set_pod_state(&crashing, PodState::Crash).await;
     sleep(VERIFY + Duration::from_secs(2)).await;
 
-    let back = well.world.replica("operator-0", &["--no-leader-election"]);
+    let back = well.base.replica("operator-0", &["--no-leader-election"]);
     back.wait_until_ready();
     let (verified, withdrawn, late) = tokio::join!(
         well.until("standard", "Deployment/web", RemediationPhase::Verified),
@@ -115,9 +115,9 @@ async fn a_restarted_operator_decides_by_the_current_state() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn frequent_annotation_changes_do_not_block_a_patch_unnoticed() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    stage.run("Deployment", "web", |_| ()).await;
-    let deployments = stage.api("Deployment");
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    let deployments = fixture.api("Deployment");
     let busy = tokio::spawn(async move {
         let mut pause = tokio::time::interval(Duration::from_millis(38));
         for count in 0_u64.. {
@@ -127,10 +127,10 @@ async fn frequent_annotation_changes_do_not_block_a_patch_unnoticed() {
             deployments.patch("web", &PatchParams::default(), &patch).await.unwrap();
         }
     });
-    stage.policy("standard", PROBES).await;
+    fixture.policy("standard", PROBES).await;
     // A slow machine may have no moment between two writes.
     within(Duration::from_mins(3), "it is patched, or the record says why not", async || {
-        let record = stage.status("standard").await.remediations.into_iter().next()?;
+        let record = fixture.status("standard").await.remediations.into_iter().next()?;
         let is_explained = record.reason == Some(RemediationReason::Stale)
             && record.message.is_some_and(|message| message.contains("another client wrote the workload"));
         // The workload's own controller has as hard a time, so a verdict may take long.
@@ -144,20 +144,20 @@ async fn frequent_annotation_changes_do_not_block_a_patch_unnoticed() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_policy_with_another_finalizer_reports_its_deletion() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    stage.policy("standard", PROBES).await;
-    stage.until_condition("standard", "Ready", "Evaluated", "").await;
-    let policies = stage.world.policies(&stage.namespace);
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    fixture.policy("standard", PROBES).await;
+    fixture.until_condition("standard", "Ready", "Evaluated", "").await;
+    let policies = fixture.base.policies(&fixture.namespace);
     let policy = policies.get("standard").await.unwrap();
     let finalizers = policy.finalizers().iter().map(String::as_str).chain(["example.com/hold"]);
     let finalizers: Vec<&str> = finalizers.collect();
     let held = json!({ "metadata": { "finalizers": finalizers } });
     policies.patch("standard", &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
-    stage.delete_policy("standard").await;
+    fixture.delete_policy("standard").await;
     for type_ in ["Ready", "Enforcing", "Degraded"] {
-        stage.until_condition("standard", type_, "Deleting", "the policy was deleted").await;
+        fixture.until_condition("standard", type_, "Deleting", "the policy was deleted").await;
     }
     let released = json!({ "metadata": { "finalizers": null } });
     policies.patch("standard", &PatchParams::default(), &Patch::Merge(released)).await.unwrap();
-    stage.until_policy_is_gone("standard").await;
+    fixture.until_policy_is_gone("standard").await;
 }

@@ -1,7 +1,7 @@
 //! Workloads that a GitOps tool manages: patched if the policy allows it, otherwise reported with a patch for their
 //! source.
 
-use super::stage::{PROBES, PodState, Stage};
+use super::fixture::{EnforcementFixture, PROBES, PodState};
 use crate::analyze::on;
 use crate::eventually::eventually;
 use kube_devops::policy::RemediationPhase;
@@ -19,18 +19,18 @@ fn helm(object: &mut Value) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_managed_workload_is_patched_if_the_policy_allows_it() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    stage.run("Deployment", "web", helm).await;
-    stage.policy("standard", &PROBES.replace("30}", "30, gitops: patch}")).await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
-    let container = stage.container("Deployment", "web").await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", helm).await;
+    fixture.policy("standard", &PROBES.replace("30}", "30, gitops: patch}")).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let container = fixture.container("Deployment", "web").await;
     assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], json!(8080));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn policy_fixes_prints_patches_that_exceed_a_result() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
     for number in 0..MANY {
         let large = |object: &mut Value| {
             helm(object);
@@ -41,23 +41,23 @@ async fn policy_fixes_prints_patches_that_exceed_a_result() {
             };
             object["spec"]["template"]["spec"]["containers"] = (0..4).map(container).collect();
         };
-        stage.create("Deployment", &format!("web-{number}"), large).await;
+        fixture.create("Deployment", &format!("web-{number}"), large).await;
     }
-    stage.policy("standard", PROBES).await;
+    fixture.policy("standard", PROBES).await;
     let result = eventually("a result has fixes", async || {
-        let results = stage.world.results(&stage.namespace, "standard").await;
+        let results = fixture.base.results(&fixture.namespace, "standard").await;
         results.into_iter().next_back().filter(|result| !result.spec.fixes.is_empty())
     })
     .await;
     assert_eq!(result.spec.total_fixes, Some(MANY as u64));
     assert!(result.spec.fixes.len() < MANY);
-    let arguments = ["policy", "fixes", "standard", "-n", &stage.namespace];
-    let printed = on(stage.world.plane.kubeconfig(), &arguments);
+    let arguments = ["policy", "fixes", "standard", "-n", &fixture.namespace];
+    let printed = on(fixture.base.plane.kubeconfig(), &arguments);
     assert_eq!(printed.code, 0, "{}", printed.stderr);
-    let comment = format!("\n# {}/Deployment/web-", stage.namespace);
+    let comment = format!("\n# {}/Deployment/web-", fixture.namespace);
     assert_eq!(printed.stdout.matches(&comment).count(), MANY);
-    stage.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
-    let printed = on(stage.world.plane.kubeconfig(), &arguments);
+    fixture.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
+    let printed = on(fixture.base.plane.kubeconfig(), &arguments);
     assert_eq!((printed.code, printed.stdout.as_str()), (0, ""), "the result suggests no more changes");
     assert!(printed.stderr.starts_with("note: no fixes in namespace"), "{}", printed.stderr);
 }
@@ -65,28 +65,28 @@ async fn policy_fixes_prints_patches_that_exceed_a_result() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_suggested_source_patch_fixes_the_violations() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    stage.run("Deployment", "web", helm).await;
-    let mark = stage.world.plane.mark();
-    stage.policy("standard", PROBES).await;
-    stage.until_condition("standard", "Enforcing", "Enforcing", "ManagedByGitOps").await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", helm).await;
+    let mark = fixture.base.plane.mark();
+    fixture.policy("standard", PROBES).await;
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "ManagedByGitOps").await;
     let fixes = eventually("the fix is in the audit result", async || {
-        let arguments = ["policy", "fixes", "standard", "-n", &stage.namespace];
-        let printed = on(stage.world.plane.kubeconfig(), &arguments);
+        let arguments = ["policy", "fixes", "standard", "-n", &fixture.namespace];
+        let printed = on(fixture.base.plane.kubeconfig(), &arguments);
         assert_eq!(printed.code, 0, "{}", printed.stderr);
         printed.stdout.contains("livenessProbe").then_some(printed.stdout)
     })
     .await;
-    assert!(fixes.contains(&format!("# {0}/Deployment/web, by policy {0}/standard", stage.namespace)));
+    assert!(fixes.contains(&format!("# {0}/Deployment/web, by policy {0}/standard", fixture.namespace)));
 
     // Applies the patch as the tool does once its source has it.
     let patch: Value = yaml_serde::from_str(&fixes).unwrap();
     assert_eq!((&patch["kind"], &patch["metadata"]["name"]), (&json!("Deployment"), &json!("web")));
-    stage.edit("Deployment", "web", "helm", &patch).await;
-    stage.until_available("Deployment", "web").await;
-    stage
-        .world
-        .until(&stage.namespace, "standard", "nothing is violated", |status| status.healthy == Some(true))
+    fixture.edit("Deployment", "web", "helm", &patch).await;
+    fixture.until_available("Deployment", "web").await;
+    fixture
+        .base
+        .until(&fixture.namespace, "standard", "nothing is violated", |status| status.healthy == Some(true))
         .await;
-    assert_eq!(stage.patches_since(mark, "web"), 0, "the operator did not patch it");
+    assert_eq!(fixture.patches_since(mark, "web"), 0, "the operator did not patch it");
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_devops::cluster::{Cluster, ConnectOptions, connect};
-use kube_devops::enforcement::{Decision, Ledger, Limits, Request};
+use kube_devops::enforcement::{BudgetDecision, Ledger, Limits, Request};
 use kube_devops::manifests::LEDGER_NAME;
 use kube_devops::remediation::{LedgerError, LedgerStore};
 use kube_devops::workload::{PolicyRef, WorkloadRef};
@@ -22,7 +22,7 @@ pub(super) async fn cluster(plane: &ControlPlane) -> Cluster {
     connect(&options).await.unwrap()
 }
 
-async fn reserve(store: &LedgerStore, uid: &str) -> Result<Decision, LedgerError> {
+async fn reserve(store: &LedgerStore, uid: &str) -> Result<BudgetDecision, LedgerError> {
     let limits = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
     let request = Request {
         policy: PolicyRef::new(uid, "p"),
@@ -56,15 +56,15 @@ async fn replicas_that_reserve_at_once_stay_within_the_budget() {
         }
     };
     let decisions = join_all(uids.iter().enumerate().map(ask)).await;
-    assert_eq!(decisions.iter().filter(|decision| **decision == Decision::Granted).count(), 5);
+    assert_eq!(decisions.iter().filter(|decision| **decision == BudgetDecision::Granted).count(), 5);
     let ledger = stores[1].read().await.unwrap();
     let open: Vec<_> = ledger.open().map(|grant| grant.uid.clone()).collect();
     assert_eq!(open.len(), 5);
     // A repeated reservation, as after a crash, is granted again. A new one takes the place of one that has ended.
-    assert_eq!(reserve(&stores[2], &open[0]).await.unwrap(), Decision::Granted);
+    assert_eq!(reserve(&stores[2], &open[0]).await.unwrap(), BudgetDecision::Granted);
     assert!(stores[0].change(|ledger| ledger.finish(&open[0], None)).await.unwrap());
-    assert_eq!(reserve(&stores[1], "next").await.unwrap(), Decision::Granted);
-    assert_ne!(reserve(&stores[1], "after").await.unwrap(), Decision::Granted);
+    assert_eq!(reserve(&stores[1], "next").await.unwrap(), BudgetDecision::Granted);
+    assert_ne!(reserve(&stores[1], "after").await.unwrap(), BudgetDecision::Granted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +74,7 @@ async fn an_invalid_ledger_does_not_reset_the_budget() {
     let namespace = plane.namespace("ledger");
     let store = LedgerStore::new(cluster(plane).await, &namespace);
     let maps = Api::<ConfigMap>::namespaced(plane.client().await, &namespace);
-    assert_eq!(reserve(&store, "one").await.unwrap(), Decision::Granted);
+    assert_eq!(reserve(&store, "one").await.unwrap(), BudgetDecision::Granted);
     for data in [json!({ "ledger": "{}" }), json!({ "ledger": null })] {
         let patch = Patch::Merge(json!({ "data": data }));
         maps.patch(LEDGER_NAME, &PatchParams::default(), &patch).await.unwrap();
@@ -84,7 +84,7 @@ async fn an_invalid_ledger_does_not_reset_the_budget() {
         assert!(store.read().await.is_err());
     }
     maps.delete(LEDGER_NAME, &DeleteParams::default()).await.unwrap();
-    assert_eq!(reserve(&store, "two").await.unwrap(), Decision::Granted);
+    assert_eq!(reserve(&store, "two").await.unwrap(), BudgetDecision::Granted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,12 @@
 
 mod blast_radius;
 mod changes_under_way;
+mod conflict_policy;
+mod conflict_policy_installed;
+mod connect_test;
 mod daemon_sets;
 mod documents;
+mod fixture;
 mod forged;
 mod gitops;
 mod hands_off;
@@ -19,12 +23,8 @@ mod ports;
 mod refusals;
 mod retrying;
 mod rollouts;
-mod shadow;
 mod squatting;
-mod stage;
 mod taken_out;
 mod tenants;
 mod undoing;
 mod withdrawals;
-mod yielding;
-mod yielding_installed;

@@ -1,7 +1,7 @@
 //! Random workloads and policies. By the API server's audit log, each eligible workload is patched once, and no other
 //! write to any workload happens.
 
-use super::stage::{PodState, Stage, workload};
+use super::fixture::{EnforcementFixture, PodState, workload};
 use crate::soak::rounds;
 use fastrand::Rng;
 use futures::future::join_all;
@@ -75,7 +75,7 @@ const DAEMON_SET: [Mark; 9] = [
 
 /// A namespace and its policy.
 struct Place {
-    stage: Stage,
+    fixture: EnforcementFixture,
     enforces: bool,
     /// True if its policy patches workloads that a GitOps tool manages.
     takes_managed: bool,
@@ -112,7 +112,7 @@ impl Made<'_> {
         object["metadata"]["labels"] = json!({});
         object["metadata"]["annotations"] = json!({});
         if self.kind == "DaemonSet" {
-            let node = json!({ "stage": self.place.stage.namespace });
+            let node = json!({ "fixture": self.place.fixture.namespace });
             object["spec"]["template"]["spec"]["nodeSelector"] = node;
         }
         for mark in &self.marks {
@@ -129,7 +129,7 @@ impl Made<'_> {
                 Mark::BeingDeleted => object["metadata"]["finalizers"] = json!(["example.com/hold"]),
                 Mark::Paused => object["spec"]["paused"] = json!(true),
                 Mark::NoPods if self.kind == "DaemonSet" => {
-                    object["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": "elsewhere" });
+                    object["spec"]["template"]["spec"]["nodeSelector"] = json!({ "fixture": "elsewhere" });
                 }
                 Mark::NoPods => object["spec"]["replicas"] = json!(0),
                 Mark::RecreatedWhole => object["spec"]["strategy"] = json!({ "type": "Recreate" }),
@@ -162,12 +162,12 @@ impl Made<'_> {
     /// Creates the workload. Returns when its state has all its properties.
     async fn make(&self) {
         let document = self.document();
-        self.place.stage.create(self.kind, &self.name, |object| *object = document).await;
+        self.place.fixture.create(self.kind, &self.name, |object| *object = document).await;
         let still = [Mark::Paused, Mark::NoPods, Mark::Unavailable];
         if !self.marks.iter().any(|mark| still.contains(mark)) {
-            self.place.stage.until_available(self.kind, &self.name).await;
+            self.place.fixture.until_available(self.kind, &self.name).await;
         }
-        let api = self.place.stage.api(self.kind);
+        let api = self.place.fixture.api(self.kind);
         if self.has(Mark::RollingOut) {
             let change =
                 json!({ "spec": { "template": { "metadata": { "labels": { "pod_state": "stuck" } } } } });
@@ -219,36 +219,36 @@ async fn only_eligible_workloads_are_patched() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);
-    let first = Stage::alone(pod_state).await;
+    let first = EnforcementFixture::alone(pod_state).await;
     let mut places = Vec::new();
     for index in 0..rounds(14, 50) {
         let name = if index % 7 == 6 { format!("shop-{index}-system") } else { format!("shop-{index}") };
-        first.world.namespace_named(&name).await;
-        let stage = first.in_namespace(name, pod_state).await;
-        stage.node("one").await;
+        first.base.namespace_named(&name).await;
+        let fixture = first.in_namespace(name, pod_state).await;
+        fixture.node("one").await;
         let (mode, gitops) =
             (["audit", "enforce", "enforce"][index % 3], random.choice(["report", "patch"]).unwrap());
         let takes_downtime = random.u8(0..3) > 0;
-        let enforces = mode == "enforce" && !stage.namespace.ends_with("-system");
+        let enforces = mode == "enforce" && !fixture.namespace.ends_with("-system");
         places.push((
-            Place { stage, enforces, takes_managed: gitops == "patch", takes_downtime },
+            Place { fixture, enforces, takes_managed: gitops == "patch", takes_downtime },
             mode,
             gitops,
         ));
     }
     // The operator's own namespace is excluded like a system namespace.
-    let home = first.in_namespace(first.world.home.clone(), pod_state).await;
+    let home = first.in_namespace(first.base.home.clone(), pod_state).await;
     home.node("one").await;
     places.push((
-        Place { stage: home, enforces: false, takes_managed: true, takes_downtime: true },
+        Place { fixture: home, enforces: false, takes_managed: true, takes_downtime: true },
         "enforce",
         "patch",
     ));
     let made: Vec<Made<'_>> = places.iter().flat_map(|(place, ..)| made_up(place, &mut random)).collect();
     join_all(made.iter().map(Made::make)).await;
 
-    let mark = first.world.plane.mark();
-    let operator = first.world.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "1000"]);
+    let mark = first.base.plane.mark();
+    let operator = first.base.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "1000"]);
     operator.wait_until_ready();
     for (place, mode, gitops) in &places {
         let spec = format!(
@@ -256,16 +256,16 @@ async fn only_eligible_workloads_are_patched() {
              remediation: {{verifySeconds: 30, gitops: {gitops}, allowDowntime: {}}}}}",
             place.takes_downtime
         );
-        place.stage.policy("standard", &spec).await;
+        place.fixture.policy("standard", &spec).await;
     }
     let may: BTreeSet<_> = made.iter().filter(|made| made.may_be_patched()).map(key).collect();
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let mut patched = BTreeSet::new();
         for (place, ..) in &places {
-            let records = place.stage.status("standard").await.remediations.into_iter();
+            let records = place.fixture.status("standard").await.remediations.into_iter();
             let there = records.filter(|record| record.phase != RemediationPhase::Planned);
-            patched.extend(there.map(|record| (place.stage.namespace.clone(), record.kind, record.name)));
+            patched.extend(there.map(|record| (place.fixture.namespace.clone(), record.kind, record.name)));
         }
         if patched == may {
             break;
@@ -277,7 +277,7 @@ async fn only_eligible_workloads_are_patched() {
     }
     sleep(Duration::from_secs(10)).await;
 
-    let writes = first.world.writes_since(mark);
+    let writes = first.base.writes_since(mark);
     let groups = ["apps", "batch"];
     let of_workloads = writes
         .iter()
@@ -299,5 +299,5 @@ async fn only_eligible_workloads_are_patched() {
 }
 
 fn key(made: &Made<'_>) -> (String, String, String) {
-    (made.place.stage.namespace.clone(), made.kind.to_owned(), made.name.clone())
+    (made.place.fixture.namespace.clone(), made.kind.to_owned(), made.name.clone())
 }

@@ -1,7 +1,8 @@
 //! Patches that the API server or the cluster refuses.
 
-use super::stage::{
-    PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, Stage, VERIFY, is_patched, template, workload,
+use super::fixture::{
+    EnforcementFixture, PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, VERIFY, is_patched, template,
+    workload,
 };
 use crate::analyze::on;
 use crate::eventually::eventually;
@@ -21,17 +22,17 @@ use tokio::time::sleep;
 /// Longer than the re-check interval of a transient blocker.
 const A_WHILE: Duration = Duration::from_secs(17);
 
-/// Makes admission deny objects with our annotation in the stage's namespace. Returns once that is in effect.
-async fn deny_patches(stage: &Stage) {
+/// Makes admission deny objects with our annotation in the fixture's namespace. Returns once that is in effect.
+async fn deny_patches(fixture: &EnforcementFixture) {
     let allowed = format!("!('{PATCHED_BY}' in object.metadata.?annotations.orValue({{}}))");
-    deny(stage, &allowed, &json!({ "name": "probe", "annotations": { PATCHED_BY: "somebody" } })).await;
+    deny(fixture, &allowed, &json!({ "name": "probe", "annotations": { PATCHED_BY: "somebody" } })).await;
 }
 
-/// Makes admission deny all Deployments of the stage's namespace that a CEL expression doesn't allow. Returns once a
+/// Makes admission deny all Deployments of the fixture's namespace that a CEL expression doesn't allow. Returns once a
 /// Deployment with the metadata `denied` is refused.
-pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
-    let client = stage.world.client.clone();
-    let name = format!("frozen-{}", stage.namespace);
+pub(super) async fn deny(fixture: &EnforcementFixture, allowed: &str, denied: &Value) {
+    let client = fixture.base.client.clone();
+    let name = format!("frozen-{}", fixture.namespace);
     let params = PostParams::default();
     let rule = json!({ "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
         "resources": ["deployments"] });
@@ -47,7 +48,7 @@ pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
     });
     let policy = serde_json::from_value(policy).unwrap();
     Api::<ValidatingAdmissionPolicy>::all(client.clone()).create(&params, &policy).await.unwrap();
-    let selector = json!({ "matchLabels": { "kubernetes.io/metadata.name": stage.namespace } });
+    let selector = json!({ "matchLabels": { "kubernetes.io/metadata.name": fixture.namespace } });
     let binding = json!({
         "metadata": { "name": name },
         "spec": {
@@ -62,7 +63,7 @@ pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
     let probe: DynamicObject = serde_json::from_value(probe).unwrap();
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     eventually("patches are denied", async || {
-        stage.api("Deployment").create(&dry_run, &probe).await.is_err().then_some(())
+        fixture.api("Deployment").create(&dry_run, &probe).await.is_err().then_some(())
     })
     .await;
 }
@@ -70,32 +71,32 @@ pub(super) async fn deny(stage: &Stage, allowed: &str, denied: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_denied_by_admission_is_recorded_and_not_resent() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    let before = stage.run("Deployment", "web", |_| ()).await;
-    deny_patches(&stage).await;
-    let counted = || stage.metric("enforcement_remediations_failed_total{category=\"admission_refused\"}");
-    let (mark, counted_before) = (stage.world.plane.mark(), counted());
-    stage.policy("standard", PROBES).await;
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Failed).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    let before = fixture.run("Deployment", "web", |_| ()).await;
+    deny_patches(&fixture).await;
+    let counted = || fixture.metric("enforcement_remediations_failed_total{category=\"admission_refused\"}");
+    let (mark, counted_before) = (fixture.base.plane.mark(), counted());
+    fixture.policy("standard", PROBES).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::AdmissionRefused));
     assert!(record.message.unwrap().contains("this namespace is frozen"));
-    stage.until_event("standard", "PatchFailed", "this namespace is frozen").await;
-    stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
+    fixture.until_event("standard", "PatchFailed", "this namespace is frozen").await;
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     assert!(counted() > counted_before);
     sleep(A_WHILE).await;
-    assert_eq!(stage.attempts_since(mark, "web"), 1);
-    assert_eq!(stage.get("Deployment", "web").await.metadata.generation, before.metadata.generation);
-    let status = stage.status("standard").await;
+    assert_eq!(fixture.attempts_since(mark, "web"), 1);
+    assert_eq!(fixture.get("Deployment", "web").await.metadata.generation, before.metadata.generation);
+    let status = fixture.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
 }
 
-fn quotas(stage: &Stage) -> Api<ResourceQuota> {
-    Api::namespaced(stage.world.client.clone(), &stage.namespace)
+fn quotas(fixture: &EnforcementFixture) -> Api<ResourceQuota> {
+    Api::namespaced(fixture.base.client.clone(), &fixture.namespace)
 }
 
-/// Sets a quota for the number of pods in the stage's namespace.
-async fn allow_pods(stage: &Stage, pods: u32) {
-    let quotas = quotas(stage);
+/// Sets a quota for the number of pods in the fixture's namespace.
+async fn allow_pods(fixture: &EnforcementFixture, pods: u32) {
+    let quotas = quotas(fixture);
     let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": pods.to_string() } } });
     quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
     eventually("the pods are counted", async || {
@@ -116,9 +117,9 @@ fn class<T>(outcome: kube::Result<T>) -> Option<RefusalClass> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn refusals_of_the_api_server_are_classified() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    let deployments = stage.api("Deployment");
-    stage.create("Deployment", "web", |_| ()).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    let deployments = fixture.api("Deployment");
+    fixture.create("Deployment", "web", |_| ()).await;
     let patch = async |params: &PatchParams, change: Value| {
         let mut document =
             json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" } });
@@ -142,7 +143,7 @@ async fn refusals_of_the_api_server_are_classified() {
 
     let quota =
         json!({ "metadata": { "name": "none" }, "spec": { "hard": { "count/deployments.apps": "1" } } });
-    quotas(&stage).create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+    quotas(&fixture).create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
     let second: DynamicObject = serde_json::from_value(workload("Deployment", "second")).unwrap();
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     eventually("the quota counts", async || {
@@ -155,133 +156,135 @@ async fn refusals_of_the_api_server_are_classified() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_that_exceeds_a_quota_is_not_started_or_is_withdrawn() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    stage.run("Deployment", "web", |_| ()).await;
-    let mark = stage.world.plane.mark();
-    allow_pods(&stage, 1).await;
-    stage.policy("standard", PROBES).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    let mark = fixture.base.plane.mark();
+    allow_pods(&fixture, 1).await;
+    fixture.policy("standard", PROBES).await;
     let why = "ResourceQuota full has no room for one more pod";
-    stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
-    assert_eq!(stage.attempts_since(mark, "web"), 0);
+    fixture.until_condition("standard", "Enforcing", "Enforcing", why).await;
+    assert_eq!(fixture.attempts_since(mark, "web"), 0);
 
     // The quota is set once the first of two new pods exists.
-    let stage = stage.beside(|_| PodState::Ready).await;
+    let fixture = fixture.beside(|_| PodState::Ready).await;
     let slow = |web: &mut serde_json::Value| {
         web["spec"]["replicas"] = json!(2);
         web["spec"]["minReadySeconds"] = json!(5);
     };
-    let before = stage.run("Deployment", "web", slow).await;
-    stage.policy("standard", PROBES).await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-    stage.pod("the first new pod", is_patched).await;
-    allow_pods(&stage, 2).await;
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    let before = fixture.run("Deployment", "web", slow).await;
+    fixture.policy("standard", PROBES).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    fixture.pod("the first new pod", is_patched).await;
+    allow_pods(&fixture, 2).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::QuotaExceeded), "{record:?}");
     assert!(record.message.unwrap().contains("exceeded quota: full"));
-    stage.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
+    fixture.until_event("standard", "PatchWithdrawn", "QuotaExceeded").await;
     // The rollback needs one more pod for a moment, too.
-    quotas(&stage).delete("full", &DeleteParams::default()).await.unwrap();
-    assert_eq!(template(&stage.until_available("Deployment", "web").await), template(&before));
+    quotas(&fixture).delete("full", &DeleteParams::default()).await.unwrap();
+    assert_eq!(template(&fixture.until_available("Deployment", "web").await), template(&before));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn amounts_that_a_limit_range_supplies_are_not_set() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    let ranges = Api::<LimitRange>::namespaced(stage.world.client.clone(), &stage.namespace);
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    let ranges = Api::<LimitRange>::namespaced(fixture.base.client.clone(), &fixture.namespace);
     let small = json!({ "metadata": { "name": "small" },
         "spec": { "limits": [{ "type": "Container", "max": { "memory": "20Mi" } }] } });
     ranges.create(&PostParams::default(), &serde_json::from_value(small).unwrap()).await.unwrap();
-    stage.run("Deployment", "web", |_| ()).await;
-    let mark = stage.world.plane.mark();
-    stage.policy("standard", &RESOURCES.replace("cpuRequest: 10m, ", "")).await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    let mark = fixture.base.plane.mark();
+    fixture.policy("standard", &RESOURCES.replace("cpuRequest: 10m, ", "")).await;
     let why = "resources.limits.memory is not set: LimitRange small supplies it";
-    stage.until_condition("standard", "Enforcing", "Enforcing", why).await;
-    let arguments = ["policy", "rehearse", "standard", "-n", &stage.namespace];
-    let rehearsed = on(stage.world.plane.kubeconfig(), &arguments);
+    fixture.until_condition("standard", "Enforcing", "Enforcing", why).await;
+    let arguments = ["policy", "rehearse", "standard", "-n", &fixture.namespace];
+    let rehearsed = on(fixture.base.plane.kubeconfig(), &arguments);
     assert!(rehearsed.stdout.contains("left as it is (NoFix)"), "{}", rehearsed.stdout);
     assert!(rehearsed.stdout.contains(why), "{}", rehearsed.stdout);
-    assert_eq!(stage.attempts_since(mark, "web"), 0);
+    assert_eq!(fixture.attempts_since(mark, "web"), 0);
 
     // Amounts without a default in the `LimitRange` are still set.
-    stage.change_policy("standard", json!({ "defaultResources": { "cpuRequest": "10m" } })).await;
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    fixture.change_policy("standard", json!({ "defaultResources": { "cpuRequest": "10m" } })).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     assert_eq!(record.fields, ["main/resources.requests.cpu"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_refused_withdrawal_is_reported_in_the_record_and_the_condition() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
-    stage.run("Deployment", "web", |_| ()).await;
-    let _operator = stage.world.operator();
-    stage.policy("standard", PROBES).await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-    stage.world.forbid("patch", "apps", "deployments").await;
+    let fixture =
+        EnforcementFixture::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready })
+            .await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    let _operator = fixture.base.operator();
+    fixture.policy("standard", PROBES).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    fixture.base.forbid("patch", "apps", "deployments").await;
     let tuned = json!({ "name": "main", "livenessProbe": { "periodSeconds": 7 } });
     let tuning = json!({ "spec": { "template": { "spec": { "containers": [tuned] } } } });
-    stage.edit("Deployment", "web", "kubectl-edit", &tuning).await;
+    fixture.edit("Deployment", "web", "kubectl-edit", &tuning).await;
 
     let condition = "withdrawals refused: 1, such as Deployment/web: ";
-    stage.until_condition("standard", "Enforcing", "Enforcing", condition).await;
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawing).await;
+    fixture.until_condition("standard", "Enforcing", "Enforcing", condition).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawing).await;
     let refused = record.withdrawal_refused.unwrap();
     assert!(refused.contains("cannot patch"), "{refused}");
-    stage.until_event("standard", "WithdrawalRefused", "cannot patch").await;
-    stage.until_event("standard", "TuningLost", "kubectl-edit").await;
+    fixture.until_event("standard", "WithdrawalRefused", "cannot patch").await;
+    fixture.until_event("standard", "TuningLost", "kubectl-edit").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_forbidden_patch_is_recorded_and_others_proceed() {
-    let stage = Stage::alone(|_| PodState::Ready).await;
-    stage.world.forbid("patch", "apps", "statefulsets").await;
+    let fixture = EnforcementFixture::alone(|_| PodState::Ready).await;
+    fixture.base.forbid("patch", "apps", "statefulsets").await;
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (before, _) =
-        tokio::join!(stage.run("StatefulSet", "db", few), stage.run("Deployment", "web", |_| ()));
-    let mark = stage.world.plane.mark();
-    let _operator = stage.world.operator();
-    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
-    let record = stage.until("standard", "StatefulSet/db", RemediationPhase::Failed).await;
+        tokio::join!(fixture.run("StatefulSet", "db", few), fixture.run("Deployment", "web", |_| ()));
+    let mark = fixture.base.plane.mark();
+    let _operator = fixture.base.operator();
+    fixture.policy("standard", PROBES_WITH_DOWNTIME).await;
+    let record = fixture.until("standard", "StatefulSet/db", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::Forbidden));
-    stage.until_event("standard", "PatchFailed", "cannot patch resource").await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    fixture.until_event("standard", "PatchFailed", "cannot patch resource").await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     sleep(VERIFY / 2).await;
-    assert_eq!(stage.attempts_since(mark, "db"), 1);
-    assert_eq!(stage.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);
+    assert_eq!(fixture.attempts_since(mark, "db"), 1);
+    assert_eq!(fixture.get("StatefulSet", "db").await.metadata.generation, before.metadata.generation);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn missing_permissions_block_only_the_patches_that_need_them() {
-    let stage = Stage::alone(|_| PodState::Ready).await;
-    let sets = stage.beside(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
+    let fixture = EnforcementFixture::alone(|_| PodState::Ready).await;
+    let sets = fixture.beside(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
     let missing = [
         ("list", "autoscaling.k8s.io", "verticalpodautoscalers"),
         ("list", "apps", "controllerrevisions"),
         ("delete", "", "pods"),
     ];
     for (verb, group, resource) in missing {
-        stage.world.forbid(verb, group, resource).await;
+        fixture.base.forbid(verb, group, resource).await;
     }
-    stage.node("one").await;
+    fixture.node("one").await;
     let agents = |set: &mut Value| {
-        set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": stage.namespace });
+        set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "fixture": fixture.namespace });
     };
     let few = |object: &mut Value| object["spec"]["replicas"] = json!(2);
     let (_, _, before, _) = tokio::join!(
-        stage.run("Deployment", "web", |_| ()),
-        stage.run("DaemonSet", "agent", agents),
+        fixture.run("Deployment", "web", |_| ()),
+        fixture.run("DaemonSet", "agent", agents),
         sets.run("StatefulSet", "db", few),
         sets.run("Deployment", "web", |_| ()),
     );
-    let mark = stage.world.plane.mark();
-    let _operator = stage.world.operator();
+    let mark = fixture.base.plane.mark();
+    let _operator = fixture.base.operator();
     let reads = async {
-        stage.policy("standard", PROBES_WITH_DOWNTIME).await;
-        stage.until_condition("standard", "Enforcing", "Enforcing", "controllerrevisions").await;
-        stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-        assert_eq!(stage.attempts_since(mark, "agent"), 0, "its new pods can't be identified");
+        fixture.policy("standard", PROBES_WITH_DOWNTIME).await;
+        fixture.until_condition("standard", "Enforcing", "Enforcing", "controllerrevisions").await;
+        fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+        assert_eq!(fixture.attempts_since(mark, "agent"), 0, "its new pods can't be identified");
     };
     let deletes = async {
         sets.policy("standard", PROBES_WITH_DOWNTIME).await;
@@ -297,26 +300,28 @@ async fn missing_permissions_block_only_the_patches_that_need_them() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_patch_that_can_no_longer_be_verified_is_withdrawn() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready }).await;
-    stage.node("one").await;
+    let fixture =
+        EnforcementFixture::alone(|pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready })
+            .await;
+    fixture.node("one").await;
     let agents = |set: &mut Value| {
-        set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "stage": stage.namespace });
+        set["spec"]["template"]["spec"]["nodeSelector"] = json!({ "fixture": fixture.namespace });
     };
-    let before = stage.run("DaemonSet", "agent", agents).await;
-    let _operator = stage.world.operator();
-    stage.policy("standard", PROBES_WITH_DOWNTIME).await;
-    stage.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
-    stage.world.forbid("list", "apps", "controllerrevisions").await;
-    let record = stage.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
+    let before = fixture.run("DaemonSet", "agent", agents).await;
+    let _operator = fixture.base.operator();
+    fixture.policy("standard", PROBES_WITH_DOWNTIME).await;
+    fixture.until("standard", "DaemonSet/agent", RemediationPhase::Applied).await;
+    fixture.base.forbid("list", "apps", "controllerrevisions").await;
+    let record = fixture.until("standard", "DaemonSet/agent", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::Unwatched));
     assert!(record.message.unwrap().contains("controllerrevisions"));
-    assert_eq!(template(&stage.get("DaemonSet", "agent").await), template(&before));
+    assert_eq!(template(&fixture.get("DaemonSet", "agent").await), template(&before));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_workload_with_too_many_containers_is_skipped() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
     let wide = |containers: usize| {
         move |web: &mut Value| {
             let container = |index: usize| {
@@ -326,29 +331,29 @@ async fn a_workload_with_too_many_containers_is_skipped() {
             web["spec"]["template"]["spec"]["containers"] = (0..containers).map(container).collect();
         }
     };
-    tokio::join!(stage.run("Deployment", "wider", wide(37)), stage.run("Deployment", "wide", wide(36)));
+    tokio::join!(fixture.run("Deployment", "wider", wide(37)), fixture.run("Deployment", "wide", wide(36)));
     let sizes = RESOURCES
         .replace("{cpu", "{cpuLimit: 1, cpu")
         .replace("{default", "{requireLivenessProbe: true, requireReadinessProbe: true, default");
-    stage.policy("standard", &sizes).await;
-    let record = stage.until("standard", "Deployment/wide", RemediationPhase::Applied).await;
+    fixture.policy("standard", &sizes).await;
+    let record = fixture.until("standard", "Deployment/wide", RemediationPhase::Applied).await;
     assert_eq!(record.fields.len(), 36 * 7);
-    stage.until_condition("standard", "Enforcing", "Enforcing", "TooManyFields").await;
-    assert!(stage.status("standard").await.violations.is_some());
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "TooManyFields").await;
+    assert!(fixture.status("standard").await.violations.is_some());
 }
 
 /// Creates a webhook that never answers, so that the API server takes two seconds to write a status with a planned
-/// patch in the stage's namespace. A connection to the returned listener means that such a write is under way.
-async fn slow_plans(stage: &Stage) -> TcpListener {
+/// patch in the fixture's namespace. A connection to the returned listener means that such a write is under way.
+async fn slow_plans(fixture: &EnforcementFixture) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let planned = "object.?status.remediations.orValue([]).exists(r, r.phase == 'Planned')";
     let webhook = json!({
-        "metadata": { "name": format!("slow-{}", stage.namespace) },
+        "metadata": { "name": format!("slow-{}", fixture.namespace) },
         "webhooks": [{
             "name": "slow.example.com", "failurePolicy": "Ignore", "timeoutSeconds": 2, "sideEffects": "None",
             "admissionReviewVersions": ["v1"],
             "clientConfig": { "url": format!("https://{}", listener.local_addr().unwrap()) },
-            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": stage.namespace } },
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": fixture.namespace } },
             "rules": [{
                 "apiGroups": ["devops.stochastic.io"], "apiVersions": ["v1"], "operations": ["UPDATE"],
                 "resources": ["devopspolicies/status"],
@@ -356,7 +361,7 @@ async fn slow_plans(stage: &Stage) -> TcpListener {
             "matchConditions": [{ "name": "planned", "expression": planned }],
         }],
     });
-    let webhooks = Api::<ValidatingWebhookConfiguration>::all(stage.world.client.clone());
+    let webhooks = Api::<ValidatingWebhookConfiguration>::all(fixture.base.client.clone());
     webhooks.create(&PostParams::default(), &serde_json::from_value(webhook).unwrap()).await.unwrap();
     // The API server uses the webhook within a second.
     sleep(Duration::from_secs(2)).await;
@@ -366,25 +371,25 @@ async fn slow_plans(stage: &Stage) -> TcpListener {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_workload_deleted_before_its_patch_is_not_recreated() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    let web = stage.run("Deployment", "web", |_| ()).await;
-    let plans = slow_plans(&stage).await;
-    let counted = || stage.metric("enforcement_remediations_failed_total{category=\"gone\"}");
-    let (mark, counted_before) = (stage.world.plane.mark(), counted());
-    stage.policy("standard", PROBES).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    let web = fixture.run("Deployment", "web", |_| ()).await;
+    let plans = slow_plans(&fixture).await;
+    let counted = || fixture.metric("enforcement_remediations_failed_total{category=\"gone\"}");
+    let (mark, counted_before) = (fixture.base.plane.mark(), counted());
+    fixture.policy("standard", PROBES).await;
     let _connection = plans.accept().await.unwrap();
-    stage.api("Deployment").delete("web", &DeleteParams::default()).await.unwrap();
-    stage.until_event("standard", "PatchFailed", "Deployment/web: Gone: the workload is gone").await;
+    fixture.api("Deployment").delete("web", &DeleteParams::default()).await.unwrap();
+    fixture.until_event("standard", "PatchFailed", "Deployment/web: Gone: the workload is gone").await;
     assert!(counted() > counted_before);
-    assert_eq!(stage.attempts_since(mark, "web"), 1);
-    assert!(stage.workload_writes_since(mark).is_empty());
-    assert!(stage.api("Deployment").get_opt("web").await.unwrap().is_none());
-    let status = stage.status("standard").await;
+    assert_eq!(fixture.attempts_since(mark, "web"), 1);
+    assert!(fixture.workload_writes_since(mark).is_empty());
+    assert!(fixture.api("Deployment").get_opt("web").await.unwrap().is_none());
+    let status = fixture.status("standard").await;
     assert_eq!((status.remediations_applied, status.remediations_failed), (None, Some(1)));
 
     // A new workload of the same name is another workload.
-    let again = stage.run("Deployment", "web", |_| ()).await;
+    let again = fixture.run("Deployment", "web", |_| ()).await;
     assert_ne!(again.metadata.uid, web.metadata.uid);
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     assert_eq!(record.uid, again.metadata.uid);
 }

@@ -1,6 +1,6 @@
 //! Workloads that are left alone after a withdrawal, and the time for which they are.
 
-use super::stage::{PROBES, PodState, Stage, is_patched};
+use super::fixture::{EnforcementFixture, PROBES, PodState, is_patched};
 use crate::analyze::on;
 use jiff::SignedDuration;
 use kube_devops::policy::{Remediation, RemediationPhase, RemediationReason};
@@ -15,58 +15,62 @@ fn days(record: &Remediation) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_withdrawn_workload_is_skipped_by_the_next_operator_until_a_retry_is_requested() {
-    let stage = Stage::alone(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready }).await;
-    let retry = ["policy", "retry", "deployment/web", "-n", &stage.namespace];
-    stage.run("Deployment", "web", |_| ()).await;
-    let operator = stage.world.operator();
-    stage.policy("standard", PROBES).await;
-    let none =
-        on(stage.world.plane.kubeconfig(), &["policy", "retry", "deployment/other", "-n", &stage.namespace]);
+    let fixture =
+        EnforcementFixture::alone(|pod| if is_patched(pod) { PodState::Crash } else { PodState::Ready })
+            .await;
+    let retry = ["policy", "retry", "deployment/web", "-n", &fixture.namespace];
+    fixture.run("Deployment", "web", |_| ()).await;
+    let operator = fixture.base.operator();
+    fixture.policy("standard", PROBES).await;
+    let none = on(
+        fixture.base.plane.kubeconfig(),
+        &["policy", "retry", "deployment/other", "-n", &fixture.namespace],
+    );
     assert!(none.code == 2 && none.stderr.contains("there is no Deployment \"other\""), "{}", none.stderr);
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(
         (record.reason, record.withdrawals, days(&record)),
         (Some(RemediationReason::CrashLoop), Some(1), 1)
     );
 
     operator.kill();
-    let mark = stage.world.plane.mark();
+    let mark = fixture.base.plane.mark();
     let restarted = json!({ "kubectl.kubernetes.io/restartedAt": "2026-01-02T03:04:05Z" });
     let container = json!({ "name": "main", "image": "x:2" });
     let template = json!({ "metadata": { "annotations": restarted }, "spec": { "containers": [container] } });
-    stage.edit("Deployment", "web", "kubectl-rollout", &json!({ "spec": { "template": template } })).await;
-    stage.until_available("Deployment", "web").await;
-    let _operator = stage.world.replica("operator-1", &["--no-leader-election"]);
+    fixture.edit("Deployment", "web", "kubectl-rollout", &json!({ "spec": { "template": template } })).await;
+    fixture.until_available("Deployment", "web").await;
+    let _operator = fixture.base.replica("operator-1", &["--no-leader-election"]);
     // Another workload shows that the next operator has looked at all of them.
-    stage
+    fixture
         .run("Deployment", "other", |other| {
             other["spec"]["template"]["spec"]["containers"][0]["ports"] = json!(null);
         })
         .await;
-    stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
-    stage.until_condition("standard", "Enforcing", "Enforcing", "NoFix").await;
-    assert_eq!(stage.patches_since(mark, "web"), 0, "a restart and a new tag are no reason");
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "NoFix").await;
+    assert_eq!(fixture.patches_since(mark, "web"), 0, "a restart and a new tag are no reason");
     // Another image is one, once its time has come.
     let container = json!({ "name": "main", "image": "y:1" });
     let other = json!({ "spec": { "template": { "spec": { "containers": [container] } } } });
-    stage.edit("Deployment", "web", "kubectl-edit", &other).await;
-    stage.until_available("Deployment", "web").await;
-    stage.until_condition("standard", "Enforcing", "Enforcing", "BackingOff").await;
-    assert_eq!(stage.patches_since(mark, "web"), 0, "its time has not come");
+    fixture.edit("Deployment", "web", "kubectl-edit", &other).await;
+    fixture.until_available("Deployment", "web").await;
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "BackingOff").await;
+    assert_eq!(fixture.patches_since(mark, "web"), 0, "its time has not come");
 
-    let asked = on(stage.world.plane.kubeconfig(), &retry);
+    let asked = on(fixture.base.plane.kubeconfig(), &retry);
     assert_eq!(asked.code, 0, "{}", asked.stderr);
-    let expected = format!("deployment/web -n {}: policy standard may patch it again\n", stage.namespace);
+    let expected = format!("deployment/web -n {}: policy standard may patch it again\n", fixture.namespace);
     assert_eq!(asked.stdout, expected);
-    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-    let record = stage.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!((record.withdrawals, days(&record)), (Some(2), 2), "it was tried again once");
     assert_eq!(record.reason, Some(RemediationReason::CrashLoop), "{record:?}");
     for _ in 0..15 {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
-    stage.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
+    fixture.until_condition("standard", "Enforcing", "Enforcing", "FailedBefore").await;
     let nothing =
-        on(stage.world.plane.kubeconfig(), &["policy", "retry", "deploy/other", "-n", &stage.namespace]);
+        on(fixture.base.plane.kubeconfig(), &["policy", "retry", "deploy/other", "-n", &fixture.namespace]);
     assert!(nothing.code == 2 && nothing.stderr.contains("no policy of namespace"), "{}", nothing.stderr);
 }

@@ -1,6 +1,6 @@
 //! Users remove fields that enforcement set: they stay removed until the policy changes.
 
-use super::stage::{PROBES, PodState, Stage, is_marked, is_patched, template};
+use super::fixture::{EnforcementFixture, PROBES, PodState, is_marked, is_patched, template};
 use crate::control_plane::Mark;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
@@ -10,7 +10,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
-impl Stage {
+impl EnforcementFixture {
     /// Expects the Deployment to stay as it was before until the policy changes.
     async fn it_stays_out(&self, before: &DynamicObject, mark: Mark) {
         let record = self.until("standard", "Deployment/web", RemediationPhase::Failed).await;
@@ -38,42 +38,42 @@ impl Stage {
 #[ignore = "needs a control plane: make test"]
 async fn a_field_removed_during_a_rollout_stays_removed() {
     let new_pods_wait = |pod: &Pod| if is_patched(pod) { PodState::Stuck } else { PodState::Ready };
-    let stage = Stage::shared(new_pods_wait).await;
-    let before = stage.run("Deployment", "web", |_| ()).await;
-    let mark = stage.world.plane.mark();
-    stage.policy("standard", PROBES).await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+    let fixture = EnforcementFixture::shared(new_pods_wait).await;
+    let before = fixture.run("Deployment", "web", |_| ()).await;
+    let mark = fixture.base.plane.mark();
+    fixture.policy("standard", PROBES).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
     let remove =
         |field| json!({ "op": "remove", "path": format!("/spec/template/spec/containers/0/{field}") });
     let steps = ["livenessProbe", "readinessProbe", "startupProbe"].map(remove);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(json!(steps)).unwrap());
     let params = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
-    stage.api("Deployment").patch("web", &params, &patch).await.unwrap();
-    stage.it_stays_out(&before, mark).await;
+    fixture.api("Deployment").patch("web", &params, &patch).await.unwrap();
+    fixture.it_stays_out(&before, mark).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_removed_field_stays_removed_until_the_policy_changes() {
-    let stage = Stage::shared(|_| PodState::Ready).await;
-    stage.run("Deployment", "web", |_| ()).await;
-    stage.policy("standard", PROBES).await;
-    stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    fixture.policy("standard", PROBES).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     let steps = json!([{ "op": "remove", "path": "/spec/template/spec/containers/0/readinessProbe" }]);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(steps).unwrap());
     let params = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
-    stage.api("Deployment").patch("web", &params, &patch).await.unwrap();
-    let mark = stage.world.plane.mark();
+    fixture.api("Deployment").patch("web", &params, &patch).await.unwrap();
+    let mark = fixture.base.plane.mark();
     eventually("the record counts it as set earlier", async || {
-        let records = stage.status("standard").await.remediations;
+        let records = fixture.status("standard").await.remediations;
         let earlier = ["main/readinessProbe".to_owned()];
         records.iter().any(|record| record.earlier_fields == earlier).then_some(())
     })
     .await;
-    assert_eq!(stage.patches_since(mark, "web"), 0);
-    stage.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
+    assert_eq!(fixture.patches_since(mark, "web"), 0);
+    fixture.change_policy("standard", json!({ "maxRestartCount": 9 })).await;
     eventually("the changed policy sets it again", async || {
-        stage.container("Deployment", "web").await.get("readinessProbe").is_some().then_some(())
+        fixture.container("Deployment", "web").await.get("readinessProbe").is_some().then_some(())
     })
     .await;
 }
@@ -81,40 +81,40 @@ async fn a_removed_field_stays_removed_until_the_policy_changes() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_recreated_workload_is_a_new_one_even_if_the_deletion_was_missed() {
-    let stage = Stage::alone(|_| PodState::Ready).await;
-    stage.run("Deployment", "web", |_| ()).await;
-    let operator = stage.world.operator();
+    let fixture = EnforcementFixture::alone(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    let operator = fixture.base.operator();
     let spec = "{requireLivenessProbe: true, enforcementMode: enforce, remediation: {verifySeconds: 30}}";
-    stage.policy("standard", spec).await;
-    let former = stage.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    fixture.policy("standard", spec).await;
+    let former = fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     operator.kill();
-    stage.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
-    stage
+    fixture.api("Deployment").delete("web", &DeleteParams::background()).await.unwrap();
+    fixture
         .create("Deployment", "web", |web| {
             // The Deployment already has its probe, so there is nothing to fix.
             let probe = json!({ "tcpSocket": { "port": 8080 } });
             web["spec"]["template"]["spec"]["containers"][0]["livenessProbe"] = probe;
         })
         .await;
-    let _operator = stage.world.operator();
-    stage
-        .world
-        .until(&stage.namespace, "standard", "the former one is forgotten", |status| {
+    let _operator = fixture.base.operator();
+    fixture
+        .base
+        .until(&fixture.namespace, "standard", "the former one is forgotten", |status| {
             status.remediations.is_empty() && status.remediated_workloads.is_empty()
         })
         .await;
-    let uid = stage.get("Deployment", "web").await.metadata.uid;
+    let uid = fixture.get("Deployment", "web").await.metadata.uid;
     assert!(former.uid.is_some() && former.uid != uid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_rollout_undone_after_verification_stays_undone() {
-    let undone = Stage::shared(|_| PodState::Ready).await;
+    let undone = EnforcementFixture::shared(|_| PodState::Ready).await;
     let replaced = undone.beside(|_| PodState::Ready).await;
     let undo = async {
         let before = undone.run("Deployment", "web", |_| ()).await;
-        let mark = undone.world.plane.mark();
+        let mark = undone.base.plane.mark();
         undone.policy("standard", PROBES).await;
         undone.until("standard", "Deployment/web", RemediationPhase::Verified).await;
         // The patch that `kubectl rollout undo` sends.
@@ -130,7 +130,7 @@ async fn a_rollout_undone_after_verification_stays_undone() {
     };
     let replace = async {
         let before = replaced.run("Deployment", "web", |_| ()).await;
-        let mark = replaced.world.plane.mark();
+        let mark = replaced.base.plane.mark();
         replaced.policy("standard", PROBES).await;
         replaced.until("standard", "Deployment/web", RemediationPhase::Verified).await;
         let mut manifest = before.clone();

@@ -8,7 +8,7 @@ use crate::apply::apply;
 use crate::control_plane::{ControlPlane, Mark};
 use crate::eventually::eventually;
 use crate::process::Process;
-use crate::watch::scene::{create, degrade, leader, pod};
+use crate::watch::helpers::{create, degrade, leader, pod};
 use kube_devops::manifests::Mode;
 use kube_devops::manifests::installation::{self, Installation};
 use std::time::Duration;

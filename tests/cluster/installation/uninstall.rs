@@ -4,7 +4,9 @@ use crate::analyze::on;
 use crate::apply::{api_of, apply};
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
-use kube_devops::manifests::{crds, leftovers, manifest, self_fence, yield_binding, yield_policy};
+use kube_devops::manifests::{
+    conflict_policy, conflict_policy_binding, crds, leftovers, manifest, self_fence,
+};
 use kube_devops::operator::FINALIZER;
 use serde_json::{Value, json};
 
@@ -18,8 +20,8 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     let objects: Vec<Value> = self_fence(&home, &[])
         .into_iter()
         .chain([
-            yield_policy(),
-            yield_binding(),
+            conflict_policy(),
+            conflict_policy_binding(),
             in_home("v1", "ConfigMap", "kube-devops-enforcement"),
             in_home("v1", "ConfigMap", "another"),
             in_home("coordination.k8s.io/v1", "Lease", "kube-devops-watch"),

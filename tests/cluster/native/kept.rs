@@ -3,7 +3,7 @@
 use crate::analyze::on;
 use crate::control_plane::{AuditEvent, ControlPlane};
 use crate::eventually::eventually;
-use crate::operator::world::{World, plane};
+use crate::operator::fixture::{OperatorFixture, plane};
 use crate::process::Process;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
@@ -19,18 +19,18 @@ use std::process::Command;
 const SPEC: &str = "{enforcementMode: enforce, forbidLatestTag: true, requireLivenessProbe: true, maxRestartCount: 3, \
                     admission: {denyAt: high}}";
 
-fn operator(world: &World<'_>) -> Process {
-    let operator = world.replica("operator-0", &["--admission", "native"]);
+fn operator(fixture: &OperatorFixture<'_>) -> Process {
+    let operator = fixture.replica("operator-0", &["--admission", "native"]);
     operator.wait_until_ready();
     operator
 }
 
-async fn native(plane: &ControlPlane) -> World<'_> {
-    let world = World::of(plane, Mode::Native).await;
-    let arguments = ["policy", "compile", "--apply", "-n", &world.home];
+async fn native(plane: &ControlPlane) -> OperatorFixture<'_> {
+    let fixture = OperatorFixture::of(plane, Mode::Native).await;
+    let arguments = ["policy", "compile", "--apply", "-n", &fixture.home];
     let compiled = on(plane.kubeconfig(), &arguments);
     assert_eq!(compiled.code, 0, "{}", compiled.stderr);
-    world
+    fixture
 }
 
 fn namespaces(client: &Client) -> Api<Namespace> {
@@ -64,9 +64,9 @@ async fn create(client: &Client, namespace: &str, kind: &str, image: &str) -> Re
     }
 }
 
-async fn condition(world: &World<'_>, namespace: &str, name: &str, reason: &str) -> String {
+async fn condition(fixture: &OperatorFixture<'_>, namespace: &str, name: &str, reason: &str) -> String {
     eventually(reason, async || {
-        let policy = world.policies(namespace).get(name).await.ok()?;
+        let policy = fixture.policies(namespace).get(name).await.ok()?;
         let mut conditions = policy.status?.conditions.into_iter();
         conditions.find(|one| one.type_ == "Admission" && one.reason == reason).map(|one| one.message)
     })
@@ -77,36 +77,39 @@ async fn condition(world: &World<'_>, namespace: &str, name: &str, reason: &str)
 #[ignore = "needs a control plane: make test"]
 async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     let plane = plane();
-    let world = native(&plane).await;
+    let fixture = native(&plane).await;
     let (shop, other) = (plane.namespace("shop"), plane.namespace("other"));
-    let running = operator(&world);
-    world.policy(&shop, "base", SPEC).await;
+    let running = operator(&fixture);
+    fixture.policy(&shop, "base", SPEC).await;
     eventually("the verdict is written", async || {
-        (rules(&world.client, &shop, DENY_ANNOTATION).await.as_deref() == Some("latest-tag;base"))
+        (rules(&fixture.client, &shop, DENY_ANNOTATION).await.as_deref() == Some("latest-tag;base"))
             .then_some(())
     })
     .await;
-    assert_eq!(rules(&world.client, &shop, WARN_ANNOTATION).await.as_deref(), Some("missing-liveness;base"));
-    let message = condition(&world, &shop, "base", "Native").await;
+    assert_eq!(
+        rules(&fixture.client, &shop, WARN_ANNOTATION).await.as_deref(),
+        Some("missing-liveness;base")
+    );
+    let message = condition(&fixture, &shop, "base", "Native").await;
     assert_eq!(
         message,
         "denied: latest-tag; warned about: missing-liveness; not judged natively: high-restarts (the rule can't be \
          said in CEL)"
     );
     eventually("the API server judges by it", async || {
-        create(&world.client, &shop, "Pod", "nginx").await.err()
+        create(&fixture.client, &shop, "Pod", "nginx").await.err()
     })
     .await;
     for kind in super::objects::KINDS {
-        let denied = create(&world.client, &shop, kind, "nginx").await.expect_err(kind);
+        let denied = create(&fixture.client, &shop, kind, "nginx").await.expect_err(kind);
         let path = super::objects::pod_path(kind);
         let expected = format!(
             "policy base, rule latest-tag: container web, {path}.containers[0].image: image nginx has no tag, which \
              means latest: name a version or a digest"
         );
         assert!(denied.ends_with(&expected), "{denied}");
-        create(&world.client, &shop, kind, "nginx:1").await.expect(kind);
-        create(&world.client, &other, kind, "nginx").await.expect(kind);
+        create(&fixture.client, &shop, kind, "nginx:1").await.expect(kind);
+        create(&fixture.client, &other, kind, "nginx").await.expect(kind);
     }
 
     // kubectl shows the message and the warning.
@@ -128,30 +131,30 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     // A policy that changes to audit mode only warns, and denies again while the operator is down.
     let mode = async |mode: &str| {
         let patch = Patch::Merge(json!({ "spec": { "enforcementMode": mode } }));
-        world.policies(&shop).patch("base", &PatchParams::default(), &patch).await.unwrap();
+        fixture.policies(&shop).patch("base", &PatchParams::default(), &patch).await.unwrap();
     };
     mode("audit").await;
-    eventually("audit mode only warns", async || create(&world.client, &shop, "Pod", "nginx").await.ok())
+    eventually("audit mode only warns", async || create(&fixture.client, &shop, "Pod", "nginx").await.ok())
         .await;
     mode("enforce").await;
-    eventually("it denies again", async || create(&world.client, &shop, "Pod", "nginx").await.err()).await;
+    eventually("it denies again", async || create(&fixture.client, &shop, "Pod", "nginx").await.err()).await;
     running.kill();
-    create(&world.client, &shop, "Pod", "nginx").await.unwrap_err();
+    create(&fixture.client, &shop, "Pod", "nginx").await.unwrap_err();
 
-    let again = world.replica("operator-1", &["--admission", "native", "--no-leader-election"]);
+    let again = fixture.replica("operator-1", &["--admission", "native", "--no-leader-election"]);
     again.wait_until_ready();
-    world.policies(&shop).delete("base", &DeleteParams::default()).await.unwrap();
+    fixture.policies(&shop).delete("base", &DeleteParams::default()).await.unwrap();
     eventually("the policy is gone", async || {
-        world.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
+        fixture.policies(&shop).get_opt("base").await.unwrap().is_none().then_some(())
     })
     .await;
-    assert!(!is_labelled(&world.client, &shop).await, "no denial outlives its policy");
-    create(&world.client, &shop, "Pod", "nginx").await.unwrap();
+    assert!(!is_labelled(&fixture.client, &shop).await, "no denial outlives its policy");
+    create(&fixture.client, &shop, "Pod", "nginx").await.unwrap();
     // The mode does not include enforcement, for which the account is refused other requests.
     let is_native =
         |event: &AuditEvent| event.resource == "namespaces" || event.resource.starts_with("validating");
     let mut refused = plane.requests();
-    refused.retain(|event| event.by(&world.user) && event.code == 403 && is_native(event));
+    refused.retain(|event| event.by(&fixture.user) && event.code == 403 && is_native(event));
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -159,28 +162,28 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
 #[ignore = "needs a control plane: make test"]
 async fn keys_that_a_tool_removes_come_back_with_an_event() {
     let plane = plane();
-    let world = native(&plane).await;
+    let fixture = native(&plane).await;
     let shop = plane.namespace("shop");
-    let _operator = operator(&world);
-    world.policy(&shop, "base", SPEC).await;
-    let written = async || is_labelled(&world.client, &shop).await.then_some(());
+    let _operator = operator(&fixture);
+    fixture.policy(&shop, "base", SPEC).await;
+    let written = async || is_labelled(&fixture.client, &shop).await.then_some(());
     eventually("the verdict is written", written).await;
     let pruned = Patch::Merge(json!({ "metadata": {
         "labels": { ADMISSION_LABEL: null }, "annotations": { DENY_ANNOTATION: null, WARN_ANNOTATION: "mine" },
     } }));
     for _ in 0..2 {
-        namespaces(&world.client).patch(&shop, &PatchParams::default(), &pruned).await.unwrap();
+        namespaces(&fixture.client).patch(&shop, &PatchParams::default(), &pruned).await.unwrap();
         eventually("the keys are back", async || {
-            let is_back = is_labelled(&world.client, &shop).await
-                && rules(&world.client, &shop, DENY_ANNOTATION).await.as_deref() == Some("latest-tag;base")
-                && rules(&world.client, &shop, WARN_ANNOTATION).await.as_deref()
+            let is_back = is_labelled(&fixture.client, &shop).await
+                && rules(&fixture.client, &shop, DENY_ANNOTATION).await.as_deref() == Some("latest-tag;base")
+                && rules(&fixture.client, &shop, WARN_ANNOTATION).await.as_deref()
                     == Some("missing-liveness;base");
             is_back.then_some(())
         })
         .await;
     }
     eventually("an event", async || {
-        let events = Api::<Event>::all(world.client.clone()).list(&ListParams::default()).await.unwrap();
+        let events = Api::<Event>::all(fixture.client.clone()).list(&ListParams::default()).await.unwrap();
         let about =
             |event: &&Event| event.regarding.as_ref().and_then(|one| one.name.as_deref()) == Some(&shop);
         events
@@ -196,30 +199,30 @@ async fn keys_that_a_tool_removes_come_back_with_an_event() {
 #[ignore = "needs a control plane: make test"]
 async fn missing_and_changed_admission_policies_are_reported_and_a_release_clears_the_verdicts() {
     let plane = plane();
-    let world = native(&plane).await;
+    let fixture = native(&plane).await;
     let shop = plane.namespace("shop");
     let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy");
-    let installed: Api<DynamicObject> = Api::all_with(world.client.clone(), &ApiResource::from_gvk(&kind));
+    let installed: Api<DynamicObject> = Api::all_with(fixture.client.clone(), &ApiResource::from_gvk(&kind));
     installed.delete(DENY_POLICY, &DeleteParams::default()).await.unwrap();
-    let running = operator(&world);
-    world.policy(&shop, "base", SPEC).await;
-    let message = condition(&world, &shop, "base", "NotInstalled").await;
+    let running = operator(&fixture);
+    fixture.policy(&shop, "base", SPEC).await;
+    let message = condition(&fixture, &shop, "base", "NotInstalled").await;
     assert!(message.contains(DENY_POLICY) && message.contains("policy compile --apply"), "{message}");
     running.kill();
 
     let released = on(plane.kubeconfig(), &["policy", "release"]);
     assert_eq!(released.code, 0, "{}", released.stderr);
     assert!(released.stdout.contains(&format!("namespace {shop} cleared\n")), "{}", released.stdout);
-    assert!(!is_labelled(&world.client, &shop).await);
+    assert!(!is_labelled(&fixture.client, &shop).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_fence_holds_the_operator_to_its_own_keys() {
     let plane = plane();
-    let world = native(&plane).await;
+    let fixture = native(&plane).await;
     let shop = plane.namespace("shop");
-    let account = world.account_client().await;
+    let account = fixture.account_client().await;
     let patch = async |patch: Value| {
         let patched = namespaces(&account).patch(&shop, &PatchParams::default(), &Patch::Merge(patch)).await;
         patched.map(|_| ()).map_err(|error| error.to_string())

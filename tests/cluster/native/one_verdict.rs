@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use kube_devops::governance::evaluate;
-use kube_devops::policy::{ADMISSION_LABEL, CompiledPolicy, DevOpsPolicy, EnforcementMode, Verdict};
+use kube_devops::policy::{ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DevOpsPolicy, EnforcementMode};
 use kube_devops::workload::{Workload, WorkloadKind};
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
 
 /// Puts the verdict of the policies on the Namespace, and waits until the API server judges by it.
 async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolicy]) {
-    let annotations = Verdict::of(policies).unwrap().annotations();
+    let annotations = AdmissionVerdict::of(policies).unwrap().annotations();
     let patch =
         json!({ "metadata": { "labels": { ADMISSION_LABEL: "native" }, "annotations": annotations } });
     let namespaces = Api::<Namespace>::all(client.clone());

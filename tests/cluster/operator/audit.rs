@@ -1,12 +1,12 @@
 //! The audit trail: its results, their number, and the retention.
 
-use super::world::{World, pod};
+use super::fixture::{OperatorFixture, pod};
 use crate::eventually::eventually;
 use crate::kubelet::{ready, set_pod_status};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
-use kube_devops::operator::{Past, Step, judge, next_step};
+use kube_devops::operator::{Past, Step, evaluate_namespace, next_step};
 use kube_devops::policy::{DevOpsPolicy, EffectivePolicy, PolicyAuditResult};
 use kube_devops::workload::{Workload, WorkloadKind};
 use serde_json::json;
@@ -16,15 +16,15 @@ use tokio::time::sleep;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
-    let world = World::shared().await;
-    let shop = world.plane.namespace("shop");
+    let fixture = OperatorFixture::shared().await;
+    let shop = fixture.plane.namespace("shop");
     let flags = ["--audit-interval", "1s"];
-    let operator = world.replica("operator-0", &flags);
+    let operator = fixture.replica("operator-0", &flags);
     operator.wait_until_ready();
-    let policy = world.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: true}").await;
+    let policy = fixture.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: true}").await;
     let newest = async |sequence: u64| {
         eventually("the next audit result", async || {
-            let results = world.results(&shop, "base").await;
+            let results = fixture.results(&shop, "base").await;
             let last = results.last()?.annotations()["devops.stochastic.io/sequence"].parse::<u64>().unwrap();
             (last == sequence).then_some(results)
         })
@@ -33,11 +33,11 @@ async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
     newest(1).await;
     for round in 2..=12_u64 {
         // Another bad workload changes the set of violations.
-        world.run(&shop, &pod(&format!("web-{round}"), "nginx")).await;
+        fixture.run(&shop, &pod(&format!("web-{round}"), "nginx")).await;
         newest(round).await;
     }
     let kept = eventually("ten are left", async || {
-        let results = world.results(&shop, "base").await;
+        let results = fixture.results(&shop, "base").await;
         (results.len() == 10).then_some(results)
     })
     .await;
@@ -51,12 +51,12 @@ async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
         assert!(between >= 1, "at most one in its time: {between}");
     }
     // The operator reads only their metadata.
-    let watches: Vec<_> = world
+    let watches: Vec<_> = fixture
         .plane
         .requests()
         .into_iter()
         .filter(|event| {
-            event.by(&world.user) && event.resource == "policyauditresults" && event.verb != "create"
+            event.by(&fixture.user) && event.resource == "policyauditresults" && event.verb != "create"
         })
         .map(|event| event.verb)
         .collect();
@@ -71,16 +71,16 @@ async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
     // After a kill and a restart it adds nothing. If it was killed before it observed a change, it adds that change
     // once.
     operator.kill();
-    let operator = world.replica("operator-1", &[&flags[..], &["--no-leader-election"]].concat());
+    let operator = fixture.replica("operator-1", &[&flags[..], &["--no-leader-election"]].concat());
     operator.wait_until_ready();
     let sync = synced(&operator.text());
     let (objects, bytes) = (sync["objects"].as_u64().unwrap(), sync["bytes"].as_u64().unwrap());
     assert!(objects >= 10 && bytes / objects < 2_000, "metadata only: {sync}");
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(names(&world.results(&shop, "base").await), names(&kept));
+    assert_eq!(names(&fixture.results(&shop, "base").await), names(&kept));
     operator.kill();
-    world.pods(&shop).delete("web-12", &DeleteParams::default().grace_period(0)).await.unwrap();
-    let operator = world.replica("operator-2", &[&flags[..], &["--no-leader-election"]].concat());
+    fixture.pods(&shop).delete("web-12", &DeleteParams::default().grace_period(0)).await.unwrap();
+    let operator = fixture.replica("operator-2", &[&flags[..], &["--no-leader-election"]].concat());
     newest(13).await;
     assert_eq!(operator.metric("audit_results_total"), Some(1.0));
 }
@@ -88,25 +88,25 @@ async fn the_newest_ten_results_stay_and_a_restart_repeats_none() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_large_result_stays_below_its_limit_in_the_api_server() {
-    let world = World::shared().await;
-    let shop = world.plane.namespace("shop");
-    let _operator = world.operator();
+    let fixture = OperatorFixture::shared().await;
+    let shop = fixture.plane.namespace("shop");
+    let _operator = fixture.operator();
     // Bare pods with the longest possible names.
     for index in 0..150 {
         let name = format!("{}-{index}", "n".repeat(230));
         let made = serde_json::from_value(pod(&name, "nginx")).unwrap();
-        world.pods(&shop).create(&PostParams::default(), &made).await.unwrap();
+        fixture.pods(&shop).create(&PostParams::default(), &made).await.unwrap();
     }
     let last = format!("{}-149", "n".repeat(230));
-    set_pod_status(&world.client, &shop, &last, &ready()).await;
-    world
+    set_pod_status(&fixture.client, &shop, &last, &ready()).await;
+    fixture
         .policy(
             &shop,
             "base",
             "{forbidLatestTag: true, requireLivenessProbe: true, requireReadinessProbe: true}",
         )
         .await;
-    let result = eventually("an audit result", async || world.results(&shop, "base").await.pop()).await;
+    let result = eventually("an audit result", async || fixture.results(&shop, "base").await.pop()).await;
     let bytes = serde_json::to_vec(&result).unwrap().len();
     assert!((25_000..=32 * 1024).contains(&bytes), "{bytes}");
     assert_eq!((result.spec.total_pods, result.spec.total_violations), (150, 450));
@@ -116,56 +116,61 @@ async fn a_large_result_stays_below_its_limit_in_the_api_server() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_existing_result_is_adopted_once_observed() {
-    let world = World::shared().await;
-    let shop = world.plane.namespace("shop");
-    let results = Api::<PolicyAuditResult>::namespaced(world.client.clone(), &shop);
-    world.run(&shop, &pod("web-1", "nginx")).await;
-    let policy = world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    let fixture = OperatorFixture::shared().await;
+    let shop = fixture.plane.namespace("shop");
+    let results = Api::<PolicyAuditResult>::namespaced(fixture.client.clone(), &shop);
+    fixture.run(&shop, &pod("web-1", "nginx")).await;
+    let policy = fixture.policy(&shop, "base", "{forbidLatestTag: true}").await;
     // The operator died before it observed its own result. The label hides the result from its successor, too.
-    let mut made = due(&world, &policy, None).await;
+    let mut made = due(&fixture, &policy, None).await;
     let labels = made.metadata.labels.take().expect("the policy's uid");
     results.create(&PostParams::default(), &made).await.unwrap();
 
-    let operator = world.replica("operator-0", &["--audit-interval", "1s"]);
+    let operator = fixture.replica("operator-0", &["--audit-interval", "1s"]);
     operator.wait_until_ready();
     let refused = async || {
-        let mut requests = world.plane.requests();
-        requests.retain(|event| event.by(&world.user) && event.resource == "policyauditresults");
+        let mut requests = fixture.plane.requests();
+        requests.retain(|event| event.by(&fixture.user) && event.resource == "policyauditresults");
         requests.retain(|event| event.namespace == shop && event.verb == "create" && event.code == 409);
         requests.len()
     };
     eventually("AlreadyExists", async || (refused().await > 0).then_some(())).await;
-    world.until(&shop, "base", "evaluated anyway", |status| status.violations == Some(1)).await;
+    fixture.until(&shop, "base", "evaluated anyway", |status| status.violations == Some(1)).await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(refused().await, 1, "the request is not repeated");
-    assert_eq!(names(&world.results(&shop, "base").await), [made.name_any()]);
+    assert_eq!(names(&fixture.results(&shop, "base").await), [made.name_any()]);
     assert!(!operator.text().contains("not reconciled"), "{}", operator.text());
 
     // Once observed, it is the predecessor of the next result.
     let heard = Patch::Merge(json!({ "metadata": { "labels": labels } }));
     let first = results.patch(&made.name_any(), &PatchParams::default(), &heard).await.unwrap();
-    world.run(&shop, &pod("web-2", "nginx")).await;
+    fixture.run(&shop, &pod("web-2", "nginx")).await;
     let both = eventually("the next result", async || {
-        let results = world.results(&shop, "base").await;
+        let results = fixture.results(&shop, "base").await;
         (results.last()?.spec.total_violations == 2).then_some(results)
     })
     .await;
-    let second = due(&world, &policy, Past::of(first.meta()).as_ref()).await;
+    let second = due(&fixture, &policy, Past::of(first.meta()).as_ref()).await;
     assert_eq!(names(&both), [made.name_any(), second.name_any()]);
     assert_eq!(both[1].annotations()["devops.stochastic.io/sequence"], "2");
     assert_eq!((refused().await, operator.metric("audit_results_total")), (1, Some(1.0)));
 }
 
 /// Returns the result that an operator creates for the existing pods after the latest one.
-async fn due(world: &World<'_>, policy: &DevOpsPolicy, latest: Option<&Past>) -> PolicyAuditResult {
+async fn due(
+    fixture: &OperatorFixture<'_>,
+    policy: &DevOpsPolicy,
+    latest: Option<&Past>,
+) -> PolicyAuditResult {
     let namespace = policy.namespace().unwrap();
-    let pods = world.pods(&namespace).list(&ListParams::default()).await.unwrap().items;
+    let pods = fixture.pods(&namespace).list(&ListParams::default()).await.unwrap().items;
     let pods: Vec<_> = pods
         .iter()
         .map(|pod| Workload::from_json_owned(WorkloadKind::Pod, &json!(pod).to_string()).unwrap())
         .collect();
     let now = latest.map_or(Timestamp::UNIX_EPOCH, |latest| latest.created);
-    let verdict = judge(&EffectivePolicy::from_spec(&policy.spec).unwrap(), &namespace, pods.iter(), now);
+    let verdict =
+        evaluate_namespace(&EffectivePolicy::from_spec(&policy.spec).unwrap(), &namespace, pods.iter(), now);
     match next_step(policy, &verdict, &[], latest, SignedDuration::ZERO, now) {
         Step::Create(result) => *result,
         step => panic!("nothing to create: {step:?}"),
@@ -179,19 +184,19 @@ fn names(results: &[PolicyAuditResult]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn two_concurrent_operators_create_a_result_only_once() {
-    let world = World::shared().await;
-    let shop = world.plane.namespace("shop");
+    let fixture = OperatorFixture::shared().await;
+    let shop = fixture.plane.namespace("shop");
     let flags = ["--no-leader-election", "--audit-interval", "100ms"];
-    let operators = ["operator-0", "operator-1"].map(|name| world.replica(name, &flags));
+    let operators = ["operator-0", "operator-1"].map(|name| fixture.replica(name, &flags));
     for operator in &operators {
         operator.wait_until_ready();
     }
-    let mark = world.plane.mark();
-    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    let mark = fixture.plane.mark();
+    fixture.policy(&shop, "base", "{forbidLatestTag: true}").await;
     let mut round = 0;
     loop {
         let results = eventually("the next result", async || {
-            let results = world.results(&shop, "base").await;
+            let results = fixture.results(&shop, "base").await;
             (results.last()?.spec.total_violations == round).then_some(results)
         })
         .await;
@@ -201,7 +206,7 @@ async fn two_concurrent_operators_create_a_result_only_once() {
             results.iter().map(|result| &*result.annotations()["devops.stochastic.io/sequence"]).collect();
         let each_once: Vec<_> = (1..=round + 1).map(|sequence| sequence.to_string()).collect();
         assert_eq!(sequences, each_once, "one result for each content");
-        let mut created = world.writes_since(mark);
+        let mut created = fixture.writes_since(mark);
         created.retain(|event| event.resource == "policyauditresults" && event.verb == "create");
         assert!(created.iter().all(|event| [201, 409].contains(&event.code)), "{created:?}");
         if created.iter().any(|event| event.code == 409) {
@@ -210,7 +215,7 @@ async fn two_concurrent_operators_create_a_result_only_once() {
         }
         round += 1;
         assert!(round < 10, "two that write at once never met: {created:?}");
-        world.run(&shop, &pod(&format!("web-{round}"), "nginx")).await;
+        fixture.run(&shop, &pod(&format!("web-{round}"), "nginx")).await;
     }
     let written: f64 = operators.iter().filter_map(|operator| operator.metric("audit_results_total")).sum();
     assert_eq!(written.to_string(), (round + 1).to_string());

@@ -1,7 +1,7 @@
 //! A leader that ends, and an API server that is down for a while.
 
+use super::fixture::{OperatorFixture, plane, pod};
 use super::life::LEADER;
-use super::world::{World, plane, pod};
 use crate::eventually::eventually;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -9,25 +9,25 @@ use tokio::time::sleep;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn only_the_leader_writes_and_a_standby_takes_over() {
-    let world = World::shared().await;
-    let shop = world.plane.namespace("shop");
-    let leader = world.operator();
+    let fixture = OperatorFixture::shared().await;
+    let shop = fixture.plane.namespace("shop");
+    let leader = fixture.operator();
     eventually("a leader", async || (leader.metric(LEADER) == Some(1.0)).then_some(())).await;
-    let standby = world.replica("operator-1", &[]);
+    let standby = fixture.replica("operator-1", &[]);
     standby.wait_until_ready();
-    world.policy(&shop, "base", "{forbidLatestTag: true}").await;
-    world.until(&shop, "base", "judged", |status| status.healthy == Some(true)).await;
+    fixture.policy(&shop, "base", "{forbidLatestTag: true}").await;
+    fixture.until(&shop, "base", "judged", |status| status.healthy == Some(true)).await;
     let first = async || (leader.metric("audit_results_total") >= Some(1.0)).then_some(());
     eventually("the first audit result", first).await;
-    let mark = world.plane.mark();
-    world.run(&shop, &pod("a", "nginx")).await;
-    world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
+    let mark = fixture.plane.mark();
+    fixture.run(&shop, &pod("a", "nginx")).await;
+    fixture.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
     let series = format!(r#"devopspolicy_violations{{namespace="{shop}",policy="base"}}"#);
     eventually("the standby evaluates too", async || (standby.metric(&series) == Some(1.0)).then_some(()))
         .await;
     sleep(Duration::from_secs(1)).await;
     let writes: Vec<_> =
-        world.writes_since(mark).into_iter().map(|event| (event.resource, event.verb)).collect();
+        fixture.writes_since(mark).into_iter().map(|event| (event.resource, event.verb)).collect();
     let once = [("devopspolicies", "patch"), ("events", "create")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(writes, once, "one status and one event");
     assert_eq!(standby.metric(LEADER), Some(0.0));
@@ -36,18 +36,18 @@ async fn only_the_leader_writes_and_a_standby_takes_over() {
     let start = Instant::now();
     let (status, _, log) = leader.terminate();
     assert_eq!(status, Some(0), "{log}");
-    world.run(&shop, &pod("b", "nginx")).await;
-    world.until(&shop, "base", "taken over", |status| status.violations == Some(2)).await;
+    fixture.run(&shop, &pod("b", "nginx")).await;
+    fixture.until(&shop, "base", "taken over", |status| status.violations == Some(2)).await;
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     // The Lease of a killed leader is taken over when it expires.
-    let other = world.replica("operator-2", &[]);
+    let other = fixture.replica("operator-2", &[]);
     other.wait_until_ready();
-    world.run(&shop, &pod("c", "nginx")).await;
-    world.until(&shop, "base", "judged", |status| status.violations == Some(3)).await;
+    fixture.run(&shop, &pod("c", "nginx")).await;
+    fixture.until(&shop, "base", "judged", |status| status.violations == Some(3)).await;
     let start = Instant::now();
     standby.kill();
-    world.run(&shop, &pod("d", "nginx")).await;
-    world.until(&shop, "base", "taken over", |status| status.violations == Some(4)).await;
+    fixture.run(&shop, &pod("d", "nginx")).await;
+    fixture.until(&shop, "base", "taken over", |status| status.violations == Some(4)).await;
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(other.metric(LEADER), Some(1.0));
 }
@@ -56,25 +56,25 @@ async fn only_the_leader_writes_and_a_standby_takes_over() {
 #[ignore = "needs a control plane: make test"]
 async fn the_operator_resumes_when_the_api_server_is_back() {
     let plane = plane();
-    let world = World::on(&plane).await;
+    let fixture = OperatorFixture::on(&plane).await;
     let shop = plane.namespace("shop");
     // A slow start of the API server must not cost the Lease, because the process would end.
     let patient = ["--lease-duration", "90s", "--lease-renew-deadline", "80s"];
-    let operator = world.replica("operator-0", &patient);
+    let operator = fixture.replica("operator-0", &patient);
     operator.wait_until_ready();
-    world.run(&shop, &pod("a", "nginx")).await;
-    world.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
-    world.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
+    fixture.run(&shop, &pod("a", "nginx")).await;
+    fixture.policy(&shop, "base", "{forbidLatestTag: true, forbidPendingDuration: 5}").await;
+    fixture.until(&shop, "base", "unhealthy", |status| status.violations == Some(1)).await;
     for round in 0..2_u64 {
         plane.kill_api_server();
         sleep(Duration::from_secs(2)).await;
         plane.start_api_server();
         // New and old policies are evaluated on the changes since.
         let name = format!("after-{round}");
-        world.policy(&shop, &name, "{forbidLatestTag: true}").await;
-        world.run(&shop, &pod(&name, "nginx")).await;
+        fixture.policy(&shop, &name, "{forbidLatestTag: true}").await;
+        fixture.run(&shop, &pod(&name, "nginx")).await;
         for policy in ["base", &name] {
-            world.until(&shop, policy, "judged", |status| status.violations == Some(round + 2)).await;
+            fixture.until(&shop, policy, "judged", |status| status.violations == Some(round + 2)).await;
         }
     }
     let log = operator.text();

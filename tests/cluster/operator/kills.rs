@@ -1,6 +1,6 @@
 //! An operator that is killed with SIGKILL at random moments, compared with one that isn't.
 
-use super::world::{World, plane, pod};
+use super::fixture::{OperatorFixture, plane, pod};
 use crate::eventually::eventually;
 use crate::process::Process;
 use crate::soak::rounds;
@@ -19,25 +19,25 @@ const FLAGS: [&str; 3] = ["--no-leader-election", "--audit-interval", "100ms"];
 async fn a_killed_operator_writes_the_same_as_one_that_is_not() {
     let rounds = rounds(6, 50);
     let plane = plane();
-    let world = World::on(&plane).await;
+    let fixture = OperatorFixture::on(&plane).await;
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
 
-    let mut killed = Story::begin(&world).await;
+    let mut killed = Story::begin(&fixture).await;
     for round in 0..rounds {
-        let victim = world.replica("operator", &FLAGS);
+        let victim = fixture.replica("operator", &FLAGS);
         let lives = Duration::from_millis(random.u64(0..1_500));
         tokio::join!(killed.step(round), sleep(lives));
         victim.kill();
         // Its successor completes the work and is killed as well.
-        let successor = world.replica("operator", &FLAGS);
+        let successor = fixture.replica("operator", &FLAGS);
         killed.settle(round, &successor).await;
         successor.kill();
     }
 
-    let mut whole = Story::begin(&world).await;
-    let operator = world.replica("operator", &FLAGS);
+    let mut whole = Story::begin(&fixture).await;
+    let operator = fixture.replica("operator", &FLAGS);
     for round in 0..rounds {
         whole.step(round).await;
         whole.settle(round, &operator).await;
@@ -60,7 +60,7 @@ async fn a_killed_operator_writes_the_same_as_one_that_is_not() {
 
 /// The changes to a namespace, and the operator's output for them.
 struct Story<'w> {
-    world: &'w World<'w>,
+    fixture: &'w OperatorFixture<'w>,
     namespace: String,
     pods: u64,
     probes: bool,
@@ -70,38 +70,42 @@ struct Story<'w> {
 }
 
 impl<'w> Story<'w> {
-    async fn begin(world: &'w World<'w>) -> Self {
-        let namespace = world.plane.namespace("shop");
-        world.policy(&namespace, "base", "{forbidLatestTag: true}").await;
-        Self { world, namespace, pods: 0, probes: false, brief: false, chapters: Vec::new() }
+    async fn begin(fixture: &'w OperatorFixture<'w>) -> Self {
+        let namespace = fixture.plane.namespace("shop");
+        fixture.policy(&namespace, "base", "{forbidLatestTag: true}").await;
+        Self { fixture, namespace, pods: 0, probes: false, brief: false, chapters: Vec::new() }
     }
 
     /// Changes one object, so that there is no observable state between before and after.
     async fn step(&mut self, round: usize) {
-        let Self { world, namespace, .. } = &*self;
+        let Self { fixture, namespace, .. } = &*self;
         match round % 6 {
             0 | 2 => {
-                world.run(namespace, &pod(&format!("web-{round}"), "nginx")).await;
+                fixture.run(namespace, &pod(&format!("web-{round}"), "nginx")).await;
                 self.pods += 1;
             }
             1 => {
                 let probes = !self.probes;
                 let change = json!({ "spec": { "requireLivenessProbe": probes, "maxRestartCount": round } });
                 let params = PatchParams::default();
-                world.policies(namespace).patch("base", &params, &Patch::Merge(change)).await.unwrap();
+                fixture.policies(namespace).patch("base", &params, &Patch::Merge(change)).await.unwrap();
                 self.probes = probes;
             }
             5 => {
-                world.policies(namespace).delete("brief", &DeleteParams::default()).await.unwrap();
+                fixture.policies(namespace).delete("brief", &DeleteParams::default()).await.unwrap();
                 self.brief = false;
             }
             3 => {
-                world.policy(namespace, "brief", "{forbidLatestTag: true}").await;
+                fixture.policy(namespace, "brief", "{forbidLatestTag: true}").await;
                 self.brief = true;
             }
             _ => {
                 let name = format!("web-{}", round - 2);
-                world.pods(namespace).delete(&name, &DeleteParams::default().grace_period(0)).await.unwrap();
+                fixture
+                    .pods(namespace)
+                    .delete(&name, &DeleteParams::default().grace_period(0))
+                    .await
+                    .unwrap();
                 self.pods -= 1;
             }
         }
@@ -114,14 +118,14 @@ impl<'w> Story<'w> {
             let mut chapter = (Vec::new(), Vec::new());
             for (name, there, rules) in [("base", true, 1 + u64::from(self.probes)), ("brief", self.brief, 1)]
             {
-                let policy = self.world.policies(&self.namespace).get_opt(name).await.unwrap();
+                let policy = self.fixture.policies(&self.namespace).get_opt(name).await.unwrap();
                 assert!(policy.is_some() || !there, "{name} in round {round}");
                 let Some(policy) = policy else { continue };
                 // The policy is being deleted.
                 if !there {
                     return None;
                 }
-                let mut results = self.world.results(&self.namespace, name).await;
+                let mut results = self.fixture.results(&self.namespace, name).await;
                 // The garbage collector has yet to delete the results of an earlier policy of that name.
                 results.retain(|result| Some(&result.owner_references()[0].uid) == policy.uid().as_ref());
                 let newest = results.pop()?;

@@ -2,10 +2,10 @@
 
 mod audit;
 mod faults;
+pub(crate) mod fixture;
 mod kills;
 mod life;
 mod release;
 mod sample;
 mod scale;
 mod status;
-pub(crate) mod world;

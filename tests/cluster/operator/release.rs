@@ -1,6 +1,6 @@
 //! `policy release` before an uninstall.
 
-use super::world::World;
+use super::fixture::OperatorFixture;
 use crate::analyze::on;
 use crate::control_plane::Reach;
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -13,8 +13,8 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_release_removes_only_our_finalizer_and_reports_failures() {
-    let world = World::shared().await;
-    let (shop, other) = (world.plane.namespace("shop"), world.plane.namespace("other"));
+    let fixture = OperatorFixture::shared().await;
+    let (shop, other) = (fixture.plane.namespace("shop"), fixture.plane.namespace("other"));
     let held = |name: &str, finalizers: &[&str]| -> DevOpsPolicy {
         serde_json::from_value(json!({ "metadata": { "name": name, "finalizers": finalizers }, "spec": {} }))
             .unwrap()
@@ -24,7 +24,7 @@ async fn a_release_removes_only_our_finalizer_and_reports_failures() {
         (&shop, "free", &["example.com/a"]),
         (&other, "ours", &[FINALIZER]),
     ] {
-        world.policies(namespace).create(&PostParams::default(), &held(name, finalizers)).await.unwrap();
+        fixture.policies(namespace).create(&PostParams::default(), &held(name, finalizers)).await.unwrap();
     }
     // A user who may only list learns which policies are left.
     let rules = [PolicyRule {
@@ -33,7 +33,7 @@ async fn a_release_removes_only_our_finalizer_and_reports_failures() {
         verbs: vec!["list".to_owned()],
         ..PolicyRule::default()
     }];
-    let reader = world.plane.restricted(&shop, "reader", &rules, Reach::Namespace).await;
+    let reader = fixture.plane.restricted(&shop, "reader", &rules, Reach::Namespace).await;
     let refused = on(&reader, &["policy", "release", "-n", &shop, "-n", &other]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
     assert!(
@@ -47,13 +47,13 @@ async fn a_release_removes_only_our_finalizer_and_reports_failures() {
         refused.stderr
     );
 
-    let one = on(world.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
+    let one = on(fixture.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
     assert_eq!((one.code, one.stdout.as_str()), (0, format!("devopspolicy {shop}/both released\n").as_str()));
-    let both = world.policies(&shop).get("both").await.unwrap();
+    let both = fixture.policies(&shop).get("both").await.unwrap();
     assert_eq!(both.finalizers(), ["example.com/a", "example.com/b"]);
-    let all = on(world.plane.kubeconfig(), &["policy", "release"]);
+    let all = on(fixture.plane.kubeconfig(), &["policy", "release"]);
     assert!(all.stdout.contains(&format!("devopspolicy {other}/ours released\n")), "{}", all.stdout);
-    let none = on(world.plane.kubeconfig(), &["policy", "release"]);
+    let none = on(fixture.plane.kubeconfig(), &["policy", "release"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
     assert_eq!(none.stderr, format!("note: no policy has the finalizer {FINALIZER}\n"));
 }

@@ -1,6 +1,6 @@
 //! The operator's output for the samples is the one in the README.
 
-use super::world::World;
+use super::fixture::OperatorFixture;
 use crate::eventually::eventually;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
@@ -16,8 +16,8 @@ fn sample(name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn the_readme_shows_the_status_of_the_sample_policy() {
-    let world = World::shared().await;
-    world.namespace_named("production").await;
+    let fixture = OperatorFixture::shared().await;
+    fixture.namespace_named("production").await;
     for document in yaml_serde::Deserializer::from_str(&sample("kube-tests/bad-workloads.yaml")) {
         let object = DynamicObject::deserialize(document).unwrap();
         if object.metadata.namespace.as_deref() != Some("production") {
@@ -25,19 +25,19 @@ async fn the_readme_shows_the_status_of_the_sample_policy() {
         }
         let types = object.types.as_ref().unwrap();
         let resource = kube::api::ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap());
-        let api = Api::<DynamicObject>::namespaced_with(world.client.clone(), "production", &resource);
+        let api = Api::<DynamicObject>::namespaced_with(fixture.client.clone(), "production", &resource);
         api.create(&PostParams::default(), &object).await.unwrap();
     }
     // Three pods of the Deployment and one of the StatefulSet, which no node runs.
     eventually("their pods", async || {
-        let pods = world.pods("production").list(&kube::api::ListParams::default()).await.unwrap();
+        let pods = fixture.pods("production").list(&kube::api::ListParams::default()).await.unwrap();
         (pods.items.len() == 4).then_some(())
     })
     .await;
     let policy: DevOpsPolicy = yaml_serde::from_str(&sample("kube-tests/sample-devopspolicy.yaml")).unwrap();
-    world.policies("production").create(&PostParams::default(), &policy).await.unwrap();
-    let operator = world.operator();
-    let judged = world
+    fixture.policies("production").create(&PostParams::default(), &policy).await.unwrap();
+    let operator = fixture.operator();
+    let judged = fixture
         .until("production", "sample", "judged", |status| status.violations.is_some())
         .await
         .status

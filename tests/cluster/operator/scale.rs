@@ -1,6 +1,6 @@
 //! Many policies, namespaces and pods: the delay and the cost of a status update.
 
-use super::world::{World, plane, pod};
+use super::fixture::{OperatorFixture, plane, pod};
 use crate::soak::soak;
 use futures::future::join_all;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -15,25 +15,25 @@ const POLICIES: usize = 4;
 async fn a_change_is_in_the_status_within_a_second_for_one_patch_per_policy() {
     let (namespaces, pods, changes) = if soak() { (50, 200, 200) } else { (5, 40, 20) };
     let plane = plane();
-    let world = World::on(&plane).await;
+    let fixture = OperatorFixture::on(&plane).await;
     let names: Vec<_> = (0..namespaces).map(|_| plane.namespace("shop")).collect();
     join_all(names.iter().map(async |name| {
         for index in 0..POLICIES {
-            world
+            fixture
                 .policy(name, &format!("p{index}"), "{forbidLatestTag: true, requireLivenessProbe: true}")
                 .await;
         }
         for index in 0..pods {
             let pod = serde_json::from_value(pod(&format!("web-{index}"), "nginx:1")).unwrap();
-            world.pods(name).create(&PostParams::default(), &pod).await.unwrap();
+            fixture.pods(name).create(&PostParams::default(), &pod).await.unwrap();
         }
     }))
     .await;
-    let operator = world.operator();
+    let operator = fixture.operator();
     let before = u64::try_from(pods).unwrap();
     for name in &names {
         for index in 0..POLICIES {
-            world
+            fixture
                 .until(name, &format!("p{index}"), "judged", |status| status.violations == Some(before))
                 .await;
         }
@@ -46,10 +46,10 @@ async fn a_change_is_in_the_status_within_a_second_for_one_patch_per_policy() {
         let image = json!({ "spec": { "containers": [{ "name": "main", "image": "nginx" }] } });
         let start = Instant::now();
         let pod = format!("web-{round}");
-        world.pods(name).patch(&pod, &PatchParams::default(), &Patch::Strategic(image)).await.unwrap();
+        fixture.pods(name).patch(&pod, &PatchParams::default(), &Patch::Strategic(image)).await.unwrap();
         let violations = before + 1 + u64::try_from(round).unwrap();
         loop {
-            let policy = world.policies(name).get("p0").await.unwrap();
+            let policy = fixture.policies(name).get("p0").await.unwrap();
             if policy.status.unwrap().violations == Some(violations) {
                 break;
             }
@@ -61,7 +61,7 @@ async fn a_change_is_in_the_status_within_a_second_for_one_patch_per_policy() {
     sleep(Duration::from_secs(1)).await;
     times.sort_unstable();
     let (median, slow) = (times[times.len() / 2], times[times.len() * 99 / 100]);
-    let mut writes = world.writes_since(mark);
+    let mut writes = fixture.writes_since(mark);
     writes.retain(|event| event.resource != "events");
     let memory = operator.peak_memory();
     println!(

@@ -1,6 +1,6 @@
 //! The permissions of `watch`: it needs no more than documented, and reports missing ones.
 
-use super::scene::{agree, create, degrade, events_of, object, pod, rule, user};
+use super::helpers::{agree, create, degrade, events_of, object, pod, rule, user};
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, Reach};
 use crate::eventually::within;
@@ -8,7 +8,7 @@ use crate::process::Process;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::Api;
 use kube::api::PostParams;
-use kube_devops::manifests::{Mode, Scope};
+use kube_devops::manifests::{Mode, PermissionScope};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -78,8 +78,9 @@ async fn check_asks_for_exactly_the_permissions_that_watch_uses() {
     // Grants each permission in its documented scope.
     let permissions = Mode::Watch.permissions();
     let rules = |own: bool| -> Vec<PolicyRule> {
-        let concerned =
-            permissions.iter().filter(|permission| (permission.scope == Scope::OwnNamespace) == own);
+        let concerned = permissions
+            .iter()
+            .filter(|permission| (permission.scope == PermissionScope::OwnNamespace) == own);
         concerned.map(rule).collect()
     };
     let kubeconfig = plane.restricted(&home, "exact", &rules(true), Reach::Namespace).await;
@@ -104,7 +105,7 @@ async fn check_asks_for_exactly_the_permissions_that_watch_uses() {
     let mark = plane.mark();
     let flags = ["--lease-namespace", &home];
     let replicas = ["a", "b"].map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced());
-    super::scene::leader(&replicas, LIMIT).await;
+    super::helpers::leader(&replicas, LIMIT).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     for (times, degraded) in [(1, true), (2, false), (3, true)] {
         degrade(&client, &other, "web", degraded).await;

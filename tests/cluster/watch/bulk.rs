@@ -1,6 +1,6 @@
 //! Very large pods, and mass deletions.
 
-use super::scene::{agree, create, object, pod};
+use super::helpers::{agree, create, object, pod};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::process::Process;

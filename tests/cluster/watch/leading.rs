@@ -1,6 +1,6 @@
 //! Takeover of leadership after the leader has ended, was killed or was stopped.
 
-use super::scene::{LEASE, SHORT, account, create, degrade, events_of, holder, leader, pod, user};
+use super::helpers::{LEASE, SHORT, account, create, degrade, events_of, holder, leader, pod, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::process::Process;

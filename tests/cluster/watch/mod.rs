@@ -2,9 +2,9 @@
 
 mod access;
 mod bulk;
+pub(crate) mod helpers;
 mod leading;
 mod outages;
-pub(crate) mod scene;
 mod scores;
 mod serving;
 mod writers;

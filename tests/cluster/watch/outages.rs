@@ -1,6 +1,6 @@
 //! The API server is down, frozen or without history: `watch` survives and soon shows the right scores.
 
-use super::scene::{SHORT, account, agree, create, degrade, holder, leader, pod, running, user};
+use super::helpers::{SHORT, account, agree, create, degrade, holder, leader, pod, running, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::process::Process;

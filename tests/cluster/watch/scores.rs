@@ -1,6 +1,6 @@
 //! The watched scores equal a fresh count after any change of pods, and the steady state costs no list.
 
-use super::scene::{account, agree, create, degrade, events_of, fresh, pod, running, user};
+use super::helpers::{account, agree, create, degrade, events_of, fresh, pod, running, user};
 use crate::control_plane::ControlPlane;
 use crate::eventually::within;
 use crate::kubelet::set_pod_status;
@@ -134,7 +134,7 @@ async fn the_leader_records_a_change_of_class_and_every_replica_logs_it() {
     let kubeconfig = account(plane, &home, "watch").await;
     let flags = ["-n", &home, "--lease-namespace", &home];
     let replicas = ["told-a", "told-b"].map(|pod| Process::start("watch", &kubeconfig, pod, &flags).synced());
-    let leader = super::scene::leader(&replicas, LIMIT).await;
+    let leader = super::helpers::leader(&replicas, LIMIT).await;
     assert!(!replicas[1 - leader].leads());
 
     // The first classes are recorded within a second of the sync.

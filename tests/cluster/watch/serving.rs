@@ -1,6 +1,6 @@
 //! Health, metrics and scores for well-behaved and badly behaved clients.
 
-use super::scene::{agree, create, pod};
+use super::helpers::{agree, create, pod};
 use crate::control_plane::ControlPlane;
 use crate::process::Process;
 use serde_json::json;
@@ -33,7 +33,7 @@ async fn every_path_and_method_is_answered() {
     }
     assert_eq!(replica.scores()["summary"]["partial"], false);
     assert_eq!(replica.scores()["errors"], json!([]));
-    super::scene::leader(&[replica], Duration::from_secs(5)).await;
+    super::helpers::leader(&[replica], Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 //! The API server has no watch cache, so that etcd returns the whole history at the end, and no watch has to survive
 //! the faults. Resource versions are etcd's revisions, which order all writes independently of any clock.
 
-use super::scene::{LEASE, SHORT, account, create, degrade, holder, pod};
+use super::helpers::{LEASE, SHORT, account, create, degrade, holder, pod};
 use crate::control_plane::{ControlPlane, config_of};
 use crate::eventually::within;
 use crate::process::Process;
@@ -77,7 +77,7 @@ async fn flip(client: Client, homes: Vec<String>) {
     loop {
         degraded = !degraded;
         for home in &homes {
-            let status = super::scene::running(if degraded { 12 } else { 0 });
+            let status = super::helpers::running(if degraded { 12 } else { 0 });
             let patch = kube::api::Patch::Merge(json!({ "status": status }));
             let pods = Api::<Pod>::namespaced(client.clone(), home);
             // Failures are expected under faults.
@@ -182,7 +182,7 @@ struct History {
 impl History {
     async fn read(client: &Client, homes: &[String], start: &str) -> Self {
         let leases = Api::<Lease>::namespaced(client.clone(), &homes[0]);
-        let end: Lease = super::scene::object(json!({ "metadata": { "name": "end" } }));
+        let end: Lease = super::helpers::object(json!({ "metadata": { "name": "end" } }));
         leases.create(&PostParams::default(), &end).await.unwrap();
         let mut tenures: Vec<(u64, String)> = Vec::new();
         for lease in since(&leases, start, |lease| lease.metadata.name.as_deref() == Some("end")).await {
@@ -197,7 +197,7 @@ impl History {
         let mut events = Vec::new();
         for home in homes {
             let recorded = Api::<Event>::namespaced(client.clone(), home);
-            let end: Event = super::scene::object(json!({
+            let end: Event = super::helpers::object(json!({
                 "metadata": { "name": "end", "namespace": home },
                 "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "test/end",
                 "reportingInstance": "end", "action": "End", "reason": "End", "type": "Normal",

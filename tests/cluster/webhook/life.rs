@@ -1,6 +1,6 @@
 //! The configuration is repaired, suspended and removed, and what is left behind bricks nothing.
 
-use super::scene::Scene;
+use super::fixture::WebhookFixture;
 use crate::eventually::eventually;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -10,17 +10,17 @@ use kube::api::{DeleteParams, PostParams};
 
 const CONFIGURATION: &str = "kube-devops-webhook";
 
-fn configurations(scene: &Scene) -> Api<ValidatingWebhookConfiguration> {
-    Api::all(scene.client.clone())
+fn configurations(fixture: &WebhookFixture) -> Api<ValidatingWebhookConfiguration> {
+    Api::all(fixture.client.clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_edited_ca_bundle_is_restored() {
-    let scene = Scene::new().await;
-    let _webhook = scene.replica(&[]);
-    scene.install_by_service().await;
-    let api = configurations(&scene);
+    let fixture = WebhookFixture::new().await;
+    let _webhook = fixture.replica(&[]);
+    fixture.install_by_service().await;
+    let api = configurations(&fixture);
     let mut edited = api.get(CONFIGURATION).await.unwrap();
     let bundle = edited.webhooks.as_ref().unwrap()[0].client_config.ca_bundle.clone();
     edited.webhooks.as_mut().unwrap()[0].client_config.ca_bundle = Some(ByteString(b"garbage".to_vec()));
@@ -30,67 +30,67 @@ async fn an_edited_ca_bundle_is_restored() {
         (now == bundle).then_some(())
     })
     .await;
-    scene.until_denied().await;
-    let (code, stdout, stderr) = scene.webhook(&["doctor"]);
+    fixture.until_denied().await;
+    let (code, stdout, stderr) = fixture.webhook(&["doctor"]);
     assert_eq!((code, &*stdout), (0, "no problem found\n"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_break_glass_holds_at_once_and_ends_by_itself() {
-    let scene = Scene::new().await;
-    let webhook = scene.replica(&[]);
-    scene.install_by_service().await;
-    let (code, stdout, stderr) = scene.webhook(&["break-glass", "--for", "4s"]);
+    let fixture = WebhookFixture::new().await;
+    let webhook = fixture.replica(&[]);
+    fixture.install_by_service().await;
+    let (code, stdout, stderr) = fixture.webhook(&["break-glass", "--for", "4s"]);
     assert_eq!(code, 0, "{stderr}");
     assert!(
         stdout.starts_with("validatingwebhookconfiguration kube-devops-webhook denies nothing until "),
         "{stdout}"
     );
     assert!(stderr.contains("denials return by themselves"), "{stderr}");
-    eventually("an object that is not denied", async || scene.create("Pod", "nginx").await.ok()).await;
-    scene.until_denied().await;
+    eventually("an object that is not denied", async || fixture.create("Pod", "nginx").await.ok()).await;
+    fixture.until_denied().await;
     webhook.kill();
-    let (code, ..) = scene.webhook(&["break-glass", "--for", "1s"]);
+    let (code, ..) = fixture.webhook(&["break-glass", "--for", "1s"]);
     assert_eq!(code, 0);
     eventually("a suspension that nobody ends", async || {
-        let (code, stdout, _) = scene.webhook(&["doctor"]);
+        let (code, stdout, _) = fixture.webhook(&["doctor"]);
         (code == 1 && stdout.contains("its break-glass is overdue since")).then_some(())
     })
     .await;
-    let (code, stdout, _) = scene.webhook(&["break-glass", "--end"]);
+    let (code, stdout, _) = fixture.webhook(&["break-glass", "--end"]);
     assert_eq!((code, &*stdout), (0, "validatingwebhookconfiguration kube-devops-webhook denies again\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_webhook_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cleaned_up() {
-    let scene = Scene::new().await;
-    let webhook = scene.replica(&[]);
-    scene.install_by_service().await;
+    let fixture = WebhookFixture::new().await;
+    let webhook = fixture.replica(&[]);
+    fixture.install_by_service().await;
     webhook.kill();
-    let namespaces: Api<Namespace> = Api::all(scene.client.clone());
-    namespaces.delete(&scene.home, &DeleteParams::default()).await.unwrap();
+    let namespaces: Api<Namespace> = Api::all(fixture.client.clone());
+    namespaces.delete(&fixture.home, &DeleteParams::default()).await.unwrap();
     eventually("the end of the namespace", async || {
-        namespaces.get_opt(&scene.home).await.unwrap().is_none().then_some(())
+        namespaces.get_opt(&fixture.home).await.unwrap().is_none().then_some(())
     })
     .await;
     for image in ["nginx", "nginx:1.27"] {
-        scene.create("Deployment", image).await.expect("nothing is bricked");
+        fixture.create("Deployment", image).await.expect("nothing is bricked");
     }
-    let (code, stdout, _) = scene.webhook(&["doctor"]);
+    let (code, stdout, _) = fixture.webhook(&["doctor"]);
     assert_eq!(code, 1);
     assert!(
         stdout.contains("was left behind by namespace") && stdout.contains("were stored unjudged"),
         "{stdout}"
     );
-    let (code, stdout, stderr) = scene.webhook(&["uninstall", "-n", &scene.home]);
+    let (code, stdout, stderr) = fixture.webhook(&["uninstall", "-n", &fixture.home]);
     assert_eq!(
         (code, &*stdout),
         (0, "validatingwebhookconfiguration kube-devops-webhook removed\n"),
         "{stderr}"
     );
-    assert!(configurations(&scene).get_opt(CONFIGURATION).await.unwrap().is_none());
-    let (code, stdout, _) = scene.webhook(&["doctor"]);
+    assert!(configurations(&fixture).get_opt(CONFIGURATION).await.unwrap().is_none());
+    let (code, stdout, _) = fixture.webhook(&["doctor"]);
     assert_eq!((code, &*stdout), (0, "no problem found\n"));
 }

@@ -1,6 +1,6 @@
 //! Rotations and restarts while objects are created: with failurePolicy Fail, none fails, and none passes unjudged.
 
-use super::scene::Scene;
+use super::fixture::WebhookFixture;
 use crate::control_plane::free_port;
 use crate::eventually::within;
 use crate::process::Process;
@@ -21,15 +21,15 @@ use tokio::net::{TcpListener, TcpStream};
 const BURST: usize = 12;
 
 /// Refuses objects while the webhook does not answer.
-async fn fail_closed(scene: &Scene) {
-    let api: Api<ValidatingWebhookConfiguration> = Api::all(scene.client.clone());
+async fn fail_closed(fixture: &WebhookFixture) {
+    let api: Api<ValidatingWebhookConfiguration> = Api::all(fixture.client.clone());
     let patch = json!([{ "op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Fail" }]);
     let patch = Patch::<()>::Json(serde_json::from_value(patch).unwrap());
     api.patch("kube-devops-webhook", &PatchParams::default(), &patch).await.unwrap();
 }
 
 /// Creates good and bad objects in bursts until the flag is set. Returns how many.
-async fn load(scene: &Scene, done: &AtomicBool) -> usize {
+async fn load(fixture: &WebhookFixture, done: &AtomicBool) -> usize {
     let count = AtomicUsize::new(0);
     for round in 0.. {
         if done.load(Ordering::Relaxed) {
@@ -37,11 +37,11 @@ async fn load(scene: &Scene, done: &AtomicBool) -> usize {
         }
         let burst = (0..=round * 7 % BURST).map(async |index| {
             if index % 2 == 0 {
-                match scene.create("Pod", "nginx").await {
+                match fixture.create("Pod", "nginx").await {
                     Err(kube::Error::Api(status)) if status.code == 403 => {}
                     other => panic!("a bad object was not denied: {other:?}"),
                 }
-            } else if let Err(error) = scene.create("Pod", "nginx:1.27").await {
+            } else if let Err(error) = fixture.create("Pod", "nginx:1.27").await {
                 panic!("a good object was refused: {error}");
             }
             count.fetch_add(1, Ordering::Relaxed);
@@ -54,11 +54,11 @@ async fn load(scene: &Scene, done: &AtomicBool) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn rotations_fail_no_admission() {
-    let scene = Scene::new().await;
+    let fixture = WebhookFixture::new().await;
     let times = ["--authority-lifetime", "12s", "--certificate-lifetime", "1h", "--rotation-pause", "500ms"];
-    let webhook = scene.replica(&times);
-    scene.install_by_service().await;
-    fail_closed(&scene).await;
+    let webhook = fixture.replica(&times);
+    fixture.install_by_service().await;
+    fail_closed(&fixture).await;
     let (rotations, done) = (rounds(2, 50), AtomicBool::new(false));
     let rotated = async {
         within(Duration::from_secs(60 + 20 * rotations as u64), "rotations", async || {
@@ -69,7 +69,7 @@ async fn rotations_fail_no_admission() {
         .await;
         done.store(true, Ordering::Relaxed);
     };
-    let (count, ()) = tokio::join!(load(&scene, &done), rotated);
+    let (count, ()) = tokio::join!(load(&fixture, &done), rotated);
     assert!(count > 100, "{count} objects");
     println!("{count} objects during {rotations} rotations");
 }
@@ -113,22 +113,22 @@ impl Balancer {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn rolling_restarts_fail_no_admission() {
-    let scene = Arc::new(Scene::new().await);
-    let balancer = Balancer::start(scene.port).await;
+    let fixture = Arc::new(WebhookFixture::new().await);
+    let balancer = Balancer::start(fixture.port).await;
     let start = |number: usize| -> (u16, Process) {
         let port = free_port().unwrap();
-        let replica = scene.replica_on(port, &format!("webhook-{number}"), &[]);
+        let replica = fixture.replica_on(port, &format!("webhook-{number}"), &[]);
         balancer.add(port);
         (port, replica)
     };
     let mut replicas = vec![start(0), start(1)];
-    scene.install_by_service().await;
-    fail_closed(&scene).await;
+    fixture.install_by_service().await;
+    fail_closed(&fixture).await;
     let (restarts, done) = (rounds(2, 10), Arc::new(AtomicBool::new(false)));
     // The restarts block this thread.
     let load = tokio::spawn({
-        let (scene, done) = (Arc::clone(&scene), Arc::clone(&done));
-        async move { load(&scene, &done).await }
+        let (fixture, done) = (Arc::clone(&fixture), Arc::clone(&done));
+        async move { load(&fixture, &done).await }
     });
     for number in 2..2 + 2 * restarts {
         replicas.push(start(number));

@@ -1,8 +1,8 @@
 //! The real API server calls `kube-devops webhook serve` over TLS.
 
+mod fixture;
 mod life;
 mod load;
-mod scene;
 mod verdicts;
 
-pub(crate) use scene::Scene;
+pub(crate) use fixture::WebhookFixture;

@@ -1,6 +1,6 @@
 //! Denials and warnings of every kind, as kubectl shows them.
 
-use super::scene::{KINDS, Scene, object};
+use super::fixture::{KINDS, WebhookFixture, object};
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -11,17 +11,17 @@ use std::net::TcpStream;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn every_kind_is_denied_and_warned_by_url_and_by_service() {
-    let scene = Scene::new().await;
-    let webhook = scene.replica(&[]);
+    let fixture = WebhookFixture::new().await;
+    let webhook = fixture.replica(&[]);
     for by_service in [false, true] {
         if by_service {
-            scene.install_by_service().await;
+            fixture.install_by_service().await;
         } else {
-            scene.install_by_url().await;
+            fixture.install_by_url().await;
         }
         for (version, kind, path) in KINDS {
             let create = |image| {
-                scene
+                fixture
                     .kubectl(&["create", "--dry-run=server", "-f", "-"], &object(version, kind, "web", image))
             };
             let (created, stderr) = create("nginx");
@@ -40,28 +40,28 @@ async fn every_kind_is_denied_and_warned_by_url_and_by_service() {
     assert!(webhook.metric("webhook_denials_total{rule=\"latest-tag\"}") >= Some(16.0));
     assert_eq!(webhook.metric("webhook_requests_total{operation=\"create\",result=\"error\"}"), Some(0.0));
 
-    let idle: Vec<_> = (0..1_000).map(|_| TcpStream::connect(("127.0.0.1", scene.port)).unwrap()).collect();
-    scene.create("Pod", "nginx").await.expect_err("a denial beside a thousand idle connections");
-    scene.create("Pod", "nginx:1.27").await.expect("an object beside a thousand idle connections");
+    let idle: Vec<_> = (0..1_000).map(|_| TcpStream::connect(("127.0.0.1", fixture.port)).unwrap()).collect();
+    fixture.create("Pod", "nginx").await.expect_err("a denial beside a thousand idle connections");
+    fixture.create("Pod", "nginx:1.27").await.expect("an object beside a thousand idle connections");
     drop(idle);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_workload_with_an_old_fault_can_be_scaled_labelled_and_deleted() {
-    let scene = Scene::new().await;
+    let fixture = WebhookFixture::new().await;
     let old = object("apps/v1", "Deployment", "old", "nginx");
-    let (created, stderr) = scene.kubectl(&["create", "-f", "-"], &old);
+    let (created, stderr) = fixture.kubectl(&["create", "-f", "-"], &old);
     assert!(created, "{stderr}");
-    let _webhook = scene.replica(&[]);
-    scene.install_by_service().await;
+    let _webhook = fixture.replica(&[]);
+    fixture.install_by_service().await;
     let runs = |arguments: &[&str]| {
-        let (done, stderr) = scene.kubectl(arguments, &Value::Null);
+        let (done, stderr) = fixture.kubectl(arguments, &Value::Null);
         assert!(done, "{arguments:?}: {stderr}");
     };
     runs(&["scale", "deployment/old", "--replicas=2"]);
     runs(&["label", "deployment/old", "team=web"]);
-    let pods: Api<Pod> = Api::namespaced(scene.client.clone(), &scene.shop);
+    let pods: Api<Pod> = Api::namespaced(fixture.client.clone(), &fixture.shop);
     eventually("two pods that a controller made from the old template", async || {
         let found = pods.list(&ListParams::default().labels("app=old")).await.unwrap();
         (found.items.len() == 2).then_some(())
@@ -70,7 +70,7 @@ async fn a_workload_with_an_old_fault_can_be_scaled_labelled_and_deleted() {
     let mut worse = old.clone();
     let sidecar = serde_json::json!({ "name": "sidecar", "image": "envoy" });
     worse["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap().push(sidecar);
-    let (done, stderr) = scene.kubectl(&["apply", "-f", "-"], &worse);
+    let (done, stderr) = fixture.kubectl(&["apply", "-f", "-"], &worse);
     assert!(!done && stderr.contains("container sidecar") && !stderr.contains("container web"), "{stderr}");
     runs(&["delete", "deployment/old", "--wait=false"]);
     eventually("the end of the Deployment and its pods", async || {

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 
-use crate::rules::fix::{Broken, Mend, PartialContainer, ResourceDefaults};
+use crate::rules::fix::{FixInput, FixOutcome, PartialContainer, ResourceDefaults};
 use crate::workload::Quantity;
 
-pub(super) fn mend(broken: &Broken<'_>) -> Mend {
-    let Some(defaults) = &broken.defaults.resources else {
-        return Mend::nothing("there are no defaultResources to set");
+pub(super) fn compute(input: &FixInput<'_>) -> FixOutcome {
+    let Some(defaults) = &input.defaults.resources else {
+        return FixOutcome::nothing("there are no defaultResources to set");
     };
-    if broken.pod_has_resources {
-        return Mend::nothing(
+    if input.pod_has_resources {
+        return FixOutcome::nothing(
             "the pod has requests or limits as a whole, so its containers are left to their owner",
         );
     }
-    let own = broken.container.resources.clone().unwrap_or_default();
+    let own = input.container.resources.clone().unwrap_or_default();
     let (own_requests, own_limits) = (own.requests.unwrap_or_default(), own.limits.unwrap_or_default());
     let mut requests = BTreeMap::new();
     let mut limits = BTreeMap::new();
@@ -35,7 +35,7 @@ pub(super) fn mend(broken: &Broken<'_>) -> Mend {
     let some = |amounts: BTreeMap<_, _>| (!amounts.is_empty()).then_some(amounts);
     let resources = ResourceRequirements { claims: None, requests: some(requests), limits: some(limits) };
     let resources = (resources != ResourceRequirements::default()).then_some(resources);
-    Mend { sets: PartialContainer { resources, ..PartialContainer::default() }, reasons }
+    FixOutcome { sets: PartialContainer { resources, ..PartialContainer::default() }, reasons }
 }
 
 /// The request and the limit of one resource.

@@ -24,7 +24,7 @@ pub(crate) fn pod(name: &str, image: &str) -> Value {
 }
 
 /// The environment of an operator.
-pub(crate) struct World<'p> {
+pub(crate) struct OperatorFixture<'p> {
     pub(crate) plane: &'p ControlPlane,
     pub(crate) client: Client,
     /// The namespace of the operator's Lease.
@@ -34,15 +34,15 @@ pub(crate) struct World<'p> {
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
-impl World<'static> {
-    /// Returns a world on the control plane that these tests share. Only one is in use at a time, because an operator
+impl OperatorFixture<'static> {
+    /// Returns a fixture on the control plane that these tests share. Only one is in use at a time, because an operator
     /// covers the whole cluster.
     pub(crate) async fn shared() -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let plane = PLANE.get_or_init(plane);
-        Self { _turn: Some(turn), ..World::on(plane).await }
+        Self { _turn: Some(turn), ..OperatorFixture::on(plane).await }
     }
 }
 
@@ -62,13 +62,13 @@ pub(crate) fn plane_with(flags: &[&str]) -> ControlPlane {
     plane
 }
 
-impl<'p> World<'p> {
-    /// Creates a world with its own operator account, which may audit.
+impl<'p> OperatorFixture<'p> {
+    /// Creates a fixture with its own operator account, which may audit.
     pub(crate) async fn on(plane: &'p ControlPlane) -> Self {
         Self::of(plane, Mode::Reconcile).await
     }
 
-    /// Creates a world with its own operator account, which has the permissions of a mode.
+    /// Creates a fixture with its own operator account, which has the permissions of a mode.
     pub(crate) async fn of(plane: &'p ControlPlane, mode: Mode) -> Self {
         let client = plane.client().await;
         let home = plane.namespace("operator");
@@ -77,7 +77,7 @@ impl<'p> World<'p> {
         Self { plane, client, home, user, kubeconfig, _turn: None }
     }
 
-    /// Returns the same world with a client for the runtime of another test.
+    /// Returns the same fixture with a client for the runtime of another test.
     pub(crate) async fn once_more(&self) -> Self {
         let (home, user, kubeconfig) = (self.home.clone(), self.user.clone(), self.kubeconfig.clone());
         Self { plane: self.plane, client: self.plane.client().await, home, user, kubeconfig, _turn: None }

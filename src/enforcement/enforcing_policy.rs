@@ -12,7 +12,7 @@ use crate::rules::Defaults;
 /// A policy that enforces. If several require a field, the oldest policy decides it, and among equals the first by
 /// name.
 #[derive(Debug, Clone)]
-pub struct Enforcing {
+pub struct EnforcingPolicy {
     /// The policy's name.
     pub name: String,
     /// The creation time. A policy that is not in a cluster yet comes last.
@@ -27,7 +27,7 @@ pub struct Enforcing {
     pub allows: Allowance,
 }
 
-impl Enforcing {
+impl EnforcingPolicy {
     /// Reads a policy, whatever its mode is.
     pub fn new(compiled: &CompiledPolicy) -> Result<Self, Arc<PolicyError>> {
         let policy = &compiled.policy;
@@ -78,7 +78,7 @@ mod tests {
             serde_json::from_value(json!({ "metadata": metadata, "spec": spec })).unwrap()
         };
         let names = |own: &CompiledPolicy, all: &[CompiledPolicy]| -> Vec<String> {
-            Enforcing::beside(own, all).into_iter().map(|policy| policy.name).collect()
+            EnforcingPolicy::beside(own, all).into_iter().map(|policy| policy.name).collect()
         };
         let enforce = json!({ "enforcementMode": "enforce" });
         let enforces = policy("a", enforce.clone());
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn policies_decide_by_creation_then_by_name_and_one_that_is_not_created_last() {
-        let policy = |name: &str, seconds: Option<i64>| Enforcing {
+        let policy = |name: &str, seconds: Option<i64>| EnforcingPolicy {
             name: name.to_owned(),
             created: seconds.map(|seconds| Timestamp::constant(seconds, 0)),
             effective: Arc::default(),
@@ -110,7 +110,7 @@ mod tests {
         };
         let mut policies =
             [policy("a", None), policy("d", Some(2)), policy("b", Some(2)), policy("c", Some(1))];
-        policies.sort_by(Enforcing::precedence);
+        policies.sort_by(EnforcingPolicy::precedence);
         assert_eq!(policies.map(|policy| policy.name), ["c", "b", "d", "a"]);
     }
 }

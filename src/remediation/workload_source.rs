@@ -28,7 +28,7 @@ pub struct PodHealth {
 }
 
 /// The objects of the cluster, as watches keep them up to date.
-pub trait Workloads: Send {
+pub trait WorkloadSource: Send {
     /// Returns the objects of a namespace, unordered.
     fn objects<'w>(&'w self, namespace: &'w str) -> Box<dyn Iterator<Item = &'w Workload<'static>> + 'w>;
 

@@ -1,7 +1,7 @@
 //! Writes of others succeed although enforcement's fields would make them invalid. Writes that are invalid by
 //! themselves fail.
 
-use super::stage::workloads;
+use super::fixture::workloads;
 use crate::analyze::on;
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
@@ -28,26 +28,26 @@ pub(super) const WITHOUT_POLICIES: [&str; 2] = [
 ];
 
 /// A namespace of a control plane with or without the admission policy.
-struct Scene {
+struct ConflictFixture {
     client: Client,
     namespace: String,
 }
 
-impl Scene {
-    /// Returns a scene with the admission policy in effect. These tests share their own control plane, because the
+impl ConflictFixture {
+    /// Returns a fixture with the admission policy in effect. These tests share their own control plane, because the
     /// policy is cluster-scoped.
     async fn yielding() -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static INSTALLED: Mutex<bool> = Mutex::const_new(false);
         let mut installed = INSTALLED.lock().await;
         let plane = PLANE.get_or_init(ControlPlane::start);
-        let scene = Self::on(plane).await;
+        let fixture = Self::on(plane).await;
         if !*installed {
             install(plane);
-            scene.until_in_effect().await;
+            fixture.until_in_effect().await;
             *installed = true;
         }
-        scene
+        fixture
     }
 
     async fn on(plane: &ControlPlane) -> Self {
@@ -149,13 +149,13 @@ async fn our_probe_yields_to_an_applied_handler_in_every_kind() {
         ("StatefulSet", "readinessProbe", json!({ "exec": { "command": ["true"] } })),
         ("DaemonSet", "startupProbe", json!({ "grpc": { "port": 80 } })),
     ] {
-        let scene = Scene::yielding().await;
-        scene.apply("owner", kind, json!([bare("side"), bare("web")])).await.unwrap();
+        let fixture = ConflictFixture::yielding().await;
+        fixture.apply("owner", kind, json!([bare("side"), bare("web")])).await.unwrap();
         let ours = json!([{ "name": "web", probe: tcp(), "resources": { "limits": { "memory": "1Gi" } } }]);
         let fields = format!("web/{probe},web/resources.limits.memory");
-        scene.enforce(kind, &fields, ours).await.unwrap();
+        fixture.enforce(kind, &fields, ours).await.unwrap();
         let theirs = json!([bare("side"), { "name": "web", "image": "x:1", probe: handler }]);
-        let written = scene.apply("owner", kind, theirs).await.unwrap();
+        let written = fixture.apply("owner", kind, theirs).await.unwrap();
         let web = containers(&written).iter().find(|container| container["name"] == "web").unwrap();
         assert_eq!(web[probe].get("tcpSocket"), None, "{kind}");
         assert_eq!(web[probe]["periodSeconds"], 10, "{kind}: what else we set on it is gone too");
@@ -166,32 +166,32 @@ async fn our_probe_yields_to_an_applied_handler_in_every_kind() {
         // Enforcement's former fields don't conflict with a later change.
         let back =
             json!([bare("side"), { "name": "web", "image": "x:1", probe: { "tcpSocket": { "port": 81 } } }]);
-        scene.apply("owner", kind, back).await.unwrap();
+        fixture.apply("owner", kind, back).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_fields_yield_even_without_the_annotations() {
-    let scene = Scene::yielding().await;
+    let fixture = ConflictFixture::yielding().await;
     for annotations in
         [json!({ PATCHED_FIELDS: "web/startupProbe" }), json!({ PATCHED_FIELDS: null }), json!(null)]
     {
-        scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+        fixture.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
         let ours = json!([{ "name": "web", "livenessProbe": tcp(),
             "resources": { "requests": { "cpu": "1" }, "limits": { "memory": "1Gi" } } }]);
         let fields = "web/livenessProbe,web/resources.requests.cpu,web/resources.limits.memory";
-        scene.enforce("Deployment", fields, ours).await.unwrap();
+        fixture.enforce("Deployment", fields, ours).await.unwrap();
         let change = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
-        scene.patch("Deployment", &PatchParams::default(), &change).await.unwrap();
+        fixture.patch("Deployment", &PatchParams::default(), &change).await.unwrap();
         let theirs = json!([{ "name": "web", "image": "x:1", "livenessProbe": http(),
             "resources": { "requests": { "memory": "2Gi" }, "limits": { "cpu": "1m" } } }]);
-        let written = scene.apply("owner", "Deployment", theirs).await.unwrap();
+        let written = fixture.apply("owner", "Deployment", theirs).await.unwrap();
         let web = &containers(&written)[0];
         assert_eq!(web["livenessProbe"].get("tcpSocket"), None, "{annotations}");
         let left = json!({ "requests": { "memory": "2Gi" }, "limits": { "cpu": "1m" } });
         assert_eq!(web["resources"], left, "{annotations}");
-        scene.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+        fixture.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
     }
 }
 
@@ -211,15 +211,15 @@ fn probes(container: &Value) -> Vec<&str> {
 #[ignore = "needs a control plane: make test"]
 async fn our_probes_yield_to_a_write_that_removes_their_port() {
     for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
-        let scene = Scene::yielding().await;
+        let fixture = ConflictFixture::yielding().await;
         let before = json!([bare("side"), declaring("web", &[(80, "TCP"), (9090, "TCP")])]);
-        scene.apply("owner", kind, before).await.unwrap();
+        fixture.apply("owner", kind, before).await.unwrap();
         let ours = json!([{ "name": "web", "livenessProbe": tcp(), "readinessProbe": tcp(), "startupProbe": tcp(),
             "resources": { "limits": { "memory": "1Gi" } } }]);
         let fields = "web/livenessProbe,web/readinessProbe,web/startupProbe,web/resources.limits.memory";
-        scene.enforce(kind, fields, ours.clone()).await.unwrap();
+        fixture.enforce(kind, fields, ours.clone()).await.unwrap();
         let moved = json!([bare("side"), declaring("web", &[(81, "TCP"), (9090, "TCP")])]);
-        let written = scene.apply("owner", kind, moved).await.unwrap();
+        let written = fixture.apply("owner", kind, moved).await.unwrap();
         let web = containers(&written).iter().find(|container| container["name"] == "web").unwrap();
         assert_eq!(probes(web), [""; 0], "{kind}: a server-side apply");
         assert_eq!(web["resources"]["limits"]["memory"], "1Gi", "{kind}: all else stays");
@@ -232,9 +232,9 @@ async fn our_probes_yield_to_a_write_that_removes_their_port() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_probe_yields_to_a_client_side_apply_that_moves_its_port() {
-    let scene = Scene::yielding().await;
-    scene.apply("owner", "Deployment", json!([declaring("web", &[(80, "TCP")])])).await.unwrap();
-    scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    let fixture = ConflictFixture::yielding().await;
+    fixture.apply("owner", "Deployment", json!([declaring("web", &[(80, "TCP")])])).await.unwrap();
+    fixture.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
     // This is what kubectl works out from its last applied configuration.
     let ports =
         json!([{ "containerPort": 81, "protocol": "TCP" }, { "$patch": "delete", "containerPort": 80 }]);
@@ -242,13 +242,13 @@ async fn our_probe_yields_to_a_client_side_apply_that_moves_its_port() {
         json!({ "spec": { "template": { "spec": { "containers": [{ "name": "web", "ports": ports }] } } } });
     let params =
         PatchParams { field_manager: Some("kubectl-client-side-apply".into()), ..PatchParams::default() };
-    let written = scene.patch("Deployment", &params, &Patch::Strategic(patch)).await.unwrap();
+    let written = fixture.patch("Deployment", &params, &Patch::Strategic(patch)).await.unwrap();
     assert_eq!(probes(&containers(&written)[0]), [""; 0]);
     assert_eq!(patched_fields(&written), None);
     // The owner's own probe on another port meets nothing of ours.
     let probe = json!({ "tcpSocket": { "port": 81 } });
     let theirs = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "web", "livenessProbe": probe }] } } } });
-    scene.patch("Deployment", &params, &Patch::Strategic(theirs)).await.unwrap();
+    fixture.patch("Deployment", &params, &Patch::Strategic(theirs)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,18 +265,18 @@ async fn a_probe_stays_if_its_port_is_declared_or_was_never_or_belongs_to_others
         // Somebody else tuned it, and can't keep the rest of a probe without a handler.
         (vec![(80, "TCP")], vec![(82, "TCP")], Some(json!({ "periodSeconds": 3 })), false),
     ] {
-        let scene = Scene::yielding().await;
-        scene.apply("owner", "Deployment", json!([declaring("web", &before)])).await.unwrap();
-        scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+        let fixture = ConflictFixture::yielding().await;
+        fixture.apply("owner", "Deployment", json!([declaring("web", &before)])).await.unwrap();
+        fixture.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
         if let Some(probe) = &tuned {
             let mesh = json!({
                 "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
                 "spec": { "template": { "spec": { "containers": [{ "name": "web", "livenessProbe": probe }] } } },
             });
             let params = PatchParams::apply("mesh").force();
-            scene.patch("Deployment", &params, &Patch::Apply(mesh)).await.unwrap();
+            fixture.patch("Deployment", &params, &Patch::Apply(mesh)).await.unwrap();
         }
-        let written = scene.apply("owner", "Deployment", json!([declaring("web", &after)])).await.unwrap();
+        let written = fixture.apply("owner", "Deployment", json!([declaring("web", &after)])).await.unwrap();
         let left = !probes(&containers(&written)[0]).is_empty();
         assert_eq!(left, stays, "{before:?} {after:?} {tuned:?}: {written}");
     }
@@ -285,13 +285,13 @@ async fn a_probe_stays_if_its_port_is_declared_or_was_never_or_belongs_to_others
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_probe_yields_to_a_merged_handler() {
-    let scene = Scene::yielding().await;
-    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
-    scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    let fixture = ConflictFixture::yielding().await;
+    fixture.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    fixture.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
     let patch = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "web", "livenessProbe": http() }] } } } });
     let params =
         PatchParams { field_manager: Some("kubectl-client-side-apply".into()), ..PatchParams::default() };
-    let written = scene.patch("Deployment", &params, &Patch::Strategic(patch)).await.unwrap();
+    let written = fixture.patch("Deployment", &params, &Patch::Strategic(patch)).await.unwrap();
     let probe = &containers(&written)[0]["livenessProbe"];
     assert_eq!((probe.get("tcpSocket"), &probe["periodSeconds"]), (None, &json!(7)), "{probe}");
     assert_eq!(claims(&written)["k:{\"name\":\"web\"}"].get("f:livenessProbe"), None);
@@ -304,15 +304,15 @@ async fn our_probe_yields_to_a_merged_handler() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn containers_with_only_our_fields_are_removed_with_the_owners() {
-    let scene = Scene::yielding().await;
+    let fixture = ConflictFixture::yielding().await;
     let before = json!([bare("a"), bare("b"), bare("c"), bare("d")]);
-    scene.apply("owner", "Deployment", before).await.unwrap();
+    fixture.apply("owner", "Deployment", before).await.unwrap();
     let ours = json!([with_probe("a"), with_probe("b"), with_probe("c"), with_probe("d")]);
     let fields = "a/livenessProbe,b/livenessProbe,c/livenessProbe,d/livenessProbe";
-    scene.enforce("Deployment", fields, ours).await.unwrap();
+    fixture.enforce("Deployment", fields, ours).await.unwrap();
     // One container is renamed, one is removed, and on another our probe yields in the same write.
     let after = json!([bare("renamed"), { "name": "b", "image": "x:1", "livenessProbe": http() }, bare("d")]);
-    let written = scene.apply("owner", "Deployment", after).await.unwrap();
+    let written = fixture.apply("owner", "Deployment", after).await.unwrap();
     let mut names: Vec<_> =
         containers(&written).iter().map(|container| container["name"].as_str().unwrap()).collect();
     names.sort_unstable();
@@ -320,7 +320,7 @@ async fn containers_with_only_our_fields_are_removed_with_the_owners() {
     assert!(containers(&written).iter().all(|container| container["image"] == "x:1"));
     assert_eq!(patched_fields(&written), Some("d/livenessProbe"));
     // A container without any of our fields is removed as well, although we own its name.
-    let written = scene.apply("owner", "Deployment", json!([bare("other")])).await.unwrap();
+    let written = fixture.apply("owner", "Deployment", json!([bare("other")])).await.unwrap();
     assert_eq!(containers(&written).len(), 1);
     assert_eq!(patched_fields(&written), None);
 }
@@ -328,15 +328,15 @@ async fn containers_with_only_our_fields_are_removed_with_the_owners() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_amounts_yield_to_conflicting_amounts() {
-    let scene = Scene::yielding().await;
-    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    let fixture = ConflictFixture::yielding().await;
+    fixture.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     let resources = json!({ "requests": { "cpu": "1500m" }, "limits": { "cpu": "3", "memory": "1Gi" } });
     let fields = "web/resources.requests.cpu,web/resources.limits.cpu,web/resources.limits.memory";
     let ours = json!([{ "name": "web", "resources": resources }]);
-    scene.enforce("Deployment", fields, ours).await.unwrap();
+    fixture.enforce("Deployment", fields, ours).await.unwrap();
     let with = |resources: Value| json!([{ "name": "web", "image": "x:1", "resources": resources }]);
     let raised = with(json!({ "requests": { "memory": "1025Mi" } }));
-    let written = scene.apply("owner", "Deployment", raised).await.unwrap();
+    let written = fixture.apply("owner", "Deployment", raised).await.unwrap();
     let expected = json!({ "requests": { "cpu": "1500m", "memory": "1025Mi" }, "limits": { "cpu": "3" } });
     assert_eq!(containers(&written)[0]["resources"], expected);
     assert_eq!(patched_fields(&written), Some("web/resources.requests.cpu,web/resources.limits.cpu"));
@@ -345,7 +345,8 @@ async fn our_amounts_yield_to_conflicting_amounts() {
     let patch = json!({ "spec": { "template": { "spec": { "containers": [
         { "name": "web", "resources": { "limits": { "cpu": "1" } } },
     ] } } } });
-    let written = scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    let written =
+        fixture.patch("Deployment", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
     let expected = json!({ "requests": { "memory": "1025Mi" }, "limits": { "cpu": "1" } });
     assert_eq!(containers(&written)[0]["resources"], expected);
     assert_eq!(patched_fields(&written), Some("web/resources.limits.cpu"));
@@ -354,13 +355,13 @@ async fn our_amounts_yield_to_conflicting_amounts() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_fields_yield_on_twice_as_many_containers_as_enforcement_patches() {
-    let scene = Scene::yielding().await;
-    on_many_containers(&scene, 2 * MOST_FIELDS / 7).await.unwrap();
+    let fixture = ConflictFixture::yielding().await;
+    on_many_containers(&fixture, 2 * MOST_FIELDS / 7).await.unwrap();
 }
 
 /// Sets all fields on this many containers. Then half of the containers get another handler for their liveness probes, and
 /// the other half move their port.
-async fn on_many_containers(scene: &Scene, number: usize) -> Result<(), String> {
+async fn on_many_containers(fixture: &ConflictFixture, number: usize) -> Result<(), String> {
     // Long names cost the most.
     let names: Vec<String> = (0..number).map(|index| format!("{index:02}{}", "c".repeat(61))).collect();
     let of_each = |of: &dyn Fn(usize, &str) -> Value| {
@@ -380,8 +381,8 @@ async fn on_many_containers(scene: &Scene, number: usize) -> Result<(), String> 
     let fields = fields.collect::<Vec<_>>().join(",");
     let ports =
         |last: u16| -> Vec<(u16, &str)> { (9000..9003).chain([last]).map(|port| (port, "TCP")).collect() };
-    scene.apply("owner", "Deployment", of_each(&|_, name| declaring(name, &ports(80)))).await?;
-    scene.enforce("Deployment", &fields, ours).await?;
+    fixture.apply("owner", "Deployment", of_each(&|_, name| declaring(name, &ports(80)))).await?;
+    fixture.enforce("Deployment", &fields, ours).await?;
     let written = of_each(&|at, name| {
         let mut container = declaring(name, &ports(if at % 2 == 0 { 80 } else { 81 }));
         if at % 2 == 0 {
@@ -389,7 +390,7 @@ async fn on_many_containers(scene: &Scene, number: usize) -> Result<(), String> 
         }
         container
     });
-    let written = scene.apply("owner", "Deployment", written).await?;
+    let written = fixture.apply("owner", "Deployment", written).await?;
     for (at, container) in containers(&written).iter().enumerate() {
         let probe = &container["livenessProbe"];
         let yielded = match at % 2 {
@@ -406,7 +407,7 @@ async fn on_many_containers(scene: &Scene, number: usize) -> Result<(), String> 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn our_amounts_yield_to_pod_level_resources() {
-    let scene = Scene::yielding().await;
+    let fixture = ConflictFixture::yielding().await;
     let both = json!([bare("web"), bare("side")]);
     let resources =
         json!({ "requests": { "cpu": "200m", "memory": "200Mi" }, "limits": { "memory": "400Mi" } });
@@ -416,31 +417,31 @@ async fn our_amounts_yield_to_pod_level_resources() {
         { "name": "web", "image": "x:1", "resources": { "requests": { "cpu": "200m" } } }, bare("side"),
     ]);
     for whole in [json!({ "limits": { "memory": "300Mi" } }), json!({ "requests": { "memory": "100Mi" } })] {
-        scene.apply("owner", "Deployment", both.clone()).await.unwrap();
-        scene.enforce("Deployment", fields, ours.clone()).await.unwrap();
+        fixture.apply("owner", "Deployment", both.clone()).await.unwrap();
+        fixture.enforce("Deployment", fields, ours.clone()).await.unwrap();
         let patch = json!({ "spec": { "template": { "spec": { "resources": whole } } } });
         let written =
-            scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+            fixture.patch("Deployment", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
         let spec = &written["spec"]["template"]["spec"];
         assert_eq!(spec["containers"][0]["resources"], cpu[0]["resources"], "{whole}");
         assert_eq!(patched_fields(&written), Some("web/resources.requests.cpu"));
         // Later writes meet none of our fields.
         let again = json!({ "spec": { "template": { "spec": { "resources": { "limits": { "memory": "310Mi" } } } } } });
-        scene.patch("Deployment", &PatchParams::default(), &Patch::Strategic(again)).await.unwrap();
-        scene.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+        fixture.patch("Deployment", &PatchParams::default(), &Patch::Strategic(again)).await.unwrap();
+        fixture.api("Deployment").delete("web", &kube::api::DeleteParams::default()).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn writes_that_are_invalid_without_our_fields_are_refused() {
-    let scene = Scene::yielding().await;
-    scene.apply("owner", "Deployment", json!([bare("web"), bare("side")])).await.unwrap();
+    let fixture = ConflictFixture::yielding().await;
+    fixture.apply("owner", "Deployment", json!([bare("web"), bare("side")])).await.unwrap();
     let ours = json!([
         { "name": "web", "livenessProbe": tcp(), "resources": { "limits": { "memory": "1Gi" } } },
     ]);
-    scene.enforce("Deployment", "web/livenessProbe,web/resources.limits.memory", ours).await.unwrap();
-    let before = scene.api("Deployment").get("web").await.unwrap();
+    fixture.enforce("Deployment", "web/livenessProbe,web/resources.limits.memory", ours).await.unwrap();
+    let before = fixture.api("Deployment").get("web").await.unwrap();
     let both = json!({ "httpGet": { "path": "/", "port": 80 }, "tcpSocket": { "port": 80 } });
     let wrong = json!({ "requests": { "memory": "2Gi" }, "limits": { "memory": "1Gi" } });
     let less = json!({ "requests": { "cpu": "2" }, "limits": { "cpu": "1" } });
@@ -457,41 +458,42 @@ async fn writes_that_are_invalid_without_our_fields_are_refused() {
             "image: Required value",
         ),
     ] {
-        let refused = scene.apply("owner", "Deployment", containers).await.unwrap_err();
+        let refused = fixture.apply("owner", "Deployment", containers).await.unwrap_err();
         assert!(refused.starts_with("422") && refused.contains(why), "{refused}");
     }
-    let after = scene.api("Deployment").get("web").await.unwrap();
+    let after = fixture.api("Deployment").get("web").await.unwrap();
     assert_eq!(before.metadata.generation, after.metadata.generation);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_workload_without_our_fields_is_not_changed() {
-    let scene = Scene::yielding().await;
+    let fixture = ConflictFixture::yielding().await;
     // The probe, the limit and the annotation that lists them belong to another manager.
-    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    fixture.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
     let mut mesh = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": "web", "annotations": { PATCHED_FIELDS: "web/livenessProbe" } },
         "spec": { "template": { "spec": { "containers": [with_probe("web")] } } },
     });
     mesh["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({ "limits": { "memory": "1Gi" } });
-    scene.patch("Deployment", &PatchParams::apply("mesh"), &Patch::Apply(mesh)).await.unwrap();
+    fixture.patch("Deployment", &PatchParams::apply("mesh"), &Patch::Apply(mesh)).await.unwrap();
     let handler = json!([{ "name": "web", "image": "x:1", "livenessProbe": http() }]);
-    let refused = scene.apply("owner", "Deployment", handler).await.unwrap_err();
+    let refused = fixture.apply("owner", "Deployment", handler).await.unwrap_err();
     assert!(refused.contains("more than 1 handler"), "{refused}");
     let raised = json!([{ "name": "web", "image": "x:1", "resources": { "requests": { "memory": "2Gi" } } }]);
-    let refused = scene.apply("owner", "Deployment", raised).await.unwrap_err();
+    let refused = fixture.apply("owner", "Deployment", raised).await.unwrap_err();
     assert!(refused.contains("memory limit"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn writes_that_fit_our_fields_pass_unchanged() {
-    let scene = Scene::yielding().await;
-    let api = scene.api("Deployment");
-    scene.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
-    let patched = scene.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
+    let fixture = ConflictFixture::yielding().await;
+    let api = fixture.api("Deployment");
+    fixture.apply("owner", "Deployment", json!([bare("web")])).await.unwrap();
+    let patched =
+        fixture.enforce("Deployment", "web/livenessProbe", json!([with_probe("web")])).await.unwrap();
     // A client reads, changes and replaces the object.
     let mut read: Value = serde_json::to_value(api.get("web").await.unwrap()).unwrap();
     read["spec"]["template"]["spec"]["containers"][0]["image"] = json!("x:2");
@@ -517,19 +519,19 @@ async fn writes_that_fit_our_fields_pass_unchanged() {
     let fields = "web/readinessProbe,web/resources.limits.memory";
     let two =
         json!([{ "name": "web", "readinessProbe": tcp(), "resources": { "limits": { "memory": "1Gi" } } }]);
-    let written = scene.enforce("Deployment", fields, two).await.unwrap();
+    let written = fixture.enforce("Deployment", fields, two).await.unwrap();
     assert_eq!(
         (patched_fields(&written), &containers(&written)[0]["readinessProbe"]["periodSeconds"]),
         (Some(fields), &json!(7))
     );
-    let written = scene
+    let written = fixture
         .enforce("Deployment", "web/readinessProbe", json!([{ "name": "web", "readinessProbe": tcp() }]))
         .await
         .unwrap();
     assert_eq!(containers(&written)[0]["resources"], json!({}));
     let none = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" } });
     let written =
-        scene.patch("Deployment", &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(none)).await.unwrap();
+        fixture.patch("Deployment", &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(none)).await.unwrap();
     assert_eq!((patched_fields(&written), containers(&written)[0].get("readinessProbe")), (None, None));
 }
 

@@ -17,7 +17,7 @@ use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
 use crate::enforcement::{
-    Compute, ContainerField, Decision, Field, PATCHED_BY, Progress, Subject, Typed, is_ready,
+    BudgetDecision, Compute, ContainerField, Field, PATCHED_BY, RolloutProgress, Subject, Typed, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
@@ -113,7 +113,7 @@ impl Enforcer<'_> {
         if self.is_short_of_time() {
             return Ok(None);
         }
-        let progress = Progress::of(subject);
+        let progress = RolloutProgress::of(subject);
         if record.reason != Some(RemediationReason::Reverted)
             && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)
             && self.frees(subject, &progress, withdrawn, self.has_had_its_time(record)).await?
@@ -150,7 +150,7 @@ impl Enforcer<'_> {
     async fn frees(
         &self,
         subject: &Subject,
-        progress: &Progress,
+        progress: &RolloutProgress,
         withdrawn: &str,
         late: bool,
     ) -> Result<bool, CallError> {
@@ -198,8 +198,8 @@ impl Enforcer<'_> {
         message: &str,
     ) -> Result<Option<Timestamp>, RemediationError> {
         match self.remediator.reserve_revert(&self.key, record).await {
-            Ok(Decision::Granted) => {}
-            Ok(Decision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
+            Ok(BudgetDecision::Granted) => {}
+            Ok(BudgetDecision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
             // A harmful patch is withdrawn even without the ledger.
             Err(error) => {
                 warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");

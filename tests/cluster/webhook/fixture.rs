@@ -3,7 +3,7 @@
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, free_port};
 use crate::eventually::eventually;
-use crate::operator::world::plane;
+use crate::operator::fixture::plane;
 use crate::process::Process;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{DynamicObject, PostParams};
@@ -50,7 +50,7 @@ pub(super) fn object(api_version: &str, kind: &str, name: &str, image: &str) -> 
     json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name }, "spec": spec })
 }
 
-pub(crate) struct Scene {
+pub(crate) struct WebhookFixture {
     pub(super) plane: ControlPlane,
     pub(super) client: Client,
     /// The namespace of the webhook.
@@ -62,7 +62,7 @@ pub(crate) struct Scene {
     account: PathBuf,
 }
 
-impl Scene {
+impl WebhookFixture {
     /// Starts a control plane with a policy that denies images without a version and warns about missing readiness probes.
     pub(crate) async fn new() -> Self {
         let plane = plane();
@@ -87,7 +87,7 @@ impl Scene {
         Self { plane, client, home, shop, port, account }
     }
 
-    /// Starts a replica on the port of the scene, and waits until it is ready.
+    /// Starts a replica on the port of the fixture, and waits until it is ready.
     pub(crate) fn replica(&self, flags: &[&str]) -> Process {
         self.replica_on(self.port, "webhook-0", flags)
     }

@@ -34,17 +34,17 @@ const LONGEST: Duration = Duration::from_mins(10);
 pub(super) async fn follow_namespaces<R>(operator: &Operator, native: &NativeAdmission, ready: R) {
     let resource = ApiResource::erase::<Namespace>(&());
     let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
-    let sink = Feed { native, listed: BTreeSet::new() };
+    let sink = NamespaceSink { native, listed: BTreeSet::new() };
     cluster::follow(&operator.cluster, request, sink, ready).await;
 }
 
 /// Takes Namespaces from the watch.
-struct Feed<'n> {
+struct NamespaceSink<'n> {
     native: &'n NativeAdmission,
     listed: BTreeSet<String>,
 }
 
-impl Sink for Feed<'_> {
+impl Sink for NamespaceSink<'_> {
     fn begin_list(&mut self) {
         self.listed.clear();
     }

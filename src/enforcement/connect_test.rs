@@ -26,7 +26,7 @@ const INJECTIONS: [(&str, &str); 4] = [
 ];
 
 /// Returns the pod to connect to: a ready one, while another is ready too.
-pub fn shadow_pod<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod, Ineligible> {
+pub fn pod_to_connect<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod, Ineligible> {
     let template = subject.template();
     let spec = template.and_then(|template| template.spec.as_ref());
     if spec.and_then(|spec| spec.host_network) == Some(true) {
@@ -131,7 +131,7 @@ mod tests {
                 Err("AnswerUnknown"),
             ),
         ] {
-            let chosen = shadow_pod(&subject(template), &pods);
+            let chosen = pod_to_connect(&subject(template), &pods);
             let chosen = chosen.map(|pod| pod.name().to_owned()).map_err(|why| why.reason());
             assert_eq!(chosen, expected.map(str::to_owned), "{template}");
         }

@@ -36,7 +36,7 @@ const ITEMS: char = '|';
 
 /// The verdict of a namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct AdmissionVerdict {
     /// The rules for which an object is denied.
     pub denied: Vec<VerdictRule>,
     /// The rules for which an object is allowed with a warning.
@@ -98,7 +98,7 @@ struct Lists {
     warned: Vec<VerdictRule>,
 }
 
-impl Verdict {
+impl AdmissionVerdict {
     /// Compiles the verdict of a namespace from its policies. `None` if no policy is in effect.
     ///
     /// Policies that are being deleted, and those that can't be followed, have no part in it.

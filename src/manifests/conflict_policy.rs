@@ -2,25 +2,25 @@
 //! the API server takes that field out of the write, with no webhook to reach and no operator running.
 //!
 //! The policy is JSON, because `v1` of these kinds is newer than the API types that we build against. Its expressions are
-//! the CEL files in `yielding/`, which the API server evaluates; `tests/cluster/enforcement/yielding.rs` shows the effect.
+//! the CEL files in `conflict_policy/`, which the API server evaluates; `tests/cluster/enforcement/conflict_policy.rs` shows the effect.
 
 use serde_json::{Value, json};
 
 use crate::enforcement::KINDS;
 
 /// The name of the policy and of its binding.
-pub const YIELD_NAME: &str = "kube-devops-yield";
+pub const CONFLICT_POLICY: &str = "kube-devops-yield";
 /// The plural of `MutatingAdmissionPolicy`.
-pub const YIELD_POLICIES: &str = "mutatingadmissionpolicies";
+pub const MUTATING_POLICIES: &str = "mutatingadmissionpolicies";
 /// The plural of `MutatingAdmissionPolicyBinding`.
-pub const YIELD_BINDINGS: &str = "mutatingadmissionpolicybindings";
+pub const MUTATING_POLICY_BINDINGS: &str = "mutatingadmissionpolicybindings";
 
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 
 /// Reads an expression from its file.
 macro_rules! cel {
     ($name:literal) => {
-        include_str!(concat!("yielding/", $name, ".cel")).trim_ascii_end()
+        include_str!(concat!("conflict_policy/", $name, ".cel")).trim_ascii_end()
     };
 }
 
@@ -54,14 +54,14 @@ const MUTATION: &str = cel!("mutation");
 /// Returns the `MutatingAdmissionPolicy` that takes our fields out of writes that they would make invalid.
 ///
 /// If it fails, the write goes on unchanged. A webhook that changes the object later brings it back.
-pub fn yield_policy() -> Value {
+pub fn conflict_policy() -> Value {
     let named = |of: &[(&str, &str)]| -> Vec<Value> {
         of.iter().map(|(name, text)| json!({ "name": name, "expression": text })).collect()
     };
     json!({
         "apiVersion": API_VERSION,
         "kind": "MutatingAdmissionPolicy",
-        "metadata": { "name": YIELD_NAME },
+        "metadata": { "name": CONFLICT_POLICY },
         "spec": {
             "failurePolicy": "Ignore",
             "reinvocationPolicy": "IfNeeded",
@@ -79,12 +79,12 @@ pub fn yield_policy() -> Value {
 }
 
 /// Returns the binding that puts the policy into effect everywhere.
-pub fn yield_binding() -> Value {
+pub fn conflict_policy_binding() -> Value {
     json!({
         "apiVersion": API_VERSION,
         "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": { "name": YIELD_NAME },
-        "spec": { "policyName": YIELD_NAME },
+        "metadata": { "name": CONFLICT_POLICY },
+        "spec": { "policyName": CONFLICT_POLICY },
     })
 }
 
@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn nothing_is_refused_and_only_patched_kinds_are_met() {
-        let policy = yield_policy();
+        let policy = conflict_policy();
         assert_eq!(policy["spec"]["failurePolicy"], "Ignore");
         let rule = &policy["spec"]["matchConstraints"]["resourceRules"][0];
         assert_eq!(rule["resources"], json!(["deployments", "statefulsets", "daemonsets"]));
         assert_eq!(rule["operations"], json!(["UPDATE"]));
-        assert_eq!(yield_binding()["spec"]["policyName"], policy["metadata"]["name"]);
+        assert_eq!(conflict_policy_binding()["spec"]["policyName"], policy["metadata"]["name"]);
     }
 }

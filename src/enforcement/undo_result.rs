@@ -10,7 +10,7 @@ pub type FieldOwners = BTreeMap<ContainerField, BTreeSet<String>>;
 
 /// The result of an undo for one workload.
 #[derive(Debug)]
-pub struct Undone {
+pub struct UndoResult {
     /// The workload.
     pub workload: WorkloadRef,
     /// True for a preview, which changes nothing.

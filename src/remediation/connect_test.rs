@@ -10,10 +10,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::apply_error::ApplyError;
+use super::connect_results::ConnectResult;
 use super::enforcer::Enforcer;
 use super::evidence::pods;
-use super::shadow_tests::ShadowTest;
-use crate::enforcement::{Ineligible, Plan, Subject, after_connect, shadow_pod};
+use crate::enforcement::{Ineligible, Plan, Subject, after_connect, pod_to_connect};
 
 /// The time limit of a connect.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 impl Enforcer<'_> {
     /// Returns the reason why a workload is not patched, or not yet: one of its ready pods refuses connections on the
     /// ports of the added probes, or restarted after a connect.
-    pub(super) async fn shadow_test(
+    pub(super) async fn connect_test(
         &self,
         subject: &Subject,
         plan: &Plan,
@@ -34,18 +34,18 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         let pods = pods(&self.remediator.cluster, subject).await?;
-        let pod = match shadow_pod(subject, &pods) {
+        let pod = match pod_to_connect(subject, &pods) {
             Ok(pod) => pod,
             Err(found) => return Ok(Some(found)),
         };
         let now = self.now();
         let known = {
-            let mut tests = self.remediator.shadow_tests();
+            let mut tests = self.remediator.connect_results();
             tests.retain(|_, test| now.duration_since(test.at) < KEPT);
             tests.get(subject.uid()).filter(|test| test.ports == ports).cloned()
         };
         let mut test = match known {
-            Some(ShadowTest { verdict: Some(verdict), .. }) => return Ok(Some(verdict)),
+            Some(ConnectResult { verdict: Some(verdict), .. }) => return Ok(Some(verdict)),
             Some(test) => test,
             None => {
                 let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse().ok());
@@ -53,12 +53,12 @@ impl Enforcer<'_> {
                     return Ok(Some(found));
                 }
                 let pod = pod.metadata.uid.clone().unwrap_or_default();
-                ShadowTest { ports, pod, at: now, verdict: None }
+                ConnectResult { ports, pod, at: now, verdict: None }
             }
         };
         let found = after_connect(&pods, &test.pod, test.at, now);
         test.verdict = found.clone().filter(|found| !found.passing());
-        self.remediator.shadow_tests().insert(subject.uid().to_owned(), test);
+        self.remediator.connect_results().insert(subject.uid().to_owned(), test);
         Ok(found)
     }
 }

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::enforcement::Ineligible;
 
 /// The last connect for each workload, by its uid.
-pub(super) type ShadowTests = HashMap<String, ShadowTest>;
+pub(super) type ConnectResults = HashMap<String, ConnectResult>;
 
 /// A connect to a pod.
 #[derive(Debug, Clone)]
-pub(super) struct ShadowTest {
+pub(super) struct ConnectResult {
     pub(super) ports: BTreeSet<u16>,
     pub(super) pod: String,
     pub(super) at: Timestamp,

@@ -11,7 +11,7 @@ use crate::rules::PartialContainer;
 use crate::workload::Quantity;
 
 /// Removes the fields that may not be set from those planned for a container, and returns the reasons.
-pub(super) fn refuse(
+pub(super) fn drop_fields(
     wanted: &mut Fields,
     container: &PartialContainer,
     constraints: &Constraints,

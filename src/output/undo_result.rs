@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
 use super::Text;
-use crate::enforcement::Undone;
+use crate::enforcement::UndoResult;
 
 /// Writes a line for the removed fields, and one for each field that concerns other managers.
-pub fn undone(undone: &Undone, out: &mut Text<'_>) -> io::Result<()> {
-    let Undone { workload, is_preview, is_rest, gone, tuned, stays, .. } = undone;
+pub fn undone(undone: &UndoResult, out: &mut Text<'_>) -> io::Result<()> {
+    let UndoResult { workload, is_preview, is_rest, gone, tuned, stays, .. } = undone;
     let workload = workload.kubectl_arguments();
     let (removed, was_removed, stay) = if *is_preview {
         ("would remove", "would be removed", "would stay")

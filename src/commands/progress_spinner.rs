@@ -9,13 +9,13 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 /// Shows how much has been read, from one second on and only on a terminal, until it is dropped.
-pub(super) struct Progress {
+pub(super) struct ProgressSpinner {
     read: Arc<AtomicU64>,
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Progress {
+impl ProgressSpinner {
     /// Starts to wait for the first second to pass.
     pub(super) fn start() -> Self {
         let (end, ended) = mpsc::channel();
@@ -43,7 +43,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressSpinner {
     fn drop(&mut self) {
         self.end.take();
         if let Some(thread) = self.thread.take() {

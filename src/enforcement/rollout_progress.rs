@@ -6,7 +6,7 @@ use super::subject::{Subject, Typed};
 
 /// The rollout of a workload as its controller reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct RolloutProgress {
     /// True if the controller has observed the current spec. Otherwise the other fields describe an older spec.
     pub observed: bool,
     /// True if a pause, a partition or `OnDelete` holds the rollout.
@@ -36,7 +36,7 @@ pub struct Progress {
 /// The reason of a Deployment's condition if no pod became available within `progressDeadlineSeconds`.
 pub(super) const DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 
-impl Progress {
+impl RolloutProgress {
     /// Reads the rollout of a workload.
     pub fn of(subject: &Subject) -> Self {
         let mut progress = match &*subject.typed {
@@ -61,7 +61,7 @@ impl Progress {
     }
 }
 
-fn of_deployment(deployment: &Deployment) -> Progress {
+fn of_deployment(deployment: &Deployment) -> RolloutProgress {
     let spec = deployment.spec.clone().unwrap_or_default();
     let status = deployment.status.clone().unwrap_or_default();
     let updated = status.updated_replicas.unwrap_or(0);
@@ -74,7 +74,7 @@ fn of_deployment(deployment: &Deployment) -> Progress {
     let failure = late.or_else(|| find("ReplicaFailure", "True")).map(|condition| {
         (condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default())
     });
-    Progress {
+    RolloutProgress {
         observed: status.observed_generation >= deployment.metadata.generation,
         held: spec.paused == Some(true),
         wanted: spec.replicas.unwrap_or(1),
@@ -84,17 +84,17 @@ fn of_deployment(deployment: &Deployment) -> Progress {
         outdated: (status.replicas.unwrap_or(0) - updated).max(0),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
         failure,
-        ..Progress::default()
+        ..RolloutProgress::default()
     }
 }
 
-fn of_stateful_set(set: &StatefulSet) -> Progress {
+fn of_stateful_set(set: &StatefulSet) -> RolloutProgress {
     let spec = set.spec.clone().unwrap_or_default();
     let status = set.status.clone().unwrap_or_default();
     let strategy = spec.update_strategy.unwrap_or_default();
     let partition = strategy.rolling_update.and_then(|rolling| rolling.partition).unwrap_or(0);
     let updated = status.updated_replicas.unwrap_or(0);
-    Progress {
+    RolloutProgress {
         observed: status.observed_generation >= set.metadata.generation,
         held: strategy.type_.as_deref() == Some("OnDelete") || partition > 0,
         wanted: spec.replicas.unwrap_or(1),
@@ -105,16 +105,16 @@ fn of_stateful_set(set: &StatefulSet) -> Progress {
         revision: status.update_revision,
         first_ordinal: spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
-        ..Progress::default()
+        ..RolloutProgress::default()
     }
 }
 
-fn of_daemon_set(set: &DaemonSet) -> Progress {
+fn of_daemon_set(set: &DaemonSet) -> RolloutProgress {
     let spec = set.spec.clone().unwrap_or_default();
     let status = set.status.clone().unwrap_or_default();
     let strategy = spec.update_strategy.unwrap_or_default();
     let updated = status.updated_number_scheduled.unwrap_or(0);
-    Progress {
+    RolloutProgress {
         observed: status.observed_generation >= set.metadata.generation,
         held: strategy.type_.as_deref() == Some("OnDelete"),
         wanted: status.desired_number_scheduled,
@@ -123,7 +123,7 @@ fn of_daemon_set(set: &DaemonSet) -> Progress {
         available: status.number_available.unwrap_or(0),
         outdated: (status.current_number_scheduled - updated).max(0),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
-        ..Progress::default()
+        ..RolloutProgress::default()
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::workload::WorkloadKind;
 
-    fn progress(kind: WorkloadKind, spec: Value, status: Value) -> Progress {
+    fn progress(kind: WorkloadKind, spec: Value, status: Value) -> RolloutProgress {
         let mut object = json!({
             "metadata": { "name": "web", "generation": 4 },
             "spec": { "selector": {}, "serviceName": "web", "template": { "spec": { "containers": [] } } },
@@ -146,10 +146,10 @@ mod tests {
                 object[key][name] = value.clone();
             }
         }
-        Progress::of(&Subject::read(kind, object).unwrap())
+        RolloutProgress::of(&Subject::read(kind, object).unwrap())
     }
 
-    fn deployment(status: Value) -> Progress {
+    fn deployment(status: Value) -> RolloutProgress {
         progress(WorkloadKind::Deployment, json!({ "replicas": 3 }), status)
     }
 

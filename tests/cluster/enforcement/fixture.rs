@@ -3,7 +3,7 @@
 use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
-use crate::operator::world::{World, plane, plane_with};
+use crate::operator::fixture::{OperatorFixture, plane, plane_with};
 use crate::process::Process;
 use futures::StreamExt;
 use futures::future::select_all;
@@ -39,8 +39,8 @@ pub(crate) enum PodState {
 }
 
 /// The environment of a test.
-pub(crate) struct Stage {
-    pub(crate) world: World<'static>,
+pub(crate) struct EnforcementFixture {
+    pub(crate) base: OperatorFixture<'static>,
     pub(crate) namespace: String,
     /// The operator that many tests share.
     operator: Option<&'static Process>,
@@ -48,7 +48,7 @@ pub(crate) struct Stage {
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
-/// The task that plays the kubelet. It ends with its stage.
+/// The task that plays the kubelet. It ends with its fixture.
 struct Kubelet(JoinHandle<()>);
 
 impl Drop for Kubelet {
@@ -69,64 +69,64 @@ pub(crate) const RESOURCES: &str = "{defaultResources: {cpuRequest: 10m, memoryR
 /// The time for which these policies verify a patch.
 pub(crate) const VERIFY: Duration = Duration::from_secs(30);
 
-impl Stage {
-    /// A stage for a test that starts its own operators. They enforce in the whole cluster, so each control plane runs
+impl EnforcementFixture {
+    /// A fixture for a test that starts its own operators. They enforce in the whole cluster, so each control plane runs
     /// only one such test at a time.
     pub(crate) async fn alone(pod_state: fn(&Pod) -> PodState) -> Self {
         static PLANES: [(OnceLock<ControlPlane>, Mutex<()>); 3] =
             [const { (OnceLock::new(), Mutex::const_new(())) }; 3];
         let turns = PLANES.iter().map(|(_, turn)| Box::pin(turn.lock()));
         let (turn, index, _) = select_all(turns).await;
-        let world = World::of(PLANES[index].0.get_or_init(plane), Mode::Enforce).await;
-        world.without_policies().await;
-        Self { _turn: Some(turn), ..Self::on(world, pod_state) }
+        let base = OperatorFixture::of(PLANES[index].0.get_or_init(plane), Mode::Enforce).await;
+        base.without_policies().await;
+        Self { _turn: Some(turn), ..Self::on(base, pod_state) }
     }
 
-    /// A stage on its own control plane, for tests that affect the whole cluster.
+    /// A fixture on its own control plane, for tests that affect the whole cluster.
     pub(crate) async fn apart(pod_state: fn(&Pod) -> PodState) -> Self {
         Self::apart_with(&[], pod_state).await
     }
 
-    /// Returns a stage like [`Stage::apart`], whose API server has additional flags.
+    /// Returns a fixture like [`EnforcementFixture::apart`], whose API server has additional flags.
     pub(crate) async fn apart_with(flags: &[&str], pod_state: fn(&Pod) -> PodState) -> Self {
         // It ends with the process, like the shared ones.
         let plane = Box::leak(Box::new(plane_with(flags)));
-        Self::on(World::of(plane, Mode::Enforce).await, pod_state)
+        Self::on(OperatorFixture::of(plane, Mode::Enforce).await, pod_state)
     }
 
-    /// A stage in a new namespace on a control plane and with an operator that many tests share.
+    /// A fixture in a new namespace on a control plane and with an operator that many tests share.
     pub(crate) async fn shared(pod_state: fn(&Pod) -> PodState) -> Self {
-        static SHARED: OnceCell<(World<'static>, Process)> = OnceCell::const_new();
+        static SHARED: OnceCell<(OperatorFixture<'static>, Process)> = OnceCell::const_new();
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         let set = async || {
-            let world = World::of(PLANE.get_or_init(plane), Mode::Enforce).await;
+            let base = OperatorFixture::of(PLANE.get_or_init(plane), Mode::Enforce).await;
             // Other tests cover the budgets of the cluster.
-            let operator = world.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "10000"]);
+            let operator = base.replica("operator-0", &["--max-rollouts", "100", "--max-per-hour", "10000"]);
             operator.wait_until_ready();
-            (world, operator)
+            (base, operator)
         };
-        let (world, operator) = SHARED.get_or_init(set).await;
-        Self { operator: Some(operator), ..Self::on(world.once_more().await, pod_state) }
+        let (base, operator) = SHARED.get_or_init(set).await;
+        Self { operator: Some(operator), ..Self::on(base.once_more().await, pod_state) }
     }
 
-    /// Returns a stage in another namespace of the same cluster.
+    /// Returns a fixture in another namespace of the same cluster.
     pub(crate) async fn beside(&self, pod_state: fn(&Pod) -> PodState) -> Self {
-        Self { operator: self.operator, ..Self::on(self.world.once_more().await, pod_state) }
+        Self { operator: self.operator, ..Self::on(self.base.once_more().await, pod_state) }
     }
 
-    /// Returns a stage in an existing namespace of the same cluster.
+    /// Returns a fixture in an existing namespace of the same cluster.
     pub(crate) async fn in_namespace(&self, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
-        Self::of(self.world.once_more().await, namespace, pod_state)
+        Self::of(self.base.once_more().await, namespace, pod_state)
     }
 
-    fn on(world: World<'static>, pod_state: fn(&Pod) -> PodState) -> Self {
-        let namespace = world.plane.namespace("stage");
-        Self::of(world, namespace, pod_state)
+    fn on(base: OperatorFixture<'static>, pod_state: fn(&Pod) -> PodState) -> Self {
+        let namespace = base.plane.namespace("fixture");
+        Self::of(base, namespace, pod_state)
     }
 
-    fn of(world: World<'static>, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
-        let kubelet = Kubelet(tokio::spawn(kubelet(world.client.clone(), namespace.clone(), pod_state)));
-        Self { world, namespace, operator: None, _kubelet: kubelet, _turn: None }
+    fn of(base: OperatorFixture<'static>, namespace: String, pod_state: fn(&Pod) -> PodState) -> Self {
+        let kubelet = Kubelet(tokio::spawn(kubelet(base.client.clone(), namespace.clone(), pod_state)));
+        Self { base, namespace, operator: None, _kubelet: kubelet, _turn: None }
     }
 
     /// Returns a metric of the shared operator, which includes the activity of other tests.
@@ -135,7 +135,7 @@ impl Stage {
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
-        workloads(&self.world.client, &self.namespace, kind)
+        workloads(&self.base.client, &self.namespace, kind)
     }
 
     /// Creates a workload with one container that declares port 8080, changed by `change`.
@@ -179,7 +179,7 @@ impl Stage {
 
     /// Waits for a pod that satisfies `is` and has got its state. Returns its name.
     pub(crate) async fn pod(&self, what: &str, is: impl Fn(&Pod) -> bool) -> String {
-        let pods = self.world.pods(&self.namespace);
+        let pods = self.base.pods(&self.namespace);
         eventually(what, async || {
             let pods = pods.list(&ListParams::default()).await.unwrap().items;
             let mut known =
@@ -191,7 +191,7 @@ impl Stage {
 
     /// Sets the state of a pod.
     pub(crate) async fn set_pod_state(&self, pod: &str, pod_state: PodState) {
-        set_pod_status(&self.world.client, &self.namespace, pod, &status_of(pod_state)).await;
+        set_pod_status(&self.base.client, &self.namespace, pod, &status_of(pod_state)).await;
     }
 
     /// Changes a workload as the field manager `who`.
@@ -200,11 +200,11 @@ impl Stage {
         self.api(kind).patch(name, &params, &Patch::Strategic(change)).await.unwrap();
     }
 
-    /// Creates a ready node and returns its name. No other stage uses its label.
+    /// Creates a ready node and returns its name. No other fixture uses its label.
     pub(crate) async fn node(&self, name: &str) -> String {
-        let nodes = Api::<Node>::all(self.world.client.clone());
+        let nodes = Api::<Node>::all(self.base.client.clone());
         let name = format!("{}-{name}", self.namespace);
-        let node = json!({ "metadata": { "name": name, "labels": { "stage": self.namespace } } });
+        let node = json!({ "metadata": { "name": name, "labels": { "fixture": self.namespace } } });
         nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
         let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
         nodes.patch_status(&name, &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
@@ -224,23 +224,23 @@ impl Stage {
     }
 
     pub(crate) async fn policy(&self, name: &str, spec: &str) -> DevOpsPolicy {
-        self.world.policy(&self.namespace, name, spec).await
+        self.base.policy(&self.namespace, name, spec).await
     }
 
     /// Changes the spec of a policy.
     pub(crate) async fn change_policy(&self, name: &str, spec: Value) {
         let merge = Patch::Merge(json!({ "spec": spec }));
-        self.world.policies(&self.namespace).patch(name, &PatchParams::default(), &merge).await.unwrap();
+        self.base.policies(&self.namespace).patch(name, &PatchParams::default(), &merge).await.unwrap();
     }
 
     /// Deletes a policy. It remains until its finalizer is removed.
     pub(crate) async fn delete_policy(&self, name: &str) {
-        let policies = self.world.policies(&self.namespace);
+        let policies = self.base.policies(&self.namespace);
         policies.delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     pub(crate) async fn until_policy_is_gone(&self, name: &str) {
-        let policies = self.world.policies(&self.namespace);
+        let policies = self.base.policies(&self.namespace);
         eventually("the policy is gone", async || {
             policies.get_opt(name).await.unwrap().is_none().then_some(())
         })
@@ -254,27 +254,27 @@ impl Stage {
             let mut conditions = status.conditions.iter().filter(|condition| condition.type_ == type_);
             conditions.any(|condition| condition.reason == reason && condition.message.contains(words))
         };
-        self.world.until(&self.namespace, policy, &what, is).await;
+        self.base.until(&self.namespace, policy, &what, is).await;
     }
 
     /// Waits for an event about a policy.
     pub(crate) async fn until_event(&self, policy: &str, reason: &str, words: &str) {
         eventually(&format!("{reason}: {words}"), async || {
-            let events = self.world.events(&self.namespace, policy).await;
+            let events = self.base.events(&self.namespace, policy).await;
             events.into_iter().find(|(_, told, _, note)| told == reason && note.contains(words))
         })
         .await;
     }
 
     pub(crate) async fn status(&self, policy: &str) -> DevOpsPolicyStatus {
-        let policy = self.world.policies(&self.namespace).get(policy).await.unwrap();
+        let policy = self.base.policies(&self.namespace).get(policy).await.unwrap();
         policy.status.unwrap_or_default()
     }
 
     /// Sets the records of a policy, as an operator that was killed leaves them.
     pub(crate) async fn set_records(&self, policy: &str, records: &[Remediation]) {
         let status = Patch::Merge(json!({ "status": { "remediations": records } }));
-        let policies = self.world.policies(&self.namespace);
+        let policies = self.base.policies(&self.namespace);
         policies.patch_status(policy, &PatchParams::default(), &status).await.unwrap();
     }
 
@@ -319,7 +319,7 @@ impl Stage {
         self.attempted_since(mark).iter().filter(|event| event.name == name && event.verb == "patch").count()
     }
 
-    /// Returns the operator's writes to workloads of the stage since a mark. Refused requests, such as conflicts, are
+    /// Returns the operator's writes to workloads of the fixture since a mark. Refused requests, such as conflicts, are
     /// no writes.
     pub(crate) fn workload_writes_since(&self, mark: Mark) -> Vec<AuditEvent> {
         let mut writes = self.attempted_since(mark);
@@ -328,7 +328,7 @@ impl Stage {
     }
 
     fn attempted_since(&self, mark: Mark) -> Vec<AuditEvent> {
-        let mut writes = self.world.writes_since(mark);
+        let mut writes = self.base.writes_since(mark);
         writes.retain(|event| event.group == "apps" && event.namespace == self.namespace);
         writes
     }

@@ -13,7 +13,7 @@ fn policy(name: &str, spec: &Json) -> CompiledPolicy {
 }
 
 fn annotations(policies: &[CompiledPolicy]) -> [String; 2] {
-    let annotations = Verdict::of(policies).unwrap().annotations();
+    let annotations = AdmissionVerdict::of(policies).unwrap().annotations();
     [DENY_ANNOTATION, WARN_ANNOTATION].map(|key| annotations.get(key).cloned().unwrap_or_default())
 }
 
@@ -51,7 +51,7 @@ fn a_denied_check_does_not_warn_too() {
         json!({ "forbidLatestTag": true, "enforcementMode": "enforce", "admission": { "denyAt": "low" } });
     let all = [policy("a", &deny), policy("b", &json!({ "forbidLatestTag": true }))];
     assert_eq!(annotations(&all), ["latest-tag;a", ""]);
-    let suspended = Verdict::of(&all).unwrap().suspended();
+    let suspended = AdmissionVerdict::of(&all).unwrap().suspended();
     assert_eq!(suspended.annotations()[WARN_ANNOTATION], "latest-tag;a");
     assert!(!suspended.annotations().contains_key(DENY_ANNOTATION));
 }
@@ -59,7 +59,8 @@ fn a_denied_check_does_not_warn_too() {
 #[test]
 fn rules_without_an_expression_and_texts_that_are_too_long_are_left_out() {
     let verdict =
-        Verdict::of(&[policy("a", &json!({ "maxRestartCount": 1, "forbidLatestTag": true }))]).unwrap();
+        AdmissionVerdict::of(&[policy("a", &json!({ "maxRestartCount": 1, "forbidLatestTag": true }))])
+            .unwrap();
     let [left_out] = &*verdict.left_out else { panic!("{verdict:?}") };
     assert_eq!((left_out.rule.as_str(), left_out.reason), ("high-restarts", LeftOutReason::NoExpression));
     assert!(verdict.holds("a", crate::rules::LATEST_TAG.id) && !verdict.holds("a", left_out.rule));
@@ -67,7 +68,7 @@ fn rules_without_an_expression_and_texts_that_are_too_long_are_left_out() {
     let many: Vec<_> = (0..100)
         .map(|number| policy(&format!("{number:0>200}"), &json!({ "forbidLatestTag": true })))
         .collect();
-    let verdict = Verdict::of(&many).unwrap();
+    let verdict = AdmissionVerdict::of(&many).unwrap();
     assert!(verdict.warned.is_empty() && verdict.left_out.len() == 100);
     assert_eq!(verdict.left_out[0].reason, LeftOutReason::TooLong);
 }
@@ -80,14 +81,14 @@ fn policies_that_go_or_can_not_be_followed_have_no_part() {
         Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     going = CompiledPolicy::new(policy_of_it);
     let invalid = policy("b", &json!({ "rules": [{ "id": "nope" }] }));
-    assert_eq!(Verdict::of(&[going, invalid]), None);
-    assert_eq!(Verdict::of(&[]), None);
+    assert_eq!(AdmissionVerdict::of(&[going, invalid]), None);
+    assert_eq!(AdmissionVerdict::of(&[]), None);
 }
 
 #[test]
 fn the_hash_follows_each_generation_and_no_order() {
     let (a, b) = (policy("a", &json!({})), policy("b", &json!({})));
-    let hash = |policies: &[CompiledPolicy]| Verdict::of(policies).unwrap().hash;
+    let hash = |policies: &[CompiledPolicy]| AdmissionVerdict::of(policies).unwrap().hash;
     assert_eq!(hash(&[a.clone(), b.clone()]), hash(&[b.clone(), a.clone()]));
     let mut newer = (*b.policy).clone();
     newer.metadata.generation = Some(2);

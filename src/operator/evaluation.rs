@@ -6,9 +6,9 @@ use crate::governance::{Analysis, ReportedViolation, Scope, Score};
 use crate::policy::EffectivePolicy;
 use crate::workload::Workload;
 
-/// The verdict of a policy on its namespace.
+/// The evaluation of a namespace under one policy.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct Evaluation {
     /// The evaluated pods; a template without pods counts as one.
     pub pods: u64,
     /// The health score.
@@ -20,17 +20,17 @@ pub struct Verdict {
 }
 
 /// Evaluates the pods and workloads of a namespace at the time `now`.
-pub fn judge<'a>(
+pub fn evaluate_namespace<'a>(
     policy: &EffectivePolicy,
     namespace: &str,
     objects: impl Iterator<Item = &'a Workload<'static>>,
     now: Timestamp,
-) -> Verdict {
+) -> Evaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
     objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
-    Verdict {
+    Evaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
         violations: report.violations.iter().map(Into::into).collect(),
@@ -87,12 +87,12 @@ mod tests {
         objects.iter().map(read).collect()
     }
 
-    fn judged(policy: &str, objects: &[Json], now: Timestamp) -> Verdict {
-        judge(&policy_of(policy), "n", workloads(objects).iter(), now)
+    fn evaluation_of(policy: &str, objects: &[Json], now: Timestamp) -> Evaluation {
+        evaluate_namespace(&policy_of(policy), "n", workloads(objects).iter(), now)
     }
 
-    fn names(verdict: &Verdict) -> Vec<String> {
-        let names = verdict.violations.iter();
+    fn names(evaluation: &Evaluation) -> Vec<String> {
+        let names = evaluation.violations.iter();
         names.map(|found| Owner { kind: &found.kind, name: &found.name }.to_string()).collect()
     }
 
@@ -100,13 +100,13 @@ mod tests {
     fn a_pod_is_pending_for_too_long_by_time_alone() {
         let pods = [object("Pod", "a", None, "Pending"), object("Pod", "b", None, "Running")];
         let policy = "{forbidPendingDuration: 60}";
-        let early = judged(policy, &pods, at(59));
+        let early = evaluation_of(policy, &pods, at(59));
         assert_eq!((early.violations.len(), early.next), (0, Some(at(60))));
-        let late = judged(policy, &pods, at(60));
+        let late = evaluation_of(policy, &pods, at(60));
         assert_eq!((late.violations.len(), late.next), (1, None));
-        let by_id = judged("{rules: [{id: pending, params: {seconds: 60}}]}", &pods, at(59));
+        let by_id = evaluation_of("{rules: [{id: pending, params: {seconds: 60}}]}", &pods, at(59));
         assert_eq!((by_id.violations.len(), by_id.next), (0, Some(at(60))));
-        assert_eq!(judged("{forbidLatestTag: true}", &pods, at(0)).next, None, "the rule is off");
+        assert_eq!(evaluation_of("{forbidLatestTag: true}", &pods, at(0)).next, None, "the rule is off");
     }
 
     #[test]
@@ -115,20 +115,24 @@ mod tests {
         let deployment = object("Deployment", "web", None, "");
         let replica_set = object("ReplicaSet", "web-7f9", Some(("Deployment", "web")), "");
         let pod = object("Pod", "web-7f9-x", Some(("ReplicaSet", "web-7f9")), "Running");
-        let alone = judged(policy, &[deployment.clone(), replica_set.clone()], at(0));
+        let alone = evaluation_of(policy, &[deployment.clone(), replica_set.clone()], at(0));
         assert_eq!((names(&alone), alone.pods), (vec!["Deployment/web".to_owned()], 1));
-        let both = judged(policy, &[deployment, replica_set, pod], at(0));
+        let both = evaluation_of(policy, &[deployment, replica_set, pod], at(0));
         assert_eq!((names(&both), both.pods), (vec!["Pod/web-7f9-x".to_owned()], 1));
 
         let bare = [object("ReplicaSet", "old", None, "")];
-        assert_eq!(names(&judged(policy, &bare, at(0))), ["ReplicaSet/old"], "nobody else stands for it");
+        assert_eq!(
+            names(&evaluation_of(policy, &bare, at(0))),
+            ["ReplicaSet/old"],
+            "nobody else stands for it"
+        );
 
         let cron = object("CronJob", "backup", None, "");
         let job = object("Job", "backup-29712345", Some(("CronJob", "backup")), "");
-        let never_ran = judged(policy, &[cron.clone(), job.clone()], at(0));
+        let never_ran = evaluation_of(policy, &[cron.clone(), job.clone()], at(0));
         assert_eq!(names(&never_ran), ["CronJob/backup"]);
         let done = object("Pod", "backup-29712345-x", Some(("Job", "backup-29712345")), "Succeeded");
-        let ran = judged(policy, &[cron, job, done], at(0));
+        let ran = evaluation_of(policy, &[cron, job, done], at(0));
         assert_eq!(
             (names(&ran), ran.pods),
             (vec!["CronJob/backup".to_owned()], 1),
@@ -145,7 +149,7 @@ mod tests {
             object("CronJob", "backup", None, ""),
             object("Job", "backup-29712345", Some(("CronJob", "backup")), ""),
         ];
-        let verdict = judged(policy, &objects, at(0));
+        let evaluation = evaluation_of(policy, &objects, at(0));
         let effective = policy_of(policy);
         let scope = Scope { namespaces: vec!["n".to_owned()], ..Scope::default() };
         let mut analysis = Analysis::new(&effective, &scope, at(0), true);
@@ -153,13 +157,13 @@ mod tests {
             analysis.add(&Object::deserialize(object.clone()).unwrap(), None);
         }
         let report = analysis.finish();
-        assert_eq!((verdict.pods, Some(verdict.score)), (report.summary.pods, report.summary.score));
-        assert_eq!(verdict.violations, report.violations.iter().map(Into::into).collect::<Vec<_>>());
+        assert_eq!((evaluation.pods, Some(evaluation.score)), (report.summary.pods, report.summary.score));
+        assert_eq!(evaluation.violations, report.violations.iter().map(Into::into).collect::<Vec<_>>());
     }
 
     #[test]
     fn an_empty_namespace_is_healthy() {
-        let verdict = judged("{forbidLatestTag: true}", &[], at(0));
-        assert_eq!((verdict.pods, verdict.score), (0, Score::BEST));
+        let evaluation = evaluation_of("{forbidLatestTag: true}", &[], at(0));
+        assert_eq!((evaluation.pods, evaluation.score), (0, Score::BEST));
     }
 }

@@ -6,12 +6,12 @@ use super::conflict_policy::ConflictPolicyState;
 use super::skips::WAITING;
 use crate::enforcement::NOT_JUDGED;
 use crate::enforcement::records::{self, KEPT, has_patches, has_room, is_under_way};
-use crate::manifests::YIELD_NAME;
+use crate::manifests::CONFLICT_POLICY;
 use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
 
 /// Enforcement's part of the conditions Enforcing and Degraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct EnforcementState {
     /// True if violations are repaired.
     pub enforcing: bool,
     /// The reason in one word.
@@ -24,7 +24,7 @@ pub struct Standing {
     pub incident: Option<String>,
 }
 
-impl Default for Standing {
+impl Default for EnforcementState {
     /// The policy does not enforce.
     fn default() -> Self {
         let message = "the policy asks for no changes".to_owned();
@@ -32,7 +32,7 @@ impl Default for Standing {
     }
 }
 
-impl Standing {
+impl EnforcementState {
     /// Describes the state of enforcement. `left_out` counts skipped workloads by reason; `held_up_by` is what eligible
     /// workloads wait for.
     pub(super) fn of(
@@ -88,7 +88,7 @@ impl Standing {
         }
         if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
             parts.push(format!(
-                "others' writes that clash with a patch may be refused, because {YIELD_NAME} is not in effect: {why}"
+                "others' writes that clash with a patch may be refused, because {CONFLICT_POLICY} is not in effect: {why}"
             ));
         }
         Self {
