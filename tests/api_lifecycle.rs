@@ -101,6 +101,11 @@ fn go(args: &[&str]) -> Option<Vec<u8>> {
     }
 }
 
+/// Returns the kind of a list's items. Upstream replaces an `IngressClass` by a list of them.
+fn item_of(kind: &Kind) -> &str {
+    kind.kind.strip_suffix("List").unwrap_or(&kind.kind)
+}
+
 /// Judges an object for a release. Returns its violations.
 fn judge(object: &serde_json::Value, release: Option<u64>) -> Vec<ReportedViolation> {
     let params = release.map(|release| json!({ "minorVersion": release }));
@@ -122,7 +127,7 @@ fn the_table_has_every_kind_that_upstream_removes() {
         if of.kind.ends_with("List") || *removed == 0 {
             continue;
         }
-        let replacement = replacement.as_ref().map(|kind| (kind.api_version(), kind.kind.clone()));
+        let replacement = replacement.as_ref().map(|kind| (kind.api_version(), item_of(kind).to_owned()));
         let (api_version, kind) = replacement.unwrap_or_default();
         let row = format!("{deprecated}\t{removed}\t{api_version}\t{kind}");
         rows.insert((of.api_version(), of.kind.clone()), row);
@@ -150,12 +155,20 @@ fn every_removal_and_replacement_of_upstream_is_reported() {
     for row in &lifecycles {
         let api_version = row.of.api_version();
         let item = row.of.kind.strip_suffix("List");
+        // Without a container, a workload would be a patch.
+        let template = json!({ "spec": { "containers": [{ "name": "a", "image": "a:1" }] } });
+        let spec = json!({ "template": template, "jobTemplate": { "spec": { "template": template } } });
+        let metadata = json!({ "name": "a" });
         let object = match item {
             Some(item) => json!({
-                "apiVersion": api_version, "kind": row.of.kind,
-                "items": [{ "metadata": { "name": "a" }, "spec": {} }, { "apiVersion": api_version, "kind": item }],
+                "apiVersion": api_version, "kind": row.of.kind, "items": [
+                    { "metadata": metadata, "spec": spec },
+                    { "apiVersion": api_version, "kind": item, "metadata": metadata, "spec": spec },
+                ],
             }),
-            None => json!({ "apiVersion": api_version, "kind": row.of.kind, "metadata": { "name": "a" } }),
+            None => json!({
+                "apiVersion": api_version, "kind": row.of.kind, "metadata": metadata, "spec": spec,
+            }),
         };
         if row.removed == 0 {
             continue;
@@ -189,7 +202,7 @@ fn every_removal_and_replacement_of_upstream_is_reported() {
             let Some(next) = &next.replacement else { break };
             expected = next;
         }
-        let kind = if item.is_some() { expected.kind.strip_suffix("List").unwrap() } else { &expected.kind };
+        let kind = item_of(expected);
         let words = format!(": use {} {kind}", expected.api_version());
         for violation in found(row.removed) {
             assert!(violation.message.ends_with(&words), "{row:?}: {}", violation.message);

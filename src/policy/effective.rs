@@ -366,8 +366,8 @@ mod tests {
             "spec.rules[1]: rule pending is listed already: take one of the two out"
         );
         assert_eq!(
-            error("rules: [{id: latest-tag, params: {seconds: 1}}]"),
-            "spec.rules[0].params.seconds: seconds is a parameter of rule pending only"
+            error("rules: [{id: latest-tag, params: {maxRestartCount: 1}}]"),
+            "spec.rules[0].params.maxRestartCount: maxRestartCount is a parameter of rule high-restarts only"
         );
         assert_eq!(
             error("rules: [{id: pending, params: {minutes: 1}}]"),

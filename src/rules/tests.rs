@@ -27,7 +27,7 @@ fn findings(rule: &Rule, yaml: &str, parameter: Option<&Value>) -> (u64, Vec<Vio
         let now = Timestamp::UNIX_EPOCH;
         match (rule.check, &object.parsed) {
             (Check::Pod(check) | Check::Live(check) | Check::Workload(check), Parsed::Workload(workload)) => {
-                check(&Context { workload, parameters: &parameters, now }, &mut found)
+                check(&Context { workload, parameters: &parameters, now }, &mut found);
             }
             (
                 Check::Type(check),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::fields::detail;
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
 use super::{Fields, Labels, Text};
@@ -46,6 +47,12 @@ pub struct Metadata<'a> {
     pub uid: Option<Text<'a>>,
     /// The time at which the API server stored the object.
     pub creation_timestamp: Option<Timestamp>,
+    /// True if the object is being deleted.
+    #[serde(rename = "deletionTimestamp", default, deserialize_with = "is_there")]
+    pub is_deleted: bool,
+    /// The number of changes of the spec (a detail).
+    #[serde(default, deserialize_with = "detail")]
+    pub generation: Option<i64>,
     /// The labels, which selectors match.
     #[serde(borrow)]
     pub labels: Option<Labels<'a>>,
@@ -91,6 +98,11 @@ pub struct OwnerReference<'a> {
     pub name: Text<'a>,
     /// True for the owner that manages the object.
     pub controller: Option<bool>,
+}
+
+/// Reads true from anything but null.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
 /// Returns true if an annotation is read. With details, all are, but only the type of kubectl's copy of the object.

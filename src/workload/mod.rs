@@ -4,7 +4,6 @@
 //! rules outside the default score read. Text is borrowed from the input
 //! where possible, so that an object can be judged and dropped without a copy. This module does no I/O.
 
-mod cluster_scoped;
 mod container;
 mod container_search;
 mod count;
@@ -30,8 +29,10 @@ mod probe;
 mod quantity;
 mod security;
 mod spec;
+mod status;
 mod supplied;
 mod text;
+mod type_meta;
 mod volume;
 
 pub use container::{Container, ResourceList, Resources};
@@ -48,7 +49,7 @@ pub use kind::WorkloadKind;
 pub use label_selector::{LabelSelector, Requirement};
 pub use labels::Labels;
 pub use metadata::{Metadata, OwnerReference};
-pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
+pub use object::{Object, ObjectSeed, Parsed};
 pub use placement::{Affinity, Os, SpreadConstraint};
 pub use pod::{ContainerStatus, PodSpec, PodStatus};
 pub use present::Present;
@@ -56,7 +57,9 @@ pub use probe::{Exec, Grpc, Handler, Header, HttpGet, Lifecycle, Port, Probe, Tc
 pub use quantity::Quantity;
 pub use security::{Capabilities, Profile, SeLinuxOptions, SecurityContext, Sysctl, WindowsOptions};
 pub use spec::{Strategy, WorkloadSpec};
+pub use status::{Condition, ConditionType, WorkloadStatus};
 pub use text::Text;
+pub use type_meta::TypeMeta;
 pub use volume::{
     HostPath, KeyPath, NamedSource, Projected, ProjectedSource, SecretVolume, Volume, VolumeContent,
     VolumeMount,

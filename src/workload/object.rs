@@ -15,26 +15,8 @@ use super::object_only::object_only;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::{
     Fields, LabelSelector, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy, Text,
-    Workload, WorkloadKind, WorkloadSpec,
+    TypeMeta, Workload, WorkloadKind, WorkloadSpec, WorkloadStatus,
 };
-
-/// An object's `apiVersion` and `kind`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TypeMeta {
-    /// The group and version, such as `apps/v1`.
-    pub api_version: String,
-    /// The kind, such as `Deployment`.
-    pub kind: String,
-}
-
-impl TypeMeta {
-    /// The type of the items of a typed list such as a `PodList`; `None` for any other type.
-    pub fn item(&self) -> Option<Self> {
-        let kind = self.kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
-        Some(Self { api_version: self.api_version.clone(), kind: kind.to_owned() })
-    }
-}
 
 /// A Kubernetes object of any kind.
 #[derive(Debug, Clone)]
@@ -272,6 +254,7 @@ struct Draft<'a> {
     uses_template_of: Option<OwnerReference<'a>>,
     pod: PodSpec<'a>,
     status: Option<PodStatus<'a>>,
+    own_status: Option<Box<WorkloadStatus<'a>>>,
     items: Option<Vec<Object<'a>>>,
     holds_containers: bool,
 }
@@ -294,6 +277,7 @@ impl<'a> Draft<'a> {
                 starting_deadline_seconds: None,
                 ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
                 manual_selector: spec.manual_selector,
+                suspend: spec.suspend,
                 has_claim_templates: !spec.volume_claim_templates.is_empty(),
             }));
         }
@@ -338,6 +322,7 @@ impl<'a> Draft<'a> {
             uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout),
             pod: Arc::new(self.pod),
             status: self.status,
+            own_status: self.own_status,
         }
     }
 }
@@ -364,6 +349,11 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                 }
                 (PodPlace::Spec, "status") => draft.status = Option::deserialize(deserializer)?,
                 (PodPlace::Template, "template") => draft.template(Option::deserialize(deserializer)?),
+                (PodPlace::SpecTemplate | PodPlace::SpecJobTemplate, "status")
+                    if Fields::are_all() && kind.has_known_status() =>
+                {
+                    draft.own_status = Option::deserialize(deserializer)?;
+                }
                 (PodPlace::SpecTemplate, "spec") => {
                     draft.spec(Option::deserialize(deserializer)?.unwrap_or_default());
                 }
@@ -372,6 +362,7 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                     draft.spec(spec.job_template.and_then(|job| job.spec).unwrap_or_default());
                     if let Some(own) = &mut draft.spec {
                         own.starting_deadline_seconds = spec.starting_deadline_seconds;
+                        own.suspend = spec.suspend;
                     }
                 }
                 _ => {
@@ -457,6 +448,8 @@ struct TemplateSpec<'a> {
     #[serde(default, deserialize_with = "detail")]
     manual_selector: bool,
     #[serde(default, deserialize_with = "detail")]
+    suspend: bool,
+    #[serde(default, deserialize_with = "detail")]
     volume_claim_templates: Vec<Present>,
     #[serde(borrow)]
     triggers: Option<Vec<Trigger<'a>>>,
@@ -489,6 +482,8 @@ struct CronJobSpec<'a> {
     job_template: Option<JobTemplate<'a>>,
     #[serde(default, deserialize_with = "detail")]
     starting_deadline_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "detail")]
+    suspend: bool,
 }
 
 #[derive(Default, Deserialize)]

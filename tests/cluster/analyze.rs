@@ -361,7 +361,7 @@ pub(crate) fn on(kubeconfig: &Path, arguments: &[&str]) -> Outcome {
     run(&[arguments, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat(), "")
 }
 
-fn run(arguments: &[&str], stdin: &str) -> Outcome {
+pub(crate) fn run(arguments: &[&str], stdin: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
     let output = command.args(arguments).write_stdin(stdin).timeout(PATIENCE).output().unwrap();
     Outcome {
