@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 
+use kube_devops::config;
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::observability::{DASHBOARDS, prometheus_rule, service_monitors};
 use kube_devops::manifests::{RESOURCES, crds, manifest};
@@ -21,7 +22,8 @@ fn generated() -> Vec<(String, Vec<u8>)> {
     catalogue(&mut Text::plain(&mut rules)).unwrap();
     let rules = ("docs/rules.md".to_owned(), rules);
     let crds = RESOURCES.into_iter().zip(crds()).map(crd);
-    crds.chain(kustomize()).chain(monitoring()).chain([rules]).collect()
+    let schema = ("deploy/config.schema.json".to_owned(), format!("{:#}\n", config::schema()).into_bytes());
+    crds.chain(kustomize()).chain(monitoring()).chain([rules, schema]).collect()
 }
 
 /// Returns the default installation as files for kustomize: those of the CRDs, and one for each kind of content.

@@ -4,6 +4,7 @@ mod analyze;
 mod args;
 mod check;
 mod completions;
+mod config;
 mod crd;
 mod deploy;
 mod exit_status;
@@ -47,6 +48,7 @@ enum Command {
     Analyze(analyze::Args),
     Check(check::Args),
     Completions(completions::Args),
+    Config(config::Args),
     Crd(crd::Args),
     Deploy(deploy::Args),
     Explain(explain::Args),
@@ -81,9 +83,10 @@ impl Cli {
             logging::start(LogFormat::Text, level, None)?;
         }
         match self.command {
-            Command::Analyze(args) => analyze::run(&args),
+            Command::Analyze(args) => analyze::run(args),
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
+            Command::Config(args) => config::run(args),
             Command::Crd(args) => block_on(crd::run(args)),
             Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),

@@ -8,6 +8,7 @@ mod blocks;
 mod consumer;
 mod fault;
 mod fetch;
+mod field_lines;
 mod json;
 mod json_objects;
 mod json_repeats;
@@ -22,7 +23,7 @@ mod yaml;
 mod yaml_list;
 mod yaml_objects;
 
-pub use consumer::{Consumer, Place, ReadFailure};
+pub use consumer::{Consumer, LineOf, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
 pub use read::{Found, read};
 pub use sources::{Inputs, Source};

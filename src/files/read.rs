@@ -56,7 +56,8 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
     let (found, more) = pass(&exact, Mode { borders: Borders::Exact, lines: true }, consumer);
     all.extend(found.into_iter().map(|(found, _)| found));
     documents += more;
-    if documents == 0 && all.iter().all(|found| found.unread.is_empty()) {
+    // All files may be ignored.
+    if documents == 0 && inputs.ignores.is_none() && all.iter().all(|found| found.unread.is_empty()) {
         // Some files of a directory may be empty, but not all.
         let message = "there is no Kubernetes object in it: its files are empty or hold only comments";
         let paths = inputs.paths.iter().map(|path| path.display().to_string());

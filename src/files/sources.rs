@@ -13,6 +13,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::blocks::Input;
 use super::fetch;
 use super::pattern;
+use crate::paths::PathPatterns;
 
 /// The manifests to read, as the user names them.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,8 @@ pub struct Inputs {
     pub paths: Vec<PathBuf>,
     /// True if subdirectories are read.
     pub recursive: bool,
+    /// The files that are not read.
+    pub ignores: Option<PathPatterns>,
 }
 
 /// One stream of manifests.
@@ -53,6 +56,9 @@ impl Inputs {
             self.add(&path, &mut sources);
         }
         sources.retain(|source| source.as_ref().map_or(true, |source| seen.insert(source.identity())));
+        if let Some(ignores) = &self.ignores {
+            sources.retain(|source| source.as_ref().map_or(true, |source| !source.is_ignored(ignores)));
+        }
         sources
     }
 
@@ -159,6 +165,11 @@ impl Source {
             Self::Url(url) => Some(PathBuf::from(url)),
             Self::Stdin => None,
         }
+    }
+
+    /// Returns true if the source is a file that patterns match.
+    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
+        matches!(self, Self::File(path) | Self::Found(path) if ignores.has(path))
     }
 
     /// Opens the source at its start.

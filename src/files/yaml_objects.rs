@@ -4,7 +4,8 @@ use serde::de::DeserializeSeed;
 
 use super::consumer::Consumer;
 use super::fault;
-use super::parse::{Parser, SEQUENCE, Spot, line_in};
+use super::field_lines;
+use super::parse::{Parser, SEQUENCE, Spot};
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
 
@@ -122,7 +123,9 @@ impl<C: Consumer> Parser<'_, C> {
         }
         let seed = ObjectSeed { default, known: None };
         match seed.deserialize(node) {
-            Ok(object) => self.add(&object, spot, &|path| Some(lines_before + line_in(node, path))),
+            Ok(object) => {
+                self.add(&object, spot, &|path| Some(lines_before + field_lines::in_yaml(node, path)));
+            }
             Err(_) if !self.named && spot.item.is_none() && node.items().is_some() => {
                 self.add(&SEQUENCE, spot, &|_| None);
             }

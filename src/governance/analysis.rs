@@ -6,14 +6,16 @@ use jiff::Timestamp;
 
 use super::costs::{costs, unscored};
 use super::evaluate::{evaluate_type, evaluate_workload};
+use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, Judgement, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleFindings, Scope,
+    Compliance, Exemptions, Judgement, NamespaceReport, Origin, Report, ReportError, ReportSummary, Scope,
     Score, Skipped, Tally, UnjudgedKind, ViolationList, Workloads, evaluate,
 };
+use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
-use crate::rules::{Check, Severity};
-use crate::workload::{Metadata, Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
+use crate::rules::{RuleId, Severity};
+use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The judgements of a set of objects under one policy.
 ///
@@ -25,6 +27,9 @@ pub struct Analysis<'p> {
     scope: &'p Scope,
     now: Timestamp,
     keep: bool,
+    exemptions: Option<&'p Exemptions>,
+    /// The numbers of exempt findings, by the place of the exemption.
+    exempt: Vec<u64>,
     namespaces: BTreeMap<String, Tally>,
     /// The judged workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
@@ -39,8 +44,6 @@ pub struct Analysis<'p> {
     /// The workloads whose template another one uses.
     borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
     skipped: BTreeMap<(String, TypeMeta), SkippedObjects>,
-    /// The findings in objects that are no workload. They have no part in the score.
-    others: Tally,
     /// The findings about types, by the rule's place and the severity, which depends on the object.
     types: BTreeMap<(usize, Severity), u64>,
     errors: Vec<ReportError>,
@@ -50,6 +53,12 @@ pub struct Analysis<'p> {
     recheck_at: Option<Timestamp>,
     /// The templates that were left out. They count under the same conditions as judged templates.
     left_out_templates: HashMap<WorkloadKey, u64>,
+    /// The findings in objects that are no workloads.
+    others: OtherSums,
+    /// The facts that rules about relations need.
+    facts: Facts,
+    /// The number of lists that failed, by the rules that read them.
+    missed: BTreeMap<RuleId, u64>,
 }
 
 /// The objects of one kind that were not evaluated.
@@ -68,6 +77,8 @@ impl<'p> Analysis<'p> {
             scope,
             now,
             keep,
+            exemptions: None,
+            exempt: Vec::new(),
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
             violations: ViolationList::default(),
@@ -76,7 +87,6 @@ impl<'p> Analysis<'p> {
             managers: HashMap::new(),
             borrowed_templates: HashMap::new(),
             skipped: BTreeMap::new(),
-            others: Tally::default(),
             types: BTreeMap::new(),
             errors: Vec::new(),
             selected: 0,
@@ -84,6 +94,9 @@ impl<'p> Analysis<'p> {
             left_out: 0,
             recheck_at: None,
             left_out_templates: HashMap::new(),
+            others: OtherSums::default(),
+            facts: Facts::new(policy.relates()),
+            missed: BTreeMap::new(),
         }
     }
 
@@ -95,7 +108,13 @@ impl<'p> Analysis<'p> {
     /// Makes an empty analysis of the same kind, to be merged later.
     #[must_use]
     pub fn part(&self) -> Self {
-        Self::new(self.policy, self.scope, self.now, self.keep)
+        Self { exemptions: self.exemptions, ..Self::new(self.policy, self.scope, self.now, self.keep) }
+    }
+
+    /// Leaves out the findings that exemptions accept, and counts them.
+    #[must_use]
+    pub fn with_exemptions(self, exemptions: &'p Exemptions) -> Self {
+        Self { exemptions: Some(exemptions), ..self }
     }
 
     /// Adds an object of any kind. The items of a list are added one by one.
@@ -103,6 +122,7 @@ impl<'p> Analysis<'p> {
         match &object.parsed {
             Parsed::Workload(workload) => self.judge(workload, Some(&object.types), origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
+            Parsed::Related(other) => self.add_other(other, &object.types, origin),
             Parsed::Other { holds_containers, metadata } => {
                 self.judge_other(&object.types, metadata, origin);
                 self.skip(&object.types, origin, *holds_containers);
@@ -112,6 +132,9 @@ impl<'p> Analysis<'p> {
     }
 
     fn skip(&mut self, types: &TypeMeta, origin: Option<Origin<'_>>, holds_containers: bool) {
+        if !self.facts.is_unneeded() {
+            self.facts.add_unread(types, holds_containers);
+        }
         let source = origin.map_or(String::new(), |origin| origin.source.to_owned());
         let skipped = self.skipped.entry((source, types.clone())).or_default();
         skipped.count += 1;
@@ -140,7 +163,6 @@ impl<'p> Analysis<'p> {
             sum.with_containers += skipped.with_containers;
         }
         self.violations.merge(part.violations);
-        self.others.add(&part.others);
         for (key, count) in part.types {
             *self.types.entry(key).or_default() += count;
         }
@@ -153,10 +175,19 @@ impl<'p> Analysis<'p> {
         for (workload, count) in part.left_out_templates {
             *self.left_out_templates.entry(workload).or_default() += count;
         }
+        self.exempt.resize(self.exempt.len().max(part.exempt.len()), 0);
+        for (sum, count) in self.exempt.iter_mut().zip(part.exempt) {
+            *sum += count;
+        }
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
         self.recheck_at = earliest(self.recheck_at, part.recheck_at);
+        self.others.merge(part.others);
+        self.facts.merge(part.facts);
+        for (rule, count) in part.missed {
+            *self.missed.entry(rule).or_default() += count;
+        }
     }
 
     /// Adds a pod or a workload's template.
@@ -164,37 +195,12 @@ impl<'p> Analysis<'p> {
         self.judge(workload, None, origin);
     }
 
-    /// Judges an object of a kind without pods.
-    fn judge_other(&mut self, types: &TypeMeta, metadata: &Metadata<'_>, origin: Option<Origin<'_>>) {
-        if !self.policy.judges_types() || metadata.controller().is_some() {
-            return;
-        }
-        let is_cluster_scoped = types.is_cluster_scoped();
-        let namespace = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
-        let namespace =
-            if is_cluster_scoped { "" } else { namespace.unwrap_or(self.scope.default_namespace()) };
-        if !self.scope.asks_for(namespace)
-            || self.scope.leaves_out(namespace)
-            || !self.scope.selects_labels(metadata.labels.as_ref())
-        {
-            return;
-        }
-        let name = metadata.name.as_deref().or(metadata.generate_name.as_deref()).unwrap_or_default();
-        let judgement = self.judge_type(Some(types), metadata);
-        let object = Owner { kind: &types.kind, name };
-        self.violations.add_certain(namespace, object, origin, &judgement.violations);
-        self.others.add(&judgement.tally);
-    }
-
-    fn judge_type(&mut self, types: Option<&TypeMeta>, metadata: &Metadata<'_>) -> Judgement {
-        evaluate_type(self.policy, types, metadata, self.keep, &mut |place, severity, count| {
-            *self.types.entry((place, severity)).or_default() += count;
-        })
-    }
-
     fn judge(&mut self, workload: &Workload<'_>, types: Option<&TypeMeta>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(self.scope.default_namespace());
+        if !self.facts.is_unneeded() {
+            self.note_workload(namespace, workload, origin);
+        }
         if !self.scope.asks_for(namespace) {
             return;
         }
@@ -231,18 +237,26 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
-        let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
+        let split = self
+            .exemptions
+            .zip(origin)
+            .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
+        let policy = split.as_ref().map_or(self.policy, |split| &split.left);
+        for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
+            self.count_exempt(*exemption, rules, workload, types);
+        }
+        let mut judgement = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
         let violations = std::mem::take(&mut judgement.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
-        if controller.is_none() && self.policy.judges_workloads() {
-            let judgement = evaluate_workload(self.policy, workload, self.now, self.keep);
+        if controller.is_none() && policy.judges_workloads() {
+            let judgement = evaluate_workload(policy, workload, self.now, self.keep);
             self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
             self.add_own(namespace, workload, &key, origin, &judgement);
         }
-        if controller.is_none() && self.policy.judges_types() {
-            let judgement = self.judge_type(types, &workload.metadata);
+        if controller.is_none() && policy.judges_types() {
+            let judgement = self.judge_type(policy, types, &workload.metadata);
             self.add_own(namespace, workload, &key, origin, &judgement);
         }
         let all = &judgement.tally;
@@ -271,6 +285,29 @@ impl<'p> Analysis<'p> {
             let penalized = self.penalized(&judgement.tally);
             self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
         }
+    }
+
+    /// Counts the findings of a workload that an exemption accepts.
+    fn count_exempt(
+        &mut self,
+        exemption: usize,
+        rules: &EffectivePolicy,
+        workload: &Workload<'_>,
+        types: Option<&TypeMeta>,
+    ) {
+        let mut found = evaluate(rules, workload, self.now, false).tally;
+        if workload.metadata.controller().is_none() {
+            found.add(&evaluate_workload(rules, workload, self.now, false).tally);
+            found.add(&evaluate_type(rules, types, &workload.metadata, false, &mut |_, _, _| {}).tally);
+        }
+        self.add_exempt(exemption, found.iter().map(|(_, count)| count).sum());
+    }
+
+    fn add_exempt(&mut self, exemption: usize, count: u64) {
+        if self.exempt.len() <= exemption {
+            self.exempt.resize(exemption + 1, 0);
+        }
+        self.exempt[exemption] += count;
     }
 
     /// Notes the workloads that a judged pod belongs to. A pod without a controller belongs to none.
@@ -305,6 +342,7 @@ impl<'p> Analysis<'p> {
 
     /// Ends the analysis: counts the templates without judged pods, sums up and sorts.
     pub fn finish(mut self) -> Report {
+        let unknown = self.judge_relations();
         let with_pods = self.workloads_with_pods();
         self.count_templates(&with_pods);
         let left_out_templates = self.left_out_templates.iter();
@@ -323,13 +361,15 @@ impl<'p> Analysis<'p> {
         let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
         let namespaces = self.namespaces.iter().map(|(name, tally)| {
             let compliance = by_namespace.get(&**name).copied().unwrap_or_default();
-            NamespaceReport::new(name, tally, compliance, self.policy)
+            let mut report = NamespaceReport::new(name, tally, compliance, self.policy);
+            report.counts = self.others.with(name, tally).by_rule(self.policy);
+            report
         });
         let namespaces = namespaces.collect();
         drop(by_namespace);
         let workloads = Workloads::new(self.policy, std::mem::take(&mut self.workloads));
         let mut all = total.clone();
-        all.add(&self.others);
+        all.add(&self.others.total);
         let found = self.findings(&all);
         Report {
             api_version: "kube-devops/v1",
@@ -342,10 +382,11 @@ impl<'p> Analysis<'p> {
                 compliant: compliance.compliant,
                 partial: !self.errors.is_empty(),
                 counts: all.by_rule(self.policy),
+                unknown,
             },
             worst: found.iter().map(|found| found.severity).max(),
             costs: costs(&total, &workloads, self.policy),
-            unscored: unscored(found, self.policy),
+            unscored: unscored(&found, &self.others.total, self.policy),
             workloads,
             namespaces,
             unjudged: self.unjudged(),
@@ -360,10 +401,13 @@ impl<'p> Analysis<'p> {
                 })
                 .collect(),
             violations: self.violations,
+            baseline: None,
+            exempt: self.exemptions.map_or(Vec::new(), |all| all.report(&self.exempt, self.now)),
             errors: self.errors,
             selected: self.selected,
             patches: self.patches,
             left_out: self.left_out,
+            objects: self.others.objects,
             recheck_at: self.recheck_at,
         }
     }
@@ -405,21 +449,6 @@ impl<'p> Analysis<'p> {
         namespaces
     }
 
-    /// Returns the findings of each rule and severity.
-    fn findings(&self, all: &Tally) -> Vec<RuleFindings> {
-        let rules = self.policy.rules().iter().filter(|enabled| all.count(enabled.index) > 0);
-        let found = rules.flat_map(|enabled| {
-            let found = |severity, count| RuleFindings { rule: enabled.rule, severity, count };
-            if !matches!(enabled.rule.check, Check::Type(_)) {
-                return vec![found(enabled.severity, all.count(enabled.index))];
-            }
-            let by_severity =
-                self.types.range((enabled.index, Severity::Low)..=(enabled.index, Severity::Critical));
-            by_severity.map(|((_, severity), count)| found(*severity, *count)).collect()
-        });
-        found.collect()
-    }
-
     /// Returns the kinds of objects that hold containers and were not evaluated.
     fn unjudged(&self) -> Vec<UnjudgedKind> {
         let mut kinds: BTreeMap<&TypeMeta, u64> = BTreeMap::new();
@@ -435,6 +464,9 @@ impl<'p> Analysis<'p> {
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
+
+mod relations;
+mod types;
 
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,25 @@
 use super::{RuleCost, RuleFindings, Tally, Workloads};
 use crate::policy::EffectivePolicy;
 
-/// Returns the findings of rules without a weight, the worst severity first.
-pub(super) fn unscored(mut found: Vec<RuleFindings>, policy: &EffectivePolicy) -> Vec<RuleFindings> {
-    found.retain(|found| policy.get(found.rule.id).is_some_and(|enabled| enabled.half_points == 0));
-    found.sort_by(|a, b| (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id)));
-    found
+/// Returns the findings that leave the score alone, the worst severity first: those of rules without a weight, and
+/// those in `others`, which are no workloads.
+pub(super) fn unscored(
+    found: &[RuleFindings],
+    others: &Tally,
+    policy: &EffectivePolicy,
+) -> Vec<RuleFindings> {
+    let mut unscored = Vec::new();
+    for enabled in policy.rules() {
+        if enabled.half_points == 0 {
+            unscored.extend(found.iter().filter(|found| found.rule.id == enabled.rule.id).cloned());
+        } else if others.count(enabled.index) > 0 {
+            let (severity, count) = (enabled.severity, others.count(enabled.index));
+            unscored.push(RuleFindings { rule: enabled.rule, severity, count });
+        }
+    }
+    unscored
+        .sort_by(|a, b| (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id)));
+    unscored
 }
 
 /// Returns the cost of each rule, the largest penalty for each workload to edit first.

@@ -172,6 +172,11 @@ impl Workloads {
         Self { policy: policy.clone(), sums, offenders }
     }
 
+    /// Returns the policy under which the workloads were evaluated.
+    pub(super) fn policy(&self) -> &EffectivePolicy {
+        &self.policy
+    }
+
     /// Returns the number of workloads with a penalty.
     pub fn offenders(&self) -> usize {
         self.offenders

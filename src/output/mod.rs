@@ -1,8 +1,10 @@
 //! The output for users: reports, tables, notes, colours, and the two standard streams. It computes nothing.
 
+mod baseline;
 mod catalogue;
 mod check;
 mod columns;
+mod comparison;
 mod fingerprint;
 mod format;
 mod github;
@@ -23,9 +25,11 @@ mod undo_result;
 mod violations;
 mod yaml;
 
+pub use baseline::write_baseline;
 pub use catalogue::{catalogue, explain};
 pub use check::{Check, CheckFormat};
 pub use columns::{Cell, columns, table};
+pub use comparison::comparison;
 pub use format::{FORMATS, Format};
 pub use manifests::ManifestFormat;
 pub use notes::Notes;

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod baseline;
 mod catalogue;
+mod compare;
+mod config;
 mod deploy;
 mod formats;
 mod inputs;
@@ -12,6 +15,7 @@ mod invalid_policies;
 mod judging;
 mod live;
 mod policies;
+mod relations;
 mod report;
 #[path = "../common/shapes.rs"]
 mod shapes;

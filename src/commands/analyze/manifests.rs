@@ -6,11 +6,12 @@ use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
-use crate::workload::{Fields, Object};
+use crate::paths::PathPatterns;
+use crate::workload::{Fields, Kind, Kinds, Object};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "compare"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
@@ -18,11 +19,21 @@ pub(super) struct ManifestArgs {
 
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
 
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
-    recursive: bool,
+    pub(super) recursive: bool,
+
+    /// Take the manifests for everything there will be, so that rules report objects that are missing
+    ///
+    /// Without it, a rule that needs another object, such as the pods of a Service, can't tell if it will be there.
+    #[arg(long, requires = "manifests")]
+    complete: bool,
+
+    /// The files that are not read, by the configuration file.
+    #[arg(skip)]
+    pub(super) ignores: Option<PathPatterns>,
 }
 
 impl ManifestArgs {
@@ -32,19 +43,24 @@ impl ManifestArgs {
     }
 
     fn inputs(&self) -> Inputs {
-        Inputs { paths: [&*self.filename, &*self.paths].concat(), recursive: self.recursive }
+        Inputs {
+            paths: [&*self.filename, &*self.paths].concat(),
+            recursive: self.recursive,
+            ignores: self.ignores.clone(),
+        }
     }
 }
 
-/// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the line of every object.
+/// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the lines of objects and fields.
 pub(super) fn read(
     args: &ManifestArgs,
     lines: bool,
     analysis: &mut Analysis<'_>,
     progress: &ProgressSpinner,
 ) -> Vec<String> {
-    let consumer = Evaluator { empty: analysis.part(), progress };
+    let consumer = Evaluator { empty: analysis.part(), progress, lines };
     let mut notes = Vec::new();
+    let mut is_complete = args.complete;
     for found in files::read(&args.inputs(), lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
@@ -54,7 +70,11 @@ pub(super) fn read(
         for unread in found.unread {
             let files::ReadFailure { source, document, line, message } = unread;
             analysis.fail(ReportError { source, document, line, message });
+            is_complete = false;
         }
+    }
+    if is_complete {
+        analysis.close(Kinds::of(&Kind::ALL));
     }
     notes
 }
@@ -63,6 +83,8 @@ pub(super) fn read(
 struct Evaluator<'p, 'a> {
     empty: Analysis<'p>,
     progress: &'a ProgressSpinner,
+    /// True if the lines of fields are asked for.
+    lines: bool,
 }
 
 /// The evaluation of one part of a source.
@@ -85,7 +107,8 @@ impl<'p> files::Consumer for Evaluator<'p, '_> {
 
     fn add(&self, part: &mut Evaluated<'p>, object: &Object<'_>, place: Place<'_>) {
         self.progress.add(1);
-        part.analysis.add(object, Some(Origin { source: place.source, line: place.line }));
+        let line_of: files::LineOf<'_> = if self.lines { place.line_of } else { &|_| None };
+        part.analysis.add(object, Some(Origin { source: place.source, line: place.line, line_of }));
     }
 
     fn note(&self, part: &mut Evaluated<'p>, place: Place<'_>, message: &str) {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
+use super::flags::{Flag, given};
+use crate::config::{Config, ConfigFile};
 use crate::files;
 use crate::output::note;
 use crate::policy::{self, Bundle, EffectivePolicy};
@@ -14,7 +16,7 @@ use crate::yaml::Repeated;
 /// The rules of an analysis.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("choice").args(["rules", "bundle", "policy"]))]
-pub(super) struct RuleArgs {
+pub(in crate::commands) struct RuleArgs {
     /// Evaluate these rules: default, recommended, all, ids or categories, with commas; -NAME takes rules away
     ///
     /// Findings of rules outside the default score are listed, and count for --fail-on and compliance, but leave the
@@ -32,6 +34,36 @@ pub(super) struct RuleArgs {
 }
 
 impl RuleArgs {
+    /// Takes the choice of rules from a configuration file, unless a flag chooses.
+    pub(super) fn fill(&mut self, file: &ConfigFile) -> anyhow::Result<()> {
+        if self.rules.is_some() || self.bundle.is_some() || self.policy.is_some() {
+            return Ok(());
+        }
+        let Config { rules, bundle: name, policy, .. } = &file.config;
+        self.rules = rules.as_ref().map(|names| names.join(","));
+        self.policy = policy.as_ref().map(|path| file.resolved(path));
+        let place = || format!("{}: bundle", file.place("bundle").unwrap_or_default());
+        self.bundle =
+            name.as_deref().map(bundle).transpose().map_err(anyhow::Error::msg).with_context(place)?;
+        Ok(())
+    }
+
+    /// Returns the flags that are given, each with the setting that it beats.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let policy = self.policy.as_ref().map(|path| path.display().to_string());
+        let bundle = self.bundle.map(|bundle| bundle.as_str().to_owned());
+        given([
+            ("rules", "--rules", self.rules.clone()),
+            ("bundle", "--bundle", bundle),
+            ("policy", "--policy", policy),
+        ])
+    }
+
+    /// Returns true if a DevOpsPolicy chooses the rules and their severities.
+    pub(super) fn names_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
     /// Returns the rules that the flags choose.
     pub(super) fn policy(&self) -> anyhow::Result<EffectivePolicy> {
         if let Some(path) = &self.policy {

@@ -27,7 +27,7 @@ impl Consumer for Names {
                 part.push(format!("{}/{}@{}", workload.kind.name(), workload.name(), place.line));
             }
             Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
-            Content::Other { .. } | Content::Foreign => {
+            Content::Related(_) | Content::Other { .. } | Content::Foreign => {
                 part.push(format!("{}@{}", object.types.kind, place.line));
             }
         }
@@ -50,7 +50,7 @@ fn read_file(content: &[u8], name: &str, lines: bool) -> (Vec<String>, Vec<Strin
 }
 
 fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
-    let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), recursive: false };
+    let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), ..Inputs::default() };
     let found = read(&inputs, lines, &Names);
     let mut names: Vec<String> = found.iter().flat_map(|found| found.part.clone()).collect();
     names.sort();
