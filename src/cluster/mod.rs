@@ -18,6 +18,7 @@ mod request_log;
 mod retry;
 #[cfg(test)]
 mod scripted;
+mod stop;
 mod store;
 mod version;
 mod watch;
@@ -32,6 +33,7 @@ pub use follow::{Sink, follow};
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
 pub use list_objects::{ObjectList, list_objects};
 pub use retry::retry_on_conflict;
+pub use stop::StopError;
 pub(crate) use store::shrink;
 pub use store::{ListMark, Store};
 pub use version::ServerVersion;

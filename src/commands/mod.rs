@@ -10,6 +10,7 @@ mod deploy;
 mod exit_status;
 mod explain;
 mod list;
+mod man;
 mod observability;
 mod policy;
 mod progress_spinner;
@@ -53,6 +54,7 @@ enum Command {
     Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
+    Man(man::Args),
     Observability(observability::Args),
     Policy(policy::Args),
     Reconcile(reconcile::Args),
@@ -91,6 +93,7 @@ impl Cli {
             Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::Man(args) => man::run(&args),
             Command::Observability(args) => observability::run(&args),
             Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),

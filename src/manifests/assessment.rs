@@ -22,6 +22,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// Returns the places for a mode: one that cannot evaluate chosen namespaces evaluates all of them.
+    fn of(&self, mode: Mode) -> Self {
+        if mode.takes_namespaces() { self.clone() } else { Self { evaluated: None, ..self.clone() } }
+    }
+
     /// Returns the permissions that a mode needs.
     fn permissions(&self, mode: Mode) -> Vec<Permission> {
         let of_rules: &[Permission] = if mode == Mode::Analyze { &self.of_rules } else { &[] };
@@ -80,8 +85,12 @@ fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Nee
 /// Returns the questions that some modes need an answer to, each once.
 #[must_use]
 pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
-    let permissions = modes.iter().flat_map(|mode| places.permissions(*mode));
-    let mut needs: Vec<_> = permissions.flat_map(|permission| needs_of(permission, places)).collect();
+    let needs = modes.iter().flat_map(|&mode| {
+        let places = places.of(mode);
+        let permissions = places.permissions(mode);
+        permissions.into_iter().flat_map(move |permission| needs_of(permission, &places))
+    });
+    let mut needs: Vec<_> = needs.collect();
     needs.sort();
     needs.dedup();
     needs
@@ -165,7 +174,7 @@ impl Assessment {
         let mut grants = Vec::new();
         for &mode in modes {
             for permission in places.permissions(mode) {
-                for need in needs_of(permission, &places) {
+                for need in needs_of(permission, &places.of(mode)) {
                     let AccessAnswer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
                     let optional = if permission.required { "" } else { " (optional)" };
                     let denial = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -297,7 +306,7 @@ mod tests {
         };
         let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
         assert_eq!(working(&all), Vec::<String>::new());
-        assert_eq!(working(&shop), ["analyze", "watch"]);
+        assert_eq!(working(&shop), ["analyze", "watch", "reconcile", "enforce"]);
         assert_eq!(working(&bank), Vec::<String>::new());
         assert_eq!(
             all.verdict(Mode::Analyze),
@@ -309,9 +318,8 @@ mod tests {
             bank.verdict(Mode::Analyze),
             "analyze would not work in namespace bank: no permission to list pods in namespace bank"
         );
-        assert!(
-            shop.verdict(Mode::Reconcile).starts_with("reconcile would not work here: no permission to ")
-        );
+        assert_eq!(shop.verdict(Mode::Enforce), "enforce would work in namespace shop");
+        assert!(shop.verdict(Mode::Native).starts_with("native would not work here: no permission to "));
     }
 
     #[test]
@@ -323,13 +331,13 @@ mod tests {
             of_rules: Vec::new(),
         };
         let assessment = assess(places, CrdState::Current, |_| false);
-        let all = ["reconcile", "enforce", "native", "webhook"];
+        let all = ["native", "webhook"];
         assert_eq!(working(&assessment), all, "these evaluate all namespaces");
         assert_eq!(
             assessment.verdict(Mode::Analyze),
             "analyze would not work in namespace nope: namespace nope was not found"
         );
-        assert_eq!(assessment.verdict(Mode::Reconcile), "reconcile would work here");
+        assert_eq!(assessment.verdict(Mode::Webhook), "webhook would work here");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod admission;
 mod assessment;
+pub mod chart;
 mod conflict_policy;
 mod controller_users;
 mod crds;
@@ -26,10 +27,10 @@ pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
     GROUP, LEDGER_NAME, Mode, Permission, PermissionScope, RECONCILE_LEASE, RESOURCES, WATCH_LEASE,
-    WEBHOOK_LEASE,
+    WEBHOOK_LEASE, uninstall_permissions,
 };
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use webhook::{
-    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WebhookAddress,
-    WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
+    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT,
+    WebhookAddress, WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
 };

@@ -20,6 +20,8 @@ use crate::policy::{BREAK_GLASS_ANNOTATION, SystemNamespaces};
 pub const WEBHOOK_CONFIGURATION: &str = "kube-devops-webhook";
 /// The name of the Service, unless another is given.
 pub const WEBHOOK_SERVICE: &str = "kube-devops-webhook";
+/// The port of the Service, unless another is given.
+pub const WEBHOOK_SERVICE_PORT: u16 = 443;
 /// The name of the Secret with the certificates.
 pub const WEBHOOK_SECRET: &str = "kube-devops-webhook-tls";
 /// The name of the webhook in the configuration. The API server shows it in each denial.

@@ -31,6 +31,8 @@ const MESSAGE: usize = 1024;
 /// An existing result, as its metadata describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
+    /// The result's namespace.
+    pub namespace: String,
     /// The result's name.
     pub name: String,
     /// The result's uid; empty until its creation was observed.
@@ -59,6 +61,7 @@ impl Past {
     pub fn of(metadata: &ObjectMeta) -> Option<Self> {
         let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).cloned();
         Some(Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone()?,
             uid: metadata.uid.clone()?,
             sequence: annotation(SEQUENCE)?.parse().ok()?,

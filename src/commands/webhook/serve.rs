@@ -65,7 +65,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     live.service.tasks.spawn("webhook", Phase::Reads, async move {
         tokio::select! {
             ended = server.serve(routes(reviewer), certificate, stop) => ended,
-            () = policies::follow(&policies, &cluster, unready, |_| ()) => Ok(()),
+            () = policies::follow(&policies, &cluster, &[], unready, |_| ()) => Ok(()),
             () = native.follow(&cluster) => Ok(()),
         }
     });
