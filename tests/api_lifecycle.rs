@@ -194,6 +194,10 @@ fn every_removal_and_replacement_of_upstream_is_reported() {
         }
         let Some(replacement) = &row.replacement else { continue };
         replacements += 1;
+        // Upstream can name another replacement for a list than for its items, by which it is judged.
+        if item.is_some() {
+            continue;
+        }
         // A list whose items are replaced by others is replaced by their list.
         let mut expected = replacement;
         while let Some(next) = stated.get(expected)

@@ -465,8 +465,8 @@ fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
+mod object_types;
 mod relations;
-mod types;
 
 #[cfg(test)]
 mod tests;
