@@ -11,33 +11,16 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::container_search::ContainerSearch;
 use super::fields::detail;
 use super::kind::PodPlace;
+use super::label_selector::SpecSelector;
 use super::metadata::annotations;
 use super::object_key::Key;
 use super::object_only::object_only;
 use super::other_kind::OtherObject;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::{
-    Fields, Kind, LabelSelector, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy,
-    Text, Workload, WorkloadKind, WorkloadSpec,
+    Fields, Kind, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy, Text, TypeMeta,
+    Workload, WorkloadKind, WorkloadSpec, WorkloadStatus,
 };
-
-/// An object's `apiVersion` and `kind`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TypeMeta {
-    /// The group and version, such as `apps/v1`.
-    pub api_version: String,
-    /// The kind, such as `Deployment`.
-    pub kind: String,
-}
-
-impl TypeMeta {
-    /// The type of the items of a typed list such as a `PodList`; `None` for any other type.
-    pub fn item(&self) -> Option<Self> {
-        let kind = self.kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
-        Some(Self { api_version: self.api_version.clone(), kind: kind.to_owned() })
-    }
-}
 
 /// A Kubernetes object of any kind.
 #[derive(Debug, Clone)]
@@ -61,10 +44,12 @@ pub enum Parsed<'a> {
     List(Vec<Object<'a>>),
     /// An object of another kind that rules read.
     Related(Box<OtherObject>),
-    /// An object of a kind that is not evaluated. Nothing else is kept of it.
+    /// An object of a kind that is not evaluated.
     Other {
         /// True where it holds a list of containers.
         holds_containers: bool,
+        /// Its metadata (a detail).
+        metadata: Metadata<'a>,
     },
     /// No Kubernetes object: it has no `kind`.
     Foreign,
@@ -264,6 +249,7 @@ struct Draft<'a> {
     uses_template_of: Option<OwnerReference<'a>>,
     pod: PodSpec<'a>,
     status: Option<PodStatus<'a>>,
+    own_status: Option<Box<WorkloadStatus<'a>>>,
     items: Option<Vec<Object<'a>>>,
     /// The content of an object that is no workload.
     content: serde_json::Map<String, serde_json::Value>,
@@ -288,6 +274,7 @@ impl<'a> Draft<'a> {
                 starting_deadline_seconds: None,
                 ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
                 manual_selector: spec.manual_selector,
+                suspend: spec.suspend,
                 has_claim_templates: !spec.volume_claim_templates.is_empty(),
             }));
         }
@@ -306,7 +293,7 @@ impl<'a> Draft<'a> {
             (Role::List(None), None) => Parsed::List(Vec::new()),
             // A custom resource's kind may end in "List" although it is none.
             (Role::List(Some(_)) | Role::Other, _) => {
-                Parsed::Other { holds_containers: self.holds_containers }
+                Parsed::Other { holds_containers: self.holds_containers, metadata: self.metadata }
             }
         };
         Object { types, parsed }
@@ -335,6 +322,7 @@ impl<'a> Draft<'a> {
             uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout),
             pod: Arc::new(self.pod),
             status: self.status,
+            own_status: self.own_status,
         }
     }
 }
@@ -361,6 +349,11 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                 }
                 (PodPlace::Spec, "status") => draft.status = Option::deserialize(deserializer)?,
                 (PodPlace::Template, "template") => draft.template(Option::deserialize(deserializer)?),
+                (PodPlace::SpecTemplate | PodPlace::SpecJobTemplate, "status")
+                    if Fields::are_all() && kind.has_known_status() =>
+                {
+                    draft.own_status = Option::deserialize(deserializer)?;
+                }
                 (PodPlace::SpecTemplate, "spec") => {
                     draft.spec(Option::deserialize(deserializer)?.unwrap_or_default());
                 }
@@ -369,12 +362,18 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                     draft.spec(spec.job_template.and_then(|job| job.spec).unwrap_or_default());
                     if let Some(own) = &mut draft.spec {
                         own.starting_deadline_seconds = spec.starting_deadline_seconds;
+                        own.suspend = spec.suspend;
                     }
                 }
                 _ => {
                     IgnoredAny::deserialize(deserializer)?;
                 }
             },
+            (Role::Other, "metadata") if Fields::are_all() => {
+                // A custom resource is free to have metadata of another form.
+                let metadata = serde_json::Value::deserialize(deserializer)?;
+                draft.metadata = Metadata::deserialize(metadata).unwrap_or_default();
+            }
             (Role::Other, "spec" | "template" | "items") => {
                 draft.holds_containers |= ContainerSearch::new().deserialize(deserializer)?;
             }
@@ -413,22 +412,6 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
     }
 }
 
-/// The selector of a workload: a label selector, or the labels themselves in old kinds. Its content is a detail.
-struct SpecSelector<'a>(Option<LabelSelector<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for SpecSelector<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !Fields::are_all() {
-            return IgnoredAny::deserialize(deserializer).map(|_| Self(None));
-        }
-        // A `ReplicationController` has a map of labels in this place.
-        let written = serde_json::Value::deserialize(deserializer)?;
-        let is_plain = written.as_object().is_some_and(|map| map.values().any(serde_json::Value::is_string));
-        let written = if is_plain { serde_json::json!({ "matchLabels": written }) } else { written };
-        LabelSelector::deserialize(written).map(|selector| Self(Some(selector))).map_err(D::Error::custom)
-    }
-}
-
 object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpec<'a>, JobTemplate<'a>);
 
 #[derive(Default, Deserialize)]
@@ -448,6 +431,8 @@ struct TemplateSpec<'a> {
     ttl_seconds_after_finished: Option<i64>,
     #[serde(default, deserialize_with = "detail")]
     manual_selector: bool,
+    #[serde(default, deserialize_with = "detail")]
+    suspend: bool,
     #[serde(default, deserialize_with = "detail")]
     volume_claim_templates: Vec<Present>,
     #[serde(borrow)]
@@ -481,6 +466,8 @@ struct CronJobSpec<'a> {
     job_template: Option<JobTemplate<'a>>,
     #[serde(default, deserialize_with = "detail")]
     starting_deadline_seconds: Option<i64>,
+    #[serde(default, deserialize_with = "detail")]
+    suspend: bool,
 }
 
 #[derive(Default, Deserialize)]
