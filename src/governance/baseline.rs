@@ -164,8 +164,11 @@ pub struct NewFindings {
     pub new: usize,
     /// The violations that it has. They are not listed.
     pub known: usize,
-    /// The findings of the baseline that were not found; empty if the whole input was not evaluated.
+    /// The findings of the baseline that their workloads no longer have; empty if a part of the input is unknown.
     pub fixed: Vec<KnownFinding>,
+    /// The findings of the baseline whose workloads are not in the input; empty if a part of the input is unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<KnownFinding>,
     /// The score without the known findings.
     #[serde(skip)]
     pub score: Option<Score>,
