@@ -1,11 +1,12 @@
 //! Kubernetes governance: finds faults in the workloads of a cluster, scores them, and offers safe fixes.
 //!
 //! There is one engine. A way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds
-//! the judgements up to a report, which [`output`] writes. [`enforcement`] plans patches, and [`remediation`] applies
-//! and withdraws them. The ways in are [`files`], which reads [`yaml`], and a live [`cluster`]; both take their proxies
-//! from [`proxy`]. [`policies`] follows the policies of a cluster. The long-running parts are [`observer`],
-//! [`operator`] and [`admission`], on top of [`leader`], [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the
-//! permissions to grant. [`commands`] wires everything to the command line.
+//! the judgements up to a report, which [`output`] writes. [`inventory`] knows how objects fit together.
+//! [`enforcement`] plans patches, and [`remediation`] applies and withdraws them. The ways in are [`files`], which
+//! reads [`yaml`], and a live [`cluster`]; both take their proxies from [`proxy`]. [`policies`] follows the policies of
+//! a cluster. The long-running parts are [`observer`], [`operator`] and [`admission`], on top of [`leader`],
+//! [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the permissions to grant. [`commands`]
+//! wires everything to the command line.
 
 pub mod admission;
 pub mod cluster;
@@ -14,6 +15,7 @@ pub mod config;
 pub mod enforcement;
 pub mod files;
 pub mod governance;
+pub mod inventory;
 pub mod leader;
 pub mod manifests;
 pub mod observer;

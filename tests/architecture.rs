@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 const EDGES: &[(&str, &[&str])] = &[
     ("workload", &[]),
     ("yaml", &[]),
-    ("rules", &["workload"]),
+    ("inventory", &["workload"]),
+    ("rules", &["inventory", "workload"]),
     ("policy", &["rules", "workload", "yaml"]),
-    ("governance", &["paths", "policy", "rules", "workload"]),
+    ("governance", &["inventory", "paths", "policy", "rules", "workload"]),
     ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy", "rules"]),
     ("files", &["paths", "proxy", "workload", "yaml"]),
@@ -110,7 +111,7 @@ const CLIENT_MODULES: &[&str] = &["admission", "cluster", "leader", "remediation
 
 /// The modules of L0 and L1. They hold no async code and read no clock.
 const PURE_MODULES: &[&str] =
-    &["workload", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
+    &["workload", "inventory", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
 
 /// Marks of async code and of clocks.
 const IMPURE: &[&str] = &[
@@ -699,6 +700,8 @@ fn the_functions_on_the_page_are_in_the_files_that_it_names() {
     let ways: Vec<&str> = page.split("\n## ").filter(is_way).collect();
     let counts = ways.iter().map(|way| way.matches("\n### ").count());
     assert_eq!(counts.collect::<Vec<_>>(), [5, 2], "the headings say how many");
+    let wrapped = ways.iter().flat_map(|way| way.lines()).filter(|line| line.starts_with("  "));
+    assert_none(&wrapped.map(|line| format!("a step has more than one line: {line}")).collect::<Vec<_>>());
     let named: Vec<_> = ways.iter().flat_map(|way| named_functions(way)).collect();
     assert!(named.len() > 40, "{} functions are named", named.len());
     let missing = named.iter().filter(|(file, function)| {

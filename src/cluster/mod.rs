@@ -10,6 +10,7 @@ mod connect;
 mod events;
 mod follow;
 mod list;
+mod list_objects;
 mod namespace;
 mod pace;
 mod remove;
@@ -29,6 +30,7 @@ pub use connect::{Cluster, ConnectError, ConnectOptions, Overrides, Place, conne
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
+pub use list_objects::{ObjectList, list_objects};
 pub use retry::retry_on_conflict;
 pub(crate) use store::shrink;
 pub use store::{ListMark, Store};

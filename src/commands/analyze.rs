@@ -9,6 +9,7 @@ mod gates;
 mod live;
 mod manifests;
 mod outputs;
+mod related;
 mod rule_args;
 mod settings;
 
@@ -78,13 +79,13 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         return compare_args::run(&inputs, &mut args.manifests, &args.outputs, &args.gates, &analysis);
     }
     let progress = ProgressSpinner::start();
-    let mut input = Vec::new();
-    let skipped_namespaces = if args.manifests.is_empty() {
+    let (input, skipped_namespaces) = if args.manifests.is_empty() {
         let (options, selector) = (args.connect.options(), args.scope.selector());
-        block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
+        let left_out = block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?;
+        (left_out.notes, left_out.namespaces)
     } else {
-        input = manifests::read(&args.manifests, args.outputs.shows_violations(), &mut analysis, &progress);
-        Vec::new()
+        let lines = args.outputs.shows_violations();
+        (manifests::read(&args.manifests, lines, &mut analysis, &progress), Vec::new())
     };
     drop(progress);
     let mut report = analysis.finish();

@@ -9,9 +9,12 @@ use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Access, CallError, Cluster};
 use crate::manifests::{
-    AccessAnswer, Assessment, CrdState, GROUP, Mode, Need, Places, RESOURCES, crds, is_current, needs,
+    AccessAnswer, Assessment, CrdState, GROUP, Mode, Need, Permission, Places, RESOURCES, crds, is_current,
+    needs,
 };
 use crate::output::{Check, CheckFormat, to_stdout};
+use crate::policy::EffectivePolicy;
+use crate::workload::{Kind, Resource};
 
 /// Connect to the cluster, and list what is missing there: permissions, and CRDs where they are needed.
 ///
@@ -29,6 +32,10 @@ pub(super) struct Args {
     /// Namespace that kube-devops runs in, for its Lease [default: the pod's own, else default]
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     own_namespace: Option<String>,
+
+    /// Rules that analyze evaluates: default, recommended, all, ids or categories, as in `analyze --rules`
+    #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
+    rules: Option<String>,
 
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
@@ -55,6 +62,7 @@ fn chosen(name: &str) -> Modes {
 /// Runs `check`; an error means that the cluster could not be asked.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Modes(modes) = args.modes;
+    let of_rules = args.rules.as_deref().map(of_rules).transpose()?.unwrap_or_default();
     let cluster = cluster::connect(&args.connect.options()).await?;
     let version = cluster.version().await.context("cannot ask for the version")?;
     let missing = match &args.namespace {
@@ -62,7 +70,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         None => false,
     };
     let own = args.own_namespace.unwrap_or_else(|| cluster.home().to_owned());
-    let places = Places { judged: args.namespace, missing, own };
+    let places = Places { evaluated: args.namespace, missing, own, of_rules };
     let needs = needs(&modes, &places);
     let accesses: Vec<_> = needs.iter().map(access).collect();
     let decisions = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;
@@ -84,6 +92,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     to_stdout(|out| check.write(args.output, out))?;
     let works = check.modes.iter().all(|mode| check.assessment.works(*mode));
     Ok(if works { ExitStatus::Clean } else { ExitStatus::Findings })
+}
+
+/// Returns the permissions to list what rules read beside pods.
+fn of_rules(rules: &str) -> anyhow::Result<Vec<Permission>> {
+    let reads = EffectivePolicy::select(rules).context("--rules")?.reads();
+    let resources = reads.iter().filter(|kind| *kind != Kind::Pod).flat_map(Kind::resources);
+    let permission = |one: &Resource| Permission::of_rules(one.group, one.plural, one.is_namespaced);
+    Ok(resources.map(permission).collect())
 }
 
 fn access(need: &Need) -> Access {

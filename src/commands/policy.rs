@@ -3,7 +3,7 @@
 mod compile;
 mod fixes;
 mod rehearse;
-mod release;
+pub(super) mod release;
 mod retry;
 
 use clap::Subcommand;

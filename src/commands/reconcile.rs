@@ -15,7 +15,8 @@ use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyC
 use crate::remediation::RemediationSettings;
 use crate::runtime::{Index, Listen, Phase};
 
-/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it enforces.
+/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it
+/// enforces.
 ///
 /// Serves /metrics, /healthz and /readyz; / links to them. Every replica evaluates, and only the leader writes.
 ///
@@ -29,8 +30,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", default_value = ":9090")]
     listen: Listen,
 
-    /// Judge objects in the API server: native keeps the verdicts of policies on their Namespaces, where the admission
-    /// policies of `policy compile` read them
+    /// Evaluate objects in the API server: native keeps the verdicts of policies on their Namespaces, where the
+    /// admission policies of `policy compile` read them
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     admission: AdmissionMode,
 

@@ -74,7 +74,10 @@ impl KnownFinding {
 impl fmt::Display for KnownFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, kind, name, container, rule, count } = self;
-        write!(f, "{namespace}/{kind}/{name}")?;
+        if !namespace.is_empty() {
+            write!(f, "{namespace}/")?;
+        }
+        write!(f, "{kind}/{name}")?;
         if let Some(container) = container {
             write!(f, ", container {container}")?;
         }

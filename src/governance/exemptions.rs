@@ -70,6 +70,14 @@ impl Exemptions {
         split
     }
 
+    /// Returns the place of the exemption that accepts a rule's findings in a file, if there is one.
+    pub(super) fn of(&self, rule: RuleId, source: &str, now: Timestamp) -> Option<usize> {
+        let accepts = |exemption: &Exemption| {
+            exemption.has(rule) && !exemption.is_over(now) && exemption.paths.has(Path::new(source))
+        };
+        self.0.iter().position(accepts)
+    }
+
     /// Returns the exemptions with the numbers of their findings, by place.
     pub(super) fn report(&self, found: &[u64], now: Timestamp) -> Vec<ExemptFindings> {
         let exempt = self.0.iter().enumerate().map(|(index, exemption)| ExemptFindings {

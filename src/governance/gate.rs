@@ -102,9 +102,13 @@ impl Thresholds {
         if self.allow_empty {
             return Vec::new();
         }
-        if report.summary.pods == 0 {
+        if report.summary.pods == 0 && report.objects == 0 {
             // An error about unread input already gives the reason.
             return if report.summary.partial { Vec::new() } else { vec![Gap::Everything] };
+        }
+        if report.summary.pods == 0 {
+            // Only objects without a score were asked for, such as roles.
+            return Vec::new();
         }
         let is_judged = |name: &String| report.namespaces.iter().any(|judged| judged.namespace == *name);
         namespaces.iter().filter(|name| !is_judged(name)).cloned().map(Gap::Namespace).collect()

@@ -8,6 +8,7 @@ mod evaluate;
 mod exemptions;
 mod gate;
 mod new_findings;
+mod other_sums;
 mod report;
 mod scope;
 mod score;

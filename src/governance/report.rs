@@ -57,6 +57,9 @@ pub struct Report {
     /// The pods and templates in system namespaces that were left out.
     #[serde(skip)]
     pub left_out: u64,
+    /// The evaluated objects that are no workloads.
+    #[serde(skip)]
+    pub objects: u64,
     /// The earliest time at which the report may change although the objects stay the same.
     #[serde(skip)]
     pub recheck_at: Option<Timestamp>,
@@ -75,7 +78,7 @@ impl Report {
     pub fn has_only_errors(&self) -> bool {
         self.summary.score.is_none()
             && self.skipped.is_empty()
-            && (self.selected, self.patches, self.left_out) == (0, 0, 0)
+            && (self.selected, self.patches, self.left_out, self.objects) == (0, 0, 0, 0)
     }
 
     /// The namespaces with a penalty, the largest mean penalty of a pod first; at most `limit`.
@@ -116,6 +119,10 @@ pub struct ReportSummary {
     pub partial: bool,
     /// The count of every rule that is on, by its id.
     pub counts: BTreeMap<RuleId, u64>,
+    /// The number of objects of which a rule can't tell if they break it, because other objects may exist that were
+    /// not read. A list that failed counts as one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<RuleId, u64>,
 }
 
 /// The figures of one namespace.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::rules::Severity;
-use crate::workload::WorkloadKind;
 
 /// The place of a text in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub(super) struct StoredObject {
     pub(super) first: u32,
     /// A bit for each severity among its violations.
     pub(super) severities: u8,
-    pub(super) kind: WorkloadKind,
+    pub(super) kind: TextId,
     /// True unless a pod of the workload replaces the violations.
     pub(super) is_certain: bool,
 }

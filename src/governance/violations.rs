@@ -9,6 +9,7 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
+use crate::inventory::Identity;
 use crate::rules::{RULES, RuleId, Severity, Violation, place};
 use crate::workload::{Owner, Workload, WorkloadKey};
 
@@ -33,10 +34,10 @@ impl Origin<'_> {
 /// One violation of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct ViolationRow<'r> {
-    /// The object's namespace.
+    /// The object's namespace; empty for a cluster-scoped object.
     pub namespace: &'r str,
     /// The object's kind.
-    pub kind: &'static str,
+    pub kind: &'r str,
     /// The object's name.
     pub name: &'r str,
     /// The manager of the object, as `Kind/name`; `None` when it manages itself.
@@ -61,10 +62,10 @@ pub struct ViolationRow<'r> {
 /// One violation of one object, to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedViolation {
-    /// The object's namespace.
+    /// The object's namespace; empty for a cluster-scoped object.
     pub namespace: String,
     /// The object's kind.
-    pub kind: &'static str,
+    pub kind: String,
     /// The object's name.
     pub name: String,
     /// The workload that manages the object, as `Kind/name`; none for one that nothing manages.
@@ -100,7 +101,7 @@ impl From<ViolationRow<'_>> for ReportedViolation {
         } = row;
         Self {
             namespace: namespace.to_owned(),
-            kind,
+            kind: kind.to_owned(),
             name: name.to_owned(),
             owner: owner.map(str::to_owned),
             container: container.map(str::to_owned),
@@ -114,6 +115,18 @@ impl From<ViolationRow<'_>> for ReportedViolation {
 }
 
 impl ViolationRow<'_> {
+    /// The namespace, the kind and the name of the object between slashes, without a namespace for a cluster-scoped one.
+    pub fn object(&self) -> String {
+        let Self { namespace, kind, name, .. } = self;
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{namespace}/{kind}/{name}") }
+    }
+
+    /// The namespace and the name of the object between slashes, without a namespace for a cluster-scoped one.
+    pub fn full_name(&self) -> String {
+        let Self { namespace, name, .. } = self;
+        if namespace.is_empty() { (*name).to_owned() } else { format!("{namespace}/{name}") }
+    }
+
     /// Compares two violations of equal severity in objects of equal name.
     fn by_place(&self, other: &Self) -> Ordering {
         let key = (self.rule, self.path, self.source, self.container, self.message);
@@ -158,7 +171,7 @@ pub struct ViolationList {
 const SEGMENT: usize = 1 << 16;
 
 impl ViolationList {
-    /// Adds the violations of an object; `owner` is its manager if it does not manage itself.
+    /// Adds the violations of a pod or template; `owner` is its manager if it does not manage itself.
     pub(super) fn add(
         &mut self,
         namespace: &str,
@@ -167,24 +180,33 @@ impl ViolationList {
         origin: Option<Origin<'_>>,
         violations: &[Violation],
     ) {
-        self.store(namespace, workload, owner, origin, violations, workload.is_pod());
+        let object = Owner { kind: workload.kind.name(), name: workload.name() };
+        self.store(namespace, object, owner, origin, violations, workload.is_pod());
     }
 
-    /// Adds the violations of a workload itself, which its pods don't replace.
+    /// Adds the violations of an object itself, which its pods don't replace.
     pub(super) fn add_certain(
         &mut self,
         namespace: &str,
-        workload: &Workload<'_>,
+        object: Owner<'_>,
         origin: Option<Origin<'_>>,
         violations: &[Violation],
     ) {
-        self.store(namespace, workload, None, origin, violations, true);
+        self.store(namespace, object, None, origin, violations, true);
+    }
+
+    /// Adds the violations of an object by its identity.
+    pub(super) fn add_known(&mut self, object: &Identity, violations: &[Violation]) {
+        let Identity { namespace, name, kind, owner, source, .. } = object;
+        let origin = source.as_ref().map(|(source, line)| Origin { source, line: *line, line_of: &|_| None });
+        let owner = owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+        self.store(namespace, Owner { kind: kind.name(), name }, owner, origin, violations, true);
     }
 
     fn store(
         &mut self,
         namespace: &str,
-        workload: &Workload<'_>,
+        Owner { kind, name }: Owner<'_>,
         owner: Option<Owner<'_>>,
         origin: Option<Origin<'_>>,
         violations: &[Violation],
@@ -196,12 +218,12 @@ impl ViolationList {
         let open = &mut self.open;
         let object = StoredObject {
             namespace: open.text(namespace),
-            name: open.text(workload.name()),
+            name: open.text(name),
             owner: owner.map_or(TextId::NONE, |owner| open.text(&owner.to_string())),
             source: origin.map_or(TextId::NONE, |origin| open.text(origin.source)),
             first: open.next_violation(),
             severities: violations.iter().fold(0, |bits, violation| bits | bit(violation.severity)),
-            kind: workload.kind,
+            kind: open.text(kind),
             is_certain,
         };
         let violations: Vec<_> = violations
@@ -238,7 +260,7 @@ impl ViolationList {
         for (index, segment) in (0..).zip(&self.segments) {
             for (place, object) in (0..).zip(segment.objects()) {
                 let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
-                let key = || WorkloadKey::new(namespace, Owner { kind: object.kind.name(), name });
+                let key = || WorkloadKey::new(namespace, Owner { kind: segment.required(object.kind), name });
                 if object.is_certain || !is_covered(&key()) {
                     order.push((index, place));
                 }
@@ -311,7 +333,7 @@ impl ViolationList {
                     let source = segment.text(stored.source);
                     let row = ViolationRow {
                         namespace: segment.required(stored.namespace),
-                        kind: stored.kind.name(),
+                        kind: segment.required(stored.kind),
                         name: segment.required(stored.name),
                         owner: segment.text(stored.owner),
                         container: segment.text(violation.container),
@@ -333,10 +355,10 @@ impl ViolationList {
     }
 
     /// Returns what two objects of one name have in common.
-    fn identity(&self, (segment, object): (u32, u32)) -> (&str, &str, &'static str) {
+    fn identity(&self, (segment, object): (u32, u32)) -> (&str, &str, &str) {
         let segment = self.segment(segment);
         let object = &segment.objects()[object as usize];
-        (segment.required(object.namespace), segment.required(object.name), object.kind.name())
+        (segment.required(object.namespace), segment.required(object.name), segment.required(object.kind))
     }
 
     fn close(&mut self) {

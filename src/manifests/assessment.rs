@@ -8,23 +8,31 @@ use serde::Serialize;
 
 use super::{Mode, Permission, PermissionScope};
 
-/// The namespaces that scopes of permissions stand for.
+/// The namespaces for the scopes of permissions, and the permissions that depend on rules.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// The namespace that is evaluated; `None` for all of them.
-    pub judged: Option<String>,
+    pub evaluated: Option<String>,
     /// True if the evaluated namespace is known not to exist.
     pub missing: bool,
     /// The namespace that kube-devops runs in.
     pub own: String,
+    /// The permissions that the rules of `analyze` need beside those of the mode.
+    pub of_rules: Vec<Permission>,
 }
 
 impl Places {
+    /// Returns the permissions that a mode needs.
+    fn permissions(&self, mode: Mode) -> Vec<Permission> {
+        let of_rules: &[Permission] = if mode == Mode::Analyze { &self.of_rules } else { &[] };
+        [&mode.permissions(), of_rules].concat()
+    }
+
     /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
     fn namespace(&self, scope: PermissionScope) -> Option<&str> {
         match scope {
             PermissionScope::Cluster => None,
-            PermissionScope::EvaluatedNamespaces => self.judged.as_deref(),
+            PermissionScope::EvaluatedNamespaces => self.evaluated.as_deref(),
             PermissionScope::OwnNamespace => Some(&self.own),
         }
     }
@@ -72,7 +80,7 @@ fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Nee
 /// Returns the questions that some modes need an answer to, each once.
 #[must_use]
 pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
-    let permissions = modes.iter().flat_map(|mode| mode.permissions());
+    let permissions = modes.iter().flat_map(|mode| places.permissions(*mode));
     let mut needs: Vec<_> = permissions.flat_map(|permission| needs_of(permission, places)).collect();
     needs.sort();
     needs.dedup();
@@ -156,7 +164,7 @@ impl Assessment {
     ) -> Self {
         let mut grants = Vec::new();
         for &mode in modes {
-            for permission in mode.permissions() {
+            for permission in places.permissions(mode) {
                 for need in needs_of(permission, &places) {
                     let AccessAnswer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
                     let optional = if permission.required { "" } else { " (optional)" };
@@ -187,7 +195,7 @@ impl Assessment {
     /// Returns a reason for each thing that a mode lacks; none where it would work.
     pub fn obstacles(&self, mode: Mode) -> Vec<String> {
         let mut obstacles = Vec::new();
-        if let (Some(namespace), true) = (self.judged(mode), self.places.missing) {
+        if let (Some(namespace), true) = (self.evaluated(mode), self.places.missing) {
             obstacles.push(format!("namespace {namespace} was not found"));
         }
         let denied = |grant: &&AccessGrant| grant.mode == mode && grant.required && !grant.allowed;
@@ -212,13 +220,13 @@ impl Assessment {
         self.obstacles(mode).is_empty()
     }
 
-    /// Says in a sentence whether a mode would work, and if not, why.
+    /// Describes in a sentence if a mode would work, and the obstacles.
     pub fn verdict(&self, mode: Mode) -> String {
-        let place = self.judged(mode).map_or("here".to_owned(), |name| format!("in namespace {name}"));
+        let place = self.evaluated(mode).map_or("here".to_owned(), |name| format!("in namespace {name}"));
         let obstacles = self.obstacles(mode).join("; ");
         if obstacles.is_empty() {
             format!("{mode} would work {place}")
-        } else if mode == Mode::Analyze && self.places.judged.is_none() {
+        } else if mode == Mode::Analyze && self.places.evaluated.is_none() {
             format!(
                 "{mode} would be partial at best {place}: {obstacles}; \
                  `kube-devops check -n NAME` checks one namespace"
@@ -229,8 +237,8 @@ impl Assessment {
     }
 
     /// Returns the one namespace that a mode would evaluate; `None` for all of them.
-    fn judged(&self, mode: Mode) -> Option<&str> {
-        self.places.judged.as_deref().filter(|_| mode.takes_namespaces())
+    fn evaluated(&self, mode: Mode) -> Option<&str> {
+        self.places.evaluated.as_deref().filter(|_| mode.takes_namespaces())
     }
 }
 
@@ -239,7 +247,7 @@ mod tests {
     use super::*;
 
     fn everywhere() -> Places {
-        Places { judged: None, missing: false, own: "ops".to_owned() }
+        Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Vec::new() }
     }
 
     /// The assessment of a caller who may do everything that `forbids` does not match.
@@ -278,8 +286,13 @@ mod tests {
 
     #[test]
     fn a_caller_limited_to_a_namespace_can_work_there() {
-        let limited = |judged: Option<&str>| {
-            let places = Places { judged: judged.map(str::to_owned), missing: false, own: "shop".to_owned() };
+        let limited = |evaluated: Option<&str>| {
+            let places = Places {
+                evaluated: evaluated.map(str::to_owned),
+                missing: false,
+                own: "shop".to_owned(),
+                of_rules: Vec::new(),
+            };
             assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))
         };
         let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
@@ -303,7 +316,12 @@ mod tests {
 
     #[test]
     fn a_missing_namespace_is_the_reason() {
-        let places = Places { judged: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
+        let places = Places {
+            evaluated: Some("nope".to_owned()),
+            missing: true,
+            own: "ops".to_owned(),
+            of_rules: Vec::new(),
+        };
         let assessment = assess(places, CrdState::Current, |_| false);
         let all = ["reconcile", "enforce", "native", "webhook"];
         assert_eq!(working(&assessment), all, "these evaluate all namespaces");

@@ -3,6 +3,7 @@
 mod admission;
 mod assessment;
 mod conflict_policy;
+mod controller_users;
 mod crds;
 pub mod installation;
 mod leftovers;
@@ -18,6 +19,7 @@ pub use assessment::{AccessAnswer, AccessGrant, Assessment, CrdState, Need, Plac
 pub use conflict_policy::{
     CONFLICT_POLICY, MUTATING_POLICIES, MUTATING_POLICY_BINDINGS, conflict_policy, conflict_policy_binding,
 };
+pub use controller_users::CONTROLLER_USERS;
 pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};

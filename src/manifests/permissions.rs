@@ -124,6 +124,12 @@ impl Permission {
         }
     }
 
+    /// Returns the permission to list a resource that rules read. The mode works without it.
+    pub const fn of_rules(group: &'static str, resource: &'static str, is_namespaced: bool) -> Self {
+        let scope = if is_namespaced { Judged } else { Cluster };
+        need(group, resource, LIST, scope, "the rules that read it can't tell").optional()
+    }
+
     const fn optional(self) -> Self {
         Self { required: false, ..self }
     }
@@ -308,7 +314,7 @@ const NATIVE: &[Permission] = &[
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
-    need("", "namespaces", FOLLOW, Cluster, "it also judges the rules that native admission holds")
+    need("", "namespaces", FOLLOW, Cluster, "it also evaluates the rules that native admission holds")
         .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
         .named(&[WEBHOOK_SECRET])

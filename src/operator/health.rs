@@ -15,7 +15,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// The maximum number of recorded restarts per pod.
 const MOST: usize = 12;
 
-/// The health of the pods, and the workloads whose pods are not created. After a gap in the watch it starts anew.
+/// The health of the pods, and the workloads whose pods are not created. After a gap in the watch it starts again.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     pods: HashMap<String, HashMap<String, PodHealth>>,

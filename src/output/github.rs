@@ -14,8 +14,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "::error file={file}{line},title=not read::{message}")?;
     }
     for violation in report.violations.iter() {
-        let ViolationRow { namespace, kind, name, container, rule, severity, message, source, .. } =
-            violation;
+        let ViolationRow { kind, container, rule, severity, message, source, .. } = violation;
         let level = match severity {
             Severity::Critical | Severity::High => "error",
             Severity::Medium => "warning",
@@ -24,7 +23,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let place = source.map(|source| format!("file={},line={},", property(source.source), source.line));
         let title = property(&format!("{rule} ({severity})"));
         let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
-        let subject = data(&format!("{kind} {namespace}/{name}{container}: {message}"));
+        let subject = data(&format!("{kind} {}{container}: {message}", violation.full_name()));
         writeln!(out, "::{level} {}title={title}::{subject}", place.unwrap_or_default())?;
     }
     Ok(())

@@ -52,9 +52,8 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_violation(violation: &ViolationRow<'_>, xml: &mut Writer<impl Write>) -> io::Result<()> {
-    let ViolationRow { namespace, kind, name, container, rule, severity, message, path, source, .. } =
-        violation;
-    let class = printable(&format!("{namespace}/{kind}/{name}"));
+    let ViolationRow { container, rule, severity, message, path, source, .. } = violation;
+    let class = printable(&violation.object());
     let container = container.map(|container| format!(" {container}")).unwrap_or_default();
     let name = printable(&format!("{rule}{container}"));
     let message = printable(message);

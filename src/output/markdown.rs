@@ -74,10 +74,9 @@ pub(super) fn section(
 }
 
 fn row(violation: &ViolationRow<'_>) -> String {
-    let ViolationRow { namespace, kind, name, owner, container, rule, severity, message, source, .. } =
-        violation;
-    let workload = owner.map_or_else(|| format!("{kind}/{name}"), str::to_owned);
-    let workload = text(&format!("{namespace}/{workload}"));
+    let ViolationRow { namespace, owner, container, rule, severity, message, source, .. } = violation;
+    let workload = owner.map_or_else(|| violation.object(), |owner| format!("{namespace}/{owner}"));
+    let workload = text(&workload);
     let container = text(container.unwrap_or_default());
     let source = text(&source.map(|source| source.to_string()).unwrap_or_default());
     let message = text(message);

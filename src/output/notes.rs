@@ -46,6 +46,7 @@ impl Notes<'_> {
             self.unjudged_kinds(),
             self.other_kinds(),
             self.skipped_namespaces(),
+            self.unknown(),
             self.known(),
             self.missing(),
         ];
@@ -90,7 +91,8 @@ impl Notes<'_> {
 
     /// Returns true if the report has a score but nothing was evaluated.
     fn is_empty(&self) -> bool {
-        self.report.summary.pods == 0 && self.report.summary.score.is_some()
+        let Report { summary, objects, .. } = self.report;
+        summary.pods == 0 && *objects == 0 && summary.score.is_some()
     }
 
     fn nouns(&self) -> (&'static str, &'static str) {
@@ -156,6 +158,19 @@ impl Notes<'_> {
         let kinds = if kinds == 1 { "another kind".to_owned() } else { format!("{kinds} other kinds") };
         let (were, them) = if objects == 1 { ("was", "it") } else { ("were", "them") };
         Some(format!("{objects_are} of {kinds} {were} not evaluated (-o json lists {them})"))
+    }
+
+    /// Names the rules that can't tell, because objects that they need may be missing from the input.
+    fn unknown(&self) -> Option<String> {
+        let unknown = &self.report.summary.unknown;
+        let rules: Vec<_> = unknown.iter().map(|(rule, count)| format!("{rule} ({count})")).collect();
+        let remedy = if self.templates { "; --complete says that the input has everything" } else { "" };
+        (!rules.is_empty()).then(|| {
+            format!(
+                "unknown, because other objects may exist that were not read: {}{remedy}",
+                rules.join(", ")
+            )
+        })
     }
 
     fn skipped_namespaces(&self) -> Option<String> {

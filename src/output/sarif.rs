@@ -110,9 +110,8 @@ fn level(severity: Severity) -> &'static str {
 }
 
 fn result(violation: &ViolationRow<'_>, rule_index: Option<usize>, fingerprint: &str) -> Value {
-    let ViolationRow { namespace, kind, name, container, rule, severity, message, path, source, .. } =
-        violation;
-    let object = format!("{namespace}/{kind}/{name}");
+    let ViolationRow { container, rule, severity, message, path, source, .. } = violation;
+    let object = violation.object();
     let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
     let mut location = json!({
         "logicalLocations": [{ "fullyQualifiedName": object, "name": path, "kind": "resource" }],

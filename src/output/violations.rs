@@ -29,7 +29,7 @@ fn rows(report: &Report) -> impl Iterator<Item = [Cell<'_>; 6]> {
         }
         Some(groups.into_iter().map(move |((workload, container, rule), count)| {
             [
-                Cell::from(namespace),
+                Cell::from(namespace_of(namespace)),
                 workload.into(),
                 container.unwrap_or(NONE).into(),
                 rule.as_str().into(),
@@ -47,7 +47,7 @@ pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> 
     let rows = || {
         report.violations.iter().map(|violation| {
             [
-                violation.namespace.into(),
+                namespace_of(violation.namespace).into(),
                 workload(&violation).into(),
                 violation.name.into(),
                 violation.container.unwrap_or(NONE).into(),
@@ -60,6 +60,11 @@ pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> 
         })
     };
     long_table(header, rows, out)
+}
+
+/// A cluster-scoped object has no namespace.
+fn namespace_of(namespace: &str) -> &str {
+    if namespace.is_empty() { NONE } else { namespace }
 }
 
 fn workload<'r>(violation: &ViolationRow<'r>) -> Cow<'r, str> {

@@ -4,6 +4,7 @@ mod admission_verdict;
 mod amount;
 mod bundle;
 mod compiled;
+mod condition;
 mod devops_policy;
 mod devops_policy_status;
 mod effective;
@@ -19,6 +20,7 @@ mod schema;
 mod schema_check;
 mod selection;
 mod severity_overrides;
+mod skip_reason;
 
 pub use admission_verdict::{
     ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
@@ -27,6 +29,7 @@ pub use admission_verdict::{
 pub use amount::Amount;
 pub use bundle::Bundle;
 pub use compiled::CompiledPolicy;
+pub use condition::{ConditionReason, ConditionType};
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
@@ -40,3 +43,4 @@ pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditRe
 pub use remediation_reason::RemediationReason;
 pub use selection::SelectionError;
 pub use severity_overrides::SeverityOverrides;
+pub use skip_reason::SkipReason;

@@ -15,6 +15,7 @@ mod invalid_policies;
 mod judging;
 mod live;
 mod policies;
+mod relations;
 mod report;
 #[path = "../common/shapes.rs"]
 mod shapes;

@@ -35,6 +35,7 @@ mod policies;
 #[path = "../common/process.rs"]
 mod process;
 mod prometheus;
+mod relations;
 mod restricted;
 #[path = "../common/soak.rs"]
 mod soak;

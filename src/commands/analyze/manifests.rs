@@ -7,7 +7,7 @@ use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
 use crate::paths::PathPatterns;
-use crate::workload::{Fields, Object};
+use crate::workload::{Fields, Kind, Kinds, Object};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -16,14 +16,18 @@ pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
     filename: Vec<PathBuf>,
-
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
     pub(super) paths: Vec<PathBuf>,
-
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
     pub(super) recursive: bool,
+
+    /// Take the manifests for everything there will be, so that rules report objects that are missing
+    ///
+    /// Without it, a rule that needs another object, such as the pods of a Service, can't tell if it will be there.
+    #[arg(long, requires = "manifests")]
+    complete: bool,
 
     /// The files that are not read, by the configuration file.
     #[arg(skip)]
@@ -54,6 +58,7 @@ pub(super) fn read(
 ) -> Vec<String> {
     let consumer = Evaluator { empty: analysis.part(), progress, lines };
     let mut notes = Vec::new();
+    let mut is_complete = args.complete;
     for found in files::read(&args.inputs(), lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
@@ -63,7 +68,11 @@ pub(super) fn read(
         for unread in found.unread {
             let files::ReadFailure { source, document, line, message } = unread;
             analysis.fail(ReportError { source, document, line, message });
+            is_complete = false;
         }
+    }
+    if is_complete {
+        analysis.close(Kinds::of(&Kind::ALL));
     }
     notes
 }

@@ -19,8 +19,8 @@ use crate::output::{ManifestFormat, note, to_stdout};
 
 /// Register the webhook in the API server, once a replica is ready.
 ///
-/// The configuration matches eight kinds, leaves out system namespaces and the webhook's own one, and waits 5 s at most.
-/// Without an answer, objects are stored unjudged, unless --fail-closed is given.
+/// The configuration matches eight kinds, leaves out system namespaces and the webhook's own one, and waits 5 s at
+/// most. Without an answer, objects are stored without evaluation, unless --fail-closed is given.
 ///
 /// Exit status: 2 when it was not installed.
 #[derive(Clone, Debug, clap::Args)]

@@ -27,7 +27,7 @@ impl Consumer for Names {
                 part.push(format!("{}/{}@{}", workload.kind.name(), workload.name(), place.line));
             }
             Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
-            Content::Other { .. } | Content::Foreign => {
+            Content::Related(_) | Content::Other { .. } | Content::Foreign => {
                 part.push(format!("{}@{}", object.types.kind, place.line));
             }
         }

@@ -16,7 +16,7 @@ use super::{
 use crate::policies::Policies;
 
 /// Answers admission requests.
-pub struct Judge {
+pub struct Reviewer {
     policies: Arc<Policies>,
     native: NativeNamespaces,
     metrics: AdmissionMetrics,
@@ -32,14 +32,14 @@ pub struct Reply {
     pub review: Value,
 }
 
-/// The warning of a request that no policy judged, because the policies were not read yet.
-const UNSYNCED: &str = "kube-devops has not read the policies yet, so this object was not judged";
-/// The warning of a request that no policy judged, because of an error of ours.
+/// The warning of a request that no policy evaluated, because the policies were not read yet.
+const UNSYNCED: &str = "kube-devops has not read the policies yet, so this object was not evaluated";
+/// The warning of a request that no policy evaluated, because of an internal error.
 const INTERNAL: &str =
-    "kube-devops failed to judge this object, so it was allowed: see the log of the webhook";
+    "kube-devops failed to evaluate this object, so it was allowed: see the log of the webhook";
 
-impl Judge {
-    /// Makes a judge that answers from these policies and namespaces, which somebody else follows.
+impl Reviewer {
+    /// Creates a reviewer that answers from these policies and namespaces, which the caller keeps up to date.
     pub fn new(
         policies: Arc<Policies>,
         native: NativeNamespaces,
@@ -59,8 +59,8 @@ impl Judge {
             }
         };
         let (verdict, result) =
-            catch_unwind(AssertUnwindSafe(|| self.judge(&request))).unwrap_or_else(|_| {
-                error!(uid = &*request.uid, namespace = request.namespace(), "panicked while judging");
+            catch_unwind(AssertUnwindSafe(|| self.evaluate(&request))).unwrap_or_else(|_| {
+                error!(uid = &*request.uid, namespace = request.namespace(), "panicked while evaluating");
                 internal()
             });
         self.metrics.count(Some(request.operation), result);
@@ -71,7 +71,7 @@ impl Judge {
         &self.metrics
     }
 
-    fn judge(&self, request: &AdmissionRequest<'_>) -> (ReviewAnswer, RequestResult) {
+    fn evaluate(&self, request: &AdmissionRequest<'_>) -> (ReviewAnswer, RequestResult) {
         let namespace = request.namespace();
         if namespace.is_empty() || self.policies.is_system(namespace) || request.admitted_kind().is_none() {
             return (ReviewAnswer::Allowed { warnings: Vec::new() }, RequestResult::Allowed);
@@ -83,7 +83,7 @@ impl Judge {
         match decide(request, &policies, native.as_deref(), (self.clock)()) {
             Ok(decision) => self.verdict(&decision),
             Err(error) => {
-                error!(uid = &*request.uid, namespace, %error, "failed to judge");
+                error!(uid = &*request.uid, namespace, %error, "failed to evaluate");
                 internal()
             }
         }

@@ -9,10 +9,10 @@ use crate::telemetry::Metrics;
 struct Fixture {
     policies: Arc<Policies>,
     metrics: Metrics,
-    judge: Judge,
+    reviewer: Reviewer,
 }
 
-/// A judge of one policy, in namespaces shop and kube-system, that denies images without a version.
+/// A reviewer for one policy, in namespaces shop and kube-system, that denies images without a version.
 fn fixture(listed: bool) -> Fixture {
     let (metrics, policies) = (Metrics::new(), Arc::new(Policies::new(SystemNamespaces::default())));
     let begun = policies.begin_list();
@@ -28,9 +28,10 @@ fn fixture(listed: bool) -> Fixture {
         policies.end_list(begun);
     }
     let admission = AdmissionMetrics::register(&metrics).unwrap();
-    let judge =
-        Judge::new(Arc::clone(&policies), NativeNamespaces::default(), admission, || Timestamp::UNIX_EPOCH);
-    Fixture { policies, metrics, judge }
+    let reviewer = Reviewer::new(Arc::clone(&policies), NativeNamespaces::default(), admission, || {
+        Timestamp::UNIX_EPOCH
+    });
+    Fixture { policies, metrics, reviewer }
 }
 
 fn review(namespace: &str, image: &str) -> Value {
@@ -50,7 +51,7 @@ fn review(namespace: &str, image: &str) -> Value {
 
 impl Fixture {
     fn reply(&self, review: &Value) -> Reply {
-        self.judge.reply(review.to_string().as_bytes())
+        self.reviewer.reply(review.to_string().as_bytes())
     }
 
     fn counts(&self, series: &str) -> bool {
@@ -135,7 +136,7 @@ fn an_invalid_review_is_refused_with_its_uid_if_there_is_one() {
         (with("request", Value::Null), "", "request is missing"),
         (no_operation.to_string(), "705ab4f5", "missing field `operation`"),
     ] {
-        let Reply { status, review } = fixture.judge.reply(body.as_bytes());
+        let Reply { status, review } = fixture.reviewer.reply(body.as_bytes());
         let response = &review["response"];
         assert_eq!((status, &response["uid"]), (400, &json!(uid)), "{body}");
         let message = response["status"]["message"].as_str().unwrap();
