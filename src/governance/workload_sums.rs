@@ -172,6 +172,11 @@ impl Workloads {
         Self { policy: policy.clone(), sums, offenders }
     }
 
+    /// Returns true if a workload was evaluated.
+    pub(super) fn has(&self, namespace: &str, workload: Owner<'_>) -> bool {
+        self.sums.contains_key(&WorkloadKey::new(namespace, workload))
+    }
+
     /// Returns the policy under which the workloads were evaluated.
     pub(super) fn policy(&self) -> &EffectivePolicy {
         &self.policy
