@@ -1,16 +1,11 @@
 //! The interface of the reader: the consumer of objects, the place of an object, and read errors.
 
-use crate::workload::{Fields, Object};
+use crate::workload::Object;
 
 /// Takes the objects of all sources, in parts that are merged.
 pub trait Consumer: Sync {
     /// The result of a part of one source.
     type Part: Send;
-
-    /// Returns the fields to read from each object.
-    fn fields(&self) -> Fields {
-        Fields::Default
-    }
 
     /// Makes an empty part.
     fn part(&self) -> Self::Part;

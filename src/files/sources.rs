@@ -57,7 +57,10 @@ impl Inputs {
     }
 
     fn add(&self, path: &Path, sources: &mut Vec<Result<Source, Unlisted>>) {
-        if path.as_os_str() == "-" {
+        if path.as_os_str().is_empty() {
+            let message = "there is no such file or directory; remove the comma beside it";
+            sources.push(Err(("the path \"\"".to_owned(), message.to_owned())));
+        } else if path.as_os_str() == "-" {
             sources.push(Ok(Source::Stdin));
         } else if let Some(url) = path.to_str().filter(|path| is_url(path)) {
             sources.push(Ok(Source::Url(url.to_owned())));

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
+use super::unread::{Unread, Words};
 use super::{Fields, Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
@@ -93,7 +94,7 @@ fn is_read(key: &str) -> bool {
     ANNOTATIONS.contains(&key) || (Fields::are_all() && key != LAST_APPLIED)
 }
 
-/// Reads the annotations that are needed, and skips the values of all others.
+/// Reads the annotations that are needed. The values of all others have to be text, too.
 pub(super) fn annotations<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Labels<'de>>, D::Error> {
@@ -124,7 +125,7 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
                 if is_read(&key) {
                     known.push((key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default()));
                 } else {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value::<Unread<Words>>()?;
                 }
             }
             Ok((!known.is_empty()).then(|| Labels::new(known)))

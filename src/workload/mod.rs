@@ -30,7 +30,9 @@ mod quantity;
 mod security;
 mod spec;
 mod supplied;
+mod template;
 mod text;
+mod unread;
 mod volume;
 
 pub use container::{Container, ResourceList, Resources};

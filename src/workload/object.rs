@@ -8,14 +8,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::container_search::ContainerSearch;
-use super::fields::detail;
 use super::kind::PodPlace;
-use super::metadata::annotations;
-use super::object_only::object_only;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
+use super::template::{CronJobSpec, PodTemplate, TemplateMetadata, TemplateSpec};
 use super::{
-    Fields, LabelSelector, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy, Text,
-    Workload, WorkloadKind, WorkloadSpec,
+    Fields, Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind, WorkloadSpec,
 };
 
 /// An object's `apiVersion` and `kind`.
@@ -184,7 +181,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                             map.next_value::<IgnoredAny>()?;
                         }
                         Some(Role::Other) | None => {
-                            draft.holds_containers |= map.next_value_seed(ContainerSearch::new())?;
+                            draft.holds_containers |= map.next_value_seed(ContainerSearch::of_lists())?;
                         }
                     }
                     continue;
@@ -412,83 +409,6 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
         }
         Ok(objects)
     }
-}
-
-/// The selector of a workload: a label selector, or the labels themselves in old kinds. Its content is a detail.
-struct SpecSelector<'a>(Option<LabelSelector<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for SpecSelector<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !Fields::are_all() {
-            return IgnoredAny::deserialize(deserializer).map(|_| Self(None));
-        }
-        // A `ReplicationController` has a map of labels in this place.
-        let written = serde_json::Value::deserialize(deserializer)?;
-        let is_plain = written.as_object().is_some_and(|map| map.values().any(serde_json::Value::is_string));
-        let written = if is_plain { serde_json::json!({ "matchLabels": written }) } else { written };
-        LabelSelector::deserialize(written).map(|selector| Self(Some(selector))).map_err(D::Error::custom)
-    }
-}
-
-object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpec<'a>, JobTemplate<'a>);
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", expecting = "a spec with a pod template")]
-struct TemplateSpec<'a> {
-    #[serde(borrow)]
-    template: Option<PodTemplate<'a>>,
-    #[serde(borrow)]
-    selector: Option<SpecSelector<'a>>,
-    #[serde(borrow, alias = "updateStrategy", default, deserialize_with = "detail")]
-    strategy: Option<Strategy<'a>>,
-    #[serde(default, deserialize_with = "detail")]
-    replicas: Option<i64>,
-    #[serde(borrow, default, deserialize_with = "detail")]
-    service_name: Text<'a>,
-    #[serde(default, deserialize_with = "detail")]
-    ttl_seconds_after_finished: Option<i64>,
-    #[serde(default, deserialize_with = "detail")]
-    manual_selector: bool,
-    #[serde(default, deserialize_with = "detail")]
-    volume_claim_templates: Vec<Present>,
-    #[serde(borrow)]
-    triggers: Option<Vec<Trigger<'a>>>,
-    #[serde(borrow)]
-    workload_ref: Option<OwnerReference<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", expecting = "a pod template")]
-struct PodTemplate<'a> {
-    #[serde(borrow)]
-    metadata: Option<TemplateMetadata<'a>>,
-    #[serde(borrow)]
-    spec: Option<PodSpec<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", expecting = "metadata")]
-struct TemplateMetadata<'a> {
-    #[serde(borrow)]
-    labels: Option<Labels<'a>>,
-    #[serde(borrow, default, deserialize_with = "annotations")]
-    annotations: Option<Labels<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", expecting = "the spec of a CronJob")]
-struct CronJobSpec<'a> {
-    #[serde(borrow)]
-    job_template: Option<JobTemplate<'a>>,
-    #[serde(default, deserialize_with = "detail")]
-    starting_deadline_seconds: Option<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", expecting = "a Job template")]
-struct JobTemplate<'a> {
-    #[serde(borrow)]
-    spec: Option<TemplateSpec<'a>>,
 }
 
 #[cfg(test)]

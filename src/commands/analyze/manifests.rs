@@ -6,14 +6,14 @@ use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Origin, ReportError};
-use crate::workload::{Fields, Object};
+use crate::workload::Object;
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
-    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
+    #[arg(short = 'f', long, value_name = "PATH", allow_hyphen_values = true, conflicts_with_all = ConnectArgs::FLAGS)]
     filename: Vec<PathBuf>,
 
     /// The same as -f
@@ -49,6 +49,8 @@ pub(super) fn read(
         let mut part = found.part;
         // Several threads read a source.
         part.notes.sort();
+        // One line can repeat a key several times.
+        part.notes.dedup();
         notes.extend(part.notes.into_iter().map(|(source, line, note)| format!("{source}:{line}: {note}")));
         analysis.merge(part.analysis);
         for unread in found.unread {
@@ -74,10 +76,6 @@ struct Evaluated<'p> {
 
 impl<'p> files::Consumer for Evaluator<'p, '_> {
     type Part = Evaluated<'p>;
-
-    fn fields(&self) -> Fields {
-        self.empty.policy().fields()
-    }
 
     fn part(&self) -> Evaluated<'p> {
         Evaluated { analysis: self.empty.part(), notes: Vec::new() }
