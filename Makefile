@@ -5,10 +5,17 @@ KUBERNETES := v1.36.3
 MODULE := kube-tests/control-plane
 BINARIES := $(CARGO_TARGET_DIR)/control-plane
 PROMETHEUS := $(abspath $(CARGO_TARGET_DIR))/prometheus
+HELM := $(abspath $(CARGO_TARGET_DIR))/helm
 # Installed tools take precedence.
-export PATH := $(PATH):$(PROMETHEUS)/usr/bin
+export PATH := $(PATH):$(PROMETHEUS)/usr/bin:$(HELM)
 # apt-get with its own lists and packages; it needs no root and does not change the system.
 apt = apt-get -qq -o Acquire::Retries=3 -o APT::Sandbox::User=root -o Dir::State=$(1)/state -o Dir::Cache=$(1)/cache
+ARCH := $(subst x86_64,amd64,$(subst aarch64,arm64,$(shell uname -m)))
+MUSL := $(shell uname -m)-unknown-linux-musl
+STATIC := $(CARGO_TARGET_DIR)/image/kube-devops-linux-$(ARCH)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+IMAGE ?= kube-devops:$(VERSION)
+BUILDER ?= docker
 # Parallel enforcement tests; they mostly wait for patches to settle.
 WAITING := 10
 SERVERS := etcd kube-apiserver kube-controller-manager
@@ -34,7 +41,7 @@ kube-scheduler_PACKAGE := k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy_PACKAGE := k8s.io/kubernetes/cmd/kube-proxy
 kubectl_PACKAGE := k8s.io/kubernetes/cmd/kubectl
 
-.PHONY: help control-plane prometheus node-parts real-node test-binaries test-node soak-node
+.PHONY: help control-plane prometheus helm pre-commit static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
 .PHONY: test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -67,6 +74,43 @@ prometheus: ## Fetches Prometheus and promtool from the packages of Debian or Ub
 		dpkg-deb -x prometheus_*.deb . && prometheus --version >/dev/null && promtool --version >/dev/null; \
 	}
 
+helm: $(HELM)/helm4 $(HELM)/helm3 ## Builds Helm 4 and Helm 3
+
+$(HELM)/helm%: kube-tests/helm/go.mod kube-tests/helm/go.sum
+	@command -v go >/dev/null || { echo "Helm is built with Go, which is missing" >&2; exit 1; }
+	@mkdir -p $(HELM)
+	CGO_ENABLED=0 go build -C kube-tests/helm -trimpath -ldflags "-s -w" -o $@ helm.sh/helm/v$*/cmd/helm
+	@touch $@
+
+static: $(STATIC) ## Builds the static binary for the architecture of this machine
+
+$(STATIC): FORCE
+	@rustup target add $(MUSL) >/dev/null 2>&1 || true
+	@command -v musl-gcc >/dev/null || { echo "musl-gcc is missing: install musl-tools" >&2; exit 1; }
+	cargo build --locked --release --target $(MUSL)
+	@mkdir -p $(@D)
+	@cp $(CARGO_TARGET_DIR)/$(MUSL)/release/kube-devops $@
+FORCE:
+
+image: static ## Builds the image IMAGE with the static binary, by BUILDER (docker, podman or buildah)
+	$(BUILDER) build --file Dockerfile --tag $(IMAGE) --build-arg TARGETARCH=$(ARCH) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(dir $(STATIC))
+
+# Not part of `make ci`: the optimized build of all dependencies takes longer than all other checks together.
+release-check: static ## Checks what only a release has: a static binary under 20 MB compressed, and the workflow
+	@! ldd $(STATIC) 2>&1 | grep -q '=>' || { echo "$(STATIC) is linked to libraries" >&2; exit 1; }
+	$(STATIC) version
+	$(STATIC) deploy generate-all | $(STATIC) analyze -f - -n kube-devops --fail-under 100
+	@size=$$(gzip --stdout $(STATIC) | wc -c) && echo "$$size bytes compressed" && test $$size -lt 20000000
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+PRE_COMMIT := $(abspath $(CARGO_TARGET_DIR))/pre-commit
+
+pre-commit: ## Installs pre-commit from PyPI, for the tests of the hooks; without Python they are skipped
+	@command -v pre-commit >/dev/null || test -x $(PRE_COMMIT)/bin/pre-commit || \
+		{ python3 -m venv $(PRE_COMMIT) && $(PRE_COMMIT)/bin/pip --quiet install pre-commit==4.7.0; } || \
+		echo "SKIPPED: pre-commit can't be installed" >&2
+
 # The packages are unpacked, not installed.
 $(NODE_FILES)/debian.done: Makefile
 	@command -v apt-get >/dev/null || { echo "containerd is fetched by apt-get, which is missing" >&2; exit 1; }
@@ -85,6 +129,12 @@ $(NODE_FILES)/images/server.tar: $(NODE_FILES)/server $(NODE)/image
 
 $(NODE_FILES)/images/pause.tar: $(NODE_FILES)/server $(NODE)/image
 	$(NODE)/image node.test/pause:1 $< $@ pause
+
+# A debug build: it is there already, and the node only cares about its behaviour.
+$(NODE_FILES)/kube-devops.tar: FORCE
+	cargo build --locked
+	@strip -o $(NODE_FILES)/kube-devops $(CARGO_TARGET_DIR)/debug/kube-devops
+	$(NODE)/image node.test/kube-devops:1 $(NODE_FILES)/kube-devops $@
 
 node-parts: control-plane $(NODE_SERVERS:%=$(BINARIES)/%) $(NODE_FILES)/debian.done \
 		$(NODE_FILES)/images/server.tar $(NODE_FILES)/images/pause.tar
@@ -110,10 +160,14 @@ test-binaries: # Built here, because the node's namespaces have no network
 test-node: ## Runs the tests that need a real kubelet
 	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip lifetime:: --skip table:: && $(NODE_TESTS) lifetime::)
 
+test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on a real node
+	$(call on-node,node-parts helm $(NODE_FILES)/kube-devops.tar,\
+		$(NODE)/chart node.test/kube-devops:1 $(HELM)/helm4 $(NODE_FILES)/kube-devops.tar)
+
 soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
-test: control-plane prometheus ## Runs all tests, including those against a real control plane
+test: control-plane prometheus helm pre-commit ## Runs all tests, including those against a real control plane
 	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::
@@ -140,4 +194,4 @@ docs: ## Builds the API docs, including private items, and fails on broken links
 bench-build: ## Compiles the benchmarks
 	cargo build --locked --benches
 
-ci: fmt clippy deny docs test test-node bench-build ## Runs all of the above
+ci: fmt clippy deny docs test test-node test-chart bench-build ## Runs all of the above

@@ -357,11 +357,11 @@ fn amount(container: &Value, list: &str, compute: Compute) -> Option<Quantity> {
 /// Returns the violations of any policy, one per container and rule.
 fn broken(case: &Case) -> BTreeSet<(Option<String>, &'static str)> {
     let workload = case.subject.workload().unwrap();
-    let judged = case
+    let evaluated = case
         .policies
         .iter()
         .map(|policy| evaluate(&policy.effective, &workload, Timestamp::UNIX_EPOCH, true));
-    let violations = judged.flat_map(|judged| judged.violations);
+    let violations = evaluated.flat_map(|evaluated| evaluated.violations);
     violations.map(|violation| (violation.container, violation.rule.as_str())).collect()
 }
 

@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::Path;
 
+use kube_devops::config;
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::observability::{DASHBOARDS, prometheus_rule, service_monitors};
-use kube_devops::manifests::{RESOURCES, crds, manifest};
+use kube_devops::manifests::{RESOURCES, chart, crds, manifest};
 use kube_devops::output::{ManifestFormat, Text, catalogue};
 
 /// Returns every generated file. Paths are relative to the package.
@@ -21,7 +22,8 @@ fn generated() -> Vec<(String, Vec<u8>)> {
     catalogue(&mut Text::plain(&mut rules)).unwrap();
     let rules = ("docs/rules.md".to_owned(), rules);
     let crds = RESOURCES.into_iter().zip(crds()).map(crd);
-    crds.chain(kustomize()).chain(monitoring()).chain([rules]).collect()
+    let schema = ("deploy/config.schema.json".to_owned(), format!("{:#}\n", config::schema()).into_bytes());
+    crds.chain(kustomize()).chain(monitoring()).chain(helm()).chain([rules, schema]).collect()
 }
 
 /// Returns the default installation as files for kustomize: those of the CRDs, and one for each kind of content.
@@ -54,6 +56,15 @@ fn kustomize() -> Vec<(String, Vec<u8>)> {
         (format!("deploy/{name}.yaml"), content)
     };
     files.into_iter().map(file).collect()
+}
+
+/// Returns the generated files of the Helm chart.
+fn helm() -> Vec<(String, Vec<u8>)> {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/kube-devops");
+    let values = fs::read_to_string(chart.join("values.yaml")).unwrap();
+    let readme = ("README.md".to_owned(), chart::readme(&values).unwrap());
+    let files = chart::files().unwrap().into_iter().chain([readme]);
+    files.map(|(path, text)| (format!("deploy/helm/kube-devops/{path}"), text.into_bytes())).collect()
 }
 
 /// Returns the monitoring of the default installation, and the dashboards as Grafana imports them.

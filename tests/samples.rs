@@ -2,6 +2,9 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "samples/lines.rs"]
+mod lines;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -30,7 +33,10 @@ fn report(policy: &EffectivePolicy, files: &[&str]) -> Report {
         let text = read(source);
         for document in yaml_serde::Deserializer::from_str(&text) {
             let value = serde_json::Value::deserialize(document).unwrap();
-            analysis.add(&Object::deserialize(value).unwrap(), Some(Origin { source, line: 1 }));
+            analysis.add(
+                &Object::deserialize(value).unwrap(),
+                Some(Origin { source, line: 1, line_of: &|_| None }),
+            );
         }
     }
     analysis.finish()

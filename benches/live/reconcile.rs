@@ -36,7 +36,7 @@ pub(crate) async fn reconcile(plane: &ControlPlane, client: &Client, pods: &[pod
     })
     .await;
     println!(
-        "reconcile: {policies} policies judged and recorded after {:.1} s",
+        "reconcile: {policies} policies evaluated and recorded after {:.1} s",
         start.elapsed().as_secs_f64()
     );
     sleep(Duration::from_secs(2)).await;

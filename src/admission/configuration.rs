@@ -17,10 +17,10 @@ use crate::manifests::{
 };
 use crate::policy::{ADMISSION_LABEL, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION};
 
-/// The number of ready replicas without which nothing may depend on the webhook.
+/// The minimum number of ready replicas for an installation.
 const REPLICAS_TO_FAIL_CLOSED: usize = 2;
 
-/// A configuration that was not installed or changed.
+/// An error while installing or changing the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// A call to the API server failed.
@@ -64,7 +64,7 @@ pub enum ConfigurationError {
     Handshake(String),
     /// There is no configuration.
     #[error(
-        "there is no webhook configuration {WEBHOOK_CONFIGURATION}, and native admission judges in no namespace"
+        "there is no webhook configuration {WEBHOOK_CONFIGURATION}, and native admission evaluates in no namespace"
     )]
     NothingToSuspend,
 }
@@ -80,7 +80,7 @@ pub async fn authorities(cluster: &Cluster, namespace: &str) -> Result<Option<Ma
     Ok(secret.and_then(|secret| Material::from_data(secret.data.as_ref()?, None).ok()))
 }
 
-/// Returns the number of ready replicas behind a Service; `None` for one that stands for an external name.
+/// Returns the number of ready replicas behind a Service; `None` for one of type `ExternalName`.
 pub(super) async fn ready_replicas(
     cluster: &Cluster,
     namespace: &str,
@@ -164,7 +164,7 @@ where
 }
 
 /// Suspends every denial until a time, or ends the suspension with `None`. Returns the objects that carry the mark: the
-/// configuration and the Namespaces in which native admission judges.
+/// configuration and the Namespaces in which native admission evaluates.
 pub async fn break_glass(
     cluster: &Cluster,
     until: Option<Timestamp>,

@@ -26,11 +26,11 @@ pub struct DecideError {
 
 /// Decides a request under the policies of its namespace.
 ///
-/// `native` is the hash of the policies that native admission judges by in the namespace. Where it is the one of these
-/// policies, the rules that native admission holds are left to it.
+/// `native` is the hash of the policies that native admission checks in the namespace. If it is the hash of these
+/// policies, the decision leaves out the rules that native admission checks.
 ///
-/// The caller has to leave out the policies of namespaces in which nothing is denied. Rules that read a status see none:
-/// a status says nothing about an object that is not stored yet.
+/// The caller leaves out the policies of namespaces in which nothing is denied. Rules see no status, because the object
+/// is not stored yet.
 pub fn decide(
     request: &AdmissionRequest<'_>,
     policies: &[CompiledPolicy],
@@ -100,7 +100,7 @@ fn denies(compiled: &CompiledPolicy, severity: Severity) -> bool {
         && severity >= spec.admission.clone().unwrap_or_default().deny_at
 }
 
-/// Returns true if the object is being deleted: nothing may hold up its end.
+/// Returns true if the object is being deleted: nothing may block its deletion.
 fn is_going(json: &str) -> bool {
     #[derive(Deserialize)]
     struct Head {
@@ -114,7 +114,7 @@ fn is_going(json: &str) -> bool {
     serde_json::from_str::<Head>(json).is_ok_and(|head| head.metadata.deletion_timestamp.is_some())
 }
 
-/// The place and the text of a violation. Policies that say the same share one finding.
+/// The place and the text of a violation. Policies with the same finding share one entry.
 type Key = (RuleId, String, Option<String>, String);
 
 /// The policies that deny a violation, and those that warn, with the highest severity of each.
@@ -129,7 +129,7 @@ struct Found(BTreeMap<Key, Verdicts>);
 
 impl Found {
     fn add(&mut self, policy: &str, denies: bool, violation: Violation) {
-        let Violation { rule, severity, container, path, message } = violation;
+        let Violation { rule, severity, container, path, message, .. } = violation;
         let verdicts = self.0.entry((rule, path, container, message)).or_default();
         let verdict = if denies { &mut verdicts.deny } else { &mut verdicts.warn };
         let (highest, policies) = verdict.get_or_insert_with(|| (severity, BTreeSet::new()));

@@ -1,4 +1,4 @@
-//! Looks for everything that makes a webhook fail unseen, or brick a cluster.
+//! Checks for problems that make a webhook fail unnoticed, or that block a cluster.
 
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
@@ -133,7 +133,7 @@ impl Diagnosis {
         }
     }
 
-    /// Reads the count of objects that were stored unjudged from the metrics of the API server.
+    /// Reads the count of objects that were stored without evaluation from the metrics of the API server.
     async fn failed_open(&mut self, cluster: &Cluster) {
         let read = async |client: kube::Client| {
             let request = http::Request::get("/metrics").body(Vec::new()).map_err(kube::Error::HttpError)?;
@@ -143,12 +143,13 @@ impl Diagnosis {
             Ok(text) => match fail_open_count(&text) {
                 0 => {}
                 count => self.problems.push(format!(
-                    "{count} objects were stored unjudged since the start of this API server, because the webhook did \
-                     not answer: see apiserver_admission_webhook_fail_open_count"
+                    "{count} objects were stored without evaluation since the start of this API server, because the \
+                     webhook did not answer: see apiserver_admission_webhook_fail_open_count"
                 )),
             },
             Err(error) => {
-                self.notes.push(format!("the API server's counts of unjudged objects were not read: {error}"));
+                let what = "the API server's counts of objects without evaluation";
+                self.notes.push(format!("{what} were not read: {error}"));
             }
         }
     }
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_objects_that_were_stored_unjudged_are_counted() {
+    fn only_our_objects_that_were_stored_without_evaluation_are_counted() {
         let text = format!(
             "# TYPE apiserver_admission_webhook_fail_open_count counter\n\
              apiserver_admission_webhook_fail_open_count{{name=\"{WEBHOOK_NAME}\",type=\"validating\"}} 3\n\

@@ -1,6 +1,6 @@
 //! A TLS handshake with the webhook, as the API server makes it for each new connection.
 //!
-//! The API server looks at certificates only then. An expired one goes unnoticed while its connections live.
+//! The API server checks certificates only then, so an expired one goes unnoticed while its connections are open.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -56,7 +56,7 @@ fn line(finding: &NewViolation) -> String {
     text.chars().map(printable).collect()
 }
 
-/// Replaces what would break a line: the API server drops a warning with a control character.
+/// Replaces control characters: the API server drops a warning with one.
 fn printable(c: char) -> char {
     if c.is_control() { ' ' } else { c }
 }

@@ -16,7 +16,7 @@ use crate::telemetry::{Metrics, MetricsError};
 /// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestResult {
-    /// Allowed, with nothing to say.
+    /// Allowed without a warning.
     Allowed,
     /// Allowed, with warnings.
     Warned,
@@ -26,7 +26,7 @@ pub enum RequestResult {
     Unsynced,
     /// Allowed without a verdict, after an internal error.
     Error,
-    /// Refused: no review that can be read.
+    /// Refused: the review cannot be read.
     Invalid,
 }
 

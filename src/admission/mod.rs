@@ -2,7 +2,7 @@
 //!
 //! [`decide()`] is pure: a request and the policies of its namespace give a decision. It knows neither HTTP nor a cluster.
 //! The verdict on an object is the one of `analyze` and of the operator, because all of them call the same engine. A
-//! [`Judge`] answers the bodies of requests from the policies in memory, and [`routes()`] serve it.
+//! [`Reviewer`] answers the bodies of requests from the policies in memory, and [`routes()`] serve it.
 
 mod actor;
 pub mod certificates;
@@ -11,21 +11,21 @@ mod decide;
 mod decision;
 mod doctor;
 mod handshake;
-mod judge;
 mod message;
 mod metrics;
 mod native;
 mod review;
+mod reviewer;
 mod routes;
 
 pub use decide::{DecideError, decide};
 pub use decision::{AdmissionDecision, NewViolation};
 pub use doctor::{Diagnosis, examine};
-pub use judge::{Judge, Reply};
 pub use message::{denial, warnings};
 pub use metrics::{AdmissionMetrics, CertificateCollector, RequestResult};
 pub use native::NativeNamespaces;
 pub use review::{
     AdmissionRequest, Operation, RequestKind, ReviewAnswer, ReviewError, UserInfo, answer, parse_review,
 };
+pub use reviewer::{Reply, Reviewer};
 pub use routes::routes;

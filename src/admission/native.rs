@@ -1,4 +1,4 @@
-//! The namespaces in which native admission judges, and by which policies. The webhook leaves those rules to it.
+//! The namespaces with native admission, and the policies that it checks there. The webhook leaves those rules to it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,12 +11,12 @@ use kube::core::PartialObjectMeta;
 use crate::cluster::{self, Cluster, RawObject, Sink, WatchRequest};
 use crate::policy::{ADMISSION_LABEL, ADMISSION_NATIVE, VERDICT_ANNOTATION};
 
-/// The hash of the policies by which native admission judges, by namespace; cheap to clone.
+/// The hash of the policies that native admission checks, by namespace. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct NativeNamespaces(Arc<RwLock<HashMap<String, String>>>);
 
 impl NativeNamespaces {
-    /// Follows the Namespaces for ever. Until they are listed, the webhook judges everything itself.
+    /// Follows the Namespaces; never returns. Until they are listed, the webhook evaluates everything itself.
     pub async fn follow(&self, cluster: &Cluster) {
         let resource = ApiResource::erase::<Namespace>(&());
         let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
@@ -24,7 +24,7 @@ impl NativeNamespaces {
         cluster::follow(cluster, request, sink, ()).await;
     }
 
-    /// Returns the hash of the policies by which native admission judges in a namespace; `None` where it does not.
+    /// Returns the hash of the policies that native admission checks in a namespace; `None` without native admission.
     pub fn verdict(&self, namespace: &str) -> Option<String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
     }
@@ -73,8 +73,8 @@ impl Sink for VerdictSink {
     }
 }
 
-/// Returns the hash on a Namespace in which native admission judges. During a break-glass its verdict has no denials, so
-/// that it still holds the rules.
+/// Returns the hash on a Namespace with native admission. During a break-glass its verdict has no denials, and the
+/// rules are still left to it.
 fn verdict(object: &RawObject) -> Result<Option<String>, String> {
     let namespace: PartialObjectMeta<Namespace> =
         serde_json::from_str(object.json()).map_err(|error| error.to_string())?;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_namespaces_in_which_native_admission_judges_are_known() {
+    fn only_namespaces_in_which_native_admission_evaluates_are_known() {
         let namespaces = NativeNamespaces::default();
         let mut feed = VerdictSink { namespaces: namespaces.clone(), listed: HashMap::new() };
         feed.begin_list();

@@ -72,7 +72,7 @@ pub enum Operation {
     Create,
     /// The object replaces a stored one.
     Update,
-    /// The object goes.
+    /// The object is deleted.
     Delete,
     /// A connection to a pod, such as `kubectl exec`.
     Connect,
@@ -94,7 +94,7 @@ impl Operation {
 }
 
 impl AdmissionRequest<'_> {
-    /// Returns the kind of the object if a policy can judge the request: CREATE and UPDATE of the object itself.
+    /// Returns the kind of the object if a policy can evaluate the request: CREATE and UPDATE of the object itself.
     pub fn admitted_kind(&self) -> Option<WorkloadKind> {
         let is_whole = self.sub_resource.as_deref().is_none_or(str::is_empty);
         let writes = matches!(self.operation, Operation::Create | Operation::Update);
@@ -159,7 +159,7 @@ pub fn parse_review(body: &[u8]) -> Result<AdmissionRequest<'_>, ReviewError> {
 /// A verdict as the API server reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReviewAnswer {
-    /// The request goes on.
+    /// The request is allowed.
     Allowed {
         /// Texts that kubectl shows.
         warnings: Vec<String>,
@@ -180,7 +180,7 @@ pub fn answer(uid: &str, answer: &ReviewAnswer) -> Value {
         ReviewAnswer::Denied { message, .. } => json!({
             "uid": uid,
             "allowed": false,
-            // Without a code kubectl shows 400, and without a reason no reason.
+            // Without a code kubectl shows 400.
             "status": { "status": "Failure", "code": 403, "reason": "Forbidden", "message": message },
         }),
     };
@@ -191,7 +191,7 @@ pub fn answer(uid: &str, answer: &ReviewAnswer) -> Value {
     json!({ "apiVersion": VERSION, "kind": "AdmissionReview", "response": response })
 }
 
-/// Returns the `AdmissionReview` that says why a request could not be read.
+/// Returns the `AdmissionReview` with the reason why a request could not be read.
 pub(super) fn refusal(error: &ReviewError, code: u16) -> Value {
     json!({
         "apiVersion": VERSION,

@@ -1,4 +1,4 @@
-//! `POST /validate`: the limits on a request, before it is judged.
+//! `POST /validate`: the limits on a request, before it is evaluated.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use http_body_util::LengthLimitError;
 use tokio::time::timeout;
 
 use super::metrics::RequestResult;
-use super::{Judge, Reply};
+use super::{Reply, Reviewer};
 
 /// Maximum size of a body, in bytes: the API server refuses larger requests itself.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -23,23 +23,23 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Returns the routes of the webhook.
-pub fn routes(judge: Arc<Judge>) -> Router {
-    Router::new().route("/validate", post(validate)).with_state(judge)
+pub fn routes(reviewer: Arc<Reviewer>) -> Router {
+    Router::new().route("/validate", post(validate)).with_state(reviewer)
 }
 
-async fn validate(State(judge): State<Arc<Judge>>, request: Request) -> Response {
+async fn validate(State(reviewer): State<Arc<Reviewer>>, request: Request) -> Response {
     match body(request).await {
         Ok(body) => {
             let begun = Instant::now();
-            let Reply { status, review } = judge.reply(&body);
-            judge.metrics().observe(begun.elapsed());
+            let Reply { status, review } = reviewer.reply(&body);
+            reviewer.metrics().observe(begun.elapsed());
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
             (status, json, review.to_string()).into_response()
         }
         Err((status, problem)) => {
-            judge.metrics().count(None, RequestResult::Invalid);
-            // The rest of the body would be taken for the next request.
+            reviewer.metrics().count(None, RequestResult::Invalid);
+            // The rest of the body would be read as the next request.
             let close = [(CONNECTION, HeaderValue::from_static("close"))];
             (status, close, problem.to_owned() + "\n").into_response()
         }
@@ -49,7 +49,7 @@ async fn validate(State(judge): State<Arc<Judge>>, request: Request) -> Response
 /// Reads the body, within its limits.
 async fn body(request: Request) -> Result<axum::body::Bytes, (StatusCode, &'static str)> {
     const TOO_LARGE: (StatusCode, &str) =
-        (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 3 MiB, the most that is judged");
+        (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 3 MiB, the most that is evaluated");
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         let problem = "the Content-Type must be application/json";
@@ -92,10 +92,10 @@ mod tests {
     async fn ask(method: &str, path: &str, content_type: &str, body: Body) -> (u16, String) {
         let policies = Arc::new(Policies::new(SystemNamespaces::default()));
         let metrics = AdmissionMetrics::register(&Metrics::new()).unwrap();
-        let judge =
-            Arc::new(Judge::new(policies, NativeNamespaces::default(), metrics, || Timestamp::UNIX_EPOCH));
+        let reviewer =
+            Arc::new(Reviewer::new(policies, NativeNamespaces::default(), metrics, || Timestamp::UNIX_EPOCH));
         let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, content_type);
-        let response = routes(judge).oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = routes(reviewer).oneshot(request.body(body).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())

@@ -120,7 +120,7 @@ impl Cluster {
     }
 }
 
-fn kind_of(object: &Value) -> GroupVersionKind {
+pub(super) fn kind_of(object: &Value) -> GroupVersionKind {
     let text = |field: &str| object[field].as_str().unwrap_or_default();
     let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
     GroupVersionKind::gvk(group, version, text("kind"))

@@ -3,6 +3,7 @@
 //! It follows client-go. Each module below names its counterpart there.
 
 mod chain;
+mod contexts;
 mod credentials;
 mod entries;
 mod environment;
@@ -24,6 +25,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
+pub use contexts::{KubeContext, contexts};
 pub(super) use credentials::CredentialsError;
 pub use entries::Overrides;
 pub use error::{ConnectError, Place};
@@ -86,6 +88,8 @@ pub struct ConnectOptions {
     /// The duration in seconds after which the server ends a watch, which then continues from there; `None` for the
     /// default.
     pub watch_seconds: Option<u32>,
+    /// True if no exec plugin may prompt the user.
+    pub no_prompt: bool,
 }
 
 /// A connection to a cluster. Cloning is cheap.
@@ -125,7 +129,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let target = find(options, &environment)?;
     let server = target.server.uri.to_string().trim_end_matches('/').to_owned();
     let tls = Tls::new(&target)?;
-    let credentials = credentials(&target)?;
+    let credentials = credentials(&target, !options.no_prompt)?;
     let held = credentials.held().await;
     let held = held
         .map_err(|error| ConnectError::Credentials { server: server.clone(), reason: error.to_string() })?;
@@ -176,7 +180,7 @@ fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, C
     Err(ConnectError::NoKubeconfig { looked })
 }
 
-fn credentials(target: &Target) -> Result<Credentials, ConnectError> {
+fn credentials(target: &Target, may_prompt: bool) -> Result<Credentials, ConnectError> {
     let in_address =
         || target.server.login.as_ref().and_then(Login::basic).map_or(Credentials::None, Credentials::Fixed);
     Ok(match &target.login {
@@ -201,7 +205,7 @@ fn credentials(target: &Target) -> Result<Credentials, ConnectError> {
         LoginMethod::Exec(login) => {
             let ExecLogin { exec, .. } = &**login;
             let cluster = exec.provide_cluster_info.then(|| cluster_info(target, login)).transpose()?;
-            Credentials::Plugin(PluginCredentials::new(Plugin { exec: exec.clone(), cluster }))
+            Credentials::Plugin(PluginCredentials::new(Plugin { exec: exec.clone(), cluster, may_prompt }))
         }
     })
 }

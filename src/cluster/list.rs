@@ -88,11 +88,11 @@ struct Name {
 }
 
 /// The result of listing one path.
-struct Pages<S> {
+pub(super) struct Pages<S> {
     /// `None` if not even one page was read.
-    state: Option<S>,
+    pub(super) state: Option<S>,
     items: usize,
-    error: Option<CallError>,
+    pub(super) error: Option<CallError>,
 }
 
 /// Lists pods and passes the JSON text of every page, a `PodList`, to `page`.
@@ -252,7 +252,7 @@ where
 /// Reads a list to its end, and starts over if its continue token expires.
 ///
 /// The next page is requested while one is being read.
-async fn pages<S>(
+pub(super) async fn pages<S>(
     cluster: &Cluster,
     path: &str,
     selector: Option<&str>,

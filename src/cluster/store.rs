@@ -47,16 +47,16 @@ impl<K: Eq + Hash, V> Store<K, V> {
 
     /// Ends a list: removes and returns the values that were not seen since `begun`.
     ///
-    /// The list covered one group, or all if `group` is `None`, and within them the keys that `covers` accepts.
+    /// The list covered one group, or all if `group` is `None`, and within them what `covers` accepts.
     pub fn end_list(
         &mut self,
         begun: ListMark,
         group: Option<&str>,
-        covers: impl Fn(&K) -> bool,
+        covers: impl Fn(&K, &V) -> bool,
     ) -> Vec<(Box<str>, K, V)> {
         let mut removed = Vec::new();
         let mut sweep = |name: &str, group: &mut Group<K, V>| {
-            let gone = group.extract_if(|key, entry| entry.seen < begun && covers(key));
+            let gone = group.extract_if(|key, entry| entry.seen < begun && covers(key, &entry.value));
             removed.extend(gone.map(|(key, entry)| (Box::from(name), key, entry.value)));
             shrink(group);
         };

@@ -1,6 +1,8 @@
 //! The API server's version, and its latency.
 
 use super::{CallError, Cluster};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +24,12 @@ impl Cluster {
         let start = Instant::now();
         let info = ask().await?;
         Ok(ServerVersion { version: info.git_version, latency: start.elapsed() })
+    }
+
+    /// Returns a text that is the same for all ways to one cluster: the uid of its namespace `kube-system`.
+    pub async fn identity(&self) -> Result<String, CallError> {
+        let get = async |client| Api::<Namespace>::all(client).get_metadata("kube-system").await;
+        Ok(self.call(get).await?.metadata.uid.unwrap_or_default())
     }
 
     /// Returns for each resource, in order, whether a group and version such as `apps/v1` serves it.

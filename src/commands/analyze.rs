@@ -1,22 +1,36 @@
 //! `kube-devops analyze`: one report on manifests, or on a live cluster.
 
+mod baseline_args;
+mod changed_args;
+mod compare_args;
+mod config_args;
+mod evaluator;
+mod fill;
+mod flags;
 mod gates;
-mod live;
+pub(super) mod live;
 mod manifests;
 mod outputs;
+mod related;
+mod render_args;
 mod rule_args;
+mod settings;
 
 use jiff::Timestamp;
 
 use super::args::{ConnectArgs, ScopeArgs};
 use super::progress_spinner::ProgressSpinner;
 use super::{ExitStatus, block_on};
-use crate::governance::Analysis;
+use crate::governance::{Analysis, compare};
 use crate::output::{Notes, to_stderr};
-use gates::GateArgs;
+pub(super) use baseline_args::BaselineArgs;
+use compare_args::CompareArgs;
+pub(super) use config_args::ConfigArgs;
+pub(super) use gates::GateArgs;
 use manifests::ManifestArgs;
 use outputs::OutputArgs;
-use rule_args::RuleArgs;
+pub(super) use rule_args::RuleArgs;
+pub(super) use settings::settings;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
@@ -43,27 +57,45 @@ pub(super) struct Args {
     gates: GateArgs,
 
     #[command(flatten)]
+    baseline: BaselineArgs,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    #[command(flatten)]
+    compare: CompareArgs,
+
+    #[command(flatten)]
     connect: ConnectArgs,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let policy = args.rules.policy()?;
+pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
+    let (policy, exemptions) = args.configure()?;
     args.outputs.check()?;
+    let baseline = args.baseline.read()?;
     let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
-    let mut analysis = Analysis::new(&policy, &scope, now, args.outputs.shows_violations());
+    let mut analysis =
+        Analysis::new(&policy, &scope, now, args.keeps_violations()).with_exemptions(&exemptions);
+    if let Some(inputs) = args.compare.inputs() {
+        return compare_args::run(&inputs, &mut args, &scope, &analysis);
+    }
     let progress = ProgressSpinner::start();
-    let mut input = Vec::new();
-    let skipped_namespaces = if args.manifests.is_empty() {
+    let (input, skipped_namespaces) = if args.manifests.is_empty() {
+        args.manifests.check_flags()?;
         let (options, selector) = (args.connect.options(), args.scope.selector());
-        block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?
+        let left_out = block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?;
+        (left_out.notes, left_out.namespaces)
     } else {
-        input = manifests::read(&args.manifests, args.outputs.shows_violations(), &mut analysis, &progress);
-        Vec::new()
+        (manifests::read(&args.manifests, &args.request(&scope), &mut analysis, &progress)?, Vec::new())
     };
     drop(progress);
-    let report = analysis.finish();
+    let mut report = analysis.finish();
+    args.baseline.write(&report)?;
+    if let Some(baseline) = &baseline {
+        compare(&mut report, baseline, &scope);
+    }
     args.outputs.write(&report)?;
     let selector = args.scope.selector();
     let notes = Notes {
@@ -71,21 +103,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         input: &input,
         templates: !args.manifests.is_empty(),
         namespaces: &scope.namespaces,
+        changed_since: args.manifests.changed_since(),
         selector: selector.as_deref(),
         skipped_namespaces: &skipped_namespaces,
         lists_other_kinds: args.outputs.lists_other_kinds(),
     };
-    let gates = args.gates.thresholds().check(&report, &scope.namespaces);
+    let gates = args.thresholds(baseline.is_some()).check(&report, &scope.namespaces);
     to_stderr(|err| {
         notes.write(err)?;
         gates.gaps.iter().try_for_each(|gap| err.error(gap))?;
         gates.breaches.iter().try_for_each(|breach| err.failed(breach))
     })?;
-    Ok(if report.summary.partial || !gates.gaps.is_empty() {
-        ExitStatus::Failed
-    } else if gates.breaches.is_empty() {
-        ExitStatus::Clean
-    } else {
-        ExitStatus::Findings
-    })
+    Ok(gates::exit_status(report.summary.partial, &gates))
 }

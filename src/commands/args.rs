@@ -1,9 +1,11 @@
 //! Flags that commands share, one group a file.
 
 mod budget;
+mod bundle;
 mod connect;
 mod duration;
 mod installation;
+mod label;
 mod lease;
 mod log;
 mod login;
@@ -12,9 +14,11 @@ mod scope;
 mod selector;
 
 pub(super) use budget::BudgetArgs;
+pub(super) use bundle::{bundle, bundles, is_bundle_path};
 pub(super) use connect::ConnectArgs;
 pub(super) use duration::duration;
 pub(super) use installation::InstallationArgs;
+pub(super) use label::label_value;
 pub(super) use lease::LeaseArgs;
 pub(super) use log::LogArgs;
 pub(super) use namespace::{NamespaceArgs, NamespacesArgs, SystemNamespaceArgs, namespace};

@@ -1,17 +1,19 @@
 //! `kube-devops check`: asks the API server for the permissions and CRDs that modes need.
 
+mod crd_states;
+mod rule_permissions;
+
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use kube::ResourceExt as _;
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
-use crate::cluster::{self, Access, CallError, Cluster};
-use crate::manifests::{
-    AccessAnswer, Assessment, CrdState, GROUP, Mode, Need, Places, RESOURCES, crds, is_current, needs,
-};
+use crate::cluster::{self, Access};
+use crate::manifests::{AccessAnswer, Assessment, Mode, Need, Places, needs};
 use crate::output::{Check, CheckFormat, to_stdout};
+use crd_states::crd_states;
+use rule_permissions::of_rules;
 
 /// Connect to the cluster, and list what is missing there: permissions, and CRDs where they are needed.
 ///
@@ -29,6 +31,10 @@ pub(super) struct Args {
     /// Namespace that kube-devops runs in, for its Lease [default: the pod's own, else default]
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     own_namespace: Option<String>,
+
+    /// Rules that analyze evaluates: default, recommended, all, ids or categories, as in `analyze --rules`
+    #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
+    rules: Option<String>,
 
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
@@ -55,6 +61,7 @@ fn chosen(name: &str) -> Modes {
 /// Runs `check`; an error means that the cluster could not be asked.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let Modes(modes) = args.modes;
+    let of_rules = args.rules.as_deref().map(of_rules).transpose()?.unwrap_or_default();
     let cluster = cluster::connect(&args.connect.options()).await?;
     let version = cluster.version().await.context("cannot ask for the version")?;
     let missing = match &args.namespace {
@@ -62,7 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         None => false,
     };
     let own = args.own_namespace.unwrap_or_else(|| cluster.home().to_owned());
-    let places = Places { judged: args.namespace, missing, own };
+    let places = Places { evaluated: args.namespace, missing, own, of_rules };
     let needs = needs(&modes, &places);
     let accesses: Vec<_> = needs.iter().map(access).collect();
     let decisions = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;
@@ -95,24 +102,4 @@ fn access(need: &Need) -> Access {
         namespace: need.namespace.clone(),
         name: need.name.map(str::to_owned),
     }
-}
-
-/// Compares the installed CRDs with ours. Without the permission to read them, it asks which resources are served.
-async fn crd_states(cluster: &Cluster) -> Result<Vec<(String, CrdState)>, CallError> {
-    let mut states = Vec::new();
-    for (wanted, resource) in crds().iter().zip(RESOURCES) {
-        let name = wanted.name_any();
-        let state = match cluster.crd(&name).await {
-            Ok(None) => CrdState::Missing,
-            Ok(Some(installed)) if is_current(&installed.data["spec"], wanted) => CrdState::Current,
-            Ok(Some(_)) => CrdState::Outdated,
-            Err(error) if error.code() == Some(403) => {
-                let served = cluster.serves(&format!("{GROUP}/v1"), &[resource]).await?;
-                if served == [true] { CrdState::Served } else { CrdState::Missing }
-            }
-            Err(error) => return Err(error),
-        };
-        states.push((name, state));
-    }
-    Ok(states)
 }

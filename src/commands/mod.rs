@@ -4,11 +4,14 @@ mod analyze;
 mod args;
 mod check;
 mod completions;
+mod config;
 mod crd;
 mod deploy;
 mod exit_status;
 mod explain;
 mod list;
+mod man;
+mod multi_cluster;
 mod observability;
 mod policy;
 mod progress_spinner;
@@ -17,6 +20,7 @@ mod rules;
 mod service;
 mod undo;
 mod uninstall;
+mod verbosity;
 mod version;
 mod watch;
 mod webhook;
@@ -24,11 +28,11 @@ mod webhook;
 use std::future::Future;
 
 use clap::{Parser, Subcommand};
-use tracing::level_filters::LevelFilter;
 
 use crate::telemetry::{LogFormat, logging};
 
 pub use exit_status::ExitStatus;
+use verbosity::level;
 
 /// Kubernetes governance: one health score, what to fix first, and fixes that are safe.
 #[derive(Debug, Parser)]
@@ -47,10 +51,13 @@ enum Command {
     Analyze(analyze::Args),
     Check(check::Args),
     Completions(completions::Args),
+    Config(config::Args),
     Crd(crd::Args),
     Deploy(deploy::Args),
     Explain(explain::Args),
     List(list::Args),
+    Man(man::Args),
+    MultiCluster(multi_cluster::Args),
     Observability(observability::Args),
     Policy(policy::Args),
     Reconcile(reconcile::Args),
@@ -81,13 +88,16 @@ impl Cli {
             logging::start(LogFormat::Text, level, None)?;
         }
         match self.command {
-            Command::Analyze(args) => analyze::run(&args),
+            Command::Analyze(args) => analyze::run(args),
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
+            Command::Config(args) => config::run(args),
             Command::Crd(args) => block_on(crd::run(args)),
             Command::Deploy(args) => deploy::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::List(args) => block_on(list::run(args)),
+            Command::Man(args) => man::run(&args),
+            Command::MultiCluster(args) => block_on(multi_cluster::run(args)),
             Command::Observability(args) => observability::run(&args),
             Command::Policy(args) => block_on(policy::run(args)),
             Command::Reconcile(args) => reconcile::run(&args, verbosity),
@@ -105,13 +115,4 @@ impl Cli {
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One thread receives a page while the other reads the page before.
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(command)
-}
-
-fn level(verbosity: u8) -> LevelFilter {
-    match verbosity {
-        0 | 1 => LevelFilter::WARN,
-        2 | 3 => LevelFilter::INFO,
-        4 | 5 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use jiff::{SignedDuration, Timestamp};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::{BudgetArgs, SystemNamespaceArgs, duration};
+use super::args::{BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::enforcement::Limits;
@@ -15,7 +16,8 @@ use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyC
 use crate::remediation::RemediationSettings;
 use crate::runtime::{Index, Listen, Phase};
 
-/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it enforces.
+/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it
+/// enforces.
 ///
 /// Serves /metrics, /healthz and /readyz; / links to them. Every replica evaluates, and only the leader writes.
 ///
@@ -23,14 +25,17 @@ use crate::runtime::{Index, Listen, Phase};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
+    namespaces: NamespacesArgs,
+
+    #[command(flatten)]
     system: SystemNamespaceArgs,
 
     /// Address to serve on: a port, or host and port
     #[arg(long, value_name = "ADDR", default_value = ":9090")]
     listen: Listen,
 
-    /// Judge objects in the API server: native keeps the verdicts of policies on their Namespaces, where the admission
-    /// policies of `policy compile` read them
+    /// Evaluate objects in the API server: native keeps the verdicts of policies on their Namespaces, where the
+    /// admission policies of `policy compile` read them
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     admission: AdmissionMode,
 
@@ -76,12 +81,19 @@ pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result
 }
 
 async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
+    let mut namespaces = args.namespaces.names();
+    namespaces.sort();
+    namespaces.dedup();
+    if !namespaces.is_empty() && args.admission == AdmissionMode::Native {
+        bail!("--admission native keeps verdicts on Namespaces, and needs all of them: leave -n out");
+    }
     let (leadership, identity) = args.service.campaign(RECONCILE_LEASE, &mut live)?;
     let events = Events::new(&live.cluster, RECONCILE_LEASE, identity);
     let own = args.service.own_namespaces(&live.cluster);
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let settings = OperatorSettings {
         system: args.system.with(own),
+        namespaces,
         audit_interval: args.audit_interval,
         admission: (args.admission == AdmissionMode::Native).then(|| AdmissionSettings {
             namespace: args.service.lease.home(&live.cluster).to_owned(),

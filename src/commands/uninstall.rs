@@ -1,21 +1,28 @@
 //! `uninstall`: removes what remains of kube-devops in a cluster.
 
 use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
+use super::policy::release;
 use crate::cluster::{self, Cluster};
-use crate::manifests::installation::DEFAULT_NAMESPACE;
+use crate::manifests::installation::{APP, DEFAULT_NAMESPACE};
 use crate::manifests::{Leftover, crd_leftovers, leftovers};
-use crate::operator;
+use crate::operator::{self, ReleaseStep};
 use crate::output::{self, to_stdout};
-use crate::workload::PolicyRef;
+
+/// The time that pods get to end: more than twice the longest `terminationGracePeriodSeconds` of ours.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Remove everything of kube-devops that a cluster keeps when its Deployments are deleted.
 ///
-/// Delete the Deployments first: a running operator writes some of it again. This removes the finalizers of policies, the
-/// admission policies, the budgets of enforcement and the Leases. Patched workloads stay as they are; run
-/// `kube-devops undo --all` before, to take the patches back. The CRDs, and with them all policies, stay without --crds.
+/// Delete the Deployments first, or set --stop: a running operator writes some of it again. This removes the finalizers
+/// of policies, the admission policies, the budgets of enforcement and the Leases. Patched workloads stay as they are;
+/// run `kube-devops undo --all` before, to withdraw the patches. The CRDs, and with them all policies, stay without
+/// --crds.
 ///
 /// Exit status: 2 when something could not be removed.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,6 +30,10 @@ pub(super) struct Args {
     /// Namespace that kube-devops was installed in
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
     namespace: String,
+
+    /// Delete the Deployments of kube-devops first, and wait for the end of their pods
+    #[arg(long)]
+    stop: bool,
 
     /// Delete the CRDs too, and with them all policies and audit results
     #[arg(long, requires = "yes")]
@@ -38,8 +49,16 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
-    let mut clean = release(&cluster).await?;
-    clean &= clear_verdicts(&cluster).await?;
+    if args.stop {
+        stop(&cluster, &args.namespace).await?;
+    }
+    let mut clean = true;
+    // The deletion of a CRD would wait for a policy that still has the finalizer.
+    let mut report = |step: ReleaseStep| {
+        clean &= !matches!(step, ReleaseStep::Failed(_));
+        release::print(&step)
+    };
+    operator::release(&cluster, None, &mut report).await?;
     let mut objects = leftovers(&args.namespace);
     if args.crds && clean {
         objects.extend(crd_leftovers());
@@ -50,48 +69,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     Ok(if clean { ExitStatus::Clean } else { ExitStatus::Failed })
 }
 
-/// Removes the finalizer from all policies. Returns false if one is left: the deletion of a CRD would wait for it.
-async fn release(cluster: &Cluster) -> anyhow::Result<bool> {
-    let held = match operator::held(cluster, None).await {
-        Ok(held) => held,
-        // There are no policies without the CRD.
-        Err(error) if error.code() == Some(404) => return Ok(true),
-        Err(error) => {
-            output::error(format_args!("cannot list the policies: {error}"))?;
-            return Ok(false);
-        }
-    };
-    let mut clean = true;
-    for policy in held {
-        let name = PolicyRef::new(policy.namespace(), policy.name());
-        match operator::release(cluster, policy).await {
-            Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
-            Err(error) => {
-                output::error(format_args!("cannot release the policy {name}: {error}"))?;
-                clean = false;
-            }
-        }
+/// Stops the Deployments. Nothing is removed while one of their pods runs.
+async fn stop(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
+    let stopped = cluster.stop(namespace, &format!("app.kubernetes.io/part-of={APP}"), PATIENCE).await;
+    for name in stopped.context("cannot stop the Deployments")? {
+        to_stdout(|out| writeln!(out, "deployment {name} deleted"))?;
     }
-    Ok(clean)
+    Ok(())
 }
 
-/// Removes the verdicts of native admission from Namespaces. Returns false if one may be left.
-async fn clear_verdicts(cluster: &Cluster) -> anyhow::Result<bool> {
-    match operator::clear_verdicts(cluster, None).await {
-        Ok(cleared) => {
-            for name in cleared {
-                to_stdout(|out| writeln!(out, "namespace {name} cleared"))?;
-            }
-            Ok(true)
-        }
-        Err(error) => {
-            output::error(format_args!("cannot clear the verdicts of native admission: {error}"))?;
-            Ok(false)
-        }
-    }
-}
-
-/// Deletes an object, and says so if it existed. Returns false if it is left.
+/// Deletes an object, and prints that if it existed. Returns false if it is left.
 async fn remove(cluster: &Cluster, object: &Leftover) -> anyhow::Result<bool> {
     let Leftover { api_version, kind, namespace, name } = object;
     let what = format!("{} {name}", kind.to_lowercase());

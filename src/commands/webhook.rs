@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{ExitStatus, block_on};
 
-/// Judge workloads before the API server stores them.
+/// Evaluate workloads before the API server stores them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -81,6 +81,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::policy::SkipReason;
     use crate::workload::WorkloadKind;
 
     fn subject(template: &Value) -> Subject {
@@ -110,25 +111,29 @@ mod tests {
         let annotated = |annotations: Value| json!({ "metadata": { "annotations": annotations } });
         for (template, pods, expected) in [
             (&plain, two.clone(), Ok("a")),
-            (&plain, vec![ready("a")], Err("LastPod")),
-            (&plain, vec![ready("a"), pod("b", "False", &none, &main)], Err("LastPod")),
+            (&plain, vec![ready("a")], Err(SkipReason::LastPod)),
+            (&plain, vec![ready("a"), pod("b", "False", &none, &main)], Err(SkipReason::LastPod)),
             (
                 &plain,
                 vec![ready("a"), pod("b", "True", &none, &container("istio-proxy", None))],
-                Err("AnswerUnknown"),
+                Err(SkipReason::AnswerUnknown),
             ),
             (
                 &plain,
                 vec![ready("a"), pod("b", "True", &json!({ "linkerd.io/proxy-version": "2" }), &main)],
-                Err("AnswerUnknown"),
+                Err(SkipReason::AnswerUnknown),
             ),
-            (&json!({ "spec": { "hostNetwork": true } }), two.clone(), Err("AnswerUnknown")),
-            (&annotated(json!({ "linkerd.io/inject": "enabled" })), two.clone(), Err("AnswerUnknown")),
+            (&json!({ "spec": { "hostNetwork": true } }), two.clone(), Err(SkipReason::AnswerUnknown)),
+            (
+                &annotated(json!({ "linkerd.io/inject": "enabled" })),
+                two.clone(),
+                Err(SkipReason::AnswerUnknown),
+            ),
             (&annotated(json!({ "linkerd.io/inject": "disabled" })), two.clone(), Ok("a")),
             (
                 &json!({ "metadata": { "labels": { "sidecar.istio.io/inject": "true" } } }),
                 two.clone(),
-                Err("AnswerUnknown"),
+                Err(SkipReason::AnswerUnknown),
             ),
         ] {
             let chosen = pod_to_connect(&subject(template), &pods);
@@ -142,17 +147,17 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let asked = at("2026-01-01T12:00:00Z");
         for (ended, now, expected) in [
-            (None, "2026-01-01T12:00:59Z", Some("ConnectWatched")),
+            (None, "2026-01-01T12:00:59Z", Some(SkipReason::ConnectWatched)),
             (None, "2026-01-01T12:01:00Z", None),
             (Some("2026-01-01T11:59:59Z"), "2026-01-01T12:01:00Z", None),
-            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:00:31Z", Some("ConnectHarmed")),
-            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:02:00Z", Some("ConnectHarmed")),
+            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:00:31Z", Some(SkipReason::ConnectHarmed)),
+            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:02:00Z", Some(SkipReason::ConnectHarmed)),
         ] {
             let pods = [pod("a", "True", &json!({}), &container("main", ended))];
             let found = after_connect(&pods, "a", asked, at(now)).map(|found| found.reason());
             assert_eq!(found, expected, "{ended:?} {now}");
         }
         let gone = after_connect(&[], "a", asked, asked).map(|found| found.reason());
-        assert_eq!(gone, Some("ConnectHarmed"), "it was replaced");
+        assert_eq!(gone, Some(SkipReason::ConnectHarmed), "it was replaced");
     }
 }

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::objects::{DaemonSet, Deployment, TemplatePodSpec};
 use super::rollout_progress::RolloutProgress;
 use super::subject::{Subject, Typed};
-use crate::policy::RemediationSpec;
+use crate::policy::{RemediationSpec, SkipReason};
 
 /// The access modes of a namespace's `PersistentVolumeClaim`s, by the claim's name.
 pub type Claims = BTreeMap<String, Vec<String>>;
@@ -56,16 +56,16 @@ pub enum DowntimeRisk {
 }
 
 impl DowntimeRisk {
-    /// Returns the reason for events and conditions.
-    pub fn reason(&self) -> &'static str {
+    /// Returns the reason as conditions and rehearsals name it.
+    pub fn reason(&self) -> SkipReason {
         match self {
-            Self::Recreate => "RecreatedWhole",
-            Self::StatefulSet => "StatefulSet",
-            Self::NoSurge => "NoSurge",
-            Self::NoneKept { .. } => "NoPodKept",
-            Self::HostNetwork => "HostNetwork",
-            Self::HostPort { .. } => "HostPort",
-            Self::Claim(_) => "ClaimOfOneNode",
+            Self::Recreate => SkipReason::RecreatedWhole,
+            Self::StatefulSet => SkipReason::StatefulSet,
+            Self::NoSurge => SkipReason::NoSurge,
+            Self::NoneKept { .. } => SkipReason::NoPodKept,
+            Self::HostNetwork => SkipReason::HostNetwork,
+            Self::HostPort { .. } => SkipReason::HostPort,
+            Self::Claim(_) => SkipReason::ClaimOfOneNode,
         }
     }
 }

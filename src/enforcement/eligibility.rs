@@ -9,7 +9,7 @@ use super::gitops::{Manager, managed_by};
 use super::objects::Pod;
 use super::rollout_progress::RolloutProgress;
 use super::subject::{FIELD_MANAGER, Subject, Typed};
-use crate::policy::{GitOpsMode, RemediationSpec};
+use crate::policy::{GitOpsMode, RemediationSpec, SkipReason};
 
 /// The annotation that excludes a workload from enforcement if its value is `true`.
 pub const IGNORE: &str = "devops.stochastic.io/ignore";
@@ -140,7 +140,7 @@ pub enum Ineligible {
     },
     /// Some pods are already unavailable.
     #[error("only {available} of {wanted} pods are available")]
-    Unavailable {
+    PodsUnavailable {
         /// The available pods.
         available: i32,
         /// The number of desired pods.
@@ -161,30 +161,30 @@ pub enum Ineligible {
 }
 
 impl Ineligible {
-    /// Returns the reason for events and conditions.
-    pub fn reason(&self) -> &'static str {
+    /// Returns the reason as conditions and rehearsals name it.
+    pub fn reason(&self) -> SkipReason {
         match self {
-            Self::FailedBefore { .. } => "FailedBefore",
-            Self::BackingOff { .. } => "BackingOff",
-            Self::BeingDeleted => "BeingDeleted",
-            Self::Ignored => "Ignored",
-            Self::Controlled { .. } => "Controlled",
-            Self::ManagerTaken(_) => "ManagerTaken",
-            Self::Managed(_) => "ManagedByGitOps",
-            Self::OnDelete => "OnDelete",
-            Self::Partitioned(_) => "Partitioned",
-            Self::Paused => "Paused",
-            Self::NoPods => "NoPods",
+            Self::FailedBefore { .. } => SkipReason::FailedBefore,
+            Self::BackingOff { .. } => SkipReason::BackingOff,
+            Self::BeingDeleted => SkipReason::BeingDeleted,
+            Self::Ignored => SkipReason::Ignored,
+            Self::Controlled { .. } => SkipReason::Controlled,
+            Self::ManagerTaken(_) => SkipReason::ManagerTaken,
+            Self::Managed(_) => SkipReason::ManagedByGitOps,
+            Self::OnDelete => SkipReason::OnDelete,
+            Self::Partitioned(_) => SkipReason::Partitioned,
+            Self::Paused => SkipReason::Paused,
+            Self::NoPods => SkipReason::NoPods,
             Self::Downtime(risk) | Self::OnePod(risk) => risk.reason(),
-            Self::PortRefused { .. } => "PortRefused",
-            Self::PortUnreachable { .. } => "PortUnreachable",
-            Self::AnswerUnknown(_) => "AnswerUnknown",
-            Self::LastPod => "LastPod",
-            Self::ConnectWatched { .. } => "ConnectWatched",
-            Self::ConnectHarmed { .. } => "ConnectHarmed",
-            Self::RollingOut { .. } => "RollingOut",
-            Self::Unavailable { .. } => "Unavailable",
-            Self::Restarted { .. } => "RestartedLately",
+            Self::PortRefused { .. } => SkipReason::PortRefused,
+            Self::PortUnreachable { .. } => SkipReason::PortUnreachable,
+            Self::AnswerUnknown(_) => SkipReason::AnswerUnknown,
+            Self::LastPod => SkipReason::LastPod,
+            Self::ConnectWatched { .. } => SkipReason::ConnectWatched,
+            Self::ConnectHarmed { .. } => SkipReason::ConnectHarmed,
+            Self::RollingOut { .. } => SkipReason::RollingOut,
+            Self::PodsUnavailable { .. } => SkipReason::PodsUnavailable,
+            Self::Restarted { .. } => SkipReason::RestartedLately,
         }
     }
 
@@ -193,7 +193,7 @@ impl Ineligible {
         matches!(
             self,
             Self::RollingOut { .. }
-                | Self::Unavailable { .. }
+                | Self::PodsUnavailable { .. }
                 | Self::Restarted { .. }
                 | Self::ConnectWatched { .. }
         )
@@ -290,7 +290,7 @@ fn unsettled(progress: &RolloutProgress) -> Option<Ineligible> {
     if !progress.is_rolled_out() {
         return Some(Ineligible::RollingOut { updated, wanted });
     }
-    (!progress.is_complete()).then_some(Ineligible::Unavailable { available, wanted })
+    (!progress.is_complete()).then_some(Ineligible::PodsUnavailable { available, wanted })
 }
 
 /// Returns the container that terminated last, if it did so after `since`.

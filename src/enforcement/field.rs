@@ -74,8 +74,8 @@ impl Field {
 }
 
 /// The effects of a limit that no verdict covers, in one sentence without a full stop.
-pub const NOT_JUDGED: &str =
-    "not judged after a limit: latency, and child processes that are killed for memory";
+pub const NOT_EVALUATED: &str =
+    "not evaluated after a limit: latency, and child processes that are killed for memory";
 
 impl fmt::Display for Compute {
     /// Writes the resource's name for use in a sentence.

@@ -45,7 +45,7 @@ pub use downtime::{Allowance, Claims, DowntimeRisk, RolloutOrder, downtime_risk}
 pub use eligibility::{IGNORE, Ineligible, RETRY, ineligible};
 pub use enforcing_policy::EnforcingPolicy;
 pub use fairness::Fairness;
-pub use field::{Compute, ContainerField, Field, Fields, NOT_JUDGED, UnknownField, containers};
+pub use field::{Compute, ContainerField, Field, Fields, NOT_EVALUATED, UnknownField, containers};
 pub use foreign::foreign_path;
 pub use gitops::{Manager, managed_by};
 pub use note::Note;

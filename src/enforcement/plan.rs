@@ -104,7 +104,12 @@ pub fn plan(
     let workload = subject.workload()?;
     let broken: Vec<Vec<Violation>> =
         policies.iter().map(|policy| violations(policy, &workload, now)).collect();
-    let asks = || policies.iter().zip(&broken).enumerate();
+    let asks = || {
+        let all = policies.iter().zip(&broken).enumerate();
+        all.flat_map(|(index, (policy, broken))| {
+            broken.iter().map(move |violation| (index, *policy, violation))
+        })
+    };
     let mut draft = Draft {
         subject,
         constraints,
@@ -117,23 +122,19 @@ pub fn plan(
     // A field of an earlier policy can depend on a field of a later one, so this repeats until no policy adds a field.
     loop {
         let before = draft.adds.len();
-        for (index, (policy, broken)) in asks() {
-            for violation in broken {
-                let key = (index, violation.container.as_deref(), violation.rule);
-                reasons.insert(key, draft.add_fix(index, policy, violation)?);
-            }
+        for (index, policy, violation) in asks() {
+            let key = (index, violation.container.as_deref(), violation.rule);
+            reasons.insert(key, draft.add_fix(index, policy, violation)?);
         }
         if draft.adds.len() == before {
             break;
         }
     }
     let mut noted = Vec::new();
-    for (index, (policy, broken)) in asks() {
-        for violation in broken {
-            let fields = draft.asked(policy, violation)?;
-            let fields = fields.into_iter().filter(|of| draft.decided.get(of).is_some_and(|by| *by < index));
-            noted.extend(fields.map(|of| (policy.name.clone(), of)));
-        }
+    for (index, policy, violation) in asks() {
+        let fields = draft.asked(policy, violation)?;
+        let fields = fields.into_iter().filter(|of| draft.decided.get(of).is_some_and(|by| *by < index));
+        noted.extend(fields.map(|of| (policy.name.clone(), of)));
     }
     let Draft { adds, ports, decided, .. } = draft;
     let left = if adds.is_empty() { workload } else { subject.with(&adds).workload()? };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Plan;
-use crate::policy::SuggestedFix;
+use crate::policy::{RemediationReason, SkipReason, SuggestedFix};
 use crate::workload::WorkloadRef;
 
 /// The expected result for one workload.
@@ -39,15 +39,15 @@ pub enum RehearsalOutcome {
     Refused {
         /// The fields that would be set.
         plan: Plan,
-        /// The reason in one word.
-        reason: &'static str,
+        /// The reason, as the record of a failed patch would have it.
+        reason: RemediationReason,
         /// The API server's message.
         message: String,
     },
-    /// It would be skipped.
-    Left {
-        /// The reason in one word.
-        reason: &'static str,
+    /// The workload would be skipped.
+    Skipped {
+        /// The reason.
+        reason: SkipReason,
         /// The reason in a sentence.
         message: String,
         /// The patch for the manager of the workload.

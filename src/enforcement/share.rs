@@ -3,6 +3,7 @@
 //! Only records can do that: the managed fields have one entry for all policies, and the annotation names only the last
 //! one.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
@@ -24,7 +25,11 @@ pub struct Share {
 
 /// Returns the fields of a workload that were set for a policy, or all fields if no policy is given. Returns `None` if
 /// there are none.
-pub fn share(subject: &Subject, policy: Option<&str>, policies: &[DevOpsPolicy]) -> Option<Share> {
+pub fn share(
+    subject: &Subject,
+    policy: Option<&str>,
+    policies: &[impl Borrow<DevOpsPolicy>],
+) -> Option<Share> {
     if !subject.is_marked() {
         return None;
     }
@@ -33,7 +38,8 @@ pub fn share(subject: &Subject, policy: Option<&str>, policies: &[DevOpsPolicy])
     let Some(policy) = policy else { return Some(Share { fields: owned, rest_for: None, recorded: true }) };
     let set_for: BTreeMap<String, BTreeSet<ContainerField>> = policies
         .iter()
-        .filter_map(|policy| {
+        .map(Borrow::borrow)
+        .filter_map(|policy: &DevOpsPolicy| {
             let record = records::about(policy.status.as_ref()?, subject)?;
             let mut set = records::set_by(record);
             if is_under_way(record) {

@@ -99,12 +99,7 @@ pub fn verify(
         return RolloutVerdict::Idle;
     }
     if progress.is_complete() && unready.is_empty() {
-        // Pods and status come from different watches, so one may be older than the other.
-        let Some(last_ready) = last_ready else { return wait(now, later(now, SOON), None) };
-        let available = later(last_ready, seconds(i64::from(progress.min_ready_seconds)));
-        let started = ready.iter().filter_map(|pod| symptoms::started(pod)).max().unwrap_or(patched.at);
-        let settled = later(available.max(patched.at).max(started), patched.settling);
-        return if now >= settled { RolloutVerdict::Verified } else { wait(now, settled, None) };
+        return complete(patched, progress, &ready, now);
     }
 
     // The controller waits for those pods, so the verdict waits too.
@@ -119,19 +114,8 @@ pub fn verify(
     }
 
     let last_progress = last_ready.map_or(patched.at, |at| at.max(patched.at));
-    // A recently rescheduled pod gets its full time too.
     if let Some(pod) = unready.first() {
-        let reason = if symptoms::unschedulable(pod).is_some() {
-            RemediationReason::Unschedulable
-        } else {
-            RemediationReason::NotReady
-        };
-        let deadline = later(last_progress.max(symptoms::since(pod)), verify);
-        if now < deadline {
-            return wait(now, deadline, Some((reason, unready_in_words(pod))));
-        }
-        let message = format!("{}, and no other pod got ready for {verify_seconds} s", unready_in_words(pod));
-        return RolloutVerdict::Failed { reason, message };
+        return not_ready(pod, last_progress, verify, now);
     }
 
     // Before the controller creates the next pod, the last one must be available and an old one must stop.
@@ -145,6 +129,36 @@ pub fn verify(
         return wait(now, deadline, None);
     }
     let (reason, message) = not_made(progress, made, expected);
+    RolloutVerdict::Failed { reason, message }
+}
+
+/// Returns the verdict on a complete rollout: verified once the ready pods stayed available for the settling time.
+fn complete(
+    patched: &AppliedPatch,
+    progress: &RolloutProgress,
+    ready: &[&Pod],
+    now: Timestamp,
+) -> RolloutVerdict {
+    // Pods and status come from different watches, so one may be older than the other.
+    let Some(last) = ready.last() else { return wait(now, later(now, SOON), None) };
+    let available = later(symptoms::since(last), seconds(i64::from(progress.min_ready_seconds)));
+    let started = ready.iter().filter_map(|pod| symptoms::started(pod)).max().unwrap_or(patched.at);
+    let settled = later(available.max(patched.at).max(started), patched.settling);
+    if now >= settled { RolloutVerdict::Verified } else { wait(now, settled, None) }
+}
+
+/// Returns the verdict on a pod that is not ready: failed after the time for verification.
+fn not_ready(pod: &Pod, last_progress: Timestamp, verify: SignedDuration, now: Timestamp) -> RolloutVerdict {
+    let is_unschedulable = symptoms::unschedulable(pod).is_some();
+    let reason =
+        if is_unschedulable { RemediationReason::Unschedulable } else { RemediationReason::NotReady };
+    // A recently rescheduled pod gets its full time too.
+    let deadline = later(last_progress.max(symptoms::since(pod)), verify);
+    if now < deadline {
+        return wait(now, deadline, Some((reason, unready_in_words(pod))));
+    }
+    let words = unready_in_words(pod);
+    let message = format!("{words}, and no other pod got ready for {} s", verify.as_secs());
     RolloutVerdict::Failed { reason, message }
 }
 

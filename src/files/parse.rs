@@ -1,13 +1,14 @@
 //! Parses one piece: passes its objects to the consumer, and reports unreadable ones with their place.
 
 use super::Source;
-use super::consumer::{Consumer, Place, ReadFailure};
+use super::consumer::{Consumer, LineOf, Place, ReadFailure};
 use super::fault::{self, Fault, repeated_key};
+use super::field_lines;
 use super::json_objects::{self, Read, text_of};
 use super::json_repeats::repeated_keys;
 use super::piece::{Form, Piece};
 use crate::workload::{Fields, Object, Parsed as Content, TypeMeta};
-use crate::yaml::{Document, Node, Repeated};
+use crate::yaml::Repeated;
 
 /// The result of a piece, or of all pieces of a source.
 pub(super) struct Parsed<P> {
@@ -27,7 +28,7 @@ pub(super) fn parse<C: Consumer>(
     let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
     // Fields that no rule reads are read too: a value of another type than the API's is an error.
-    Fields::All.within(|| match &piece.form {
+    consumer.fields().max(Fields::All).within(|| match &piece.form {
         Form::Yaml => parser.yaml(text),
         Form::YamlItems(item) => parser.yaml_list_items(text, item.as_ref()),
         Form::YamlAround { above, between } => parser.yaml_around_items(text, *above, *between),
@@ -75,13 +76,8 @@ pub(super) struct Spot<'i> {
 }
 
 impl<C: Consumer> Parser<'_, C> {
-    /// Passes an object to the consumer; `line_of` finds the line of a path in it, for errors.
-    pub(super) fn add(
-        &mut self,
-        object: &Object<'_>,
-        spot: Spot<'_>,
-        line_of: &dyn Fn(&str) -> Option<usize>,
-    ) {
+    /// Passes an object to the consumer.
+    pub(super) fn add(&mut self, object: &Object<'_>, spot: Spot<'_>, line_of: LineOf<'_>) {
         match &object.parsed {
             Content::Foreign if self.named => {
                 self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
@@ -94,25 +90,25 @@ impl<C: Consumer> Parser<'_, C> {
                     let line = line_of(&defect.path).unwrap_or(spot.line);
                     self.fail(Spot { line, ..spot }, &name, &defect.to_string());
                 }
-                None => self.consume(object, spot),
+                None => self.consume(object, spot, line_of),
             },
             Content::List(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.add(item, Spot { path: &[spot.path, &[index]].concat(), ..spot }, line_of);
                 }
             }
-            _ => self.consume(object, spot),
+            _ => self.consume(object, spot, line_of),
         }
     }
 
-    fn consume(&mut self, object: &Object<'_>, spot: Spot<'_>) {
-        let place = Place { source: self.source, line: spot.line };
+    fn consume(&mut self, object: &Object<'_>, spot: Spot<'_>, line_of: LineOf<'_>) {
+        let place = Place { source: self.source, line: spot.line, line_of };
         self.consumer.add(&mut self.parsed.part, object, place);
     }
 
     /// Passes a note about a readable object to the consumer.
     pub(super) fn note(&mut self, line: usize, message: &str) {
-        let place = Place { source: self.source, line };
+        let place = Place { source: self.source, line, line_of: &|_| None };
         self.consumer.note(&mut self.parsed.part, place, message);
     }
 
@@ -139,11 +135,8 @@ impl<C: Consumer> Parser<'_, C> {
         }
         match object {
             Ok(object) => {
-                // JSON is YAML, whose tree knows the lines.
-                let line_of = |path: &str| {
-                    let document = Document::parse(text).ok()?;
-                    Some(spot.line + line_in(document.root(), path) - 1)
-                };
+                let line_of =
+                    |path: &str| (!text.is_empty()).then(|| spot.line + field_lines::in_json(text, path) - 1);
                 self.add(&object, spot, &line_of);
             }
             Err(_) if is_array && path.is_empty() && !self.named => self.add(&SEQUENCE, spot, &|_| None),
@@ -152,20 +145,4 @@ impl<C: Consumer> Parser<'_, C> {
             }
         }
     }
-}
-
-/// Returns the line of the deepest node on a path such as `spec.containers[0].image`.
-pub(super) fn line_in(root: Node<'_, '_>, path: &str) -> usize {
-    let mut node = root;
-    for step in path.split(['.', '[']) {
-        let next = match step.strip_suffix(']') {
-            Some(index) => index.parse().ok().and_then(|index| node.items()?.nth(index)),
-            None => node.get(step),
-        };
-        match next {
-            Some(next) => node = next,
-            None => break,
-        }
-    }
-    node.line()
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read as _};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -12,7 +13,7 @@ use super::fault::shortened;
 use super::json;
 use super::parse::{Parsed, parse};
 use super::piece::{Borders, CutError, Piece, Pieces};
-use super::sources::{Inputs, Source};
+use super::sources::Source;
 use super::utf16;
 use super::yaml::{self, Before};
 
@@ -36,16 +37,16 @@ struct Mode {
     lines: bool,
 }
 
-/// Reads all inputs. An unreadable part of a source doesn't affect the rest. With `lines`, each object's line is exact.
-pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Found<C::Part>> {
+/// Reads the sources that were found at paths. An unreadable part of a source doesn't affect the rest.
+///
+/// With `lines`, each object's line is exact. Without an object in all sources, each of the paths is an error.
+pub fn read<C: Consumer>(
+    paths: &[PathBuf],
+    sources: Vec<Source>,
+    lines: bool,
+    consumer: &C,
+) -> Vec<Found<C::Part>> {
     let mut all = Vec::new();
-    let mut sources = Vec::new();
-    for source in inputs.sources() {
-        match source {
-            Ok(source) => sources.push(source),
-            Err((source, message)) => all.push(nothing(consumer, source, message)),
-        }
-    }
     // A wrong guess is corrected by a second reading, so only repeatable sources are guessed at.
     let (guessed, mut exact): (Vec<_>, Vec<_>) = sources.into_iter().partition(Source::is_repeatable);
     let (found, mut documents) = pass(&guessed, Mode { borders: Borders::Guessed, lines }, consumer);
@@ -62,7 +63,7 @@ pub fn read<C: Consumer>(inputs: &Inputs, lines: bool, consumer: &C) -> Vec<Foun
     if documents == 0 && all.iter().all(|found| found.unread.is_empty()) {
         // Some files of a directory may be empty, but not all.
         let message = "there is no Kubernetes object in it: its files are empty or hold only comments";
-        let paths = inputs.paths.iter().map(|path| path.display().to_string());
+        let paths = paths.iter().map(|path| path.display().to_string());
         all.extend(paths.map(|path| nothing(consumer, path, message.to_owned())));
     }
     all

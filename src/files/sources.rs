@@ -5,14 +5,17 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
 use super::blocks::Input;
-use super::fetch;
-use super::pattern;
+use super::consumer::ReadFailure;
+use super::package::{CHART_FILE, Package, PackageKind, kustomization_file};
+use super::{fetch, pattern, utf16};
+use crate::paths::PathPatterns;
 
 /// The manifests to read, as the user names them.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +24,39 @@ pub struct Inputs {
     pub paths: Vec<PathBuf>,
     /// True if subdirectories are read.
     pub recursive: bool,
+    /// True if charts and kustomizations are listed as packages. Their files are not listed then.
+    pub packages: bool,
+    /// True if a directory without any manifest is no error.
+    pub may_be_empty: bool,
+    /// The files that are not read.
+    pub ignores: Option<PathPatterns>,
+}
+
+/// An entry of the list of inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// A stream of manifests.
+    Source(Source),
+    /// A directory that has to be rendered first.
+    Package(Package),
+    /// A path that can't be listed.
+    Unread(ReadFailure),
+}
+
+impl Listed {
+    /// Returns true if the entry is a file or a package that patterns match.
+    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
+        match self {
+            Self::Source(source) => source.is_ignored(ignores),
+            Self::Package(package) => match package.kind {
+                PackageKind::Chart => ignores.has(&package.directory.join(CHART_FILE)),
+                PackageKind::Kustomization => {
+                    kustomization_file(&package.directory).is_some_and(|file| ignores.has(&file))
+                }
+            },
+            Self::Unread(_) => false,
+        }
+    }
 }
 
 /// One stream of manifests.
@@ -34,10 +70,14 @@ pub enum Source {
     Url(String),
     /// Standard input.
     Stdin,
+    /// The rendered objects of a package.
+    Rendered {
+        /// The name that places in the text have.
+        name: String,
+        /// The manifests.
+        text: Arc<[u8]>,
+    },
 }
-
-/// A path without manifests, and the reason.
-pub(super) type Unlisted = (String, String);
 
 /// The extensions of manifests in a directory.
 const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
@@ -45,66 +85,109 @@ const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 impl Inputs {
     /// Lists the sources, sorted within each directory. A path that can't be listed comes with the reason.
     ///
-    /// A file is listed once, even if several paths and links lead to it.
-    pub fn sources(&self) -> Vec<Result<Source, Unlisted>> {
+    /// A file or package is listed once, even if several paths and links lead to it.
+    pub fn list(&self) -> Vec<Listed> {
         let mut seen = HashSet::new();
-        let mut sources = Vec::new();
+        let mut listed = Vec::new();
         for path in self.paths.iter().flat_map(|paths| split(paths)) {
-            self.add(&path, &mut sources);
+            self.add(&path, &mut listed);
         }
-        sources.retain(|source| source.as_ref().map_or(true, |source| seen.insert(source.identity())));
-        sources
+        listed.retain(|listed| match listed {
+            Listed::Source(source) => seen.insert(source.identity()),
+            Listed::Package(package) => seen.insert(Some(canonical(&package.directory))),
+            Listed::Unread(_) => true,
+        });
+        if let Some(ignores) = &self.ignores {
+            listed.retain(|listed| !listed.is_ignored(ignores));
+        }
+        listed
     }
 
-    fn add(&self, path: &Path, sources: &mut Vec<Result<Source, Unlisted>>) {
+    fn add(&self, path: &Path, listed: &mut Vec<Listed>) {
         if path.as_os_str().is_empty() {
             let message = "there is no such file or directory; remove the comma beside it";
-            sources.push(Err(("the path \"\"".to_owned(), message.to_owned())));
+            let (source, message) = ("the path \"\"".to_owned(), message.to_owned());
+            listed.push(Listed::Unread(ReadFailure { source, document: None, line: None, message }));
         } else if path.as_os_str() == "-" {
-            sources.push(Ok(Source::Stdin));
+            listed.push(Listed::Source(Source::Stdin));
         } else if let Some(url) = path.to_str().filter(|path| is_url(path)) {
-            sources.push(Ok(Source::Url(url.to_owned())));
+            listed.push(Listed::Source(Source::Url(url.to_owned())));
         } else if path.exists() || !pattern::is_pattern(path) {
-            let found = self.named(path).unwrap_or_else(|| vec![Err(self.no_manifest(path))]);
-            sources.extend(found);
+            match self.named(path) {
+                Some(found) => listed.extend(found),
+                None if self.may_be_empty => {}
+                None => listed.push(self.no_manifest(path)),
+            }
         } else {
             match pattern::expand(path) {
                 // A directory that matches a pattern may hold no manifest.
-                Ok(paths) => sources.extend(paths.iter().filter_map(|path| self.named(path)).flatten()),
-                Err(reason) => sources.push(Err((path.display().to_string(), reason))),
+                Ok(paths) => listed.extend(paths.iter().filter_map(|path| self.named(path)).flatten()),
+                Err(reason) => listed.push(unread(path, reason)),
             }
         }
     }
 
-    /// Lists the file, or the files of the directory, at a path; `None` if the directory holds no manifest.
-    fn named(&self, path: &Path) -> Option<Vec<Result<Source, Unlisted>>> {
+    /// Lists the file, or the content of the directory, at a path; `None` if the directory holds no manifest.
+    fn named(&self, path: &Path) -> Option<Vec<Listed>> {
         if path.is_symlink() && !path.exists() {
-            return Some(vec![Err((path.display().to_string(), "it is a link to nothing".to_owned()))]);
+            return Some(vec![unread(path, "it is a link to nothing".to_owned())]);
         }
         if !path.is_dir() {
-            return Some(vec![Ok(Source::File(path.to_owned()))]);
+            return Some(vec![Listed::Source(Source::File(path.to_owned()))]);
         }
         let depth = if self.recursive { usize::MAX } else { 1 };
+        let mut found = Vec::new();
+        let mut kustomizations = HashSet::new();
         // The directory itself may be a link. Links to directories below it are not followed.
-        let entries = WalkDir::new(path).max_depth(depth).sort_by_file_name().into_iter();
-        let found: Vec<_> = entries
-            .filter_map(|entry| match entry {
-                Ok(entry) => is_manifest(&entry).then(|| Ok(Source::Found(entry.into_path()))),
+        let mut entries = WalkDir::new(path).max_depth(depth).sort_by_file_name().into_iter();
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
                 Err(error) => {
-                    let place = error.path().unwrap_or(path).display().to_string();
                     let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                    Some(Err((place, format!("can't be read: {reason}"))))
+                    found.push(unread(error.path().unwrap_or(path), format!("can't be read: {reason}")));
+                    continue;
                 }
-            })
-            .collect();
+            };
+            let named = entry.depth() == 0;
+            if let Some(package) = self.package(&entry, named) {
+                if package.kind == PackageKind::Kustomization {
+                    // Other kustomizations may be below it.
+                    kustomizations.insert(package.directory.clone());
+                } else if named {
+                    return Some(vec![Listed::Package(package)]);
+                } else {
+                    entries.skip_current_dir();
+                }
+                found.push(Listed::Package(package));
+            } else if is_manifest(&entry)
+                && !entry.path().parent().is_some_and(|directory| kustomizations.contains(directory))
+            {
+                found.push(Listed::Source(Source::Found(entry.into_path())));
+            }
+        }
         (!found.is_empty()).then_some(found)
     }
 
-    fn no_manifest(&self, directory: &Path) -> Unlisted {
+    /// Returns the package that a directory is, if packages are asked for, and subdirectories are read if it is one.
+    fn package(&self, entry: &DirEntry, named: bool) -> Option<Package> {
+        let is_read = self.packages && (named || self.recursive && entry.file_type().is_dir());
+        is_read.then(|| Package::at(entry.path(), named)).flatten()
+    }
+
+    fn no_manifest(&self, directory: &Path) -> Listed {
         let deeper = !self.recursive && has_directories(directory);
         let hint = if deeper { "; use -R to read its subdirectories" } else { "" };
-        (directory.display().to_string(), format!("no file in it ends in .yaml, .yml or .json{hint}"))
+        unread(directory, format!("no file in it ends in .yaml, .yml or .json{hint}"))
     }
+}
+
+fn unread(path: &Path, message: String) -> Listed {
+    Listed::Unread(ReadFailure { source: path.display().to_string(), document: None, line: None, message })
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Splits a comma-separated list of paths, unless it is the path of an existing file.
@@ -137,7 +220,15 @@ impl Source {
             Self::File(path) | Self::Found(path) => path.display().to_string(),
             Self::Url(url) => url.clone(),
             Self::Stdin => "standard input".to_owned(),
+            Self::Rendered { name, .. } => name.clone(),
         }
+    }
+
+    /// Reads the whole text of the source, which is expected to be small.
+    pub fn text(&self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.open()?.read_to_end(&mut bytes)?;
+        utf16::decode(&bytes)
     }
 
     /// Returns true if the user named the source and expects an object in it.
@@ -149,19 +240,22 @@ impl Source {
     pub(super) fn is_repeatable(&self) -> bool {
         match self {
             Self::File(path) | Self::Found(path) => path.is_file(),
-            Self::Url(_) | Self::Stdin => false,
+            Self::Url(_) | Self::Stdin | Self::Rendered { .. } => false,
         }
     }
 
     /// Returns a key that is equal for two paths to the same stream.
     fn identity(&self) -> Option<PathBuf> {
         match self {
-            Self::File(path) | Self::Found(path) => {
-                Some(path.canonicalize().unwrap_or_else(|_| path.clone()))
-            }
-            Self::Url(url) => Some(PathBuf::from(url)),
+            Self::File(path) | Self::Found(path) => Some(canonical(path)),
+            Self::Url(name) | Self::Rendered { name, .. } => Some(PathBuf::from(name)),
             Self::Stdin => None,
         }
+    }
+
+    /// Returns true if the source is a file that patterns match.
+    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
+        matches!(self, Self::File(path) | Self::Found(path) if ignores.has(path))
     }
 
     /// Opens the source at its start.
@@ -171,6 +265,7 @@ impl Source {
             Self::File(path) | Self::Found(path) => stream(File::open(path)?),
             Self::Url(url) => stream(fetch::get(url)?),
             Self::Stdin => stream(io::stdin()),
+            Self::Rendered { text, .. } => stream(Cursor::new(Arc::clone(text))),
         })
     }
 }

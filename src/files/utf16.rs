@@ -6,12 +6,16 @@ use std::path::Path;
 
 /// Reads a file as kubectl does: decodes UTF-16 and replaces invalid bytes.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    let bytes = fs::read(path)?;
-    let Some(encoding) = Encoding::of(&bytes) else {
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    decode(&fs::read(path)?)
+}
+
+/// Decodes the bytes of a whole source as kubectl does.
+pub(super) fn decode(bytes: &[u8]) -> io::Result<String> {
+    let Some(encoding) = Encoding::of(bytes) else {
+        return Ok(String::from_utf8_lossy(bytes).into_owned());
     };
     let mut text = String::new();
-    encoding.decode(&bytes[..]).read_to_string(&mut text)?;
+    encoding.decode(bytes).read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -4,7 +4,8 @@ use serde::de::DeserializeSeed;
 
 use super::consumer::Consumer;
 use super::fault;
-use super::parse::{MAX_LISTS, Parser, SEQUENCE, Spot, line_in};
+use super::field_lines;
+use super::parse::{MAX_LISTS, Parser, SEQUENCE, Spot};
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
 
@@ -117,7 +118,9 @@ impl<C: Consumer> Parser<'_, C> {
         }
         let seed = ObjectSeed { default, known: None };
         match seed.deserialize(node) {
-            Ok(object) => self.add(&object, spot, &|path| Some(lines_before + line_in(node, path))),
+            Ok(object) => {
+                self.add(&object, spot, &|path| Some(lines_before + field_lines::in_yaml(node, path)));
+            }
             Err(_) if !self.named && spot.path.is_empty() && node.items().is_some() => {
                 self.add(&SEQUENCE, spot, &|_| None);
             }

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::evaluate::evaluate_workload;
+use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope, Score, Skipped,
-    Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
+    Compliance, Exemptions, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope,
+    Score, Skipped, Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
 };
+use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
+use crate::rules::RuleId;
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The judgements of a set of objects under one policy.
@@ -23,6 +26,9 @@ pub struct Analysis<'p> {
     scope: &'p Scope,
     now: Timestamp,
     keep: bool,
+    exemptions: Option<&'p Exemptions>,
+    /// The numbers of exempt findings, by the place of the exemption.
+    exempt: Vec<u64>,
     namespaces: BTreeMap<String, Tally>,
     /// The judged workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
@@ -44,6 +50,14 @@ pub struct Analysis<'p> {
     recheck_at: Option<Timestamp>,
     /// The templates that were left out. They count under the same conditions as judged templates.
     left_out_templates: HashMap<WorkloadKey, u64>,
+    /// The findings in objects that are no workloads.
+    others: OtherSums,
+    /// The facts that rules about relations need.
+    facts: Facts,
+    /// False while an object is added that is not reported.
+    is_reported: bool,
+    /// The number of lists that failed, by the rules that read them.
+    missed: BTreeMap<RuleId, u64>,
 }
 
 /// The objects of one kind that were not evaluated.
@@ -62,6 +76,8 @@ impl<'p> Analysis<'p> {
             scope,
             now,
             keep,
+            exemptions: None,
+            exempt: Vec::new(),
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
             violations: ViolationList::default(),
@@ -76,6 +92,10 @@ impl<'p> Analysis<'p> {
             left_out: 0,
             recheck_at: None,
             left_out_templates: HashMap::new(),
+            others: OtherSums::default(),
+            facts: Facts::new(policy.relates()),
+            is_reported: true,
+            missed: BTreeMap::new(),
         }
     }
 
@@ -87,7 +107,13 @@ impl<'p> Analysis<'p> {
     /// Makes an empty analysis of the same kind, to be merged later.
     #[must_use]
     pub fn part(&self) -> Self {
-        Self::new(self.policy, self.scope, self.now, self.keep)
+        Self { exemptions: self.exemptions, ..Self::new(self.policy, self.scope, self.now, self.keep) }
+    }
+
+    /// Leaves out the findings that exemptions accept, and counts them.
+    #[must_use]
+    pub fn with_exemptions(self, exemptions: &'p Exemptions) -> Self {
+        Self { exemptions: Some(exemptions), ..self }
     }
 
     /// Adds an object of any kind. The items of a list are added one by one.
@@ -95,12 +121,27 @@ impl<'p> Analysis<'p> {
         match &object.parsed {
             Parsed::Workload(workload) => self.add_workload(workload, origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
+            Parsed::Related(other) => self.add_other(other, &object.types, origin),
             Parsed::Other { holds_containers } => self.skip(&object.types, origin, *holds_containers),
             Parsed::Foreign => self.skip(&object.types, origin, false),
         }
     }
 
+    /// Takes an object into account that is not reported. A pod still stands for its workload's template, and rules about
+    /// relations still read the object.
+    pub fn add_unreported(&mut self, object: &Object<'_>) {
+        self.is_reported = false;
+        self.add(object, None);
+        self.is_reported = true;
+    }
+
     fn skip(&mut self, types: &TypeMeta, origin: Option<Origin<'_>>, holds_containers: bool) {
+        if !self.facts.is_unneeded() {
+            self.facts.add_unread(types, holds_containers);
+        }
+        if !self.is_reported {
+            return;
+        }
         let source = origin.map_or(String::new(), |origin| origin.source.to_owned());
         let skipped = self.skipped.entry((source, types.clone())).or_default();
         skipped.count += 1;
@@ -138,16 +179,28 @@ impl<'p> Analysis<'p> {
         for (workload, count) in part.left_out_templates {
             *self.left_out_templates.entry(workload).or_default() += count;
         }
+        self.exempt.resize(self.exempt.len().max(part.exempt.len()), 0);
+        for (sum, count) in self.exempt.iter_mut().zip(part.exempt) {
+            *sum += count;
+        }
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
         self.recheck_at = earliest(self.recheck_at, part.recheck_at);
+        self.others.merge(part.others);
+        self.facts.merge(part.facts);
+        for (rule, count) in part.missed {
+            *self.missed.entry(rule).or_default() += count;
+        }
     }
 
     /// Adds a pod or a workload's template.
     pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(self.scope.default_namespace());
+        if !self.facts.is_unneeded() {
+            self.note_workload(namespace, workload, origin);
+        }
         if !self.scope.asks_for(namespace) {
             return;
         }
@@ -164,7 +217,7 @@ impl<'p> Analysis<'p> {
             self.managers.insert(key.clone(), WorkloadKey::new(namespace, controller.unwrap_or(owner)));
         }
         if workload.is_patch() {
-            self.patches += 1;
+            self.patches += u64::from(self.is_reported);
             return;
         }
         let selected = self.scope.selects(workload);
@@ -176,6 +229,9 @@ impl<'p> Analysis<'p> {
         if workload.is_pod() {
             self.add_pod_of(namespace, workload, controller);
         }
+        if !self.is_reported {
+            return;
+        }
         if self.scope.leaves_out(namespace) {
             if workload.is_pod() {
                 self.left_out += 1;
@@ -184,15 +240,24 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
-        let mut judgement = evaluate(self.policy, workload, self.now, self.keep);
+        let split = self
+            .exemptions
+            .zip(origin)
+            .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
+        let policy = split.as_ref().map_or(self.policy, |split| &split.left);
+        for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
+            self.count_exempt(*exemption, rules, workload);
+        }
+        let mut judgement = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
         let violations = std::mem::take(&mut judgement.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
-        if controller.is_none() && self.policy.judges_workloads() {
-            let judgement = evaluate_workload(self.policy, workload, self.now, self.keep);
+        if controller.is_none() && policy.judges_workloads() {
+            let judgement = evaluate_workload(policy, workload, self.now, self.keep);
             self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
-            self.violations.add_certain(namespace, workload, origin, &judgement.violations);
+            let object = Owner { kind: workload.kind.name(), name: workload.name() };
+            self.violations.add_certain(namespace, object, origin, &judgement.violations);
             if judgement.tally != Tally::default() {
                 self.count(namespace, &judgement.tally);
                 let penalized = self.penalized(&judgement.tally);
@@ -207,6 +272,22 @@ impl<'p> Analysis<'p> {
         } else {
             self.templates.entry(key).or_default().add(judgement.is_in_breach, &penalized, all);
         }
+    }
+
+    /// Counts the findings of a workload that an exemption accepts.
+    fn count_exempt(&mut self, exemption: usize, rules: &EffectivePolicy, workload: &Workload<'_>) {
+        let mut found = evaluate(rules, workload, self.now, false).tally;
+        if workload.metadata.controller().is_none() {
+            found.add(&evaluate_workload(rules, workload, self.now, false).tally);
+        }
+        self.add_exempt(exemption, found.iter().map(|(_, count)| count).sum());
+    }
+
+    fn add_exempt(&mut self, exemption: usize, count: u64) {
+        if self.exempt.len() <= exemption {
+            self.exempt.resize(exemption + 1, 0);
+        }
+        self.exempt[exemption] += count;
     }
 
     /// Notes the workloads that a judged pod belongs to. A pod without a controller belongs to none.
@@ -241,6 +322,7 @@ impl<'p> Analysis<'p> {
 
     /// Ends the analysis: counts the templates without judged pods, sums up and sorts.
     pub fn finish(mut self) -> Report {
+        let unknown = self.judge_relations();
         let with_pods = self.workloads_with_pods();
         self.count_templates(&with_pods);
         let left_out_templates = self.left_out_templates.iter();
@@ -261,11 +343,15 @@ impl<'p> Analysis<'p> {
         let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
         let namespaces = self.namespaces.iter().map(|(name, tally)| {
             let compliance = by_namespace.get(&**name).copied().unwrap_or_default();
-            NamespaceReport::new(name, tally, compliance, self.policy)
+            let mut report = NamespaceReport::new(name, tally, compliance, self.policy);
+            report.counts = self.others.with(name, tally).by_rule(self.policy);
+            report
         });
         let namespaces = namespaces.collect();
         drop(by_namespace);
-        let found = self.policy.rules().iter().filter(|enabled| total.count(enabled.index) > 0);
+        let mut all = total.clone();
+        all.add(&self.others.total);
+        let found = self.policy.rules().iter().filter(|enabled| all.count(enabled.index) > 0);
         Report {
             api_version: "kube-devops/v1",
             summary: ReportSummary {
@@ -276,11 +362,12 @@ impl<'p> Analysis<'p> {
                 compliance: score.map(|_| compliance.percent()),
                 compliant: compliance.compliant,
                 partial: !self.errors.is_empty(),
-                counts: total.by_rule(self.policy),
+                counts: all.by_rule(self.policy),
+                unknown,
             },
             worst: found.map(|enabled| enabled.severity).max(),
             costs: costs(&total, &workloads, self.policy),
-            unscored: unscored(&total, self.policy),
+            unscored: unscored(&all, &self.others.total, self.policy),
             workloads,
             namespaces,
             unjudged: self.unjudged(),
@@ -295,10 +382,13 @@ impl<'p> Analysis<'p> {
                 })
                 .collect(),
             violations: self.violations,
+            baseline: None,
+            exempt: self.exemptions.map_or(Vec::new(), |all| all.report(&self.exempt, self.now)),
             errors: self.errors,
             selected: self.selected,
             patches: self.patches,
             left_out: self.left_out,
+            objects: self.others.objects,
             recheck_at: self.recheck_at,
         }
     }
@@ -350,13 +440,13 @@ fn compliance_by_namespace(workloads: &Workloads) -> HashMap<&str, Compliance> {
     namespaces
 }
 
-/// Returns the findings of rules without a weight, the worst severity first.
-fn unscored(total: &Tally, policy: &EffectivePolicy) -> Vec<UnscoredRule> {
-    let unscored = policy.rules().iter().filter(|enabled| enabled.half_points == 0);
-    let found = unscored.map(|enabled| UnscoredRule {
+/// Returns the findings that leave the score alone, the worst severity first: those of rules without a weight, and
+/// those in `others`, which are no workloads.
+fn unscored(all: &Tally, others: &Tally, policy: &EffectivePolicy) -> Vec<UnscoredRule> {
+    let found = policy.rules().iter().map(|enabled| UnscoredRule {
         rule: enabled.rule,
         severity: enabled.severity,
-        count: total.count(enabled.index),
+        count: if enabled.half_points == 0 { all } else { others }.count(enabled.index),
     });
     let mut found: Vec<UnscoredRule> = found.filter(|found| found.count > 0).collect();
     found.sort_by(|a, b| (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id)));
@@ -391,6 +481,8 @@ fn costs(total: &Tally, all_workloads: &Workloads, policy: &EffectivePolicy) -> 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
+
+mod relations;
 
 #[cfg(test)]
 mod tests;

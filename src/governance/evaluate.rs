@@ -24,7 +24,7 @@ pub struct Judgement {
 pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Judgement {
     let check = |check: Check| match check {
         Check::Pod(check) | Check::Live(check) => Some(check),
-        Check::Workload(_) => None,
+        Check::Workload(_) | Check::Object { .. } | Check::Relation { .. } => None,
     };
     run(policy, workload, now, keep, Tally::of_pods(1), check)
 }
@@ -38,7 +38,7 @@ pub(super) fn evaluate_workload(
 ) -> Judgement {
     let check = |check: Check| match check {
         Check::Workload(check) => Some(check),
-        Check::Pod(_) | Check::Live(_) => None,
+        Check::Pod(_) | Check::Live(_) | Check::Object { .. } | Check::Relation { .. } => None,
     };
     run(policy, workload, now, keep, Tally::default(), check)
 }

@@ -14,6 +14,8 @@ pub struct Thresholds {
     pub compliance: Option<Percent>,
     /// The least severity that is too bad.
     pub severity: Option<Severity>,
+    /// Lets no new finding pass in a report that was compared with a baseline, unless a severity decides.
+    pub new_findings: bool,
     /// Lets a report pass in which nothing was evaluated.
     pub allow_empty: bool,
 }
@@ -23,11 +25,22 @@ pub struct Thresholds {
 #[allow(missing_docs, reason = "the fields are a figure and its threshold")]
 pub enum Breach {
     /// The score is too low.
-    Score { score: u8, least: u8 },
+    Score { score: u8, least: u8, only: Only },
     /// The compliance is too low.
-    Compliance { compliance: Percent, least: Percent },
+    Compliance { compliance: Percent, least: Percent, only: Only },
     /// A violation is too bad.
-    Severity { worst: Severity, limit: Severity },
+    Severity { worst: Severity, limit: Severity, only: Only },
+    /// There are violations that the baseline does not have.
+    New { count: usize },
+}
+
+/// The findings from which a figure was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// All findings.
+    All,
+    /// The findings that a baseline does not have.
+    New,
 }
 
 /// A reason why thresholds say nothing about the report.
@@ -58,20 +71,27 @@ impl Thresholds {
     }
 
     fn is_empty(self) -> bool {
-        self.score.is_none() && self.compliance.is_none() && self.severity.is_none()
+        self.score.is_none() && self.compliance.is_none() && self.severity.is_none() && !self.new_findings
     }
 
     fn breaches(self, report: &Report) -> Vec<Breach> {
         let summary = &report.summary;
-        let score = self.score.zip(summary.score).map(|(least, score)| (least, score.value()));
+        let (score, compliance, worst, only) = match &report.baseline {
+            Some(new) => (new.score, new.compliance, new.worst, Only::New),
+            None => (summary.score, summary.compliance, report.worst, Only::All),
+        };
+        let score = self.score.zip(score).map(|(least, score)| (least, score.value()));
         let score = score.filter(|(least, score)| score < least);
-        let compliance = self.compliance.zip(summary.compliance);
+        let compliance = self.compliance.zip(compliance);
         let compliance = compliance.filter(|(least, compliance)| compliance < least);
-        let severity = self.severity.zip(report.worst).filter(|(limit, worst)| worst >= limit);
+        let severity = self.severity.zip(worst).filter(|(limit, worst)| worst >= limit);
+        let new = report.baseline.as_ref().filter(|_| self.new_findings && self.severity.is_none());
+        let new = new.map(|findings| findings.new).filter(|count| *count > 0);
         [
-            score.map(|(least, score)| Breach::Score { score, least }),
-            compliance.map(|(least, compliance)| Breach::Compliance { compliance, least }),
-            severity.map(|(limit, worst)| Breach::Severity { worst, limit }),
+            score.map(|(least, score)| Breach::Score { score, least, only }),
+            compliance.map(|(least, compliance)| Breach::Compliance { compliance, least, only }),
+            severity.map(|(limit, worst)| Breach::Severity { worst, limit, only }),
+            new.map(|count| Breach::New { count }),
         ]
         .into_iter()
         .flatten()
@@ -82,9 +102,13 @@ impl Thresholds {
         if self.allow_empty {
             return Vec::new();
         }
-        if report.summary.pods == 0 {
+        if report.summary.pods == 0 && report.objects == 0 {
             // An error about unread input already gives the reason.
             return if report.summary.partial { Vec::new() } else { vec![Gap::Everything] };
+        }
+        if report.summary.pods == 0 {
+            // Only objects without a score were asked for, such as roles.
+            return Vec::new();
         }
         let is_judged = |name: &String| report.namespaces.iter().any(|judged| judged.namespace == *name);
         namespaces.iter().filter(|name| !is_judged(name)).cloned().map(Gap::Namespace).collect()
@@ -94,14 +118,28 @@ impl Thresholds {
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Score { score, least } => write!(f, "the score of {score} is below --fail-under {least}"),
-            Self::Compliance { compliance, least } => {
-                write!(f, "the compliance of {compliance} is below --fail-under-compliance {least}")
+            Self::Score { score, least, only } => {
+                write!(f, "the score of {score}{only} is below --fail-under {least}")
             }
-            Self::Severity { worst, limit } => {
-                write!(f, "the worst violation is {worst}, and --fail-on is {limit}")
+            Self::Compliance { compliance, least, only } => {
+                write!(f, "the compliance of {compliance}{only} is below --fail-under-compliance {least}")
             }
+            Self::Severity { worst, limit, only } => {
+                let new = if *only == Only::New { "new " } else { "" };
+                write!(f, "the worst {new}violation is {worst}, and --fail-on is {limit}")
+            }
+            Self::New { count: 1 } => f.write_str("1 violation is not in the baseline"),
+            Self::New { count } => write!(f, "{count} violations are not in the baseline"),
         }
+    }
+}
+
+impl fmt::Display for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "",
+            Self::New => ", without the findings of the baseline,",
+        })
     }
 }
 

@@ -1,9 +1,16 @@
 //! The scoring core: the judgement of a workload, exact sums of judgements, score, compliance, report and gates.
 
 mod analysis;
+mod baseline;
+mod comparison;
 mod compliance;
 mod evaluate;
+mod exemptions;
+mod fleet;
 mod gate;
+mod impact;
+mod new_findings;
+mod other_sums;
 mod report;
 mod scope;
 mod score;
@@ -14,9 +21,18 @@ mod violations;
 mod workload_sums;
 
 pub use analysis::Analysis;
+pub use baseline::{
+    BASELINE_API_VERSION, BASELINE_KIND, Baseline, BaselineError, Identity, KnownFinding, NewFindings,
+    identities,
+};
+pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison};
 pub use compliance::{Compliance, Percent, PercentError};
 pub use evaluate::{Judgement, evaluate};
-pub use gate::{Breach, Gap, GateResult, Thresholds};
+pub use exemptions::{ExemptFindings, Exemption, Exemptions};
+pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
+pub use gate::{Breach, Gap, GateResult, Only, Thresholds};
+pub use impact::{Impact, ImpactJudges, NamespaceImpact, WorkloadImpact};
+pub use new_findings::compare;
 pub use report::{
     NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind, UnscoredRule,
 };

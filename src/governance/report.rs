@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Classification, Compliance, Percent, Score, Tally, ViolationList, Workloads};
+use super::{
+    Classification, Compliance, ExemptFindings, NewFindings, Percent, Score, Tally, ViolationList, Workloads,
+};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
 use crate::workload::TypeMeta;
@@ -24,6 +26,12 @@ pub struct Report {
     pub namespaces: Vec<NamespaceReport>,
     /// Every violation, worst first; empty where only figures were asked for.
     pub violations: ViolationList,
+    /// The difference to a baseline, if there is one. The list of violations then has only new ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<NewFindings>,
+    /// The exemptions of the project, each with the number of its findings, which are not listed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exempt: Vec<ExemptFindings>,
     /// The objects that were read and are of no kind that is evaluated.
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
@@ -49,6 +57,9 @@ pub struct Report {
     /// The pods and templates in system namespaces that were left out.
     #[serde(skip)]
     pub left_out: u64,
+    /// The evaluated objects that are no workloads.
+    #[serde(skip)]
+    pub objects: u64,
     /// The earliest time at which the report may change although the objects stay the same.
     #[serde(skip)]
     pub recheck_at: Option<Timestamp>,
@@ -58,11 +69,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// Returns the severity of a rule's violations, as the policy of the report sets it.
+    pub fn severity_of(&self, rule: &Rule) -> Severity {
+        self.workloads.policy().get(rule.id).map_or(rule.severity, |enabled| enabled.severity)
+    }
+
     /// Returns true if not a single object could be read, so that the report has nothing but errors.
     pub fn has_only_errors(&self) -> bool {
         self.summary.score.is_none()
             && self.skipped.is_empty()
-            && (self.selected, self.patches, self.left_out) == (0, 0, 0)
+            && (self.selected, self.patches, self.left_out, self.objects) == (0, 0, 0, 0)
     }
 
     /// The namespaces with a penalty, the largest mean penalty of a pod first; at most `limit`.
@@ -103,10 +119,14 @@ pub struct ReportSummary {
     pub partial: bool,
     /// The count of every rule that is on, by its id.
     pub counts: BTreeMap<RuleId, u64>,
+    /// The number of objects of which a rule can't tell if they break it, because other objects may exist that were
+    /// not read. A list that failed counts as one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown: BTreeMap<RuleId, u64>,
 }
 
 /// The figures of one namespace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NamespaceReport {
     /// The namespace.
     pub namespace: String,
@@ -142,7 +162,7 @@ impl NamespaceReport {
     }
 
     /// Orders namespaces by the mean penalty of a pod, the largest first.
-    fn worst_first(&self, other: &Self) -> Ordering {
+    pub(super) fn worst_first(&self, other: &Self) -> Ordering {
         let product = |penalty: u64, pods: u64| u128::from(penalty) * u128::from(pods);
         let (this, that) = (product(self.half_points, other.pods), product(other.half_points, self.pods));
         that.cmp(&this).then_with(|| self.namespace.cmp(&other.namespace))

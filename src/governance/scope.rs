@@ -2,7 +2,7 @@
 
 use super::Selector;
 use crate::policy::SystemNamespaces;
-use crate::workload::Workload;
+use crate::workload::{Labels, Workload};
 
 /// The objects to evaluate: by namespace, and by label unless the source has selected already.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +38,13 @@ impl Scope {
 
     /// Returns true if a workload has the requested labels.
     pub fn selects(&self, workload: &Workload<'_>) -> bool {
+        self.selects_labels(workload.labels())
+    }
+
+    /// Returns true if labels are those that were requested.
+    pub fn selects_labels(&self, labels: Option<&Labels<'_>>) -> bool {
         self.selector
             .as_ref()
-            .is_none_or(|selector| selector.matches(|key| workload.labels()?.get(key).map(|value| &**value)))
+            .is_none_or(|selector| selector.matches(|key| labels?.get(key).map(|value| &**value)))
     }
 }

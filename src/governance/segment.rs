@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::rules::Severity;
-use crate::workload::WorkloadKind;
 
 /// The place of a text in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +20,11 @@ pub(super) struct StoredObject {
     pub(super) name: TextId,
     pub(super) owner: TextId,
     pub(super) source: TextId,
-    pub(super) line: u32,
     /// The place of its first violation; the others follow.
     pub(super) first: u32,
     /// A bit for each severity among its violations.
     pub(super) severities: u8,
-    pub(super) kind: WorkloadKind,
+    pub(super) kind: TextId,
     /// True unless a pod of the workload replaces the violations.
     pub(super) is_certain: bool,
 }
@@ -40,6 +38,10 @@ pub(super) struct StoredViolation {
     /// The place of the rule in the registry.
     pub(super) rule: u16,
     pub(super) severity: Severity,
+    /// The amount that it adds to the rule's count.
+    pub(super) count: u8,
+    /// The line of the field, from 1; 0 for a live object.
+    pub(super) line: u32,
 }
 
 /// Objects with their violations, and the texts of both.
@@ -69,6 +71,24 @@ impl Segment {
     /// Returns the objects.
     pub(super) fn objects(&self) -> &[StoredObject] {
         &self.objects
+    }
+
+    /// Removes the violations at places, which are sorted. Objects without a violation stay.
+    pub(super) fn remove(&mut self, places: &[u32]) {
+        let removed_before = |place: u32| places.partition_point(|removed| *removed < place);
+        for object in &mut self.objects {
+            object.first -= narrow(removed_before(object.first));
+        }
+        let mut place = 0;
+        self.violations.retain(|_| {
+            place += 1;
+            places.binary_search(&(place - 1)).is_err()
+        });
+    }
+
+    /// Returns the place of the first violation of the object at an index.
+    pub(super) fn first_of(&self, object: usize) -> u32 {
+        self.objects.get(object).map_or(0, |object| object.first)
     }
 
     /// Returns the violations of the object at an index.

@@ -9,25 +9,35 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
+use crate::inventory::Identity;
 use crate::rules::{RULES, RuleId, Severity, Violation, place};
 use crate::workload::{Owner, Workload, WorkloadKey};
 
 /// The place of an object in the input.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Origin<'a> {
     /// The file.
     pub source: &'a str,
     /// The object's first line, from 1.
     pub line: usize,
+    /// Finds the line of a field by its path, where that is possible. It is called for violations only.
+    pub line_of: &'a dyn Fn(&str) -> Option<usize>,
+}
+
+impl Origin<'_> {
+    /// Returns the line of a field, else that of the object.
+    fn line_of(&self, path: &str) -> u32 {
+        narrow((self.line_of)(path).unwrap_or(self.line))
+    }
 }
 
 /// One violation of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct ViolationRow<'r> {
-    /// The object's namespace.
+    /// The object's namespace; empty for a cluster-scoped object.
     pub namespace: &'r str,
     /// The object's kind.
-    pub kind: &'static str,
+    pub kind: &'r str,
     /// The object's name.
     pub name: &'r str,
     /// The manager of the object, as `Kind/name`; `None` when it manages itself.
@@ -38,21 +48,24 @@ pub struct ViolationRow<'r> {
     pub rule: RuleId,
     /// The severity under the policy.
     pub severity: Severity,
+    /// The amount that it adds to the rule's count.
+    #[serde(skip)]
+    pub count: u8,
     /// The problem and the fix.
     pub message: &'r str,
     /// The path of the field in the object.
     pub path: &'r str,
-    /// The file, and the object's first line in it; `None` for a live object.
+    /// The file, and the line of the field in it; `None` for a live object.
     pub source: Option<SourceLine<'r>>,
 }
 
 /// One violation of one object, to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedViolation {
-    /// The object's namespace.
+    /// The object's namespace; empty for a cluster-scoped object.
     pub namespace: String,
     /// The object's kind.
-    pub kind: &'static str,
+    pub kind: String,
     /// The object's name.
     pub name: String,
     /// The workload that manages the object, as `Kind/name`; none for one that nothing manages.
@@ -67,17 +80,28 @@ pub struct ReportedViolation {
     pub message: String,
     /// The path of the field in the object.
     pub path: String,
-    /// The file and the object's first line in it, as `file:line`; none for a live object.
+    /// The file and the line of the field in it, as `file:line`; none for a live object.
     pub source: Option<String>,
 }
 
 impl From<ViolationRow<'_>> for ReportedViolation {
     fn from(row: ViolationRow<'_>) -> Self {
-        let ViolationRow { namespace, kind, name, owner, container, rule, severity, message, path, source } =
-            row;
+        let ViolationRow {
+            namespace,
+            kind,
+            name,
+            owner,
+            container,
+            rule,
+            severity,
+            message,
+            path,
+            source,
+            ..
+        } = row;
         Self {
             namespace: namespace.to_owned(),
-            kind,
+            kind: kind.to_owned(),
             name: name.to_owned(),
             owner: owner.map(str::to_owned),
             container: container.map(str::to_owned),
@@ -91,6 +115,18 @@ impl From<ViolationRow<'_>> for ReportedViolation {
 }
 
 impl ViolationRow<'_> {
+    /// The namespace, the kind and the name of the object between slashes, without a namespace for a cluster-scoped one.
+    pub fn object(&self) -> String {
+        let Self { namespace, kind, name, .. } = self;
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{namespace}/{kind}/{name}") }
+    }
+
+    /// The namespace and the name of the object between slashes, without a namespace for a cluster-scoped one.
+    pub fn full_name(&self) -> String {
+        let Self { namespace, name, .. } = self;
+        if namespace.is_empty() { (*name).to_owned() } else { format!("{namespace}/{name}") }
+    }
+
     /// Compares two violations of equal severity in objects of equal name.
     fn by_place(&self, other: &Self) -> Ordering {
         let key = (self.rule, self.path, self.source, self.container, self.message);
@@ -119,6 +155,9 @@ impl Serialize for SourceLine<'_> {
     }
 }
 
+/// A violation with its segment and its place there.
+type Placed<'r> = (ViolationRow<'r>, (u32, u32));
+
 /// The violations of many objects.
 #[derive(Debug, Default)]
 pub struct ViolationList {
@@ -132,7 +171,7 @@ pub struct ViolationList {
 const SEGMENT: usize = 1 << 16;
 
 impl ViolationList {
-    /// Adds the violations of an object; `owner` is its manager if it does not manage itself.
+    /// Adds the violations of a pod or template; `owner` is its manager if it does not manage itself.
     pub(super) fn add(
         &mut self,
         namespace: &str,
@@ -141,24 +180,33 @@ impl ViolationList {
         origin: Option<Origin<'_>>,
         violations: &[Violation],
     ) {
-        self.store(namespace, workload, owner, origin, violations, workload.is_pod());
+        let object = Owner { kind: workload.kind.name(), name: workload.name() };
+        self.store(namespace, object, owner, origin, violations, workload.is_pod());
     }
 
-    /// Adds the violations of a workload itself, which its pods don't replace.
+    /// Adds the violations of an object itself, which its pods don't replace.
     pub(super) fn add_certain(
         &mut self,
         namespace: &str,
-        workload: &Workload<'_>,
+        object: Owner<'_>,
         origin: Option<Origin<'_>>,
         violations: &[Violation],
     ) {
-        self.store(namespace, workload, None, origin, violations, true);
+        self.store(namespace, object, None, origin, violations, true);
+    }
+
+    /// Adds the violations of an object by its identity.
+    pub(super) fn add_known(&mut self, object: &Identity, violations: &[Violation]) {
+        let Identity { namespace, name, kind, owner, source, .. } = object;
+        let origin = source.as_ref().map(|(source, line)| Origin { source, line: *line, line_of: &|_| None });
+        let owner = owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+        self.store(namespace, Owner { kind: kind.name(), name }, owner, origin, violations, true);
     }
 
     fn store(
         &mut self,
         namespace: &str,
-        workload: &Workload<'_>,
+        Owner { kind, name }: Owner<'_>,
         owner: Option<Owner<'_>>,
         origin: Option<Origin<'_>>,
         violations: &[Violation],
@@ -170,13 +218,12 @@ impl ViolationList {
         let open = &mut self.open;
         let object = StoredObject {
             namespace: open.text(namespace),
-            name: open.text(workload.name()),
+            name: open.text(name),
             owner: owner.map_or(TextId::NONE, |owner| open.text(&owner.to_string())),
             source: origin.map_or(TextId::NONE, |origin| open.text(origin.source)),
-            line: origin.map_or(0, |origin| narrow(origin.line)),
             first: open.next_violation(),
             severities: violations.iter().fold(0, |bits, violation| bits | bit(violation.severity)),
-            kind: workload.kind,
+            kind: open.text(kind),
             is_certain,
         };
         let violations: Vec<_> = violations
@@ -190,6 +237,8 @@ impl ViolationList {
                 message: open.text(&violation.message),
                 rule: u16::try_from(place(violation.rule)).unwrap_or(u16::MAX),
                 severity: violation.severity,
+                count: u8::try_from(violation.count).unwrap_or(u8::MAX),
+                line: origin.map_or(0, |origin| origin.line_of(&violation.path)),
             })
             .collect();
         open.push(object, violations);
@@ -211,7 +260,7 @@ impl ViolationList {
         for (index, segment) in (0..).zip(&self.segments) {
             for (place, object) in (0..).zip(segment.objects()) {
                 let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
-                let key = || WorkloadKey::new(namespace, Owner { kind: object.kind.name(), name });
+                let key = || WorkloadKey::new(namespace, Owner { kind: segment.required(object.kind), name });
                 if object.is_certain || !is_covered(&key()) {
                     order.push((index, place));
                 }
@@ -235,13 +284,34 @@ impl ViolationList {
 
     /// Iterates over the violations: the worst severity first, then by namespace, name, kind, rule, path and source.
     pub fn iter(&self) -> impl Iterator<Item = ViolationRow<'_>> {
+        self.placed().map(|(violation, _)| violation)
+    }
+
+    /// Removes the violations for which `keep` is false. It sees them in their order.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&ViolationRow<'_>) -> bool) {
+        let removed = self.placed().filter(|(violation, _)| !keep(violation)).map(|(_, place)| place);
+        let mut removed: Vec<(u32, u32)> = removed.collect();
+        removed.sort_unstable();
+        for places in removed.chunk_by(|a, b| a.0 == b.0) {
+            let Some((segment, _)) = places.first() else { continue };
+            let in_segment: Vec<u32> = places.iter().map(|(_, place)| *place).collect();
+            self.segments[*segment as usize].remove(&in_segment);
+        }
+        let segments = &self.segments;
+        self.order.retain(|(segment, object)| {
+            !segments[*segment as usize].violations_of(*object as usize).is_empty()
+        });
+    }
+
+    /// Iterates over the violations in their order, each with its segment and its place there.
+    fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
         let same = |a: &(u32, u32), b: &(u32, u32)| self.identity(*a) == self.identity(*b);
         let severities = Severity::ALL.into_iter().rev();
         severities.flat_map(move |severity| {
             self.order.chunk_by(same).flat_map(move |objects| {
                 let mut found: Vec<_> =
                     objects.iter().flat_map(|object| self.of_severity(*object, severity)).collect();
-                found.sort_unstable_by(ViolationRow::by_place);
+                found.sort_unstable_by(|(a, _), (b, _)| a.by_place(b));
                 found
             })
         })
@@ -249,29 +319,34 @@ impl ViolationList {
 
     fn of_severity(
         &self,
-        (segment, object): (u32, u32),
+        (index, object): (u32, u32),
         severity: Severity,
-    ) -> impl Iterator<Item = ViolationRow<'_>> {
-        let segment = self.segment(segment);
+    ) -> impl Iterator<Item = Placed<'_>> {
+        let segment = self.segment(index);
         let stored =
             segment.objects().get(object as usize).filter(|stored| stored.severities & bit(severity) != 0);
         stored.into_iter().flat_map(move |stored| {
-            let violations = segment.violations_of(object as usize).iter();
-            violations.filter(move |violation| violation.severity == severity).map(move |violation| {
-                let source = segment.text(stored.source);
-                ViolationRow {
-                    namespace: segment.required(stored.namespace),
-                    kind: stored.kind.name(),
-                    name: segment.required(stored.name),
-                    owner: segment.text(stored.owner),
-                    container: segment.text(violation.container),
-                    rule: RULES[usize::from(violation.rule)].id,
-                    severity,
-                    message: segment.required(violation.message),
-                    path: segment.required(violation.path),
-                    source: source.map(|source| SourceLine { source, line: stored.line }),
-                }
-            })
+            let violations =
+                (segment.first_of(object as usize)..).zip(segment.violations_of(object as usize));
+            violations.filter(move |(_, violation)| violation.severity == severity).map(
+                move |(place, violation)| {
+                    let source = segment.text(stored.source);
+                    let row = ViolationRow {
+                        namespace: segment.required(stored.namespace),
+                        kind: segment.required(stored.kind),
+                        name: segment.required(stored.name),
+                        owner: segment.text(stored.owner),
+                        container: segment.text(violation.container),
+                        rule: RULES[usize::from(violation.rule)].id,
+                        severity,
+                        count: violation.count,
+                        message: segment.required(violation.message),
+                        path: segment.required(violation.path),
+                        source: source.map(|source| SourceLine { source, line: violation.line }),
+                    };
+                    (row, (index, place))
+                },
+            )
         })
     }
 
@@ -280,10 +355,10 @@ impl ViolationList {
     }
 
     /// Returns what two objects of one name have in common.
-    fn identity(&self, (segment, object): (u32, u32)) -> (&str, &str, &'static str) {
+    fn identity(&self, (segment, object): (u32, u32)) -> (&str, &str, &str) {
         let segment = self.segment(segment);
         let object = &segment.objects()[object as usize];
-        (segment.required(object.namespace), segment.required(object.name), object.kind.name())
+        (segment.required(object.namespace), segment.required(object.name), segment.required(object.kind))
     }
 
     fn close(&mut self) {
@@ -320,12 +395,13 @@ mod tests {
             .map(|(rule, path)| Violation {
                 rule: rule.id,
                 severity: rule.severity,
+                count: 1,
                 container: Some("c".to_owned()),
                 path: (*path).to_owned(),
                 message: format!("{name} {path}"),
             })
             .collect();
-        part.add("n", &workload, None, Some(Origin { source: "f", line }), &violations);
+        part.add("n", &workload, None, Some(Origin { source: "f", line, line_of: &|_| None }), &violations);
     }
 
     fn listed(violations: &ViolationList) -> Vec<String> {
@@ -361,6 +437,20 @@ mod tests {
         ];
         assert_eq!(listed(&whole), expected);
         assert_eq!((whole.len(), whole.is_empty()), (9, false));
+    }
+
+    #[test]
+    fn removed_violations_are_gone_and_the_others_keep_their_order() {
+        let mut whole = ViolationList::default();
+        for (name, line) in [("a", 1), ("b", 2), ("c", 3)] {
+            add(&mut whole, name, line, &[(&MISSING_LIVENESS, "y"), (&LATEST_TAG, "z")]);
+        }
+        whole.finish(|_| false);
+        let before = listed(&whole);
+        whole.retain(|violation| violation.name != "b" && violation.message != "a y");
+        let kept = |row: &&String| !row.contains(" b ") && **row != "medium a y f:1";
+        assert_eq!(listed(&whole), before.iter().filter(kept).cloned().collect::<Vec<_>>());
+        assert_eq!((whole.len(), whole.order.len()), (3, 2));
     }
 
     #[test]

@@ -193,6 +193,11 @@ impl Workloads {
         self.sums.iter().chain(self.templates.iter().map(|(key, template)| (key, &template.sum)))
     }
 
+    /// Returns the policy under which the workloads were evaluated.
+    pub(super) fn policy(&self) -> &EffectivePolicy {
+        &self.policy
+    }
+
     /// Returns the number of workloads with a penalty.
     pub fn offenders(&self) -> usize {
         self.offenders

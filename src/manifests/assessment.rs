@@ -8,23 +8,36 @@ use serde::Serialize;
 
 use super::{Mode, Permission, PermissionScope};
 
-/// The namespaces that scopes of permissions stand for.
+/// The namespaces for the scopes of permissions, and the permissions that depend on rules.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// The namespace that is evaluated; `None` for all of them.
-    pub judged: Option<String>,
+    pub evaluated: Option<String>,
     /// True if the evaluated namespace is known not to exist.
     pub missing: bool,
     /// The namespace that kube-devops runs in.
     pub own: String,
+    /// The permissions that the rules of `analyze` need beside those of the mode.
+    pub of_rules: Vec<Permission>,
 }
 
 impl Places {
+    /// Returns the places for a mode: one that cannot evaluate chosen namespaces evaluates all of them.
+    fn of(&self, mode: Mode) -> Self {
+        if mode.takes_namespaces() { self.clone() } else { Self { evaluated: None, ..self.clone() } }
+    }
+
+    /// Returns the permissions that a mode needs.
+    fn permissions(&self, mode: Mode) -> Vec<Permission> {
+        let of_rules: &[Permission] = if mode == Mode::Analyze { &self.of_rules } else { &[] };
+        [&mode.permissions(), of_rules].concat()
+    }
+
     /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
     fn namespace(&self, scope: PermissionScope) -> Option<&str> {
         match scope {
             PermissionScope::Cluster => None,
-            PermissionScope::EvaluatedNamespaces => self.judged.as_deref(),
+            PermissionScope::EvaluatedNamespaces => self.evaluated.as_deref(),
             PermissionScope::OwnNamespace => Some(&self.own),
         }
     }
@@ -72,8 +85,12 @@ fn needs_of(permission: Permission, places: &Places) -> impl Iterator<Item = Nee
 /// Returns the questions that some modes need an answer to, each once.
 #[must_use]
 pub fn needs(modes: &[Mode], places: &Places) -> Vec<Need> {
-    let permissions = modes.iter().flat_map(|mode| mode.permissions());
-    let mut needs: Vec<_> = permissions.flat_map(|permission| needs_of(permission, places)).collect();
+    let needs = modes.iter().flat_map(|&mode| {
+        let places = places.of(mode);
+        let permissions = places.permissions(mode);
+        permissions.into_iter().flat_map(move |permission| needs_of(permission, &places))
+    });
+    let mut needs: Vec<_> = needs.collect();
     needs.sort();
     needs.dedup();
     needs
@@ -156,8 +173,8 @@ impl Assessment {
     ) -> Self {
         let mut grants = Vec::new();
         for &mode in modes {
-            for permission in mode.permissions() {
-                for need in needs_of(permission, &places) {
+            for permission in places.permissions(mode) {
+                for need in needs_of(permission, &places.of(mode)) {
                     let AccessAnswer { allowed, reason } = answers.get(&need).cloned().unwrap_or_default();
                     let optional = if permission.required { "" } else { " (optional)" };
                     let denial = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -187,7 +204,7 @@ impl Assessment {
     /// Returns a reason for each thing that a mode lacks; none where it would work.
     pub fn obstacles(&self, mode: Mode) -> Vec<String> {
         let mut obstacles = Vec::new();
-        if let (Some(namespace), true) = (self.judged(mode), self.places.missing) {
+        if let (Some(namespace), true) = (self.evaluated(mode), self.places.missing) {
             obstacles.push(format!("namespace {namespace} was not found"));
         }
         let denied = |grant: &&AccessGrant| grant.mode == mode && grant.required && !grant.allowed;
@@ -212,13 +229,13 @@ impl Assessment {
         self.obstacles(mode).is_empty()
     }
 
-    /// Says in a sentence whether a mode would work, and if not, why.
+    /// Describes in a sentence if a mode would work, and the obstacles.
     pub fn verdict(&self, mode: Mode) -> String {
-        let place = self.judged(mode).map_or("here".to_owned(), |name| format!("in namespace {name}"));
+        let place = self.evaluated(mode).map_or("here".to_owned(), |name| format!("in namespace {name}"));
         let obstacles = self.obstacles(mode).join("; ");
         if obstacles.is_empty() {
             format!("{mode} would work {place}")
-        } else if mode == Mode::Analyze && self.places.judged.is_none() {
+        } else if mode == Mode::Analyze && self.places.evaluated.is_none() {
             format!(
                 "{mode} would be partial at best {place}: {obstacles}; \
                  `kube-devops check -n NAME` checks one namespace"
@@ -229,8 +246,8 @@ impl Assessment {
     }
 
     /// Returns the one namespace that a mode would evaluate; `None` for all of them.
-    fn judged(&self, mode: Mode) -> Option<&str> {
-        self.places.judged.as_deref().filter(|_| mode.takes_namespaces())
+    fn evaluated(&self, mode: Mode) -> Option<&str> {
+        self.places.evaluated.as_deref().filter(|_| mode.takes_namespaces())
     }
 }
 
@@ -239,7 +256,7 @@ mod tests {
     use super::*;
 
     fn everywhere() -> Places {
-        Places { judged: None, missing: false, own: "ops".to_owned() }
+        Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Vec::new() }
     }
 
     /// The assessment of a caller who may do everything that `forbids` does not match.
@@ -278,13 +295,18 @@ mod tests {
 
     #[test]
     fn a_caller_limited_to_a_namespace_can_work_there() {
-        let limited = |judged: Option<&str>| {
-            let places = Places { judged: judged.map(str::to_owned), missing: false, own: "shop".to_owned() };
+        let limited = |evaluated: Option<&str>| {
+            let places = Places {
+                evaluated: evaluated.map(str::to_owned),
+                missing: false,
+                own: "shop".to_owned(),
+                of_rules: Vec::new(),
+            };
             assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))
         };
         let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
         assert_eq!(working(&all), Vec::<String>::new());
-        assert_eq!(working(&shop), ["analyze", "watch"]);
+        assert_eq!(working(&shop), ["analyze", "watch", "reconcile", "enforce"]);
         assert_eq!(working(&bank), Vec::<String>::new());
         assert_eq!(
             all.verdict(Mode::Analyze),
@@ -296,22 +318,26 @@ mod tests {
             bank.verdict(Mode::Analyze),
             "analyze would not work in namespace bank: no permission to list pods in namespace bank"
         );
-        assert!(
-            shop.verdict(Mode::Reconcile).starts_with("reconcile would not work here: no permission to ")
-        );
+        assert_eq!(shop.verdict(Mode::Enforce), "enforce would work in namespace shop");
+        assert!(shop.verdict(Mode::Native).starts_with("native would not work here: no permission to "));
     }
 
     #[test]
     fn a_missing_namespace_is_the_reason() {
-        let places = Places { judged: Some("nope".to_owned()), missing: true, own: "ops".to_owned() };
+        let places = Places {
+            evaluated: Some("nope".to_owned()),
+            missing: true,
+            own: "ops".to_owned(),
+            of_rules: Vec::new(),
+        };
         let assessment = assess(places, CrdState::Current, |_| false);
-        let all = ["reconcile", "enforce", "native", "webhook"];
+        let all = ["native", "webhook"];
         assert_eq!(working(&assessment), all, "these evaluate all namespaces");
         assert_eq!(
             assessment.verdict(Mode::Analyze),
             "analyze would not work in namespace nope: namespace nope was not found"
         );
-        assert_eq!(assessment.verdict(Mode::Reconcile), "reconcile would work here");
+        assert_eq!(assessment.verdict(Mode::Webhook), "webhook would work here");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The `MutatingAdmissionPolicy` by which enforcement yields: where one of our fields would make another's write invalid,
-//! the API server takes that field out of the write, with no webhook to reach and no operator running.
+//! The conflict policy: a `MutatingAdmissionPolicy` by which the API server removes our fields from a write of another
+//! client that they would make invalid. It needs no webhook and no running operator.
 //!
-//! The policy is JSON, because `v1` of these kinds is newer than the API types that we build against. Its expressions are
-//! the CEL files in `conflict_policy/`, which the API server evaluates; `tests/cluster/enforcement/conflict_policy.rs` shows the effect.
+//! The policy is JSON, because `v1` of these kinds is newer than the API types that we build against. Its expressions
+//! are the CEL files in `conflict_policy/`; `tests/cluster/enforcement/conflict_policy.rs` tests their effect.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ macro_rules! cel {
     };
 }
 
-/// The conditions under which a write is looked at.
+/// The conditions under which the policy applies to a write.
 const CONDITIONS: [(&str, &str); 2] = [("patched", cel!("patched")), ("by-another", cel!("by-another"))];
 
 /// The variables of the mutation, in the order of their use.
@@ -51,9 +51,9 @@ const VARIABLES: [(&str, &str); 17] = [
 /// The JSON patch.
 const MUTATION: &str = cel!("mutation");
 
-/// Returns the `MutatingAdmissionPolicy` that takes our fields out of writes that they would make invalid.
+/// Returns the `MutatingAdmissionPolicy` that removes our fields from writes that they would make invalid.
 ///
-/// If it fails, the write goes on unchanged. A webhook that changes the object later brings it back.
+/// If it fails, the write passes unchanged. It is evaluated again if a webhook changes the object.
 pub fn conflict_policy() -> Value {
     let named = |of: &[(&str, &str)]| -> Vec<Value> {
         of.iter().map(|(name, text)| json!({ "name": name, "expression": text })).collect()

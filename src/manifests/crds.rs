@@ -72,7 +72,7 @@ pub fn is_current(spec: &Value, wanted: &CustomResourceDefinition) -> bool {
     }
 }
 
-/// Tells whether an installed object has everything that the wanted one sets. Additions by the server do not count.
+/// Returns true if an installed object has everything that the wanted one sets. Additions by the server do not count.
 pub fn sets_all_of(installed: &Value, wanted: &Value) -> bool {
     match (installed, wanted) {
         (Value::Object(installed), Value::Object(wanted)) => wanted.iter().all(|(name, wanted)| {

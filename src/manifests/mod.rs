@@ -2,7 +2,9 @@
 
 mod admission;
 mod assessment;
+pub mod chart;
 mod conflict_policy;
+mod controller_users;
 mod crds;
 pub mod installation;
 mod leftovers;
@@ -18,16 +20,17 @@ pub use assessment::{AccessAnswer, AccessGrant, Assessment, CrdState, Need, Plac
 pub use conflict_policy::{
     CONFLICT_POLICY, MUTATING_POLICIES, MUTATING_POLICY_BINDINGS, conflict_policy, conflict_policy_binding,
 };
+pub use controller_users::CONTROLLER_USERS;
 pub use crds::{OBJECT_MANAGER, crds, is_current, manifest, sets_all_of};
 pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
     GROUP, LEDGER_NAME, Mode, Permission, PermissionScope, RECONCILE_LEASE, RESOURCES, WATCH_LEASE,
-    WEBHOOK_LEASE,
+    WEBHOOK_LEASE, uninstall_permissions,
 };
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use webhook::{
-    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WebhookAddress,
-    WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
+    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT,
+    WebhookAddress, WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
 };

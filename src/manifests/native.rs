@@ -1,8 +1,8 @@
-//! Native admission: the two `ValidatingAdmissionPolicies` by which the API server itself judges objects.
+//! Native admission: the two `ValidatingAdmissionPolicies` by which the API server itself evaluates objects.
 //!
 //! They are the same for every namespace. Each reads a list of rules from an annotation of the Namespace, which the
-//! operator keeps (see [`AdmissionVerdict`](crate::policy::AdmissionVerdict)), so they hold while the operator is down. The expressions are
-//! the `.cel` files beside this one and beside the rules.
+//! operator keeps (see [`AdmissionVerdict`](crate::policy::AdmissionVerdict)), so they hold while the operator is down.
+//! The expressions are the `.cel` files beside this one and beside the rules.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
@@ -11,6 +11,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
+use super::controller_users::CONTROLLER_USERS;
 use crate::policy::{ADMISSION_LABEL, DENY_ANNOTATION, NAMED_SYSTEM_NAMESPACES, WARN_ANNOTATION};
 use crate::rules::{RULES, Rule};
 
@@ -19,22 +20,7 @@ pub const DENY_POLICY: &str = "kube-devops-deny";
 /// The name of the policy that warns, and of its binding.
 pub const WARN_POLICY: &str = "kube-devops-warn";
 
-/// The users of the controllers that make pods, or objects with a pod template, for an object that was judged itself.
-///
-/// Source: [`controller_names.go`](https://github.com/kubernetes/kubernetes/blob/v1.36.3/cmd/kube-controller-manager/names/controller_names.go)
-/// and the service accounts in `rbac/bootstrappolicy/controller_policy.go`.
-const CONTROLLERS: [&str; 8] = [
-    "system:kube-controller-manager",
-    "system:serviceaccount:kube-system:cronjob-controller",
-    "system:serviceaccount:kube-system:daemon-set-controller",
-    "system:serviceaccount:kube-system:deployment-controller",
-    "system:serviceaccount:kube-system:job-controller",
-    "system:serviceaccount:kube-system:replicaset-controller",
-    "system:serviceaccount:kube-system:replication-controller",
-    "system:serviceaccount:kube-system:statefulset-controller",
-];
-
-/// The kinds that are judged, by group: resource and kind.
+/// The kinds that are evaluated, by group: resource and kind.
 const KINDS: [(&str, &[(&str, &str)]); 3] = [
     ("", &[("pods", "Pod"), ("replicationcontrollers", "ReplicationController")]),
     (
@@ -49,9 +35,9 @@ const KINDS: [(&str, &[(&str, &str)]); 3] = [
     ("batch", &[("jobs", "Job"), ("cronjobs", "CronJob")]),
 ];
 
-/// The most containers of an object that is judged.
+/// The most containers of an object that is evaluated.
 const MOST_CONTAINERS: usize = 1_000;
-/// The most characters of an image that is judged.
+/// The most characters of an image that is evaluated.
 const MOST_CHARACTERS: usize = 1_000;
 /// The most findings of a rule that a message shows.
 const SHOWN: usize = 10;
@@ -71,14 +57,15 @@ pub struct BoundPolicy {
 
 /// Returns the two policies of native admission: the one that denies, and the one that warns.
 ///
-/// `own` is the namespace of the installation, and `system` are further system namespaces. Objects in them are not judged.
+/// `own` is the namespace of the installation, and `system` are further system namespaces. Objects in them are not
+/// evaluated.
 pub fn native_policies(own: &str, system: &[String]) -> [BoundPolicy; 2] {
-    let judge = |name, annotation, most_bytes: usize, actions: &[&str]| {
+    let policy = |name, annotation, most_bytes: usize, actions: &[&str]| {
         bound(name, actions, spec(annotation, most_bytes, own, system))
     };
     [
-        judge(DENY_POLICY, DENY_ANNOTATION, MOST_OF_DENIAL, &["Deny"]),
-        judge(WARN_POLICY, WARN_ANNOTATION, MOST_OF_WARNING, &["Warn", "Audit"]),
+        policy(DENY_POLICY, DENY_ANNOTATION, MOST_OF_DENIAL, &["Deny"]),
+        policy(WARN_POLICY, WARN_ANNOTATION, MOST_OF_WARNING, &["Warn", "Audit"]),
     ]
 }
 
@@ -105,7 +92,8 @@ pub(super) fn bound(name: &str, actions: &[&str], spec: ValidatingAdmissionPolic
 fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> ValidatingAdmissionPolicySpec {
     let named = NAMED_SYSTEM_NAMESPACES.into_iter().chain([own]).chain(system.iter().map(String::as_str));
     let kinds = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|(_, kind)| *kind));
-    let (protected, kinds, controllers) = (quoted(named), quoted(kinds), quoted(CONTROLLERS.into_iter()));
+    let (protected, kinds, controllers) =
+        (quoted(named), quoted(kinds), quoted(CONTROLLER_USERS.into_iter()));
     let (containers, characters) = (MOST_CONTAINERS.to_string(), MOST_CHARACTERS.to_string());
     let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
     let mut variables = vec![
@@ -151,7 +139,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
                         .to_owned(),
                 message: Some(format!(
                     "more than {MOST_CONTAINERS} containers, or an image of more than {MOST_CHARACTERS} characters: \
-                     kube-devops can't judge the object, so split it"
+                     kube-devops can't evaluate the object, so split it"
                 )),
                 reason: Some("Forbidden".to_owned()),
                 ..Validation::default()
@@ -173,7 +161,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
     }
 }
 
-/// Returns the expression of a rule's findings that an update adds; `None` for a rule that can't be said in CEL.
+/// Returns the expression of a rule's findings that an update adds; `None` for a rule without a CEL expression.
 fn findings(rule: &Rule) -> Option<String> {
     let expression = cel(rule.expression?, &[]);
     let shown = SHOWN.to_string();

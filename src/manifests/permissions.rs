@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::conflict_policy::CONFLICT_POLICY;
 use super::namespace_fence::NAMESPACE_FENCE;
 use super::native::{DENY_POLICY, WARN_POLICY};
+use super::self_fence::SELF_FENCE;
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 
 /// The API group of the resources of kube-devops.
@@ -61,7 +62,7 @@ impl Mode {
 
     /// Returns true if the mode can evaluate chosen namespaces alone.
     pub fn takes_namespaces(self) -> bool {
-        matches!(self, Self::Analyze | Self::Watch)
+        matches!(self, Self::Analyze | Self::Watch | Self::Reconcile | Self::Enforce)
     }
 
     /// Returns true if the mode works only where the CRDs are installed.
@@ -124,6 +125,12 @@ impl Permission {
         }
     }
 
+    /// Returns the permission to list a resource that rules read. The mode works without it.
+    pub const fn of_rules(group: &'static str, resource: &'static str, is_namespaced: bool) -> Self {
+        let scope = if is_namespaced { EvaluatedNamespaces } else { Cluster };
+        need(group, resource, LIST, scope, "the rules that read it can't tell").optional()
+    }
+
     const fn optional(self) -> Self {
         Self { required: false, ..self }
     }
@@ -151,6 +158,7 @@ const EVENTS: &str = "events.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const GET: &[&str] = &["get"];
 const LIST: &[&str] = &["list"];
+const DELETE: &[&str] = &["delete"];
 const FOLLOW: &[&str] = &["list", "watch"];
 const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
@@ -188,40 +196,40 @@ const WATCH: &[Permission] = &[
 const TEMPLATES: &str = "violations of these workloads aren't seen: never ready";
 
 const RECONCILE: &[Permission] = &[
-    need("", "pods", FOLLOW, Cluster, "no pods are seen: never ready"),
-    need("apps", "deployments", FOLLOW, Cluster, TEMPLATES),
-    need("apps", "statefulsets", FOLLOW, Cluster, TEMPLATES),
-    need("apps", "daemonsets", FOLLOW, Cluster, TEMPLATES),
-    need("apps", "replicasets", FOLLOW, Cluster, TEMPLATES),
-    need("", "replicationcontrollers", FOLLOW, Cluster, TEMPLATES),
-    need("batch", "jobs", FOLLOW, Cluster, TEMPLATES),
-    need("batch", "cronjobs", FOLLOW, Cluster, TEMPLATES),
-    need("", "services", FOLLOW, Cluster, "the ports to probe aren't known: never ready"),
-    need(GROUP, "devopspolicies", FOLLOW, Cluster, "no policies are seen: never ready"),
+    need("", "pods", FOLLOW, EvaluatedNamespaces, "no pods are seen: never ready"),
+    need("apps", "deployments", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("apps", "statefulsets", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("apps", "daemonsets", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("apps", "replicasets", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("", "replicationcontrollers", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("batch", "jobs", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("batch", "cronjobs", FOLLOW, EvaluatedNamespaces, TEMPLATES),
+    need("", "services", FOLLOW, EvaluatedNamespaces, "the ports to probe aren't known: never ready"),
+    need(GROUP, "devopspolicies", FOLLOW, EvaluatedNamespaces, "no policies are seen: never ready"),
     need(
         GROUP,
         "devopspolicies",
         &["patch"],
-        Cluster,
+        EvaluatedNamespaces,
         "no finalizers: nothing is cleaned up after a deleted policy",
     ),
-    need(GROUP, "devopspolicies", &["patch"], Cluster, "policies show no score").of("status"),
+    need(GROUP, "devopspolicies", &["patch"], EvaluatedNamespaces, "policies show no score").of("status"),
     need(
         GROUP,
         "policyauditresults",
         &["list", "watch", "create", "delete"],
-        Cluster,
+        EvaluatedNamespaces,
         "no audit trail, or one that only grows",
     ),
     need(
         "",
         "namespaces",
         &["get"],
-        Cluster,
+        EvaluatedNamespaces,
         "writes to terminating namespaces fail and are reported as errors",
     )
     .optional(),
-    need(EVENTS, "events", REPORT, Cluster, "no events about policies and workloads").optional(),
+    need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
@@ -229,14 +237,14 @@ const REPAIRED: &str = "these workloads are never repaired, and failed patches a
 const NO_YIELD: &str = "the condition Enforcing can't say if the conflict policy is in effect";
 
 const ENFORCE: &[Permission] = &[
-    need("apps", "deployments", REPAIR, Cluster, REPAIRED),
-    need("apps", "statefulsets", REPAIR, Cluster, REPAIRED),
-    need("apps", "daemonsets", REPAIR, Cluster, REPAIRED),
+    need("apps", "deployments", REPAIR, EvaluatedNamespaces, REPAIRED),
+    need("apps", "statefulsets", REPAIR, EvaluatedNamespaces, REPAIRED),
+    need("apps", "daemonsets", REPAIR, EvaluatedNamespaces, REPAIRED),
     need(
         "",
         "pods",
         &["delete"],
-        Cluster,
+        EvaluatedNamespaces,
         "a StatefulSet stays stuck after a withdrawal until its pod is deleted",
     ),
     need(
@@ -251,23 +259,23 @@ const ENFORCE: &[Permission] = &[
         "policy",
         "poddisruptionbudgets",
         LIST,
-        Cluster,
+        EvaluatedNamespaces,
         "nothing is repaired: disruption budgets can't be checked",
     ),
     need(
         "autoscaling",
         "horizontalpodautoscalers",
         LIST,
-        Cluster,
+        EvaluatedNamespaces,
         "nothing is repaired: an autoscaler might use the resources",
     ),
-    need("", "limitranges", LIST, Cluster, "nothing is repaired: a LimitRange might supply resources"),
-    need("", "resourcequotas", LIST, Cluster, "nothing is repaired: a quota might refuse the pods"),
+    need("", "limitranges", LIST, EvaluatedNamespaces, "nothing is repaired: a LimitRange might supply resources"),
+    need("", "resourcequotas", LIST, EvaluatedNamespaces, "nothing is repaired: a quota might refuse the pods"),
     need(
         "autoscaling.k8s.io",
         "verticalpodautoscalers",
         LIST,
-        Cluster,
+        EvaluatedNamespaces,
         "with VerticalPodAutoscalers installed, resources are never set: one might manage them",
     )
     .optional(),
@@ -275,19 +283,19 @@ const ENFORCE: &[Permission] = &[
         "apps",
         "controllerrevisions",
         LIST,
-        Cluster,
+        EvaluatedNamespaces,
         "no DaemonSet is repaired: its new pods can't be identified",
     ),
     need(
         "",
         "persistentvolumeclaims",
         LIST,
-        Cluster,
+        EvaluatedNamespaces,
         "a workload with a claim is patched only with remediation.allowDowntime: its claims count as ReadWriteOnce",
     )
     .optional(),
     need("", "nodes", &["get"], Cluster, "pods on a broken node count against a patch").optional(),
-    need(EVENTS, "events", LIST, Cluster, "verified patches that do harm later are not withdrawn for their probes")
+    need(EVENTS, "events", LIST, EvaluatedNamespaces, "verified patches that do harm later are not withdrawn for their probes")
         .optional(),
     need(ADMISSION, "mutatingadmissionpolicies", GET, Cluster, NO_YIELD).named(&[CONFLICT_POLICY]).optional(),
     need(ADMISSION, "mutatingadmissionpolicybindings", GET, Cluster, NO_YIELD).named(&[CONFLICT_POLICY]).optional(),
@@ -308,7 +316,7 @@ const NATIVE: &[Permission] = &[
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
-    need("", "namespaces", FOLLOW, Cluster, "it also judges the rules that native admission holds")
+    need("", "namespaces", FOLLOW, Cluster, "it also evaluates the rules that native admission holds")
         .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
         .named(&[WEBHOOK_SECRET])
@@ -324,9 +332,38 @@ const WEBHOOK: &[Permission] = &[
     .optional(),
 ];
 
+const LEFT: &str = "it stays in the cluster";
+
+const UNINSTALL: &[Permission] = &[
+    need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
+    need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
+    need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
+    need(ADMISSION, "validatingadmissionpolicies", DELETE, Cluster, LEFT).named(OUR_POLICIES),
+    need(ADMISSION, "validatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(OUR_POLICIES),
+    need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
+    need(ADMISSION, "mutatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
+    need("", "configmaps", DELETE, OwnNamespace, LEFT).named(&[LEDGER_NAME]),
+    need("coordination.k8s.io", "leases", DELETE, OwnNamespace, LEFT).named(&[
+        WATCH_LEASE,
+        RECONCILE_LEASE,
+        WEBHOOK_LEASE,
+    ]),
+    need("", "secrets", DELETE, OwnNamespace, LEFT).named(&[WEBHOOK_SECRET]),
+    need("apps", "deployments", &["list", "delete"], OwnNamespace, "--stop does not work"),
+    need("", "pods", LIST, OwnNamespace, "--stop does not work"),
+];
+
+const OUR_POLICIES: &[&str] = &[DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE, SELF_FENCE];
+
+/// Returns the permissions that `uninstall --stop` needs.
+pub fn uninstall_permissions() -> &'static [Permission] {
+    UNINSTALL
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifests::leftovers;
     use std::collections::BTreeSet;
 
     fn verbs(mode: Mode) -> Vec<(String, &'static str)> {
@@ -368,7 +405,7 @@ mod tests {
         let audit = verbs(Mode::Reconcile);
         let added = ENFORCE.iter().filter(|permission| ["", "apps", "batch"].contains(&permission.group));
         let writes: Vec<_> = added
-            .filter(|permission| permission.scope == Cluster)
+            .filter(|permission| permission.scope != OwnNamespace)
             .flat_map(|permission| permission.verbs.iter().map(|verb| (permission.path(), *verb)))
             .filter(|(_, verb)| !["get", "list", "watch"].contains(verb))
             .collect();
@@ -381,6 +418,19 @@ mod tests {
         ];
         assert_eq!(writes, expected);
         assert!(expected.iter().all(|write| !audit.contains(write)));
+    }
+
+    #[test]
+    fn an_uninstall_may_delete_every_leftover() {
+        for leftover in leftovers("kube-devops") {
+            let plural = format!("{}s", leftover.kind.to_lowercase()).replace("policys", "policies");
+            let may = |permission: &Permission| {
+                permission.resource == plural
+                    && permission.verbs.contains(&"delete")
+                    && permission.names.contains(&&*leftover.name)
+            };
+            assert!(UNINSTALL.iter().any(may), "{leftover:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use serde_json::{Value, json};
 
-use super::permissions::RECONCILE_LEASE;
 use crate::policy::NAMED_SYSTEM_NAMESPACES;
 
 /// The name of the policy and of its binding.
@@ -54,9 +53,10 @@ const VALIDATIONS: [(&str, &str); 5] = [
 
 /// Returns the policy and its binding.
 ///
-/// `own` is the namespace of the installation, and `system` are further system namespaces; both are protected.
-pub fn self_fence(own: &str, system: &[String]) -> [Value; 2] {
-    let account = format!("system:serviceaccount:{own}:{RECONCILE_LEASE}");
+/// `own` is the namespace of the installation, and `system` are further system namespaces; both are protected. `account`
+/// is the operator's.
+pub fn self_fence(own: &str, account: &str, system: &[String]) -> [Value; 2] {
+    let account = format!("system:serviceaccount:{own}:{account}");
     let named = NAMED_SYSTEM_NAMESPACES.into_iter().chain([own]).chain(system.iter().map(String::as_str));
     let protected: Vec<_> = named.map(|name| format!("'{name}'")).collect();
     let protected = protected.join(", ");
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_fence_is_about_our_account_and_protects_our_namespace_and_those_of_the_flags() {
-        let [policy, binding] = self_fence("ops", &["infra".to_owned()]);
+        let [policy, binding] = self_fence("ops", "kube-devops-reconcile", &["infra".to_owned()]);
         let condition = policy["spec"]["matchConditions"][0]["expression"].as_str().unwrap();
         assert_eq!(
             condition,
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn no_expression_has_a_placeholder_or_a_comment_left() {
-        let text = self_fence("ops", &[])[0].to_string();
+        let text = self_fence("ops", "kube-devops-reconcile", &[])[0].to_string();
         assert!(!text.contains('$') && !text.contains("// "), "{text}");
     }
 }

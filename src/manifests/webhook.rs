@@ -1,8 +1,8 @@
 //! The `ValidatingWebhookConfiguration`: the objects that the API server shows to the webhook.
 //!
 //! It cannot brick a cluster. It names eight kinds, so leases and everything else never match; the selector and the
-//! condition leave out system namespaces and the webhook's own one; and a webhook that does not answer lets objects pass,
-//! unless the user asked for the opposite.
+//! condition leave out system namespaces and the webhook's own one; and a webhook that does not answer lets objects
+//! pass, unless the user asked for the opposite.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,8 @@ use crate::policy::{BREAK_GLASS_ANNOTATION, SystemNamespaces};
 pub const WEBHOOK_CONFIGURATION: &str = "kube-devops-webhook";
 /// The name of the Service, unless another is given.
 pub const WEBHOOK_SERVICE: &str = "kube-devops-webhook";
+/// The port of the Service, unless another is given.
+pub const WEBHOOK_SERVICE_PORT: u16 = 443;
 /// The name of the Secret with the certificates.
 pub const WEBHOOK_SECRET: &str = "kube-devops-webhook-tls";
 /// The name of the webhook in the configuration. The API server shows it in each denial.
@@ -127,7 +129,7 @@ fn client_config(address: &WebhookAddress, ca_bundle: &str) -> WebhookClientConf
     WebhookClientConfig { ca_bundle, service, url }
 }
 
-/// Returns the eight kinds that are judged. Subresources such as `scale` and `status` are not among them.
+/// Returns the eight kinds that are evaluated. Subresources such as `scale` and `status` are not among them.
 fn rules() -> Vec<RuleWithOperations> {
     let texts = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect());
     let rule = |group: &str, resources: &[&str]| RuleWithOperations {

@@ -109,7 +109,7 @@ impl Scoreboard {
 
     /// Ends a list of one namespace, or of all. Removes the pods that were not seen since its beginning.
     pub fn end_list(&mut self, namespace: Option<&str>, begun: ListMark) {
-        for (namespace, _, pod) in self.pods.end_list(begun, namespace, |_| true) {
+        for (namespace, _, pod) in self.pods.end_list(begun, namespace, |_, _| true) {
             self.subtract(&namespace, &pod);
         }
     }

@@ -93,6 +93,7 @@ impl Scores {
                     compliant: compliance.compliant,
                     partial: !errors.is_empty(),
                     counts: board.cluster().by_rule(board.policy()),
+                    unknown: BTreeMap::new(),
                 },
                 namespaces: board.namespaces(),
                 offenders: board.offenders(OFFENDERS).into_iter().map(OffenderScore::from).collect(),

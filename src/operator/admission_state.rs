@@ -1,8 +1,8 @@
-//! The state of native admission in a namespace, in the words of a policy's condition. Pure.
+//! The state of native admission in a namespace, as a policy's condition shows it. Pure.
 
 use jiff::Timestamp;
 
-use crate::policy::AdmissionVerdict;
+use crate::policy::{AdmissionVerdict, ConditionReason};
 use crate::rules::RuleId;
 
 /// The state of native admission in a namespace.
@@ -18,31 +18,37 @@ pub enum AdmissionState {
     Failed(String),
     /// Denials are suspended until this time.
     Suspended(AdmissionVerdict, Timestamp),
-    /// The API server judges objects by this verdict.
+    /// The API server evaluates objects by this verdict.
     Held(AdmissionVerdict),
 }
 
 impl AdmissionState {
     /// Returns status, reason and message of the condition `Admission` of a policy; `None` without native admission.
-    pub(super) fn condition(&self, policy: &str) -> Option<(bool, &'static str, String)> {
+    pub(super) fn condition(&self, policy: &str) -> Option<(bool, ConditionReason, String)> {
         Some(match self {
             Self::Off => return None,
-            Self::NotInstalled(why) => (false, "NotInstalled", why.clone()),
-            Self::Pending => (false, "Pending", "the verdict is not written on the Namespace yet".to_owned()),
-            Self::Failed(why) => {
-                (false, "NotWritten", format!("cannot write the verdict on the Namespace: {why}"))
-            }
+            Self::NotInstalled(why) => (false, ConditionReason::NotInstalled, why.clone()),
+            Self::Pending => (
+                false,
+                ConditionReason::Pending,
+                "the verdict is not written on the Namespace yet".to_owned(),
+            ),
+            Self::Failed(why) => (
+                false,
+                ConditionReason::NotWritten,
+                format!("cannot write the verdict on the Namespace: {why}"),
+            ),
             Self::Suspended(verdict, until) => (
                 false,
-                "BreakGlass",
+                ConditionReason::BreakGlass,
                 format!("denials are suspended until {until}; {}", summary(verdict, policy)),
             ),
-            Self::Held(verdict) => (true, "Native", summary(verdict, policy)),
+            Self::Held(verdict) => (true, ConditionReason::Native, summary(verdict, policy)),
         })
     }
 }
 
-/// Says which rules of a policy deny, which warn, and which native admission leaves out.
+/// Lists the rules of a policy that deny, that warn, and that native admission leaves out.
 fn summary(verdict: &AdmissionVerdict, policy: &str) -> String {
     let of = |rules: &[crate::policy::VerdictRule]| {
         let rules = rules.iter().filter(|entry| entry.policies.contains(policy));
@@ -63,7 +69,7 @@ fn summary(verdict: &AdmissionVerdict, policy: &str) -> String {
         let same =
             verdict.left_out.iter().filter(|left_out| left_out.policy == policy && left_out.reason == reason);
         let rules = list(same.map(|left_out| left_out.rule)).unwrap_or_default();
-        parts.push(format!("not judged natively: {rules} ({})", reason.as_str()));
+        parts.push(format!("not evaluated natively: {rules} ({})", reason.as_str()));
     }
     if parts.is_empty() { "the policy turns on no rule of its own".to_owned() } else { parts.join("; ") }
 }
@@ -98,17 +104,17 @@ mod tests {
         ])
         .unwrap();
         let (status, reason, message) = AdmissionState::Held(verdict.clone()).condition("a").unwrap();
-        assert_eq!((status, reason), (true, "Native"));
+        assert_eq!((status, reason), (true, ConditionReason::Native));
         assert_eq!(
             message,
-            "denied: latest-tag; warned about: missing-liveness; not judged natively: high-restarts (the rule can't \
+            "denied: latest-tag; warned about: missing-liveness; not evaluated natively: high-restarts (the rule can't \
              be said in CEL)"
         );
         let (_, _, message) = AdmissionState::Held(verdict.clone()).condition("b").unwrap();
         assert_eq!(message, "warned about: missing-readiness");
         let suspended = AdmissionState::Suspended(verdict.suspended(), Timestamp::UNIX_EPOCH);
         let (status, reason, message) = suspended.condition("a").unwrap();
-        assert_eq!((status, reason), (false, "BreakGlass"));
+        assert_eq!((status, reason), (false, ConditionReason::BreakGlass));
         assert!(
             message.starts_with("denials are suspended until 1970-01-01T00:00:00Z; warned about: "),
             "{message}"

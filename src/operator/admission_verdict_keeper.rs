@@ -1,4 +1,5 @@
-//! The tasks of native admission: follow the Namespaces, write what is due, and look if the admission policies are there.
+//! The tasks of native admission: they follow the Namespaces, write the verdicts that are due, and check that the
+//! admission policies are installed.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -23,14 +24,14 @@ use crate::manifests::{NAMESPACE_FENCE, admission_policies, sets_all_of};
 const CONCURRENT: usize = 8;
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
-/// The time limit of one look at a Namespace.
+/// The time limit for one Namespace.
 const SYNC: Duration = Duration::from_secs(10);
 /// The interval of the looks at the admission policies.
 const LOOK: Duration = Duration::from_mins(1);
 /// The longest pause between two passes.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// Follows the Namespaces. Never ends. `ready` is dropped once all were listed.
+/// Follows the Namespaces. Never returns. `ready` is dropped once all were listed.
 pub(super) async fn follow_namespaces<R>(operator: &Operator, native: &NativeAdmission, ready: R) {
     let resource = ApiResource::erase::<Namespace>(&());
     let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
@@ -73,7 +74,7 @@ fn metadata(object: &RawObject) -> Result<ObjectMeta, String> {
     parsed.map(|object| object.metadata).map_err(|error| error.to_string())
 }
 
-/// Writes the verdicts that are due, while this replica leads. Never ends.
+/// Writes the verdicts that are due, while this replica leads. Never returns.
 pub(super) async fn keep_verdicts(operator: &Operator, native: &NativeAdmission) -> Infallible {
     operator.policies.wait_until_listed().await;
     let mut leadership = operator.leadership.clone();
@@ -131,7 +132,7 @@ fn failed(operator: &Operator, name: &str, error: &CallError) {
     operator.wake_policies(name);
 }
 
-/// Looks at the admission policies again and again, and reports changes in the conditions of policies. Never ends.
+/// Looks at the admission policies again and again, and reports changes in the conditions of policies. Never returns.
 pub(super) async fn watch_installation(operator: &Operator, native: &NativeAdmission) -> Infallible {
     loop {
         match missing(operator, native).await {
@@ -143,7 +144,7 @@ pub(super) async fn watch_installation(operator: &Operator, native: &NativeAdmis
                     }
                 }
             }
-            Err(error) => warn!(%error, "failed to look at the admission policies; will retry"),
+            Err(error) => warn!(%error, "failed to check the admission policies; will retry"),
         }
         sleep(LOOK).await;
     }
@@ -174,7 +175,7 @@ async fn missing(operator: &Operator, native: &NativeAdmission) -> Result<Option
                 return Ok(Some(format!("{name} differs from that of this version: {INSTALL}")));
             }
             Ok(Some(_)) => {}
-            // An account that may not look has to believe in them.
+            // Without the permission to read them, they are assumed to be there.
             Err(error) if error.code() == Some(403) => {}
             Err(error) => return Err(error),
         }

@@ -31,6 +31,8 @@ const MESSAGE: usize = 1024;
 /// An existing result, as its metadata describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
+    /// The result's namespace.
+    pub namespace: String,
     /// The result's name.
     pub name: String,
     /// The result's uid; empty until its creation was observed.
@@ -59,6 +61,7 @@ impl Past {
     pub fn of(metadata: &ObjectMeta) -> Option<Self> {
         let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).cloned();
         Some(Self {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
             name: metadata.name.clone()?,
             uid: metadata.uid.clone()?,
             sequence: annotation(SEQUENCE)?.parse().ok()?,
@@ -125,28 +128,8 @@ fn result(
     latest: Option<&Past>,
     now: Timestamp,
 ) -> PolicyAuditResult {
-    let uid = policy.uid().unwrap_or_default();
-    let previous = latest.map_or("", |latest| latest.name.as_str());
-    // An operator that crashes after the creation computes the same name again, so the API server reports that the
-    // result exists.
-    let suffix = short_digest(&format!("{uid}/{previous}/{content}"));
-    let prefix: String = policy.name_any().chars().take(200).collect();
-    let sequence = latest.map_or(1, |latest| latest.sequence + 1);
-    let owner = policy.controller_owner_ref(&());
-    let pairs = |pairs: &[(&str, &str)]| {
-        Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
-    };
     let mut result = PolicyAuditResult {
-        metadata: ObjectMeta {
-            name: Some(format!("{}-{suffix}", prefix.trim_end_matches(['.', '-']))),
-            namespace: policy.namespace(),
-            labels: pairs(&[(POLICY_UID, &uid)]),
-            annotations: pairs(&[(CONTENT, content), (SEQUENCE, &sequence.to_string())]),
-            owner_references: owner.map(|owner| {
-                vec![OwnerReference { controller: None, block_owner_deletion: Some(false), ..owner }]
-            }),
-            ..ObjectMeta::default()
-        },
+        metadata: metadata(policy, content, latest),
         spec: PolicyAuditResultSpec {
             policy_name: policy.name_any(),
             cluster_name: None,
@@ -160,7 +143,38 @@ fn result(
             fixes: Vec::new(),
         },
     };
-    let mut left = LIMIT.saturating_sub(RESERVE).saturating_sub(size(&result));
+    fill(&mut result, fixes, &evaluation.violations);
+    result
+}
+
+/// Returns the metadata of a result. Its name depends on the previous result and on the content.
+fn metadata(policy: &DevOpsPolicy, content: &str, latest: Option<&Past>) -> ObjectMeta {
+    let uid = policy.uid().unwrap_or_default();
+    let previous = latest.map_or("", |latest| latest.name.as_str());
+    // An operator that crashes after the creation computes the same name again, so the API server reports that the
+    // result exists.
+    let suffix = short_digest(&format!("{uid}/{previous}/{content}"));
+    let prefix: String = policy.name_any().chars().take(200).collect();
+    let sequence = latest.map_or(1, |latest| latest.sequence + 1);
+    let owner = policy.controller_owner_ref(&());
+    let pairs = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    };
+    ObjectMeta {
+        name: Some(format!("{}-{suffix}", prefix.trim_end_matches(['.', '-']))),
+        namespace: policy.namespace(),
+        labels: pairs(&[(POLICY_UID, &uid)]),
+        annotations: pairs(&[(CONTENT, content), (SEQUENCE, &sequence.to_string())]),
+        owner_references: owner.map(|owner| {
+            vec![OwnerReference { controller: None, block_owner_deletion: Some(false), ..owner }]
+        }),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Adds as many patches and violations as fit into a result.
+fn fill(result: &mut PolicyAuditResult, fixes: &[SuggestedFix], violations: &[ReportedViolation]) {
+    let mut left = LIMIT.saturating_sub(RESERVE).saturating_sub(size(result));
     // Patches get at most half of the space, to leave room for violations.
     let half = left / 2;
     for fix in fixes.iter().take(100) {
@@ -169,12 +183,11 @@ fn result(
         result.spec.fixes.push(fix.clone());
     }
     // The schema allows 500 entries; the worst come first.
-    for entry in entries(&evaluation.violations).into_iter().take(500) {
+    for entry in entries(violations).into_iter().take(500) {
         let Some(rest) = left.checked_sub(size(&entry) + 1) else { break };
         left = rest;
         result.spec.violations.push(entry);
     }
-    result
 }
 
 /// Merges the violations of a workload's pods into one entry per workload, container and rule. The worst come first;
@@ -203,7 +216,7 @@ fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
 
 /// Returns the workload of a violation: the pod's owner, or the object itself.
 fn workload(violation: &ReportedViolation) -> Owner<'_> {
-    let itself = Owner { kind: violation.kind, name: &violation.name };
+    let itself = Owner { kind: &violation.kind, name: &violation.name };
     violation.owner.as_deref().and_then(|owner| Owner::parse(owner).ok()).unwrap_or(itself)
 }
 

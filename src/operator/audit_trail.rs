@@ -8,18 +8,18 @@ use crate::cluster::{ListMark, Store};
 #[derive(Debug, Default)]
 pub struct AuditTrail {
     results: Store<String, Past>,
-    listed: ListMark,
 }
 
 impl AuditTrail {
-    /// Starts a list of all results. Known results stay until [`AuditTrail::end_list`].
-    pub fn begin_list(&mut self) {
-        self.listed = self.results.begin_list();
+    /// Starts a list. Known results stay until [`AuditTrail::end_list`].
+    pub fn begin_list(&mut self) -> ListMark {
+        self.results.begin_list()
     }
 
-    /// Ends a list: removes the results that were neither created nor listed since its start.
-    pub fn end_list(&mut self) {
-        self.results.end_list(self.listed, None, |_| true);
+    /// Ends a list, in one namespace or in all: removes the results that were neither created nor listed since its start.
+    pub fn end_list(&mut self, begun: ListMark, within: Option<&str>) {
+        self.results
+            .end_list(begun, None, |_, past| within.is_none_or(|namespace| past.namespace == namespace));
     }
 
     /// Adds a created or observed result.
@@ -70,6 +70,7 @@ mod tests {
 
     fn past(sequence: u64) -> Past {
         Past {
+            namespace: "shop".to_owned(),
             name: format!("p-{sequence}"),
             uid: String::new(),
             sequence,
@@ -103,9 +104,11 @@ mod tests {
         }
         trail.add("uid", past(13));
         trail.add("uid", past(14));
-        trail.begin_list();
+        let begun = trail.begin_list();
         trail.add("uid", past(14));
-        trail.end_list();
+        trail.end_list(begun, Some("bank"));
+        assert_eq!(trail.of("uid").count(), 2, "another namespace was listed");
+        trail.end_list(begun, Some("shop"));
         assert_eq!(trail.of("uid").count(), 1, "13 was not listed");
         trail.remove("uid", "p-14");
         assert_eq!(trail.results.iter().count(), 0, "a policy without results leaves no trace");

@@ -23,6 +23,8 @@ use crate::workload::{PolicyRef, Workload, WorkloadKind};
 pub struct OperatorSettings {
     /// The namespaces in which policies have no effect, including the operator's own.
     pub system: SystemNamespaces,
+    /// The namespaces to work in; empty for all of them.
+    pub namespaces: Vec<String>,
     /// The minimum time between two audit results of a policy.
     pub audit_interval: SignedDuration,
     /// The admission policies that native admission relies on; `None` without it.
@@ -34,6 +36,7 @@ pub struct OperatorSettings {
 /// The state of a running operator.
 pub struct Operator {
     pub(super) cluster: Cluster,
+    pub(super) namespaces: Vec<String>,
     pub(super) leadership: Leadership,
     pub(super) events: Arc<Events>,
     pub(super) metrics: OperatorMetrics,
@@ -66,7 +69,7 @@ impl Operator {
         settings: OperatorSettings,
         metrics: OperatorMetrics,
     ) -> Self {
-        let OperatorSettings { system, audit_interval, admission, remediation } = settings;
+        let OperatorSettings { system, namespaces, audit_interval, admission, remediation } = settings;
         let clock = remediation.clock;
         let events = Arc::new(events);
         let policies = Arc::new(Policies::new(system));
@@ -86,6 +89,7 @@ impl Operator {
         Self {
             native,
             cluster,
+            namespaces,
             leadership,
             events,
             metrics,
@@ -97,6 +101,15 @@ impl Operator {
             inventory,
             audits: Mutex::default(),
             evaluated: Mutex::default(),
+        }
+    }
+
+    /// Returns the namespace of each watch; `None` for a watch of all namespaces.
+    pub(super) fn scopes(&self) -> Vec<Option<String>> {
+        if self.namespaces.is_empty() {
+            vec![None]
+        } else {
+            self.namespaces.iter().cloned().map(Some).collect()
         }
     }
 

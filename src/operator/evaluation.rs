@@ -93,7 +93,7 @@ mod tests {
 
     fn names(evaluation: &Evaluation) -> Vec<String> {
         let names = evaluation.violations.iter();
-        names.map(|found| Owner { kind: found.kind, name: &found.name }.to_string()).collect()
+        names.map(|found| Owner { kind: &found.kind, name: &found.name }.to_string()).collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join, join_all};
 use futures::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -58,32 +58,37 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
         (WorkloadKind::Job, ApiResource::erase::<Job>(&())),
         (WorkloadKind::CronJob, ApiResource::erase::<CronJob>(&())),
     ];
-    let objects = kinds.map(|(kind, resource)| {
-        let (operator, listing) = (Arc::clone(operator), listing.clone());
-        async move {
-            let sink = Objects { operator: &operator, kind, mark: ListMark::default() };
-            let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
-            cluster::follow(&operator.cluster, request, sink, listing).await;
-        }
-    });
-    let services = {
-        let (operator, listing) = (Arc::clone(operator), listing.clone());
-        async move {
-            let resource = ApiResource::erase::<Service>(&());
-            let sink = Services { operator: &operator, mark: ListMark::default() };
-            let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
-            cluster::follow(&operator.cluster, request, sink, listing).await;
-        }
+    let request = |resource, within: &Option<String>, metadata_only| WatchRequest {
+        resource,
+        namespace: within.clone(),
+        selector: None,
+        metadata_only,
     };
-    let (operator, listing) = (Arc::clone(operator), listing.clone());
-    let results = async move {
-        let resource = ApiResource::erase::<PolicyAuditResult>(&());
-        let sink = Results { operator: &operator };
-        let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
-        cluster::follow(&operator.cluster, request, sink, listing).await;
-    };
+    let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
+    for within in operator.scopes() {
+        for (kind, resource) in kinds.clone() {
+            let (operator, listing) = (Arc::clone(operator), listing.clone());
+            let (request, within) = (request(resource, &within, false), within.clone());
+            watches.push(Box::pin(async move {
+                let sink = Objects { operator: &operator, kind, within, mark: ListMark::default() };
+                cluster::follow(&operator.cluster, request, sink, listing).await;
+            }));
+        }
+        let (services, results) = (
+            request(ApiResource::erase::<Service>(&()), &within, false),
+            request(ApiResource::erase::<PolicyAuditResult>(&()), &within, true),
+        );
+        let (operator, listing) = (Arc::clone(operator), listing.clone());
+        watches.push(Box::pin(async move {
+            let (also, mark) = (listing.clone(), ListMark::default());
+            let sink = Services { operator: &operator, within: within.clone(), mark };
+            let services = cluster::follow(&operator.cluster, services, sink, listing);
+            let sink = Results { operator: &operator, within, mark };
+            join(services, cluster::follow(&operator.cluster, results, sink, also)).await;
+        }));
+    }
     async move {
-        futures::future::join3(join_all(objects), services, results).await;
+        join_all(watches).await;
     }
 }
 
@@ -91,6 +96,8 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
 struct Objects<'o> {
     operator: &'o Operator,
     kind: WorkloadKind,
+    /// The namespace that is followed; `None` for all of them.
+    within: Option<String>,
     mark: ListMark,
 }
 
@@ -99,7 +106,7 @@ impl Sink for Objects<'_> {
         let mut inventory = self.operator.inventory();
         self.mark = inventory.begin_list();
         if self.kind == WorkloadKind::Pod {
-            inventory.health.interrupt();
+            inventory.health.interrupt(self.within.as_deref());
         }
     }
 
@@ -123,20 +130,21 @@ impl Sink for Objects<'_> {
     }
 
     fn end_list(&mut self) {
-        self.operator.inventory().end_list(self.kind, self.mark);
+        self.operator.inventory().end_list(self.kind, self.mark, self.within.as_deref());
         self.resumed();
         self.operator.changed.notify_one();
     }
 
     fn interrupted(&mut self, _failure: &WatchFailure) {
         if self.kind == WorkloadKind::Pod {
-            self.operator.inventory().health.interrupt();
+            self.operator.inventory().health.interrupt(self.within.as_deref());
         }
     }
 
     fn resumed(&mut self) {
         if self.kind == WorkloadKind::Pod {
-            self.operator.inventory().health.resume(self.operator.now());
+            let now = self.operator.now();
+            self.operator.inventory().health.resume(self.within.as_deref(), now);
         }
     }
 }
@@ -144,6 +152,7 @@ impl Sink for Objects<'_> {
 /// Adds Services to the inventory.
 struct Services<'o> {
     operator: &'o Operator,
+    within: Option<String>,
     mark: ListMark,
 }
 
@@ -165,7 +174,7 @@ impl Sink for Services<'_> {
     }
 
     fn end_list(&mut self) {
-        self.operator.inventory().end_services(self.mark);
+        self.operator.inventory().end_services(self.mark, self.within.as_deref());
         self.operator.changed.notify_one();
     }
 }
@@ -173,11 +182,13 @@ impl Sink for Services<'_> {
 /// Adds the metadata of audit results to the audit trail.
 struct Results<'o> {
     operator: &'o Operator,
+    within: Option<String>,
+    mark: ListMark,
 }
 
 impl Sink for Results<'_> {
     fn begin_list(&mut self) {
-        self.operator.audits().begin_list();
+        self.mark = self.operator.audits().begin_list();
     }
 
     fn apply(&mut self, result: &RawObject) -> Result<(), String> {
@@ -195,7 +206,7 @@ impl Sink for Results<'_> {
     }
 
     fn end_list(&mut self) {
-        self.operator.audits().end_list();
+        self.operator.audits().end_list(self.mark, self.within.as_deref());
     }
 }
 
@@ -237,7 +248,7 @@ pub(super) fn policies<R: Send + 'static>(
     let operator = Arc::clone(operator);
     let watch = async move {
         let report = |change: PolicyChange<'_>| take(&operator, &mut names, &woken, change);
-        policies::follow(&operator.policies, &operator.cluster, ready, report).await;
+        policies::follow(&operator.policies, &operator.cluster, &operator.namespaces, ready, report).await;
     };
     (stream::poll_fn(move |context| receiver.poll_recv(context)).map(Ok), store, watch)
 }

@@ -1,6 +1,6 @@
 //! The health of pods and rollouts, as the watches show it, to detect a verified patch that does harm. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -15,12 +15,14 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// The maximum number of recorded restarts per pod.
 const MOST: usize = 12;
 
-/// The health of the pods, and the workloads whose pods are not created. After a gap in the watch it starts anew.
+/// The health of the pods, and the workloads whose pods are not created. After a gap in the watch it starts again.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     pods: HashMap<String, HashMap<String, PodHealth>>,
     refused: HashMap<(WorkloadKind, String, String), Timestamp>,
     since: Option<Timestamp>,
+    /// The namespaces in which a gap has not ended; `None` for all of them.
+    gaps: BTreeSet<Option<String>>,
 }
 
 /// The relevant parts of a pod.
@@ -139,9 +141,10 @@ impl Health {
         }
     }
 
-    /// Records the start of a gap. Restarts before a gap are no evidence.
-    pub(super) fn interrupt(&mut self) {
+    /// Records the start of a gap in one namespace or in all. Restarts before a gap are no evidence.
+    pub(super) fn interrupt(&mut self, within: Option<&str>) {
         self.since = None;
+        self.gaps.insert(within.map(str::to_owned));
         for pod in self.pods.values_mut().flat_map(HashMap::values_mut) {
             pod.restarts.clear();
             // The time of restarts during the gap is unknown.
@@ -150,8 +153,9 @@ impl Health {
     }
 
     /// Records the end of a gap.
-    pub(super) fn resume(&mut self, now: Timestamp) {
-        self.since = Some(now);
+    pub(super) fn resume(&mut self, within: Option<&str>, now: Timestamp) {
+        self.gaps.remove(&within.map(str::to_owned));
+        self.since = self.gaps.is_empty().then_some(now);
     }
 
     /// Returns the end of the last gap; `None` during a gap.
@@ -255,9 +259,9 @@ mod tests {
         assert!(health.apply_pod("n", "a", &pod(8, false), at(12)));
         assert!(health.apply_pod("n", "a", &pod(10, true), at(20)));
         assert_eq!(restarts(&health), [at(12), at(20), at(20)]);
-        health.interrupt();
+        health.interrupt(None);
         assert_eq!(health.since(), None);
-        health.resume(at(600));
+        health.resume(None, at(600));
         assert!(restarts(&health).is_empty());
         health.apply_pod("n", "a", &pod(11, true), at(601));
         assert!(restarts(&health).is_empty(), "it may have been in the gap");

@@ -104,9 +104,9 @@ impl Inventory {
         self.objects.begin_list()
     }
 
-    /// Ends a list of a kind: removes the objects that were not listed since its start.
-    pub fn end_list(&mut self, kind: WorkloadKind, begun: ListMark) {
-        for (namespace, (_, name), _) in self.objects.end_list(begun, None, |(of, _)| *of == kind) {
+    /// Ends a list of a kind, in one namespace or in all: removes the objects that were not listed since its start.
+    pub fn end_list(&mut self, kind: WorkloadKind, begun: ListMark, within: Option<&str>) {
+        for (namespace, (_, name), _) in self.objects.end_list(begun, within, |(of, _), _| *of == kind) {
             self.health.remove(kind, &namespace, &name);
             self.note_change(&namespace);
         }
@@ -132,9 +132,9 @@ impl Inventory {
         self.services.begin_list()
     }
 
-    /// Ends a list of the Services: removes those that were not listed since its start.
-    pub fn end_services(&mut self, begun: ListMark) {
-        for (namespace, _, _) in self.services.end_list(begun, None, |_| true) {
+    /// Ends a list of the Services, in one namespace or in all: removes those that were not listed since its start.
+    pub fn end_services(&mut self, begun: ListMark, within: Option<&str>) {
+        for (namespace, _, _) in self.services.end_list(begun, within, |_, _| true) {
             self.note_change(&namespace);
         }
     }
@@ -252,7 +252,7 @@ mod tests {
         let begun = inventory.begin_services();
         inventory.apply_service("a", service("y", 80));
         inventory.apply_service("a", service("x", 80));
-        inventory.end_services(begun);
+        inventory.end_services(begun, None);
         assert_eq!(changed(&mut inventory), ["a"]);
         inventory.apply_service("a", service("x", 80));
         assert!(changed(&mut inventory).is_empty());
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(inventory.services("a"), [service("x", 81), service("y", 80)]);
         let begun = inventory.begin_services();
         inventory.apply_service("a", service("y", 80));
-        inventory.end_services(begun);
+        inventory.end_services(begun, None);
         assert_eq!((changed(&mut inventory), inventory.services("a").len()), (vec!["a".to_owned()], 1));
         inventory.delete_service("a", "y");
         assert_eq!((changed(&mut inventory), inventory.services("a").len()), (vec!["a".to_owned()], 0));
@@ -277,7 +277,7 @@ mod tests {
         let begun = inventory.begin_list();
         inventory.apply(workload("Pod", "b", "q", "x:1"));
         assert_eq!(names(&inventory, "a"), ["Deployment/d", "Pod/p"], "the list isn't over");
-        inventory.end_list(WorkloadKind::Pod, begun);
+        inventory.end_list(WorkloadKind::Pod, begun, None);
         assert_eq!(names(&inventory, "a"), ["Deployment/d"]);
         assert_eq!(names(&inventory, "b"), ["Pod/q"]);
         assert_eq!((changed(&mut inventory), inventory.pods()), (vec!["a".to_owned()], 1));

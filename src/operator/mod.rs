@@ -34,5 +34,5 @@ pub use evaluation::{Evaluation, evaluate_namespace};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;
-pub use release::{HeldPolicy, clear_verdicts, held, release};
+pub use release::{ReleaseStep, release};
 pub use status::{EvaluationOutcome, next_status};

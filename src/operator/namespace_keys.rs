@@ -60,7 +60,8 @@ impl NamespaceKeys {
         })
     }
 
-    /// Returns the merge patch that removes all other keys, whoever set them; `None` if `present` has no other.
+    /// Returns the merge patch that removes all other keys, also those of other clients; `None` if `present` has no
+    /// other.
     pub(super) fn removal(&self, present: &Self) -> Option<Value> {
         let surplus = present.annotations.keys().filter(|key| !self.annotations.contains_key(*key));
         let annotations: Map<_, _> = surplus.map(|key| ((*key).to_owned(), Value::Null)).collect();
@@ -71,7 +72,7 @@ impl NamespaceKeys {
     }
 }
 
-/// Returns the time until which denials are suspended in a Namespace, if somebody asked for that.
+/// Returns the time until which denials are suspended in a Namespace, if that was requested.
 pub(super) fn suspended_until(metadata: &ObjectMeta) -> Option<Timestamp> {
     metadata.annotations.as_ref()?.get(BREAK_GLASS_ANNOTATION)?.parse().ok()
 }

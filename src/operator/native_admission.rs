@@ -1,7 +1,7 @@
 //! Keeps the verdict of each namespace on its Namespace, where the native admission policies read it.
 //!
-//! A change of a policy or of a Namespace makes the namespace due. The leader compares the keys that a due Namespace has
-//! with those that it should have, and writes the difference.
+//! A change of a policy or of a Namespace makes the namespace due. The leader compares the keys that a due Namespace
+//! has with those that it should have, and writes the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -209,7 +209,7 @@ impl NativeAdmission {
             });
             return Ok(until.map_or(if changed { Synced::Changed } else { Synced::Unchanged }, Synced::Later));
         }
-        // The keys were as they are wanted now, so somebody else changed them.
+        // The keys were as they are wanted now, so another client changed them.
         let is_restoration = known.complete.as_ref() == Some(&wanted) && !wanted.is_empty();
         let restoration = known.restorations.next();
         if is_restoration && now < restoration {

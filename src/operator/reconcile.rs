@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event as KubeEvent, EventType};
@@ -21,11 +22,13 @@ use super::{
 };
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
-use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult};
+use crate::policy::{
+    CompiledPolicy, ConditionReason, ConditionType, DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult,
+};
 use crate::remediation::{Enforcer, RemediationError};
 
 /// The operator's finalizer.
-pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
+pub use crate::policy::FINALIZER;
 /// Time limit for all writes of one reconcile together.
 const WRITES: Duration = Duration::from_secs(30);
 
@@ -188,33 +191,36 @@ async fn clean_up(
     }
 }
 
+/// Returns the condition Degraded of a status if it is true.
+fn degraded(status: &DevOpsPolicyStatus) -> Option<&Condition> {
+    ConditionType::Degraded.of(&status.conditions).filter(|condition| condition.status == "True")
+}
+
+/// Returns true if a policy stopped itself.
+fn is_stopped(degraded: &Condition) -> bool {
+    ConditionReason::Withdrawals.is_of(degraded)
+}
+
 /// Sends an event when a policy becomes healthy, unhealthy or invalid.
 async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
-    let degraded = |status: &DevOpsPolicyStatus| {
-        let mut conditions = status.conditions.iter();
-        let found = conditions.find(|condition| condition.type_ == "Degraded" && condition.status == "True");
-        found.map(|condition| (condition.reason.clone(), condition.message.clone()))
-    };
-    let stopped = |(reason, message): (String, String)| (reason == "Withdrawals").then_some(message);
+    let (was_degraded, is_degraded) = (degraded(&before), degraded(status));
     let (type_, reason) = match (before.healthy, status.healthy) {
-        _ if degraded(status).and_then(stopped).is_some()
-            && degraded(&before).and_then(stopped).is_none() =>
-        {
+        _ if is_degraded.is_some_and(is_stopped) && !was_degraded.is_some_and(is_stopped) => {
             (EventType::Warning, "EnforcementStopped")
         }
-        _ if degraded(status).is_some() && degraded(&before).is_none() => {
-            let is_incident = degraded(status).is_some_and(|(reason, _)| reason == "Incident");
+        _ if is_degraded.is_some() && was_degraded.is_none() => {
+            let is_incident = is_degraded.is_some_and(|degraded| ConditionReason::Incident.is_of(degraded));
             (EventType::Warning, if is_incident { "Incident" } else { "PolicyInvalid" })
         }
         (None | Some(true), Some(false)) => (EventType::Warning, "PolicyViolated"),
         (Some(false), Some(true)) => (EventType::Normal, "PolicySatisfied"),
-        (None, Some(true)) if degraded(&before).is_some() => (EventType::Normal, "PolicySatisfied"),
+        (None, Some(true)) if was_degraded.is_some() => (EventType::Normal, "PolicySatisfied"),
         _ => return,
     };
     // Repeated events are grouped under the first note, so it contains no figures.
-    let note = match (degraded(status), &type_) {
-        (Some((_, message)), _) => message,
+    let note = match (is_degraded, &type_) {
+        (Some(degraded), _) => degraded.message.clone(),
         (None, EventType::Normal) => "No violations left".to_owned(),
         (None, EventType::Warning) => {
             let namespace = policy.namespace().unwrap_or_default();

@@ -1,7 +1,9 @@
-//! Removes the operator's finalizer from policies and its verdicts from Namespaces, for an uninstall: nobody would do it
-//! afterwards.
+//! Removes the operator's finalizer from policies and its verdicts from Namespaces, for an uninstall: nobody would do
+//! it afterwards.
 //!
 //! Only metadata is read and written, so that a policy which can't be read is released too.
+
+use std::io;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
@@ -12,24 +14,67 @@ use super::FINALIZER;
 use super::namespace_keys::NamespaceKeys;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::policy::{ADMISSION_LABEL, DevOpsPolicy};
+use crate::workload::PolicyRef;
 
 const PAGE: u32 = 500;
 
+/// One step of a release.
+#[derive(Debug)]
+pub enum ReleaseStep {
+    /// The policy has lost the finalizer.
+    Released(PolicyRef),
+    /// The Namespace has lost the verdict of native admission.
+    Cleared(String),
+    /// Something could not be released, for this reason.
+    Failed(String),
+}
+
+/// Removes the finalizer from the policies of a namespace, or of all, and then the verdicts of native admission from
+/// the Namespaces. Reports each step. Goes on after a failure.
+pub async fn release(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    report: &mut impl FnMut(ReleaseStep) -> io::Result<()>,
+) -> io::Result<()> {
+    let place = namespace.map_or_else(String::new, |name| format!(" of namespace {name:?}"));
+    match held(cluster, namespace).await {
+        Ok(held) => {
+            if let Some(name) = namespace.filter(|_| held.is_empty())
+                && cluster.lacks_namespace(name).await
+            {
+                report(ReleaseStep::Failed(format!("namespace {name:?} not found")))?;
+            }
+            for policy in held {
+                let name = policy.reference();
+                report(match remove_finalizer(cluster, policy).await {
+                    Ok(()) => ReleaseStep::Released(name),
+                    Err(error) => ReleaseStep::Failed(format!("cannot release the policy {name}: {error}")),
+                })?;
+            }
+        }
+        // There are no policies without the CRD.
+        Err(error) if error.code() == Some(404) => {}
+        Err(error) => report(ReleaseStep::Failed(format!("cannot list the policies{place}: {error}")))?,
+    }
+    match clear_verdicts(cluster, namespace).await {
+        Ok(cleared) => cleared.into_iter().try_for_each(|name| report(ReleaseStep::Cleared(name))),
+        Err(error) => {
+            let problem = format!("cannot clear the verdicts of native admission{place}: {error}");
+            report(ReleaseStep::Failed(problem))
+        }
+    }
+}
+
 /// A policy with the finalizer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeldPolicy {
+struct HeldPolicy {
     metadata: ObjectMeta,
 }
 
 impl HeldPolicy {
-    /// The policy's namespace.
-    pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or_default()
-    }
-
-    /// The policy's name.
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
+    fn reference(&self) -> PolicyRef {
+        let ObjectMeta { namespace, name, .. } = &self.metadata;
+        PolicyRef::new(namespace.clone().unwrap_or_default(), name.clone().unwrap_or_default())
     }
 
     fn of(metadata: ObjectMeta) -> Option<Self> {
@@ -39,7 +84,7 @@ impl HeldPolicy {
 }
 
 /// Finds the policies with the finalizer, in a namespace or in all.
-pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<HeldPolicy>, CallError> {
+async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<HeldPolicy>, CallError> {
     let mut found = Vec::new();
     let mut params = ListParams::default().limit(PAGE);
     loop {
@@ -54,8 +99,8 @@ pub async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Held
 }
 
 /// Removes the finalizer from a policy, and keeps those of others.
-pub async fn release(cluster: &Cluster, policy: HeldPolicy) -> Result<(), CallError> {
-    let (namespace, name) = (policy.namespace().to_owned(), policy.name().to_owned());
+async fn remove_finalizer(cluster: &Cluster, policy: HeldPolicy) -> Result<(), CallError> {
+    let PolicyRef { namespace, name } = policy.reference();
     let attempt = async |number| {
         let read = async |client| policies(client, Some(&namespace)).get_metadata_opt(&name).await;
         let held = match number {
@@ -82,7 +127,7 @@ pub async fn release(cluster: &Cluster, policy: HeldPolicy) -> Result<(), CallEr
 }
 
 /// Clears the verdict of native admission from a Namespace, or from all, and returns the names of those that had one.
-pub async fn clear_verdicts(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<String>, CallError> {
+async fn clear_verdicts(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<String>, CallError> {
     let params = ListParams::default().labels(ADMISSION_LABEL);
     let params = match namespace {
         Some(name) => params.fields(&format!("metadata.name={name}")),

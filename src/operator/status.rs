@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 
 use super::{AdmissionState, Evaluation};
 use crate::governance::ReportedViolation;
-use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
+use crate::policy::{ConditionReason, ConditionType, DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::EnforcementState;
 use crate::workload::count;
 
@@ -70,20 +70,20 @@ pub fn next_status(
 
 /// A condition without its times.
 struct State {
-    type_: &'static str,
+    type_: ConditionType,
     status: bool,
-    reason: &'static str,
+    reason: ConditionReason,
     message: String,
 }
 
 impl State {
     fn into_condition(self, generation: Option<i64>, before: &[Condition], now: &Time) -> Condition {
         let status = if self.status { "True" } else { "False" };
-        let same = before.iter().find(|known| known.type_ == self.type_ && known.status == status);
+        let same = before.iter().find(|known| known.type_ == self.type_.as_str() && known.status == status);
         Condition {
-            type_: self.type_.to_owned(),
+            type_: self.type_.as_str().to_owned(),
             status: status.to_owned(),
-            reason: self.reason.to_owned(),
+            reason: self.reason.to_string(),
             message: self.message,
             observed_generation: generation,
             last_transition_time: same
@@ -95,24 +95,43 @@ impl State {
 fn conditions(outcome: &EvaluationOutcome, enforcement: &EnforcementState) -> [State; 3] {
     let state = |type_, status, reason, message: String| State { type_, status, reason, message };
     let ready = match outcome {
-        EvaluationOutcome::Evaluated(_) => state("Ready", true, "Evaluated", message(outcome)),
-        EvaluationOutcome::NoEffect => state("Ready", false, "SystemNamespace", message(outcome)),
-        EvaluationOutcome::Invalid(_) => state("Ready", false, "InvalidSpec", message(outcome)),
+        EvaluationOutcome::Evaluated(_) => {
+            state(ConditionType::Ready, true, ConditionReason::Evaluated, message(outcome))
+        }
+        EvaluationOutcome::NoEffect => {
+            state(ConditionType::Ready, false, ConditionReason::SystemNamespace, message(outcome))
+        }
+        EvaluationOutcome::Invalid(_) => {
+            state(ConditionType::Ready, false, ConditionReason::InvalidSpec, message(outcome))
+        }
     };
     let enforcing = match outcome {
-        EvaluationOutcome::Evaluated(_) => {
-            state("Enforcing", enforcement.enforcing, enforcement.reason, enforcement.message.clone())
+        EvaluationOutcome::Evaluated(_) => state(
+            ConditionType::Enforcing,
+            enforcement.enforcing,
+            enforcement.reason,
+            enforcement.message.clone(),
+        ),
+        EvaluationOutcome::NoEffect => {
+            state(ConditionType::Enforcing, false, ConditionReason::SystemNamespace, message(outcome))
         }
-        EvaluationOutcome::NoEffect => state("Enforcing", false, "SystemNamespace", message(outcome)),
-        EvaluationOutcome::Invalid(_) => state("Enforcing", false, "InvalidSpec", message(outcome)),
+        EvaluationOutcome::Invalid(_) => {
+            state(ConditionType::Enforcing, false, ConditionReason::InvalidSpec, message(outcome))
+        }
     };
     let degraded = match (outcome, enforcement.stopped.as_ref().or(enforcement.incident.as_ref())) {
-        (EvaluationOutcome::Invalid(error), _) => state("Degraded", true, "InvalidSpec", error.to_string()),
-        (EvaluationOutcome::Evaluated(_), Some(why)) => {
-            let reason = if enforcement.stopped.is_some() { "Withdrawals" } else { "Incident" };
-            state("Degraded", true, reason, why.clone())
+        (EvaluationOutcome::Invalid(error), _) => {
+            state(ConditionType::Degraded, true, ConditionReason::InvalidSpec, error.to_string())
         }
-        _ => state("Degraded", false, "AsExpected", String::new()),
+        (EvaluationOutcome::Evaluated(_), Some(why)) => {
+            let reason = if enforcement.stopped.is_some() {
+                ConditionReason::Withdrawals
+            } else {
+                ConditionReason::Incident
+            };
+            state(ConditionType::Degraded, true, reason, why.clone())
+        }
+        _ => state(ConditionType::Degraded, false, ConditionReason::AsExpected, String::new()),
     };
     [ready, enforcing, degraded]
 }
@@ -124,11 +143,11 @@ fn admission_condition(
     admission: &AdmissionState,
 ) -> Option<State> {
     let (status, reason, text) = admission.condition(policy)?;
-    let state = |status, reason, message| State { type_: "Admission", status, reason, message };
+    let state = |status, reason, message| State { type_: ConditionType::Admission, status, reason, message };
     Some(match outcome {
         EvaluationOutcome::Evaluated(_) => state(status, reason, text),
-        EvaluationOutcome::NoEffect => state(false, "SystemNamespace", message(outcome)),
-        EvaluationOutcome::Invalid(_) => state(false, "InvalidSpec", message(outcome)),
+        EvaluationOutcome::NoEffect => state(false, ConditionReason::SystemNamespace, message(outcome)),
+        EvaluationOutcome::Invalid(_) => state(false, ConditionReason::InvalidSpec, message(outcome)),
     })
 }
 

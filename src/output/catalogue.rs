@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use super::Text;
 use crate::policy::fields_of;
 use crate::rules::{Category, RULES, Rule};
+use crate::workload::Kind;
 
 /// The head of the catalogue.
 const INTRODUCTION: &str = "\
@@ -13,8 +14,13 @@ const INTRODUCTION: &str = "\
 This page is generated from the rules in `src/rules`, as `kube-devops explain` prints them.
 
 `analyze --rules` takes `default` (the rules of the score), `recommended`, `all`, ids of rules and categories, with commas
-between them. `-NAME` takes rules away: `--rules recommended,-images`. `analyze --bundle` takes `pss-baseline` or
-`pss-restricted`, the Pod Security Standards. Neither can be combined with `--policy`.
+between them. `-NAME` takes rules away: `--rules recommended,-images`. `analyze --bundle` takes a bundle,
+such as `pss-restricted` of the Pod Security Standards (`docs/policies.md`). Neither can be combined with `--policy`.
+
+A rule that reads other objects than pods and workloads compares what is in the input. If an object is missing that may
+exist elsewhere, the answer is unknown: the report counts it and lists no violation. `analyze --complete` says that the
+manifests are all that there will be. On a cluster, `analyze` knows what it may list. `watch`, `reconcile`, native
+admission and `webhook serve` do not evaluate these rules.
 
 `kube-devops explain --from TOOL:CHECK` finds the rule that stands for a check of Polaris, kube-score, KubeLinter or
 Popeye.
@@ -66,6 +72,16 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
         rule.category, rule.since
     )?;
     writeln!(out, "Turned on in a DevOpsPolicy by: {}.", fields_of(rule).join(" or "))?;
+    let reads = rule.reads();
+    if !reads.is_empty() {
+        let kinds: Vec<_> = reads.iter().map(Kind::name).collect();
+        writeln!(out, "Reads: {}.", kinds.join(", "))?;
+        writeln!(
+            out,
+            "Evaluated by: `analyze` only{}.",
+            if rule.is_about_pods() { ", beside pods" } else { "" }
+        )?;
+    }
     let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.manual_fix);
     writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
     if !rule.peers.is_empty() {

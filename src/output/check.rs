@@ -129,7 +129,7 @@ mod tests {
     use crate::manifests::{AccessAnswer, CrdState, Places, needs};
 
     fn written(format: CheckFormat) -> String {
-        let places = Places { judged: None, missing: false, own: "ops".to_owned() };
+        let places = Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Vec::new() };
         let modes = vec![Mode::Watch, Mode::Reconcile];
         let answers: BTreeMap<_, _> = needs(&modes, &places)
             .into_iter()

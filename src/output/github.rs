@@ -10,21 +10,21 @@ use crate::rules::Severity;
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for error in &report.errors {
         let line = error.line.map(|line| format!(",line={line}")).unwrap_or_default();
-        let (file, message) = (property(&error.source), data(&error.message));
+        let (file, message) = (property(in_repository(&error.source)), data(&error.message));
         writeln!(out, "::error file={file}{line},title=not read::{message}")?;
     }
     for violation in report.violations.iter() {
-        let ViolationRow { namespace, kind, name, container, rule, severity, message, source, .. } =
-            violation;
+        let ViolationRow { kind, container, rule, severity, message, source, .. } = violation;
         let level = match severity {
             Severity::Critical | Severity::High => "error",
             Severity::Medium => "warning",
             Severity::Low => "notice",
         };
-        let place = source.map(|source| format!("file={},line={},", property(source.source), source.line));
+        let place = source
+            .map(|source| format!("file={},line={},", property(in_repository(source.source)), source.line));
         let title = property(&format!("{rule} ({severity})"));
         let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
-        let subject = data(&format!("{kind} {namespace}/{name}{container}: {message}"));
+        let subject = data(&format!("{kind} {}{container}: {message}", violation.full_name()));
         writeln!(out, "::{level} {}title={title}::{subject}", place.unwrap_or_default())?;
     }
     Ok(())
@@ -38,4 +38,9 @@ fn data(text: &str) -> String {
 /// Escapes a property of a command.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Returns a path as GitHub knows it: relative to the repository, in which the command runs.
+fn in_repository(path: &str) -> &str {
+    path.strip_prefix("./").unwrap_or(path)
 }

@@ -37,9 +37,8 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut issues = json.serialize_seq(None)?;
     let mut fingerprints = Fingerprints::default();
     for violation in report.violations.iter() {
-        let ViolationRow { namespace, kind, name, container, rule, severity, message, source, .. } =
-            violation;
-        let object = format!("{namespace}/{kind}/{name}");
+        let ViolationRow { container, rule, severity, message, source, .. } = violation;
+        let object = violation.object();
         let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
         issues.serialize_element(&Issue {
             description: format!("{object}{container}: {message}"),
@@ -53,7 +52,8 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             },
             location: Location {
                 // GitLab requires a path. A live object has none, and is named instead.
-                path: source.map_or(&object, |source| source.source),
+                path: source
+                    .map_or(&object, |source| source.source.strip_prefix("./").unwrap_or(source.source)),
                 lines: Lines { begin: source.map_or(1, |source| source.line) },
             },
         })?;

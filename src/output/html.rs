@@ -8,6 +8,8 @@ use crate::governance::{Offender, Report};
 
 /// The maximum number of rows of a table.
 const MOST: usize = 10_000;
+/// The number of violations that are shown at once.
+const SHOWN: usize = 500;
 /// The maximum number of workloads among the worst.
 const OFFENDERS: usize = 20;
 
@@ -22,6 +24,7 @@ struct Page<'r> {
     offenders: Vec<Offender>,
     total: usize,
     most: usize,
+    shown: usize,
     version: &'static str,
 }
 
@@ -35,6 +38,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         offenders: report.workloads.worst(OFFENDERS),
         total: report.violations.len(),
         most: MOST,
+        shown: SHOWN,
         version: env!("CARGO_PKG_VERSION"),
     };
     page.write_into(&mut &mut *out)?;

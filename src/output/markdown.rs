@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use crate::governance::{Report, ViolationRow};
+use crate::governance::{NewFindings, Report, ViolationRow};
 use crate::workload::count;
 
 /// The maximum size of the report in bytes. GitHub takes comments of 65,536 characters, and other text may stand
 /// around the report.
-const MOST: usize = 60_000;
+pub(super) const MOST: usize = 60_000;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let summary = &report.summary;
@@ -21,6 +21,16 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         summary.workloads,
         report.violations.len()
     );
+    if let Some(NewFindings { new, known, fixed, .. }) = &report.baseline {
+        let fixed = fixed.len();
+        let line = format!("\nSince the baseline: {new} new, {known} known and not listed, {fixed} fixed.\n");
+        head += &line;
+    }
+    let exempt: Vec<_> = report.exempt.iter().filter(|exempt| exempt.matters()).collect();
+    if !exempt.is_empty() {
+        head += "\n";
+        head.extend(exempt.iter().map(|exempt| format!("- {}\n", text(&exempt.to_string()))));
+    }
     let counts = summary.counts.iter().filter(|(_, count)| **count > 0);
     let counts: Vec<_> = counts.map(|(rule, count)| format!("| `{rule}` | {count} |")).collect();
     if !counts.is_empty() {
@@ -37,7 +47,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Writes the lines of a section for which there is room, and counts the others.
-fn section(
+pub(super) fn section(
     heading: &str,
     lines: impl Iterator<Item = String>,
     rest: &str,
@@ -64,10 +74,9 @@ fn section(
 }
 
 fn row(violation: &ViolationRow<'_>) -> String {
-    let ViolationRow { namespace, kind, name, owner, container, rule, severity, message, source, .. } =
-        violation;
-    let workload = owner.map_or_else(|| format!("{kind}/{name}"), str::to_owned);
-    let workload = text(&format!("{namespace}/{workload}"));
+    let ViolationRow { namespace, owner, container, rule, severity, message, source, .. } = violation;
+    let workload = owner.map_or_else(|| violation.object(), |owner| format!("{namespace}/{owner}"));
+    let workload = text(&workload);
     let container = text(container.unwrap_or_default());
     let source = text(&source.map(|source| source.to_string()).unwrap_or_default());
     let message = text(message);
@@ -75,7 +84,7 @@ fn row(violation: &ViolationRow<'_>) -> String {
 }
 
 /// Escapes the characters that have a meaning in Markdown or HTML, and puts the text on one line.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

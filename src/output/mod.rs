@@ -1,18 +1,23 @@
 //! The output for users: reports, tables, notes, colours, and the two standard streams. It computes nothing.
 
+mod baseline;
 mod catalogue;
 mod check;
 mod columns;
+mod comparison;
 mod fingerprint;
+mod fleet;
 mod format;
 mod github;
 mod gitlab;
 mod html;
+mod impact;
 mod json;
 mod junit;
 mod manifests;
 mod markdown;
 mod notes;
+mod policy_difference;
 mod rehearsal;
 mod sarif;
 mod standard;
@@ -23,12 +28,17 @@ mod undo_result;
 mod violations;
 mod yaml;
 
+pub use baseline::write_baseline;
 pub use catalogue::{catalogue, explain};
 pub use check::{Check, CheckFormat};
 pub use columns::{Cell, columns, table};
+pub use comparison::comparison;
+pub use fleet::FleetFormat;
 pub use format::{FORMATS, Format};
+pub use impact::impact;
 pub use manifests::ManifestFormat;
 pub use notes::Notes;
+pub use policy_difference::DifferenceFormat;
 pub use rehearsal::rehearsal;
 pub use standard::{error, note, to_stderr, to_stdout};
 pub use text::Text;

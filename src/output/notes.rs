@@ -16,6 +16,8 @@ pub struct Notes<'a> {
     pub templates: bool,
     /// The requested namespaces; empty for all.
     pub namespaces: &'a [String],
+    /// The commit since which changes are reported; `None` if everything is reported.
+    pub changed_since: Option<&'a str>,
     /// The requested label selector.
     pub selector: Option<&'a str>,
     /// The system namespaces that were not read.
@@ -46,13 +48,43 @@ impl Notes<'_> {
             self.unjudged_kinds(),
             self.other_kinds(),
             self.skipped_namespaces(),
+            self.unknown(),
+            self.known(),
         ];
-        notes.into_iter().flatten().try_for_each(|note| err.note(note))
+        notes.into_iter().flatten().try_for_each(|note| err.note(note))?;
+        self.report
+            .exempt
+            .iter()
+            .filter(|exempt| exempt.matters())
+            .try_for_each(|exempt| err.note(exempt))?;
+        self.fixed(err)
+    }
+
+    /// Names the findings that can leave the baseline.
+    fn fixed(&self, err: &mut Text<'_>) -> io::Result<()> {
+        let fixed = self.report.baseline.as_ref().map_or(&[][..], |baseline| &baseline.fixed);
+        for finding in fixed.iter().take(MOST) {
+            err.note(format_args!("fixed, and still in the baseline: {finding}"))?;
+        }
+        if let Some(more) = fixed.len().checked_sub(MOST).filter(|more| *more > 0) {
+            err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
+        }
+        Ok(())
+    }
+
+    /// Counts the known findings, which no format lists.
+    fn known(&self) -> Option<String> {
+        let known = self.report.baseline.as_ref()?.known;
+        let are = if known == 1 { "is" } else { "are" };
+        (known > 0).then(|| {
+            format!("{} of the baseline {are} not listed", count(known as u64, "finding", "findings"))
+        })
     }
 
     /// Returns true if the report has a score but nothing was evaluated.
     fn is_empty(&self) -> bool {
-        self.report.summary.pods == 0 && self.report.summary.score.is_some()
+        let Report { summary, objects, .. } = self.report;
+        summary.pods == 0 && *objects == 0 && summary.score.is_some()
     }
 
     fn nouns(&self) -> (&'static str, &'static str) {
@@ -63,6 +95,11 @@ impl Notes<'_> {
     fn unmatched(&self) -> Option<String> {
         if !self.is_empty() || self.report.left_out > 0 {
             return None;
+        }
+        if let Some(commit) = self.changed_since {
+            return Some(format!(
+                "nothing was evaluated: no pod or template that was asked for has changed since {commit}"
+            ));
         }
         let namespaces = (!self.namespaces.is_empty())
             .then(|| format!("is in namespace {}", self.namespaces.join(" or ")));
@@ -120,6 +157,19 @@ impl Notes<'_> {
         let kinds = if kinds == 1 { "another kind".to_owned() } else { format!("{kinds} other kinds") };
         let (were, them) = if objects == 1 { ("was", "it") } else { ("were", "them") };
         Some(format!("{objects_are} of {kinds} {were} not evaluated (-o json lists {them})"))
+    }
+
+    /// Names the rules that can't tell, because objects that they need may be missing from the input.
+    fn unknown(&self) -> Option<String> {
+        let unknown = &self.report.summary.unknown;
+        let rules: Vec<_> = unknown.iter().map(|(rule, count)| format!("{rule} ({count})")).collect();
+        let remedy = if self.templates { "; --complete says that the input has everything" } else { "" };
+        (!rules.is_empty()).then(|| {
+            format!(
+                "unknown, because other objects may exist that were not read: {}{remedy}",
+                rules.join(", ")
+            )
+        })
     }
 
     fn skipped_namespaces(&self) -> Option<String> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use super::Text;
-use crate::enforcement::{Field, Limits, NOT_JUDGED, Plan, RehearsalOutcome, Rehearsed};
+use crate::enforcement::{Field, Limits, NOT_EVALUATED, Plan, RehearsalOutcome, Rehearsed};
 use crate::policy::RemediationSpec;
 use crate::workload::count;
 
@@ -24,7 +24,7 @@ pub fn rehearsal(
     let total = |is: fn(&RehearsalOutcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
     let patches = total(|outcome| matches!(outcome, RehearsalOutcome::Patch { .. }));
     let refused = total(|outcome| matches!(outcome, RehearsalOutcome::Refused { .. }));
-    let left = total(|outcome| matches!(outcome, RehearsalOutcome::Left { .. }));
+    let left = total(|outcome| matches!(outcome, RehearsalOutcome::Skipped { .. }));
     writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
     if patches > 0 {
         writeln!(out, "{}", duration(patches as u64, remediation, limits))?;
@@ -46,7 +46,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
                 writeln!(out, "  {line}")?;
             }
             if plan.adds.keys().any(|of| matches!(of.field, Field::Limit(_))) {
-                writeln!(out, "  {NOT_JUDGED}")?;
+                writeln!(out, "  {NOT_EVALUATED}")?;
             }
             unfixed(plan, out)?;
         }
@@ -55,7 +55,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
             let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
             writeln!(out, "  to be set: {}", fields.join(", "))?;
         }
-        RehearsalOutcome::Left { reason, message, fix } => {
+        RehearsalOutcome::Skipped { reason, message, fix } => {
             writeln!(out, "{workload} ({pods}): left as it is ({reason}): {message}")?;
             for line in fix.iter().flat_map(|fix| &fix.reasons) {
                 writeln!(out, "  {line}")?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::fingerprint::Fingerprints;
 use crate::governance::{Report, ReportError, ViolationRow};
-use crate::rules::{self, Rule, RuleId, Severity};
+use crate::rules::{self, Category, Rule, RuleId, Severity};
 use crate::workload::count;
 
 /// The maximum number of results.
@@ -23,8 +23,11 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_')
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let enabled: Vec<RuleId> = report.summary.counts.keys().copied().collect();
-    let descriptors: Vec<Value> =
-        enabled.iter().filter_map(|id| rules::find(id.as_str())).map(rule).collect();
+    let descriptors: Vec<Value> = enabled
+        .iter()
+        .filter_map(|id| rules::find(id.as_str()))
+        .map(|rule| descriptor(rule, report))
+        .collect();
     let driver = json!({
         "name": "kube-devops",
         "version": env!("CARGO_PKG_VERSION"),
@@ -54,6 +57,10 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         (written, bytes) = (written + 1, bytes + text.len());
     }
     let mut notifications: Vec<Value> = report.errors.iter().map(notification).collect();
+    notifications.extend(report.exempt.iter().filter(|exempt| exempt.matters()).map(|exempt| {
+        let level = if exempt.expired { "warning" } else { "note" };
+        json!({ "level": level, "message": { "text": exempt.to_string() } })
+    }));
     if left_out > 0 {
         let results = count(left_out, "less severe result is", "less severe results are");
         let text = format!("{results} left out: at most {MOST_RESULTS} results and 10 MB are accepted");
@@ -66,14 +73,32 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "],\n\"invocations\":[{invocation}]}}]}}")
 }
 
-fn rule(rule: &'static Rule) -> Value {
+fn descriptor(rule: &'static Rule, report: &Report) -> Value {
+    let severity = report.severity_of(rule);
+    let mut properties = json!({ "tags": [rule.category.to_string()] });
+    // GitHub reads the score of a rule only if the rule has this tag.
+    if let Category::Security | Category::Rbac = rule.category {
+        properties["tags"] = json!(["security"]);
+        properties["security-severity"] = json!(security_severity(severity));
+    }
     json!({
         "id": rule.id,
         "shortDescription": { "text": rule.summary },
         "help": { "text": rule.docs, "markdown": rule.docs },
-        "defaultConfiguration": { "level": level(rule.severity) },
-        "properties": { "tags": [rule.category.to_string()] },
+        "defaultConfiguration": { "level": level(severity) },
+        "properties": properties,
     })
+}
+
+/// Returns the middle of the range of scores that GitHub shows as a severity: critical above 9.0, high from 7.0, medium
+/// from 4.0, and low above 0.
+fn security_severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "9.5",
+        Severity::High => "8.0",
+        Severity::Medium => "5.5",
+        Severity::Low => "2.0",
+    }
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -85,9 +110,8 @@ fn level(severity: Severity) -> &'static str {
 }
 
 fn result(violation: &ViolationRow<'_>, rule_index: Option<usize>, fingerprint: &str) -> Value {
-    let ViolationRow { namespace, kind, name, container, rule, severity, message, path, source, .. } =
-        violation;
-    let object = format!("{namespace}/{kind}/{name}");
+    let ViolationRow { container, rule, severity, message, path, source, .. } = violation;
+    let object = violation.object();
     let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
     let mut location = json!({
         "logicalLocations": [{ "fullyQualifiedName": object, "name": path, "kind": "resource" }],

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::{Cell, Text, style, table};
-use crate::governance::{Compliance, Report, ReportSummary};
+use crate::governance::{Compliance, NewFindings, Report, ReportSummary};
 use crate::rules::{self, HIGH_RESTARTS, LATEST_TAG, MISSING_LIVENESS, MISSING_READINESS, PENDING, Rule};
 use crate::workload::count;
 
@@ -24,6 +24,9 @@ pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
         let parts = count(report.errors.len() as u64, "part of the input", "parts of the input");
         writeln!(out)?;
         out.paragraph(&format!("Partial: {parts} could not be read: see the errors."))?;
+    }
+    if let Some(NewFindings { new, known, fixed, .. }) = &report.baseline {
+        writeln!(out, "\nSince the baseline: {new} new, {known} known, {} fixed", fixed.len())?;
     }
     write_namespaces(report, out)?;
     write_offenders(report, out)?;

@@ -22,7 +22,7 @@ pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     }
     let rows = groups.iter().map(|((Reverse(severity), namespace, workload, container, rule), count)| {
         [
-            Cell::from(*namespace),
+            Cell::from(namespace_of(namespace)),
             Cell::from(&**workload),
             Cell::from(container.unwrap_or(NONE)),
             Cell::from(rule.as_str()),
@@ -39,7 +39,7 @@ pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> 
     let rows = || {
         report.violations.iter().map(|violation| {
             [
-                violation.namespace.into(),
+                namespace_of(violation.namespace).into(),
                 workload(&violation).into(),
                 violation.name.into(),
                 violation.container.unwrap_or(NONE).into(),
@@ -52,6 +52,11 @@ pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> 
         })
     };
     long_table(header, rows, out)
+}
+
+/// A cluster-scoped object has no namespace.
+fn namespace_of(namespace: &str) -> &str {
+    if namespace.is_empty() { NONE } else { namespace }
 }
 
 fn workload<'r>(violation: &ViolationRow<'r>) -> Cow<'r, str> {

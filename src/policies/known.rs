@@ -53,9 +53,19 @@ impl Policies {
         self.write().begin_list()
     }
 
-    /// Ends a list: removes the policies that were not seen since `begun`.
+    /// Ends a list of all policies: removes those that were not seen since `begun`.
     pub fn end_list(&self, begun: ListMark) {
-        self.write().end_list(begun, None, |_| true);
+        self.end_list_within(begun, None);
+        self.set_listed();
+    }
+
+    /// Ends a list in one namespace, or in all: removes the policies there that were not seen since `begun`.
+    pub(super) fn end_list_within(&self, begun: ListMark, within: Option<&str>) {
+        self.write().end_list(begun, within, |_, _| true);
+    }
+
+    /// Records that all policies were listed.
+    pub(super) fn set_listed(&self) {
         self.listed.send_replace(true);
     }
 

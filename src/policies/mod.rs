@@ -1,12 +1,18 @@
 //! The policies of a cluster, followed by a watch and compiled once per change, and their statuses.
 //!
+//! Commands list and apply policies by this module, too.
+//!
 //! It stands below whatever acts on policies, and knows neither verdicts nor patches.
 
+mod apply;
+mod import;
 mod known;
 mod list;
 mod status;
 mod watch;
 
+pub use apply::{ApplyError, ApplyOptions, apply};
+pub use import::{Import, ImportError, ImportStep, documents, import};
 pub use known::Policies;
 pub use list::list;
 pub use status::{StatusError, write_status};

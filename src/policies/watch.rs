@@ -1,7 +1,9 @@
 //! The watch that keeps the policies up to date, and reports each change.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::join_all;
 use kube::ResourceExt as _;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
@@ -27,27 +29,61 @@ pub enum PolicyChange<'a> {
     Removed(&'a PolicyRef),
     /// A policy can't be read.
     Unreadable,
-    /// All policies were listed.
+    /// All policies were listed, or all of one namespace.
     Listed,
 }
 
-/// Follows the policies for ever and reports each change; `ready` is dropped once all were listed.
+/// Follows the policies in some namespaces, or in all if none are given, for ever. Reports each change; `ready` is dropped
+/// once all were listed.
 pub async fn follow<R>(
     policies: &Policies,
     cluster: &Cluster,
+    namespaces: &[String],
     ready: R,
     report: impl FnMut(PolicyChange<'_>) + Send,
 ) {
-    let resource = ApiResource::erase::<DevOpsPolicy>(&());
-    let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: false };
-    let sink = PolicySink { policies, report, begun: ListMark::default() };
-    cluster::follow(cluster, request, sink, ready).await;
+    let scopes: Vec<_> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let (unlisted, report) = (AtomicUsize::new(scopes.len()), Mutex::new(report));
+    let ready = Arc::new(ready);
+    let watches: Vec<_> = scopes
+        .into_iter()
+        .map(|within| {
+            let resource = ApiResource::erase::<DevOpsPolicy>(&());
+            let namespace = within.clone();
+            let request = WatchRequest { resource, namespace, selector: None, metadata_only: false };
+            let report = |change: PolicyChange<'_>| {
+                let mut report = lock(&report);
+                report(change);
+            };
+            let sink = PolicySink {
+                policies,
+                report,
+                within,
+                unlisted: &unlisted,
+                is_listed: false,
+                begun: ListMark::default(),
+            };
+            cluster::follow(cluster, request, sink, Arc::clone(&ready))
+        })
+        .collect();
+    drop(ready);
+    join_all(watches).await;
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes policies from the watch.
 struct PolicySink<'p, F> {
     policies: &'p Policies,
     report: F,
+    /// The namespace that is followed; `None` for all of them.
+    within: Option<String>,
+    /// The number of watches whose first list is not complete.
+    unlisted: &'p AtomicUsize,
+    is_listed: bool,
     begun: ListMark,
 }
 
@@ -103,7 +139,13 @@ impl<F: FnMut(PolicyChange<'_>)> Sink for PolicySink<'_, F> {
     }
 
     fn end_list(&mut self) {
-        self.policies.end_list(self.begun);
+        self.policies.end_list_within(self.begun, self.within.as_deref());
+        if !self.is_listed {
+            self.is_listed = true;
+            if self.unlisted.fetch_sub(1, Ordering::Relaxed) == 1 {
+                self.policies.set_listed();
+            }
+        }
         (self.report)(PolicyChange::Listed);
     }
 }
@@ -135,7 +177,16 @@ mod tests {
                 PolicyChange::Listed => "listed".to_owned(),
             });
         };
-        feed(&mut PolicySink { policies: &policies, report, begun: ListMark::default() });
+        let unlisted = &AtomicUsize::new(1);
+        feed(&mut PolicySink {
+            policies: &policies,
+            report,
+            within: None,
+            unlisted,
+            is_listed: false,
+            begun: ListMark::default(),
+        });
+        assert_eq!(policies.is_listed(), unlisted.load(Ordering::Relaxed) == 0);
         (policies, changes)
     }
 

@@ -11,7 +11,7 @@ use super::{CompiledPolicy, EnabledRule, EnforcementMode};
 use crate::rules::{RuleId, Value};
 use crate::workload::short_digest;
 
-/// The label of a Namespace in which native admission judges objects.
+/// The label of a Namespace in which native admission evaluates objects.
 pub const ADMISSION_LABEL: &str = "devops.stochastic.io/admission";
 /// The value of the label.
 pub const ADMISSION_NATIVE: &str = "native";
@@ -58,7 +58,7 @@ pub struct VerdictRule {
     pub policies: BTreeSet<String>,
 }
 
-/// A rule of a policy that native admission does not judge.
+/// A rule of a policy that native admission does not evaluate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// The policy.
@@ -146,7 +146,7 @@ impl AdmissionVerdict {
             .collect()
     }
 
-    /// Returns true if native admission judges a rule for a policy.
+    /// Returns true if native admission evaluates a rule for a policy.
     pub fn holds(&self, policy: &str, rule: RuleId) -> bool {
         !self.left_out.iter().any(|left_out| left_out.policy == policy && left_out.rule == rule)
     }

@@ -76,8 +76,8 @@ pub struct DevOpsPolicySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
     )]
     pub rules: Option<Vec<RuleSelection>>,
-    /// Severities that replace those of the rules, by id. A severity in this list also multiplies the score penalty of its
-    /// rule: critical by 3, high by 2, medium by 1 and low by 1/2.
+    /// Severities that replace those of the rules, by id. A severity in this list also multiplies the score penalty of
+    /// its rule: critical by 3, high by 2, medium by 1 and low by 1/2.
     pub severity_overrides: Option<SeverityOverrides>,
     /// The mode: audit only reports violations; enforce also patches workloads if the rule has a fix.
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct DevOpsPolicySpec {
     pub default_resources: Option<DefaultResources>,
     /// Settings for patches in enforce mode.
     pub remediation: Option<RemediationSpec>,
-    /// Settings for admission: objects are judged before the API server stores them.
+    /// Settings for admission: objects are evaluated before the API server stores them.
     pub admission: Option<AdmissionSpec>,
 }
 
@@ -166,8 +166,8 @@ pub struct RemediationSpec {
     pub gitops: GitOpsMode,
     /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
-    /// Patch also workloads whose rollout takes one pod at a time and leaves others available, such as a StatefulSet with
-    /// two pods, after a connect to the port of the probe on one of them. Set readiness and startup probes also on
+    /// Patch also workloads whose rollout takes one pod at a time and leaves others available, such as a StatefulSet
+    /// with two pods, after a connect to the port of the probe on one of them. Set readiness and startup probes also on
     /// a StatefulSet, and on a workload behind a headless Service.
     pub allow_unavailable: bool,
     /// Patch also workloads that a rollout may leave without an available pod, such as a Deployment without surge. A

@@ -62,6 +62,9 @@ pub struct DevOpsPolicyStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"])
     )]
     pub remediations: Vec<Remediation>,
+    /// The time at which an operator began to clean up after the deleted policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cleanup_started: Option<Time>,
     /// Ready, Enforcing and Degraded, each True, False or Unknown, with a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -123,8 +126,8 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i32>", range(min = 0))]
     pub withdrawals: Option<u32>,
-    /// The time before which the workload is not patched again, because a patch was withdrawn. After each withdrawal the
-    /// time is longer: 1, 2, 4, 8, 16 and 30 days.
+    /// The time before which the workload is not patched again, because a patch was withdrawn. After each withdrawal
+    /// the time is longer: 1, 2, 4, 8, 16 and 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Time>,
     /// The fields that this remediation set, each as container/field, such as web/livenessProbe.

@@ -10,7 +10,7 @@ use super::selection::{SelectionError, select};
 use super::severity_overrides::overridden_twice;
 use super::{Amount, DefaultResources, DevOpsPolicySpec};
 use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
-use crate::workload::{Fields, Quantity};
+use crate::workload::{Fields, Kinds, Quantity};
 
 /// The enabled rules of a policy.
 #[derive(Debug, Clone)]
@@ -167,6 +167,26 @@ impl EffectivePolicy {
         Ok(Self { rules: rules.collect() })
     }
 
+    /// Keeps the rules for which `keep` is true.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(RuleId) -> bool) -> Self {
+        Self { rules: self.rules.iter().filter(|enabled| keep(enabled.rule.id)).cloned().collect() }
+    }
+
+    /// Replaces severities by rule id, and multiplies the weights of these rules as a policy does.
+    #[must_use]
+    pub fn with_severities(mut self, severities: &BTreeMap<String, Severity>) -> Self {
+        for enabled in &mut self.rules {
+            if let Some(severity) = severities.get(enabled.rule.id.as_str()) {
+                enabled.severity = *severity;
+                if enabled.half_points > 0 {
+                    enabled.half_points = enabled.rule.points() * half_multiplier(*severity);
+                }
+            }
+        }
+        self
+    }
+
     /// Returns the enabled rules, sorted by id.
     pub fn rules(&self) -> &[EnabledRule] {
         &self.rules
@@ -174,7 +194,24 @@ impl EffectivePolicy {
 
     /// Returns the fields that the enabled rules read.
     pub fn fields(&self) -> Fields {
-        if self.rules.iter().any(|enabled| enabled.rule.details) { Fields::All } else { Fields::Default }
+        let kinds = self.reads();
+        if !kinds.is_empty() {
+            Fields::With(kinds)
+        } else if self.rules.iter().any(|enabled| enabled.rule.details) {
+            Fields::All
+        } else {
+            Fields::Default
+        }
+    }
+
+    /// Returns the kinds that the enabled rules read beside pods and templates in the input.
+    pub fn reads(&self) -> Kinds {
+        self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads()))
+    }
+
+    /// Returns the kinds that the enabled rules about relations read.
+    pub fn relates(&self) -> Kinds {
+        self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.relates()))
     }
 
     /// Returns true if an enabled rule looks at workloads themselves, beside their pods and templates.

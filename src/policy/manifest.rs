@@ -50,13 +50,17 @@ impl EffectivePolicy {
 impl DevOpsPolicySpec {
     /// Reads the spec of the one policy of a manifest in YAML or JSON, and validates it with the CRD's schema.
     pub fn from_manifest(text: &str) -> Result<Self, PolicyManifestError> {
-        let manifest = only_document(text)?;
+        Self::from_document(&only_document(text)?)
+    }
+
+    /// Validates a manifest with the CRD's schema, and returns its spec. The manifest has no nulls.
+    pub(super) fn from_document(manifest: &Value) -> Result<Self, PolicyManifestError> {
         let field = |name: &str| manifest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (api_version, kind) = (field("apiVersion"), field("kind"));
         if (api_version.as_str(), kind.as_str()) != ("devops.stochastic.io/v1", "DevOpsPolicy") {
             return Err(PolicyManifestError::OtherKind { api_version, kind });
         }
-        let found = manifest_problems(&manifest);
+        let found = manifest_problems(manifest);
         if !found.is_empty() {
             return Err(PolicyManifestError::Fields(found));
         }
@@ -66,8 +70,8 @@ impl DevOpsPolicySpec {
     }
 }
 
-/// Returns the single document without null values.
-fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
+/// Reads the documents of a stream, each with the line before it. Empty documents are left out.
+pub(super) fn documents(text: &str) -> Result<Vec<(usize, Value)>, PolicyManifestError> {
     let mut documents = Vec::new();
     for chunk in chunks(text.as_bytes(), true) {
         let syntax = |error: &yaml::Error| PolicyManifestError::Syntax {
@@ -78,13 +82,18 @@ fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
         let document = Document::parse(&text).map_err(|error| syntax(&error))?;
         let document = Value::deserialize(document.root()).map_err(|error| syntax(&error))?;
         if document != Value::Null {
-            documents.push(document);
+            documents.push((chunk.lines_before, document));
         }
     }
-    let count = documents.len();
-    match (documents.pop(), count) {
-        (Some(document), 1) => Ok(without_nulls(document)),
-        _ => Err(PolicyManifestError::Count(count)),
+    Ok(documents)
+}
+
+/// Returns the single document without null values.
+fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
+    let mut documents = documents(text)?;
+    match (documents.pop(), documents.len()) {
+        (Some((_, document)), 0) => Ok(without_nulls(document)),
+        (last, others) => Err(PolicyManifestError::Count(others + usize::from(last.is_some()))),
     }
 }
 

@@ -3,9 +3,15 @@
 mod admission_verdict;
 mod amount;
 mod bundle;
+mod bundle_error;
+mod bundle_source;
 mod compiled;
+mod condition;
 mod devops_policy;
 mod devops_policy_status;
+mod difference;
+mod document;
+mod drift;
 mod effective;
 mod fix_defaults;
 mod in_force;
@@ -19,19 +25,27 @@ mod schema;
 mod schema_check;
 mod selection;
 mod severity_overrides;
+mod skip_reason;
+mod standard_bundle;
 
 pub use admission_verdict::{
     ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
     LeftOutReason, VERDICT_ANNOTATION, VerdictRule, WARN_ANNOTATION,
 };
 pub use amount::Amount;
-pub use bundle::Bundle;
+pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};
+pub use bundle_error::BundleError;
+pub use bundle_source::BundleSource;
 pub use compiled::CompiledPolicy;
+pub use condition::{ConditionReason, ConditionType};
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
+pub use difference::{FieldDifference, PolicyChangeKind, PolicyDifference, PolicySide, differences};
+pub use document::{FINALIZER, PolicyDocument, PolicyDocumentError, PolicyDocuments, SET_LABEL};
+pub use drift::{ClusterDifference, PolicyDrift, drift};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
 pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;
@@ -40,3 +54,4 @@ pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditRe
 pub use remediation_reason::RemediationReason;
 pub use selection::SelectionError;
 pub use severity_overrides::SeverityOverrides;
+pub use skip_reason::SkipReason;

@@ -11,7 +11,7 @@ use crate::enforcement::{
     self, Allowance, EnforcingPolicy, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
     records,
 };
-use crate::policy::{CompiledPolicy, GitOpsMode, RemediationSpec};
+use crate::policy::{CompiledPolicy, GitOpsMode, RemediationSpec, SkipReason};
 
 /// The inputs of the decision.
 #[derive(Debug, Clone, Copy)]
@@ -34,9 +34,9 @@ pub(super) enum Appraisal {
     /// It may be patched with this plan.
     Ready(Plan),
     /// It is skipped.
-    Left {
-        /// The reason in one word.
-        reason: &'static str,
+    Skipped {
+        /// The reason.
+        reason: SkipReason,
         /// The reason in a sentence.
         message: String,
         /// True if the obstacle may disappear by itself.
@@ -54,7 +54,7 @@ pub(super) async fn appraise(
     now: Timestamp,
 ) -> Result<Appraisal, ApplyError> {
     if let Some(found) = records::left_alone(inquiry.policies, subject, now) {
-        return Ok(left(found.reason(), found.to_string(), found.passing()));
+        return Ok(skipped(found.reason(), found.to_string(), found.passing()));
     }
     let causes = |policy: &CompiledPolicy| subject.causes_hash(&policy.policy.spec.fix_defaults());
     let causes: Vec<String> = inquiry.policies.iter().map(causes).collect();
@@ -62,15 +62,43 @@ pub(super) async fn appraise(
     if let Some(note) = inquiry.notes.iter().find(is_unchanged) {
         let message =
             format!("an earlier patch failed, and its template did not change since: {}", note.message);
-        return Ok(left("FailedBefore", message, false));
+        return Ok(skipped(SkipReason::FailedBefore, message, false));
     }
     let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
     let mut managed = None;
     match ineligible(subject, &[], remediation, claims, now) {
         Some(found @ Ineligible::Managed(_)) => managed = Some(found),
-        Some(found) => return Ok(left(found.reason(), found.to_string(), found.passing())),
+        Some(found) => return Ok(skipped(found.reason(), found.to_string(), found.passing())),
         None => {}
     }
+    let plan = plan_within(subject, inquiry, now)?;
+    if plan.is_empty() {
+        let reasons: BTreeSet<&str> = plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect();
+        let reasons: Vec<&str> = reasons.into_iter().collect();
+        return Ok(skipped(SkipReason::NoFix, reasons.join("; "), false));
+    }
+    if let Some(managed) = managed {
+        let (reason, message) = (managed.reason(), managed.to_string());
+        return Ok(Appraisal::Skipped { reason, message, passing: false, plan: Some(plan) });
+    }
+    if let Some(message) = inquiry.surroundings.blocks_rollout(&subject.with(&plan.adds)) {
+        return Ok(skipped(SkipReason::QuotaExceeded, message, true));
+    }
+    if let Some(budget) = inquiry.surroundings.blocked_by(subject) {
+        let message = format!("PodDisruptionBudget {budget} allows no disruption now");
+        return Ok(skipped(SkipReason::DisruptionBudget, message, true));
+    }
+    can_tell_new_pods(cluster, subject).await?;
+    let pods = pods(cluster, subject).await?;
+    if let Some(found) = ineligible(subject, &pods, remediation, claims, now) {
+        return Ok(skipped(found.reason(), found.to_string(), found.passing()));
+    }
+    Ok(Appraisal::Ready(plan))
+}
+
+/// Plans the patch of a workload under the policies that have a part in it, within the constraints of its namespace.
+fn plan_within(subject: &Subject, inquiry: &Inquiry<'_>, now: Timestamp) -> Result<Plan, ApplyError> {
+    let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
     // A policy that does not patch GitOps workloads has no part in another policy's patch of one.
     let is_managed = managed_by(subject).is_some();
     // A suggested patch rolls out when the owner of the source decides so.
@@ -88,36 +116,15 @@ pub(super) async fn appraise(
         constraints.leave_readiness_to_peers();
     }
     let barred = records::taken_out(inquiry.policies, subject);
-    let mut plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
+    let plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
     let short = inquiry.surroundings.short(subject, &plan.adds);
-    if !short.is_empty() {
-        constraints.untouched.extend(short);
-        plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
+    if short.is_empty() {
+        return Ok(plan);
     }
-    if plan.is_empty() {
-        let reasons: BTreeSet<&str> = plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect();
-        let reasons: Vec<&str> = reasons.into_iter().collect();
-        return Ok(left("NoFix", reasons.join("; "), false));
-    }
-    if let Some(managed) = managed {
-        let (reason, message) = (managed.reason(), managed.to_string());
-        return Ok(Appraisal::Left { reason, message, passing: false, plan: Some(plan) });
-    }
-    if let Some(message) = inquiry.surroundings.blocks_rollout(&subject.with(&plan.adds)) {
-        return Ok(left("ResourceQuota", message, true));
-    }
-    if let Some(budget) = inquiry.surroundings.blocked_by(subject) {
-        let message = format!("PodDisruptionBudget {budget} allows no disruption now");
-        return Ok(left("DisruptionBudget", message, true));
-    }
-    can_tell_new_pods(cluster, subject).await?;
-    let pods = pods(cluster, subject).await?;
-    if let Some(found) = ineligible(subject, &pods, remediation, claims, now) {
-        return Ok(left(found.reason(), found.to_string(), found.passing()));
-    }
-    Ok(Appraisal::Ready(plan))
+    constraints.untouched.extend(short);
+    Ok(enforcement::plan(subject, &concerned, &constraints, &barred, now)?)
 }
 
-fn left(reason: &'static str, message: String, passing: bool) -> Appraisal {
-    Appraisal::Left { reason, message, passing, plan: None }
+fn skipped(reason: SkipReason, message: String, passing: bool) -> Appraisal {
+    Appraisal::Skipped { reason, message, passing, plan: None }
 }

@@ -15,19 +15,19 @@ use super::planning::pause_for_room;
 use crate::enforcement::BudgetDecision;
 use crate::enforcement::records::{has_patches, is_under_way};
 use crate::policies::StatusError;
-use crate::policy::{OnDelete, Remediation, RemediationPhase, RemediationReason};
+use crate::policy::{
+    ConditionReason, ConditionType, OnDelete, Remediation, RemediationPhase, RemediationReason,
+};
 
 /// The last fraction of the cleanup time, in which rollouts are no longer awaited.
 const LAST_PART: i32 = 5;
 /// Time limit of the last attempt after the deadline. It leaves time to report the result.
 const LAST_ATTEMPT: Duration = Duration::from_secs(20);
-/// The reason of the conditions while a deleted policy is cleaned up.
-const DELETING: &str = "Deleting";
 
 impl Enforcer<'_> {
     /// Continues the cleanup; returns the time of the next step, or `None` once the finalizer may be removed.
     pub async fn clean_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
-        let next = self.wind_up().await?;
+        let next = self.clean_up_step().await?;
         if next.is_none() {
             // It may have been the last enforcing policy.
             self.remediator.conflict_policy.ensure().await;
@@ -35,12 +35,12 @@ impl Enforcer<'_> {
         Ok(next)
     }
 
-    async fn wind_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
+    async fn clean_up_step(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         if self.unfinished().is_empty() {
             let finalizers = self.policy.metadata.finalizers.iter().flatten();
             // Without another finalizer the policy disappears at once, so its conditions are not needed.
-            if finalizers.count() > 1 && self.winding_up_since().is_none() {
-                let written = self.begin_winding_up().await;
+            if finalizers.count() > 1 && self.cleanup_started().is_none() {
+                let written = self.begin_cleanup().await;
                 written.inspect_err(|error| debug!(%error, "the conditions stay")).ok();
             }
             return Ok(None);
@@ -48,7 +48,7 @@ impl Enforcer<'_> {
         if self.is_namespace_going().await? {
             return Ok(None);
         }
-        let since = self.begin_winding_up().await?;
+        let since = self.begin_cleanup().await?;
         let ends = since.saturating_add(self.remediator.settings.cleanup_time).unwrap_or(Timestamp::MAX);
         let late = self.now() > ends;
         let attempt = timeout(LAST_ATTEMPT, Box::pin(self.finish()));
@@ -105,22 +105,24 @@ impl Enforcer<'_> {
 
     /// Records the start of the cleanup and returns it. The time of deletion would be wrong, because no operator may
     /// have run then.
-    async fn begin_winding_up(&mut self) -> Result<Timestamp, RemediationError> {
-        if let Some(since) = self.winding_up_since() {
+    async fn begin_cleanup(&mut self) -> Result<Timestamp, RemediationError> {
+        if let Some(since) = self.cleanup_started() {
             return Ok(since);
         }
         let mut status = self.status();
         let now = self.now();
-        status.conditions = ["Ready", "Enforcing", "Degraded"]
+        let started = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+        status.conditions = [ConditionType::Ready, ConditionType::Enforcing, ConditionType::Degraded]
             .map(|type_| Condition {
-                type_: type_.to_owned(),
+                type_: type_.as_str().to_owned(),
                 status: "False".to_owned(),
-                reason: DELETING.to_owned(),
+                reason: ConditionReason::Deleting.to_string(),
                 message: "the policy was deleted: finishing rollouts before its removal".to_owned(),
                 observed_generation: self.policy.metadata.generation,
-                last_transition_time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+                last_transition_time: started.clone(),
             })
             .to_vec();
+        status.cleanup_started = Some(started);
         let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let since = deleted.max(self.remediator.started);
         match self.write(status).await {
@@ -131,17 +133,15 @@ impl Enforcer<'_> {
         }
     }
 
-    fn winding_up_since(&self) -> Option<Timestamp> {
-        let mut conditions = self.policy.status.as_ref()?.conditions.iter();
-        let begun = conditions.find(|condition| condition.reason == DELETING)?;
-        Some(begun.last_transition_time.0)
+    fn cleanup_started(&self) -> Option<Timestamp> {
+        Some(self.policy.status.as_ref()?.cleanup_started.as_ref()?.0)
     }
 
     /// Returns true if the cleanup is in its last part, in which rollouts are no longer awaited.
     pub(super) fn is_short_of_time(&self) -> bool {
         let time = self.remediator.settings.cleanup_time - self.last_part();
         self.policy.metadata.deletion_timestamp.is_some()
-            && self.winding_up_since().is_some_and(|since| self.now().duration_since(since) > time)
+            && self.cleanup_started().is_some_and(|since| self.now().duration_since(since) > time)
     }
 
     fn last_part(&self) -> SignedDuration {

@@ -1,5 +1,5 @@
-//! Looks at the conflict policy: the admission policy by which the fields of enforcement give way to other writes. What it
-//! says is in [`manifests`](crate::manifests), and `kube-devops policy compile` installs it.
+//! Checks that the conflict policy is installed: the admission policy that removes our fields from conflicting writes
+//! of others. It is defined in [`manifests`](crate::manifests), and `kube-devops policy compile` installs it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::manifests::{
 use crate::policies::Policies;
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 
-/// Pause before a failed look is repeated.
+/// Pause before a failed check is repeated.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// Interval of the checks if the conflict policy is needed.
 const LOOK: SignedDuration = SignedDuration::from_secs(60);
@@ -31,13 +31,13 @@ const INSTALL: &str = "run `kube-devops policy compile --apply`";
 pub enum ConflictPolicyState {
     /// The policy is installed. The API server removes our fields where they would make a write invalid.
     Installed,
-    /// No workload carries a patch, so nobody looked.
+    /// No workload carries a patch, so nothing was checked.
     NotNeeded,
     /// The policy is not in effect, for this reason.
     Unavailable(String),
 }
 
-/// The last look at the conflict policy.
+/// The last check of the conflict policy.
 pub struct ConflictPolicy {
     cluster: Cluster,
     policies: Arc<Policies>,
@@ -46,7 +46,7 @@ pub struct ConflictPolicy {
     known: Mutex<Option<Known>>,
 }
 
-/// The last state, and how long it counts.
+/// The last state, and the time until which it counts.
 #[derive(Debug)]
 struct Known {
     /// True if a DevOpsPolicy needed it.
@@ -65,12 +65,13 @@ impl ConflictPolicy {
         Self { cluster, policies, interval, clock, known: Mutex::default() }
     }
 
-    /// Returns the last state; `None` before the first look.
+    /// Returns the last state; `None` before the first check.
     pub(super) async fn state(&self) -> Option<ConflictPolicyState> {
         self.known.lock().await.as_ref().map(|known| known.state.clone())
     }
 
-    /// Looks if the policy is installed, while some DevOpsPolicy enforces or has patches left. Returns when to look again.
+    /// Checks that the policy is installed, while some DevOpsPolicy enforces or has patches left. Returns the time of
+    /// the next check.
     pub(super) async fn ensure(&self) -> Timestamp {
         let wanted = self
             .policies
@@ -88,7 +89,7 @@ impl ConflictPolicy {
         let (state, until) = match outcome {
             Ok(state) => (state, again),
             Err(error) => {
-                warn!(%error, "failed to look at the conflict policy; will retry");
+                warn!(%error, "failed to check the conflict policy; will retry");
                 (ConflictPolicyState::Unavailable(error.to_string()), later(RETRY))
             }
         };
@@ -103,7 +104,7 @@ impl ConflictPolicy {
         until
     }
 
-    /// Looks at the policy while this replica leads. Never ends.
+    /// Checks the policy while this replica leads. Never returns.
     pub async fn keep(&self, mut leadership: Leadership) -> Infallible {
         self.policies.wait_until_listed().await;
         loop {
@@ -140,7 +141,7 @@ async fn look(cluster: &Cluster) -> Result<ConflictPolicyState, CallError> {
                 "differs from that of this version"
             }
             Ok(Some(_)) => continue,
-            // An account that may not look has to believe in it.
+            // Without the permission to read it, the policy is assumed to be there.
             Err(error) if error.code() == Some(403) => continue,
             Err(error) => return Err(error),
         };

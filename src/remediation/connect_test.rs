@@ -84,6 +84,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::policy::SkipReason;
 
     #[tokio::test]
     async fn a_port_answers_refuses_or_is_out_of_reach() {
@@ -98,8 +99,8 @@ mod tests {
             ask("web-0", address, &ports.iter().copied().collect()).await.map(|found| found.reason())
         };
         assert_eq!(ask(address, &[open]).await, None);
-        assert_eq!(ask(address, &[closed]).await, Some("PortRefused"));
-        assert_eq!(ask(address, &[open, closed]).await, Some("PortRefused"));
-        assert_eq!(ask(None, &[open]).await, Some("PortUnreachable"));
+        assert_eq!(ask(address, &[closed]).await, Some(SkipReason::PortRefused));
+        assert_eq!(ask(address, &[open, closed]).await, Some(SkipReason::PortRefused));
+        assert_eq!(ask(None, &[open]).await, Some(SkipReason::PortUnreachable));
     }
 }

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::conflict_policy::ConflictPolicyState;
-use super::skips::WAITING;
-use crate::enforcement::NOT_JUDGED;
+use crate::enforcement::NOT_EVALUATED;
 use crate::enforcement::records::{self, KEPT, has_patches, has_room, is_under_way};
 use crate::manifests::CONFLICT_POLICY;
-use crate::policy::{DevOpsPolicy, EnforcementMode, Remediation};
+use crate::policy::{ConditionReason, DevOpsPolicy, EnforcementMode, Remediation, SkipReason};
 
 /// Enforcement's part of the conditions Enforcing and Degraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnforcementState {
     /// True if violations are repaired.
     pub enforcing: bool,
-    /// The reason in one word.
-    pub reason: &'static str,
+    /// The reason.
+    pub reason: ConditionReason,
     /// The reason in a sentence.
     pub message: String,
     /// The reason why the policy stopped itself, if it did.
@@ -28,16 +27,16 @@ impl Default for EnforcementState {
     /// The policy does not enforce.
     fn default() -> Self {
         let message = "the policy asks for no changes".to_owned();
-        Self { enforcing: false, reason: "AuditMode", message, stopped: None, incident: None }
+        Self { enforcing: false, reason: ConditionReason::AuditMode, message, stopped: None, incident: None }
     }
 }
 
 impl EnforcementState {
-    /// Describes the state of enforcement. `left_out` counts skipped workloads by reason; `held_up_by` is what eligible
+    /// Describes the state of enforcement. `skipped` counts skipped workloads by reason; `held_up_by` is what eligible
     /// workloads wait for.
     pub(super) fn of(
         policy: &DevOpsPolicy,
-        left_out: &BTreeMap<&'static str, (usize, String)>,
+        skipped: &BTreeMap<SkipReason, (usize, String)>,
         held_up_by: Option<&str>,
         conflict_policy: Option<&ConflictPolicyState>,
     ) -> Self {
@@ -58,7 +57,7 @@ impl EnforcementState {
                 "the last three patches had to be withdrawn: nothing is patched until the policy changes";
             return Self {
                 enforcing: false,
-                reason: "Stopped",
+                reason: ConditionReason::Stopped,
                 message: with_refused(message),
                 stopped: Some(message.to_owned()),
                 incident: None,
@@ -71,11 +70,11 @@ impl EnforcementState {
             count(is_under_way)
         )];
         if records.iter().any(|record| records::sets_limits(record)) {
-            parts.push(NOT_JUDGED.to_owned());
+            parts.push(NOT_EVALUATED.to_owned());
         }
         parts.extend(refused);
-        parts.extend(left_out.iter().map(|(reason, (count, example))| match *reason {
-            WAITING => {
+        parts.extend(skipped.iter().map(|(reason, (count, example))| match reason {
+            SkipReason::Waiting => {
                 let held_up = held_up_by.map(|by| format!(" ({by})")).unwrap_or_default();
                 format!("{count} waiting for their turn{held_up}")
             }
@@ -93,7 +92,7 @@ impl EnforcementState {
         }
         Self {
             enforcing: true,
-            reason: "Enforcing",
+            reason: ConditionReason::Enforcing,
             message: parts.join("; "),
             stopped: None,
             incident: None,

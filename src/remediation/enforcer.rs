@@ -66,9 +66,9 @@ impl<'r> Enforcer<'r> {
     }
 
     /// Runs one step, and returns the time of the next. Starts no remediation if the policy could not be evaluated.
-    pub async fn step(&mut self, judged: bool) -> Result<Option<Timestamp>, RemediationError> {
+    pub async fn step(&mut self, evaluated: bool) -> Result<Option<Timestamp>, RemediationError> {
         let yields_again = self.remediator.conflict_policy.ensure().await;
-        let begins = judged && self.begins();
+        let begins = evaluated && self.begins();
         if !begins {
             self.remediator.skips().forget(&self.key);
         }
@@ -89,13 +89,13 @@ impl<'r> Enforcer<'r> {
 
     /// Returns the state of enforcement for the status.
     pub async fn enforcement_state(&self) -> EnforcementState {
-        let (left_out, held_up_by) = {
+        let (skipped, held_up_by) = {
             let all = self.remediator.skips();
             (all.reasons(&self.key), all.held_up_by(&self.key))
         };
         let conflict_policy = self.remediator.conflict_policy.state().await;
         let obstacle = held_up_by.as_deref();
-        let state = EnforcementState::of(&self.policy, &left_out, obstacle, conflict_policy.as_ref());
+        let state = EnforcementState::of(&self.policy, &skipped, obstacle, conflict_policy.as_ref());
         EnforcementState { incident: self.remediator.incident(&self.key), ..state }
     }
 

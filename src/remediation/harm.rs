@@ -12,8 +12,8 @@ use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
-    Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, judge, next_look,
-    troubles,
+    Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
+    next_look, troubles,
 };
 use crate::enforcement::records::{self, has_patches, is_under_way};
 use crate::enforcement::{KINDS, Subject};
@@ -139,7 +139,7 @@ impl Enforcer<'_> {
             others_restart: seen.pods.iter().any(|pod| !pod.patched && !pod.restarts.is_empty()),
             refusal: refusal(&subject),
         };
-        Ok(judge(trouble, &known, self.now()).map(|harm| (harm, subject)))
+        Ok(find_harm(trouble, &known, self.now()).map(|harm| (harm, subject)))
     }
 
     /// Returns the observations of all workloads; `None` during a gap.

@@ -34,7 +34,7 @@ impl RemediationMetrics {
                 "enforcement_remediations_failed_total",
                 "Patches that were refused, or did harm and were withdrawn, by cause.",
             )?,
-            withdrawals: by("enforcement_withdrawals_total", "Patches taken back, by cause.")?,
+            withdrawals: by("enforcement_withdrawals_total", "Patches withdrawn, by cause.")?,
         };
         for category in
             RemediationReason::ALL.iter().filter(|reason| reason.is_counted()).map(|reason| reason.label())

@@ -15,13 +15,15 @@ use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::evidence;
 use super::ledger::LedgerError;
-use super::skips::{Skip, WAITING};
+use super::skips::Skip;
 use crate::enforcement::records::{self, is_under_way, kind_of};
 use crate::enforcement::{
     Allowance, BudgetDecision, EnforcingPolicy, Plan, Request, RolloutOrder, RolloutProgress, Service,
     Subject, Surroundings,
 };
-use crate::policy::{CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason};
+use crate::policy::{
+    CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason, SkipReason,
+};
 use crate::workload::{Owner, WorkloadRef};
 
 /// The maximum number of workloads fetched in one step.
@@ -40,9 +42,9 @@ const ROOM: SignedDuration = SignedDuration::from_secs(10);
 const TURN: SignedDuration = SignedDuration::from_secs(2);
 
 /// The result of checking a candidate.
-enum Looked {
+enum Checked {
     /// It is skipped.
-    Left(Skip),
+    Skipped(Skip),
     /// It may be patched with this plan.
     Ready(Box<Subject>, Box<Plan>),
 }
@@ -102,10 +104,10 @@ impl Enforcer<'_> {
             return Ok([surveyed, Some(again)].into_iter().flatten().min());
         }
         // The check may be outdated.
-        match self.look(candidate, &force, &mut surroundings).await {
-            Looked::Ready(subject, plan) => self.patch(&subject, &plan).await,
-            Looked::Left(left) => {
-                self.remediator.skips().add(&self.key, candidate, force.digest, left);
+        match self.check(candidate, &force, &mut surroundings).await {
+            Checked::Ready(subject, plan) => self.patch(&subject, &plan).await,
+            Checked::Skipped(skip) => {
+                self.remediator.skips().add(&self.key, candidate, force.digest, skip);
                 Ok(Some(self.after(SignedDuration::from_secs(1))))
             }
         }
@@ -146,18 +148,18 @@ impl Enforcer<'_> {
                 return Some(self.after(SignedDuration::from_secs(1)));
             }
             fetched += 1;
-            let left = match self.look(candidate, force, surroundings).await {
-                Looked::Left(left) => left,
-                Looked::Ready(subject, _) => Skip {
-                    reason: WAITING,
+            let skip = match self.check(candidate, force, surroundings).await {
+                Checked::Skipped(skip) => skip,
+                Checked::Ready(subject, _) => Skip {
+                    reason: SkipReason::Waiting,
                     message: "its turn comes".to_owned(),
                     until: self.after(STANDING),
                     fix: None,
                     order: surroundings.as_ref().map(|around| RolloutOrder::of(&subject, &around.claims)),
                 },
             };
-            next = [next, Some(left.until)].into_iter().flatten().min();
-            self.remediator.skips().add(&self.key, candidate, force.digest, left);
+            next = [next, Some(skip.until)].into_iter().flatten().min();
+            self.remediator.skips().add(&self.key, candidate, force.digest, skip);
         }
         self.remediator.skips().complete(&self.key);
         next
@@ -177,14 +179,13 @@ impl Enforcer<'_> {
         if let Some(candidate) = candidate.filter(|_| self.begins()) {
             let delayed = record.reason.is_some_and(is_delay);
             if delayed && since > PERSISTENCE {
-                let reason = record.reason.map_or("", RemediationReason::as_str);
-                let message = record.message.clone().unwrap_or_default();
-                let left = Skip { reason, message, until: self.after(STANDING), fix: None, order: None };
+                let (reason, message) = (SkipReason::NotSent, record.message.clone().unwrap_or_default());
+                let skip = Skip { reason, message, until: self.after(STANDING), fix: None, order: None };
                 self.give_up(record).await?;
-                self.remediator.skips().add(&self.key, &candidate, force.digest, left);
+                self.remediator.skips().add(&self.key, &candidate, force.digest, skip);
                 return Ok(Some(self.after(TURN)));
             }
-            if let Looked::Ready(subject, plan) = self.look(&candidate, &force, &mut None).await {
+            if let Checked::Ready(subject, plan) = self.check(&candidate, &force, &mut None).await {
                 return self.patch(&subject, &plan).await;
             }
         }
@@ -212,16 +213,16 @@ impl Enforcer<'_> {
     }
 
     /// Fetches a workload and checks if it may be patched now.
-    async fn look(
+    async fn check(
         &self,
         candidate: &Candidate,
         force: &InForce,
         surroundings: &mut Option<Surroundings>,
-    ) -> Looked {
+    ) -> Checked {
         let cluster = &self.remediator.cluster;
         let subject = match fetch(cluster, candidate.kind, &self.namespace, &candidate.name).await {
             Ok(Some(subject)) => subject,
-            Ok(None) => return self.left("Gone", "it is gone".to_owned(), PASSING),
+            Ok(None) => return self.skip(SkipReason::Gone, "it is gone".to_owned(), PASSING),
             Err(error) => return self.failed(candidate, &error),
         };
         let around = match surroundings {
@@ -240,21 +241,21 @@ impl Enforcer<'_> {
         };
         let plan = match appraise(cluster, &subject, &inquiry, self.now()).await {
             Ok(Appraisal::Ready(plan)) => plan,
-            Ok(Appraisal::Left { reason, message, passing, plan }) => {
+            Ok(Appraisal::Skipped { reason, message, passing, plan }) => {
                 let until = self.after(if passing { PASSING } else { STANDING });
                 let fix = plan.map(|plan| plan.fix(&subject));
-                return Looked::Left(Skip { reason, message, until, fix, order: None });
+                return Checked::Skipped(Skip { reason, message, until, fix, order: None });
             }
             Err(error) => return self.failed(candidate, &error),
         };
         if plan.policy != self.policy.name_any() {
             let message = format!("policy {} takes precedence", plan.policy);
-            return self.left("OtherPolicy", message, PASSING);
+            return self.skip(SkipReason::OtherPolicy, message, PASSING);
         }
         let set = records::set_so_far(&self.status(), &subject).len() + plan.adds.len();
         if set > MOST_FIELDS {
             let message = format!("{set} fields would be set, and at most {MOST_FIELDS} are");
-            return self.left("TooManyFields", message, STANDING);
+            return self.skip(SkipReason::TooManyFields, message, STANDING);
         }
         let (allows, needed) =
             (Allowance::of(&self.remediation()), Allowance::needed(&subject, &around.claims));
@@ -263,12 +264,12 @@ impl Enforcer<'_> {
                 Ok(None) => {}
                 Ok(Some(found)) => {
                     let pause = if found.passing() { PASSING } else { STANDING };
-                    return self.left(found.reason(), found.to_string(), pause);
+                    return self.skip(found.reason(), found.to_string(), pause);
                 }
                 Err(error) => return self.failed(candidate, &error),
             }
         }
-        Looked::Ready(Box::new(subject), Box::new(plan))
+        Checked::Ready(Box::new(subject), Box::new(plan))
     }
 
     /// Reserves a place in the budgets, writes the record, and sends the patch.
@@ -278,10 +279,38 @@ impl Enforcer<'_> {
         if let Some(again) = self.held_up(reserved, workload.local()) {
             return Ok(Some(again));
         }
+        let planned = self.planned(subject, plan);
+        if let Err(error) = self.record(planned.clone()).await {
+            // An action that cannot be recorded is not taken.
+            if error.is_refused() {
+                self.remediator.give_back(subject.uid()).await;
+            }
+            return Err(error);
+        }
+        self.remediator.skips().remove(&self.key, subject.kind(), subject.name());
+        match apply_to_newest(&self.remediator.cluster, subject, &plan.document).await {
+            Ok(after) => {
+                let at = after.owned_since().unwrap_or_else(|| self.now());
+                self.applied(&planned, at).await?;
+                Ok(Some(self.poll()))
+            }
+            Err(error) if error.is_passing() => {
+                self.tell_delayed(&planned, &error).await?;
+                Ok(Some(self.unread(&planned, &error)))
+            }
+            Err(error) => {
+                self.end(&planned, RemediationPhase::Failed, error.reason(), &error.to_string()).await?;
+                Ok(Some(self.poll()))
+            }
+        }
+    }
+
+    /// Returns the record of a planned patch.
+    fn planned(&self, subject: &Subject, plan: &Plan) -> Remediation {
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
         let earlier = records::about(&self.status(), subject).cloned();
         let planned = Remediation {
-            kind: workload.kind.into_owned(),
+            kind: subject.kind().name().to_owned(),
             name: subject.name().to_owned(),
             uid: Some(subject.uid().to_owned()),
             phase: RemediationPhase::Planned,
@@ -313,29 +342,7 @@ impl Enforcer<'_> {
             // It is the same plan, whose delay was already reported.
             (planned.time, planned.reason, planned.message) = (delayed.time, delayed.reason, delayed.message);
         }
-        if let Err(error) = self.record(planned.clone()).await {
-            // An action that cannot be recorded is not taken.
-            if error.is_refused() {
-                self.remediator.give_back(subject.uid()).await;
-            }
-            return Err(error);
-        }
-        self.remediator.skips().remove(&self.key, subject.kind(), subject.name());
-        match apply_to_newest(&self.remediator.cluster, subject, &plan.document).await {
-            Ok(after) => {
-                let at = after.owned_since().unwrap_or_else(|| self.now());
-                self.applied(&planned, at).await?;
-                Ok(Some(self.poll()))
-            }
-            Err(error) if error.is_passing() => {
-                self.tell_delayed(&planned, &error).await?;
-                Ok(Some(self.unread(&planned, &error)))
-            }
-            Err(error) => {
-                self.end(&planned, RemediationPhase::Failed, error.reason(), &error.to_string()).await?;
-                Ok(Some(self.poll()))
-            }
-        }
+        planned
     }
 
     fn request(&self, workload: WorkloadRef, uid: &str) -> Request {
@@ -390,17 +397,17 @@ impl Enforcer<'_> {
         Ok(())
     }
 
-    fn left(&self, reason: &'static str, message: String, pause: SignedDuration) -> Looked {
-        Looked::Left(Skip { reason, message, until: self.after(pause), fix: None, order: None })
+    fn skip(&self, reason: SkipReason, message: String, pause: SignedDuration) -> Checked {
+        Checked::Skipped(Skip { reason, message, until: self.after(pause), fix: None, order: None })
     }
 
-    fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Looked {
+    fn failed(&self, candidate: &Candidate, error: &ApplyError) -> Checked {
         self.remediator.errors.with_label_values(&[error.category()]).inc();
         warn!(workload = candidate.name, namespace = self.namespace, %error, "cannot check the workload; will retry");
         let fix = self.remediator.skips().fix_of(&self.key, candidate);
         let until = self.after(PASSING);
-        Looked::Left(Skip {
-            reason: error.reason().as_str(),
+        Checked::Skipped(Skip {
+            reason: SkipReason::CheckFailed,
             message: error.to_string(),
             until,
             fix,

@@ -53,7 +53,7 @@ pub async fn fixes(
     let managed = |subject: &Subject| managed_by(subject).is_some();
     let rehearsed = rehearse_some(cluster, policy, all, managed, now).await?.into_iter();
     let fixes = rehearsed.filter_map(|one| match one.outcome {
-        RehearsalOutcome::Left { fix, .. } => fix,
+        RehearsalOutcome::Skipped { fix, .. } => fix,
         _ => None,
     });
     Ok(fixes.collect())
@@ -131,9 +131,9 @@ async fn outcome(
     now: Timestamp,
 ) -> Result<RehearsalOutcome, ApplyError> {
     let plan = match appraise(cluster, subject, inquiry, now).await? {
-        Appraisal::Left { reason, message, plan, .. } => {
+        Appraisal::Skipped { reason, message, plan, .. } => {
             let fix = plan.map(|plan| plan.fix(subject));
-            return Ok(RehearsalOutcome::Left { reason, message, fix });
+            return Ok(RehearsalOutcome::Skipped { reason, message, fix });
         }
         Appraisal::Ready(plan) => plan,
     };
@@ -141,11 +141,9 @@ async fn outcome(
         Ok(after) => Ok(RehearsalOutcome::Patch { plan, before: template(subject), after: template(&after) }),
         Err(error @ ApplyError::Gone) => Err(error),
         Err(error) if error.is_passing() => Err(error),
-        Err(error) => Ok(RehearsalOutcome::Refused {
-            plan,
-            reason: error.reason().as_str(),
-            message: error.to_string(),
-        }),
+        Err(error) => {
+            Ok(RehearsalOutcome::Refused { plan, reason: error.reason(), message: error.to_string() })
+        }
     }
 }
 

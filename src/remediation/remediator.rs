@@ -55,7 +55,7 @@ pub struct Remediator {
     skips: Mutex<SkipCache>,
     connect_results: Mutex<ConnectResults>,
     fairness: Mutex<Fairness>,
-    /// The time of the last look at the evidence about a workload.
+    /// The time at which the evidence about a workload was last read.
     looks: Mutex<HashMap<WorkloadRef, Timestamp>>,
     /// The incident that each policy is held up by, in words.
     incidents: Mutex<HashMap<PolicyRef, String>>,

@@ -13,34 +13,21 @@ use crate::enforcement::records::{about, is_closed};
 use crate::manifests::OBJECT_MANAGER;
 use crate::policies;
 use crate::policy::DevOpsPolicy;
-use crate::workload::WorkloadKind;
+use crate::workload::{WorkloadKind, WorkloadRef};
 
 /// The reason why there is no other attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     /// The workload does not exist.
-    #[error("there is no {kind} {name:?} in namespace {namespace:?}")]
-    NoWorkload {
-        /// The workload's kind.
-        kind: &'static str,
-        /// The workload's name.
-        name: String,
-        /// The workload's namespace.
-        namespace: String,
-    },
+    #[error("there is no {} {:?} in namespace {:?}", .0.kind, .0.name, .0.namespace)]
+    NoWorkload(WorkloadRef),
     /// No policy has a record of a patch that failed or was withdrawn.
     #[error(
-        "no policy of namespace {namespace:?} records a patch of {kind} {name:?} that failed or was withdrawn: \
-         kube-devops policy rehearse says why a workload is left as it is"
+        "no policy of namespace {:?} records a patch of {} {:?} that failed or was withdrawn: \
+         kube-devops policy rehearse gives the reason why a workload is skipped",
+        .0.namespace, .0.kind, .0.name
     )]
-    NothingFailed {
-        /// The workload's kind.
-        kind: &'static str,
-        /// The workload's name.
-        name: String,
-        /// The workload's namespace.
-        namespace: String,
-    },
+    NothingFailed(WorkloadRef),
     /// The policies cannot be listed.
     #[error("cannot list the policies of namespace {namespace:?}")]
     Policies {
@@ -63,10 +50,9 @@ pub async fn retry(
     name: &str,
     now: Timestamp,
 ) -> Result<Vec<DevOpsPolicy>, RetryError> {
-    let (kind_name, to_owned) = (kind.name(), || (name.to_owned(), namespace.to_owned()));
+    let workload = WorkloadRef::new(namespace, kind.name(), name);
     let Some(subject) = fetch(cluster, kind, namespace, name).await? else {
-        let (name, namespace) = to_owned();
-        return Err(RetryError::NoWorkload { kind: kind_name, name, namespace });
+        return Err(RetryError::NoWorkload(workload));
     };
     let listed = policies::list(cluster, Some(namespace)).await;
     let listed = listed.map_err(|source| RetryError::Policies { namespace: namespace.to_owned(), source })?;
@@ -76,8 +62,7 @@ pub async fn retry(
     };
     let mut found: Vec<DevOpsPolicy> = all.filter(left_it).collect();
     if found.is_empty() {
-        let (name, namespace) = to_owned();
-        return Err(RetryError::NothingFailed { kind: kind_name, name, namespace });
+        return Err(RetryError::NothingFailed(workload));
     }
     found.sort_by_key(ResourceExt::name_any);
     let annotations = json!({ RETRY: now.to_string() });

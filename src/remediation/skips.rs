@@ -8,17 +8,14 @@ use jiff::Timestamp;
 
 use super::candidates::Candidate;
 use crate::enforcement::RolloutOrder;
-use crate::policy::SuggestedFix;
+use crate::policy::{SkipReason, SuggestedFix};
 use crate::workload::{PolicyRef, WorkloadKind};
-
-/// The reason of a workload that may be patched and waits for its turn.
-pub(super) const WAITING: &str = "Waiting";
 
 /// A skipped workload's reason.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Skip {
-    /// The reason in one word.
-    pub(super) reason: &'static str,
+    /// The reason.
+    pub(super) reason: SkipReason,
     /// The reason in a sentence.
     pub(super) message: String,
     /// The time of the next check, even without a change.
@@ -32,12 +29,12 @@ pub(super) struct Skip {
 /// All skipped workloads, by policy.
 #[derive(Debug, Default)]
 pub(super) struct SkipCache {
-    policies: HashMap<PolicyRef, Looks>,
+    policies: HashMap<PolicyRef, PolicySkips>,
 }
 
 /// The skipped workloads of one policy.
 #[derive(Debug, Default)]
-struct Looks {
+struct PolicySkips {
     entries: BTreeMap<(WorkloadKind, String), Entry>,
     /// True if every candidate was checked.
     complete: bool,
@@ -49,13 +46,13 @@ struct Looks {
 struct Entry {
     /// Digests of the workload and of the policies' requirements.
     seen: (u64, u64),
-    left: Skip,
+    skip: Skip,
 }
 
 impl SkipCache {
     /// Records that a candidate was skipped; `wanted` is a digest of the policies' requirements.
-    pub(super) fn add(&mut self, policy: &PolicyRef, candidate: &Candidate, wanted: u64, left: Skip) {
-        let entry = Entry { seen: (candidate.seen, wanted), left };
+    pub(super) fn add(&mut self, policy: &PolicyRef, candidate: &Candidate, wanted: u64, skip: Skip) {
+        let entry = Entry { seen: (candidate.seen, wanted), skip };
         let entries = &mut self.policies.entry(policy.clone()).or_default().entries;
         entries.insert((candidate.kind, candidate.name.clone()), entry);
     }
@@ -69,22 +66,22 @@ impl SkipCache {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let entry = self.entry(policy, candidate)?;
-        let same = entry.seen == (candidate.seen, wanted) && now < entry.left.until;
-        same.then_some(entry.left.until)
+        let same = entry.seen == (candidate.seen, wanted) && now < entry.skip.until;
+        same.then_some(entry.skip.until)
     }
 
     /// Returns the eligible candidate to patch next.
     pub(super) fn next<'c>(&self, policy: &PolicyRef, candidates: &'c [Candidate]) -> Option<&'c Candidate> {
         let orders = candidates
             .iter()
-            .filter_map(|candidate| Some((self.entry(policy, candidate)?.left.order?, candidate)));
+            .filter_map(|candidate| Some((self.entry(policy, candidate)?.skip.order?, candidate)));
         // `min_by_key` returns the first of several equal ones.
         orders.min_by_key(|(order, _)| *order).map(|(_, candidate)| candidate)
     }
 
     /// Returns the suggested patch from a candidate's last check.
     pub(super) fn fix_of(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<SuggestedFix> {
-        self.entry(policy, candidate)?.left.fix.clone()
+        self.entry(policy, candidate)?.skip.fix.clone()
     }
 
     fn entry(&self, policy: &PolicyRef, candidate: &Candidate) -> Option<&Entry> {
@@ -103,16 +100,16 @@ impl SkipCache {
 
     /// Returns the obstacle for eligible workloads, besides their turn.
     pub(super) fn held_up_by(&self, policy: &PolicyRef) -> Option<String> {
-        self.policies.get(policy).map(|looks| looks.held_up_by.clone()).filter(|by| !by.is_empty())
+        self.policies.get(policy).map(|skips| skips.held_up_by.clone()).filter(|by| !by.is_empty())
     }
 
     /// Removes workloads that are no longer candidates.
     pub(super) fn keep(&mut self, policy: &PolicyRef, candidates: &[Candidate]) {
-        let Some(looks) = self.policies.get_mut(policy) else { return };
-        looks.entries.retain(|(kind, name), _| {
+        let Some(skips) = self.policies.get_mut(policy) else { return };
+        skips.entries.retain(|(kind, name), _| {
             candidates.iter().any(|candidate| candidate.kind == *kind && candidate.name == *name)
         });
-        if looks.entries.is_empty() {
+        if skips.entries.is_empty() {
             self.policies.remove(policy);
         }
     }
@@ -129,26 +126,26 @@ impl SkipCache {
 
     /// Removes a workload, so that it is checked again.
     pub(super) fn remove(&mut self, policy: &PolicyRef, kind: WorkloadKind, name: &str) {
-        if let Some(looks) = self.policies.get_mut(policy) {
-            looks.entries.remove(&(kind, name.to_owned()));
+        if let Some(skips) = self.policies.get_mut(policy) {
+            skips.entries.remove(&(kind, name.to_owned()));
         }
     }
 
     /// Returns the patches for managers of workloads; empty until every candidate was checked.
     pub(super) fn fixes(&self, policy: &PolicyRef) -> Vec<SuggestedFix> {
-        let looks = self.policies.get(policy).filter(|looks| looks.complete);
-        let entries = looks.into_iter().flat_map(|looks| looks.entries.values());
-        entries.filter_map(|entry| entry.left.fix.clone()).collect()
+        let skips = self.policies.get(policy).filter(|skips| skips.complete);
+        let entries = skips.into_iter().flat_map(|skips| skips.entries.values());
+        entries.filter_map(|entry| entry.skip.fix.clone()).collect()
     }
 
     /// Returns the number of skipped workloads by reason, each with the message of one workload as an example.
-    pub(super) fn reasons(&self, policy: &PolicyRef) -> BTreeMap<&'static str, (usize, String)> {
-        let mut reasons: BTreeMap<&'static str, (usize, String)> = BTreeMap::new();
-        let entries = self.policies.get(policy).into_iter().flat_map(|looks| &looks.entries);
+    pub(super) fn reasons(&self, policy: &PolicyRef) -> BTreeMap<SkipReason, (usize, String)> {
+        let mut reasons: BTreeMap<SkipReason, (usize, String)> = BTreeMap::new();
+        let entries = self.policies.get(policy).into_iter().flat_map(|skips| &skips.entries);
         for ((kind, name), entry) in entries {
             let (count, _) = reasons
-                .entry(entry.left.reason)
-                .or_insert_with(|| (0, format!("{}/{name}: {}", kind.name(), entry.left.message)));
+                .entry(entry.skip.reason)
+                .or_insert_with(|| (0, format!("{}/{name}: {}", kind.name(), entry.skip.message)));
             *count += 1;
         }
         reasons
@@ -174,14 +171,14 @@ mod tests {
         Candidate { kind: WorkloadKind::Deployment, name: name.to_owned(), pods: 1, seen }
     }
 
-    fn left(reason: &'static str, until: i64) -> Skip {
+    fn skip(reason: SkipReason, until: i64) -> Skip {
         Skip { reason, message: format!("is {reason}"), until: at(until), fix: None, order: None }
     }
 
     #[test]
     fn a_workload_is_checked_again_after_a_change_or_when_its_time_is_up() {
         let mut all = SkipCache::default();
-        all.add(&policy("n"), &candidate("web", 1), 7, left("Paused", 10));
+        all.add(&policy("n"), &candidate("web", 1), 7, skip(SkipReason::Paused, 10));
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(9)), Some(at(10)));
         assert_eq!(all.until(&policy("n"), &candidate("web", 1), 7, at(10)), None, "its time is up");
         assert_eq!(all.until(&policy("n"), &candidate("web", 2), 7, at(9)), None, "it changed");
@@ -201,7 +198,7 @@ mod tests {
         let candidates = ["a", "b", "c", "d", "e"].map(|name| candidate(name, 1));
         assert_eq!(all.next(&policy("n"), &candidates), None);
         for (candidate, order) in candidates.iter().zip([None, order(1), order(3), order(2), order(2)]) {
-            all.add(&policy("n"), candidate, 7, Skip { order, ..left(WAITING, 10) });
+            all.add(&policy("n"), candidate, 7, Skip { order, ..skip(SkipReason::Waiting, 10) });
         }
         assert_eq!(all.next(&policy("n"), &candidates).map(|next| &*next.name), Some("d"));
     }
@@ -210,12 +207,12 @@ mod tests {
     fn reasons_are_counted_and_former_candidates_are_removed() {
         let mut all = SkipCache::default();
         for name in ["a", "b"] {
-            all.add(&policy("n"), &candidate(name, 1), 7, left("Paused", 10));
+            all.add(&policy("n"), &candidate(name, 1), 7, skip(SkipReason::Paused, 10));
         }
-        let expected = BTreeMap::from([("Paused", (2, "Deployment/a: is Paused".to_owned()))]);
+        let expected = BTreeMap::from([(SkipReason::Paused, (2, "Deployment/a: is Paused".to_owned()))]);
         assert_eq!(all.reasons(&policy("n")), expected);
         all.keep(&policy("n"), &[candidate("b", 1)]);
-        assert_eq!(all.reasons(&policy("n"))["Paused"].0, 1);
+        assert_eq!(all.reasons(&policy("n"))[&SkipReason::Paused].0, 1);
         all.keep(&policy("n"), &[]);
         assert!(all.policies.is_empty());
     }
@@ -233,7 +230,7 @@ mod tests {
             &policy("n"),
             &candidate("web", 1),
             7,
-            Skip { fix: Some(fix.clone()), ..left("Managed", 10) },
+            Skip { fix: Some(fix.clone()), ..skip(SkipReason::ManagedByGitOps, 10) },
         );
         assert!(all.fixes(&policy("n")).is_empty());
         all.complete(&policy("n"));

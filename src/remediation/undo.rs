@@ -1,9 +1,9 @@
 //! Undoes patches: finds the patched workloads and removes the fields, with or without a running operator.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams};
 
 use super::apply::{fetch, read_again};
 use super::apply_error::ApplyError;
@@ -12,8 +12,9 @@ use super::find::find;
 use super::withdraw::{Withdrawal, tuned, withdraw};
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::enforcement::{ContainerField, FieldOwners, Share, Subject, UndoResult, is_ready, share};
+use crate::policies;
 use crate::policy::DevOpsPolicy;
-use crate::workload::WorkloadKind;
+use crate::workload::{PolicyRef, WorkloadKind, WorkloadRef};
 
 /// The workloads to undo.
 #[derive(Clone, Copy, Debug)]
@@ -30,25 +31,14 @@ pub enum UndoTarget<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum UndoError {
     /// The workload does not exist.
-    #[error("there is no {kind} {name:?} in namespace {namespace:?}")]
-    NoWorkload {
-        /// The workload's kind.
-        kind: &'static str,
-        /// The workload's name.
-        name: String,
-        /// The workload's namespace.
-        namespace: String,
-    },
+    #[error("there is no {} {:?} in namespace {:?}", .0.kind, .0.name, .0.namespace)]
+    NoWorkload(WorkloadRef),
     /// There is neither a policy with this name nor a workload patched for one.
     #[error(
-        "namespace {namespace:?} has no policy {policy:?}, and no workload that is patched for one of that name"
+        "namespace {:?} has no policy {:?}, and no workload that is patched for one of that name",
+        .0.namespace, .0.name
     )]
-    NoPolicy {
-        /// The policy's name.
-        policy: String,
-        /// The policy's namespace.
-        namespace: String,
-    },
+    NoPolicy(PolicyRef),
     /// The policies cannot be listed.
     #[error("cannot list the policies of namespace {namespace:?}")]
     Policies {
@@ -79,15 +69,11 @@ pub async fn patched(
     target: UndoTarget<'_>,
 ) -> Result<Vec<PatchedWorkload>, UndoError> {
     let (policy, policies) = match target {
-        UndoTarget::Policy(policy) => (Some(policy), policies(cluster, namespace).await?),
+        UndoTarget::Policy(policy) => (Some(policy), policies_in(cluster, namespace).await?),
         UndoTarget::Workload(..) | UndoTarget::All => (None, Vec::new()),
     };
     let found = if let UndoTarget::Workload(kind, name) = target {
-        let missing = || UndoError::NoWorkload {
-            kind: kind.name(),
-            name: name.to_owned(),
-            namespace: namespace.to_owned(),
-        };
+        let missing = || UndoError::NoWorkload(WorkloadRef::new(namespace, kind.name(), name));
         vec![fetch(cluster, kind, namespace, name).await?.ok_or_else(missing)?]
     } else {
         let wanted = |subject: &Subject| share(subject, policy, &policies).is_some();
@@ -95,7 +81,7 @@ pub async fn patched(
     };
     let is_known = |name: &str| policies.iter().any(|policy| policy.name_any() == name);
     if let Some(policy) = policy.filter(|policy| found.is_empty() && !is_known(policy)) {
-        return Err(UndoError::NoPolicy { policy: policy.to_owned(), namespace: namespace.to_owned() });
+        return Err(UndoError::NoPolicy(PolicyRef::new(namespace, policy)));
     }
     let patched = found.into_iter().filter_map(|subject| {
         let share = share(&subject, policy, &policies)?;
@@ -105,10 +91,9 @@ pub async fn patched(
 }
 
 /// Lists the policies of a namespace; returns none if the cluster lacks the CRD.
-async fn policies(cluster: &Cluster, namespace: &str) -> Result<Vec<DevOpsPolicy>, UndoError> {
-    let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
-    match cluster.call(async |_| policies.list(&ListParams::default()).await).await {
-        Ok(found) => Ok(found.items),
+async fn policies_in(cluster: &Cluster, namespace: &str) -> Result<Vec<Arc<DevOpsPolicy>>, UndoError> {
+    match policies::list(cluster, Some(namespace)).await {
+        Ok(found) => Ok(found.into_values().flatten().map(|compiled| compiled.policy).collect()),
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
         Err(source) => Err(UndoError::Policies { namespace: namespace.to_owned(), source }),
     }

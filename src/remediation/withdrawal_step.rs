@@ -40,32 +40,16 @@ impl Enforcer<'_> {
         mut record: Remediation,
         mut subject: Subject,
     ) -> Result<Option<Timestamp>, RemediationError> {
-        let owned = subject.owned();
         let taken_out = record.reason == Some(RemediationReason::TakenOut);
         let fields = if taken_out { BTreeSet::new() } else { fields_of(&record) };
-        let ours: BTreeSet<ContainerField> =
-            fields.iter().filter(|of| owned.contains_key(of)).cloned().collect();
-        // After others removed the fields, only the names of their containers and our annotations are left.
-        let only_marked = owned.is_empty() && subject.is_marked();
-        if !ours.is_empty() || only_marked {
-            // After the withdrawal, the workload no longer shows the owners of these settings.
-            let tuned = withdraw::tuned(&subject, &ours);
-            if !tuned.is_empty() {
-                self.tell_tuned(&record, &tuned).await;
-            }
-            let cluster = &self.remediator.cluster;
-            match withdraw(cluster, &subject, &ours, subject.annotation(PATCHED_BY)).await {
-                Ok(withdrawal) => {
-                    info!(workload = %record.workload(), namespace = self.namespace, "patch withdrawn");
-                    subject = withdrawal.subject;
+        match self.withdraw_fields(&record, &subject, &fields).await {
+            Ok(after) => subject = after.unwrap_or(subject),
+            Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),
+            Err(error) => {
+                if !error.is_passing() {
+                    self.note_refusal(&mut record, &error).await?;
                 }
-                Err(ApplyError::Gone) => return self.drop_record(&record).await.map(|()| None),
-                Err(error) => {
-                    if !error.is_passing() {
-                        self.note_refusal(&mut record, &error).await?;
-                    }
-                    return Ok(Some(self.unread(&record, &error)));
-                }
+                return Ok(Some(self.unread(&record, &error)));
             }
         }
         if record.reason == Some(RemediationReason::OomKilled) {
@@ -99,6 +83,32 @@ impl Enforcer<'_> {
             _ => RemediationPhase::Withdrawn,
         };
         self.end(&record, phase, reason, &message).await.map(|()| None)
+    }
+
+    /// Withdraws the fields that are still ours. Returns the workload afterwards; `None` if nothing was left to do.
+    async fn withdraw_fields(
+        &self,
+        record: &Remediation,
+        subject: &Subject,
+        fields: &BTreeSet<ContainerField>,
+    ) -> Result<Option<Subject>, ApplyError> {
+        let owned = subject.owned();
+        let ours: BTreeSet<ContainerField> =
+            fields.iter().filter(|of| owned.contains_key(of)).cloned().collect();
+        // After others removed the fields, only the names of their containers and our annotations are left.
+        let only_marked = owned.is_empty() && subject.is_marked();
+        if ours.is_empty() && !only_marked {
+            return Ok(None);
+        }
+        // After the withdrawal, the workload no longer shows the owners of these settings.
+        let tuned = withdraw::tuned(subject, &ours);
+        if !tuned.is_empty() {
+            self.tell_tuned(record, &tuned).await;
+        }
+        let cluster = &self.remediator.cluster;
+        let withdrawal = withdraw(cluster, subject, &ours, subject.annotation(PATCHED_BY)).await?;
+        info!(workload = %record.workload(), namespace = self.namespace, "patch withdrawn");
+        Ok(Some(withdrawal.subject))
     }
 
     /// Returns the record of a patch that is partly kept because others set the same fields.

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{ContainerList, ContainerPlace, Parameters, Violations};
-use crate::workload::{SecurityContext, Workload};
+use super::{ContainerList, ContainerPlace, Findings, Parameters, Relations, Violations};
+use crate::inventory::Related;
+use crate::workload::{Kind, Kinds, SecurityContext, Workload};
 
 /// The function of a rule, by the objects that it looks at.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,39 @@ pub enum Check {
     Live(fn(&Context<'_>, &mut Violations)),
     /// Looks at one workload itself, whether its pods are known or not. A pod without a controller is a workload.
     Workload(fn(&Context<'_>, &mut Violations)),
+    /// Looks at one object that is no workload.
+    Object {
+        /// The kinds to look at.
+        reads: &'static [Kind],
+        /// The check.
+        check: fn(&ObjectContext<'_>, &mut Violations),
+    },
+    /// Looks at how objects fit together, once all of them were read.
+    Relation {
+        /// The kinds to read.
+        reads: &'static [Kind],
+        /// The check.
+        check: fn(&Relations<'_>, &mut Findings),
+    },
+}
+
+impl Check {
+    /// Returns the kinds that the check reads beside the pod or workload that it looks at.
+    pub fn reads(self) -> Kinds {
+        match self {
+            Self::Object { reads, .. } | Self::Relation { reads, .. } => Kinds::of(reads),
+            Self::Pod(_) | Self::Live(_) | Self::Workload(_) => Kinds::default(),
+        }
+    }
+}
+
+/// The input of a rule about an object that is no workload.
+#[derive(Debug)]
+pub struct ObjectContext<'a> {
+    /// The object to look at.
+    pub object: &'a Related,
+    /// The rule's parameters.
+    pub parameters: &'a Parameters,
 }
 
 /// The input of a rule.

@@ -26,6 +26,8 @@ pub struct Violation {
     pub rule: RuleId,
     /// The severity under the policy.
     pub severity: Severity,
+    /// The amount that it adds to the rule's count.
+    pub count: u64,
     /// The container; none for a finding about the whole object.
     pub container: Option<String>,
     /// The path of the field in the object.
@@ -66,6 +68,7 @@ impl Violations {
             self.kept.push(Violation {
                 rule,
                 severity,
+                count: finding.count,
                 container: finding.container.map(str::to_owned),
                 path: finding.path.to_string(),
                 message: finding.message.to_string(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Check, Fix, Parameter, RuleId, Severity};
+use crate::workload::Kinds;
 
 /// A check with its documentation.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Rule {
     pub details: bool,
     /// The check.
     pub check: Check,
+    /// A second check, for a rule that looks at objects of other kinds too.
+    pub also: Option<Check>,
     /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
     ///
     /// `s` is the pod or template: `spec`, `metadata`, `init` and `main` (containers with their path), `ends` (a Job runs
@@ -63,10 +66,32 @@ impl Rule {
         parameters: &[],
         details: true,
         check: Check::Pod(|_, _| {}),
+        also: None,
         expression: None,
         fix: None,
         manual_fix: None,
     };
+
+    /// The checks.
+    pub fn checks(&self) -> impl Iterator<Item = Check> {
+        [Some(self.check), self.also].into_iter().flatten()
+    }
+
+    /// The kinds that the rule reads beside the pod or workload that it looks at.
+    pub fn reads(&self) -> Kinds {
+        self.checks().fold(Kinds::default(), |kinds, check| kinds.union(check.reads()))
+    }
+
+    /// The kinds that the rule reads to see how objects fit together.
+    pub fn relates(&self) -> Kinds {
+        let relations = self.checks().filter(|check| matches!(check, Check::Relation { .. }));
+        relations.fold(Kinds::default(), |kinds, check| kinds.union(check.reads()))
+    }
+
+    /// Returns true if the rule looks at pods or workloads one by one, which every mode does.
+    pub fn is_about_pods(&self) -> bool {
+        self.checks().any(|check| check.reads().is_empty())
+    }
 
     /// The penalty points of each count.
     pub fn points(&self) -> u64 {

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use tokio::net::lookup_host;
+use tokio::net::{TcpListener, lookup_host};
 
 use super::ServerError;
 
@@ -67,11 +67,18 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
+    /// Binds a TCP socket. Returns it with its address, which has the port that the system chose for port 0.
+    pub(super) async fn open(self) -> Result<(TcpListener, SocketAddr), ServerError> {
+        let bind = async |address: SocketAddr| {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        self.bind(bind).await
+    }
+
     /// Binds by `bind`, which is given one address after the other until one can be bound.
-    pub(super) async fn bind<T>(
-        self,
-        bind: impl AsyncFn(SocketAddr) -> io::Result<T>,
-    ) -> Result<T, ServerError> {
+    async fn bind<T>(self, bind: impl AsyncFn(SocketAddr) -> io::Result<T>) -> Result<T, ServerError> {
         match &self {
             Self::Port(port) => match bind((Ipv6Addr::UNSPECIFIED, *port).into()).await {
                 Err(error) if may_lack_ipv6(&error) => bind((Ipv4Addr::UNSPECIFIED, *port).into()).await,

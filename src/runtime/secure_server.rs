@@ -1,8 +1,8 @@
 //! The HTTPS server for a client that keeps connections open, such as the API server.
 //!
-//! Go's client does not repeat a request whose connection the server just closed, and it keeps an idle connection for 90
-//! seconds. This server is therefore never the first to close one in that time. When it stops, it serves on, ends each
-//! connection with its next response, and closes the idle rest after a pause without requests.
+//! Go's client does not repeat a request whose connection the server just closed, and it keeps an idle connection for
+//! 90 seconds. This server is therefore never the first to close one in that time. When it stops, it serves on, ends
+//! each connection with its next response, and closes the idle rest after a pause without requests.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -65,11 +65,8 @@ impl SecureServer {
 
     /// Binds the address, so that a taken one fails before anything else has begun.
     pub async fn bind(listen: Listen) -> Result<Self, ServerError> {
-        let bind = async |address: SocketAddr| {
-            let listener = TcpListener::bind(address).await?;
-            Ok(Self { address: listener.local_addr()?, listener })
-        };
-        listen.bind(bind).await
+        let (listener, address) = listen.open().await?;
+        Ok(Self { listener, address })
     }
 
     /// Returns the address that is listened on, with the port that the system chose for port 0.

@@ -81,11 +81,8 @@ pub fn standard_routes<E: std::error::Error + 'static>(
 impl Server {
     /// Binds the address, so that an address in use fails before anything else starts.
     pub async fn bind(listen: Listen) -> Result<Self, ServerError> {
-        let bind = async |address: SocketAddr| {
-            let listener = TcpListener::bind(address).await?;
-            Ok(Self { address: listener.local_addr()?, listener })
-        };
-        listen.bind(bind).await
+        let (listener, address) = listen.open().await?;
+        Ok(Self { listener, address })
     }
 
     /// Returns the address that is listened on, with the port that the system chose for port 0.

@@ -7,6 +7,8 @@ use std::cell::Cell;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 
+use super::Kinds;
+
 /// The fields that are read from objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fields {
@@ -15,6 +17,8 @@ pub enum Fields {
     Default,
     /// Every field that a rule reads.
     All,
+    /// Every field that a rule reads, and objects of these kinds that are no workloads.
+    With(Kinds),
 }
 
 thread_local! {
@@ -39,7 +43,15 @@ impl Fields {
 
     /// Returns true if the thread parses every field.
     pub(super) fn are_all() -> bool {
-        FIELDS.get() == Self::All
+        FIELDS.get() != Self::Default
+    }
+
+    /// Returns the kinds of objects beside workloads that the thread reads.
+    pub(super) fn kinds() -> Kinds {
+        match FIELDS.get() {
+            Self::With(kinds) => kinds,
+            Self::Default | Self::All => Kinds::default(),
+        }
     }
 }
 
@@ -56,7 +68,7 @@ pub(super) fn detail<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 }
 
 /// Reads a field of an object that is itself a detail. Null counts as absent.
-pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())

@@ -38,6 +38,14 @@ impl LabelSelector<'_> {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
+    /// Copies the selector, so that it borrows nothing.
+    pub fn to_static(&self) -> LabelSelector<'static> {
+        LabelSelector {
+            match_labels: self.match_labels.to_static(),
+            match_expressions: self.match_expressions.iter().map(Requirement::to_static).collect(),
+        }
+    }
+
     /// Returns true if the selector matches labels.
     pub fn matches(&self, labels: &Labels<'_>) -> bool {
         self.match_labels.iter().all(|(key, value)| labels.get(key).is_some_and(|own| **own == *value))
@@ -46,8 +54,17 @@ impl LabelSelector<'_> {
 }
 
 impl Requirement<'_> {
+    fn to_static(&self) -> Requirement<'static> {
+        let copy = |text: &Text<'_>| Text::from(text.to_string());
+        Requirement {
+            key: copy(&self.key),
+            operator: copy(&self.operator),
+            values: self.values.iter().map(copy).collect(),
+        }
+    }
+
     /// Returns true if labels meet the requirement. An unknown operator is never met: the API server refuses it.
-    fn matches(&self, labels: &Labels<'_>) -> bool {
+    pub fn matches(&self, labels: &Labels<'_>) -> bool {
         let value = labels.get(&self.key);
         let is_listed = value.is_some_and(|value| self.values.iter().any(|listed| **listed == **value));
         match &*self.operator {

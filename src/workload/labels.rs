@@ -38,6 +38,23 @@ impl<'a> Labels<'a> {
         self.0.get(place).map(|(_, value)| value)
     }
 
+    /// Copies the labels, so that they borrow nothing.
+    pub fn to_static(&self) -> Labels<'static> {
+        let copy = |text: &Text<'a>| Text::from(text.to_string());
+        Labels(self.0.iter().map(|(key, value)| (copy(key), copy(value))).collect())
+    }
+
+    /// Returns the labels with one more; its value replaces a former one.
+    pub fn with(&self, key: &str, value: &str) -> Labels<'static> {
+        let added = [(Text::from(key.to_owned()), Text::from(value.to_owned()))];
+        Labels::new(self.to_static().0.into_iter().chain(added).collect())
+    }
+
+    /// Keeps the labels with the keys that `keeps` accepts.
+    pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
+        self.0.retain(|(key, _)| keeps(key));
+    }
+
     /// Gives back spare memory.
     pub(super) fn shrink(&mut self) {
         self.0.shrink_to_fit();

@@ -1,5 +1,6 @@
 //! Reading any Kubernetes object: as a [`Workload`] if its kind is judged, as items if it is a list, else by name only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +10,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::container_search::ContainerSearch;
 use super::kind::PodPlace;
+use super::object_key::Key;
+use super::other_kind::OtherObject;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::template::{CronJobSpec, PodTemplate, TemplateMetadata, TemplateSpec};
 use super::{
-    Fields, Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind, WorkloadSpec,
+    Fields, Kind, Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind, WorkloadSpec,
 };
 
 /// An object's `apiVersion` and `kind`.
@@ -53,6 +56,8 @@ pub enum Parsed<'a> {
     Workload(Workload<'a>),
     /// The items of a list.
     List(Vec<Object<'a>>),
+    /// An object of another kind that rules read.
+    Related(Box<OtherObject>),
     /// An object of a kind that is not evaluated. Nothing else is kept of it.
     Other {
         /// True where it holds a list of containers.
@@ -102,35 +107,6 @@ pub struct ObjectSeed<'t> {
     pub known: Option<&'t TypeMeta>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum Key {
-    ApiVersion,
-    Kind,
-    Metadata,
-    Spec,
-    Status,
-    Template,
-    Items,
-    #[serde(other)]
-    Other,
-}
-
-impl Key {
-    fn name(self) -> Option<&'static str> {
-        Some(match self {
-            Self::ApiVersion => "apiVersion",
-            Self::Kind => "kind",
-            Self::Metadata => "metadata",
-            Self::Spec => "spec",
-            Self::Status => "status",
-            Self::Template => "template",
-            Self::Items => "items",
-            Self::Other => return None,
-        })
-    }
-}
-
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
     type Value = Object<'de>;
 
@@ -149,19 +125,18 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
         let mut own = self.known.map_or_else(Own::default, Own::known);
         let mut draft = Draft::default();
-        // Parts in front of the type; only hand-written files have any.
-        let mut early: BTreeMap<&'static str, serde_json::Value> = BTreeMap::new();
+        // Parts in front of the type. They are rare, except in objects with sorted keys.
+        let mut early: BTreeMap<Cow<'static, str>, serde_json::Value> = BTreeMap::new();
         // A bit for each key.
         let mut seen = 0_u8;
-        while let Some(key) = map.next_key::<Key>()? {
-            if let Some(name) = key.name() {
-                let bit = 1 << key as u8;
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            if let Some((name, bit)) = key.name() {
                 if seen & bit != 0 {
                     return Err(A::Error::duplicate_field(name));
                 }
                 seen |= bit;
             }
-            let part = match key {
+            match key {
                 Key::ApiVersion => {
                     own.api_version = map.next_value()?;
                     continue;
@@ -170,27 +145,26 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                     own.kind = map.next_value()?;
                     continue;
                 }
-                Key::Metadata => "metadata",
-                Key::Spec => "spec",
-                Key::Status => "status",
-                Key::Template => "template",
-                Key::Items => "items",
-                Key::Other => {
-                    match own.role(self.default) {
-                        Some(Role::Workload(_) | Role::List(_)) => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                        Some(Role::Other) | None => {
-                            draft.holds_containers |= map.next_value_seed(ContainerSearch::of_lists())?;
-                        }
-                    }
-                    continue;
+                _ => {}
+            }
+            match (own.role(self.default), key) {
+                (Some(Role::Related(_)), key) => {
+                    draft.content.insert(key.into_text(), map.next_value()?);
                 }
-            };
-            match own.role(self.default) {
-                Some(role) => map.next_value_seed(PartSeed { role, part, draft: &mut draft })?,
-                None => {
-                    early.insert(part, map.next_value()?);
+                (Some(role), Key::Part(part)) => {
+                    map.next_value_seed(PartSeed { role, part, draft: &mut draft })?;
+                }
+                (None, Key::Part(part)) => {
+                    early.insert(part.into(), map.next_value()?);
+                }
+                (None, key) if !Fields::kinds().is_empty() => {
+                    early.insert(key.into_text().into(), map.next_value()?);
+                }
+                (Some(Role::Workload(_) | Role::List(_)), _) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                (Some(Role::Other) | None, _) => {
+                    draft.holds_containers |= map.next_value_seed(ContainerSearch::of_lists())?;
                 }
             }
         }
@@ -201,9 +175,19 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
             return Err(A::Error::custom("not a Kubernetes object: `apiVersion` is missing"));
         };
         for (part, value) in early {
-            PartSeed { role: role.clone(), part, draft: &mut draft }
-                .deserialize(value)
-                .map_err(|error| A::Error::custom(format_args!("{part}: {error}")))?;
+            match (&role, part) {
+                (Role::Related(_), part) => {
+                    draft.content.insert(part.into_owned(), value);
+                }
+                (role, Cow::Borrowed(part)) => PartSeed { role: role.clone(), part, draft: &mut draft }
+                    .deserialize(value)
+                    .map_err(|error| A::Error::custom(format_args!("{part}: {error}")))?,
+                (Role::Other, Cow::Owned(_)) => {
+                    let search = ContainerSearch::of_lists().deserialize(value);
+                    draft.holds_containers |= search.map_err(A::Error::custom)?;
+                }
+                (Role::Workload(_) | Role::List(_), Cow::Owned(_)) => {}
+            }
         }
         Ok(draft.finish(role, own.types(self.default)))
     }
@@ -232,6 +216,7 @@ impl Own<'_> {
         Some(match WorkloadKind::find(api_version, kind) {
             Some(kind) => Role::Workload(kind),
             None if kind == "List" => Role::List(None),
+            None if let Some(kind) = related(api_version, kind) => Role::Related(kind),
             None => TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() }
                 .item()
                 .map_or(Role::Other, |item| Role::List(Some(item))),
@@ -248,10 +233,20 @@ impl Own<'_> {
     }
 }
 
+/// Returns the kind of an object that is no workload, if rules read it.
+fn related(api_version: &str, kind: &str) -> Option<Kind> {
+    let kinds = Fields::kinds();
+    if kinds.is_empty() {
+        return None;
+    }
+    Kind::find(api_version, kind).filter(|kind| kinds.contains(*kind))
+}
+
 /// The way to read an object.
 #[derive(Clone)]
 enum Role {
     Workload(WorkloadKind),
+    Related(Kind),
     List(Option<TypeMeta>),
     Other,
 }
@@ -268,6 +263,8 @@ struct Draft<'a> {
     pod: PodSpec<'a>,
     status: Option<PodStatus<'a>>,
     items: Option<Vec<Object<'a>>>,
+    /// The content of an object that is no workload.
+    content: serde_json::Map<String, serde_json::Value>,
     holds_containers: bool,
 }
 
@@ -300,6 +297,9 @@ impl<'a> Draft<'a> {
     fn finish(self, role: Role, types: TypeMeta) -> Object<'a> {
         let parsed = match (role, self.items) {
             (Role::Workload(kind), items) => Parsed::Workload(Draft { items, ..self }.workload(kind)),
+            (Role::Related(kind), _) => {
+                Parsed::Related(Box::new(OtherObject { kind, content: self.content }))
+            }
             (Role::List(_), Some(items)) => Parsed::List(items),
             (Role::List(None), None) => Parsed::List(Vec::new()),
             // A custom resource's kind may end in "List" although it is none.

@@ -9,6 +9,7 @@ mod de;
 mod dialect;
 mod document;
 mod error;
+mod fields;
 mod node;
 mod number;
 mod scalar;

@@ -39,6 +39,21 @@ fn every_shell_gets_completions_that_know_the_commands() {
     }
 }
 
+#[test]
+fn each_command_has_a_man_page() {
+    let page = run(&["man"]);
+    assert_eq!(page.status, 0, "{page}");
+    assert!(page.stdout.contains(".TH ") && page.stdout.contains("analyze"), "{page}");
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", directory.path().to_str().unwrap()]).status, 0);
+    for name in ["kube-devops.1", "kube-devops-analyze.1", "kube-devops-webhook-serve.1"] {
+        assert!(directory.path().join(name).is_file(), "{name}");
+    }
+    let missing = run(&["man", "/nowhere/at/all"]);
+    assert_eq!(missing.status, 2);
+    assert!(missing.stderr.contains("cannot write man pages to /nowhere/at/all"), "{missing}");
+}
+
 /// Evaluates the script in bash, and returns what it offers after some words, the last of which is begun.
 #[cfg(unix)]
 fn completed_by_bash(words: &[&str]) -> Vec<String> {

@@ -62,6 +62,29 @@ fn every_format_shows_a_clean_input() {
 }
 
 #[test]
+fn every_format_shows_that_nothing_could_be_read() {
+    for format in FORMATS {
+        assert_snapshot!(format!("unknown_{format}"), analyze("a: [", format));
+    }
+}
+
+#[test]
+fn every_format_shows_exemptions_and_the_difference_to_a_baseline() {
+    let directory = directory(HOSTILE.split("---").next().unwrap());
+    let config = "baseline: known.json\nexemptions:\n- {paths: ['*.yaml'], rules: [latest-tag], reason: <old>}\n\
+                  - {paths: ['*.yaml'], reason: moved, expires: 2020-01-31}\n";
+    let known = r#"{"apiVersion": "kube-devops/v1", "kind": "Baseline", "findings": [
+        {"namespace": "shop", "kind": "Deployment", "name": "web", "container": "main@team", "rule": "missing-liveness"},
+        {"namespace": "shop", "kind": "Deployment", "name": "web", "container": "gone", "rule": "missing-liveness"}]}"#;
+    fs::write(directory.path().join(".kube-devops.yaml"), config).unwrap();
+    fs::write(directory.path().join("known.json"), known).unwrap();
+    for format in FORMATS {
+        let run = run_in(directory.path(), &["analyze", "-f", "a b.yaml", "-o", format], "");
+        assert_snapshot!(format!("exempt_{format}"), run);
+    }
+}
+
+#[test]
 fn sarif_is_valid_and_names_rules_places_and_unread_files() {
     let output = analyze(HOSTILE, "sarif").stdout;
     let sarif: serde_sarif::sarif::Sarif = serde_json::from_str(&output).unwrap();

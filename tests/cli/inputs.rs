@@ -168,12 +168,15 @@ fn a_large_list_reads_the_same_in_every_spelling_and_from_a_pipe() {
             for violation in report["violations"].as_array().unwrap() {
                 assert_eq!(violation["kind"], "Deployment");
                 let number: usize = violation["name"].as_str().unwrap()["shop-".len()..].parse().unwrap();
-                let line = match spelling {
-                    Spelling::List | Spelling::Sorted => 1,
-                    Spelling::Lines => number + 1,
-                    Spelling::Documents => lines / count * number + 1,
+                // A document has several lines, and a violation names that of the field.
+                let each = lines / count;
+                let expected = match spelling {
+                    Spelling::List | Spelling::Sorted => 1..=1,
+                    Spelling::Lines => number + 1..=number + 1,
+                    Spelling::Documents => each * number + 2..=each * (number + 1),
                 };
-                assert!(violation["source"].as_str().unwrap().ends_with(&format!(":{line}")), "{violation}");
+                let (_, line) = violation["source"].as_str().unwrap().rsplit_once(':').unwrap();
+                assert!(expected.contains(&line.parse().unwrap()), "{violation}");
             }
         }
     }

@@ -1,17 +1,30 @@
 //! The real binary, as a user runs it: what it prints, where, and with which exit status.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod bad_input;
+mod baseline;
+mod bundles;
 mod catalogue;
+mod changes;
+#[cfg(unix)]
+mod charts;
+mod compare;
+mod config;
 mod deploy;
+mod fleet;
 mod formats;
+mod github_action;
+mod gitlab_template;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
 mod judging;
+mod kustomizations;
 mod live;
 mod policies;
+mod pre_commit;
+mod relations;
 mod report;
 #[path = "../common/shapes.rs"]
 mod shapes;

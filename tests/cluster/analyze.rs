@@ -131,14 +131,14 @@ async fn many_pods_are_read_in_pages_and_selected_by_the_server() {
         (outcome.json()["summary"]["pods"].as_u64().unwrap(), requests)
     };
 
-    let (judged, lists) = requests(&[]);
-    assert_eq!((judged, lists.len()), (MANY as u64, MANY.div_ceil(PAGE)), "{lists:?}");
+    let (evaluated, lists) = requests(&[]);
+    assert_eq!((evaluated, lists.len()), (MANY as u64, MANY.div_ceil(PAGE)), "{lists:?}");
     assert!(lists.iter().all(|list| !list.uri.contains("labelSelector")), "{lists:?}");
     let continued = lists.iter().filter(|list| list.uri.contains("continue=")).count();
     assert_eq!(continued, lists.len() - 1, "{lists:?}");
 
-    let (judged, lists) = requests(&["-l", "half=even"]);
-    assert_eq!((judged, lists.len()), (MANY as u64 / 2, (MANY / 2).div_ceil(PAGE)), "{lists:?}");
+    let (evaluated, lists) = requests(&["-l", "half=even"]);
+    assert_eq!((evaluated, lists.len()), (MANY as u64 / 2, (MANY / 2).div_ceil(PAGE)), "{lists:?}");
     assert!(lists.iter().all(|list| list.uri.contains("labelSelector=half%3Deven")), "{lists:?}");
 }
 
@@ -153,7 +153,7 @@ async fn access_to_one_namespace_yields_a_partial_report_of_all() {
     assert_eq!(all.code, 2, "{all:?}");
     let report = all.json();
     assert_eq!(report["summary"]["partial"], true);
-    assert_eq!(judged(&report), [(home.as_str(), 1)]);
+    assert_eq!(evaluated(&report), [(home.as_str(), 1)]);
     assert_eq!(report["errors"][0]["source"], "list pods in all namespaces");
     let message = report["errors"][0]["message"].as_str().unwrap();
     assert!(message.contains("forbidden") && message.contains("-n"), "{message}");
@@ -162,7 +162,7 @@ async fn access_to_one_namespace_yields_a_partial_report_of_all() {
     let own = on(&kubeconfig, &["analyze", "-n", &home, "-o", "json"]);
     assert_eq!((own.code, own.stderr.as_str()), (0, ""));
     assert_eq!(own.json()["summary"]["partial"], false);
-    assert_eq!(judged(&own.json()), [(home.as_str(), 1)]);
+    assert_eq!(evaluated(&own.json()), [(home.as_str(), 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +206,7 @@ async fn unreadable_namespaces_are_named() {
     assert_eq!(all.code, 2, "{all:?}");
     let report = all.json();
     assert_eq!(report["summary"]["partial"], true);
-    assert_eq!(judged(&report), [(home.as_str(), 1)]);
+    assert_eq!(evaluated(&report), [(home.as_str(), 1)]);
     let unread: Vec<_> =
         report["errors"].as_array().unwrap().iter().map(|error| error["source"].as_str().unwrap()).collect();
     let list = |namespace: &str| format!("list pods in namespace {namespace:?}");
@@ -352,7 +352,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
@@ -361,7 +361,7 @@ pub(crate) fn on(kubeconfig: &Path, arguments: &[&str]) -> Outcome {
     run(&[arguments, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat(), "")
 }
 
-fn run(arguments: &[&str], stdin: &str) -> Outcome {
+pub(crate) fn run(arguments: &[&str], stdin: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
     let output = command.args(arguments).write_stdin(stdin).timeout(PATIENCE).output().unwrap();
     Outcome {
@@ -459,13 +459,13 @@ async fn two_namespaces(plane: &ControlPlane) -> (String, String) {
 }
 
 /// Returns the evaluated namespaces and the number of pods in each.
-fn judged(report: &Value) -> Vec<(&str, u64)> {
+fn evaluated(report: &Value) -> Vec<(&str, u64)> {
     let namespaces = report["namespaces"].as_array().unwrap().iter();
     namespaces.map(|one| (one["namespace"].as_str().unwrap(), one["pods"].as_u64().unwrap())).collect()
 }
 
 /// Returns the violations without their sources.
-fn sourceless(report: &Value) -> Value {
+pub(crate) fn sourceless(report: &Value) -> Value {
     let mut violations = report["violations"].clone();
     for violation in violations.as_array_mut().unwrap() {
         violation.as_object_mut().unwrap().remove("source").unwrap();
@@ -480,7 +480,7 @@ fn pod(name: &str, labels: &Value) -> Pod {
     }))
 }
 
-fn rule(verb: &str, resource: &str) -> PolicyRule {
+pub(crate) fn rule(verb: &str, resource: &str) -> PolicyRule {
     object(json!({ "apiGroups": [""], "resources": [resource], "verbs": [verb] }))
 }
 

@@ -111,8 +111,8 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
     let edited = policies.patch("old", &PatchParams::default(), &edit).await.unwrap();
     assert_eq!(edited.spec.forbid_pending_duration, Some(60));
     let status = Patch::Merge(json!({ "status": { "healthScore": 90 } }));
-    let judged = policies.patch_status("old", &PatchParams::default(), &status).await.unwrap();
-    assert_eq!(judged.status.unwrap().health_score, Some(90));
+    let evaluated = policies.patch_status("old", &PatchParams::default(), &status).await.unwrap();
+    assert_eq!(evaluated.status.unwrap().health_score, Some(90));
     assert_eq!(states(&check(&plane, "reconcile")), ["current", "current"]);
 }
 
@@ -371,7 +371,7 @@ async fn a_status_is_its_own_subresource_and_bounded() {
     assert_eq!(created.metadata.generation, Some(1));
     let remediation = |name: &str| json!({ "kind": "Deployment", "name": name, "phase": "Applied", "time": "2026-01-01T00:00:00Z" });
     let condition = json!({
-        "type": "Ready", "status": "True", "reason": "Judged", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "type": "Ready", "status": "True", "reason": "Evaluated", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
     });
     let write = async |status: Value| {
         let params = PatchParams::apply("kube-devops").force();
@@ -380,15 +380,15 @@ async fn a_status_is_its_own_subresource_and_bounded() {
         });
         policies.patch_status("strict", &params, &Patch::Apply(document)).await
     };
-    let judged = write(json!({
+    let evaluated = write(json!({
         "observedGeneration": 1, "healthy": false, "healthScore": 100, "violations": 0,
         "remediatedWorkloads": ["Deployment/web"], "remediations": [remediation("web"), remediation("api")],
         "conditions": [condition],
     }))
     .await
     .unwrap();
-    assert_eq!(judged.metadata.generation, Some(1), "a status update doesn't change the generation");
-    let status = judged.status.unwrap();
+    assert_eq!(evaluated.metadata.generation, Some(1), "a status update doesn't change the generation");
+    let status = evaluated.status.unwrap();
     assert_eq!((status.remediations.len(), status.conditions.len()), (2, 1));
     assert_eq!(policies.get("strict").await.unwrap().spec, DevOpsPolicySpec::default());
 

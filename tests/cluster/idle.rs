@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// The resources that `watch` watches.
 const SEEN: &[&str] = &["pods"];
 /// The resources that `reconcile` watches.
-const JUDGED: &[&str] = &[
+const EVALUATED: &[&str] = &[
     "cronjobs",
     "daemonsets",
     "deployments",
@@ -51,7 +51,7 @@ async fn an_idle_hour_only_renews_watches_and_the_lease() {
     sleep(Duration::from_secs(2)).await;
 
     let (mark, start) = (plane.mark(), Instant::now());
-    let parties = [(&*fixture.user, JUDGED), ("admin", SEEN)];
+    let parties = [(&*fixture.user, EVALUATED), ("admin", SEEN)];
     while !parties.iter().all(|(user, watched)| is_an_hour(&requests(&plane, mark, user), watched)) {
         assert!(start.elapsed() < LIMIT, "something happens too seldom: {:#?}", plane.requests_since(mark));
         sleep(WATCH).await;

@@ -21,6 +21,7 @@ mod documented;
 mod enforcement;
 #[path = "../common/eventually.rs"]
 mod eventually;
+mod fleet;
 mod harness;
 mod idle;
 mod installation;
@@ -32,9 +33,11 @@ mod observability;
 mod operator;
 #[path = "../common/policies.rs"]
 mod policies;
+mod policy_files;
 #[path = "../common/process.rs"]
 mod process;
 mod prometheus;
+mod relations;
 mod restricted;
 #[path = "../common/soak.rs"]
 mod soak;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 /// The time limit for the start of Prometheus and for the scrape of a change.
 const LIMIT: Duration = Duration::from_secs(30);
-const PACKAGE: &str = "run `make test`, or install Prometheus";
+const PACKAGE: &str = "run `make test`, or install it";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane and Prometheus: make test"]

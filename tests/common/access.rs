@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use kube_devops::manifests::installation::{self, Installation};
-use kube_devops::manifests::{Mode, self_fence};
+use kube_devops::manifests::{Mode, RECONCILE_LEASE, self_fence};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ impl Accounts<'_> {
             Installation { namespace: home.to_owned(), modes: vec![mode], ..Installation::default() };
         let mut objects = installation::rbac(&installation);
         if mode == Mode::Enforce {
-            objects.extend(self_fence(home, &[]));
+            objects.extend(self_fence(home, RECONCILE_LEASE, &[]));
         }
         for object in &mut objects {
             if ["ClusterRole", "ClusterRoleBinding"].iter().any(|kind| object["kind"] == *kind) {

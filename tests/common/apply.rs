@@ -7,11 +7,21 @@ use serde_json::Value;
 /// Applies an object, and refuses fields that its kind does not have.
 pub(crate) async fn apply(client: &Client, object: &Value) -> kube::Result<DynamicObject> {
     let name = object["metadata"]["name"].as_str().expect("a name");
-    let params = PatchParams {
+    api_of(client, object).patch(name, &params(), &Patch::Apply(object)).await
+}
+
+/// Applies an object without storing it.
+#[allow(dead_code, reason = "not all tests that share this file try")]
+pub(crate) async fn try_apply(client: &Client, object: &Value) -> kube::Result<DynamicObject> {
+    let name = object["metadata"]["name"].as_str().expect("a name");
+    api_of(client, object).patch(name, &params().dry_run(), &Patch::Apply(object)).await
+}
+
+fn params() -> PatchParams {
+    PatchParams {
         field_validation: Some(kube::api::ValidationDirective::Strict),
         ..PatchParams::apply("test").force()
-    };
-    api_of(client, object).patch(name, &params, &Patch::Apply(object)).await
+    }
 }
 
 /// Returns the API of an object's kind in its namespace.

@@ -1,4 +1,4 @@
-//! Takes the serving certificate from files that somebody else renews, such as a Secret of cert-manager as a volume.
+//! Takes the serving certificate from files that others renew, such as a Secret of cert-manager as a volume.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub async fn follow_files(
                 }
                 problem.clear();
             }
-            // One file may be newer than the other for a moment. The former pair is served on.
+            // One file may be newer than the other for a moment. The former pair stays in use.
             Err(error) if error != problem => {
                 warn!(error, "no new certificate");
                 problem = error;

@@ -1,5 +1,5 @@
-//! The leader's care for the Secret and the configuration: certificates are rotated, the `caBundle` stays in step, and a
-//! suspension ends in time.
+//! Keeps the Secret and the configuration up to date on the leader: rotates certificates, updates the `caBundle`, and
+//! ends a suspension in time.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ use crate::manifests::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, resume, suspended_
 pub struct KeeperSettings {
     /// The namespace of the Secret.
     pub namespace: String,
-    /// The names of the serving certificate; `None` if somebody else makes the certificates.
+    /// The names of the serving certificate; `None` if the certificates come from elsewhere.
     pub names: Option<Names>,
     /// The lifetimes of new certificates.
     pub lifetimes: Lifetimes,
     /// The pause between two steps of a rotation.
     pub pause: SignedDuration,
-    /// The pause between two looks.
+    /// The interval of the checks.
     pub interval: SignedDuration,
     /// The clock.
     pub clock: fn() -> Timestamp,
@@ -44,7 +44,7 @@ pub struct CertificateKeeper {
     bundled: Timestamp,
 }
 
-/// A look that failed.
+/// A failed check.
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
     #[error("cannot {0}: {1}")]
@@ -61,7 +61,7 @@ impl CertificateKeeper {
         Self { cluster, leadership, bundled: (settings.clock)(), settings }
     }
 
-    /// Keeps everything right for ever, while this replica leads.
+    /// Checks at every interval while this replica leads. Never returns.
     pub async fn run(mut self) {
         let mut problem = String::new();
         loop {
@@ -89,7 +89,7 @@ impl CertificateKeeper {
             let changed = secret.metadata.annotations.as_ref().and_then(|all| all.get(CHANGED)?.parse().ok());
             Material::from_data(secret.data.as_ref()?, changed).ok()
         });
-        // First of all, the API server trusts what is served now.
+        // The API server must trust the current certificate before anything changes.
         self.configure(material.as_ref()).await?;
         let KeeperSettings { lifetimes, pause, clock, .. } = self.settings;
         let now = clock();
@@ -131,8 +131,8 @@ impl CertificateKeeper {
         written.map(drop).map_err(|error| KeepError::Call("write the Secret of the certificates", error))
     }
 
-    /// Sets the `caBundle` of every webhook in the configuration, and ends a suspension whose time is over. Does nothing
-    /// where no configuration is installed.
+    /// Sets the `caBundle` of every webhook in the configuration, and ends a suspension whose time is over. Does
+    /// nothing where no configuration is installed.
     async fn configure(&mut self, material: Option<&Material>) -> Result<(), KeepError> {
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
         let read = self.cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await;

@@ -38,7 +38,7 @@ pub async fn follow_secret<R>(
                 problem.clear();
                 drop(ready.take());
             }
-            // The former certificate is served on.
+            // The former certificate stays in use.
             Err(error) if error != problem => {
                 warn!(error, "no new certificate");
                 problem = error;

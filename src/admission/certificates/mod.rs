@@ -1,8 +1,8 @@
-//! The certificates of the webhook: an own authority and a serving certificate in a Secret, or files of somebody else.
+//! The certificates of the webhook: an own authority and a serving certificate in a Secret, or files from elsewhere.
 //!
 //! The leader makes and rotates them, and keeps the `caBundle` of the configuration in step. A rotation has three steps
 //! with a pause between them: the bundle with the old and the new authority, a serving certificate of the new one, and
-//! the bundle without the old one. A client that trusts either bundle therefore trusts what it is shown at any time.
+//! the bundle without the old one. So a client with either bundle trusts the serving certificate at any time.
 
 mod authority;
 mod files;

@@ -1,4 +1,4 @@
-//! The next step of a rotation. Pure but for the keys that a step makes.
+//! The next step of a rotation. Pure, except for the keys that a step creates.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,8 +21,8 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// Returns the next step. The bundle has been in the configuration since `bundled`, and a step of a rotation waits
-    /// for `pause` after the one before it, until every API server and every replica has taken that up.
+    /// Returns the next step. The configuration has had the bundle since `bundled`. Each step of a rotation waits for
+    /// `pause` after the previous one, so that every API server and every replica has seen the change.
     pub(super) fn next(
         material: Option<&Material>,
         names: &Names,

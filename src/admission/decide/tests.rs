@@ -110,7 +110,7 @@ fn only_new_violations_of_an_update_count() {
 }
 
 #[test]
-fn nothing_else_is_judged() {
+fn nothing_else_is_evaluated() {
     let kind = WorkloadKind::Deployment;
     let bad = object(kind, &[("web", "nginx", false)]);
     let allowed = |review: &Value| decided(review, &[denying()]) == AdmissionDecision::default();
@@ -197,7 +197,7 @@ fn a_policy_that_is_going_or_can_not_be_followed_denies_nothing() {
 }
 
 #[test]
-fn a_status_is_never_judged() {
+fn a_status_is_never_evaluated() {
     let mut pod = object(WorkloadKind::Pod, &[("web", "nginx:1", true)]);
     pod["status"] =
         json!({ "phase": "Pending", "containerStatuses": [{ "name": "web", "restartCount": 9 }] });

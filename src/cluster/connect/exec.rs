@@ -18,6 +18,8 @@ pub(super) struct Plugin {
     pub(super) exec: Exec,
     /// The cluster's description, if the plugin asks for it.
     pub(super) cluster: Option<Value>,
+    /// False if the plugin must not prompt the user, even on a terminal.
+    pub(super) may_prompt: bool,
 }
 
 /// The credentials that a plugin printed.
@@ -35,7 +37,7 @@ impl Plugin {
     pub(super) async fn run(&self) -> Result<Printed, String> {
         let name = &self.exec.command;
         let failed = |reason: String| format!("the command {name:?} of the kubeconfig's user {reason}");
-        let interactive = self.interactive(io::stdin().is_terminal()).map_err(failed)?;
+        let interactive = self.interactive(self.may_prompt && io::stdin().is_terminal()).map_err(failed)?;
         let mut command = Command::new(name);
         command.args(&self.exec.args);
         command.envs(self.exec.env.iter().map(|variable| (&variable.name, &variable.value)));
@@ -137,7 +139,7 @@ mod tests {
             install_hint: "brew install login\u{1b}[2J".to_owned(),
             ..Exec::default()
         };
-        Plugin { exec, cluster: None }
+        Plugin { exec, cluster: None, may_prompt: true }
     }
 
     #[test]

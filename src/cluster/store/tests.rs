@@ -28,7 +28,7 @@ fn a_list_removes_unseen_values() {
     let begun = store.begin_list();
     store.insert("shop", 2, 21);
     assert_eq!(content(&store).len(), 2, "the list is still under way");
-    assert_eq!(store.end_list(begun, None, |_| true), [(Box::from("shop"), 1, 10)]);
+    assert_eq!(store.end_list(begun, None, |_, _| true), [(Box::from("shop"), 1, 10)]);
     assert_same(&store, &[(("shop", 2), 21)].into());
 }
 
@@ -39,7 +39,7 @@ fn an_event_during_a_list_protects_its_object() {
     let begun = store.begin_list();
     assert_eq!(store.see("shop", &1), Some(&mut 10));
     store.insert("shop", 2, 20);
-    assert!(store.end_list(begun, None, |_| true).is_empty());
+    assert!(store.end_list(begun, None, |_, _| true).is_empty());
 }
 
 #[test]
@@ -50,9 +50,9 @@ fn a_list_removes_only_objects_in_its_range() {
         store.insert(group, 2, 0);
     }
     let begun = store.begin_list();
-    assert_eq!(store.end_list(begun, Some("shop"), |key| *key == 1), [(Box::from("shop"), 1, 0)]);
-    assert_eq!(store.end_list(begun, Some("park"), |_| true), []);
-    assert_eq!(store.end_list(begun, None, |key| *key == 1), [(Box::from("bank"), 1, 0)]);
+    assert_eq!(store.end_list(begun, Some("shop"), |key, _| *key == 1), [(Box::from("shop"), 1, 0)]);
+    assert_eq!(store.end_list(begun, Some("park"), |_, _| true), []);
+    assert_eq!(store.end_list(begun, None, |key, _| *key == 1), [(Box::from("bank"), 1, 0)]);
     assert_same(&store, &[(("bank", 2), 0), (("shop", 2), 0)].into());
 }
 
@@ -64,9 +64,9 @@ fn two_lists_at_once_keep_their_own_marks() {
     let shop = store.begin_list();
     store.see("shop", &1);
     let bank = store.begin_list();
-    assert!(store.end_list(shop, Some("shop"), |_| true).is_empty());
+    assert!(store.end_list(shop, Some("shop"), |_, _| true).is_empty());
     store.see("bank", &1);
-    assert!(store.end_list(bank, Some("bank"), |_| true).is_empty());
+    assert!(store.end_list(bank, Some("bank"), |_, _| true).is_empty());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn memory_is_released() {
     }
     assert!(store.groups.capacity() < 128 && store.groups["shop"].capacity() < 128);
     let begun = store.begin_list();
-    store.end_list(begun, None, |_| true);
+    store.end_list(begun, None, |_, _| true);
     assert!(store.groups.is_empty() && !store.contains_group("shop"));
 }
 
@@ -149,7 +149,7 @@ fn list(store: &mut Store<u8, u32>, truth: &mut Truth, group: Option<&str>, duri
         happen(truth, change);
         report(store, change);
     }
-    for (of, _, _) in store.end_list(begun, group, |_| true) {
+    for (of, _, _) in store.end_list(begun, group, |_, _| true) {
         assert!(covered(&of));
     }
 }

@@ -2,12 +2,15 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use crate::governance::{Percent, Thresholds};
+use super::flags::{Flag, given};
+use crate::commands::ExitStatus;
+use crate::config::{Config, ConfigFile};
+use crate::governance::{GateResult, Percent, Thresholds};
 use crate::rules::Severity;
 
 /// Thresholds of a report.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct GateArgs {
+pub(in crate::commands) struct GateArgs {
     /// Exit with 1 when the score is below this
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true, value_parser = score)]
     fail_under: Option<u8>,
@@ -27,14 +30,54 @@ pub(super) struct GateArgs {
 }
 
 impl GateArgs {
-    /// Returns the thresholds that the flags ask for.
-    pub(super) fn thresholds(&self) -> Thresholds {
+    /// Takes the thresholds without a flag from a configuration file.
+    pub(super) fn fill(&mut self, file: &ConfigFile) {
+        let Config { fail_on, fail_under, fail_under_compliance, allow_empty, .. } = &file.config;
+        self.fail_on = self.fail_on.or(*fail_on);
+        self.fail_under = self.fail_under.or(*fail_under);
+        self.fail_under_compliance = self.fail_under_compliance.or(*fail_under_compliance);
+        self.allow_empty |= allow_empty.unwrap_or_default();
+    }
+
+    /// Returns the flags that are given, each with the setting that it beats.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        given([
+            ("failOn", "--fail-on", self.fail_on.map(|severity| severity.to_string())),
+            ("failUnder", "--fail-under", self.fail_under.map(|score| score.to_string())),
+            (
+                "failUnderCompliance",
+                "--fail-under-compliance",
+                self.fail_under_compliance.map(|percent| percent.to_string()),
+            ),
+            ("allowEmpty", "--allow-empty", self.allow_empty.then(|| "true".to_owned())),
+        ])
+    }
+
+    /// Returns the severity of a violation that is too bad.
+    pub(super) fn fail_on(&self) -> Option<Severity> {
+        self.fail_on
+    }
+
+    /// Returns the thresholds that the flags ask for; `new_findings` is true if a baseline is compared.
+    pub(super) fn thresholds(&self, new_findings: bool) -> Thresholds {
         Thresholds {
             score: self.fail_under,
             compliance: self.fail_under_compliance,
             severity: self.fail_on,
+            new_findings,
             allow_empty: self.allow_empty,
         }
+    }
+}
+
+/// Returns the exit status of a report.
+pub(super) fn exit_status(is_partial: bool, gates: &GateResult) -> ExitStatus {
+    if is_partial || !gates.gaps.is_empty() {
+        ExitStatus::Failed
+    } else if gates.breaches.is_empty() {
+        ExitStatus::Clean
+    } else {
+        ExitStatus::Findings
     }
 }
 

@@ -2,13 +2,23 @@
 
 use serde::Deserialize;
 
-use crate::cluster::{self, ConnectOptions, ListRequest, RawObject};
+use super::related;
+use crate::cluster::{self, Cluster, ConnectOptions, ListRequest, RawObject};
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
-use crate::workload::{Object, Parsed, Workload, WorkloadKind};
+use crate::workload::{Kind, Kinds, Object, Parsed, Workload, WorkloadKind};
 
-/// Evaluates the pods of a cluster, and returns the system namespaces that were not read.
+/// The parts of a cluster that were left out.
+#[derive(Default)]
+pub(in crate::commands) struct LeftOut {
+    /// The system namespaces that were not read.
+    pub(in crate::commands) namespaces: Vec<String>,
+    /// Notes about kinds that could not be listed.
+    pub(in crate::commands) notes: Vec<String>,
+}
+
+/// Evaluates the pods of a cluster and the other objects that rules read, and returns what was left out.
 ///
 /// Every failure becomes an error of the report, a failed connection too.
 pub(super) async fn read(
@@ -17,27 +27,48 @@ pub(super) async fn read(
     scope: &Scope,
     analysis: &mut Analysis<'_>,
     progress: &ProgressSpinner,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<LeftOut> {
     let cluster = match cluster::connect(options).await {
         Ok(cluster) => cluster,
         Err(error) => {
             analysis.fail(unread("connect to the cluster".to_owned(), error.to_string()));
-            return Ok(Vec::new());
+            return Ok(LeftOut::default());
         }
     };
+    Ok(read_cluster(&cluster, selector, scope, analysis, progress).await)
+}
+
+/// Evaluates the pods of a connected cluster, and returns what was left out.
+///
+/// Every failure becomes an error of the report.
+pub(in crate::commands) async fn read_cluster(
+    cluster: &Cluster,
+    selector: Option<String>,
+    scope: &Scope,
+    analysis: &mut Analysis<'_>,
+    progress: &ProgressSpinner,
+) -> LeftOut {
     // The API server applies the label selector, so that it sends nothing else.
+    let has_selector = selector.is_some();
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector };
     let empty = analysis.part();
     let leaves_out = |namespace: &str| scope.leaves_out(namespace);
     let add = |part: &mut Analysis<'_>, page: &str| add_page(part, page, scope, progress);
-    let listing = cluster::list_pods(&cluster, &request, leaves_out, || empty.part(), add).await;
+    let listing = cluster::list_pods(cluster, &request, leaves_out, || empty.part(), add).await;
     for part in listing.parts {
         analysis.merge(part);
+    }
+    if !has_selector && listing.unread.is_empty() && listing.skipped.is_empty() {
+        if scope.namespaces.is_empty() {
+            analysis.close(Kinds::of(&[Kind::Pod]));
+        }
+        scope.namespaces.iter().for_each(|namespace| analysis.close_within(Kind::Pod, namespace));
     }
     for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
-    Ok(listing.skipped)
+    let notes = related::read(cluster, scope, analysis).await;
+    LeftOut { namespaces: listing.skipped, notes }
 }
 
 fn add_page(

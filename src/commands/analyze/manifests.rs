@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
+use super::changed_args::ChangedArgs;
+use super::evaluator::{Evaluator, Request, error};
+use super::render_args::RenderArgs;
 use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
-use crate::files::{self, Inputs, Place};
-use crate::governance::{Analysis, Origin, ReportError};
-use crate::workload::Object;
+use crate::files::{self, Inputs};
+use crate::governance::Analysis;
+use crate::paths::PathPatterns;
+use crate::render::Rendering;
+use crate::workload::{Kind, Kinds};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths"]).multiple(true))]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "compare"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", allow_hyphen_values = true, conflicts_with_all = ConnectArgs::FLAGS)]
@@ -18,11 +23,25 @@ pub(super) struct ManifestArgs {
 
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
 
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
-    recursive: bool,
+    pub(super) recursive: bool,
+
+    /// Take the manifests for everything there will be, so that rules report objects that are missing
+    #[arg(long, requires = "manifests")]
+    complete: bool,
+
+    #[command(flatten)]
+    pub(super) render: RenderArgs,
+
+    #[command(flatten)]
+    pub(super) changed: ChangedArgs,
+
+    /// The files that are not read, by the configuration file.
+    #[arg(skip)]
+    pub(super) ignores: Option<PathPatterns>,
 }
 
 impl ManifestArgs {
@@ -31,21 +50,44 @@ impl ManifestArgs {
         self.filename.is_empty() && self.paths.is_empty()
     }
 
-    fn inputs(&self) -> Inputs {
-        Inputs { paths: [&*self.filename, &*self.paths].concat(), recursive: self.recursive }
+    /// Returns the commit since which changes are reported; `None` if everything is reported.
+    pub(super) fn changed_since(&self) -> Option<&str> {
+        self.changed.changed_since.as_deref()
+    }
+
+    fn inputs(&self, may_be_empty: bool) -> Inputs {
+        Inputs {
+            paths: [&*self.filename, &*self.paths].concat(),
+            recursive: self.recursive,
+            packages: self.render.renders(),
+            may_be_empty,
+            ignores: self.ignores.clone(),
+        }
     }
 }
 
-/// Evaluates the objects in the manifests, and returns notes about them; `lines` asks for the line of every object.
+/// Evaluates the objects in the manifests, and returns notes about them.
+///
+/// Fails if charts can't be rendered for a reason that concerns them all, or if the changes of a repository are unknown.
 pub(super) fn read(
     args: &ManifestArgs,
-    lines: bool,
+    request: &Request<'_>,
     analysis: &mut Analysis<'_>,
     progress: &ProgressSpinner,
-) -> Vec<String> {
-    let consumer = Evaluator { empty: analysis.part(), progress };
-    let mut notes = Vec::new();
-    for found in files::read(&args.inputs(), lines, &consumer) {
+) -> anyhow::Result<Vec<String>> {
+    let inputs = args.inputs(request.allow_empty);
+    let rendering = args.render.render(&inputs, request.namespace)?;
+    let unchanged = args.changed.unchanged(&rendering)?;
+    let Rendering { sources, mut unread, origins, mut notes, .. } = rendering;
+    // An input without any object is an error only if nothing else explains it.
+    let explained =
+        request.allow_empty || inputs.ignores.is_some() || !unread.is_empty() || !notes.is_empty();
+    let paths = if explained { Vec::new() } else { inputs.paths };
+    let mut is_complete = args.complete;
+    let empty = analysis.part();
+    let consumer =
+        Evaluator { empty, origins: &origins, unchanged: &unchanged, progress, lines: request.lines };
+    for found in files::read(&paths, sources, request.lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
         part.notes.sort();
@@ -53,45 +95,20 @@ pub(super) fn read(
         part.notes.dedup();
         notes.extend(part.notes.into_iter().map(|(source, line, note)| format!("{source}:{line}: {note}")));
         analysis.merge(part.analysis);
-        for unread in found.unread {
-            let files::ReadFailure { source, document, line, message } = unread;
-            analysis.fail(ReportError { source, document, line, message });
+        unread.extend(found.unread);
+    }
+    is_complete &= unread.is_empty();
+    for unread in unread {
+        let unchanged = unchanged.contains(&unread.source);
+        let error = error(&origins, unread);
+        if unchanged {
+            notes.push(format!("{error} (unchanged, so this is no error)"));
+        } else {
+            analysis.fail(error);
         }
     }
-    notes
-}
-
-/// Evaluates objects as they are read.
-struct Evaluator<'p, 'a> {
-    empty: Analysis<'p>,
-    progress: &'a ProgressSpinner,
-}
-
-/// The evaluation of one part of a source.
-struct Evaluated<'p> {
-    analysis: Analysis<'p>,
-    /// Notes with their sources and lines.
-    notes: Vec<(String, usize, String)>,
-}
-
-impl<'p> files::Consumer for Evaluator<'p, '_> {
-    type Part = Evaluated<'p>;
-
-    fn part(&self) -> Evaluated<'p> {
-        Evaluated { analysis: self.empty.part(), notes: Vec::new() }
+    if is_complete {
+        analysis.close(Kinds::of(&Kind::ALL));
     }
-
-    fn add(&self, part: &mut Evaluated<'p>, object: &Object<'_>, place: Place<'_>) {
-        self.progress.add(1);
-        part.analysis.add(object, Some(Origin { source: place.source, line: place.line }));
-    }
-
-    fn note(&self, part: &mut Evaluated<'p>, place: Place<'_>, message: &str) {
-        part.notes.push((place.source.to_owned(), place.line, message.to_owned()));
-    }
-
-    fn merge(&self, into: &mut Evaluated<'p>, part: Evaluated<'p>) {
-        into.analysis.merge(part.analysis);
-        into.notes.extend(part.notes);
-    }
+    Ok(notes)
 }

@@ -45,6 +45,14 @@ impl OutputArgs {
         Ok(())
     }
 
+    /// Returns the name of the format, if there is only one, for stdout.
+    pub(super) fn only_stdout(&self) -> Option<&'static str> {
+        match self.output.as_slice() {
+            [Output { format, file: None }] => Some(format.name),
+            _ => None,
+        }
+    }
+
     /// Returns true if a format shows every violation.
     pub(super) fn shows_violations(&self) -> bool {
         self.output.iter().any(|output| output.format.shows_violations)

@@ -4,17 +4,19 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
+use super::flags::{Flag, given};
+use crate::commands::args::{bundle, is_bundle_path};
+use crate::config::{Config, ConfigFile};
 use crate::files;
 use crate::output::note;
-use crate::policy::{self, Bundle, EffectivePolicy};
+use crate::policy::{self, EffectivePolicy};
 use crate::yaml::Repeated;
 
 /// The rules of an analysis.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("choice").args(["rules", "bundle", "policy"]))]
-pub(super) struct RuleArgs {
+pub(in crate::commands) struct RuleArgs {
     /// Evaluate these rules: default, recommended, all, ids or categories, with commas; -NAME takes rules away
     ///
     /// Findings of rules outside the default score are listed, and count for --fail-on and compliance, but leave the
@@ -22,9 +24,11 @@ pub(super) struct RuleArgs {
     #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
     rules: Option<String>,
 
-    /// Evaluate the rules of a bundle
-    #[arg(long, value_name = "BUNDLE", value_parser = bundles().try_map(|name| bundle(&name)))]
-    bundle: Option<Bundle>,
+    /// Evaluate under a bundle: a name that `policy bundle-list` shows, or the path of a bundle of your own
+    ///
+    /// Violations of pss-baseline and pss-restricted are listed, but leave the score alone.
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<String>,
 
     /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
     #[arg(long, value_name = "FILE")]
@@ -32,28 +36,52 @@ pub(super) struct RuleArgs {
 }
 
 impl RuleArgs {
+    /// Takes the choice of rules from a configuration file, unless a flag chooses.
+    pub(super) fn fill(&mut self, file: &ConfigFile) -> anyhow::Result<()> {
+        if self.rules.is_some() || self.bundle.is_some() || self.policy.is_some() {
+            return Ok(());
+        }
+        let Config { rules, bundle: name, policy, .. } = &file.config;
+        self.rules = rules.as_ref().map(|names| names.join(","));
+        self.policy = policy.as_ref().map(|path| file.resolved(path));
+        let place = || format!("{}: bundle", file.place("bundle").unwrap_or_default());
+        if let Some(name) = name {
+            let name =
+                if is_bundle_path(name) { file.resolved(name).display().to_string() } else { name.clone() };
+            bundle(&name).with_context(place)?;
+            self.bundle = Some(name);
+        }
+        Ok(())
+    }
+
+    /// Returns the flags that are given, each with the setting that it beats.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let policy = self.policy.as_ref().map(|path| path.display().to_string());
+        given([
+            ("rules", "--rules", self.rules.clone()),
+            ("bundle", "--bundle", self.bundle.clone()),
+            ("policy", "--policy", policy),
+        ])
+    }
+
+    /// Returns true if a DevOpsPolicy chooses the rules and their severities.
+    pub(super) fn names_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
     /// Returns the rules that the flags choose.
     pub(super) fn policy(&self) -> anyhow::Result<EffectivePolicy> {
         if let Some(path) = &self.policy {
             return read_policy(path);
         }
-        if let Some(bundle) = self.bundle {
-            return Ok(bundle.policy());
+        if let Some(name) = &self.bundle {
+            return Ok(bundle(name).context("--bundle")?.policy().clone());
         }
         match &self.rules {
             Some(rules) => EffectivePolicy::select(rules).context("--rules"),
             None => Ok(EffectivePolicy::default()),
         }
     }
-}
-
-/// Lists the bundles, so that errors, help and completions name them.
-fn bundles() -> PossibleValuesParser {
-    PossibleValuesParser::new(Bundle::ALL.map(Bundle::as_str))
-}
-
-fn bundle(name: &str) -> Result<Bundle, &'static str> {
-    Bundle::ALL.into_iter().find(|bundle| bundle.as_str() == name).ok_or("there is no such bundle")
 }
 
 /// Reads a DevOpsPolicy from a file.

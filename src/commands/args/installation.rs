@@ -8,6 +8,7 @@ use crate::manifests::installation::{DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installat
 
 /// The parts of an installation.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub(in crate::commands) struct InstallationArgs {
     /// Namespace to install into
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
@@ -29,6 +30,11 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     watch_namespace: Vec<String>,
 
+    /// Namespace that `reconcile` may work in (repeatable), by Roles alone and without native admission [default: all
+    /// namespaces]
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
+    reconcile_namespace: Vec<String>,
+
     /// Leave the CRDs out
     #[arg(long)]
     no_crds: bool,
@@ -36,6 +42,10 @@ pub(in crate::commands) struct InstallationArgs {
     /// Leave out the admission policy that restricts the operator's account to what enforcement does
     #[arg(long)]
     no_self_fence: bool,
+
+    /// With mode webhook: refuse objects while no replica of it answers
+    #[arg(long)]
+    fail_closed: bool,
 
     /// Add a `NetworkPolicy` for each Deployment
     #[arg(long)]
@@ -51,9 +61,11 @@ impl InstallationArgs {
             replicas: self.replicas,
             modes: self.modes.clone(),
             namespaces: self.watch_namespace.clone(),
+            reconcile_namespaces: self.reconcile_namespace.clone(),
             system_namespaces,
             crds: !self.no_crds,
             self_fence: !self.no_self_fence,
+            fail_closed: self.fail_closed,
             network_policies: self.network_policies,
         }
     }

@@ -13,9 +13,10 @@ use crate::output::{ManifestFormat, note, to_stdout};
 
 /// Print the admission policies of the API server, or install them with --apply.
 ///
-/// These are the ValidatingAdmissionPolicies kube-devops-deny and kube-devops-warn, which judge objects in the namespaces
-/// of policies while `reconcile --admission native` runs; the fence that restricts the operator's changes to Namespaces;
-/// and the MutatingAdmissionPolicy kube-devops-yield, by which the fields of enforcement give way to other writes.
+/// These are the ValidatingAdmissionPolicies kube-devops-deny and kube-devops-warn, which evaluate objects in the
+/// namespaces of policies while `reconcile --admission native` runs; the fence that restricts the operator's changes to
+/// Namespaces; and the MutatingAdmissionPolicy kube-devops-yield, by which the fields of enforcement give way to other
+/// writes.
 ///
 /// The operator may only read them. Run this command again after each update of kube-devops.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(super) struct Args {
     #[arg(long)]
     apply: bool,
 
-    /// Namespace of the operator, in which nothing is judged
+    /// Namespace of the operator, in which nothing is evaluated
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
     namespace: String,
 

@@ -3,10 +3,9 @@
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespacesArgs};
-use crate::operator;
+use crate::operator::{self, ReleaseStep};
 use crate::output::{self, to_stdout};
-use crate::workload::PolicyRef;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 /// Remove the operator's finalizer from every DevOpsPolicy, so that they can be deleted without the operator.
 ///
@@ -28,55 +27,25 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let names = args.namespaces.names();
     let namespaces = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
     let (mut found, mut failed) = (false, false);
-    for &namespace in &namespaces {
-        let held = match operator::held(&cluster, namespace.map(String::as_str)).await {
-            Ok(held) => held,
-            // There are no policies without the CRD.
-            Err(error) if error.code() == Some(404) => continue,
-            Err(error) => {
-                let place = namespace.map_or_else(String::new, |name| format!(" of namespace {name:?}"));
-                output::error(format_args!("cannot list the policies{place}: {error}"))?;
-                failed = true;
-                continue;
-            }
-        };
-        if let Some(name) = namespace.filter(|_| held.is_empty())
-            && cluster.lacks_namespace(name).await
-        {
-            output::error(format_args!("namespace {name:?} not found"))?;
-            failed = true;
-        }
-        for policy in held {
-            found = true;
-            let name = PolicyRef::new(policy.namespace(), policy.name());
-            match operator::release(&cluster, policy).await {
-                Ok(()) => to_stdout(|out| writeln!(out, "devopspolicy {name} released"))?,
-                Err(error) => {
-                    output::error(format_args!("cannot release the policy {name}: {error}"))?;
-                    failed = true;
-                }
-            }
-        }
-    }
+    let mut report = |step: ReleaseStep| {
+        found |= matches!(step, ReleaseStep::Released(_));
+        failed |= matches!(step, ReleaseStep::Failed(_));
+        print(&step)
+    };
     for namespace in namespaces {
-        match operator::clear_verdicts(&cluster, namespace.map(String::as_str)).await {
-            Ok(cleared) => {
-                for name in cleared {
-                    to_stdout(|out| writeln!(out, "namespace {name} cleared"))?;
-                }
-            }
-            Err(error) => {
-                let place = namespace
-                    .map_or_else(|| "the Namespaces".to_owned(), |name| format!("Namespace {name:?}"));
-                output::error(format_args!(
-                    "cannot clear the verdict of native admission from {place}: {error}"
-                ))?;
-                failed = true;
-            }
-        }
+        operator::release(&cluster, namespace.map(String::as_str), &mut report).await?;
     }
     if !found && !failed {
         output::note(format_args!("no policy has the finalizer {}", operator::FINALIZER))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
+}
+
+/// Prints a step of a release.
+pub(in crate::commands) fn print(step: &ReleaseStep) -> io::Result<()> {
+    match step {
+        ReleaseStep::Released(policy) => to_stdout(|out| writeln!(out, "devopspolicy {policy} released")),
+        ReleaseStep::Cleared(namespace) => to_stdout(|out| writeln!(out, "namespace {namespace} cleared")),
+        ReleaseStep::Failed(problem) => output::error(problem),
+    }
 }

@@ -12,8 +12,8 @@ use crate::output::{note, to_stdout};
 
 /// Look for everything that makes the webhook fail unseen, or brick the cluster.
 ///
-/// It finds certificates that the API server would not accept, missing endpoints, a configuration that matches too much or
-/// was left behind, objects that were stored unjudged, and a suspension that is overdue.
+/// It finds certificates that the API server would not accept, missing endpoints, a configuration that matches too much
+/// or was left behind, objects that were stored without evaluation, and a suspension that is overdue.
 ///
 /// Exit status: 0 when all is well, 1 when there is a problem, 2 when the API server could not be asked.
 #[derive(Clone, Debug, clap::Args)]

@@ -13,14 +13,15 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{
-    WEBHOOK_CONFIGURATION, WEBHOOK_SERVICE, WebhookAddress, WebhookChoices, webhook_configuration,
+    WEBHOOK_CONFIGURATION, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices,
+    webhook_configuration,
 };
 use crate::output::{ManifestFormat, note, to_stdout};
 
 /// Register the webhook in the API server, once a replica is ready.
 ///
-/// The configuration matches eight kinds, leaves out system namespaces and the webhook's own one, and waits 5 s at most.
-/// Without an answer, objects are stored unjudged, unless --fail-closed is given.
+/// The configuration matches eight kinds, leaves out system namespaces and the webhook's own one, and waits 5 s at
+/// most. Without an answer, objects are stored without evaluation, unless --fail-closed is given.
 ///
 /// Exit status: 2 when it was not installed.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,7 +35,7 @@ pub(super) struct Args {
     service_name: String,
 
     /// Port of the Service
-    #[arg(long, value_name = "PORT", default_value_t = 443, value_parser = value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = WEBHOOK_SERVICE_PORT, value_parser = value_parser!(u16).range(1..))]
     service_port: u16,
 
     /// Address of a webhook that runs outside of the cluster: https, host and port

@@ -7,7 +7,7 @@ use tracing::info;
 use tracing::level_filters::LevelFilter;
 
 use super::certificates::CertificateArgs;
-use crate::admission::{AdmissionMetrics, CertificateCollector, Judge, NativeNamespaces, routes};
+use crate::admission::{AdmissionMetrics, CertificateCollector, NativeNamespaces, Reviewer, routes};
 use crate::commands::ExitStatus;
 use crate::commands::args::SystemNamespaceArgs;
 use crate::commands::service::{Live, ServiceArgs};
@@ -16,9 +16,9 @@ use crate::runtime::{Index, Listen, Phase, SecureServer, ServingCertificate, Tas
 
 /// Serve the admission webhook: deny or warn about workloads by the policies of their namespace.
 ///
-/// Serves POST /validate over HTTPS, and /metrics, /healthz and /readyz over HTTP. Every replica serves. The leader makes
-/// and rotates the certificates in Secret kube-devops-webhook-tls, unless --tls-cert is given. `webhook install-config`
-/// tells the API server about it.
+/// Serves POST /validate over HTTPS, and /metrics, /healthz and /readyz over HTTP. Every replica serves. The leader
+/// makes and rotates the certificates in Secret kube-devops-webhook-tls, unless --tls-cert is given. `webhook
+/// install-config` tells the API server about it.
 ///
 /// Exit status: 0 after SIGTERM or Ctrl+C, 2 when it cannot continue.
 #[derive(Debug, clap::Args)]
@@ -57,15 +57,15 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let metrics = AdmissionMetrics::register(&live.metrics)?;
     CertificateCollector::register(&live.metrics, certificate.clone(), clock)?;
     let native = NativeNamespaces::default();
-    let judge = Arc::new(Judge::new(Arc::clone(&policies), native.clone(), metrics, clock));
+    let reviewer = Arc::new(Reviewer::new(Arc::clone(&policies), native.clone(), metrics, clock));
     let (cluster, unready) = (live.cluster.clone(), live.service.readiness.register("policies"));
     let stop = live.service.shutdown.triggered();
     live.service.tasks.set_grace(Tasks::GRACE + SecureServer::DRAIN);
     // The policies are followed as long as the last request is answered.
     live.service.tasks.spawn("webhook", Phase::Reads, async move {
         tokio::select! {
-            ended = server.serve(routes(judge), certificate, stop) => ended,
-            () = policies::follow(&policies, &cluster, unready, |_| ()) => Ok(()),
+            ended = server.serve(routes(reviewer), certificate, stop) => ended,
+            () = policies::follow(&policies, &cluster, &[], unready, |_| ()) => Ok(()),
             () = native.follow(&cluster) => Ok(()),
         }
     });

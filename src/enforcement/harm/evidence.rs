@@ -56,7 +56,7 @@ pub struct Harm {
 }
 
 /// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
-pub fn judge(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     // Pods on an unhealthy node are no evidence.
     let pods: BTreeMap<&String, &String> =
         trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();

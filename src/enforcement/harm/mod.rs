@@ -6,7 +6,7 @@ mod incident;
 mod refused;
 mod trouble;
 
-pub use evidence::{EventSeen, Harm, Knowledge, judge};
+pub use evidence::{EventSeen, Harm, Knowledge, find_harm};
 pub use incident::{Course, Trial, course};
 pub use refused::refused_fields;
 pub use trouble::{PodSeen, Restart, Trouble, TroubleKind, WorkloadSeen, next_look, troubles};

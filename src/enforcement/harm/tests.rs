@@ -134,7 +134,7 @@ fn three_restarts_within_an_hour_make_a_suspicion_and_two_make_none() {
 fn after_restarts(known: &Knowledge) -> Option<Harm> {
     let restarting = PodSeen { restarts: restarts(&[100, 200, 300]), ready: true, ..pod("a", 0) };
     let found = troubles(&workload("web", vec![restarting]), at(0), at(300));
-    judge(&found[0], known, at(300))
+    find_harm(&found[0], known, at(300))
 }
 
 #[test]
@@ -182,18 +182,18 @@ fn restarts_are_harm_if_our_probe_causes_them() {
 
 #[test]
 fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
-    let judged = |known: &Knowledge, pods: Vec<PodSeen>| {
+    let evaluated = |known: &Knowledge, pods: Vec<PodSeen>| {
         let found = troubles(&workload("web", pods), at(0), at(100));
-        judge(&found[0], known, at(100)).map(|harm| harm.reason)
+        find_harm(&found[0], known, at(100)).map(|harm| harm.reason)
     };
     let failing = event("a", "Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:8080: refused", 90);
     let base = knowledge(vec![failing]);
-    assert_eq!(judged(&base, vec![pod("a", 10)]), Some(RemediationReason::NotReady));
+    assert_eq!(evaluated(&base, vec![pod("a", 10)]), Some(RemediationReason::NotReady));
     let elsewhere = PodSeen { node: "gone".to_owned(), ..pod("b", 10) };
-    assert_eq!(judged(&base, vec![pod("a", 10), elsewhere]), None, "a node is not well");
-    assert_eq!(judged(&knowledge(Vec::new()), vec![pod("a", 10)]), None, "nothing names a probe");
+    assert_eq!(evaluated(&base, vec![pod("a", 10), elsewhere]), None, "a node is not well");
+    assert_eq!(evaluated(&knowledge(Vec::new()), vec![pod("a", 10)]), None, "nothing names a probe");
     let resources = Knowledge { owned: owned(&[("main/resources.limits.memory", json!("1Gi"))]), ..base };
-    assert_eq!(judged(&resources, vec![pod("a", 10)]), None, "the probe is the owner's");
+    assert_eq!(evaluated(&resources, vec![pod("a", 10)]), None, "the probe is the owner's");
 }
 
 #[test]
@@ -298,7 +298,7 @@ proptest! {
             known.steady.clear();
         }
         for found in troubles(&workload("web", vec![restarting]), at(0), at(400)) {
-            if let Some(harm) = judge(&found, &known, at(400)) {
+            if let Some(harm) = find_harm(&found, &known, at(400)) {
                 prop_assert!(steady);
                 prop_assert!(!harm.fields.is_empty());
                 prop_assert!(harm.fields.iter().all(|of| known.owned.contains_key(of)));

@@ -13,7 +13,7 @@ pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The time for which missing or unready pods do not count, because rollouts and restarts take as long.
 const PASSING: SignedDuration = SignedDuration::from_secs(30);
 /// The time by which the same cause can show later in another workload. Without it, the first workload in an incident
-/// would be judged before the others show any trouble.
+/// would be evaluated before the others show any trouble.
 const SPREAD: SignedDuration = SignedDuration::from_secs(15);
 
 /// An observed restart of a container.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::enforcement::FIELD_MANAGER;
-use crate::policy::{DefaultProbe, DevOpsPolicySpec};
+use crate::policy::{DefaultProbe, DevOpsPolicySpec, SkipReason};
 use crate::workload::Owner;
 
 fn at(second: i64) -> Timestamp {
@@ -147,14 +147,14 @@ fn a_failed_workload_is_skipped_until_its_causes_change_and_the_pause_ends() {
     };
     let (failed, silent) = (RemediationReason::NotReady, RemediationReason::Unschedulable);
     for (reason, image, policy_generation, days_later, expected) in [
-        (failed, "x:1", 1, 0, Some("FailedBefore")),
-        (failed, "x:1", 1, 400, Some("FailedBefore")),
-        (failed, "x:2", 1, 400, Some("FailedBefore")),
-        (failed, "x:1", 2, 400, Some("FailedBefore")),
-        (failed, "y:1", 1, 0, Some("BackingOff")),
+        (failed, "x:1", 1, 0, Some(SkipReason::FailedBefore)),
+        (failed, "x:1", 1, 400, Some(SkipReason::FailedBefore)),
+        (failed, "x:2", 1, 400, Some(SkipReason::FailedBefore)),
+        (failed, "x:1", 2, 400, Some(SkipReason::FailedBefore)),
+        (failed, "y:1", 1, 0, Some(SkipReason::BackingOff)),
         (failed, "y:1", 1, 1, None),
         // Nothing speaks against the patch.
-        (silent, "x:1", 1, 0, Some("BackingOff")),
+        (silent, "x:1", 1, 0, Some(SkipReason::BackingOff)),
         (silent, "x:1", 1, 1, None),
     ] {
         let mut policy = policy(vec![closed(reason)]);

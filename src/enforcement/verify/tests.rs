@@ -100,14 +100,19 @@ fn unschedulable(name: &str, created: i64) -> Pod {
     .unwrap()
 }
 
-fn judge_with(patched: &AppliedPatch, progress: RolloutProgress, pods: &[Pod], now: i64) -> RolloutVerdict {
+fn evaluate_with(
+    patched: &AppliedPatch,
+    progress: RolloutProgress,
+    pods: &[Pod],
+    now: i64,
+) -> RolloutVerdict {
     let nodes_away = BTreeSet::from(["away".to_owned()]);
     let evidence = Evidence { progress, pods: pods.to_vec(), nodes_away, ..Evidence::default() };
     verify(patched, &evidence, VERIFY, at(now))
 }
 
-fn judge(progress: RolloutProgress, pods: &[Pod], now: i64) -> RolloutVerdict {
-    judge_with(&patched(), progress, pods, now)
+fn evaluate(progress: RolloutProgress, pods: &[Pod], now: i64) -> RolloutVerdict {
+    evaluate_with(&patched(), progress, pods, now)
 }
 
 fn until(seconds: i64) -> RolloutVerdict {
@@ -134,19 +139,19 @@ fn failed(finding: RolloutVerdict) -> (RemediationReason, String) {
 #[test]
 fn a_whole_new_revision_is_verified_once_it_stayed_so_for_a_minute() {
     let pods = [pod("a", 1, Some(10)), pod("b", 12, Some(25))];
-    assert_eq!(judge(complete(), &pods, 84), until(85));
-    assert_eq!(judge(complete(), &pods, 85), RolloutVerdict::Verified);
+    assert_eq!(evaluate(complete(), &pods, 84), until(85));
+    assert_eq!(evaluate(complete(), &pods, 85), RolloutVerdict::Verified);
     let evidence = Evidence { progress: complete(), pods: pods.to_vec(), ..Evidence::default() };
     assert_eq!(verify(&patched(), &evidence, 20, at(84)), until(85), "however short verifySeconds is");
     let slow = RolloutProgress { min_ready_seconds: 30, ..complete() };
-    assert_eq!(judge(slow, &pods, 85), until(115), "available is later than ready");
+    assert_eq!(evaluate(slow, &pods, 85), until(115), "available is later than ready");
 }
 
 #[test]
 fn pods_that_status_is_ahead_of_are_waited_for() {
-    assert_eq!(judge(complete(), &[], 100), until(105));
+    assert_eq!(evaluate(complete(), &[], 100), until(105));
     let behind = [pod("a", 1, Some(10)), pod("b", 12, None)];
-    assert_eq!(doubts(judge(complete(), &behind, 100)).0, at(312));
+    assert_eq!(doubts(evaluate(complete(), &behind, 100)).0, at(312));
 }
 
 #[test]
@@ -154,43 +159,43 @@ fn a_workload_that_wants_no_pods_any_more_is_never_verified() {
     let none = RolloutProgress { wanted: 0, updated: 0, available: 0, outdated: 0, ..complete() };
     let stopping = RolloutProgress { outdated: 1, ..none.clone() };
     for progress in [&none, &stopping] {
-        assert_eq!(judge(progress.clone(), &[], 1000), RolloutVerdict::Idle);
-        assert_eq!(judge(progress.clone(), &[leaving(pod("a", 1, None))], 1000), RolloutVerdict::Idle);
+        assert_eq!(evaluate(progress.clone(), &[], 1000), RolloutVerdict::Idle);
+        assert_eq!(evaluate(progress.clone(), &[leaving(pod("a", 1, None))], 1000), RolloutVerdict::Idle);
     }
     let crashed = crashed(&pod("a", 1, None), 1, "Error");
     assert_eq!(
-        failed(judge(stopping, &[crashed], 1)).0,
+        failed(evaluate(stopping, &[crashed], 1)).0,
         RemediationReason::Restarted,
         "that was seen in time"
     );
     let stale = RolloutProgress { observed: false, ..none };
-    assert!(matches!(judge(stale, &[], 1), RolloutVerdict::Wait { .. }), "it may tell of another time");
+    assert!(matches!(evaluate(stale, &[], 1), RolloutVerdict::Wait { .. }), "it may tell of another time");
 }
 
 #[test]
 fn a_restart_of_a_new_pod_fails_the_patch_at_once() {
     let well = pod("a", 1, Some(10));
     let killed = crashed(&well, 137, "Error");
-    let (reason, message) = failed(judge(complete(), &[killed], 30));
+    let (reason, message) = failed(evaluate(complete(), &[killed], 30));
     assert_eq!(reason, RemediationReason::Restarted);
     let expected = "pod a, container main: ended with exit code 137 (killed, as after a liveness or startup probe that \
                     failed too often), restarted once";
     assert_eq!(message, expected);
-    let (reason, message) = failed(judge(complete(), &[crashed(&well, 137, "OOMKilled")], 30));
+    let (reason, message) = failed(evaluate(complete(), &[crashed(&well, 137, "OOMKilled")], 30));
     assert_eq!(reason, RemediationReason::OomKilled);
     assert_eq!(message, "pod a, container main: ended with exit code 137 (OOMKilled), restarted once");
     let looping = json!({
         "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 20s" } }, "restartCount": 3,
         "lastState": { "terminated": { "exitCode": 1, "message": "no database" } },
     });
-    let (reason, message) = failed(judge(rolling(1, 1), &[with_status(&well, &looping)], 30));
+    let (reason, message) = failed(evaluate(rolling(1, 1), &[with_status(&well, &looping)], 30));
     assert_eq!(reason, RemediationReason::CrashLoop);
     let expected =
         "pod a, container main: ended with exit code 1: no database, restarted 3 times: back-off 20s";
     assert_eq!(message, expected);
     let died =
         with_status(&well, &json!({ "state": { "terminated": { "exitCode": 2, "reason": "Error" } } }));
-    let (reason, message) = failed(judge(rolling(1, 1), &[died], 30));
+    let (reason, message) = failed(evaluate(rolling(1, 1), &[died], 30));
     assert_eq!(
         (reason, message.as_str()),
         (RemediationReason::Restarted, "pod a, container main: ended with exit code 2 (Error)")
@@ -201,14 +206,14 @@ fn a_restart_of_a_new_pod_fails_the_patch_at_once() {
 fn a_pod_that_does_not_get_ready_fails_when_its_time_is_over() {
     let pods = [pod("a", 1, Some(10)), pod("b", 12, None)];
     let against = "pod b, container main is not ready: running, but its readiness probe fails";
-    assert_eq!(doubts(judge(rolling(2, 1), &pods, 311)), (at(312), against.to_owned()));
-    let (reason, message) = failed(judge(rolling(2, 1), &pods, 312));
+    assert_eq!(doubts(evaluate(rolling(2, 1), &pods, 311)), (at(312), against.to_owned()));
+    let (reason, message) = failed(evaluate(rolling(2, 1), &pods, 312));
     assert_eq!(reason, RemediationReason::NotReady);
     let expected = "pod b, container main is not ready: running, but its readiness probe fails, and no other pod got \
                     ready for 300 s";
     assert_eq!(message, expected);
     let progressing = [pod("a", 1, Some(200)), pod("b", 12, None)];
-    assert_eq!(doubts(judge(rolling(2, 1), &progressing, 312)).0, at(500), "another got ready since");
+    assert_eq!(doubts(evaluate(rolling(2, 1), &progressing, 312)).0, at(500), "another got ready since");
 }
 
 #[test]
@@ -222,7 +227,7 @@ fn the_obstacle_of_a_pod_is_named() {
             "ImagePullBackOff: no such image",
         ),
     ] {
-        let (_, message) = failed(judge(rolling(1, 0), &[with_status(&unready, &status)], 400));
+        let (_, message) = failed(evaluate(rolling(1, 0), &[with_status(&unready, &status)], 400));
         assert!(message.starts_with(&format!("pod b, container main is not ready: {seen},")), "{message}");
     }
     let mut init = unready.clone();
@@ -232,7 +237,7 @@ fn the_obstacle_of_a_pod_is_named() {
     waiting[0].started = Some(false);
     waiting[0].restart_count = 4;
     status.init_container_statuses = Some(waiting);
-    let (reason, message) = failed(judge(rolling(1, 0), &[init], 400));
+    let (reason, message) = failed(evaluate(rolling(1, 0), &[init], 400));
     assert_eq!(
         reason,
         RemediationReason::NotReady,
@@ -241,7 +246,7 @@ fn the_obstacle_of_a_pod_is_named() {
     assert!(message.contains("container setup is not ready: an init container"), "{message}");
     let mut bare = unready;
     bare.status.as_mut().unwrap().container_statuses = None;
-    let (_, message) = failed(judge(rolling(1, 0), &[bare], 400));
+    let (_, message) = failed(evaluate(rolling(1, 0), &[bare], 400));
     assert!(message.starts_with("pod b is not ready: no container has started"), "{message}");
 }
 
@@ -249,12 +254,12 @@ fn the_obstacle_of_a_pod_is_named() {
 fn a_pod_without_room_fails_when_its_time_is_over_whatever_was_patched() {
     let pods = [unschedulable("a", 1)];
     for patch in [patched(), with_fields(&[Field::Request(Compute::Cpu)])] {
-        let waiting = judge_with(&patch, rolling(1, 0), &pods, 200);
+        let waiting = evaluate_with(&patch, rolling(1, 0), &pods, 200);
         let RolloutVerdict::Wait { against: Some((RemediationReason::Unschedulable, words)), .. } = waiting
         else {
             panic!("{waiting:?}");
         };
-        let (reason, message) = failed(judge_with(&patch, rolling(1, 0), &pods, 400));
+        let (reason, message) = failed(evaluate_with(&patch, rolling(1, 0), &pods, 400));
         assert_eq!(reason, RemediationReason::Unschedulable);
         assert!(message.starts_with("pod a can't be scheduled: 0/3 nodes are available"), "{message}");
         assert!(message.starts_with(&words), "{words}");
@@ -270,8 +275,8 @@ fn new_pods_settle_from_when_their_last_container_has_started() {
     let patch = AppliedPatch { settling: SignedDuration::from_secs(70), ..patched() };
     let pods = [pod("a", 1, Some(10)), late];
     let waits = RolloutVerdict::Wait { until: at(120), against: None };
-    assert_eq!(judge_with(&patch, complete(), &pods, 119), waits);
-    assert_eq!(judge_with(&patch, complete(), &pods, 120), RolloutVerdict::Verified);
+    assert_eq!(evaluate_with(&patch, complete(), &pods, 119), waits);
+    assert_eq!(evaluate_with(&patch, complete(), &pods, 120), RolloutVerdict::Verified);
 }
 
 #[test]
@@ -279,49 +284,49 @@ fn pods_that_are_no_evidence_fail_nothing() {
     let bad = crashed(&pod("b", 12, None), 1, "Error");
     let well = pod("a", 1, Some(10));
     for excused in [leaving(bad.clone()), on("away", bad.clone())] {
-        assert_eq!(judge(rolling(2, 1), &[well.clone(), excused], 1000), until(1300));
+        assert_eq!(evaluate(rolling(2, 1), &[well.clone(), excused], 1000), until(1300));
     }
     let mut evicted = bad;
     evicted.status.as_mut().unwrap().phase = Some("Failed".to_owned());
     let replaced = [well, evicted, pod("c", 900, Some(905))];
-    assert_eq!(judge(complete(), &replaced, 1000), RolloutVerdict::Verified);
+    assert_eq!(evaluate(complete(), &replaced, 1000), RolloutVerdict::Verified);
 }
 
 #[test]
 fn a_ready_pod_that_is_being_deleted_was_made_all_the_same() {
     let pods = [pod("a", 1, Some(10)), leaving(pod("b", 2, Some(11)))];
-    assert!(matches!(judge(rolling(2, 1), &pods, 1000), RolloutVerdict::Wait { .. }));
+    assert!(matches!(evaluate(rolling(2, 1), &pods, 1000), RolloutVerdict::Wait { .. }));
 }
 
 #[test]
 fn pods_made_by_scaling_are_no_evidence() {
     let grown = RolloutProgress { wanted: 3, updated: 3, ..rolling(2, 2) };
     let pods = [crashed(&pod("c", 50, None), 1, "Error"), pod("a", 1, Some(10)), pod("b", 12, Some(25))];
-    assert!(matches!(judge(grown.clone(), &pods, 1000), RolloutVerdict::Wait { .. }));
+    assert!(matches!(evaluate(grown.clone(), &pods, 1000), RolloutVerdict::Wait { .. }));
     let at_once = [pod("a", 1, Some(10)), pod("b", 12, None), pod("c", 12, Some(25))];
     assert!(
-        matches!(judge(grown.clone(), &at_once, 1000), RolloutVerdict::Wait { .. }),
+        matches!(evaluate(grown.clone(), &at_once, 1000), RolloutVerdict::Wait { .. }),
         "b may have come by scaling"
     );
     let broken = [pod("a", 1, Some(10)), pod("b", 12, Some(25)), crashed(&pod("c", 12, None), 1, "Error")];
     assert_eq!(
-        failed(judge(grown.clone(), &broken, 1000)).0,
+        failed(evaluate(grown.clone(), &broken, 1000)).0,
         RemediationReason::Restarted,
         "c may be one of the patch"
     );
     let unknown = AppliedPatch { pods: None, ..patched() };
-    assert_eq!(failed(judge_with(&unknown, grown.clone(), &pods, 1000)).0, RemediationReason::Restarted);
+    assert_eq!(failed(evaluate_with(&unknown, grown.clone(), &pods, 1000)).0, RemediationReason::Restarted);
     assert_eq!(
-        failed(judge(rolling(2, 2), &pods, 1000)).0,
+        failed(evaluate(rolling(2, 2), &pods, 1000)).0,
         RemediationReason::Restarted,
         "no more are wanted"
     );
     // The rollout of a StatefulSet replaces the pod with the highest ordinal first.
     let set = RolloutProgress { revision: Some("r".to_owned()), first_ordinal: 5, ..grown };
     let pods = [crashed(&pod("web-7", 1, None), 1, "Error"), pod("web-6", 12, Some(25))];
-    assert!(matches!(judge(set.clone(), &pods, 100), RolloutVerdict::Wait { .. }));
+    assert!(matches!(evaluate(set.clone(), &pods, 100), RolloutVerdict::Wait { .. }));
     let pods = [pod("web-7", 1, Some(2)), crashed(&pod("web-6", 12, None), 1, "Error")];
-    assert_eq!(failed(judge(set, &pods, 100)).0, RemediationReason::Restarted);
+    assert_eq!(failed(evaluate(set, &pods, 100)).0, RemediationReason::Restarted);
 }
 
 #[test]
@@ -329,14 +334,14 @@ fn the_deadline_of_a_deployment_fails_the_patch_unless_only_excused_pods_are_mis
     let late = (DEADLINE_EXCEEDED.to_owned(), "it timed out".to_owned());
     let progress = RolloutProgress { failure: Some(late), ..rolling(2, 1) };
     let well = pod("a", 1, Some(10));
-    let (reason, message) = failed(judge(progress.clone(), &[well.clone(), pod("b", 12, None)], 50));
+    let (reason, message) = failed(evaluate(progress.clone(), &[well.clone(), pod("b", 12, None)], 50));
     assert_eq!(reason, RemediationReason::ProgressDeadlineExceeded);
     assert!(message.starts_with("it timed out; pod b, container main is not ready"), "{message}");
     let away = [well.clone(), on("away", pod("b", 12, None))];
-    assert!(matches!(judge(progress.clone(), &away, 50), RolloutVerdict::Wait { .. }));
+    assert!(matches!(evaluate(progress.clone(), &away, 50), RolloutVerdict::Wait { .. }));
     let stale = RolloutProgress { observed: false, ..progress };
     assert!(
-        matches!(judge(stale, &[well], 50), RolloutVerdict::Wait { .. }),
+        matches!(evaluate(stale, &[well], 50), RolloutVerdict::Wait { .. }),
         "it may tell of the rollout before"
     );
 }
@@ -345,21 +350,21 @@ fn the_deadline_of_a_deployment_fails_the_patch_unless_only_excused_pods_are_mis
 fn pods_that_are_not_made_fail_when_time_is_over() {
     let quota = ("FailedCreate".to_owned(), "pods \"a\" is forbidden: exceeded quota: small".to_owned());
     let refused = RolloutProgress { failure: Some(quota), ..rolling(0, 2) };
-    assert_eq!(judge(refused.clone(), &[], 299), until(300));
-    let (reason, message) = failed(judge(refused, &[], 300));
+    assert_eq!(evaluate(refused.clone(), &[], 299), until(300));
+    let (reason, message) = failed(evaluate(refused, &[], 300));
     assert_eq!(reason, RemediationReason::QuotaExceeded);
     assert!(message.starts_with("only 0 of 2 pods of the new revision were made: pods \"a\" is forbidden"));
-    assert_eq!(failed(judge(rolling(0, 2), &[], 300)).0, RemediationReason::NotCreated);
+    assert_eq!(failed(evaluate(rolling(0, 2), &[], 300)).0, RemediationReason::NotCreated);
     let one = [pod("a", 1, Some(100))];
-    assert_eq!(judge(rolling(1, 2), &one, 399), until(400));
-    assert_eq!(failed(judge(rolling(1, 2), &one, 400)).0, RemediationReason::NotCreated);
+    assert_eq!(evaluate(rolling(1, 2), &one, 399), until(400));
+    assert_eq!(failed(evaluate(rolling(1, 2), &one, 400)).0, RemediationReason::NotCreated);
     let slow = RolloutProgress { grace_seconds: 600, ..rolling(1, 2) };
-    assert_eq!(judge(slow, &one, 400), until(700), "an old pod may take its time to end");
+    assert_eq!(evaluate(slow, &one, 400), until(700), "an old pod may take its time to end");
     for held in [
         RolloutProgress { held: true, ..rolling(1, 2) },
         RolloutProgress { observed: false, ..rolling(1, 2) },
     ] {
-        assert_eq!(judge(held, &one, 400), until(700), "nobody makes pods now");
+        assert_eq!(evaluate(held, &one, 400), until(700), "nobody makes pods now");
     }
 }
 
@@ -367,7 +372,7 @@ fn pods_that_are_not_made_fail_when_time_is_over() {
 fn a_missing_pod_is_excused_by_an_old_pod_on_an_unready_node() {
     let pods = [pod("a", 1, Some(10))];
     let well = pod("b", -50, Some(-40));
-    let judge = |former: Pod| {
+    let evaluate = |former: Pod| {
         let nodes_away = BTreeSet::from(["away".to_owned()]);
         let evidence = Evidence {
             progress: rolling(1, 1),
@@ -379,21 +384,21 @@ fn a_missing_pod_is_excused_by_an_old_pod_on_an_unready_node() {
         verify(&patched(), &evidence, VERIFY, at(400))
     };
     for hanging in [leaving(well.clone()), pod("b", -50, None)] {
-        assert!(matches!(judge(on("away", hanging.clone())), RolloutVerdict::Wait { .. }));
-        assert_eq!(failed(judge(hanging)).0, RemediationReason::NotCreated, "its node is there");
+        assert!(matches!(evaluate(on("away", hanging.clone())), RolloutVerdict::Wait { .. }));
+        assert_eq!(failed(evaluate(hanging)).0, RemediationReason::NotCreated, "its node is there");
     }
-    assert_eq!(failed(judge(on("away", well))).0, RemediationReason::NotCreated, "nobody waits for it");
+    assert_eq!(failed(evaluate(on("away", well))).0, RemediationReason::NotCreated, "nobody waits for it");
 }
 
 #[test]
 fn after_an_outage_the_present_state_counts() {
     let late = 100_000;
     let pods = [pod("a", 1, Some(10)), pod("b", 12, Some(25))];
-    assert_eq!(judge(complete(), &pods, late), RolloutVerdict::Verified);
+    assert_eq!(evaluate(complete(), &pods, late), RolloutVerdict::Verified);
     let stuck = [pod("a", 1, Some(10)), pod("b", 12, None)];
-    assert_eq!(failed(judge(rolling(2, 1), &stuck, late)).0, RemediationReason::NotReady);
+    assert_eq!(failed(evaluate(rolling(2, 1), &stuck, late)).0, RemediationReason::NotReady);
     let moved = [pod("a", 1, Some(10)), pod("b", late - 5, None)];
-    let waits = doubts(judge(rolling(2, 1), &moved, late)).0;
+    let waits = doubts(evaluate(rolling(2, 1), &moved, late)).0;
     assert_eq!(waits, at(late + 295), "a pod made just now gets its time");
 }
 
@@ -453,7 +458,7 @@ proptest! {
     fn an_incomplete_rollout_is_never_verified(
         progress in any_progress(), pods in prop::collection::vec(any_pod(false), 0..5), now in 0_i64..5000,
     ) {
-        let finding = judge(progress.clone(), &pods, now);
+        let finding = evaluate(progress.clone(), &pods, now);
         prop_assert!(progress.is_complete() || finding != RolloutVerdict::Verified);
         if let RolloutVerdict::Wait { until, .. } = finding {
             prop_assert!(until > at(now), "a wait ends later than now");
@@ -468,7 +473,7 @@ proptest! {
         prop_assume!(pods.len() >= 3 || pods.iter().any(|pod| !symptoms::is_ready(pod)));
         let late = progress.failure.is_some();
         prop_assume!(!late || pods.iter().any(|pod| !symptoms::is_ready(pod)));
-        let finding = judge(progress, &pods, now);
+        let finding = evaluate(progress, &pods, now);
         prop_assert!(!matches!(finding, RolloutVerdict::Failed { .. }), "{finding:?}");
     }
 }

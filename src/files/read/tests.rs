@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::files::Place;
+use crate::files::{Inputs, Listed, Place};
 use crate::workload::Object;
 use crate::workload::Parsed as Content;
 
@@ -27,7 +27,7 @@ impl Consumer for Names {
                 part.push(format!("{}/{}@{}", workload.kind.name(), workload.name(), place.line));
             }
             Content::List(items) => items.iter().for_each(|item| self.add(part, item, place)),
-            Content::Other { .. } | Content::Foreign => {
+            Content::Related(_) | Content::Other { .. } | Content::Foreign => {
                 part.push(format!("{}@{}", object.types.kind, place.line));
             }
         }
@@ -42,6 +42,15 @@ impl Consumer for Names {
     }
 }
 
+/// Lists inputs without unreadable paths.
+fn sources(inputs: &Inputs) -> Vec<Source> {
+    let source = |listed| match listed {
+        Listed::Source(source) => source,
+        other => panic!("{other:?}"),
+    };
+    inputs.list().into_iter().map(source).collect()
+}
+
 fn read_file(content: &[u8], name: &str, lines: bool) -> (Vec<String>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
@@ -50,8 +59,9 @@ fn read_file(content: &[u8], name: &str, lines: bool) -> (Vec<String>, Vec<Strin
 }
 
 fn read_paths(paths: &[&Path], lines: bool) -> (Vec<String>, Vec<String>) {
-    let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), recursive: false };
-    let found = read(&inputs, lines, &Names);
+    let inputs = Inputs { paths: paths.iter().map(|path| (*path).to_owned()).collect(), ..Inputs::default() };
+    let sources = sources(&inputs);
+    let found = read(&inputs.paths, sources, lines, &Names);
     let mut names: Vec<String> = found.iter().flat_map(|found| found.part.clone()).collect();
     names.sort();
     let unread = found.into_iter().flat_map(|found| found.unread);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::files::{Inputs, Place, read};
+use crate::files::{Place, Source, read};
 use crate::workload::{Object, Parsed};
 
 /// Lists workloads as `name image@line`, other objects as `kind@line`, and notes.
@@ -40,9 +40,8 @@ fn found(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.yaml");
     std::fs::write(&path, text).unwrap();
-    let inputs = Inputs { paths: vec![path], ..Inputs::default() };
     let mut all = (Vec::new(), Vec::new());
-    for found in read(&inputs, true, &Images) {
+    for found in read(&[], vec![Source::File(path)], true, &Images) {
         all.0.extend(found.part);
         all.1.extend(
             found

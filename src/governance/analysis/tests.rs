@@ -12,7 +12,10 @@ fn report(scope: &Scope, yaml: &str) -> Report {
         let value = serde_json::Value::deserialize(document).unwrap();
         // Each in a part of its own: the order and the grouping of parts must not matter.
         let mut part = analysis.part();
-        part.add(&Object::deserialize(value).unwrap(), Some(Origin { source: "f.yaml", line: 1 }));
+        part.add(
+            &Object::deserialize(value).unwrap(),
+            Some(Origin { source: "f.yaml", line: 1, line_of: &|_| None }),
+        );
         analysis.merge(part);
     }
     analysis.finish()

@@ -1,6 +1,6 @@
 //! The long-running commands that are installed, each as a Deployment of its own.
 
-use crate::manifests::{Mode, RECONCILE_LEASE, WATCH_LEASE};
+use crate::manifests::{Mode, RECONCILE_LEASE, WATCH_LEASE, WEBHOOK_LEASE};
 
 /// A long-running command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,26 +9,30 @@ pub enum Component {
     Watch,
     /// `kube-devops reconcile`.
     Reconcile,
+    /// `kube-devops webhook serve`.
+    Webhook,
 }
 
 impl Component {
     /// All components.
-    pub const ALL: [Self; 2] = [Self::Watch, Self::Reconcile];
+    pub const ALL: [Self; 3] = [Self::Watch, Self::Reconcile, Self::Webhook];
 
     /// Returns the component that a mode runs in; `None` for a one-shot command.
     pub fn of(mode: Mode) -> Option<Self> {
         match mode {
-            Mode::Analyze | Mode::Webhook => None,
+            Mode::Analyze => None,
             Mode::Watch => Some(Self::Watch),
             Mode::Reconcile | Mode::Enforce | Mode::Native => Some(Self::Reconcile),
+            Mode::Webhook => Some(Self::Webhook),
         }
     }
 
-    /// Returns the subcommand.
+    /// Returns the first word of the subcommand, which is also the value of its label.
     pub fn command(self) -> &'static str {
         match self {
             Self::Watch => "watch",
             Self::Reconcile => "reconcile",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -37,6 +41,7 @@ impl Component {
         match self {
             Self::Watch => WATCH_LEASE,
             Self::Reconcile => RECONCILE_LEASE,
+            Self::Webhook => WEBHOOK_LEASE,
         }
     }
 
@@ -45,6 +50,22 @@ impl Component {
         match self {
             Self::Watch => 8080,
             Self::Reconcile => 9090,
+            Self::Webhook => 8081,
+        }
+    }
+
+    /// Returns the port of the webhook, over HTTPS.
+    pub fn secure_port(self) -> Option<u16> {
+        (self == Self::Webhook).then_some(8443)
+    }
+
+    /// Returns the seconds that a pod has between SIGTERM and its end.
+    pub(super) fn grace(self) -> u32 {
+        match self {
+            // Longer than the end of writes, the release of the Lease and the drain of reads together.
+            Self::Watch | Self::Reconcile => 30,
+            // Longer than the drain of the connections of API servers.
+            Self::Webhook => 45,
         }
     }
 
@@ -54,7 +75,7 @@ impl Component {
     /// limits leave room for the first list.
     pub(super) fn resources(self) -> [&'static str; 3] {
         match self {
-            Self::Watch => ["50m", "64Mi", "256Mi"],
+            Self::Watch | Self::Webhook => ["50m", "64Mi", "256Mi"],
             Self::Reconcile => ["100m", "128Mi", "512Mi"],
         }
     }

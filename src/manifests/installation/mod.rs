@@ -13,5 +13,6 @@ mod workloads;
 
 pub use component::Component;
 pub use objects::{all, deployments, rbac};
+pub(crate) use rbac::{added_rules, rules};
 pub(crate) use settings::selector;
 pub use settings::{APP, DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installation};

@@ -3,9 +3,14 @@
 use serde_json::Value;
 
 use super::rbac::{one_shot_account, roles};
+use super::settings::labels;
 use super::user_roles::user_roles;
 use super::{Component, Installation, network, workloads};
-use crate::manifests::{AdmissionSettings, Mode, admission_policies, crds, manifest, self_fence};
+use crate::manifests::{
+    AdmissionSettings, Mode, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, admission_policies, crds,
+    manifest, self_fence, webhook_configuration,
+};
+use crate::policy::SystemNamespaces;
 
 /// Returns all objects of an installation.
 pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
@@ -15,7 +20,11 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
     }
     objects.extend(rbac(installation));
     if installation.self_fence && installation.components().contains(&Component::Reconcile) {
-        objects.extend(self_fence(&installation.namespace, &installation.system_namespaces));
+        objects.extend(self_fence(
+            &installation.namespace,
+            Component::Reconcile.name(),
+            &installation.system_namespaces,
+        ));
     }
     for component in installation.components() {
         objects.push(workloads::service(installation, component));
@@ -32,7 +41,39 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
         })?);
     }
     objects.extend(deployments(installation));
+    if installation.components().contains(&Component::Webhook) {
+        objects.push(registration(installation)?);
+    }
+    for object in &mut objects {
+        let metadata = &mut object["metadata"];
+        if metadata["labels"].is_null() {
+            metadata["labels"] = labels(None);
+        }
+    }
     Ok(objects)
+}
+
+/// Returns the configuration by which API servers call the webhook.
+///
+/// It has no `caBundle`: the leader of the webhook writes it. Until then calls fail, and objects are stored unjudged.
+fn registration(installation: &Installation) -> serde_json::Result<Value> {
+    let Installation { namespace, system_namespaces, .. } = installation;
+    let protected = system_namespaces.iter().chain([namespace]).cloned().collect();
+    let mut object = serde_json::to_value(webhook_configuration(&WebhookChoices {
+        address: WebhookAddress::Service {
+            namespace: namespace.clone(),
+            name: Component::Webhook.name().to_owned(),
+            port: WEBHOOK_SERVICE_PORT,
+        },
+        ca_bundle: String::new(),
+        fail_closed: installation.fail_closed,
+        own_namespace: namespace.clone(),
+        system: SystemNamespaces::with(protected),
+    }))?;
+    object["apiVersion"] = "admissionregistration.k8s.io/v1".into();
+    object["kind"] = "ValidatingWebhookConfiguration".into();
+    object["metadata"]["labels"] = labels(Some(Component::Webhook));
+    Ok(object)
 }
 
 /// Returns the accounts and roles.

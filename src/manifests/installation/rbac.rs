@@ -16,17 +16,16 @@ const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "
 /// Without namespaces, a `ClusterRole` holds everything but the objects in the own namespace. With namespaces, there is a
 /// Role in each of them, and no `ClusterRole`: permissions on resources without a namespace are left out.
 pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
-    let mut permissions = mode.permissions();
-    if installation.has_native_admission() && Component::of(mode) == Some(Component::Reconcile) {
-        permissions.extend(Mode::Native.permissions());
-    }
+    let modes = installation.modes_within(mode);
     let within = |scopes: &[PermissionScope]| -> Vec<Value> {
-        rules(permissions.iter().filter(|permission| scopes.contains(&permission.scope)))
+        let added = |(count, mode): (usize, &Mode)| added_rules(&modes[..count], *mode, scopes);
+        modes.iter().enumerate().flat_map(added).collect()
     };
     let name = account(mode);
     let component = Component::of(mode);
     let mut objects = Vec::new();
-    if installation.namespaces.is_empty() {
+    let namespaces = installation.namespaces_of(mode);
+    if namespaces.is_empty() {
         objects.extend(pair(
             installation,
             &name,
@@ -35,7 +34,7 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
             &within(&[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces]),
         ));
     }
-    for namespace in &installation.namespaces {
+    for namespace in namespaces {
         objects.extend(pair(
             installation,
             &name,
@@ -50,6 +49,14 @@ pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
         objects.extend(pair(installation, &name, Some(&installation.namespace), component, &own));
     }
     objects
+}
+
+/// Returns the rules that a mode adds to those of other modes, for the permissions of these scopes.
+pub(crate) fn added_rules(to: &[Mode], mode: Mode, scopes: &[PermissionScope]) -> Vec<Value> {
+    let known: Vec<_> = to.iter().flat_map(|mode| mode.permissions()).collect();
+    let permissions = mode.permissions();
+    let added = permissions.iter().filter(|permission| !known.contains(permission));
+    rules(added.filter(|permission| scopes.contains(&permission.scope)))
 }
 
 /// Returns the name of the account of a mode.
@@ -106,7 +113,7 @@ type Key<'p> = (&'p str, &'p [&'p str]);
 ///
 /// RBAC cannot restrict `create` by name, because the authorizer does not know the name of a new object. So `create` gets a
 /// rule without names.
-fn rules<'p>(permissions: impl Iterator<Item = &'p Permission>) -> Vec<Value> {
+pub(crate) fn rules<'p>(permissions: impl Iterator<Item = &'p Permission>) -> Vec<Value> {
     let mut verbs: BTreeMap<(Key<'p>, String), BTreeSet<usize>> = BTreeMap::new();
     for permission in permissions {
         for verb in permission.verbs {

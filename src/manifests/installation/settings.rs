@@ -16,6 +16,7 @@ pub const DEFAULT_IMAGE: &str = concat!("kube-devops:", env!("CARGO_PKG_VERSION"
 
 /// An installation: its place, its image and its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Installation {
     /// The namespace that kube-devops runs in.
     pub namespace: String,
@@ -25,14 +26,19 @@ pub struct Installation {
     pub replicas: u32,
     /// The modes. `enforce` includes `reconcile`.
     pub modes: Vec<Mode>,
-    /// The namespaces that are evaluated; empty for all of them. With some, no `ClusterRole` is bound.
+    /// The namespaces that `watch` evaluates; empty for all of them. With some, it has no `ClusterRole`.
     pub namespaces: Vec<String>,
+    /// The namespaces that `reconcile` works in; empty for all of them. With some, it has no `ClusterRole`, and there is no
+    /// native admission.
+    pub reconcile_namespaces: Vec<String>,
     /// Further system namespaces.
     pub system_namespaces: Vec<String>,
     /// True if the CRDs are part of it.
     pub crds: bool,
     /// True if the fence around the operator's account is part of it.
     pub self_fence: bool,
+    /// True to refuse objects while the webhook does not answer.
+    pub fail_closed: bool,
     /// True if `NetworkPolicies` are part of it.
     pub network_policies: bool,
 }
@@ -45,9 +51,11 @@ impl Default for Installation {
             replicas: 2,
             modes: vec![Mode::Watch, Mode::Enforce, Mode::Native],
             namespaces: Vec::new(),
+            reconcile_namespaces: Vec::new(),
             system_namespaces: Vec::new(),
             crds: true,
             self_fence: true,
+            fail_closed: false,
             network_policies: false,
         }
     }
@@ -67,9 +75,30 @@ impl Installation {
         modes
     }
 
-    /// Tells whether native admission is part of the installation.
+    /// Returns true if native admission is part of the installation.
     pub(super) fn has_native_admission(&self) -> bool {
-        self.modes.contains(&Mode::Native)
+        self.modes.contains(&Mode::Native) && self.reconcile_namespaces.is_empty()
+    }
+
+    /// Returns the namespaces that a mode works in; empty for all of them.
+    pub(super) fn namespaces_of(&self, mode: Mode) -> &[String] {
+        match Component::of(mode) {
+            Some(Component::Reconcile) => &self.reconcile_namespaces,
+            Some(Component::Webhook) => &[],
+            Some(Component::Watch) | None => &self.namespaces,
+        }
+    }
+
+    /// Returns the modes whose permissions the account of an effective mode has, each of which adds to those before it.
+    pub(super) fn modes_within(&self, mode: Mode) -> Vec<Mode> {
+        if Component::of(mode) != Some(Component::Reconcile) {
+            return vec![mode];
+        }
+        let added = [Mode::Enforce, Mode::Native];
+        let is_added = |added: &Mode| *added == mode || self.modes.contains(added);
+        let is_possible = |added: &Mode| *added != Mode::Native || self.reconcile_namespaces.is_empty();
+        let added = added.into_iter().filter(|added| is_added(added) && is_possible(added));
+        [Mode::Reconcile].into_iter().chain(added).collect()
     }
 
     /// Returns the components to install.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
@@ -59,6 +59,7 @@ fn every_field_is_one_of_its_kind() {
             "RoleBinding" => assert_typed::<RoleBinding>(&object),
             "ValidatingAdmissionPolicy" => assert_typed::<ValidatingAdmissionPolicy>(&object),
             "ValidatingAdmissionPolicyBinding" => assert_typed::<ValidatingAdmissionPolicyBinding>(&object),
+            "ValidatingWebhookConfiguration" => assert_typed::<ValidatingWebhookConfiguration>(&object),
             // No type here, or one that changes numbers.
             "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" | "CustomResourceDefinition" => {}
             other => panic!("{other} has no type here"),
@@ -130,5 +131,28 @@ fn modes_choose_the_deployments() {
     assert_eq!(of(&[Mode::Watch]), ["kube-devops-watch"]);
     assert_eq!(of(&[Mode::Reconcile, Mode::Enforce]), ["kube-devops-reconcile"]);
     assert_eq!(of(&[Mode::Analyze]), Vec::<String>::new());
-    assert_eq!(of(&Mode::ALL), ["kube-devops-watch", "kube-devops-reconcile"]);
+    assert_eq!(of(&Mode::ALL), ["kube-devops-watch", "kube-devops-reconcile", "kube-devops-webhook"]);
+}
+
+#[test]
+fn the_registered_service_leads_to_the_secure_port_of_the_webhook() {
+    let objects = all(&everything()).unwrap();
+    let of_kind = |kind: &str, name: &str| {
+        let found =
+            objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+        found.unwrap().clone()
+    };
+    let called =
+        of_kind("ValidatingWebhookConfiguration", "kube-devops-webhook")["webhooks"][0]["clientConfig"]
+            .clone();
+    assert!(called["caBundle"].is_null(), "only the webhook itself knows its authority");
+    let service = of_kind("Service", called["service"]["name"].as_str().unwrap());
+    assert_eq!(service["metadata"]["namespace"], called["service"]["namespace"]);
+    let ports = service["spec"]["ports"].as_array().unwrap();
+    let port = ports.iter().find(|port| port["port"] == called["service"]["port"]).unwrap();
+    let deployment = of_kind("Deployment", "kube-devops-webhook");
+    let container = deployment["spec"]["template"]["spec"]["containers"][0].clone();
+    let named = container["ports"].as_array().unwrap().iter().find(|open| open["name"] == port["targetPort"]);
+    assert_eq!(named.unwrap()["containerPort"], 8443);
+    assert_eq!(container["args"], serde_json::json!(["webhook", "serve", "--log-format=json"]));
 }

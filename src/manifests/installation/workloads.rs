@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::settings::{labels, selector};
 use super::{Component, Installation};
+use crate::manifests::WEBHOOK_SERVICE_PORT;
 
 /// The user of the image, which has no name there.
 const USER: u32 = 65532;
@@ -31,15 +32,21 @@ pub(super) fn service_account(installation: &Installation, component: Component)
     })
 }
 
-/// Returns the Service by which metrics are scraped.
+/// Returns the Service by which metrics are scraped, and by which API servers call the webhook.
 pub(super) fn service(installation: &Installation, component: Component) -> Value {
+    let port =
+        |name: &str, port: u16| json!({ "name": name, "port": port, "targetPort": name, "protocol": "TCP" });
+    let mut ports = vec![port("http", component.port())];
+    if component.secure_port().is_some() {
+        ports.push(port("https", WEBHOOK_SERVICE_PORT));
+    }
     json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": installation.metadata(component.name(), Some(component)),
         "spec": {
             "selector": selector(Some(component)),
-            "ports": [{ "name": "http", "port": component.port(), "targetPort": "http", "protocol": "TCP" }],
+            "ports": ports,
         },
     })
 }
@@ -83,8 +90,7 @@ fn pod(installation: &Installation, component: Component) -> Value {
         "serviceAccountName": component.name(),
         "automountServiceAccountToken": true,
         "enableServiceLinks": false,
-        // Longer than the end of writes, the release of the Lease and the drain of reads together.
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": component.grace(),
         "securityContext": {
             "runAsNonRoot": true,
             "runAsUser": USER,
@@ -105,12 +111,15 @@ fn pod(installation: &Installation, component: Component) -> Value {
 fn container(installation: &Installation, component: Component) -> Value {
     let [cpu, memory, limit] = component.resources();
     let get = |path: &str| json!({ "path": path, "port": "http" });
+    let port = |name: &str, port: u16| json!({ "name": name, "containerPort": port, "protocol": "TCP" });
+    let secure = component.secure_port().map(|secure| port("https", secure));
+    let ports: Vec<_> = [port("http", component.port())].into_iter().chain(secure).collect();
     json!({
         "name": component.command(),
         "image": installation.image,
         "imagePullPolicy": "IfNotPresent",
         "args": arguments(installation, component),
-        "ports": [{ "name": "http", "containerPort": component.port(), "protocol": "TCP" }],
+        "ports": ports,
         // Standbys are ready too: they answer reads, and only the holder of the Lease writes.
         "readinessProbe": { "httpGet": get("/readyz"), "periodSeconds": 5, "timeoutSeconds": 3 },
         "livenessProbe": {
@@ -130,10 +139,17 @@ fn container(installation: &Installation, component: Component) -> Value {
 
 /// Returns the arguments of the binary.
 fn arguments(installation: &Installation, component: Component) -> Vec<String> {
-    let mut arguments = vec![component.command().to_owned(), "--log-format=json".to_owned()];
-    if component == Component::Watch {
-        arguments.extend(installation.namespaces.iter().map(|name| format!("--namespace={name}")));
+    let mut arguments = vec![component.command().to_owned()];
+    if component == Component::Webhook {
+        arguments.push("serve".to_owned());
     }
+    arguments.push("--log-format=json".to_owned());
+    let namespaces = match component {
+        Component::Watch => &*installation.namespaces,
+        Component::Reconcile => &installation.reconcile_namespaces,
+        Component::Webhook => &[],
+    };
+    arguments.extend(namespaces.iter().map(|name| format!("--namespace={name}")));
     if component == Component::Reconcile && installation.has_native_admission() {
         arguments.push("--admission=native".to_owned());
     }

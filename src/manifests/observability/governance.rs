@@ -134,7 +134,7 @@ pub(super) static GOVERNANCE: Dashboard = Dashboard {
         },
         Panel {
             title: "Withdrawn patches",
-            description: "The patches that enforcement took back, by cause.",
+            description: "The patches that enforcement withdrew, by cause.",
             form: Form::TimeSeries,
             unit: "none",
             width: 8,

@@ -22,7 +22,7 @@ pub struct Alert {
     pub expression: &'static str,
     /// The time for which the expression has to hold.
     pub for_: &'static str,
-    /// `critical`, which wakes somebody up, or `warning`.
+    /// `critical`, which pages a person, or `warning`.
     pub severity: &'static str,
     /// One line, with the templates of Prometheus.
     pub summary: &'static str,
@@ -30,8 +30,8 @@ pub struct Alert {
 
 /// Every replica serves the same gauges, so the maximum is the value.
 ///
-/// The burn rate is the number of points below 100, as a multiple of the budget of 5 points: at a rate of 1, the mean score
-/// of a month is 95. The windows and factors are those of the SRE Workbook, chapter 5.
+/// The burn rate is the number of points below 100, as a multiple of the budget of 5 points: at a rate of 1, the mean
+/// score of a month is 95. The windows and factors are those of the SRE Workbook, chapter 5.
 pub static RECORDINGS: [Recording; 7] = [
     Recording { name: "kube_devops:cluster_health_score:max", expression: "max(cluster_health_score)" },
     Recording {

@@ -119,6 +119,7 @@ fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
     assert_eq!(first, name(&this, None, "nginx", 9), "a repeat is the same");
     assert!(first.starts_with("p-"), "{first}");
     let latest = Past {
+        namespace: "shop".to_owned(),
         name: first.clone(),
         uid: String::new(),
         sequence: 1,

@@ -2,6 +2,7 @@
 
 use super::Rule;
 
+mod automounted_token;
 mod custom_selinux_options;
 mod explicit_root_user;
 mod host_namespace;
@@ -26,6 +27,7 @@ mod windows_host_process;
 mod writable_root_filesystem;
 
 pub(super) static RULES: &[&Rule] = &[
+    &automounted_token::RULE,
     &custom_selinux_options::RULE,
     &explicit_root_user::RULE,
     &host_namespace::RULE,

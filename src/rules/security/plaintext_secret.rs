@@ -1,6 +1,8 @@
 //! A secret that the manifest itself holds.
 
-use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
+use crate::inventory::Content;
+use crate::rules::{Category, Check, Context, ObjectContext, Rule, RuleId, Severity, Violations};
+use crate::workload::Kind;
 
 /// A secret that the manifest itself holds.
 pub(super) static RULE: Rule = Rule {
@@ -8,8 +10,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "A password or key in the manifest itself",
     docs: "\
 ## What it does
-Reports environment variables with a literal value whose name says that it is a secret, such as DB_PASSWORD or apiKey,
-and values that are a private key or a known kind of token, whatever their name.
+Reports environment variables with a literal value, and entries of ConfigMaps, whose name says that it is a secret, such
+as DB_PASSWORD or apiKey, and values that are a private key or a known kind of token, whatever their name.
 
 ## Why is this bad
 Whoever can read the manifest, its repository, or the Deployment in the cluster has the secret. It can't be changed
@@ -29,8 +31,13 @@ URL without a password, or a reference to a vault.
 ",
     category: Category::Security,
     severity: Severity::High,
-    peers: &["polaris:sensitiveContainerEnvVar", "polaris:sensitiveConfigmapContent", "kube-linter:env-var-secret"],
+    peers: &[
+        "polaris:sensitiveContainerEnvVar",
+        "polaris:sensitiveConfigmapContent",
+        "kube-linter:env-var-secret",
+    ],
     check: Check::Pod(check),
+    also: Some(Check::Object { reads: &[Kind::ConfigMap], check: check_config_map }),
     ..Rule::BASE
 };
 
@@ -50,6 +57,19 @@ fn check(context: &Context<'_>, found: &mut Violations) {
                     ),
                 );
             }
+        }
+    }
+}
+
+fn check_config_map(context: &ObjectContext<'_>, found: &mut Violations) {
+    let Content::ConfigMap(map) = &context.object.content else { return };
+    for (key, value) in &map.data {
+        let value = value.as_deref().unwrap_or_default();
+        if holds_secret(value) || is_secret_name(key) && may_be_secret(value) {
+            found.in_object(
+                format_args!("data[{key}]"),
+                format_args!("the value of {key} is a secret in plain text: keep it in a Secret"),
+            );
         }
     }
 }

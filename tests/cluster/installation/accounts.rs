@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 use crate::analyze::on;
 use crate::apply::apply;
-use crate::control_plane::{ControlPlane, Mark};
+use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::eventually;
 use crate::process::Process;
 use crate::watch::helpers::{create, degrade, leader, pod};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::DeleteParams;
 use kube_devops::manifests::Mode;
 use kube_devops::manifests::installation::{self, Installation};
+use kube_devops::policy::DevOpsPolicy;
+use serde_json::json;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -21,6 +26,7 @@ async fn install(plane: &ControlPlane, mode: Mode, home: &str, namespaces: &[&st
         namespace: home.to_owned(),
         modes: vec![mode],
         namespaces: namespaces.iter().map(ToString::to_string).collect(),
+        reconcile_namespaces: namespaces.iter().map(ToString::to_string).collect(),
         ..Installation::default()
     };
     let client = plane.client().await;
@@ -105,4 +111,41 @@ async fn watch_is_refused_nothing_and_uses_everything() {
     create(&client, &shop, &pod("web")).await;
     degrade(&client, &shop, "web", false).await;
     exercise_watch(&plane, Mode::Watch, &home, &shop, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn reconcile_works_in_chosen_namespaces_by_roles_alone() {
+    let plane = ControlPlane::start();
+    assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
+    let [home, shop, bank, other] = ["home", "shop", "bank", "other"].map(|name| plane.namespace(name));
+    let client = plane.client().await;
+    for namespace in [&shop, &bank, &other] {
+        create(&client, namespace, &pod("web")).await;
+        let policy = json!({
+            "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy",
+            "metadata": { "name": "base", "namespace": namespace }, "spec": { "requireResources": true },
+        });
+        apply(&client, &policy).await.unwrap();
+    }
+    let mark = plane.mark();
+    let (kubeconfig, user) = install(&plane, Mode::Enforce, &home, &[&shop, &bank]).await;
+    let flags = ["--lease-namespace", &home, "-n", &shop, "-n", &bank];
+    let _operator = Process::start("reconcile", &kubeconfig, "a", &flags).synced();
+    let violations = async |namespace: &str| {
+        let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), namespace);
+        policies.get("base").await.unwrap().status.and_then(|status| status.violations)
+    };
+    let has = async |namespace: &str, count| (violations(namespace).await == Some(count)).then_some(());
+    eventually("a verdict on both namespaces", async || has(&shop, 2).await.and(has(&bank, 2).await)).await;
+    let pods = Api::<Pod>::namespaced(client.clone(), &shop);
+    pods.delete("web", &DeleteParams::default().grace_period(0)).await.unwrap();
+    eventually("the pod is gone from the verdict", async || has(&shop, 0).await).await;
+    assert_eq!((violations(&bank).await, violations(&other).await), (Some(2), None));
+    let requests: Vec<_> = plane.requests_since(mark).into_iter().filter(|event| event.by(&user)).collect();
+    assert!(requests.iter().any(|event| event.resource == "policyauditresults" && event.verb == "create"));
+    // It may not read the conflict policy, and says so in the condition Enforcing.
+    let refused =
+        |event: &&AuditEvent| [401, 403].contains(&event.code) && !event.resource.starts_with("mutating");
+    assert_eq!(requests.iter().filter(refused).count(), 0, "{requests:?}");
 }

@@ -158,7 +158,9 @@ async fn fenced(plane: &ControlPlane) -> (Client, Client, String) {
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
         "subjects": [{ "kind": "ServiceAccount", "name": RECONCILE_LEASE, "namespace": home }],
     });
-    for object in [account, binding].iter().chain(&self_fence(&home, &["infra".to_owned()])) {
+    for object in
+        [account, binding].iter().chain(&self_fence(&home, "kube-devops-reconcile", &["infra".to_owned()]))
+    {
         apply(&client, object).await.unwrap();
     }
     let ours = client_of(&plane.account_kubeconfig(&home, RECONCILE_LEASE).await).await;

@@ -2,6 +2,7 @@
 //! the fence holds the operator's account.
 
 mod accounts;
+mod chart;
 mod fence;
 mod objects;
 mod uninstall;

@@ -4,11 +4,26 @@ use crate::analyze::on;
 use crate::apply::{api_of, apply};
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
 use kube_devops::manifests::{
-    conflict_policy, conflict_policy_binding, crds, leftovers, manifest, self_fence,
+    RECONCILE_LEASE, conflict_policy, conflict_policy_binding, crds, leftovers, manifest, self_fence,
 };
 use kube_devops::operator::FINALIZER;
 use serde_json::{Value, json};
+
+/// A Deployment that is part of an application.
+fn deployment(namespace: &str, application: &str) -> Value {
+    let labels = json!({ "app.kubernetes.io/part-of": application });
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": application, "namespace": namespace, "labels": labels },
+        "spec": { "selector": { "matchLabels": labels }, "template": {
+            "metadata": { "labels": labels }, "spec": { "containers": [{ "name": "main", "image": "x:1" }] },
+        } },
+    })
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
@@ -17,7 +32,7 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     let (client, home, shop) = (plane.client().await, plane.namespace("home"), plane.namespace("shop"));
     assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
     let in_home = |api: &str, kind: &str, name: &str| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name, "namespace": home } });
-    let objects: Vec<Value> = self_fence(&home, &[])
+    let objects: Vec<Value> = self_fence(&home, RECONCILE_LEASE, &[])
         .into_iter()
         .chain([
             conflict_policy(),
@@ -50,15 +65,23 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     let refused = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--crds"]);
     assert_eq!(refused.code, 2, "{refused:?}");
 
-    let outcome = on(plane.kubeconfig(), &["uninstall", "-n", &home]);
+    let (ours, theirs) = (deployment(&home, "kube-devops"), deployment(&home, "another"));
+    for object in [&ours, &theirs] {
+        apply(&client, object).await.unwrap();
+    }
+    let pods = Api::<Pod>::namespaced(client.clone(), &home);
+    let count = async || pods.list(&ListParams::default()).await.unwrap().items.len();
+    eventually("the pods of both Deployments", async || (count().await == 2).then_some(())).await;
+    let outcome = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--stop"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
     assert!(outcome.stdout.contains(&format!("devopspolicy {shop}/base released\n")), "{outcome:?}");
-    assert_eq!(outcome.stdout.lines().count(), 1 + leftovers(&home).len(), "{outcome:?}");
+    assert_eq!(outcome.stdout.lines().count(), 2 + leftovers(&home).len(), "{outcome:?}");
     for object in &objects {
         let kept = object["metadata"]["name"] == "another";
         assert_eq!(exists(object).await, kept, "{object}");
     }
-    assert!(exists(&policy).await);
+    assert!(exists(&policy).await && exists(&theirs).await && !exists(&ours).await);
+    assert_eq!(count().await, 1, "the pods of kube-devops have ended");
 
     let again = on(plane.kubeconfig(), &["uninstall", "-n", &home]);
     assert_eq!((again.code, again.stdout.as_str()), (0, ""));

@@ -1,4 +1,4 @@
-//! The operator keeps the verdicts of policies on Namespaces, and the API server judges by them.
+//! The operator keeps the verdicts of policies on Namespaces, and the API server evaluates by them.
 
 use crate::analyze::on;
 use crate::control_plane::{AuditEvent, ControlPlane};
@@ -93,10 +93,10 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     let message = condition(&fixture, &shop, "base", "Native").await;
     assert_eq!(
         message,
-        "denied: latest-tag; warned about: missing-liveness; not judged natively: high-restarts (the rule can't be \
+        "denied: latest-tag; warned about: missing-liveness; not evaluated natively: high-restarts (the rule can't be \
          said in CEL)"
     );
-    eventually("the API server judges by it", async || {
+    eventually("the API server evaluates by it", async || {
         create(&fixture.client, &shop, "Pod", "nginx").await.err()
     })
     .await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The kinds that admission judges.
+/// The kinds that admission evaluates.
 pub(super) const KINDS: [&str; 8] = [
     "Pod",
     "ReplicationController",

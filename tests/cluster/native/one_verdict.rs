@@ -1,4 +1,5 @@
-//! The native policies and the engine of `analyze` agree on generated objects and policies. The API server is the referee.
+//! The native policies and the engine of `analyze` agree on generated objects and policies. The API server is the
+//! referee.
 
 use std::collections::BTreeSet;
 
@@ -53,9 +54,9 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
         for (kind, old, new, defaulted) in pairs {
             let expected = by_engine(&policies, kind, old.as_ref(), &defaulted);
             let (verb, name) = if old.is_some() { ("PUT", "/web") } else { ("POST", "") };
-            let judged =
+            let evaluated =
                 send(&client, verb, &namespace, kind, &format!("{name}?dryRun=All"), &new).await.findings;
-            assert_eq!(judged, expected, "seed {seed}, {kind}\nold: {old:?}\nnew: {defaulted}");
+            assert_eq!(evaluated, expected, "seed {seed}, {kind}\nold: {old:?}\nnew: {defaulted}");
             compared += 1;
             denied += usize::from(!expected.0.is_empty());
             updates += usize::from(old.is_some());
@@ -100,7 +101,7 @@ fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
         .collect()
 }
 
-/// Puts the verdict of the policies on the Namespace, and waits until the API server judges by it.
+/// Puts the verdict of the policies on the Namespace, and waits until the API server evaluates by it.
 async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolicy]) {
     let annotations = AdmissionVerdict::of(policies).unwrap().annotations();
     let patch =
@@ -226,7 +227,7 @@ fn updated(rng: &mut Rng, kind: &str, before: &Value) -> Value {
     after
 }
 
-/// Judges by the engine of `analyze`.
+/// Evaluates by the engine of `analyze`.
 fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: &Value) -> Findings {
     let kind = WorkloadKind::find(api_version(kind), kind).unwrap();
     let (old, new) = (old.map(ToString::to_string), new.to_string());

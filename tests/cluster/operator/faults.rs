@@ -16,7 +16,7 @@ async fn only_the_leader_writes_and_a_standby_takes_over() {
     let standby = fixture.replica("operator-1", &[]);
     standby.wait_until_ready();
     fixture.policy(&shop, "base", "{forbidLatestTag: true}").await;
-    fixture.until(&shop, "base", "judged", |status| status.healthy == Some(true)).await;
+    fixture.until(&shop, "base", "evaluated", |status| status.healthy == Some(true)).await;
     let first = async || (leader.metric("audit_results_total") >= Some(1.0)).then_some(());
     eventually("the first audit result", first).await;
     let mark = fixture.plane.mark();
@@ -43,7 +43,7 @@ async fn only_the_leader_writes_and_a_standby_takes_over() {
     let other = fixture.replica("operator-2", &[]);
     other.wait_until_ready();
     fixture.run(&shop, &pod("c", "nginx")).await;
-    fixture.until(&shop, "base", "judged", |status| status.violations == Some(3)).await;
+    fixture.until(&shop, "base", "evaluated", |status| status.violations == Some(3)).await;
     let start = Instant::now();
     standby.kill();
     fixture.run(&shop, &pod("d", "nginx")).await;
@@ -74,7 +74,7 @@ async fn the_operator_resumes_when_the_api_server_is_back() {
         fixture.policy(&shop, &name, "{forbidLatestTag: true}").await;
         fixture.run(&shop, &pod(&name, "nginx")).await;
         for policy in ["base", &name] {
-            fixture.until(&shop, policy, "judged", |status| status.violations == Some(round + 2)).await;
+            fixture.until(&shop, policy, "evaluated", |status| status.violations == Some(round + 2)).await;
         }
     }
     let log = operator.text();

@@ -37,16 +37,16 @@ async fn the_readme_shows_the_status_of_the_sample_policy() {
     let policy: DevOpsPolicy = yaml_serde::from_str(&sample("kube-tests/sample-devopspolicy.yaml")).unwrap();
     fixture.policies("production").create(&PostParams::default(), &policy).await.unwrap();
     let operator = fixture.operator();
-    let judged = fixture
-        .until("production", "sample", "judged", |status| status.violations.is_some())
+    let evaluated = fixture
+        .until("production", "sample", "evaluated", |status| status.violations.is_some())
         .await
         .status
         .unwrap();
-    println!("{judged:#?}\n{}", operator.text());
+    println!("{evaluated:#?}\n{}", operator.text());
     let readme = sample("README.md");
-    let (score, class) = (judged.health_score.unwrap(), judged.classification.unwrap());
-    let row = format!("sample   audit   {score}      {class}   {}", judged.violations.unwrap());
+    let (score, class) = (evaluated.health_score.unwrap(), evaluated.classification.unwrap());
+    let row = format!("sample   audit   {score}      {class}   {}", evaluated.violations.unwrap());
     assert!(readme.contains(&row), "not in the README: {row}");
-    let message = judged.message.unwrap();
+    let message = evaluated.message.unwrap();
     assert!(readme.contains(&message), "not in the README: {message}");
 }

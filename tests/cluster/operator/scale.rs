@@ -34,7 +34,7 @@ async fn a_change_is_in_the_status_within_a_second_for_one_patch_per_policy() {
     for name in &names {
         for index in 0..POLICIES {
             fixture
-                .until(name, &format!("p{index}"), "judged", |status| status.violations == Some(before))
+                .until(name, &format!("p{index}"), "evaluated", |status| status.violations == Some(before))
                 .await;
         }
     }

@@ -177,8 +177,8 @@ async fn the_finalizer_keeps_foreign_ones_and_does_not_block_a_namespace() {
     }))
     .unwrap();
     fixture.policies(&shop).create(&PostParams::default(), &policy).await.unwrap();
-    let judged = fixture.until(&shop, "held", "judged", |status| status.healthy.is_some()).await;
-    assert_eq!(judged.finalizers(), [OTHER, FINALIZER]);
+    let evaluated = fixture.until(&shop, "held", "evaluated", |status| status.healthy.is_some()).await;
+    assert_eq!(evaluated.finalizers(), [OTHER, FINALIZER]);
     fixture.policies(&shop).delete("held", &DeleteParams::default()).await.unwrap();
     let gone = async |name: &str, left: &[&str]| {
         eventually("the finalizer is removed", async || {
@@ -195,7 +195,7 @@ async fn the_finalizer_keeps_foreign_ones_and_does_not_block_a_namespace() {
     assert!(fixture.writes_since(mark).is_empty());
 
     fixture.policy(&shop, "base", "{forbidLatestTag: true}").await;
-    fixture.until(&shop, "base", "judged", |status| status.healthy == Some(false)).await;
+    fixture.until(&shop, "base", "evaluated", |status| status.healthy == Some(false)).await;
     eventually("an event", async || fixture.events(&shop, "base").await.pop()).await;
     eventually("an audit result", async || fixture.results(&shop, "base").await.pop()).await;
     let namespaces = Api::<Namespace>::all(fixture.client.clone());
@@ -291,7 +291,7 @@ async fn an_invalid_policy_does_not_affect_others() {
     let operator = fixture.operator();
     fixture.run(&shop, &pod("web", "nginx")).await;
     fixture.policy(&shop, "base", "{forbidLatestTag: true}").await;
-    fixture.until(&shop, "base", "judged", |status| status.violations == Some(1)).await;
+    fixture.until(&shop, "base", "evaluated", |status| status.violations == Some(1)).await;
     let invalid = fixture.until(&shop, "unknown", "invalid", |status| !status.conditions.is_empty()).await;
     assert_eq!((reason(&invalid, "Ready"), reason(&invalid, "Degraded")), ("InvalidSpec", "InvalidSpec"));
     let event = eventually("an event", async || fixture.events(&shop, "unknown").await.pop()).await;

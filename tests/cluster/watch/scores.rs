@@ -48,10 +48,10 @@ async fn scores_follow_every_change_of_a_pod_without_a_list() {
         assert_eq!(replica.scores()["summary"]["counts"]["high-restarts"], counted, "{restarts} restarts");
     }
 
-    for (phase, judged) in [("Running", 5), ("Succeeded", 4)] {
+    for (phase, evaluated) in [("Running", 5), ("Succeeded", 4)] {
         set_pod_status(&client, &other, "db", &json!({ "phase": phase })).await;
         agreed().await;
-        assert_eq!(replica.scores()["summary"]["pods"], judged, "{phase}");
+        assert_eq!(replica.scores()["summary"]["pods"], evaluated, "{phase}");
     }
 
     pods.delete("db", &DeleteParams::default()).await.unwrap();

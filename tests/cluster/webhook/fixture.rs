@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 /// The name of the Service, which is an external name for this host.
 const SERVICE: &str = "kube-devops-webhook";
 
-/// The kinds that are judged: version, kind and the path of the pod spec.
+/// The kinds that are evaluated: version, kind and the path of the pod spec.
 pub(super) const KINDS: [(&str, &str, &str); 8] = [
     ("v1", "Pod", "spec"),
     ("apps/v1", "Deployment", "spec.template.spec"),
@@ -63,7 +63,8 @@ pub(crate) struct WebhookFixture {
 }
 
 impl WebhookFixture {
-    /// Starts a control plane with a policy that denies images without a version and warns about missing readiness probes.
+    /// Starts a control plane with a policy that denies images without a version and warns about missing readiness
+    /// probes.
     pub(crate) async fn new() -> Self {
         let plane = plane();
         let client = plane.client().await;

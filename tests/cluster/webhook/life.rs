@@ -81,7 +81,7 @@ async fn a_webhook_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cl
     let (code, stdout, _) = fixture.webhook(&["doctor"]);
     assert_eq!(code, 1);
     assert!(
-        stdout.contains("was left behind by namespace") && stdout.contains("were stored unjudged"),
+        stdout.contains("was left behind by namespace") && stdout.contains("were stored without evaluation"),
         "{stdout}"
     );
     let (code, stdout, stderr) = fixture.webhook(&["uninstall", "-n", &fixture.home]);

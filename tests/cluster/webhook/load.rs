@@ -1,4 +1,5 @@
-//! Rotations and restarts while objects are created: with failurePolicy Fail, none fails, and none passes unjudged.
+//! Rotations and restarts while objects are created: with failurePolicy Fail, none fails, and none passes without
+//! evaluation.
 
 use super::fixture::WebhookFixture;
 use crate::control_plane::free_port;

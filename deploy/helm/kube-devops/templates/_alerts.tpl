@@ -1,0 +1,101 @@
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.alerts" -}}
+- name: kube-devops.recordings
+  rules:
+  - expr: max(cluster_health_score)
+    record: kube_devops:cluster_health_score:max
+  - expr: max by (namespace) (namespace_health_score)
+    record: kube_devops:namespace_health_score:max
+  - expr: max(cluster_compliance_ratio)
+    record: kube_devops:cluster_compliance_ratio:max
+  - expr: (100 - avg_over_time(kube_devops:cluster_health_score:max[5m])) / 5
+    record: kube_devops:health_budget_burn:avg5m
+  - expr: (100 - avg_over_time(kube_devops:cluster_health_score:max[30m])) / 5
+    record: kube_devops:health_budget_burn:avg30m
+  - expr: (100 - avg_over_time(kube_devops:cluster_health_score:max[1h])) / 5
+    record: kube_devops:health_budget_burn:avg1h
+  - expr: (100 - avg_over_time(kube_devops:cluster_health_score:max[6h])) / 5
+    record: kube_devops:health_budget_burn:avg6h
+- name: kube-devops.alerts
+  rules:
+  - alert: KubeDevopsScoreLow
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsScoreLow.md
+      summary: The health score of namespace {{ "{{" }} $labels.namespace }} is {{ "{{" }} $value }}, below 60.
+    expr: kube_devops:namespace_health_score:max < 60
+    for: 15m
+    labels:
+      severity: warning
+  - alert: KubeDevopsScoreBurning
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsScoreBurning.md
+      summary: 'The cluster''s health score is falling: it loses {{ "{{" }} $value | humanize }} times its monthly budget.'
+    expr: kube_devops:health_budget_burn:avg5m > 14.4 and kube_devops:health_budget_burn:avg1h > 14.4 or kube_devops:health_budget_burn:avg30m > 6 and kube_devops:health_budget_burn:avg6h > 6
+    for: 2m
+    labels:
+      severity: critical
+  - alert: KubeDevopsComplianceFalling
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsComplianceFalling.md
+      summary: Compliance fell by more than 10 percentage points within a day.
+    expr: kube_devops:cluster_compliance_ratio:max - (kube_devops:cluster_compliance_ratio:max offset 1d) < -0.1
+    for: 30m
+    labels:
+      severity: warning
+  - alert: KubeDevopsDown
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsDown.md
+      summary: Prometheus reaches no replica of kube-devops.
+    expr: absent(leader)
+    for: 5m
+    labels:
+      severity: critical
+  - alert: KubeDevopsLeaderMissing
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsLeaderMissing.md
+      summary: No replica holds the Lease {{ "{{" }} $labels.name }}, so nothing is written.
+    expr: max by (name) (leader) == 0
+    for: 2m
+    labels:
+      severity: critical
+  - alert: KubeDevopsWatchStale
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWatchStale.md
+      summary: The watch of {{ "{{" }} $labels.instance }} keeps failing, so its scores may be out of date.
+    expr: sum by (instance) (increase(watch_failures_total{category!="expired"}[10m])) > 0
+    for: 10m
+    labels:
+      severity: warning
+  - alert: KubeDevopsApiServerUnreachable
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsApiServerUnreachable.md
+      summary: '{{ "{{" }} $labels.instance }} cannot reach the API server.'
+    expr: sum by (instance) (increase(watch_failures_total{category="unreachable"}[5m])) > 0
+    for: 5m
+    labels:
+      severity: critical
+  - alert: KubeDevopsReconcileErrors
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsReconcileErrors.md
+      summary: '{{ "{{" }} $value | humanizePercentage }} of the reconciliations fail.'
+    expr: sum(rate(devopspolicy_reconcile_total{result="error"}[10m])) / sum(rate(devopspolicy_reconcile_total[10m])) > 0.1
+    for: 10m
+    labels:
+      severity: warning
+  - alert: KubeDevopsPatchesWithdrawn
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsPatchesWithdrawn.md
+      summary: Enforcement withdrew patches within the last hour.
+    expr: sum(max by (category) (increase(enforcement_withdrawals_total[1h]))) > 0
+    for: 0m
+    labels:
+      severity: warning
+  - alert: KubeDevopsIncident
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsIncident.md
+      summary: Enforcement withdrew more than three patches within 15 minutes.
+    expr: sum(max by (category) (increase(enforcement_withdrawals_total[15m]))) > 3
+    for: 0m
+    labels:
+      severity: critical
+{{- end }}

@@ -1,0 +1,544 @@
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.watch" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - get
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.watch-judged" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - get
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.watch-own" -}}
+- apiGroups:
+  - coordination.k8s.io
+  resources:
+  - leases
+  verbs:
+  - create
+- apiGroups:
+  - coordination.k8s.io
+  resourceNames:
+  - kube-devops-watch
+  resources:
+  - leases
+  verbs:
+  - get
+  - watch
+  - update
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reconcile" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - get
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  - replicationcontrollers
+  - services
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - apps
+  resources:
+  - daemonsets
+  - deployments
+  - replicasets
+  - statefulsets
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - batch
+  resources:
+  - cronjobs
+  - jobs
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - policyauditresults
+  verbs:
+  - list
+  - watch
+  - create
+  - delete
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - devopspolicies
+  verbs:
+  - list
+  - watch
+  - patch
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - devopspolicies/status
+  verbs:
+  - patch
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reconcile-judged" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - get
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  - replicationcontrollers
+  - services
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - apps
+  resources:
+  - daemonsets
+  - deployments
+  - replicasets
+  - statefulsets
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - batch
+  resources:
+  - cronjobs
+  - jobs
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - policyauditresults
+  verbs:
+  - list
+  - watch
+  - create
+  - delete
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - devopspolicies
+  verbs:
+  - list
+  - watch
+  - patch
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - devopspolicies/status
+  verbs:
+  - patch
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reconcile-own" -}}
+- apiGroups:
+  - coordination.k8s.io
+  resources:
+  - leases
+  verbs:
+  - create
+- apiGroups:
+  - coordination.k8s.io
+  resourceNames:
+  - kube-devops-reconcile
+  resources:
+  - leases
+  verbs:
+  - get
+  - watch
+  - update
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.enforce" -}}
+- apiGroups:
+  - ''
+  resources:
+  - nodes
+  verbs:
+  - get
+- apiGroups:
+  - ''
+  resources:
+  - limitranges
+  - persistentvolumeclaims
+  - resourcequotas
+  verbs:
+  - list
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  verbs:
+  - delete
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-yield
+  resources:
+  - mutatingadmissionpolicies
+  - mutatingadmissionpolicybindings
+  verbs:
+  - get
+- apiGroups:
+  - apps
+  resources:
+  - daemonsets
+  - deployments
+  - statefulsets
+  verbs:
+  - get
+  - patch
+- apiGroups:
+  - apps
+  resources:
+  - controllerrevisions
+  verbs:
+  - list
+- apiGroups:
+  - autoscaling
+  resources:
+  - horizontalpodautoscalers
+  verbs:
+  - list
+- apiGroups:
+  - autoscaling.k8s.io
+  resources:
+  - verticalpodautoscalers
+  verbs:
+  - list
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - list
+- apiGroups:
+  - policy
+  resources:
+  - poddisruptionbudgets
+  verbs:
+  - list
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.enforce-judged" -}}
+- apiGroups:
+  - ''
+  resources:
+  - limitranges
+  - persistentvolumeclaims
+  - resourcequotas
+  verbs:
+  - list
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  verbs:
+  - delete
+- apiGroups:
+  - apps
+  resources:
+  - daemonsets
+  - deployments
+  - statefulsets
+  verbs:
+  - get
+  - patch
+- apiGroups:
+  - apps
+  resources:
+  - controllerrevisions
+  verbs:
+  - list
+- apiGroups:
+  - autoscaling
+  resources:
+  - horizontalpodautoscalers
+  verbs:
+  - list
+- apiGroups:
+  - autoscaling.k8s.io
+  resources:
+  - verticalpodautoscalers
+  verbs:
+  - list
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - list
+- apiGroups:
+  - policy
+  resources:
+  - poddisruptionbudgets
+  verbs:
+  - list
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.enforce-own" -}}
+- apiGroups:
+  - ''
+  resources:
+  - configmaps
+  verbs:
+  - create
+- apiGroups:
+  - ''
+  resourceNames:
+  - kube-devops-enforcement
+  resources:
+  - configmaps
+  verbs:
+  - get
+  - update
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.native" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - list
+  - watch
+  - patch
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-deny
+  - kube-devops-warn
+  - kube-devops-namespace-fence
+  resources:
+  - validatingadmissionpolicies
+  - validatingadmissionpolicybindings
+  verbs:
+  - get
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.native-judged" -}}
+[]
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.native-own" -}}
+[]
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.webhook" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-webhook
+  resources:
+  - validatingwebhookconfigurations
+  verbs:
+  - get
+  - update
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - devopspolicies
+  verbs:
+  - list
+  - watch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.webhook-judged" -}}
+[]
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.webhook-own" -}}
+- apiGroups:
+  - ''
+  resources:
+  - secrets
+  verbs:
+  - create
+- apiGroups:
+  - ''
+  resourceNames:
+  - kube-devops-webhook-tls
+  resources:
+  - secrets
+  verbs:
+  - get
+  - update
+- apiGroups:
+  - coordination.k8s.io
+  resources:
+  - leases
+  verbs:
+  - create
+- apiGroups:
+  - coordination.k8s.io
+  resourceNames:
+  - kube-devops-webhook
+  resources:
+  - leases
+  verbs:
+  - get
+  - watch
+  - update
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.uninstall" -}}
+- apiGroups:
+  - ''
+  resources:
+  - namespaces
+  verbs:
+  - list
+  - patch
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-deny
+  - kube-devops-warn
+  - kube-devops-namespace-fence
+  - kube-devops-self-fence
+  resources:
+  - validatingadmissionpolicies
+  - validatingadmissionpolicybindings
+  verbs:
+  - delete
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-webhook
+  resources:
+  - validatingwebhookconfigurations
+  verbs:
+  - delete
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-yield
+  resources:
+  - mutatingadmissionpolicies
+  - mutatingadmissionpolicybindings
+  verbs:
+  - delete
+- apiGroups:
+  - devops.stochastic.io
+  resources:
+  - devopspolicies
+  verbs:
+  - get
+  - list
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.uninstall-own" -}}
+- apiGroups:
+  - ''
+  resources:
+  - pods
+  verbs:
+  - list
+- apiGroups:
+  - ''
+  resourceNames:
+  - kube-devops-enforcement
+  resources:
+  - configmaps
+  verbs:
+  - delete
+- apiGroups:
+  - ''
+  resourceNames:
+  - kube-devops-webhook-tls
+  resources:
+  - secrets
+  verbs:
+  - delete
+- apiGroups:
+  - apps
+  resources:
+  - deployments
+  verbs:
+  - list
+  - delete
+- apiGroups:
+  - coordination.k8s.io
+  resourceNames:
+  - kube-devops-watch
+  - kube-devops-reconcile
+  - kube-devops-webhook
+  resources:
+  - leases
+  verbs:
+  - delete
+{{- end }}

@@ -1,0 +1,108 @@
+//! Answers the body of an admission request from the policies in memory. Knows no HTTP.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tracing::error;
+
+use super::metrics::RequestResult;
+use super::review::refusal;
+use super::{
+    AdmissionDecision, AdmissionMetrics, AdmissionRequest, NativeNamespaces, ReviewAnswer, answer, decide,
+    denial, parse_review, warnings,
+};
+use crate::policies::Policies;
+
+/// Answers admission requests.
+pub struct Reviewer {
+    policies: Arc<Policies>,
+    native: NativeNamespaces,
+    metrics: AdmissionMetrics,
+    clock: fn() -> Timestamp,
+}
+
+/// An answer to the body of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The HTTP status: 200, or 400 for a body that is no review of version v1.
+    pub status: u16,
+    /// The `AdmissionReview` of the answer.
+    pub review: Value,
+}
+
+/// The warning of a request that no policy evaluated, because the policies were not read yet.
+const UNSYNCED: &str = "kube-devops has not read the policies yet, so this object was not evaluated";
+/// The warning of a request that no policy evaluated, because of an internal error.
+const INTERNAL: &str =
+    "kube-devops failed to evaluate this object, so it was allowed: see the log of the webhook";
+
+impl Reviewer {
+    /// Creates a reviewer that answers from these policies and namespaces, which the caller keeps up to date.
+    pub fn new(
+        policies: Arc<Policies>,
+        native: NativeNamespaces,
+        metrics: AdmissionMetrics,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self { policies, native, metrics, clock }
+    }
+
+    /// Answers a body. It never fails: after an internal error the object is allowed with a warning.
+    pub fn reply(&self, body: &[u8]) -> Reply {
+        let request = match parse_review(body) {
+            Ok(request) => request,
+            Err(error) => {
+                self.metrics.count(None, RequestResult::Invalid);
+                return Reply { status: 400, review: refusal(&error, 400) };
+            }
+        };
+        let (verdict, result) =
+            catch_unwind(AssertUnwindSafe(|| self.evaluate(&request))).unwrap_or_else(|_| {
+                error!(uid = &*request.uid, namespace = request.namespace(), "panicked while evaluating");
+                internal()
+            });
+        self.metrics.count(Some(request.operation), result);
+        Reply { status: 200, review: answer(&request.uid, &verdict) }
+    }
+
+    pub(super) fn metrics(&self) -> &AdmissionMetrics {
+        &self.metrics
+    }
+
+    fn evaluate(&self, request: &AdmissionRequest<'_>) -> (ReviewAnswer, RequestResult) {
+        let namespace = request.namespace();
+        if namespace.is_empty() || self.policies.is_system(namespace) || request.admitted_kind().is_none() {
+            return (ReviewAnswer::Allowed { warnings: Vec::new() }, RequestResult::Allowed);
+        }
+        if !self.policies.is_listed() {
+            return (ReviewAnswer::Allowed { warnings: vec![UNSYNCED.to_owned()] }, RequestResult::Unsynced);
+        }
+        let (policies, native) = (self.policies.in_namespace(namespace), self.native.verdict(namespace));
+        match decide(request, &policies, native.as_deref(), (self.clock)()) {
+            Ok(decision) => self.verdict(&decision),
+            Err(error) => {
+                error!(uid = &*request.uid, namespace, %error, "failed to evaluate");
+                internal()
+            }
+        }
+    }
+
+    fn verdict(&self, decision: &AdmissionDecision) -> (ReviewAnswer, RequestResult) {
+        let warnings = warnings(decision);
+        if !decision.is_allowed() {
+            self.metrics.count_denials(decision);
+            return (ReviewAnswer::Denied { message: denial(decision), warnings }, RequestResult::Denied);
+        }
+        let result = if warnings.is_empty() { RequestResult::Allowed } else { RequestResult::Warned };
+        (ReviewAnswer::Allowed { warnings }, result)
+    }
+}
+
+fn internal() -> (ReviewAnswer, RequestResult) {
+    (ReviewAnswer::Allowed { warnings: vec![INTERNAL.to_owned()] }, RequestResult::Error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! `analyze --compare OLD NEW`: the difference between two inputs or reports.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::Args;
+use super::evaluator::Request;
+use super::manifests::{self, ManifestArgs};
+use crate::commands::ExitStatus;
+use crate::commands::args::ConnectArgs;
+use crate::commands::progress_spinner::ProgressSpinner;
+use crate::files::read_text;
+use crate::governance::{Analysis, ComparedReport, Comparison, Scope};
+use crate::output::{comparison, error, to_stderr, to_stdout};
+
+/// Two inputs to compare.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct CompareArgs {
+    /// Say what got better and worse from one to the other: manifests, or reports of -o json
+    ///
+    /// The formats are summary, markdown and json. With --fail-on, a new finding of that severity or worse is exit
+    /// status 1.
+    #[arg(long, action = clap::ArgAction::Set, num_args = 2, value_names = ["OLD", "NEW"])]
+    #[arg(conflicts_with_all = ["filename", "paths"], conflicts_with_all = ConnectArgs::FLAGS)]
+    compare: Option<Vec<PathBuf>>,
+}
+
+impl CompareArgs {
+    /// Returns the two inputs, if they are given.
+    pub(super) fn inputs(&self) -> Option<[PathBuf; 2]> {
+        self.compare.clone()?.try_into().ok()
+    }
+}
+
+/// Compares two inputs; `empty` is the analysis of an input that is no report.
+pub(super) fn run(
+    inputs: &[PathBuf; 2],
+    args: &mut Args,
+    scope: &Scope,
+    empty: &Analysis<'_>,
+) -> anyhow::Result<ExitStatus> {
+    let [old, new] = inputs;
+    let Args { manifests, outputs, gates, .. } = args;
+    let namespace = scope.default_namespace();
+    let (old, new) = (read(old, manifests, namespace, empty)?, read(new, manifests, namespace, empty)?);
+    let compared = Comparison::new(&old, &new);
+    let format = outputs.only_stdout().context("--compare writes to stdout, in one format")?;
+    let mut is_known = true;
+    to_stdout(|out| {
+        is_known = comparison(&compared, format, out)?;
+        Ok(())
+    })?;
+    if !is_known {
+        bail!("--compare has no format {format:?}: use summary, markdown or json");
+    }
+    let breach = gates.fail_on().zip(compared.worst()).filter(|(limit, worst)| worst >= limit);
+    if let Some((limit, worst)) = breach {
+        to_stderr(|err| {
+            err.failed(format_args!("the worst new finding is {worst}, and --fail-on is {limit}"))
+        })?;
+    }
+    Ok(if old.summary.partial || new.summary.partial {
+        ExitStatus::Failed
+    } else if breach.is_some() {
+        ExitStatus::Findings
+    } else {
+        ExitStatus::Clean
+    })
+}
+
+/// Reads a report, or evaluates manifests.
+fn read(
+    path: &Path,
+    manifests: &mut ManifestArgs,
+    namespace: &str,
+    empty: &Analysis<'_>,
+) -> anyhow::Result<ComparedReport> {
+    let text = if path.is_file() { read_text(path).unwrap_or_default() } else { String::new() };
+    if let Some(report) = ComparedReport::from_json(&text) {
+        return report.with_context(|| format!("report {}", path.display()));
+    }
+    manifests.paths = vec![path.to_owned()];
+    let mut analysis = empty.part();
+    let request = Request { namespace, lines: true, allow_empty: false };
+    manifests::read(manifests, &request, &mut analysis, &ProgressSpinner::start())?;
+    let report = analysis.finish();
+    report.errors.iter().try_for_each(error)?;
+    // Reports in memory and in files are compared in the same form.
+    Ok(serde_json::from_value(serde_json::to_value(&report)?)?)
+}

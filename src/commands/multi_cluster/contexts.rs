@@ -1,0 +1,80 @@
+//! The flags that choose contexts of kubeconfig files, and the limits of the work in their clusters.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use jiff::SignedDuration;
+
+use crate::cluster::{ConnectOptions, KubeContext, Overrides, contexts};
+use crate::commands::args::duration;
+use crate::fleet::{Limits, Member};
+
+/// Kubeconfig files and limits.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Clusters")]
+pub(super) struct KubeconfigArgs {
+    /// Kubeconfig file (repeatable) [default: $KUBECONFIG, else ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Vec<PathBuf>,
+
+    /// Most clusters at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrent: u16,
+
+    /// Time limit of one cluster, such as 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    timeout: SignedDuration,
+
+    /// Time limit of one request, such as 5, 30s or 1m; 0 for no limit
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    request_timeout: SignedDuration,
+}
+
+/// A context with the member that stands for it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) context: KubeContext,
+    pub(super) member: Member,
+}
+
+impl KubeconfigArgs {
+    /// Returns the limits of the work.
+    pub(super) fn limits(&self) -> Limits {
+        Limits { concurrent: self.concurrent.into(), timeout: self.timeout.unsigned_abs() }
+    }
+
+    /// Lists the contexts of every file. A name that several files have gets that of its file in front.
+    pub(super) fn known(&self) -> anyhow::Result<Vec<Known>> {
+        let files: Vec<Option<&Path>> = match self.kubeconfig.as_slice() {
+            [] => vec![None],
+            files => files.iter().map(|file| Some(file.as_path())).collect(),
+        };
+        let mut found = Vec::new();
+        for file in files {
+            found.extend(contexts(file)?.into_iter().map(|context| (file, context)));
+        }
+        if found.is_empty() {
+            bail!("there is no context: name a kubeconfig file by --kubeconfig");
+        }
+        let is_repeated = |name: &str| found.iter().filter(|(_, context)| context.name == name).count() > 1;
+        let member = |file: Option<&Path>, context: &KubeContext| {
+            let name = match file.filter(|_| is_repeated(&context.name)) {
+                Some(file) => format!("{}:{}", file.display(), context.name),
+                None => context.name.clone(),
+            };
+            let limit = self.request_timeout;
+            let options = ConnectOptions {
+                kubeconfig: file.map(Path::to_owned),
+                overrides: Overrides { context: Some(context.name.clone()), ..Overrides::default() },
+                request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
+                no_prompt: true,
+                ..ConnectOptions::default()
+            };
+            Member { name, options }
+        };
+        let known = found
+            .iter()
+            .map(|(file, context)| Known { context: context.clone(), member: member(*file, context) });
+        Ok(known.collect())
+    }
+}

@@ -1,0 +1,48 @@
+//! Reads the policies of files for `policy import` and `policy diff`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::files::{self, Inputs};
+use crate::output::note;
+use crate::policy::{PolicyDocument, PolicyDocuments, repeated_keys};
+
+/// Reads and validates the policies at paths, and notes the objects of other kinds.
+pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<PolicyDocument>> {
+    let mut policies: Vec<PolicyDocument> = Vec::new();
+    for source in (Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() }).sources() {
+        let source = source.map_err(|(source, message)| anyhow!("{source}: {message}"))?;
+        let text = source.text().with_context(|| source.name())?;
+        for repeated in repeated_keys(&text) {
+            note(format_args!(
+                "{}: line {}: {}",
+                source.name(),
+                repeated.line,
+                files::repeated_key(&repeated.key)
+            ))?;
+        }
+        let found = PolicyDocuments::read(&text).with_context(|| source.name())?;
+        if !found.other_kinds.is_empty() {
+            let mut kinds = found.other_kinds;
+            kinds.sort();
+            kinds.dedup();
+            note(format_args!("{}: left out objects of other kinds: {}", source.name(), kinds.join(", ")))?;
+        }
+        for policy in found.policies {
+            let is_same = |other: &&PolicyDocument| {
+                (&other.namespace, &other.name) == (&policy.namespace, &policy.name)
+            };
+            if policies.iter().any(|other| is_same(&other)) {
+                bail!(
+                    "{}: policy {} is in the input twice: take one out",
+                    source.name(),
+                    policy.shown_name()
+                );
+            }
+            policies.push(policy);
+        }
+    }
+    policies.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    Ok(policies)
+}

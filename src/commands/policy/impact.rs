@@ -1,0 +1,92 @@
+//! The second half of `policy diff --impact`: judges the objects of a cluster or of files under both sides.
+
+use std::path::PathBuf;
+
+use crate::cluster::{self, ConnectOptions, ListRequest};
+use crate::files::{self, Inputs, Place};
+use crate::governance::{Analysis, Impact, ImpactJudges, ReportError, Scope};
+use crate::workload::{Fields, Object};
+
+/// The objects to judge.
+pub(super) enum Objects<'a> {
+    /// Manifests, with subdirectories or without.
+    Files(&'a [PathBuf], bool),
+    /// The pods of a cluster.
+    Cluster(&'a ConnectOptions),
+}
+
+/// Judges objects under the policies of both sides, in one namespace or in all.
+pub(super) async fn impact(
+    judges: &ImpactJudges,
+    objects: Objects<'_>,
+    namespace: Option<&str>,
+) -> anyhow::Result<Impact> {
+    let mut analyses = judges.analyses();
+    let mut errors = Vec::new();
+    match objects {
+        Objects::Files(paths, recursive) => {
+            let inputs = Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() };
+            for found in files::read(&inputs, false, &Reader { judges }) {
+                merge(&mut analyses, found.part);
+                errors.extend(found.unread.into_iter().map(|failure| {
+                    let files::ReadFailure { source, document, line, message } = failure;
+                    ReportError { source, document, line, message }.to_string()
+                }));
+            }
+        }
+        Objects::Cluster(options) => {
+            let cluster = cluster::connect(options).await?;
+            let namespaces = namespace.map(str::to_owned).into_iter().collect();
+            let request = ListRequest { namespaces, selector: None };
+            let scope = Scope::default();
+            let skip = |name: &str| scope.leaves_out(name);
+            let listing = cluster::list_pods(&cluster, &request, skip, || judges.analyses(), add_page).await;
+            listing.parts.into_iter().for_each(|part| merge(&mut analyses, part));
+            errors.extend(listing.unread.iter().map(ToString::to_string));
+        }
+    }
+    Ok(judges.finish(analyses, errors))
+}
+
+fn add_page(part: &mut Vec<Analysis<'_>>, page: &str) -> Result<(), serde_json::Error> {
+    Fields::All.within(|| {
+        let list: Object<'_> = serde_json::from_str(page)?;
+        for analysis in part {
+            analysis.add(&list, None);
+        }
+        Ok(())
+    })
+}
+
+fn merge<'p>(into: &mut [Analysis<'p>], part: Vec<Analysis<'p>>) {
+    into.iter_mut().zip(part).for_each(|(analysis, part)| analysis.merge(part));
+}
+
+/// Judges objects of files as they are read.
+struct Reader<'j> {
+    judges: &'j ImpactJudges,
+}
+
+impl<'j> files::Consumer for Reader<'j> {
+    type Part = Vec<Analysis<'j>>;
+
+    fn fields(&self) -> Fields {
+        Fields::All
+    }
+
+    fn part(&self) -> Self::Part {
+        self.judges.analyses()
+    }
+
+    fn add(&self, part: &mut Self::Part, object: &Object<'_>, _: Place<'_>) {
+        for analysis in part {
+            analysis.add(object, None);
+        }
+    }
+
+    fn note(&self, _: &mut Self::Part, _: Place<'_>, _: &str) {}
+
+    fn merge(&self, into: &mut Self::Part, part: Self::Part) {
+        merge(into, part);
+    }
+}

@@ -1,0 +1,107 @@
+//! `kube-devops policy import`: applies the policies of files to a cluster.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::cluster;
+use crate::commands::ExitStatus;
+use crate::commands::args::{ConnectArgs, NamespaceArgs, label_value};
+use crate::output::{self, to_stdout};
+use crate::policies::{Import, ImportStep, import};
+
+/// Apply the policies of files by server-side apply, in the order of their namespaces and names.
+///
+/// The API server checks all of them first. If it refuses one, nothing is changed. A setting that somebody else changed
+/// stays, and is reported as a conflict. A line is printed for each policy when its step is done.
+///
+/// Exit status: 2 when not everything was done. The same command can be run again.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
+    #[arg(short = 'f', long, value_name = "PATH", required = true)]
+    filename: Vec<PathBuf>,
+
+    /// Read subdirectories too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// Namespace of policies that name none [default: that of the context]
+    #[command(flatten)]
+    namespace: NamespaceArgs,
+
+    /// Let the API server check everything, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Name of the set that these policies make, which becomes a label on each
+    #[arg(long, value_name = "NAME", value_parser = label_value)]
+    set: Option<String>,
+
+    /// Delete the policies of the set that are not in the input, in all namespaces
+    #[arg(long, requires = "set")]
+    prune: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let mut policies = super::files::read(&args.filename, args.recursive)?;
+    if policies.is_empty() {
+        bail!("there is no DevOpsPolicy in the input, so nothing was changed");
+    }
+    let cluster = cluster::connect(&args.connect.options()).await?;
+    for policy in &mut policies {
+        match (&policy.namespace, args.namespace.given()) {
+            (Some(own), Some(given)) if own != given => {
+                bail!("policy {} is in another namespace than -n {given}: leave -n out", policy.shown_name())
+            }
+            (Some(_), _) => {}
+            (None, _) => policy.namespace = Some(args.namespace.or_default(&cluster).to_owned()),
+        }
+    }
+    policies.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    if let Some([one, _]) =
+        policies.array_windows().find(|[one, other]| one.shown_name() == other.shown_name())
+    {
+        bail!("policy {} is in the input twice: take one out", one.shown_name());
+    }
+    let plan = Import { policies, set: args.set.clone(), prune: args.prune, dry_run: args.dry_run };
+    let mut failed = Vec::new();
+    let is_complete = import(&cluster, &plan, &mut |step| {
+        if let ImportStep::Failed(policy, _) | ImportStep::OtherSet(policy, _) = &step {
+            failed.push(policy.clone());
+        }
+        print(&step, args.dry_run)
+    })
+    .await?;
+    if is_complete {
+        return Ok(ExitStatus::Clean);
+    }
+    output::error(format_args!(
+        "{} of {} policies were not imported: {}; every other line above was done, and nothing else",
+        failed.len(),
+        plan.policies.len(),
+        failed.join(", ")
+    ))?;
+    Ok(ExitStatus::Failed)
+}
+
+fn print(step: &ImportStep, is_dry_run: bool) -> std::io::Result<()> {
+    let dry_run = if is_dry_run { " (dry run)" } else { "" };
+    match step {
+        ImportStep::Applied(policy, applied) => {
+            to_stdout(|out| writeln!(out, "devopspolicy {policy} {applied}{dry_run}"))
+        }
+        ImportStep::Pruned(policy) => to_stdout(|out| writeln!(out, "devopspolicy {policy} pruned{dry_run}")),
+        ImportStep::Failed(policy, error) => {
+            output::error(format_args!("cannot import policy {policy}: {error}"))
+        }
+        ImportStep::OtherSet(policy, set) => output::error(format_args!(
+            "cannot import policy {policy}: it belongs to the set {set:?}: take it out of that set's files, and its \
+             label devops.stochastic.io/policy-set away"
+        )),
+    }
+}

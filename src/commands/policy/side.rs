@@ -1,0 +1,54 @@
+//! A side of `policy diff`: a path, a bundle or a cluster.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::cluster;
+use crate::commands::args::{ConnectArgs, bundle};
+use crate::policies::documents;
+use crate::policy::{PolicyDocument, PolicySide};
+
+/// A side, and its source.
+pub(super) struct SideRead {
+    pub(super) side: PolicySide,
+    pub(super) is_file: bool,
+    pub(super) is_cluster: bool,
+}
+
+/// Reads a side: the policies of a file, a bundle or a cluster, in one namespace or in all.
+pub(super) async fn side(
+    text: &str,
+    namespace: Option<&str>,
+    recursive: bool,
+    connect: &ConnectArgs,
+) -> anyhow::Result<SideRead> {
+    let name = text.to_owned();
+    if let Some(bundle_name) = text.strip_prefix("bundle:") {
+        let bundle = bundle(bundle_name)?;
+        let policy = PolicyDocument::from_object(&bundle.manifest(&bundle.name, None, None));
+        let side = PolicySide { name, policies: vec![policy], is_template: true };
+        return Ok(SideRead { side, is_file: false, is_cluster: false });
+    }
+    let context = text.strip_prefix("cluster:");
+    if text == "cluster" || context.is_some() {
+        let mut options = connect.options();
+        if let Some(context) = context {
+            options.overrides.context = Some(context.to_owned());
+        }
+        let cluster = cluster::connect(&options).await.with_context(|| name.clone())?;
+        let policies = documents(&cluster, namespace).await;
+        let policies = policies.with_context(|| format!("{name}: cannot list the policies"))?;
+        let side = PolicySide { name, policies, is_template: false };
+        return Ok(SideRead { side, is_file: false, is_cluster: true });
+    }
+    let mut policies = super::files::read(&[PathBuf::from(text)], recursive)?;
+    if let Some(namespace) = namespace {
+        for policy in &mut policies {
+            policy.namespace.get_or_insert_with(|| namespace.to_owned());
+        }
+        policies.retain(|policy| policy.namespace.as_deref() == Some(namespace));
+    }
+    let side = PolicySide { name, policies, is_template: false };
+    Ok(SideRead { side, is_file: true, is_cluster: false })
+}

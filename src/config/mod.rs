@@ -1,0 +1,13 @@
+//! The configuration of a project: the file `.kube-devops.yaml`.
+
+mod check;
+mod error;
+mod file;
+mod parts;
+mod read;
+mod schema;
+
+pub use error::ConfigError;
+pub use file::{Config, ExemptionConfig, FILE_NAME};
+pub use read::ConfigFile;
+pub use schema::schema;

@@ -1,0 +1,212 @@
+//! The part of an analysis about objects that are no workloads, and about how objects fit together.
+
+use std::collections::BTreeMap;
+
+use super::Analysis;
+use crate::governance::{Compliance, Origin, ReportError, Tally};
+use crate::inventory::{Identity, Inventory, Related};
+use crate::policy::EnabledRule;
+use crate::rules::{Check, Findings, ObjectContext, Relations, RuleId, Violations};
+use crate::workload::{
+    Kind, Kinds, Labels, Object, ObjectKind, OtherObject, Owner, Parsed, TypeMeta, Workload, WorkloadKey,
+};
+
+impl Analysis<'_> {
+    /// Notes that the input has every object of these kinds.
+    pub fn close(&mut self, kinds: Kinds) {
+        self.facts.closed().close(kinds);
+    }
+
+    /// Notes that the input has every object of a kind in one namespace.
+    pub fn close_within(&mut self, kind: Kind, namespace: &str) {
+        self.facts.closed().close_within(kind, namespace);
+    }
+
+    /// Notes that a list of a kind failed, so that rules that read it can't tell.
+    pub fn miss(&mut self, kind: Kind) {
+        for enabled in self.policy.rules().iter().filter(|enabled| enabled.rule.reads().contains(kind)) {
+            *self.missed.entry(enabled.rule.id).or_default() += 1;
+        }
+    }
+
+    /// Adds an object that is not evaluated itself, but that rules about relations read: a template in a cluster whose
+    /// pods are evaluated, or an object of another kind.
+    pub fn add_facts(&mut self, object: &Object<'_>) {
+        match &object.parsed {
+            Parsed::Workload(workload) => {
+                let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
+                self.note_workload(namespace, workload, None);
+            }
+            Parsed::List(items) => items.iter().for_each(|item| self.add_facts(item)),
+            Parsed::Related(other) => self.add_other(other, &object.types, None),
+            Parsed::Other { .. } | Parsed::Foreign => {}
+        }
+    }
+
+    /// Keeps what rules about relations read of a pod or template.
+    pub(super) fn note_workload(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        origin: Option<Origin<'_>>,
+    ) {
+        if workload.is_patch() {
+            return;
+        }
+        let kind = ObjectKind::Workload(workload.kind);
+        let identity = self.identity(kind, namespace, workload.name(), workload.labels(), origin);
+        self.facts.add_workload(workload, identity);
+    }
+
+    /// Evaluates an object that is no workload, and keeps what rules about relations read of it.
+    pub(super) fn add_other(&mut self, object: &OtherObject, types: &TypeMeta, origin: Option<Origin<'_>>) {
+        // A kustomize patch has only the fields that it changes.
+        if !object.content.contains_key("spec") && has_spec(object.kind) {
+            return;
+        }
+        let related = match Related::read(object) {
+            Ok(related) => related,
+            Err(_) if !self.is_reported => return,
+            Err(message) => {
+                let (source, line) = origin
+                    .map_or((String::new(), None), |origin| (origin.source.to_owned(), Some(origin.line)));
+                let message = format!("not a valid {}: {message}", types.kind);
+                return self.fail(ReportError { source, document: None, line, message });
+            }
+        };
+        let own = related.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace = match own {
+            _ if !related.kind.is_namespaced() => "",
+            Some(own) => own,
+            // Some of these kinds are cluster-scoped.
+            None if related.kind == Kind::ForeignNetworkPolicy => "",
+            None => self.scope.default_namespace(),
+        };
+        let kind = ObjectKind::Other(related.kind);
+        let identity =
+            self.identity(kind, namespace, related.name(), related.metadata.labels.as_ref(), origin);
+        if identity.is_asked {
+            self.judge_object(&related, &identity, origin);
+        }
+        self.facts.add_related(related, identity);
+    }
+
+    fn judge_object(&mut self, object: &Related, identity: &Identity, origin: Option<Origin<'_>>) {
+        self.others.objects += 1;
+        let mut kept = Vec::new();
+        let mut tally = Tally::default();
+        for enabled in self.policy.rules() {
+            for check in enabled.rule.checks() {
+                let Check::Object { reads, check } = check else { continue };
+                if !reads.contains(&object.kind) {
+                    continue;
+                }
+                let mut found = Violations::new(self.keep);
+                found.begin(enabled.rule.id, enabled.severity);
+                check(&ObjectContext { object, parameters: &enabled.parameters }, &mut found);
+                if let Some(exemption) = self.exemption(enabled.rule.id, identity) {
+                    self.add_exempt(exemption, found.count());
+                } else {
+                    tally.set(enabled.index, found.count());
+                    kept.extend(found.into_kept());
+                }
+            }
+        }
+        self.others.add(&identity.namespace, &tally);
+        let named = Owner { kind: identity.kind.name(), name: &identity.name };
+        self.violations.add_certain(&identity.namespace, named, origin, &kept);
+    }
+
+    /// Returns the place of the exemption that accepts a rule's findings in an object, if there is one.
+    fn exemption(&self, rule: RuleId, object: &Identity) -> Option<usize> {
+        let (source, _) = object.source.as_ref()?;
+        self.exemptions?.of(rule, source, self.now)
+    }
+
+    /// Names an object, and decides if the user asked for it. An object of the cluster is asked for if no namespace is
+    /// named.
+    fn identity(
+        &mut self,
+        kind: ObjectKind,
+        namespace: &str,
+        name: &str,
+        labels: Option<&Labels<'_>>,
+        origin: Option<Origin<'_>>,
+    ) -> Identity {
+        let is_of_cluster = matches!(kind, ObjectKind::Other(kind) if !kind.is_namespaced());
+        let is_within = if is_of_cluster {
+            self.scope.namespaces.is_empty()
+        } else {
+            self.scope.asks_for(namespace) && !self.scope.leaves_out(namespace)
+        };
+        Identity {
+            namespace: self.facts.text(namespace),
+            name: name.into(),
+            kind,
+            owner: None,
+            source: origin.map(|origin| (self.facts.text(origin.source), origin.line)),
+            is_asked: self.is_reported && is_within && self.scope.selects_labels(labels),
+        }
+    }
+
+    /// Runs the rules about relations, and returns how often each one can't tell.
+    pub(super) fn judge_relations(&mut self) -> BTreeMap<RuleId, u64> {
+        let mut unknown = std::mem::take(&mut self.missed);
+        if self.facts.is_unneeded() {
+            return unknown;
+        }
+        let inventory = Inventory::new(std::mem::take(&mut self.facts));
+        for enabled in self.policy.rules() {
+            for check in enabled.rule.checks() {
+                let Check::Relation { check, .. } = check else { continue };
+                let mut found = Findings::new(enabled.rule.id, enabled.severity, self.keep);
+                check(&Relations { inventory: &inventory, parameters: &enabled.parameters }, &mut found);
+                if found.unknown_count() > 0 {
+                    *unknown.entry(enabled.rule.id).or_default() += found.unknown_count();
+                }
+                self.add_findings(enabled, &found);
+            }
+        }
+        unknown
+    }
+
+    fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
+        for (object, violation) in found.found() {
+            if let Some(exemption) = self.exemption(enabled.rule.id, object) {
+                self.add_exempt(exemption, 1);
+                continue;
+            }
+            let mut tally = Tally::default();
+            tally.set(enabled.index, 1);
+            match object.kind {
+                ObjectKind::Workload(kind) => {
+                    let itself = Owner { kind: kind.name(), name: &object.name };
+                    let owner = object.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+                    let key = WorkloadKey::new(&object.namespace, owner.unwrap_or(itself));
+                    self.count(&object.namespace, &tally);
+                    let is_in_breach = enabled.half_points > 0 && enabled.severity >= Compliance::THRESHOLD;
+                    let penalized = self.penalized(&tally);
+                    self.workloads.entry(key).or_default().add(is_in_breach, &penalized);
+                }
+                ObjectKind::Other(_) => self.others.add(&object.namespace, &tally),
+            }
+            self.violations.add_known(object, violation.as_slice());
+        }
+    }
+}
+
+/// Returns true if objects of a kind mean nothing without a spec.
+fn has_spec(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Service
+            | Kind::Ingress
+            | Kind::NetworkPolicy
+            | Kind::PodDisruptionBudget
+            | Kind::HorizontalPodAutoscaler
+            | Kind::ScaledObject
+    )
+}
+
+#[cfg(test)]
+mod tests;

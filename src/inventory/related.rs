@@ -1,0 +1,102 @@
+//! An object that is no workload, with the fields that rules read.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::autoscaler::AutoscalerSpec;
+use super::configuration::{Secret, SecretSource};
+use super::{
+    Autoscaler, Binding, ConfigMap, DisruptionBudget, Ingress, Keys, NetworkPolicy, Role, Service,
+    ServiceAccount,
+};
+use crate::workload::{Fields, Kind, Metadata, OtherObject};
+
+/// An object that is no workload.
+#[derive(Debug, Clone)]
+pub struct Related {
+    /// The kind.
+    pub kind: Kind,
+    /// The metadata.
+    pub metadata: Metadata<'static>,
+    /// The fields that rules read.
+    pub content: Content,
+}
+
+/// The fields of an object that rules read.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// An object that is only there.
+    Present,
+    /// A Service.
+    Service(Service),
+    /// An Ingress.
+    Ingress(Box<Ingress>),
+    /// A `NetworkPolicy`.
+    NetworkPolicy(Box<NetworkPolicy>),
+    /// A `ServiceAccount`.
+    ServiceAccount(ServiceAccount),
+    /// A `ConfigMap` with its values.
+    ConfigMap(ConfigMap),
+    /// The keys of a `ConfigMap` or Secret.
+    Keys(Keys),
+    /// The name of a Secret that a controller makes.
+    MadeSecret(String),
+    /// A `PodDisruptionBudget`.
+    DisruptionBudget(Box<DisruptionBudget>),
+    /// An autoscaler.
+    Autoscaler(Autoscaler),
+    /// A Role or `ClusterRole`.
+    Role(Role),
+    /// A `RoleBinding` or `ClusterRoleBinding`.
+    Binding(Binding),
+}
+
+impl Related {
+    /// Reads an object. The error names the part that can't be read.
+    pub fn read(object: &OtherObject) -> Result<Self, String> {
+        Fields::All.within(|| Self::read_all(object))
+    }
+
+    fn read_all(object: &OtherObject) -> Result<Self, String> {
+        let fields = &object.content;
+        let metadata: Metadata<'static> = part(fields, "metadata")?;
+        let content = match object.kind {
+            Kind::Service => Content::Service(part(fields, "spec")?),
+            Kind::Ingress => Content::Ingress(part(fields, "spec")?),
+            Kind::NetworkPolicy => Content::NetworkPolicy(part(fields, "spec")?),
+            Kind::ServiceAccount => Content::ServiceAccount(whole(fields)?),
+            Kind::ConfigMap => Content::ConfigMap(whole(fields)?),
+            Kind::Secret => Content::Keys(whole::<Secret>(fields)?.into_keys()),
+            Kind::SecretSource => {
+                let name = metadata.name.as_deref().unwrap_or_default();
+                Content::MadeSecret(part::<SecretSource>(fields, "spec")?.secret(name))
+            }
+            Kind::PodDisruptionBudget => Content::DisruptionBudget(part(fields, "spec")?),
+            Kind::HorizontalPodAutoscaler | Kind::ScaledObject => {
+                Content::Autoscaler(part::<AutoscalerSpec>(fields, "spec")?.of(object.kind))
+            }
+            Kind::Role | Kind::ClusterRole => Content::Role(whole(fields)?),
+            Kind::RoleBinding | Kind::ClusterRoleBinding => Content::Binding(whole(fields)?),
+            Kind::Pod | Kind::Template | Kind::ForeignNetworkPolicy | Kind::Namespace => Content::Present,
+        };
+        Ok(Self { kind: object.kind, metadata, content })
+    }
+
+    /// The object's name, or the prefix of its future name.
+    pub fn name(&self) -> &str {
+        let Metadata { name, generate_name, .. } = &self.metadata;
+        name.as_deref().or(generate_name.as_deref()).unwrap_or_default()
+    }
+}
+
+/// Reads a field of the object. An absent one is its default, and so is null.
+fn part<T: Deserialize<'static> + Default>(fields: &Map<String, Value>, name: &str) -> Result<T, String> {
+    let Some(value) = fields.get(name) else { return Ok(T::default()) };
+    let read = Option::<T>::deserialize(value.clone()).map_err(|error| format!("{name}: {error}"))?;
+    Ok(read.unwrap_or_default())
+}
+
+/// Reads the object itself.
+fn whole<T: Deserialize<'static>>(fields: &Map<String, Value>) -> Result<T, String> {
+    T::deserialize(Value::Object(fields.clone())).map_err(|error| error.to_string())
+}

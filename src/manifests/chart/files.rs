@@ -1,0 +1,131 @@
+//! The files of the chart, except the README.
+
+use serde_json::{Value, json};
+
+use super::template::{FAILURE_POLICY, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template};
+use crate::manifests::installation::{APP, Component, Installation, added_rules, all, rules};
+use crate::manifests::observability::{DASHBOARDS, prometheus_rule};
+use crate::manifests::{Mode, PermissionScope, SELF_FENCE, crds, manifest, uninstall_permissions};
+
+/// The kind of the conflict policy, which is newer than [`KUBE_VERSION`], as Helm names it.
+const CONFLICT_POLICY_KIND: &str = "\"admissionregistration.k8s.io/v1/MutatingAdmissionPolicy\"";
+
+/// A template that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// An object of the model is no JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It cannot be written as YAML.
+    #[error(transparent)]
+    Yaml(#[from] yaml_serde::Error),
+}
+
+/// The oldest Kubernetes that the chart installs on.
+const KUBE_VERSION: &str = ">=1.33.0-0";
+
+/// Returns the generated files, except the README, as paths in the chart and contents.
+pub fn files() -> Result<Vec<(String, String)>, ChartError> {
+    let mut files = vec![
+        ("Chart.yaml".to_owned(), template(&description(), None)?),
+        ("templates/crds.yaml".to_owned(), custom_resources()?),
+        ("templates/_rules.tpl".to_owned(), role_rules()?),
+        ("templates/_alerts.tpl".to_owned(), alerts()?),
+        ("templates/admission.yaml".to_owned(), admission()?),
+    ];
+    for dashboard in DASHBOARDS {
+        let model = serde_json::to_string_pretty(&dashboard.model())?;
+        files.push((format!("dashboards/{}.json", dashboard.name), format!("{model}\n")));
+    }
+    Ok(files)
+}
+
+fn description() -> Value {
+    json!({
+        "apiVersion": "v2",
+        "name": APP,
+        "description": env!("CARGO_PKG_DESCRIPTION"),
+        "type": "application",
+        "version": env!("CARGO_PKG_VERSION"),
+        "appVersion": env!("CARGO_PKG_VERSION"),
+        "kubeVersion": KUBE_VERSION,
+        "keywords": ["governance", "policy", "admission", "operator"],
+    })
+}
+
+fn custom_resources() -> Result<String, ChartError> {
+    let mut text = String::new();
+    for crd in crds() {
+        text += "---\n";
+        text += &template(
+            &manifest(&crd)?,
+            Some("\"\" (ternary (dict \"helm.sh/resource-policy\" \"keep\") (dict) .Values.crds.keep)"),
+        )?;
+    }
+    Ok(format!("{{{{- if .Values.crds.install }}}}\n{text}{{{{- end }}}}\n"))
+}
+
+/// Returns the rules of each role as named templates.
+fn role_rules() -> Result<String, ChartError> {
+    let mut text = String::new();
+    let parts: [(&str, &[Mode], Mode); 5] = [
+        ("watch", &[], Mode::Watch),
+        ("reconcile", &[], Mode::Reconcile),
+        ("enforce", &[Mode::Reconcile], Mode::Enforce),
+        ("native", &[Mode::Reconcile], Mode::Native),
+        ("webhook", &[], Mode::Webhook),
+    ];
+    for (name, to, mode) in parts {
+        for (suffix, scopes) in [
+            ("", &[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces][..]),
+            ("-judged", &[PermissionScope::EvaluatedNamespaces]),
+            ("-own", &[PermissionScope::OwnNamespace]),
+        ] {
+            text += &define(&format!("{APP}.rules.{name}{suffix}"), &json!(added_rules(to, mode, scopes)))?;
+        }
+    }
+    for (suffix, scope) in [("", PermissionScope::Cluster), ("-own", PermissionScope::OwnNamespace)] {
+        let permissions = uninstall_permissions().iter().filter(|permission| permission.scope == scope);
+        text += &define(&format!("{APP}.rules.uninstall{suffix}"), &json!(rules(permissions)))?;
+    }
+    Ok(text)
+}
+
+fn alerts() -> Result<String, ChartError> {
+    let rule = prometheus_rule(&Installation::default(), &[], RUNBOOKS);
+    Ok(define(&format!("{APP}.alerts"), &rule["spec"]["groups"])?)
+}
+
+/// Returns the admission policies and the configuration of the webhook, each under the values that ask for it.
+fn admission() -> Result<String, ChartError> {
+    let installation = Installation {
+        namespace: NAMESPACE.to_owned(),
+        system_namespaces: vec![SYSTEM_NAMESPACE.to_owned()],
+        modes: Mode::ALL.to_vec(),
+        ..Installation::default()
+    };
+    let mut texts = Vec::new();
+    for mut object in all(&installation)? {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let (condition, component) = match object["kind"].as_str().unwrap_or_default() {
+            "ValidatingWebhookConfiguration" => {
+                object["webhooks"][0]["failurePolicy"] = FAILURE_POLICY.into();
+                (".Values.webhook.enabled", Component::Webhook.command())
+            }
+            "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => (
+                &*format!(
+                    "and .Values.reconcile.enabled (.Capabilities.APIVersions.Has {CONFLICT_POLICY_KIND})"
+                ),
+                "",
+            ),
+            kind if kind.starts_with("ValidatingAdmissionPolicy") && name == SELF_FENCE => {
+                ("and .Values.reconcile.enabled .Values.selfFence.enabled", "")
+            }
+            kind if kind.starts_with("ValidatingAdmissionPolicy") => (".Values.reconcile.enabled", ""),
+            _ => continue,
+        };
+        let object = template(&object, Some(&format!("\"{component}\"")))?;
+        texts.push(format!("{{{{- if {condition} }}}}\n---\n{object}{{{{- end }}}}\n"));
+    }
+    Ok(texts.concat())
+}

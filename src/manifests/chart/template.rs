@@ -1,0 +1,115 @@
+//! Objects of the model as templates of Helm.
+//!
+//! The model gets placeholders for what is known only to Helm. They are replaced in the text, so that no quotation of
+//! YAML ends up within a template's action.
+
+use serde_json::Value;
+
+use crate::manifests::installation::{APP, Component};
+
+/// Stands for the namespace of the release.
+pub(super) const NAMESPACE: &str = "placeholder-namespace";
+/// Stands for each of the further system namespaces.
+pub(super) const SYSTEM_NAMESPACE: &str = "placeholder-system-namespace";
+/// Stands for the place of the runbooks.
+pub(super) const RUNBOOKS: &str = "placeholder-runbooks";
+/// Stands for the failure policy of the webhook.
+pub(super) const FAILURE_POLICY: &str = "placeholder-failure-policy";
+
+const SOURCE: &str = "Generated from src/manifests by `UPDATE=1 cargo test --test generated`.";
+
+/// Returns an object as a template. `metadata` are the arguments of the named template that writes the labels and
+/// annotations, after the root; with `None`, the object is printed as it is.
+pub(super) fn template(object: &Value, metadata: Option<&str>) -> Result<String, yaml_serde::Error> {
+    let Some(metadata) = metadata else {
+        return Ok(format!("# {SOURCE}\n{}", yaml_serde::to_string(object)?));
+    };
+    let mut object = object.clone();
+    if let Some(fields) = object["metadata"].as_object_mut() {
+        fields.remove("labels");
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let line = format!("\n  name: {name}\n");
+    let labels = format!("{line}  {{{{- include \"{APP}.metadata\" (list $ {metadata}) | nindent 2 }}}}\n");
+    Ok(format!("# {SOURCE}\n{}", filled(&yaml_serde::to_string(&object)?).replacen(&line, &labels, 1)))
+}
+
+/// Returns a named template of a value.
+pub(super) fn define(name: &str, value: &Value) -> Result<String, yaml_serde::Error> {
+    let text = filled(&yaml_serde::to_string(value)?);
+    let text = text.trim_end();
+    Ok(format!("{{{{- /* {SOURCE} */}}}}\n{{{{- define \"{name}\" -}}}}\n{text}\n{{{{- end }}}}\n"))
+}
+
+/// Escapes what looks like an action, and puts actions in place of placeholders.
+fn filled(yaml: &str) -> String {
+    let account = format!("{NAMESPACE}:{}", Component::Reconcile.name());
+    let mut lines = Vec::new();
+    for line in yaml.replace("{{", "{{ \"{{\" }}").lines() {
+        let item = line.trim_start();
+        let indent = &line[..line.len() - item.len()];
+        if item == format!("- {SYSTEM_NAMESPACE}") {
+            let line = format!("{indent}- {{{{ . | quote }}}}");
+            let [start, end] = ["range .Values.systemNamespaces", "end"]
+                .map(|action| format!("{indent}{{{{- {action} }}}}"));
+            lines.extend([start, line, end]);
+            continue;
+        }
+        let whole = |placeholder: &str| {
+            line.ends_with(&format!(": {placeholder}")) || item == format!("- {placeholder}")
+        };
+        let line = if whole(NAMESPACE) {
+            line.replace(NAMESPACE, "{{ .Release.Namespace | quote }}")
+        } else if item == format!("name: {}", Component::Webhook.name()) && indent.len() > 2 {
+            line.replace(
+                Component::Webhook.name(),
+                &format!("{{{{ include \"{APP}.fullname\" . }}}}-webhook"),
+            )
+        } else {
+            line.replace(
+                &account,
+                &format!("{NAMESPACE}:{{{{ include \"{APP}.account\" (list . \"reconcile\") }}}}"),
+            )
+            .replace(NAMESPACE, "{{ .Release.Namespace }}")
+        };
+        let line = ["''", "'"].into_iter().fold(line, |line, quote| {
+            let repeated =
+                format!("{{{{ range .Values.systemNamespaces }}}}, {quote}{{{{ . }}}}{quote}{{{{ end }}}}");
+            line.replace(&format!(", {quote}{SYSTEM_NAMESPACE}{quote}"), &repeated)
+        });
+        let line = line.replace(RUNBOOKS, "{{ .Values.monitoring.prometheusRule.runbooks }}");
+        lines.push(line.replace(FAILURE_POLICY, "{{ .Values.webhook.failurePolicy }}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn placeholders_become_actions_of_the_template() {
+        let value = json!({
+            "expression": format!("n in ['argocd', '{NAMESPACE}', '{SYSTEM_NAMESPACE}']"),
+            "namespace": NAMESPACE,
+            "values": [SYSTEM_NAMESPACE],
+        });
+        let text = define("x", &value).unwrap();
+        assert!(!text.contains("placeholder"), "{text}");
+        for part in [
+            "namespace: {{ .Release.Namespace | quote }}\n",
+            "'{{ .Release.Namespace }}'{{ range .Values.systemNamespaces }}, '{{ . }}'{{ end }}]",
+            "{{- range .Values.systemNamespaces }}\n- {{ . | quote }}\n{{- end }}\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn actions_of_others_are_escaped() {
+        let text = define("x", &json!({ "summary": "{{ $labels.category }}" })).unwrap();
+        assert!(text.contains("{{ \"{{\" }} $labels.category }}"), "{text}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Patterns of paths below a directory, in the syntax of gitignore.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+/// Patterns of paths, as in a `.gitignore` of a directory. A pattern with `!` takes paths out again.
+#[derive(Debug, Clone)]
+pub struct PathPatterns {
+    root: PathBuf,
+    matcher: Gitignore,
+}
+
+/// An invalid pattern.
+#[derive(Debug, thiserror::Error)]
+#[error("{pattern:?} is not a pattern of gitignore: {problem}")]
+pub struct PatternError {
+    /// The place in the list, from 0.
+    pub index: usize,
+    /// The pattern.
+    pub pattern: String,
+    problem: String,
+}
+
+impl PathPatterns {
+    /// Compiles the patterns of a directory, which is relative to the working directory.
+    pub fn new(directory: &Path, patterns: &[String]) -> Result<Self, PatternError> {
+        let root = absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let mut builder = GitignoreBuilder::new(&root);
+        let mut failed = None;
+        for (index, pattern) in patterns.iter().enumerate() {
+            let error = |problem: String| PatternError { index, pattern: pattern.clone(), problem };
+            if let Err(problem) = builder.add_line(None, pattern) {
+                failed.get_or_insert(error(problem.to_string()));
+            }
+        }
+        match (failed, builder.build()) {
+            (None, Ok(matcher)) => Ok(Self { root, matcher }),
+            (Some(error), _) => Err(error),
+            (None, Err(problem)) => {
+                let pattern = patterns.join(", ");
+                Err(PatternError { index: 0, pattern, problem: problem.to_string() })
+            }
+        }
+    }
+
+    /// Returns true if a file, or a directory above it, matches. A file outside the directory never does.
+    pub fn has(&self, file: &Path) -> bool {
+        absolute(file).is_ok_and(|file| {
+            file.starts_with(&self.root) && self.matcher.matched_path_or_any_parents(&file, false).is_ignore()
+        })
+    }
+}
+
+/// Returns an absolute path without `.` and `..`. Links are not followed, so that patterns match the names that users see.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let mut whole = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        if part == Component::ParentDir {
+            whole.pop();
+        } else if part != Component::CurDir {
+            whole.push(part);
+        }
+    }
+    Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_a_gitignore() {
+        let patterns =
+            ["vendor/", "*.gen.yaml", "!keep.gen.yaml", "/top.yaml", "a/**/z.yaml"].map(str::to_owned);
+        let found = PathPatterns::new(Path::new("x/.."), &patterns).unwrap();
+        for (path, matches) in [
+            ("vendor/a/b.yaml", true),
+            ("c/vendor/b.yaml", true),
+            ("vendor", false),
+            ("b/c.gen.yaml", true),
+            ("b/keep.gen.yaml", false),
+            ("top.yaml", true),
+            ("./b/../top.yaml", true),
+            ("b/top.yaml", false),
+            ("a/z.yaml", true),
+            ("a/b/c/z.yaml", true),
+            ("../vendor/b.yaml", false),
+        ] {
+            assert_eq!(found.has(Path::new(path)), matches, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_pattern_is_named() {
+        let error = PathPatterns::new(Path::new(""), &["ok".to_owned(), "a[z-a]".to_owned()]).unwrap_err();
+        assert_eq!(error.index, 1);
+        assert!(error.to_string().starts_with("\"a[z-a]\" is not a pattern of gitignore: "), "{error}");
+    }
+}

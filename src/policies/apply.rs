@@ -1,0 +1,72 @@
+//! Applies policies to a cluster without taking settings over from others.
+
+use kube::api::{DynamicObject, PatchParams};
+use serde_json::Value;
+
+use crate::cluster::{Applied, CallError, Cluster};
+
+/// The field manager of policies that commands apply.
+const MANAGER: &str = "kube-devops-policies";
+
+/// The manner of an apply.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ApplyOptions {
+    /// True if the API server checks everything and stores nothing.
+    pub dry_run: bool,
+}
+
+/// The reason why a policy was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Somebody else set a field to another value.
+    #[error(
+        "{0}: take the setting out there or give it the same value; `kubectl apply --server-side --force-conflicts` \
+         replaces it"
+    )]
+    Conflict(String),
+    /// The policy is being deleted.
+    #[error("it is being deleted: try again when it is gone")]
+    Deleted,
+    /// The call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl ApplyError {
+    /// Returns true if every other call would fail in the same way.
+    pub fn is_general(&self) -> bool {
+        matches!(self, Self::Call(error) if error.is_general())
+    }
+}
+
+/// Applies a policy, which names its namespace, by server-side apply. It never takes over a field of another manager.
+pub async fn apply(cluster: &Cluster, policy: &Value, options: ApplyOptions) -> Result<Applied, ApplyError> {
+    let before = cluster.get_namespaced(policy).await?;
+    if before.as_ref().is_some_and(|before| before.metadata.deletion_timestamp.is_some()) {
+        return Err(ApplyError::Deleted);
+    }
+    let params = PatchParams { dry_run: options.dry_run, ..PatchParams::apply(MANAGER) };
+    let after = cluster.apply_namespaced(policy, &params).await.map_err(|error| match error.status() {
+        Some(status) if status.code == 409 => ApplyError::Conflict(status.message.clone()),
+        _ => ApplyError::Call(error),
+    })?;
+    Ok(match before {
+        None => Applied::Created,
+        Some(before) if same(&before, &after) => Applied::Unchanged,
+        Some(_) => Applied::Changed,
+    })
+}
+
+/// Compares two states of an object. A dry run gives no new resourceVersion, so the content counts.
+fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
+    let content = |object: &DynamicObject| {
+        let mut metadata = object.metadata.clone();
+        metadata.resource_version = None;
+        metadata.generation = None;
+        for entry in metadata.managed_fields.iter_mut().flatten() {
+            entry.time = None;
+        }
+        (metadata, object.data.get("spec").cloned())
+    };
+    content(before) == content(after)
+}

@@ -1,0 +1,123 @@
+//! Maps lines of rendered text to the files that they come from.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files behind the documents of rendered sources, by the name of the source.
+#[derive(Debug, Default)]
+pub struct Origins {
+    sources: HashMap<String, Vec<Part>>,
+}
+
+/// A document of a rendered source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The line of the rendered text on which the document begins, from 1.
+    pub(super) first: usize,
+    /// The file that the document comes from.
+    pub(super) file: String,
+    /// The line in that file, from 1.
+    pub(super) line: usize,
+}
+
+impl Origins {
+    /// Adds the documents of a source, in their order.
+    pub(super) fn add(&mut self, source: String, parts: Vec<Part>) {
+        self.sources.insert(source, parts);
+    }
+
+    /// Returns the file and the line behind a line of a source; `None` if the source was not rendered.
+    pub fn find(&self, source: &str, line: usize) -> Option<(&str, usize)> {
+        let parts = self.sources.get(source)?;
+        let after = parts.partition_point(|part| part.first <= line);
+        let part = parts.get(after.saturating_sub(1))?;
+        Some((&part.file, part.line))
+    }
+}
+
+/// A document within rendered text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rendered<'t> {
+    /// The line on which the document begins, from 1.
+    pub(super) first: usize,
+    /// The text, without the separator.
+    pub(super) text: &'t str,
+}
+
+/// Splits rendered text into its documents.
+pub(super) fn documents(text: &str) -> Vec<Rendered<'_>> {
+    let mut documents = Vec::new();
+    let (mut first, mut start, mut end) = (1, 0, 0);
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        if line.starts_with("---") {
+            documents.push(Rendered { first, text: &text[start..end] });
+            (first, start) = (index + 1, end + line.len());
+        }
+        end += line.len();
+    }
+    documents.push(Rendered { first, text: &text[start..] });
+    documents.retain(|document| has_content(document.text));
+    documents
+}
+
+/// Returns true if a text has more than comments.
+fn has_content(text: &str) -> bool {
+    text.lines().any(|line| !matches!(line.trim(), "" | "...") && !line.trim_start().starts_with('#'))
+}
+
+/// Finds the line of a template on which an object of some kind begins.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    read: HashMap<PathBuf, String>,
+}
+
+impl Templates {
+    /// Returns the line of the only `kind:` in a file that is equal to that of the document, else 1.
+    ///
+    /// A line of a template can't be computed from the rendered text, and a wrong line would mislead.
+    pub(super) fn line(&mut self, file: &Path, document: &str) -> usize {
+        let Some(kind) = document.lines().find(|line| line.starts_with("kind:")) else { return 1 };
+        let text =
+            self.read.entry(file.to_owned()).or_insert_with(|| fs::read_to_string(file).unwrap_or_default());
+        let mut lines = text.lines().zip(1..).filter(|(line, _)| line.trim_end() == kind.trim_end());
+        match (lines.next(), lines.next()) {
+            (Some((_, line)), None) => line,
+            _ => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_a_document_leads_to_its_file() {
+        let text = "---\n# Source: a\nkind: A\n---\n\n# nothing\n--- # b\nkind: B\nspec: 1\n";
+        let documents = documents(text);
+        assert_eq!(documents.iter().map(|document| document.first).collect::<Vec<_>>(), [1, 7]);
+        assert_eq!(documents[1].text, "kind: B\nspec: 1\n");
+        let mut origins = Origins::default();
+        let parts = documents.iter().zip(["a", "b"]).map(|(document, file)| Part {
+            first: document.first,
+            file: file.to_owned(),
+            line: 1,
+        });
+        origins.add("chart".to_owned(), parts.collect());
+        let file = |line| origins.find("chart", line).unwrap().0;
+        assert_eq!([1, 3, 6, 7, 9].map(file), ["a", "a", "a", "b", "b"]);
+        assert_eq!(origins.find("other", 1), None);
+    }
+
+    #[test]
+    fn the_line_of_a_template_is_that_of_its_only_kind() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        fs::write(&file, "{{ if .Values.on }}\nkind: A\n---\nkind: B\n---\nkind: B\n").unwrap();
+        let mut templates = Templates::default();
+        let lines = ["kind: A\n", "kind: B\n", "kind: C\n", "a: b\n"].map(|text| templates.line(&file, text));
+        assert_eq!(lines, [2, 1, 1, 1]);
+        assert_eq!(templates.line(&directory.path().join("none.yaml"), "kind: A"), 1);
+    }
+}

@@ -1,0 +1,285 @@
+//! Renders all packages of the inputs, several at once, and puts the results in their places.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use futures::{StreamExt as _, stream};
+use tokio::runtime;
+
+use super::chart::{Chart, HELM};
+use super::kustomization::{self, canonical};
+use super::options::Options;
+use super::origins::{Origins, Part, Templates, documents};
+use super::program::ProgramError;
+use crate::files::{KUSTOMIZATION_FILES, Listed, Package, PackageKind, ReadFailure, Source};
+
+/// The inputs after the rendering.
+#[derive(Debug, Default)]
+pub struct Rendering {
+    /// The streams of manifests.
+    pub sources: Vec<Source>,
+    /// The paths and packages that can't be read.
+    pub unread: Vec<ReadFailure>,
+    /// The files behind rendered objects.
+    pub origins: Origins,
+    /// Notes for the user.
+    pub notes: Vec<String>,
+    /// The files and directories that each package is made of, by the names of its source and of its errors.
+    pub inputs: HashMap<String, Vec<PathBuf>>,
+}
+
+/// One run of a program.
+struct Job {
+    package: Package,
+    /// The chart, and the values file of its variant.
+    chart: Option<(Chart, Option<PathBuf>)>,
+    /// The files and directories that the package is made of.
+    inputs: Vec<PathBuf>,
+    /// The manifests among them, which are read as they are without a program for kustomizations.
+    raw: Vec<PathBuf>,
+    /// A reason to render nothing.
+    refusal: Option<String>,
+}
+
+/// Renders the packages among the inputs, and keeps everything else as it is.
+///
+/// A package that can't be rendered becomes an entry of `unread`. Fails if there is no place for temporary files.
+pub fn render(listed: Vec<Listed>, options: &Options) -> io::Result<Rendering> {
+    let mut rendering = Rendering::default();
+    let mut packages = Vec::new();
+    for listed in listed {
+        match listed {
+            Listed::Source(source) => rendering.sources.push(source),
+            Listed::Package(package) => packages.push(package),
+            Listed::Unread(unread) => rendering.unread.push(unread),
+        }
+    }
+    if packages.is_empty() {
+        return Ok(rendering);
+    }
+    let mut covered = Covered::default();
+    let jobs = jobs(packages, options, &mut covered);
+    // A file or a kustomization that another one includes is evaluated as a part of that one.
+    let is_covered =
+        |source: &Source| matches!(source, Source::Found(path) if covered.files.contains(&canonical(path)));
+    rendering.sources.retain(|source| !is_covered(source));
+    let is_part =
+        |package: &Package| !package.named && covered.bases.contains(&canonical(&package.directory));
+    let jobs: Vec<_> = jobs.into_iter().filter(|job| !is_part(&job.package)).collect();
+    let homes = jobs.iter().map(|_| tempfile::tempdir()).collect::<io::Result<Vec<_>>>()?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+    let runs = jobs.iter().zip(&homes).map(|(job, home)| job.run(options, home.path()));
+    let results: Vec<_> = runtime.block_on(stream::iter(runs).buffered(at_once).collect());
+    let mut collector = Collector { rendering, ..Collector::default() };
+    for ((job, home), result) in jobs.into_iter().zip(&homes).zip(results) {
+        collector.add(job, home.path(), result);
+    }
+    Ok(collector.finish())
+}
+
+/// The files and directories that are parts of kustomizations.
+#[derive(Default)]
+struct Covered {
+    files: BTreeSet<PathBuf>,
+    bases: BTreeSet<PathBuf>,
+}
+
+fn jobs(packages: Vec<Package>, options: &Options, covered: &mut Covered) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for package in packages {
+        match package.kind {
+            PackageKind::Chart => jobs.extend(charts(&package, options)),
+            PackageKind::Kustomization
+                if !package.named && kustomization::is_component(&package.directory) => {}
+            PackageKind::Kustomization => jobs.push(kustomization(package, covered)),
+        }
+    }
+    jobs
+}
+
+/// Returns a job for each variant of a chart.
+fn charts(package: &Package, options: &Options) -> Vec<Job> {
+    let chart = Chart::read(&package.directory);
+    if chart.is_library() && !package.named {
+        return Vec::new();
+    }
+    let variants = if options.values.is_empty() { chart.variants() } else { Vec::new() };
+    let variants = if variants.is_empty() { vec![None] } else { variants.into_iter().map(Some).collect() };
+    let inputs = [vec![package.directory.clone()], options.values.clone()].concat();
+    variants
+        .into_iter()
+        .map(|variant| Job {
+            package: package.clone(),
+            chart: Some((Chart::read(&package.directory), variant)),
+            inputs: inputs.clone(),
+            raw: Vec::new(),
+            refusal: None,
+        })
+        .collect()
+}
+
+fn kustomization(package: Package, covered: &mut Covered) -> Job {
+    let kustomization::Inputs { bases, files, remote } = kustomization::Inputs::of(&package.directory);
+    let refusal = remote.map(|(directory, entry)| {
+        format!(
+            "{} names {entry}, which is no local file or directory, and nothing is downloaded: add a copy to the \
+             repository, or run `{}`",
+            directory.display(),
+            by_hand(&package)
+        )
+    });
+    covered.files.extend(files.iter().cloned());
+    covered.bases.extend(bases.iter().cloned());
+    let is_manifest = |path: &&PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("yaml" | "yml" | "json")) && !KUSTOMIZATION_FILES.contains(&name)
+    };
+    let raw = files.iter().filter(is_manifest).cloned().collect();
+    // The directories count too, because a deleted file is in none of the lists.
+    let directories = bases.into_iter().chain([package.directory.clone()]);
+    let inputs = files.into_iter().chain(directories).collect();
+    Job { package, chart: None, inputs, raw, refusal }
+}
+
+/// Returns the command with which a user renders a package.
+fn by_hand(package: &Package) -> String {
+    let program = match package.kind {
+        PackageKind::Chart => "helm template",
+        PackageKind::Kustomization => "kubectl kustomize",
+    };
+    format!("{program} {} | kube-devops analyze -f -", package.directory.display())
+}
+
+impl Job {
+    fn name(&self) -> String {
+        let directory = self.package.directory.display();
+        match self.chart.as_ref().and_then(|(_, variant)| variant.as_ref()?.file_name()) {
+            Some(variant) => format!("{directory} (ci/{})", variant.display()),
+            None => directory.to_string(),
+        }
+    }
+
+    async fn run(&self, options: &Options, home: &Path) -> Result<Vec<u8>, ProgramError> {
+        match &self.chart {
+            _ if self.refusal.is_some() => Ok(Vec::new()),
+            Some((chart, variant)) => chart.render(variant.as_deref(), options, home).await,
+            None => kustomization::render(&self.package.directory, home).await,
+        }
+    }
+
+    /// Returns the file behind a rendered document.
+    fn origin(&self, document: &str, home: &Path) -> PathBuf {
+        let directory = &self.package.directory;
+        match &self.chart {
+            Some((chart, _)) => chart.origin(document),
+            None => kustomization::origin(document, home)
+                .or_else(|| crate::files::kustomization_file(directory))
+                .map_or_else(|| directory.clone(), |file| as_written(&file, directory)),
+        }
+    }
+}
+
+/// Returns a path as the user would write it: relative if the user's own path is, and if it is below the working directory.
+fn as_written(file: &Path, directory: &Path) -> PathBuf {
+    if let Ok(rest) = file.strip_prefix(canonical(directory)) {
+        return directory.join(rest);
+    }
+    let here = canonical(Path::new("."));
+    match file.strip_prefix(here) {
+        Ok(rest) if directory.is_relative() => rest.to_owned(),
+        _ => file.to_owned(),
+    }
+}
+
+/// Takes the results of the jobs in their order.
+#[derive(Default)]
+struct Collector {
+    rendering: Rendering,
+    templates: Templates,
+    /// The documents of each chart with variants. Two variants often share some.
+    seen: HashSet<(PathBuf, String)>,
+    raw: HashSet<PathBuf>,
+    /// The kustomizations that no program could render.
+    unrendered: Vec<Package>,
+}
+
+impl Collector {
+    fn add(&mut self, job: Job, home: &Path, result: Result<Vec<u8>, ProgramError>) {
+        let name = job.name();
+        self.rendering.inputs.insert(name.clone(), job.inputs.clone());
+        let result = match job.refusal.clone() {
+            Some(refusal) => Err(refusal),
+            None => match result {
+                Ok(text) => String::from_utf8(text).map_err(|_| "what it renders to is not UTF-8".to_owned()),
+                Err(ProgramError::Missing(HELM)) => Err(format!(
+                    "it is a chart, and helm is not installed: install it, or run `{}` where it is",
+                    by_hand(&job.package)
+                )),
+                Err(ProgramError::Missing(_)) => {
+                    self.raw.extend(job.raw);
+                    self.unrendered.push(job.package);
+                    return;
+                }
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        match result {
+            Ok(text) => self.add_text(&job, home, name, &text),
+            Err(message) => {
+                self.rendering.unread.push(ReadFailure { source: name, document: None, line: None, message });
+            }
+        }
+    }
+
+    fn add_text(&mut self, job: &Job, home: &Path, name: String, text: &str) {
+        let has_variants = matches!(job.chart, Some((_, Some(_))));
+        let (mut kept, mut parts, mut lines) = (String::new(), Vec::new(), 0);
+        for document in documents(text) {
+            let key = (job.package.directory.clone(), document.text.to_owned());
+            if has_variants && !self.seen.insert(key) {
+                continue;
+            }
+            let file = job.origin(document.text, home);
+            let line = self.templates.line(&file, document.text);
+            parts.push(Part { first: lines + 1, file: file.display().to_string(), line });
+            kept.push_str("---\n");
+            kept.push_str(document.text);
+            if !kept.ends_with('\n') {
+                kept.push('\n');
+            }
+            lines += 1 + document.text.lines().count();
+        }
+        if parts.is_empty() {
+            self.rendering.notes.push(format!("{name}: no object is rendered from it"));
+            return;
+        }
+        self.rendering.origins.add(name.clone(), parts);
+        self.rendering.sources.push(Source::Rendered { name, text: kept.into_bytes().into() });
+    }
+
+    fn finish(mut self) -> Rendering {
+        if let Some(first) = self.unrendered.first() {
+            let others = match self.unrendered.len() - 1 {
+                0 => String::new(),
+                1 => " and 1 other kustomization".to_owned(),
+                more => format!(" and {more} other kustomizations"),
+            };
+            self.rendering.notes.push(format!(
+                "the files of {}{others} were read without rendering, because neither kustomize nor kubectl is installed: \
+                 run `{}` where one is",
+                first.directory.display(),
+                by_hand(first)
+            ));
+            let mut raw: Vec<PathBuf> =
+                self.raw.iter().map(|file| as_written(file, &first.directory)).collect();
+            raw.sort();
+            self.rendering.sources.extend(raw.into_iter().map(Source::Found));
+        }
+        self.rendering
+    }
+}

@@ -1,0 +1,5 @@
+//! Asks Git which files of a repository have changed.
+
+mod changes;
+
+pub use changes::{Changes, ChangesError};

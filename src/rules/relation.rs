@@ -1,0 +1,62 @@
+//! The input of a rule about relations, and its findings in many objects.
+
+use std::fmt;
+
+use super::{Parameters, RuleId, Severity, Violation};
+use crate::inventory::{Identity, Inventory};
+
+/// The input of a rule about how objects fit together.
+#[derive(Debug)]
+pub struct Relations<'a> {
+    /// The objects.
+    pub inventory: &'a Inventory,
+    /// The rule's parameters.
+    pub parameters: &'a Parameters,
+}
+
+/// The findings of one rule in many objects. Objects that the user did not ask for have none.
+#[derive(Debug)]
+pub struct Findings {
+    rule: RuleId,
+    severity: Severity,
+    keep: bool,
+    found: Vec<(Identity, Option<Violation>)>,
+    unknown: u64,
+}
+
+impl Findings {
+    /// Starts the findings of a rule. Violations are kept, or only counted.
+    pub fn new(rule: RuleId, severity: Severity, keep: bool) -> Self {
+        Self { rule, severity, keep, found: Vec::new(), unknown: 0 }
+    }
+
+    /// Adds a finding about an object.
+    pub fn report(&mut self, object: &Identity, path: fmt::Arguments<'_>, message: fmt::Arguments<'_>) {
+        if object.is_asked {
+            let violation = self.keep.then(|| Violation {
+                rule: self.rule,
+                severity: self.severity,
+                count: 1,
+                container: None,
+                path: path.to_string(),
+                message: message.to_string(),
+            });
+            self.found.push((object.clone(), violation));
+        }
+    }
+
+    /// Notes that the input does not tell if an object breaks the rule.
+    pub fn unknown(&mut self, object: &Identity) {
+        self.unknown += u64::from(object.is_asked);
+    }
+
+    /// The objects with a finding, each with the violation if it was kept.
+    pub fn found(&self) -> &[(Identity, Option<Violation>)] {
+        &self.found
+    }
+
+    /// The number of objects with an unknown answer.
+    pub fn unknown_count(&self) -> u64 {
+        self.unknown
+    }
+}

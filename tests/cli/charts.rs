@@ -1,0 +1,248 @@
+//! Charts among the manifests, rendered by the real Helm in both of its major versions.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Run, directory, run_with};
+
+const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
+
+const DEPLOYMENT: &str = r#"{{- if .Values.enabled }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+  namespace: {{ .Release.Namespace }}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: c
+        image: {{ required "set image" .Values.image }}
+{{- end }}
+"#;
+
+/// Returns a directory for each Helm that was built, with a program `helm`. Without any, the test is skipped visibly.
+fn helms() -> Vec<tempfile::TempDir> {
+    let target = Path::new(env!("CARGO_BIN_EXE_kube-devops")).ancestors().nth(2).unwrap();
+    let helms = ["helm3", "helm4"].map(|name| target.join("helm").join(name));
+    let missing: Vec<_> = helms.iter().filter(|helm| !helm.is_file()).collect();
+    #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
+    let is_required = std::env::var_os("KUBE_DEVOPS_GO").is_some();
+    assert!(!is_required || missing.is_empty(), "`make helm` builds what is missing: {missing:?}");
+    if !missing.is_empty() {
+        // `eprintln!` would show only if the test fails.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no chart was rendered: `make helm` builds {missing:?}");
+        return Vec::new();
+    }
+    let linked = helms.iter().map(|helm| {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(helm, directory.path().join("helm")).unwrap();
+        directory
+    });
+    linked.collect()
+}
+
+/// Runs the binary with only one directory in which programs are found.
+fn run_beside(programs: &Path, tree: &Path, args: &[&str]) -> Run {
+    run_with(tree, args, &[("PATH", programs.to_str().unwrap())])
+}
+
+/// Returns the violations as `name rule source:line`.
+fn violations(run: &Run) -> Vec<String> {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"));
+    let row = |violation: &Value| {
+        ["name", "rule", "source"].map(|field| violation[field].as_str().unwrap_or_default()).join(" ")
+    };
+    report["violations"].as_array().unwrap().iter().map(row).collect()
+}
+
+/// A chart with a values file that sets its only required value.
+fn chart(values: &str) -> tempfile::TempDir {
+    directory(&[
+        ("charts/web/Chart.yaml", CHART.as_bytes()),
+        ("charts/web/values.yaml", values.as_bytes()),
+        ("charts/web/templates/deploy.yaml", DEPLOYMENT.as_bytes()),
+        ("charts/web/templates/tests/pod.yaml", b"kind: Pod\napiVersion: v1\nmetadata:\n  name: t\n  annotations: {helm.sh/hook: test}\nspec: {containers: [{name: t, image: t}]}\n"),
+        ("raw.yaml", b"apiVersion: v1\nkind: Pod\nmetadata: {name: raw}\nspec: {containers: [{name: c, image: 'a:latest'}]}\n"),
+    ])
+}
+
+const ANALYZE: [&str; 6] = ["analyze", "-o", "json", "--rules", "latest-tag", "-f"];
+
+#[test]
+fn a_chart_is_rendered_once_and_its_findings_lead_to_the_template() {
+    let tree = chart("enabled: true\nimage: nginx\n");
+    for helm in helms() {
+        let run = run_beside(
+            &helm,
+            tree.path(),
+            &["analyze", "-o", "json", "--rules", "latest-tag", "-R", "-f", "."],
+        );
+        let template = "./charts/web/templates/deploy.yaml:3";
+        assert_eq!(
+            violations(&run),
+            ["raw latest-tag ./raw.yaml:1".to_owned(), format!("web latest-tag {template}"),],
+            "{run}"
+        );
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
+        let run =
+            run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web", "-n", "prod"]].concat());
+        assert_eq!(violations(&run), ["web latest-tag charts/web/templates/deploy.yaml:3"], "{run}");
+        assert!(run.stdout.contains(r#""namespace": "prod""#), "{run}");
+    }
+}
+
+#[test]
+fn values_come_from_files_and_flags() {
+    let tree = chart("enabled: true\n");
+    std::fs::write(tree.path().join("a, b.yaml"), "image: 'nginx:1'\n").unwrap();
+    for helm in helms() {
+        let run = |more: &[&str]| {
+            run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"], more].concat())
+        };
+        let refused = run(&[]);
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(refused.stderr.contains("error: charts/web: helm: execution error"), "{refused}");
+        assert!(refused.stderr.contains("set image"), "{refused}");
+        assert_eq!(run(&["--helm-values", "a, b.yaml"]).status, 0);
+        let set = run(&["--helm-values", "a, b.yaml", "--helm-set", "image=nginx:latest"]);
+        assert_eq!(violations(&set), ["web latest-tag charts/web/templates/deploy.yaml:3"], "{set}");
+        let nothing = run(&["--helm-set", "enabled=false"]);
+        assert_eq!(nothing.status, 0, "{nothing}");
+        assert!(nothing.stderr.contains("note: charts/web: no object is rendered from it"), "{nothing}");
+        let remote = run(&["--helm-values", "https://example.com/values.yaml"]);
+        assert_eq!(remote.status, 2, "{remote}");
+        assert!(remote.stderr.contains("values are read from local files only"), "{remote}");
+    }
+}
+
+#[test]
+fn each_values_file_for_ci_makes_a_variant() {
+    let tree = chart("enabled: true\n");
+    let ci = tree.path().join("charts/web/ci");
+    std::fs::create_dir(&ci).unwrap();
+    std::fs::write(ci.join("small-values.yaml"), "image: nginx:latest\n").unwrap();
+    std::fs::write(ci.join("big-values.yaml"), "image: nginx\n").unwrap();
+    std::fs::write(ci.join("notes.yaml"), "not: values\n").unwrap();
+    std::fs::write(
+        tree.path().join("charts/web/templates/same.yaml"),
+        "kind: Pod\napiVersion: v1\nmetadata: {name: same}\nspec: {containers: [{name: c, image: a}]}\n",
+    )
+    .unwrap();
+    for helm in helms() {
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        let found = [
+            "same latest-tag charts/web/templates/same.yaml:1",
+            "web-big latest-tag charts/web/templates/deploy.yaml:3",
+            "web-small latest-tag charts/web/templates/deploy.yaml:3",
+        ];
+        assert_eq!(violations(&run), found, "{run}");
+        let broken = ci.join("broken-values.yaml");
+        std::fs::write(&broken, "image:\n").unwrap();
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        assert!(run.stderr.contains("error: charts/web (ci/broken-values.yaml): helm: "), "{run}");
+        assert_eq!((run.status, violations(&run).len()), (2, 3), "{run}");
+        std::fs::remove_file(broken).unwrap();
+    }
+}
+
+#[test]
+fn missing_dependencies_are_an_error_and_present_ones_are_rendered() {
+    let tree = chart("enabled: true\nimage: 'nginx:1'\n");
+    let chart = tree.path().join("charts/web");
+    let dependency = "dependencies: [{name: db, version: 1.0.0, repository: 'https://example.com'}]\n";
+    std::fs::write(chart.join("Chart.yaml"), format!("{CHART}{dependency}")).unwrap();
+    for helm in helms() {
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        assert_eq!(run.status, 2, "{run}");
+        let advice = "the chart's dependencies are not in its directory charts: db; run `helm dependency build charts/web`";
+        assert!(run.stderr.contains(advice), "{run}");
+        let templates = chart.join("charts/db/templates");
+        std::fs::create_dir_all(&templates).unwrap();
+        std::fs::write(chart.join("charts/db/Chart.yaml"), "apiVersion: v2\nname: db\nversion: 1.0.0\n")
+            .unwrap();
+        let pod = "# first\nkind: Pod\napiVersion: v1\nmetadata: {name: db}\nspec: {containers: [{name: c, image: a}]}\n";
+        std::fs::write(templates.join("pod.yaml"), pod).unwrap();
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        assert_eq!(violations(&run), ["db latest-tag charts/web/charts/db/templates/pod.yaml:2"], "{run}");
+        std::fs::remove_dir_all(chart.join("charts")).unwrap();
+    }
+}
+
+#[test]
+fn an_object_that_cannot_be_read_leads_to_its_template() {
+    let tree = chart("enabled: true\nimage: 'nginx:1'\n");
+    let broken = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: broken}\nspec: {template: {spec: {containers: 7}}}\n";
+    std::fs::write(tree.path().join("charts/web/templates/broken.yaml"), broken).unwrap();
+    for helm in helms() {
+        let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
+        assert_eq!(run.status, 2, "{run}");
+        assert!(
+            run.stderr.contains("error: charts/web/templates/broken.yaml:1: rendered from charts/web: "),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+fn no_plugin_runs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tree = chart("enabled: true\nimage: 'nginx:1'\n");
+    // A plugin in the user's directories that would fetch values and process the result.
+    let plugin = tree.path().join("plugins/spy");
+    std::fs::create_dir_all(&plugin).unwrap();
+    std::fs::write(plugin.join("plugin.yaml"), "name: spy\nversion: 1.0.0\nusage: u\ndescription: d\ncommand: $HELM_PLUGIN_DIR/spy\nhooks: {install: $HELM_PLUGIN_DIR/spy}\ndownloaders: [{command: spy, protocols: [spy]}]\n").unwrap();
+    std::fs::write(plugin.join("spy"), format!("#!/bin/sh\n/usr/bin/touch {}/ran\n", tree.path().display()))
+        .unwrap();
+    std::fs::set_permissions(plugin.join("spy"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    for helm in helms() {
+        let plugins = tree.path().join("plugins");
+        let variables =
+            [("PATH", helm.path().to_str().unwrap()), ("HELM_PLUGINS", plugins.to_str().unwrap())];
+        let run = run_with(tree.path(), &[&ANALYZE[..], &["charts/web"]].concat(), &variables);
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
+        let run = run_with(
+            tree.path(),
+            &[&ANALYZE[..], &["charts/web", "--helm-values", "spy://a"]].concat(),
+            &variables,
+        );
+        assert_eq!(run.status, 2, "{run}");
+        assert!(!tree.path().join("ran").exists());
+    }
+}
+
+#[test]
+fn values_without_a_chart_are_refused() {
+    let tree = chart("");
+    for args in
+        [&["raw.yaml", "--helm-set", "a=b"][..], &["charts/web", "--helm-set", "a=b", "--render", "never"]]
+    {
+        let run = run_beside(&tree.path().join("none"), tree.path(), &[&ANALYZE[..], args].concat());
+        assert_eq!(run.status, 2, "{run}");
+        assert!(run.stderr.contains("no directory with a Chart.yaml is rendered"), "{run}");
+    }
+}
+
+#[test]
+fn without_helm_a_chart_is_an_error_that_says_how_to_render_it() {
+    let tree = chart("enabled: true\nimage: nginx\n");
+    let run = run_beside(&tree.path().join("none"), tree.path(), &[&ANALYZE[..], &[".", "-R"]].concat());
+    let error = "error: ./charts/web: it is a chart, and helm is not installed: install it, or run `helm template \
+                 ./charts/web | kube-devops analyze -f -` where it is\n";
+    assert_eq!((run.status, run.stderr.as_str()), (2, error), "{run}");
+    assert_eq!(violations(&run), ["raw latest-tag ./raw.yaml:1"], "{run}");
+    let run = run_beside(
+        &tree.path().join("none"),
+        tree.path(),
+        &[&ANALYZE[..], &[".", "-R", "--render", "never"]].concat(),
+    );
+    assert!(
+        run.stderr.contains("charts/web/templates/deploy.yaml"),
+        "the templates are read as they are: {run}"
+    );
+}

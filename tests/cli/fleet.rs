@@ -1,0 +1,65 @@
+//! Many clusters, as far as it needs none.
+
+use serde_json::{Value, json};
+
+use super::{Run, directory, run_in};
+
+fn kubeconfig(contexts: &[&str]) -> String {
+    let contexts: Vec<_> = contexts
+        .iter()
+        .map(|name| json!({ "name": name, "context": { "cluster": "dead", "user": "" } }))
+        .collect();
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a", "contexts": contexts,
+        "clusters": [{ "name": "dead", "cluster": { "server": "https://127.0.0.1:1" } }],
+    })
+    .to_string()
+}
+
+fn fleet(args: &[&str]) -> Run {
+    let (one, other) = (kubeconfig(&["a", "b"]), kubeconfig(&["a"]));
+    let tree = directory(&[("one.yaml", one.as_bytes()), ("other.yaml", other.as_bytes())]);
+    run_in(tree.path(), &[&["multi-cluster"], args].concat(), "")
+}
+
+#[test]
+fn a_dead_cluster_is_a_row_with_its_reason() {
+    let run = fleet(&["analyze", "--all", "--kubeconfig", "one.yaml", "-o", "json"]);
+    assert_eq!((run.status, run.stderr.as_str()), (2, ""), "{run}");
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let summary = &report["summary"];
+    assert_eq!(
+        (&summary["failed"], &summary["score"], &summary["partial"]),
+        (&json!(2), &Value::Null, &json!(true))
+    );
+    let reason = report["clusters"][1]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("cannot reach https://127.0.0.1:1: "), "{reason}");
+    let text = fleet(&["list-contexts", "--kubeconfig", "one.yaml"]);
+    assert_eq!(text.status, 2, "{text}");
+    assert!(text.stdout.starts_with("CURRENT   CONTEXT   CLUSTER   VERSION   SERVER   RESULT\n*"), "{text}");
+}
+
+#[test]
+fn a_context_that_two_files_have_is_named_with_its_file() {
+    let both = ["--kubeconfig", "one.yaml", "--kubeconfig", "other.yaml", "-o", "json"];
+    let run = fleet(&[&["analyze"][..], &both].concat());
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let names: Vec<_> =
+        report["clusters"].as_array().unwrap().iter().map(|row| row["context"].clone()).collect();
+    assert_eq!(names, ["one.yaml:a", "other.yaml:a"]);
+}
+
+#[test]
+fn a_missing_or_unknown_choice_of_clusters_is_refused() {
+    for (args, refusal) in [
+        (
+            &["analyze", "--contexts", "c", "--kubeconfig", "one.yaml"][..],
+            "no context \"c\"; the contexts are a, b",
+        ),
+        (&["analyze", "--all", "--kubeconfig", "none.yaml"], "none.yaml"),
+        (&["analyze", "--all", "--contexts", "a"], "cannot be used with"),
+    ] {
+        let run = fleet(args);
+        assert!(run.status == 2 && run.stderr.contains(refusal), "{args:?}: {run}");
+    }
+}

@@ -1,0 +1,131 @@
+//! Many clusters at once: two control planes, one of them twice, wrong credentials, a dead address and a silent one.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::{Value, json};
+
+use crate::analyze::on;
+use crate::apply::apply;
+use crate::control_plane::ControlPlane;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
+    let planes = [ControlPlane::start(), ControlPlane::start()];
+    for (plane, image) in planes.iter().zip(["nginx", "nginx:1"]) {
+        assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
+        let client = plane.client().await;
+        let pod = json!({
+            "metadata": { "name": "p" },
+            "spec": { "containers": [{ "name": "main", "image": image }] },
+        });
+        let pods = Api::<Pod>::namespaced(client.clone(), "default");
+        // The account of a new namespace may take a moment.
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        crate::eventually::eventually("a pod", async || pods.create(&PostParams::default(), &pod).await.ok())
+            .await;
+        let restarts = if image == "nginx" { 3 } else { 5 };
+        apply(&client, &policy(restarts)).await.unwrap();
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let merged = directory.path().join("config");
+    let silent = format!("https://{}", silent.local_addr().unwrap());
+    fs::write(&merged, kubeconfig(&planes, &silent).to_string()).unwrap();
+
+    let outcome = fleet(&merged, &["analyze", "--all", "--timeout", "15s", "-o", "json"]);
+    assert_eq!(outcome.code, 2, "{outcome:?}");
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let row = |context: &str| {
+        let rows = report["clusters"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["context"] == context).unwrap();
+        (row["result"].as_str().unwrap().to_owned(), row["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    for (context, result, reason) in [
+        ("a", "analyzed", ""),
+        ("a-again", "sameCluster", "counted as a"),
+        ("b", "analyzed", ""),
+        ("dead", "failed", "cannot reach https://127.0.0.1:1"),
+        ("silent", "failed", "no result within 15s"),
+        ("wrong", "failed", "didn't accept the credentials"),
+    ] {
+        let (found, why) = row(context);
+        assert!(found == result && why.contains(reason), "{context}: {found}: {why}");
+    }
+    let summary = &report["summary"];
+    assert_eq!(
+        (&summary["clusters"], &summary["failed"], &summary["pods"]),
+        (&json!(2), &json!(3), &json!(2))
+    );
+    // The penalties of both pods are 5 + 3 + 2 + 4 and 3 + 2 + 4, and 11.5 is their mean.
+    assert_eq!((&summary["score"], &summary["partial"]), (&json!(88), &json!(true)));
+    let drift = &report["drift"][0];
+    assert_eq!((&drift["name"], &drift["same"], &drift["missing"]), (&json!("p"), &json!(["a"]), &json!([])));
+    let field = json!({ "path": "spec.maxRestartCount", "from": 3, "to": 5 });
+    assert_eq!(drift["different"], json!([{ "cluster": "b", "fields": [field] }]));
+
+    let chosen = fleet(&merged, &["analyze", "--contexts", "b,a"]);
+    assert_eq!(chosen.code, 0, "{chosen:?}");
+    assert!(chosen.stdout.contains("Health score       : 88 (Healthy)"), "{chosen:?}");
+    let listed = fleet(&merged, &["list-contexts", "--timeout", "15s"]);
+    assert_eq!(listed.code, 2, "{listed:?}");
+    assert!(listed.stdout.contains("reachable, the cluster of a"), "{listed:?}");
+    assert!(listed.stdout.contains("v1.36.3"), "{listed:?}");
+}
+
+fn fleet(kubeconfig: &Path, arguments: &[&str]) -> crate::analyze::Outcome {
+    on(kubeconfig, &[&["multi-cluster"], arguments].concat())
+}
+
+fn policy(restarts: u32) -> Value {
+    json!({
+        "apiVersion": "devops.stochastic.io/v1",
+        "kind": "DevOpsPolicy",
+        "metadata": { "name": "p", "namespace": "default" },
+        "spec": { "maxRestartCount": restarts },
+    })
+}
+
+/// Returns one kubeconfig with a context for every case.
+fn kubeconfig(planes: &[ControlPlane; 2], silent: &str) -> Value {
+    let [a, b] = planes.each_ref().map(|plane| {
+        let text = fs::read_to_string(plane.kubeconfig()).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    });
+    let cluster = |name: &str, cluster: &Value| json!({ "name": name, "cluster": cluster });
+    let at = |server: &str| {
+        let mut cluster = a["clusters"][0]["cluster"].clone();
+        cluster["server"] = json!(server);
+        cluster
+    };
+    let context = |name: &str, cluster: &str, user: &str| json!({ "name": name, "context": { "cluster": cluster, "user": user } });
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "clusters": [
+            cluster("a", &a["clusters"][0]["cluster"]),
+            cluster("b", &b["clusters"][0]["cluster"]),
+            cluster("dead", &at("https://127.0.0.1:1")),
+            cluster("silent", &at(silent)),
+        ],
+        "users": [
+            { "name": "a", "user": a["users"][0]["user"] },
+            { "name": "b", "user": b["users"][0]["user"] },
+            { "name": "wrong", "user": { "token": "wrong" } },
+        ],
+        "contexts": [
+            context("a", "a", "a"),
+            context("a-again", "a", "a"),
+            context("b", "b", "b"),
+            context("dead", "dead", "a"),
+            context("silent", "silent", "a"),
+            context("wrong", "a", "wrong"),
+        ],
+    })
+}

@@ -1,0 +1,129 @@
+//! Policies on their way between bundles, files and a real API server.
+
+use std::fs;
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube_devops::policy::DevOpsPolicy;
+use serde_json::json;
+
+use crate::analyze::{Outcome, on};
+use crate::control_plane::ControlPlane;
+use crate::eventually::eventually;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn policies_travel_between_bundles_files_and_the_cluster() {
+    let plane = ControlPlane::start();
+    let client = plane.client().await;
+    let run = |args: &[&str]| on(plane.kubeconfig(), args);
+    let said = |args: &[&str]| {
+        let outcome = run(args);
+        assert_eq!(outcome.code, 0, "{args:?}: {outcome:?}");
+        outcome.stdout
+    };
+    assert_eq!(run(&["crd", "install"]).code, 0);
+    let (shop, blog) = (plane.namespace("shop"), plane.namespace("blog"));
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "team": "web" } } }));
+    for namespace in [&shop, &blog] {
+        let namespaces = Api::<Namespace>::all(client.clone());
+        namespaces.patch(namespace, &PatchParams::default(), &label).await.unwrap();
+    }
+    let line = |namespace: &str, name: &str, what: &str| format!("devopspolicy {namespace}/{name} {what}\n");
+    let both = |name: &str, what: &str| {
+        let mut namespaces = [&shop, &blog];
+        namespaces.sort();
+        namespaces.map(|namespace| line(namespace, name, what)).concat()
+    };
+
+    // A bundle is applied where the labels match, and again only where something changes.
+    let apply = ["policy", "bundle-apply", "restricted", "-l", "team=web"];
+    let dry = [&apply[..], &["--dry-run"]].concat();
+    assert_eq!(said(&dry), both("restricted", "created (dry run)"));
+    assert_eq!(said(&apply), both("restricted", "created"));
+    assert_eq!(said(&apply), both("restricted", "unchanged"));
+    assert_eq!(said(&dry), both("restricted", "unchanged (dry run)"));
+    let audit = [&apply[..], &["--mode", "audit", "--dry-run"]].concat();
+    assert_eq!(said(&audit), both("restricted", "changed (dry run)"));
+    let everywhere =
+        run(&["policy", "bundle-apply", "baseline", "-n", &shop, "-n", "kube-system", "--name", "first"]);
+    assert_eq!(everywhere.stdout, line(&shop, "first", "created"));
+    assert!(everywhere.stderr.contains("skipped the system namespaces kube-system"), "{everywhere:?}");
+
+    // A setting of somebody else stays.
+    let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), &shop);
+    let edit = Patch::Merge(json!({ "spec": { "maxRestartCount": 9 } }));
+    policies.patch("restricted", &PatchParams::default(), &edit).await.unwrap();
+    let conflict = run(&apply);
+    assert!(conflict.code == 2 && conflict.stderr.contains(".spec.maxRestartCount"), "{conflict:?}");
+    assert_eq!(conflict.stdout, line(&blog, "restricted", "unchanged"));
+    assert_eq!(policies.get("restricted").await.unwrap().spec.max_restart_count, Some(9));
+
+    // Exported policies come back unchanged.
+    let tree = tempfile::tempdir().unwrap();
+    let directory = tree.path().join("set");
+    let (path, wanted) = (directory.to_str().unwrap(), said(&["policy", "export", "-A"]));
+    said(&["policy", "export", "-A", "-d", path]);
+    for namespace in [&shop, &blog] {
+        delete_all(&client, namespace).await;
+    }
+    let import =
+        |args: &[&str]| run(&[&["policy", "import", "-R", "-f", path, "--set", "web"], args].concat());
+    let dry: Outcome = import(&["--dry-run"]);
+    assert!(dry.code == 0 && dry.stdout.matches(" created (dry run)\n").count() == 3, "{dry:?}");
+    assert_eq!(run(&["policy", "export", "-A"]).stdout, "");
+    let imported = import(&[]);
+    assert!(imported.code == 0 && imported.stdout.matches(" created\n").count() == 3, "{imported:?}");
+    let back = said(&["policy", "export", "-A"]).replace("    devops.stochastic.io/policy-set: web\n", "");
+    assert_eq!(back, wanted);
+    assert_eq!(said(&["policy", "diff", "-R", path, "cluster"]), "");
+
+    // A refused policy keeps the whole import back; a policy that is gone from the set is pruned.
+    let bad = directory.join("bad.yaml");
+    fs::write(&bad, manifest("nowhere", "bad", "{}")).unwrap();
+    fs::remove_file(directory.join(&shop).join("first.yaml")).unwrap();
+    let edited = directory.join(&blog).join("restricted.yaml");
+    replace(&edited, "maxRestartCount: 3", "maxRestartCount: 4");
+    let refused = import(&["--prune"]);
+    assert!(refused.code == 2 && refused.stderr.contains("nowhere"), "{refused:?}");
+    assert_eq!(
+        (refused.stdout.as_str(), said(&["policy", "export", "-A"]).contains("maxRestartCount: 4")),
+        ("", false)
+    );
+    fs::remove_file(&bad).unwrap();
+    let differs = run(&["policy", "diff", "-R", path, "cluster", "-o", "json"]);
+    assert!(differs.code == 1 && differs.stdout.contains("\"spec.maxRestartCount\""), "{differs:?}");
+    fs::write(&bad, manifest(&shop, "alone", "{forbidLatestTag: true}")).unwrap();
+    assert_eq!(run(&["policy", "import", "-f", bad.to_str().unwrap()]).code, 0);
+    fs::remove_file(&bad).unwrap();
+    let pruned = import(&["--prune"]);
+    assert!(pruned.code == 0 && pruned.stdout.ends_with(&line(&shop, "first", "pruned")), "{pruned:?}");
+    assert!(pruned.stdout.contains(&line(&blog, "restricted", "changed")), "{pruned:?}");
+    let names = eventually("the set without its policy", async || {
+        let found = policies.list(&ListParams::default()).await.unwrap().items;
+        let names: Vec<_> = found.into_iter().filter_map(|policy| policy.metadata.name).collect();
+        (names.len() == 2).then_some(names)
+    })
+    .await;
+    assert_eq!(names, ["alone", "restricted"]);
+}
+
+async fn delete_all(client: &kube::Client, namespace: &str) {
+    let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), namespace);
+    policies.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+}
+
+fn manifest(namespace: &str, name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {spec}\n"
+    )
+}
+
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
