@@ -41,14 +41,10 @@ pub enum CallError {
         message: String,
     },
     /// There is no connection through a proxy, or it broke.
-    #[error(
-        "cannot reach {server} through the proxy {proxy}: {message}: check that both are up, or change the proxy"
-    )]
+    #[error("cannot reach {way}: {message}: check that both are up, or change the proxy")]
     UnreachableByProxy {
-        /// The address of the API server.
-        server: String,
-        /// The address of the proxy.
-        proxy: String,
+        /// The addresses of the API server and of the proxy.
+        way: String,
         /// The reason.
         message: String,
     },
@@ -121,7 +117,8 @@ impl CallError {
                 } else if let Some(message) = explain(&error) {
                     Self::Untrusted { server, message }
                 } else if let Some(proxy) = proxy(&error) {
-                    Self::UnreachableByProxy { server, proxy, message: root(&error) }
+                    let way = format!("{server} through the proxy {proxy}");
+                    Self::UnreachableByProxy { way, message: root(&error) }
                 } else {
                     Self::Unreachable { server, message: root(&error) }
                 }

@@ -16,8 +16,7 @@ use crate::operator::{self, Operator, OperatorMetrics, OperatorSettings, PolicyC
 use crate::remediation::RemediationSettings;
 use crate::runtime::{Index, Listen, Phase};
 
-/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it
-/// enforces.
+/// Run the operator: evaluate the namespace of every DevOpsPolicy, write its status, and patch workloads where it enforces.
 ///
 /// Serves /metrics, /healthz and /readyz; / links to them. Every replica evaluates, and only the leader writes.
 ///

@@ -41,7 +41,7 @@ pub(super) fn parse<C: Consumer>(
         }
         Form::JsonItems(item) => {
             json_objects::items(&text_of(text), item.as_ref(), &piece.path, lines, &mut |read| {
-                parser.json(read)
+                parser.json(read);
             });
         }
     });

@@ -103,6 +103,15 @@ impl Inputs {
         listed
     }
 
+    /// Lists the sources as [`Self::list`] does, without packages.
+    pub fn sources(&self) -> impl Iterator<Item = Result<Source, ReadFailure>> {
+        self.list().into_iter().filter_map(|listed| match listed {
+            Listed::Source(source) => Some(Ok(source)),
+            Listed::Unread(failure) => Some(Err(failure)),
+            Listed::Package(_) => None,
+        })
+    }
+
     fn add(&self, path: &Path, listed: &mut Vec<Listed>) {
         if path.as_os_str().is_empty() {
             let message = "there is no such file or directory; remove the comma beside it";

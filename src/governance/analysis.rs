@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::evaluate::evaluate_workload;
+use super::costs::{costs, unscored};
+use super::evaluate::{evaluate_type, evaluate_workload};
 use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, Exemptions, NamespaceReport, Origin, Report, ReportError, ReportSummary, RuleCost, Scope,
-    Score, Skipped, Tally, UnjudgedKind, UnscoredRule, ViolationList, Workloads, evaluate,
+    Compliance, Exemptions, Judgement, NamespaceReport, Origin, Report, ReportError, ReportSummary, Scope,
+    Score, Skipped, Tally, UnjudgedKind, ViolationList, Workloads, evaluate,
 };
 use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
-use crate::rules::RuleId;
+use crate::rules::{RuleId, Severity};
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The judgements of a set of objects under one policy.
@@ -43,6 +44,8 @@ pub struct Analysis<'p> {
     /// The workloads whose template another one uses.
     borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
     skipped: BTreeMap<(String, TypeMeta), SkippedObjects>,
+    /// The findings about types, by the rule's place and the severity, which depends on the object.
+    types: BTreeMap<(usize, Severity), u64>,
     errors: Vec<ReportError>,
     selected: u64,
     patches: u64,
@@ -86,6 +89,7 @@ impl<'p> Analysis<'p> {
             managers: HashMap::new(),
             borrowed_templates: HashMap::new(),
             skipped: BTreeMap::new(),
+            types: BTreeMap::new(),
             errors: Vec::new(),
             selected: 0,
             patches: 0,
@@ -119,10 +123,13 @@ impl<'p> Analysis<'p> {
     /// Adds an object of any kind. The items of a list are added one by one.
     pub fn add(&mut self, object: &Object<'_>, origin: Option<Origin<'_>>) {
         match &object.parsed {
-            Parsed::Workload(workload) => self.add_workload(workload, origin),
+            Parsed::Workload(workload) => self.judge(workload, Some(&object.types), origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
             Parsed::Related(other) => self.add_other(other, &object.types, origin),
-            Parsed::Other { holds_containers } => self.skip(&object.types, origin, *holds_containers),
+            Parsed::Other { holds_containers, metadata } => {
+                self.judge_other(&object.types, metadata, origin);
+                self.skip(&object.types, origin, *holds_containers);
+            }
             Parsed::Foreign => self.skip(&object.types, origin, false),
         }
     }
@@ -170,6 +177,9 @@ impl<'p> Analysis<'p> {
             sum.with_containers += skipped.with_containers;
         }
         self.violations.merge(part.violations);
+        for (key, count) in part.types {
+            *self.types.entry(key).or_default() += count;
+        }
         for (controller, above) in part.controllers {
             self.add_controller(controller, above);
         }
@@ -196,6 +206,10 @@ impl<'p> Analysis<'p> {
 
     /// Adds a pod or a workload's template.
     pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
+        self.judge(workload, None, origin);
+    }
+
+    fn judge(&mut self, workload: &Workload<'_>, types: Option<&TypeMeta>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(self.scope.default_namespace());
         if !self.facts.is_unneeded() {
@@ -246,7 +260,7 @@ impl<'p> Analysis<'p> {
             .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
-            self.count_exempt(*exemption, rules, workload);
+            self.count_exempt(*exemption, rules, workload, types);
         }
         let mut judgement = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
@@ -256,13 +270,11 @@ impl<'p> Analysis<'p> {
         if controller.is_none() && policy.judges_workloads() {
             let judgement = evaluate_workload(policy, workload, self.now, self.keep);
             self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
-            let object = Owner { kind: workload.kind.name(), name: workload.name() };
-            self.violations.add_certain(namespace, object, origin, &judgement.violations);
-            if judgement.tally != Tally::default() {
-                self.count(namespace, &judgement.tally);
-                let penalized = self.penalized(&judgement.tally);
-                self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
-            }
+            self.add_own(namespace, workload, &key, origin, &judgement);
+        }
+        if controller.is_none() && policy.judges_types() {
+            let judgement = self.judge_type(policy, types, &workload.metadata);
+            self.add_own(namespace, workload, &key, origin, &judgement);
         }
         let all = &judgement.tally;
         let penalized = self.penalized(all);
@@ -274,11 +286,36 @@ impl<'p> Analysis<'p> {
         }
     }
 
+    /// Adds the judgement of a workload itself.
+    fn add_own(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        key: &WorkloadKey,
+        origin: Option<Origin<'_>>,
+        judgement: &Judgement,
+    ) {
+        let object = Owner { kind: workload.kind.name(), name: workload.name() };
+        self.violations.add_certain(namespace, object, origin, &judgement.violations);
+        if judgement.tally != Tally::default() {
+            self.count(namespace, &judgement.tally);
+            let penalized = self.penalized(&judgement.tally);
+            self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
+        }
+    }
+
     /// Counts the findings of a workload that an exemption accepts.
-    fn count_exempt(&mut self, exemption: usize, rules: &EffectivePolicy, workload: &Workload<'_>) {
+    fn count_exempt(
+        &mut self,
+        exemption: usize,
+        rules: &EffectivePolicy,
+        workload: &Workload<'_>,
+        types: Option<&TypeMeta>,
+    ) {
         let mut found = evaluate(rules, workload, self.now, false).tally;
         if workload.metadata.controller().is_none() {
             found.add(&evaluate_workload(rules, workload, self.now, false).tally);
+            found.add(&evaluate_type(rules, types, &workload.metadata, false, &mut |_, _, _| {}).tally);
         }
         self.add_exempt(exemption, found.iter().map(|(_, count)| count).sum());
     }
@@ -351,7 +388,7 @@ impl<'p> Analysis<'p> {
         drop(by_namespace);
         let mut all = total.clone();
         all.add(&self.others.total);
-        let found = self.policy.rules().iter().filter(|enabled| all.count(enabled.index) > 0);
+        let found = self.findings(&all);
         Report {
             api_version: "kube-devops/v1",
             summary: ReportSummary {
@@ -365,9 +402,9 @@ impl<'p> Analysis<'p> {
                 counts: all.by_rule(self.policy),
                 unknown,
             },
-            worst: found.map(|enabled| enabled.severity).max(),
+            worst: found.iter().map(|found| found.severity).max(),
             costs: costs(&total, &workloads, self.policy),
-            unscored: unscored(&all, &self.others.total, self.policy),
+            unscored: unscored(&found, &self.others.total, self.policy),
             workloads,
             namespaces,
             unjudged: self.unjudged(),
@@ -440,48 +477,11 @@ fn compliance_by_namespace(workloads: &Workloads) -> HashMap<&str, Compliance> {
     namespaces
 }
 
-/// Returns the findings that leave the score alone, the worst severity first: those of rules without a weight, and
-/// those in `others`, which are no workloads.
-fn unscored(all: &Tally, others: &Tally, policy: &EffectivePolicy) -> Vec<UnscoredRule> {
-    let found = policy.rules().iter().map(|enabled| UnscoredRule {
-        rule: enabled.rule,
-        severity: enabled.severity,
-        count: if enabled.half_points == 0 { all } else { others }.count(enabled.index),
-    });
-    let mut found: Vec<UnscoredRule> = found.filter(|found| found.count > 0).collect();
-    found.sort_by(|a, b| (b.severity, b.count).cmp(&(a.severity, a.count)).then(a.rule.id.cmp(&b.rule.id)));
-    found
-}
-
-/// Returns the cost of each rule, the largest penalty for each workload to edit first.
-#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-fn costs(total: &Tally, all_workloads: &Workloads, policy: &EffectivePolicy) -> Vec<RuleCost> {
-    let all = total.half_points(policy);
-    let lost = |half_points: u64| (half_points as f64 / (2 * total.pods) as f64).min(100.0);
-    let has_cost = |place: usize, half_points: u64| half_points > 0 && total.count(place) > 0;
-    let broken = policy.rules().iter().filter(|enabled| has_cost(enabled.index, enabled.half_points));
-    let mut costs: Vec<RuleCost> = broken
-        .map(|enabled| {
-            let count = total.count(enabled.index);
-            let workloads = all_workloads.with_violations_of(enabled.index);
-            let penalty = count * enabled.half_points;
-            RuleCost {
-                rule: enabled.rule,
-                count,
-                workloads,
-                penalty_per_workload: penalty as f64 / (2 * workloads.max(1)) as f64,
-                points: lost(all) - lost(all - penalty),
-            }
-        })
-        .collect();
-    costs.sort_by(|a, b| b.penalty_per_workload.total_cmp(&a.penalty_per_workload));
-    costs
-}
-
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
+mod object_types;
 mod relations;
 
 #[cfg(test)]

@@ -74,7 +74,10 @@ impl KnownFinding {
 impl fmt::Display for KnownFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { namespace, kind, name, container, rule, count } = self;
-        write!(f, "{namespace}/{kind}/{name}")?;
+        if !namespace.is_empty() {
+            write!(f, "{namespace}/")?;
+        }
+        write!(f, "{kind}/{name}")?;
         if let Some(container) = container {
             write!(f, ", container {container}")?;
         }
@@ -164,8 +167,11 @@ pub struct NewFindings {
     pub new: usize,
     /// The violations that it has. They are not listed.
     pub known: usize,
-    /// The findings of the baseline that were not found; empty if the whole input was not evaluated.
+    /// The findings of the baseline that their workloads no longer have; empty if a part of the input is unknown.
     pub fixed: Vec<KnownFinding>,
+    /// The findings of the baseline whose workloads are not in the input; empty if a part of the input is unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<KnownFinding>,
     /// The score without the known findings.
     #[serde(skip)]
     pub score: Option<Score>,

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{Compliance, Tally};
-use crate::policy::EffectivePolicy;
-use crate::rules::{Check, Context, Violation, Violations};
-use crate::workload::Workload;
+use crate::policy::{EffectivePolicy, EnabledRule};
+use crate::rules::{Check, Context, Severity, TypeContext, Violation, Violations};
+use crate::workload::{Metadata, TypeMeta, Workload};
 
 /// The judgement of one workload under a policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub struct Judgement {
 
 /// Judges one pod or template at the time `now`. With `keep` the violations are kept, else only their counts.
 pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Judgement {
-    let check = |check: Check| match check {
-        Check::Pod(check) | Check::Live(check) => Some(check),
-        Check::Workload(_) | Check::Object { .. } | Check::Relation { .. } => None,
-    };
-    run(policy, workload, now, keep, Tally::of_pods(1), check)
+    run(policy, keep, Tally::of_pods(1), |enabled, found| {
+        if let Check::Pod(check) | Check::Live(check) = enabled.rule.check {
+            check(&Context { workload, parameters: &enabled.parameters, now }, found);
+        }
+    })
 }
 
 /// Judges a workload itself, beside its template or pods. The judgement counts no pod.
@@ -36,34 +36,49 @@ pub(super) fn evaluate_workload(
     now: Timestamp,
     keep: bool,
 ) -> Judgement {
-    let check = |check: Check| match check {
-        Check::Workload(check) => Some(check),
-        Check::Pod(_) | Check::Live(_) | Check::Object { .. } | Check::Relation { .. } => None,
-    };
-    run(policy, workload, now, keep, Tally::default(), check)
+    run(policy, keep, Tally::default(), |enabled, found| {
+        if let Check::Workload(check) = enabled.rule.check {
+            check(&Context { workload, parameters: &enabled.parameters, now }, found);
+        }
+    })
 }
 
-/// The function of a check that looks at workloads.
-type WorkloadCheck = fn(&Context<'_>, &mut Violations);
+/// Judges the type of an object. `each` gets the place of a rule, a severity and a count.
+pub(super) fn evaluate_type(
+    policy: &EffectivePolicy,
+    types: Option<&TypeMeta>,
+    metadata: &Metadata<'_>,
+    keep: bool,
+    each: &mut dyn FnMut(usize, Severity, u64),
+) -> Judgement {
+    run(policy, keep, Tally::default(), |enabled, found| {
+        if let Check::Type(check) = enabled.rule.check {
+            if let Some(context) = TypeContext::of(types, metadata, &enabled.parameters) {
+                check(&context, found);
+            }
+            if let Some(severity) = found.worst() {
+                each(enabled.index, severity, found.count());
+            }
+        }
+    })
+}
 
+/// Runs the rules of a policy.
 fn run(
     policy: &EffectivePolicy,
-    workload: &Workload<'_>,
-    now: Timestamp,
     keep: bool,
     mut tally: Tally,
-    check_of: impl Fn(Check) -> Option<WorkloadCheck>,
+    mut check: impl FnMut(&EnabledRule, &mut Violations),
 ) -> Judgement {
     let mut is_in_breach = false;
     let mut found = Violations::new(keep);
     for enabled in policy.rules() {
-        let Some(check) = check_of(enabled.rule.check) else { continue };
         found.begin(enabled.rule.id, enabled.severity);
-        check(&Context { workload, parameters: &enabled.parameters, now }, &mut found);
+        check(enabled, &mut found);
         if found.count() > 0 {
             tally.set(enabled.index, found.count());
             // A finding outside the score is listed, and changes neither score nor compliance.
-            is_in_breach |= enabled.half_points > 0 && enabled.severity >= Compliance::THRESHOLD;
+            is_in_breach |= enabled.half_points > 0 && found.worst() >= Some(Compliance::THRESHOLD);
         }
     }
     Judgement { tally, is_in_breach, recheck_at: found.next_check(), violations: found.into_kept() }

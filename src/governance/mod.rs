@@ -4,6 +4,7 @@ mod analysis;
 mod baseline;
 mod comparison;
 mod compliance;
+mod costs;
 mod evaluate;
 mod exemptions;
 mod fleet;
@@ -34,7 +35,7 @@ pub use gate::{Breach, Gap, GateResult, Only, Thresholds};
 pub use impact::{Impact, ImpactJudges, NamespaceImpact, WorkloadImpact};
 pub use new_findings::compare;
 pub use report::{
-    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, Skipped, UnjudgedKind, UnscoredRule,
+    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, RuleFindings, Skipped, UnjudgedKind,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};

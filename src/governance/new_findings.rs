@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::baseline::{Baseline, Identity, KnownFinding, NewFindings};
 use super::{Compliance, Report, Scope, Score, Tally};
 use crate::rules;
+use crate::workload::Owner;
 
 /// Compares a report with a baseline: removes the known violations from its list, and adds the difference.
 ///
@@ -16,11 +17,14 @@ pub fn compare(report: &mut Report, baseline: &Baseline, scope: &Scope) {
     report.violations.retain(|violation| !known.has(&Identity::of(violation), violation.name));
     let new = report.violations.len();
     // A label, or an input that could not be read, may hide a finding that is still there.
-    let fixed = if report.summary.partial || scope.selector.is_some() {
+    let gone = if report.summary.partial || scope.selector.is_some() {
         Vec::new()
     } else {
-        known.fixed(|finding| is_evaluated(finding, report, scope))
+        known.gone(|finding| is_evaluated(finding, report, scope))
     };
+    let (fixed, missing) = gone.into_iter().partition(|KnownFinding { namespace, kind, name, .. }| {
+        report.workloads.has(namespace, Owner { kind, name })
+    });
     let (tally, breached) = figures(report);
     let compliance =
         Compliance { workloads: report.summary.workloads, compliant: report.summary.workloads - breached };
@@ -28,6 +32,7 @@ pub fn compare(report: &mut Report, baseline: &Baseline, scope: &Scope) {
         new,
         known: all - new,
         fixed,
+        missing,
         score: report.summary.score.map(|_| Score::of(&tally, report.workloads.policy())),
         compliance: report.summary.compliance.map(|_| compliance.percent()),
         worst: report.violations.iter().map(|violation| violation.severity).max(),
@@ -82,12 +87,12 @@ impl<'b> Known<'b> {
     }
 
     /// Returns the evaluated findings that were not found, each with the missing count.
-    fn fixed(&self, is_evaluated: impl Fn(&KnownFinding) -> bool) -> Vec<KnownFinding> {
-        let fixed = self.counted.iter().map(|counted| {
+    fn gone(&self, is_evaluated: impl Fn(&KnownFinding) -> bool) -> Vec<KnownFinding> {
+        let gone = self.counted.iter().map(|counted| {
             let found = counted.found.values().max().copied().unwrap_or_default();
             KnownFinding { count: counted.known.saturating_sub(found), ..counted.finding.clone() }
         });
-        fixed.filter(|finding| finding.count > 0 && is_evaluated(finding)).collect()
+        gone.filter(|finding| finding.count > 0 && is_evaluated(finding)).collect()
     }
 }
 
@@ -204,11 +209,17 @@ mod tests {
     fn a_finding_of_a_rule_that_is_off_or_in_another_namespace_is_not_fixed() {
         let mut known = baseline(&report(&[pod("p", None, 9)]));
         known.findings[0].rule = "privileged-container".to_owned();
-        assert!(compared(&[], &known).fixed.is_empty());
+        let counts = |pods: &[String], known: &Baseline| {
+            let NewFindings { fixed, missing, .. } = compared(pods, known);
+            (fixed.len(), missing.len())
+        };
+        let clean = [pod("p", None, 0)];
+        assert_eq!(counts(&clean, &known), (0, 0));
         known.findings[0].rule = "a-former-rule".to_owned();
-        assert_eq!(compared(&[], &known).fixed.len(), 1);
+        assert_eq!(counts(&clean, &known), (1, 0));
+        assert_eq!(counts(&[], &known), (0, 1), "the workload may be in another file");
         known.findings[0].namespace = "kube-system".to_owned();
-        assert!(compared(&[], &known).fixed.is_empty());
+        assert_eq!(counts(&clean, &known), (0, 0));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Report {
     pub costs: Vec<RuleCost>,
     /// The findings of rules without a part in the score, the worst severity first.
     #[serde(skip)]
-    pub unscored: Vec<UnscoredRule>,
+    pub unscored: Vec<RuleFindings>,
     /// The kinds that hold containers and are not evaluated.
     #[serde(skip)]
     pub unjudged: Vec<UnjudgedKind>,
@@ -218,14 +218,14 @@ impl std::fmt::Display for ReportError {
     }
 }
 
-/// The findings of a rule without a part in the score.
+/// The findings of a rule with one severity.
 #[derive(Debug, Clone)]
-pub struct UnscoredRule {
+pub struct RuleFindings {
     /// The rule.
     pub rule: &'static Rule,
     /// The severity under the policy.
     pub severity: Severity,
-    /// The rule's count.
+    /// The count.
     pub count: u64,
 }
 

@@ -193,6 +193,11 @@ impl Workloads {
         self.sums.iter().chain(self.templates.iter().map(|(key, template)| (key, &template.sum)))
     }
 
+    /// Returns true if a workload was evaluated.
+    pub(super) fn has(&self, namespace: &str, workload: Owner<'_>) -> bool {
+        self.sums.contains_key(&WorkloadKey::new(namespace, workload))
+    }
+
     /// Returns the policy under which the workloads were evaluated.
     pub(super) fn policy(&self) -> &EffectivePolicy {
         &self.policy

@@ -89,7 +89,8 @@ fn write_markdown(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()
 
 fn row(finding: &ChangedFinding) -> String {
     let ChangedFinding { severity, namespace, workload, container, rule, count, message, source } = finding;
-    let workload = text(&format!("{namespace}/{workload}"));
+    let object = if namespace.is_empty() { workload.clone() } else { format!("{namespace}/{workload}") };
+    let workload = text(&object);
     let container = text(container.as_deref().unwrap_or_default());
     let (message, source) = (text(message), text(source.as_deref().unwrap_or_default()));
     format!("| {severity} | {workload} | {container} | `{rule}` | {count} | {message} | {source} |\n")

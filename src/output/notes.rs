@@ -50,6 +50,7 @@ impl Notes<'_> {
             self.skipped_namespaces(),
             self.unknown(),
             self.known(),
+            self.missing(),
         ];
         notes.into_iter().flatten().try_for_each(|note| err.note(note))?;
         self.report
@@ -70,6 +71,15 @@ impl Notes<'_> {
             err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
         }
         Ok(())
+    }
+
+    /// Counts the findings of the baseline whose workloads were not read: deleted ones, or those of other files.
+    fn missing(&self) -> Option<String> {
+        let missing = self.report.baseline.as_ref()?.missing.len();
+        let are = if missing == 1 { "is" } else { "are" };
+        let findings = count(missing as u64, "finding", "findings");
+        (missing > 0)
+            .then(|| format!("{findings} of the baseline {are} of workloads that are not in the input"))
     }
 
     /// Counts the known findings, which no format lists.

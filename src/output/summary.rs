@@ -88,12 +88,12 @@ fn write_figures(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
 fn write_compliance(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let ReportSummary { compliance, compliant, workloads, .. } = &report.summary;
     let percent = compliance.map_or_else(|| "Unknown".to_owned(), |compliance| compliance.to_string());
-    let mut line = format!("{:<27}: {percent}", "Workload Compliance");
-    if *workloads > 0 {
-        let (workloads, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
-        line +=
-            &format!(" ({compliant} of {workloads} without a violation of {threshold} severity or worse)");
-    }
+    let (found, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
+    let share = match workloads {
+        0 => String::new(),
+        _ => format!(" ({compliant} of {found} without a violation of {threshold} severity or worse)"),
+    };
+    let line = format!("{:<27}: {percent}{share}", "Workload Compliance");
     writeln!(out)?;
     out.paragraph(&line)
 }

@@ -1,11 +1,10 @@
 //! The violations as rows: grouped by workload, or one row each with all that is known.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::columns::{long_table, table};
+use super::columns::long_table;
 use super::{Cell, Text};
 use crate::governance::{Report, ViolationRow};
 use crate::workload::Owner;
@@ -14,23 +13,32 @@ use crate::workload::Owner;
 const NONE: &str = "<none>";
 
 pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
-    let mut groups: BTreeMap<_, u64> = BTreeMap::new();
-    for violation in report.violations.iter() {
-        let ViolationRow { namespace, container, rule, severity, .. } = violation;
-        let group = (Reverse(severity), namespace, workload(&violation), container, rule);
-        *groups.entry(group).or_default() += 1;
-    }
-    let rows = groups.iter().map(|((Reverse(severity), namespace, workload, container, rule), count)| {
-        [
-            Cell::from(namespace_of(namespace)),
-            Cell::from(&**workload),
-            Cell::from(container.unwrap_or(NONE)),
-            Cell::from(rule.as_str()),
-            Cell::severity(*severity),
-            count.to_string().into(),
-        ]
+    let header = ["NAMESPACE", "WORKLOAD", "CONTAINER", "RULE", "SEVERITY", "PODS"];
+    long_table(header, || rows(report), out)
+}
+
+/// Iterates over the rows. Only those of one severity in one namespace are in memory.
+fn rows(report: &Report) -> impl Iterator<Item = [Cell<'_>; 6]> {
+    let mut violations = report.violations.iter().peekable();
+    let groups = std::iter::from_fn(move || {
+        let ViolationRow { severity, namespace, .. } = *violations.peek()?;
+        let mut groups: BTreeMap<_, u64> = BTreeMap::new();
+        let is_same = |other: &ViolationRow<'_>| (other.severity, other.namespace) == (severity, namespace);
+        while let Some(violation) = violations.next_if(is_same) {
+            *groups.entry((workload(&violation), violation.container, violation.rule)).or_default() += 1;
+        }
+        Some(groups.into_iter().map(move |((workload, container, rule), count)| {
+            [
+                Cell::from(namespace_of(namespace)),
+                workload.into(),
+                container.unwrap_or(NONE).into(),
+                rule.as_str().into(),
+                Cell::severity(severity),
+                count.to_string().into(),
+            ]
+        }))
     });
-    table(["NAMESPACE", "WORKLOAD", "CONTAINER", "RULE", "SEVERITY", "PODS"], rows, out)
+    groups.flatten()
 }
 
 pub(super) fn write_wide(report: &Report, out: &mut Text<'_>) -> io::Result<()> {

@@ -219,6 +219,11 @@ impl EffectivePolicy {
         self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Workload(_)))
     }
 
+    /// Returns true if an enabled rule looks at the types of objects.
+    pub fn judges_types(&self) -> bool {
+        self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Type(_)))
+    }
+
     /// Returns an enabled rule, or `None` if it is off.
     pub fn get(&self, id: RuleId) -> Option<&EnabledRule> {
         self.rules.iter().find(|enabled| enabled.rule.id == id)
@@ -398,8 +403,8 @@ mod tests {
             "spec.rules[1]: rule pending is listed already: take one of the two out"
         );
         assert_eq!(
-            error("rules: [{id: latest-tag, params: {seconds: 1}}]"),
-            "spec.rules[0].params.seconds: seconds is a parameter of rule pending only"
+            error("rules: [{id: latest-tag, params: {maxRestartCount: 1}}]"),
+            "spec.rules[0].params.maxRestartCount: maxRestartCount is a parameter of rule high-restarts only"
         );
         assert_eq!(
             error("rules: [{id: pending, params: {minutes: 1}}]"),

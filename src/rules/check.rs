@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{ContainerList, ContainerPlace, Findings, Parameters, Relations, Violations};
 use crate::inventory::Related;
-use crate::workload::{Kind, Kinds, SecurityContext, Workload};
+use crate::workload::{Kind, Kinds, Metadata, SecurityContext, TypeMeta, Workload};
 
 /// The function of a rule, by the objects that it looks at.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,8 @@ pub enum Check {
     Live(fn(&Context<'_>, &mut Violations)),
     /// Looks at one workload itself, whether its pods are known or not. A pod without a controller is a workload.
     Workload(fn(&Context<'_>, &mut Violations)),
+    /// Looks at the type of an object of any kind, as its author wrote it.
+    Type(fn(&TypeContext<'_>, &mut Violations)),
     /// Looks at one object that is no workload.
     Object {
         /// The kinds to look at.
@@ -36,9 +38,22 @@ impl Check {
     pub fn reads(self) -> Kinds {
         match self {
             Self::Object { reads, .. } | Self::Relation { reads, .. } => Kinds::of(reads),
-            Self::Pod(_) | Self::Live(_) | Self::Workload(_) => Kinds::default(),
+            Self::Pod(_) | Self::Live(_) | Self::Workload(_) | Self::Type(_) => Kinds::default(),
         }
     }
+}
+
+/// The input of a rule about types.
+#[derive(Debug)]
+pub struct TypeContext<'a> {
+    /// The group and version as they were written.
+    pub api_version: &'a str,
+    /// The kind as it was written.
+    pub kind: &'a str,
+    /// The place of the type in the object.
+    pub path: &'static str,
+    /// The rule's parameters.
+    pub parameters: &'a Parameters,
 }
 
 /// The input of a rule about an object that is no workload.
@@ -59,6 +74,29 @@ pub struct Context<'a> {
     pub parameters: &'a Parameters,
     /// The time of the judgement.
     pub now: Timestamp,
+}
+
+impl<'a> TypeContext<'a> {
+    /// Finds the type of an object as its author wrote it; `None` if it is unknown.
+    ///
+    /// The API server returns an object in the version that a client asks for. So a live object, which has a uid, has
+    /// the type under which kubectl last applied it, and any other one has that of the manifest.
+    pub fn of(
+        types: Option<&'a TypeMeta>,
+        metadata: &'a Metadata<'_>,
+        parameters: &'a Parameters,
+    ) -> Option<Self> {
+        let ((api_version, kind), path) = if metadata.uid.is_some() {
+            (
+                metadata.last_applied()?,
+                "metadata.annotations['kubectl.kubernetes.io/last-applied-configuration']",
+            )
+        } else {
+            let types = types?;
+            ((&*types.api_version, &*types.kind), "apiVersion")
+        };
+        Some(Self { api_version, kind, path, parameters })
+    }
 }
 
 impl<'a> Context<'a> {

@@ -46,6 +46,7 @@ pub struct Violations {
     kept: Vec<Violation>,
     current: Option<(RuleId, Severity)>,
     count: u64,
+    worst: Option<Severity>,
     recheck_at: Option<Timestamp>,
 }
 
@@ -59,11 +60,18 @@ impl Violations {
     pub fn begin(&mut self, rule: RuleId, severity: Severity) {
         self.current = Some((rule, severity));
         self.count = 0;
+        self.worst = None;
+    }
+
+    /// Gives the next findings of the current rule a severity, unless the rule's is lower.
+    pub fn lower_to(&mut self, most: Severity) {
+        self.current = self.current.map(|(rule, severity)| (rule, severity.min(most)));
     }
 
     /// Adds a finding of the current rule.
     pub fn add(&mut self, finding: &Finding<'_>) {
         self.count += finding.count;
+        self.worst = self.worst.max(self.current.map(|(_, severity)| severity));
         if let (true, Some((rule, severity))) = (self.keep, self.current) {
             self.kept.push(Violation {
                 rule,
@@ -100,6 +108,11 @@ impl Violations {
     /// The count of the current rule.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The worst severity among the findings of the current rule.
+    pub fn worst(&self) -> Option<Severity> {
+        self.worst
     }
 
     /// The earliest time that [`Violations::recheck_at`] noted for any rule.

@@ -22,7 +22,7 @@ mod security;
 mod severity;
 
 pub use catalogue::{RULES, find, fix_of, of_peer, place};
-pub use check::{Check, Context, ObjectContext};
+pub use check::{Check, Context, ObjectContext, TypeContext};
 pub use container_place::{ContainerList, ContainerPlace};
 pub use efficiency::missing_resources::RULE as MISSING_RESOURCES;
 pub use finding::{Finding, Violation, Violations};

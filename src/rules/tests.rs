@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::inventory::{Facts, Identity, Inventory, Related};
-use crate::workload::{Fields, Object, ObjectKind, Parsed};
+use crate::workload::{Fields, Metadata, Object, ObjectKind, Parsed, TypeMeta};
 
 /// The first line of a sample can set the rule's parameters.
 const PARAMETERS: &str = "# parameters: ";
@@ -53,6 +53,7 @@ fn judged(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -
         };
         match &object.parsed {
             Parsed::Workload(workload) => {
+                check_type(rule, &object.types, &workload.metadata, &parameters, &mut found);
                 for check in rule.checks() {
                     if let Check::Pod(check) | Check::Live(check) | Check::Workload(check) = check {
                         let now = Timestamp::UNIX_EPOCH;
@@ -77,7 +78,10 @@ fn judged(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -
                 let identity = identity(ObjectKind::Other(related.kind), namespace, related.name());
                 facts.add_related(related, identity);
             }
-            Parsed::Other { holds_containers } => facts.add_unread(&object.types, *holds_containers),
+            Parsed::Other { holds_containers, metadata } => {
+                check_type(rule, &object.types, metadata, &parameters, &mut found);
+                facts.add_unread(&object.types, *holds_containers);
+            }
             Parsed::List(_) | Parsed::Foreign => panic!("not judged: {:?}", object.types),
         }
         total = found.count();
@@ -96,6 +100,20 @@ fn judged(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -
     violations.extend(related.found().iter().filter_map(|(_, violation)| violation.clone()));
     let count = total + related.found().len() as u64;
     Judged { count, violations, unknown: related.unknown_count() }
+}
+
+fn check_type(
+    rule: &Rule,
+    types: &TypeMeta,
+    metadata: &Metadata<'_>,
+    parameters: &Parameters,
+    found: &mut Violations,
+) {
+    if let (Check::Type(check), Some(context)) =
+        (rule.check, TypeContext::of(Some(types), metadata, parameters))
+    {
+        check(&context, found);
+    }
 }
 
 fn fixture(rule: &Rule, file: &str) -> String {
@@ -253,6 +271,27 @@ fn texts_are_built_only_if_they_are_read() {
     found.add(&Finding { container: None, count: 3, path: format_args!("p"), message: format_args!("m") });
     assert_eq!(found.count(), 3);
     assert!(found.into_kept().is_empty());
+}
+
+#[test]
+fn a_finding_can_have_a_lower_severity_than_its_rule_but_no_higher_one() {
+    let finding = Finding { container: None, count: 1, path: format_args!("p"), message: format_args!("m") };
+    let mut found = Violations::new(true);
+    let mut worst = Vec::new();
+    for (severity, lowered) in
+        [(Severity::High, Some(Severity::Low)), (Severity::Low, Some(Severity::High)), (Severity::High, None)]
+    {
+        found.begin(PENDING.id, severity);
+        assert_eq!(found.worst(), None);
+        if let Some(lowered) = lowered {
+            found.lower_to(lowered);
+        }
+        found.add(&finding);
+        worst.push(found.worst().unwrap());
+    }
+    assert_eq!(worst, [Severity::Low, Severity::Low, Severity::High]);
+    let kept: Vec<Severity> = found.into_kept().into_iter().map(|violation| violation.severity).collect();
+    assert_eq!(kept, worst);
 }
 
 fn defaults() -> Defaults {

@@ -42,7 +42,7 @@ impl Interner {
             lists.into_iter().for_each(Vec::shrink_to_fit);
             let containers = status.container_statuses.iter_mut().chain(&mut status.init_container_statuses);
             containers
-                .map(|status| &mut status.name)
+                .flat_map(|status| [&mut status.name].into_iter().chain(&mut status.reason))
                 .chain(&mut status.phase)
                 .for_each(|text| self.text(text));
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::metadata::KNATIVE_SERVICE;
-use super::{Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind, WorkloadSpec};
+use super::{
+    Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind, WorkloadSpec, WorkloadStatus,
+};
 
 /// A pod, or a workload's pod template seen as the one pod that it describes.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Workload<'a> {
     pub pod: Arc<PodSpec<'a>>,
     /// The pod's status; a template has none.
     pub status: Option<PodStatus<'a>>,
+    /// The status of the workload itself (a detail).
+    pub own_status: Option<Box<WorkloadStatus<'a>>>,
 }
 
 impl Workload<'_> {

@@ -159,6 +159,11 @@ impl WorkloadKind {
         self.row().pod.path()
     }
 
+    /// Returns true if the status has the fields of [`super::WorkloadStatus`].
+    pub(super) fn has_known_status(self) -> bool {
+        matches!(self, Self::Deployment | Self::ReplicaSet | Self::Job | Self::CronJob)
+    }
+
     pub(super) fn pod_place(self) -> PodPlace {
         self.row().pod
     }

@@ -1,10 +1,11 @@
 //! The label selector of the API: which sets of labels it matches.
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny};
 
 use super::fields::nullable;
 use super::object_only::object_only;
-use super::{Labels, Text};
+use super::{Fields, Labels, Text};
 
 object_only!(LabelSelector<'a>, Requirement<'a>);
 
@@ -74,5 +75,21 @@ impl Requirement<'_> {
             "DoesNotExist" => value.is_none(),
             _ => false,
         }
+    }
+}
+
+/// The selector of a workload: a label selector, or the labels themselves in old kinds. Its content is a detail.
+pub(super) struct SpecSelector<'a>(pub(super) Option<LabelSelector<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for SpecSelector<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !Fields::are_all() {
+            return IgnoredAny::deserialize(deserializer).map(|_| Self(None));
+        }
+        // A `ReplicationController` has a map of labels in this place.
+        let written = serde_json::Value::deserialize(deserializer)?;
+        let is_plain = written.as_object().is_some_and(|map| map.values().any(serde_json::Value::is_string));
+        let written = if is_plain { serde_json::json!({ "matchLabels": written }) } else { written };
+        LabelSelector::deserialize(written).map(|selector| Self(Some(selector))).map_err(D::Error::custom)
     }
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::fields::detail;
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
 use super::unread::{Unread, Words};
@@ -23,7 +24,7 @@ pub(super) const KNATIVE_SERVICE: &str = "serving.knative.dev/service";
 /// The annotation of a pod that names its `DeploymentConfig`.
 pub(super) const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 
-/// The annotation in which kubectl keeps a copy of the object.
+/// The annotation in which kubectl keeps a copy of the object that was applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The annotations that are always read.
@@ -47,6 +48,12 @@ pub struct Metadata<'a> {
     pub uid: Option<Text<'a>>,
     /// The time at which the API server stored the object.
     pub creation_timestamp: Option<Timestamp>,
+    /// True if the object is being deleted.
+    #[serde(rename = "deletionTimestamp", default, deserialize_with = "is_there")]
+    pub is_deleted: bool,
+    /// The number of changes of the spec (a detail).
+    #[serde(default, deserialize_with = "detail")]
+    pub generation: Option<i64>,
     /// The labels, which selectors match.
     #[serde(borrow)]
     pub labels: Option<Labels<'a>>,
@@ -69,6 +76,11 @@ impl<'a> Metadata<'a> {
         self.labels.as_ref()?.get(key).map(|value| &**value)
     }
 
+    /// The `apiVersion` and the kind of the object as it was last applied by kubectl (a detail).
+    pub fn last_applied(&self) -> Option<(&str, &str)> {
+        self.annotation(LAST_APPLIED)?.split_once(' ')
+    }
+
     /// The value of an annotation that is read.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(|value| &**value)
@@ -89,7 +101,12 @@ pub struct OwnerReference<'a> {
     pub controller: Option<bool>,
 }
 
-/// Returns true if an annotation is read. With details, all are, except for kubectl's copy of the object.
+/// Reads true from anything but null.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
+}
+
+/// Returns true if an annotation is read. With details, all are, but only the type of kubectl's copy of the object.
 fn is_read(key: &str) -> bool {
     ANNOTATIONS.contains(&key) || (Fields::are_all() && key != LAST_APPLIED)
 }
@@ -124,6 +141,12 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
             while let Some(key) = map.next_key::<Text<'de>>()? {
                 if is_read(&key) {
                     known.push((key, map.next_value::<Option<Text<'de>>>()?.unwrap_or_default()));
+                } else if Fields::are_all() && &*key == LAST_APPLIED {
+                    let copy = map.next_value::<Option<Text<'de>>>()?.unwrap_or_default();
+                    let (api_version, kind) = written_type(&copy);
+                    known.extend(
+                        api_version.zip(kind).map(|(api, kind)| (key, Text::from(format!("{api} {kind}")))),
+                    );
                 } else {
                     map.next_value::<Unread<Words>>()?;
                 }
@@ -133,6 +156,39 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
     }
 
     deserializer.deserialize_option(AnnotationsVisitor)
+}
+
+/// Returns the `apiVersion` and the kind at the top of an object in JSON. What follows them is not read.
+fn written_type(json: &str) -> (Option<String>, Option<String>) {
+    struct TypeVisitor<'t>(&'t mut (Option<String>, Option<String>));
+
+    impl<'de> Visitor<'de> for TypeVisitor<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let (None, _) | (_, None) = self.0
+                && let Some(key) = map.next_key::<Text<'de>>()?
+            {
+                match &*key {
+                    "apiVersion" => self.0.0 = map.next_value()?,
+                    "kind" => self.0.1 = map.next_value()?,
+                    _ => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut types = (None, None);
+    // The rest of the text is an error to the parser, and is of no interest.
+    let _ = serde_json::Deserializer::from_str(json).deserialize_map(TypeVisitor(&mut types));
+    types
 }
 
 #[cfg(test)]
@@ -147,6 +203,27 @@ mod tests {
         assert_eq!(metadata.annotation(ISTIO_INJECT), Some("true"));
         for none in ["{}", r#"{"annotations": null}"#, r#"{"annotations": {}}"#] {
             assert_eq!(serde_json::from_str::<Metadata<'_>>(none).unwrap().annotations, None, "{none}");
+        }
+    }
+
+    #[test]
+    fn only_the_type_of_the_applied_object_is_read() {
+        let last_applied = |copy: &str| {
+            let json = serde_json::json!({ "annotations": { LAST_APPLIED: copy } }).to_string();
+            let metadata: Metadata<'_> =
+                Fields::All.within(|| serde_json::from_str::<Metadata<'_>>(&json).unwrap());
+            metadata.last_applied().map(|(api_version, kind)| format!("{api_version} {kind}"))
+        };
+        let expected = Some("apps/v1beta1 Deployment".to_owned());
+        for copy in [
+            r#"{"apiVersion":"apps/v1beta1","kind":"Deployment","metadata":{}}"#,
+            r#"{"apiVersion":"apps/v1beta1","kind":"Deployment", cut off"#,
+            r#"{"metadata":{"kind":"no"},"kind":"Deployment","apiVersion":"apps/v1beta1"}"#,
+        ] {
+            assert_eq!(last_applied(copy), expected, "{copy}");
+        }
+        for copy in ["", "[]", "{}", r#"{"kind":"Deployment"}"#, r#"{"kind":1,"apiVersion":"v1"}"#] {
+            assert_eq!(last_applied(copy), None, "{copy}");
         }
     }
 }

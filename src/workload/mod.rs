@@ -31,9 +31,11 @@ mod probe;
 mod quantity;
 mod security;
 mod spec;
+mod status;
 mod supplied;
 mod template;
 mod text;
+mod type_meta;
 mod unread;
 mod volume;
 
@@ -52,7 +54,7 @@ pub use kind::WorkloadKind;
 pub use label_selector::{LabelSelector, Requirement};
 pub use labels::Labels;
 pub use metadata::{Metadata, OwnerReference};
-pub use object::{Object, ObjectSeed, Parsed, TypeMeta};
+pub use object::{Object, ObjectSeed, Parsed};
 pub use other_kind::{Kind, Kinds, ObjectKind, OtherObject, RESOURCES, Resource};
 pub use placement::{Affinity, Os, SpreadConstraint};
 pub use pod::{ContainerStatus, PodSpec, PodStatus};
@@ -61,7 +63,9 @@ pub use probe::{Exec, Grpc, Handler, Header, HttpGet, Lifecycle, Port, Probe, Tc
 pub use quantity::Quantity;
 pub use security::{Capabilities, Profile, SeLinuxOptions, SecurityContext, Sysctl, WindowsOptions};
 pub use spec::{Strategy, WorkloadSpec};
+pub use status::{Condition, ConditionType, WorkloadStatus};
 pub use text::Text;
+pub use type_meta::TypeMeta;
 pub use volume::{
     HostPath, KeyPath, NamedSource, Projected, ProjectedSource, SecretVolume, Volume, VolumeContent,
     VolumeMount,

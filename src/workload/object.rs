@@ -1,4 +1,4 @@
-//! Reading any Kubernetes object: as a [`Workload`] if its kind is judged, as items if it is a list, else by name only.
+//! Reading any Kubernetes object: as a [`Workload`] if its kind is evaluated, as items of a list, else by name only.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,26 +15,9 @@ use super::other_kind::OtherObject;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::template::{CronJobSpec, PodTemplate, TemplateMetadata, TemplateSpec};
 use super::{
-    Fields, Kind, Metadata, OwnerReference, PodSpec, PodStatus, Text, Workload, WorkloadKind, WorkloadSpec,
+    Fields, Kind, Metadata, OwnerReference, PodSpec, PodStatus, Text, TypeMeta, Workload, WorkloadKind,
+    WorkloadSpec, WorkloadStatus,
 };
-
-/// An object's `apiVersion` and `kind`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TypeMeta {
-    /// The group and version, such as `apps/v1`.
-    pub api_version: String,
-    /// The kind, such as `Deployment`.
-    pub kind: String,
-}
-
-impl TypeMeta {
-    /// The type of the items of a typed list such as a `PodList`; `None` for any other type.
-    pub fn item(&self) -> Option<Self> {
-        let kind = self.kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
-        Some(Self { api_version: self.api_version.clone(), kind: kind.to_owned() })
-    }
-}
 
 /// A Kubernetes object of any kind.
 #[derive(Debug, Clone)]
@@ -58,10 +41,12 @@ pub enum Parsed<'a> {
     List(Vec<Object<'a>>),
     /// An object of another kind that rules read.
     Related(Box<OtherObject>),
-    /// An object of a kind that is not evaluated. Nothing else is kept of it.
+    /// An object of a kind that is not evaluated.
     Other {
         /// True where it holds a list of containers.
         holds_containers: bool,
+        /// Its metadata (a detail).
+        metadata: Metadata<'a>,
     },
     /// No Kubernetes object: it has no `kind`.
     Foreign,
@@ -102,8 +87,7 @@ impl Workload<'static> {
 pub struct ObjectSeed<'t> {
     /// The type of an object that doesn't name its own.
     pub default: Option<&'t TypeMeta>,
-    /// The object's own type, where it was read before. Parts in front of the type are then read in place too, and
-    /// an error in one names its field and its line.
+    /// The object's own type, if it was read before. An error in front of the type then names its field and line.
     pub known: Option<&'t TypeMeta>,
 }
 
@@ -262,6 +246,7 @@ struct Draft<'a> {
     uses_template_of: Option<OwnerReference<'a>>,
     pod: PodSpec<'a>,
     status: Option<PodStatus<'a>>,
+    own_status: Option<Box<WorkloadStatus<'a>>>,
     items: Option<Vec<Object<'a>>>,
     /// The content of an object that is no workload.
     content: serde_json::Map<String, serde_json::Value>,
@@ -286,6 +271,7 @@ impl<'a> Draft<'a> {
                 starting_deadline_seconds: None,
                 ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
                 manual_selector: spec.manual_selector,
+                suspend: spec.suspend,
                 has_claim_templates: !spec.volume_claim_templates.is_empty(),
             }));
         }
@@ -304,7 +290,7 @@ impl<'a> Draft<'a> {
             (Role::List(None), None) => Parsed::List(Vec::new()),
             // A custom resource's kind may end in "List" although it is none.
             (Role::List(Some(_)) | Role::Other, _) => {
-                Parsed::Other { holds_containers: self.holds_containers }
+                Parsed::Other { holds_containers: self.holds_containers, metadata: self.metadata }
             }
         };
         Object { types, parsed }
@@ -333,6 +319,7 @@ impl<'a> Draft<'a> {
             uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout),
             pod: Arc::new(self.pod),
             status: self.status,
+            own_status: self.own_status,
         }
     }
 }
@@ -359,6 +346,11 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                 }
                 (PodPlace::Spec, "status") => draft.status = Option::deserialize(deserializer)?,
                 (PodPlace::Template, "template") => draft.template(Option::deserialize(deserializer)?),
+                (PodPlace::SpecTemplate | PodPlace::SpecJobTemplate, "status")
+                    if Fields::are_all() && kind.has_known_status() =>
+                {
+                    draft.own_status = Option::deserialize(deserializer)?;
+                }
                 (PodPlace::SpecTemplate, "spec") => {
                     draft.spec(Option::deserialize(deserializer)?.unwrap_or_default());
                 }
@@ -367,12 +359,18 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                     draft.spec(spec.job_template.and_then(|job| job.spec).unwrap_or_default());
                     if let Some(own) = &mut draft.spec {
                         own.starting_deadline_seconds = spec.starting_deadline_seconds;
+                        own.suspend = spec.suspend;
                     }
                 }
                 _ => {
                     IgnoredAny::deserialize(deserializer)?;
                 }
             },
+            (Role::Other, "metadata") if Fields::are_all() => {
+                // A custom resource is free to have metadata of another form.
+                let metadata = serde_json::Value::deserialize(deserializer)?;
+                draft.metadata = Metadata::deserialize(metadata).unwrap_or_default();
+            }
             (Role::Other, "spec" | "template" | "items") => {
                 draft.holds_containers |= ContainerSearch::new().deserialize(deserializer)?;
             }

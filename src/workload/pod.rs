@@ -8,14 +8,16 @@ use serde::{Deserialize, Deserializer};
 
 use super::fields::detail;
 use super::object_only::object_only;
+use super::status::{self, conditions};
 use super::unread::{
     DnsConfig, HostAlias, ListOf, MapOf, ReadinessGate, SchedulingGate, Toleration, Unread, Words,
 };
 use super::{
-    Affinity, Container, EnvFromRef, Os, Resources, SecurityContext, SpreadConstraint, Text, Volume,
+    Affinity, Condition, ConditionType, Container, EnvFromRef, Fields, Os, Resources, SecurityContext,
+    SpreadConstraint, Text, Volume,
 };
 
-object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated<'a>);
+object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated<'a>, Waiting<'a>);
 
 /// The part of a pod spec that rules read. Pods and pod templates share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
@@ -141,9 +143,17 @@ pub struct PodStatus<'a> {
     /// One entry for each init container, native sidecars included.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
     pub init_container_statuses: Vec<ContainerStatus<'a>>,
+    /// The conditions that rules read (a detail).
+    #[serde(borrow, default, deserialize_with = "conditions")]
+    pub conditions: Vec<Condition<'a>>,
 }
 
-impl PodStatus<'_> {
+impl<'a> PodStatus<'a> {
+    /// Finds a condition that is read.
+    pub fn condition(&self, type_: ConditionType) -> Option<&Condition<'a>> {
+        status::find(&self.conditions, type_)
+    }
+
     /// Returns true if the pod is in a terminal phase: `Succeeded` or `Failed`.
     pub fn is_terminal(&self) -> bool {
         matches!(self.phase.as_deref(), Some("Succeeded" | "Failed"))
@@ -161,6 +171,8 @@ pub struct ContainerStatus<'a> {
     pub restart_count: u32,
     /// The time of the container's last end, if it was killed for exceeding its memory limit.
     pub oom_killed: Option<Timestamp>,
+    /// The reason why the container waits, or has ended (a detail).
+    pub reason: Option<Text<'a>>,
 }
 
 /// The fields of a container's status.
@@ -177,12 +189,22 @@ struct StatusFields<'a> {
     last_state: Option<State<'a>>,
 }
 
-/// The state of a container; only an end is read.
+/// The state of a container; that of a running one has nothing to read.
 #[derive(Deserialize)]
 #[serde(remote = "Self", expecting = "the state of a container")]
 struct State<'a> {
     #[serde(borrow)]
     terminated: Option<Terminated<'a>>,
+    #[serde(borrow, default, deserialize_with = "detail")]
+    waiting: Option<Waiting<'a>>,
+}
+
+/// The wait of a container.
+#[derive(Deserialize)]
+#[serde(remote = "Self", expecting = "why a container waits")]
+struct Waiting<'a> {
+    #[serde(borrow)]
+    reason: Option<Text<'a>>,
 }
 
 /// The end of a container.
@@ -199,12 +221,15 @@ impl<'a> TryFrom<StatusFields<'a>> for ContainerStatus<'a> {
     type Error = jiff::Error;
 
     fn try_from(fields: StatusFields<'a>) -> Result<Self, jiff::Error> {
+        let now = fields.state.as_ref().filter(|_| Fields::are_all());
+        let waiting = now.and_then(|state| state.waiting.as_ref()?.reason.clone());
+        let reason = waiting.or_else(|| now.and_then(|state| state.terminated.as_ref()?.reason.clone()));
         // The last end of a container that runs or waits again is in `lastState`.
         let ended =
             [fields.state, fields.last_state].into_iter().flatten().find_map(|state| state.terminated);
         let killed = ended.filter(|ended| ended.reason.as_deref() == Some("OOMKilled"));
         let oom_killed = killed.and_then(|ended| ended.finished_at).map(|at| at.parse()).transpose()?;
-        Ok(Self { name: fields.name, restart_count: fields.restart_count, oom_killed })
+        Ok(Self { name: fields.name, restart_count: fields.restart_count, oom_killed, reason })
     }
 }
 

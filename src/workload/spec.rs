@@ -21,6 +21,7 @@ pub struct WorkloadSpec<'a> {
     pub starting_deadline_seconds: Option<i64>,
     pub ttl_seconds_after_finished: Option<i64>,
     pub manual_selector: bool,
+    pub suspend: bool,
     /// True if every pod has claims of its own.
     pub has_claim_templates: bool,
 }

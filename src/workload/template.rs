@@ -1,30 +1,14 @@
 //! The specs around a pod template.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny};
 
 use super::fields::detail;
+use super::label_selector::SpecSelector;
 use super::metadata::annotations;
 use super::object_only::object_only;
 use super::supplied::Trigger;
 use super::unread::{Unread, Words};
-use super::{Fields, LabelSelector, Labels, OwnerReference, PodSpec, Present, Strategy, Text};
-
-/// The selector of a workload: a label selector, or the labels themselves in old kinds. Its content is a detail.
-pub(super) struct SpecSelector<'a>(pub(super) Option<LabelSelector<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for SpecSelector<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !Fields::are_all() {
-            return IgnoredAny::deserialize(deserializer).map(|_| Self(None));
-        }
-        // A `ReplicationController` has a map of labels in this place.
-        let written = serde_json::Value::deserialize(deserializer)?;
-        let is_plain = written.as_object().is_some_and(|map| map.values().any(serde_json::Value::is_string));
-        let written = if is_plain { serde_json::json!({ "matchLabels": written }) } else { written };
-        LabelSelector::deserialize(written).map(|selector| Self(Some(selector))).map_err(D::Error::custom)
-    }
-}
+use super::{Labels, OwnerReference, PodSpec, Present, Strategy, Text};
 
 object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpec<'a>, JobTemplate<'a>);
 
@@ -68,8 +52,8 @@ pub(super) struct TemplateSpec<'a> {
     pub(super) backoff_limit: Unread<i64>,
     #[serde(default)]
     pub(super) active_deadline_seconds: Unread<i64>,
-    #[serde(default)]
-    pub(super) suspend: Unread<bool>,
+    #[serde(default, deserialize_with = "detail")]
+    pub(super) suspend: bool,
 }
 
 /// A pod template.
@@ -106,8 +90,8 @@ pub(super) struct CronJobSpec<'a> {
     pub(super) time_zone: Unread<Words>,
     #[serde(default)]
     pub(super) concurrency_policy: Unread<Words>,
-    #[serde(default)]
-    pub(super) suspend: Unread<bool>,
+    #[serde(default, deserialize_with = "detail")]
+    pub(super) suspend: bool,
     #[serde(default)]
     pub(super) successful_jobs_history_limit: Unread<i64>,
     #[serde(default)]

@@ -119,14 +119,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for MapOf<T> {
 
 /// Declares objects of fields that no rule reads, by the names and types of the API.
 macro_rules! unread_objects {
-    ($($(#[$doc:meta])* $name:ident($expecting:literal) { $($field:ident: $type:ty),+ $(,)? })+) => {
+    ($($(#[$doc:meta])* $name:ident($expecting:literal) { $($field:ident $(= $written:literal)?: $type:ty),+ $(,)? })+) => {
         object_only!($($name),+);
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Deserialize)]
             #[serde(remote = "Self", rename_all = "camelCase", default, expecting = $expecting)]
             pub(super) struct $name {
-                $($field: Unread<$type>),+
+                $($(#[serde(rename = $written)])? $field: Unread<$type>),+
             }
         )+
     };
@@ -135,7 +135,7 @@ macro_rules! unread_objects {
 unread_objects! {
     /// A toleration of a taint.
     Toleration("a toleration") {
-        key: Words, operator: Words, value: Words, effect: Words, toleration_seconds: i64,
+        key: Words, operator: Words, value: Words, effect: Words, seconds = "tolerationSeconds": i64,
     }
     /// Entries of a pod's hosts file.
     HostAlias("a host alias") { ip: Words, hostnames: ListOf<Words> }

@@ -277,7 +277,10 @@ async fn cel_errors_name_the_fix() {
             "{requireLivenessProbe: true, rules: [{id: missing-liveness}]}",
             "rule missing-liveness is turned on by requireLivenessProbe already: take it out of rules",
         ),
-        ("{rules: [{id: latest-tag, params: {seconds: 1}}]}", "seconds is a parameter of rule pending only"),
+        (
+            "{rules: [{id: latest-tag, params: {maxRestartCount: 1}}]}",
+            "maxRestartCount is a parameter of rule high-restarts only",
+        ),
     ] {
         let refusal = create(&client, &namespace, &object("words", spec)).await.unwrap_err().to_string();
         assert!(refusal.contains(words), "{refusal}");

@@ -76,7 +76,7 @@ pub(crate) const INVALID: &[(&str, &str)] = &[
     ("{forbidLatestTag: true, rules: [{id: latest-tag}]}", "spec.rules"),
     ("{maxRestartCount: 0, rules: [{id: high-restarts}]}", "spec.rules"),
     ("{defaultResources: {cpuRequest: 1}, rules: [{id: missing-resources}]}", "spec.rules"),
-    ("{rules: [{id: latest-tag, params: {seconds: 1}}]}", "spec.rules[0].params.seconds"),
+    ("{rules: [{id: latest-tag, params: {maxRestartCount: 1}}]}", "spec.rules[0].params.maxRestartCount"),
     // No spec.
     ("null", "spec"),
     ("[]", "spec"),

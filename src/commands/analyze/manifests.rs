@@ -20,11 +20,9 @@ pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", allow_hyphen_values = true, conflicts_with_all = ConnectArgs::FLAGS)]
     filename: Vec<PathBuf>,
-
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
     pub(super) paths: Vec<PathBuf>,
-
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
     pub(super) recursive: bool,

@@ -71,7 +71,7 @@ fn sources_at(path: &Path) -> anyhow::Result<Vec<BundleSource>> {
     let mut found = Vec::new();
     let inputs = Inputs { paths: vec![path.to_owned()], ..Inputs::default() };
     for source in inputs.sources() {
-        let source = source.map_err(|(source, message)| anyhow!("bundle {source}: {message}"))?;
+        let source = source.map_err(|failure| anyhow!("bundle {}: {}", failure.source, failure.message))?;
         let place = || format!("bundle {}", source.name());
         let text = source.text().with_context(place)?;
         found.extend(BundleSource::read_all(&text).with_context(place)?);

@@ -12,7 +12,7 @@ use crate::policy::{PolicyDocument, PolicyDocuments, repeated_keys};
 pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<PolicyDocument>> {
     let mut policies: Vec<PolicyDocument> = Vec::new();
     for source in (Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() }).sources() {
-        let source = source.map_err(|(source, message)| anyhow!("{source}: {message}"))?;
+        let source = source.map_err(|failure| anyhow!("{}: {}", failure.source, failure.message))?;
         let text = source.text().with_context(|| source.name())?;
         for repeated in repeated_keys(&text) {
             note(format_args!(

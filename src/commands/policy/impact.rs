@@ -26,12 +26,20 @@ pub(super) async fn impact(
     match objects {
         Objects::Files(paths, recursive) => {
             let inputs = Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() };
-            for found in files::read(&inputs, false, &Reader { judges }) {
+            let shown = |failure| {
+                let files::ReadFailure { source, document, line, message } = failure;
+                ReportError { source, document, line, message }.to_string()
+            };
+            let mut sources = Vec::new();
+            for source in inputs.sources() {
+                match source {
+                    Ok(source) => sources.push(source),
+                    Err(failure) => errors.push(shown(failure)),
+                }
+            }
+            for found in files::read(paths, sources, false, &Reader { judges }) {
                 merge(&mut analyses, found.part);
-                errors.extend(found.unread.into_iter().map(|failure| {
-                    let files::ReadFailure { source, document, line, message } = failure;
-                    ReportError { source, document, line, message }.to_string()
-                }));
+                errors.extend(found.unread.into_iter().map(shown));
             }
         }
         Objects::Cluster(options) => {

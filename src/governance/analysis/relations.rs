@@ -8,7 +8,8 @@ use crate::inventory::{Identity, Inventory, Related};
 use crate::policy::EnabledRule;
 use crate::rules::{Check, Findings, ObjectContext, Relations, RuleId, Violations};
 use crate::workload::{
-    Kind, Kinds, Labels, Object, ObjectKind, OtherObject, Owner, Parsed, TypeMeta, Workload, WorkloadKey,
+    Kind, Kinds, Labels, Metadata, Object, ObjectKind, OtherObject, Owner, Parsed, TypeMeta, Workload,
+    WorkloadKey,
 };
 
 impl Analysis<'_> {
@@ -87,6 +88,9 @@ impl Analysis<'_> {
             self.identity(kind, namespace, related.name(), related.metadata.labels.as_ref(), origin);
         if identity.is_asked {
             self.judge_object(&related, &identity, origin);
+        }
+        if let Some(metadata) = object.content.get("metadata").map(Metadata::deserialize) {
+            self.judge_other(types, &metadata.unwrap_or_default(), origin);
         }
         self.facts.add_related(related, identity);
     }

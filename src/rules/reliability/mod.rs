@@ -9,6 +9,7 @@ mod dangling_autoscaler;
 mod dangling_disruption_budget;
 mod dangling_reference;
 mod duplicate_env_var;
+mod failing_job;
 pub(super) mod high_restarts;
 mod identical_probes;
 mod lingering_job;
@@ -21,7 +22,9 @@ mod recreate_strategy;
 mod replicas_under_autoscaler;
 mod short_start_deadline;
 mod single_replica;
+mod stalled_rollout;
 mod unmanaged_pod;
+mod unready_pod;
 mod unresolved_probe_port;
 
 pub(super) static RULES: &[&Rule] = &[
@@ -32,6 +35,7 @@ pub(super) static RULES: &[&Rule] = &[
     &dangling_disruption_budget::RULE,
     &dangling_reference::RULE,
     &duplicate_env_var::RULE,
+    &failing_job::RULE,
     &high_restarts::RULE,
     &identical_probes::RULE,
     &lingering_job::RULE,
@@ -44,6 +48,8 @@ pub(super) static RULES: &[&Rule] = &[
     &replicas_under_autoscaler::RULE,
     &short_start_deadline::RULE,
     &single_replica::RULE,
+    &stalled_rollout::RULE,
     &unmanaged_pod::RULE,
+    &unready_pod::RULE,
     &unresolved_probe_port::RULE,
 ];

@@ -128,8 +128,9 @@ async fn reconcile_works_in_chosen_namespaces_by_roles_alone() {
         });
         apply(&client, &policy).await.unwrap();
     }
-    let mark = plane.mark();
     let (kubeconfig, user) = install(&plane, Mode::Enforce, &home, &[&shop, &bank]).await;
+    // After `check`, which reads the CRDs and so may be refused.
+    let mark = plane.mark();
     let flags = ["--lease-namespace", &home, "-n", &shop, "-n", &bank];
     let _operator = Process::start("reconcile", &kubeconfig, "a", &flags).synced();
     let violations = async |namespace: &str| {

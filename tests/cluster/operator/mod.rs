@@ -5,6 +5,7 @@ mod faults;
 pub(crate) mod fixture;
 mod kills;
 mod life;
+mod own_status;
 mod release;
 mod sample;
 mod scale;

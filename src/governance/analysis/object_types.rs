@@ -1,0 +1,75 @@
+//! The part of an analysis about the types of objects, which rules evaluate for objects of any kind.
+
+use super::Analysis;
+use crate::governance::evaluate::evaluate_type;
+use crate::governance::{Judgement, Origin, RuleFindings, Tally};
+use crate::policy::EffectivePolicy;
+use crate::rules::{Check, Severity};
+use crate::workload::{Metadata, Owner, TypeMeta};
+
+impl Analysis<'_> {
+    /// Evaluates the type of an object that is no workload.
+    pub(super) fn judge_other(
+        &mut self,
+        types: &TypeMeta,
+        metadata: &Metadata<'_>,
+        origin: Option<Origin<'_>>,
+    ) {
+        if !self.policy.judges_types() || metadata.controller().is_some() {
+            return;
+        }
+        let own = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace =
+            if types.is_cluster_scoped() { "" } else { own.unwrap_or(self.scope.default_namespace()) };
+        if !self.scope.asks_for(namespace)
+            || self.scope.leaves_out(namespace)
+            || !self.scope.selects_labels(metadata.labels.as_ref())
+        {
+            return;
+        }
+        let split = self
+            .exemptions
+            .zip(origin)
+            .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
+        let policy = split.as_ref().map_or(self.policy, |split| &split.left);
+        for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
+            let exempt = evaluate_type(rules, Some(types), metadata, false, &mut |_, _, _| {}).tally;
+            self.add_exempt(*exemption, exempt.iter().map(|(_, count)| count).sum());
+        }
+        let name = metadata.name.as_deref().or(metadata.generate_name.as_deref()).unwrap_or_default();
+        let judgement = self.judge_type(policy, Some(types), metadata);
+        self.violations.add_certain(
+            namespace,
+            Owner { kind: &types.kind, name },
+            origin,
+            &judgement.violations,
+        );
+        self.others.add(namespace, &judgement.tally);
+    }
+
+    pub(super) fn judge_type(
+        &mut self,
+        policy: &EffectivePolicy,
+        types: Option<&TypeMeta>,
+        metadata: &Metadata<'_>,
+    ) -> Judgement {
+        evaluate_type(policy, types, metadata, self.keep, &mut |place, severity, count| {
+            *self.types.entry((place, severity)).or_default() += count;
+        })
+    }
+
+    /// Returns the findings of each rule and severity.
+    pub(super) fn findings(&self, all: &Tally) -> Vec<RuleFindings> {
+        let rules = self.policy.rules().iter().filter(|enabled| all.count(enabled.index) > 0);
+        let found = rules.flat_map(|enabled| {
+            let found = |severity, count| RuleFindings { rule: enabled.rule, severity, count };
+            if !matches!(enabled.rule.check, Check::Type(_)) {
+                return vec![found(enabled.severity, all.count(enabled.index))];
+            }
+            let by_severity =
+                self.types.range((enabled.index, Severity::Low)..=(enabled.index, Severity::Critical));
+            by_severity.map(|((_, severity), count)| found(*severity, *count)).collect()
+        });
+        found.collect()
+    }
+}
