@@ -33,13 +33,13 @@ const TABLE: &str = "src/rules/api/lifecycle.tsv";
 
 /// A kind of a version of an API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-struct Kind {
+struct VersionedKind {
     group: String,
     version: String,
     kind: String,
 }
 
-impl Kind {
+impl VersionedKind {
     fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
@@ -49,11 +49,11 @@ impl Kind {
 #[derive(Debug, Deserialize)]
 struct Lifecycle {
     #[serde(flatten)]
-    of: Kind,
+    of: VersionedKind,
     namespaced: bool,
     deprecated: u64,
     removed: u64,
-    replacement: Option<Kind>,
+    replacement: Option<VersionedKind>,
 }
 
 /// Returns the stated lifecycles and the minor version of the newest release; `None`, with a visible message, if Go is
@@ -102,7 +102,7 @@ fn go(args: &[&str]) -> Option<Vec<u8>> {
 }
 
 /// Returns the kind of a list's items. Upstream replaces an `IngressClass` by a list of them.
-fn item_of(kind: &Kind) -> &str {
+fn item_of(kind: &VersionedKind) -> &str {
     kind.kind.strip_suffix("List").unwrap_or(&kind.kind)
 }
 
@@ -150,7 +150,7 @@ fn the_table_has_every_kind_that_upstream_removes() {
 #[test]
 fn every_removal_and_replacement_of_upstream_is_reported() {
     let Some((lifecycles, _)) = upstream() else { return };
-    let stated: BTreeMap<&Kind, &Lifecycle> = lifecycles.iter().map(|row| (&row.of, row)).collect();
+    let stated: BTreeMap<&VersionedKind, &Lifecycle> = lifecycles.iter().map(|row| (&row.of, row)).collect();
     let (mut removals, mut replacements, mut seen) = (0, 0, BTreeSet::new());
     for row in &lifecycles {
         let api_version = row.of.api_version();
@@ -187,7 +187,7 @@ fn every_removal_and_replacement_of_upstream_is_reported() {
                 assert_eq!(violation.severity.as_str(), severity, "{row:?}");
                 assert!(violation.message.contains(&words), "{row:?}: {}", violation.message);
                 assert_eq!(violation.path, "apiVersion");
-                let of = item.map(|item| Kind { kind: item.to_owned(), ..row.of.clone() });
+                let of = item.map(|item| VersionedKind { kind: item.to_owned(), ..row.of.clone() });
                 let of = of.and_then(|of| stated.get(&of)).unwrap_or(&row);
                 assert_eq!(violation.namespace.is_empty(), !of.namespaced, "{row:?}");
             }

@@ -48,7 +48,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Analyze(analyze::Args),
+    Analyze(Box<analyze::Args>),
     Check(check::Args),
     Completions(completions::Args),
     Config(config::Args),
@@ -88,7 +88,7 @@ impl Cli {
             logging::start(LogFormat::Text, level, None)?;
         }
         match self.command {
-            Command::Analyze(args) => analyze::run(args),
+            Command::Analyze(args) => analyze::run(*args),
             Command::Check(args) => block_on(check::run(args)),
             Command::Completions(args) => completions::run(&args),
             Command::Config(args) => config::run(args),

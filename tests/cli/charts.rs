@@ -79,7 +79,7 @@ fn a_chart_is_rendered_once_and_its_findings_lead_to_the_template() {
     let tree = chart("enabled: true\nimage: nginx\n");
     for helm in helms() {
         let run = run_beside(
-            &helm,
+            helm.path(),
             tree.path(),
             &["analyze", "-o", "json", "--rules", "latest-tag", "-R", "-f", "."],
         );
