@@ -1,7 +1,7 @@
 //! One call to the API server: its time limit, its retries and its error messages.
 
 use super::Cluster;
-use super::connect::{CredentialsError, explain};
+use super::connect::{CredentialsError, ProxyError, explain};
 use kube::core::Status;
 use std::error::Error;
 use std::time::Duration;
@@ -37,6 +37,14 @@ pub enum CallError {
     Unreachable {
         /// The address of the API server.
         server: String,
+        /// The reason.
+        message: String,
+    },
+    /// There is no connection through a proxy, or it broke.
+    #[error("cannot reach {way}: {message}: check that both are up, or change the proxy")]
+    UnreachableByProxy {
+        /// The addresses of the API server and of the proxy.
+        way: String,
         /// The reason.
         message: String,
     },
@@ -108,6 +116,9 @@ impl CallError {
                     Self::Credentials { server, message: root(&error) }
                 } else if let Some(message) = explain(&error) {
                     Self::Untrusted { server, message }
+                } else if let Some(proxy) = proxy(&error) {
+                    let way = format!("{server} through the proxy {proxy}");
+                    Self::UnreachableByProxy { way, message: root(&error) }
                 } else {
                     Self::Unreachable { server, message: root(&error) }
                 }
@@ -118,6 +129,14 @@ impl CallError {
 
 fn is_auth(error: &(dyn Error + 'static)) -> bool {
     error.is::<CredentialsError>() || error.source().is_some_and(is_auth)
+}
+
+/// Returns the proxy of the connection that failed.
+fn proxy(error: &(dyn Error + 'static)) -> Option<String> {
+    match error.downcast_ref::<ProxyError>() {
+        Some(ProxyError { proxy, .. }) => Some(proxy.clone()),
+        None => error.source().and_then(proxy),
+    }
 }
 
 /// Returns the innermost reason. The outer ones say only that there was an error.
@@ -158,6 +177,10 @@ fn describe(status: &Status) -> String {
             "nothing is served there (404, {message}): check the server's address, and for the resources of kube-devops \
              run `kube-devops crd install`"
         ),
+        // Go's answer to plain HTTP on a port for TLS.
+        400 if status.reason == NO_STATUS && message.contains("HTTP request to an HTTPS server") => {
+            format!("the server speaks only https (400, {message}): write https:// in its address")
+        }
         code if status.reason == NO_STATUS => {
             format!(
                 "the answer isn't a Kubernetes API server's ({code}, {message}): check the server's address"

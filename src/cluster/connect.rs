@@ -29,6 +29,7 @@ pub use contexts::{KubeContext, contexts};
 pub(super) use credentials::CredentialsError;
 pub use entries::Overrides;
 pub use error::{ConnectError, Place};
+pub(super) use transport::ProxyError;
 pub(super) use untrusted::explain;
 
 use super::request_log::RequestLog;
@@ -190,7 +191,8 @@ fn credentials(target: &Target, may_prompt: bool) -> Result<Credentials, Connect
         }
         LoginMethod::Token { token, file } => {
             let header = token.as_ref().map(|(token, place)| {
-                bearer(token).map_err(|problem| place.error(format!("the token {problem}")))
+                let mend = "remove it (a YAML block ends without one after `|-`)";
+                bearer(token).map_err(|problem| place.error(format!("the token {problem}: {mend}")))
             });
             match (file, header.transpose()?) {
                 (Some((path, place)), fallback) => {

@@ -7,9 +7,9 @@ pub trait Consumer: Sync {
     /// The result of a part of one source.
     type Part: Send;
 
-    /// Returns the fields to read from each object.
+    /// Returns the fields to read from each object. Their types are checked in any case.
     fn fields(&self) -> Fields {
-        Fields::Default
+        Fields::All
     }
 
     /// Makes an empty part.

@@ -64,15 +64,16 @@ pub(super) fn naming_item(message: String, list: impl FnOnce() -> Option<Value>)
         let (index, rest) = message.strip_prefix("items[")?.split_once(']')?;
         let rest = rest.trim_start_matches(['.', ':', ' ']);
         let index = index.parse().ok()?;
-        Some(in_item(index, &name_of(&list()?["items"][index]), rest))
+        Some(in_item(&[index], &name_of(&list()?["items"][index]), rest))
     };
     named().unwrap_or(message)
 }
 
-/// Prefixes a message with the item of the list that it is about.
-pub(super) fn in_item(index: usize, name: &str, message: &str) -> String {
+/// Prefixes a message with the item that it is about: its number in each of the lists around it, from the outside.
+pub(super) fn in_item(path: &[usize], name: &str, message: &str) -> String {
+    let items: Vec<_> = path.iter().map(|index| format!("items[{index}]")).collect();
     let name = if name.is_empty() { String::new() } else { format!(" ({})", name.escape_debug()) };
-    format!("items[{index}]{name}: {message}")
+    format!("{}{name}: {message}", items.join("."))
 }
 
 /// Cuts the middle out of a long message.
@@ -103,9 +104,12 @@ pub(super) fn name_of(object: &Value) -> String {
     full_name(text("namespace"), text("name").or(text("generateName")))
 }
 
-/// Returns an error's text without its positions, which are relative to a part of the source.
+/// Returns an error's text without its positions, which are relative to a part of the source, and with the API's names
+/// of types.
 pub(super) fn without_place(error: &impl Display) -> String {
-    let text = error.to_string();
+    let text = ["expected i64", "expected i32"]
+        .iter()
+        .fold(error.to_string(), |text, number| text.replace(number, "expected an integer"));
     let mut parts = text.split(" at line ");
     let mut message = parts.next().unwrap_or_default().to_owned();
     for part in parts {

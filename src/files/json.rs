@@ -3,11 +3,12 @@
 use memchr::memmem;
 
 use super::blocks::{BLOCK, Text, Window, lines};
-use super::fault::without_place;
+use super::fault::{in_item, without_place};
 use super::json_repeats::repeated_keys;
 use super::json_tokens::{
     Head, Stuck, TokenError, Tokens, Walk, first_item_is_typed, head, last_border, tail, walk_items, whole,
 };
+use super::parse::MAX_LISTS;
 use super::piece::{Borders, CutError, Form, Piece, Pieces};
 use super::yaml::{self, Before};
 use crate::workload::TypeMeta;
@@ -28,8 +29,17 @@ pub(super) fn cut(
     window.fill(BLOCK)?;
     let repeats = window.ended() && !repeated_keys(window.bytes()).is_empty();
     let count_lines = count_lines || repeats || borders == Borders::Exact;
-    let mut cutter =
-        Cutter { window, borders, count_lines, repeats, pieces, lines: 0, documents: 0, items: 0 };
+    let mut cutter = Cutter {
+        window,
+        borders,
+        count_lines,
+        repeats,
+        pieces,
+        lines: 0,
+        documents: 0,
+        items: 0,
+        outer: Vec::new(),
+    };
     while cutter.skip_space()? {
         match cutter.marker()? {
             Some(Marker::End) => cutter.skip(3),
@@ -87,8 +97,10 @@ struct Cutter<'c, 'r, P> {
     lines: usize,
     /// Documents before the window.
     documents: usize,
-    /// Items of the document before the window.
+    /// Items of the list before the window.
     items: usize,
+    /// The numbers of the lists in lists around that list.
+    outer: Vec<usize>,
 }
 
 impl<P: Pieces> Cutter<'_, '_, P> {
@@ -182,10 +194,10 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         let (lines, documents) = (self.lines, self.documents);
         self.window.look_ahead(|window| {
             let pieces = &mut Discard::default();
-            let (borders, items) = (Borders::Exact, 0);
+            let (borders, items, outer) = (Borders::Exact, 0, Vec::new());
             let (count_lines, repeats) = (true, false);
             let mut cutter =
-                Cutter { window, borders, count_lines, repeats, pieces, lines, documents, items };
+                Cutter { window, borders, count_lines, repeats, pieces, lines, documents, items, outer };
             cutter.skip(bracket);
             cutter.items(None)?;
             cutter.tail(types)
@@ -231,7 +243,11 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                         self.skip(bracket);
                     }
                 }
-                Ok(Walk::Open { end: 0, .. }) if !self.window.ended() => self.window.grow()?,
+                Ok(Walk::Open { end: 0, .. }) if !self.window.ended() => {
+                    if !self.inner_list()? {
+                        self.window.grow()?;
+                    }
+                }
                 Ok(Walk::Open { end, items, border: found }) if !self.window.ended() => {
                     border = border.or(found);
                     self.emit_items(end, items, &form)?;
@@ -244,7 +260,8 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                 }
                 Err(Stuck { end, items, error }) => {
                     // The error's offset is relative to the start of the window, which moves next.
-                    let error = self.syntax_in(&error, &format!("items[{}]: ", self.items + items));
+                    let path = [&*self.outer, &[self.items + items]].concat();
+                    let error = self.syntax_in(&error, &in_item(&path, "", ""));
                     if end > 0 {
                         self.emit_items(end, items, &form)?;
                     }
@@ -252,6 +269,27 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                 }
             }
         }
+    }
+
+    /// Cuts the next item if it is a list itself. Returns false if it is none, or is not known to be one.
+    fn inner_list(&mut self) -> Result<bool, CutError> {
+        let text = self.window.bytes();
+        let start = 1 + text[1..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let Ok(Head::List { bracket, mut types }) = head(&text[start..]) else { return Ok(false) };
+        let is_list = match &*types.kind {
+            "" => matches!(first_item_is_typed(&text[start + bracket..]), Ok(true)),
+            kind => kind == "List" || types.item().is_some(),
+        };
+        if !is_list || self.outer.len() + 1 >= MAX_LISTS {
+            return Ok(false);
+        }
+        self.skip(start + bracket);
+        self.outer.push(self.items);
+        self.items(types.item())?;
+        self.tail(&mut types)?;
+        self.items = self.outer.pop().unwrap_or_default() + 1;
+        self.skip_space()?;
+        Ok(true)
     }
 
     /// Skips the rest of the document after the items of a list.
@@ -291,8 +329,11 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         if self.count_lines {
             self.lines += lines(text.as_bytes());
         }
-        let (documents_before, items_before) = (self.documents, self.items);
-        self.pieces.push(Piece { text, form, lines_before, documents_before, items_before });
+        let path = match form {
+            Form::JsonItems(_) => [&*self.outer, &[self.items]].concat(),
+            _ => Vec::new(),
+        };
+        self.pieces.push(Piece { text, form, lines_before, documents_before: self.documents, path });
     }
 
     fn skip(&mut self, count: usize) {

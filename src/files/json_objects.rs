@@ -10,17 +10,18 @@ use super::blocks::lines;
 use super::fault::{self, Fault};
 use super::json_repeats::repeated_keys;
 use super::json_tokens::{Head, TokenError, Tokens, head, whole};
+use super::parse::MAX_LISTS;
 use crate::workload::{Object, ObjectSeed, Parsed, TypeMeta};
 use crate::yaml::Repeated;
 
 /// An object or its fault, with its place in the text.
-pub(super) struct Read<'t> {
+pub(super) struct Read<'i, 't> {
     /// The lines of the text before the object; 0 if lines are not counted.
     pub(super) lines_before: usize,
     /// The document of the text, from 1.
     pub(super) document: usize,
-    /// The item of the outermost list, from 0; `None` outside of a list.
-    pub(super) item: Option<usize>,
+    /// The item's number in each of the lists around it, from the outside; empty outside of lists.
+    pub(super) path: &'i [usize],
     /// The object. A fault counts lines from the first line of the object.
     pub(super) object: Result<Object<'t>, Fault>,
     /// True if the object is an array, such as a JSON patch.
@@ -37,9 +38,17 @@ pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Reads whole documents and the items of lists among them. Stops at a syntax error.
-pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnMut(Read<'t>)) {
-    let mut reader =
-        Reader { text, count_lines, counted: 0, lines: 0, document: 0, repeated: Vec::new(), each };
+pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnMut(Read<'_, 't>)) {
+    let mut reader = Reader {
+        text,
+        count_lines,
+        counted: 0,
+        lines: 0,
+        document: 0,
+        path: Vec::new(),
+        repeated: Vec::new(),
+        each,
+    };
     let mut tokens = Tokens::at(text.as_bytes(), 0);
     while tokens.space() {
         if text[tokens.offset..].starts_with("null") {
@@ -47,38 +56,57 @@ pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnM
             continue;
         }
         reader.document += 1;
-        match reader.object(tokens.offset, None, None) {
+        match reader.object(tokens.offset, None) {
             Some(end) => tokens.offset = end,
             None => return,
         }
     }
 }
 
-/// Reads the items of an array at the end of the text. Items without a type get the default one. Stops at a syntax
-/// error.
+/// Reads the items of an array at the end of the text, the first of which is at `path`. Items without a type get the
+/// default one. Stops at a syntax error.
 pub(super) fn items<'t>(
     text: &'t str,
     default: Option<&TypeMeta>,
+    path: &[usize],
     count_lines: bool,
-    each: &mut dyn FnMut(Read<'t>),
+    each: &mut dyn FnMut(Read<'_, 't>),
 ) {
-    let mut reader =
-        Reader { text, count_lines, counted: 0, lines: 0, document: 1, repeated: Vec::new(), each };
-    let Some(end) = reader.items(0, default, None) else { return };
+    let mut reader = Reader {
+        text,
+        count_lines,
+        counted: 0,
+        lines: 0,
+        document: 1,
+        path: Vec::new(),
+        repeated: Vec::new(),
+        each,
+    };
+    let (first, around) = path.split_last().unwrap_or((&0, &[]));
+    reader.path.extend_from_slice(around);
+    let Some(end) = reader.items(0, default, *first) else { return };
     if !text[end..].trim_ascii_start().is_empty() {
         // The guessed border before the end was wrong.
         let message = "expected the end of the list".to_owned();
-        reader.emit(end, None, Err(Fault { line: 1, name: String::new(), message }));
+        reader.emit(end, Err(Fault { line: 1, name: String::new(), message }));
     }
 }
 
 /// Reads one document in which keys are repeated.
-pub(super) fn with_repeats<'t>(text: &'t str, each: &mut dyn FnMut(Read<'t>)) {
-    let mut reader =
-        Reader { text, count_lines: true, counted: 0, lines: 0, document: 1, repeated: Vec::new(), each };
+pub(super) fn with_repeats<'t>(text: &'t str, each: &mut dyn FnMut(Read<'_, 't>)) {
+    let mut reader = Reader {
+        text,
+        count_lines: true,
+        counted: 0,
+        lines: 0,
+        document: 1,
+        path: Vec::new(),
+        repeated: Vec::new(),
+        each,
+    };
     match serde_json::from_str::<Value>(text) {
-        Ok(value) => reader.value(0, value, None, None),
-        Err(error) => reader.emit(0, None, Err(fault_of(&error))),
+        Ok(value) => reader.value(0, value, None),
+        Err(error) => reader.emit(0, Err(fault_of(&error))),
     }
 }
 
@@ -89,22 +117,32 @@ struct Reader<'e, 't> {
     counted: usize,
     lines: usize,
     document: usize,
+    /// The number of the next object in each of the lists around it.
+    path: Vec<usize>,
     /// The repeated keys of the next object.
     repeated: Vec<Repeated>,
-    each: &'e mut dyn FnMut(Read<'t>),
+    each: &'e mut dyn FnMut(Read<'_, 't>),
 }
 
 impl<'t> Reader<'_, 't> {
-    /// Reads the items of an array that begins at an offset. Returns the offset of its end, if it has one.
-    fn items(&mut self, bracket: usize, default: Option<&TypeMeta>, outer: Option<usize>) -> Option<usize> {
+    /// Reads the items of an array that begins at an offset; `first` is the number of the first one. Returns the offset
+    /// of the array's end, if it has one.
+    fn items(&mut self, bracket: usize, default: Option<&TypeMeta>, first: usize) -> Option<usize> {
+        self.path.push(first);
+        let end = self.each_item(bracket, default);
+        self.path.pop();
+        end
+    }
+
+    fn each_item(&mut self, bracket: usize, default: Option<&TypeMeta>) -> Option<usize> {
         let mut tokens = Tokens::at(self.text.as_bytes(), bracket + 1);
-        let mut index = 0;
+        let mut is_first = true;
         loop {
             let next = |tokens: &mut Tokens<'_>| -> Result<bool, TokenError> {
                 if tokens.peek()? == b']' {
                     return Ok(false);
                 }
-                if index > 0 {
+                if !is_first {
                     tokens.expect(b',')?;
                     tokens.peek()?;
                 }
@@ -114,17 +152,20 @@ impl<'t> Reader<'_, 't> {
                 Ok(false) => return Some(tokens.offset + 1),
                 Ok(true) => {}
                 Err(TokenError { error, offset }) => {
-                    self.emit(offset, outer.or(Some(index)), Err(fault_of(&error)));
+                    self.emit(offset, Err(fault_of(&error)));
                     return None;
                 }
             }
-            tokens.offset = self.object(tokens.offset, default, outer.or(Some(index)))?;
-            index += 1;
+            tokens.offset = self.object(tokens.offset, default)?;
+            is_first = false;
+            if let Some(number) = self.path.last_mut() {
+                *number += 1;
+            }
         }
     }
 
     /// Reads the object at an offset, or the items of a list one by one. Returns the offset of its end, if it has one.
-    fn object(&mut self, start: usize, default: Option<&TypeMeta>, item: Option<usize>) -> Option<usize> {
+    fn object(&mut self, start: usize, default: Option<&TypeMeta>) -> Option<usize> {
         let text = &self.text[start..];
         match object(text, ObjectSeed { default, known: None }) {
             Ok((object, length)) => {
@@ -134,15 +175,15 @@ impl<'t> Reader<'_, 't> {
                     && !items.is_empty()
                     && let Some(bracket) = bracket(&text[..length])
                 {
-                    self.items(start + bracket, object.types.item().as_ref(), item);
+                    self.items(start + bracket, object.types.item().as_ref(), 0);
                 } else {
-                    self.emit_text(start, item, Ok(object), &text[..length]);
+                    self.emit_text(start, Ok(object), &text[..length]);
                 }
                 Some(end)
             }
             Err(error) => {
                 let Ok(length) = whole(text.as_bytes()) else {
-                    self.emit(start, item, Err(fault_of(&error)));
+                    self.emit(start, Err(fault_of(&error)));
                     return None;
                 };
                 let (text, end) = (&text[..length], start + length);
@@ -152,14 +193,14 @@ impl<'t> Reader<'_, 't> {
                     && let Ok(value) = serde_json::from_str(text)
                 {
                     self.repeated = repeated_keys(text.as_bytes());
-                    self.value(start, value, default, item);
+                    self.value(start, value, default);
                     return Some(end);
                 }
-                match broken_list(text) {
+                match broken_list(text).filter(|_| self.path.len() < MAX_LISTS) {
                     Some((bracket, default)) => {
-                        self.items(start + bracket, default.as_ref(), item);
+                        self.items(start + bracket, default.as_ref(), 0);
                     }
-                    None => self.emit(start, item, Err(fault::json(text, default, error))),
+                    None => self.emit(start, Err(fault::json(text, default, error))),
                 }
                 Some(end)
             }
@@ -167,14 +208,16 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Reads an object, or the items of a list one by one, from a value, in which the last of repeated keys counts.
-    fn value(&mut self, start: usize, mut value: Value, default: Option<&TypeMeta>, item: Option<usize>) {
+    fn value(&mut self, start: usize, mut value: Value, default: Option<&TypeMeta>) {
         let types = TypeMeta::deserialize(&value).ok();
         let types = types.as_ref().or(default);
         if let Some(types) = types.filter(|types| types.kind.ends_with("List"))
             && let Value::Array(items) = value["items"].take()
         {
             for (index, value) in items.into_iter().enumerate() {
-                self.value(start, value, types.item().as_ref(), item.or(Some(index)));
+                self.path.push(index);
+                self.value(start, value, types.item().as_ref());
+                self.path.pop();
             }
             return;
         }
@@ -183,20 +226,14 @@ impl<'t> Reader<'_, 't> {
             let fault = fault::json(&value.to_string(), default, error);
             Fault { line: 1, ..fault }
         });
-        self.emit(start, item, object);
+        self.emit(start, object);
     }
 
-    fn emit(&mut self, start: usize, item: Option<usize>, object: Result<Object<'t>, Fault>) {
-        self.emit_text(start, item, object, "");
+    fn emit(&mut self, start: usize, object: Result<Object<'t>, Fault>) {
+        self.emit_text(start, object, "");
     }
 
-    fn emit_text(
-        &mut self,
-        start: usize,
-        item: Option<usize>,
-        object: Result<Object<'t>, Fault>,
-        text: &'t str,
-    ) {
+    fn emit_text(&mut self, start: usize, object: Result<Object<'t>, Fault>, text: &'t str) {
         if self.count_lines {
             self.lines += lines(&self.text.as_bytes()[self.counted..start]);
             self.counted = start;
@@ -204,7 +241,7 @@ impl<'t> Reader<'_, 't> {
         let is_array = self.text[start..].starts_with('[');
         let (lines_before, document) = (self.lines, self.document);
         let repeated = std::mem::take(&mut self.repeated);
-        (self.each)(Read { lines_before, document, item, object, is_array, text, repeated });
+        (self.each)(Read { lines_before, document, path: &self.path, object, is_array, text, repeated });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::de::IgnoredAny;
 
+use super::parse::MAX_LISTS;
 use crate::workload::TypeMeta;
 
 /// A syntax error in the token at an offset. The line and column of the error are relative to that offset.
@@ -157,14 +158,37 @@ fn field(key: &str, types: &mut TypeMeta, tokens: &mut Tokens<'_>) -> Result<(),
     Ok(())
 }
 
-/// Returns true if the first item of a list names its kind or the list is empty.
+/// Returns true if the first item of a list names its kind, or is itself a list with such an item, or if the list is
+/// empty.
 pub(super) fn first_item_is_typed(items: &[u8]) -> Result<bool, TokenError> {
-    #[derive(serde::Deserialize)]
-    struct Typed {
-        kind: Option<IgnoredAny>,
-    }
+    is_typed_within(items, MAX_LISTS)
+}
+
+/// Looks into at most `levels` lists within lists. Nothing behind the first sign of a type is read.
+fn is_typed_within(items: &[u8], levels: usize) -> Result<bool, TokenError> {
     let mut tokens = Tokens::at(items, 1);
-    Ok(tokens.peek()? == b']' || tokens.value::<Typed>()?.kind.is_some())
+    if tokens.peek()? == b']' {
+        return Ok(true);
+    }
+    tokens.expect(b'{')?;
+    loop {
+        match tokens.peek()? {
+            b'}' => return Ok(false),
+            b',' => tokens.offset += 1,
+            _ => {}
+        }
+        let key: String = tokens.value()?;
+        tokens.expect(b':')?;
+        let found = match (key.as_str(), tokens.peek()?) {
+            ("kind", first) => first != b'n',
+            ("items", b'[') if levels > 0 => is_typed_within(&items[tokens.offset..], levels - 1)?,
+            _ => false,
+        };
+        if found {
+            return Ok(true);
+        }
+        tokens.value::<IgnoredAny>()?;
+    }
 }
 
 /// The outcome of a walk over items.

@@ -7,7 +7,7 @@ use super::field_lines;
 use super::json_objects::{self, Read, text_of};
 use super::json_repeats::repeated_keys;
 use super::piece::{Form, Piece};
-use crate::workload::{Object, Parsed as Content, TypeMeta};
+use crate::workload::{Fields, Object, Parsed as Content, TypeMeta};
 use crate::yaml::Repeated;
 
 /// The result of a piece, or of all pieces of a source.
@@ -27,7 +27,8 @@ pub(super) fn parse<C: Consumer>(
     let (named, source) = (source.0.is_named(), source.1);
     let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
-    consumer.fields().within(|| match &piece.form {
+    // Fields that no rule reads are read too: a value of another type than the API's is an error.
+    consumer.fields().max(Fields::All).within(|| match &piece.form {
         Form::Yaml => parser.yaml(text),
         Form::YamlItems(item) => parser.yaml_list_items(text, item.as_ref()),
         Form::YamlAround { above, between } => parser.yaml_around_items(text, *above, *between),
@@ -39,7 +40,9 @@ pub(super) fn parse<C: Consumer>(
             json_objects::with_repeats(&text_of(text), &mut |read| parser.json(read));
         }
         Form::JsonItems(item) => {
-            json_objects::items(&text_of(text), item.as_ref(), lines, &mut |read| parser.json(read));
+            json_objects::items(&text_of(text), item.as_ref(), &piece.path, lines, &mut |read| {
+                parser.json(read);
+            });
         }
     });
     parser.parsed
@@ -54,24 +57,27 @@ pub(super) struct Parser<'p, C: Consumer> {
     parsed: Parsed<C::Part>,
 }
 
+/// The deepest nesting of lists in lists that is read.
+pub(super) const MAX_LISTS: usize = 32;
+
 /// Stands for a document that is a sequence, such as a JSON patch for kustomize, which has no kind either.
 pub(super) const SEQUENCE: Object<'_> =
     Object { types: TypeMeta { api_version: String::new(), kind: String::new() }, parsed: Content::Foreign };
 
 /// The place of an object in a piece.
 #[derive(Clone, Copy)]
-pub(super) struct Spot {
+pub(super) struct Spot<'i> {
     /// The document of the piece, from 1.
     pub(super) document: usize,
     /// The line of the source, from 1.
     pub(super) line: usize,
-    /// The item of the list, from 0; `None` outside of a list.
-    pub(super) item: Option<usize>,
+    /// The item's number in each of the lists around it, from the outside; empty outside of lists.
+    pub(super) path: &'i [usize],
 }
 
 impl<C: Consumer> Parser<'_, C> {
     /// Passes an object to the consumer.
-    pub(super) fn add(&mut self, object: &Object<'_>, spot: Spot, line_of: LineOf<'_>) {
+    pub(super) fn add(&mut self, object: &Object<'_>, spot: Spot<'_>, line_of: LineOf<'_>) {
         match &object.parsed {
             Content::Foreign if self.named => {
                 self.fail(spot, "", "not a Kubernetes object: `kind` is missing");
@@ -88,14 +94,14 @@ impl<C: Consumer> Parser<'_, C> {
             },
             Content::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.add(item, Spot { item: spot.item.or(Some(index)), ..spot }, line_of);
+                    self.add(item, Spot { path: &[spot.path, &[index]].concat(), ..spot }, line_of);
                 }
             }
             _ => self.consume(object, spot, line_of),
         }
     }
 
-    fn consume(&mut self, object: &Object<'_>, spot: Spot, line_of: LineOf<'_>) {
+    fn consume(&mut self, object: &Object<'_>, spot: Spot<'_>, line_of: LineOf<'_>) {
         let place = Place { source: self.source, line: spot.line, line_of };
         self.consumer.add(&mut self.parsed.part, object, place);
     }
@@ -107,8 +113,11 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     /// Reports the problem of an object. An item of a list is named by namespace and name, too.
-    pub(super) fn fail(&mut self, spot: Spot, name: &str, message: &str) {
-        let message = spot.item.map_or(message.to_owned(), |item| fault::in_item(item, name, message));
+    pub(super) fn fail(&mut self, spot: Spot<'_>, name: &str, message: &str) {
+        let message = match spot.path {
+            [] => message.to_owned(),
+            path => fault::in_item(path, name, message),
+        };
         self.parsed.unread.push(ReadFailure {
             source: self.source.to_owned(),
             document: Some(self.piece.documents_before + spot.document),
@@ -117,10 +126,10 @@ impl<C: Consumer> Parser<'_, C> {
         });
     }
 
-    fn json(&mut self, read: Read<'_>) {
-        let Read { lines_before, document, item, object, is_array, text, repeated } = read;
+    fn json(&mut self, read: Read<'_, '_>) {
+        let Read { lines_before, document, path, object, is_array, text, repeated } = read;
         let line = self.piece.lines_before + lines_before + 1;
-        let spot = Spot { document, line, item: item.map(|item| self.piece.items_before + item) };
+        let spot = Spot { document, line, path };
         for repeated in repeated {
             self.note(spot.line + repeated.line - 1, &repeated_key(&repeated.key));
         }
@@ -130,7 +139,7 @@ impl<C: Consumer> Parser<'_, C> {
                     |path: &str| (!text.is_empty()).then(|| spot.line + field_lines::in_json(text, path) - 1);
                 self.add(&object, spot, &line_of);
             }
-            Err(_) if is_array && item.is_none() && !self.named => self.add(&SEQUENCE, spot, &|_| None),
+            Err(_) if is_array && path.is_empty() && !self.named => self.add(&SEQUENCE, spot, &|_| None),
             Err(Fault { line, name, message }) => {
                 self.fail(Spot { line: spot.line + line - 1, ..spot }, &name, &message);
             }

@@ -16,8 +16,9 @@ pub(super) struct Piece {
     pub(super) lines_before: usize,
     /// Documents of the source before this piece; exact only with exact borders.
     pub(super) documents_before: usize,
-    /// Items of the document before this piece; counted only with exact borders.
-    pub(super) items_before: usize,
+    /// The place of the first item: its number in the list, after that of the list around it, and so on. Counted only
+    /// with exact borders; empty for whole documents.
+    pub(super) path: Vec<usize>,
 }
 
 /// The format of a piece.

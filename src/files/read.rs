@@ -26,6 +26,9 @@ pub struct Found<P> {
     pub unread: Vec<ReadFailure>,
 }
 
+/// The stack of a worker in bytes, which is enough for the deepest nesting that is read. Only what is used takes memory.
+const STACK: usize = 16 << 20;
+
 /// The way in which a pass reads its sources.
 #[derive(Debug, Clone, Copy)]
 struct Mode {
@@ -88,7 +91,12 @@ fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Read<
     thread::scope(|scope| {
         for _ in 0..workers {
             let (results, queue, named) = (results.clone(), &queue, &named);
-            scope.spawn(move || work(queue, &results, mode.lines, named, consumer));
+            let start =
+                |results: Sender<Done<C::Part>>| move || work(queue, &results, mode.lines, named, consumer);
+            let builder = thread::Builder::new().stack_size(STACK);
+            if builder.spawn_scoped(scope, start(results.clone())).is_err() {
+                scope.spawn(start(results));
+            }
         }
         drop(results);
         let found =
@@ -223,7 +231,7 @@ impl<C: Consumer> Pieces for Dispatcher<'_, C> {
 /// Refuses input that is not UTF-8 text, with a clearer message than a parser's.
 fn check_text(start: &[u8]) -> Result<(), CutError> {
     let message = if start[..start.len().min(8192)].contains(&0) {
-        "not a text file: manifests are YAML or JSON in UTF-8"
+        "not a text file: manifests are YAML or JSON, in UTF-8 or in UTF-16 with a byte-order mark"
     } else {
         return Ok(());
     };

@@ -113,7 +113,11 @@ impl Inputs {
     }
 
     fn add(&self, path: &Path, listed: &mut Vec<Listed>) {
-        if path.as_os_str() == "-" {
+        if path.as_os_str().is_empty() {
+            let message = "there is no such file or directory; remove the comma beside it";
+            let (source, message) = ("the path \"\"".to_owned(), message.to_owned());
+            listed.push(Listed::Unread(ReadFailure { source, document: None, line: None, message }));
+        } else if path.as_os_str() == "-" {
             listed.push(Listed::Source(Source::Stdin));
         } else if let Some(url) = path.to_str().filter(|path| is_url(path)) {
             listed.push(Listed::Source(Source::Url(url.to_owned())));

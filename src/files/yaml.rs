@@ -1,6 +1,7 @@
 //! Cuts YAML streams at the separators between documents, and large lists at the borders between their items.
 
 use super::blocks::{BLOCK, Window, lines};
+use super::parse::MAX_LISTS;
 use super::piece::{CutError, Form, Piece, Pieces};
 use super::yaml_list::{self, Head};
 use crate::yaml::{Document, chunks};
@@ -40,6 +41,15 @@ enum Border {
     List(Head),
 }
 
+/// The text above the items of a list.
+struct Above {
+    text: Vec<u8>,
+    /// The lines of the source before it.
+    lines_before: usize,
+    /// Its lines.
+    lines: usize,
+}
+
 struct Cutter<'c, 'r, P> {
     window: &'c mut Window<'r>,
     pieces: &'c mut P,
@@ -75,16 +85,43 @@ impl<P: Pieces> Cutter<'_, '_, P> {
     /// Emits the documents before an offset.
     fn documents(&mut self, end: usize) {
         let documents = chunks(&self.window.bytes()[..end], self.lines == 0).count();
-        self.emit(end, Form::Yaml, 0);
+        self.emit(end, Form::Yaml, Vec::new());
         self.documents += documents;
     }
 
     /// Emits the items of a list block by block, and then the text around them.
     fn list(&mut self, head: &Head) -> Result<(), CutError> {
-        let mut around = self.window.bytes()[..head.end].to_vec();
-        let (lines_before, above) = (self.lines, lines(&around));
-        self.lines += above;
+        let around = self.head(head);
+        self.items(head, &[])?;
+        let end = self.end_of_document()?;
+        self.around(around, end, Vec::new());
+        self.documents += 1;
+        Ok(())
+    }
+
+    /// Takes the text above the items of a list.
+    fn head(&mut self, head: &Head) -> Above {
+        let text = self.window.bytes()[..head.end].to_vec();
+        let above = Above { lines_before: self.lines, lines: lines(&text), text };
+        self.lines += above.lines;
         self.window.skip(head.end);
+        above
+    }
+
+    /// Emits the text above the items of a list together with the text below, which ends at an offset.
+    fn around(&mut self, above: Above, end: usize, path: Vec<usize>) {
+        let Above { text: mut around, lines_before, lines: above } = above;
+        let between = self.lines - lines_before - above;
+        around.extend_from_slice(&self.window.bytes()[..end]);
+        let mut text = self.window.take(end, self.pieces.spare());
+        self.lines += lines(text.as_bytes());
+        (text.bytes, text.start) = (around, 0);
+        let form = Form::YamlAround { above, between };
+        self.pieces.push(Piece { text, form, lines_before, documents_before: self.documents, path });
+    }
+
+    /// Emits the items of a list block by block. `outer` has the numbers of the lists around it.
+    fn items(&mut self, head: &Head, outer: &[usize]) -> Result<(), CutError> {
         let mut items = 0;
         loop {
             self.window.fill(ITEMS)?;
@@ -94,27 +131,39 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                 None => (walk.last, walk.items - usize::from(walk.items > 0)),
             };
             if end > 0 {
-                self.emit(end, Form::YamlItems(head.item.clone()), items);
+                self.emit(end, Form::YamlItems(head.item.clone()), [outer, &[items]].concat());
                 items += count;
             }
             if walk.end.is_some() {
-                break;
+                return Ok(());
             }
             if end == 0 {
-                self.window.grow()?;
+                if self.inner_list(head.dash, [outer, &[items]].concat())? {
+                    items += 1;
+                } else {
+                    self.window.grow()?;
+                }
             }
         }
-        let below = self.lines;
-        let end = self.end_of_document()?;
-        around.extend_from_slice(&self.window.bytes()[..end]);
-        let mut text = self.window.take(end, self.pieces.spare());
-        self.lines += lines(text.as_bytes());
-        (text.bytes, text.start) = (around, 0);
-        let form = Form::YamlAround { above, between: below - lines_before - above };
-        let documents_before = self.documents;
-        self.pieces.push(Piece { text, form, lines_before, documents_before, items_before: 0 });
-        self.documents += 1;
-        Ok(())
+    }
+
+    /// Emits the items of the next item if that is a list itself. Returns false if it is none.
+    fn inner_list(&mut self, dash: usize, path: Vec<usize>) -> Result<bool, CutError> {
+        if path.len() >= MAX_LISTS {
+            return Ok(false);
+        }
+        let Some(head) = yaml_list::inner_head(self.window.bytes(), dash) else { return Ok(false) };
+        let mut around = self.head(&head);
+        yaml_list::blank_dash(&mut around.text);
+        self.items(&head, &path)?;
+        let end = loop {
+            match yaml_list::end_of_item(self.window.bytes(), dash, self.window.ended()) {
+                Some(end) => break end,
+                None => self.window.grow()?,
+            }
+        };
+        self.around(around, end, path);
+        Ok(true)
     }
 
     /// Reads until the window holds the rest of a document, and returns its length.
@@ -134,11 +183,11 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    fn emit(&mut self, end: usize, form: Form, items_before: usize) {
+    fn emit(&mut self, end: usize, form: Form, path: Vec<usize>) {
         let text = self.window.take(end, self.pieces.spare());
         let count = lines(text.as_bytes());
         let (lines_before, documents_before) = (self.lines, self.documents);
-        self.pieces.push(Piece { text, form, lines_before, documents_before, items_before });
+        self.pieces.push(Piece { text, form, lines_before, documents_before, path });
         self.lines += count;
     }
 }

@@ -28,6 +28,78 @@ pub(super) fn head(text: &[u8]) -> Option<Head> {
             break;
         }
     }
+    let above = std::str::from_utf8(&text[..end]).ok()?;
+    let above = if above.starts_with("---") { above.split_once('\n')?.1 } else { above };
+    head_above(text, end, above)
+}
+
+/// Finds the items of a list that is itself an item, whose dash has the indentation `dash`; `None` for any other item.
+/// The text begins with the item.
+pub(super) fn inner_head(text: &[u8], dash: usize) -> Option<Head> {
+    let mut end = 0;
+    // The indentation of the item's fields.
+    let mut column = None;
+    let mut is_within = false;
+    loop {
+        let line = line_at(text, end)?;
+        end += line.len();
+        if is_blank(line) {
+            continue;
+        }
+        let field = if is_within {
+            let column = *column.get_or_insert(indent(line));
+            if column <= dash || indent(line) < column {
+                return None;
+            }
+            &line[column..]
+        } else if is_dash(line) && indent(line) == dash {
+            is_within = true;
+            let field = line[dash + 1..].trim_ascii_start();
+            column = (!is_blank(field)).then(|| line.len() - field.len());
+            field
+        } else {
+            return None;
+        };
+        if field.strip_prefix(b"items:").is_some_and(is_blank) {
+            break;
+        }
+    }
+    let mut above = text[..end].to_vec();
+    blank_dash(&mut above);
+    let head = head_above(text, end, std::str::from_utf8(&above).ok()?)?;
+    (head.dash >= column?).then_some(head)
+}
+
+/// Replaces the dash of the item at the start of a text by a blank, so that the item stands for itself.
+pub(super) fn blank_dash(item: &mut [u8]) {
+    let mut offset = 0;
+    while let Some(line) = line_at(item, offset) {
+        if !is_blank(line) {
+            let dash = offset + indent(line);
+            item[dash] = b' ';
+            return;
+        }
+        offset += line.len();
+    }
+}
+
+/// Returns the offset at which the item around an inner list ends; `None` if it may go on behind the text.
+pub(super) fn end_of_item(text: &[u8], dash: usize, ended: bool) -> Option<usize> {
+    let mut offset = 0;
+    while let Some(line) = line_at(text, offset) {
+        if !ended && !line.ends_with(b"\n") {
+            return None;
+        }
+        if indent(line) <= dash && !is_blank(line) {
+            return Some(offset);
+        }
+        offset += line.len();
+    }
+    ended.then_some(text.len())
+}
+
+/// Completes the head of a list from the text above its items, which end at an offset.
+fn head_above(text: &[u8], end: usize, above: &str) -> Option<Head> {
     let mut first = end;
     let dash = loop {
         let line = line_at(text, first)?;
@@ -36,15 +108,13 @@ pub(super) fn head(text: &[u8]) -> Option<Head> {
         }
         first += line.len();
     };
-    let above = std::str::from_utf8(&text[..end]).ok()?;
-    let above = if above.starts_with("---") { above.split_once('\n')?.1 } else { above };
     let document = Document::parse(above).ok()?;
     let field = |name: &str| document.root().get(name).and_then(|value| value.text().map(ToOwned::to_owned));
     let item = match field("kind") {
         Some(kind) if kind == "List" => None,
         Some(kind) => Some(TypeMeta { api_version: field("apiVersion")?, kind }.item()?),
         // If the kind comes after the items, they must name their own.
-        None if names_its_type(&text[first..], dash) => None,
+        None if names_its_type(&text[first..], dash) || inner_head(&text[first..], dash).is_some() => None,
         None => return None,
     };
     Some(Head { end, dash, item })
@@ -168,6 +238,37 @@ mod tests {
         ] {
             assert_eq!(head(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_within_a_list_is_recognized() {
+        for (text, outer, dash, kind) in [
+            ("- apiVersion: v1\n  items:\n  - apiVersion: v1\n    kind: Pod\n", 0, 2, None),
+            ("# a\n- kind: List\n  items: # b\n\n    - a: 1\n", 0, 4, None),
+            ("  - items:\n    - kind: Pod\n      apiVersion: v1\n", 2, 4, None),
+            (
+                "-\n  apiVersion: apps/v1\n  kind: DeploymentList\n  items:\n  - a: 1\n",
+                0,
+                2,
+                Some("Deployment"),
+            ),
+        ] {
+            let head = inner_head(text.as_bytes(), outer).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((head.dash, head.item), (dash, kind.map(item)), "{text}");
+            assert!(text[head.end..].contains("- ") && text[..head.end].contains("items:"), "{text}");
+        }
+        for text in [
+            "- apiVersion: v1\n  kind: ConfigMap\n  data:\n    items:\n    - a\n",
+            "- apiVersion: v1\n  kind: Pod\n- items:\n  - a: 1\n",
+            "- kind: List\n  items: [a]\n",
+            "- kind: List\n  items:\n- a\n",
+        ] {
+            assert_eq!(inner_head(text.as_bytes(), 0), None, "{text}");
+        }
+        let rest = "  kind: List\n\n# a\n- b\n";
+        assert_eq!(end_of_item(rest.as_bytes(), 0, false), Some(rest.len() - 4));
+        assert_eq!(end_of_item(b"  kind: List\n", 0, false), None);
+        assert_eq!(end_of_item(b"  kind: List", 0, true), Some(12));
     }
 
     #[test]

@@ -5,24 +5,19 @@ use serde::de::DeserializeSeed;
 use super::consumer::Consumer;
 use super::fault;
 use super::field_lines;
-use super::parse::{Parser, SEQUENCE, Spot};
+use super::parse::{MAX_LISTS, Parser, SEQUENCE, Spot};
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
-
-/// The deepest allowed nesting of lists in lists.
-const MAX_LISTS: usize = 32;
 
 /// A node that holds an object, and its place.
 #[derive(Clone, Copy)]
 struct Read<'r, 't> {
     node: Node<'r, 't>,
-    spot: Spot,
+    spot: Spot<'r>,
     /// The lines of the source before the document's text.
     lines_before: usize,
     /// The type from the list above, for an object that names none.
     default: Option<&'r TypeMeta>,
-    /// The item numbers within nested lists that lead here.
-    inner: &'r [usize],
 }
 
 impl<C: Consumer> Parser<'_, C> {
@@ -30,8 +25,7 @@ impl<C: Consumer> Parser<'_, C> {
     pub(super) fn yaml(&mut self, text: &[u8]) {
         let before = self.piece.lines_before;
         for (index, chunk) in chunks(text, before == 0).enumerate() {
-            let spot =
-                Spot { document: index + 1, line: before + chunk.lines_before_content + 1, item: None };
+            let spot = Spot { document: index + 1, line: before + chunk.lines_before_content + 1, path: &[] };
             let lines_before = before + chunk.lines_before;
             match chunk.text() {
                 Ok(text) => self.yaml_document(&text, spot, lines_before),
@@ -40,13 +34,13 @@ impl<C: Consumer> Parser<'_, C> {
         }
     }
 
-    fn yaml_document(&mut self, text: &str, spot: Spot, lines_before: usize) {
+    fn yaml_document(&mut self, text: &str, spot: Spot<'_>, lines_before: usize) {
         match Document::parse(text) {
             Ok(document) => {
                 self.repeated_keys(&document, lines_before);
                 let node = document.root();
                 if !node.is_null() {
-                    self.yaml_object(Read { node, spot, lines_before, default: None, inner: &[] }, text);
+                    self.yaml_object(Read { node, spot, lines_before, default: None }, text);
                 }
             }
             Err(error) => self.yaml_fault(spot, lines_before, &error, text),
@@ -56,15 +50,18 @@ impl<C: Consumer> Parser<'_, C> {
     /// Reads the items of a list. Items without a type get the default one.
     pub(super) fn yaml_list_items(&mut self, text: &[u8], default: Option<&TypeMeta>) {
         let lines_before = self.piece.lines_before;
-        let list = Spot { document: 1, line: lines_before + 1, item: None };
+        let list = Spot { document: 1, line: lines_before + 1, path: &[] };
         let text = String::from_utf8_lossy(text);
         match Document::parse(&text) {
             Ok(document) => {
                 self.repeated_keys(&document, lines_before);
                 for (index, node) in document.root().items().into_iter().flatten().enumerate() {
-                    let item = Some(self.piece.items_before + index);
-                    let spot = Spot { line: lines_before + node.line(), item, ..list };
-                    self.yaml_object(Read { node, spot, lines_before, default, inner: &[] }, &text);
+                    let mut path = self.piece.path.clone();
+                    if let Some(number) = path.last_mut() {
+                        *number += index;
+                    }
+                    let spot = Spot { line: lines_before + node.line(), path: &path, ..list };
+                    self.yaml_object(Read { node, spot, lines_before, default }, &text);
                 }
             }
             Err(error) => self.yaml_fault(list, lines_before, &error, &text),
@@ -74,7 +71,8 @@ impl<C: Consumer> Parser<'_, C> {
     /// Reads the text around the items of a list: `above` lines, and the rest, which is `between` lines further on.
     pub(super) fn yaml_around_items(&mut self, text: &[u8], above: usize, between: usize) {
         let lines_before = self.piece.lines_before;
-        let spot = Spot { document: 1, line: lines_before + 1, item: None };
+        let piece = self.piece;
+        let spot = Spot { document: 1, line: lines_before + 1, path: &piece.path };
         let text = String::from_utf8_lossy(text);
         // The separator above belongs to no document.
         let own = match text.split_once('\n') {
@@ -107,17 +105,14 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     fn yaml_object(&mut self, read: Read<'_, '_>, text: &str) {
-        let Read { node, spot, lines_before, default, inner } = read;
-        if inner.len() < MAX_LISTS
+        let Read { node, spot, lines_before, default } = read;
+        if spot.path.len() < MAX_LISTS
             && let Some((item, items)) = list(node, default)
         {
             for (index, node) in items.enumerate() {
-                let mut inner = inner.to_vec();
-                if spot.item.is_some() {
-                    inner.push(index);
-                }
-                let spot = Spot { line: lines_before + node.line(), item: spot.item.or(Some(index)), ..spot };
-                self.yaml_object(Read { node, spot, default: item.as_ref(), inner: &inner, ..read }, text);
+                let path = [spot.path, &[index]].concat();
+                let spot = Spot { line: lines_before + node.line(), path: &path, ..spot };
+                self.yaml_object(Read { node, spot, lines_before, default: item.as_ref() }, text);
             }
             return;
         }
@@ -126,7 +121,7 @@ impl<C: Consumer> Parser<'_, C> {
             Ok(object) => {
                 self.add(&object, spot, &|path| Some(lines_before + field_lines::in_yaml(node, path)));
             }
-            Err(_) if !self.named && spot.item.is_none() && node.items().is_some() => {
+            Err(_) if !self.named && spot.path.is_empty() && node.items().is_some() => {
                 self.add(&SEQUENCE, spot, &|_| None);
             }
             Err(error) => {
@@ -138,13 +133,12 @@ impl<C: Consumer> Parser<'_, C> {
                     Ok(_) => (error.clone(), error.to_string()),
                 };
                 let line = error.line().map_or(spot.line, |line| lines_before + line);
-                let path = inner.iter().fold(String::new(), |path, index| format!("{path}items[{index}]."));
-                self.fail(Spot { line, ..spot }, &name_of(node), &templated(path + &message, text));
+                self.fail(Spot { line, ..spot }, &name_of(node), &templated(message, text));
             }
         }
     }
 
-    fn yaml_fault(&mut self, spot: Spot, lines_before: usize, error: &yaml::Error, text: &str) {
+    fn yaml_fault(&mut self, spot: Spot<'_>, lines_before: usize, error: &yaml::Error, text: &str) {
         let line = error.line().map_or(spot.line, |line| (lines_before + line).max(1));
         self.fail(Spot { line, ..spot }, "", &templated(error.to_string(), text));
     }

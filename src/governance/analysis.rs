@@ -369,7 +369,9 @@ impl<'p> Analysis<'p> {
         self.namespaces.values().for_each(|tally| total.add(tally));
         self.violations.finish(|workload| with_pods.contains(workload));
         self.errors.sort();
-        let by_namespace = self.compliance();
+        let (sums, templates) = (std::mem::take(&mut self.workloads), std::mem::take(&mut self.templates));
+        let workloads = Workloads::new(self.policy, sums, templates);
+        let by_namespace = compliance_by_namespace(&workloads);
         let mut compliance = Compliance::default();
         for namespace in by_namespace.values() {
             compliance.merge(*namespace);
@@ -384,7 +386,6 @@ impl<'p> Analysis<'p> {
         });
         let namespaces = namespaces.collect();
         drop(by_namespace);
-        let workloads = Workloads::new(self.policy, std::mem::take(&mut self.workloads));
         let mut all = total.clone();
         all.add(&self.others.total);
         let found = self.findings(&all);
@@ -433,12 +434,10 @@ impl<'p> Analysis<'p> {
     fn count_templates(&mut self, with_pods: &HashSet<WorkloadKey>) {
         let mut templates = std::mem::take(&mut self.templates);
         templates.retain(|key, _| !with_pods.contains(key));
-        // No entry is moved to where there is room already.
-        self.workloads.reserve(templates.len());
-        for (key, template) in templates {
+        for (key, template) in &templates {
             self.count(key.namespace(), &template.all());
-            self.workloads.entry(key).or_default().merge(&template.sum);
         }
+        self.templates = templates;
     }
 
     /// Returns the workloads of which a pod is judged: the controllers of these pods, the workloads that manage those,
@@ -457,15 +456,6 @@ impl<'p> Analysis<'p> {
         workloads
     }
 
-    /// Returns the compliance of each namespace.
-    fn compliance(&self) -> HashMap<&str, Compliance> {
-        let mut namespaces: HashMap<&str, Compliance> = HashMap::new();
-        for (key, sum) in &self.workloads {
-            namespaces.entry(key.namespace()).or_default().add(!sum.is_in_breach);
-        }
-        namespaces
-    }
-
     /// Returns the kinds of objects that hold containers and were not evaluated.
     fn unjudged(&self) -> Vec<UnjudgedKind> {
         let mut kinds: BTreeMap<&TypeMeta, u64> = BTreeMap::new();
@@ -476,6 +466,15 @@ impl<'p> Analysis<'p> {
         }
         kinds.into_iter().map(|(types, count)| UnjudgedKind { types: types.clone(), count }).collect()
     }
+}
+
+/// Returns the compliance of each namespace.
+fn compliance_by_namespace(workloads: &Workloads) -> HashMap<&str, Compliance> {
+    let mut namespaces: HashMap<&str, Compliance> = HashMap::new();
+    for (key, sum) in workloads.sums() {
+        namespaces.entry(key.namespace()).or_default().add(!sum.is_in_breach);
+    }
+    namespaces
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

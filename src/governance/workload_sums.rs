@@ -160,6 +160,8 @@ impl Offender {
 pub struct Workloads {
     policy: EffectivePolicy,
     sums: HashMap<WorkloadKey, WorkloadSum>,
+    /// The workloads of which only the template was judged; none of them is among `sums`.
+    templates: HashMap<WorkloadKey, TemplateSum>,
     offenders: usize,
 }
 
@@ -167,9 +169,28 @@ pub struct Workloads {
 type Ranked<'a> = (u64, &'a str, Owner<'a>, &'a WorkloadSum);
 
 impl Workloads {
-    pub(super) fn new(policy: &EffectivePolicy, sums: HashMap<WorkloadKey, WorkloadSum>) -> Self {
-        let offenders = sums.values().filter(|sum| sum.penalized() != Tally::default()).count();
-        Self { policy: policy.clone(), sums, offenders }
+    /// Puts the sums of workloads and of templates together. A workload that is among both gets the sum of its template.
+    pub(super) fn new(
+        policy: &EffectivePolicy,
+        mut sums: HashMap<WorkloadKey, WorkloadSum>,
+        mut templates: HashMap<WorkloadKey, TemplateSum>,
+    ) -> Self {
+        // Only these are moved: a second map of all templates would take as much memory again.
+        templates.retain(|key, template| match sums.get_mut(key) {
+            Some(sum) => {
+                sum.merge(&template.sum);
+                false
+            }
+            None => true,
+        });
+        let mut workloads = Self { policy: policy.clone(), sums, templates, offenders: 0 };
+        workloads.offenders = workloads.sums().filter(|(_, sum)| sum.penalized() != Tally::default()).count();
+        workloads
+    }
+
+    /// Iterates over the workloads and their sums.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (&WorkloadKey, &WorkloadSum)> {
+        self.sums.iter().chain(self.templates.iter().map(|(key, template)| (key, &template.sum)))
     }
 
     /// Returns true if a workload was evaluated.
@@ -189,18 +210,23 @@ impl Workloads {
 
     /// Returns at most `limit` workloads with a penalty, the largest penalty first.
     pub fn worst(&self, limit: usize) -> Vec<Offender> {
-        let ranked = self.sums.iter().filter_map(|(key, sum)| {
+        let offenders = self.sums().filter_map(|(key, sum)| {
             let tally = sum.penalized();
             (tally != Tally::default())
                 .then(|| (tally.half_points(&self.policy), key.namespace(), key.local(), sum))
         });
-        let mut ranked: Vec<Ranked<'_>> = ranked.collect();
         let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
-        if limit < ranked.len() {
-            ranked.select_nth_unstable_by(limit, order);
-            ranked.truncate(limit);
+        let mut ranked: Vec<Ranked<'_>> = Vec::new();
+        for offender in offenders {
+            ranked.push(offender);
+            // There may be very many offenders, of which few are kept at any time.
+            if ranked.len() / 2 > limit {
+                ranked.select_nth_unstable_by(limit, order);
+                ranked.truncate(limit);
+            }
         }
         ranked.sort_unstable_by(order);
+        ranked.truncate(limit);
         let offender = |(_, namespace, workload, sum): Ranked<'_>| {
             Offender::new(namespace, workload, &sum.penalized(), &self.policy)
         };
@@ -209,7 +235,7 @@ impl Workloads {
 
     /// Returns the number of workloads in which the rule at a place of the registry found something.
     pub(super) fn with_violations_of(&self, rule: usize) -> u64 {
-        self.sums.values().filter(|sum| sum.penalized.count(rule) > 0).count() as u64
+        self.sums().filter(|(_, sum)| sum.penalized.count(rule) > 0).count() as u64
     }
 }
 

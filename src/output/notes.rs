@@ -118,7 +118,9 @@ impl Notes<'_> {
         Some(if self.report.selected == 0 && !asked.is_empty() {
             format!("nothing was evaluated: no {} that was read {}", self.nouns().0, asked.join(" and "))
         } else {
-            "nothing was evaluated: no pod in what was read runs or would run".to_owned()
+            let templates =
+                if self.templates { ", and no pod template of a kind that is evaluated" } else { "" };
+            format!("nothing was evaluated: there is no unfinished pod{templates}")
         })
     }
 

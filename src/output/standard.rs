@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
-use terminal_size::{Width, terminal_size_of};
 
 use super::Text;
 
@@ -12,8 +11,23 @@ use super::Text;
 pub fn to_stdout(write: impl FnOnce(&mut Text<'_>) -> io::Result<()>) -> io::Result<()> {
     let stdout = io::stdout();
     let colours = has_colours(&stdout);
-    let width = stdout.is_terminal().then(|| terminal_size_of(&stdout)).flatten();
-    to(BufWriter::new(stdout.lock()), colours, width.map(|(Width(columns), _)| columns.into()), write)
+    let width = stdout.is_terminal().then(|| columns(&stdout)).flatten();
+    to(BufWriter::with_capacity(BUFFER, stdout.lock()), colours, width, write)
+}
+
+/// The buffer of standard output. A report can have a hundred megabytes.
+const BUFFER: usize = 1 << 16;
+
+/// Returns the width of a terminal. The rows don't matter: some terminals report none.
+#[cfg(unix)]
+fn columns(terminal: &io::Stdout) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col.into())
+}
+
+#[cfg(not(unix))]
+fn columns(terminal: &io::Stdout) -> Option<usize> {
+    terminal_size::terminal_size_of(terminal).map(|(terminal_size::Width(columns), _)| columns.into())
 }
 
 /// Writes to standard error, each line at once, so that lines of programs that share it do not mix.

@@ -21,11 +21,9 @@ pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     write_figures(report, out)?;
     write_compliance(report, out)?;
     if report.summary.partial {
-        writeln!(
-            out,
-            "\nPartial: {} could not be read: see the errors.",
-            count(report.errors.len() as u64, "part of the input", "parts of the input")
-        )?;
+        let parts = count(report.errors.len() as u64, "part of the input", "parts of the input");
+        writeln!(out)?;
+        out.paragraph(&format!("Partial: {parts} could not be read: see the errors."))?;
     }
     if let Some(NewFindings { new, known, fixed, .. }) = &report.baseline {
         writeln!(out, "\nSince the baseline: {new} new, {known} known, {} fixed", fixed.len())?;
@@ -90,12 +88,14 @@ fn write_figures(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
 fn write_compliance(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let ReportSummary { compliance, compliant, workloads, .. } = &report.summary;
     let percent = compliance.map_or_else(|| "Unknown".to_owned(), |compliance| compliance.to_string());
-    write!(out, "\n{:<27}: {percent}", "Workload Compliance")?;
-    if *workloads > 0 {
-        let (workloads, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
-        write!(out, " ({compliant} of {workloads} without a violation of {threshold} severity or worse)")?;
-    }
-    writeln!(out)
+    let (found, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
+    let share = match workloads {
+        0 => String::new(),
+        _ => format!(" ({compliant} of {found} without a violation of {threshold} severity or worse)"),
+    };
+    let line = format!("{:<27}: {percent}{share}", "Workload Compliance");
+    writeln!(out)?;
+    out.paragraph(&line)
 }
 
 fn write_namespaces(report: &Report, out: &mut Text<'_>) -> io::Result<()> {

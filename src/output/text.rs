@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use anstyle::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::style::{ERROR, FAILED, NOTE};
 
@@ -53,6 +54,25 @@ impl<'a> Text<'a> {
         write!(self.out, "{style}")?;
         self.write_all(text.as_bytes())?;
         write!(self.out, "{style:#}")
+    }
+
+    /// Writes a line. On a terminal that is too narrow, it goes on in the next line, indented.
+    pub fn paragraph(&mut self, text: &str) -> io::Result<()> {
+        let text = escape_line(text);
+        let limit = self.width.unwrap_or(usize::MAX);
+        let mut column = 0;
+        for word in text.split(' ') {
+            let width = word.width();
+            if column > 0 && column + 1 + width > limit {
+                write!(self.out, "\n  {word}")?;
+                column = 2 + width;
+            } else {
+                let blank = if column > 0 { " " } else { "" };
+                write!(self.out, "{blank}{word}")?;
+                column += blank.len() + width;
+            }
+        }
+        writeln!(self.out)
     }
 
     /// Writes a line about work that could not be done.
@@ -116,18 +136,38 @@ fn replace(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Returns true if a terminal interprets a character instead of showing it: C0, DEL, C1, line and paragraph
-/// separators, and the characters with the Unicode property `Bidi_Control`, which reorder the text around them.
+/// Returns true if a terminal interprets a character or shows nothing in its place: C0, DEL, C1, line and paragraph
+/// separators, and the characters of Unicode's general category Cf, such as those that reorder the text around them.
+/// U+200D is left out, because it joins the parts of an emoji.
 fn is_control(c: char) -> bool {
     matches!(
         c,
         '\0'..='\u{1f}'
             | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
             | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200c}'
             | '\u{200e}'
             | '\u{200f}'
             | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -156,8 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_show_nothing_are_spelled_out() {
+        for c in "\u{ad}\u{180e}\u{200b}\u{200c}\u{2060}\u{2064}\u{3164}\u{feff}\u{fffb}\u{e0041}".chars() {
+            assert_eq!(written(false, |out| write!(out, "a{c}b")), format!("a{}b", c.escape_unicode()));
+        }
+    }
+
+    #[test]
+    fn a_paragraph_goes_on_in_the_next_line_of_a_narrow_terminal() {
+        let written = |width| {
+            let mut out = Vec::new();
+            Text::new(&mut out, false, width).paragraph("A  : one two\u{7} three").unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(None), "A  : one two\\u{7} three\n");
+        assert_eq!(written(Some(23)), written(None));
+        assert_eq!(written(Some(22)), "A  : one two\\u{7}\n  three\n");
+        assert_eq!(written(Some(1)), "A\n  \n  :\n  one\n  two\\u{7}\n  three\n");
+    }
+
+    #[test]
     fn other_characters_stay_as_they_are() {
-        let text = "Deployment/größe 日本 🚀 \\u001b\n";
+        let text = "Deployment/größe 日本 🚀 👩\u{200d}🔬 \\u001b\n";
         assert_eq!(written(true, |out| write!(out, "{text}")), text);
     }
 

@@ -5,6 +5,7 @@ use serde::de::{Deserializer, Error};
 
 use super::fields::detail;
 use super::object_only::object_only;
+use super::unread::{ListOf, Unread, VolumeDevice, Words};
 use super::{ContainerPort, EnvFrom, EnvVar, Lifecycle, Probe, Quantity, SecurityContext, Text, VolumeMount};
 
 object_only!(Container<'a>, Resources, ResourceList);
@@ -57,6 +58,24 @@ pub struct Container<'a> {
     /// The mounts of volumes (a detail).
     #[serde(borrow, default, deserialize_with = "detail")]
     pub volume_mounts: Vec<VolumeMount<'a>>,
+    #[serde(default)]
+    pub(super) command: Unread<ListOf<Words>>,
+    #[serde(default)]
+    pub(super) args: Unread<ListOf<Words>>,
+    #[serde(default)]
+    pub(super) working_dir: Unread<Words>,
+    #[serde(default)]
+    pub(super) stdin: Unread<bool>,
+    #[serde(default)]
+    pub(super) stdin_once: Unread<bool>,
+    #[serde(default)]
+    pub(super) tty: Unread<bool>,
+    #[serde(default)]
+    pub(super) termination_message_path: Unread<Words>,
+    #[serde(default)]
+    pub(super) termination_message_policy: Unread<Words>,
+    #[serde(default)]
+    pub(super) volume_devices: Unread<ListOf<VolumeDevice>>,
 }
 
 impl Container<'_> {

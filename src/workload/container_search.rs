@@ -6,28 +6,66 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+use super::Text;
+
 /// The levels that are searched. A template of a template of a pod is found; deeper parts are skipped.
 const DEPTH: u8 = 12;
 
-/// Reads any value, and returns true if it holds a list `containers` of objects with an `image`.
+/// The fields that hold a list of containers: those of pods, and the steps and sidecars of Tekton.
+const LISTS: [&str; 4] = ["containers", "initContainers", "steps", "sidecars"];
+
+/// The fields that make an object with an `image` a container, such as the driver of a Spark application.
+const BESIDE_IMAGE: [&str; 14] = [
+    "args",
+    "arguments",
+    "command",
+    "cores",
+    "env",
+    "envFrom",
+    "imagePullPolicy",
+    "livenessProbe",
+    "readinessProbe",
+    "resources",
+    "script",
+    "securityContext",
+    "volumeMounts",
+    "workingDir",
+];
+
+/// Reads any value, and returns true if it holds a container: an object with an image in a list of containers, or
+/// beside a field that only containers have.
 #[derive(Clone, Copy)]
-pub(super) struct ContainerSearch(Target);
+pub(super) struct ContainerSearch {
+    target: Target,
+    /// True if containers outside of lists count.
+    alone: bool,
+}
 
 #[derive(Clone, Copy)]
 enum Target {
     /// A value, with this many levels left.
     Value(u8),
-    /// A key of a map.
-    Key(&'static str),
-    /// The value of `containers`.
-    List,
+    /// The value of `image`: a text is an image.
+    Image,
+    /// The value of a field that holds a list of containers.
+    List(u8),
     /// An element of that list.
-    Element,
+    Element(u8),
 }
 
 impl ContainerSearch {
+    /// Searches a part of an object with a spec.
     pub(super) fn new() -> Self {
-        Self(Target::Value(DEPTH))
+        Self { target: Target::Value(DEPTH), alone: true }
+    }
+
+    /// Searches any other part, such as the data of a `ConfigMap`, in which only lists of containers count.
+    pub(super) fn of_lists() -> Self {
+        Self { alone: false, ..Self::new() }
+    }
+
+    fn at(self, target: Target) -> Self {
+        Self { target, ..self }
     }
 }
 
@@ -35,8 +73,10 @@ impl<'de> DeserializeSeed<'de> for ContainerSearch {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        match self.0 {
-            Target::Value(0) => deserializer.deserialize_ignored_any(IgnoredAny).map(|_| false),
+        match self.target {
+            Target::Value(0) | Target::List(0) | Target::Element(0) => {
+                deserializer.deserialize_ignored_any(IgnoredAny).map(|_| false)
+            }
             _ => deserializer.deserialize_any(self),
         }
     }
@@ -61,7 +101,7 @@ impl<'de> Visitor<'de> for ContainerSearch {
     scalars!(visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64);
 
     fn visit_str<E>(self, text: &str) -> Result<bool, E> {
-        Ok(matches!(self.0, Target::Key(key) if key == text))
+        Ok(matches!(self.target, Target::Image) && !text.is_empty())
     }
 
     fn visit_unit<E>(self) -> Result<bool, E> {
@@ -85,37 +125,35 @@ impl<'de> Visitor<'de> for ContainerSearch {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
-        let target = match self.0 {
-            Target::Value(left) => Target::Value(left.saturating_sub(1)),
-            Target::List => Target::Element,
-            Target::Key(_) | Target::Element => Target::Value(0),
+        let target = match self.target {
+            Target::Value(left) => Target::Value(left - 1),
+            Target::List(left) => Target::Element(left - 1),
+            Target::Image | Target::Element(_) => Target::Value(0),
         };
         let mut found = false;
-        while let Some(here) = list.next_element_seed(Self(target))? {
+        while let Some(here) = list.next_element_seed(self.at(target))? {
             found |= here;
         }
         Ok(found)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut found = false;
-        match self.0 {
-            Target::Value(left) => {
-                while let Some(is_containers) = map.next_key_seed(Self(Target::Key("containers")))? {
-                    let target =
-                        if is_containers { Target::List } else { Target::Value(left.saturating_sub(1)) };
-                    found |= map.next_value_seed(Self(target))?;
-                }
+        let (left, mut is_container) = match self.target {
+            Target::Value(left) | Target::List(left) => (left - 1, false),
+            Target::Element(left) => (left - 1, true),
+            Target::Image => (0, false),
+        };
+        let (mut found, mut has_image) = (false, false);
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if &*key == "image" {
+                has_image |= map.next_value_seed(self.at(Target::Image))?;
+                continue;
             }
-            Target::Element => {
-                while let Some(is_image) = map.next_key_seed(Self(Target::Key("image")))? {
-                    found |= is_image;
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-            Target::Key(_) | Target::List => while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {},
+            is_container |= self.alone && BESIDE_IMAGE.contains(&&*key);
+            let target = if LISTS.contains(&&*key) { Target::List(left) } else { Target::Value(left) };
+            found |= map.next_value_seed(self.at(target))?;
         }
-        Ok(found)
+        Ok(found || (has_image && is_container))
     }
 }
 
@@ -124,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_list_of_objects_with_images_holds_containers() {
+    fn objects_with_images_are_containers_in_lists_and_beside_commands() {
         for (yaml, holds) in [
             ("{containers: [{name: a, image: b}]}", true),
             ("{workers: [{template: {spec: {containers: [{image: b}]}}}]}", true),
@@ -133,12 +171,25 @@ mod tests {
             ("{containers: [{name: a}]}", false),
             ("{containers: {image: a}}", false),
             ("{properties: {containers: {type: array, items: {properties: {image: {}}}}}}", false),
-            ("{1: a, true: b, null: c, [x]: d, a: !tag 5}", false),
+            ("{a: !tag 5, b: null}", false),
+            // Tekton, Argo Workflows and Spark.
+            ("{steps: [{name: a, image: b}]}", true),
+            ("{templates: [{name: a, container: {image: b, command: [c]}}]}", true),
+            ("{templates: [{name: a, script: {source: c, image: b, resources: {}}}]}", true),
+            ("{driver: {cores: 1, image: b}}", true),
+            ("{image: b, name: a}", false),
+            ("{image: {repository: b}, command: [c]}", false),
             ("text", false),
         ] {
             let found = ContainerSearch::new().deserialize(yaml_serde::Deserializer::from_str(yaml));
             assert_eq!(found.unwrap(), holds, "{yaml}");
         }
+        let data = "{image: b, command: c, text: {containers: [{image: a}]}}";
+        let found = |search: ContainerSearch, yaml| {
+            search.deserialize(yaml_serde::Deserializer::from_str(yaml)).unwrap()
+        };
+        assert!(found(ContainerSearch::of_lists(), data));
+        assert!(!found(ContainerSearch::of_lists(), "{image: b, command: c}"));
         let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
         let mut json = serde_json::Deserializer::from_str(&deep);
         assert!(!ContainerSearch::new().deserialize(&mut json).unwrap());

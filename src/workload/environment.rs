@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Text;
 use super::fields::nullable;
 use super::object_only::object_only;
+use super::unread::{FieldRef, Unread, Words};
 
 object_only!(EnvVar<'a>, EnvSource<'a>, KeyRef<'a>, EnvFrom<'a>, EnvFromRef<'a>, ContainerPort<'a>);
 
@@ -30,6 +31,8 @@ pub struct EnvSource<'a> {
     pub config_map_key_ref: Option<KeyRef<'a>>,
     #[serde(borrow)]
     pub secret_key_ref: Option<KeyRef<'a>>,
+    #[serde(default)]
+    pub(super) field_ref: Unread<FieldRef>,
 }
 
 /// A reference to a key of a `ConfigMap` or Secret.
@@ -54,6 +57,8 @@ pub struct EnvFrom<'a> {
     pub config_map_ref: Option<EnvFromRef<'a>>,
     #[serde(borrow)]
     pub secret_ref: Option<EnvFromRef<'a>>,
+    #[serde(default)]
+    pub(super) prefix: Unread<Words>,
 }
 
 /// A reference to a `ConfigMap` or Secret.
@@ -81,6 +86,8 @@ pub struct ContainerPort<'a> {
     /// `TCP` if absent.
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub protocol: Text<'a>,
+    #[serde(rename = "hostIP", default)]
+    pub(super) host_ip: Unread<Words>,
 }
 
 impl ContainerPort<'_> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::fields::detail;
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
+use super::unread::{Unread, Words};
 use super::{Fields, Labels, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
@@ -110,7 +111,7 @@ fn is_read(key: &str) -> bool {
     ANNOTATIONS.contains(&key) || (Fields::are_all() && key != LAST_APPLIED)
 }
 
-/// Reads the annotations that are needed, and skips the values of all others.
+/// Reads the annotations that are needed. The values of all others have to be text, too.
 pub(super) fn annotations<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Labels<'de>>, D::Error> {
@@ -147,7 +148,7 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
                         api_version.zip(kind).map(|(api, kind)| (key, Text::from(format!("{api} {kind}")))),
                     );
                 } else {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value::<Unread<Words>>()?;
                 }
             }
             Ok((!known.is_empty()).then(|| Labels::new(known)))

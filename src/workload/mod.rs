@@ -33,8 +33,10 @@ mod security;
 mod spec;
 mod status;
 mod supplied;
+mod template;
 mod text;
 mod type_meta;
+mod unread;
 mod volume;
 
 pub use container::{Container, ResourceList, Resources};

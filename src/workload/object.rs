@@ -9,17 +9,14 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::container_search::ContainerSearch;
-use super::fields::detail;
 use super::kind::PodPlace;
-use super::label_selector::SpecSelector;
-use super::metadata::annotations;
 use super::object_key::Key;
-use super::object_only::object_only;
 use super::other_kind::OtherObject;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
+use super::template::{CronJobSpec, PodTemplate, TemplateMetadata, TemplateSpec};
 use super::{
-    Fields, Kind, Labels, Metadata, OwnerReference, PodSpec, PodStatus, Present, Strategy, Text, TypeMeta,
-    Workload, WorkloadKind, WorkloadSpec, WorkloadStatus,
+    Fields, Kind, Metadata, OwnerReference, PodSpec, PodStatus, Text, TypeMeta, Workload, WorkloadKind,
+    WorkloadSpec, WorkloadStatus,
 };
 
 /// A Kubernetes object of any kind.
@@ -151,7 +148,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                     map.next_value::<IgnoredAny>()?;
                 }
                 (Some(Role::Other) | None, _) => {
-                    draft.holds_containers |= map.next_value_seed(ContainerSearch::new())?;
+                    draft.holds_containers |= map.next_value_seed(ContainerSearch::of_lists())?;
                 }
             }
         }
@@ -170,7 +167,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                     .deserialize(value)
                     .map_err(|error| A::Error::custom(format_args!("{part}: {error}")))?,
                 (Role::Other, Cow::Owned(_)) => {
-                    let search = ContainerSearch::new().deserialize(value);
+                    let search = ContainerSearch::of_lists().deserialize(value);
                     draft.holds_containers |= search.map_err(A::Error::custom)?;
                 }
                 (Role::Workload(_) | Role::List(_), Cow::Owned(_)) => {}
@@ -410,71 +407,6 @@ impl<'de> Visitor<'de> for ItemsVisitor<'_> {
         }
         Ok(objects)
     }
-}
-
-object_only!(TemplateSpec<'a>, PodTemplate<'a>, TemplateMetadata<'a>, CronJobSpec<'a>, JobTemplate<'a>);
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", expecting = "a spec with a pod template")]
-struct TemplateSpec<'a> {
-    #[serde(borrow)]
-    template: Option<PodTemplate<'a>>,
-    #[serde(borrow)]
-    selector: Option<SpecSelector<'a>>,
-    #[serde(borrow, alias = "updateStrategy", default, deserialize_with = "detail")]
-    strategy: Option<Strategy<'a>>,
-    #[serde(default, deserialize_with = "detail")]
-    replicas: Option<i64>,
-    #[serde(borrow, default, deserialize_with = "detail")]
-    service_name: Text<'a>,
-    #[serde(default, deserialize_with = "detail")]
-    ttl_seconds_after_finished: Option<i64>,
-    #[serde(default, deserialize_with = "detail")]
-    manual_selector: bool,
-    #[serde(default, deserialize_with = "detail")]
-    suspend: bool,
-    #[serde(default, deserialize_with = "detail")]
-    volume_claim_templates: Vec<Present>,
-    #[serde(borrow)]
-    triggers: Option<Vec<Trigger<'a>>>,
-    #[serde(borrow)]
-    workload_ref: Option<OwnerReference<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", expecting = "a pod template")]
-struct PodTemplate<'a> {
-    #[serde(borrow)]
-    metadata: Option<TemplateMetadata<'a>>,
-    #[serde(borrow)]
-    spec: Option<PodSpec<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", expecting = "metadata")]
-struct TemplateMetadata<'a> {
-    #[serde(borrow)]
-    labels: Option<Labels<'a>>,
-    #[serde(borrow, default, deserialize_with = "annotations")]
-    annotations: Option<Labels<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", expecting = "the spec of a CronJob")]
-struct CronJobSpec<'a> {
-    #[serde(borrow)]
-    job_template: Option<JobTemplate<'a>>,
-    #[serde(default, deserialize_with = "detail")]
-    starting_deadline_seconds: Option<i64>,
-    #[serde(default, deserialize_with = "detail")]
-    suspend: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(remote = "Self", expecting = "a Job template")]
-struct JobTemplate<'a> {
-    #[serde(borrow)]
-    spec: Option<TemplateSpec<'a>>,
 }
 
 #[cfg(test)]

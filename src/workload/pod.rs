@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer};
 use super::fields::detail;
 use super::object_only::object_only;
 use super::status::{self, conditions};
+use super::unread::{
+    DnsConfig, HostAlias, ListOf, MapOf, ReadinessGate, SchedulingGate, Toleration, Unread, Words,
+};
 use super::{
     Affinity, Condition, ConditionType, Container, EnvFromRef, Fields, Os, Resources, SecurityContext,
     SpreadConstraint, Text, Volume,
@@ -73,6 +76,46 @@ pub struct PodSpec<'a> {
     /// The affinity (a detail).
     #[serde(default, deserialize_with = "detail")]
     pub affinity: Option<Affinity>,
+    #[serde(default)]
+    pub(super) active_deadline_seconds: Unread<i64>,
+    #[serde(default)]
+    pub(super) dns_config: Unread<DnsConfig>,
+    #[serde(default)]
+    pub(super) dns_policy: Unread<Words>,
+    #[serde(default)]
+    pub(super) enable_service_links: Unread<bool>,
+    #[serde(default)]
+    pub(super) host_aliases: Unread<ListOf<HostAlias>>,
+    #[serde(default)]
+    pub(super) hostname: Unread<Words>,
+    #[serde(default)]
+    pub(super) node_name: Unread<Words>,
+    #[serde(default)]
+    pub(super) node_selector: Unread<MapOf<Words>>,
+    #[serde(default)]
+    pub(super) preemption_policy: Unread<Words>,
+    #[serde(default)]
+    pub(super) priority: Unread<i32>,
+    #[serde(default)]
+    pub(super) priority_class_name: Unread<Words>,
+    #[serde(default)]
+    pub(super) readiness_gates: Unread<ListOf<ReadinessGate>>,
+    #[serde(default)]
+    pub(super) runtime_class_name: Unread<Words>,
+    #[serde(default)]
+    pub(super) scheduler_name: Unread<Words>,
+    #[serde(default)]
+    pub(super) scheduling_gates: Unread<ListOf<SchedulingGate>>,
+    #[serde(rename = "setHostnameAsFQDN", default)]
+    pub(super) set_hostname_as_fqdn: Unread<bool>,
+    #[serde(default)]
+    pub(super) share_process_namespace: Unread<bool>,
+    #[serde(default)]
+    pub(super) subdomain: Unread<Words>,
+    #[serde(default)]
+    pub(super) termination_grace_period_seconds: Unread<i64>,
+    #[serde(default)]
+    pub(super) tolerations: Unread<ListOf<Toleration>>,
 }
 
 impl PodSpec<'_> {

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use super::Text;
 use super::fields::{Fields, nullable};
 use super::object_only::object_only;
+use super::unread::Unread;
 
 object_only!(
     ProbeFields<'a>,
@@ -152,6 +153,14 @@ struct ProbeFields<'a> {
     grpc: Option<Grpc<'a>>,
     period_seconds: Option<i64>,
     failure_threshold: Option<i64>,
+    #[serde(default)]
+    initial_delay_seconds: Unread<i64>,
+    #[serde(default)]
+    timeout_seconds: Unread<i64>,
+    #[serde(default)]
+    success_threshold: Unread<i64>,
+    #[serde(default)]
+    termination_grace_period_seconds: Unread<i64>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Probe<'a> {
@@ -160,7 +169,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Probe<'a> {
             super::Present::deserialize(deserializer)?;
             return Ok(Self::default());
         }
-        let ProbeFields { http_get, tcp_socket, exec, grpc, period_seconds, failure_threshold } =
+        let ProbeFields { http_get, tcp_socket, exec, grpc, period_seconds, failure_threshold, .. } =
             ProbeFields::deserialize(deserializer)?;
         // Zero is absent for the API server.
         let or = |value: Option<i64>, default| value.filter(|value| *value != 0).unwrap_or(default);

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Text;
 use super::fields::nullable;
 use super::object_only::object_only;
+use super::unread::{ListOf, Unread, Words};
 
 object_only!(
     SecurityContext<'a>,
@@ -38,6 +39,14 @@ pub struct SecurityContext<'a> {
     pub windows_options: Option<WindowsOptions>,
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub sysctls: Vec<Sysctl<'a>>,
+    #[serde(default)]
+    pub(super) run_as_group: Unread<i64>,
+    #[serde(default)]
+    pub(super) fs_group: Unread<i64>,
+    #[serde(default)]
+    pub(super) fs_group_change_policy: Unread<Words>,
+    #[serde(default)]
+    pub(super) supplemental_groups: Unread<ListOf<i64>>,
 }
 
 /// The Linux capabilities that a container adds and drops.
@@ -88,4 +97,6 @@ pub struct WindowsOptions {
 pub struct Sysctl<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub name: Text<'a>,
+    #[serde(default)]
+    pub(super) value: Unread<Words>,
 }

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::Text;
 use super::fields::nullable;
 use super::object_only::object_only;
+use super::unread::{Claim, EmptyDir, Unread, Words};
 
 object_only!(
     HostPath<'a>,
@@ -53,11 +54,13 @@ pub enum VolumeContent<'a> {
 pub struct HostPath<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub path: Text<'a>,
+    #[serde(rename = "type", default)]
+    pub(super) type_: Unread<Words>,
 }
 
 /// A reference to a `ConfigMap` or Secret by its name, with the keys that are taken from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(remote = "Self", expecting = "a reference")]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "a reference")]
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct NamedSource<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
@@ -66,6 +69,8 @@ pub struct NamedSource<'a> {
     pub items: Vec<KeyPath<'a>>,
     #[serde(default, deserialize_with = "nullable")]
     pub optional: bool,
+    #[serde(default)]
+    pub(super) default_mode: Unread<i32>,
 }
 
 /// A Secret as a volume.
@@ -79,6 +84,8 @@ pub struct SecretVolume<'a> {
     pub items: Vec<KeyPath<'a>>,
     #[serde(default, deserialize_with = "nullable")]
     pub optional: bool,
+    #[serde(default)]
+    pub(super) default_mode: Unread<i32>,
 }
 
 /// A key that a volume takes from a `ConfigMap` or Secret.
@@ -88,6 +95,10 @@ pub struct SecretVolume<'a> {
 pub struct KeyPath<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub key: Text<'a>,
+    #[serde(default)]
+    pub(super) path: Unread<Words>,
+    #[serde(default)]
+    pub(super) mode: Unread<i32>,
 }
 
 /// The sources of a projected volume.
@@ -119,6 +130,14 @@ pub struct VolumeMount<'a> {
     pub name: Text<'a>,
     #[serde(default, deserialize_with = "nullable")]
     pub read_only: bool,
+    #[serde(default)]
+    pub(super) mount_path: Unread<Words>,
+    #[serde(default)]
+    pub(super) sub_path: Unread<Words>,
+    #[serde(default)]
+    pub(super) sub_path_expr: Unread<Words>,
+    #[serde(default)]
+    pub(super) mount_propagation: Unread<Words>,
 }
 
 impl Volume<'_> {
@@ -155,6 +174,8 @@ impl<'de> Visitor<'de> for VolumeVisitor {
                 "configMap" => map.next_value::<Option<_>>()?.map(VolumeContent::ConfigMap),
                 "secret" => map.next_value::<Option<_>>()?.map(VolumeContent::Secret),
                 "projected" => map.next_value::<Option<_>>()?.map(VolumeContent::Projected),
+                "emptyDir" => map.next_value::<Option<EmptyDir>>()?.map(|_| VolumeContent::Other),
+                "persistentVolumeClaim" => map.next_value::<Option<Claim>>()?.map(|_| VolumeContent::Other),
                 _ => map.next_value::<Option<super::Present>>()?.map(|_| VolumeContent::Other),
             };
             if let Some(content) = content {

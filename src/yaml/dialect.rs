@@ -20,8 +20,8 @@ pub(super) fn check_characters(text: &str) -> Result<(), Error> {
         (Some(at), _) => (
             at,
             format!(
-                "a control character is not allowed: {}",
-                text[at..].escape_default().take(8).collect::<String>()
+                "the control character U+{:04X} is not allowed: remove it, or write it as an escape in double quotes",
+                text[at..].chars().next().map_or(0, u32::from)
             ),
         ),
         (None, Some(at)) => {

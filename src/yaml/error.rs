@@ -5,6 +5,8 @@ use std::fmt;
 use granit_parser::Span;
 use serde::de::{Expected, Unexpected};
 
+use super::scalar::{self, Tag, Value};
+
 /// The problem of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -61,6 +63,10 @@ impl serde::de::Error for Error {
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let message = match unexpected {
             Unexpected::Unit => format!("invalid type: null, expected {expected}"),
+            // The text was in quotes: without them it would be no text.
+            Unexpected::Str(text) if !matches!(scalar::resolve(Tag::None, text), Ok(Value::Text)) => {
+                format!("invalid type: {unexpected}, expected {expected}; remove the quotes")
+            }
             other => format!("invalid type: {other}, expected {expected}"),
         };
         let typed = matches!(

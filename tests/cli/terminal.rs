@@ -18,7 +18,8 @@ fn terminal(columns: u16) -> (File, File) {
     let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&far).unwrap();
     unlockpt(&far).unwrap();
-    let size = Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // Some terminals report no rows.
+    let size = Winsize { ws_row: 0, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&far, size).unwrap();
     let name = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
     let near = OpenOptions::new().read(true).write(true).open(name).unwrap();
@@ -140,15 +141,13 @@ fn severities_errors_and_notes_have_colours_only_on_a_terminal() {
 }
 
 #[test]
-fn no_row_of_a_table_is_wider_than_the_terminal() {
+fn no_line_of_a_report_is_wider_than_the_terminal() {
     for format in ["summary", "table", "wide"] {
         for columns in [60, 80, 120] {
             let mut command = binary(&["analyze", "-f", "kube-tests", "-o", format]);
             command.env("NO_COLOR", "1");
             let text = shown(command, columns);
-            let rows = text
-                .lines()
-                .filter(|line| !line.starts_with("note: ") && !line.starts_with("Workload Compliance"));
+            let rows = text.lines().filter(|line| !line.starts_with("note: "));
             for row in rows {
                 assert!(row.chars().count() <= usize::from(columns), "{format} at {columns}: {row:?}");
             }

@@ -102,7 +102,7 @@ fn read_token(path: &PathBuf) -> Result<HeaderValue, String> {
     let text = std::fs::read_to_string(path).map_err(|reason| format!("cannot read {shown}: {reason}"))?;
     match text.trim() {
         "" => Err(format!("{shown} is empty: log in again")),
-        token => bearer(token).map_err(|problem| format!("the token in {shown} {problem}")),
+        token => bearer(token).map_err(|problem| format!("the token in {shown} {problem}: remove it")),
     }
 }
 
@@ -155,7 +155,7 @@ impl PluginCredentials {
             Some(key.map_err(|problem| failed("certificate", problem.text))?)
         };
         Ok(Held {
-            header: header.map_err(|problem| failed("token", problem))?,
+            header: header.map_err(|problem| failed("token", format!("{problem}: correct the command")))?,
             key: key.map(Arc::new),
             expires: printed.expiration_timestamp,
         })
@@ -172,11 +172,10 @@ impl Held {
     }
 }
 
-/// Builds the header of a token. The error continues "the token ...".
+/// Builds the header of a token. The error continues "the token ..." and doesn't have the fix.
 pub(super) fn bearer(token: &str) -> Result<HeaderValue, String> {
-    secret(&format!("Bearer {token}")).ok_or_else(|| {
-        "has a line break or another control character: remove it (a YAML block ends without one after `|-`)".to_owned()
-    })
+    secret(&format!("Bearer {token}"))
+        .ok_or_else(|| "has a line break or another control character".to_owned())
 }
 
 fn secret(text: &str) -> Option<HeaderValue> {

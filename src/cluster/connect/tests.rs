@@ -80,6 +80,46 @@ async fn an_unusable_field_is_named_with_its_fix() {
 }
 
 #[tokio::test]
+async fn flags_replace_the_kubeconfig_in_every_request() {
+    let made = rcgen::generate_simple_self_signed(vec!["server.test".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let tls = server::settings(vec![made.cert.der().clone()], key, None);
+    let server = server::Server::start(Some(tls)).await;
+    let text = |text: &str| Some(text.to_owned());
+    let here = Overrides {
+        server: Some(format!("https://127.0.0.1:{}", server.port)),
+        insecure_skip_tls_verify: true,
+        ..Overrides::default()
+    };
+    let flags = Overrides {
+        username: text("me"),
+        password: text("p:w"),
+        impersonate: text("jane"),
+        impersonate_uid: text("7"),
+        impersonate_groups: vec!["a".to_owned(), "b,c".to_owned()],
+        disable_compression: true,
+        ..here.clone()
+    };
+    let cluster =
+        attempt("{server: 'https://127.0.0.1:1'}", "{username: other, as: joe}", flags).await.unwrap();
+    tls::version(&cluster).await.unwrap();
+    let head = server.heads()[0].to_lowercase();
+    for header in [
+        "authorization: basic bwu6cdp3",
+        "impersonate-user: jane",
+        "impersonate-uid: 7",
+        "impersonate-group: a",
+        "impersonate-group: b,c",
+    ] {
+        assert!(head.contains(&format!("\r\n{header}\r\n")), "{header}: {head}");
+    }
+    assert!(!head.contains("gzip"), "{head}");
+    let cluster = attempt("{server: 'https://127.0.0.1:1'}", "{}", here).await.unwrap();
+    tls::version(&cluster).await.unwrap();
+    assert!(server.heads()[1].to_lowercase().contains("accept-encoding: gzip"), "{:?}", server.heads());
+}
+
+#[tokio::test]
 async fn odd_characters_cause_no_panic() {
     const HTTPS: &str = "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}";
     for text in ["ü", "a b", "\u{1F600}", " ", "\t", "a\u{7f}", "%", "\"", "a\r\nb: c"] {

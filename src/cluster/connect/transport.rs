@@ -99,7 +99,8 @@ impl Service<Request<Body>> for Transport {
             if let Some(header) = &held.header {
                 headers.insert(header::AUTHORIZATION, header.clone());
             }
-            let response = shared.client(&held)?.oneshot(request).await?;
+            let response = shared.client(&held)?.oneshot(request).await;
+            let response = response.map_err(|reason| shared.route.failed(reason))?;
             if response.status() == StatusCode::UNAUTHORIZED {
                 shared.credentials.refused(&held).await;
             }
@@ -108,7 +109,27 @@ impl Service<Request<Body>> for Transport {
     }
 }
 
+/// A failed request over a connection through a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy {proxy}")]
+pub(in crate::cluster) struct ProxyError {
+    /// The address of the proxy, without its login.
+    pub(in crate::cluster) proxy: String,
+    source: BoxError,
+}
+
 impl Route {
+    /// Adds the proxy to the reason of a failure.
+    fn failed(&self, source: BoxError) -> BoxError {
+        match &self.proxy {
+            Some(Proxy { uri, .. }) => {
+                let proxy = uri.to_string().trim_end_matches('/').to_owned();
+                ProxyError { proxy, source }.into()
+            }
+            None => source,
+        }
+    }
+
     fn client(&self, key: Option<&Arc<CertifiedKey>>) -> Result<Plain, BoxError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);

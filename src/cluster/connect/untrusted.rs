@@ -70,7 +70,7 @@ fn describe_certificate(reason: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => format!(
             "its certificate isn't for {} but for {}: set tls-server-name to one of these",
             expected.to_str(),
-            presented.join(", ")
+            presented.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ")
         ),
         CertificateError::BadEncoding => {
             "its certificate can't be read, or is of X.509 version 1: have one of version 3 made".to_owned()
@@ -83,6 +83,12 @@ fn describe_certificate(reason: &CertificateError) -> String {
         }
         other => format!("its certificate can't be accepted ({other:?}): have another one made"),
     }
+}
+
+/// Returns a name of a certificate without its type: rustls has `DnsName("localhost")` and `IpAddress(127.0.0.1)`.
+fn plain(presented: &str) -> &str {
+    let name = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    name.unwrap_or(presented).trim_matches('"')
 }
 
 fn describe_alert(alert: AlertDescription) -> String {

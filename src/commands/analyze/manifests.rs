@@ -18,7 +18,7 @@ use crate::workload::{Kind, Kinds};
 #[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "compare"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
-    #[arg(short = 'f', long, value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
+    #[arg(short = 'f', long, value_name = "PATH", allow_hyphen_values = true, conflicts_with_all = ConnectArgs::FLAGS)]
     filename: Vec<PathBuf>,
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
@@ -89,6 +89,8 @@ pub(super) fn read(
         let mut part = found.part;
         // Several threads read a source.
         part.notes.sort();
+        // One line can repeat a key several times.
+        part.notes.dedup();
         notes.extend(part.notes.into_iter().map(|(source, line, note)| format!("{source}:{line}: {note}")));
         analysis.merge(part.analysis);
         unread.extend(found.unread);

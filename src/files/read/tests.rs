@@ -329,6 +329,81 @@ fn an_item_without_containers_does_not_affect_others() {
 }
 
 #[test]
+fn lists_within_lists_are_read_item_by_item_however_large() {
+    let list = |items: Vec<Value>| json!({"kind": "List", "apiVersion": "v1", "items": items});
+    let pods = |from: usize, count: usize| -> Vec<Value> {
+        (from..from + count).map(|n| with_type(pod(&format!("p{n}")), "Pod")).collect()
+    };
+    let (count, broken) = (20_000, 15_000);
+    let mut inner = pods(0, count);
+    inner[broken]["spec"]["containers"][0]["image"] = 5.into();
+    let mut typed: Vec<Value> = (0..count).map(|n| pod(&format!("q{n}"))).collect();
+    typed[7]["spec"]["containers"][0]["name"] = true.into();
+    // The kind of a typed list stands before or behind its items; this notation has it before.
+    let typed = json!({"apiVersion": "v1", "kind": "PodList", "items": typed});
+    let typed = typed.to_string().replacen(r#""items""#, r#""kind":"PodList","items""#, 1);
+    let typed = typed.replacen(r#","kind":"PodList"}"#, "}", 1);
+    let before = pods(count, 2).iter().map(Value::to_string).collect::<Vec<_>>().join(",");
+    let after = with_type(pod("last"), "Pod");
+    let text = format!(
+        r#"{{"kind":"List","apiVersion":"v1","items":[{before}, {}, {typed} ,{after}]}}"#,
+        list(vec![list(inner), with_type(pod("inner"), "Pod")])
+    );
+    for lines in [false, true] {
+        let (names, unread) = read_file(text.as_bytes(), "f.json", lines);
+        assert_eq!(names.len(), 2 * count - 2 + 4);
+        assert_eq!(unread.len(), 2, "{unread:?}");
+        let image = format!(
+            "Some(1) Some(1) items[2].items[0].items[{broken}] (p{broken}): spec.containers[0].image"
+        );
+        assert!(unread[0].starts_with(&image), "{}", unread[0]);
+        assert!(unread[1].starts_with("Some(1) Some(1) items[3].items[7] (q7): spec"), "{}", unread[1]);
+    }
+}
+
+#[test]
+fn yaml_lists_within_lists_are_read_item_by_item_however_large() {
+    let item = |name: &str, indent: &str, image: &str| {
+        format!(
+            "{indent}- apiVersion: v1\n{indent}  kind: Pod\n{indent}  metadata: {{name: {name}}}\n{indent}  spec: \
+             {{containers: [{{name: c, image: {image}}}]}}\n"
+        )
+    };
+    let (count, broken) = (20_000, 15_000);
+    let mut text = "apiVersion: v1\nkind: List\nitems:\n".to_owned();
+    text += &item("first", "", "d:1");
+    text += "- apiVersion: v1\n  items:\n";
+    for n in 0..count {
+        text += &item(&format!("p{n}"), "  ", if n == broken { "5" } else { "d:1" });
+    }
+    text += "  kind: List\n  metadata: {}\n";
+    text += &item("last", "", "d:1");
+    let line = text.lines().position(|line| line.contains("image: 5")).unwrap() + 1;
+    let (names, unread) = read_file(text.as_bytes(), "f.yaml", true);
+    assert_eq!((names.len(), unread.len()), (count + 1, 1), "{unread:?}");
+    let last = text.lines().count() - 3;
+    assert!(names.contains(&format!("Pod/last@{last}")), "{}", names.last().unwrap());
+    let start =
+        format!("Some(1) Some({line}) items[1].items[{broken}] (p{broken}): spec.containers[0].image");
+    assert!(unread[0].starts_with(&start), "{}", unread[0]);
+    // The inner list says behind its items that it is none.
+    let (_, unread) = read_file(text.replacen("  kind: List", "  kind: Other", 1).as_bytes(), "f.yaml", true);
+    assert!(
+        unread.iter().any(|error| error.contains("items[1]: the items of a list this large")),
+        "{unread:?}"
+    );
+}
+
+#[test]
+fn lists_nested_without_end_are_an_error_and_no_crash() {
+    let depth = 20_000;
+    let text =
+        format!("{}{}", r#"{"kind":"List","apiVersion":"v1","items":["#.repeat(depth), "]}".repeat(depth));
+    let (names, unread) = read_file(text.as_bytes(), "f.json", false);
+    assert_eq!((names.len(), unread.len()), (0, 1), "{unread:?}");
+}
+
+#[test]
 fn a_broken_item_is_named_with_its_index_its_name_and_its_line() {
     // More than a block, so that indices go on from piece to piece.
     let (count, broken) = (20_000, 15_000);
@@ -529,7 +604,10 @@ fn input_that_is_no_manifest_gets_one_helpful_error() {
             b"# nothing\n---\n",
             "None None there is no Kubernetes object in it: it is empty or holds only comments",
         ),
-        (b"\x7fELF\0\0", "Some(1) Some(1) not a text file: manifests are YAML or JSON in UTF-8"),
+        (
+            b"\x7fELF\0\0",
+            "Some(1) Some(1) not a text file: manifests are YAML or JSON, in UTF-8 or in UTF-16 with a byte-order mark",
+        ),
         (b"\xff\xfea\0", "Some(1) Some(1) invalid type: string \"a\", expected a Kubernetes object"),
         (b"a: \xff\n", "Some(1) Some(1) not a Kubernetes object: `kind` is missing"),
         (b"replicas: 1\n", "Some(1) Some(1) not a Kubernetes object: `kind` is missing"),

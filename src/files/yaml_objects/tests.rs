@@ -179,7 +179,7 @@ fn a_broken_item_of_a_nested_list_does_not_affect_others() {
     assert_eq!(objects, ["Service@11", "a i:1@7"]);
     assert_eq!(
         errors,
-        ["10: items[0] (b): items[1].spec.containers: invalid type: string \"x\", expected a sequence"]
+        ["10: items[0].items[1] (b): spec.containers: invalid type: string \"x\", expected a sequence"]
     );
 }
 

@@ -149,3 +149,94 @@ fn text_is_borrowed_from_the_input() {
     let image = workload.pod.containers[0].image.as_deref().unwrap();
     assert!(json.as_bytes().as_ptr_range().contains(&image.as_ptr()));
 }
+
+/// Reads a Deployment with this spec of pods and this container. Returns the error.
+fn refused(pod: &str, container: &str, spec: &str) -> Option<String> {
+    let yaml = format!(
+        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{annotations: {{a: b, n: null}}}}, spec: {{{spec} \
+         template: {{spec: {{{pod} containers: [{{{container} name: a, image: b}}]}}}}}}}}"
+    );
+    let value: serde_json::Value = yaml_serde::from_str(&yaml).unwrap();
+    Fields::All.within(|| Object::deserialize(value).err().map(|error| error.to_string()))
+}
+
+#[test]
+fn a_value_of_another_type_than_the_api_s_is_an_error_in_every_field() {
+    for container in [
+        "args: [1],",
+        "args: a,",
+        "command: [true],",
+        "workingDir: 1,",
+        "tty: 'yes',",
+        "env: [{name: A, value: 1}],",
+        "env: [{name: A, value: true}],",
+        "env: [{name: A, valueFrom: {fieldRef: {fieldPath: 1}}}],",
+        "envFrom: [{prefix: 1}],",
+        "ports: [{containerPort: '80'}],",
+        "ports: [{containerPort: 80, hostPort: 1.5}],",
+        "ports: [{containerPort: 80, hostIP: 1}],",
+        "livenessProbe: {initialDelaySeconds: '5'},",
+        "readinessProbe: {timeoutSeconds: true},",
+        "startupProbe: {httpGet: {path: 1}},",
+        "livenessProbe: {exec: {command: [1]}},",
+        "imagePullPolicy: 1,",
+        "securityContext: {runAsUser: '0'},",
+        "securityContext: {privileged: 'true'},",
+        "securityContext: {runAsGroup: '0'},",
+        "securityContext: {capabilities: {drop: ALL}},",
+        "volumeMounts: [{name: a, mountPath: 1}],",
+        "volumeMounts: [{name: a, readOnly: 'true'}],",
+    ] {
+        assert!(refused("", container, "").is_some(), "{container}");
+    }
+    for pod in [
+        "hostNetwork: 'yes',",
+        "hostPID: 1,",
+        "nodeSelector: {gpu: true},",
+        "nodeSelector: a,",
+        "tolerations: [{key: a, value: true}],",
+        "tolerations: {key: a},",
+        "terminationGracePeriodSeconds: '30',",
+        "priority: high,",
+        "dnsConfig: {options: [{name: ndots, value: 5}]},",
+        "hostAliases: [{ip: 1}],",
+        "restartPolicy: 1,",
+        "imagePullSecrets: [{name: 1}],",
+        "securityContext: {fsGroup: '1'},",
+        "securityContext: {supplementalGroups: ['1']},",
+        "securityContext: {sysctls: [{name: a, value: 1}]},",
+        "volumes: [{name: a, configMap: {name: b, defaultMode: '0644'}}],",
+        "volumes: [{name: a, emptyDir: {medium: 1}}],",
+        "volumes: [{name: a, emptyDir: {sizeLimit: much}}],",
+        "volumes: [{name: a, persistentVolumeClaim: {claimName: 1}}],",
+        "topologySpreadConstraints: [{maxSkew: '1'}],",
+        "serviceAccountName: 1,",
+    ] {
+        assert!(refused(pod, "", "").is_some(), "{pod}");
+    }
+    for spec in ["replicas: '3',", "minReadySeconds: '5',", "paused: 'no',", "revisionHistoryLimit: few,"] {
+        assert!(refused("", "", spec).is_some(), "{spec}");
+    }
+}
+
+#[test]
+fn every_type_of_the_api_and_null_are_accepted() {
+    let container = "args: ['1', null], command: null, tty: null, env: [{name: A, value: null}], \
+                     ports: [{containerPort: 80, hostIP: '::1'}], livenessProbe: {initialDelaySeconds: null}, \
+                     volumeMounts: [{name: a, mountPath: /a, readOnly: true}], resources: {limits: {cpu: 1}},";
+    let pod = "nodeSelector: {gpu: 'true', a: null}, tolerations: [{tolerationSeconds: 3}], hostNetwork: null, \
+               volumes: [{name: a, emptyDir: {sizeLimit: 1}}, {name: b, emptyDir: null}], priority: -1,";
+    assert_eq!(refused(pod, container, "replicas: null, paused: true, minReadySeconds: 5,"), None);
+}
+
+#[test]
+fn annotations_are_text_like_labels() {
+    let of = |value: &str| {
+        let yaml = format!("{{apiVersion: v1, kind: Pod, metadata: {{annotations: {{a: {value}}}}}}}");
+        let value: serde_json::Value = yaml_serde::from_str(&yaml).unwrap();
+        Fields::All.within(|| Object::deserialize(value).err().map(|error| error.to_string()))
+    };
+    assert_eq!(of("1").as_deref(), Some("invalid type: integer `1`, expected a string"));
+    assert!(of("true").is_some() && of("[]").is_some());
+    assert_eq!((of("'1'"), of("null")), (None, None));
+}

@@ -130,3 +130,20 @@ async fn a_socks_proxy_resolves_names_and_gets_the_login() {
     let (proxy, _) = ask("socks5", "me:p%40ss@", true).await;
     assert_eq!(proxy, ["me:p@ss@server.test:6443"]);
 }
+
+#[tokio::test]
+async fn a_proxy_that_is_down_is_named_without_its_login() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (scheme, server) in [("http", "https"), ("http", "http"), ("https", "https"), ("socks5", "https")] {
+        let proxy = format!("{scheme}://{closed}");
+        let cluster = serde_json::json!({
+            "server": format!("{server}://server.test:6443"),
+            "insecure-skip-tls-verify": true,
+            "proxy-url": proxy.replace("//", "//me:secret@"),
+        });
+        let cluster = attempt(&cluster.to_string(), "{}", Overrides::default()).await.unwrap();
+        let error = version(&cluster).await.unwrap_err().to_string();
+        let start = format!("cannot reach {server}://server.test:6443 through the proxy {proxy}: ");
+        assert!(error.starts_with(&start) && !error.contains("secret"), "{error}");
+    }
+}

@@ -133,7 +133,7 @@ async fn a_trusted_certificate_must_match_host_date_and_usage() {
     for (params, expected) in [
         (expired, "has expired"),
         (future, "isn't valid yet"),
-        (elsewhere.clone(), "isn't for 127.0.0.1 but for"),
+        (elsewhere.clone(), "isn't for 127.0.0.1 but for api.test: set"),
         (nameless, "has no subject alternative name"),
         (client, "isn't for servers"),
     ] {
