@@ -10,7 +10,7 @@ use super::blocks::lines;
 use super::fault::{self, Fault};
 use super::json_repeats::repeated_keys;
 use super::json_tokens::{Head, TokenError, Tokens, head, whole};
-use super::parse::MAX_LISTS;
+use super::piece::MAX_LISTS;
 use crate::workload::{Object, ObjectSeed, Parsed, TypeMeta};
 use crate::yaml::Repeated;
 

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::parse::MAX_LISTS;
+use super::piece::MAX_LISTS;
 use crate::workload::TypeMeta;
 
 /// A syntax error in the token at an offset. The line and column of the error are relative to that offset.

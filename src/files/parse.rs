@@ -57,9 +57,6 @@ pub(super) struct Parser<'p, C: Consumer> {
     parsed: Parsed<C::Part>,
 }
 
-/// The deepest nesting of lists in lists that is read.
-pub(super) const MAX_LISTS: usize = 32;
-
 /// Stands for a document that is a sequence, such as a JSON patch for kustomize, which has no kind either.
 pub(super) const SEQUENCE: Object<'_> =
     Object { types: TypeMeta { api_version: String::new(), kind: String::new() }, parsed: Content::Foreign };

@@ -5,6 +5,9 @@ use std::io;
 use super::blocks::Text;
 use crate::workload::TypeMeta;
 
+/// The deepest nesting of lists in lists that is read.
+pub(super) const MAX_LISTS: usize = 32;
+
 /// A part of the input that holds whole objects.
 #[derive(Debug)]
 pub(super) struct Piece {

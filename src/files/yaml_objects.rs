@@ -5,7 +5,8 @@ use serde::de::DeserializeSeed;
 use super::consumer::Consumer;
 use super::fault;
 use super::field_lines;
-use super::parse::{MAX_LISTS, Parser, SEQUENCE, Spot};
+use super::parse::{Parser, SEQUENCE, Spot};
+use super::piece::MAX_LISTS;
 use crate::workload::{ObjectSeed, TypeMeta};
 use crate::yaml::{self, Document, Node, chunks};
 
