@@ -86,7 +86,7 @@ fn a_chart_is_rendered_once_and_its_findings_lead_to_the_template() {
         let template = "./charts/web/templates/deploy.yaml:3";
         assert_eq!(
             violations(&run),
-            ["raw latest-tag ./raw.yaml:1".to_owned(), format!("web latest-tag {template}"),],
+            ["raw latest-tag ./raw.yaml:4".to_owned(), format!("web latest-tag {template}"),],
             "{run}"
         );
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
@@ -235,7 +235,7 @@ fn without_helm_a_chart_is_an_error_that_says_how_to_render_it() {
     let error = "error: ./charts/web: it is a chart, and helm is not installed: install it, or run `helm template \
                  ./charts/web | kube-devops analyze -f -` where it is\n";
     assert_eq!((run.status, run.stderr.as_str()), (2, error), "{run}");
-    assert_eq!(violations(&run), ["raw latest-tag ./raw.yaml:1"], "{run}");
+    assert_eq!(violations(&run), ["raw latest-tag ./raw.yaml:4"], "{run}");
     let run = run_beside(
         &tree.path().join("none"),
         tree.path(),

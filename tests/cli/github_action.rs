@@ -181,7 +181,7 @@ fn a_violation_fails_the_job_after_the_reports_are_written() {
     );
     let review = job.step("review");
     assert!(review.status.success(), "{}", text(&review.stderr));
-    assert!(text(&review.stdout).contains("::error file=deploy/pod.yaml,line=1"), "{}", text(&review.stdout));
+    assert!(text(&review.stdout).contains("::error file=deploy/pod.yaml,line=4"), "{}", text(&review.stdout));
     assert_eq!(job.outputs["status"], "1");
     let sarif: Value = serde_json::from_str(&fs::read_to_string(&job.outputs["sarif"]).unwrap()).unwrap();
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "latest-tag");

@@ -67,7 +67,7 @@ fn overlays_are_rendered_and_their_bases_are_not_evaluated_beside_them() {
     }
     let tree = tree();
     let run = run_in(tree.path(), &[&ANALYZE[..], &[".", "-R"]].concat(), "");
-    assert_eq!(violations(&run), ["dev-web base/deploy.yaml:3", "raw ./raw.yaml:1"], "{run}");
+    assert_eq!(violations(&run), ["dev-web base/deploy.yaml:3", "raw ./raw.yaml:4"], "{run}");
     assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(report["summary"]["workloads"], 3, "{run}");
@@ -120,7 +120,7 @@ fn a_broken_kustomization_is_an_error_of_kustomize_and_the_rest_is_evaluated() {
     )
     .unwrap();
     let run = run_in(tree.path(), &[&ANALYZE[..], &[".", "-R"]].concat(), "");
-    assert!(run.stdout.contains(r#""source": "./raw.yaml:1""#), "{run}");
+    assert!(run.stdout.contains(r#""source": "./raw.yaml:4""#), "{run}");
     assert!(run.stderr.starts_with("error: ./overlays/dev: kubectl: "), "{run}");
     assert!(run.stderr.contains(r#"unknown field "nonsense""#), "{run}");
     assert_eq!(run.status, 2, "{run}");
@@ -131,7 +131,7 @@ fn without_a_program_the_files_are_read_as_they_are_and_a_note_says_how_to_rende
     let tree = tree();
     let path = [("PATH", "/nonexistent")];
     let run = run_with(tree.path(), &[&ANALYZE[..], &[".", "-R"]].concat(), &path);
-    assert_eq!(violations(&run), ["raw ./raw.yaml:1", "web base/deploy.yaml:2"], "{run}");
+    assert_eq!(violations(&run), ["raw ./raw.yaml:4", "web base/deploy.yaml:9"], "{run}");
     let note = "note: the files of ./overlays/dev and 1 other kustomization were read without rendering, because neither \
                 kustomize nor kubectl is installed: run `kubectl kustomize ./overlays/dev | kube-devops analyze -f -` \
                 where one is\n";

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube_devops::files::{self, Consumer, Inputs, Listed, Place, Source};
 use kube_devops::governance::{Analysis, Origin, Scope};
 use kube_devops::policy::EffectivePolicy;
+use kube_devops::rules::{self, Check};
 use kube_devops::workload::{Fields, Object};
 use kube_devops::yaml::{Document, chunks};
 use serde::Deserialize;
@@ -107,7 +108,12 @@ fn check(path: &Path) -> usize {
     let found = evaluate(path, &text);
     let objects = objects(&text);
     let lines: Vec<&str> = text.lines().collect();
-    for violation in &found {
+    // A rule about several objects names the line of the object.
+    let is_of_one_object = |violation: &&Found| {
+        rules::find(violation.rule)
+            .is_some_and(|rule| !rule.checks().any(|check| matches!(check, Check::Relation { .. })))
+    };
+    for violation in found.iter().filter(is_of_one_object) {
         let line = lines[violation.line - 1];
         let place = || format!("{}:{}: {violation:?}\n{line}", path.display(), violation.line);
         // A key with dots is in quotes.

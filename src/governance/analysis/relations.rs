@@ -65,6 +65,9 @@ impl Analysis<'_> {
         if !object.content.contains_key("spec") && has_spec(object.kind) {
             return;
         }
+        if let Some(metadata) = object.content.get("metadata").map(Metadata::deserialize) {
+            self.judge_other(types, &metadata.unwrap_or_default(), origin);
+        }
         let related = match Related::read(object) {
             Ok(related) => related,
             Err(_) if !self.is_reported => return,
@@ -88,9 +91,6 @@ impl Analysis<'_> {
             self.identity(kind, namespace, related.name(), related.metadata.labels.as_ref(), origin);
         if identity.is_asked {
             self.judge_object(&related, &identity, origin);
-        }
-        if let Some(metadata) = object.content.get("metadata").map(Metadata::deserialize) {
-            self.judge_other(types, &metadata.unwrap_or_default(), origin);
         }
         self.facts.add_related(related, identity);
     }
