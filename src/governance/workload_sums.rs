@@ -195,7 +195,8 @@ impl Workloads {
 
     /// Returns true if a workload was evaluated.
     pub(super) fn has(&self, namespace: &str, workload: Owner<'_>) -> bool {
-        self.sums.contains_key(&WorkloadKey::new(namespace, workload))
+        let key = WorkloadKey::new(namespace, workload);
+        self.sums.contains_key(&key) || self.templates.contains_key(&key)
     }
 
     /// Returns the policy under which the workloads were evaluated.
