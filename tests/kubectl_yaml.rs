@@ -77,6 +77,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("did not find expected whitespace or line break", "!,x a"),
     ("did not find expected tag URI", "!!]str a"),
     ("the anchor `", "&a:b c"),
+    ("unexpected character: `%'", "&a:b\n %c"),
     ("found unknown escape character", "\"\\'\""),
     ("wrongly indented line in block scalar", "a: |2\n # b"),
     ("simple key expected ':'", "a:\n|\n  b"),
@@ -102,6 +103,7 @@ const TAKEN: &[(&str, &str)] = &[
     ("did not find expected node content", "...\na: b"),
     ("did not find expected alphabetic or numeric character", "&a[b]"),
     ("did not find expected key", "&a *b: c"),
+    ("found unexpected end of stream", "|\n\"a"),
 ];
 
 fn compare(streams: &[Vec<u8>]) {

@@ -8,8 +8,7 @@ use super::json_repeats::repeated_keys;
 use super::json_tokens::{
     Head, Stuck, TokenError, Tokens, Walk, first_item_is_typed, head, last_border, tail, walk_items, whole,
 };
-use super::piece::MAX_LISTS;
-use super::piece::{Borders, CutError, Form, Piece, Pieces};
+use super::piece::{Borders, CutError, Form, MAX_LISTS, Piece, Pieces};
 use super::yaml::{self, Before};
 use crate::workload::TypeMeta;
 

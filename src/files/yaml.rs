@@ -1,8 +1,7 @@
 //! Cuts YAML streams at the separators between documents, and large lists at the borders between their items.
 
 use super::blocks::{BLOCK, Window, lines};
-use super::piece::MAX_LISTS;
-use super::piece::{CutError, Form, Piece, Pieces};
+use super::piece::{CutError, Form, MAX_LISTS, Piece, Pieces};
 use super::yaml_list::{self, Head};
 use crate::yaml::{Document, chunks};
 
