@@ -17,7 +17,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 IMAGE ?= kube-devops:$(VERSION)
 BUILDER ?= docker
 # Parallel enforcement tests; they mostly wait for patches to settle.
-WAITING := 10
+WAITING := 8
 SERVERS := etcd kube-apiserver kube-controller-manager
 # Additional binaries for a node.
 NODE_SERVERS := kubelet kube-scheduler kube-proxy kubectl
