@@ -1,5 +1,7 @@
 //! Requests another attempt on a workload that is skipped after a patch failed or was withdrawn.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -41,6 +43,9 @@ pub enum RetryError {
     Workload(#[from] ApplyError),
 }
 
+/// The longest wait for the second after the end of an attempt, for clocks that differ.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// Sets the annotation that requests another attempt after a failed patch, and returns the policies that skipped the
 /// workload.
 pub async fn retry(
@@ -65,9 +70,33 @@ pub async fn retry(
         return Err(RetryError::NothingFailed(workload));
     }
     found.sort_by_key(ResourceExt::name_any);
-    let annotations = json!({ RETRY: now.to_string() });
+    let ended = found.iter().filter_map(|policy| about(policy.status.as_ref()?, &subject)?.time.as_ref());
+    let asked = after(ended.map(|time| time.0).max(), now);
+    tokio::time::sleep(asked.duration_since(now).unsigned_abs().min(LONGEST_WAIT)).await;
+    let annotations = json!({ RETRY: asked.to_string() });
     let change = json!({ "metadata": { "uid": subject.uid(), "annotations": annotations } });
     let params = PatchParams { field_manager: Some(OBJECT_MANAGER.to_owned()), ..PatchParams::default() };
     patch(cluster, &subject, &params, &Patch::Merge(&change)).await?;
     Ok(found)
+}
+
+/// Returns the time of a request that is later than the end of an attempt, also for an operator whose clock is ahead.
+/// The times of records have whole seconds.
+fn after(ended: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let next = ended.and_then(|ended| Timestamp::from_second(ended.as_second().checked_add(1)?).ok());
+    next.map_or(now, |next| next.max(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_in_a_later_second_than_the_attempt() {
+        let at = |milliseconds: i64| Timestamp::from_millisecond(milliseconds).unwrap();
+        assert_eq!(after(None, at(1500)), at(1500));
+        assert_eq!(after(Some(at(1000)), at(1500)), at(2000));
+        assert_eq!(after(Some(at(1000)), at(2500)), at(2500));
+        assert_eq!(after(Some(at(4000)), at(2500)), at(5000), "the operator's clock is ahead");
+    }
 }
