@@ -35,8 +35,10 @@ const KINDS: [(&str, &[(&str, &str)]); 3] = [
     ("batch", &[("jobs", "Job"), ("cronjobs", "CronJob")]),
 ];
 
-/// The most containers of an object that is evaluated.
-const MOST_CONTAINERS: usize = 1_000;
+/// The most containers of an object that is evaluated, and the most volumes and sysctls of its pod.
+const MOST_CONTAINERS: usize = 500;
+/// The most ports and capabilities of all containers of an object that is evaluated.
+const MOST_PARTS: usize = 5_000;
 /// The most characters of an image that is evaluated.
 const MOST_CHARACTERS: usize = 1_000;
 /// The most findings of a rule that a message shows.
@@ -95,6 +97,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
     let (protected, kinds, controllers) =
         (quoted(named), quoted(kinds), quoted(CONTROLLER_USERS.into_iter()));
     let (containers, characters) = (MOST_CONTAINERS.to_string(), MOST_CHARACTERS.to_string());
+    let parts = MOST_PARTS.to_string();
     let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
     let mut variables = vec![
         variable("says", cel(include_str!("native/says.cel"), &[("$annotation", annotation)])),
@@ -104,7 +107,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
             "small",
             cel(
                 include_str!("native/small.cel"),
-                &[("$containers", &containers), ("$characters", &characters)],
+                &[("$containers", &containers), ("$characters", &characters), ("$parts", &parts)],
             ),
         ),
         variable("sides", cel(include_str!("native/sides.cel"), &[])),
@@ -138,8 +141,9 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
                              && size(variables.small) > 1 && !variables.small[1]"
                         .to_owned(),
                 message: Some(format!(
-                    "more than {MOST_CONTAINERS} containers, or an image of more than {MOST_CHARACTERS} characters: \
-                     kube-devops can't evaluate the object, so split it"
+                    "more than {MOST_CONTAINERS} containers, volumes or sysctls, more than {MOST_PARTS} ports and \
+                     capabilities, or an image of more than {MOST_CHARACTERS} characters: kube-devops can't evaluate the \
+                     object, so split it"
                 )),
                 reason: Some("Forbidden".to_owned()),
                 ..Validation::default()

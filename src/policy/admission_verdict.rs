@@ -193,7 +193,10 @@ fn encoded(value: &Value) -> Option<String> {
         Value::Integer(number) => number.to_string(),
         Value::Boolean(flag) => flag.to_string(),
         Value::Text(text) => text.clone(),
-        Value::Texts(_) => return None,
+        Value::Texts(texts) if texts.iter().any(|text| text.is_empty() || text.contains(ITEMS)) => {
+            return None;
+        }
+        Value::Texts(texts) => texts.join(&ITEMS.to_string()),
     };
     let is_plain = |c: char| c.is_ascii_graphic() && ![ENTRIES, FIELDS, '='].contains(&c);
     text.chars().all(is_plain).then_some(text)

@@ -41,7 +41,8 @@ pub struct Rule {
     /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
     ///
     /// `s` is the pod or template: `spec`, `metadata`, `init` and `main` (containers with their path), `ends` (a Job runs
-    /// it), `knative` and `injected` (Istio adds a proxy). `e` has the parameters, as `name=value`.
+    /// it), `windows`, `knative` and `injected` (Istio adds a proxy). `e` has the parameters, as `name=value`, and the
+    /// items of a list between bars. The container is empty in a finding about the object.
     pub expression: Option<&'static str>,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,

@@ -46,6 +46,21 @@ fn policies_share_an_entry_unless_their_parameters_differ() {
 }
 
 #[test]
+fn a_list_is_written_with_bars_and_left_out_if_an_item_holds_one() {
+    let listed = |registries: &Json| {
+        let rule = json!({ "id": "unlisted-registry", "params": { "registries": registries } });
+        AdmissionVerdict::of(&[policy("a", &json!({ "rules": [rule] }))]).unwrap()
+    };
+    let verdict = listed(&json!(["quay.io", "registry.example:5000/team"]));
+    let expected = "unlisted-registry;a;registries=quay.io|registry.example:5000/team";
+    assert_eq!(verdict.annotations()[WARN_ANNOTATION], expected);
+    for broken in [json!(["a|b"]), json!(["a,b"]), json!(["a", ""])] {
+        let verdict = listed(&broken);
+        assert_eq!(verdict.left_out[0].reason, LeftOutReason::Separator, "{broken}");
+    }
+}
+
+#[test]
 fn a_denied_check_does_not_warn_too() {
     let deny =
         json!({ "forbidLatestTag": true, "enforcementMode": "enforce", "admission": { "denyAt": "low" } });

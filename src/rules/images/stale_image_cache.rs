@@ -35,6 +35,7 @@ Without a policy such an image is always pulled. A digest names one content, so 
         default: Value::Boolean(false),
     }],
     check: Check::Pod(check),
+    expression: Some(include_str!("stale_image_cache.cel")),
     ..Rule::BASE
 };
 

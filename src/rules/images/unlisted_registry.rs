@@ -34,6 +34,7 @@ unless it is `localhost`.
         default: Value::Texts(Vec::new()),
     }],
     check: Check::Pod(check),
+    expression: Some(include_str!("unlisted_registry.cel")),
     ..Rule::BASE
 };
 

@@ -29,6 +29,7 @@ Probes with different requests, and a liveness probe that is more patient, are f
     severity: Severity::Low,
     peers: &["kube-score:pod-probes-identical"],
     check: Check::Pod(check),
+    expression: Some(include_str!("identical_probes.cel")),
     ..Rule::BASE
 };
 

@@ -29,6 +29,7 @@ A number needs no declared port.
     severity: Severity::High,
     peers: &["kube-linter:liveness-port", "kube-linter:readiness-port", "kube-linter:startup-port"],
     check: Check::Pod(check),
+    expression: Some(include_str!("unresolved_probe_port.cel")),
     ..Rule::BASE
 };
 

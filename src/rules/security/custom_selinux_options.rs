@@ -28,6 +28,7 @@ A level alone is fine, and so is an empty type.
     severity: Severity::High,
     peers: &["pss:seLinuxOptions"],
     check: Check::Pod(check),
+    expression: Some(include_str!("custom_selinux_options.cel")),
     ..Rule::BASE
 };
 

@@ -27,6 +27,7 @@ Pods with `hostUsers: false` are skipped, because their root is an ordinary user
     severity: Severity::High,
     peers: &["kube-linter:run-as-non-root", "pss:runAsUser"],
     check: Check::Pod(check),
+    expression: Some(include_str!("explicit_root_user.cel")),
     ..Rule::BASE
 };
 

@@ -34,6 +34,7 @@ Node agents may need one of these fields. The Pod Security level `baseline` refu
         "pss:hostNamespaces",
     ],
     check: Check::Pod(check),
+    expression: Some(include_str!("host_namespace.cel")),
     ..Rule::BASE
 };
 

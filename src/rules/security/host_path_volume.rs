@@ -28,6 +28,7 @@ Node agents may need it. Mount it with `readOnly: true` then. The Pod Security l
     severity: Severity::High,
     peers: &["polaris:hostPathSet", "kube-linter:writable-host-mount", "pss:hostPathVolumes"],
     check: Check::Pod(check),
+    expression: Some(include_str!("host_path_volume.cel")),
     ..Rule::BASE
 };
 

@@ -29,6 +29,7 @@ finding. The Pod Security level `baseline` refuses the field.
     severity: Severity::Medium,
     peers: &["polaris:hostPortSet", "pss:hostPorts"],
     check: Check::Pod(check),
+    expression: Some(include_str!("host_port.cel")),
     ..Rule::BASE
 };
 

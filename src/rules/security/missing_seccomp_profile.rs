@@ -28,6 +28,7 @@ Pods with `os.name: windows` are skipped. A profile that is set to something els
     manual_fix: Some("seccompProfile: {type: RuntimeDefault}, in the security context of the pod"),
     peers: &["polaris:linuxHardening", "kube-score:container-seccomp-profile", "pss:seccompProfile_restricted"],
     check: Check::Pod(check),
+    expression: Some(include_str!("missing_seccomp_profile.cel")),
     ..Rule::BASE
 };
 

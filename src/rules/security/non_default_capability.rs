@@ -28,6 +28,7 @@ Names are compared exactly, as the Pod Security level `baseline` does: `CAP_CHOW
     severity: Severity::High,
     peers: &["polaris:dangerousCapabilities", "pss:capabilities_baseline"],
     check: Check::Pod(check),
+    expression: Some(include_str!("non_default_capability.cel")),
     ..Rule::BASE
 };
 

@@ -29,6 +29,7 @@ no exception: the Pod Security level `restricted` asks for the field all the sam
     manual_fix: Some("runAsNonRoot: true, where the user's number is above 0"),
     peers: &["polaris:runAsRootAllowed", "kube-linter:run-as-non-root", "popeye:302", "popeye:306", "pss:runAsNonRoot"],
     check: Check::Pod(check),
+    expression: Some(include_str!("possible_root_user.cel")),
     ..Rule::BASE
 };
 

@@ -31,6 +31,7 @@ Pods with `os.name: windows` are skipped. The field exists only in containers; t
         "pss:allowPrivilegeEscalation",
     ],
     check: Check::Pod(check),
+    expression: Some(include_str!("privilege_escalation.cel")),
     ..Rule::BASE
 };
 

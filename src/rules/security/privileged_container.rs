@@ -33,6 +33,7 @@ Security level `baseline` refuses the field.
         "pss:privileged",
     ],
     check: Check::Pod(check),
+    expression: Some(include_str!("privileged_container.cel")),
     ..Rule::BASE
 };
 

@@ -29,6 +29,7 @@ An empty host is none. The Pod Security level `baseline` refuses the field since
     severity: Severity::Medium,
     peers: &["pss:hostProbesAndHostLifecycle"],
     check: Check::Pod(check),
+    expression: Some(include_str!("probe_host.cel")),
     ..Rule::BASE
 };
 

@@ -29,6 +29,7 @@ volumes:
     severity: Severity::Low,
     peers: &["pss:restrictedVolumes"],
     check: Check::Pod(check),
+    expression: Some(include_str!("restricted_volume_type.cel")),
     ..Rule::BASE
 };
 

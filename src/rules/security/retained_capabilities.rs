@@ -29,6 +29,7 @@ Pods with `os.name: windows` are skipped. `ALL` is compared exactly: runtimes ac
     severity: Severity::Medium,
     peers: &["polaris:insecureCapabilities", "kube-linter:drop-net-raw-capability", "pss:capabilities_restricted"],
     check: Check::Pod(check),
+    expression: Some(include_str!("retained_capabilities.cel")),
     ..Rule::BASE
 };
 

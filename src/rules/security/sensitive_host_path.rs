@@ -29,6 +29,7 @@ None of these directories is safe to mount. `host-path-volume` reports all other
     severity: Severity::Critical,
     peers: &["kube-linter:sensitive-host-mounts", "kube-linter:docker-sock"],
     check: Check::Pod(check),
+    expression: Some(include_str!("sensitive_host_path.cel")),
     ..Rule::BASE
 };
 

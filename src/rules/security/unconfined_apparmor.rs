@@ -29,6 +29,7 @@ An absent profile means the default of the runtime.
     severity: Severity::High,
     peers: &["polaris:linuxHardening", "pss:appArmorProfile"],
     check: Check::Pod(check),
+    expression: Some(include_str!("unconfined_apparmor.cel")),
     ..Rule::BASE
 };
 

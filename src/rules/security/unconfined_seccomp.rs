@@ -27,6 +27,7 @@ An absent profile is reported by `missing-seccomp-profile`. An empty profile cou
     severity: Severity::High,
     peers: &["polaris:linuxHardening", "pss:seccompProfile_baseline"],
     check: Check::Pod(check),
+    expression: Some(include_str!("unconfined_seccomp.cel")),
     ..Rule::BASE
 };
 

@@ -32,6 +32,7 @@ With the parameter `allowInUserNamespace`, pods with `hostUsers: false` may use 
         default: Value::Boolean(false),
     }],
     check: Check::Pod(check),
+    expression: Some(include_str!("unmasked_proc.cel")),
     ..Rule::BASE
 };
 

@@ -28,6 +28,7 @@ slashes are not known to be safe.
     severity: Severity::High,
     peers: &["kube-linter:unsafe-sysctls", "pss:sysctls"],
     check: Check::Pod(check),
+    expression: Some(include_str!("unsafe_sysctl.cel")),
     ..Rule::BASE
 };
 

@@ -26,6 +26,7 @@ Agents that manage Windows nodes may need it. The Pod Security level `baseline` 
     severity: Severity::Critical,
     peers: &["polaris:hostProcess", "pss:windowsHostProcess"],
     check: Check::Pod(check),
+    expression: Some(include_str!("windows_host_process.cel")),
     ..Rule::BASE
 };
 

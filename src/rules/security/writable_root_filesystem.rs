@@ -31,6 +31,7 @@ Ephemeral containers, and pods with `os.name: windows`, are skipped. The field e
         "kube-linter:no-read-only-root-fs",
     ],
     check: Check::Pod(check),
+    expression: Some(include_str!("writable_root_filesystem.cel")),
     ..Rule::BASE
 };
 

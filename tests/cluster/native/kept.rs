@@ -121,12 +121,14 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     let run = ["run", "web", "--dry-run=server", "-n", &shop, "--image"];
     let denied = kubectl(&[&run[..], &["nginx"]].concat());
     assert!(denied.contains("denied request: policy base, rule latest-tag: container web"), "{denied}");
-    let warned = kubectl(&[&run[..], &["nginx:1"]].concat());
-    assert!(
-        warned.starts_with("Warning: ")
-            && warned.contains("policy base, rule missing-liveness: container web"),
-        "{warned}"
-    );
+    // The API server compiles the policy that warns after the other one.
+    eventually("kubectl shows the warning", async || {
+        let warned = kubectl(&[&run[..], &["nginx:1"]].concat());
+        let is_shown = warned.starts_with("Warning: ")
+            && warned.contains("policy base, rule missing-liveness: container web");
+        is_shown.then_some(())
+    })
+    .await;
 
     // A policy that changes to audit mode only warns, and denies again while the operator is down.
     let mode = async |mode: &str| {

@@ -10,8 +10,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use kube_devops::governance::evaluate;
-use kube_devops::policy::{ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DevOpsPolicy, EnforcementMode};
-use kube_devops::workload::{Workload, WorkloadKind};
+use kube_devops::policy::{
+    ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION, DevOpsPolicy, EnforcementMode,
+    WARN_ANNOTATION,
+};
+use kube_devops::rules::RULES;
+use kube_devops::workload::{Fields, Workload, WorkloadKind};
 use serde_json::{Value, json};
 
 use super::objects::{KINDS, api_version, object};
@@ -30,6 +34,7 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     let compiled = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
     assert_eq!(compiled.code, 0, "{}", compiled.stderr);
     let client = plane.client().await;
+    wait_for_policies(&client, &plane.namespace("ready")).await;
     let (mut compared, mut denied, mut updates) = (0, 0, 0);
     for seed in 0..rounds(14, 420) {
         let mut rng = Rng::with_seed(seed as u64);
@@ -43,7 +48,7 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
             pairs.push((kind, None, new, defaulted));
         }
         for kind in KINDS.into_iter().filter(|kind| *kind != "Job") {
-            let pod = pod(&mut rng);
+            let pod = fixed(pod(&mut rng));
             let old = object(kind, pod.clone(), &json!({}), &json!({}));
             let old = send(&client, "POST", &namespace, kind, "", &old).await.object;
             let new = object(kind, updated(&mut rng, kind, &pod), &json!({}), &json!({}));
@@ -69,21 +74,24 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
 /// Generates up to three policies of a namespace. The first always asks for versions of images.
 fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
     let severities = ["low", "medium", "high", "critical"];
+    let is_short = rng.bool();
     (0..rng.usize(1..4))
         .map(|number| {
             let mut spec = json!({
+                "rules": if is_short { json!([]) } else { rules(rng, 2 - number.min(1)) },
                 "enforcementMode": if rng.bool() { "enforce" } else { "audit" },
                 "admission": { "denyAt": severities[rng.usize(..4)] },
             });
             if number == 0 || rng.bool() {
                 spec["forbidLatestTag"] = true.into();
             }
+            // The API server cuts long warnings, so only some namespaces have these rules too.
             for field in ["requireLivenessProbe", "requireReadinessProbe", "requireResources"] {
-                if rng.bool() {
+                if is_short && rng.bool() {
                     spec[field] = rng.bool().into();
                 }
             }
-            if rng.bool() {
+            if is_short && rng.bool() {
                 spec["defaultResources"] =
                     if rng.bool() { json!({ "cpuLimit": "1" }) } else { json!({ "memoryLimit": "1Gi" }) };
             }
@@ -101,22 +109,63 @@ fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
         .collect()
 }
 
+/// Chooses rules that native admission judges, besides those with a field of their own.
+fn rules(rng: &mut Rng, count: usize) -> Value {
+    let named = ["latest-tag", "missing-liveness", "missing-readiness", "missing-resources"];
+    let native: Vec<_> =
+        RULES.iter().filter(|rule| rule.expression.is_some()).map(|rule| rule.id.as_str()).collect();
+    let mut others: Vec<_> = native.into_iter().filter(|id| !named.contains(id)).collect();
+    rng.shuffle(&mut others);
+    let rule = |id: &str| match id {
+        "unlisted-registry" => {
+            let lists = [
+                json!(["docker.io/library", "a"]),
+                json!(["registry.example:5000"]),
+                json!(["docker.io/", "b/c"]),
+            ];
+            json!({ "id": id, "params": { "registries": lists[rng.usize(..3)] } })
+        }
+        "unmasked-proc" => json!({ "id": id, "params": { "allowInUserNamespace": rng.bool() } }),
+        "stale-image-cache" => json!({ "id": id, "params": { "always": rng.bool() } }),
+        id => json!({ "id": id }),
+    };
+    others.into_iter().take(count).map(rule).collect()
+}
+
+/// Waits until the API server evaluates by both policies, which it compiles one after the other.
+async fn wait_for_policies(client: &Client, namespace: &str) {
+    let annotations = json!({ DENY_ANNOTATION: "latest-tag;a", WARN_ANNOTATION: "missing-liveness;a" });
+    annotate(client, namespace, annotations).await;
+    eventually("both policies are in effect", async || {
+        let (denied, warned) = probe(client, namespace).await;
+        (!denied.is_empty() && !warned.is_empty()).then_some(())
+    })
+    .await;
+}
+
 /// Puts the verdict of the policies on the Namespace, and waits until the API server evaluates by it.
 async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolicy]) {
-    let annotations = AdmissionVerdict::of(policies).unwrap().annotations();
+    annotate(client, namespace, json!(AdmissionVerdict::of(policies).unwrap().annotations())).await;
+    eventually("the verdict is in effect", async || {
+        let (denied, warned) = probe(client, namespace).await;
+        (!denied.is_empty() || !warned.is_empty()).then_some(())
+    })
+    .await;
+}
+
+async fn annotate(client: &Client, namespace: &str, annotations: Value) {
     let patch =
         json!({ "metadata": { "labels": { ADMISSION_LABEL: "native" }, "annotations": annotations } });
     let namespaces = Api::<Namespace>::all(client.clone());
     namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
-    let probe =
-        object("Pod", json!({ "containers": [{ "name": "web", "image": "a" }] }), &json!({}), &json!({}));
-    eventually("the verdict is in effect", async || {
-        let mut probe = probe.clone();
-        probe["metadata"]["name"] = "probe".into();
-        let (denied, warned) = send(client, "POST", namespace, "Pod", "?dryRun=All", &probe).await.findings;
-        (!denied.is_empty() || !warned.is_empty()).then_some(())
-    })
-    .await;
+}
+
+/// Returns the findings in a pod without a version and without probes.
+async fn probe(client: &Client, namespace: &str) -> Findings {
+    let pod = json!({ "containers": [{ "name": "web", "image": "a" }] });
+    let mut probe = object("Pod", pod, &json!({}), &json!({}));
+    probe["metadata"]["name"] = "probe".into();
+    send(client, "POST", namespace, "Pod", "?dryRun=All", &probe).await.findings
 }
 
 const IMAGES: [&str; 16] = [
@@ -138,20 +187,110 @@ const IMAGES: [&str; 16] = [
     "ngïnx",
 ];
 
-fn container(rng: &mut Rng, name: &str, is_init: bool) -> Value {
-    let mut container =
-        json!({ "name": name, "image": IMAGES[rng.usize(..IMAGES.len())], "imagePullPolicy": "Never" });
+fn container(rng: &mut Rng, name: &str, port: u16, is_init: bool) -> Value {
+    let mut container = json!({ "name": name, "image": IMAGES[rng.usize(..IMAGES.len())] });
+    if rng.u8(..4) > 0 {
+        container["imagePullPolicy"] = ["Never", "IfNotPresent", "Always"][rng.usize(..3)].into();
+    }
+    let hosts = [json!({}), json!({ "host": "example.com" })];
     if !is_init {
         for probe in ["livenessProbe", "readinessProbe"] {
             if rng.bool() {
-                container[probe] = json!({ "tcpSocket": { "port": 80 } });
+                let handler = ["tcpSocket", "httpGet"][rng.usize(..2)];
+                container[probe] = json!({ handler: hosts[usize::from(rng.u8(..4) == 0)] });
+                container[probe][handler]["port"] = if rng.u8(..4) == 0 { "web".into() } else { 80.into() };
+                container[probe]["failureThreshold"] = rng.u8(1..3).into();
             }
+        }
+        if rng.u8(..6) == 0 {
+            container["lifecycle"] =
+                json!({ "preStop": { "httpGet": { "port": 80, "host": "example.com" } } });
         }
     }
     if rng.u8(..3) > 0 {
         container["resources"] = resources(rng);
     }
+    if rng.u8(..3) == 0 {
+        // On the host network, both have to be the same.
+        container["ports"] = json!([{ "name": "web", "containerPort": port, "hostPort": port }]);
+    }
     container
+}
+
+/// Generates the security context of a container without fields of Windows, or of a pod.
+fn security(rng: &mut Rng, of_pod: bool) -> Value {
+    let mut context = json!({});
+    let mut maybe = |field: &str, values: &[Value]| {
+        if rng.u8(..3) == 0 {
+            context[field] = values[rng.usize(..values.len())].clone();
+        }
+    };
+    let confined = json!({ "type": "RuntimeDefault" });
+    let unconfined = json!({ "type": "Unconfined" });
+    let local = json!({ "type": "Localhost", "localhostProfile": "a" });
+    maybe("runAsNonRoot", &[true.into(), false.into()]);
+    maybe("runAsUser", &[0.into(), 7.into()]);
+    maybe("seccompProfile", &[confined.clone(), unconfined.clone(), local.clone()]);
+    maybe("appArmorProfile", &[confined, unconfined, local]);
+    let options = [
+        json!({ "type": "container_t" }),
+        json!({ "type": "spc_t" }),
+        json!({ "user": "a" }),
+        json!({ "role": "b" }),
+        json!({ "level": "s0" }),
+    ];
+    maybe("seLinuxOptions", &options);
+    if of_pod {
+        return context;
+    }
+    maybe("readOnlyRootFilesystem", &[true.into(), false.into()]);
+    let added = [json!(["CHOWN"]), json!(["NET_BIND_SERVICE"]), json!(["SYS_TIME", "NET_ADMIN"])];
+    let dropped = [json!(["ALL"]), json!(["all"]), json!(["CHOWN", "ALL"]), json!(["KILL"])];
+    maybe(
+        "capabilities",
+        &[
+            json!({ "add": added[0], "drop": dropped[0] }),
+            json!({ "add": added[1], "drop": dropped[2] }),
+            json!({ "add": added[2] }),
+            json!({ "drop": dropped[1] }),
+            json!({ "drop": dropped[3] }),
+            json!({ "drop": dropped[0] }),
+        ],
+    );
+    // A privileged container can't give up the escalation.
+    maybe("allowPrivilegeEscalation", &[true.into(), false.into()]);
+    let escalates = context["allowPrivilegeEscalation"] != false;
+    if escalates && rng.u8(..4) == 0 {
+        context["privileged"] = rng.bool().into();
+    }
+    context
+}
+
+/// Generates volumes, which hold paths of the node among others.
+fn volumes(rng: &mut Rng) -> Value {
+    let paths = [
+        "/",
+        "/var",
+        "/var/run/docker.sock",
+        "/run//containerd/",
+        "/var/lib/kubelet/pods",
+        "/etc",
+        "/etc/ssl",
+        "/data",
+        "/var/lib",
+    ];
+    let sources = [
+        ("hostPath", json!({ "path": paths[rng.usize(..paths.len())] })),
+        ("emptyDir", json!({})),
+        ("nfs", json!({ "server": "a", "path": "/" })),
+        ("configMap", json!({ "name": "a" })),
+    ];
+    (0..rng.usize(..3))
+        .map(|number| {
+            let (kind, source) = &sources[rng.usize(..sources.len())];
+            json!({ "name": format!("v{number}"), *kind: source })
+        })
+        .collect()
 }
 
 /// Generates requests and limits. The API server refuses a request above its limit, so equal ones stand in both.
@@ -170,13 +309,57 @@ fn resources(rng: &mut Rng) -> Value {
 }
 
 fn pod(rng: &mut Rng) -> Value {
-    let mut containers = |prefix: &str, count| -> Vec<_> {
-        (0..count).map(|number| container(rng, &format!("{prefix}{number}"), prefix == "init")).collect()
+    let mut containers = |prefix: &str, first: u16, count: u16| -> Vec<_> {
+        let name = |number| format!("{prefix}{number}");
+        (0..count).map(|number| container(rng, &name(number), first + number, prefix == "init")).collect()
     };
-    let (main, init) = (containers("main", 2), containers("init", 1));
+    let (main, init) = (containers("main", 80, 2), containers("init", 90, 1));
     let mut pod = json!({ "containers": main[..rng.usize(1..3)], "initContainers": init[..rng.usize(..2)] });
+    pod["volumes"] = volumes(rng);
+    let is_windows = rng.u8(..8) == 0;
+    if is_windows {
+        pod["os"] = json!({ "name": "windows" });
+        pod["hostNetwork"] = rng.bool().into();
+        pod["securityContext"] = json!({ "windowsOptions": { "hostProcess": pod["hostNetwork"] } });
+        return pod;
+    }
     if rng.u8(..6) == 0 {
         pod["resources"] = json!({ "requests": { "memory": "8Gi" }, "limits": { "memory": "8Gi" } });
+    }
+    pod["securityContext"] = security(rng, true);
+    if rng.u8(..4) == 0 {
+        pod["hostUsers"] = false.into();
+    } else {
+        for field in ["hostNetwork", "hostPID", "hostIPC"] {
+            pod[field] = (rng.u8(..5) == 0).into();
+        }
+    }
+    if pod["hostNetwork"] != true && rng.u8(..3) == 0 {
+        let names = ["net.ipv4.tcp_syncookies", "net.core.somaxconn"];
+        pod["securityContext"]["sysctls"] = json!([{ "name": names[rng.usize(..2)], "value": "1" }]);
+    }
+    for list in ["containers", "initContainers"] {
+        for container in pod[list].as_array_mut().unwrap() {
+            container["securityContext"] = security(rng, false);
+        }
+    }
+    if pod["hostUsers"] == false && rng.bool() {
+        pod["containers"][0]["securityContext"]["procMount"] = "Unmasked".into();
+    }
+    pod
+}
+
+/// Returns a pod spec in which the API server changes nothing when an image does, because that is all a pod allows.
+fn fixed(mut pod: Value) -> Value {
+    let unset = |context: &mut Value| context.as_object_mut().map(|fields| fields.remove("appArmorProfile"));
+    unset(&mut pod["securityContext"]);
+    for list in ["containers", "initContainers"] {
+        for container in pod[list].as_array_mut().unwrap() {
+            if container["imagePullPolicy"].is_null() {
+                container["imagePullPolicy"] = "IfNotPresent".into();
+            }
+            container.get_mut("securityContext").and_then(unset);
+        }
     }
     pod
 }
@@ -231,8 +414,9 @@ fn updated(rng: &mut Rng, kind: &str, before: &Value) -> Value {
 fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: &Value) -> Findings {
     let kind = WorkloadKind::find(api_version(kind), kind).unwrap();
     let (old, new) = (old.map(ToString::to_string), new.to_string());
-    let new = Workload::from_json(kind, &new).unwrap();
-    let old = old.as_deref().map(|old| Workload::from_json(kind, old).unwrap());
+    let parse = |json| Fields::All.within(|| Workload::from_json(kind, json).unwrap());
+    let new = parse(&new);
+    let old = old.as_deref().map(parse);
     let now = Timestamp::UNIX_EPOCH;
     let (mut denied, mut warned) = (Vec::new(), Vec::new());
     for known in policies {
@@ -310,8 +494,9 @@ async fn send(
 /// Reads rule and container of each finding in a message.
 fn findings(message: &str) -> BTreeSet<(String, String)> {
     let found = message.split(", rule ").skip(1).map(|finding| {
-        let (rule, rest) = finding.split_once(": container ").unwrap();
-        (rule.to_owned(), rest.split_once(',').unwrap().0.to_owned())
+        let (rule, rest) = finding.split_once(": ").unwrap();
+        let container = rest.strip_prefix("container ").and_then(|rest| rest.split_once(','));
+        (rule.to_owned(), container.map_or("", |(name, _)| name).to_owned())
     });
     found.collect()
 }
