@@ -321,6 +321,12 @@ fn pod(rng: &mut Rng) -> Value {
         pod["os"] = json!({ "name": "windows" });
         pod["hostNetwork"] = rng.bool().into();
         pod["securityContext"] = json!({ "windowsOptions": { "hostProcess": pod["hostNetwork"] } });
+        // The API server refuses the settings of Linux.
+        for list in ["containers", "initContainers"] {
+            for container in pod[list].as_array_mut().unwrap() {
+                container.as_object_mut().unwrap().remove("securityContext");
+            }
+        }
         return pod;
     }
     if rng.u8(..6) == 0 {
