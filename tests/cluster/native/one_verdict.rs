@@ -403,7 +403,8 @@ fn updated(rng: &mut Rng, kind: &str, before: &Value) -> Value {
     if kind != "Pod" && rng.bool() {
         let keep = after["containers"][0].clone();
         after = pod(rng);
-        if rng.bool() {
+        // A container with settings of Linux is refused on Windows.
+        if rng.bool() && after["os"].is_null() {
             after["containers"][0] = keep;
         }
         return after;
