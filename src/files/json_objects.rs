@@ -39,16 +39,9 @@ pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 
 /// Reads whole documents and the items of lists among them. Stops at a syntax error.
 pub(super) fn documents<'t>(text: &'t str, count_lines: bool, each: &mut dyn FnMut(Read<'_, 't>)) {
-    let mut reader = Reader {
-        text,
-        count_lines,
-        counted: 0,
-        lines: 0,
-        document: 0,
-        path: Vec::new(),
-        repeated: Vec::new(),
-        each,
-    };
+    let mut reader = Reader::new(text, count_lines, each);
+    // Documents are counted as they begin.
+    reader.document = 0;
     let mut tokens = Tokens::at(text.as_bytes(), 0);
     while tokens.space() {
         if text[tokens.offset..].starts_with("null") {
@@ -72,16 +65,7 @@ pub(super) fn items<'t>(
     count_lines: bool,
     each: &mut dyn FnMut(Read<'_, 't>),
 ) {
-    let mut reader = Reader {
-        text,
-        count_lines,
-        counted: 0,
-        lines: 0,
-        document: 1,
-        path: Vec::new(),
-        repeated: Vec::new(),
-        each,
-    };
+    let mut reader = Reader::new(text, count_lines, each);
     let (first, around) = path.split_last().unwrap_or((&0, &[]));
     reader.path.extend_from_slice(around);
     let Some(end) = reader.items(0, default, *first) else { return };
@@ -94,16 +78,7 @@ pub(super) fn items<'t>(
 
 /// Reads one document in which keys are repeated.
 pub(super) fn with_repeats<'t>(text: &'t str, each: &mut dyn FnMut(Read<'_, 't>)) {
-    let mut reader = Reader {
-        text,
-        count_lines: true,
-        counted: 0,
-        lines: 0,
-        document: 1,
-        path: Vec::new(),
-        repeated: Vec::new(),
-        each,
-    };
+    let mut reader = Reader::new(text, true, each);
     match serde_json::from_str::<Value>(text) {
         Ok(value) => reader.value(0, value, None),
         Err(error) => reader.emit(0, Err(fault_of(&error))),
@@ -124,7 +99,20 @@ struct Reader<'e, 't> {
     each: &'e mut dyn FnMut(Read<'_, 't>),
 }
 
-impl<'t> Reader<'_, 't> {
+impl<'e, 't> Reader<'e, 't> {
+    fn new(text: &'t str, count_lines: bool, each: &'e mut dyn FnMut(Read<'_, 't>)) -> Self {
+        Self {
+            text,
+            count_lines,
+            counted: 0,
+            lines: 0,
+            document: 1,
+            path: Vec::new(),
+            repeated: Vec::new(),
+            each,
+        }
+    }
+
     /// Reads the items of an array that begins at an offset; `first` is the number of the first one. Returns the offset
     /// of the array's end, if it has one.
     fn items(&mut self, bracket: usize, default: Option<&TypeMeta>, first: usize) -> Option<usize> {

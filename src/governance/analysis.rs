@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::costs::{costs, unscored};
 use super::evaluate::{evaluate_type, evaluate_workload};
+use super::exemptions::Split;
 use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
@@ -254,10 +255,7 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
-        let split = self
-            .exemptions
-            .zip(origin)
-            .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
+        let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
             self.count_exempt(*exemption, rules, workload, types);
@@ -284,6 +282,11 @@ impl<'p> Analysis<'p> {
         } else {
             self.templates.entry(key).or_default().add(judgement.is_in_breach, &penalized, all);
         }
+    }
+
+    /// Splits the rules for a file into those that are exempt there and the rest; `None` if none is exempt.
+    fn split(&self, origin: Option<Origin<'_>>) -> Option<Split> {
+        self.exemptions?.split(self.policy, origin?.source, self.now)
     }
 
     /// Adds the judgement of a workload itself.

@@ -54,11 +54,11 @@ fn keys<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<St
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SecretSource {
-    /// Of a `Certificate`.
+    /// The name of the Secret that a `Certificate` makes.
     secret_name: Option<String>,
-    /// Of an `ExternalSecret`.
+    /// The Secret that an `ExternalSecret` makes.
     target: Option<Target>,
-    /// Of a `SealedSecret`.
+    /// The template of the Secret that a `SealedSecret` makes.
     template: Option<Template>,
 }
 

@@ -25,7 +25,7 @@ pub struct Facts {
     texts: HashSet<Arc<str>>,
 }
 
-/// What pods with a controller have in common.
+/// The properties that all pods of a controller share.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Managed {
     pub(super) namespace: Arc<str>,

@@ -18,7 +18,7 @@ fn findings(rule: &Rule, yaml: &str, parameter: Option<&Value>) -> (u64, Vec<Vio
     (found.count, found.violations)
 }
 
-/// What a rule says about the objects of a sample.
+/// The findings of a rule in a sample.
 struct Judged {
     count: u64,
     violations: Vec<Violation>,

@@ -63,7 +63,7 @@ fn only_what_has_changed_since_the_branches_parted_is_reported() {
     fs::write(path("d.yaml"), pod("d-not-committed")).unwrap();
     fs::write(path("new ü.yaml"), pod("added")).unwrap();
     git(tree.path(), &["add", "new ü.yaml"]);
-    // What others change on main in the meantime is not a part of this change.
+    // Later changes of others on main are not a part of this change.
     git(tree.path(), &["stash", "-q", "-u"]);
     git(tree.path(), &["checkout", "-q", "main"]);
     fs::write(path("e.yaml"), pod("e-on-main")).unwrap();

@@ -1,4 +1,4 @@
-//! How objects fit together: what is missing is unknown, unless the input has everything.
+//! Relations between objects. A missing object is unknown, unless the input has everything.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! How objects fit together: a cluster and its objects in files get the same verdict.
+//! Relations between objects. A cluster and its objects in files get the same verdict.
 
 use std::fs;
 

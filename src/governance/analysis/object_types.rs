@@ -27,10 +27,7 @@ impl Analysis<'_> {
         {
             return;
         }
-        let split = self
-            .exemptions
-            .zip(origin)
-            .and_then(|(exemptions, origin)| exemptions.split(self.policy, origin.source, self.now));
+        let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
             let exempt = evaluate_type(rules, Some(types), metadata, false, &mut |_, _, _| {}).tally;
