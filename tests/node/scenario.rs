@@ -28,8 +28,6 @@ pub(crate) struct Scenario {
     server: Server,
     policy: &'static str,
     remediation: &'static str,
-    /// The field that consents to what the workload's rollout risks.
-    consent: String,
     restarts: usize,
     /// The time limit after a rollout for the first answers.
     patience: Duration,
@@ -63,13 +61,11 @@ pub(crate) struct Outcome {
 impl Scenario {
     /// A scenario with three restarts by the owner, the shortest `verifySeconds`, and nothing after the verdict.
     pub(crate) fn new(workload: Workload, server: Server) -> Self {
-        let consent = format!("allowDowntime: {}", workload.risks_downtime());
         Self {
             workload,
             server,
             policy: PROBES,
             remediation: "",
-            consent,
             restarts: 3,
             patience: Duration::from_secs(20),
             upset: None,
@@ -85,11 +81,6 @@ impl Scenario {
     /// Adds fields to `remediation` of the policy, such as `gitops: patch`.
     pub(crate) fn remediation(self, fields: &'static str) -> Self {
         Self { remediation: fields, ..self }
-    }
-
-    /// Consents to a rollout that takes one pod at a time, and not to downtime.
-    pub(crate) fn one_at_a_time(self) -> Self {
-        Self { consent: "allowUnavailable: true".to_owned(), ..self }
     }
 
     /// Sets the number of restarts by the owner, for scenarios that don't compare requests.
@@ -111,10 +102,13 @@ impl Scenario {
     fn spec(&self) -> String {
         let port = self.server.probed.map(|port| port + self.workload.offset);
         let probe = port.map_or_else(String::new, |port| format!(", defaultProbe: {{tcpPort: {port}}}"));
-        let (policy, remediation, consent) = (self.policy, self.remediation, &self.consent);
-        format!(
-            "{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}, {consent}, {remediation}}}}}"
-        )
+        let remediation: String = [self.workload.consent().field(), self.remediation]
+            .into_iter()
+            .filter(|field| !field.is_empty())
+            .map(|field| format!(", {field}"))
+            .collect();
+        let policy = self.policy;
+        format!("{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}{remediation}}}}}")
     }
 
     /// Runs the scenario in a new namespace.
