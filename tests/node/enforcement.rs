@@ -75,7 +75,8 @@ async fn a_stateful_set_is_patched_pod_by_pod_once_its_port_has_answered() {
     let (rest, _) =
         fixture.cost(async || fixture.until(RemediationPhase::Verified, Duration::from_mins(5)).await).await;
     let failed = outcome.enforced.failed + rest.failed;
-    assert!(failed <= outcome.worst().failed + TOLERANCE, "{failed} failed requests: {outcome:#?}");
+    let most = outcome.worst().failed + TOLERANCE + outcome.noise;
+    assert!(failed <= most, "{failed} failed requests: {outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

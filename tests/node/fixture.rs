@@ -130,6 +130,13 @@ impl Fixture {
         fixture
     }
 
+    /// Creates a fixture that nobody changes, to measure the failed requests of a busy machine.
+    pub(crate) async fn control(server: &Server) -> Self {
+        let fixture = Self::new(&Workload::surging(), server).await;
+        fixture.is_served_within(ROLLOUT).await;
+        fixture
+    }
+
     /// Returns the workload.
     pub(crate) async fn object(&self) -> Value {
         serde_json::to_value(self.objects.get(NAME).await.unwrap()).unwrap()

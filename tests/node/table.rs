@@ -2,6 +2,7 @@
 //!
 //! Each test is a row of a Markdown table. It prints the rows so far when it ends.
 
+use crate::fixture::Fixture;
 use crate::scenario::{Outcome, Scenario, Upset};
 use crate::server::Server;
 use crate::soak::soak;
@@ -11,12 +12,12 @@ use futures::future::join_all;
 use kube_devops::policy::RemediationPhase;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// The number of concurrent scenarios in all rows: limited by two cores and the addresses of a node.
-static ROOM: Semaphore = Semaphore::const_new(28);
+static ROOM: Semaphore = Semaphore::const_new(20);
 /// The time after the verdict in which harm would show that the probes do at once.
 const WATCH: Duration = Duration::from_secs(60);
 /// The time after the verdict for servers that fail later.
@@ -41,7 +42,7 @@ rows! {
     a_server_that_never_listens: Row::of(Server::never_listens()),
     a_server_on_udp: Row::of(Server::listens_for_datagrams()),
     a_server_with_a_metrics_port_first: Row::of(Server::metrics_first()),
-    a_server_that_speaks_tls: Row::of(Server::tls()),
+    a_server_that_speaks_tls: Row { control: Server::tls(), ..Row::of(Server::tls()) },
     a_server_with_a_single_accept: Row::of(Server::single_accept()),
     a_server_that_dies_of_empty_connections: Row::failing(Server::dies_of_empty_connections()),
     a_server_that_leaks_on_empty_connections: Row::failing(Server::leaks_on_empty_connections()),
@@ -56,6 +57,8 @@ rows! {
 
 struct Row {
     server: Server,
+    /// The healthy server that nobody changes, to measure what a busy machine loses.
+    control: Server,
     patience: Duration,
     upset: Option<Upset>,
     watch: Duration,
@@ -63,7 +66,7 @@ struct Row {
 
 impl Row {
     fn of(server: Server) -> Self {
-        Self { server, patience: secs(20), upset: None, watch: WATCH }
+        Self { server, control: Server::listens(), patience: secs(20), upset: None, watch: WATCH }
     }
 
     /// A server that fails some time after its start.
@@ -88,6 +91,7 @@ impl Row {
 async fn run(row: Row) {
     assert!(soak(), "the table takes an hour: set KUBE_DEVOPS_SOAK=1, as `make soak-node` does");
     let workloads = Workload::all();
+    let control = Arc::new(Fixture::control(&row.control).await);
     // A quorum needs three pods, and only a StatefulSet has them.
     let has_members =
         |workload: &Workload| row.upset != Some(Upset::ColdStart) || workload.has_three_members();
@@ -97,6 +101,7 @@ async fn run(row: Row) {
         }
         let _room = ROOM.acquire().await.expect("the semaphore is never closed");
         let scenario = Scenario::new(workload.clone(), row.server.clone())
+            .beside(&control)
             .patience(row.patience)
             .then(row.upset, row.watch);
         // A panic in a scenario affects only its cell of the row.
@@ -145,7 +150,7 @@ fn print(server: &'static str, cells: String) {
 }
 
 /// Returns failed requests / restarts of the owner's worst restart, of enforcement and of the time after it, and the
-/// last verdict.
+/// last verdict. The number in parentheses is what the control lost during enforcement.
 fn text(outcome: &Outcome) -> String {
     let verdict = match outcome.last.phase() {
         None => "not patched",
@@ -153,7 +158,8 @@ fn text(outcome: &Outcome) -> String {
         Some(RemediationPhase::Withdrawn) => "withdrawn",
         Some(_) => "failed",
     };
-    format!("{}; {}; {}, {verdict}", outcome.worst(), outcome.enforced, outcome.later)
+    let Outcome { enforced, noise, later, .. } = outcome;
+    format!("{}; {enforced} ({noise}); {later}, {verdict}", outcome.worst())
 }
 
 const fn secs(seconds: u64) -> Duration {
