@@ -1,7 +1,7 @@
 //! Kubernetes governance: finds faults in the workloads of a cluster, scores them, and offers safe fixes.
 //!
-//! There is one engine. A way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds
-//! the judgements up to a report, which [`output`] writes. [`inventory`] knows how objects fit together.
+//! There is one engine. An input gives a [`workload`]. The [`rules`] of a [`policy`] evaluate it. [`governance`] adds up
+//! the evaluations, and [`output`] writes the report. [`inventory`] knows how objects fit together.
 //! [`enforcement`] plans patches, and [`remediation`] applies and withdraws them. The ways in are [`files`], which
 //! reads [`yaml`], after [`render`] has turned charts and kustomizations into manifests, and a live [`cluster`]. Both
 //! take their proxies from [`proxy`]. [`repository`] knows what has changed. [`policies`] follows the policies of a

@@ -32,10 +32,10 @@ pub struct Object<'a> {
 #[derive(Debug, Clone)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "an object is judged and dropped, so a box would only cost time"
+    reason = "an object is evaluated and dropped, so a box would only cost time"
 )]
 pub enum Parsed<'a> {
-    /// An object that rules judge.
+    /// An object that rules evaluate.
     Workload(Workload<'a>),
     /// The items of a list.
     List(Vec<Object<'a>>),
