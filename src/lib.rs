@@ -7,7 +7,7 @@
 //! take their proxies from [`proxy`]. [`repository`] knows what has changed. [`policies`] follows the policies of a
 //! cluster. The long-running parts are [`observer`], [`operator`] and [`admission`], on top of [`leader`],
 //! [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the permissions to grant. [`fleet`]
-//! works in many clusters at once. [`commands`] wires everything to the command line.
+//! works in many clusters at once. [`terminal`] owns the standard streams. [`commands`] wires everything to the command line.
 
 pub mod admission;
 pub mod cluster;
@@ -33,5 +33,6 @@ pub mod repository;
 pub mod rules;
 pub mod runtime;
 pub mod telemetry;
+pub mod terminal;
 pub mod workload;
 pub mod yaml;

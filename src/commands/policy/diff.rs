@@ -10,8 +10,9 @@ use super::side::side;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
 use crate::governance::ImpactPolicies;
-use crate::output::{self, DifferenceFormat, to_stdout};
+use crate::output::DifferenceFormat;
 use crate::policy::{PolicySide, differences};
+use crate::terminal::{self, to_stdout};
 
 /// Compare the policies of files, bundles or clusters.
 ///
@@ -91,7 +92,7 @@ async fn show_impact(from: &PolicySide, to: &PolicySide, args: &Args) -> anyhow:
     };
     let found = impact(&policies, objects, args.namespace.as_deref()).await?;
     to_stdout(|out| args.output.write_impact(&found, out))?;
-    found.errors.iter().try_for_each(output::error)?;
+    found.errors.iter().try_for_each(terminal::error)?;
     Ok(match (found.errors.is_empty(), found.namespaces.is_empty()) {
         (false, _) => ExitStatus::Failed,
         (true, true) => ExitStatus::Clean,
