@@ -16,7 +16,7 @@ impl Score {
     pub const BEST: Self = Self(100);
 
     /// The score of a tally under a policy: 100 less the mean penalty of a pod, at most 100, truncated once at the
-    /// end. Nothing to judge scores 100.
+    /// end. Nothing to evaluate scores 100.
     pub fn of(tally: &Tally, policy: &EffectivePolicy) -> Self {
         let best = tally.pods.saturating_mul(200);
         let left = best.saturating_sub(tally.half_points(policy));

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource as _, ResourceExt as _};
 
-use super::Evaluation;
+use super::NamespaceEvaluation;
 use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 use crate::workload::{Owner, short_digest};
@@ -82,7 +82,7 @@ impl Past {
 /// Suggested patches are part of a result. Changed patches cause a new result; missing patches alone do not.
 pub fn next_step(
     policy: &DevOpsPolicy,
-    evaluation: &Evaluation,
+    evaluation: &NamespaceEvaluation,
     fixes: &[SuggestedFix],
     latest: Option<&Past>,
     interval: SignedDuration,
@@ -122,7 +122,7 @@ fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
 
 fn result(
     policy: &DevOpsPolicy,
-    evaluation: &Evaluation,
+    evaluation: &NamespaceEvaluation,
     fixes: &[SuggestedFix],
     content: &str,
     latest: Option<&Past>,

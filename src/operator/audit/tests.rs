@@ -19,7 +19,7 @@ fn policy(name: &str, uid: &str) -> DevOpsPolicy {
 }
 
 /// The evaluation of pods of the Deployment web, given by name and image.
-fn evaluation(pods: &[(&str, &str)]) -> Evaluation {
+fn evaluation(pods: &[(&str, &str)]) -> NamespaceEvaluation {
     let owner = json!([{ "kind": "ReplicaSet", "name": "web-7f9", "controller": true }]);
     let pods: Vec<_> = pods
         .iter()
@@ -54,7 +54,7 @@ fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
 #[test]
 fn the_first_result_is_immediate_and_later_ones_need_a_change_and_the_interval() {
     let (policy, start) = (policy("p", "u"), Timestamp::UNIX_EPOCH);
-    let step = |evaluation: &Evaluation, latest: Option<&Past>, now| {
+    let step = |evaluation: &NamespaceEvaluation, latest: Option<&Past>, now| {
         next_step(&policy, evaluation, &[], latest, INTERVAL, now)
     };
     let good = evaluation(&[("a", "nginx:1")]);
