@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,9 +19,10 @@ use super::error::RemediationError;
 use super::remediator::Remediator;
 use crate::enforcement::{ContainerField, KINDS, KeptPatches, Note};
 use crate::leader::Leadership;
+use crate::policies::Policies;
 use crate::policy::{
-    CompiledPolicy, DevOpsPolicy, DevOpsPolicySpec, DevOpsPolicyStatus, FINALIZER, Remediation,
-    RemediationPhase, RemediationReason,
+    DevOpsPolicy, DevOpsPolicySpec, DevOpsPolicyStatus, FINALIZER, Remediation, RemediationPhase,
+    RemediationReason,
 };
 use crate::workload::{PolicyRef, WorkloadRef};
 
@@ -135,7 +135,7 @@ impl<'r> Enforcer<'r> {
         let mut policy = DevOpsPolicy::new(&name, spec);
         policy.metadata.namespace = Some(namespace);
         policy.status = Some(DevOpsPolicyStatus { remediations: records, ..DevOpsPolicyStatus::default() });
-        Self::with(remediator, None, CompiledPolicy::new(Arc::new(policy)))
+        Self::with(remediator, None, Policies::compile_deleted(policy))
     }
 
     /// Withdraws the fields that do harm, and continues withdrawals. Returns the time of the next step.

@@ -112,13 +112,12 @@ impl Scenario {
     fn spec(&self) -> String {
         let port = self.server.probed.map(|port| port + self.workload.offset);
         let probe = port.map_or_else(String::new, |port| format!(", defaultProbe: {{tcpPort: {port}}}"));
-        let remediation: String = [self.workload.consent().field(), self.remediation]
-            .into_iter()
-            .filter(|field| !field.is_empty())
-            .map(|field| format!(", {field}"))
-            .collect();
+        let mut fields = vec![format!("verifySeconds: {VERIFY_SECONDS}")];
+        let others = [self.workload.consent().field(), self.remediation].into_iter();
+        fields.extend(others.filter(|field| !field.is_empty()).map(str::to_owned));
+        let remediation = fields.join(", ");
         let policy = self.policy;
-        format!("{{{policy}{probe}, remediation: {{verifySeconds: {VERIFY_SECONDS}{remediation}}}}}")
+        format!("{{{policy}{probe}, remediation: {{{remediation}}}}}")
     }
 
     /// Runs the scenario in a new namespace.

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 /// The number of concurrent scenarios in all rows: limited by two cores and the addresses of a node.
 static ROOM: Semaphore = Semaphore::const_new(20);
 /// The time after the verdict in which harm would show that the probes do at once.
-const WATCH: Duration = Duration::from_secs(60);
+const WATCH: Duration = Duration::from_mins(1);
 /// The time after the verdict for servers that fail later.
 const LONG_WATCH: Duration = Duration::from_mins(6);
 

@@ -99,7 +99,7 @@ mod tests {
 
         let mut ledger = Ledger::default();
         assert!(ledger.keep(&kept) && ledger.keep(&kept));
-        assert_eq!(ledger.kept(), [kept.clone()], "once");
+        assert_eq!(ledger.kept(), std::slice::from_ref(&kept), "once");
         let read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
         assert_eq!(read, ledger);
         ledger.forget_kept(&BTreeSet::from(["a"]));

@@ -1,10 +1,10 @@
 //! Harm long after a patch was verified. The tests play the kubelet, with its events.
 
 use super::fixture::{EnforcementFixture, PROBES, PodState, RESOURCES, is_patched, template};
-use crate::eventually::within;
+use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Event, LimitRange, Pod};
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -189,7 +189,13 @@ async fn harm_by_a_patch_of_a_deleted_policy_is_withdrawn_and_not_done_again() {
     })
     .await;
     fixture.until_available("Deployment", "web").await;
-    fixture.until_event("web", "PatchWithdrawn", "NotCreated").await;
+    eventually("an event on the workload", async || {
+        let events = fixture.base.events_about(&fixture.namespace, "Deployment", "web").await;
+        events.into_iter().find(|(_, told, _, note)| told == "PatchWithdrawn" && note.contains("NotCreated"))
+    })
+    .await;
+    let ranges = Api::<LimitRange>::namespaced(fixture.base.client.clone(), &fixture.namespace);
+    ranges.delete("small", &DeleteParams::default()).await.unwrap();
     fixture.policy("again", RESOURCES).await;
     fixture.until_condition("again", "Enforcing", "Enforcing", "FailedBefore").await;
 }
