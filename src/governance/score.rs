@@ -24,6 +24,11 @@ impl Score {
         Self(u8::try_from(score).unwrap_or(100))
     }
 
+    /// Returns the score that a number stands for. A number above 100 counts as 100.
+    pub fn from_value(value: u8) -> Self {
+        Self(value.min(100))
+    }
+
     /// The score as a number.
     pub fn value(self) -> u8 {
         self.0

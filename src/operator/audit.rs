@@ -78,6 +78,7 @@ impl Past {
 }
 
 /// Decides on the next result; `latest` is the policy's newest one and `interval` the minimum time between two.
+/// `cluster_name` becomes a part of the result.
 ///
 /// Suggested patches are part of a result. Changed patches cause a new result; missing patches alone do not.
 pub fn next_step(
@@ -86,6 +87,7 @@ pub fn next_step(
     fixes: &[SuggestedFix],
     latest: Option<&Past>,
     interval: SignedDuration,
+    cluster_name: Option<&str>,
     now: Timestamp,
 ) -> Step {
     let content = content(&evaluation.violations, fixes);
@@ -99,7 +101,7 @@ pub fn next_step(
             return Step::Wait(due);
         }
     }
-    Step::Create(Box::new(result(policy, evaluation, fixes, &content, latest, now)))
+    Step::Create(Box::new(result(policy, evaluation, fixes, &content, latest, cluster_name, now)))
 }
 
 /// Returns a digest of the violations, independent of pod names and order. If there are patches, a hyphen and a digest
@@ -126,13 +128,14 @@ fn result(
     fixes: &[SuggestedFix],
     content: &str,
     latest: Option<&Past>,
+    cluster_name: Option<&str>,
     now: Timestamp,
 ) -> PolicyAuditResult {
     let mut result = PolicyAuditResult {
         metadata: metadata(policy, content, latest),
         spec: PolicyAuditResultSpec {
             policy_name: policy.name_any(),
-            cluster_name: None,
+            cluster_name: cluster_name.map(str::to_owned),
             timestamp: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
             health_score: evaluation.score.value(),
             classification: evaluation.score.classification().to_string(),

@@ -253,7 +253,8 @@ async fn audit(
     let latest = operator.audits().latest(&uid).cloned();
     let fixes = operator.remediator.fixes(&policy.reference());
     let interval = operator.audit_interval;
-    let step = next_step(policy, evaluation, &fixes, latest.as_ref(), interval, operator.now());
+    let cluster_name = operator.cluster_name.as_deref();
+    let step = next_step(policy, evaluation, &fixes, latest.as_ref(), interval, cluster_name, operator.now());
     let client = operator.cluster.client.clone();
     let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
     let due = match step {

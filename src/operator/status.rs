@@ -56,6 +56,7 @@ pub fn next_status(
         health_score: evaluation.map(|evaluation| evaluation.score.value()),
         classification: evaluation.map(|evaluation| evaluation.score.classification().to_string()),
         violations: evaluation.map(|evaluation| evaluation.violations.len() as u64),
+        pods: evaluation.map(|evaluation| evaluation.pods),
         last_evaluated: current.last_evaluated.clone(),
         message: Some(message(outcome)),
         conditions,

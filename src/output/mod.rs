@@ -7,6 +7,7 @@ mod columns;
 mod comparison;
 mod fingerprint;
 mod fleet;
+mod fleet_status;
 mod format;
 mod github;
 mod gitlab;
