@@ -38,7 +38,7 @@ mod trace;
 mod undo_result;
 mod verify;
 
-pub use budget::{BudgetDecision, Grant, Ledger, Limits, Request};
+pub use budget::{BudgetDecision, Grant, KeptPatches, Ledger, Limits, Request};
 pub use connect_test::{after_connect, pod_to_connect};
 pub use constraints::{Bound, Constraints};
 pub use downtime::{Allowance, Claims, DowntimeRisk, RolloutOrder, downtime_risk};

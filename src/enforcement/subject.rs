@@ -270,7 +270,7 @@ impl Subject {
 }
 
 /// Returns true if an entry belongs to enforcement's applies.
-fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+pub(super) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some("Apply")
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
@@ -286,7 +286,7 @@ fn owns(entry: &ManagedFieldsEntry, pointer: &str) -> bool {
 }
 
 /// Returns the owned fields of each container, from one `managedFields` entry.
-fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
+pub(super) fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
     let pointer = "/f:spec/f:template/f:spec/f:containers";
     let containers = entry.fields_v1.as_ref().and_then(|fields| fields.0.pointer(pointer)?.as_object());
     let mut found = Vec::new();
