@@ -166,12 +166,8 @@ impl<'p> Analysis<'p> {
         for (namespace, tally) in part.namespaces {
             self.namespaces.entry(namespace).or_default().add(&tally);
         }
-        for (workload, sum) in part.workloads {
-            self.workloads.entry(workload).or_default().merge(&sum);
-        }
-        for (workload, sum) in part.templates {
-            self.templates.entry(workload).or_default().merge(&sum);
-        }
+        merge_into(&mut self.workloads, part.workloads, WorkloadSum::merge);
+        merge_into(&mut self.templates, part.templates, TemplateSum::merge);
         for (types, skipped) in part.skipped {
             let sum = self.skipped.entry(types).or_default();
             sum.count += skipped.count;
@@ -478,6 +474,20 @@ fn compliance_by_namespace(workloads: &Workloads) -> HashMap<&str, Compliance> {
         namespaces.entry(key.namespace()).or_default().add(!sum.is_in_breach);
     }
     namespaces
+}
+
+/// Adds sums to others. The larger map is kept, because a copy of all workloads would take as much memory again.
+fn merge_into<V: Default>(
+    sums: &mut HashMap<WorkloadKey, V>,
+    mut others: HashMap<WorkloadKey, V>,
+    merge: impl Fn(&mut V, &V),
+) {
+    if sums.len() < others.len() {
+        std::mem::swap(sums, &mut others);
+    }
+    for (workload, sum) in others {
+        merge(sums.entry(workload).or_default(), &sum);
+    }
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
