@@ -104,13 +104,6 @@ fn a_path_needs_no_flag() {
         );
     }
     assert!(evaluated(&run(&["-R", "sub"])).contains("sub-deep-e-yaml"));
-    let piped =
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: piped}\nspec: {containers: [{name: c, image: i}]}\n";
-    let both = BTreeSet::from(["a-yaml".to_owned(), "piped".to_owned()]);
-    for args in [&["-,a.yaml"][..], &["a.yaml,-"], &["-f", "-,a.yaml"], &["-", "a.yaml"]] {
-        let args = [&["analyze", "-o", "json"], args].concat();
-        assert_eq!(evaluated(&run_in(tree.path(), &args, piped)), both, "{args:?}");
-    }
     assert_eq!(run(&["a.yaml", "--context", "c"]).status, 2, "files are of no cluster");
 }
 

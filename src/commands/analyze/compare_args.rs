@@ -23,7 +23,7 @@ pub(super) struct CompareArgs {
     /// The formats are summary, markdown and json. With --fail-on, a new finding of that severity or worse is exit
     /// status 1.
     #[arg(long, action = clap::ArgAction::Set, num_args = 2, value_names = ["OLD", "NEW"])]
-    #[arg(conflicts_with_all = ["filename", "paths", "after_stdin"], conflicts_with_all = ConnectArgs::FLAGS)]
+    #[arg(conflicts_with_all = ["filename", "paths"], conflicts_with_all = ConnectArgs::FLAGS)]
     compare: Option<Vec<PathBuf>>,
 }
 

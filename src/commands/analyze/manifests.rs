@@ -15,7 +15,7 @@ use crate::workload::{Kind, Kinds};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "after_stdin", "compare"]).multiple(true))]
+#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "compare"]).multiple(true))]
 pub(super) struct ManifestArgs {
     /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", allow_hyphen_values = true, conflicts_with_all = ConnectArgs::FLAGS)]
@@ -23,9 +23,6 @@ pub(super) struct ManifestArgs {
     /// The same as -f
     #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
     pub(super) paths: Vec<PathBuf>,
-    /// A path such as `-,b.yaml`, which looks like a flag.
-    #[arg(short = ',', value_parser = after_stdin, hide = true, conflicts_with_all = ConnectArgs::FLAGS)]
-    after_stdin: Vec<PathBuf>,
     /// Read subdirectories too
     #[arg(short = 'R', long, requires = "manifests")]
     pub(super) recursive: bool,
@@ -48,7 +45,7 @@ pub(super) struct ManifestArgs {
 impl ManifestArgs {
     /// Returns true if no manifests are named.
     pub(super) fn is_empty(&self) -> bool {
-        self.filename.is_empty() && self.paths.is_empty() && self.after_stdin.is_empty()
+        self.filename.is_empty() && self.paths.is_empty()
     }
 
     /// Returns the commit since which changes are reported; `None` if everything is reported.
@@ -58,7 +55,7 @@ impl ManifestArgs {
 
     fn inputs(&self, may_be_empty: bool) -> Inputs {
         Inputs {
-            paths: [&*self.filename, &*self.after_stdin, &*self.paths].concat(),
+            paths: [&*self.filename, &*self.paths].concat(),
             recursive: self.recursive,
             packages: self.render.renders(),
             may_be_empty,
@@ -112,9 +109,4 @@ pub(super) fn read(
         analysis.close(Kinds::of(&Kind::ALL));
     }
     Ok(notes)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a parser of values may fail")]
-fn after_stdin(rest: &str) -> Result<PathBuf, std::convert::Infallible> {
-    Ok(format!("-,{rest}").into())
 }
