@@ -52,6 +52,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "admission",
         &[
             "cluster",
+            "enforcement",
             "governance",
             "leader",
             "manifests",
@@ -66,6 +67,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "operator",
         &[
+            "admission",
             "cluster",
             "enforcement",
             "governance",

@@ -1,11 +1,12 @@
-//! The trace that enforcement leaves on few workloads: the declared ports, and the annotation that requests another
-//! attempt. Pure.
+//! The trace that enforcement leaves on few workloads: the declared ports, the annotation that requests another attempt,
+//! and fields to adopt. Pure.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::adoption::Adoptable;
 use super::eligibility::RETRY;
 use super::objects::{Object, PodTemplateSpec};
 use super::ports::declared;
@@ -18,6 +19,8 @@ pub struct Trace {
     pub ports: BTreeSet<String>,
     /// The time of the last request for another attempt.
     pub retry: Option<Timestamp>,
+    /// The fields without an owner that it got when it was created.
+    pub adoptable: Option<Adoptable>,
 }
 
 impl Trace {
@@ -37,6 +40,7 @@ impl Trace {
         Ok(Some(Self {
             ports: pod.map(|pod| declared(&pod.containers)).unwrap_or_default(),
             retry: retry.and_then(|at| at.parse().ok()),
+            adoptable: Adoptable::read(&workload.metadata),
         }))
     }
 }
@@ -58,7 +62,7 @@ mod tests {
         let at = "2026-01-02T03:04:05Z";
         let trace = |retry: Option<&str>| {
             let ports = BTreeSet::from(["main/80".to_owned()]);
-            Some(Trace { ports, retry: retry.map(|at| at.parse().unwrap()) })
+            Some(Trace { ports, retry: retry.map(|at| at.parse().unwrap()), adoptable: None })
         };
         for (metadata, expected) in [
             (json!({ "annotations": { "team": "a" } }), None),
