@@ -42,7 +42,7 @@ mod undo_result;
 mod verify;
 
 pub use adoption::Adoptable;
-pub use budget::{BudgetDecision, Grant, Ledger, Limits, Request};
+pub use budget::{BudgetDecision, Grant, KeptPatches, Ledger, Limits, Request};
 pub use connect_test::{after_connect, pod_to_connect};
 pub use constraints::{Bound, Constraints};
 pub use creation::plan_at_creation;

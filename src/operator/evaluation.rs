@@ -8,7 +8,7 @@ use crate::workload::Workload;
 
 /// The evaluation of a namespace under one policy.
 #[derive(Debug, Clone)]
-pub struct Evaluation {
+pub struct NamespaceEvaluation {
     /// The evaluated pods; a template without pods counts as one.
     pub pods: u64,
     /// The health score.
@@ -25,12 +25,12 @@ pub fn evaluate_namespace<'a>(
     namespace: &str,
     objects: impl Iterator<Item = &'a Workload<'static>>,
     now: Timestamp,
-) -> Evaluation {
+) -> NamespaceEvaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
     objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
-    Evaluation {
+    NamespaceEvaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
         violations: report.violations.iter().map(Into::into).collect(),
@@ -87,11 +87,11 @@ mod tests {
         objects.iter().map(read).collect()
     }
 
-    fn evaluation_of(policy: &str, objects: &[Json], now: Timestamp) -> Evaluation {
+    fn evaluation_of(policy: &str, objects: &[Json], now: Timestamp) -> NamespaceEvaluation {
         evaluate_namespace(&policy_of(policy), "n", workloads(objects).iter(), now)
     }
 
-    fn names(evaluation: &Evaluation) -> Vec<String> {
+    fn names(evaluation: &NamespaceEvaluation) -> Vec<String> {
         let names = evaluation.violations.iter();
         names.map(|found| Owner { kind: &found.kind, name: &found.name }.to_string()).collect()
     }

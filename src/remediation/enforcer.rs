@@ -41,7 +41,8 @@ pub(super) const TAKEN_OUT: &str =
 /// The enforcement of one policy.
 pub struct Enforcer<'r> {
     pub(super) remediator: &'r Remediator,
-    pub(super) policies: &'r Api<DevOpsPolicy>,
+    /// The policies of the namespace; `None` for orphaned patches, whose policy is gone.
+    pub(super) policies: Option<&'r Api<DevOpsPolicy>>,
     /// The policy as last read or written.
     pub(super) policy: DevOpsPolicy,
     /// Its rules, or the reason why it is invalid.
@@ -57,7 +58,16 @@ impl<'r> Enforcer<'r> {
         policies: &'r Api<DevOpsPolicy>,
         compiled: &CompiledPolicy,
     ) -> Self {
-        let CompiledPolicy { policy, effective } = compiled.clone();
+        Self::with(remediator, Some(policies), compiled.clone())
+    }
+
+    /// Creates the enforcer of a policy; without `policies`, its status is kept in memory alone.
+    pub(super) fn with(
+        remediator: &'r Remediator,
+        policies: Option<&'r Api<DevOpsPolicy>>,
+        compiled: CompiledPolicy,
+    ) -> Self {
+        let CompiledPolicy { policy, effective } = compiled;
         let policy = Arc::unwrap_or_clone(policy);
         let key = policy.reference();
         Self { remediator, policies, policy, effective, namespace: key.namespace.clone(), key }
@@ -166,7 +176,13 @@ impl<'r> Enforcer<'r> {
 
     /// Writes the status, and keeps the written policy.
     pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), RemediationError> {
-        self.policy = write_status(&self.remediator.cluster, self.policies, &self.policy, &status).await?;
+        match self.policies {
+            Some(policies) => {
+                let cluster = &self.remediator.cluster;
+                self.policy = write_status(cluster, policies, &self.policy, &status).await?;
+            }
+            None => self.policy.status = Some(status),
+        }
         Ok(())
     }
 

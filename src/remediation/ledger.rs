@@ -11,7 +11,7 @@ use kube::api::{ObjectMeta, PostParams};
 use super::metrics::RemediationMetrics;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::enforcement::harm::Trial;
-use crate::enforcement::{Ledger, Note};
+use crate::enforcement::{KeptPatches, Ledger, Note};
 use crate::manifests::{LEDGER_KEY, LEDGER_NAME};
 
 /// The store of the ledger.
@@ -21,14 +21,15 @@ pub struct LedgerStore {
     /// Held during a whole change, so that tasks of one process do not conflict.
     turn: tokio::sync::Mutex<()>,
     metrics: Option<RemediationMetrics>,
-    /// The notes of the ledger as it was read or written last; `None` before.
-    notes: Mutex<Option<Known>>,
+    /// The ledger as it was read or written last; `None` before.
+    known: Mutex<Option<Known>>,
 }
 
 /// The parts of a ledger that are known without a request.
 #[derive(Debug, Clone, Default)]
 struct Known {
     notes: Vec<Note>,
+    kept: Vec<KeptPatches>,
     trial: Option<Trial>,
     has_room: bool,
 }
@@ -69,7 +70,7 @@ impl LedgerStore {
     /// Creates the store for a namespace.
     pub fn new(cluster: Cluster, namespace: &str) -> Self {
         let (namespace, turn) = (namespace.to_owned(), tokio::sync::Mutex::new(()));
-        Self { cluster, namespace, turn, metrics: None, notes: Mutex::default() }
+        Self { cluster, namespace, turn, metrics: None, known: Mutex::default() }
     }
 
     /// Shows the totals of the ledger in these metrics.
@@ -93,6 +94,11 @@ impl LedgerStore {
         self.known().as_ref().map_or_else(Vec::new, |known| known.notes.clone())
     }
 
+    /// Returns the patches that stay after their policies, as they were read or written last.
+    pub fn kept(&self) -> Vec<KeptPatches> {
+        self.known().as_ref().map_or_else(Vec::new, |known| known.kept.clone())
+    }
+
     /// Returns the last trial in an incident, as it was read or written last.
     pub fn trial(&self) -> Option<Trial> {
         self.known().as_ref()?.trial.clone()
@@ -104,12 +110,16 @@ impl LedgerStore {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, ledger: &Ledger) {
-        let (notes, trial) = (ledger.notes().to_vec(), ledger.trial().cloned());
-        *self.known() = Some(Known { notes, trial, has_room: ledger.has_room() });
+        *self.known() = Some(Known {
+            notes: ledger.notes().to_vec(),
+            kept: ledger.kept().to_vec(),
+            trial: ledger.trial().cloned(),
+            has_room: ledger.has_room(),
+        });
         if let Some(metrics) = &self.metrics {
             metrics.show(ledger.totals());
         }

@@ -24,6 +24,7 @@ mod ledger;
 mod ledger_progress;
 mod lost_ports;
 mod metrics;
+mod orphans;
 mod planning;
 mod rehearse;
 mod remediator;

@@ -12,6 +12,7 @@ mod charts;
 mod compare;
 mod config;
 mod deploy;
+mod evaluated_objects;
 mod fleet;
 mod formats;
 mod github_action;
@@ -19,7 +20,6 @@ mod gitlab_template;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
-mod judging;
 mod kustomizations;
 mod live;
 mod policies;

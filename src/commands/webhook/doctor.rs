@@ -10,7 +10,7 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{AdmissionSettings, RECONCILE_LEASE};
-use crate::output::{note, to_stdout};
+use crate::terminal::{note, to_stdout};
 
 /// Look for everything that makes admission fail unseen, or brick the cluster.
 ///

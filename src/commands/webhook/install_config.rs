@@ -15,7 +15,8 @@ use crate::manifests::{
     WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, manifest,
     mutating_webhook_configuration, webhook_configuration,
 };
-use crate::output::{ManifestFormat, note, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::{note, to_stdout};
 
 /// Register the webhook in the API server, once a replica is ready.
 ///
