@@ -53,7 +53,13 @@ impl Model {
     }
 
     fn reconcile(&mut self, now: Timestamp) {
-        let evaluation = evaluate_namespace(&self.rules, "shop", self.inventory.objects("shop"), now);
+        let evaluation = evaluate_namespace(
+            &self.rules,
+            "shop",
+            self.inventory.objects("shop"),
+            self.inventory.exemptions("shop"),
+            now,
+        );
         let outcome = EvaluationOutcome::Evaluated(evaluation);
         if let Some(status) =
             next_status(&self.policy, &outcome, &EnforcementState::default(), &AdmissionState::Off, now)

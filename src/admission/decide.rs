@@ -11,7 +11,7 @@ use super::actor::is_made_by_controller;
 use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
 use crate::enforcement::PATCHED_FIELDS;
-use crate::governance::evaluate;
+use crate::governance::{AnnotatedExemptions, evaluate};
 use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation, fix_of};
 use crate::workload::{Fields, Workload, WorkloadKind};
@@ -35,7 +35,8 @@ impl DecideError {
 /// Decides a request under the policies of its namespace.
 ///
 /// `native` is the hash of the policies that native admission checks in the namespace. If it is the hash of these
-/// policies, the decision leaves out the rules that native admission checks.
+/// policies, the decision leaves out the rules that native admission checks. `exemptions` has those of the Namespace; the
+/// object's own annotations count too.
 ///
 /// The caller leaves out the policies of namespaces in which nothing is denied. Rules see no status, because the object
 /// is not stored yet.
@@ -43,6 +44,7 @@ pub fn decide(
     request: &AdmissionRequest<'_>,
     policies: &[CompiledPolicy],
     native: Option<&str>,
+    exemptions: &AnnotatedExemptions,
     now: Timestamp,
 ) -> Result<AdmissionDecision, DecideError> {
     let mut decision = AdmissionDecision::default();
@@ -69,7 +71,9 @@ pub fn decide(
         let name = compiled.policy.name_any();
         match &compiled.effective {
             Ok(effective) => {
-                let added = added(effective, &object, old.as_ref(), now);
+                let left = exemptions.left_for(request.namespace(), &object, effective, now);
+                let rules = left.as_ref().unwrap_or(effective);
+                let added = added(rules, &object, old.as_ref(), now);
                 for violation in added.into_iter().filter(|added| is_ours(&name, added.rule)) {
                     let is_dropped = compiled.policy.mutates() && set.explain(&violation);
                     found.add(&name, denies(compiled, violation.severity) && !is_dropped, violation);

@@ -1,4 +1,5 @@
 //! The namespaces with native admission, and the policies that it checks there. The webhook leaves those rules to it.
+//! The same watch has the exemptions that Namespaces declare.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,11 +10,21 @@ use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 
 use crate::cluster::{self, Cluster, RawObject, Sink, WatchRequest};
+use crate::governance::AnnotatedExemptions;
 use crate::policy::{ADMISSION_LABEL, ADMISSION_NATIVE, VERDICT_ANNOTATION};
 
-/// The hash of the policies that native admission checks, by namespace. Clones share it.
+/// The Namespaces with a verdict of native admission or with exemptions. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct NativeNamespaces(Arc<RwLock<HashMap<String, String>>>);
+pub struct NativeNamespaces(Arc<RwLock<HashMap<String, KnownNamespace>>>);
+
+/// A Namespace as its metadata describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct KnownNamespace {
+    /// The hash of the policies that native admission checks; `None` without native admission.
+    verdict: Option<String>,
+    /// The exemptions that it declares.
+    exemptions: AnnotatedExemptions,
+}
 
 impl NativeNamespaces {
     /// Follows the Namespaces; never returns. Until they are listed, the webhook evaluates everything itself.
@@ -26,15 +37,26 @@ impl NativeNamespaces {
 
     /// Returns the hash of the policies that native admission checks in a namespace; `None` without native admission.
     pub fn verdict(&self, namespace: &str) -> Option<String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
+        self.get(namespace).verdict
     }
 
-    fn set(&self, namespace: &str, hash: Option<String>) {
+    /// Returns the exemptions that a Namespace declares.
+    pub fn exemptions(&self, namespace: &str) -> AnnotatedExemptions {
+        self.get(namespace).exemptions
+    }
+
+    fn get(&self, namespace: &str) -> KnownNamespace {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(namespace).cloned().unwrap_or_default()
+    }
+
+    fn set(&self, name: &str, namespace: KnownNamespace) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        match hash {
-            Some(hash) => known.insert(namespace.to_owned(), hash),
-            None => known.remove(namespace),
-        };
+        if namespace == KnownNamespace::default() {
+            known.remove(name);
+        } else {
+            known.insert(name.to_owned(), namespace);
+        }
     }
 }
 
@@ -42,7 +64,7 @@ impl NativeNamespaces {
 struct VerdictSink {
     namespaces: NativeNamespaces,
     /// Those of the list under way.
-    listed: HashMap<String, String>,
+    listed: HashMap<String, KnownNamespace>,
 }
 
 impl Sink for VerdictSink {
@@ -51,20 +73,21 @@ impl Sink for VerdictSink {
     }
 
     fn list(&mut self, object: &RawObject) -> Result<(), String> {
-        if let Some(hash) = verdict(object)? {
-            self.listed.insert(object.name().to_owned(), hash);
+        let namespace = read(object)?;
+        if namespace != KnownNamespace::default() {
+            self.listed.insert(object.name().to_owned(), namespace);
         }
         Ok(())
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        let verdict = verdict(object);
-        self.namespaces.set(object.name(), verdict.clone().unwrap_or_default());
-        verdict.map(drop)
+        let namespace = read(object);
+        self.namespaces.set(object.name(), namespace.clone().unwrap_or_default());
+        namespace.map(drop)
     }
 
     fn delete(&mut self, object: &RawObject) {
-        self.namespaces.set(object.name(), None);
+        self.namespaces.set(object.name(), KnownNamespace::default());
     }
 
     fn end_list(&mut self) {
@@ -73,13 +96,17 @@ impl Sink for VerdictSink {
     }
 }
 
-/// Returns the hash on a Namespace with native admission. During a break-glass its verdict has no denials, and the
-/// rules are still left to it.
-fn verdict(object: &RawObject) -> Result<Option<String>, String> {
+/// Reads a Namespace. During a break-glass the verdict of native admission has no denials, and the rules are still left
+/// to it.
+fn read(object: &RawObject) -> Result<KnownNamespace, String> {
     let namespace: PartialObjectMeta<Namespace> =
         serde_json::from_str(object.json()).map_err(|error| error.to_string())?;
     let is_native = namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
-    Ok(namespace.annotations().get(VERDICT_ANNOTATION).filter(|_| is_native).cloned())
+    let annotations = namespace.annotations();
+    let mut exemptions = AnnotatedExemptions::default();
+    exemptions.add_namespace(object.name(), |key| annotations.get(key).map(String::as_str));
+    let verdict = annotations.get(VERDICT_ANNOTATION).filter(|_| is_native).cloned();
+    Ok(KnownNamespace { verdict, exemptions })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::{
     AdmissionDecision, AdmissionMetrics, AdmissionRequest, NamespaceSurroundings, NativeNamespaces,
     ReviewAnswer, answer, decide, denial, parse_review, warnings,
 };
+use crate::enforcement::Surroundings;
 use crate::policies::Policies;
 
 /// Answers admission requests.
@@ -97,7 +98,8 @@ impl Reviewer {
             return (ReviewAnswer::Allowed { warnings: vec![UNSYNCED.to_owned()] }, RequestResult::Unsynced);
         }
         let (policies, native) = (self.policies.in_namespace(namespace), self.native.verdict(namespace));
-        match decide(request, &policies, native.as_deref(), (self.clock)()) {
+        let exemptions = self.native.exemptions(namespace);
+        match decide(request, &policies, native.as_deref(), &exemptions, (self.clock)()) {
             Ok(decision) => self.verdict(&decision),
             Err(error) => {
                 error!(uid = &*request.uid, namespace, %error, "failed to evaluate");
@@ -122,6 +124,7 @@ impl Reviewer {
         let Some((surroundings, notes)) = self.surroundings.of(namespace) else {
             return unchanged(RequestResult::Unsynced);
         };
+        let surroundings = Surroundings { exemptions: self.native.exemptions(namespace), ..surroundings };
         match mutate(request, &policies, &surroundings, &notes, (self.clock)()) {
             Ok(Some(patch)) => (ReviewAnswer::Patched { patch }, RequestResult::Mutated),
             Ok(None) => unchanged(RequestResult::Unchanged),

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::cluster::{self, Cluster, ListMark, RawObject, Sink, Store, WatchRequest};
 use crate::enforcement::{Ledger, Note, Service, Surroundings, objects};
+use crate::governance::AnnotatedExemptions;
 use crate::manifests::{LEDGER_KEY, LEDGER_NAME};
 
 /// Pause between two reads of the ledger, and between two looks for an optional kind.
@@ -177,6 +178,7 @@ impl NamespaceSurroundings {
             quotas: known.quotas.of(namespace),
             claims: claims.collect(),
             services: known.services.of(namespace),
+            exemptions: AnnotatedExemptions::default(),
         };
         Some((surroundings, notes))
     }

@@ -167,7 +167,7 @@ where
     /// Lists the pods of one namespace, or of all.
     async fn pages(&self, namespace: Option<&str>) -> Pages<S> {
         let path = Pod::url_path(&(), namespace);
-        pages(self.cluster, &path, self.selector, self.new, self.page).await
+        pages(self.cluster, &path, self.selector, Content::Whole, self.new, self.page).await
     }
 
     /// Lists namespace by namespace. `named` is true if the user named them.
@@ -217,12 +217,13 @@ where
     /// Lists the namespaces that can be found, after the cluster-wide list was refused.
     async fn fall_back(&self, refused: &CallError, skip: impl Fn(&str) -> bool) -> Listing<S> {
         let path = Namespace::url_path(&(), None);
-        let found = pages(self.cluster, &path, None, Vec::new, |names: &mut Vec<String>, text| {
-            let page: Page<Named> = serde_json::from_str(text)?;
-            names.extend(page.items.into_iter().flatten().map(|namespace| namespace.metadata.name));
-            Ok(())
-        })
-        .await;
+        let found =
+            pages(self.cluster, &path, None, Content::Whole, Vec::new, |names: &mut Vec<String>, text| {
+                let page: Page<Named> = serde_json::from_str(text)?;
+                names.extend(page.items.into_iter().flatten().map(|namespace| namespace.metadata.name));
+                Ok(())
+            })
+            .await;
         let mut names = found.state.unwrap_or_default();
         let mut unread = None;
         if let Some(error) = found.error {
@@ -249,6 +250,15 @@ where
     }
 }
 
+/// The part of each object that a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The whole object.
+    Whole,
+    /// The metadata alone.
+    Metadata,
+}
+
 /// Reads a list to its end, and starts over if its continue token expires.
 ///
 /// The next page is requested while one is being read.
@@ -256,6 +266,7 @@ pub(super) async fn pages<S>(
     cluster: &Cluster,
     path: &str,
     selector: Option<&str>,
+    content: Content,
     new: impl Fn() -> S,
     page: impl Fn(&mut S, &str) -> Result<(), serde_json::Error>,
 ) -> Pages<S> {
@@ -270,7 +281,7 @@ pub(super) async fn pages<S>(
             label_selector: selector.map(str::to_owned),
             ..ListParams::default()
         };
-        AbortOnDropHandle::new(tokio::spawn(get(cluster.clone(), path.to_owned(), params)))
+        AbortOnDropHandle::new(tokio::spawn(get(cluster.clone(), path.to_owned(), content, params)))
     };
     let mut pages = Pages { state: None, items: 0, error: None };
     let mut restarts = 0;
@@ -310,10 +321,19 @@ pub(super) async fn pages<S>(
     }
 }
 
-async fn get(cluster: Cluster, path: String, params: ListParams) -> Result<String, CallError> {
+async fn get(
+    cluster: Cluster,
+    path: String,
+    content: Content,
+    params: ListParams,
+) -> Result<String, CallError> {
     let get = async |client: kube::Client| {
-        let request = kube::core::Request::new(&*path).list(&params).map_err(kube::Error::BuildRequest)?;
-        client.request_text(request).await
+        let request = kube::core::Request::new(&*path);
+        let request = match content {
+            Content::Whole => request.list(&params),
+            Content::Metadata => request.list_metadata(&params),
+        };
+        client.request_text(request.map_err(kube::Error::BuildRequest)?).await
     };
     cluster.call(get).await
 }

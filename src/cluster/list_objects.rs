@@ -1,6 +1,6 @@
 //! Lists the objects of one resource, in all namespaces or in one.
 
-use super::list::pages;
+use super::list::{Content, pages};
 use super::{CallError, Cluster};
 
 /// A resource of the API, and the namespace to list.
@@ -37,7 +37,29 @@ pub async fn list_objects<S>(
     new: impl Fn() -> S,
     page: impl Fn(&mut S, &str) -> Result<(), serde_json::Error>,
 ) -> Result<S, CallError> {
-    let listed = pages(cluster, &list.path(), None, &new, page).await;
+    list_content(cluster, list, Content::Whole, new, page).await
+}
+
+/// Lists the metadata of objects. A page is a `PartialObjectMetadataList`.
+///
+/// It fails as [`list_objects`] does.
+pub async fn list_metadata<S>(
+    cluster: &Cluster,
+    list: ObjectList<'_>,
+    new: impl Fn() -> S,
+    page: impl Fn(&mut S, &str) -> Result<(), serde_json::Error>,
+) -> Result<S, CallError> {
+    list_content(cluster, list, Content::Metadata, new, page).await
+}
+
+async fn list_content<S>(
+    cluster: &Cluster,
+    list: ObjectList<'_>,
+    content: Content,
+    new: impl Fn() -> S,
+    page: impl Fn(&mut S, &str) -> Result<(), serde_json::Error>,
+) -> Result<S, CallError> {
+    let listed = pages(cluster, &list.path(), None, content, &new, page).await;
     match listed.error {
         Some(error) => Err(error),
         None => Ok(listed.state.unwrap_or_else(new)),

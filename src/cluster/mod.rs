@@ -14,6 +14,7 @@ mod list_objects;
 mod namespace;
 mod namespaced;
 mod pace;
+mod permitted;
 mod remove;
 mod request_log;
 mod retry;
@@ -33,7 +34,9 @@ pub use connect::{Cluster, ConnectError, ConnectOptions, KubeContext, Overrides,
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
-pub use list_objects::{ObjectList, list_objects};
+pub use list_objects::{ObjectList, list_metadata, list_objects};
+pub use namespace::poll_namespaces;
+pub use permitted::wait_until_permitted;
 pub use retry::retry_on_conflict;
 pub use stop::StopError;
 pub(crate) use store::shrink;

@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file, and the exit status.
 
 mod analyze;
+mod annotations;
 mod args;
 mod check;
 mod completions;

@@ -65,6 +65,7 @@ async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<
     scope.namespaces.sort();
     scope.namespaces.dedup();
     let requests = args.requests(&scope);
+    let observed: Vec<Option<String>> = requests.iter().map(|request| request.namespace.clone()).collect();
     let counters = ObserverMetrics::register(&live.metrics)?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let clock = Timestamp::now;
@@ -76,6 +77,24 @@ async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<
         let unready = live.service.readiness.register("pods");
         live.service.spawn("watch", Phase::Writes, async move {
             observer::observe(&observer, &cluster, request, unready).await;
+        });
+    }
+
+    // With a label selector, the workloads may not have the labels of their pods, so all of them are followed.
+    for request in observer::annotation_requests(&observed) {
+        let (observer, cluster) = (Arc::clone(&observer), live.cluster.clone());
+        let unready = live.service.readiness.register("annotations");
+        live.service.spawn("annotations", Phase::Writes, async move {
+            observer::observe_annotations(&observer, &cluster, request, unready).await;
+        });
+    }
+
+    let named: Vec<String> = observed.into_iter().flatten().collect();
+    if !named.is_empty() {
+        let (observer, cluster) = (Arc::clone(&observer), live.cluster.clone());
+        let unready = live.service.readiness.register("annotations");
+        live.service.spawn("annotations", Phase::Writes, async move {
+            observer::observe_namespaces(&observer, &cluster, &named, unready).await;
         });
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::check::check;
 use super::{Config, ConfigError, ExemptionConfig, FILE_NAME, schema};
 use crate::files::read_text;
-use crate::governance::{Exemption, Exemptions};
+use crate::governance::{Exemption, ExemptionPlace, Exemptions};
 use crate::paths::{PathPatterns, PatternError};
 use crate::policy::{EffectivePolicy, SelectionError};
 use crate::rules::{self, Category, RULES};
@@ -93,9 +93,9 @@ impl ConfigFile {
             let ids = exemption.rules.as_ref();
             let rules =
                 ids.map(|ids| ids.iter().filter_map(|id| rules::find(id)).map(|rule| rule.id).collect());
+            let paths = self.patterns(&exemption.paths, "exemptions", &format!("{path}.paths"))?;
             Ok(Exemption {
-                patterns: exemption.paths.join(", "),
-                paths: self.patterns(&exemption.paths, "exemptions", &format!("{path}.paths"))?,
+                place: ExemptionPlace::Paths { patterns: exemption.paths.join(", "), paths },
                 rules,
                 reason: exemption.reason.trim().to_owned(),
                 expires: exemption.expires,

@@ -16,6 +16,7 @@ use super::objects::{HorizontalPodAutoscaler, LimitRange, PodDisruptionBudget, R
 use super::ports::served;
 use super::services::Service;
 use super::subject::Subject;
+use crate::governance::AnnotatedExemptions;
 use crate::workload::{Quantity, WorkloadKind};
 
 /// The objects of a workload's namespace that enforcement respects.
@@ -37,6 +38,8 @@ pub struct Surroundings {
     pub claims: Claims,
     /// The Services.
     pub services: Vec<Service>,
+    /// The exemptions of the Namespace.
+    pub exemptions: AnnotatedExemptions,
 }
 
 impl Surroundings {

@@ -1,6 +1,7 @@
 //! Plans the patch of a workload within the constraints of its namespace, by the policies that have a part in it. Pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -38,7 +39,14 @@ pub fn plan_within(subject: &Subject, terms: &Terms<'_>, now: Timestamp) -> Resu
         .iter()
         .filter(|policy| policy.gitops == remediation.gitops || !is_managed)
         .filter(|policy| is_suggested || policy.allows >= needed);
-    let concerned: Vec<EnforcingPolicy> = concerned.cloned().collect();
+    let mut concerned: Vec<EnforcingPolicy> = concerned.cloned().collect();
+    let workload = subject.workload()?;
+    for policy in &mut concerned {
+        let left = surroundings.exemptions.left_for(subject.namespace(), &workload, &policy.effective, now);
+        if let Some(left) = left {
+            policy.effective = Arc::new(left);
+        }
+    }
     let mut constraints = surroundings.constraints(subject);
     if surroundings.has_peers(subject) && Allowance::of(remediation) < Allowance::OnePod {
         constraints.leave_readiness_to_peers();

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::costs::{costs, unscored};
-use super::evaluate::{evaluate_type, evaluate_workload};
+use super::evaluate::evaluate_workload;
 use super::exemptions::Split;
 use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, Evaluation, Exemptions, NamespaceReport, Origin, Report, ReportError, ReportSummary, Scope,
-    Score, Skipped, Tally, UnevaluatedKind, ViolationList, Workloads, evaluate,
+    AnnotatedExemptions, Compliance, Evaluation, Exemptions, NamespaceReport, Origin, Report, ReportError,
+    ReportSummary, Scope, Score, Skipped, Tally, UnevaluatedKind, ViolationList, Workloads, evaluate,
 };
 use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
@@ -31,6 +31,14 @@ pub struct Analysis<'p> {
     exemptions: Option<&'p Exemptions>,
     /// The numbers of exempt findings, by the place of the exemption.
     exempt: Vec<u64>,
+    /// The exemptions that annotations declare. They count at the end, because their objects may come last.
+    annotated: AnnotatedExemptions,
+    /// The exempt findings in workloads.
+    exempted: Tally,
+    /// The exempt findings in other objects, which have no share in the score.
+    exempted_others: Tally,
+    /// The workloads with an exempt finding that makes them non-compliant.
+    exempt_breaches: HashSet<WorkloadKey>,
     namespaces: BTreeMap<String, Tally>,
     /// The evaluated workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
@@ -45,8 +53,8 @@ pub struct Analysis<'p> {
     /// The workloads whose template another one uses.
     borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
     skipped: BTreeMap<(String, TypeMeta), SkippedObjects>,
-    /// The findings about types, by the rule's place and the severity, which depends on the object.
-    types: BTreeMap<(usize, Severity), u64>,
+    /// The findings about types, by the object, the rule's place and the severity, which depends on the object.
+    types: HashMap<(WorkloadKey, usize, Severity), u64>,
     errors: Vec<ReportError>,
     selected: u64,
     patches: u64,
@@ -82,6 +90,10 @@ impl<'p> Analysis<'p> {
             keep,
             exemptions: None,
             exempt: Vec::new(),
+            annotated: AnnotatedExemptions::default(),
+            exempted: Tally::default(),
+            exempted_others: Tally::default(),
+            exempt_breaches: HashSet::new(),
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
             violations: ViolationList::default(),
@@ -90,7 +102,7 @@ impl<'p> Analysis<'p> {
             managers: HashMap::new(),
             borrowed_templates: HashMap::new(),
             skipped: BTreeMap::new(),
-            types: BTreeMap::new(),
+            types: HashMap::new(),
             errors: Vec::new(),
             selected: 0,
             patches: 0,
@@ -128,6 +140,7 @@ impl<'p> Analysis<'p> {
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
             Parsed::Related(other) => self.add_other(other, &object.types, origin),
             Parsed::Other { holds_containers, metadata } => {
+                self.note_namespace(&object.types, metadata);
                 self.evaluate_other(&object.types, metadata, origin);
                 self.skip(&object.types, origin, *holds_containers);
             }
@@ -190,6 +203,10 @@ impl<'p> Analysis<'p> {
         for (sum, count) in self.exempt.iter_mut().zip(part.exempt) {
             *sum += count;
         }
+        self.annotated.merge(part.annotated);
+        self.exempted.add(&part.exempted);
+        self.exempted_others.add(&part.exempted_others);
+        self.exempt_breaches.extend(part.exempt_breaches);
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
@@ -214,6 +231,9 @@ impl<'p> Analysis<'p> {
         }
         if !self.scope.asks_for(namespace) {
             return;
+        }
+        if !self.scope.leaves_out(namespace) {
+            self.annotated.add_workload(namespace, workload);
         }
         let owner = workload.owner();
         let key = WorkloadKey::new(namespace, owner);
@@ -254,7 +274,7 @@ impl<'p> Analysis<'p> {
         let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
-            self.count_exempt(*exemption, rules, workload, types);
+            self.count_exempt(*exemption, rules, (workload, &key), types);
         }
         let mut evaluation = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
@@ -267,16 +287,16 @@ impl<'p> Analysis<'p> {
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
         if controller.is_none() && policy.evaluates_types() {
-            let evaluation = self.evaluate_type(policy, types, &workload.metadata);
+            let evaluation = self.evaluate_type(policy, types, &workload.metadata, &key);
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
         let all = &evaluation.tally;
-        let penalized = self.penalized(all);
+        let found = all.if_found();
         if workload.is_pod() {
             self.count(key.namespace(), all);
-            self.workloads.entry(key).or_default().add(evaluation.is_in_breach, &penalized);
+            self.workloads.entry(key).or_default().add(evaluation.is_in_breach, &found);
         } else {
-            self.templates.entry(key).or_default().add(evaluation.is_in_breach, &penalized, all);
+            self.templates.entry(key).or_default().add(evaluation.is_in_breach, &found, all);
         }
     }
 
@@ -298,35 +318,12 @@ impl<'p> Analysis<'p> {
         self.violations.add_certain(namespace, object, origin, &evaluation.violations);
         if evaluation.tally != Tally::default() {
             self.count(namespace, &evaluation.tally);
-            let penalized = self.penalized(&evaluation.tally);
-            self.workloads.entry(key.clone()).or_default().add(evaluation.is_in_breach, &penalized);
+            let found = evaluation.tally.if_found();
+            self.workloads.entry(key.clone()).or_default().add(evaluation.is_in_breach, &found);
         }
     }
 
-    /// Counts the findings of a workload that an exemption accepts.
-    fn count_exempt(
-        &mut self,
-        exemption: usize,
-        rules: &EffectivePolicy,
-        workload: &Workload<'_>,
-        types: Option<&TypeMeta>,
-    ) {
-        let mut found = evaluate(rules, workload, self.now, false).tally;
-        if workload.metadata.controller().is_none() {
-            found.add(&evaluate_workload(rules, workload, self.now, false).tally);
-            found.add(&evaluate_type(rules, types, &workload.metadata, false, &mut |_, _, _| {}).tally);
-        }
-        self.add_exempt(exemption, found.iter().map(|(_, count)| count).sum());
-    }
-
-    fn add_exempt(&mut self, exemption: usize, count: u64) {
-        if self.exempt.len() <= exemption {
-            self.exempt.resize(exemption + 1, 0);
-        }
-        self.exempt[exemption] += count;
-    }
-
-    /// Notes the workloads that an evaluated pod belongs to. A pod without a controller belongs to none.
+    /// Notes the workloads that a evaluated pod belongs to. A pod without a controller belongs to none.
     fn add_pod_of(&mut self, namespace: &str, pod: &Workload<'_>, controller: Option<Owner<'_>>) {
         let Some(controller) = controller else { return };
         let manager = pod.manager();
@@ -340,11 +337,6 @@ impl<'p> Analysis<'p> {
     fn add_controller(&mut self, controller: WorkloadKey, above: Option<WorkloadKey>) {
         let known = self.controllers.entry(controller).or_default();
         *known = known.take().or(above);
-    }
-
-    /// Returns the tally of an object with a penalty, else an empty one.
-    fn penalized(&self, tally: &Tally) -> Tally {
-        if tally.half_points(self.policy) > 0 { tally.clone() } else { Tally::default() }
     }
 
     fn count(&mut self, namespace: &str, tally: &Tally) {
@@ -364,12 +356,13 @@ impl<'p> Analysis<'p> {
         let left_out_templates = self.left_out_templates.iter();
         let left_out = left_out_templates.filter(|(key, _)| !with_pods.contains(*key));
         self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
-        let mut total = Tally::default();
-        self.namespaces.values().for_each(|tally| total.add(tally));
         self.violations.finish(|workload| with_pods.contains(workload));
         self.errors.sort();
         let (sums, templates) = (std::mem::take(&mut self.workloads), std::mem::take(&mut self.templates));
-        let workloads = Workloads::new(self.policy, sums, templates);
+        let mut workloads = Workloads::new(self.policy, sums, templates);
+        let exempt = self.leave_out_exempt(&mut workloads);
+        let mut total = Tally::default();
+        self.namespaces.values().for_each(|tally| total.add(tally));
         let by_namespace = compliance_by_namespace(&workloads);
         let mut compliance = Compliance::default();
         for namespace in by_namespace.values() {
@@ -385,6 +378,8 @@ impl<'p> Analysis<'p> {
         });
         let namespaces = namespaces.collect();
         drop(by_namespace);
+        let refused_exemptions = self.refused_exemptions();
+        let with_exempted = self.with_exempted(&total, &workloads).filter(|_| score.is_some());
         let mut all = total.clone();
         all.add(&self.others.total);
         let found = self.findings(&all);
@@ -400,6 +395,8 @@ impl<'p> Analysis<'p> {
                 partial: !self.errors.is_empty(),
                 counts: all.by_rule(self.policy),
                 unknown,
+                exempted: self.counts_of_exempt(),
+                with_exempted,
             },
             worst: found.iter().map(|found| found.severity).max(),
             costs: costs(&total, &workloads, self.policy),
@@ -419,7 +416,8 @@ impl<'p> Analysis<'p> {
                 .collect(),
             violations: self.violations,
             baseline: None,
-            exempt: self.exemptions.map_or(Vec::new(), |all| all.report(&self.exempt, self.now)),
+            exempt,
+            refused_exemptions,
             errors: self.errors,
             selected: self.selected,
             patches: self.patches,
@@ -494,6 +492,7 @@ fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
+mod exempting;
 mod object_types;
 mod relations;
 

@@ -63,6 +63,13 @@ pub(super) fn evaluate_type(
     })
 }
 
+/// Returns true if a violation of a rule makes a workload non-compliant. For a rule about types, the object decides, and
+/// this is the worst case.
+pub fn breaches(enabled: &EnabledRule) -> bool {
+    let is_bad = enabled.severity >= Compliance::THRESHOLD || matches!(enabled.rule.check, Check::Type(_));
+    enabled.half_points > 0 && is_bad
+}
+
 /// Runs the rules of a policy.
 fn run(
     policy: &EffectivePolicy,

@@ -1,6 +1,7 @@
 //! The scoring core: the evaluation of a workload, exact sums of evaluations, score, compliance, report and gates.
 
 mod analysis;
+mod annotated;
 mod baseline;
 mod comparison;
 mod compliance;
@@ -23,21 +24,23 @@ mod violations;
 mod workload_sums;
 
 pub use analysis::Analysis;
+pub use annotated::{AnnotatedExemptions, Declared};
 pub use baseline::{
     BASELINE_API_VERSION, BASELINE_KIND, Baseline, BaselineError, Identity, KnownFinding, NewFindings,
     identities,
 };
 pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison};
 pub use compliance::{Compliance, Percent, PercentError};
-pub use evaluate::{Evaluation, evaluate};
-pub use exemptions::{ExemptFindings, Exemption, Exemptions};
+pub use evaluate::{Evaluation, breaches, evaluate};
+pub use exemptions::{ExemptFindings, Exemption, ExemptionPlace, Exemptions};
 pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
 pub use fleet_status::{ClusterPolicy, ClusterStatus, FleetStatus, FleetStatusSummary, PolicyFigures};
 pub use gate::{Breach, Gap, GateResult, Only, Thresholds};
 pub use impact::{Impact, ImpactPolicies, NamespaceImpact, WorkloadImpact};
 pub use new_findings::compare;
 pub use report::{
-    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, RuleFindings, Skipped, UnevaluatedKind,
+    NamespaceReport, RawFigures, Report, ReportError, ReportSummary, RuleCost, RuleFindings, Skipped,
+    UnevaluatedKind,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};

@@ -33,6 +33,15 @@ impl OtherSums {
         }
     }
 
+    /// Passes the counts of each namespace to `exempt`, and takes away those that it returns.
+    pub(super) fn reduce(&mut self, mut exempt: impl FnMut(&str, &Tally) -> Tally) {
+        for (namespace, tally) in &mut self.namespaces {
+            let exempt = exempt(namespace, tally);
+            tally.remove(&exempt);
+            self.total.remove(&exempt);
+        }
+    }
+
     /// Returns the counts of a namespace together with those of its workloads.
     pub(super) fn with(&self, namespace: &str, workloads: &Tally) -> Tally {
         let mut all = workloads.clone();

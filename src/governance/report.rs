@@ -29,9 +29,12 @@ pub struct Report {
     /// The difference to a baseline, if there is one. The list of violations then has only new ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<NewFindings>,
-    /// The exemptions of the project, each with the number of its findings, which are not listed.
+    /// The exemptions of the project and of annotations, each with the number of its findings, which are not listed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exempt: Vec<ExemptFindings>,
+    /// The annotations that exempt nothing, each with its object and the reason.
+    #[serde(rename = "refusedExemptions", skip_serializing_if = "Vec::is_empty")]
+    pub refused_exemptions: Vec<String>,
     /// The objects that were read and are of no kind that is evaluated.
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
@@ -123,6 +126,23 @@ pub struct ReportSummary {
     /// not read. A list that failed counts as one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unknown: BTreeMap<RuleId, u64>,
+    /// The number of exempt findings of each rule that has some. No other figure has them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub exempted: BTreeMap<RuleId, u64>,
+    /// The figures as they would be without exemptions; `None` if nothing is exempt.
+    #[serde(rename = "withExempted", skip_serializing_if = "Option::is_none")]
+    pub with_exempted: Option<RawFigures>,
+}
+
+/// The figures of a report as they would be if nothing was exempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RawFigures {
+    /// The score.
+    pub score: Score,
+    /// The class of the score.
+    pub status: Classification,
+    /// The percentage of compliant workloads, truncated to one decimal.
+    pub compliance: Percent,
 }
 
 /// The figures of one namespace.

@@ -88,6 +88,14 @@ impl Segment {
         });
     }
 
+    /// Replaces the message of the violation at a place.
+    pub(super) fn set_message(&mut self, place: u32, message: &str) {
+        let Some(violation) = self.violations.get_mut(place as usize) else { return };
+        violation.message = TextId(narrow(self.ends.len()));
+        self.text.push_str(message);
+        self.ends.push(narrow(self.text.len()));
+    }
+
     /// Returns the place of the first violation of the object at an index.
     pub(super) fn first_of(&self, object: usize) -> u32 {
         self.objects.get(object).map_or(0, |object| object.first)

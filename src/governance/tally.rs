@@ -51,6 +51,26 @@ impl Tally {
         }
     }
 
+    /// Returns the tally of an object with findings, else an empty one.
+    pub(super) fn if_found(&self) -> Self {
+        if self.has_findings() { self.clone() } else { Self::default() }
+    }
+
+    /// Returns the counts alone.
+    pub(super) fn without_pods(&self) -> Self {
+        Self { pods: 0, counts: self.counts.clone() }
+    }
+
+    /// Returns the sum of all counts.
+    pub(super) fn sum(&self) -> u64 {
+        self.counts.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Returns true if a count is above zero.
+    pub fn has_findings(&self) -> bool {
+        !self.counts.is_empty()
+    }
+
     fn find(&self, place: u16) -> Result<usize, usize> {
         self.counts.binary_search_by_key(&place, |(place, _)| *place)
     }

@@ -116,6 +116,12 @@ impl From<ViolationRow<'_>> for ReportedViolation {
 }
 
 impl ViolationRow<'_> {
+    /// Returns the workload that a user edits: the manager, else the object itself.
+    pub fn workload(&self) -> Owner<'_> {
+        let manager = self.owner.and_then(|owner| Owner::parse(owner).ok());
+        manager.unwrap_or(Owner { kind: self.kind, name: self.name })
+    }
+
     /// The namespace, the kind and the name of the object between slashes, without a namespace for a cluster-scoped one.
     pub fn object(&self) -> String {
         let Self { namespace, kind, name, .. } = self;
@@ -306,6 +312,18 @@ impl ViolationList {
         self.order.retain(|(segment, object)| {
             !segments[*segment as usize].violations_of(*object as usize).is_empty()
         });
+    }
+
+    /// Appends text to the messages of violations for which `more` returns some.
+    pub(super) fn annotate(&mut self, more: impl Fn(&ViolationRow<'_>) -> Option<String>) {
+        let found = self.placed().filter_map(|(violation, place)| {
+            let more = more(&violation)?;
+            Some((place, format!("{}{more}", violation.message)))
+        });
+        let found: Vec<_> = found.collect();
+        for ((segment, place), message) in found {
+            self.segments[segment as usize].set_message(place, &message);
+        }
     }
 
     /// Iterates over the violations in their order, each with its segment and its place there.

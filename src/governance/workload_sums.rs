@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Tally;
+use super::evaluate::breaches;
 use crate::policy::EffectivePolicy;
 use crate::rules::RuleId;
 use crate::workload::{Owner, WorkloadKey};
@@ -79,24 +80,32 @@ impl Counts {
 pub(super) struct WorkloadSum {
     /// True if a violation of at least [`super::Compliance::THRESHOLD`] was found.
     pub(super) is_in_breach: bool,
-    /// The counts of the pods that have a penalty.
-    penalized: Counts,
+    /// The counts of the pods with findings.
+    found: Counts,
 }
 
 impl WorkloadSum {
-    /// Adds an evaluation, or the sum of several; `penalized` counts the pods among them that have a penalty.
-    pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally) {
+    /// Adds an evaluation, or the sum of several; `found` counts the pods among them that have findings.
+    pub(super) fn add(&mut self, is_in_breach: bool, found: &Tally) {
         self.is_in_breach |= is_in_breach;
-        self.penalized.add(penalized);
+        self.found.add(found);
     }
 
     /// Adds the sum of another part of the input.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.add(other.is_in_breach, &other.penalized.tally());
+        self.add(other.is_in_breach, &other.found.tally());
     }
 
-    fn penalized(&self) -> Tally {
-        self.penalized.tally()
+    /// Returns the counts of the pods with findings.
+    pub(super) fn found(&self) -> Tally {
+        self.found.tally()
+    }
+
+    /// Replaces the counts by those that are left, which may no longer be a breach.
+    pub(super) fn keep(&mut self, left: Tally, policy: &EffectivePolicy) {
+        let mut rules = policy.rules().iter();
+        self.is_in_breach &= rules.any(|enabled| left.count(enabled.index) > 0 && breaches(enabled));
+        self.found = left.into();
     }
 }
 
@@ -110,8 +119,8 @@ pub(super) struct TemplateSum {
 
 impl TemplateSum {
     /// Adds the tally of an evaluation.
-    pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally, all: &Tally) {
-        self.sum.add(is_in_breach, penalized);
+    pub(super) fn add(&mut self, is_in_breach: bool, found: &Tally, all: &Tally) {
+        self.sum.add(is_in_breach, found);
         self.all.add(all);
     }
 
@@ -184,8 +193,27 @@ impl Workloads {
             None => true,
         });
         let mut workloads = Self { policy: policy.clone(), sums, templates, offenders: 0 };
-        workloads.offenders = workloads.sums().filter(|(_, sum)| sum.penalized() != Tally::default()).count();
+        workloads.count_offenders();
         workloads
+    }
+
+    fn count_offenders(&mut self) {
+        let offenders = self.sums().filter(|(_, sum)| sum.found().half_points(&self.policy) > 0);
+        self.offenders = offenders.count();
+    }
+
+    /// Passes each workload with findings to `left`, and keeps the counts that it returns, if it returns any.
+    pub(super) fn reduce(&mut self, mut left: impl FnMut(&WorkloadKey, &Tally) -> Option<Tally>) {
+        let templates = self.templates.iter_mut().map(|(key, template)| (key, &mut template.sum));
+        for (key, sum) in self.sums.iter_mut().chain(templates) {
+            let found = sum.found();
+            if found != Tally::default()
+                && let Some(left) = left(key, &found)
+            {
+                sum.keep(left, &self.policy);
+            }
+        }
+        self.count_offenders();
     }
 
     /// Iterates over the workloads and their sums.
@@ -212,9 +240,8 @@ impl Workloads {
     /// Returns at most `limit` workloads with a penalty, the largest penalty first.
     pub fn worst(&self, limit: usize) -> Vec<Offender> {
         let offenders = self.sums().filter_map(|(key, sum)| {
-            let tally = sum.penalized();
-            (tally != Tally::default())
-                .then(|| (tally.half_points(&self.policy), key.namespace(), key.local(), sum))
+            let half_points = sum.found().half_points(&self.policy);
+            (half_points > 0).then(|| (half_points, key.namespace(), key.local(), sum))
         });
         let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
         let mut ranked: Vec<Ranked<'_>> = Vec::new();
@@ -229,14 +256,14 @@ impl Workloads {
         ranked.sort_unstable_by(order);
         ranked.truncate(limit);
         let offender = |(_, namespace, workload, sum): Ranked<'_>| {
-            Offender::new(namespace, workload, &sum.penalized(), &self.policy)
+            Offender::new(namespace, workload, &sum.found(), &self.policy)
         };
         ranked.into_iter().map(offender).collect()
     }
 
     /// Returns the number of workloads in which the rule at a place of the registry found something.
     pub(super) fn with_violations_of(&self, rule: usize) -> u64 {
-        self.sums().filter(|(_, sum)| sum.penalized.count(rule) > 0).count() as u64
+        self.sums().filter(|(_, sum)| sum.found.count(rule) > 0).count() as u64
     }
 }
 

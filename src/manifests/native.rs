@@ -103,6 +103,8 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
     let parts = MOST_PARTS.to_string();
     let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
     let mut variables = vec![
+        variable("exempt", cel(include_str!("native/exempt.cel"), &[])),
+        variable("until", cel(include_str!("native/until.cel"), &[])),
         variable("says", cel(include_str!("native/says.cel"), &[("$annotation", annotation)])),
         variable("path", cel(include_str!("native/path.cel"), &[])),
         variable("templates", cel(include_str!("native/templates.cel"), &[])),

@@ -57,7 +57,12 @@ impl Mode {
             Self::Watch => [WATCH, &[lease(&[WATCH_LEASE])]].concat(),
             Self::Reconcile => [RECONCILE, &[lease(&[RECONCILE_LEASE])]].concat(),
             Self::Enforce => [RECONCILE, &[lease(&[RECONCILE_LEASE])], ENFORCE].concat(),
-            Self::Native => [RECONCILE, &[lease(&[RECONCILE_LEASE])], NATIVE].concat(),
+            Self::Native => {
+                // Native admission does not work without it.
+                let mut reconcile = RECONCILE.to_vec();
+                reconcile.retain(|permission| *permission != FOLLOW_NAMESPACES);
+                [&*reconcile, &[lease(&[RECONCILE_LEASE])], NATIVE].concat()
+            }
             Self::Webhook => [WEBHOOK, &[lease(&[WEBHOOK_LEASE])]].concat(),
         }
     }
@@ -184,13 +189,30 @@ const ANALYZE: &[Permission] = &[
     need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
         .optional(),
     need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
+    need("apps", "deployments", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "statefulsets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "daemonsets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "replicasets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("", "replicationcontrollers", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("batch", "jobs", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("batch", "cronjobs", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
 ];
+
+const NO_EXEMPTIONS: &str = "their annotations exempt nothing";
 
 const NO_NAMESPACE: &str = "a namespace that doesn't exist looks like an empty one";
 
 const WATCH: &[Permission] = &[
     need("", "pods", FOLLOW, EvaluatedNamespaces, "no pods are seen: never ready"),
     need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
+    need("", "namespaces", FOLLOW, Cluster, NO_EXEMPTIONS).optional(),
+    need("apps", "deployments", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "statefulsets", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "daemonsets", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "replicasets", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("", "replicationcontrollers", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("batch", "jobs", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("batch", "cronjobs", FOLLOW, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
     need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events when a namespace's health changes")
         .optional(),
 ];
@@ -231,8 +253,12 @@ const RECONCILE: &[Permission] = &[
         "writes to terminating namespaces fail and are reported as errors",
     )
     .optional(),
+    FOLLOW_NAMESPACES,
     need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
+
+/// The permission by which the operator sees the exemptions of Namespaces.
+const FOLLOW_NAMESPACES: Permission = need("", "namespaces", FOLLOW, Cluster, NO_EXEMPTIONS).optional();
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
@@ -318,8 +344,14 @@ const NATIVE: &[Permission] = &[
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
-    need("", "namespaces", FOLLOW, Cluster, "it also evaluates the rules that native admission holds")
-        .optional(),
+    need(
+        "",
+        "namespaces",
+        FOLLOW,
+        Cluster,
+        "their annotations exempt nothing, and it also evaluates the rules that native admission holds",
+    )
+    .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
         .named(&[WEBHOOK_SECRET])
         .optional(),

@@ -1,14 +1,20 @@
 //! The sums over all existing pods, adjusted by each pod's change. Pure: it doesn't depend on the watch.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::exempt_sums::ExemptSums;
+use super::owner_key::OwnerKey;
 use crate::cluster::{ListMark, Store, shrink};
-use crate::governance::{Compliance, Evaluation, NamespaceReport, Offender, Scope, Score, Tally, evaluate};
-use crate::policy::EffectivePolicy;
-use crate::workload::{Owner, Workload};
+use crate::governance::{
+    AnnotatedExemptions, Compliance, Evaluation, NamespaceReport, Offender, RawFigures, Scope, Score, Tally,
+    breaches, evaluate,
+};
+use crate::policy::{EffectivePolicy, EnabledRule};
+use crate::workload::{Owner, Workload, WorkloadKey};
 
 /// The tally of every pod in scope, summed by namespace and for the cluster.
 ///
@@ -20,9 +26,13 @@ pub struct Scoreboard {
     /// The pods by namespace and name.
     pods: Store<Box<str>, Pod>,
     cluster: Tally,
-    /// The sums of each namespace that has pods.
+    /// The sums of each namespace that has pods, exempt findings included.
     namespaces: HashMap<Box<str>, Sums>,
     unreadable: u64,
+    /// The exemptions that annotations declare.
+    pub(super) annotated: AnnotatedExemptions,
+    /// The exempt part of the sums, as of the last call of [`Scoreboard::refresh`].
+    exempt: ExemptSums,
 }
 
 #[derive(Debug, Default)]
@@ -30,13 +40,6 @@ struct Sums {
     tally: Tally,
     /// The workloads with evaluated pods.
     workloads: HashMap<Arc<OwnerKey>, WorkloadSum>,
-}
-
-/// A workload within a namespace. Its pods share it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct OwnerKey {
-    kind: Box<str>,
-    name: Box<str>,
 }
 
 /// The sum of a workload's pods.
@@ -59,7 +62,7 @@ struct Pod {
 }
 
 /// A workload with its penalty in half points: namespace, workload and tally.
-type Ranked<'b> = (u64, &'b str, Owner<'b>, &'b Tally);
+type Ranked<'b> = (u64, &'b str, Owner<'b>, Cow<'b, Tally>);
 
 impl Scoreboard {
     /// Makes an empty scoreboard. The API server applies the label selector of the scope.
@@ -71,7 +74,42 @@ impl Scoreboard {
             cluster: Tally::default(),
             namespaces: HashMap::new(),
             unreadable: 0,
+            annotated: AnnotatedExemptions::default(),
+            exempt: ExemptSums::default(),
         }
+    }
+
+    /// Finds the exempt part of the sums at the time `now`. All figures leave it out until the next call.
+    pub fn refresh(&mut self, now: Timestamp) {
+        let mut sums = ExemptSums::default();
+        let none = self.annotated.is_empty();
+        for (namespace, within) in self.namespaces.iter().filter(|_| !none) {
+            for (workload, sum) in &within.workloads {
+                let Some(found) = sum.tally.as_deref() else { continue };
+                let key = WorkloadKey::new(namespace, workload.owner());
+                let exempt = self.annotated.exempt_of(&key, found, &self.policy, now);
+                if exempt.has_findings() {
+                    sums.add(namespace, workload, &exempt, is_compliant(found, &exempt, &self.policy));
+                }
+            }
+        }
+        self.exempt = sums;
+    }
+
+    /// Returns the exempt findings.
+    pub fn exempted(&self) -> &Tally {
+        &self.exempt.total
+    }
+
+    /// Returns the figures as they would be if nothing was exempt; `None` if nothing is.
+    pub fn with_exempted(&self) -> Option<RawFigures> {
+        if !self.exempt.total.has_findings() {
+            return None;
+        }
+        let mut compliance = Compliance::default();
+        self.namespaces.values().for_each(|sums| compliance.merge(sums.compliance()));
+        let score = Score::of(&self.cluster, &self.policy);
+        Some(RawFigures { score, status: score.classification(), compliance: compliance.percent() })
     }
 
     /// Counts a pod as it is at the time `now`, instead of what it was before.
@@ -84,6 +122,9 @@ impl Scoreboard {
             self.delete(namespace, pod.name());
             return;
         }
+        let object = Owner { kind: pod.kind.name(), name: pod.name() };
+        self.annotated.remove_object(namespace, object);
+        self.annotated.add_object(namespace, object, &pod.metadata);
         let evaluation = evaluate(&self.policy, pod, now, false);
         self.put(namespace, pod.name(), &evaluation, Some(pod.owner()));
     }
@@ -121,24 +162,26 @@ impl Scoreboard {
 
     /// Returns the score of all pods; `None` if there are pods and none of them can be read.
     pub fn cluster_score(&self) -> Option<Score> {
-        (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster, &self.policy))
+        (self.cluster.pods > 0 || self.unreadable == 0).then(|| Score::of(&self.cluster(), &self.policy))
     }
 
     /// Returns the compliance of all workloads; `None` if there are pods and none of them can be read.
     pub fn cluster_compliance(&self) -> Option<Compliance> {
         let mut all = Compliance::default();
-        self.namespaces.values().for_each(|sums| all.merge(sums.compliance()));
+        self.namespaces.iter().for_each(|(name, sums)| all.merge(self.compliance_of(name, sums)));
         (self.cluster.pods > 0 || self.unreadable == 0).then_some(all)
     }
 
     /// Returns the compliance of each namespace with evaluated pods, sorted by name.
     pub fn compliances(&self) -> impl Iterator<Item = (&str, Compliance)> {
-        self.evaluated().into_iter().map(|(name, sums)| (name, sums.compliance()))
+        self.evaluated().into_iter().map(|(name, sums)| (name, self.compliance_of(name, sums)))
     }
 
     /// Returns the sum of all pods.
-    pub fn cluster(&self) -> &Tally {
-        &self.cluster
+    pub fn cluster(&self) -> Tally {
+        let mut left = self.cluster.clone();
+        left.remove(&self.exempt.total);
+        left
     }
 
     /// Returns the number of pods that can't be read.
@@ -153,15 +196,18 @@ impl Scoreboard {
 
     /// Returns the score of each namespace with readable pods, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
-        self.evaluated().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
+        let evaluated = self.evaluated().into_iter();
+        evaluated.map(|(name, sums)| (name, Score::of(&self.tally_of(name, sums), &self.policy)))
     }
 
     /// Returns the figures of each namespace with readable pods, sorted by name.
     pub fn namespaces(&self) -> Vec<NamespaceReport> {
         let evaluated = self.evaluated().into_iter();
-        evaluated
-            .map(|(name, sums)| NamespaceReport::new(name, &sums.tally, sums.compliance(), &self.policy))
-            .collect()
+        let report = |(name, sums): (&str, &Sums)| {
+            let compliance = self.compliance_of(name, sums);
+            NamespaceReport::new(name, &self.tally_of(name, sums), compliance, &self.policy)
+        };
+        evaluated.map(report).collect()
     }
 
     /// Returns at most `limit` workloads with violations, the largest penalty first.
@@ -171,8 +217,15 @@ impl Scoreboard {
             .iter()
             .flat_map(|(name, sums)| sums.workloads.iter().map(move |found| (name, found)))
             .filter_map(|(name, (workload, sum))| {
-                let tally = sum.tally.as_deref()?;
-                Some((tally.half_points(&self.policy), &**name, workload.owner(), tally))
+                let found = sum.tally.as_deref()?;
+                let exempt = self.exempt.of(name, workload);
+                let tally = exempt.map_or(Cow::Borrowed(found), |exempt| {
+                    let mut left = found.clone();
+                    left.remove(exempt);
+                    Cow::Owned(left)
+                });
+                let half_points = tally.half_points(&self.policy);
+                (half_points > 0).then(|| (half_points, &**name, workload.owner(), tally))
             })
             .collect();
         let order = |a: &Ranked<'_>, b: &Ranked<'_>| b.0.cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2)));
@@ -182,7 +235,7 @@ impl Scoreboard {
         }
         all.sort_unstable_by(order);
         all.into_iter()
-            .map(|(_, name, workload, tally)| Offender::new(name, workload, tally, &self.policy))
+            .map(|(_, name, workload, tally)| Offender::new(name, workload, &tally, &self.policy))
             .collect()
     }
 
@@ -237,6 +290,9 @@ impl Scoreboard {
 
     /// Subtracts a removed pod from all sums.
     fn subtract(&mut self, namespace: &str, pod: &Pod) {
+        if let Some(pod) = pod.workload.as_deref().map(OwnerKey::owner).filter(|owner| owner.kind == "Pod") {
+            self.annotated.remove_object(namespace, pod);
+        }
         self.cluster.remove(&pod.tally);
         self.unreadable -= pod.unreadable();
         if !self.pods.contains_group(namespace) {
@@ -245,6 +301,21 @@ impl Scoreboard {
         } else if let Some(sums) = self.namespaces.get_mut(namespace) {
             sums.subtract(pod, &self.policy);
         }
+    }
+
+    /// Returns the sum of a namespace without its exempt findings.
+    fn tally_of<'s>(&self, name: &str, sums: &'s Sums) -> Cow<'s, Tally> {
+        self.exempt.within(name).map_or(Cow::Borrowed(&sums.tally), |exempt| {
+            let mut left = sums.tally.clone();
+            left.remove(&exempt.tally);
+            Cow::Owned(left)
+        })
+    }
+
+    fn compliance_of(&self, name: &str, sums: &Sums) -> Compliance {
+        let mut compliance = sums.compliance();
+        compliance.compliant += self.exempt.within(name).map_or(0, |exempt| exempt.newly_compliant);
+        compliance
     }
 
     /// Returns the namespaces with readable pods, sorted by name.
@@ -264,7 +335,7 @@ impl Sums {
         evaluation: &Evaluation,
         policy: &EffectivePolicy,
     ) -> Arc<OwnerKey> {
-        let key = OwnerKey { kind: owner.kind.into(), name: owner.name.into() };
+        let key = OwnerKey::new(owner);
         let known = self.workloads.get_key_value(&key).map(|(known, _)| Arc::clone(known));
         let key = known.unwrap_or_else(|| Arc::new(key));
         let sum = self.workloads.entry(Arc::clone(&key)).or_default();
@@ -313,10 +384,13 @@ impl WorkloadSum {
     }
 }
 
-impl OwnerKey {
-    fn owner(&self) -> Owner<'_> {
-        Owner { kind: &self.kind, name: &self.name }
-    }
+/// Returns true if the exempt findings are all that makes a workload with these findings non-compliant.
+fn is_compliant(found: &Tally, exempt: &Tally, policy: &EffectivePolicy) -> bool {
+    let in_breach = |tally: &Tally, less: &Tally| {
+        let left = |enabled: &&EnabledRule| tally.count(enabled.index) > less.count(enabled.index);
+        policy.rules().iter().filter(left).any(breaches)
+    };
+    in_breach(found, &Tally::default()) && !in_breach(found, exempt)
 }
 
 impl Pod {

@@ -94,6 +94,10 @@ impl Scores {
                     partial: !errors.is_empty(),
                     counts: board.cluster().by_rule(board.policy()),
                     unknown: BTreeMap::new(),
+                    exempted: (board.exempted().by_rule(board.policy()).into_iter())
+                        .filter(|(_, count)| *count > 0)
+                        .collect(),
+                    with_exempted: board.with_exempted().filter(|_| score.is_some()),
                 },
                 namespaces: board.namespaces(),
                 offenders: board.offenders(OFFENDERS).into_iter().map(OffenderScore::from).collect(),

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{ObserverMetrics, Scoreboard};
 use crate::cluster::{self, Cluster, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
-use crate::governance::Scope;
+use crate::governance::{AnnotatedExemptions, Scope};
 use crate::policy::EffectivePolicy;
 use crate::workload::{Workload, WorkloadKind};
 
@@ -61,8 +61,9 @@ impl Observer {
 
     /// Runs `look` on a snapshot. This blocks the watches, so slow work belongs outside.
     pub(super) fn view<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
-        let state = self.lock();
+        let mut state = self.lock();
         let now = Instant::now();
+        state.board.refresh((self.clock)());
         let current = state.failures.values().filter(|(_, until)| *until > now);
         let current = current.map(|(message, _)| message).chain(state.missing.values());
         look(&View {
@@ -80,6 +81,11 @@ impl Observer {
         warn!(namespace, "namespace not found: it counts once it has a pod");
         let message = format!("namespace {namespace:?} was not found and has had no pod since");
         self.lock().missing.insert(namespace, message);
+    }
+
+    /// Changes the exemptions that annotations declare.
+    pub(super) fn exempt(&self, change: impl FnOnce(&mut AnnotatedExemptions)) {
+        change(&mut self.lock().board.annotated);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

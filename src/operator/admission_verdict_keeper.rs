@@ -1,22 +1,19 @@
-//! The tasks of native admission: they follow the Namespaces, write the verdicts that are due, and check that the
-//! admission policies are installed.
+//! The tasks of native admission: they write the verdicts that are due, and check that the admission policies are
+//! installed.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, ObjectMeta};
-use kube::core::PartialObjectMeta;
+use jiff::tz::TimeZone;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::Operator;
-use super::native_admission::{NativeAdmission, Synced};
+use super::native_admission::{NativeAdmission, Synced, today};
 use crate::admission::missing_policies;
-use crate::cluster::{self, CallError, RawObject, Sink, WatchRequest};
+use crate::cluster::CallError;
 use crate::leader::NotLeader;
 
 /// The number of Namespaces that are written at a time.
@@ -30,49 +27,6 @@ const LOOK: Duration = Duration::from_mins(1);
 /// The longest pause between two passes.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// Follows the Namespaces. Never returns. `ready` is dropped once all were listed.
-pub(super) async fn follow_namespaces<R>(operator: &Operator, native: &NativeAdmission, ready: R) {
-    let resource = ApiResource::erase::<Namespace>(&());
-    let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
-    let sink = NamespaceSink { native, listed: BTreeSet::new() };
-    cluster::follow(&operator.cluster, request, sink, ready).await;
-}
-
-/// Takes Namespaces from the watch.
-struct NamespaceSink<'n> {
-    native: &'n NativeAdmission,
-    listed: BTreeSet<String>,
-}
-
-impl Sink for NamespaceSink<'_> {
-    fn begin_list(&mut self) {
-        self.listed.clear();
-    }
-
-    fn list(&mut self, object: &RawObject) -> Result<(), String> {
-        self.listed.insert(object.name().to_owned());
-        self.apply(object)
-    }
-
-    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        self.native.note(&metadata(object)?);
-        Ok(())
-    }
-
-    fn delete(&mut self, object: &RawObject) {
-        self.native.forget(object.name());
-    }
-
-    fn end_list(&mut self) {
-        self.native.retain(&self.listed);
-    }
-}
-
-fn metadata(object: &RawObject) -> Result<ObjectMeta, String> {
-    let parsed = serde_json::from_str::<PartialObjectMeta<Namespace>>(object.json());
-    parsed.map(|object| object.metadata).map_err(|error| error.to_string())
-}
-
 /// Writes the verdicts that are due, while this replica leads. Never returns.
 pub(super) async fn keep_verdicts(operator: &Operator, native: &NativeAdmission) -> Infallible {
     operator.policies.wait_until_listed().await;
@@ -80,8 +34,16 @@ pub(super) async fn keep_verdicts(operator: &Operator, native: &NativeAdmission)
     loop {
         leadership.acquired().await;
         native.wake_all();
+        let mut written = today(operator.now());
         while leadership.is_leader() {
-            let pause = write_due(operator, native).await;
+            // Verdicts have a date.
+            let day = today(operator.now());
+            if std::mem::replace(&mut written, day) != day {
+                native.wake_all();
+            }
+            let midnight = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
+            let midnight = midnight.map_or(LONGEST, |midnight| until(midnight.timestamp(), operator.now()));
+            let pause = write_due(operator, native).await.min(midnight);
             tokio::select! {
                 () = native.woken.notified() => {}
                 () = sleep(pause) => {}

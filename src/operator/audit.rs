@@ -25,6 +25,8 @@ pub(super) const KEPT: usize = 10;
 const LIMIT: usize = 32 * 1024;
 /// Bytes reserved for metadata that the API server adds: managed fields, uid and times.
 const RESERVE: usize = 2 * 1024;
+/// The most exemptions that a result lists. They take at most half of it.
+const EXEMPTIONS: usize = 20;
 /// The longest message, in characters.
 const MESSAGE: usize = 1024;
 
@@ -141,6 +143,8 @@ fn result(
             classification: evaluation.score.classification().to_string(),
             total_pods: evaluation.pods,
             total_violations: evaluation.violations.len() as u64,
+            total_exempted: Some(evaluation.exempted).filter(|exempted| *exempted > 0),
+            exempted: evaluation.exempt.iter().take(EXEMPTIONS).map(ToString::to_string).collect(),
             violations: Vec::new(),
             total_fixes: (!fixes.is_empty()).then_some(fixes.len() as u64),
             fixes: Vec::new(),

@@ -10,6 +10,7 @@ use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
 use crate::enforcement::{Service, Trace};
+use crate::governance::AnnotatedExemptions;
 use crate::leader::Leadership;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
@@ -176,6 +177,10 @@ impl WorkloadSource for Inventory {
 
     fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace> {
         Self::trace(self, kind, namespace, name)
+    }
+
+    fn exemptions(&self, namespace: &str) -> AnnotatedExemptions {
+        Self::exemptions(self, namespace)
     }
 
     fn services(&self, namespace: &str) -> Vec<Service> {

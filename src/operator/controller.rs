@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::feeds::{PolicyName, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, admission_verdict_keeper, feeds};
+use super::{Operator, ReconcileError, admission_verdict_keeper, feeds, namespace_watch};
 use crate::leader::{Leadership, NotLeader};
 
 /// The time for which changes of a namespace are collected before its policies are reconciled, so that a rollout does
@@ -34,7 +34,7 @@ pub async fn run<R: Send + 'static>(
 ) {
     let (synced, listed) = feeds::barrier();
     let inventory = feeds::follow_all(&operator, &synced);
-    let namespaces = follow_namespaces(&operator, synced.clone());
+    let namespaces = namespace_watch::follow_namespaces(&operator, synced.clone());
     drop(synced);
     let control = async {
         listed.wait().await;
@@ -69,16 +69,6 @@ pub async fn run<R: Send + 'static>(
         () = inventory => {}
         () = namespaces => {}
         () = control => {}
-    }
-}
-
-/// Follows the Namespaces for native admission; waits for ever without it.
-async fn follow_namespaces<R>(operator: &Operator, synced: R) {
-    if let Some(native) = &operator.native {
-        admission_verdict_keeper::follow_namespaces(operator, native, synced).await;
-    } else {
-        drop(synced);
-        pending::<()>().await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::governance::{Analysis, ReportedViolation, Scope, Score};
+use crate::governance::{Analysis, AnnotatedExemptions, ExemptFindings, ReportedViolation, Scope, Score};
 use crate::policy::EffectivePolicy;
 use crate::workload::Workload;
 
@@ -15,25 +15,36 @@ pub struct NamespaceEvaluation {
     pub score: Score,
     /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
-    /// The time at which a Pending pod becomes a violation.
+    /// The number of exempt findings. No other figure has them.
+    pub exempted: u64,
+    /// The exemptions with findings, and those that ended.
+    pub exempt: Vec<ExemptFindings>,
+    /// The annotations that exempt nothing, each with its object and the reason.
+    pub refused: Vec<String>,
+    /// The time at which a Pending pod becomes a violation, or an exemption ends.
     pub next: Option<Timestamp>,
 }
 
-/// Evaluates the pods and workloads of a namespace at the time `now`.
+/// Evaluates the pods and workloads of a namespace at the time `now`. `exemptions` has those of the Namespace.
 pub fn evaluate_namespace<'a>(
     policy: &EffectivePolicy,
     namespace: &str,
     objects: impl Iterator<Item = &'a Workload<'static>>,
+    exemptions: AnnotatedExemptions,
     now: Timestamp,
 ) -> NamespaceEvaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
+    analysis.exempt(exemptions);
     objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
     NamespaceEvaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
         violations: report.violations.iter().map(Into::into).collect(),
+        exempted: report.summary.exempted.values().sum(),
+        exempt: report.exempt,
+        refused: report.refused_exemptions,
         next: report.recheck_at,
     }
 }
@@ -44,7 +55,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::workload::{Object, Owner, WorkloadKind};
+    use crate::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Object, Owner, WorkloadKind};
 
     const OLD: &str = "1970-01-01T00:00:00Z";
 
@@ -88,7 +99,8 @@ mod tests {
     }
 
     fn evaluation_of(policy: &str, objects: &[Json], now: Timestamp) -> NamespaceEvaluation {
-        evaluate_namespace(&policy_of(policy), "n", workloads(objects).iter(), now)
+        let none = AnnotatedExemptions::default();
+        evaluate_namespace(&policy_of(policy), "n", workloads(objects).iter(), none, now)
     }
 
     fn names(evaluation: &NamespaceEvaluation) -> Vec<String> {
@@ -159,6 +171,34 @@ mod tests {
         let report = analysis.finish();
         assert_eq!((evaluation.pods, Some(evaluation.score)), (report.summary.pods, report.summary.score));
         assert_eq!(evaluation.violations, report.violations.iter().map(Into::into).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_exempt_workload_is_no_violation_until_its_last_day_has_passed() {
+        let mut deployment = object("Deployment", "web", None, "");
+        deployment["metadata"]["annotations"] = json!({
+            EXEMPT: "latest-tag", EXEMPT_REASON: "moves in spring", EXEMPT_UNTIL: "1970-01-01",
+        });
+        let mut pod = object("Pod", "web-7f9-x", Some(("ReplicaSet", "web-7f9")), "Running");
+        // An annotation of a pod with an owner exempts nothing.
+        pod["metadata"]["annotations"] = json!({ EXEMPT: "missing-liveness", EXEMPT_REASON: "no" });
+        let objects = [deployment, pod];
+        let rules = "forbidLatestTag: true, requireLivenessProbe: true";
+        let audit = format!("{{{rules}}}");
+        let before = evaluation_of(&audit, &objects, at(0));
+        let found: Vec<_> = before.violations.iter().map(|found| found.rule.as_str()).collect();
+        assert_eq!((found, before.exempted, before.next), (vec!["missing-liveness"], 1, Some(at(86_400))));
+        let after = evaluation_of(&audit, &objects, at(86_400));
+        assert_eq!((after.violations.len(), after.exempted, after.exempt[0].expired), (2, 0, true));
+        let message = &after.violations[0].message;
+        assert!(message.ends_with("(the exemption from this rule ended with 1970-01-01)"), "{message}");
+
+        let enforce = format!("{{{rules}, enforcementMode: enforce}}");
+        let refused = evaluation_of(&enforce, &objects, at(0));
+        assert_eq!((refused.violations.len(), refused.exempted), (2, 0));
+        assert!(refused.refused[0].starts_with("n/Deployment/web: only a Namespace may"), "{refused:?}");
+        let allowed = format!("{{{rules}, enforcementMode: enforce, exemptions: workload}}");
+        assert_eq!(evaluation_of(&allowed, &objects, at(0)).exempted, 1);
     }
 
     #[test]

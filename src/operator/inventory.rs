@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::health::Health;
 use crate::cluster::{ListMark, Store};
 use crate::enforcement::{Service, Trace};
+use crate::governance::AnnotatedExemptions;
 use crate::workload::{Interner, Text, Workload, WorkloadKind};
 
 /// The existing objects, and the namespaces with changes that rules can read.
@@ -18,6 +19,8 @@ pub struct Inventory {
     objects: Store<Key, Box<Known>>,
     services: Store<Box<str>, Service>,
     interner: Interner,
+    /// The exemptions that Namespaces declare.
+    namespaces: AnnotatedExemptions,
     /// The health of pods and rollouts.
     pub(super) health: Health,
     /// The namespaces to evaluate again.
@@ -65,6 +68,20 @@ impl Inventory {
             self.objects.insert(&namespace, key, Box::new(new));
             self.note_change(&namespace);
         }
+    }
+
+    /// Takes the annotations of a Namespace. A change of its exemptions is a change of the namespace.
+    pub fn apply_namespace<'a>(&mut self, name: &str, annotation: impl Fn(&str) -> Option<&'a str>) {
+        let before = self.exemptions(name);
+        self.namespaces.add_namespace(name, annotation);
+        if before != self.exemptions(name) {
+            self.note_change(name);
+        }
+    }
+
+    /// Returns the exemptions that a Namespace declares.
+    pub fn exemptions(&self, namespace: &str) -> AnnotatedExemptions {
+        self.namespaces.within(namespace)
     }
 
     /// Takes the health of an object that [`Inventory::apply`] took.

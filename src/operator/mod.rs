@@ -18,6 +18,7 @@ mod health;
 mod inventory;
 mod metrics;
 mod namespace_keys;
+mod namespace_watch;
 mod native_admission;
 mod reconcile;
 mod release;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Resource as _;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
@@ -17,9 +19,10 @@ use tracing::{info, warn};
 use super::AdmissionState;
 use super::namespace_keys::{NamespaceKeys, Restorations, suspended_until};
 use crate::cluster::{CallError, Cluster, Events};
+use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
-use crate::policy::AdmissionVerdict;
+use crate::policy::{AdmissionVerdict, EnabledRule};
 
 /// The field manager that owns the keys.
 const KEY_MANAGER: &str = "kube-devops-admission";
@@ -48,6 +51,8 @@ struct KnownNamespace {
     keys: NamespaceKeys,
     is_going: bool,
     suspended_until: Option<Timestamp>,
+    /// The exemptions that it declares.
+    exemptions: AnnotatedExemptions,
     /// The keys that were last found complete.
     complete: Option<NamespaceKeys>,
     restorations: Restorations,
@@ -121,13 +126,17 @@ impl NativeAdmission {
             // An event from before our own write.
             return;
         }
-        let before = (namespace.keys.clone(), namespace.suspended_until);
+        let before =
+            (namespace.keys.clone(), namespace.suspended_until, std::mem::take(&mut namespace.exemptions));
+        let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);
+        namespace.exemptions.add_namespace(name, annotation);
         namespace.version = version;
         namespace.keys = NamespaceKeys::of(metadata);
         namespace.is_going = metadata.deletion_timestamp.is_some();
         namespace.suspended_until = suspended_until(metadata);
         let is_new = namespace.complete.is_none();
-        let changed = is_new || before != (namespace.keys.clone(), namespace.suspended_until);
+        let after = (namespace.keys.clone(), namespace.suspended_until, namespace.exemptions.clone());
+        let changed = is_new || before != after;
         drop(known);
         if changed {
             self.wake(name);
@@ -185,8 +194,14 @@ impl NativeAdmission {
         if self.policies.is_system(namespace) {
             return None;
         }
-        let verdict = AdmissionVerdict::of(&self.policies.in_namespace(namespace))?;
-        Some(match known.suspended_until.filter(|until| *until > (self.clock)()) {
+        let now = (self.clock)();
+        let is_exempt = |enabled: &EnabledRule| {
+            let exemption = known.exemptions.of_namespace(namespace, enabled);
+            exemption.is_some_and(|exemption| !exemption.is_over(now))
+        };
+        let policies = self.policies.in_namespace(namespace);
+        let verdict = AdmissionVerdict::exempting(&policies, is_exempt, today(now))?;
+        Some(match known.suspended_until.filter(|until| *until > now) {
             Some(until) => (verdict.suspended(), Some(until)),
             None => (verdict, None),
         })
@@ -296,6 +311,11 @@ impl NativeAdmission {
             warn!(namespace = name, %error, "event not recorded");
         }
     }
+}
+
+/// Returns the day in UTC.
+pub(super) fn today(now: Timestamp) -> Date {
+    TimeZone::UTC.to_datetime(now).date()
 }
 
 /// Returns the version of an object. Versions of one object can be compared.

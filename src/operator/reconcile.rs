@@ -77,6 +77,7 @@ fn evaluate(operator: &Operator, CompiledPolicy { policy, effective }: &Compiled
                     rules,
                     &namespace,
                     inventory.objects(&namespace),
+                    inventory.exemptions(&namespace),
                     operator.now(),
                 ))
             }

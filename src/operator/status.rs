@@ -44,12 +44,13 @@ pub fn next_status(
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let current = policy.status.clone().unwrap_or_default();
     let generation = policy.metadata.generation;
+    let evaluation = outcome.evaluation();
     let conditions = conditions(outcome, enforcement)
         .into_iter()
         .chain(admission_condition(&policy.name_any(), outcome, admission))
+        .chain(evaluation.and_then(exemptions_condition))
         .map(|condition| condition.into_condition(generation, &current.conditions, &now))
         .collect();
-    let evaluation = outcome.evaluation();
     let next = DevOpsPolicyStatus {
         observed_generation: generation,
         healthy: evaluation.map(|evaluation| evaluation.violations.is_empty()),
@@ -57,6 +58,7 @@ pub fn next_status(
         classification: evaluation.map(|evaluation| evaluation.score.classification().to_string()),
         violations: evaluation.map(|evaluation| evaluation.violations.len() as u64),
         pods: evaluation.map(|evaluation| evaluation.pods),
+        exempted: evaluation.map(|evaluation| evaluation.exempted).filter(|exempted| *exempted > 0),
         last_evaluated: current.last_evaluated.clone(),
         message: Some(message(outcome)),
         conditions,
@@ -150,6 +152,25 @@ fn admission_condition(
         EvaluationOutcome::NoEffect => state(false, ConditionReason::SystemNamespace, message(outcome)),
         EvaluationOutcome::Invalid(_) => state(false, ConditionReason::InvalidSpec, message(outcome)),
     })
+}
+
+/// The most exemptions that the condition lists.
+const LISTED: usize = 20;
+
+/// Returns the condition about exemptions by annotations; `None` without any.
+fn exemptions_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
+    let NamespaceEvaluation { exempt, refused, .. } = evaluation;
+    if exempt.is_empty() && refused.is_empty() {
+        return None;
+    }
+    let lines = refused.iter().cloned().chain(exempt.iter().map(ToString::to_string));
+    let mut message = lines.take(LISTED).collect::<Vec<_>>().join("; ");
+    if let Some(more) = (exempt.len() + refused.len()).checked_sub(LISTED).filter(|more| *more > 0) {
+        message += &format!("; and {more} more");
+    }
+    let is_valid = refused.is_empty();
+    let reason = if is_valid { ConditionReason::Exempt } else { ConditionReason::Refused };
+    Some(State { type_: ConditionType::Exemptions, status: is_valid, reason, message })
 }
 
 fn message(outcome: &EvaluationOutcome) -> String {

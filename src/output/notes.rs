@@ -58,6 +58,7 @@ impl Notes<'_> {
             .iter()
             .filter(|exempt| exempt.matters())
             .try_for_each(|exempt| err.note(exempt))?;
+        self.report.refused_exemptions.iter().take(MOST).try_for_each(|refused| err.note(refused))?;
         self.fixed(err)
     }
 

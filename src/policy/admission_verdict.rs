@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use kube::ResourceExt as _;
 
-use super::{CompiledPolicy, EnabledRule, EnforcementMode};
+use super::{CompiledPolicy, EnabledRule, EnforcementMode, ExemptionLevel};
 use crate::rules::{RuleId, Value};
 use crate::workload::short_digest;
 
@@ -58,6 +59,8 @@ pub struct VerdictRule {
     pub part: VerdictPart,
     /// The names of the policies.
     pub policies: BTreeSet<String>,
+    /// The day of the verdict, if a workload may exempt itself from the rule. CEL has no clock to compare its last day with.
+    pub exempt: Option<Date>,
 }
 
 /// The findings of an update that an entry is about.
@@ -106,6 +109,8 @@ pub enum LeftOutReason {
     Separator,
     /// The annotation would exceed 8 KiB.
     TooLong,
+    /// The Namespace is exempt from the rule.
+    Exempt,
 }
 
 impl LeftOutReason {
@@ -115,6 +120,7 @@ impl LeftOutReason {
             Self::NoExpression => "the rule can't be said in CEL",
             Self::Separator => "a parameter has one of the characters , ; | = or is not ASCII",
             Self::TooLong => "the annotation would exceed 8 KiB",
+            Self::Exempt => "the Namespace is exempt",
         }
     }
 }
@@ -127,10 +133,28 @@ struct Lists {
 }
 
 impl AdmissionVerdict {
-    /// Compiles the verdict of a namespace from its policies. `None` if no policy is in effect.
+    /// Compiles the verdict of a namespace from its policies, without exemptions. `None` if no policy is in effect.
     ///
     /// Policies that are being deleted, and those that can't be followed, have no part in it.
     pub fn of(policies: &[CompiledPolicy]) -> Option<Self> {
+        Self::compile(policies, |_| false, None)
+    }
+
+    /// Compiles the verdict as [`Self::of`] does, without the rules for which `is_exempt` is true. On this day, workloads
+    /// may exempt themselves from the rules that allow it.
+    pub fn exempting(
+        policies: &[CompiledPolicy],
+        is_exempt: impl Fn(&EnabledRule) -> bool,
+        today: Date,
+    ) -> Option<Self> {
+        Self::compile(policies, is_exempt, Some(today))
+    }
+
+    fn compile(
+        policies: &[CompiledPolicy],
+        is_exempt: impl Fn(&EnabledRule) -> bool,
+        today: Option<Date>,
+    ) -> Option<Self> {
         let in_effect = policies.iter().filter(|known| known.policy.metadata.deletion_timestamp.is_none());
         let mut in_effect: Vec<_> =
             in_effect.filter_map(|known| Some((known, known.effective.as_ref().ok()?))).collect();
@@ -143,8 +167,13 @@ impl AdmissionVerdict {
         for (known, effective) in in_effect {
             let policy = known.policy.name_any();
             for enabled in effective.rules() {
-                let is_default = known.policy.mutates() && enabled.rule.fix.is_some();
-                if let Err(reason) = lists.add(&policy, denies(known, enabled), is_default, enabled) {
+                let added = if is_exempt(enabled) {
+                    Err(LeftOutReason::Exempt)
+                } else {
+                    let is_default = known.policy.mutates() && enabled.rule.fix.is_some();
+                    lists.add(&policy, (denies(known, enabled), is_default), enabled, today)
+                };
+                if let Err(reason) = added {
                     verdict.left_out.push(LeftOut { policy: policy.clone(), rule: enabled.rule.id, reason });
                 }
             }
@@ -153,14 +182,15 @@ impl AdmissionVerdict {
         let Lists { denied, mut warned } = lists;
         let denied = merged(denied);
         warned.retain_mut(|warned| {
-            let mut denials = denied.iter().filter(|denied| denied.is_same_check(warned));
-            if denials.clone().any(|denied| denied.part == VerdictPart::All) {
-                return false;
-            }
-            if denials.next().is_some() {
+            // An object that is exempt from a denial is not exempt from every warning.
+            let covers = |denied: &&VerdictRule| {
+                denied.is_same_check(warned) && (denied.exempt.is_none() || warned.exempt.is_some())
+            };
+            let parts: Vec<_> = denied.iter().filter(covers).map(|denied| denied.part).collect();
+            if !parts.is_empty() {
                 warned.part = VerdictPart::OnlyDropped;
             }
-            true
+            !parts.contains(&VerdictPart::All)
         });
         let warned = merged(warned);
         verdict.denied = shortened(denied, &mut verdict.left_out);
@@ -202,8 +232,9 @@ impl VerdictRule {
     fn text(&self) -> String {
         let policies: Vec<_> = self.policies.iter().map(String::as_str).collect();
         let policies = policies.join(&ITEMS.to_string());
+        let exempt = self.exempt.map(|today| format!("exempt={today}"));
         let fields = [self.rule.as_str().to_owned(), policies].into_iter().chain(self.parameters.clone());
-        let fields = fields.chain(self.part.as_str().map(str::to_owned));
+        let fields = fields.chain(self.part.as_str().map(str::to_owned)).chain(exempt);
         fields.collect::<Vec<_>>().join(&FIELDS.to_string())
     }
 }
@@ -212,9 +243,9 @@ impl Lists {
     fn add(
         &mut self,
         policy: &str,
-        denies: bool,
-        is_default: bool,
+        (denies, is_default): (bool, bool),
         enabled: &EnabledRule,
+        today: Option<Date>,
     ) -> Result<(), LeftOutReason> {
         if enabled.rule.expression.is_none() {
             return Err(LeftOutReason::NoExpression);
@@ -227,6 +258,7 @@ impl Lists {
             parameters: parameters.clone(),
             part,
             policies: BTreeSet::from([policy.to_owned()]),
+            exempt: today.filter(|_| enabled.exemptions >= ExemptionLevel::Workload),
         };
         match (denies, is_default) {
             (false, _) => self.warned.push(entry(VerdictPart::All)),
@@ -244,7 +276,10 @@ impl Lists {
 fn merged(entries: Vec<VerdictRule>) -> Vec<VerdictRule> {
     let mut merged: Vec<VerdictRule> = Vec::new();
     for entry in entries {
-        match merged.iter_mut().find(|known| known.is_same_check(&entry) && known.part == entry.part) {
+        let is_same = |known: &&mut VerdictRule| {
+            known.is_same_check(&entry) && (known.part, known.exempt) == (entry.part, entry.exempt)
+        };
+        match merged.iter_mut().find(is_same) {
             Some(known) => known.policies.extend(entry.policies),
             None => merged.push(entry),
         }

@@ -16,6 +16,8 @@ pub enum ConditionType {
     Degraded,
     /// The API server evaluates objects by the policy. Without native admission there is no such condition.
     Admission,
+    /// Annotations exempt from rules of the policy as they say. Without such annotations there is no such condition.
+    Exemptions,
 }
 
 impl ConditionType {
@@ -66,6 +68,10 @@ pub enum ConditionReason {
     NotWritten,
     /// Denials are suspended for a time.
     BreakGlass,
+    /// Annotations exempt findings, or did so until their last day.
+    Exempt,
+    /// An annotation exempts nothing: it is invalid, or the policy does not allow it.
+    Refused,
 }
 
 impl ConditionReason {

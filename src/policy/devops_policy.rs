@@ -97,6 +97,31 @@ pub struct DevOpsPolicySpec {
     pub remediation: Option<RemediationSpec>,
     /// Settings for admission: objects are evaluated before the API server stores them.
     pub admission: Option<AdmissionSpec>,
+    /// The objects whose annotation devops.stochastic.io/exempt exempts from rules: none; namespace for Namespaces; or
+    /// workload for Namespaces and workloads. If absent, workload in mode audit and namespace in mode enforce.
+    pub exemptions: Option<ExemptionLevel>,
+}
+
+impl DevOpsPolicySpec {
+    /// Returns the objects that may exempt from the rules of the policy, unless a rule says otherwise.
+    pub fn exemption_level(&self) -> ExemptionLevel {
+        self.exemptions.unwrap_or(match self.enforcement_mode {
+            EnforcementMode::Audit => ExemptionLevel::Workload,
+            EnforcementMode::Enforce => ExemptionLevel::Namespace,
+        })
+    }
+}
+
+/// The objects whose annotations may exempt from a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExemptionLevel {
+    /// Annotations exempt nothing.
+    None,
+    /// The annotations of a Namespace exempt the objects in it.
+    Namespace,
+    /// The annotations of a Namespace and of a workload exempt.
+    Workload,
 }
 
 /// A rule turned on by its id.
@@ -112,6 +137,8 @@ pub struct RuleSelection {
     /// The rule's parameters, as listed by `kube-devops explain`.
     #[schemars(with = "Option<schema::RuleParameters>")]
     pub params: Option<BTreeMap<String, Value>>,
+    /// The objects that may exempt from this rule, in place of the exemptions of the policy.
+    pub exemptions: Option<ExemptionLevel>,
 }
 
 /// The mode of a policy.

@@ -36,6 +36,10 @@ pub struct DevOpsPolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub pods: Option<u64>,
+    /// The number of findings that annotations exempt. Neither the score nor the violations have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 0))]
+    pub exempted: Option<u64>,
     /// The time of the last change of this status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_evaluated: Option<Time>,
@@ -69,7 +73,7 @@ pub struct DevOpsPolicyStatus {
     /// The time at which an operator began to clean up after the deleted policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cleanup_started: Option<Time>,
-    /// Ready, Enforcing and Degraded, each True, False or Unknown, with a reason.
+    /// Ready, Enforcing, Degraded, and if there are any, Admission and Exemptions, each True, False or Unknown, with a reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

@@ -8,7 +8,7 @@ use super::named_values::{Given, NAMED_VALUES, NamedValue};
 use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
 use super::selection::{SelectionError, select};
 use super::severity_overrides::overridden_twice;
-use super::{Amount, DefaultResources, DevOpsPolicySpec};
+use super::{Amount, DefaultResources, DevOpsPolicySpec, ExemptionLevel};
 use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
 use crate::workload::{Fields, Kinds, Quantity};
 
@@ -31,6 +31,8 @@ pub struct EnabledRule {
     pub half_points: u64,
     /// The values of the rule's parameters.
     pub parameters: Parameters,
+    /// The objects that may exempt from the rule.
+    pub exemptions: ExemptionLevel,
 }
 
 /// An invalid policy.
@@ -92,6 +94,7 @@ pub enum PolicyError {
 struct Choice {
     severity: Option<Severity>,
     parameters: Given,
+    exemptions: Option<ExemptionLevel>,
 }
 
 impl Default for EffectivePolicy {
@@ -143,14 +146,16 @@ impl EffectivePolicy {
                     problem,
                 })?;
             }
-            let choice = Choice { severity: selection.severity, parameters };
+            let (severity, exemptions) = (selection.severity, selection.exemptions);
+            let choice = Choice { severity, parameters, exemptions };
             if choices.insert(rule.id, choice).is_some() {
                 return Err(PolicyError::Repeated { index, id: rule.id });
             }
         }
         for NamedValue { field, parameters, .. } in &NAMED_VALUES {
             let Some(parameters) = parameters(spec) else { continue };
-            if choices.insert(field.rule.id, Choice { severity: None, parameters }).is_some() {
+            let choice = Choice { severity: None, parameters, exemptions: None };
+            if choices.insert(field.rule.id, choice).is_some() {
                 return Err(PolicyError::TurnedOnTwice { fields: field.names, rule: field.rule });
             }
         }
@@ -162,6 +167,7 @@ impl EffectivePolicy {
             if let (None, Some(severity)) = (named, choice.severity) {
                 enabled.severity = severity;
             }
+            enabled.exemptions = choice.exemptions.unwrap_or(spec.exemption_level());
             Some(enabled)
         });
         Ok(Self { rules: rules.collect() })
@@ -243,6 +249,7 @@ impl EnabledRule {
             severity: severity_override.unwrap_or(rule.severity),
             half_points: rule.points() * severity_override.map_or(2, half_multiplier),
             parameters: Parameters::new(rule.parameters, |name| given.get(name).cloned()),
+            exemptions: ExemptionLevel::Workload,
         }
     }
 }

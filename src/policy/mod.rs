@@ -41,7 +41,7 @@ pub use compiled::CompiledPolicy;
 pub use condition::{ConditionReason, ConditionType};
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
-    GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
+    ExemptionLevel, GitOpsMode, OnDelete, RemediationSpec, RuleSelection,
 };
 pub use devops_policy_status::{DevOpsPolicyStatus, MOST_FIELDS, Remediation, RemediationPhase};
 pub use difference::{FieldDifference, PolicyChangeKind, PolicyDifference, PolicySide, differences};

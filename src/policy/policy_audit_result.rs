@@ -71,6 +71,14 @@ pub struct PolicyAuditResultSpec {
     /// The number of violations, one per pod, container and rule. It includes those that are not listed here.
     #[schemars(with = "i64", range(min = 0))]
     pub total_violations: u64,
+    /// The number of findings that annotations exempt. No other figure has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 0))]
+    pub total_exempted: Option<u64>,
+    /// The exemptions by annotations, each with its findings or the day on which it ended; as many as fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 4096)))]
+    pub exempted: Vec<String>,
     /// The violations, one entry per workload, container and rule, the worst first; as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use jiff::Timestamp;
 
 use crate::enforcement::{Compute, ContainerField, Field, KINDS};
-use crate::governance::evaluate;
+use crate::governance::{AnnotatedExemptions, evaluate};
 use crate::policy::EffectivePolicy;
 use crate::rules;
 use crate::workload::{Owner, Workload, WorkloadKind};
@@ -46,6 +46,7 @@ impl Candidate {
 pub(super) fn candidates(
     objects: &[&Workload<'static>],
     policy: &EffectivePolicy,
+    exemptions: &AnnotatedExemptions,
     now: Timestamp,
 ) -> Vec<Candidate> {
     let mut pods: HashMap<(&str, &str), usize> = HashMap::new();
@@ -56,7 +57,7 @@ pub(super) fn candidates(
     let mut found: Vec<Candidate> = objects
         .iter()
         .filter(|object| KINDS.contains(&object.kind) && object.metadata.controller().is_none())
-        .filter(|object| breaks_what_can_be_mended(object, policy, now))
+        .filter(|object| breaks_what_can_be_mended(object, policy, exemptions, now))
         .map(|object| Candidate {
             kind: object.kind,
             name: object.name().to_owned(),
@@ -68,8 +69,16 @@ pub(super) fn candidates(
     found
 }
 
-fn breaks_what_can_be_mended(workload: &Workload<'_>, policy: &EffectivePolicy, now: Timestamp) -> bool {
-    let violations = evaluate(policy, workload, now, true).violations;
+/// Returns true if a workload has a violation with a fix. `exemptions` has those of its Namespace.
+pub(super) fn breaks_what_can_be_mended(
+    workload: &Workload<'_>,
+    policy: &EffectivePolicy,
+    exemptions: &AnnotatedExemptions,
+    now: Timestamp,
+) -> bool {
+    let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
+    let left = exemptions.left_for(namespace, workload, policy, now);
+    let violations = evaluate(left.as_ref().unwrap_or(policy), workload, now, true).violations;
     violations.iter().any(|found| rules::fix_of(found.rule).is_some())
 }
 
@@ -105,6 +114,7 @@ mod tests {
 
     use super::*;
     use crate::policy::DevOpsPolicySpec;
+    use crate::workload::{EXEMPT, EXEMPT_REASON};
 
     fn object(kind: WorkloadKind, name: &str, owner: Option<&str>, probe: bool) -> Workload<'static> {
         let probe = probe.then(|| json!({}));
@@ -137,12 +147,20 @@ mod tests {
             yaml_serde::from_str("{forbidLatestTag: true, requireLivenessProbe: true}").unwrap();
         let policy = EffectivePolicy::from_spec(&spec).unwrap();
         let objects: Vec<&Workload<'static>> = objects.iter().collect();
-        let found = candidates(&objects, &policy, Timestamp::UNIX_EPOCH);
+        let none = AnnotatedExemptions::default();
+        let found = candidates(&objects, &policy, &none, Timestamp::UNIX_EPOCH);
         let names: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.pods)).collect();
         assert_eq!(names, [("big", 2), ("bigger", 3), ("none", 0), ("small", 1)]);
         let tags: DevOpsPolicySpec = yaml_serde::from_str("{forbidLatestTag: true}").unwrap();
         let tags = EffectivePolicy::from_spec(&tags).unwrap();
-        assert!(candidates(&objects, &tags, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");
+        assert!(candidates(&objects, &tags, &none, Timestamp::UNIX_EPOCH).is_empty(), "it has no fix");
+        let mut exempt = AnnotatedExemptions::default();
+        exempt.add_namespace("n", |key| match key {
+            EXEMPT => Some("missing-liveness"),
+            EXEMPT_REASON => Some("moves in spring"),
+            _ => None,
+        });
+        assert!(candidates(&objects, &policy, &exempt, Timestamp::UNIX_EPOCH).is_empty(), "all are exempt");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::cluster::{CallError, Cluster};
 use crate::enforcement::{
     Claims, Evidence, RolloutProgress, Service, ServiceSpec, Subject, Surroundings, Typed, is_ready, objects,
 };
+use crate::governance::AnnotatedExemptions;
 
 /// The annotation with which a Deployment and its `ReplicaSet`s mark the current revision.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -96,6 +97,7 @@ pub(super) async fn surroundings(
         quotas: list(cluster, &kind::<ResourceQuota>(), namespace, &all).await?,
         claims: claims(cluster, namespace).await?,
         services,
+        exemptions: AnnotatedExemptions::default(),
     })
 }
 

@@ -21,6 +21,7 @@ use crate::enforcement::{
     Allowance, BudgetDecision, EnforcingPolicy, Plan, Request, RolloutOrder, RolloutProgress, Service,
     Subject, Surroundings,
 };
+use crate::governance::AnnotatedExemptions;
 use crate::policy::{
     CompiledPolicy, MOST_FIELDS, Remediation, RemediationPhase, RemediationReason, SkipReason,
 };
@@ -56,6 +57,8 @@ pub(super) struct InForce {
     enforcing: Vec<EnforcingPolicy>,
     /// The Services of the namespace.
     services: Vec<Service>,
+    /// The exemptions of the Namespace.
+    exemptions: AnnotatedExemptions,
     /// A digest of the enforcing policies and of the Services, to detect changes.
     digest: u64,
 }
@@ -121,7 +124,7 @@ impl Enforcer<'_> {
         };
         let workloads = self.remediator.workloads();
         let objects: Vec<_> = workloads.objects(&self.namespace).collect();
-        let mut candidates = candidates(&objects, &own.effective, self.now());
+        let mut candidates = candidates(&objects, &own.effective, &force.exemptions, self.now());
         for candidate in &mut candidates {
             let trace = workloads.trace(candidate.kind, &self.namespace, &candidate.name);
             candidate.retried(trace.and_then(|trace| trace.retry));
@@ -209,7 +212,8 @@ impl Enforcer<'_> {
         }
         let services = self.remediator.workloads().services(&self.namespace);
         services.hash(&mut hasher);
-        InForce { all, enforcing, services, digest: hasher.finish() }
+        let exemptions = self.remediator.workloads().exemptions(&self.namespace);
+        InForce { all, enforcing, services, exemptions, digest: hasher.finish() }
     }
 
     /// Fetches a workload and checks if it may be patched now.
@@ -228,7 +232,9 @@ impl Enforcer<'_> {
         let around = match surroundings {
             Some(around) => around,
             None => match evidence::surroundings(cluster, &self.namespace, force.services.clone()).await {
-                Ok(found) => surroundings.insert(found),
+                Ok(found) => {
+                    surroundings.insert(Surroundings { exemptions: force.exemptions.clone(), ..found })
+                }
                 Err(error) => return self.failed(candidate, &error.into()),
             },
         };

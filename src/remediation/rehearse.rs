@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::apply::{read_again, rehearse};
 use super::apply_error::ApplyError;
 use super::appraise::{Appraisal, Inquiry, appraise};
+use super::candidates::breaks_what_can_be_mended;
 use super::evidence::{services, surroundings};
 use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
@@ -17,9 +18,8 @@ use crate::enforcement::{
     EnforcingPolicy, RehearsalOutcome, Rehearsed, RolloutOrder, RolloutProgress, Subject, Surroundings,
     managed_by,
 };
-use crate::governance::evaluate;
+use crate::governance::AnnotatedExemptions;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
-use crate::rules;
 
 /// The reason why there is no rehearsal.
 #[derive(Debug, thiserror::Error)]
@@ -69,17 +69,18 @@ async fn rehearse_some(
     let namespace = policy.policy.namespace().unwrap_or_default();
     let own = EnforcingPolicy::new(policy)?;
     let enforcing = EnforcingPolicy::beside(policy, all);
+    let exemptions = exemptions(cluster, &namespace).await?;
     let concerned = |subject: &Subject| {
         if !keep(subject) {
             return false;
         }
-        let violations =
-            subject.workload().map(|workload| evaluate(&own.effective, &workload, now, true).violations);
-        violations.is_ok_and(|found| found.iter().any(|found| rules::fix_of(found.rule).is_some()))
+        let is_broken = |workload| breaks_what_can_be_mended(&workload, &own.effective, &exemptions, now);
+        subject.workload().is_ok_and(is_broken)
     };
     let mut subjects = find(cluster, Some(&namespace), concerned).await?;
     let services = services(cluster, &namespace).await.map_err(ApplyError::from)?;
     let around = surroundings(cluster, &namespace, services).await.map_err(ApplyError::from)?;
+    let around = Surroundings { exemptions: exemptions.clone(), ..around };
     subjects.sort_by_key(|subject| {
         (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
     });
@@ -96,6 +97,20 @@ async fn rehearse_some(
         rehearsed.extend(rehearse_one(cluster, &subject, &inquiry, &around, now).await?);
     }
     Ok(rehearsed)
+}
+
+/// Returns the exemptions of a Namespace; none without the permission to read it.
+async fn exemptions(cluster: &Cluster, namespace: &str) -> Result<AnnotatedExemptions, ApplyError> {
+    let mut exemptions = AnnotatedExemptions::default();
+    match cluster.namespace_metadata(namespace).await {
+        Ok(metadata) => {
+            let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
+            exemptions.add_namespace(namespace, |key| annotations.get(key).map(String::as_str));
+        }
+        Err(error) if error.code() == Some(403) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(exemptions)
 }
 
 /// Rehearses one workload; `None` if it was deleted meanwhile.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::enforcement::harm::Restart;
 use crate::enforcement::{Service, Trace};
+use crate::governance::AnnotatedExemptions;
 use crate::workload::{Workload, WorkloadKind};
 
 /// The health of a pod, as a watch shows it.
@@ -37,6 +38,9 @@ pub trait WorkloadSource: Send {
 
     /// Returns the trace of enforcement on a workload; `None` if there is none.
     fn trace(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<&Trace>;
+
+    /// Returns the exemptions that a Namespace declares.
+    fn exemptions(&self, namespace: &str) -> AnnotatedExemptions;
 
     /// Returns the Services of a namespace, by name.
     fn services(&self, namespace: &str) -> Vec<Service>;

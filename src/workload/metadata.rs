@@ -27,8 +27,16 @@ pub(super) const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name"
 /// The annotation in which kubectl keeps a copy of the object that was applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The annotation of a workload or a Namespace with the ids of the rules from which it is exempt, between commas.
+pub const EXEMPT: &str = "devops.stochastic.io/exempt";
+/// The annotation with the reason of an exemption. It is required.
+pub const EXEMPT_REASON: &str = "devops.stochastic.io/exempt-reason";
+/// The annotation with the last day of an exemption, in UTC; without it the exemption has no end.
+pub const EXEMPT_UNTIL: &str = "devops.stochastic.io/exempt-until";
+
 /// The annotations that are always read.
-const ANNOTATIONS: [&str; 4] = [DEPLOYMENT_CONFIG, IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES];
+const ANNOTATIONS: [&str; 7] =
+    [DEPLOYMENT_CONFIG, IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES, EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL];
 
 /// The part of an object's metadata that is read. Managed fields, the largest part, are skipped.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]

@@ -53,7 +53,7 @@ pub use interner::Interner;
 pub use kind::WorkloadKind;
 pub use label_selector::{LabelSelector, Requirement};
 pub use labels::Labels;
-pub use metadata::{Metadata, OwnerReference};
+pub use metadata::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Metadata, OwnerReference};
 pub use object::{Object, ObjectSeed, Parsed};
 pub use other_kind::{Kind, Kinds, ObjectKind, OtherObject, RESOURCES, Resource};
 pub use placement::{Affinity, Os, SpreadConstraint};

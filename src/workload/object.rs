@@ -45,7 +45,7 @@ pub enum Parsed<'a> {
     Other {
         /// True where it holds a list of containers.
         holds_containers: bool,
-        /// Its metadata (a detail).
+        /// Its metadata (a detail, except that of a Namespace).
         metadata: Metadata<'a>,
     },
     /// No Kubernetes object: it has no `kind`.
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 (Some(Role::Workload(_) | Role::List(_)), _) => {
                     map.next_value::<IgnoredAny>()?;
                 }
-                (Some(Role::Other) | None, _) => {
+                (Some(Role::Namespace | Role::Other) | None, _) => {
                     draft.holds_containers |= map.next_value_seed(ContainerSearch::of_lists())?;
                 }
             }
@@ -187,6 +187,7 @@ impl Own<'_> {
             Some(kind) => Role::Workload(kind),
             None if kind == "List" => Role::List(None),
             None if let Some(kind) = related(api_version, kind) => Role::Related(kind),
+            None if (api_version, kind) == ("v1", "Namespace") => Role::Namespace,
             None => TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() }
                 .item()
                 .map_or(Role::Other, |item| Role::List(Some(item))),
@@ -218,6 +219,8 @@ enum Role {
     Workload(WorkloadKind),
     Related(Kind),
     List(Option<TypeMeta>),
+    /// A Namespace that no rule reads. Its annotations count for the objects in it.
+    Namespace,
     Other,
 }
 
@@ -279,7 +282,7 @@ impl<'a> Draft<'a> {
                 (role, Cow::Borrowed(part)) => PartSeed { role: role.clone(), part, draft: self }
                     .deserialize(value)
                     .map_err(|error| serde_json::Error::custom(format_args!("{part}: {error}")))?,
-                (Role::Other, Cow::Owned(_)) => {
+                (Role::Namespace | Role::Other, Cow::Owned(_)) => {
                     self.holds_containers |= ContainerSearch::of_lists().deserialize(value)?;
                 }
                 (Role::Workload(_) | Role::List(_), Cow::Owned(_)) => {}
@@ -297,7 +300,7 @@ impl<'a> Draft<'a> {
             (Role::List(_), Some(items)) => Parsed::List(items),
             (Role::List(None), None) => Parsed::List(Vec::new()),
             // A custom resource's kind may end in "List" although it is none.
-            (Role::List(Some(_)) | Role::Other, _) => {
+            (Role::List(Some(_)) | Role::Namespace | Role::Other, _) => {
                 Parsed::Other { holds_containers: self.holds_containers, metadata: self.metadata }
             }
         };
@@ -374,12 +377,14 @@ impl<'de> DeserializeSeed<'de> for PartSeed<'_, 'de> {
                     IgnoredAny::deserialize(deserializer)?;
                 }
             },
-            (Role::Other, "metadata") if Fields::are_all() => {
+            (role @ (Role::Namespace | Role::Other), "metadata")
+                if Fields::are_all() || matches!(role, Role::Namespace) =>
+            {
                 // A custom resource is free to have metadata of another form.
                 let metadata = serde_json::Value::deserialize(deserializer)?;
                 draft.metadata = Metadata::deserialize(metadata).unwrap_or_default();
             }
-            (Role::Other, "spec" | "template" | "items") => {
+            (Role::Namespace | Role::Other, "spec" | "template" | "items") => {
                 draft.holds_containers |= ContainerSearch::new().deserialize(deserializer)?;
             }
             (Role::List(item), "items") => {

@@ -13,6 +13,7 @@ mod compare;
 mod config;
 mod deploy;
 mod evaluated_objects;
+mod exemptions;
 mod fleet;
 mod formats;
 mod github_action;

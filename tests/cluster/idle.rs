@@ -18,7 +18,17 @@ const WATCHES: usize = 36;
 const RENEWALS: usize = 1_800;
 const LIMIT: Duration = Duration::from_mins(5);
 /// The resources that `watch` watches.
-const SEEN: &[&str] = &["pods"];
+const SEEN: &[&str] = &[
+    "cronjobs",
+    "daemonsets",
+    "deployments",
+    "jobs",
+    "namespaces",
+    "pods",
+    "replicasets",
+    "replicationcontrollers",
+    "statefulsets",
+];
 /// The resources that `reconcile` watches.
 const EVALUATED: &[&str] = &[
     "cronjobs",
@@ -26,6 +36,7 @@ const EVALUATED: &[&str] = &[
     "deployments",
     "devopspolicies",
     "jobs",
+    "namespaces",
     "pods",
     "policyauditresults",
     "replicasets",

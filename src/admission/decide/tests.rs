@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission::parse_review;
+use crate::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL};
+
+fn none() -> AnnotatedExemptions {
+    AnnotatedExemptions::default()
+}
 
 const KCM: &str = "system:kube-controller-manager";
 
@@ -60,7 +65,7 @@ fn request(operation: &str, kind: WorkloadKind, user: &str, object: &Value, old:
 
 fn decided(review: &Value, policies: &[CompiledPolicy]) -> AdmissionDecision {
     let body = review.to_string();
-    decide(&parse_review(body.as_bytes()).unwrap(), policies, None, Timestamp::UNIX_EPOCH).unwrap()
+    decide(&parse_review(body.as_bytes()).unwrap(), policies, None, &none(), Timestamp::UNIX_EPOCH).unwrap()
 }
 
 /// The rules that deny and those that warn, each with the container.
@@ -251,7 +256,7 @@ fn native_admission_with_the_same_policies_takes_over_the_rules_that_it_holds() 
     let body = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null).to_string();
     let found = |native: Option<&str>| {
         let request = parse_review(body.as_bytes()).unwrap();
-        let decision = decide(&request, &policies, native, Timestamp::UNIX_EPOCH).unwrap();
+        let decision = decide(&request, &policies, native, &none(), Timestamp::UNIX_EPOCH).unwrap();
         decision.denied.len() + decision.warned.len()
     };
     assert_eq!((found(None), found(Some("stale")), found(Some(&hash))), (2, 2, 0));
@@ -289,4 +294,37 @@ proptest! {
     fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(parse_review(&body).is_err());
     }
+}
+
+#[test]
+fn an_exempt_object_is_admitted_if_the_policy_lets_it_or_its_namespace_exempt() {
+    let mut pod = object(WorkloadKind::Pod, &[("main", "nginx", true)]);
+    let decide_on = |pod: &Value, exemptions: Option<&str>, namespace: &AnnotatedExemptions| {
+        let mut spec = json!({
+            "enforcementMode": "enforce", "forbidLatestTag": true, "admission": { "denyAt": "high" },
+        });
+        spec["exemptions"] = json!(exemptions);
+        let body = request("CREATE", WorkloadKind::Pod, "jane", pod, &Value::Null).to_string();
+        let request = parse_review(body.as_bytes()).unwrap();
+        let policies = [policy("baseline", &spec)];
+        decide(&request, &policies, None, namespace, Timestamp::UNIX_EPOCH).unwrap().is_allowed()
+    };
+    let mut exempt = none();
+    exempt.add_namespace("shop", |key| match key {
+        EXEMPT => Some("latest-tag"),
+        EXEMPT_REASON => Some("moves in spring"),
+        _ => None,
+    });
+    assert!(!decide_on(&pod, None, &none()));
+    assert!(decide_on(&pod, None, &exempt), "the Namespace is exempt");
+    assert!(!decide_on(&pod, Some("none"), &exempt), "the policy allows no exemption");
+    pod["metadata"]["annotations"] = json!({ EXEMPT: "latest-tag", EXEMPT_REASON: "moves in spring" });
+    assert!(!decide_on(&pod, None, &none()), "a policy that enforces leaves this to Namespaces");
+    assert!(decide_on(&pod, Some("workload"), &none()));
+    pod["metadata"]["annotations"][EXEMPT_UNTIL] = json!("1969-12-31");
+    assert!(!decide_on(&pod, Some("workload"), &none()), "it ended the day before");
+    pod["metadata"]["annotations"][EXEMPT_UNTIL] = json!("1970-01-01");
+    assert!(decide_on(&pod, Some("workload"), &none()), "the last day counts");
+    pod["metadata"]["ownerReferences"] = json!([{ "kind": "CloneSet", "name": "web", "controller": true }]);
+    assert!(!decide_on(&pod, Some("workload"), &none()), "it has an owner");
 }

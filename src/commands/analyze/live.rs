@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::related;
 use crate::cluster::{self, Cluster, ConnectOptions, ListRequest, RawObject};
-use crate::commands::progress_spinner::ProgressSpinner;
+use crate::commands::{annotations, progress_spinner::ProgressSpinner};
 use crate::files;
 use crate::governance::{Analysis, ReportError, Scope};
 use crate::workload::{Kind, Kinds, Object, Parsed, Workload, WorkloadKind};
@@ -67,7 +67,8 @@ pub(in crate::commands) async fn read_cluster(
     for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
-    let notes = related::read(cluster, scope, analysis).await;
+    let related = related::read(cluster, scope, analysis).await;
+    let notes = [related, annotations::exempt(cluster, scope, analysis).await].concat();
     LeftOut { namespaces: listing.skipped, notes }
 }
 

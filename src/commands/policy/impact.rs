@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use crate::cluster::{self, ConnectOptions, ListRequest};
+use crate::commands::annotations;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Impact, ImpactPolicies, ReportError, Scope};
+use crate::terminal::note;
 use crate::workload::{Fields, Object};
 
 /// The objects to evaluate.
@@ -46,12 +48,18 @@ pub(super) async fn impact(
             let cluster = cluster::connect(options).await?;
             let namespaces = namespace.map(str::to_owned).into_iter().collect();
             let request = ListRequest { namespaces, selector: None };
+            let namespaces = request.namespaces.clone();
             let scope = Scope::default();
             let skip = |name: &str| scope.leaves_out(name);
             let listing =
                 cluster::list_pods(&cluster, &request, skip, || policies.analyses(), add_page).await;
             listing.parts.into_iter().for_each(|part| merge(&mut analyses, part));
             errors.extend(listing.unread.iter().map(ToString::to_string));
+            let kinds = analyses.iter().flat_map(Analysis::kinds_with_findings).collect();
+            let found = annotations::read(&cluster, &namespaces, &kinds).await;
+            analyses.iter_mut().for_each(|analysis| analysis.exempt(found.exemptions.clone()));
+            errors.extend(found.errors.iter().map(ToString::to_string));
+            found.notes.iter().try_for_each(note)?;
         }
     }
     Ok(policies.finish(analyses, errors))

@@ -1,11 +1,13 @@
 //! The part of an analysis about the types of objects, which rules evaluate for objects of any kind.
 
+use std::collections::BTreeMap;
+
 use super::Analysis;
 use crate::governance::evaluate::evaluate_type;
 use crate::governance::{Evaluation, Origin, RuleFindings, Tally};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Check, Severity};
-use crate::workload::{Metadata, Owner, TypeMeta};
+use crate::workload::{Metadata, Owner, TypeMeta, WorkloadKey};
 
 impl Analysis<'_> {
     /// Evaluates the type of an object that is no workload.
@@ -31,16 +33,14 @@ impl Analysis<'_> {
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
             let exempt = evaluate_type(rules, Some(types), metadata, false, &mut |_, _, _| {}).tally;
-            self.add_exempt(*exemption, exempt.iter().map(|(_, count)| count).sum());
+            self.add_exempt(*exemption, &exempt);
+            self.exempted_others.add(&exempt);
         }
         let name = metadata.name.as_deref().or(metadata.generate_name.as_deref()).unwrap_or_default();
-        let evaluation = self.evaluate_type(policy, Some(types), metadata);
-        self.violations.add_certain(
-            namespace,
-            Owner { kind: &types.kind, name },
-            origin,
-            &evaluation.violations,
-        );
+        let object = Owner { kind: &types.kind, name };
+        let key = WorkloadKey::new(namespace, object);
+        let evaluation = self.evaluate_type(policy, Some(types), metadata, &key);
+        self.violations.add_certain(namespace, object, origin, &evaluation.violations);
         self.others.add(namespace, &evaluation.tally);
     }
 
@@ -49,14 +49,19 @@ impl Analysis<'_> {
         policy: &EffectivePolicy,
         types: Option<&TypeMeta>,
         metadata: &Metadata<'_>,
+        key: &WorkloadKey,
     ) -> Evaluation {
         evaluate_type(policy, types, metadata, self.keep, &mut |place, severity, count| {
-            *self.types.entry((place, severity)).or_default() += count;
+            *self.types.entry((key.clone(), place, severity)).or_default() += count;
         })
     }
 
     /// Returns the findings of each rule and severity.
     pub(super) fn findings(&self, all: &Tally) -> Vec<RuleFindings> {
+        let mut types: BTreeMap<(usize, Severity), u64> = BTreeMap::new();
+        for ((_, place, severity), count) in &self.types {
+            *types.entry((*place, *severity)).or_default() += count;
+        }
         let rules = self.policy.rules().iter().filter(|enabled| all.count(enabled.index) > 0);
         let found = rules.flat_map(|enabled| {
             let found = |severity, count| RuleFindings { rule: enabled.rule, severity, count };
@@ -64,7 +69,7 @@ impl Analysis<'_> {
                 return vec![found(enabled.severity, all.count(enabled.index))];
             }
             let by_severity =
-                self.types.range((enabled.index, Severity::Low)..=(enabled.index, Severity::Critical));
+                types.range((enabled.index, Severity::Low)..=(enabled.index, Severity::Critical));
             by_severity.map(|((_, severity), count)| found(*severity, *count)).collect()
         });
         found.collect()

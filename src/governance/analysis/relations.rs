@@ -36,6 +36,7 @@ impl Analysis<'_> {
         match &object.parsed {
             Parsed::Workload(workload) => {
                 let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
+                self.annotated.add_workload(namespace, workload);
                 self.note_workload(namespace, workload, None);
             }
             Parsed::List(items) => items.iter().for_each(|item| self.add_facts(item)),
@@ -66,7 +67,9 @@ impl Analysis<'_> {
             return;
         }
         if let Some(metadata) = object.content.get("metadata").map(Metadata::deserialize) {
-            self.evaluate_other(types, &metadata.unwrap_or_default(), origin);
+            let metadata = metadata.unwrap_or_default();
+            self.note_namespace(types, &metadata);
+            self.evaluate_other(types, &metadata, origin);
         }
         let related = match Related::read(object) {
             Ok(related) => related,
@@ -109,7 +112,10 @@ impl Analysis<'_> {
                 found.begin(enabled.rule.id, enabled.severity);
                 check(&ObjectContext { object, parameters: &enabled.parameters }, &mut found);
                 if let Some(exemption) = self.exemption(enabled.rule.id, identity) {
-                    self.add_exempt(exemption, found.count());
+                    let mut exempt = Tally::default();
+                    exempt.set(enabled.index, found.count());
+                    self.add_exempt(exemption, &exempt);
+                    self.exempted_others.add(&exempt);
                 } else {
                     tally.set(enabled.index, found.count());
                     kept.extend(found.into_kept());
@@ -176,12 +182,13 @@ impl Analysis<'_> {
 
     fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
         for (object, violation) in found.found() {
-            if let Some(exemption) = self.exemption(enabled.rule.id, object) {
-                self.add_exempt(exemption, 1);
-                continue;
-            }
             let mut tally = Tally::default();
             tally.set(enabled.index, 1);
+            if let Some(exemption) = self.exemption(enabled.rule.id, object) {
+                self.add_exempt(exemption, &tally);
+                self.exempted_others.add(&tally);
+                continue;
+            }
             match object.kind {
                 ObjectKind::Workload(kind) => {
                     let itself = Owner { kind: kind.name(), name: &object.name };
@@ -189,8 +196,7 @@ impl Analysis<'_> {
                     let key = WorkloadKey::new(&object.namespace, owner.unwrap_or(itself));
                     self.count(&object.namespace, &tally);
                     let is_in_breach = enabled.half_points > 0 && enabled.severity >= Compliance::THRESHOLD;
-                    let penalized = self.penalized(&tally);
-                    self.workloads.entry(key).or_default().add(is_in_breach, &penalized);
+                    self.workloads.entry(key).or_default().add(is_in_breach, &tally);
                 }
                 ObjectKind::Other(_) => self.others.add(&object.namespace, &tally),
             }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use serde_json::to_value;
+use serde_json::{json, to_value};
 
 use super::super::tests::Made;
 use super::*;
 use crate::governance::Analysis;
 use crate::policy::DevOpsPolicySpec;
 use crate::rules::{HIGH_RESTARTS, LATEST_TAG, PENDING, Rule, place};
-use crate::workload::{Object, Parsed};
+use crate::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Metadata, Object, Parsed};
 
 fn board() -> Scoreboard {
     Scoreboard::new(EffectivePolicy::default(), Scope::default())
@@ -163,7 +163,7 @@ fn an_unreadable_pod_is_counted_separately() {
     let mut board = board();
     board.see(&Made { image: "web", ..Made::new("shop", "a") });
     board.apply_unreadable("shop", "a");
-    assert_eq!((board.unreadable(), board.cluster()), (1, &Tally::default()));
+    assert_eq!((board.unreadable(), board.cluster()), (1, Tally::default()));
     assert_eq!(board.scores().count(), 0, "there is nothing to evaluate");
     board.apply_unreadable("shop", "a");
     assert_eq!(board.unreadable(), 1);
@@ -428,4 +428,57 @@ fn keep(truth: &mut Truth, Change { namespace, name, to }: Change) {
         Some(seen) => truth.insert((namespace, name), seen),
         None => truth.remove(&(namespace, name)),
     };
+}
+
+#[test]
+fn exempt_findings_are_left_out_as_an_analysis_leaves_them_out() {
+    let (mut board, mut truth) = (board(), Truth::new());
+    let mut annotated = AnnotatedExemptions::default();
+    let rules = |key: &str| match key {
+        EXEMPT => Some("latest-tag"),
+        EXEMPT_REASON => Some("moves in spring"),
+        _ => None,
+    };
+    annotated.add_namespace("bank", rules);
+    let owner = json!({
+        "annotations": { EXEMPT: "missing-liveness,latest-tag", EXEMPT_REASON: "old", EXEMPT_UNTIL: "1970-01-01" },
+    });
+    let owner = owner.to_string();
+    let owner: Metadata<'_> = serde_json::from_str(&owner).unwrap();
+    annotated.add_object("shop", Owner { kind: "StatefulSet", name: "db" }, &owner);
+    let pods = [("shop", "db-0", Some("db")), ("shop", "web", None), ("bank", "db-0", Some("db"))];
+    for (namespace, name, owner) in pods {
+        let pod = Made { image: "nginx", liveness: false, owner, ..Made::new(namespace, name) };
+        tell(&mut board, (namespace, name), Some(&Seen::Pod(pod.clone())));
+        truth.insert((namespace, name), Seen::Pod(pod));
+    }
+    board.annotated = annotated.clone();
+    let (policy, scope) = (EffectivePolicy::default(), Scope::default());
+    for (second, exempt) in [(0, 3), (86_400, 1)] {
+        let now = Timestamp::from_second(second).unwrap();
+        let mut analysis = Analysis::new(&policy, &scope, now, false);
+        for seen in truth.values() {
+            let Seen::Pod(pod) = seen else { panic!("no pod") };
+            analysis.add(&serde_json::from_str(&pod.json()).unwrap(), None);
+        }
+        analysis.exempt(annotated.clone());
+        let report = analysis.finish();
+        board.refresh(now);
+        assert_eq!(report.summary.exempted.values().sum::<u64>(), exempt);
+        assert_eq!(board.cluster().by_rule(&policy), report.summary.counts);
+        assert_eq!(board.cluster_score(), report.summary.score);
+        assert_eq!(board.with_exempted(), report.summary.with_exempted);
+        assert_eq!(to_value(board.namespaces()).unwrap(), to_value(&report.namespaces).unwrap());
+        assert_eq!(board.offenders(9), report.workloads.worst(9));
+        let compliance = board.cluster_compliance().unwrap();
+        assert_eq!(
+            (compliance.workloads, compliance.compliant),
+            (report.summary.workloads, report.summary.compliant)
+        );
+    }
+    for (namespace, name, _) in pods {
+        tell(&mut board, (namespace, name), None);
+    }
+    board.refresh(Timestamp::UNIX_EPOCH);
+    assert_eq!(board.exempted(), &Tally::default());
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::governance::AnnotatedExemptions;
 use crate::operator::evaluate_namespace;
 use crate::policy::{DevOpsPolicySpec, EffectivePolicy};
 use crate::workload::{Workload, WorkloadKind};
@@ -33,7 +34,7 @@ fn evaluation(pods: &[(&str, &str)]) -> NamespaceEvaluation {
         })
         .collect();
     let rules = EffectivePolicy::from_spec(&policy("p", "u").spec).unwrap();
-    evaluate_namespace(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH)
+    evaluate_namespace(&rules, "n", pods.iter(), AnnotatedExemptions::default(), Timestamp::UNIX_EPOCH)
 }
 
 fn created(step: Step) -> PolicyAuditResult {

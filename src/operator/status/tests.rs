@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::*;
+use crate::governance::AnnotatedExemptions;
 use crate::operator::evaluate_namespace;
 use crate::policy::{DevOpsPolicySpec, EffectivePolicy};
 use crate::workload::{Workload, WorkloadKind};
@@ -28,7 +29,13 @@ fn outcome(policy: &DevOpsPolicy, images: &[&str]) -> EvaluationOutcome {
         })
         .collect();
     let rules = EffectivePolicy::from_spec(&policy.spec).unwrap();
-    EvaluationOutcome::Evaluated(evaluate_namespace(&rules, "n", pods.iter(), Timestamp::UNIX_EPOCH))
+    EvaluationOutcome::Evaluated(evaluate_namespace(
+        &rules,
+        "n",
+        pods.iter(),
+        AnnotatedExemptions::default(),
+        Timestamp::UNIX_EPOCH,
+    ))
 }
 
 /// Returns the policy as the API server stores it: JSON, with times in whole seconds.

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::policy::DevOpsPolicy;
+use crate::rules::LATEST_TAG;
 
 fn policy(name: &str, spec: &Json) -> CompiledPolicy {
     let policy = json!({
@@ -138,4 +139,24 @@ fn a_policy_that_sets_defaults_only_warns_about_dropped_ones() {
         "a denied finding is not repeated"
     );
     assert_eq!(annotations(&[audits]), ["", "latest-tag;c,missing-liveness;c"]);
+}
+
+#[test]
+fn a_rule_from_which_workloads_may_exempt_themselves_has_the_day_and_an_exempt_one_is_left_out() {
+    let audit = policy("a", &json!({ "forbidLatestTag": true, "requireLivenessProbe": true }));
+    let enforce =
+        json!({ "enforcementMode": "enforce", "forbidLatestTag": true, "admission": { "denyAt": "low" } });
+    let all = [audit, policy("b", &enforce)];
+    let today = "2026-11-30".parse().unwrap();
+    let verdict = AdmissionVerdict::exempting(&all, |_| false, today).unwrap();
+    let annotations = verdict.annotations();
+    assert_eq!(annotations[DENY_ANNOTATION], "latest-tag;b", "only a Namespace may exempt from it");
+    assert_eq!(annotations[WARN_ANNOTATION], "missing-liveness;a;exempt=2026-11-30");
+
+    let is_exempt = |enabled: &EnabledRule| enabled.rule.id == LATEST_TAG.id;
+    let verdict = AdmissionVerdict::exempting(&all, is_exempt, today).unwrap();
+    assert_eq!((verdict.denied.len(), verdict.warned.len()), (0, 1));
+    let left_out: Vec<_> = verdict.left_out.iter().map(|one| (one.policy.as_str(), one.reason)).collect();
+    assert_eq!(left_out, [("a", LeftOutReason::Exempt), ("b", LeftOutReason::Exempt)]);
+    assert_eq!(verdict.hash, AdmissionVerdict::of(&all).unwrap().hash, "the webhook knows it again");
 }

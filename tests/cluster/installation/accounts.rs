@@ -97,9 +97,12 @@ async fn exercise_watch(plane: &ControlPlane, mode: Mode, home: &str, shop: &str
     }
     drop(nowhere);
     eventually("events are repeated", async || (!is_unused("patch events")).then_some(())).await;
-    let unused = unused(plane, mark, &user, mode);
-    let expected: &[&str] = if namespaces.is_empty() { &[] } else { &["get namespaces"] };
-    assert_eq!(unused, expected);
+    let mut unused = unused(plane, mark, &user, mode);
+    if !namespaces.is_empty() {
+        // Namespaces have no place in a Role, so it reads each of them by name.
+        unused.retain(|unused| !["list namespaces", "watch namespaces"].contains(&unused.as_str()));
+    }
+    assert_eq!(unused, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

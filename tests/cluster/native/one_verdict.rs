@@ -11,13 +11,13 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use kube_devops::admission::{NewViolation, decide, parse_review};
 use kube_devops::enforcement::PATCHED_FIELDS;
-use kube_devops::governance::evaluate;
+use kube_devops::governance::{AnnotatedExemptions, evaluate};
 use kube_devops::policy::{
     ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION, DevOpsPolicy, EnforcementMode,
     WARN_ANNOTATION,
 };
 use kube_devops::rules::{RULES, RuleId};
-use kube_devops::workload::{Fields, Workload, WorkloadKind};
+use kube_devops::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Fields, Workload, WorkloadKind};
 use serde_json::{Value, json};
 
 use super::objects::{KINDS, api_version, object};
@@ -56,7 +56,8 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
                 old["metadata"]["annotations"] = json!({ PATCHED_FIELDS: DEFAULTS[rng.usize(..3)] });
             }
             let old = send(&client, "POST", &namespace, kind, "", &old).await.object;
-            let new = object(kind, updated(&mut rng, kind, &pod), &json!({}), &json!({}));
+            let mut new = object(kind, updated(&mut rng, kind, &pod), &json!({}), &json!({}));
+            exempt(&mut rng, &mut new);
             let defaulted = send(&client, "PUT", &namespace, kind, "/web?dryRun=All", &new).await.object;
             pairs.push((kind, Some(old), new, defaulted));
         }
@@ -97,6 +98,7 @@ const DEFAULTS: [&str; 3] = [
 fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
     let severities = ["low", "medium", "high", "critical"];
     let is_short = rng.bool();
+    let exemptions = [None, Some("none"), Some("namespace"), Some("workload")][rng.usize(..4)];
     (0..rng.usize(1..4))
         .map(|number| {
             let mut spec = json!({
@@ -106,6 +108,9 @@ fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
             });
             if number == 0 || rng.bool() {
                 spec["forbidLatestTag"] = true.into();
+            }
+            if let Some(exemptions) = exemptions {
+                spec["exemptions"] = exemptions.into();
             }
             // The API server cuts long warnings, so only some namespaces have these rules too.
             for field in ["requireLivenessProbe", "requireReadinessProbe", "requireResources"] {
@@ -167,7 +172,9 @@ async fn wait_for_policies(client: &Client, namespace: &str) {
 
 /// Puts the verdict of the policies on the Namespace, and waits until the API server evaluates by it.
 async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolicy]) {
-    annotate(client, namespace, json!(AdmissionVerdict::of(policies).unwrap().annotations())).await;
+    let today = "1970-01-01".parse().unwrap();
+    let verdict = AdmissionVerdict::exempting(policies, |_| false, today).unwrap();
+    annotate(client, namespace, json!(verdict.annotations())).await;
     eventually("the verdict is in effect", async || {
         let (denied, warned) = probe(client, namespace).await;
         (!denied.is_empty() || !warned.is_empty()).then_some(())
@@ -416,7 +423,23 @@ fn generated(rng: &mut Rng, kind: &str) -> Value {
         ]);
     }
     made["metadata"]["name"] = "new".into();
+    exempt(rng, &mut made);
     made
+}
+
+/// Adds annotations by which an object exempts itself, or fails to.
+fn exempt(rng: &mut Rng, made: &mut Value) {
+    if rng.bool() {
+        return;
+    }
+    let annotations = &mut made["metadata"]["annotations"];
+    let rules = ["latest-tag", "missing-liveness , latest-tag", "latest-tga,missing-readiness", ""];
+    annotations[EXEMPT] = rules[rng.usize(..4)].into();
+    annotations[EXEMPT_REASON] = ["moves in spring", "moves in spring", " "][rng.usize(..3)].into();
+    if rng.bool() {
+        let days = ["1970-01-01", "1969-12-31", "2999-12-31", "1970-1-2", "tomorrow"];
+        annotations[EXEMPT_UNTIL] = days[rng.usize(..5)].into();
+    }
 }
 
 /// Changes a pod spec: what a pod allows, or anything of a template.
@@ -460,6 +483,8 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
     let (mut denied, mut warned) = (Vec::new(), Vec::new());
     for known in policies {
         let effective = known.effective.as_ref().unwrap();
+        let left = AnnotatedExemptions::default().left_for("", &new, effective, now);
+        let effective = left.as_ref().unwrap_or(effective);
         let before: BTreeSet<_> = old
             .iter()
             .flat_map(|old| evaluate(effective, old, now, true).violations)
@@ -499,7 +524,8 @@ fn by_webhook(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new:
     });
     let body = review.to_string();
     let request = parse_review(body.as_bytes()).unwrap();
-    let decision = decide(&request, policies, None, Timestamp::UNIX_EPOCH).unwrap();
+    let decision =
+        decide(&request, policies, None, &AnnotatedExemptions::default(), Timestamp::UNIX_EPOCH).unwrap();
     let found = |findings: Vec<NewViolation>| -> BTreeSet<_> {
         let findings = findings.into_iter();
         findings.map(|found| (found.rule.to_string(), found.container.unwrap_or_default())).collect()

@@ -6,10 +6,31 @@
   - namespaces
   verbs:
   - get
+  - list
+  - watch
 - apiGroups:
   - ''
   resources:
   - pods
+  - replicationcontrollers
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - apps
+  resources:
+  - daemonsets
+  - deployments
+  - replicasets
+  - statefulsets
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - batch
+  resources:
+  - cronjobs
+  - jobs
   verbs:
   - list
   - watch
@@ -33,6 +54,25 @@
   - ''
   resources:
   - pods
+  - replicationcontrollers
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - apps
+  resources:
+  - daemonsets
+  - deployments
+  - replicasets
+  - statefulsets
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - batch
+  resources:
+  - cronjobs
+  - jobs
   verbs:
   - list
   - watch
@@ -71,6 +111,8 @@
   - namespaces
   verbs:
   - get
+  - list
+  - watch
 - apiGroups:
   - ''
   resources:
