@@ -53,6 +53,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "admission",
         &[
             "cluster",
+            "enforcement",
             "governance",
             "leader",
             "manifests",
@@ -67,6 +68,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "operator",
         &[
+            "admission",
             "cluster",
             "enforcement",
             "governance",

@@ -15,7 +15,8 @@ use crate::workload::{Owner, Workload, WorkloadKind, WorkloadRef};
 
 /// The field manager of the fields that enforcement sets. Other clients do not use this name by accident.
 pub const FIELD_MANAGER: &str = "devops.stochastic.io/enforcement";
-/// The annotation that names the policy for which a workload was patched. No decision depends on it.
+/// The annotation that names the policy for which a workload was patched. Only the adoption of fields without an owner
+/// depends on it.
 pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
 /// The annotation that lists the fields that enforcement set, as `container/field`, for users who want to remove them.
 pub const PATCHED_FIELDS: &str = "devops.stochastic.io/patched-fields";

@@ -1,11 +1,12 @@
-//! The trace that enforcement leaves on few workloads: the fields that it owns, the declared ports, and the annotation
-//! that requests another attempt. Pure.
+//! The trace that enforcement leaves on few workloads: the fields that it owns, the declared ports, the annotation that
+//! requests another attempt, and fields to adopt. Pure.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::adoption::Adoptable;
 use super::eligibility::RETRY;
 use super::field::ContainerField;
 use super::foreign::foreign_path_of;
@@ -24,6 +25,8 @@ pub struct Trace {
     pub owned_since: Option<Timestamp>,
     /// The time of the last request for another attempt.
     pub retry: Option<Timestamp>,
+    /// The fields without an owner that it got when it was created.
+    pub adoptable: Option<Adoptable>,
 }
 
 impl Trace {
@@ -48,6 +51,7 @@ impl Trace {
             owned_since: ours().find_map(|entry| entry.time.as_ref().map(|time| time.0)),
             ports: pod.map(|pod| declared(&pod.containers)).unwrap_or_default(),
             retry: retry.and_then(|at| at.parse().ok()),
+            adoptable: Adoptable::read(&workload.metadata),
         }))
     }
 }

@@ -12,10 +12,7 @@ use super::metrics::RemediationMetrics;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::enforcement::harm::Trial;
 use crate::enforcement::{KeptPatches, Ledger, Note};
-use crate::manifests::LEDGER_NAME;
-
-/// The key that holds the ledger.
-const KEY: &str = "ledger";
+use crate::manifests::{LEDGER_KEY, LEDGER_NAME};
 
 /// The store of the ledger.
 pub struct LedgerStore {
@@ -52,7 +49,7 @@ pub enum LedgerError {
     },
     /// The content is not a valid ledger. It does not count as empty, because that would free the whole budget.
     #[error(
-        "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
+        "key {LEDGER_KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
          `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is rebuilt from the policies' records"
     )]
     Unreadable {
@@ -163,7 +160,7 @@ impl LedgerStore {
     fn parse(&self, held: &ConfigMap) -> Result<Ledger, LedgerError> {
         let unreadable =
             |message: String| LedgerError::Unreadable { namespace: self.namespace.clone(), message };
-        let text = held.data.as_ref().and_then(|data| data.get(KEY));
+        let text = held.data.as_ref().and_then(|data| data.get(LEDGER_KEY));
         let text = text.ok_or_else(|| unreadable("there is no such key".to_owned()))?;
         serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))
     }
@@ -177,7 +174,7 @@ impl LedgerStore {
         let is_new = held.is_none();
         let metadata = ObjectMeta { name: Some(LEDGER_NAME.to_owned()), ..ObjectMeta::default() };
         let mut map = held.unwrap_or_else(|| ConfigMap { metadata, ..ConfigMap::default() });
-        map.data.get_or_insert_default().insert(KEY.to_owned(), text);
+        map.data.get_or_insert_default().insert(LEDGER_KEY.to_owned(), text);
         let params = PostParams::default();
         let write = async |client: kube::Client| {
             let api = self.api(client);
