@@ -110,9 +110,6 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     };
     let metrics = OperatorMetrics::register(&live.metrics)?;
     let cluster = live.cluster.clone();
-    if args.admission == AdmissionMode::Off {
-        operator::warn_about_verdicts(&cluster).await;
-    }
     let operator = Arc::new(Operator::new(cluster, leadership, events, settings, metrics));
     PolicyCollector::register(&live.metrics, Arc::clone(&operator))?;
     let unready = live.service.readiness.register("policies");
