@@ -34,7 +34,7 @@ pub(super) struct Args {
     listen: Listen,
 
     /// Evaluate objects in the API server: native keeps the verdicts of policies on their Namespaces, where the
-    /// admission policies of `policy compile` read them; off leaves verdicts as they are, and `policy release` clears them
+    /// admission policies of `policy compile` read them
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     admission: AdmissionMode,
 
