@@ -10,10 +10,10 @@ use serde::de::IgnoredAny;
 use super::actor::is_made_by_controller;
 use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
-use crate::governance::evaluate;
+use crate::governance::{evaluate, evaluate_custom};
 use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation};
-use crate::workload::{Workload, WorkloadKind};
+use crate::workload::{Fields, Kinds, Workload, WorkloadKind, WorkloadKinds};
 
 /// An object that cannot be read, although the API server accepted it.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,14 @@ pub fn decide(
     let mut decision = AdmissionDecision::default();
     let Some(kind) = request.admitted_kind().filter(|_| !policies.is_empty()) else { return Ok(decision) };
     let Some(json) = request.object else { return Ok(decision) };
-    let object = read(kind, json.get(), "object")?;
+    let custom = policies.iter().filter_map(|compiled| compiled.effective.as_ref().ok());
+    let keeps = custom.fold(WorkloadKinds::default(), |kinds, one| kinds.union(one.custom_kinds()));
+    let object = read(kind, keeps, json.get(), "object")?;
     if is_made_by_controller(&request.user_info.username, &object) {
         return Ok(decision);
     }
     let old = match (request.operation, request.old_object) {
-        (Operation::Update, Some(json)) => Some(read(kind, json.get(), "oldObject")?),
+        (Operation::Update, Some(json)) => Some(read(kind, keeps, json.get(), "oldObject")?),
         _ => None,
     };
     let verdict =
@@ -57,6 +59,11 @@ pub fn decide(
         match &compiled.effective {
             Ok(effective) => {
                 let added = added(effective, &object, old.as_ref(), now);
+                for (rule, reason) in evaluate_custom(effective, &object).1 {
+                    decision
+                        .problems
+                        .push(format!("rule {rule} of DevOpsPolicy {name} can't tell: {reason}"));
+                }
                 for violation in added.into_iter().filter(|added| is_ours(&name, added.rule)) {
                     found.add(&name, denies(compiled, violation.severity), violation);
                 }
@@ -71,8 +78,16 @@ pub fn decide(
     Ok(decision)
 }
 
-fn read<'a>(kind: WorkloadKind, json: &'a str, part: &'static str) -> Result<Workload<'a>, DecideError> {
-    let mut workload = Workload::from_json(kind, json).map_err(|source| DecideError { part, source })?;
+/// Reads an object, and keeps the JSON of the kinds that rules of policies' own evaluate.
+fn read<'a>(
+    kind: WorkloadKind,
+    keeps: WorkloadKinds,
+    json: &'a str,
+    part: &'static str,
+) -> Result<Workload<'a>, DecideError> {
+    let fields = if keeps.contains(kind) { Fields::Raw(Kinds::default(), keeps) } else { Fields::All };
+    let mut workload =
+        fields.within(|| Workload::from_json(kind, json)).map_err(|source| DecideError { part, source })?;
     workload.status = None;
     Ok(workload)
 }
@@ -84,9 +99,14 @@ fn added(
     old: Option<&Workload<'_>>,
     now: Timestamp,
 ) -> Vec<Violation> {
-    let mut violations = evaluate(policy, object, now, true).violations;
+    let all = |object| {
+        let mut violations = evaluate(policy, object, now, true).violations;
+        violations.extend(evaluate_custom(policy, object).0);
+        violations
+    };
+    let mut violations = all(object);
     if let (Some(old), false) = (old, violations.is_empty()) {
-        let before = evaluate(policy, old, now, true).violations;
+        let before = all(old);
         let before: BTreeSet<_> = before.iter().map(|old| (old.rule, old.container.as_deref())).collect();
         violations.retain(|new| !before.contains(&(new.rule, new.container.as_deref())));
     }

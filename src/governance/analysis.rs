@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use self::custom::CustomState;
 use super::costs::{costs, unscored};
 use super::evaluate::{evaluate_type, evaluate_workload};
 use super::exemptions::Split;
@@ -62,6 +63,7 @@ pub struct Analysis<'p> {
     is_reported: bool,
     /// The number of lists that failed, by the rules that read them.
     missed: BTreeMap<RuleId, u64>,
+    custom: CustomState,
 }
 
 /// The objects of one kind that were not evaluated.
@@ -101,6 +103,7 @@ impl<'p> Analysis<'p> {
             facts: Facts::new(policy.relates()),
             is_reported: true,
             missed: BTreeMap::new(),
+            custom: CustomState::default(),
         }
     }
 
@@ -200,6 +203,7 @@ impl<'p> Analysis<'p> {
         self.recheck_at = earliest(self.recheck_at, part.recheck_at);
         self.others.merge(part.others);
         self.facts.merge(part.facts);
+        self.custom.merge(part.custom);
         for (rule, count) in part.missed {
             *self.missed.entry(rule).or_default() += count;
         }
@@ -255,6 +259,7 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
+        self.judge_custom(namespace, workload, origin);
         let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
@@ -362,6 +367,7 @@ impl<'p> Analysis<'p> {
 
     /// Ends the analysis: counts the templates without judged pods, sums up and sorts.
     pub fn finish(mut self) -> Report {
+        self.judge_waiting();
         let unknown = self.judge_relations();
         let with_pods = self.workloads_with_pods();
         self.count_templates(&with_pods);
@@ -430,6 +436,7 @@ impl<'p> Analysis<'p> {
             left_out: self.left_out,
             objects: self.others.objects,
             recheck_at: self.recheck_at,
+            unknown_reasons: self.custom.reasons,
         }
     }
 
@@ -484,6 +491,7 @@ fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
+mod custom;
 mod object_types;
 mod relations;
 

@@ -28,7 +28,7 @@ pub use baseline::{
 };
 pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison};
 pub use compliance::{Compliance, Percent, PercentError};
-pub use evaluate::{Judgement, evaluate};
+pub use evaluate::{Judgement, evaluate, evaluate_custom};
 pub use exemptions::{ExemptFindings, Exemption, Exemptions};
 pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
 pub use gate::{Breach, Gap, GateResult, Only, Thresholds};
