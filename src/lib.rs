@@ -1,13 +1,13 @@
 //! Kubernetes governance: finds faults in the workloads of a cluster, scores them, and offers safe fixes.
 //!
-//! There is one engine. A way in gives a [`workload`], [`rules`] under a [`policy`] judge it, and [`governance`] adds
-//! the judgements up to a report, which [`output`] writes. [`inventory`] knows how objects fit together.
+//! There is one engine. An input gives a [`workload`]. The [`rules`] of a [`policy`] evaluate it. [`governance`] adds up
+//! the evaluations, and [`output`] writes the report. [`inventory`] knows how objects fit together.
 //! [`enforcement`] plans patches, and [`remediation`] applies and withdraws them. The ways in are [`files`], which
 //! reads [`yaml`], after [`render`] has turned charts and kustomizations into manifests, and a live [`cluster`]. Both
 //! take their proxies from [`proxy`]. [`repository`] knows what has changed. [`policies`] follows the policies of a
 //! cluster. The long-running parts are [`observer`], [`operator`] and [`admission`], on top of [`leader`],
 //! [`runtime`] and [`telemetry`]. [`manifests`] has the objects to install and the permissions to grant. [`fleet`]
-//! works in many clusters at once. [`commands`] wires everything to the command line.
+//! works in many clusters at once. [`terminal`] owns the standard streams. [`commands`] wires everything to the command line.
 
 pub mod admission;
 pub mod cluster;
@@ -34,5 +34,6 @@ pub mod repository;
 pub mod rules;
 pub mod runtime;
 pub mod telemetry;
+pub mod terminal;
 pub mod workload;
 pub mod yaml;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kube_devops::commands::{Cli, ExitStatus};
-use kube_devops::output;
+use kube_devops::output::Text;
+use kube_devops::terminal;
 
 fn main() -> ExitCode {
     match Cli::try_parse() {
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> ExitStatus {
     cli.run().unwrap_or_else(|error| {
         // An error about a closed stderr could be written nowhere.
-        let _ = output::error(format_args!("{error:#}"));
+        let _ = terminal::error(format_args!("{error:#}"));
         ExitStatus::Failed
     })
 }
@@ -24,11 +25,11 @@ fn run(cli: Cli) -> ExitStatus {
 /// Writes what the parser returned in place of a command: an error, a help or the version.
 fn usage(error: &clap::Error) -> ExitStatus {
     let text = error.render();
-    let write = |out: &mut output::Text<'_>| {
+    let write = |out: &mut Text<'_>| {
         let colours = out.has_colours();
         let out = out.exact();
         if colours { write!(out, "{}", text.ansi()) } else { write!(out, "{text}") }
     };
-    let _ = if error.use_stderr() { output::to_stderr(write) } else { output::to_stdout(write) };
+    let _ = if error.use_stderr() { terminal::to_stderr(write) } else { terminal::to_stdout(write) };
     if error.use_stderr() { ExitStatus::Failed } else { ExitStatus::Clean }
 }

@@ -106,8 +106,8 @@ fn item_of(kind: &VersionedKind) -> &str {
     kind.kind.strip_suffix("List").unwrap_or(&kind.kind)
 }
 
-/// Judges an object for a release. Returns its violations.
-fn judge(object: &serde_json::Value, release: Option<u64>) -> Vec<ReportedViolation> {
+/// Evaluates an object for a release. Returns its violations.
+fn evaluate(object: &serde_json::Value, release: Option<u64>) -> Vec<ReportedViolation> {
     let params = release.map(|release| json!({ "minorVersion": release }));
     let spec = json!({ "rules": [{ "id": "deprecated-api", "params": params.unwrap_or(json!({})) }] });
     let policy = EffectivePolicy::from_spec(&serde_json::from_value(spec).unwrap()).unwrap();
@@ -175,7 +175,7 @@ fn every_removal_and_replacement_of_upstream_is_reported() {
         }
         removals += 1;
         seen.insert(&row.of.group);
-        let found = |release| judge(&object, Some(release));
+        let found = |release| evaluate(&object, Some(release));
         // Upstream can state other releases for a list than for its items, by which it is evaluated.
         let of_item = item.map(|item| VersionedKind { kind: item.to_owned(), ..row.of.clone() });
         let evaluated = of_item.and_then(|of| stated.get(&of).copied()).unwrap_or(row);
@@ -196,7 +196,7 @@ fn every_removal_and_replacement_of_upstream_is_reported() {
         }
         let Some(replacement) = &row.replacement else { continue };
         replacements += 1;
-        // Upstream can name another replacement for a list than for its items, by which it is judged.
+        // Upstream can name another replacement for a list than for its items, by which it is evaluated.
         if item.is_some() {
             continue;
         }
@@ -227,7 +227,7 @@ fn only_cluster_scoped_kinds_have_no_namespace() {
 }
 
 #[test]
-fn a_live_object_is_judged_by_the_version_that_was_applied_last() {
+fn a_live_object_is_evaluated_by_the_version_that_was_applied_last() {
     let applied = |version: &str| {
         let copy = json!({ "apiVersion": version, "kind": "Deployment" }).to_string();
         json!({ "kubectl.kubernetes.io/last-applied-configuration": copy })
@@ -251,7 +251,7 @@ fn a_live_object_is_judged_by_the_version_that_was_applied_last() {
         if !uid.is_empty() {
             object["metadata"]["uid"] = uid.into();
         }
-        let found = judge(&object, None);
+        let found = evaluate(&object, None);
         assert_eq!(found.first().map(|violation| &*violation.path), expected, "{object}");
     }
 }

@@ -33,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("policies", &["cluster", "policy", "workload"]),
     ("enforcement", &["governance", "policy", "rules", "workload"]),
     ("fleet", &["cluster"]),
+    ("terminal", &["output"]),
     ("observer", &["cluster", "governance", "leader", "policy", "rules", "telemetry", "workload"]),
     (
         "remediation",
@@ -104,6 +105,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "rules",
             "runtime",
             "telemetry",
+            "terminal",
             "workload",
             "yaml",
         ],
@@ -116,7 +118,7 @@ const PLANNED: &[(&str, &str)] = &[("output", "workload")];
 /// The modules in which a `kube::Client` may appear.
 const CLIENT_MODULES: &[&str] = &["admission", "cluster", "leader", "remediation", "operator"];
 
-/// The modules of L0 and L1. They hold no async code and read no clock.
+/// The modules of L0 and L1. They hold no async code, read no clock and do no I/O.
 const PURE_MODULES: &[&str] = &[
     "workload",
     "inventory",
@@ -130,7 +132,7 @@ const PURE_MODULES: &[&str] = &[
     "manifests",
 ];
 
-/// Marks of async code and of clocks.
+/// Marks of async code, of clocks and of I/O.
 const IMPURE: &[&str] = &[
     "async fn",
     "async {",
@@ -141,6 +143,12 @@ const IMPURE: &[&str] = &[
     "SystemTime::now",
     "Timestamp::now",
     "Zoned::now",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "io::stdin",
+    "io::stdout",
+    "io::stderr",
 ];
 
 /// The items that a `mod.rs` may hold besides docs, `mod`, `use` and statics: the lookup beside the registry that it
@@ -368,7 +376,7 @@ fn stray_clients(sources: &[Source]) -> Vec<String> {
     problems
 }
 
-/// Finds async code and clocks in L0 and L1.
+/// Finds async code, clocks and I/O in L0 and L1.
 fn impure_lines(sources: &[Source]) -> Vec<String> {
     let pure = sources.iter().filter(|source| !source.is_test() && PURE_MODULES.contains(&source.module()));
     pure.flat_map(|source| {

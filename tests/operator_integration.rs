@@ -64,7 +64,7 @@ impl Model {
         let uid = self.policy.metadata.uid.clone().unwrap();
         let latest = self.trail.latest(&uid).cloned();
         let step =
-            next_step(&self.policy, outcome.evaluation().unwrap(), &[], latest.as_ref(), INTERVAL, now);
+            next_step(&self.policy, outcome.evaluation().unwrap(), &[], latest.as_ref(), INTERVAL, None, now);
         if let Step::Create(result) = step {
             let bytes = serde_json::to_vec(&result).unwrap().len();
             assert!(bytes <= 32 * 1024, "{bytes}");

@@ -122,7 +122,7 @@ fn every_fixture_of_upstream_gets_its_verdict() {
 }
 
 #[test]
-fn upstream_and_the_rules_judge_generated_pods_alike() {
+fn upstream_and_the_rules_evaluate_generated_pods_alike() {
     let pods = generate::pods(4_000);
     let Some(verdicts) = upstream::evaluate(&pods) else { return };
     let checks: Vec<Check> = BASELINE.into_iter().chain(RESTRICTED).collect();

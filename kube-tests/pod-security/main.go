@@ -1,4 +1,4 @@
-// Command pod-security judges pods by the Pod Security Standards with Kubernetes' own code, for a test that compares
+// Command pod-security evaluates pods by the Pod Security Standards with Kubernetes' own code, for a test that compares
 // kube-devops with it.
 //
 // Every line of standard input is a pod in JSON. For each there is one line on standard output: an array with the ids

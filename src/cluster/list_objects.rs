@@ -17,7 +17,7 @@ pub struct ObjectList<'a> {
 }
 
 impl ObjectList<'_> {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         let Self { group, version, plural, namespace } = self;
         let api =
             if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };

@@ -21,6 +21,7 @@ mod retry;
 mod scripted;
 mod stop;
 mod store;
+mod table;
 mod version;
 mod watch;
 
@@ -37,5 +38,6 @@ pub use retry::retry_on_conflict;
 pub use stop::StopError;
 pub(crate) use store::shrink;
 pub use store::{ListMark, Store};
+pub use table::{Table, TableRow, table};
 pub use version::ServerVersion;
 pub use watch::{Changes, Event, RawObject, WatchFailure, WatchRequest, watch};

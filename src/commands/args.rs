@@ -1,5 +1,6 @@
 //! Flags that commands share, one group a file.
 
+mod audit;
 mod budget;
 mod bundle;
 mod connect;
@@ -13,6 +14,7 @@ mod namespace;
 mod scope;
 mod selector;
 
+pub(super) use audit::AuditArgs;
 pub(super) use budget::BudgetArgs;
 pub(super) use bundle::{bundle, bundles, is_bundle_path};
 pub(super) use connect::ConnectArgs;

@@ -11,7 +11,8 @@ use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Access};
 use crate::manifests::{AccessAnswer, Assessment, Mode, Need, Places, needs};
-use crate::output::{Check, CheckFormat, to_stdout};
+use crate::output::{Check, CheckFormat};
+use crate::terminal::to_stdout;
 use crd_states::crd_states;
 use rule_permissions::of_rules;
 

@@ -4,7 +4,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::{Cli, ExitStatus};
-use crate::output::to_stdout;
+use crate::terminal::to_stdout;
 
 /// Print the completion script of a shell.
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,8 @@
 use super::ExitStatus;
 use super::analyze::{BaselineArgs, ConfigArgs, GateArgs, RuleArgs, settings};
 use crate::config::schema;
-use crate::output::{Cell, table, to_stdout};
+use crate::output::{Cell, table};
+use crate::terminal::to_stdout;
 
 /// Show the settings of analyze that hold here, and where each comes from.
 ///

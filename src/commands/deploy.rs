@@ -5,7 +5,8 @@ use clap::Subcommand;
 use super::ExitStatus;
 use super::args::{InstallationArgs, SystemNamespaceArgs};
 use crate::manifests::installation;
-use crate::output::{ManifestFormat, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::to_stdout;
 
 /// Print the manifests that install kube-devops in a cluster.
 #[derive(Clone, Debug, clap::Args)]

@@ -7,8 +7,9 @@ use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
-use crate::output::{explain, to_stdout};
+use crate::output::explain;
 use crate::rules::{self, RULES, Rule};
+use crate::terminal::to_stdout;
 
 /// Explain a rule: what it counts, why that is bad, its exceptions, and what mends it.
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,8 @@ use super::ExitStatus;
 use super::args::{ConnectArgs, NamespacesArgs, SelectorArgs};
 use super::progress_spinner::ProgressSpinner;
 use crate::cluster::{self, ListRequest, Listing};
-use crate::output::{self, Cell, Text, table, to_stdout};
+use crate::output::{Cell, Text, table};
+use crate::terminal::{self, to_stdout};
 use serde::Deserialize;
 use std::io;
 
@@ -79,13 +80,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     };
     let listing = cluster::list_pods(&cluster, &request, |_| false, Vec::new, add).await;
     drop(progress);
-    listing.unread.iter().try_for_each(output::error)?;
+    listing.unread.iter().try_for_each(terminal::error)?;
     let failed = !listing.unread.is_empty();
     let pods = sorted(listing);
     if !pods.is_empty() {
         to_stdout(|out| write(&pods, out))?;
     } else if !failed {
-        output::note("no pods found")?;
+        terminal::note("no pods found")?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::CommandFactory;
 
 use super::{Cli, ExitStatus};
-use crate::output::to_stdout;
+use crate::terminal::to_stdout;
 
 /// Print the man page, or write the pages of all commands to a directory.
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ mod choice;
 mod contexts;
 mod list_contexts;
 mod rows;
+mod status;
 
 use clap::Subcommand;
 
@@ -21,11 +22,13 @@ pub(super) struct Args {
 enum Action {
     Analyze(Box<analyze::Args>),
     ListContexts(list_contexts::Args),
+    Status(status::Args),
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     match args.action {
         Action::Analyze(args) => analyze::run(&args).await,
         Action::ListContexts(args) => list_contexts::run(&args).await,
+        Action::Status(args) => status::run(&args).await,
     }
 }

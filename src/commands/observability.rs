@@ -7,7 +7,8 @@ use super::ExitStatus;
 use super::args::InstallationArgs;
 use crate::manifests::installation::Installation;
 use crate::manifests::observability::{DASHBOARDS, config_map, prometheus_rule, service_monitors};
-use crate::output::{ManifestFormat, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::to_stdout;
 
 /// Print the manifests that monitor kube-devops with Prometheus and Grafana.
 #[derive(Clone, Debug, clap::Args)]

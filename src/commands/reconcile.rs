@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::{BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
+use super::args::{AuditArgs, BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::enforcement::Limits;
@@ -39,11 +39,10 @@ pub(super) struct Args {
     admission: AdmissionMode,
 
     #[command(flatten)]
-    budgets: BudgetArgs,
+    audit: AuditArgs,
 
-    /// Minimum time between two audit results of a policy; tests use less
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, hide = true)]
-    audit_interval: SignedDuration,
+    #[command(flatten)]
+    budgets: BudgetArgs,
 
     /// Time after which the conflict policy is applied again; tests use less
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, hide = true)]
@@ -93,7 +92,8 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let settings = OperatorSettings {
         system: args.system.with(own),
         namespaces,
-        audit_interval: args.audit_interval,
+        audit_interval: args.audit.audit_interval,
+        cluster_name: args.audit.cluster_name.clone(),
         admission: (args.admission == AdmissionMode::Native).then(|| AdmissionSettings {
             namespace: args.service.lease.home(&live.cluster).to_owned(),
             account: RECONCILE_LEASE.to_owned(),

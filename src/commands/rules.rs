@@ -3,8 +3,9 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::ExitStatus;
-use crate::output::{Cell, table, to_stdout};
+use crate::output::{Cell, table};
 use crate::rules::{Category, RULES};
+use crate::terminal::to_stdout;
 
 /// List the rules by category: the severity, the sets of --rules that have the rule, and whether it has a fix.
 #[derive(Debug, Clone, Copy, clap::Args)]

@@ -6,8 +6,9 @@ use super::ExitStatus;
 use super::args::{ConnectArgs, NamespaceArgs};
 use crate::cluster;
 use crate::enforcement::{UndoResult, parse_target};
-use crate::output::{self, note, to_stdout};
+use crate::output;
 use crate::remediation::{PatchedWorkload, UndoTarget, patched, preview, undo};
+use crate::terminal::{self, note, to_stdout};
 
 /// Revert the patches of one workload, of one policy, or all patches.
 ///
@@ -81,7 +82,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
                 }
             }
             Err(error) => {
-                output::error(format_args!(
+                terminal::error(format_args!(
                     "cannot undo {}: {error:#}",
                     patched.subject.reference().kubectl_arguments()
                 ))?;

@@ -12,7 +12,7 @@ use crate::cluster::{self, Cluster};
 use crate::manifests::installation::{APP, DEFAULT_NAMESPACE};
 use crate::manifests::{Leftover, crd_leftovers, leftovers};
 use crate::operator::{self, ReleaseStep};
-use crate::output::{self, to_stdout};
+use crate::terminal::{self, to_stdout};
 
 /// The time that pods get to end: more than twice the longest `terminationGracePeriodSeconds` of ours.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -86,7 +86,7 @@ async fn remove(cluster: &Cluster, object: &Leftover) -> anyhow::Result<bool> {
         Ok(true) => to_stdout(|out| writeln!(out, "{what} deleted"))?,
         Ok(false) => {}
         Err(error) => {
-            output::error(format_args!("cannot delete {what}: {error}"))?;
+            terminal::error(format_args!("cannot delete {what}: {error}"))?;
             return Ok(false);
         }
     }

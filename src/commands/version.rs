@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::ExitStatus;
-use crate::output::to_stdout;
+use crate::terminal::to_stdout;
 
 /// The text after the program's name, in `version` and in `--version`.
 pub(super) const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"));

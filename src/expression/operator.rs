@@ -149,11 +149,12 @@ pub(super) fn select<'v>(of: &Value<'v>, field: &str) -> Evaluated<Value<'v>> {
     }
 }
 
-/// Returns true if a map has a field.
+/// Returns true if a value has a field. Only maps have some; a list can't be asked.
 pub(super) fn has(of: &Value<'_>, field: &str) -> Evaluated<bool> {
     match of {
         Value::Map(map) => Ok(map.field(field).is_some()),
-        other => Err(EvaluationError::of(format!("{other} has no field {field}"))),
+        Value::List(_) => Err(EvaluationError::of(format!("a list has no field {field}"))),
+        _ => Ok(false),
     }
 }
 

@@ -88,16 +88,12 @@ impl<'a> Resolver<'a> {
         if let Some(place) = self.locals.iter().rposition(|local| local == name) {
             return Ok(Node::Local(place));
         }
-        match self.variables.iter().position(|variable| *variable == name) {
-            Some(place) => {
-                self.used |= 1 << place;
-                Ok(Node::Variable(place))
-            }
-            None => {
-                let known = self.variables.join(", ");
-                Err(refuse(part, format!("there is no variable {name}; the variables are {known}")))
-            }
-        }
+        let Some(place) = self.variables.iter().position(|variable| *variable == name) else {
+            let known = self.variables.join(", ");
+            return Err(refuse(part, format!("there is no variable {name}; the variables are {known}")));
+        };
+        self.used |= 1 << place;
+        Ok(Node::Variable(place))
     }
 
     fn call(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Node, Refusal> {
@@ -117,6 +113,10 @@ impl<'a> Resolver<'a> {
         let nodes = match <[Node; 2]>::try_from(nodes) {
             Ok([a, b]) if of_operator("_&&_") => return Ok(Node::And(Box::new((a, b)))),
             Ok([a, b]) if of_operator("_||_") => return Ok(Node::Or(Box::new((a, b)))),
+            // The API server does not look at what it searches an empty list for.
+            Ok([_, Node::List(items)]) if of_operator("@in") && items.is_empty() => {
+                return Ok(Node::Literal(Literal::Boolean(false)));
+            }
             Ok([a, b]) => match Binary::find(&call.func_name).filter(|_| call.target.is_none()) {
                 Some(operator) => return Ok(Node::Binary(operator, Box::new((a, b)))),
                 None => vec![a, b],

@@ -24,6 +24,7 @@ fn expressions_are_true_or_false() {
     for text in [
         "object.kind == 'Deployment' && object.spec.replicas <= params.max",
         "has(object.spec.replicas) && !has(object.spec.paused)",
+        "!has(object.spec.replicas.x) && !has(object.spec.none.x) && !has(object.kind.x)",
         "object.spec.containers.all(c, c.image.startsWith('nginx') || c.name == \"b\")",
         "object.spec.containers.exists(c, has(c.ports) && 443 in c.ports)",
         "object.spec.containers.exists_one(c, c.name == 'a')",
@@ -42,6 +43,7 @@ fn expressions_are_true_or_false() {
         "7 / 2 == 3 && -7 % 3 == -1 && 2u + 3u == 5u && 1 + 2 * 3 == 7",
         "{'a': 1, 2: 'b'}[2] == 'b' && {'a': [1, {'b': 2.0}]} == {'a': [1.0, {'b': 2}]}",
         "object.nothing == 1 || true",
+        "!(object.nothing in [])",
         "true || object.nothing == 1",
         "!(object.nothing == 1 && false)",
         "[1, 2, 3].exists(x, x / 0 == 1 || x == 3)",
@@ -57,6 +59,7 @@ fn what_does_not_apply_is_an_error_with_a_reason() {
     for (text, reason) in [
         ("object.spec.paused", "no such key: paused"),
         ("object.kind.name == 'x'", "a text has no field name"),
+        ("has(object.spec.containers.x)", "a list has no field x"),
         ("object.spec.replicas", "its result is an integer, and has to be true or false"),
         ("object.spec.replicas + 'a' == ''", "+ does not apply to an integer and a text"),
         ("object.spec.replicas < 'a'", "can't compare an integer with a text"),

@@ -1,4 +1,4 @@
-//! The sum of many judgements. Parts of it can be made on several threads and merged.
+//! The sum of many evaluations. Parts of it can be made on several threads and merged.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,15 +11,15 @@ use super::exemptions::Split;
 use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    Compliance, Exemptions, Judgement, NamespaceReport, Origin, Report, ReportError, ReportSummary, Scope,
-    Score, Skipped, Tally, UnjudgedKind, ViolationList, Workloads, evaluate,
+    Compliance, Evaluation, Exemptions, NamespaceReport, Origin, Report, ReportError, ReportSummary, Scope,
+    Score, Skipped, Tally, UnevaluatedKind, ViolationList, Workloads, evaluate,
 };
 use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
 use crate::rules::{RuleId, Severity};
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
-/// The judgements of a set of objects under one policy.
+/// The evaluations of a set of objects under one policy.
 ///
 /// Its size follows the namespaces, the workloads and, where they are kept, the violations; it does not follow the pods
 /// of a workload.
@@ -33,12 +33,12 @@ pub struct Analysis<'p> {
     /// The numbers of exempt findings, by the place of the exemption.
     exempt: Vec<u64>,
     namespaces: BTreeMap<String, Tally>,
-    /// The judged workloads.
+    /// The evaluated workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
-    /// The templates of workloads. They count unless a pod of their workload is judged.
+    /// The templates of workloads. They count unless a pod of their workload is evaluated.
     templates: HashMap<WorkloadKey, TemplateSum>,
-    /// The controllers of judged pods, each with the workload above it as far as names tell.
+    /// The controllers of evaluated pods, each with the workload above it as far as names tell.
     controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
     /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input. One without a manager is its
     /// own.
@@ -53,7 +53,7 @@ pub struct Analysis<'p> {
     patches: u64,
     left_out: u64,
     recheck_at: Option<Timestamp>,
-    /// The templates that were left out. They count under the same conditions as judged templates.
+    /// The templates that were left out. They count under the same conditions as evaluated templates.
     left_out_templates: HashMap<WorkloadKey, u64>,
     /// The findings in objects that are no workloads.
     others: OtherSums,
@@ -107,7 +107,7 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    /// Returns the policy by which objects are judged.
+    /// Returns the policy by which objects are evaluated.
     pub fn policy(&self) -> &'p EffectivePolicy {
         self.policy
     }
@@ -127,11 +127,11 @@ impl<'p> Analysis<'p> {
     /// Adds an object of any kind. The items of a list are added one by one.
     pub fn add(&mut self, object: &Object<'_>, origin: Option<Origin<'_>>) {
         match &object.parsed {
-            Parsed::Workload(workload) => self.judge(workload, Some(&object.types), origin),
+            Parsed::Workload(workload) => self.evaluate(workload, Some(&object.types), origin),
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
             Parsed::Related(other) => self.add_other(other, &object.types, origin),
             Parsed::Other { holds_containers, metadata } => {
-                self.judge_other(&object.types, metadata, origin);
+                self.evaluate_other(&object.types, metadata, origin);
                 self.skip(&object.types, origin, *holds_containers);
             }
             Parsed::Foreign => self.skip(&object.types, origin, false),
@@ -211,10 +211,10 @@ impl<'p> Analysis<'p> {
 
     /// Adds a pod or a workload's template.
     pub fn add_workload(&mut self, workload: &Workload<'_>, origin: Option<Origin<'_>>) {
-        self.judge(workload, None, origin);
+        self.evaluate(workload, None, origin);
     }
 
-    fn judge(&mut self, workload: &Workload<'_>, types: Option<&TypeMeta>, origin: Option<Origin<'_>>) {
+    fn evaluate(&mut self, workload: &Workload<'_>, types: Option<&TypeMeta>, origin: Option<Origin<'_>>) {
         let namespace = workload.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = namespace.unwrap_or(self.scope.default_namespace());
         if !self.facts.is_unneeded() {
@@ -259,33 +259,33 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
-        self.judge_custom(namespace, workload, origin);
+        self.evaluate_custom_rules(namespace, workload, origin);
         let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
             self.count_exempt(*exemption, rules, workload, types);
         }
-        let mut judgement = evaluate(policy, workload, self.now, self.keep);
-        self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
-        let violations = std::mem::take(&mut judgement.violations);
+        let mut evaluation = evaluate(policy, workload, self.now, self.keep);
+        self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
+        let violations = std::mem::take(&mut evaluation.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
-        if controller.is_none() && policy.judges_workloads() {
-            let judgement = evaluate_workload(policy, workload, self.now, self.keep);
-            self.recheck_at = earliest(self.recheck_at, judgement.recheck_at);
-            self.add_own(namespace, workload, &key, origin, &judgement);
+        if controller.is_none() && policy.evaluates_workloads() {
+            let evaluation = evaluate_workload(policy, workload, self.now, self.keep);
+            self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
+            self.add_own(namespace, workload, &key, origin, &evaluation);
         }
-        if controller.is_none() && policy.judges_types() {
-            let judgement = self.judge_type(policy, types, &workload.metadata);
-            self.add_own(namespace, workload, &key, origin, &judgement);
+        if controller.is_none() && policy.evaluates_types() {
+            let evaluation = self.evaluate_type(policy, types, &workload.metadata);
+            self.add_own(namespace, workload, &key, origin, &evaluation);
         }
-        let all = &judgement.tally;
+        let all = &evaluation.tally;
         let penalized = self.penalized(all);
         if workload.is_pod() {
             self.count(key.namespace(), all);
-            self.workloads.entry(key).or_default().add(judgement.is_in_breach, &penalized);
+            self.workloads.entry(key).or_default().add(evaluation.is_in_breach, &penalized);
         } else {
-            self.templates.entry(key).or_default().add(judgement.is_in_breach, &penalized, all);
+            self.templates.entry(key).or_default().add(evaluation.is_in_breach, &penalized, all);
         }
     }
 
@@ -294,21 +294,21 @@ impl<'p> Analysis<'p> {
         self.exemptions?.split(self.policy, origin?.source, self.now)
     }
 
-    /// Adds the judgement of a workload itself.
+    /// Adds the evaluation of a workload itself.
     fn add_own(
         &mut self,
         namespace: &str,
         workload: &Workload<'_>,
         key: &WorkloadKey,
         origin: Option<Origin<'_>>,
-        judgement: &Judgement,
+        evaluation: &Evaluation,
     ) {
         let object = Owner { kind: workload.kind.name(), name: workload.name() };
-        self.violations.add_certain(namespace, object, origin, &judgement.violations);
-        if judgement.tally != Tally::default() {
-            self.count(namespace, &judgement.tally);
-            let penalized = self.penalized(&judgement.tally);
-            self.workloads.entry(key.clone()).or_default().add(judgement.is_in_breach, &penalized);
+        self.violations.add_certain(namespace, object, origin, &evaluation.violations);
+        if evaluation.tally != Tally::default() {
+            self.count(namespace, &evaluation.tally);
+            let penalized = self.penalized(&evaluation.tally);
+            self.workloads.entry(key.clone()).or_default().add(evaluation.is_in_breach, &penalized);
         }
     }
 
@@ -335,7 +335,7 @@ impl<'p> Analysis<'p> {
         self.exempt[exemption] += count;
     }
 
-    /// Notes the workloads that a judged pod belongs to. A pod without a controller belongs to none.
+    /// Notes the workloads that an evaluated pod belongs to. A pod without a controller belongs to none.
     fn add_pod_of(&mut self, namespace: &str, pod: &Workload<'_>, controller: Option<Owner<'_>>) {
         let Some(controller) = controller else { return };
         let manager = pod.manager();
@@ -365,10 +365,10 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    /// Ends the analysis: counts the templates without judged pods, sums up and sorts.
+    /// Ends the analysis: counts the templates without evaluated pods, sums up and sorts.
     pub fn finish(mut self) -> Report {
-        self.judge_waiting();
-        let unknown = self.judge_relations();
+        self.evaluate_waiting();
+        let unknown = self.evaluate_relations();
         let with_pods = self.workloads_with_pods();
         self.count_templates(&with_pods);
         let left_out_templates = self.left_out_templates.iter();
@@ -385,7 +385,7 @@ impl<'p> Analysis<'p> {
         for namespace in by_namespace.values() {
             compliance.merge(*namespace);
         }
-        // Without a judged pod, the parts that could not be read may be all that matters.
+        // Without an evaluated pod, the parts that could not be read may be all that matters.
         let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
         let namespaces = self.namespaces.iter().map(|(name, tally)| {
             let compliance = by_namespace.get(&**name).copied().unwrap_or_default();
@@ -416,7 +416,7 @@ impl<'p> Analysis<'p> {
             unscored: unscored(&found, &self.others.total, self.policy),
             workloads,
             namespaces,
-            unjudged: self.unjudged(),
+            unevaluated: self.unevaluated(),
             skipped: self
                 .skipped
                 .iter()
@@ -440,7 +440,7 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    /// Counts the templates of workloads without a judged pod.
+    /// Counts the templates of workloads without an evaluated pod.
     fn count_templates(&mut self, with_pods: &HashSet<WorkloadKey>) {
         let mut templates = std::mem::take(&mut self.templates);
         templates.retain(|key, _| !with_pods.contains(key));
@@ -450,7 +450,7 @@ impl<'p> Analysis<'p> {
         self.templates = templates;
     }
 
-    /// Returns the workloads of which a pod is judged: the controllers of these pods, the workloads that manage those,
+    /// Returns the workloads that have an evaluated pod: the controllers of these pods, the workloads that manage those,
     /// and the ones that lend them their template.
     ///
     /// A name only suggests a manager. If the controller itself is in the input, its owner reference decides.
@@ -467,14 +467,14 @@ impl<'p> Analysis<'p> {
     }
 
     /// Returns the kinds of objects that hold containers and were not evaluated.
-    fn unjudged(&self) -> Vec<UnjudgedKind> {
+    fn unevaluated(&self) -> Vec<UnevaluatedKind> {
         let mut kinds: BTreeMap<&TypeMeta, u64> = BTreeMap::new();
         for ((_, types), skipped) in &self.skipped {
             if skipped.with_containers > 0 {
                 *kinds.entry(types).or_default() += skipped.with_containers;
             }
         }
-        kinds.into_iter().map(|(types, count)| UnjudgedKind { types: types.clone(), count }).collect()
+        kinds.into_iter().map(|(types, count)| UnevaluatedKind { types: types.clone(), count }).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The judgement of one workload under one policy, shared by files, live lists, watches and the operator.
+//! Evaluates one workload under one policy, for files, live lists, watches and the operator.
 
 use jiff::Timestamp;
 
@@ -7,21 +7,21 @@ use crate::policy::{EffectivePolicy, EnabledRule};
 use crate::rules::{Check, Context, RuleId, Severity, TypeContext, Violation, Violations};
 use crate::workload::{Metadata, TypeMeta, Workload};
 
-/// The judgement of one workload under a policy.
+/// The evaluation of one workload under a policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Judgement {
+pub struct Evaluation {
     /// One pod with the count of each rule.
     pub tally: Tally,
     /// True if a rule with a weight found a violation of at least [`Compliance::THRESHOLD`].
     pub is_in_breach: bool,
-    /// The earliest time at which the judgement may change although the workload stays the same.
+    /// The earliest time at which the evaluation may change although the workload stays the same.
     pub recheck_at: Option<Timestamp>,
     /// The violations, where they were asked for.
     pub violations: Vec<Violation>,
 }
 
-/// Judges one pod or template at the time `now`. With `keep` the violations are kept, else only their counts.
-pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Judgement {
+/// Evaluates one pod or template at the time `now`. With `keep` the violations are kept, else only their counts.
+pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Evaluation {
     run(policy, keep, Tally::of_pods(1), |enabled, found| {
         if let Check::Pod(check) | Check::Live(check) = enabled.rule.check {
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
@@ -58,13 +58,13 @@ pub fn evaluate_custom(
     (violations, unknown)
 }
 
-/// Judges a workload itself, beside its template or pods. The judgement counts no pod.
+/// Evaluates a workload itself, beside its template or pods. The evaluation counts no pod.
 pub(super) fn evaluate_workload(
     policy: &EffectivePolicy,
     workload: &Workload<'_>,
     now: Timestamp,
     keep: bool,
-) -> Judgement {
+) -> Evaluation {
     run(policy, keep, Tally::default(), |enabled, found| {
         if let Check::Workload(check) = enabled.rule.check {
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
@@ -72,14 +72,14 @@ pub(super) fn evaluate_workload(
     })
 }
 
-/// Judges the type of an object. `each` gets the place of a rule, a severity and a count.
+/// Evaluates the type of an object. `each` gets the place of a rule, a severity and a count.
 pub(super) fn evaluate_type(
     policy: &EffectivePolicy,
     types: Option<&TypeMeta>,
     metadata: &Metadata<'_>,
     keep: bool,
     each: &mut dyn FnMut(usize, Severity, u64),
-) -> Judgement {
+) -> Evaluation {
     run(policy, keep, Tally::default(), |enabled, found| {
         if let Check::Type(check) = enabled.rule.check {
             if let Some(context) = TypeContext::of(types, metadata, &enabled.parameters) {
@@ -98,7 +98,7 @@ fn run(
     keep: bool,
     mut tally: Tally,
     mut check: impl FnMut(&EnabledRule, &mut Violations),
-) -> Judgement {
+) -> Evaluation {
     let mut is_in_breach = false;
     let mut found = Violations::new(keep);
     for enabled in policy.rules() {
@@ -110,5 +110,5 @@ fn run(
             is_in_breach |= enabled.half_points > 0 && found.worst() >= Some(Compliance::THRESHOLD);
         }
     }
-    Judgement { tally, is_in_breach, recheck_at: found.next_check(), violations: found.into_kept() }
+    Evaluation { tally, is_in_breach, recheck_at: found.next_check(), violations: found.into_kept() }
 }

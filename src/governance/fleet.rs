@@ -35,9 +35,9 @@ pub struct FleetSummary {
     pub clusters: usize,
     /// The contexts whose clusters could not be read.
     pub failed: usize,
-    /// Pods judged.
+    /// Pods evaluated.
     pub pods: u64,
-    /// Workloads judged.
+    /// Workloads evaluated.
     pub workloads: u64,
     /// The score of all pods; none if no cluster was read.
     pub score: Option<Score>,
@@ -93,9 +93,9 @@ pub enum ClusterResult {
 /// The figures of one cluster.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClusterFigures {
-    /// Pods judged.
+    /// Pods evaluated.
     pub pods: u64,
-    /// Workloads judged.
+    /// Workloads evaluated.
     pub workloads: u64,
     /// The score.
     pub score: Option<Score>,
@@ -158,7 +158,7 @@ impl ClusterReport {
 }
 
 impl FleetReport {
-    /// Sums up clusters that were judged under one policy. It keeps their reports only if `keep` says so.
+    /// Sums up clusters that were evaluated under one policy. It keeps their reports only if `keep` says so.
     pub fn new(
         policy: &EffectivePolicy,
         mut clusters: Vec<ClusterReport>,

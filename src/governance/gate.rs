@@ -110,8 +110,9 @@ impl Thresholds {
             // Only objects without a score were asked for, such as roles.
             return Vec::new();
         }
-        let is_judged = |name: &String| report.namespaces.iter().any(|judged| judged.namespace == *name);
-        namespaces.iter().filter(|name| !is_judged(name)).cloned().map(Gap::Namespace).collect()
+        let is_evaluated =
+            |name: &String| report.namespaces.iter().any(|evaluated| evaluated.namespace == *name);
+        namespaces.iter().filter(|name| !is_evaluated(name)).cloned().map(Gap::Namespace).collect()
     }
 }
 
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_needs_something_to_judge() {
+    fn a_threshold_needs_something_to_evaluate() {
         let end = "so the thresholds prove nothing; --allow-empty accepts that";
         let score = Thresholds { score: Some(0), ..Thresholds::default() };
         assert_eq!(texts(score, &report(&[]), &["a"]), [format!("nothing was evaluated, {end}")]);

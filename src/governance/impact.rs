@@ -12,17 +12,17 @@ use crate::rules::{self, Check, RuleId};
 /// The kinds of workloads that enforcement patches.
 const PATCHED: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
-/// The policies of two sides, ready to judge the same objects.
+/// The policies of two sides, ready to evaluate the same objects.
 #[derive(Debug)]
-pub struct ImpactJudges {
+pub struct ImpactPolicies {
     names: [String; 2],
-    judges: Vec<Judge>,
+    policies: Vec<EvaluatedSide>,
     now: Timestamp,
 }
 
-/// A policy with the namespaces in which it judges.
+/// A policy with the namespaces in which it applies.
 #[derive(Debug)]
-struct Judge {
+struct EvaluatedSide {
     is_after: bool,
     spec: DevOpsPolicySpec,
     policy: EffectivePolicy,
@@ -92,10 +92,10 @@ pub struct WorkloadImpact {
     pub rules: Vec<RuleId>,
 }
 
-impl ImpactJudges {
+impl ImpactPolicies {
     /// Compiles the policies of both sides.
     ///
-    /// A policy without a namespace judges in all namespaces that other policies name, or in all namespaces if none names
+    /// A policy without a namespace applies to the namespaces that other policies name, or to all namespaces if none names
     /// one. `only` limits all of them to one namespace.
     pub fn new(
         from: &PolicySide,
@@ -110,12 +110,12 @@ impl ImpactJudges {
         }
         named.sort();
         named.dedup();
-        let mut judges = Vec::new();
+        let mut policies = Vec::new();
         for (is_after, side) in [(false, from), (true, to)] {
             for policy in &side.policies {
                 let spec = policy.parsed();
                 let namespaces = policy.namespace.clone().map_or_else(|| named.clone(), |name| vec![name]);
-                judges.push(Judge {
+                policies.push(EvaluatedSide {
                     is_after,
                     policy: EffectivePolicy::from_spec(&spec)?,
                     spec,
@@ -123,21 +123,21 @@ impl ImpactJudges {
                 });
             }
         }
-        Ok(Self { names: [from.name.clone(), to.name.clone()], judges, now })
+        Ok(Self { names: [from.name.clone(), to.name.clone()], policies, now })
     }
 
     /// Returns an empty analysis for each policy. All of them get the same objects.
     pub fn analyses(&self) -> Vec<Analysis<'_>> {
-        let judges = self.judges.iter();
-        judges.map(|judge| Analysis::new(&judge.policy, &judge.scope, self.now, true)).collect()
+        let policies = self.policies.iter();
+        policies.map(|side| Analysis::new(&side.policy, &side.scope, self.now, true)).collect()
     }
 
     /// Compares the analyses of both sides. `errors` names what could not be read.
     pub fn finish(&self, analyses: Vec<Analysis<'_>>, errors: Vec<String>) -> Impact {
         let [mut before, mut after] = [ImpactSide::default(), ImpactSide::default()];
-        for (judge, analysis) in self.judges.iter().zip(analyses) {
-            let side = if judge.is_after { &mut after } else { &mut before };
-            side.add(&judge.spec, &analysis.finish());
+        for (evaluated, analysis) in self.policies.iter().zip(analyses) {
+            let side = if evaluated.is_after { &mut after } else { &mut before };
+            side.add(&evaluated.spec, &analysis.finish());
         }
         let [from, to] = self.names.clone();
         Impact { api_version: "kube-devops/v1", from, to, namespaces: before.impact_of(&after), errors }

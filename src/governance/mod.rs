@@ -1,4 +1,4 @@
-//! The scoring core: the judgement of a workload, exact sums of judgements, score, compliance, report and gates.
+//! The scoring core: the evaluation of a workload, exact sums of evaluations, score, compliance, report and gates.
 
 mod analysis;
 mod baseline;
@@ -8,6 +8,7 @@ mod costs;
 mod evaluate;
 mod exemptions;
 mod fleet;
+mod fleet_status;
 mod gate;
 mod impact;
 mod new_findings;
@@ -28,14 +29,15 @@ pub use baseline::{
 };
 pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison};
 pub use compliance::{Compliance, Percent, PercentError};
-pub use evaluate::{Judgement, evaluate, evaluate_custom};
+pub use evaluate::{Evaluation, evaluate, evaluate_custom};
 pub use exemptions::{ExemptFindings, Exemption, Exemptions};
 pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
+pub use fleet_status::{ClusterPolicy, ClusterStatus, FleetStatus, FleetStatusSummary, PolicyFigures};
 pub use gate::{Breach, Gap, GateResult, Only, Thresholds};
-pub use impact::{Impact, ImpactJudges, NamespaceImpact, WorkloadImpact};
+pub use impact::{Impact, ImpactPolicies, NamespaceImpact, WorkloadImpact};
 pub use new_findings::compare;
 pub use report::{
-    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, RuleFindings, Skipped, UnjudgedKind,
+    NamespaceReport, Report, ReportError, ReportSummary, RuleCost, RuleFindings, Skipped, UnevaluatedKind,
 };
 pub use scope::Scope;
 pub use score::{Classification, Score};

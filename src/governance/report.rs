@@ -47,7 +47,7 @@ pub struct Report {
     pub unscored: Vec<RuleFindings>,
     /// The kinds that hold containers and are not evaluated.
     #[serde(skip)]
-    pub unjudged: Vec<UnjudgedKind>,
+    pub unevaluated: Vec<UnevaluatedKind>,
     /// The pods and templates with the namespace and the labels that were requested, evaluated or not.
     #[serde(skip)]
     pub selected: u64,
@@ -93,7 +93,7 @@ impl Report {
         worst
     }
 
-    /// Counts the objects that were read and not judged, and their kinds.
+    /// Counts the objects that were read and not evaluated, and their kinds.
     pub fn other_kinds(&self) -> (u64, usize) {
         // A document without a kind is no object.
         let objects = || self.skipped.iter().filter(|skipped| !skipped.kind.is_empty());
@@ -105,9 +105,9 @@ impl Report {
 /// The figures of everything that was evaluated.
 #[derive(Debug, Serialize)]
 pub struct ReportSummary {
-    /// Pods judged, a template counting as one.
+    /// Pods evaluated, a template counting as one.
     pub pods: u64,
-    /// Workloads judged: the owners of these pods, a pod without an owner being its own.
+    /// Workloads evaluated: the owners of these pods, a pod without an owner being its own.
     pub workloads: u64,
     /// The score; none when nothing was evaluated and something could not be read.
     pub score: Option<Score>,
@@ -133,7 +133,7 @@ pub struct ReportSummary {
 pub struct NamespaceReport {
     /// The namespace.
     pub namespace: String,
-    /// Pods judged.
+    /// Pods evaluated.
     pub pods: u64,
     /// The score of these pods.
     pub score: Score,
@@ -188,7 +188,7 @@ pub struct Skipped {
 
 /// A kind that holds containers and is not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnjudgedKind {
+pub struct UnevaluatedKind {
     /// The kind.
     pub types: TypeMeta,
     /// The number of objects that hold containers.
@@ -243,7 +243,7 @@ pub struct RuleCost {
     pub workloads: u64,
     /// The penalty points of the rule for each of these workloads.
     pub penalty_per_workload: f64,
-    /// The points of score to gain by mending every violation of the rule: its penalty over the pods judged, or less
+    /// The points of score to gain by mending every violation of the rule: its penalty over the pods evaluated, or less
     /// where all penalties together exceed the 100 points that count.
     pub points: f64,
 }

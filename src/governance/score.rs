@@ -16,12 +16,17 @@ impl Score {
     pub const BEST: Self = Self(100);
 
     /// The score of a tally under a policy: 100 less the mean penalty of a pod, at most 100, truncated once at the
-    /// end. Nothing to judge scores 100.
+    /// end. Nothing to evaluate scores 100.
     pub fn of(tally: &Tally, policy: &EffectivePolicy) -> Self {
         let best = tally.pods.saturating_mul(200);
         let left = best.saturating_sub(tally.half_points(policy));
         let score = if tally.pods == 0 { 100 } else { left / tally.pods.saturating_mul(2) };
         Self(u8::try_from(score).unwrap_or(100))
+    }
+
+    /// Returns the score that a number stands for. A number above 100 counts as 100.
+    pub fn from_value(value: u8) -> Self {
+        Self(value.min(100))
     }
 
     /// The score as a number.

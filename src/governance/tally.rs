@@ -1,4 +1,4 @@
-//! Exact sums of judgements. Removing is the inverse of adding, so that a live sum equals a fresh count.
+//! Exact sums of evaluations. Removing is the inverse of adding, so that a live sum equals a fresh count.
 
 use std::collections::BTreeMap;
 

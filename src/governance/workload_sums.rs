@@ -74,7 +74,7 @@ impl Counts {
     }
 }
 
-/// The sum of a workload's judgements.
+/// The sum of a workload's evaluations.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WorkloadSum {
     /// True if a violation of at least [`super::Compliance::THRESHOLD`] was found.
@@ -84,7 +84,7 @@ pub(super) struct WorkloadSum {
 }
 
 impl WorkloadSum {
-    /// Adds a judgement, or the sum of several; `penalized` counts the pods among them that have a penalty.
+    /// Adds an evaluation, or the sum of several; `penalized` counts the pods among them that have a penalty.
     pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally) {
         self.is_in_breach |= is_in_breach;
         self.penalized.add(penalized);
@@ -100,7 +100,7 @@ impl WorkloadSum {
     }
 }
 
-/// The sum of the judgements of a workload's templates, which count only if no pod of the workload is judged.
+/// The sum of the evaluations of a workload's templates, which count only if no pod of the workload is evaluated.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TemplateSum {
     pub(super) sum: WorkloadSum,
@@ -109,7 +109,7 @@ pub(super) struct TemplateSum {
 }
 
 impl TemplateSum {
-    /// Adds the tally of a judgement.
+    /// Adds the tally of an evaluation.
     pub(super) fn add(&mut self, is_in_breach: bool, penalized: &Tally, all: &Tally) {
         self.sum.add(is_in_breach, penalized);
         self.all.add(all);
@@ -160,7 +160,7 @@ impl Offender {
 pub struct Workloads {
     policy: EffectivePolicy,
     sums: HashMap<WorkloadKey, WorkloadSum>,
-    /// The workloads of which only the template was judged; none of them is among `sums`.
+    /// The workloads of which only the template was evaluated; none of them is among `sums`.
     templates: HashMap<WorkloadKey, TemplateSum>,
     offenders: usize,
 }

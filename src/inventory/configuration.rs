@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::workload::nullable;
 
-/// A `ConfigMap`. Its values are seen while it is judged, and never kept.
+/// A `ConfigMap`. Its values are seen while it is evaluated, and never kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the fields are the API's")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::cluster::{ListMark, Store, shrink};
-use crate::governance::{Compliance, Judgement, NamespaceReport, Offender, Scope, Score, Tally, evaluate};
+use crate::governance::{Compliance, Evaluation, NamespaceReport, Offender, Scope, Score, Tally, evaluate};
 use crate::policy::EffectivePolicy;
 use crate::workload::{Owner, Workload};
 
@@ -84,14 +84,14 @@ impl Scoreboard {
             self.delete(namespace, pod.name());
             return;
         }
-        let judgement = evaluate(&self.policy, pod, now, false);
-        self.put(namespace, pod.name(), &judgement, Some(pod.owner()));
+        let evaluation = evaluate(&self.policy, pod, now, false);
+        self.put(namespace, pod.name(), &evaluation, Some(pod.owner()));
     }
 
     /// Counts a pod that exists but can't be read, instead of what it was before.
     pub fn apply_unreadable(&mut self, namespace: &str, name: &str) {
         if !self.leaves_out(namespace) {
-            self.put(namespace, name, &Judgement::default(), None);
+            self.put(namespace, name, &Evaluation::default(), None);
         }
     }
 
@@ -133,7 +133,7 @@ impl Scoreboard {
 
     /// Returns the compliance of each namespace with evaluated pods, sorted by name.
     pub fn compliances(&self) -> impl Iterator<Item = (&str, Compliance)> {
-        self.judged().into_iter().map(|(name, sums)| (name, sums.compliance()))
+        self.evaluated().into_iter().map(|(name, sums)| (name, sums.compliance()))
     }
 
     /// Returns the sum of all pods.
@@ -153,13 +153,13 @@ impl Scoreboard {
 
     /// Returns the score of each namespace with readable pods, sorted by name.
     pub fn scores(&self) -> impl Iterator<Item = (&str, Score)> {
-        self.judged().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
+        self.evaluated().into_iter().map(|(name, entry)| (name, Score::of(&entry.tally, &self.policy)))
     }
 
     /// Returns the figures of each namespace with readable pods, sorted by name.
     pub fn namespaces(&self) -> Vec<NamespaceReport> {
-        let judged = self.judged().into_iter();
-        judged
+        let evaluated = self.evaluated().into_iter();
+        evaluated
             .map(|(name, sums)| NamespaceReport::new(name, &sums.tally, sums.compliance(), &self.policy))
             .collect()
     }
@@ -190,10 +190,10 @@ impl Scoreboard {
         self.scope.leaves_out(namespace) || !self.scope.asks_for(namespace)
     }
 
-    fn put(&mut self, namespace: &str, name: &str, judgement: &Judgement, workload: Option<Owner<'_>>) {
-        if !self.adjust(namespace, name, judgement, workload) {
+    fn put(&mut self, namespace: &str, name: &str, evaluation: &Evaluation, workload: Option<Owner<'_>>) {
+        if !self.adjust(namespace, name, evaluation, workload) {
             self.delete(namespace, name);
-            self.insert(namespace, name, judgement, workload);
+            self.insert(namespace, name, evaluation, workload);
         }
     }
 
@@ -202,35 +202,35 @@ impl Scoreboard {
         &mut self,
         namespace: &str,
         name: &str,
-        judgement: &Judgement,
+        evaluation: &Evaluation,
         workload: Option<Owner<'_>>,
     ) -> bool {
         let Some(pod) = self.pods.see(namespace, name).filter(|pod| pod.is_of(workload)) else {
             return false;
         };
         self.unreadable -= pod.unreadable();
-        let mut change = judgement.tally.clone();
+        let mut change = evaluation.tally.clone();
         change.remove(&pod.tally);
         self.cluster.add(&change);
         if let Some(sums) = self.namespaces.get_mut(namespace) {
             sums.tally.add(&change);
             if let Some(sum) = pod.workload.as_ref().and_then(|workload| sums.workloads.get_mut(workload)) {
                 sum.remove(pod.is_in_breach, &pod.tally, &self.policy);
-                sum.add(judgement.is_in_breach, &judgement.tally, &self.policy);
+                sum.add(evaluation.is_in_breach, &evaluation.tally, &self.policy);
             }
         }
-        pod.tally = judgement.tally.clone();
-        pod.is_in_breach = judgement.is_in_breach;
+        pod.tally = evaluation.tally.clone();
+        pod.is_in_breach = evaluation.is_in_breach;
         self.unreadable += pod.unreadable();
         true
     }
 
-    fn insert(&mut self, namespace: &str, name: &str, judgement: &Judgement, workload: Option<Owner<'_>>) {
+    fn insert(&mut self, namespace: &str, name: &str, evaluation: &Evaluation, workload: Option<Owner<'_>>) {
         let sums = self.namespaces.entry(namespace.into()).or_default();
-        let workload = workload.map(|owner| sums.count_for(owner, judgement, &self.policy));
-        sums.tally.add(&judgement.tally);
-        self.cluster.add(&judgement.tally);
-        let pod = Pod { tally: judgement.tally.clone(), is_in_breach: judgement.is_in_breach, workload };
+        let workload = workload.map(|owner| sums.count_for(owner, evaluation, &self.policy));
+        sums.tally.add(&evaluation.tally);
+        self.cluster.add(&evaluation.tally);
+        let pod = Pod { tally: evaluation.tally.clone(), is_in_breach: evaluation.is_in_breach, workload };
         self.unreadable += pod.unreadable();
         self.pods.insert(namespace, name.into(), pod);
     }
@@ -248,11 +248,11 @@ impl Scoreboard {
     }
 
     /// Returns the namespaces with readable pods, sorted by name.
-    fn judged(&self) -> Vec<(&str, &Sums)> {
-        let judged = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
-        let mut judged: Vec<_> = judged.map(|(name, entry)| (&**name, entry)).collect();
-        judged.sort_unstable_by_key(|(name, _)| *name);
-        judged
+    fn evaluated(&self) -> Vec<(&str, &Sums)> {
+        let evaluated = self.namespaces.iter().filter(|(_, entry)| entry.tally.pods > 0);
+        let mut evaluated: Vec<_> = evaluated.map(|(name, entry)| (&**name, entry)).collect();
+        evaluated.sort_unstable_by_key(|(name, _)| *name);
+        evaluated
     }
 }
 
@@ -261,14 +261,14 @@ impl Sums {
     fn count_for(
         &mut self,
         owner: Owner<'_>,
-        judgement: &Judgement,
+        evaluation: &Evaluation,
         policy: &EffectivePolicy,
     ) -> Arc<OwnerKey> {
         let key = OwnerKey { kind: owner.kind.into(), name: owner.name.into() };
         let known = self.workloads.get_key_value(&key).map(|(known, _)| Arc::clone(known));
         let key = known.unwrap_or_else(|| Arc::new(key));
         let sum = self.workloads.entry(Arc::clone(&key)).or_default();
-        sum.add(judgement.is_in_breach, &judgement.tally, policy);
+        sum.add(evaluation.is_in_breach, &evaluation.tally, policy);
         key
     }
 

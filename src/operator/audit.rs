@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::{Resource as _, ResourceExt as _};
 
-use super::Evaluation;
+use super::NamespaceEvaluation;
 use crate::governance::ReportedViolation;
 use crate::policy::{AuditedViolation, DevOpsPolicy, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 use crate::workload::{Owner, short_digest};
@@ -78,14 +78,16 @@ impl Past {
 }
 
 /// Decides on the next result; `latest` is the policy's newest one and `interval` the minimum time between two.
+/// `cluster_name` becomes a part of the result.
 ///
 /// Suggested patches are part of a result. Changed patches cause a new result; missing patches alone do not.
 pub fn next_step(
     policy: &DevOpsPolicy,
-    evaluation: &Evaluation,
+    evaluation: &NamespaceEvaluation,
     fixes: &[SuggestedFix],
     latest: Option<&Past>,
     interval: SignedDuration,
+    cluster_name: Option<&str>,
     now: Timestamp,
 ) -> Step {
     let content = content(&evaluation.violations, fixes);
@@ -99,7 +101,7 @@ pub fn next_step(
             return Step::Wait(due);
         }
     }
-    Step::Create(Box::new(result(policy, evaluation, fixes, &content, latest, now)))
+    Step::Create(Box::new(result(policy, evaluation, fixes, &content, latest, cluster_name, now)))
 }
 
 /// Returns a digest of the violations, independent of pod names and order. If there are patches, a hyphen and a digest
@@ -122,17 +124,18 @@ fn content(violations: &[ReportedViolation], fixes: &[SuggestedFix]) -> String {
 
 fn result(
     policy: &DevOpsPolicy,
-    evaluation: &Evaluation,
+    evaluation: &NamespaceEvaluation,
     fixes: &[SuggestedFix],
     content: &str,
     latest: Option<&Past>,
+    cluster_name: Option<&str>,
     now: Timestamp,
 ) -> PolicyAuditResult {
     let mut result = PolicyAuditResult {
         metadata: metadata(policy, content, latest),
         spec: PolicyAuditResultSpec {
             policy_name: policy.name_any(),
-            cluster_name: None,
+            cluster_name: cluster_name.map(str::to_owned),
             timestamp: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
             health_score: evaluation.score.value(),
             classification: evaluation.score.classification().to_string(),

@@ -27,6 +27,8 @@ pub struct OperatorSettings {
     pub namespaces: Vec<String>,
     /// The minimum time between two audit results of a policy.
     pub audit_interval: SignedDuration,
+    /// The name of the cluster in audit results.
+    pub cluster_name: Option<String>,
     /// The admission policies that native admission relies on; `None` without it.
     pub admission: Option<AdmissionSettings>,
     /// The settings of remediation, with the clock.
@@ -44,6 +46,7 @@ pub struct Operator {
     pub(super) remediator: Remediator,
     pub(super) native: Option<NativeAdmission>,
     pub(super) audit_interval: SignedDuration,
+    pub(super) cluster_name: Option<String>,
     /// Notified after a change of the inventory.
     pub(super) changed: Notify,
     /// The kinds of objects that rules of policies' own evaluate. Their watches keep the JSON.
@@ -71,7 +74,8 @@ impl Operator {
         settings: OperatorSettings,
         metrics: OperatorMetrics,
     ) -> Self {
-        let OperatorSettings { system, namespaces, audit_interval, admission, remediation } = settings;
+        let OperatorSettings { system, namespaces, audit_interval, cluster_name, admission, remediation } =
+            settings;
         let clock = remediation.clock;
         let events = Arc::new(events);
         let policies = Arc::new(Policies::new(system));
@@ -98,6 +102,7 @@ impl Operator {
             policies,
             remediator,
             audit_interval,
+            cluster_name,
             changed: Notify::new(),
             custom_kinds: watch::Sender::default(),
             clock,

@@ -10,7 +10,7 @@ use crate::workload::{self, Workload};
 
 /// The evaluation of a namespace under one policy.
 #[derive(Debug, Clone)]
-pub struct Evaluation {
+pub struct NamespaceEvaluation {
     /// The evaluated pods; a template without pods counts as one.
     pub pods: u64,
     /// The health score.
@@ -29,7 +29,7 @@ pub fn evaluate_namespace<'a>(
     namespace: &str,
     objects: impl Iterator<Item = &'a Workload<'static>>,
     now: Timestamp,
-) -> Evaluation {
+) -> NamespaceEvaluation {
     evaluate_within(policy, (namespace, None), objects, now)
 }
 
@@ -39,13 +39,15 @@ pub fn evaluate_within<'a>(
     (namespace, object): (&str, Option<Value>),
     objects: impl Iterator<Item = &'a Workload<'static>>,
     now: Timestamp,
-) -> Evaluation {
+) -> NamespaceEvaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
-    object.into_iter().for_each(|object| analysis.add_namespace(object));
+    if let Some(object) = object {
+        analysis.add_namespace(object);
+    }
     objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
-    Evaluation {
+    NamespaceEvaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
         violations: report.violations.iter().map(Into::into).collect(),
@@ -112,11 +114,11 @@ mod tests {
         objects.iter().map(read).collect()
     }
 
-    fn evaluation_of(policy: &str, objects: &[Json], now: Timestamp) -> Evaluation {
+    fn evaluation_of(policy: &str, objects: &[Json], now: Timestamp) -> NamespaceEvaluation {
         evaluate_namespace(&policy_of(policy), "n", workloads(objects).iter(), now)
     }
 
-    fn names(evaluation: &Evaluation) -> Vec<String> {
+    fn names(evaluation: &NamespaceEvaluation) -> Vec<String> {
         let names = evaluation.violations.iter();
         names.map(|found| Owner { kind: &found.kind, name: &found.name }.to_string()).collect()
     }

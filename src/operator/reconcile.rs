@@ -18,7 +18,7 @@ use super::context::EvaluatedPolicy;
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
 use super::{
-    Evaluation, EvaluationOutcome, Operator, ReconcileError, evaluate_within, next_status, next_step,
+    EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_within, next_status, next_step,
 };
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
@@ -112,7 +112,7 @@ async fn evaluate(
     Ok(Some(outcome))
 }
 
-fn by_severity(evaluation: &Evaluation) -> BTreeMap<crate::rules::Severity, u64> {
+fn by_severity(evaluation: &NamespaceEvaluation) -> BTreeMap<crate::rules::Severity, u64> {
     let mut counts = BTreeMap::new();
     for violation in &evaluation.violations {
         *counts.entry(violation.severity).or_default() += 1;
@@ -262,13 +262,14 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
 async fn audit(
     operator: &Operator,
     policy: &DevOpsPolicy,
-    evaluation: &Evaluation,
+    evaluation: &NamespaceEvaluation,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
     let latest = operator.audits().latest(&uid).cloned();
     let fixes = operator.remediator.fixes(&policy.reference());
     let interval = operator.audit_interval;
-    let step = next_step(policy, evaluation, &fixes, latest.as_ref(), interval, operator.now());
+    let cluster_name = operator.cluster_name.as_deref();
+    let step = next_step(policy, evaluation, &fixes, latest.as_ref(), interval, cluster_name, operator.now());
     let client = operator.cluster.client.clone();
     let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
     let due = match step {

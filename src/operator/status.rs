@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
-use super::{AdmissionState, Evaluation};
+use super::{AdmissionState, NamespaceEvaluation};
 use crate::governance::ReportedViolation;
 use crate::policy::{ConditionReason, ConditionType, DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::EnforcementState;
@@ -17,7 +17,7 @@ use crate::workload::count;
 #[derive(Debug)]
 pub enum EvaluationOutcome {
     /// The namespace was evaluated.
-    Evaluated(Evaluation),
+    Evaluated(NamespaceEvaluation),
     /// It is a system namespace, in which policies have no effect.
     NoEffect,
     /// The policy is invalid.
@@ -26,7 +26,7 @@ pub enum EvaluationOutcome {
 
 impl EvaluationOutcome {
     /// The evaluation, if there is one.
-    pub fn evaluation(&self) -> Option<&Evaluation> {
+    pub fn evaluation(&self) -> Option<&NamespaceEvaluation> {
         if let Self::Evaluated(evaluation) = self { Some(evaluation) } else { None }
     }
 }
@@ -56,6 +56,7 @@ pub fn next_status(
         health_score: evaluation.map(|evaluation| evaluation.score.value()),
         classification: evaluation.map(|evaluation| evaluation.score.classification().to_string()),
         violations: evaluation.map(|evaluation| evaluation.violations.len() as u64),
+        pods: evaluation.map(|evaluation| evaluation.pods),
         last_evaluated: current.last_evaluated.clone(),
         message: Some(message(outcome)),
         conditions,
@@ -175,7 +176,7 @@ fn message(outcome: &EvaluationOutcome) -> String {
 }
 
 /// Adds the rules that can't tell to the result of an evaluation.
-fn with_unknown(found: String, evaluation: &Evaluation) -> String {
+fn with_unknown(found: String, evaluation: &NamespaceEvaluation) -> String {
     [found].into_iter().chain(evaluation.unknown.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 

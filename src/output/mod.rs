@@ -1,4 +1,4 @@
-//! The output for users: reports, tables, notes, colours, and the two standard streams. It computes nothing.
+//! The output for users: reports, tables, notes and colours. It computes nothing, and writes to what it is given.
 
 mod baseline;
 mod catalogue;
@@ -7,6 +7,7 @@ mod columns;
 mod comparison;
 mod fingerprint;
 mod fleet;
+mod fleet_status;
 mod format;
 mod github;
 mod gitlab;
@@ -20,7 +21,6 @@ mod notes;
 mod policy_difference;
 mod rehearsal;
 mod sarif;
-mod standard;
 mod style;
 mod summary;
 mod text;
@@ -40,6 +40,5 @@ pub use manifests::ManifestFormat;
 pub use notes::Notes;
 pub use policy_difference::DifferenceFormat;
 pub use rehearsal::rehearsal;
-pub use standard::{error, note, to_stderr, to_stdout};
 pub use text::Text;
 pub use undo_result::undone;

@@ -45,7 +45,7 @@ impl Notes<'_> {
             self.unmatched(),
             self.left_out(),
             self.patches(),
-            self.unjudged_kinds(),
+            self.unevaluated_kinds(),
             self.other_kinds(),
             self.skipped_namespaces(),
             self.unknown(),
@@ -153,8 +153,8 @@ impl Notes<'_> {
     }
 
     /// Names the kinds that hold containers and are not evaluated.
-    fn unjudged_kinds(&self) -> Option<String> {
-        let kinds = &self.report.unjudged;
+    fn unevaluated_kinds(&self) -> Option<String> {
+        let kinds = &self.report.unevaluated;
         let names = kinds.iter().map(|kind| format!("{} ({})", kind.types.kind, kind.types.api_version));
         let names = names.collect::<Vec<_>>().join(", ");
         let objects: u64 = kinds.iter().map(|kind| kind.count).sum();

@@ -9,6 +9,7 @@ mod import;
 mod known;
 mod list;
 mod status;
+mod summaries;
 mod watch;
 
 pub use apply::{ApplyError, ApplyOptions, apply};
@@ -16,4 +17,5 @@ pub use import::{Import, ImportError, ImportStep, documents, import};
 pub use known::Policies;
 pub use list::list;
 pub use status::{StatusError, write_status};
+pub use summaries::summaries;
 pub use watch::{PolicyChange, follow};

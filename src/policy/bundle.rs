@@ -223,7 +223,7 @@ pub(super) fn merge(into: &mut Value, from: &Value) {
                         into.remove(name);
                     }
                     ("rules" | "customRules", Some(Value::Array(rules)), Value::Array(more)) => {
-                        merge_rules(rules, more)
+                        merge_rules(rules, more);
                     }
                     (_, Some(field), _) => merge(field, value),
                     (_, None, _) => {

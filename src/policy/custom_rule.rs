@@ -124,10 +124,11 @@ impl CustomRule {
     }
 }
 
-/// The compiled rules of a policy's own, each with its severity.
-pub(super) fn compile(
-    specs: &[CustomRuleSpec],
-) -> Result<Vec<(&'static Rule, Severity, Arc<CustomRule>)>, CustomRuleError> {
+/// A rule of a policy's own with its severity.
+type Compiled = (&'static Rule, Severity, Arc<CustomRule>);
+
+/// Compiles the rules of a policy's own.
+pub(super) fn compile(specs: &[CustomRuleSpec]) -> Result<Vec<Compiled>, CustomRuleError> {
     let mut compiled = Vec::new();
     let mut ids = BTreeSet::new();
     for (index, spec) in specs.iter().enumerate() {

@@ -50,6 +50,13 @@ use crate::rules::{Severity, Value};
         json_path = ".status.violations",
         description = "How many violations there are, one per container and rule"
     ),
+    printcolumn(
+        name = "Pods",
+        type_ = "integer",
+        json_path = ".status.pods",
+        description = "The number of evaluated pods",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct DevOpsPolicySpec {

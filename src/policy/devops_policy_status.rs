@@ -32,6 +32,10 @@ pub struct DevOpsPolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 0))]
     pub violations: Option<u64>,
+    /// The number of evaluated pods; a template without pods counts as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 0))]
+    pub pods: Option<u64>,
     /// The time of the last change of this status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_evaluated: Option<Time>,

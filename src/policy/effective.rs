@@ -263,12 +263,12 @@ impl EffectivePolicy {
     }
 
     /// Returns true if an enabled rule looks at workloads themselves, beside their pods and templates.
-    pub fn judges_workloads(&self) -> bool {
+    pub fn evaluates_workloads(&self) -> bool {
         self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Workload(_)))
     }
 
     /// Returns true if an enabled rule looks at the types of objects.
-    pub fn judges_types(&self) -> bool {
+    pub fn evaluates_types(&self) -> bool {
         self.rules.iter().any(|enabled| matches!(enabled.rule.check, Check::Type(_)))
     }
 

@@ -63,33 +63,7 @@ impl EnforcementState {
                 incident: None,
             };
         }
-        let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
-        let mut parts = vec![format!(
-            "{} patched, {} under way",
-            count(|record| has_patches(record) && !is_under_way(record)),
-            count(is_under_way)
-        )];
-        if records.iter().any(|record| records::sets_limits(record)) {
-            parts.push(NOT_EVALUATED.to_owned());
-        }
-        parts.extend(refused);
-        parts.extend(skipped.iter().map(|(reason, (count, example))| match reason {
-            SkipReason::Waiting => {
-                let held_up = held_up_by.map(|by| format!(" ({by})")).unwrap_or_default();
-                format!("{count} waiting for their turn{held_up}")
-            }
-            _ => format!("{count} skipped ({reason}), such as {example}"),
-        }));
-        if records.len() >= KEPT {
-            parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
-        } else if !has_room(policy) {
-            parts.push("no more can be patched: the policy is larger than 1 MiB".to_owned());
-        }
-        if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
-            parts.push(format!(
-                "others' writes that clash with a patch may be refused, because {CONFLICT_POLICY} is not in effect: {why}"
-            ));
-        }
+        let parts = progress(policy, &records, refused, skipped, held_up_by, conflict_policy);
         Self {
             enforcing: true,
             reason: ConditionReason::Enforcing,
@@ -98,6 +72,45 @@ impl EnforcementState {
             incident: None,
         }
     }
+}
+
+/// Describes the progress of a policy that enforces: its patches, skipped workloads, and what holds it up.
+fn progress(
+    policy: &DevOpsPolicy,
+    records: &[&Remediation],
+    refused: Option<String>,
+    skipped: &BTreeMap<SkipReason, (usize, String)>,
+    held_up_by: Option<&str>,
+    conflict_policy: Option<&ConflictPolicyState>,
+) -> Vec<String> {
+    let count = |is: fn(&Remediation) -> bool| records.iter().filter(|record| is(record)).count();
+    let mut parts = vec![format!(
+        "{} patched, {} under way",
+        count(|record| has_patches(record) && !is_under_way(record)),
+        count(is_under_way)
+    )];
+    if records.iter().any(|record| records::sets_limits(record)) {
+        parts.push(NOT_EVALUATED.to_owned());
+    }
+    parts.extend(refused);
+    parts.extend(skipped.iter().map(|(reason, (count, example))| match reason {
+        SkipReason::Waiting => {
+            let held_up = held_up_by.map(|by| format!(" ({by})")).unwrap_or_default();
+            format!("{count} waiting for their turn{held_up}")
+        }
+        _ => format!("{count} skipped ({reason}), such as {example}"),
+    }));
+    if records.len() >= KEPT {
+        parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
+    } else if !has_room(policy) {
+        parts.push("no more can be patched: the policy is larger than 1 MiB".to_owned());
+    }
+    if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
+        parts.push(format!(
+            "others' writes that clash with a patch may be refused, because {CONFLICT_POLICY} is not in effect: {why}"
+        ));
+    }
+    parts
 }
 
 /// Returns a sentence about refused withdrawals, with one workload's refusal as an example.

@@ -76,7 +76,7 @@ pub struct Context<'a> {
     pub workload: &'a Workload<'a>,
     /// The rule's parameters.
     pub parameters: &'a Parameters,
-    /// The time of the judgement.
+    /// The time of the evaluation.
     pub now: Timestamp,
 }
 

@@ -39,7 +39,7 @@ pub struct Violation {
 /// Collects the findings of all rules in one object.
 ///
 /// Counts are always kept. The violations themselves are kept on request, because their texts are most of the cost of a
-/// judgement.
+/// evaluation.
 #[derive(Debug, Default)]
 pub struct Violations {
     keep: bool,

@@ -14,19 +14,19 @@ use crate::workload::{Fields, Metadata, Object, ObjectKind, Parsed, TypeMeta};
 const PARAMETERS: &str = "# parameters: ";
 
 fn findings(rule: &Rule, yaml: &str, parameter: Option<&Value>) -> (u64, Vec<Violation>) {
-    let found = judged(rule, yaml, parameter, true);
+    let found = evaluated(rule, yaml, parameter, true);
     (found.count, found.violations)
 }
 
 /// The findings of a rule in a sample.
-struct Judged {
+struct Evaluated {
     count: u64,
     violations: Vec<Violation>,
     unknown: u64,
 }
 
 /// Evaluates a sample. It has every object there is if it is closed.
-fn judged(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -> Judged {
+fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -> Evaluated {
     let written = yaml.lines().next().and_then(|line| line.strip_prefix(PARAMETERS)).unwrap_or("{}");
     let written: BTreeMap<String, Value> = yaml_serde::from_str(written).unwrap();
     let given = |name: &str| parameter.cloned().or_else(|| written.get(name).cloned());
@@ -82,7 +82,7 @@ fn judged(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -
                 check_type(rule, &object.types, metadata, &parameters, &mut found);
                 facts.add_unread(&object.types, *holds_containers);
             }
-            Parsed::List(_) | Parsed::Foreign => panic!("not judged: {:?}", object.types),
+            Parsed::List(_) | Parsed::Foreign => panic!("not evaluated: {:?}", object.types),
         }
         total = found.count();
     }
@@ -99,7 +99,7 @@ fn judged(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool) -
     let mut violations = found.into_kept();
     violations.extend(related.found().iter().filter_map(|(_, violation)| violation.clone()));
     let count = total + related.found().len() as u64;
-    Judged { count, violations, unknown: related.unknown_count() }
+    Evaluated { count, violations, unknown: related.unknown_count() }
 }
 
 fn check_type(
@@ -172,7 +172,7 @@ fn a_rule_about_absence_cannot_tell_in_a_part_of_the_objects() {
                 .iter()
                 .collect();
         let Ok(sample) = std::fs::read_to_string(path) else { continue };
-        let open = judged(rule, &sample, None, false);
+        let open = evaluated(rule, &sample, None, false);
         assert_eq!((open.count, open.violations), (0, Vec::new()), "{}: open.yaml fires", rule.id);
         assert!(open.unknown > 0, "{}: open.yaml is known", rule.id);
         seen += 1;

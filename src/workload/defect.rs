@@ -1,10 +1,10 @@
-//! Objects that can't be judged although they can be read: the API server refuses them as they are.
+//! Objects that can't be evaluated although they can be read: the API server refuses them as they are.
 
 use std::fmt;
 
 use super::Workload;
 
-/// The reason why an object can't be judged.
+/// The reason why an object can't be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     /// The path of the field in the object.
@@ -31,7 +31,7 @@ impl Workload<'_> {
             && (pod.containers.is_empty() || containers.any(super::Container::lacks_image))
     }
 
-    /// Returns the reason why rules can't judge the object; `None` where they can.
+    /// Returns the reason why rules can't evaluate the object; `None` where they can.
     ///
     /// Only the fields that rules depend on are checked. All others are left to the API server.
     pub fn defect(&self) -> Option<Defect> {
@@ -101,7 +101,7 @@ mod tests {
     use crate::workload::{Object, Parsed};
 
     /// The defect of an object, and whether it is a patch.
-    fn judged(yaml: &str) -> (Option<String>, bool) {
+    fn evaluated(yaml: &str) -> (Option<String>, bool) {
         let value: serde_json::Value = yaml_serde::from_str(yaml).unwrap();
         let Parsed::Workload(workload) = Object::deserialize(value).unwrap().parsed else { panic!("{yaml}") };
         (workload.defect().map(|defect| defect.to_string()), workload.is_patch())
@@ -127,16 +127,16 @@ mod tests {
             ("[]", "spec.template.spec.containers: give the pod at least one container"),
         ] {
             assert_eq!(
-                judged(&deployment("", containers)),
+                evaluated(&deployment("", containers)),
                 (Some(format!("{message}{hint}")), true),
                 "{containers}"
             );
-            let whole = judged(&deployment(SELECTOR, containers));
+            let whole = evaluated(&deployment(SELECTOR, containers));
             assert_eq!(whole, (Some(message.to_owned()), false), "{containers}");
         }
         let init = "{apiVersion: batch/v1, kind: Job, spec: {template: {spec: {initContainers: [{name: i}], \
                     containers: [{name: c, image: d}]}}}}";
-        assert!(judged(init).1);
+        assert!(evaluated(init).1);
     }
 
     #[test]
@@ -146,13 +146,13 @@ mod tests {
                 "{{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {{name: r}}, \
                  spec: {{{selector} workloadRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}}}}}"
             );
-            assert_eq!(judged(&rollout), (None, false));
+            assert_eq!(evaluated(&rollout), (None, false));
         }
     }
 
     #[test]
     fn a_pod_is_never_a_patch() {
-        let (defect, is_patch) = judged("{apiVersion: v1, kind: Pod, spec: {containers: [{name: c}]}}");
+        let (defect, is_patch) = evaluated("{apiVersion: v1, kind: Pod, spec: {containers: [{name: c}]}}");
         assert_eq!(defect.unwrap(), "spec.containers[0].image: container c has no image: name one");
         assert!(!is_patch);
     }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_container_without_a_name_is_a_defect() {
         for containers in ["[{image: a}]", "[{name: '', image: a}]", "[{name: ' ', image: a}]"] {
-            let (defect, _) = judged(&deployment(SELECTOR, containers));
+            let (defect, _) = evaluated(&deployment(SELECTOR, containers));
             let expected = "spec.template.spec.containers[0].name: the container has no name: give it one";
             assert_eq!(defect.as_deref(), Some(expected), "{containers}");
         }
@@ -173,14 +173,14 @@ mod tests {
             ("[{name: c, image: 'a:{{ .Values.tag }}'}]", "image", "a:{{ .Values.tag }}"),
             ("[{name: '{{name}}', image: a}]", "name", "{{name}}"),
         ] {
-            let (defect, _) = judged(&deployment(SELECTOR, containers));
+            let (defect, _) = evaluated(&deployment(SELECTOR, containers));
             let expected = format!("spec.template.spec.containers[0].{field}: {text:?} {render}");
             assert_eq!(defect, Some(expected));
         }
         let named = deployment(SELECTOR, "[{name: c, image: a}]")
             .replace("name: d", "name: '{{ .Release.Name }}-web'");
         let expected = format!("metadata.name: \"{{{{ .Release.Name }}}}-web\" {render}");
-        assert_eq!(judged(&named).0, Some(expected));
+        assert_eq!(evaluated(&named).0, Some(expected));
     }
 
     #[test]
@@ -194,8 +194,8 @@ mod tests {
         };
         for image in ["image: ' '", "image: ''", "env: []"] {
             let containers = format!("[{{name: web, {image}}}]");
-            assert_eq!(judged(&config(&containers, "web")), (None, false), "{image}");
-            assert!(judged(&config(&containers, "other")).0.is_some(), "{image}");
+            assert_eq!(evaluated(&config(&containers, "web")), (None, false), "{image}");
+            assert!(evaluated(&config(&containers, "other")).0.is_some(), "{image}");
         }
         for path in ["[?(@.name==\\\"web\\\")]", "[0]"] {
             let annotation = format!("[{{\"fieldPath\": \"spec.template.spec.containers{path}.image\"}}]");
@@ -205,7 +205,7 @@ mod tests {
                     "metadata: {{name: d, annotations: {{image.openshift.io/triggers: '{annotation}'}}}}"
                 ),
             );
-            assert_eq!(judged(&triggered), (None, false), "{path}");
+            assert_eq!(evaluated(&triggered), (None, false), "{path}");
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
                  spec: {{template: {{spec: {{containers: {containers}}}}}}}}}"
             )
         };
-        assert_eq!(judged(&service("[{image: a}]")), (None, false));
-        assert!(judged(&service("[{env: []}]")).1);
+        assert_eq!(evaluated(&service("[{image: a}]")), (None, false));
+        assert!(evaluated(&service("[{env: []}]")).1);
     }
 }

@@ -1,4 +1,4 @@
-//! The kinds that are judged, in one table: how the API names each one, and where it keeps its pod spec.
+//! The kinds that are evaluated, in one table: how the API names each one, and where it keeps its pod spec.
 
 /// A kind that is evaluated: the pod, and every known kind with a pod template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,7 +149,7 @@ const fn row(
 }
 
 impl WorkloadKind {
-    /// The kinds of Kubernetes itself that admission judges: pods, and the kinds from whose template a controller makes
+    /// The built-in kinds that admission evaluates: pods, and the kinds from whose template a controller makes
     /// pods.
     pub const ADMITTED: [Self; 8] = [
         Self::Pod,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_of_another_group_is_not_judged() {
+    fn a_kind_of_another_group_is_not_evaluated() {
         for (api_version, kind) in
             [("v1", "Service"), ("example.com/v1", "Pod"), ("apps/v1", "CloneSet"), ("apps/v1", "Rollout")]
         {

@@ -2,7 +2,7 @@
 //!
 //! Every type here is lean: fields that no rule reads are skipped while parsing, and [`Fields`] skips those that only
 //! rules outside the default score read. Text is borrowed from the input
-//! where possible, so that an object can be judged and dropped without a copy. This module does no I/O.
+//! where possible, so that an object can be evaluated and dropped without a copy. This module does no I/O.
 
 mod container;
 mod container_search;
@@ -10,11 +10,11 @@ mod count;
 mod defect;
 mod digest;
 mod environment;
+mod evaluated;
 mod fields;
 mod identity;
 mod image;
 mod interner;
-mod judged;
 mod kind;
 mod label_selector;
 mod labels;
@@ -45,12 +45,12 @@ pub use count::count;
 pub use defect::Defect;
 pub use digest::short_digest;
 pub use environment::{ContainerPort, EnvFrom, EnvFromRef, EnvSource, EnvVar, KeyRef};
+pub use evaluated::Workload;
 pub use fields::Fields;
 pub(crate) use fields::nullable;
 pub use identity::{IdentityError, Owner, PolicyRef, WorkloadKey, WorkloadRef};
 pub use image::ImageReference;
 pub use interner::Interner;
-pub use judged::Workload;
 pub use kind::{WorkloadKind, WorkloadKinds};
 pub use label_selector::{LabelSelector, Requirement};
 pub use labels::Labels;

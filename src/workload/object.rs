@@ -33,10 +33,10 @@ pub struct Object<'a> {
 #[derive(Debug, Clone)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "an object is judged and dropped, so a box would only cost time"
+    reason = "an object is evaluated and dropped, so a box would only cost time"
 )]
 pub enum Parsed<'a> {
-    /// An object that rules judge.
+    /// An object that rules evaluate.
     Workload(Workload<'a>),
     /// The items of a list.
     List(Vec<Object<'a>>),
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         let mut own = self.known.map_or_else(Own::default, Own::known);
         let mut draft = Draft::default();
         // Parts in front of the type. They are rare, except in objects with sorted keys.
-        let mut early: BTreeMap<Cow<'static, str>, serde_json::Value> = BTreeMap::new();
+        let mut early = EarlyParts::new();
         // A bit for each key.
         let mut seen = 0_u8;
         while let Some(key) = map.next_key::<Key<'de>>()? {
@@ -178,21 +178,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         let Some(role) = own.role(self.default) else {
             return Err(A::Error::custom("not a Kubernetes object: `apiVersion` is missing"));
         };
-        for (part, value) in early {
-            match (&role, part) {
-                (Role::Related(_), part) => {
-                    draft.content.insert(part.into_owned(), value);
-                }
-                (role, Cow::Borrowed(part)) => PartSeed { role: role.clone(), part, draft: &mut draft }
-                    .deserialize(value)
-                    .map_err(|error| A::Error::custom(format_args!("{part}: {error}")))?,
-                (Role::Other, Cow::Owned(_)) => {
-                    let search = ContainerSearch::of_lists().deserialize(value);
-                    draft.holds_containers |= search.map_err(A::Error::custom)?;
-                }
-                (Role::Workload(_) | Role::List(_), Cow::Owned(_)) => {}
-            }
-        }
+        draft.add_early(&role, early).map_err(A::Error::custom)?;
         Ok(draft.finish(role, own.types(self.default)))
     }
 }
@@ -293,6 +279,9 @@ enum Role {
     Other,
 }
 
+/// The parts of an object that stand in front of its type, by their names. A name of a known part is borrowed.
+type EarlyParts = BTreeMap<Cow<'static, str>, serde_json::Value>;
+
 /// The parts of an object read so far.
 #[derive(Default)]
 struct Draft<'a> {
@@ -336,6 +325,25 @@ impl<'a> Draft<'a> {
         self.triggers = spec.triggers.unwrap_or_default();
         self.uses_template_of = spec.workload_ref;
         self.template(spec.template);
+    }
+
+    /// Adds the parts that were read before the type was known.
+    fn add_early(&mut self, role: &Role, early: EarlyParts) -> Result<(), serde_json::Error> {
+        for (part, value) in early {
+            match (role, part) {
+                (Role::Related(_), part) => {
+                    self.content.insert(part.into_owned(), value);
+                }
+                (role, Cow::Borrowed(part)) => PartSeed { role: role.clone(), part, draft: self }
+                    .deserialize(value)
+                    .map_err(|error| serde_json::Error::custom(format_args!("{part}: {error}")))?,
+                (Role::Other, Cow::Owned(_)) => {
+                    self.holds_containers |= ContainerSearch::of_lists().deserialize(value)?;
+                }
+                (Role::Workload(_) | Role::List(_), Cow::Owned(_)) => {}
+            }
+        }
+        Ok(())
     }
 
     fn finish(self, role: Role, types: TypeMeta) -> Object<'a> {

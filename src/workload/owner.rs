@@ -57,7 +57,7 @@ mod tests {
 
     fn owner_of(json: &str) -> String {
         let object: Object<'_> = serde_json::from_str(json).unwrap();
-        let Parsed::Workload(workload) = object.parsed else { panic!("not judged") };
+        let Parsed::Workload(workload) = object.parsed else { panic!("not evaluated") };
         workload.owner().to_string()
     }
 

@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_judged_without_a_panic(text in ".*") {
+        fn any_text_is_evaluated_without_a_panic(text in ".*") {
             let _ = Quantity::parse(&text);
         }
 

@@ -93,7 +93,7 @@ fn nothing_readable_is_unknown_and_never_100() {
 }
 
 #[test]
-fn nothing_judged_beside_something_unread_is_unknown_and_never_100() {
+fn nothing_evaluated_beside_something_unread_is_unknown_and_never_100() {
     let bad = b"apiVersion: v1\nkind: Service\n---\napiVersion: apps/v1\nkind: Deployment\n\
                 spec: {template: {spec: {containers: [{name: c, image: 7}]}}}\n";
     let tree = directory(&[("bad.yaml", bad)]);

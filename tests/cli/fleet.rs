@@ -40,6 +40,17 @@ fn a_dead_cluster_is_a_row_with_its_reason() {
 }
 
 #[test]
+fn the_status_of_a_dead_cluster_is_a_row_with_its_reason() {
+    let run = fleet(&["status", "--all", "--kubeconfig", "one.yaml"]);
+    assert_eq!((run.status, run.stderr.as_str()), (2, ""), "{run}");
+    assert!(run.stdout.contains("cannot reach https://127.0.0.1:1: "), "{run}");
+    assert!(
+        run.stdout.contains("Health score       : Unknown\nPartial: 2 clusters could not be read."),
+        "{run}"
+    );
+}
+
+#[test]
 fn a_context_that_two_files_have_is_named_with_its_file() {
     let both = ["--kubeconfig", "one.yaml", "--kubeconfig", "other.yaml", "-o", "json"];
     let run = fleet(&[&["analyze"][..], &both].concat());

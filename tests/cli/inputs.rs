@@ -45,7 +45,7 @@ fn tree() -> tempfile::TempDir {
 }
 
 /// The names of the evaluated pods.
-fn judged(run: &Run) -> BTreeSet<String> {
+fn evaluated(run: &Run) -> BTreeSet<String> {
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     let violations = report["violations"].as_array().unwrap();
     violations.iter().map(|violation| violation["name"].as_str().unwrap().to_owned()).collect()
@@ -85,7 +85,7 @@ fn the_same_files_are_read_as_by_kubectl() {
         (&["-f", "*.json,s*/d.yaml"], "c-json sub-d-yaml"),
     ] {
         let expected: BTreeSet<String> = expected.split_whitespace().map(str::to_owned).collect();
-        let read = judged(&run_in(tree.path(), &[&["analyze", "-o", "json"], args].concat(), ""));
+        let read = evaluated(&run_in(tree.path(), &[&["analyze", "-o", "json"], args].concat(), ""));
         assert_eq!(read, expected, "{args:?}");
         if let Some(by_kubectl) = read_by_kubectl(tree.path(), args) {
             assert_eq!(by_kubectl, expected, "kubectl {args:?}");
@@ -99,10 +99,11 @@ fn a_path_needs_no_flag() {
     let run = |args: &[&str]| run_in(tree.path(), &[&["analyze", "-o", "json"], args].concat(), "");
     for args in [&["sub", "a.yaml"][..], &["-f", "sub", "a.yaml"], &["a.yaml,sub"]] {
         assert!(
-            judged(&run(args)).is_superset(&BTreeSet::from(["a-yaml".to_owned(), "sub-d-yaml".to_owned()]))
+            evaluated(&run(args))
+                .is_superset(&BTreeSet::from(["a-yaml".to_owned(), "sub-d-yaml".to_owned()]))
         );
     }
-    assert!(judged(&run(&["-R", "sub"])).contains("sub-deep-e-yaml"));
+    assert!(evaluated(&run(&["-R", "sub"])).contains("sub-deep-e-yaml"));
     assert_eq!(run(&["a.yaml", "--context", "c"]).status, 2, "files are of no cluster");
 }
 

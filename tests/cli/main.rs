@@ -13,6 +13,7 @@ mod compare;
 mod config;
 mod custom_rules;
 mod deploy;
+mod evaluated_objects;
 mod fleet;
 mod formats;
 mod github_action;
@@ -20,7 +21,6 @@ mod gitlab_template;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
-mod judging;
 mod kustomizations;
 mod live;
 mod policies;

@@ -12,7 +12,7 @@ use super::{directory, run, run_in, without_lists};
 const POD: &str =
     "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: 'nginx:1'}]}\n";
 
-/// Judges a pod under a policy with this spec.
+/// Evaluates a pod under a policy with this spec.
 fn under(spec: &str) -> super::Run {
     let policy = manifest("strict", spec);
     let tree = directory(&[("pod.yaml", POD.as_bytes()), ("policy.yaml", policy.as_bytes())]);

@@ -77,7 +77,10 @@ fn the_hooks_review_what_a_commit_changes() {
     let review = |configured: &str| run(user.path(), "pre-commit", &["run", configured]).unwrap();
     fs::create_dir(path("deploy")).unwrap();
     let (passed, text) = review("kube-devops-installed");
-    assert!(passed && text.contains("Passed"), "nothing to judge passes, also in the first commit: {text}");
+    assert!(
+        passed && text.contains("Passed"),
+        "nothing to evaluate passes, also in the first commit: {text}"
+    );
     fs::write(path("deploy/old.yaml"), POD.replace("name: p", "name: old")).unwrap();
     git(user.path(), &["add", "."]);
     git(user.path(), &["commit", "-q", "-m", "first"]);

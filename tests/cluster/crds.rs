@@ -333,11 +333,15 @@ async fn kubectl_get_shows_the_columns_and_short_names_work() {
     let (client, namespace) = (plane.client().await, plane.namespace("columns"));
     let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), &namespace);
     policies.create(&PostParams::default(), &policy("strict", "{forbidLatestTag: true}")).await.unwrap();
-    let status = json!({ "status": { "healthScore": 73, "classification": "Stable", "violations": 12 } });
+    let status =
+        json!({ "status": { "healthScore": 73, "classification": "Stable", "violations": 12, "pods": 9 } });
     policies.patch_status("strict", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     let (columns, cells) = table(&client, &namespace, "devopspolicies").await;
-    assert_eq!(columns, ["Name", "Mode", "Score", "Status", "Violations", "Age"]);
-    assert_eq!(cells[..5], [json!("strict"), json!("audit"), json!(73), json!("Stable"), json!(12)]);
+    assert_eq!(columns, ["Name", "Mode", "Score", "Status", "Violations", "Pods", "Age"]);
+    assert_eq!(
+        cells[..6],
+        [json!("strict"), json!("audit"), json!(73), json!("Stable"), json!(12), json!(9)]
+    );
 
     let result: PolicyAuditResult = serde_json::from_value(json!({
         "metadata": { "name": "strict-1" },

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube_devops::policy::DevOpsPolicy;
 use serde_json::{Value, json};
 
 use crate::analyze::on;
@@ -76,6 +77,37 @@ async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
     assert_eq!(listed.code, 2, "{listed:?}");
     assert!(listed.stdout.contains("reachable, the cluster of a"), "{listed:?}");
     assert!(listed.stdout.contains("v1.36.3"), "{listed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_status_of_policies_is_that_of_their_operator() {
+    let plane = ControlPlane::start();
+    let absent = fleet(plane.kubeconfig(), &["status", "--all"]);
+    assert!(absent.code == 0 && absent.stdout.contains("no policies"), "{absent:?}");
+    assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
+    let client = plane.client().await;
+    apply(&client, &policy(3)).await.unwrap();
+    let status = || {
+        let outcome = fleet(plane.kubeconfig(), &["status", "--all", "-o", "json"]);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        serde_json::from_str::<Value>(&outcome.stdout).unwrap()
+    };
+    let figures = &status()["clusters"][0]["figures"];
+    assert_eq!(
+        (&figures["policies"], &figures["unevaluated"], &figures["score"]),
+        (&json!(1), &json!(1), &json!(null))
+    );
+
+    let written = json!({ "status": { "healthScore": 71, "violations": 4, "pods": 9 } });
+    let policies = Api::<DevOpsPolicy>::namespaced(client, "default");
+    policies.patch_status("p", &PatchParams::default(), &Patch::Merge(&written)).await.unwrap();
+    let row = json!({
+        "cluster": status()["clusters"][0]["context"], "namespace": "default", "name": "p", "mode": "audit",
+        "score": 71, "violations": 4, "pods": 9,
+    });
+    assert_eq!(status()["policies"], json!([row]));
+    assert_eq!(status()["summary"]["score"], 71);
 }
 
 fn fleet(kubeconfig: &Path, arguments: &[&str]) -> crate::analyze::Outcome {

@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use super::flags::{Flag, given};
 use crate::config::ConfigFile;
 use crate::governance::{Baseline, Report};
-use crate::output::{note, write_baseline};
+use crate::output::write_baseline;
+use crate::terminal::note;
 use crate::workload::count;
 
 /// The baseline to compare with, and the one to write.

@@ -12,7 +12,8 @@ use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::read_text;
 use crate::governance::{Analysis, ComparedReport, Comparison, Scope};
-use crate::output::{comparison, error, to_stderr, to_stdout};
+use crate::output::comparison;
+use crate::terminal::{error, to_stderr, to_stdout};
 
 /// Two inputs to compare.
 #[derive(Debug, Clone, clap::Args)]

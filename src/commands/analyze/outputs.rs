@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 
 use crate::governance::Report;
-use crate::output::{FORMATS, Format, Text, to_stdout};
+use crate::output::{FORMATS, Format, Text};
+use crate::terminal::to_stdout;
 
 /// The outputs of one run.
 #[derive(Debug, clap::Args)]

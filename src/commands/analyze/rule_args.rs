@@ -10,8 +10,8 @@ use super::rules_file::RulesFileArgs;
 use crate::commands::args::{bundle, is_bundle_path};
 use crate::config::{Config, ConfigFile};
 use crate::files;
-use crate::output::note;
 use crate::policy::{self, EffectivePolicy};
+use crate::terminal::note;
 use crate::yaml::Repeated;
 
 /// The rules of an analysis.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 
 use crate::files;
-use crate::output::note;
 use crate::policy::{self, EffectivePolicy};
+use crate::terminal::note;
 
 /// The rules of your own.
 #[derive(Debug, Clone, clap::Args)]

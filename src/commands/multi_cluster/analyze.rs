@@ -12,8 +12,9 @@ use crate::commands::args::{ScopeArgs, bundle};
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::fleet::{Member, survey};
 use crate::governance::FleetReport;
-use crate::output::{FleetFormat, to_stdout};
+use crate::output::FleetFormat;
 use crate::policy::{EffectivePolicy, drift};
+use crate::terminal::to_stdout;
 
 /// Score the pods of many clusters at once, and compare their policies.
 ///

@@ -3,7 +3,8 @@
 use super::contexts::KubeconfigArgs;
 use crate::commands::ExitStatus;
 use crate::fleet::{MemberResult, survey};
-use crate::output::{Cell, table, to_stdout};
+use crate::output::{Cell, table};
+use crate::terminal::to_stdout;
 
 /// List the contexts of the kubeconfig files, and try to reach the cluster of each.
 ///

@@ -7,9 +7,9 @@ use crate::commands::analyze::live::read_cluster;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::fleet::{MemberResult, Surveyed};
 use crate::governance::{Analysis, ClusterReport, ClusterResult, Report, Scope};
-use crate::output;
 use crate::policies::documents;
 use crate::policy::{EffectivePolicy, PolicyDocument};
+use crate::terminal;
 
 /// The request that every cluster gets.
 pub(super) struct Request<'a> {
@@ -46,10 +46,10 @@ pub(super) fn rows(surveyed: Vec<Surveyed<Found>>) -> std::io::Result<(Vec<Clust
     for Surveyed { name: context, result } in surveyed {
         clusters.push(match result {
             MemberResult::Done(reached, (report, found, notes)) => {
-                notes.iter().try_for_each(|note| output::note(format_args!("{context}: {note}")))?;
+                notes.iter().try_for_each(|note| terminal::note(format_args!("{context}: {note}")))?;
                 match found {
                     Ok(found) => policies.push((context.clone(), found)),
-                    Err(reason) => output::note(format_args!(
+                    Err(reason) => terminal::note(format_args!(
                         "{context}: its policies are not compared with others: {reason}"
                     ))?,
                 }

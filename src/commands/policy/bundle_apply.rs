@@ -10,9 +10,9 @@ use super::targets::TargetArgs;
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, bundle};
-use crate::output::{self, to_stdout};
 use crate::policies::{ApplyOptions, apply};
 use crate::policy::{Bundle, EnforcementMode};
+use crate::terminal::{self, to_stdout};
 
 /// The most requests at the same time.
 const CONCURRENT: usize = 4;
@@ -71,7 +71,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
                 return Err(error).with_context(|| format!("cannot apply policy {namespace}/{name}"));
             }
             Err(error) => {
-                output::error(format_args!("cannot apply policy {namespace}/{name}: {error}"))?;
+                terminal::error(format_args!("cannot apply policy {namespace}/{name}: {error}"))?;
                 status = ExitStatus::Failed;
             }
         }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crate::commands::ExitStatus;
 use crate::commands::args::bundles;
-use crate::output::{Cell, table, to_stdout};
+use crate::output::{Cell, table};
 use crate::policy::{Bundle, EnforcementMode};
+use crate::terminal::to_stdout;
 
 /// List the built-in bundles, and those in your own files.
 #[derive(Clone, Debug, clap::Args)]

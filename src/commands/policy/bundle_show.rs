@@ -2,7 +2,8 @@
 
 use crate::commands::ExitStatus;
 use crate::commands::args::bundle;
-use crate::output::{ManifestFormat, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::to_stdout;
 
 /// Print the DevOpsPolicy of a bundle, ready for `kubectl apply -n NAMESPACE -f -`.
 ///

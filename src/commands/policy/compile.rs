@@ -9,7 +9,8 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{AdmissionSettings, OBJECT_MANAGER, RECONCILE_LEASE, admission_policies};
-use crate::output::{ManifestFormat, note, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::{note, to_stdout};
 
 /// Print the admission policies of the API server, or install them with --apply.
 ///

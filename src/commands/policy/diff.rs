@@ -9,9 +9,10 @@ use super::impact::{Objects, impact};
 use super::side::side;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
-use crate::governance::ImpactJudges;
-use crate::output::{self, DifferenceFormat, to_stdout};
+use crate::governance::ImpactPolicies;
+use crate::output::DifferenceFormat;
 use crate::policy::{PolicySide, differences};
+use crate::terminal::{self, to_stdout};
 
 /// Compare the policies of files, bundles or clusters.
 ///
@@ -34,11 +35,11 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
-    /// Judge workloads under both sides, and show which outcomes and scores differ
+    /// Evaluate workloads under both sides, and show which outcomes and scores differ
     #[arg(long)]
     impact: bool,
 
-    /// With --impact, judge the manifests at these paths instead of the pods of the cluster (repeatable, or with commas)
+    /// With --impact, evaluate the manifests at these paths, not the pods of the cluster (repeatable, or with commas)
     #[arg(short = 'f', long, value_name = "PATH", requires = "impact")]
     filename: Vec<PathBuf>,
 
@@ -83,15 +84,15 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 async fn show_impact(from: &PolicySide, to: &PolicySide, args: &Args) -> anyhow::Result<ExitStatus> {
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
-    let judges = ImpactJudges::new(from, to, args.namespace.as_deref(), now)?;
+    let policies = ImpactPolicies::new(from, to, args.namespace.as_deref(), now)?;
     let options = args.connect.options();
     let objects = match args.filename.as_slice() {
         [] => Objects::Cluster(&options),
         paths => Objects::Files(paths, args.recursive),
     };
-    let found = impact(&judges, objects, args.namespace.as_deref()).await?;
+    let found = impact(&policies, objects, args.namespace.as_deref()).await?;
     to_stdout(|out| args.output.write_impact(&found, out))?;
-    found.errors.iter().try_for_each(output::error)?;
+    found.errors.iter().try_for_each(terminal::error)?;
     Ok(match (found.errors.is_empty(), found.namespaces.is_empty()) {
         (false, _) => ExitStatus::Failed,
         (true, true) => ExitStatus::Clean,

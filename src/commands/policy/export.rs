@@ -8,9 +8,10 @@ use anyhow::{Context as _, bail};
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs};
-use crate::output::{ManifestFormat, note, to_stdout};
+use crate::output::ManifestFormat;
 use crate::policies::documents;
 use crate::policy::PolicyDocument;
+use crate::terminal::{note, to_stdout};
 
 /// Print the policies of a cluster without what the cluster added, or write each to a file.
 ///

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::files::{self, Inputs};
-use crate::output::note;
 use crate::policy::{PolicyDocument, PolicyDocuments, repeated_keys};
+use crate::terminal::note;
 
 /// Reads and validates the policies at paths, and notes the objects of other kinds.
 pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<PolicyDocument>> {

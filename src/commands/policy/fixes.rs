@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs};
-use crate::output::{self, note, to_stdout};
 use crate::policy::SuggestedFix;
 use crate::remediation::{PolicyFixes, suggestions};
+use crate::terminal::{self, note, to_stdout};
 use crate::workload::PolicyRef;
 
 /// Print the patches of a policy for workloads that a GitOps tool manages, ready for their sources.
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     for found in &suggestions.found {
         let PolicyFixes { policy, fixes, missing } = found;
         if let Some((count, why)) = missing {
-            output::error(format_args!(
+            terminal::error(format_args!(
                 "{count} patches of policy {policy} are missing: its newest PolicyAuditResult has no \
                  room for them, and they cannot be planned again: {why}"
             ))?;

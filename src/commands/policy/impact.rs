@@ -1,13 +1,13 @@
-//! The second half of `policy diff --impact`: judges the objects of a cluster or of files under both sides.
+//! The second half of `policy diff --impact`: evaluates the objects of a cluster or of files under both sides.
 
 use std::path::PathBuf;
 
 use crate::cluster::{self, ConnectOptions, ListRequest};
 use crate::files::{self, Inputs, Place};
-use crate::governance::{Analysis, Impact, ImpactJudges, ReportError, Scope};
+use crate::governance::{Analysis, Impact, ImpactPolicies, ReportError, Scope};
 use crate::workload::{Fields, Object};
 
-/// The objects to judge.
+/// The objects to evaluate.
 pub(super) enum Objects<'a> {
     /// Manifests, with subdirectories or without.
     Files(&'a [PathBuf], bool),
@@ -15,13 +15,13 @@ pub(super) enum Objects<'a> {
     Cluster(&'a ConnectOptions),
 }
 
-/// Judges objects under the policies of both sides, in one namespace or in all.
+/// Evaluates objects under the policies of both sides, in one namespace or in all.
 pub(super) async fn impact(
-    judges: &ImpactJudges,
+    policies: &ImpactPolicies,
     objects: Objects<'_>,
     namespace: Option<&str>,
 ) -> anyhow::Result<Impact> {
-    let mut analyses = judges.analyses();
+    let mut analyses = policies.analyses();
     let mut errors = Vec::new();
     match objects {
         Objects::Files(paths, recursive) => {
@@ -37,7 +37,7 @@ pub(super) async fn impact(
                     Err(failure) => errors.push(shown(failure)),
                 }
             }
-            for found in files::read(paths, sources, false, &Reader { judges }) {
+            for found in files::read(paths, sources, false, &Reader { policies }) {
                 merge(&mut analyses, found.part);
                 errors.extend(found.unread.into_iter().map(shown));
             }
@@ -48,12 +48,13 @@ pub(super) async fn impact(
             let request = ListRequest { namespaces, selector: None };
             let scope = Scope::default();
             let skip = |name: &str| scope.leaves_out(name);
-            let listing = cluster::list_pods(&cluster, &request, skip, || judges.analyses(), add_page).await;
+            let listing =
+                cluster::list_pods(&cluster, &request, skip, || policies.analyses(), add_page).await;
             listing.parts.into_iter().for_each(|part| merge(&mut analyses, part));
             errors.extend(listing.unread.iter().map(ToString::to_string));
         }
     }
-    Ok(judges.finish(analyses, errors))
+    Ok(policies.finish(analyses, errors))
 }
 
 fn add_page(part: &mut Vec<Analysis<'_>>, page: &str) -> Result<(), serde_json::Error> {
@@ -70,9 +71,9 @@ fn merge<'p>(into: &mut [Analysis<'p>], part: Vec<Analysis<'p>>) {
     into.iter_mut().zip(part).for_each(|(analysis, part)| analysis.merge(part));
 }
 
-/// Judges objects of files as they are read.
+/// Evaluates objects of files as they are read.
 struct Reader<'j> {
-    judges: &'j ImpactJudges,
+    policies: &'j ImpactPolicies,
 }
 
 impl<'j> files::Consumer for Reader<'j> {
@@ -83,7 +84,7 @@ impl<'j> files::Consumer for Reader<'j> {
     }
 
     fn part(&self) -> Self::Part {
-        self.judges.analyses()
+        self.policies.analyses()
     }
 
     fn add(&self, part: &mut Self::Part, object: &Object<'_>, _: Place<'_>) {

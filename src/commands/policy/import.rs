@@ -8,8 +8,8 @@ use anyhow::bail;
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs, label_value};
-use crate::output::{self, to_stdout};
 use crate::policies::{Import, ImportStep, import};
+use crate::terminal::{self, to_stdout};
 
 /// Apply the policies of files by server-side apply, in the order of their namespaces and names.
 ///
@@ -80,7 +80,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if is_complete {
         return Ok(ExitStatus::Clean);
     }
-    output::error(format_args!(
+    terminal::error(format_args!(
         "{} of {} policies were not imported: {}; every other line above was done, and nothing else",
         failed.len(),
         plan.policies.len(),
@@ -97,9 +97,9 @@ fn print(step: &ImportStep, is_dry_run: bool) -> std::io::Result<()> {
         }
         ImportStep::Pruned(policy) => to_stdout(|out| writeln!(out, "devopspolicy {policy} pruned{dry_run}")),
         ImportStep::Failed(policy, error) => {
-            output::error(format_args!("cannot import policy {policy}: {error}"))
+            terminal::error(format_args!("cannot import policy {policy}: {error}"))
         }
-        ImportStep::OtherSet(policy, set) => output::error(format_args!(
+        ImportStep::OtherSet(policy, set) => terminal::error(format_args!(
             "cannot import policy {policy}: it belongs to the set {set:?}: take it out of that set's files, and its \
              label devops.stochastic.io/policy-set away"
         )),

@@ -9,9 +9,10 @@ use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{BudgetArgs, ConnectArgs, NamespaceArgs, SystemNamespaceArgs};
 use crate::enforcement::RehearsalOutcome;
-use crate::output::{note, rehearsal, to_stdout};
+use crate::output::rehearsal;
 use crate::policy::{CompiledPolicy, DevOpsPolicy};
 use crate::remediation;
+use crate::terminal::{note, to_stdout};
 
 /// Show what a policy would do in mode enforce: sends every patch as a server-side dry run, and changes nothing.
 ///

@@ -4,7 +4,7 @@ use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespacesArgs};
 use crate::operator::{self, ReleaseStep};
-use crate::output::{self, to_stdout};
+use crate::terminal::{self, to_stdout};
 use std::io::{self, Write as _};
 
 /// Remove the operator's finalizer from every DevOpsPolicy, so that they can be deleted without the operator.
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         operator::release(&cluster, namespace.map(String::as_str), &mut report).await?;
     }
     if !found && !failed {
-        output::note(format_args!("no policy has the finalizer {}", operator::FINALIZER))?;
+        terminal::note(format_args!("no policy has the finalizer {}", operator::FINALIZER))?;
     }
     Ok(if failed { ExitStatus::Failed } else { ExitStatus::Clean })
 }
@@ -46,6 +46,6 @@ pub(in crate::commands) fn print(step: &ReleaseStep) -> io::Result<()> {
     match step {
         ReleaseStep::Released(policy) => to_stdout(|out| writeln!(out, "devopspolicy {policy} released")),
         ReleaseStep::Cleared(namespace) => to_stdout(|out| writeln!(out, "namespace {namespace} cleared")),
-        ReleaseStep::Failed(problem) => output::error(problem),
+        ReleaseStep::Failed(problem) => terminal::error(problem),
     }
 }

@@ -9,9 +9,9 @@ use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs};
 use crate::enforcement::parse_target;
-use crate::output::{note, to_stdout};
 use crate::policy::EnforcementMode;
 use crate::remediation;
+use crate::terminal::{note, to_stdout};
 
 /// Let the operator patch a workload again at once, although an earlier patch failed or was withdrawn.
 ///

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cluster::Cluster;
 use crate::commands::args::{SystemNamespaceArgs, namespace};
-use crate::output::note;
+use crate::terminal::note;
 
 /// Namespaces by name, by labels, or all.
 #[derive(Clone, Debug, clap::Args)]

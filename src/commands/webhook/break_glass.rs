@@ -12,7 +12,7 @@ use crate::cluster::{self, Events};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, duration};
 use crate::manifests::{WEBHOOK_CONFIGURATION, WEBHOOK_LEASE};
-use crate::output::{note, to_stdout};
+use crate::terminal::{note, to_stdout};
 
 /// The longest suspension. Whoever needs more uninstalls the webhook.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);

@@ -9,7 +9,8 @@ use crate::commands::ExitStatus;
 use crate::commands::args::namespace;
 use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{WEBHOOK_SECRET, WEBHOOK_SERVICE};
-use crate::output::{ManifestFormat, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::to_stdout;
 
 /// Print a Secret with a new authority and a serving certificate for the webhook.
 ///

@@ -8,7 +8,7 @@ use crate::admission::examine;
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::ConnectArgs;
-use crate::output::{note, to_stdout};
+use crate::terminal::{note, to_stdout};
 
 /// Look for everything that makes the webhook fail unseen, or brick the cluster.
 ///

@@ -16,7 +16,8 @@ use crate::manifests::{
     WEBHOOK_CONFIGURATION, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices,
     webhook_configuration,
 };
-use crate::output::{ManifestFormat, note, to_stdout};
+use crate::output::ManifestFormat;
+use crate::terminal::{note, to_stdout};
 
 /// Register the webhook in the API server, once a replica is ready.
 ///

@@ -7,7 +7,7 @@ use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
-use crate::output::{note, to_stdout};
+use crate::terminal::{note, to_stdout};
 
 /// Remove the webhook from the API server, and the Secret with its certificates.
 ///

@@ -41,9 +41,9 @@ impl CustomState {
     }
 }
 
-impl<'p> Analysis<'p> {
+impl Analysis<'_> {
     /// Evaluates an object under the rules of the policy's own.
-    pub(super) fn judge_custom(
+    pub(super) fn evaluate_custom_rules(
         &mut self,
         namespace: &str,
         workload: &Workload<'_>,
@@ -67,7 +67,7 @@ impl<'p> Analysis<'p> {
                 if custom.reads_namespace() {
                     waits = true;
                 } else {
-                    self.judge_by(enabled, custom, &identity, object, None);
+                    self.evaluate_custom_rule(enabled, custom, &identity, object, None);
                 }
             }
         }
@@ -94,20 +94,20 @@ impl<'p> Analysis<'p> {
     }
 
     /// Evaluates the objects that waited for the Namespaces.
-    pub(super) fn judge_waiting(&mut self) {
+    pub(super) fn evaluate_waiting(&mut self) {
         let namespaces = std::mem::take(&mut self.custom.namespaces);
         for (identity, object) in std::mem::take(&mut self.custom.waiting) {
             let ObjectKind::Workload(kind) = identity.kind else { continue };
             let namespace = namespaces.get(&*identity.namespace);
             for (enabled, custom) in custom_rules(self.policy.rules()) {
                 if custom.kinds.contains(kind) && custom.reads_namespace() {
-                    self.judge_by(enabled, custom, &identity, &object, namespace);
+                    self.evaluate_custom_rule(enabled, custom, &identity, &object, namespace);
                 }
             }
         }
     }
 
-    fn judge_by(
+    fn evaluate_custom_rule(
         &mut self,
         enabled: &EnabledRule,
         custom: &CustomRule,

@@ -2,20 +2,20 @@
 
 use super::Analysis;
 use crate::governance::evaluate::evaluate_type;
-use crate::governance::{Judgement, Origin, RuleFindings, Tally};
+use crate::governance::{Evaluation, Origin, RuleFindings, Tally};
 use crate::policy::EffectivePolicy;
 use crate::rules::{Check, Severity};
 use crate::workload::{Metadata, Owner, TypeMeta};
 
 impl Analysis<'_> {
     /// Evaluates the type of an object that is no workload.
-    pub(super) fn judge_other(
+    pub(super) fn evaluate_other(
         &mut self,
         types: &TypeMeta,
         metadata: &Metadata<'_>,
         origin: Option<Origin<'_>>,
     ) {
-        if !self.policy.judges_types() || metadata.controller().is_some() {
+        if !self.policy.evaluates_types() || metadata.controller().is_some() {
             return;
         }
         let own = metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
@@ -34,22 +34,22 @@ impl Analysis<'_> {
             self.add_exempt(*exemption, exempt.iter().map(|(_, count)| count).sum());
         }
         let name = metadata.name.as_deref().or(metadata.generate_name.as_deref()).unwrap_or_default();
-        let judgement = self.judge_type(policy, Some(types), metadata);
+        let evaluation = self.evaluate_type(policy, Some(types), metadata);
         self.violations.add_certain(
             namespace,
             Owner { kind: &types.kind, name },
             origin,
-            &judgement.violations,
+            &evaluation.violations,
         );
-        self.others.add(namespace, &judgement.tally);
+        self.others.add(namespace, &evaluation.tally);
     }
 
-    pub(super) fn judge_type(
+    pub(super) fn evaluate_type(
         &mut self,
         policy: &EffectivePolicy,
         types: Option<&TypeMeta>,
         metadata: &Metadata<'_>,
-    ) -> Judgement {
+    ) -> Evaluation {
         evaluate_type(policy, types, metadata, self.keep, &mut |place, severity, count| {
             *self.types.entry((place, severity)).or_default() += count;
         })

@@ -39,7 +39,7 @@ impl Analysis<'_> {
                 if !self.facts.is_unneeded() {
                     self.note_workload(namespace, workload, None);
                 }
-                self.judge_custom(namespace, workload, None);
+                self.evaluate_custom_rules(namespace, workload, None);
             }
             Parsed::List(items) => items.iter().for_each(|item| self.add_facts(item)),
             Parsed::Related(other) => self.add_other(other, &object.types, None),
@@ -69,7 +69,7 @@ impl Analysis<'_> {
             return;
         }
         if let Some(metadata) = object.content.get("metadata").map(Metadata::deserialize) {
-            self.judge_other(types, &metadata.unwrap_or_default(), origin);
+            self.evaluate_other(types, &metadata.unwrap_or_default(), origin);
         }
         if object.kind == Kind::Namespace {
             self.note_namespace(object, types);
@@ -96,12 +96,12 @@ impl Analysis<'_> {
         let identity =
             self.identity(kind, namespace, related.name(), related.metadata.labels.as_ref(), origin);
         if identity.is_asked {
-            self.judge_object(&related, &identity, origin);
+            self.evaluate_object(&related, &identity, origin);
         }
         self.facts.add_related(related, identity);
     }
 
-    fn judge_object(&mut self, object: &Related, identity: &Identity, origin: Option<Origin<'_>>) {
+    fn evaluate_object(&mut self, object: &Related, identity: &Identity, origin: Option<Origin<'_>>) {
         self.others.objects += 1;
         let mut kept = Vec::new();
         let mut tally = Tally::default();
@@ -160,7 +160,7 @@ impl Analysis<'_> {
     }
 
     /// Runs the rules about relations, and returns how often each one can't tell.
-    pub(super) fn judge_relations(&mut self) -> BTreeMap<RuleId, u64> {
+    pub(super) fn evaluate_relations(&mut self) -> BTreeMap<RuleId, u64> {
         let mut unknown = std::mem::take(&mut self.missed);
         if self.facts.is_unneeded() {
             return unknown;

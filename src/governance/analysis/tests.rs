@@ -37,7 +37,7 @@ fn pod_of(deployment: &str, suffix: &str, phase: &str) -> String {
 }
 
 #[test]
-fn a_template_counts_only_if_no_pod_of_its_workload_is_judged() {
+fn a_template_counts_only_if_no_pod_of_its_workload_is_evaluated() {
     let scope = Scope::default();
     let alone = report(&scope, &deployment("web"));
     assert_eq!((alone.summary.pods, alone.summary.counts[&crate::rules::LATEST_TAG.id]), (1, 1));
@@ -64,8 +64,8 @@ fn a_terminal_pod_hides_no_template() {
     let managed = job("backup-29712345", "[{kind: CronJob, name: backup, controller: true}]");
     let ended = pod_of_job("backup-29712345").replace("spec: {", "status: {phase: Succeeded}, spec: {");
     let report = report(&scope, &[CRON_JOB, &managed, &ended].concat());
-    let judged: Vec<_> = report.violations.iter().map(|found| (found.kind, found.name)).collect();
-    assert_eq!(judged, [("CronJob", "backup")]);
+    let evaluated: Vec<_> = report.violations.iter().map(|found| (found.kind, found.name)).collect();
+    assert_eq!(evaluated, [("CronJob", "backup")]);
 }
 
 #[test]
@@ -78,14 +78,14 @@ fn a_pod_that_the_selector_excludes_hides_no_template() {
 }
 
 #[test]
-fn a_patch_is_counted_and_not_judged() {
+fn a_patch_is_counted_and_not_evaluated() {
     let patch = deployment("web").replace(", image: nginx", "");
     let report = report(&Scope::default(), &[patch, deployment("api")].concat());
     assert_eq!((report.summary.pods, report.patches), (1, 1));
 }
 
 #[test]
-fn a_rollout_that_uses_another_template_is_judged_by_that_one() {
+fn a_rollout_that_uses_another_template_is_evaluated_by_that_one() {
     let rollout = "---\n{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: web}, \
                    spec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}\n";
     let pods = |objects: &[&str]| report(&Scope::default(), &objects.concat()).summary.pods;
@@ -116,7 +116,7 @@ fn kinds_that_hold_containers_are_named() {
                 {containers: [{name: c, image: nginx}]}}}}\n";
     let empty = "---\n{apiVersion: example.com/v1, kind: Worker, spec: {}}\n";
     let report = report(&Scope::default(), &[task, task, empty].concat());
-    let named: Vec<_> = report.unjudged.iter().map(|kind| (&*kind.types.kind, kind.count)).collect();
+    let named: Vec<_> = report.unevaluated.iter().map(|kind| (&*kind.types.kind, kind.count)).collect();
     assert_eq!(named, [("Worker", 2)]);
     assert_eq!(report.other_kinds(), (3, 1));
 }
@@ -243,7 +243,7 @@ fn an_empty_namespace_counts_as_none() {
 }
 
 #[test]
-fn the_count_of_left_out_pods_is_the_count_that_would_be_judged() {
+fn the_count_of_left_out_pods_is_the_count_that_would_be_evaluated() {
     let system = |yaml: &str| {
         yaml.replace("metadata: {name", "metadata: {namespace: kube-system, name")
             .replace("namespace: default", "namespace: kube-system")
@@ -262,9 +262,9 @@ fn the_count_of_left_out_pods_is_the_count_that_would_be_judged() {
     ];
     let all = system(&all.concat());
     let left_out = report(&Scope::default(), &all);
-    let judged = report(&Scope { include_system: true, ..Scope::default() }, &all);
+    let evaluated = report(&Scope { include_system: true, ..Scope::default() }, &all);
     assert_eq!((left_out.summary.pods, left_out.left_out), (0, 4));
-    assert_eq!((judged.summary.pods, judged.left_out), (4, 0));
+    assert_eq!((evaluated.summary.pods, evaluated.left_out), (4, 0));
 }
 
 #[test]
@@ -286,10 +286,10 @@ fn an_empty_input_scores_100_only_if_everything_was_read() {
     partial.fail(error.clone());
     let partial = partial.finish();
     assert!(partial.summary.score.is_none() && partial.summary.status.is_none());
-    let mut judged = empty();
-    add(&mut judged, r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"}}"#);
-    judged.fail(error);
-    assert_eq!(judged.finish().summary.score.map(Score::value), Some(100));
+    let mut evaluated = empty();
+    add(&mut evaluated, r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"}}"#);
+    evaluated.fail(error);
+    assert_eq!(evaluated.finish().summary.score.map(Score::value), Some(100));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn role_rules() -> Result<String, ChartError> {
     for (name, to, mode) in parts {
         for (suffix, scopes) in [
             ("", &[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces][..]),
-            ("-judged", &[PermissionScope::EvaluatedNamespaces]),
+            ("-evaluated", &[PermissionScope::EvaluatedNamespaces]),
             ("-own", &[PermissionScope::OwnNamespace]),
         ] {
             text += &define(&format!("{APP}.rules.{name}{suffix}"), &json!(added_rules(to, mode, scopes)))?;

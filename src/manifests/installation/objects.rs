@@ -55,7 +55,7 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
 
 /// Returns the configuration by which API servers call the webhook.
 ///
-/// It has no `caBundle`: the leader of the webhook writes it. Until then calls fail, and objects are stored unjudged.
+/// It has no `caBundle`: the leader of the webhook writes it. Until then calls fail, and objects are not evaluated.
 fn registration(installation: &Installation) -> serde_json::Result<Value> {
     let Installation { namespace, system_namespaces, .. } = installation;
     let protected = system_namespaces.iter().chain([namespace]).cloned().collect();

@@ -164,7 +164,7 @@ fn an_unreadable_pod_is_counted_separately() {
     board.see(&Made { image: "web", ..Made::new("shop", "a") });
     board.apply_unreadable("shop", "a");
     assert_eq!((board.unreadable(), board.cluster()), (1, &Tally::default()));
-    assert_eq!(board.scores().count(), 0, "there is nothing to judge");
+    assert_eq!(board.scores().count(), 0, "there is nothing to evaluate");
     board.apply_unreadable("shop", "a");
     assert_eq!(board.unreadable(), 1);
     board.see(&Made::new("shop", "a"));

@@ -19,7 +19,7 @@ fn policy(name: &str, uid: &str) -> DevOpsPolicy {
 }
 
 /// The evaluation of pods of the Deployment web, given by name and image.
-fn evaluation(pods: &[(&str, &str)]) -> Evaluation {
+fn evaluation(pods: &[(&str, &str)]) -> NamespaceEvaluation {
     let owner = json!([{ "kind": "ReplicaSet", "name": "web-7f9", "controller": true }]);
     let pods: Vec<_> = pods
         .iter()
@@ -54,8 +54,8 @@ fn past(result: &PolicyAuditResult, created: Timestamp) -> Past {
 #[test]
 fn the_first_result_is_immediate_and_later_ones_need_a_change_and_the_interval() {
     let (policy, start) = (policy("p", "u"), Timestamp::UNIX_EPOCH);
-    let step = |evaluation: &Evaluation, latest: Option<&Past>, now| {
-        next_step(&policy, evaluation, &[], latest, INTERVAL, now)
+    let step = |evaluation: &NamespaceEvaluation, latest: Option<&Past>, now| {
+        next_step(&policy, evaluation, &[], latest, INTERVAL, None, now)
     };
     let good = evaluation(&[("a", "nginx:1")]);
     let first = created(step(&good, None, start));
@@ -91,7 +91,7 @@ fn new_suggested_patches_cause_a_result_and_missing_ones_do_not() {
     };
     let start = Timestamp::UNIX_EPOCH;
     let step = |fixes: &[SuggestedFix], latest: Option<&Past>| {
-        next_step(&policy, &evaluation, fixes, latest, INTERVAL, start + INTERVAL)
+        next_step(&policy, &evaluation, fixes, latest, INTERVAL, None, start + INTERVAL)
     };
     let without = past(&created(step(&[], None)), start);
     let with = created(step(&[fix("web")], Some(&without)));
@@ -109,7 +109,7 @@ fn new_suggested_patches_cause_a_result_and_missing_ones_do_not() {
 fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
     let name = |policy: &DevOpsPolicy, latest: Option<&Past>, image, second| {
         let now = Timestamp::from_second(second).unwrap();
-        created(next_step(policy, &evaluation(&[("a", image)]), &[], latest, INTERVAL, now))
+        created(next_step(policy, &evaluation(&[("a", image)]), &[], latest, INTERVAL, None, now))
             .metadata
             .name
             .unwrap()
@@ -139,11 +139,28 @@ fn the_name_derives_from_the_policys_uid_the_previous_result_and_the_content() {
 
 #[test]
 fn a_result_is_owned_by_its_policy_and_does_not_block_deletion() {
-    let result =
-        created(next_step(&policy("p", "u"), &evaluation(&[]), &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
+    let result = created(next_step(
+        &policy("p", "u"),
+        &evaluation(&[]),
+        &[],
+        None,
+        INTERVAL,
+        None,
+        Timestamp::UNIX_EPOCH,
+    ));
     let [owner] = &result.metadata.owner_references.unwrap()[..] else { panic!("one owner") };
     assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.uid.as_str()), ("DevOpsPolicy", "p", "u"));
     assert_eq!((owner.controller, owner.block_owner_deletion), (None, Some(false)));
+}
+
+#[test]
+fn a_result_names_the_cluster() {
+    let (policy, evaluation) = (policy("p", "u"), evaluation(&[("a", "nginx")]));
+    let result = |cluster| {
+        created(next_step(&policy, &evaluation, &[], None, INTERVAL, cluster, Timestamp::UNIX_EPOCH))
+    };
+    assert_eq!(result(Some("prod-eu")).spec.cluster_name.as_deref(), Some("prod-eu"));
+    assert_eq!(result(None).spec.cluster_name, None);
 }
 
 #[test]
@@ -154,6 +171,7 @@ fn the_pods_of_a_workload_share_an_entry() {
         &[],
         None,
         INTERVAL,
+        None,
         Timestamp::UNIX_EPOCH,
     ));
     let entries: Vec<_> = result.spec.violations.iter().collect();
@@ -178,7 +196,7 @@ fn a_result_is_bounded_and_its_totals_are_exact() {
         violation.message = "é".repeat(5_000);
     }
     let result =
-        created(next_step(&policy("p", "u"), &evaluation, &[], None, INTERVAL, Timestamp::UNIX_EPOCH));
+        created(next_step(&policy("p", "u"), &evaluation, &[], None, INTERVAL, None, Timestamp::UNIX_EPOCH));
     let bytes = size(&result);
     assert!(bytes <= LIMIT - RESERVE && bytes > LIMIT - RESERVE - 3_000, "{bytes}");
     assert_eq!((result.spec.total_pods, result.spec.total_violations), (3_000, 6_000));

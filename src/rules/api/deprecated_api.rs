@@ -27,7 +27,7 @@ kind: Ingress
 
 ## Exceptions
 A cluster returns every object in the version that the client asks for, so the `apiVersion` of a live object says
-nothing. Live objects, also in a file, are judged by the version that `kubectl apply` sent last, and are skipped if
+nothing. Live objects, also in a file, are evaluated by the version that `kubectl apply` sent last, and are skipped if
 there is none. Custom resources are skipped.
 ",
     category: Category::Api,

@@ -43,13 +43,13 @@ fn check(context: &Context<'_>, found: &mut Violations) {
 
     let workload = context.workload;
     let Some(spec) = &workload.spec else { return };
-    let (is_judged, is_required) = match workload.kind {
+    let (is_evaluated, is_required) = match workload.kind {
         Deployment | ReplicaSet | StatefulSet | DaemonSet => (true, true),
         ReplicationController => (true, false),
         Job => (spec.manual_selector, true),
         _ => (false, false),
     };
-    if !is_judged {
+    if !is_evaluated {
         return;
     }
     let none = Labels::default();

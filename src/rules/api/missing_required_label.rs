@@ -21,7 +21,7 @@ metadata:
 ```
 
 ## Exceptions
-Objects with a controller are skipped, because their controller is judged.
+Objects with a controller are skipped, because their controller is evaluated.
 ",
     category: Category::Api,
     severity: Severity::Low,

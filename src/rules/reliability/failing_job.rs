@@ -21,7 +21,7 @@ status: {conditions: [{type: Failed, status: 'True', reason: BackoffLimitExceede
 ```
 
 ## Exceptions
-Suspended ones, Jobs that still have retries and CronJobs that never ran are skipped. A Job of a CronJob is judged at
+Suspended ones, Jobs that still have retries and CronJobs that never ran are skipped. A Job of a CronJob is evaluated at
 the CronJob, whose status tells if a later Job succeeded. If somebody deletes a Job before its end, its CronJob is
 reported until the next success. A manifest has no status.
 ",

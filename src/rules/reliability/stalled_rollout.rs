@@ -24,7 +24,7 @@ status:
 ```
 
 ## Exceptions
-A status that is older than the spec is skipped. A ReplicaSet of a Deployment is judged at the Deployment. A manifest
+A status that is older than the spec is skipped. A ReplicaSet of a Deployment is evaluated at the Deployment. A manifest
 has no status.
 ",
     category: Category::Reliability,

@@ -17,7 +17,7 @@ fn image(object: &Object<'_>) -> Option<String> {
 }
 
 #[test]
-fn the_pod_spec_of_every_judged_kind_is_found() {
+fn the_pod_spec_of_every_evaluated_kind_is_found() {
     for (api_version, kind, path) in [
         ("v1", "Pod", ""),
         ("v1", "ReplicationController", "template"),
@@ -58,7 +58,7 @@ fn items_of_a_typed_list_need_not_name_their_type() {
 }
 
 #[test]
-fn a_kind_that_is_not_judged_may_hold_anything() {
+fn a_kind_that_is_not_evaluated_may_hold_anything() {
     for yaml in [
         "{apiVersion: v1, kind: Service, spec: [1, 2]}",
         "{apiVersion: example.com/v1, kind: Pod, spec: text, metadata: 1}",
@@ -145,7 +145,7 @@ fn a_workload_of_a_known_kind_needs_no_type_and_has_no_other() {
 fn text_is_borrowed_from_the_input() {
     let json = r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a","image":"b:1"}]}}"#;
     let object: Object<'_> = serde_json::from_str(json).unwrap();
-    let Parsed::Workload(workload) = &object.parsed else { panic!("not judged") };
+    let Parsed::Workload(workload) = &object.parsed else { panic!("not evaluated") };
     let image = workload.pod.containers[0].image.as_deref().unwrap();
     assert!(json.as_bytes().as_ptr_range().contains(&image.as_ptr()));
 }

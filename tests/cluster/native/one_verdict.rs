@@ -109,7 +109,7 @@ fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
         .collect()
 }
 
-/// Chooses rules that native admission judges, besides those with a field of their own.
+/// Chooses rules that native admission evaluates, besides those with a field of their own.
 fn rules(rng: &mut Rng, count: usize) -> Value {
     let named = ["latest-tag", "missing-liveness", "missing-readiness", "missing-resources"];
     let native: Vec<_> =

@@ -171,7 +171,7 @@ async fn due(
     let now = latest.map_or(Timestamp::UNIX_EPOCH, |latest| latest.created);
     let verdict =
         evaluate_namespace(&EffectivePolicy::from_spec(&policy.spec).unwrap(), &namespace, pods.iter(), now);
-    match next_step(policy, &verdict, &[], latest, SignedDuration::ZERO, now) {
+    match next_step(policy, &verdict, &[], latest, SignedDuration::ZERO, None, now) {
         Step::Create(result) => *result,
         step => panic!("nothing to create: {step:?}"),
     }

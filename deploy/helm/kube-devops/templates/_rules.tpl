@@ -22,7 +22,7 @@
   - patch
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
-{{- define "kube-devops.rules.watch-judged" -}}
+{{- define "kube-devops.rules.watch-evaluated" -}}
 - apiGroups:
   - ''
   resources:
@@ -130,7 +130,7 @@
   - patch
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
-{{- define "kube-devops.rules.reconcile-judged" -}}
+{{- define "kube-devops.rules.reconcile-evaluated" -}}
 - apiGroups:
   - ''
   resources:
@@ -286,7 +286,7 @@
   - list
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
-{{- define "kube-devops.rules.enforce-judged" -}}
+{{- define "kube-devops.rules.enforce-evaluated" -}}
 - apiGroups:
   - ''
   resources:
@@ -382,7 +382,7 @@
   - get
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
-{{- define "kube-devops.rules.native-judged" -}}
+{{- define "kube-devops.rules.native-evaluated" -}}
 []
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
@@ -416,7 +416,7 @@
   - watch
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
-{{- define "kube-devops.rules.webhook-judged" -}}
+{{- define "kube-devops.rules.webhook-evaluated" -}}
 []
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}

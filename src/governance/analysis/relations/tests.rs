@@ -27,7 +27,7 @@ fn samples() -> Vec<Value> {
     objects
 }
 
-/// Judges objects, each with a line of its own. A new part begins before each place of `cuts`.
+/// Evaluates objects, each with a line of its own. A new part begins before each place of `cuts`.
 fn report(objects: &[(usize, Value)], cuts: &[usize]) -> Report {
     let policy = EffectivePolicy::select("all").unwrap();
     let scope = Scope { include_system: true, ..Scope::default() };

@@ -45,7 +45,7 @@ impl Workload<'_> {
         self.kind == WorkloadKind::Pod
     }
 
-    /// Returns true if the object only exists for another workload, which is judged in its place: a `ReplicaSet`, a
+    /// Returns true if the object only exists for another workload, which is evaluated in its place: a `ReplicaSet`, a
     /// `ReplicationController` or a Job with a controller.
     pub fn is_managed(&self) -> bool {
         self.may_be_managed() && self.metadata.controller().is_some()
@@ -72,7 +72,7 @@ impl Workload<'_> {
         self.kind == WorkloadKind::KnativeService || is_labelled()
     }
 
-    /// Returns true if the pod is in a terminal phase, so that there is nothing left to judge.
+    /// Returns true if the pod is in a terminal phase, so that there is nothing left to evaluate.
     pub fn is_terminal(&self) -> bool {
         self.status.as_ref().is_some_and(PodStatus::is_terminal)
     }

@@ -1,4 +1,4 @@
-//! Objects that are judged, objects that are passed over, and gates that pass only what was judged.
+//! Objects that are evaluated, objects that are passed over, and gates that pass only what was evaluated.
 
 use insta::assert_snapshot;
 
@@ -12,8 +12,8 @@ fn template(api_version: &str, kind: &str, containers: &str, spec: &str) -> Stri
     )
 }
 
-/// Judges a file by its name: the exit status, the pods and the broken rules, and standard error.
-fn judge(manifest: &str) -> (i32, u64, Vec<String>, String) {
+/// Evaluates a file by its name: the exit status, the pods and the broken rules, and standard error.
+fn evaluate(manifest: &str) -> (i32, u64, Vec<String>, String) {
     let tree = directory(&[("f.yaml", manifest.as_bytes())]);
     let run = run_in(tree.path(), &["analyze", "-f", "f.yaml", "-o", "json"], "");
     let report: serde_json::Value = serde_json::from_str(&run.stdout).map_err(|_| run.to_string()).unwrap();
@@ -23,7 +23,7 @@ fn judge(manifest: &str) -> (i32, u64, Vec<String>, String) {
 }
 
 #[test]
-fn workloads_of_other_projects_are_judged_by_their_templates() {
+fn workloads_of_other_projects_are_evaluated_by_their_templates() {
     let sound = "[{name: c, image: 'nginx:1', livenessProbe: {}, readinessProbe: {}}]";
     let latest = "[{name: c, image: nginx, livenessProbe: {}, readinessProbe: {}}]";
     for (api_version, kind) in [
@@ -36,12 +36,12 @@ fn workloads_of_other_projects_are_judged_by_their_templates() {
     ] {
         for (containers, rules) in [(sound, vec![]), (latest, vec!["latest-tag".to_owned()])] {
             let manifest = template(api_version, kind, containers, "");
-            assert_eq!(judge(&manifest), (0, 1, rules, String::new()), "{manifest}");
+            assert_eq!(evaluate(&manifest), (0, 1, rules, String::new()), "{manifest}");
         }
     }
     let pod_template = "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: t}\n\
                         template: {spec: {containers: [{name: c, image: nginx}]}}\n";
-    assert_eq!(judge(pod_template).2, ["latest-tag", "missing-liveness", "missing-readiness"]);
+    assert_eq!(evaluate(pod_template).2, ["latest-tag", "missing-liveness", "missing-readiness"]);
 }
 
 #[test]
@@ -50,9 +50,9 @@ fn an_empty_image_with_an_image_trigger_is_no_violation() {
                     from: {kind: ImageStreamTag, name: 'web:latest'}}}]";
     let containers = "[{name: c, image: ' ', livenessProbe: {}, readinessProbe: {}}]";
     let manifest = template("apps.openshift.io/v1", "DeploymentConfig", containers, triggers);
-    assert_eq!(judge(&manifest), (0, 1, vec![], String::new()));
+    assert_eq!(evaluate(&manifest), (0, 1, vec![], String::new()));
     let without = template("apps.openshift.io/v1", "DeploymentConfig", containers, ", selector: {a: b}");
-    let (status, pods, _, stderr) = judge(&without);
+    let (status, pods, _, stderr) = evaluate(&without);
     assert_eq!((status, pods), (2, 0));
     assert!(stderr.contains("spec.template.spec.containers[0].image: container c has no image"), "{stderr}");
 }
@@ -60,7 +60,7 @@ fn an_empty_image_with_an_image_trigger_is_no_violation() {
 #[test]
 fn a_kind_that_holds_containers_is_named() {
     let unknown = template("batch.example.com/v1", "Fleet", "[{name: c, image: nginx}]", "");
-    let (status, pods, _, stderr) = judge(&unknown);
+    let (status, pods, _, stderr) = evaluate(&unknown);
     assert_eq!((status, pods), (0, 0));
     let note = "note: 1 object that holds containers was not evaluated, because of the kind: Fleet (batch.example.com/v1)";
     assert!(stderr.lines().any(|line| line == note), "{stderr}");
@@ -84,7 +84,7 @@ fn a_patch_is_passed_over_in_a_directory_and_an_error_by_itself() {
 }
 
 #[test]
-fn an_object_that_cannot_be_judged_is_an_error_in_a_directory_too() {
+fn an_object_that_cannot_be_evaluated_is_an_error_in_a_directory_too() {
     for (containers, field, problem) in [
         ("[{name: c}]", "image", "container c has no image: name one"),
         ("[{image: 'a:1'}]", "name", "the container has no name: give it one"),
@@ -119,11 +119,11 @@ fn a_terminal_pod_hides_no_template() {
             ownerReferences: [{{kind: Job, name: report-1, controller: true}}]}}, \
             spec: {{containers: [{containers}]}}, status: {{phase: Succeeded}}}}\n"
     );
-    assert_eq!(judge(&list), (0, 1, vec!["latest-tag".to_owned()], String::new()));
+    assert_eq!(evaluate(&list), (0, 1, vec!["latest-tag".to_owned()], String::new()));
 }
 
 #[test]
-fn a_gate_needs_something_to_judge() {
+fn a_gate_needs_something_to_evaluate() {
     let pod = b"{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: shop}, \
                 spec: {containers: [{name: c, image: 'd:1'}]}}";
     let tree = directory(&[("pod.yaml", pod), ("service.yaml", b"apiVersion: v1\nkind: Service\n")]);

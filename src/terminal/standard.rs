@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
 
-use super::Text;
+use crate::output::Text;
 
 /// Writes to standard output.
 pub fn to_stdout(write: impl FnOnce(&mut Text<'_>) -> io::Result<()>) -> io::Result<()> {

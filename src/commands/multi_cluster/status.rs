@@ -1,0 +1,63 @@
+//! `kube-devops multi-cluster status`.
+
+use super::choice::ContextArgs;
+use super::contexts::KubeconfigArgs;
+use crate::cluster::Cluster;
+use crate::commands::ExitStatus;
+use crate::fleet::{Member, MemberResult, Surveyed, survey};
+use crate::governance::{ClusterResult, ClusterStatus, FleetStatus};
+use crate::output::FleetFormat;
+use crate::policies::summaries;
+use crate::policy::PolicySummary;
+use crate::terminal::to_stdout;
+
+/// Show the status of the policies of many clusters, as their operators have written it.
+///
+/// It reads each cluster's policies in one request, and no pods. Contexts of the same cluster count once.
+///
+/// Exit status: 2 when a cluster could not be read.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    contexts: ContextArgs,
+
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    output: FleetFormat,
+
+    #[command(flatten)]
+    kubeconfig: KubeconfigArgs,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
+    let members: Vec<Member> =
+        args.contexts.chosen(&args.kubeconfig)?.into_iter().map(|known| known.member).collect();
+    let work = async |_: &Member, cluster: &Cluster| {
+        summaries(cluster).await.map_err(|error| format!("cannot list policies: {error}"))
+    };
+    let (mut clusters, mut policies) = (Vec::new(), Vec::new());
+    for surveyed in survey(&members, args.kubeconfig.limits(), work).await {
+        let (row, found) = row(surveyed);
+        policies.extend(found.map(|found| (row.context.clone(), found)));
+        clusters.push(row);
+    }
+    let status = FleetStatus::new(clusters, &policies);
+    to_stdout(|out| args.output.write_status(&status, out))?;
+    Ok(if status.summary.partial { ExitStatus::Failed } else { ExitStatus::Clean })
+}
+
+/// Makes the row of a context, and returns the policies of its cluster.
+fn row(surveyed: Surveyed<Vec<PolicySummary>>) -> (ClusterStatus, Option<Vec<PolicySummary>>) {
+    let Surveyed { name: context, result } = surveyed;
+    let row = |result, reason, version| ClusterStatus { context, result, reason, version, figures: None };
+    match result {
+        MemberResult::Done(reached, policies) => {
+            let none = policies.is_empty().then(|| "no policies".to_owned());
+            (row(ClusterResult::Analyzed, none, Some(reached.version)), Some(policies))
+        }
+        MemberResult::SameAs(other) => {
+            (row(ClusterResult::SameCluster, Some(format!("counted as {other}")), None), None)
+        }
+        MemberResult::Failed(reason) => (row(ClusterResult::Failed, Some(reason), None), None),
+    }
+}
