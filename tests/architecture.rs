@@ -54,6 +54,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "admission",
         &[
             "cluster",
+            "enforcement",
             "governance",
             "leader",
             "manifests",
@@ -68,6 +69,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "operator",
         &[
+            "admission",
             "cluster",
             "enforcement",
             "governance",

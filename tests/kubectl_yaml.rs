@@ -88,6 +88,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("invalid trailing content after", "\"a\" b"),
     ("invalid content after document end marker", "a: b\n... c"),
     ("misplaced bracket", "~ ]"),
+    ("unclosed bracket", "[]{"),
     ("a key can't be a list or a map", "{a: b}: c"),
 ];
 
@@ -166,9 +167,16 @@ fn generated_documents_are_read_as_in_kubectl() {
     let seed = std::env::var("KUBE_DEVOPS_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut streams = generator::streams(seed.unwrap_or(SEED), GENERATED);
     // kubectl picks any of keys such as 1 and 1.0, which are one key in JSON. Other repeats are among the spellings.
-    streams.retain(|stream| !repeats(stream));
+    streams.retain(|stream| !repeats(stream) && !begins_with_json(stream));
     assert!(streams.len() > GENERATED / 2);
     compare(&streams);
+}
+
+/// Returns true if a JSON object begins a stream that goes on. Such a stream is cut before its YAML is read.
+fn begins_with_json(stream: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(stream).into_iter::<Value>();
+    matches!(values.next(), Some(Ok(Value::Object(_))))
+        && !stream[values.byte_offset()..].trim_ascii().is_empty()
 }
 
 const SEED: u64 = 0x5eed;

@@ -1,7 +1,9 @@
 //! Installs, removes and suspends the webhook in the API server.
 
 use jiff::Timestamp;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -12,8 +14,8 @@ use super::certificates::Material;
 use super::handshake::{Target, handshake};
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::manifests::{
-    OBJECT_MANAGER, WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, WebhookAddress, WebhookChoices, resume, suspend,
-    suspended_until, webhook_configuration,
+    OBJECT_MANAGER, Registration, WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, WebhookAddress, WebhookChoices,
+    mutating_webhook_configuration, resume, suspend, suspended_until, webhook_configuration,
 };
 use crate::policy::{ADMISSION_LABEL, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION};
 
@@ -102,8 +104,12 @@ pub(super) async fn ready_replicas(
     Ok(Some(endpoints.filter(|endpoint| ready(endpoint.conditions.as_ref().and_then(|it| it.ready))).count()))
 }
 
-/// Registers the webhook, once a replica is ready. A suspension stays. Returns true if anything changed.
-pub async fn install(cluster: &Cluster, choices: &WebhookChoices) -> Result<bool, ConfigurationError> {
+/// Registers the webhook, once a replica is ready. A suspension stays. Returns the configurations, each with true if it
+/// changed.
+pub async fn install(
+    cluster: &Cluster,
+    choices: &WebhookChoices,
+) -> Result<Vec<(String, bool)>, ConfigurationError> {
     match &choices.address {
         WebhookAddress::Service { namespace, name, .. } => {
             let ready = ready_replicas(cluster, namespace, name).await;
@@ -123,10 +129,21 @@ pub async fn install(cluster: &Cluster, choices: &WebhookChoices) -> Result<bool
             handshake(&target, &choices.ca_bundle).await.map_err(ConfigurationError::Handshake)?;
         }
     }
-    let configurations = configurations(cluster);
+    let mut changed = Vec::new();
+    for (object, is_changed) in [
+        ("validatingwebhookconfiguration", apply(cluster, webhook_configuration(choices)).await?),
+        ("mutatingwebhookconfiguration", apply(cluster, mutating_webhook_configuration(choices)).await?),
+    ] {
+        changed.push((format!("{object} {WEBHOOK_CONFIGURATION}"), is_changed));
+    }
+    Ok(changed)
+}
+
+/// Applies a configuration. Returns true if it changed.
+async fn apply<R: Registration>(cluster: &Cluster, mut wanted: R) -> Result<bool, ConfigurationError> {
+    let configurations = configurations::<R>(cluster);
     let before = cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await;
     let before = before.map_err(failed("read the webhook configuration"))?;
-    let mut wanted = webhook_configuration(choices);
     if let Some(until) = before.as_ref().and_then(suspended_until) {
         suspend(&mut wanted, until);
     }
@@ -136,13 +153,18 @@ pub async fn install(cluster: &Cluster, choices: &WebhookChoices) -> Result<bool
     Ok(before.is_none_or(|before| before.resource_version() != after.resource_version()))
 }
 
-/// Removes the configuration, and then the Secret of the certificates. Returns what was removed.
+/// Removes the configurations, and then the Secret of the certificates. Returns what was removed.
 pub async fn uninstall(cluster: &Cluster, namespace: &str) -> Result<Vec<String>, ConfigurationError> {
     let mut removed = Vec::new();
-    let configurations = configurations(cluster);
-    let delete = remove(cluster, &configurations, WEBHOOK_CONFIGURATION).await;
+    let validating = configurations::<ValidatingWebhookConfiguration>(cluster);
+    let delete = remove(cluster, &validating, WEBHOOK_CONFIGURATION).await;
     if delete.map_err(failed("delete the webhook configuration"))? {
         removed.push(format!("validatingwebhookconfiguration {WEBHOOK_CONFIGURATION}"));
+    }
+    let mutating = configurations::<MutatingWebhookConfiguration>(cluster);
+    let delete = remove(cluster, &mutating, WEBHOOK_CONFIGURATION).await;
+    if delete.map_err(failed("delete the webhook configuration"))? {
+        removed.push(format!("mutatingwebhookconfiguration {WEBHOOK_CONFIGURATION}"));
     }
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
     let delete = remove(cluster, &secrets, WEBHOOK_SECRET).await;
@@ -164,27 +186,18 @@ where
 }
 
 /// Suspends every denial until a time, or ends the suspension with `None`. Returns the objects that carry the mark: the
-/// configuration and the Namespaces in which native admission evaluates.
+/// configurations and the Namespaces in which native admission evaluates.
 pub async fn break_glass(
     cluster: &Cluster,
     until: Option<Timestamp>,
 ) -> Result<Vec<String>, ConfigurationError> {
     let mut marked = Vec::new();
-    let configurations = configurations(cluster);
-    let mark = async |_| {
-        let read = cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await?;
-        let Some(mut configuration) = read else { return Ok(false) };
-        match until {
-            Some(until) => suspend(&mut configuration, until),
-            None => resume(&mut configuration),
-        }
-        let params = PostParams::default();
-        let replace = async |_| configurations.replace(WEBHOOK_CONFIGURATION, &params, &configuration).await;
-        cluster.call(replace).await.map(|_| true)
-    };
-    let written = retry_on_conflict(mark, |error: &CallError| error.code() == Some(409)).await;
-    if written.map_err(failed("mark the webhook configuration"))? {
+    if mark::<ValidatingWebhookConfiguration>(cluster, until).await? {
         marked.push(format!("validatingwebhookconfiguration {WEBHOOK_CONFIGURATION}"));
+    }
+    // It denies nothing, but a patch that does not apply would refuse an object.
+    if mark::<MutatingWebhookConfiguration>(cluster, until).await? {
+        marked.push(format!("mutatingwebhookconfiguration {WEBHOOK_CONFIGURATION}"));
     }
     let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
     let params = ListParams::default().labels(ADMISSION_LABEL);
@@ -205,6 +218,27 @@ pub async fn break_glass(
     if marked.is_empty() { Err(ConfigurationError::NothingToSuspend) } else { Ok(marked) }
 }
 
-pub(super) fn configurations(cluster: &Cluster) -> Api<ValidatingWebhookConfiguration> {
+/// Marks a configuration, or takes the mark away. Returns false if there is no configuration.
+async fn mark<R: Registration>(
+    cluster: &Cluster,
+    until: Option<Timestamp>,
+) -> Result<bool, ConfigurationError> {
+    let configurations = configurations::<R>(cluster);
+    let mark = async |_| {
+        let read = cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await?;
+        let Some(mut configuration) = read else { return Ok(false) };
+        match until {
+            Some(until) => suspend(&mut configuration, until),
+            None => resume(&mut configuration),
+        }
+        let params = PostParams::default();
+        let replace = async |_| configurations.replace(WEBHOOK_CONFIGURATION, &params, &configuration).await;
+        cluster.call(replace).await.map(|_| true)
+    };
+    let written = retry_on_conflict(mark, |error: &CallError| error.code() == Some(409)).await;
+    written.map_err(failed("mark the webhook configuration"))
+}
+
+pub(super) fn configurations<R: Registration>(cluster: &Cluster) -> Api<R> {
     Api::all(cluster.client.clone())
 }

@@ -10,9 +10,10 @@ use serde::de::IgnoredAny;
 use super::actor::is_made_by_controller;
 use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
+use crate::enforcement::PATCHED_FIELDS;
 use crate::governance::{evaluate, evaluate_custom};
 use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
-use crate::rules::{RuleId, Severity, Violation};
+use crate::rules::{RuleId, Severity, Violation, fix_of};
 use crate::workload::{Fields, Kinds, Workload, WorkloadKind, WorkloadKinds};
 
 /// An object that cannot be read, although the API server accepted it.
@@ -22,6 +23,13 @@ pub struct DecideError {
     /// The field of the request.
     part: &'static str,
     source: serde_json::Error,
+}
+
+impl DecideError {
+    /// Makes the error of a new object.
+    pub(super) fn object(source: serde_json::Error) -> Self {
+        Self { part: "object", source }
+    }
 }
 
 /// Decides a request under the policies of its namespace.
@@ -40,19 +48,22 @@ pub fn decide(
     let mut decision = AdmissionDecision::default();
     let Some(kind) = request.admitted_kind().filter(|_| !policies.is_empty()) else { return Ok(decision) };
     let Some(json) = request.object else { return Ok(decision) };
-    let custom = policies.iter().filter_map(|compiled| compiled.effective.as_ref().ok());
-    let keeps = custom.fold(WorkloadKinds::default(), |kinds, one| kinds.union(one.custom_kinds()));
-    let object = read(kind, keeps, json.get(), "object")?;
+    let fields = fields(policies);
+    let object = read(kind, json.get(), "object", fields)?;
     if is_made_by_controller(&request.user_info.username, &object) {
         return Ok(decision);
     }
     let old = match (request.operation, request.old_object) {
-        (Operation::Update, Some(json)) => Some(read(kind, keeps, json.get(), "oldObject")?),
+        (Operation::Update, Some(json)) => Some(read(kind, json.get(), "oldObject", fields)?),
         _ => None,
     };
     let verdict =
         native.and_then(|native| AdmissionVerdict::of(policies).filter(|verdict| verdict.hash == native));
     let is_ours = |policy: &str, rule| verdict.as_ref().is_none_or(|verdict| !verdict.holds(policy, rule));
+    let set = match (request.operation, request.old_object) {
+        (Operation::Update, Some(json)) => SetFields::of(json.get()),
+        _ => SetFields::default(),
+    };
     let mut found = Found::default();
     for compiled in policies.iter().filter(|compiled| compiled.policy.metadata.deletion_timestamp.is_none()) {
         let name = compiled.policy.name_any();
@@ -65,7 +76,8 @@ pub fn decide(
                         .push(format!("rule {rule} of DevOpsPolicy {name} can't tell: {reason}"));
                 }
                 for violation in added.into_iter().filter(|added| is_ours(&name, added.rule)) {
-                    found.add(&name, denies(compiled, violation.severity), violation);
+                    let is_dropped = compiled.policy.mutates() && set.explain(&violation);
+                    found.add(&name, denies(compiled, violation.severity) && !is_dropped, violation);
                 }
             }
             Err(error) => decision.problems.push(format!("DevOpsPolicy {name} is not followed: {error}")),
@@ -78,16 +90,26 @@ pub fn decide(
     Ok(decision)
 }
 
-/// Reads an object, and keeps the JSON of the kinds that rules of policies' own evaluate.
+/// Returns the fields that the rules of the policies read. Rules of the policies' own read the JSON.
+fn fields(policies: &[CompiledPolicy]) -> Fields {
+    let mut effective = policies.iter().filter_map(|known| known.effective.as_ref().ok());
+    let custom = effective.clone().map(|policy| policy.custom_kinds());
+    let custom = custom.fold(WorkloadKinds::default(), WorkloadKinds::union);
+    if !custom.is_empty() {
+        return Fields::Raw(Kinds::default(), custom);
+    }
+    let reads_details = effective.any(|policy| policy.rules().iter().any(|enabled| enabled.rule.details));
+    if reads_details { Fields::All } else { Fields::Default }
+}
+
 fn read<'a>(
     kind: WorkloadKind,
-    keeps: WorkloadKinds,
     json: &'a str,
     part: &'static str,
+    fields: Fields,
 ) -> Result<Workload<'a>, DecideError> {
-    let fields = if keeps.contains(kind) { Fields::Raw(Kinds::default(), keeps) } else { Fields::All };
-    let mut workload =
-        fields.within(|| Workload::from_json(kind, json)).map_err(|source| DecideError { part, source })?;
+    let workload = fields.within(|| Workload::from_json(kind, json));
+    let mut workload = workload.map_err(|source| DecideError { part, source })?;
     workload.status = None;
     Ok(workload)
 }
@@ -99,7 +121,7 @@ fn added(
     old: Option<&Workload<'_>>,
     now: Timestamp,
 ) -> Vec<Violation> {
-    let all = |object| {
+    let all = |object: &Workload<'_>| {
         let mut violations = evaluate(policy, object, now, true).violations;
         violations.extend(evaluate_custom(policy, object).0);
         violations
@@ -118,6 +140,38 @@ fn denies(compiled: &CompiledPolicy, severity: Severity) -> bool {
     let spec = &compiled.policy.spec;
     spec.enforcement_mode == EnforcementMode::Enforce
         && severity >= spec.admission.clone().unwrap_or_default().deny_at
+}
+
+/// The fields of the stored object that the defaults of a policy set, as its annotation lists them.
+///
+/// A manifest does not have them, so an update by `kubectl replace` drops them. It must not be denied for that where
+/// they are set again for each new workload.
+#[derive(Default)]
+struct SetFields(Vec<String>);
+
+impl SetFields {
+    fn of(json: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Head {
+            metadata: Annotated,
+        }
+        #[derive(Deserialize)]
+        struct Annotated {
+            annotations: Option<BTreeMap<String, String>>,
+        }
+        let annotations = serde_json::from_str::<Head>(json).ok().and_then(|head| head.metadata.annotations);
+        let listed = annotations.and_then(|mut annotations| annotations.remove(PATCHED_FIELDS));
+        Self(listed.map(|listed| listed.split(',').map(str::to_owned).collect()).unwrap_or_default())
+    }
+
+    /// Returns true if a violation is there because such a field is gone.
+    fn explain(&self, violation: &Violation) -> bool {
+        let (Some(fix), Some(container)) = (fix_of(violation.rule), &violation.container) else {
+            return false;
+        };
+        let field = format!("{container}/{}", fix.field);
+        self.0.iter().any(|set| set.starts_with(&field))
+    }
 }
 
 /// Returns true if the object is being deleted: nothing may block its deletion.

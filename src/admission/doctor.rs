@@ -1,16 +1,20 @@
 //! Checks for problems that make a webhook fail unnoticed, or that block a cluster.
 
 use jiff::Timestamp;
-use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
 use super::configuration::{authorities, configurations, ready_replicas};
 use super::handshake::{Target, handshake};
 use crate::cluster::{CallError, Cluster};
-use crate::manifests::{WEBHOOK_CONFIGURATION, WEBHOOK_NAME, dangers, suspended_until};
-use crate::policy::{ADMISSION_LABEL, BREAK_GLASS_ANNOTATION};
+use crate::manifests::{
+    AdmissionSettings, MUTATING_WEBHOOK_NAME, Registration, WEBHOOK_CONFIGURATION, WEBHOOK_NAME, dangers,
+    suspended_until,
+};
 
 /// The result of an examination.
 #[derive(Debug, Default)]
@@ -21,50 +25,67 @@ pub struct Diagnosis {
     pub notes: Vec<String>,
 }
 
-/// Examines the webhook. An error means that the API server could not be asked.
-pub async fn examine(cluster: &Cluster, now: Timestamp) -> Result<Diagnosis, CallError> {
+/// Examines the webhook and native admission. An error means that the API server could not be asked.
+///
+/// `settings` are the choices that the installed admission policies are compared with.
+pub async fn examine(
+    cluster: &Cluster,
+    settings: &AdmissionSettings,
+    now: Timestamp,
+) -> Result<Diagnosis, CallError> {
     let mut found = Diagnosis::default();
-    let configurations = configurations(cluster);
-    let all = cluster.call(async |_| configurations.list(&ListParams::default()).await).await?;
-    let ours: Vec<_> = all.items.into_iter().filter(is_ours).collect();
-    if ours.is_empty() {
+    let validating = found.configurations::<ValidatingWebhookConfiguration>(cluster, now).await?;
+    let mutating = found.configurations::<MutatingWebhookConfiguration>(cluster, now).await?;
+    if !validating && !mutating {
         found.notes.push("no webhook is registered".to_owned());
     }
-    for configuration in &ours {
-        let name = configuration.name_any();
-        for webhook in configuration.webhooks.iter().flatten() {
-            found.webhook(cluster, &name, webhook).await?;
-        }
-        let until = suspended_until(configuration);
-        found.suspension(&format!("validatingwebhookconfiguration {name}"), until, now);
-    }
-    if !ours.is_empty() {
+    if validating || mutating {
         found.failed_open(cluster).await;
     }
-    found.namespaces(cluster, now).await?;
+    found.native(cluster, settings, now).await?;
     Ok(found)
 }
 
 /// Returns true if a configuration is one of ours, whatever its name.
-fn is_ours(configuration: &ValidatingWebhookConfiguration) -> bool {
+fn is_ours(configuration: &impl Registration) -> bool {
     configuration.name_any() == WEBHOOK_CONFIGURATION
-        || configuration.webhooks.iter().flatten().any(|webhook| webhook.name == WEBHOOK_NAME)
+        || configuration.calls().iter().any(|call| [WEBHOOK_NAME, MUTATING_WEBHOOK_NAME].contains(&call.name))
 }
 
 impl Diagnosis {
-    async fn webhook(
+    /// Examines our configurations of a kind. Returns true if there is one.
+    async fn configurations<R: Registration>(
+        &mut self,
+        cluster: &Cluster,
+        now: Timestamp,
+    ) -> Result<bool, CallError> {
+        let configurations = configurations::<R>(cluster);
+        let all = cluster.call(async |_| configurations.list(&ListParams::default()).await).await?;
+        let ours: Vec<R> = all.items.into_iter().filter(is_ours).collect();
+        for configuration in &ours {
+            let name = format!("{} {}", R::kind(&()).to_lowercase(), configuration.name_any());
+            let dangers = dangers(configuration).into_iter();
+            self.problems.extend(
+                dangers.map(|danger| format!("{name}: {danger}: run `kube-devops webhook install-config`")),
+            );
+            for call in configuration.calls() {
+                let is_closed = call.failure_policy != Some("Ignore");
+                self.call(cluster, &name, call.client_config, is_closed).await?;
+            }
+            self.suspension(&name, suspended_until(configuration), now);
+        }
+        Ok(!ours.is_empty())
+    }
+
+    /// Examines the way from the API server to a webhook.
+    async fn call(
         &mut self,
         cluster: &Cluster,
         configuration: &str,
-        webhook: &ValidatingWebhook,
+        client: &WebhookClientConfig,
+        is_closed: bool,
     ) -> Result<(), CallError> {
-        let at = |text: String| format!("validatingwebhookconfiguration {configuration}: {text}");
-        self.problems.extend(
-            dangers(webhook)
-                .into_iter()
-                .map(|danger| at(format!("{danger}: run `kube-devops webhook install-config`"))),
-        );
-        let client = &webhook.client_config;
+        let at = |text: String| format!("{configuration}: {text}");
         let bundle = client.ca_bundle.as_ref().map(|bundle| String::from_utf8_lossy(&bundle.0).into_owned());
         let bundle = bundle.unwrap_or_default();
         let Some(service) = &client.service else {
@@ -84,7 +105,6 @@ impl Diagnosis {
             self.problems.push(at(text));
             return Ok(());
         }
-        let is_closed = webhook.failure_policy.as_deref() != Some("Ignore");
         match ready_replicas(cluster, namespace, name).await? {
             Some(0) => {
                 let text = format!(
@@ -122,7 +142,7 @@ impl Diagnosis {
         Ok(())
     }
 
-    fn suspension(&mut self, object: &str, until: Option<Timestamp>, now: Timestamp) {
+    pub(super) fn suspension(&mut self, object: &str, until: Option<Timestamp>, now: Timestamp) {
         match until {
             Some(until) if until <= now => self.problems.push(format!(
                 "{object}: its break-glass is overdue since {until}: start the operator, or run \
@@ -153,17 +173,6 @@ impl Diagnosis {
             }
         }
     }
-
-    async fn namespaces(&mut self, cluster: &Cluster, now: Timestamp) -> Result<(), CallError> {
-        let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-        let params = ListParams::default().labels(ADMISSION_LABEL);
-        for namespace in cluster.call(async |_| namespaces.list_metadata(&params).await).await? {
-            let until = namespace.annotations().get(BREAK_GLASS_ANNOTATION);
-            let until = until.map(|until| until.parse().unwrap_or(Timestamp::MIN));
-            self.suspension(&format!("namespace {}", namespace.name_any()), until, now);
-        }
-        Ok(())
-    }
 }
 
 async fn external_name(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<String>, CallError> {
@@ -174,6 +183,7 @@ async fn external_name(cluster: &Cluster, namespace: &str, name: &str) -> Result
 
 /// Adds up the API server's counts of objects that our webhook let pass by not answering.
 fn fail_open_count(metrics: &str) -> u64 {
+    // A workload without defaults is still evaluated, so the mutating webhook does not count.
     let name = format!("name=\"{WEBHOOK_NAME}\"");
     let series = metrics.lines().filter(|line| {
         line.starts_with("apiserver_admission_webhook_fail_open_count{") && line.contains(&name)

@@ -26,13 +26,25 @@ pub enum RequestResult {
     Unsynced,
     /// Allowed without a verdict, after an internal error.
     Error,
+    /// Allowed with defaults.
+    Mutated,
+    /// Allowed without defaults.
+    Unchanged,
     /// Refused: the review cannot be read.
     Invalid,
 }
 
 impl RequestResult {
-    const ALL: [Self; 6] =
-        [Self::Allowed, Self::Warned, Self::Denied, Self::Unsynced, Self::Error, Self::Invalid];
+    const ALL: [Self; 8] = [
+        Self::Allowed,
+        Self::Warned,
+        Self::Denied,
+        Self::Unsynced,
+        Self::Error,
+        Self::Mutated,
+        Self::Unchanged,
+        Self::Invalid,
+    ];
 
     /// Returns the label in metrics.
     pub fn label(self) -> &'static str {
@@ -42,6 +54,8 @@ impl RequestResult {
             Self::Denied => "denied",
             Self::Unsynced => "unsynced",
             Self::Error => "error",
+            Self::Mutated => "mutated",
+            Self::Unchanged => "unchanged",
             Self::Invalid => "invalid",
         }
     }

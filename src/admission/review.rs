@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -164,6 +166,11 @@ pub enum ReviewAnswer {
         /// Texts that kubectl shows.
         warnings: Vec<String>,
     },
+    /// The request is allowed after this JSON patch.
+    Patched {
+        /// The operations of the patch.
+        patch: Value,
+    },
     /// The request is refused with 403 Forbidden.
     Denied {
         /// The reason, which kubectl shows.
@@ -177,6 +184,12 @@ pub enum ReviewAnswer {
 pub fn answer(uid: &str, answer: &ReviewAnswer) -> Value {
     let mut response = match answer {
         ReviewAnswer::Allowed { .. } => json!({ "uid": uid, "allowed": true }),
+        ReviewAnswer::Patched { patch } => json!({
+            "uid": uid,
+            "allowed": true,
+            "patchType": "JSONPatch",
+            "patch": STANDARD.encode(patch.to_string()),
+        }),
         ReviewAnswer::Denied { message, .. } => json!({
             "uid": uid,
             "allowed": false,
@@ -184,8 +197,9 @@ pub fn answer(uid: &str, answer: &ReviewAnswer) -> Value {
             "status": { "status": "Failure", "code": 403, "reason": "Forbidden", "message": message },
         }),
     };
-    let (ReviewAnswer::Allowed { warnings } | ReviewAnswer::Denied { warnings, .. }) = answer;
-    if !warnings.is_empty() {
+    if let ReviewAnswer::Allowed { warnings } | ReviewAnswer::Denied { warnings, .. } = answer
+        && !warnings.is_empty()
+    {
         response["warnings"] = json!(warnings);
     }
     json!({ "apiVersion": VERSION, "kind": "AdmissionReview", "response": response })

@@ -8,10 +8,11 @@ use serde_json::Value;
 use tracing::error;
 
 use super::metrics::RequestResult;
+use super::mutate::{created_kind, mutate};
 use super::review::refusal;
 use super::{
-    AdmissionDecision, AdmissionMetrics, AdmissionRequest, NativeNamespaces, ReviewAnswer, answer, decide,
-    denial, parse_review, warnings,
+    AdmissionDecision, AdmissionMetrics, AdmissionRequest, NamespaceSurroundings, NativeNamespaces,
+    ReviewAnswer, answer, decide, denial, parse_review, warnings,
 };
 use crate::policies::Policies;
 
@@ -19,6 +20,7 @@ use crate::policies::Policies;
 pub struct Reviewer {
     policies: Arc<Policies>,
     native: NativeNamespaces,
+    surroundings: NamespaceSurroundings,
     metrics: AdmissionMetrics,
     clock: fn() -> Timestamp,
 }
@@ -43,14 +45,29 @@ impl Reviewer {
     pub fn new(
         policies: Arc<Policies>,
         native: NativeNamespaces,
+        surroundings: NamespaceSurroundings,
         metrics: AdmissionMetrics,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { policies, native, metrics, clock }
+        Self { policies, native, surroundings, metrics, clock }
     }
 
-    /// Answers a body. It never fails: after an internal error the object is allowed with a warning.
+    /// Answers the body of a validation. It never fails: after an internal error the object is allowed with a warning.
     pub fn reply(&self, body: &[u8]) -> Reply {
+        self.reply_by(body, Self::evaluate, internal)
+    }
+
+    /// Answers the body of a mutation. It never fails: after an internal error the object stays as it is.
+    pub fn reply_with_defaults(&self, body: &[u8]) -> Reply {
+        self.reply_by(body, Self::mutated, || unchanged(RequestResult::Error))
+    }
+
+    fn reply_by(
+        &self,
+        body: &[u8],
+        evaluate: impl Fn(&Self, &AdmissionRequest<'_>) -> (ReviewAnswer, RequestResult),
+        failed: impl Fn() -> (ReviewAnswer, RequestResult),
+    ) -> Reply {
         let request = match parse_review(body) {
             Ok(request) => request,
             Err(error) => {
@@ -59,9 +76,9 @@ impl Reviewer {
             }
         };
         let (verdict, result) =
-            catch_unwind(AssertUnwindSafe(|| self.evaluate(&request))).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| evaluate(self, &request))).unwrap_or_else(|_| {
                 error!(uid = &*request.uid, namespace = request.namespace(), "panicked while evaluating");
-                internal()
+                failed()
             });
         self.metrics.count(Some(request.operation), result);
         Reply { status: 200, review: answer(&request.uid, &verdict) }
@@ -89,6 +106,32 @@ impl Reviewer {
         }
     }
 
+    /// Adds the defaults of the namespace's policies to a new workload.
+    fn mutated(&self, request: &AdmissionRequest<'_>) -> (ReviewAnswer, RequestResult) {
+        let namespace = request.namespace();
+        if namespace.is_empty() || self.policies.is_system(namespace) || created_kind(request).is_none() {
+            return unchanged(RequestResult::Unchanged);
+        }
+        if !self.policies.is_listed() {
+            return unchanged(RequestResult::Unsynced);
+        }
+        let policies = self.policies.in_namespace(namespace);
+        if !policies.iter().any(|known| known.policy.mutates()) {
+            return unchanged(RequestResult::Unchanged);
+        }
+        let Some((surroundings, notes)) = self.surroundings.of(namespace) else {
+            return unchanged(RequestResult::Unsynced);
+        };
+        match mutate(request, &policies, &surroundings, &notes, (self.clock)()) {
+            Ok(Some(patch)) => (ReviewAnswer::Patched { patch }, RequestResult::Mutated),
+            Ok(None) => unchanged(RequestResult::Unchanged),
+            Err(error) => {
+                error!(uid = &*request.uid, namespace, %error, "failed to add defaults");
+                unchanged(RequestResult::Error)
+            }
+        }
+    }
+
     fn verdict(&self, decision: &AdmissionDecision) -> (ReviewAnswer, RequestResult) {
         let warnings = warnings(decision);
         if !decision.is_allowed() {
@@ -98,6 +141,10 @@ impl Reviewer {
         let result = if warnings.is_empty() { RequestResult::Allowed } else { RequestResult::Warned };
         (ReviewAnswer::Allowed { warnings }, result)
     }
+}
+
+fn unchanged(result: RequestResult) -> (ReviewAnswer, RequestResult) {
+    (ReviewAnswer::Allowed { warnings: Vec::new() }, result)
 }
 
 fn internal() -> (ReviewAnswer, RequestResult) {

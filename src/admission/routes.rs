@@ -1,4 +1,4 @@
-//! `POST /validate`: the limits on a request, before it is evaluated.
+//! `POST /validate` and `POST /mutate`: the limits on a request, before it is evaluated.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::metrics::RequestResult;
 use super::{Reply, Reviewer};
+use crate::manifests::{MUTATING_WEBHOOK_PATH, WEBHOOK_PATH};
 
 /// Maximum size of a body, in bytes: the API server refuses larger requests itself.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -24,14 +25,25 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Returns the routes of the webhook.
 pub fn routes(reviewer: Arc<Reviewer>) -> Router {
-    Router::new().route("/validate", post(validate)).with_state(reviewer)
+    Router::new()
+        .route(WEBHOOK_PATH, post(validate))
+        .route(MUTATING_WEBHOOK_PATH, post(mutate))
+        .with_state(reviewer)
 }
 
 async fn validate(State(reviewer): State<Arc<Reviewer>>, request: Request) -> Response {
+    serve(&reviewer, request, Reviewer::reply).await
+}
+
+async fn mutate(State(reviewer): State<Arc<Reviewer>>, request: Request) -> Response {
+    serve(&reviewer, request, Reviewer::reply_with_defaults).await
+}
+
+async fn serve(reviewer: &Reviewer, request: Request, reply: fn(&Reviewer, &[u8]) -> Reply) -> Response {
     match body(request).await {
         Ok(body) => {
             let begun = Instant::now();
-            let Reply { status, review } = reviewer.reply(&body);
+            let Reply { status, review } = reply(reviewer, &body);
             reviewer.metrics().observe(begun.elapsed());
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -84,7 +96,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::admission::{AdmissionMetrics, NativeNamespaces};
+    use crate::admission::{AdmissionMetrics, NamespaceSurroundings, NativeNamespaces};
     use crate::policies::Policies;
     use crate::policy::SystemNamespaces;
     use crate::telemetry::Metrics;
@@ -92,8 +104,9 @@ mod tests {
     async fn ask(method: &str, path: &str, content_type: &str, body: Body) -> (u16, String) {
         let policies = Arc::new(Policies::new(SystemNamespaces::default()));
         let metrics = AdmissionMetrics::register(&Metrics::new()).unwrap();
+        let (native, surroundings) = (NativeNamespaces::default(), NamespaceSurroundings::empty());
         let reviewer =
-            Arc::new(Reviewer::new(policies, NativeNamespaces::default(), metrics, || Timestamp::UNIX_EPOCH));
+            Arc::new(Reviewer::new(policies, native, surroundings, metrics, || Timestamp::UNIX_EPOCH));
         let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, content_type);
         let response = routes(reviewer).oneshot(request.body(body).unwrap()).await.unwrap();
         let status = response.status().as_u16();
@@ -117,6 +130,8 @@ mod tests {
             ("POST", "/validate", JSON, slow(), 408, "did not arrive"),
             ("POST", "/validate", JSON, cut(), 400, "ended early"),
             ("GET", "/validate", JSON, Body::empty(), 405, ""),
+            ("POST", "/mutate", JSON, Body::empty(), 400, "not an AdmissionReview"),
+            ("POST", "/mutate", "text/plain", Body::empty(), 415, "must be application/json"),
             ("POST", "/nope", JSON, Body::empty(), 404, ""),
         ] {
             let (found, answer) = ask(method, path, content_type, body).await;

@@ -34,7 +34,7 @@ pub(super) struct Args {
     listen: Listen,
 
     /// Evaluate objects in the API server: native keeps the verdicts of policies on their Namespaces, where the
-    /// admission policies of `policy compile` read them
+    /// admission policies of `policy compile` read them; off leaves verdicts as they are, and `policy release` clears them
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     admission: AdmissionMode,
 
@@ -110,6 +110,9 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     };
     let metrics = OperatorMetrics::register(&live.metrics)?;
     let cluster = live.cluster.clone();
+    if args.admission == AdmissionMode::Off {
+        operator::warn_about_verdicts(&cluster).await;
+    }
     let operator = Arc::new(Operator::new(cluster, leadership, events, settings, metrics));
     PolicyCollector::register(&live.metrics, Arc::clone(&operator))?;
     let unready = live.service.readiness.register("policies");

@@ -3,11 +3,14 @@
 //! It does not know where the ledger is stored. Its times are whole seconds, and it trusts no clock. If the clock is
 //! set back, nothing is freed early, and no grant blocks for longer than an hour.
 
+mod kept;
+
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::kept::KeptPatches;
 use super::harm::Trial;
 use super::note::Note;
 use super::records::is_under_way;
@@ -41,7 +44,7 @@ impl Limits {
 }
 
 /// The grants: every patch of the last hour, and older ones whose rollout is not over. The totals count all of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     grants: Vec<Grant>,
     #[serde(default, skip_serializing_if = "Totals::is_empty")]
@@ -49,6 +52,9 @@ pub struct Ledger {
     /// Notes of the withdrawals that no status records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
+    /// The patches that stay after their policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<KeptPatches>,
     /// The last trial in an incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trial: Option<Trial>,

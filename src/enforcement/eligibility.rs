@@ -221,6 +221,23 @@ pub fn ineligible(
         .or_else(|| restarted(pods, now.checked_sub(verify).unwrap_or(Timestamp::MIN)))
 }
 
+/// Returns the reason why a workload that is about to be created gets no fields, if there is one.
+///
+/// A field that fails is withdrawn, and that is a rollout. A workload whose rollouts take more pods away than the policy
+/// allows therefore gets none. It has no status yet, so transient reasons do not apply.
+pub(super) fn ineligible_at_creation(
+    subject: &Subject,
+    remediation: &RemediationSpec,
+    claims: &Claims,
+) -> Option<Ineligible> {
+    // The number of nodes of a new DaemonSet is not known.
+    let observed = !matches!(*subject.typed, Typed::DaemonSet(_));
+    let progress = RolloutProgress { observed, ..RolloutProgress::of(subject) };
+    left_alone(subject, remediation.gitops)
+        .or_else(|| held(subject, &progress))
+        .or_else(|| takes_pods(subject, Allowance::of(remediation), claims))
+}
+
 /// Returns a reason that follows from the workload's ownership.
 fn left_alone(subject: &Subject, gitops: GitOpsMode) -> Option<Ineligible> {
     let metadata = subject.metadata();

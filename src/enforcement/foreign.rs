@@ -12,8 +12,13 @@ use super::subject::{FIELD_MANAGER, PATCHED_BY, PATCHED_FIELDS, Subject};
 /// Returns a path that an entry of our name owns and enforcement never sets, such as `spec.replicas`. Returns `None` if
 /// all fields under our name can be ours.
 pub fn foreign_path(subject: &Subject) -> Option<String> {
+    foreign_path_of(subject.managers())
+}
+
+/// Returns the same for the entries of a workload.
+pub(super) fn foreign_path_of<'e>(entries: impl Iterator<Item = &'e ManagedFieldsEntry>) -> Option<String> {
     let under_our_name = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER);
-    let sets = subject.managers().filter(under_our_name).filter_map(|entry| entry.fields_v1.as_ref());
+    let sets = entries.filter(under_our_name).filter_map(|entry| entry.fields_v1.as_ref());
     sets.map(|fields| &fields.0).find_map(|fields| foreign_leaf(fields, &mut Vec::new()))
 }
 

@@ -4,10 +4,12 @@
 //! Everything here is pure: it decides from values that were read elsewhere. [`remediation`](crate::remediation) reads
 //! them and acts on the decisions.
 
+mod adoption;
 mod budget;
 mod causes;
 mod connect_test;
 mod constraints;
+mod creation;
 mod downtime;
 mod dropped_fields;
 mod eligibility;
@@ -33,14 +35,17 @@ mod subject;
 mod surroundings;
 mod symptoms;
 mod target;
+mod terms;
 mod totals;
 mod trace;
 mod undo_result;
 mod verify;
 
-pub use budget::{BudgetDecision, Grant, Ledger, Limits, Request};
+pub use adoption::Adoptable;
+pub use budget::{BudgetDecision, Grant, KeptPatches, Ledger, Limits, Request};
 pub use connect_test::{after_connect, pod_to_connect};
 pub use constraints::{Bound, Constraints};
+pub use creation::plan_at_creation;
 pub use downtime::{Allowance, Claims, DowntimeRisk, RolloutOrder, downtime_risk};
 pub use eligibility::{IGNORE, Ineligible, RETRY, ineligible};
 pub use enforcing_policy::EnforcingPolicy;
@@ -61,6 +66,7 @@ pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, Sub
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
 pub use target::{TargetError, parse_target};
+pub use terms::{Terms, plan_within};
 pub use totals::Totals;
 pub use trace::Trace;
 pub use undo_result::{FieldOwners, UndoResult};

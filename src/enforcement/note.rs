@@ -25,6 +25,9 @@ pub struct Note {
     /// The revision that the patch created, whose stuck pods are to be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// The withdrawn fields; all fields of the record if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     /// The digest of the inputs that decide if the patch fails.
     pub causes_hash: String,
     /// The time of the withdrawal.
@@ -55,6 +58,7 @@ impl Note {
             name: subject.name().to_owned(),
             uid: subject.uid().to_owned(),
             revision: None,
+            fields: Vec::new(),
             causes_hash,
             time: Timestamp::from_second(now.as_second()).unwrap_or(now),
             reason,

@@ -43,6 +43,8 @@ pub enum PortReason {
     Only,
     /// It is the first TCP port of the container that is not a side port.
     First,
+    /// It was chosen when the workload was created.
+    Creation,
 }
 
 impl fmt::Display for PortReason {
@@ -51,6 +53,7 @@ impl fmt::Display for PortReason {
             Self::Policy => f.write_str("defaultProbe.tcpPort names it"),
             Self::Service(name) => write!(f, "Service {name} targets it"),
             Self::Only => f.write_str("the container declares no other TCP port"),
+            Self::Creation => f.write_str("it was chosen when the workload was created"),
             Self::First => {
                 write!(
                     f,

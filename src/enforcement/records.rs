@@ -42,6 +42,12 @@ pub fn is_under_way(record: &Remediation) -> bool {
     matches!(record.phase, Planned | Applied | Withdrawing)
 }
 
+/// Returns true if the record says that a patch failed, or is being withdrawn.
+pub fn is_withdrawn(record: &Remediation) -> bool {
+    use RemediationPhase::{Failed, Withdrawing, Withdrawn};
+    matches!(record.phase, Failed | Withdrawing | Withdrawn)
+}
+
 /// Returns true if the workload carries the fields of the record's own patch.
 pub fn is_in_place(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Applied | RemediationPhase::Verified)

@@ -15,7 +15,8 @@ use crate::workload::{Owner, Workload, WorkloadKind, WorkloadRef};
 
 /// The field manager of the fields that enforcement sets. Other clients do not use this name by accident.
 pub const FIELD_MANAGER: &str = "devops.stochastic.io/enforcement";
-/// The annotation that names the policy for which a workload was patched. No decision depends on it.
+/// The annotation that names the policy for which a workload was patched. Only the adoption of fields without an owner
+/// depends on it.
 pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
 /// The annotation that lists the fields that enforcement set, as `container/field`, for users who want to remove them.
 pub const PATCHED_FIELDS: &str = "devops.stochastic.io/patched-fields";
@@ -270,7 +271,7 @@ impl Subject {
 }
 
 /// Returns true if an entry belongs to enforcement's applies.
-fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+pub(super) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some("Apply")
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
@@ -286,7 +287,7 @@ fn owns(entry: &ManagedFieldsEntry, pointer: &str) -> bool {
 }
 
 /// Returns the owned fields of each container, from one `managedFields` entry.
-fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
+pub(super) fn fields_of(entry: &ManagedFieldsEntry) -> Vec<(ContainerField, &Value)> {
     let pointer = "/f:spec/f:template/f:spec/f:containers";
     let containers = entry.fields_v1.as_ref().and_then(|fields| fields.0.pointer(pointer)?.as_object());
     let mut found = Vec::new();

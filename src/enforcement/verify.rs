@@ -119,7 +119,7 @@ pub fn verify(
     }
 
     // Before the controller creates the next pod, the last one must be available and an old one must stop.
-    let deadline = later(last_progress, verify.max(turn(progress)));
+    let deadline = later(last_progress, verify.saturating_add(turn(progress)));
     let made = i32::try_from(pods.made).unwrap_or(i32::MAX);
     let expected = patched.pods.map_or(progress.wanted, |pods| pods.min(progress.wanted));
     if excused || made >= expected || progress.held || !progress.observed {
@@ -169,7 +169,7 @@ pub fn last_ready(pods: &[Pod]) -> Option<Timestamp> {
 
 /// Returns the time allowed for a whole rollout. Each pod may become ready at the last moment.
 pub fn patience(progress: &RolloutProgress, verify_seconds: u32) -> SignedDuration {
-    let each = seconds(i64::from(verify_seconds.max(1))).max(turn(progress));
+    let each = seconds(i64::from(verify_seconds.max(1))).saturating_add(turn(progress));
     each.saturating_mul(PATIENCE.saturating_add(progress.wanted.max(0)))
 }
 

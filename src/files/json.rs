@@ -15,8 +15,8 @@ use crate::workload::TypeMeta;
 /// Cuts a JSON stream into pieces of whole documents or whole items, and returns the number of its documents. The
 /// number is exact with exact borders only.
 ///
-/// Markers may stand between documents, as in YAML. If a document after a marker is not JSON, it and everything after
-/// it are cut as YAML. Lines are counted with exact borders if `count_lines` is set.
+/// Markers may stand between documents, as in YAML. If the second document is not JSON, or one after a marker, it and
+/// everything after it are cut as YAML. Lines are counted with exact borders if `count_lines` is set.
 ///
 /// Repeated keys are searched for in a source of at most one block.
 pub(super) fn cut(
@@ -46,12 +46,10 @@ pub(super) fn cut(
                 cutter.skip(3);
                 cutter.skip_space()?;
             }
-            Some(Marker::Yaml) => {
-                let before = Before { lines: cutter.lines, documents: cutter.documents };
-                return yaml::cut(cutter.window, before, cutter.pieces);
-            }
+            Some(Marker::Yaml) => return cutter.rest_as_yaml(),
             // kubectl skips a null, too.
             None if cutter.window.bytes().starts_with(b"null") => cutter.skip(4),
+            None if cutter.becomes_yaml()? => return cutter.rest_as_yaml(),
             None if !repeats && cutter.documents()? => {}
             None => {
                 cutter.document()?;
@@ -114,6 +112,21 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         } else {
             None
         })
+    }
+
+    /// Returns true if YAML follows the only JSON document so far without a marker. After two JSON documents, kubectl
+    /// reads no YAML. The number of documents is known with exact borders only.
+    fn becomes_yaml(&mut self) -> Result<bool, CutError> {
+        if self.borders == Borders::Guessed || self.documents != 1 {
+            return Ok(false);
+        }
+        self.window.fill(BLOCK)?;
+        Ok(!is_json(self.window))
+    }
+
+    fn rest_as_yaml(self) -> Result<usize, CutError> {
+        let before = Before { lines: self.lines, documents: self.documents };
+        yaml::cut(self.window, before, self.pieces)
     }
 
     /// Cuts as many whole documents as the window holds in one piece. Returns false if it holds none.

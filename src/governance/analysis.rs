@@ -21,8 +21,7 @@ use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The evaluations of a set of objects under one policy.
 ///
-/// Its size follows the namespaces, the workloads and, where they are kept, the violations; it does not follow the pods
-/// of a workload.
+/// Its size follows the namespaces, the workloads and the kept violations, not the pods of a workload.
 #[derive(Debug)]
 pub struct Analysis<'p> {
     policy: &'p EffectivePolicy,
@@ -40,8 +39,7 @@ pub struct Analysis<'p> {
     templates: HashMap<WorkloadKey, TemplateSum>,
     /// The controllers of evaluated pods, each with the workload above it as far as names tell.
     controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
-    /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input. One without a manager is its
-    /// own.
+    /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input; one may be its own.
     managers: HashMap<WorkloadKey, WorkloadKey>,
     /// The workloads whose template another one uses.
     borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
@@ -169,12 +167,8 @@ impl<'p> Analysis<'p> {
         for (namespace, tally) in part.namespaces {
             self.namespaces.entry(namespace).or_default().add(&tally);
         }
-        for (workload, sum) in part.workloads {
-            self.workloads.entry(workload).or_default().merge(&sum);
-        }
-        for (workload, sum) in part.templates {
-            self.templates.entry(workload).or_default().merge(&sum);
-        }
+        merge_into(&mut self.workloads, part.workloads, WorkloadSum::merge);
+        merge_into(&mut self.templates, part.templates, TemplateSum::merge);
         for (types, skipped) in part.skipped {
             let sum = self.skipped.entry(types).or_default();
             sum.count += skipped.count;
@@ -485,6 +479,20 @@ fn compliance_by_namespace(workloads: &Workloads) -> HashMap<&str, Compliance> {
         namespaces.entry(key.namespace()).or_default().add(!sum.is_in_breach);
     }
     namespaces
+}
+
+/// Adds sums to others. The larger map is kept, because a copy of all workloads would take as much memory again.
+fn merge_into<V: Default>(
+    sums: &mut HashMap<WorkloadKey, V>,
+    mut others: HashMap<WorkloadKey, V>,
+    merge: impl Fn(&mut V, &V),
+) {
+    if sums.len() < others.len() {
+        std::mem::swap(sums, &mut others);
+    }
+    for (workload, sum) in others {
+        merge(sums.entry(workload).or_default(), &sum);
+    }
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -1,6 +1,8 @@
 //! A stretch of stored violations: each text once, and rows of numbers.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::rules::Severity;
 
@@ -104,19 +106,23 @@ impl Segment {
 #[derive(Debug, Default)]
 pub(super) struct OpenSegment {
     segment: Segment,
-    ids: HashMap<Box<str>, TextId>,
+    /// The texts that are stored, found by their hash. The texts themselves are only in the segment.
+    ids: HashTable<TextId>,
+    hasher: DefaultHashBuilder,
 }
 
 impl OpenSegment {
     /// Stores a text, unless it is there already.
     pub(super) fn text(&mut self, text: &str) -> TextId {
-        if let Some(id) = self.ids.get(text) {
+        let Self { segment, ids, hasher } = self;
+        let hash = hasher.hash_one(text);
+        if let Some(id) = ids.find(hash, |id| segment.required(*id) == text) {
             return *id;
         }
-        let id = TextId(narrow(self.segment.ends.len()));
-        self.segment.text.push_str(text);
-        self.segment.ends.push(narrow(self.segment.text.len()));
-        self.ids.insert(text.into(), id);
+        let id = TextId(narrow(segment.ends.len()));
+        segment.text.push_str(text);
+        segment.ends.push(narrow(segment.text.len()));
+        ids.insert_unique(hash, id, |id| hasher.hash_one(segment.required(*id)));
         id
     }
 

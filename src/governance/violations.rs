@@ -4,6 +4,7 @@
 //! in a segment, and a violation is a row of numbers. Segments are filled on several threads and merged without a copy.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -256,18 +257,22 @@ impl ViolationList {
     /// Drops the violations of the templates for which `is_covered` is true, and sorts the rest.
     pub(super) fn finish(&mut self, is_covered: impl Fn(&WorkloadKey) -> bool) {
         self.close();
-        let mut order = Vec::new();
+        let mut namespaces: BTreeMap<&str, Vec<(u32, u32)>> = BTreeMap::new();
         for (index, segment) in (0..).zip(&self.segments) {
             for (place, object) in (0..).zip(segment.objects()) {
                 let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
                 let key = || WorkloadKey::new(namespace, Owner { kind: segment.required(object.kind), name });
                 if object.is_certain || !is_covered(&key()) {
-                    order.push((index, place));
+                    namespaces.entry(namespace).or_default().push((index, place));
                 }
             }
         }
-        order.sort_unstable_by(|a, b| self.identity(*a).cmp(&self.identity(*b)));
-        self.order = order;
+        let sorted = namespaces.into_values().flat_map(|mut objects| {
+            // The input is often sorted already, and a stable sort makes use of that.
+            objects.sort_by(|a, b| self.by_name(*a, *b));
+            objects
+        });
+        self.order = sorted.collect();
     }
 
     /// Returns the number of violations.
@@ -305,7 +310,7 @@ impl ViolationList {
 
     /// Iterates over the violations in their order, each with its segment and its place there.
     fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
-        let same = |a: &(u32, u32), b: &(u32, u32)| self.identity(*a) == self.identity(*b);
+        let same = |a: &(u32, u32), b: &(u32, u32)| self.is_same(*a, *b);
         let severities = Severity::ALL.into_iter().rev();
         severities.flat_map(move |severity| {
             self.order.chunk_by(same).flat_map(move |objects| {
@@ -354,11 +359,25 @@ impl ViolationList {
         &self.segments[index as usize]
     }
 
-    /// Returns what two objects of one name have in common.
-    fn identity(&self, (segment, object): (u32, u32)) -> (&str, &str, &str) {
+    /// Compares two objects of a namespace by name and kind.
+    fn by_name(&self, a: (u32, u32), b: (u32, u32)) -> Ordering {
+        let ((a, of_a), (b, of_b)) = (self.object(a), self.object(b));
+        let names = a.required(of_a.name).cmp(b.required(of_b.name));
+        names.then_with(|| a.required(of_a.kind).cmp(b.required(of_b.kind)))
+    }
+
+    /// Returns true if two objects have the same namespace, name and kind.
+    fn is_same(&self, a: (u32, u32), b: (u32, u32)) -> bool {
+        let namespace = |object| {
+            let (segment, stored) = self.object(object);
+            segment.required(stored.namespace)
+        };
+        self.by_name(a, b).is_eq() && namespace(a) == namespace(b)
+    }
+
+    fn object(&self, (segment, object): (u32, u32)) -> (&Segment, &StoredObject) {
         let segment = self.segment(segment);
-        let object = &segment.objects()[object as usize];
-        (segment.required(object.namespace), segment.required(object.name), segment.required(object.kind))
+        (segment, &segment.objects()[object as usize])
     }
 
     fn close(&mut self) {

@@ -37,6 +37,7 @@ pub fn leftovers(own: &str) -> Vec<Leftover> {
     let others = vec![
         // First of all, so that no request waits for a webhook that is gone.
         cluster("ValidatingWebhookConfiguration", WEBHOOK_CONFIGURATION),
+        cluster("MutatingWebhookConfiguration", WEBHOOK_CONFIGURATION),
         cluster("ValidatingAdmissionPolicyBinding", SELF_FENCE),
         cluster("ValidatingAdmissionPolicy", SELF_FENCE),
         cluster("MutatingAdmissionPolicyBinding", CONFLICT_POLICY),

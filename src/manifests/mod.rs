@@ -12,6 +12,7 @@ mod namespace_fence;
 mod native;
 pub mod observability;
 mod permissions;
+mod registration;
 mod self_fence;
 mod webhook;
 
@@ -26,11 +27,13 @@ pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
-    GROUP, LEDGER_NAME, Mode, Permission, PermissionScope, RECONCILE_LEASE, RESOURCES, WATCH_LEASE,
-    WEBHOOK_LEASE, uninstall_permissions,
+    GROUP, LEDGER_KEY, LEDGER_NAME, Mode, Permission, PermissionScope, RECONCILE_LEASE, RESOURCES,
+    WATCH_LEASE, WEBHOOK_LEASE, uninstall_permissions,
 };
+pub use registration::{Registration, WebhookCall, resume, suspend, suspended_until};
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use webhook::{
-    WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH, WEBHOOK_SECRET, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT,
-    WebhookAddress, WebhookChoices, dangers, resume, suspend, suspended_until, webhook_configuration,
+    MUTATING_WEBHOOK_NAME, MUTATING_WEBHOOK_PATH, WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH,
+    WEBHOOK_SECRET, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, dangers,
+    mutating_webhook_configuration, webhook_configuration,
 };

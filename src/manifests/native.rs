@@ -12,7 +12,10 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
 use super::controller_users::CONTROLLER_USERS;
-use crate::policy::{ADMISSION_LABEL, DENY_ANNOTATION, NAMED_SYSTEM_NAMESPACES, WARN_ANNOTATION};
+use crate::enforcement::PATCHED_FIELDS;
+use crate::policy::{
+    ADMISSION_LABEL, DENY_ANNOTATION, NAMED_SYSTEM_NAMESPACES, VerdictPart, WARN_ANNOTATION,
+};
 use crate::rules::{RULES, Rule};
 
 /// The name of the policy that denies, and of its binding.
@@ -111,6 +114,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
             ),
         ),
         variable("sides", cel(include_str!("native/sides.cel"), &[])),
+        variable("set", cel(include_str!("native/set.cel"), &[("$fields", PATCHED_FIELDS)])),
     ];
     let rules: Vec<_> = RULES.iter().filter_map(|rule| Some((name_of(rule), findings(rule)?))).collect();
     let all: Vec<_> = rules.iter().map(|(name, _)| format!("variables.{name}")).collect();
@@ -169,7 +173,19 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
 fn findings(rule: &Rule) -> Option<String> {
     let expression = cel(rule.expression?, &[]);
     let shown = SHOWN.to_string();
-    let values = [("$id", rule.id.as_str()), ("$shown", &shown), ("$expression", &expression)];
+    let part = rule.fix.as_ref().map(|fix| {
+        let parts =
+            [VerdictPart::ButDropped, VerdictPart::OnlyDropped].map(|part| part.as_str().unwrap_or_default());
+        let values = [("$but", parts[0]), ("$only", parts[1]), ("$field", fix.field)];
+        format!(" && {}", cel(include_str!("native/part.cel"), &values))
+    });
+    let part = part.unwrap_or_default();
+    let values = [
+        ("$part", part.as_str()),
+        ("$id", rule.id.as_str()),
+        ("$shown", &shown),
+        ("$expression", &expression),
+    ];
     Some(cel(include_str!("native/findings.cel"), &values))
 }
 

@@ -24,6 +24,8 @@ pub const RECONCILE_LEASE: &str = "kube-devops-reconcile";
 pub const WEBHOOK_LEASE: &str = "kube-devops-webhook";
 /// The `ConfigMap` with the budgets of enforcement, in the own namespace.
 pub const LEDGER_NAME: &str = "kube-devops-enforcement";
+/// The key of the ledger in that `ConfigMap`.
+pub const LEDGER_KEY: &str = "ledger";
 
 /// A way to run kube-devops that needs permissions of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -330,7 +332,39 @@ const WEBHOOK: &[Permission] = &[
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),
+    need(
+        ADMISSION,
+        "mutatingwebhookconfigurations",
+        &["get", "update"],
+        Cluster,
+        "the API server stops to ask for defaults when certificates rotate, and a break-glass does not end",
+    )
+    .named(&[WEBHOOK_CONFIGURATION])
+    .optional(),
+    need("", "services", FOLLOW, Cluster, NO_DEFAULTS).optional(),
+    need("", "limitranges", FOLLOW, Cluster, NO_DEFAULTS).optional(),
+    need("", "resourcequotas", FOLLOW, Cluster, NO_DEFAULTS).optional(),
+    need("autoscaling", "horizontalpodautoscalers", FOLLOW, Cluster, NO_DEFAULTS).optional(),
+    need(
+        "autoscaling.k8s.io",
+        "verticalpodautoscalers",
+        FOLLOW,
+        Cluster,
+        "with VerticalPodAutoscalers installed, new workloads get no resources: one might manage them",
+    )
+    .optional(),
+    need(
+        "",
+        "persistentvolumeclaims",
+        FOLLOW,
+        Cluster,
+        "a new workload with a claim gets defaults only with remediation.allowDowntime",
+    )
+    .optional(),
+    need("", "configmaps", GET, OwnNamespace, NO_DEFAULTS).named(&[LEDGER_NAME]).optional(),
 ];
+
+const NO_DEFAULTS: &str = "new workloads get no defaults, even where a policy has admission.mutate";
 
 const LEFT: &str = "it stays in the cluster";
 
@@ -338,6 +372,7 @@ const UNINSTALL: &[Permission] = &[
     need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
     need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
     need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
+    need(ADMISSION, "mutatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
     need(ADMISSION, "validatingadmissionpolicies", DELETE, Cluster, LEFT).named(OUR_POLICIES),
     need(ADMISSION, "validatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(OUR_POLICIES),
     need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),

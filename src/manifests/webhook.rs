@@ -1,4 +1,5 @@
-//! The `ValidatingWebhookConfiguration`: the objects that the API server shows to the webhook.
+//! The `ValidatingWebhookConfiguration` and the `MutatingWebhookConfiguration`: the objects that the API server shows to
+//! the webhook.
 //!
 //! It cannot brick a cluster. It names eight kinds, so leases and everything else never match; the selector and the
 //! condition leave out system namespaces and the webhook's own one; and a webhook that does not answer lets objects
@@ -6,15 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, RuleWithOperations, ServiceReference, ValidatingWebhook, ValidatingWebhookConfiguration,
-    WebhookClientConfig,
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference,
+    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
-use crate::policy::{BREAK_GLASS_ANNOTATION, SystemNamespaces};
+use super::registration::Registration;
+use crate::policy::SystemNamespaces;
 
 /// The name of the configuration.
 pub const WEBHOOK_CONFIGURATION: &str = "kube-devops-webhook";
@@ -28,9 +29,11 @@ pub const WEBHOOK_SECRET: &str = "kube-devops-webhook-tls";
 pub const WEBHOOK_NAME: &str = "validate.devops.stochastic.io";
 /// The path of the webhook.
 pub const WEBHOOK_PATH: &str = "/validate";
+/// The name of the mutating webhook in its configuration.
+pub const MUTATING_WEBHOOK_NAME: &str = "mutate.devops.stochastic.io";
+/// The path of the mutating webhook.
+pub const MUTATING_WEBHOOK_PATH: &str = "/mutate";
 
-/// The name of the condition that lets every request pass.
-const SUSPENDED: &str = "break-glass";
 /// The name of the condition that leaves out system namespaces.
 const NOT_SYSTEM: &str = "not-a-system-namespace";
 /// The time limit of a call, in seconds.
@@ -56,7 +59,7 @@ pub enum WebhookAddress {
     Url(String),
 }
 
-/// The choices of a configuration.
+/// The choices of both configurations.
 #[derive(Debug, Clone)]
 pub struct WebhookChoices {
     /// The address.
@@ -71,133 +74,142 @@ pub struct WebhookChoices {
     pub system: SystemNamespaces,
 }
 
-/// Returns the configuration.
+/// Returns the configuration of the validating webhook.
 pub fn webhook_configuration(choices: &WebhookChoices) -> ValidatingWebhookConfiguration {
-    let WebhookChoices { address, ca_bundle, fail_closed, own_namespace, system } = choices;
-    let left_out = KUBERNETES.into_iter().chain([own_namespace.as_str()]).map(str::to_owned).collect();
-    let selector = LabelSelectorRequirement {
-        key: NAMESPACE_NAME.to_owned(),
-        operator: "NotIn".to_owned(),
-        values: Some(left_out),
-    };
-    let condition = MatchCondition {
-        name: NOT_SYSTEM.to_owned(),
-        expression: system.cel_excludes("request.?namespace.orValue('')"),
-    };
     let webhook = ValidatingWebhook {
         name: WEBHOOK_NAME.to_owned(),
         admission_review_versions: vec!["v1".to_owned()],
-        client_config: client_config(address, ca_bundle),
-        failure_policy: Some(if *fail_closed { "Fail" } else { "Ignore" }.to_owned()),
-        match_conditions: Some(vec![condition]),
+        client_config: client_config(choices, WEBHOOK_PATH),
+        failure_policy: Some(if choices.fail_closed { "Fail" } else { "Ignore" }.to_owned()),
+        match_conditions: Some(vec![not_system(choices)]),
         match_policy: Some("Equivalent".to_owned()),
-        namespace_selector: Some(LabelSelector {
-            match_expressions: Some(vec![selector]),
-            ..LabelSelector::default()
-        }),
+        namespace_selector: Some(selector(choices)),
         object_selector: Some(LabelSelector::default()),
         rules: Some(rules()),
         side_effects: "None".to_owned(),
         timeout_seconds: Some(TIMEOUT),
     };
+    ValidatingWebhookConfiguration { metadata: metadata(), webhooks: Some(vec![webhook]) }
+}
+
+/// Returns the configuration of the mutating webhook. A workload without defaults is better than none, so it never fails
+/// closed: the validating webhook and the operator still see the workload.
+pub fn mutating_webhook_configuration(choices: &WebhookChoices) -> MutatingWebhookConfiguration {
+    let webhook = MutatingWebhook {
+        name: MUTATING_WEBHOOK_NAME.to_owned(),
+        admission_review_versions: vec!["v1".to_owned()],
+        client_config: client_config(choices, MUTATING_WEBHOOK_PATH),
+        failure_policy: Some("Ignore".to_owned()),
+        match_conditions: Some(vec![not_system(choices)]),
+        match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(selector(choices)),
+        object_selector: Some(LabelSelector::default()),
+        // A webhook that changes workloads after this one adds no containers to them, but to pods.
+        reinvocation_policy: Some("Never".to_owned()),
+        rules: Some(created_rules()),
+        side_effects: "None".to_owned(),
+        timeout_seconds: Some(TIMEOUT),
+    };
+    MutatingWebhookConfiguration { metadata: metadata(), webhooks: Some(vec![webhook]) }
+}
+
+fn metadata() -> ObjectMeta {
     let labels = [("app.kubernetes.io/name", "kube-devops"), ("app.kubernetes.io/component", "webhook")];
     let labels: BTreeMap<_, _> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    ValidatingWebhookConfiguration {
-        metadata: ObjectMeta {
-            name: Some(WEBHOOK_CONFIGURATION.to_owned()),
-            labels: Some(labels),
-            ..ObjectMeta::default()
-        },
-        webhooks: Some(vec![webhook]),
+    ObjectMeta { name: Some(WEBHOOK_CONFIGURATION.to_owned()), labels: Some(labels), ..ObjectMeta::default() }
+}
+
+fn not_system(choices: &WebhookChoices) -> MatchCondition {
+    MatchCondition {
+        name: NOT_SYSTEM.to_owned(),
+        expression: choices.system.cel_excludes("request.?namespace.orValue('')"),
     }
 }
 
-fn client_config(address: &WebhookAddress, ca_bundle: &str) -> WebhookClientConfig {
+fn selector(choices: &WebhookChoices) -> LabelSelector {
+    let left_out =
+        KUBERNETES.into_iter().chain([choices.own_namespace.as_str()]).map(str::to_owned).collect();
+    let requirement = LabelSelectorRequirement {
+        key: NAMESPACE_NAME.to_owned(),
+        operator: "NotIn".to_owned(),
+        values: Some(left_out),
+    };
+    LabelSelector { match_expressions: Some(vec![requirement]), ..LabelSelector::default() }
+}
+
+fn client_config(choices: &WebhookChoices, path: &str) -> WebhookClientConfig {
+    let WebhookChoices { address, ca_bundle, .. } = choices;
     let ca_bundle = (!ca_bundle.is_empty()).then(|| ByteString(ca_bundle.as_bytes().to_vec()));
     let (service, url) = match address {
         WebhookAddress::Service { namespace, name, port } => {
             let service = ServiceReference {
                 namespace: namespace.clone(),
                 name: name.clone(),
-                path: Some(WEBHOOK_PATH.to_owned()),
+                path: Some(path.to_owned()),
                 port: Some((*port).into()),
             };
             (Some(service), None)
         }
-        WebhookAddress::Url(url) => (None, Some(format!("{}{WEBHOOK_PATH}", url.trim_end_matches('/')))),
+        WebhookAddress::Url(url) => (None, Some(format!("{}{path}", url.trim_end_matches('/')))),
     };
     WebhookClientConfig { ca_bundle, service, url }
 }
 
 /// Returns the eight kinds that are evaluated. Subresources such as `scale` and `status` are not among them.
 fn rules() -> Vec<RuleWithOperations> {
-    let texts = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect());
-    let rule = |group: &str, resources: &[&str]| RuleWithOperations {
-        api_groups: texts(&[group]),
-        api_versions: texts(&["v1"]),
-        operations: texts(&["CREATE", "UPDATE"]),
-        resources: texts(resources),
-        scope: Some("Namespaced".to_owned()),
-    };
+    let writes = ["CREATE", "UPDATE"];
     vec![
-        rule("", &["pods", "replicationcontrollers"]),
-        rule("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"]),
-        rule("batch", &["jobs", "cronjobs"]),
+        rule("", &writes, &["pods", "replicationcontrollers"]),
+        rule("apps", &writes, &["deployments", "statefulsets", "daemonsets", "replicasets"]),
+        rule("batch", &writes, &["jobs", "cronjobs"]),
     ]
 }
 
-/// Lets every request pass until a time.
-pub fn suspend(configuration: &mut ValidatingWebhookConfiguration, until: Timestamp) {
-    let annotations = configuration.metadata.annotations.get_or_insert_default();
-    annotations.insert(BREAK_GLASS_ANNOTATION.to_owned(), until.to_string());
-    for webhook in configuration.webhooks.iter_mut().flatten() {
-        let conditions = webhook.match_conditions.get_or_insert_default();
-        conditions.retain(|condition| condition.name != SUSPENDED);
-        let never = MatchCondition { name: SUSPENDED.to_owned(), expression: "false".to_owned() };
-        conditions.insert(0, never);
+/// Returns the kinds that get defaults when they are created.
+fn created_rules() -> Vec<RuleWithOperations> {
+    vec![rule("apps", &["CREATE"], &["deployments", "statefulsets", "daemonsets"])]
+}
+
+fn rule(group: &str, operations: &[&str], resources: &[&str]) -> RuleWithOperations {
+    let texts = |texts: &[&str]| Some(texts.iter().map(ToString::to_string).collect());
+    RuleWithOperations {
+        api_groups: texts(&[group]),
+        api_versions: texts(&["v1"]),
+        operations: texts(operations),
+        resources: texts(resources),
+        scope: Some("Namespaced".to_owned()),
     }
 }
 
-/// Ends a suspension.
-pub fn resume(configuration: &mut ValidatingWebhookConfiguration) {
-    if let Some(annotations) = &mut configuration.metadata.annotations {
-        annotations.remove(BREAK_GLASS_ANNOTATION);
-    }
-    for webhook in configuration.webhooks.iter_mut().flatten() {
-        let conditions = webhook.match_conditions.get_or_insert_default();
-        conditions.retain(|condition| condition.name != SUSPENDED);
-    }
-}
-
-/// Returns the end of a suspension; `None` if there is none. An end that cannot be read has passed.
-pub fn suspended_until(configuration: &ValidatingWebhookConfiguration) -> Option<Timestamp> {
-    let until = configuration.metadata.annotations.as_ref()?.get(BREAK_GLASS_ANNOTATION)?;
-    Some(until.parse().unwrap_or(Timestamp::MIN))
-}
-
-/// Returns the ways in which a webhook reaches further than ours may, in words; none for an untouched one.
-pub fn dangers(webhook: &ValidatingWebhook) -> Vec<&'static str> {
+/// Returns the ways in which a configuration reaches further than ours may, in words; none for an untouched one.
+pub fn dangers(configuration: &impl Registration) -> Vec<&'static str> {
     let mut found = Vec::new();
-    if webhook.rules.as_ref().is_none_or(|found| found.iter().any(|rule| !rules().contains(rule))) {
-        found.push("its rules match more than the eight kinds");
-    }
-    let is_selective = webhook.namespace_selector.as_ref().is_some_and(|selector| {
-        selector.match_expressions.iter().flatten().any(|requirement| {
-            requirement.key == NAMESPACE_NAME
-                && requirement.operator == "NotIn"
-                && KUBERNETES
-                    .iter()
-                    .all(|name| requirement.values.iter().flatten().any(|value| value == name))
-        })
-    });
-    if !is_selective {
-        found.push("its selector does not leave out the namespaces of Kubernetes");
-    }
-    if !webhook.match_conditions.iter().flatten().any(|condition| condition.name == NOT_SYSTEM) {
-        found.push("it has no condition that leaves out system namespaces");
-    }
-    if webhook.timeout_seconds.unwrap_or(10) > TIMEOUT {
-        found.push("its time limit is above 5 s");
+    let expected = if configuration.mutates() { created_rules() } else { rules() };
+    for webhook in configuration.calls() {
+        if webhook.rules.is_none_or(|found| found.iter().any(|rule| !expected.contains(rule))) {
+            found.push("its rules match more than they must");
+        }
+        let is_selective = webhook.namespace_selector.is_some_and(|selector| {
+            selector.match_expressions.iter().flatten().any(|requirement| {
+                requirement.key == NAMESPACE_NAME
+                    && requirement.operator == "NotIn"
+                    && KUBERNETES
+                        .iter()
+                        .all(|name| requirement.values.iter().flatten().any(|value| value == name))
+            })
+        });
+        if !is_selective {
+            found.push("its selector does not leave out the namespaces of Kubernetes");
+        }
+        if !webhook.match_conditions.iter().any(|condition| condition.name == NOT_SYSTEM) {
+            found.push("it has no condition that leaves out system namespaces");
+        }
+        if webhook.timeout_seconds.unwrap_or(10) > TIMEOUT {
+            found.push("its time limit is above 5 s");
+        }
+        if configuration.mutates() && webhook.failure_policy != Some("Ignore") {
+            found.push("it refuses workloads while the webhook does not answer");
+        }
     }
     found
 }
@@ -207,13 +219,17 @@ mod tests {
     use super::*;
 
     fn configuration(fail_closed: bool) -> ValidatingWebhookConfiguration {
-        webhook_configuration(&WebhookChoices {
+        webhook_configuration(&choices(fail_closed))
+    }
+
+    fn choices(fail_closed: bool) -> WebhookChoices {
+        WebhookChoices {
             address: WebhookAddress::Url("https://127.0.0.1:8443/".to_owned()),
             ca_bundle: "CA".to_owned(),
             fail_closed,
             own_namespace: "kube-devops".to_owned(),
             system: SystemNamespaces::with(vec!["platform".to_owned()]),
-        })
+        }
     }
 
     #[test]
@@ -224,27 +240,29 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_reaches_further_than_ours_is_dangerous() {
-        let ours = configuration(true).webhooks.unwrap().remove(0);
-        assert_eq!(dangers(&ours), Vec::<&str>::new());
-        let mut everything = ours.clone();
-        everything.rules.get_or_insert_default()[0].resources = Some(vec!["*".to_owned()]);
-        assert_eq!(dangers(&everything), ["its rules match more than the eight kinds"]);
-        let bare = ValidatingWebhook { rules: ours.rules, ..ValidatingWebhook::default() };
-        assert_eq!(dangers(&bare).len(), 3, "{:?}", dangers(&bare));
+    fn the_mutating_configuration_is_as_documented_and_never_fails_closed() {
+        insta::assert_snapshot!(yaml_serde::to_string(&mutating(true)).unwrap());
+    }
+
+    fn mutating(fail_closed: bool) -> MutatingWebhookConfiguration {
+        mutating_webhook_configuration(&choices(fail_closed))
     }
 
     #[test]
-    fn a_suspension_changes_nothing_once_it_has_ended() {
-        let until: Timestamp = "2026-01-01T00:30:00Z".parse().unwrap();
-        let mut suspended = configuration(false);
-        suspend(&mut suspended, until - jiff::SignedDuration::from_mins(5));
-        suspend(&mut suspended, until);
-        assert_eq!(suspended_until(&suspended), Some(until));
-        let conditions = suspended.webhooks.as_ref().unwrap()[0].match_conditions.clone().unwrap();
-        assert_eq!(conditions.iter().filter(|condition| condition.expression == "false").count(), 1);
-        resume(&mut suspended);
-        suspended.metadata.annotations = None;
-        assert_eq!(suspended, configuration(false));
+    fn a_webhook_that_reaches_further_than_ours_is_dangerous() {
+        assert_eq!(dangers(&configuration(true)), Vec::<&str>::new());
+        assert_eq!(dangers(&mutating(true)), Vec::<&str>::new());
+        let mut everything = configuration(true);
+        let rules = everything.webhooks.as_mut().unwrap()[0].rules.as_mut().unwrap();
+        rules[0].resources = Some(vec!["*".to_owned()]);
+        assert_eq!(dangers(&everything), ["its rules match more than they must"]);
+        let mut bare = configuration(true);
+        let rules = bare.webhooks.as_ref().unwrap()[0].rules.clone();
+        bare.webhooks = Some(vec![ValidatingWebhook { rules, ..ValidatingWebhook::default() }]);
+        assert_eq!(dangers(&bare).len(), 3, "{:?}", dangers(&bare));
+        let mut closed = mutating(false);
+        closed.webhooks.as_mut().unwrap()[0].failure_policy = Some("Fail".to_owned());
+        closed.webhooks.as_mut().unwrap()[0].rules = Some(super::rules());
+        assert_eq!(dangers(&closed).len(), 2, "{:?}", dangers(&closed));
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::policy::{AdmissionVerdict, ConditionReason};
+use crate::policy::{AdmissionVerdict, ConditionReason, VerdictPart};
 use crate::rules::RuleId;
 
 /// The state of native admission in a namespace.
@@ -51,7 +51,9 @@ impl AdmissionState {
 /// Lists the rules of a policy that deny, that warn, and that native admission leaves out.
 fn summary(verdict: &AdmissionVerdict, policy: &str) -> String {
     let of = |rules: &[crate::policy::VerdictRule]| {
-        let rules = rules.iter().filter(|entry| entry.policies.contains(policy));
+        // A rule that denies also warns about dropped defaults, which goes without saying.
+        let rules = rules.iter().filter(|entry| entry.part != VerdictPart::OnlyDropped);
+        let rules = rules.filter(|entry| entry.policies.contains(policy));
         list(rules.map(|entry| entry.rule))
     };
     let mut parts = Vec::new();

@@ -10,15 +10,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, ObjectMeta};
 use kube::core::PartialObjectMeta;
-use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::Operator;
 use super::native_admission::{NativeAdmission, Synced};
+use crate::admission::missing_policies;
 use crate::cluster::{self, CallError, RawObject, Sink, WatchRequest};
 use crate::leader::NotLeader;
-use crate::manifests::{NAMESPACE_FENCE, admission_policies, sets_all_of};
 
 /// The number of Namespaces that are written at a time.
 const CONCURRENT: usize = 8;
@@ -135,9 +134,9 @@ fn failed(operator: &Operator, name: &str, error: &CallError) {
 /// Looks at the admission policies again and again, and reports changes in the conditions of policies. Never returns.
 pub(super) async fn watch_installation(operator: &Operator, native: &NativeAdmission) -> Infallible {
     loop {
-        match missing(operator, native).await {
+        match missing_policies(&operator.cluster, &native.settings).await {
             Ok(missing) => {
-                if native.set_missing(missing) {
+                if native.set_missing(missing.into_iter().next()) {
                     for known in operator.policies.all() {
                         operator
                             .wake_policies(known.policy.metadata.namespace.as_deref().unwrap_or_default());
@@ -148,37 +147,4 @@ pub(super) async fn watch_installation(operator: &Operator, native: &NativeAdmis
         }
         sleep(LOOK).await;
     }
-}
-
-/// Returns the reason why native admission is not in effect.
-async fn missing(operator: &Operator, native: &NativeAdmission) -> Result<Option<String>, CallError> {
-    const VERSION: &str = "admissionregistration.k8s.io/v1";
-    const INSTALL: &str = "run `kube-devops policy compile --apply`";
-    if operator.cluster.serves(VERSION, &["validatingadmissionpolicies"]).await? != [true] {
-        return Ok(Some(
-            "this API server has no ValidatingAdmissionPolicies, which Kubernetes has since 1.30: use the webhook"
-                .to_owned(),
-        ));
-    }
-    let wanted = admission_policies(&native.settings).unwrap_or_default();
-    // The fence names an account, which an installation may have chosen: it only has to be there.
-    let is_right = |installed: &Value, wanted: &Value| {
-        wanted["metadata"]["name"] == NAMESPACE_FENCE || sets_all_of(&installed["spec"], &wanted["spec"])
-    };
-    for object in
-        wanted.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.starts_with("Valid")))
-    {
-        let name = format!("{} {}", object["kind"].as_str().unwrap_or_default(), object["metadata"]["name"]);
-        match operator.cluster.get_object(object).await {
-            Ok(None) => return Ok(Some(format!("there is no {name}: {INSTALL}"))),
-            Ok(Some(installed)) if !is_right(&installed.data, object) => {
-                return Ok(Some(format!("{name} differs from that of this version: {INSTALL}")));
-            }
-            Ok(Some(_)) => {}
-            // Without the permission to read them, they are assumed to be there.
-            Err(error) if error.code() == Some(403) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }

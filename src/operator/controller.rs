@@ -41,6 +41,7 @@ pub async fn run<R: Send + 'static>(
         let (policies, store, watch) = feeds::policies(&operator, ready);
         let conflict_policy = operator.remediator.conflict_policy();
         let conflict_policy = conflict_policy.keep(operator.leadership.clone());
+        let orphans = operator.remediator.watch_orphans(operator.leadership.clone());
         let controller = Controller::for_stream(policies, store.clone())
             .with_config(Config::default().concurrency(CONCURRENT))
             .reconcile_on(changes(Arc::clone(&operator), store))
@@ -60,6 +61,7 @@ pub async fn run<R: Send + 'static>(
             () = watch => {}
             () = controller => {}
             never = conflict_policy => match never {},
+            never = orphans => match never {},
             never = native_admission(&operator) => match never {},
         }
     };

@@ -34,5 +34,5 @@ pub use evaluation::{NamespaceEvaluation, evaluate_namespace, evaluate_within};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;
-pub use release::{ReleaseStep, release};
+pub use release::{ReleaseStep, release, warn_about_verdicts};
 pub use status::{EvaluationOutcome, next_status};

@@ -24,6 +24,11 @@ impl Policies {
         Self { system, known: RwLock::default(), listed: watch::Sender::new(false) }
     }
 
+    /// Compiles a policy that the cluster no longer has.
+    pub fn compile_deleted(policy: DevOpsPolicy) -> CompiledPolicy {
+        CompiledPolicy::new(Arc::new(policy))
+    }
+
     /// Sets a policy as it is now, and compiles it if its spec changed. Returns it as it was before.
     pub fn apply(&self, mut policy: DevOpsPolicy) -> Option<CompiledPolicy> {
         // They are larger than all the rest, and nobody reads them.

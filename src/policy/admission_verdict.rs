@@ -54,8 +54,36 @@ pub struct VerdictRule {
     pub rule: RuleId,
     /// The parameters, as `name=value`.
     pub parameters: Vec<String>,
+    /// The part of an update's findings that the entry is about.
+    pub part: VerdictPart,
     /// The names of the policies.
     pub policies: BTreeSet<String>,
+}
+
+/// The findings of an update that an entry is about.
+///
+/// A manifest lacks the defaults that its workload got when it was created, so `kubectl replace` drops them. Where a policy
+/// sets them, such an update only warns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VerdictPart {
+    /// All findings.
+    #[default]
+    All,
+    /// All but those of dropped defaults.
+    ButDropped,
+    /// Only those of dropped defaults.
+    OnlyDropped,
+}
+
+impl VerdictPart {
+    /// Returns the part as it is written in an annotation; `None` for all findings.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::ButDropped => Some("dropped=allowed"),
+            Self::OnlyDropped => Some("dropped=only"),
+        }
+    }
 }
 
 /// A rule of a policy that native admission does not evaluate.
@@ -74,6 +102,8 @@ pub struct LeftOut {
 pub enum LeftOutReason {
     /// The rule has no expression in CEL.
     NoExpression,
+    /// The rule is the policy's own.
+    Custom,
     /// A parameter has a character that separates values in the annotation.
     Separator,
     /// The annotation would exceed 8 KiB.
@@ -85,6 +115,9 @@ impl LeftOutReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoExpression => "the rule can't be said in CEL",
+            Self::Custom => {
+                "the rule is the policy's own, so it takes a ValidatingAdmissionPolicy of its own"
+            }
             Self::Separator => "a parameter has one of the characters , ; | = or is not ASCII",
             Self::TooLong => "the annotation would exceed 8 KiB",
         }
@@ -115,14 +148,26 @@ impl AdmissionVerdict {
         for (known, effective) in in_effect {
             let policy = known.policy.name_any();
             for enabled in effective.rules() {
-                if let Err(reason) = lists.add(&policy, denies(known, enabled), enabled) {
+                let is_default = known.policy.mutates() && enabled.rule.fix.is_some();
+                if let Err(reason) = lists.add(&policy, denies(known, enabled), is_default, enabled) {
                     verdict.left_out.push(LeftOut { policy: policy.clone(), rule: enabled.rule.id, reason });
                 }
             }
         }
         // A finding that is denied is not repeated as a warning.
         let Lists { denied, mut warned } = lists;
-        warned.retain(|warned| !denied.iter().any(|denied| denied.is_same_check(warned)));
+        let denied = merged(denied);
+        warned.retain_mut(|warned| {
+            let mut denials = denied.iter().filter(|denied| denied.is_same_check(warned));
+            if denials.clone().any(|denied| denied.part == VerdictPart::All) {
+                return false;
+            }
+            if denials.next().is_some() {
+                warned.part = VerdictPart::OnlyDropped;
+            }
+            true
+        });
+        let warned = merged(warned);
         verdict.denied = shortened(denied, &mut verdict.left_out);
         verdict.warned = shortened(warned, &mut verdict.left_out);
         Some(verdict)
@@ -153,7 +198,7 @@ impl AdmissionVerdict {
 }
 
 impl VerdictRule {
-    /// Returns true if two entries check the same.
+    /// Returns true if two entries check the same, of all findings or of a part.
     fn is_same_check(&self, other: &Self) -> bool {
         self.rule == other.rule && self.parameters == other.parameters
     }
@@ -163,28 +208,56 @@ impl VerdictRule {
         let policies: Vec<_> = self.policies.iter().map(String::as_str).collect();
         let policies = policies.join(&ITEMS.to_string());
         let fields = [self.rule.as_str().to_owned(), policies].into_iter().chain(self.parameters.clone());
+        let fields = fields.chain(self.part.as_str().map(str::to_owned));
         fields.collect::<Vec<_>>().join(&FIELDS.to_string())
     }
 }
 
 impl Lists {
-    fn add(&mut self, policy: &str, denies: bool, enabled: &EnabledRule) -> Result<(), LeftOutReason> {
+    fn add(
+        &mut self,
+        policy: &str,
+        denies: bool,
+        is_default: bool,
+        enabled: &EnabledRule,
+    ) -> Result<(), LeftOutReason> {
+        if enabled.custom.is_some() {
+            return Err(LeftOutReason::Custom);
+        }
         if enabled.rule.expression.is_none() {
             return Err(LeftOutReason::NoExpression);
         }
         let parameters =
             enabled.parameters.iter().map(|(name, value)| Some(format!("{name}={}", encoded(value)?)));
         let parameters = parameters.collect::<Option<Vec<_>>>().ok_or(LeftOutReason::Separator)?;
-        let list = if denies { &mut self.denied } else { &mut self.warned };
-        let entry =
-            VerdictRule { rule: enabled.rule.id, parameters, policies: BTreeSet::from([policy.to_owned()]) };
-        if let Some(known) = list.iter_mut().find(|known| known.is_same_check(&entry)) {
-            known.policies.extend(entry.policies);
-        } else {
-            list.push(entry);
+        let entry = |part| VerdictRule {
+            rule: enabled.rule.id,
+            parameters: parameters.clone(),
+            part,
+            policies: BTreeSet::from([policy.to_owned()]),
+        };
+        match (denies, is_default) {
+            (false, _) => self.warned.push(entry(VerdictPart::All)),
+            (true, false) => self.denied.push(entry(VerdictPart::All)),
+            (true, true) => {
+                self.denied.push(entry(VerdictPart::ButDropped));
+                self.warned.push(entry(VerdictPart::OnlyDropped));
+            }
         }
         Ok(())
     }
+}
+
+/// Puts the policies of equal entries together.
+fn merged(entries: Vec<VerdictRule>) -> Vec<VerdictRule> {
+    let mut merged: Vec<VerdictRule> = Vec::new();
+    for entry in entries {
+        match merged.iter_mut().find(|known| known.is_same_check(&entry) && known.part == entry.part) {
+            Some(known) => known.policies.extend(entry.policies),
+            None => merged.push(entry),
+        }
+    }
+    merged
 }
 
 /// Returns a parameter as it is written in an annotation; `None` if it can't be.

@@ -229,7 +229,8 @@ pub enum OnDelete {
 pub struct AdmissionSpec {
     /// The severity from which a workload is denied when enforcementMode is enforce; lesser violations are warnings.
     pub deny_at: Severity,
-    /// Add defaultProbe and defaultResources to new workloads. It has no effect in this release.
+    /// Add probes and defaultResources to new workloads when enforcementMode is enforce, as enforcement would later. The
+    /// webhook has to be installed.
     pub mutate: bool,
 }
 

@@ -21,6 +21,12 @@ impl DevOpsPolicy {
             && !self.is_stopped()
     }
 
+    /// Returns true if the policy asks for defaults in workloads when they are created.
+    pub fn mutates(&self) -> bool {
+        self.spec.enforcement_mode == EnforcementMode::Enforce
+            && self.spec.admission.as_ref().is_some_and(|admission| admission.mutate)
+    }
+
     /// Returns true if the policy has stopped itself: its newest patches were all withdrawn for cause, and its spec has
     /// not changed since.
     pub fn is_stopped(&self) -> bool {

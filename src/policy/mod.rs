@@ -33,7 +33,7 @@ mod standard_bundle;
 
 pub use admission_verdict::{
     ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
-    LeftOutReason, VERDICT_ANNOTATION, VerdictRule, WARN_ANNOTATION,
+    LeftOutReason, VERDICT_ANNOTATION, VerdictPart, VerdictRule, WARN_ANNOTATION,
 };
 pub use amount::Amount;
 pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};

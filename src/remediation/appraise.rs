@@ -8,10 +8,9 @@ use super::apply_error::ApplyError;
 use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
-    self, Allowance, EnforcingPolicy, Ineligible, Note, Plan, Subject, Surroundings, ineligible, managed_by,
-    records,
+    EnforcingPolicy, Ineligible, Note, Plan, Subject, Surroundings, Terms, ineligible, plan_within, records,
 };
-use crate::policy::{CompiledPolicy, GitOpsMode, RemediationSpec, SkipReason};
+use crate::policy::{CompiledPolicy, RemediationSpec, SkipReason};
 
 /// The inputs of the decision.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +70,13 @@ pub(super) async fn appraise(
         Some(found) => return Ok(skipped(found.reason(), found.to_string(), found.passing())),
         None => {}
     }
-    let plan = plan_within(subject, inquiry, now)?;
+    let terms = Terms {
+        enforcing: inquiry.enforcing,
+        remediation,
+        surroundings: inquiry.surroundings,
+        barred: &records::taken_out(inquiry.policies, subject),
+    };
+    let plan = plan_within(subject, &terms, now)?;
     if plan.is_empty() {
         let reasons: BTreeSet<&str> = plan.unfixed.iter().map(|unfixed| unfixed.reason.as_str()).collect();
         let reasons: Vec<&str> = reasons.into_iter().collect();
@@ -94,35 +99,6 @@ pub(super) async fn appraise(
         return Ok(skipped(found.reason(), found.to_string(), found.passing()));
     }
     Ok(Appraisal::Ready(plan))
-}
-
-/// Plans the patch of a workload under the policies that have a part in it, within the constraints of its namespace.
-fn plan_within(subject: &Subject, inquiry: &Inquiry<'_>, now: Timestamp) -> Result<Plan, ApplyError> {
-    let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
-    // A policy that does not patch GitOps workloads has no part in another policy's patch of one.
-    let is_managed = managed_by(subject).is_some();
-    // A suggested patch rolls out when the owner of the source decides so.
-    let is_suggested = is_managed && remediation.gitops == GitOpsMode::Report;
-    let has_peers = inquiry.surroundings.has_peers(subject);
-    let needed = Allowance::needed(subject, claims);
-    let concerned = inquiry
-        .enforcing
-        .iter()
-        .filter(|policy| policy.gitops == remediation.gitops || !is_managed)
-        .filter(|policy| is_suggested || policy.allows >= needed);
-    let concerned: Vec<EnforcingPolicy> = concerned.cloned().collect();
-    let mut constraints = inquiry.surroundings.constraints(subject);
-    if has_peers && Allowance::of(remediation) < Allowance::OnePod {
-        constraints.leave_readiness_to_peers();
-    }
-    let barred = records::taken_out(inquiry.policies, subject);
-    let plan = enforcement::plan(subject, &concerned, &constraints, &barred, now)?;
-    let short = inquiry.surroundings.short(subject, &plan.adds);
-    if short.is_empty() {
-        return Ok(plan);
-    }
-    constraints.untouched.extend(short);
-    Ok(enforcement::plan(subject, &concerned, &constraints, &barred, now)?)
 }
 
 fn skipped(reason: SkipReason, message: String, passing: bool) -> Appraisal {

@@ -29,6 +29,7 @@ impl Enforcer<'_> {
     pub async fn clean_up(&mut self) -> Result<Option<Timestamp>, RemediationError> {
         let next = self.clean_up_step().await?;
         if next.is_none() {
+            self.keep_patches().await;
             // It may have been the last enforcing policy.
             self.remediator.conflict_policy.ensure().await;
         }

@@ -31,6 +31,9 @@ const RETRY: SignedDuration = SignedDuration::from_secs(5);
 /// Pause before the retry of an action that a user has to unblock first.
 const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 
+/// Time for which the failed patch of a deleted workload is remembered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// The message of a record whose fields were removed by others.
 pub(super) const TAKEN_OUT: &str =
     "the fields were removed, by undo or by another client: they are not set again until the policy changes";
@@ -38,7 +41,8 @@ pub(super) const TAKEN_OUT: &str =
 /// The enforcement of one policy.
 pub struct Enforcer<'r> {
     pub(super) remediator: &'r Remediator,
-    pub(super) policies: &'r Api<DevOpsPolicy>,
+    /// The policies of the namespace; `None` for orphaned patches, whose policy is gone.
+    pub(super) policies: Option<&'r Api<DevOpsPolicy>>,
     /// The policy as last read or written.
     pub(super) policy: DevOpsPolicy,
     /// Its rules, or the reason why it is invalid.
@@ -54,7 +58,16 @@ impl<'r> Enforcer<'r> {
         policies: &'r Api<DevOpsPolicy>,
         compiled: &CompiledPolicy,
     ) -> Self {
-        let CompiledPolicy { policy, effective } = compiled.clone();
+        Self::with(remediator, Some(policies), compiled.clone())
+    }
+
+    /// Creates the enforcer of a policy; without `policies`, its status is kept in memory alone.
+    pub(super) fn with(
+        remediator: &'r Remediator,
+        policies: Option<&'r Api<DevOpsPolicy>>,
+        compiled: CompiledPolicy,
+    ) -> Self {
+        let CompiledPolicy { policy, effective } = compiled;
         let policy = Arc::unwrap_or_clone(policy);
         let key = policy.reference();
         Self { remediator, policies, policy, effective, namespace: key.namespace.clone(), key }
@@ -83,8 +96,9 @@ impl<'r> Enforcer<'r> {
         if !begins || !self.begins() {
             return Ok(next);
         }
+        let adopted = self.adopt().await?;
         let begun = self.begin().await?;
-        Ok([next, begun, Some(yields_again)].into_iter().flatten().min())
+        Ok([next, adopted, begun, Some(yields_again)].into_iter().flatten().min())
     }
 
     /// Returns the state of enforcement for the status.
@@ -162,7 +176,13 @@ impl<'r> Enforcer<'r> {
 
     /// Writes the status, and keeps the written policy.
     pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), RemediationError> {
-        self.policy = write_status(&self.remediator.cluster, self.policies, &self.policy, &status).await?;
+        match self.policies {
+            Some(policies) => {
+                let cluster = &self.remediator.cluster;
+                self.policy = write_status(cluster, policies, &self.policy, &status).await?;
+            }
+            None => self.policy.status = Some(status),
+        }
         Ok(())
     }
 
@@ -247,7 +267,9 @@ impl<'r> Enforcer<'r> {
                     kind_of(record).and_then(|kind| workloads.get(kind, &self.namespace, &record.name));
                 workload.is_some_and(|workload| workload.metadata.uid.as_deref() == record.uid.as_deref())
             };
-            self.records().into_iter().filter(|record| !is_under_way(record) && !there(record)).collect()
+            let is_gone =
+                |record: &Remediation| !is_under_way(record) && !there(record) && !self.remembers(record);
+            self.records().into_iter().filter(is_gone).collect()
         };
         if gone.is_empty() {
             return Ok(());
@@ -255,6 +277,17 @@ impl<'r> Enforcer<'r> {
         let forget = |status, record: &Remediation| records::without(&status, record.workload());
         let status = gone.iter().fold(self.status(), forget);
         self.write(status).await
+    }
+
+    /// Returns true if the record of a deleted workload stays: a workload of that name must not get the fields again when
+    /// it is created anew.
+    fn remembers(&self, record: &Remediation) -> bool {
+        let ended = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
+        self.policy.mutates()
+            && records::is_failure(record)
+            && record.earlier_fields.is_empty()
+            && self.now().duration_since(ended) < REMEMBERED
+            && self.records().len() <= records::KEPT / 2
     }
 
     /// Records fields that others removed from verified workloads.

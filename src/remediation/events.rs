@@ -59,7 +59,7 @@ impl Enforcer<'_> {
         self.send(type_, reason, note, &self.policy.object_ref(&()), None).await;
     }
 
-    /// Sends an event on the policy and on the workload.
+    /// Sends an event on the policy, unless that is gone, and on the workload.
     async fn publish(&self, record: &Remediation, type_: EventType, reason: &str, note: &str) {
         let about_it = format!("{}: {note}", record.workload());
         let workload = ObjectReference {
@@ -71,9 +71,11 @@ impl Enforcer<'_> {
             ..ObjectReference::default()
         };
         // Repeated events are merged, but not those about different workloads.
-        let policy = self.policy.object_ref(&());
-        self.send(type_, reason, &about_it, &policy, Some(workload.clone())).await;
-        self.send(type_, reason, note, &workload, Some(policy)).await;
+        let policy = self.policies.map(|_| self.policy.object_ref(&()));
+        if let Some(policy) = &policy {
+            self.send(type_, reason, &about_it, policy, Some(workload.clone())).await;
+        }
+        self.send(type_, reason, note, &workload, policy).await;
     }
 
     async fn send(

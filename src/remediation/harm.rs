@@ -154,7 +154,10 @@ impl Enforcer<'_> {
             for mut seen in observe(&*workloads, &namespace, self.verify()) {
                 seen.patched = patched.contains(&seen.workload);
                 let record = own.iter().find(|record| {
-                    let is_own = namespace == self.namespace && has_patches(record) && !is_under_way(record);
+                    let is_own = namespace == self.namespace
+                        && has_patches(record)
+                        && !is_under_way(record)
+                        && !self.is_withdrawn_by_note(record);
                     is_own && record.workload().within(&namespace) == seen.workload
                 });
                 if let Some(record) = record {

@@ -11,11 +11,8 @@ use kube::api::{ObjectMeta, PostParams};
 use super::metrics::RemediationMetrics;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
 use crate::enforcement::harm::Trial;
-use crate::enforcement::{Ledger, Note};
-use crate::manifests::LEDGER_NAME;
-
-/// The key that holds the ledger.
-const KEY: &str = "ledger";
+use crate::enforcement::{KeptPatches, Ledger, Note};
+use crate::manifests::{LEDGER_KEY, LEDGER_NAME};
 
 /// The store of the ledger.
 pub struct LedgerStore {
@@ -24,14 +21,15 @@ pub struct LedgerStore {
     /// Held during a whole change, so that tasks of one process do not conflict.
     turn: tokio::sync::Mutex<()>,
     metrics: Option<RemediationMetrics>,
-    /// The notes of the ledger as it was read or written last; `None` before.
-    notes: Mutex<Option<Known>>,
+    /// The ledger as it was read or written last; `None` before.
+    known: Mutex<Option<Known>>,
 }
 
 /// The parts of a ledger that are known without a request.
 #[derive(Debug, Clone, Default)]
 struct Known {
     notes: Vec<Note>,
+    kept: Vec<KeptPatches>,
     trial: Option<Trial>,
     has_room: bool,
 }
@@ -51,7 +49,7 @@ pub enum LedgerError {
     },
     /// The content is not a valid ledger. It does not count as empty, because that would free the whole budget.
     #[error(
-        "key {KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
+        "key {LEDGER_KEY} of ConfigMap {namespace}/{LEDGER_NAME} is no ledger: {message}: nothing is patched until \
          `kubectl delete configmap -n {namespace} {LEDGER_NAME}`; it is rebuilt from the policies' records"
     )]
     Unreadable {
@@ -72,7 +70,7 @@ impl LedgerStore {
     /// Creates the store for a namespace.
     pub fn new(cluster: Cluster, namespace: &str) -> Self {
         let (namespace, turn) = (namespace.to_owned(), tokio::sync::Mutex::new(()));
-        Self { cluster, namespace, turn, metrics: None, notes: Mutex::default() }
+        Self { cluster, namespace, turn, metrics: None, known: Mutex::default() }
     }
 
     /// Shows the totals of the ledger in these metrics.
@@ -96,6 +94,11 @@ impl LedgerStore {
         self.known().as_ref().map_or_else(Vec::new, |known| known.notes.clone())
     }
 
+    /// Returns the patches that stay after their policies, as they were read or written last.
+    pub fn kept(&self) -> Vec<KeptPatches> {
+        self.known().as_ref().map_or_else(Vec::new, |known| known.kept.clone())
+    }
+
     /// Returns the last trial in an incident, as it was read or written last.
     pub fn trial(&self) -> Option<Trial> {
         self.known().as_ref()?.trial.clone()
@@ -107,12 +110,16 @@ impl LedgerStore {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, ledger: &Ledger) {
-        let (notes, trial) = (ledger.notes().to_vec(), ledger.trial().cloned());
-        *self.known() = Some(Known { notes, trial, has_room: ledger.has_room() });
+        *self.known() = Some(Known {
+            notes: ledger.notes().to_vec(),
+            kept: ledger.kept().to_vec(),
+            trial: ledger.trial().cloned(),
+            has_room: ledger.has_room(),
+        });
         if let Some(metrics) = &self.metrics {
             metrics.show(ledger.totals());
         }
@@ -153,7 +160,7 @@ impl LedgerStore {
     fn parse(&self, held: &ConfigMap) -> Result<Ledger, LedgerError> {
         let unreadable =
             |message: String| LedgerError::Unreadable { namespace: self.namespace.clone(), message };
-        let text = held.data.as_ref().and_then(|data| data.get(KEY));
+        let text = held.data.as_ref().and_then(|data| data.get(LEDGER_KEY));
         let text = text.ok_or_else(|| unreadable("there is no such key".to_owned()))?;
         serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))
     }
@@ -167,7 +174,7 @@ impl LedgerStore {
         let is_new = held.is_none();
         let metadata = ObjectMeta { name: Some(LEDGER_NAME.to_owned()), ..ObjectMeta::default() };
         let mut map = held.unwrap_or_else(|| ConfigMap { metadata, ..ConfigMap::default() });
-        map.data.get_or_insert_default().insert(KEY.to_owned(), text);
+        map.data.get_or_insert_default().insert(LEDGER_KEY.to_owned(), text);
         let params = PostParams::default();
         let write = async |client: kube::Client| {
             let api = self.api(client);

@@ -3,6 +3,7 @@
 //! [`enforcement`](crate::enforcement) decides, and this module reads and writes the API. It does not depend on the
 //! operator: the owner of a [`Remediator`] calls an [`Enforcer`] for one policy at a time.
 
+mod adopt;
 mod apply;
 mod apply_error;
 mod appraise;
@@ -23,6 +24,7 @@ mod ledger;
 mod ledger_progress;
 mod lost_ports;
 mod metrics;
+mod orphans;
 mod planning;
 mod rehearse;
 mod remediator;

@@ -288,6 +288,16 @@ impl Enforcer<'_> {
             return Err(error);
         }
         self.remediator.skips().remove(&self.key, subject.kind(), subject.name());
+        self.send_patch(subject, plan, planned).await
+    }
+
+    /// Sends a patch whose record is written, and returns the time of the next step.
+    pub(super) async fn send_patch(
+        &mut self,
+        subject: &Subject,
+        plan: &Plan,
+        planned: Remediation,
+    ) -> Result<Option<Timestamp>, RemediationError> {
         match apply_to_newest(&self.remediator.cluster, subject, &plan.document).await {
             Ok(after) => {
                 let at = after.owned_since().unwrap_or_else(|| self.now());
@@ -306,7 +316,7 @@ impl Enforcer<'_> {
     }
 
     /// Returns the record of a planned patch.
-    fn planned(&self, subject: &Subject, plan: &Plan) -> Remediation {
+    pub(super) fn planned(&self, subject: &Subject, plan: &Plan) -> Remediation {
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
         let earlier = records::about(&self.status(), subject).cloned();
         let planned = Remediation {

@@ -213,7 +213,7 @@ impl Remediator {
         Ok(decision)
     }
 
-    /// Returns the workloads that have fields of ours, by the records of all policies.
+    /// Returns the workloads that have fields of ours, by the records of all policies and by the managed fields.
     pub(super) fn patched(&self) -> BTreeSet<WorkloadRef> {
         let policies = self.policies.all();
         let records = policies.iter().flat_map(|known| {
@@ -221,7 +221,8 @@ impl Remediator {
             records.map(|record| (known.policy.reference().namespace, record))
         });
         let patched = records.filter(|(_, record)| has_patches(record) || is_under_way(record));
-        patched.map(|(namespace, record)| record.workload().within(&namespace)).collect()
+        let recorded = patched.map(|(namespace, record)| record.workload().within(&namespace));
+        recorded.chain(self.owned().into_iter().map(|owned| owned.workload)).collect()
     }
 
     /// Records a check of the evidence about a workload. Returns the time of the next check if the last was recent.

@@ -1,4 +1,4 @@
-//! Withdrawals that the status cannot record, for example because it has no room. The ledger has a note of each
+//! Withdrawals that no status records, because it has no room or the policy is gone. The ledger has a note of each
 //! instead.
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,11 +14,11 @@ use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 const AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 impl Enforcer<'_> {
-    /// Writes a record into the status. Returns false if the API server refuses it.
+    /// Writes a record into the status. Returns false if the API server refuses it, or if the policy is gone.
     pub(super) async fn record_if_taken(&mut self, record: Remediation) -> Result<bool, RemediationError> {
         let workload = record.workload().to_string();
         match self.record(record).await {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(self.policies.is_some()),
             Err(error) if error.is_refused() => {
                 warn!(workload, namespace = self.namespace, %error, "the status takes no record");
                 Ok(false)
@@ -38,13 +38,19 @@ impl Enforcer<'_> {
             message.as_deref().unwrap_or_default(),
             self.now(),
         );
-        let note = Note { revision: record.revision.clone(), ..note };
+        let note = Note { revision: record.revision.clone(), fields: record.fields.clone(), ..note };
         let (workload, namespace) = (&note.name, &note.namespace);
         match self.remediator.ledger.change(|ledger| ledger.note(note.clone())).await {
             Ok(true) => {}
             Ok(false) => warn!(workload, namespace, "the ledger has no room for a note"),
             Err(error) => warn!(%error, workload, namespace, "nothing is noted"),
         }
+    }
+
+    /// Returns true if a withdrawal of the workload's fields is under way that only the ledger records.
+    pub(super) fn is_withdrawn_by_note(&self, record: &Remediation) -> bool {
+        let note = record.uid.as_deref().and_then(|uid| self.remediator.ledger.note_of(uid));
+        note.is_some_and(|note| !note.done)
     }
 
     /// Notes the end of a withdrawal that the status does not record.
@@ -72,8 +78,10 @@ impl Enforcer<'_> {
         record: &Remediation,
     ) -> Option<Result<Option<Timestamp>, RemediationError>> {
         let note = self.remediator.ledger.note_of(record.uid.as_deref()?)?;
-        let is_recorded =
-            record.time.as_ref().is_some_and(|time| time.0 >= note.time) && !records::is_in_place(record);
+        // Orphaned patches have their records in memory alone.
+        let is_recorded = self.policies.is_some()
+            && record.time.as_ref().is_some_and(|time| time.0 >= note.time)
+            && !records::is_in_place(record);
         if is_recorded {
             self.drop_note(record).await;
             return None;
@@ -86,10 +94,15 @@ impl Enforcer<'_> {
         record: &Remediation,
         note: &Note,
     ) -> Result<Option<Timestamp>, RemediationError> {
+        let part = if note.fields.is_empty() || !records::is_in_place(record) {
+            record.clone()
+        } else {
+            records::of_fields(record, &note.fields.iter().filter_map(|field| field.parse().ok()).collect())
+        };
         let record = Remediation {
             causes_hash: Some(note.causes_hash.clone()),
             revision: note.revision.clone(),
-            ..record.clone()
+            ..part
         };
         if !note.done {
             let phase = RemediationPhase::Withdrawing;

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Fix {
     /// The fields that it sets, in one line without a full stop.
     pub summary: &'static str,
+    /// The field of a container that the rule requires, or the one that holds what it requires.
+    pub field: &'static str,
     /// Finds the fields that a container lacks.
     pub compute: fn(&FixInput<'_>) -> FixOutcome,
 }

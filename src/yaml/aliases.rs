@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::Error;
 use super::scalar::{self, Value};
-use super::tree::{Content, Document, MAX_DEPTH, Node};
+use super::tree::{Content, Document, MAX_READ_DEPTH, Node};
 
 /// Returns the keys and values of a mapping after merges. Of repeated keys, the last one counts.
 pub(super) fn entries(node: Node<'_, '_>) -> Option<Vec<(usize, usize)>> {
@@ -89,8 +89,8 @@ impl Walk<'_, '_> {
         {
             return Err(self.document.error(index, "the document contains excessive aliasing"));
         }
-        if depth > MAX_DEPTH {
-            return Err(self.document.error(index, format!("nested more than {MAX_DEPTH} levels deep")));
+        if depth > MAX_READ_DEPTH {
+            return Err(self.document.error(index, format!("nested more than {MAX_READ_DEPTH} levels deep")));
         }
         match *self.document.content(index) {
             Content::Alias(target) => {
@@ -161,26 +161,33 @@ fn allowed_share(nodes: u32) -> f64 {
 
 /// Refuses values that JSON can't represent: keys that are null or too large a number, and values that are no finite
 /// number.
-pub(super) fn check_json(node: Node<'_, '_>) -> Result<(), Error> {
-    let node = node.resolved();
-    let document = node.document;
-    match document.content(node.index) {
-        Content::Typed(text, tag) => {
-            match scalar::resolve(*tag, text) {
-                Ok(Value::Float(number)) if !number.is_finite() => Err(document
-                    .error(node.index, format!("JSON has no number for `{text}`; write it in quotes"))),
-                _ => Ok(()),
+pub(super) fn check_json(root: Node<'_, '_>) -> Result<(), Error> {
+    let document = root.document;
+    // The first of them comes last.
+    let mut left = vec![root];
+    while let Some(node) = left.pop() {
+        let node = node.resolved();
+        let waiting = left.len();
+        match document.content(node.index) {
+            Content::Typed(text, tag) => {
+                if matches!(scalar::resolve(*tag, text), Ok(Value::Float(number)) if !number.is_finite()) {
+                    let message = format!("JSON has no number for `{text}`; write it in quotes");
+                    return Err(document.error(node.index, message));
+                }
             }
+            Content::Sequence { end } => left.extend(node.children(*end)),
+            Content::Mapping { .. } => {
+                for (key, value) in merged(node) {
+                    if document.key(key).is_none() {
+                        let message = "a key can't be null or so large a number; write it in quotes";
+                        return Err(document.error(key, message));
+                    }
+                    left.push(node.child(value));
+                }
+            }
+            _ => {}
         }
-        Content::Sequence { end } => node.children(*end).try_for_each(check_json),
-        Content::Mapping { .. } => merged(node).into_iter().try_for_each(|(key, value)| {
-            if document.key(key).is_none() {
-                return Err(
-                    document.error(key, "a key can't be null or so large a number; write it in quotes")
-                );
-            }
-            check_json(node.child(value))
-        }),
-        _ => Ok(()),
+        left[waiting..].reverse();
     }
+    Ok(())
 }

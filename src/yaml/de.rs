@@ -9,7 +9,7 @@ use serde::forward_to_deserialize_any;
 use super::Error;
 use super::aliases;
 use super::scalar::{self, Value};
-use super::tree::{Content, MAX_DEPTH, Node};
+use super::tree::{Content, MAX_READ_DEPTH, Node};
 
 impl<'t> Node<'_, 't> {
     fn visit<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -32,8 +32,8 @@ impl<'t> Node<'_, 't> {
                 Value::Text => visitor.visit_str(text),
             }
             .map_err(|error: Error| error.about(text)),
-            Content::Sequence { .. } | Content::Mapping { .. } if self.depth > MAX_DEPTH => {
-                Err(Error::custom(format_args!("nested more than {MAX_DEPTH} levels deep")))
+            Content::Sequence { .. } | Content::Mapping { .. } if self.depth > MAX_READ_DEPTH => {
+                Err(Error::custom(format_args!("nested more than {MAX_READ_DEPTH} levels deep")))
             }
             Content::Sequence { end } => {
                 visitor.visit_seq(Items { node: self, next: self.index + 1, end: *end })

@@ -1,6 +1,6 @@
 //! Refuses syntax of YAML 1.2 that kubectl refuses or reads differently.
 
-use granit_parser::{ScalarStyle, Span, YamlVersion};
+use granit_parser::{Marker, ScalarStyle, Span, YamlVersion};
 
 use super::error::{Error, at};
 
@@ -48,6 +48,33 @@ pub(super) fn check_anchor(name: &str, span: Span) -> Result<(), Error> {
         return Ok(());
     }
     Err(at(span, format!("the anchor `{name}` may hold only letters, digits, - and _")))
+}
+
+/// Refuses a line in which an anchor's name ends earlier in YAML 1.1, so that what follows is read differently.
+pub(super) fn check_anchors(line: &str, number: usize) -> Result<(), Error> {
+    let mut before = None;
+    for (at, c) in line.char_indices() {
+        let begins = before.is_none_or(|c: char| c.is_whitespace() || matches!(c, '[' | '{' | ','));
+        before = Some(c);
+        if c != '&' || !begins {
+            continue;
+        }
+        let name = line[at + 1..].split([' ', '\t', ',', '[', ']', '{', '}']).next().unwrap_or_default();
+        if name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            let place = Marker::new(0, number, line[..at].chars().count());
+            check_anchor(name, Span::empty(place))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a key within brackets or braces that ends on another line than its tag or anchor begins.
+pub(super) fn check_flow_key(source: &str, start: Marker, key: Span) -> Result<(), Error> {
+    let before = start.byte_offset().and_then(|start| source.get(..start)).unwrap_or_default();
+    if start.line() >= key.end.line() || before.trim_end().ends_with('?') {
+        return Ok(());
+    }
+    Err(at(key, "within brackets and braces, a key has to be on one line with its tag and its anchor"))
 }
 
 /// Refuses a scalar that YAML 1.1 reads differently; `flow` is true within brackets or braces.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
 use super::error::{Error, at};
 use super::scalar::{self, Tag, Value};
@@ -79,22 +79,35 @@ impl<'t> Loader<'t> {
             emit_anchor_events: true,
         };
         options.set_emit_comments(false);
+        // The last node, if it is a key within brackets or braces. Its anchor follows it.
+        let mut flow_key = None;
         for event in Parser::new_from_str_with_options(source, options) {
-            let (event, span) = event
-                .map_err(|error| Error::new(error.info(), error.marker().line(), error.marker().col() + 1))?;
+            let (event, span) = event.map_err(|error| syntax(source, &error))?;
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     dialect::check_scalar(source, &text, style, self.in_flow(), span)?;
+                    let is_key = self.open.last().is_some_and(|open| open.next == Next::Key);
+                    flow_key = (is_key && self.in_flow()).then_some(span);
+                    if let Some((key, tag)) = flow_key.zip(span.tag_start()) {
+                        dialect::check_flow_key(source, tag, key)?;
+                    }
                     let tag = tag.map(|tag| tag.handle().to_owned() + tag.suffix());
                     self.scalar(text, style, tag.as_deref(), anchor, span)?;
                 }
                 Event::SequenceStart(style, anchor, _) => {
+                    flow_key = None;
                     self.begin(Content::Sequence { end: 0 }, style, anchor, span)?;
                 }
                 Event::MappingStart(style, anchor, _) => {
+                    flow_key = None;
                     self.begin(Content::Mapping { end: 0, plain: true }, style, anchor, span)?;
                 }
-                Event::Anchor(_, name) => dialect::check_anchor(&name, span)?,
+                Event::Anchor(_, name) => {
+                    dialect::check_anchor(&name, span)?;
+                    if let Some(key) = flow_key {
+                        dialect::check_flow_key(source, span.start, key)?;
+                    }
+                }
                 Event::SequenceEnd | Event::MappingEnd => self.end(),
                 Event::Alias(anchor) => {
                     dialect::check_anchor(
@@ -208,7 +221,7 @@ impl<'t> Loader<'t> {
             return Err(at(span, "a key can't be a list or a map"));
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(at(span, format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(at(span, too_deep()));
         }
         let flow = style == StructureStyle::Flow || self.in_flow();
         self.open.push(Open { index, next, flow, merges: false, keys: self.keys.len() });
@@ -266,6 +279,21 @@ impl<'t> Loader<'t> {
 
 /// The largest number of keys that are compared pairwise. More keys go into a set.
 const FEW: usize = 16;
+
+/// Explains a syntax error.
+fn syntax(source: &str, error: &ScanError) -> Error {
+    let (line, column) = (error.marker().line(), error.marker().col() + 1);
+    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+        return Error::new(too_deep(), line, column);
+    }
+    // In YAML 1.1 an anchor ends earlier, so that kubectl may see no quote where this parser misses its end.
+    let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    dialect::check_anchors(text, line).err().unwrap_or_else(|| Error::new(error.info(), line, column))
+}
+
+fn too_deep() -> String {
+    format!("nested more than {MAX_DEPTH} levels deep")
+}
 
 /// Makes a scalar of a text. The text or a tag determines its type.
 fn typed(text: Cow<'_, str>, tag: Tag) -> Result<Content<'_>, String> {

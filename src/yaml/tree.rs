@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use super::Error;
 use super::scalar::{self, Tag, Value};
 
-/// The deepest allowed nesting of a document after its aliases are resolved.
-pub(super) const MAX_DEPTH: usize = 250;
+/// The deepest allowed nesting of a document, as in `go.yaml.in/yaml/v2`.
+pub(super) const MAX_DEPTH: usize = 10_000;
+
+/// The deepest nesting of a value that is read, after its aliases are resolved. Each level takes some of the stack.
+pub(super) const MAX_READ_DEPTH: usize = 250;
 
 /// One YAML document.
 #[derive(Debug)]

@@ -358,6 +358,18 @@ const STREAMS: &[&str] = &[
     "a: 1\n...\n...\n",
     "a: 1\n... # c\nb: 1\n",
     "a: 1\n...x\n",
+    "{a: 1,!!str\n 7: b}\n",
+    "{a: 1, &a\n b: c}\n",
+    "{? !!str\n a : b}\n",
+    "{a: &a 1,\n b: 2, &b\n\n c}\n",
+    "{a: &a [1],\n b: &b {c: 1},\n d: *a}\n",
+    "{a: b,\n !!str c: d}\n",
+    "[!!str\n a: b]\n",
+    "!!str\na: b\n",
+    " []{\n",
+    "[] \"\n",
+    "- &a:0 \"\n",
+    "a: &b:c '\n",
 ];
 
 pub(crate) fn all() -> Vec<Vec<u8>> {

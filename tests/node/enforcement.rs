@@ -69,13 +69,14 @@ async fn a_memory_limit_that_is_exceeded_after_verification_is_withdrawn() {
 async fn a_stateful_set_is_patched_pod_by_pod_once_its_port_has_answered() {
     let (workload, server) = (Workload::stateful_set(), Server::listens());
     let fixture = Fixture::new(&workload, &server).await;
-    let scenario = Scenario::new(workload, server).one_at_a_time().restarts(2);
+    let scenario = Scenario::new(workload, server).restarts(2);
     let outcome = scenario.run_on(&fixture).await;
     // The first verdict can be that the pod is still observed.
     let (rest, _) =
         fixture.cost(async || fixture.until(RemediationPhase::Verified, Duration::from_mins(5)).await).await;
     let failed = outcome.enforced.failed + rest.failed;
-    assert!(failed <= outcome.worst().failed + TOLERANCE, "{failed} failed requests: {outcome:#?}");
+    let most = outcome.worst().failed + TOLERANCE + outcome.noise;
+    assert!(failed <= most, "{failed} failed requests: {outcome:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +84,7 @@ async fn a_stateful_set_is_patched_pod_by_pod_once_its_port_has_answered() {
 async fn a_stateful_set_whose_port_refuses_connections_is_left_alone() {
     let (workload, server) = (Workload::stateful_set(), Server::never_listens());
     let fixture = Fixture::new(&workload, &server).await;
-    let scenario = Scenario::new(workload, server).one_at_a_time().restarts(0);
+    let scenario = Scenario::new(workload, server).restarts(0);
     scenario.run_on(&fixture).await.assert_left_alone();
     let verdict = within(Duration::from_mins(3), "the port is named", async || {
         fixture.verdict().await.filter(|verdict| verdict.enforcing.contains("PortRefused"))

@@ -6,7 +6,7 @@ use crate::poller::Poller;
 use crate::server::Server;
 use crate::workload::{NAME, Workload};
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -26,6 +26,10 @@ use tokio::time::Instant;
 const ROLLOUT: Duration = Duration::from_mins(8);
 /// The time within which the operator decides on a workload that it leaves alone.
 const DECISION: Duration = Duration::from_secs(45);
+/// The time within which it decides on a workload that it looks at again.
+const SECOND_LOOK: Duration = Duration::from_mins(4);
+/// The reasons of the condition `Enforcing` for another look at a workload.
+const LOOKS_AGAIN: [&str; 4] = ["ConnectWatched", "RestartedLately", "RollingOut", "PodsUnavailable"];
 /// The time limit of a verdict on a patch.
 const VERDICT: Duration = Duration::from_mins(15);
 /// The interval between two polls. It is long because dozens of fixtures poll at the same time.
@@ -126,6 +130,13 @@ impl Fixture {
         fixture
     }
 
+    /// Creates a fixture that nobody changes, to measure the failed requests of a busy machine.
+    pub(crate) async fn control(server: &Server) -> Self {
+        let fixture = Self::new(&Workload::surging(), server).await;
+        fixture.is_served_within(ROLLOUT).await;
+        fixture
+    }
+
     /// Returns the workload.
     pub(crate) async fn object(&self) -> Value {
         serde_json::to_value(self.objects.get(NAME).await.unwrap()).unwrap()
@@ -188,6 +199,9 @@ impl Fixture {
         within_every(LOOK, VERDICT, &format!("a verdict in {}", self.namespace), async || {
             let verdict = self.verdict().await?;
             match verdict.phase() {
+                None if LOOKS_AGAIN.iter().any(|reason| verdict.enforcing.contains(reason)) => {
+                    start.elapsed() > SECOND_LOOK
+                }
                 None => start.elapsed() > DECISION,
                 Some(phase) => is_final(phase),
             }
@@ -232,6 +246,15 @@ impl Fixture {
 
     fn policies(&self) -> Api<DevOpsPolicy> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        // A node has room for 240 pods, which is less than all rows of the table need.
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let name = self.namespace.clone();
+        tokio::spawn(async move { namespaces.delete(&name, &DeleteParams::default()).await });
     }
 }
 

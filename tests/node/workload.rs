@@ -24,6 +24,28 @@ pub(crate) struct Workload {
     pub(crate) offset: u16,
 }
 
+/// The least that a policy must allow so that a workload is patched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// The defaults of a policy.
+    Nothing,
+    /// One pod at a time may be away. The operator first connects to a pod.
+    Unavailable,
+    /// All pods may be away. A DaemonSet has one pod, because the tests have one node.
+    Downtime,
+}
+
+impl Consent {
+    /// Returns the field of `remediation`.
+    pub(crate) const fn field(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Unavailable => "allowUnavailable: true",
+            Self::Downtime => "allowDowntime: true",
+        }
+    }
+}
+
 impl Workload {
     fn new(name: &'static str, kind: &'static str, spec: &Value) -> Self {
         Self { name, kind, overlay: json!({ "spec": spec }), sidecar: false, budget: false, offset: 0 }
@@ -108,12 +130,17 @@ impl Workload {
         self
     }
 
-    /// Returns true if a rollout ends pods before new pods are available.
-    pub(crate) fn risks_downtime(&self) -> bool {
+    /// Returns the consent that its rollout needs.
+    pub(crate) fn consent(&self) -> Consent {
         let strategy = &self.overlay["spec"]["strategy"];
-        self.kind != "Deployment"
-            || strategy["type"] == "Recreate"
-            || strategy["rollingUpdate"]["maxSurge"] == 0
+        if strategy["type"] == "Recreate" || self.kind == "DaemonSet" || self.overlay["spec"]["replicas"] == 1
+        {
+            Consent::Downtime
+        } else if self.kind == "StatefulSet" || strategy["rollingUpdate"]["maxSurge"] == 0 {
+            Consent::Unavailable
+        } else {
+            Consent::Nothing
+        }
     }
 
     /// Returns true if it has three pods.

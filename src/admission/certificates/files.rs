@@ -47,3 +47,59 @@ pub fn load(chain: &Path, key: &Path, certificate: &ServingCertificate) -> Resul
         .set(&chain_pem, &key_pem)
         .map_err(|error| format!("{} and {}: {error}", chain.display(), key.display()))
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::admission::certificates::{Lifetimes, Names, bootstrap};
+
+    /// Lays a pair into a volume as the kubelet does: in a directory of its own, to which `..data` is then swapped.
+    fn publish(volume: &Path, version: &str, hours: i64) {
+        let lifetime = SignedDuration::from_hours(hours);
+        let lifetimes = Lifetimes { authority: lifetime, leaf: lifetime };
+        let names = Names::of_service("home", "webhook", &[]);
+        let made = bootstrap(&names, lifetimes, Timestamp::UNIX_EPOCH).unwrap();
+        let directory = volume.join(version);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("tls.crt"), &made.leaf).unwrap();
+        fs::write(directory.join("tls.key"), &made.key).unwrap();
+        symlink(version, volume.join("..data_tmp")).unwrap();
+        fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_swapped_link_of_a_mounted_secret_is_served_and_a_broken_pair_is_not() {
+        let volume = tempfile::tempdir().unwrap();
+        let path = volume.path();
+        publish(path, "..2026_01", 10);
+        let (chain, key) = (path.join("tls.crt"), path.join("tls.key"));
+        symlink("..data/tls.crt", &chain).unwrap();
+        symlink("..data/tls.key", &key).unwrap();
+        let certificate = ServingCertificate::default();
+        assert_eq!(load(&chain, &key, &certificate), Ok(true));
+        assert_eq!(load(&chain, &key, &certificate), Ok(false), "the same pair");
+        let interval = SignedDuration::from_secs(1);
+        let follow = tokio::spawn(follow_files(chain.clone(), key.clone(), certificate.clone(), interval));
+        let first = certificate.not_after();
+        publish(path, "..2026_02", 20);
+        while certificate.not_after() == first {
+            sleep(Duration::from_secs(1)).await;
+        }
+        let second = certificate.not_after();
+        fs::write(path.join("..2026_02/tls.key"), "no key").unwrap();
+        assert!(load(&chain, &key, &certificate).is_err());
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(certificate.not_after(), second, "the former pair stays");
+        publish(path, "..2026_03", 30);
+        while certificate.not_after() == second {
+            sleep(Duration::from_secs(1)).await;
+        }
+        follow.abort();
+    }
+}

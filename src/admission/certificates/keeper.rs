@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::time::sleep;
@@ -16,7 +18,7 @@ use super::rotation::{Step, StepError};
 use super::{Lifetimes, Material, Names};
 use crate::cluster::{CallError, Cluster};
 use crate::leader::{Leadership, NotLeader};
-use crate::manifests::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, resume, suspended_until};
+use crate::manifests::{Registration, WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, resume, suspended_until};
 
 /// The settings of a keeper.
 #[derive(Clone)]
@@ -131,18 +133,22 @@ impl CertificateKeeper {
         written.map(drop).map_err(|error| KeepError::Call("write the Secret of the certificates", error))
     }
 
-    /// Sets the `caBundle` of every webhook in the configuration, and ends a suspension whose time is over. Does
-    /// nothing where no configuration is installed.
     async fn configure(&mut self, material: Option<&Material>) -> Result<(), KeepError> {
-        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
+        self.configure_one::<ValidatingWebhookConfiguration>(material).await?;
+        self.configure_one::<MutatingWebhookConfiguration>(material).await
+    }
+
+    /// Sets the `caBundle` of every webhook in a configuration, and ends a suspension whose time is over. Does nothing
+    /// where no configuration is installed.
+    async fn configure_one<R: Registration>(&mut self, material: Option<&Material>) -> Result<(), KeepError> {
+        let configurations: Api<R> = Api::all(self.cluster.client.clone());
         let read = self.cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await;
         let read = read.map_err(|error| KeepError::Call("read the webhook configuration", error))?;
         let Some(before) = read else { return Ok(()) };
         let mut after = before.clone();
-        for webhook in after.webhooks.iter_mut().flatten() {
-            if let Some(material) = material {
-                webhook.client_config.ca_bundle = Some(ByteString(material.bundle().into_bytes()));
-            }
+        if let Some(material) = material {
+            let bundle = ByteString(material.bundle().into_bytes());
+            after.change(|client, _| client.ca_bundle = Some(bundle.clone()));
         }
         let is_bundled = after == before;
         let now = (self.settings.clock)();

@@ -144,6 +144,42 @@ fn only_new_violations_of_an_update_count() {
 }
 
 #[test]
+fn an_update_that_drops_defaults_only_warns_where_a_policy_sets_them() {
+    let kind = WorkloadKind::Deployment;
+    let mut old = object(kind, &[("web", "nginx:1", true), ("log", "fluent:1", true)]);
+    old["metadata"]["annotations"] = json!({ PATCHED_FIELDS: "web/livenessProbe,web/startupProbe" });
+    let new = object(kind, &[("web", "nginx:1", false), ("log", "fluent:1", false)]);
+    let update = |mutate: bool, old: &Value| {
+        let admission = json!({ "denyAt": "low", "mutate": mutate });
+        let spec =
+            json!({ "enforcementMode": "enforce", "requireLivenessProbe": true, "admission": admission });
+        verdict(&request("UPDATE", kind, "jane", &new, old), &[policy("p", &spec)])
+    };
+    let own =
+        |names: &[&str]| names.iter().map(|name| format!("missing-liveness {name}")).collect::<Vec<_>>();
+    assert_eq!(update(true, &old), (own(&["log"]), own(&["web"])));
+    assert_eq!(update(false, &old), (own(&["web", "log"]), own(&[])));
+    old["metadata"]["annotations"] = json!({});
+    assert_eq!(update(true, &old).0.len(), 2);
+}
+
+#[test]
+fn rules_about_details_see_them() {
+    let kind = WorkloadKind::Deployment;
+    let spec = json!({ "enforcementMode": "enforce", "rules": [{ "id": "privileged-container" }, { "id":
+        "missing-seccomp-profile" }], "admission": { "denyAt": "low" } });
+    let mut deployment = object(kind, &[("web", "nginx:1", true)]);
+    let mut denied = |context: Value| {
+        deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"] = context;
+        verdict(&request("CREATE", kind, "jane", &deployment, &Value::Null), &[policy("p", &spec)]).0
+    };
+    let profile = json!({ "type": "RuntimeDefault" });
+    assert_eq!(denied(json!({ "seccompProfile": profile })), Vec::<String>::new());
+    let both = denied(json!({ "privileged": true }));
+    assert_eq!(both.len(), 2, "{both:?}");
+}
+
+#[test]
 fn nothing_else_is_evaluated() {
     let kind = WorkloadKind::Deployment;
     let bad = object(kind, &[("web", "nginx", false)]);

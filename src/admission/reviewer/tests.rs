@@ -28,9 +28,9 @@ fn fixture(listed: bool) -> Fixture {
         policies.end_list(begun);
     }
     let admission = AdmissionMetrics::register(&metrics).unwrap();
-    let reviewer = Reviewer::new(Arc::clone(&policies), NativeNamespaces::default(), admission, || {
-        Timestamp::UNIX_EPOCH
-    });
+    let (native, surroundings) = (NativeNamespaces::default(), NamespaceSurroundings::empty());
+    let reviewer =
+        Reviewer::new(Arc::clone(&policies), native, surroundings, admission, || Timestamp::UNIX_EPOCH);
     Fixture { policies, metrics, reviewer }
 }
 
@@ -143,4 +143,48 @@ fn an_invalid_review_is_refused_with_its_uid_if_there_is_one() {
         assert!(message.contains(problem), "{body}: {message}");
     }
     assert!(fixture.counts(r#"webhook_requests_total{operation="unknown",result="invalid"} 9"#));
+}
+
+/// The review of a new Deployment with a declared port.
+fn creation(namespace: &str) -> Value {
+    let mut review = review(namespace, "nginx:1.25");
+    let container = json!({ "name": "web", "image": "nginx:1.25", "ports": [{ "containerPort": 80 }] });
+    review["request"]["kind"] = json!({ "group": "apps", "version": "v1", "kind": "Deployment" });
+    review["request"]["object"] = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web", "namespace": namespace },
+        "spec": { "replicas": 2, "selector": {}, "template": { "spec": { "containers": [container] } } },
+    });
+    review
+}
+
+#[test]
+fn a_new_workload_gets_defaults_only_where_a_policy_asks_for_them() {
+    let fixture = fixture(true);
+    let reply = |review: &Value| {
+        fixture.reviewer.reply_with_defaults(review.to_string().as_bytes()).review["response"].clone()
+    };
+    let unchanged = json!({ "uid": "705ab4f5", "allowed": true });
+    assert_eq!(reply(&creation("shop")), unchanged, "the policy has no admission.mutate");
+    for namespace in ["shop", "kube-system"] {
+        let policy = json!({
+            "metadata": { "name": "baseline", "namespace": namespace },
+            "spec": { "enforcementMode": "enforce", "requireLivenessProbe": true, "admission": { "mutate": true } },
+        });
+        fixture.policies.apply(serde_json::from_value::<DevOpsPolicy>(policy).unwrap());
+    }
+    assert_eq!(reply(&creation("kube-system")), unchanged);
+    assert_eq!(reply(&review("shop", "nginx:1.25")), unchanged, "a pod");
+    let mut update = creation("shop");
+    update["request"]["operation"] = json!("UPDATE");
+    assert_eq!(reply(&update), unchanged);
+    let response = reply(&creation("shop"));
+    assert_eq!((&response["allowed"], &response["patchType"]), (&json!(true), &json!("JSONPatch")));
+    let mut odd = creation("shop");
+    odd["request"]["object"]["spec"]["template"] = json!(7);
+    assert_eq!(reply(&odd), unchanged);
+    for (result, count) in [("unchanged", 4), ("mutated", 1), ("error", 1)] {
+        let operation = if result == "unchanged" { 3 } else { count };
+        let series = format!(r#"webhook_requests_total{{operation="create",result="{result}"}} {operation}"#);
+        assert!(fixture.counts(&series), "{series}");
+    }
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::value_parser;
-use serde_json::json;
 
 use crate::admission::configuration::{self, ConfigurationError, authorities};
 use crate::cluster;
@@ -13,16 +12,17 @@ use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{
-    WEBHOOK_CONFIGURATION, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices,
-    webhook_configuration,
+    WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, manifest,
+    mutating_webhook_configuration, webhook_configuration,
 };
 use crate::output::ManifestFormat;
 use crate::terminal::{note, to_stdout};
 
 /// Register the webhook in the API server, once a replica is ready.
 ///
-/// The configuration matches eight kinds, leaves out system namespaces and the webhook's own one, and waits 5 s at
-/// most. Without an answer, objects are stored without evaluation, unless --fail-closed is given.
+/// One configuration evaluates eight kinds, and one adds defaults to new workloads of the kinds that enforcement patches.
+/// Both leave out system namespaces and the webhook's own one, and wait 5 s at most. Without an answer, objects are stored
+/// without defaults, and without evaluation unless --fail-closed is given.
 ///
 /// Exit status: 2 when it was not installed.
 #[derive(Clone, Debug, clap::Args)]
@@ -91,15 +91,17 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         system: args.system.with([args.namespace.clone()]),
     };
     if args.dry_run {
-        let mut object = json!(webhook_configuration(&choices));
-        object["apiVersion"] = json!("admissionregistration.k8s.io/v1");
-        object["kind"] = json!("ValidatingWebhookConfiguration");
-        to_stdout(|out| ManifestFormat::Yaml.write(&[object], out.exact()))?;
+        let objects = [
+            manifest(&webhook_configuration(&choices))?,
+            manifest(&mutating_webhook_configuration(&choices))?,
+        ];
+        to_stdout(|out| ManifestFormat::Yaml.write(&objects, out.exact()))?;
         return Ok(ExitStatus::Clean);
     }
-    let changed = configuration::install(&cluster, &choices).await?;
-    let outcome = if changed { "installed" } else { "unchanged" };
-    to_stdout(|out| writeln!(out, "validatingwebhookconfiguration {WEBHOOK_CONFIGURATION} {outcome}"))?;
+    for (object, is_changed) in configuration::install(&cluster, &choices).await? {
+        let outcome = if is_changed { "installed" } else { "unchanged" };
+        to_stdout(|out| writeln!(out, "{object} {outcome}"))?;
+    }
     if args.fail_closed {
         note(RISK)?;
     }

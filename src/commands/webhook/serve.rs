@@ -7,7 +7,9 @@ use tracing::info;
 use tracing::level_filters::LevelFilter;
 
 use super::certificates::CertificateArgs;
-use crate::admission::{AdmissionMetrics, CertificateCollector, NativeNamespaces, Reviewer, routes};
+use crate::admission::{
+    AdmissionMetrics, CertificateCollector, NamespaceSurroundings, NativeNamespaces, Reviewer, routes,
+};
 use crate::commands::ExitStatus;
 use crate::commands::args::SystemNamespaceArgs;
 use crate::commands::service::{Live, ServiceArgs};
@@ -16,7 +18,7 @@ use crate::runtime::{Index, Listen, Phase, SecureServer, ServingCertificate, Tas
 
 /// Serve the admission webhook: deny or warn about workloads by the policies of their namespace.
 ///
-/// Serves POST /validate over HTTPS, and /metrics, /healthz and /readyz over HTTP. Every replica serves. The leader
+/// Serves POST /validate and /mutate over HTTPS, and /metrics, /healthz and /readyz over HTTP. Every replica serves. The leader
 /// makes and rotates the certificates in Secret kube-devops-webhook-tls, unless --tls-cert is given. `webhook
 /// install-config` tells the API server about it.
 ///
@@ -56,8 +58,10 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let policies = Arc::new(Policies::new(args.system.with(own)));
     let metrics = AdmissionMetrics::register(&live.metrics)?;
     CertificateCollector::register(&live.metrics, certificate.clone(), clock)?;
-    let native = NativeNamespaces::default();
-    let reviewer = Arc::new(Reviewer::new(Arc::clone(&policies), native.clone(), metrics, clock));
+    let (native, surroundings) = (NativeNamespaces::default(), NamespaceSurroundings::default());
+    let reviewer = Reviewer::new(Arc::clone(&policies), native.clone(), surroundings.clone(), metrics, clock);
+    let reviewer = Arc::new(reviewer);
+    let home = args.service.lease.home(&live.cluster).to_owned();
     let (cluster, unready) = (live.cluster.clone(), live.service.readiness.register("policies"));
     let stop = live.service.shutdown.triggered();
     live.service.tasks.set_grace(Tasks::GRACE + SecureServer::DRAIN);
@@ -67,6 +71,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
             ended = server.serve(routes(reviewer), certificate, stop) => ended,
             () = policies::follow(&policies, &cluster, &[], unready, |_| ()) => Ok(()),
             () = native.follow(&cluster) => Ok(()),
+            () = surroundings.follow(&cluster, &home) => Ok(()),
         }
     });
     live.run(Index::new("kube-devops webhook")).await

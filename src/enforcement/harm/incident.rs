@@ -10,6 +10,9 @@ use crate::workload::WorkloadRef;
 
 /// The maximum number of workloads with the same trouble that is not yet an incident.
 const MOST: usize = 3;
+/// The least time for which a trial is watched. A server that exits shows its trouble at the second restart, and the
+/// kubelet waits 10 s before it.
+const LEAST_TRIAL: SignedDuration = SignedDuration::from_secs(60);
 /// The time after which a trial without a result is replaced by another.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
@@ -58,7 +61,8 @@ impl Trial {
 
 /// Decides the response to the harm of a suspect, from the trouble of all workloads of the cluster.
 ///
-/// `verify` is the time within which the same trouble belongs together, and within which a trial must help.
+/// `verify` is the time within which the same trouble belongs together, and within which a trial must help, if it is
+/// longer than a minute.
 pub fn course(
     suspect: &Trouble,
     all: &[Trouble],
@@ -89,7 +93,9 @@ pub fn course(
         None if others || patched.len() > MOST => Course::Try,
         None => Course::Withdraw,
         Some(trial) if trial.is_of(&suspect.workload) => Course::Follow,
-        Some(trial) if now.duration_since(trial.time) < verify || is_in_trouble(trial) => Course::Hold,
+        Some(trial) if now.duration_since(trial.time) < verify.max(LEAST_TRIAL) || is_in_trouble(trial) => {
+            Course::Hold
+        }
         Some(_) => Course::Follow,
     }
 }

@@ -262,6 +262,8 @@ fn trouble_of_many_or_of_others_is_an_incident_with_one_trial() {
     assert_eq!(of(&four, Some(&trial), 500), Course::Hold, "the trial did not help");
     assert_eq!(of(&three, Some(&trial), 229), Course::Hold, "it has its time");
     assert_eq!(of(&three, Some(&trial), 230), Course::Follow, "it helped");
+    let soon = |now| course(&suspect, &three, SignedDuration::from_secs(30), Some(&trial), at(now));
+    assert_eq!((soon(229), soon(230)), (Course::Hold, Course::Follow), "a minute at least");
     let before = Trial { time: at(99), ..trial };
     assert_eq!(of(&three, Some(&before), 300), Course::Withdraw, "of an earlier incident");
 }

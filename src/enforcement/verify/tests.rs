@@ -359,7 +359,7 @@ fn pods_that_are_not_made_fail_when_time_is_over() {
     assert_eq!(evaluate(rolling(1, 2), &one, 399), until(400));
     assert_eq!(failed(evaluate(rolling(1, 2), &one, 400)).0, RemediationReason::NotCreated);
     let slow = RolloutProgress { grace_seconds: 600, ..rolling(1, 2) };
-    assert_eq!(evaluate(slow, &one, 400), until(700), "an old pod may take its time to end");
+    assert_eq!(evaluate(slow, &one, 400), until(1000), "an old pod may take its time to end");
     for held in [
         RolloutProgress { held: true, ..rolling(1, 2) },
         RolloutProgress { observed: false, ..rolling(1, 2) },
@@ -409,8 +409,8 @@ fn a_rollout_has_the_full_time_for_each_pod() {
             RolloutProgress { wanted, min_ready_seconds, grace_seconds: 30, ..RolloutProgress::default() };
         patience(&progress, VERIFY).as_secs()
     };
-    assert_eq!([of(0, 0), of(100, 0)], [3000, 33_000]);
-    assert_eq!(of(1, 400), 11 * 430, "new pods are available late, and old ones end late");
+    assert_eq!([of(0, 0), of(100, 0)], [10 * 330, 110 * 330]);
+    assert_eq!(of(1, 400), 11 * 730, "new pods are available late, and old ones end late");
     assert!(of(i32::MAX, i32::MAX) > of(100, 400), "no overflow");
 }
 

@@ -173,6 +173,9 @@ fn json_and_yaml_documents_mix_in_any_order() {
         (format!("{}\n", flow("a")), &["a@1"]),
         (format!("{}\n---\n{}\n", json("a"), flow("b")), &["a@1", "b@3"]),
         (format!("{}\n---\n{}\n", flow("a"), json("b")), &["a@1", "b@3"]),
+        (format!("{}\n{}", json("a"), yaml("b")), &["a@1", "b@2"]),
+        (format!("{}\n{}", json("a"), flow("b")), &["a@1", "b@2"]),
+        (format!("{}\n---# b\n{}\n---# c\n{}", json("a"), json("b"), yaml("c")), &["a@1", "b@3", "c@5"]),
     ] {
         for lines in [false, true] {
             let (names, unread) = read_file(text.as_bytes(), "f", lines);
@@ -658,6 +661,24 @@ fn alias_bombs_are_refused_quickly() {
     for (name, text) in [("f.yaml", aliases), ("f.yaml", deep), ("f.json", deep_json)] {
         let (names, unread) = read_file(text.as_bytes(), name, false);
         assert_eq!((names.len(), unread.len()), (0, 1), "{unread:?}");
+    }
+}
+
+#[test]
+fn fields_that_are_not_read_may_be_nested_as_deep_as_in_kubectl() {
+    let object = |kind: &str, depth: usize| {
+        let flow = "[".repeat(depth) + &"]".repeat(depth);
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\nx: {flow}\ny: .5\n{SPEC}")
+    };
+    let block = format!("apiVersion: v1\nkind: Other\nx:\n  {}1\n", "- ".repeat(9_900));
+    for text in [object("Pod", 9_900), object("Other", 9_900), block] {
+        let (names, unread) = read_file(text.as_bytes(), "f.yaml", false);
+        assert_eq!((names.len(), unread), (1, Vec::new()));
+    }
+    for kind in ["Pod", "Other"] {
+        let (names, unread) = read_file(object(kind, 10_001).as_bytes(), "f.yaml", false);
+        assert_eq!((names.len(), unread.len()), (0, 1));
+        assert!(unread[0].ends_with("nested more than 10000 levels deep"), "{}", unread[0]);
     }
 }
 

@@ -96,7 +96,7 @@ fn alerts() -> Result<String, ChartError> {
     Ok(define(&format!("{APP}.alerts"), &rule["spec"]["groups"])?)
 }
 
-/// Returns the admission policies and the configuration of the webhook, each under the values that ask for it.
+/// Returns the admission policies and the configurations of the webhook, each under the values that ask for it.
 fn admission() -> Result<String, ChartError> {
     let installation = Installation {
         namespace: NAMESPACE.to_owned(),
@@ -112,6 +112,7 @@ fn admission() -> Result<String, ChartError> {
                 object["webhooks"][0]["failurePolicy"] = FAILURE_POLICY.into();
                 (".Values.webhook.enabled", Component::Webhook.command())
             }
+            "MutatingWebhookConfiguration" => (".Values.webhook.enabled", Component::Webhook.command()),
             "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => (
                 &*format!(
                     "and .Values.reconcile.enabled (.Capabilities.APIVersions.Has {CONFLICT_POLICY_KIND})"

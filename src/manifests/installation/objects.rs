@@ -8,7 +8,7 @@ use super::user_roles::user_roles;
 use super::{Component, Installation, network, workloads};
 use crate::manifests::{
     AdmissionSettings, Mode, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, admission_policies, crds,
-    manifest, self_fence, webhook_configuration,
+    manifest, mutating_webhook_configuration, self_fence, webhook_configuration,
 };
 use crate::policy::SystemNamespaces;
 
@@ -42,7 +42,7 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
     }
     objects.extend(deployments(installation));
     if installation.components().contains(&Component::Webhook) {
-        objects.push(registration(installation)?);
+        objects.extend(registrations(installation)?);
     }
     for object in &mut objects {
         let metadata = &mut object["metadata"];
@@ -53,13 +53,14 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// Returns the configuration by which API servers call the webhook.
+/// Returns the configurations by which API servers call the webhook.
 ///
-/// It has no `caBundle`: the leader of the webhook writes it. Until then calls fail, and objects are not evaluated.
-fn registration(installation: &Installation) -> serde_json::Result<Value> {
+/// They have no `caBundle`: the leader of the webhook writes it. Until then calls fail, and objects are stored without
+/// evaluation.
+fn registrations(installation: &Installation) -> serde_json::Result<[Value; 2]> {
     let Installation { namespace, system_namespaces, .. } = installation;
     let protected = system_namespaces.iter().chain([namespace]).cloned().collect();
-    let mut object = serde_json::to_value(webhook_configuration(&WebhookChoices {
+    let choices = WebhookChoices {
         address: WebhookAddress::Service {
             namespace: namespace.clone(),
             name: Component::Webhook.name().to_owned(),
@@ -69,11 +70,13 @@ fn registration(installation: &Installation) -> serde_json::Result<Value> {
         fail_closed: installation.fail_closed,
         own_namespace: namespace.clone(),
         system: SystemNamespaces::with(protected),
-    }))?;
-    object["apiVersion"] = "admissionregistration.k8s.io/v1".into();
-    object["kind"] = "ValidatingWebhookConfiguration".into();
-    object["metadata"]["labels"] = labels(Some(Component::Webhook));
-    Ok(object)
+    };
+    let mut objects =
+        [manifest(&webhook_configuration(&choices))?, manifest(&mutating_webhook_configuration(&choices))?];
+    for object in &mut objects {
+        object["metadata"]["labels"] = labels(Some(Component::Webhook));
+    }
+    Ok(objects)
 }
 
 /// Returns the accounts and roles.

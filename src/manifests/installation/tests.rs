@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
@@ -60,6 +61,7 @@ fn every_field_is_one_of_its_kind() {
             "ValidatingAdmissionPolicy" => assert_typed::<ValidatingAdmissionPolicy>(&object),
             "ValidatingAdmissionPolicyBinding" => assert_typed::<ValidatingAdmissionPolicyBinding>(&object),
             "ValidatingWebhookConfiguration" => assert_typed::<ValidatingWebhookConfiguration>(&object),
+            "MutatingWebhookConfiguration" => assert_typed::<MutatingWebhookConfiguration>(&object),
             // No type here, or one that changes numbers.
             "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" | "CustomResourceDefinition" => {}
             other => panic!("{other} has no type here"),

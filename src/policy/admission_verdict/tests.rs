@@ -109,3 +109,41 @@ fn the_hash_follows_each_generation_and_no_order() {
     newer.metadata.generation = Some(2);
     assert_ne!(hash(&[a.clone(), b]), hash(&[a, CompiledPolicy::new(newer)]));
 }
+
+#[test]
+fn a_policy_that_sets_defaults_only_warns_about_dropped_ones() {
+    let spec = |mode: &str, mutate: bool| {
+        json!({
+            "enforcementMode": mode, "forbidLatestTag": true, "requireLivenessProbe": true,
+            "admission": { "denyAt": "low", "mutate": mutate },
+        })
+    };
+    let (mutates, strict, audits) = (
+        policy("a", &spec("enforce", true)),
+        policy("b", &spec("enforce", false)),
+        policy("c", &spec("audit", true)),
+    );
+    assert_eq!(
+        annotations(std::slice::from_ref(&mutates)),
+        ["latest-tag;a,missing-liveness;a;dropped=allowed", "missing-liveness;a;dropped=only"]
+    );
+    assert_eq!(
+        annotations(&[mutates.clone(), strict.clone()]),
+        ["latest-tag;a|b,missing-liveness;a;dropped=allowed,missing-liveness;b", ""],
+        "another policy denies them"
+    );
+    assert_eq!(
+        annotations(&[mutates, audits.clone()]),
+        ["latest-tag;a,missing-liveness;a;dropped=allowed", "missing-liveness;a|c;dropped=only"],
+        "a denied finding is not repeated"
+    );
+    assert_eq!(annotations(&[audits]), ["", "latest-tag;c,missing-liveness;c"]);
+}
+
+#[test]
+fn a_rule_of_a_policys_own_is_left_out() {
+    let rule = json!({ "id": "own", "match": { "kinds": ["Pod"] }, "expression": "true", "message": "m" });
+    let verdict = AdmissionVerdict::of(&[policy("a", &json!({ "customRules": [rule] }))]).unwrap();
+    let [left_out] = &*verdict.left_out else { panic!("{verdict:?}") };
+    assert_eq!((left_out.rule.as_str(), left_out.reason), ("own", LeftOutReason::Custom));
+}

@@ -54,7 +54,11 @@ Pod-level `spec.resources` counts for every container. Init containers are not c
     details: false,
     expression: Some(include_str!("missing_resources.cel")),
     check: Check::Pod(check),
-    fix: Some(Fix { summary: "those of the default requests and limits that are missing", compute: fix::compute }),
+    fix: Some(Fix {
+        summary: "those of the default requests and limits that are missing",
+        field: "resources",
+        compute: fix::compute,
+    }),
     ..Rule::BASE
 };
 

@@ -43,6 +43,7 @@ Init containers, native sidecars and the pods of Jobs and CronJobs are not count
     check: Check::Pod(check),
     fix: Some(Fix {
         summary: "a livenessProbe that connects to a TCP port, and a startupProbe on the same port unless there is one",
+        field: "livenessProbe",
         compute,
     }),
     ..Rule::BASE

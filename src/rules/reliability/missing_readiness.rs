@@ -43,7 +43,11 @@ readiness probe.
     details: false,
     expression: Some(include_str!("missing_readiness.cel")),
     check: Check::Pod(check),
-    fix: Some(Fix { summary: "a readinessProbe that connects to a TCP port", compute }),
+    fix: Some(Fix {
+        summary: "a readinessProbe that connects to a TCP port",
+        field: "readinessProbe",
+        compute,
+    }),
     ..Rule::BASE
 };
 

@@ -1,10 +1,10 @@
 //! Harm long after a patch was verified. The tests play the kubelet, with its events.
 
 use super::fixture::{EnforcementFixture, PROBES, PodState, RESOURCES, is_patched, template};
-use crate::eventually::within;
+use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Event, LimitRange, Pod};
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,10 +33,21 @@ async fn tell(fixture: &EnforcementFixture, pod: &str, reason: &str, note: &str)
 }
 
 /// Returns the names of the pods of a workload.
-async fn pods(fixture: &EnforcementFixture, name: &str) -> Vec<String> {
+pub(super) async fn pods(fixture: &EnforcementFixture, name: &str) -> Vec<String> {
     let params = ListParams::default().labels(&format!("app={name}"));
     let pods = fixture.base.pods(&fixture.namespace).list(&params).await.unwrap();
     pods.into_iter().map(|pod| pod.metadata.name.unwrap()).collect()
+}
+
+/// Sets the number of restarts of a pod's container, and gives the operator the time to see each.
+pub(super) async fn restart(fixture: &EnforcementFixture, pod: &str, count: u32) {
+    let status = json!({ "containerStatuses": [{
+        "name": "main", "image": "x:1", "imageID": "", "ready": true, "restartCount": count, "started": true,
+        "state": { "running": {} },
+        "lastState": { "terminated": { "exitCode": 137, "reason": "Error" } },
+    }] });
+    set_pod_status(&fixture.base.client, &fixture.namespace, pod, &status).await;
+    sleep(Duration::from_secs(1)).await;
 }
 
 /// Makes all pods of a workload fail their readiness probe.
@@ -71,14 +82,7 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     let pod = pods(&fixture, "restarting").await.remove(0);
     for count in 1..=3 {
         tell(&fixture, &pod, "Killing", "Container main failed liveness probe, will be restarted").await;
-        let status = json!({ "containerStatuses": [{
-            "name": "main", "image": "x:1", "imageID": "", "ready": true, "restartCount": count, "started": true,
-            "state": { "running": {} },
-            "lastState": { "terminated": { "exitCode": 137, "reason": "Error" } },
-        }] });
-        set_pod_status(&fixture.base.client, &fixture.namespace, &pod, &status).await;
-        // Each has to be seen as one.
-        sleep(Duration::from_secs(1)).await;
+        restart(&fixture, &pod, count).await;
     }
     let record = fixture.until("standard", "Deployment/restarting", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::ProbeRestarts), "{record:?}");
@@ -146,17 +150,52 @@ async fn an_amount_that_a_later_limit_range_forbids_is_withdrawn_and_the_rest_st
     fixture.run("Deployment", "web", |_| ()).await;
     fixture.policy("standard", RESOURCES).await;
     fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
-    let limits = json!([{ "type": "Container", "max": { "memory": "20Mi" } }]);
-    let range = json!({ "metadata": { "name": "small" }, "spec": { "limits": limits } });
-    let ranges = Api::<LimitRange>::namespaced(fixture.base.client.clone(), &fixture.namespace);
-    ranges.create(&PostParams::default(), &serde_json::from_value(range).unwrap()).await.unwrap();
-    // The next release of the owner.
-    let release = json!({ "spec": { "template": { "metadata": { "annotations": { "release": "2" } } } } });
-    fixture.edit("Deployment", "web", "kubectl", &release).await;
+    forbid_our_limit(&fixture).await;
     let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::NotCreated), "{record:?}");
     assert_eq!(record.fields, ["main/resources.limits.memory"]);
     fixture.until_available("Deployment", "web").await;
     let container = fixture.container("Deployment", "web").await;
     assert_eq!(container["resources"]["requests"]["cpu"], "10m", "the rest stays");
+}
+
+/// Forbids the memory limit of [`RESOURCES`], and then rolls out the next release of the owner.
+async fn forbid_our_limit(fixture: &EnforcementFixture) {
+    let limits = json!([{ "type": "Container", "max": { "memory": "20Mi" } }]);
+    let range = json!({ "metadata": { "name": "small" }, "spec": { "limits": limits } });
+    let ranges = Api::<LimitRange>::namespaced(fixture.base.client.clone(), &fixture.namespace);
+    ranges.create(&PostParams::default(), &serde_json::from_value(range).unwrap()).await.unwrap();
+    let release = json!({ "spec": { "template": { "metadata": { "annotations": { "release": "2" } } } } });
+    fixture.edit("Deployment", "web", "kubectl", &release).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn harm_by_a_patch_of_a_deleted_policy_is_withdrawn_and_not_done_again() {
+    let fixture = EnforcementFixture::alone(|_| PodState::Ready).await;
+    fixture.run("Deployment", "web", |_| ()).await;
+    let operator = fixture.base.operator();
+    fixture.policy("standard", RESOURCES).await;
+    fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    fixture.delete_policy("standard").await;
+    fixture.until_policy_is_gone("standard").await;
+    // The next operator knows the policy by the ledger alone.
+    operator.kill();
+    let _operator = fixture.base.operator();
+    forbid_our_limit(&fixture).await;
+    within(Duration::from_mins(3), "the limit is withdrawn", async || {
+        let resources = fixture.container("Deployment", "web").await["resources"].clone();
+        (resources["limits"]["memory"].is_null() && resources["requests"]["cpu"] == "10m").then_some(())
+    })
+    .await;
+    fixture.until_available("Deployment", "web").await;
+    eventually("an event on the workload", async || {
+        let events = fixture.base.events_about(&fixture.namespace, "Deployment", "web").await;
+        events.into_iter().find(|(_, told, _, note)| told == "PatchWithdrawn" && note.contains("NotCreated"))
+    })
+    .await;
+    let ranges = Api::<LimitRange>::namespaced(fixture.base.client.clone(), &fixture.namespace);
+    ranges.delete("small", &DeleteParams::default()).await.unwrap();
+    fixture.policy("again", RESOURCES).await;
+    fixture.until_condition("again", "Enforcing", "Enforcing", "FailedBefore").await;
 }

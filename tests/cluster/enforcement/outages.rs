@@ -1,13 +1,15 @@
-//! Outages that are nobody's fault: nodes that fail, and an API server that is away.
+//! Outages that are nobody's fault: nodes and DNS that fail, and an API server that is away.
 
-use super::fixture::{EnforcementFixture, PROBES, PodState, VERIFY};
-use super::harm::{fail_readiness, run_on, tell_of_readiness};
-use k8s_openapi::api::core::v1::Node;
+use super::fixture::{EnforcementFixture, PROBES, PodState, VERIFY, is_patched};
+use super::harm::{fail_readiness, pods, restart, run_on, tell_of_readiness};
+use crate::eventually::eventually;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The workloads in trouble: fewer than an incident needs, so only the nodes or the gap excuse them.
 const NAMES: [&str; 2] = ["a", "b"];
@@ -46,6 +48,48 @@ async fn nodes_that_fail_withdraw_no_patch() {
         fail_readiness(&fixture, name).await;
     }
     stay_verified(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn dns_that_fails_costs_one_trial_and_no_other_withdrawal() {
+    let fixture = EnforcementFixture::alone(|_| PodState::Ready).await;
+    let _operator = fixture.base.operator();
+    let node = verified(&fixture).await;
+    fixture
+        .run("Deployment", "theirs", |object| {
+            object["metadata"]["annotations"] = json!({ "devops.stochastic.io/ignore": "true" });
+            object["spec"]["template"]["spec"]["nodeName"] = json!(node);
+        })
+        .await;
+    // A server that resolves no name exits, with and without a probe.
+    for count in 1..=3 {
+        for name in ["theirs", NAMES[0], NAMES[1]] {
+            restart(&fixture, &pods(&fixture, name).await[0], count).await;
+        }
+    }
+    fixture
+        .until_condition("standard", "Degraded", "Incident", "many workloads are in trouble at once")
+        .await;
+    let withdrawn = async || {
+        let mut records = fixture.status("standard").await.remediations;
+        records.retain(|record| record.phase != RemediationPhase::Verified);
+        records
+    };
+    let trial = eventually("a trial", async || withdrawn().await.into_iter().next()).await;
+    let fails_too = |pod: &Pod| pod.labels()["app"] == trial.name && !is_patched(pod);
+    let pod = fixture.pod("the trial's new pod", fails_too).await;
+    for count in 1..=2 {
+        restart(&fixture, &pod, count).await;
+    }
+    // Longer than a trial that helps takes.
+    let end = Instant::now() + Duration::from_secs(90);
+    while Instant::now() < end {
+        let all = withdrawn().await;
+        assert!(all.len() == 1 && all[0].reason == Some(RemediationReason::Incident), "{all:#?}");
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(fixture.status("standard").await.withdrawals_in_a_row, None, "it stops no policy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,7 +42,8 @@ pub(super) async fn deny(fixture: &EnforcementFixture, allowed: &str, denied: &V
             "matchConstraints": { "resourceRules": [rule] },
             "validations": [{
                 "expression": allowed,
-                "message": "this namespace is frozen",
+                // Longer than the note of an event may be, in characters and in bytes.
+                "message": format!("this namespace is frozen: {}", "凍結".repeat(600)),
             }],
         },
     });

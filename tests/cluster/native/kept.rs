@@ -5,6 +5,7 @@ use crate::control_plane::{AuditEvent, ControlPlane};
 use crate::eventually::eventually;
 use crate::operator::fixture::{OperatorFixture, plane};
 use crate::process::Process;
+use crate::soak::rounds;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -142,6 +143,12 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     eventually("it denies again", async || create(&fixture.client, &shop, "Pod", "nginx").await.err()).await;
     running.kill();
     create(&fixture.client, &shop, "Pod", "nginx").await.unwrap_err();
+    for _ in 0..rounds(1, 20) {
+        plane.kill_api_server();
+        plane.start_api_server();
+        let denied = create(&plane.client().await, &shop, "Pod", "nginx").await;
+        denied.expect_err("a denial right from the first request to a new API server");
+    }
 
     let again = fixture.replica("operator-1", &["--admission", "native", "--no-leader-election"]);
     again.wait_until_ready();
@@ -211,6 +218,19 @@ async fn missing_and_changed_admission_policies_are_reported_and_a_release_clear
     let message = condition(&fixture, &shop, "base", "NotInstalled").await;
     assert!(message.contains(DENY_POLICY) && message.contains("policy compile --apply"), "{message}");
     running.kill();
+
+    let newer = Patch::Merge(json!({ "spec": { "requireReadinessProbe": true } }));
+    fixture.policies(&shop).patch("base", &PatchParams::default(), &newer).await.unwrap();
+    let examined = on(plane.kubeconfig(), &["webhook", "doctor", "-n", &fixture.home]);
+    assert_eq!(examined.code, 1, "{}", examined.stderr);
+    for problem in [
+        format!("namespace {shop}: its verdict of native admission is stale"),
+        format!(
+            "there is no ValidatingAdmissionPolicy \"{DENY_POLICY}\": run `kube-devops policy compile --apply`"
+        ),
+    ] {
+        assert!(examined.stdout.contains(&problem), "{problem}: {}", examined.stdout);
+    }
 
     let released = on(plane.kubeconfig(), &["policy", "release"]);
     assert_eq!(released.code, 0, "{}", released.stderr);

@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
+use kube_devops::admission::{NewViolation, decide, parse_review};
+use kube_devops::enforcement::PATCHED_FIELDS;
 use kube_devops::governance::evaluate;
 use kube_devops::policy::{
     ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION, DevOpsPolicy, EnforcementMode,
     WARN_ANNOTATION,
 };
-use kube_devops::rules::RULES;
+use kube_devops::rules::{RULES, RuleId};
 use kube_devops::workload::{Fields, Workload, WorkloadKind};
 use serde_json::{Value, json};
 
@@ -36,7 +38,7 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     let client = plane.client().await;
     wait_for_policies(&client, &plane.namespace("ready")).await;
     let (mut compared, mut denied, mut updates) = (0, 0, 0);
-    for seed in 0..rounds(14, 420) {
+    for seed in 0..rounds(14, 440) {
         let mut rng = Rng::with_seed(seed as u64);
         let namespace = plane.namespace("verdict");
         let policies = policies(&mut rng, &namespace);
@@ -49,7 +51,10 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
         }
         for kind in KINDS.into_iter().filter(|kind| *kind != "Job") {
             let pod = fixed(pod(&mut rng));
-            let old = object(kind, pod.clone(), &json!({}), &json!({}));
+            let mut old = object(kind, pod.clone(), &json!({}), &json!({}));
+            if rng.bool() {
+                old["metadata"]["annotations"] = json!({ PATCHED_FIELDS: DEFAULTS[rng.usize(..3)] });
+            }
             let old = send(&client, "POST", &namespace, kind, "", &old).await.object;
             let new = object(kind, updated(&mut rng, kind, &pod), &json!({}), &json!({}));
             let defaulted = send(&client, "PUT", &namespace, kind, "/web?dryRun=All", &new).await.object;
@@ -62,6 +67,16 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
             let evaluated =
                 send(&client, verb, &namespace, kind, &format!("{name}?dryRun=All"), &new).await.findings;
             assert_eq!(evaluated, expected, "seed {seed}, {kind}\nold: {old:?}\nnew: {defaulted}");
+            let (denied_by_webhook, warned_by_webhook) =
+                by_webhook(&policies, kind, old.as_ref(), &defaulted);
+            assert_eq!(
+                denied_by_webhook, expected.0,
+                "webhook: seed {seed}, {kind}\nold: {old:?}\nnew: {defaulted}"
+            );
+            assert!(
+                warned_by_webhook.is_subset(&expected.1),
+                "webhook: seed {seed}, {kind}: {warned_by_webhook:?}"
+            );
             compared += 1;
             denied += usize::from(!expected.0.is_empty());
             updates += usize::from(old.is_some());
@@ -70,6 +85,13 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     println!("{compared} objects compared, {updates} of them updates; {denied} denied");
     assert!(denied * 5 > compared && denied < compared, "{denied} of {compared} denied");
 }
+
+/// Lists of fields that a workload got as defaults.
+const DEFAULTS: [&str; 3] = [
+    "main0/livenessProbe,main0/startupProbe,main1/readinessProbe",
+    "main0/resources.requests.cpu,main1/resources.limits.memory",
+    "main0/readinessProbe,main1/livenessProbe,main1/resources.requests.memory",
+];
 
 /// Generates up to three policies of a namespace. The first always asks for versions of images.
 fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
@@ -80,7 +102,7 @@ fn policies(rng: &mut Rng, namespace: &str) -> Vec<CompiledPolicy> {
             let mut spec = json!({
                 "rules": if is_short { json!([]) } else { rules(rng, 2 - number.min(1)) },
                 "enforcementMode": if rng.bool() { "enforce" } else { "audit" },
-                "admission": { "denyAt": severities[rng.usize(..4)] },
+                "admission": { "denyAt": severities[rng.usize(..4)], "mutate": rng.bool() },
             });
             if number == 0 || rng.bool() {
                 spec["forbidLatestTag"] = true.into();
@@ -420,6 +442,16 @@ fn updated(rng: &mut Rng, kind: &str, before: &Value) -> Value {
 /// Evaluates by the engine of `analyze`.
 fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: &Value) -> Findings {
     let kind = WorkloadKind::find(api_version(kind), kind).unwrap();
+    let set = old.and_then(|old| old["metadata"]["annotations"][PATCHED_FIELDS].as_str()).unwrap_or_default();
+    let is_dropped = |rule: RuleId, container: &str| {
+        let field = match rule.as_str() {
+            "missing-liveness" => "livenessProbe",
+            "missing-readiness" => "readinessProbe",
+            "missing-resources" => "resources",
+            _ => return false,
+        };
+        set.split(',').any(|set| set.starts_with(&format!("{container}/{field}")))
+    };
     let (old, new) = (old.map(ToString::to_string), new.to_string());
     let parse = |json| Fields::All.within(|| Workload::from_json(kind, json).unwrap());
     let new = parse(&new);
@@ -438,8 +470,11 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
                 continue;
             }
             let spec = &known.policy.spec;
+            let admission = spec.admission.clone().unwrap();
+            let container = violation.container.as_deref().unwrap_or_default();
             let is_denied = spec.enforcement_mode == EnforcementMode::Enforce
-                && violation.severity >= spec.admission.clone().unwrap().deny_at;
+                && violation.severity >= admission.deny_at
+                && !(admission.mutate && is_dropped(violation.rule, container));
             let check = format!("{:?}", effective.get(violation.rule).unwrap().parameters);
             let found = (violation.rule.to_string(), violation.container.unwrap_or_default(), check);
             if is_denied { denied.push(found) } else { warned.push(found) }
@@ -450,6 +485,26 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
         found.into_iter().map(|(rule, container, _)| (rule, container)).collect::<BTreeSet<_>>()
     };
     (short(denied), short(warned))
+}
+
+/// Returns the findings of the webhook.
+fn by_webhook(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: &Value) -> Findings {
+    let (group, version) = api_version(kind).split_once('/').unwrap_or(("", api_version(kind)));
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "u", "kind": { "group": group, "version": version, "kind": kind }, "namespace": "shop",
+            "operation": if old.is_some() { "UPDATE" } else { "CREATE" }, "object": new, "oldObject": old,
+        },
+    });
+    let body = review.to_string();
+    let request = parse_review(body.as_bytes()).unwrap();
+    let decision = decide(&request, policies, None, Timestamp::UNIX_EPOCH).unwrap();
+    let found = |findings: Vec<NewViolation>| -> BTreeSet<_> {
+        let findings = findings.into_iter();
+        findings.map(|found| (found.rule.to_string(), found.container.unwrap_or_default())).collect()
+    };
+    (found(decision.denied), found(decision.warned))
 }
 
 /// The answer of the API server.

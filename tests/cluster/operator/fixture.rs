@@ -198,11 +198,21 @@ impl<'p> OperatorFixture<'p> {
 
     /// Returns the events about a policy: type, reason, count and note.
     pub(crate) async fn events(&self, namespace: &str, policy: &str) -> Vec<(String, String, i32, String)> {
+        self.events_about(namespace, "DevOpsPolicy", policy).await
+    }
+
+    /// Returns the events about an object: type, reason, count and note.
+    pub(crate) async fn events_about(
+        &self,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+    ) -> Vec<(String, String, i32, String)> {
         let events = Api::<Event>::namespaced(self.client.clone(), namespace);
         let mut events = events.list(&ListParams::default()).await.unwrap().items;
         events.retain(|event| {
             let about = event.regarding.clone().unwrap_or_default();
-            about.kind.as_deref() == Some("DevOpsPolicy") && about.name.as_deref() == Some(policy)
+            about.kind.as_deref() == Some(kind) && about.name.as_deref() == Some(name)
         });
         events.sort_by_key(|event| event.event_time.clone());
         let told = events.into_iter().map(|event| {

@@ -146,7 +146,12 @@ impl WebhookFixture {
 
     /// Runs kubectl in the namespace of the policy. Returns its success and its stderr.
     pub(super) fn kubectl(&self, arguments: &[&str], stdin: &Value) -> (bool, String) {
-        kubectl(self.plane.kubeconfig(), &self.shop, arguments, stdin)
+        self.kubectl_in(&self.shop, arguments, stdin)
+    }
+
+    /// Runs kubectl in a namespace. Returns its success and its stderr.
+    pub(super) fn kubectl_in(&self, namespace: &str, arguments: &[&str], stdin: &Value) -> (bool, String) {
+        kubectl(self.plane.kubeconfig(), namespace, arguments, stdin)
     }
 }
 

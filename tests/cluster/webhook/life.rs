@@ -59,7 +59,9 @@ async fn a_break_glass_holds_at_once_and_ends_by_itself() {
     })
     .await;
     let (code, stdout, _) = fixture.webhook(&["break-glass", "--end"]);
-    assert_eq!((code, &*stdout), (0, "validatingwebhookconfiguration kube-devops-webhook denies again\n"));
+    let again = "validatingwebhookconfiguration kube-devops-webhook denies again\n\
+                 mutatingwebhookconfiguration kube-devops-webhook denies again\n";
+    assert_eq!((code, &*stdout), (0, again));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +89,11 @@ async fn a_webhook_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cl
     let (code, stdout, stderr) = fixture.webhook(&["uninstall", "-n", &fixture.home]);
     assert_eq!(
         (code, &*stdout),
-        (0, "validatingwebhookconfiguration kube-devops-webhook removed\n"),
+        (
+            0,
+            "validatingwebhookconfiguration kube-devops-webhook removed\n\
+             mutatingwebhookconfiguration kube-devops-webhook removed\n"
+        ),
         "{stderr}"
     );
     assert!(configurations(&fixture).get_opt(CONFIGURATION).await.unwrap().is_none());

@@ -3,6 +3,7 @@
 mod fixture;
 mod life;
 mod load;
+mod mutate;
 mod verdicts;
 
 pub(crate) use fixture::WebhookFixture;

@@ -394,7 +394,11 @@
 - apiGroups:
   - ''
   resources:
+  - limitranges
   - namespaces
+  - persistentvolumeclaims
+  - resourcequotas
+  - services
   verbs:
   - list
   - watch
@@ -403,10 +407,25 @@
   resourceNames:
   - kube-devops-webhook
   resources:
+  - mutatingwebhookconfigurations
   - validatingwebhookconfigurations
   verbs:
   - get
   - update
+- apiGroups:
+  - autoscaling
+  resources:
+  - horizontalpodautoscalers
+  verbs:
+  - list
+  - watch
+- apiGroups:
+  - autoscaling.k8s.io
+  resources:
+  - verticalpodautoscalers
+  verbs:
+  - list
+  - watch
 - apiGroups:
   - devops.stochastic.io
   resources:
@@ -427,6 +446,14 @@
   - secrets
   verbs:
   - create
+- apiGroups:
+  - ''
+  resourceNames:
+  - kube-devops-enforcement
+  resources:
+  - configmaps
+  verbs:
+  - get
 - apiGroups:
   - ''
   resourceNames:
@@ -479,6 +506,7 @@
   resourceNames:
   - kube-devops-webhook
   resources:
+  - mutatingwebhookconfigurations
   - validatingwebhookconfigurations
   verbs:
   - delete

@@ -1,0 +1,115 @@
+//! Examines native admission: the policies in the API server, and the verdicts on the Namespaces.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+use super::doctor::Diagnosis;
+use super::native_installation::missing_policies;
+use crate::cluster::{CallError, Cluster};
+use crate::manifests::AdmissionSettings;
+use crate::policies;
+use crate::policy::{
+    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, CompiledPolicy,
+    DENY_ANNOTATION, VERDICT_ANNOTATION, WARN_ANNOTATION,
+};
+
+impl Diagnosis {
+    /// Examines the verdicts of all Namespaces, and the admission policies if there is a verdict.
+    pub(super) async fn native(
+        &mut self,
+        cluster: &Cluster,
+        settings: &AdmissionSettings,
+        now: Timestamp,
+    ) -> Result<(), CallError> {
+        let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+        let params = ListParams::default().labels(ADMISSION_LABEL);
+        let found = cluster.call(async |_| namespaces.list_metadata(&params).await).await?.items;
+        if found.is_empty() {
+            self.notes.push("native admission evaluates in no namespace".to_owned());
+            return Ok(());
+        }
+        let known = match policies::list(cluster, None).await {
+            Ok(known) => Some(known),
+            // There are no policies without the CRD.
+            Err(error) if error.code() == Some(404) => Some(BTreeMap::new()),
+            Err(error) => {
+                self.notes.push(format!("the verdicts of native admission were not compared: {error}"));
+                None
+            }
+        };
+        for namespace in found {
+            let (name, annotations) = (namespace.name_any(), namespace.annotations());
+            let until = annotations.get(BREAK_GLASS_ANNOTATION);
+            let until = until.map(|until| until.parse().unwrap_or(Timestamp::MIN));
+            self.suspension(&format!("namespace {name}"), until, now);
+            if let Some(known) = &known {
+                let policies = known.get(&name).map_or(&[][..], Vec::as_slice);
+                let is_native =
+                    namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
+                let is_suspended = until.is_some_and(|until| until > now);
+                let problem = stale(policies, annotations, is_native, is_suspended);
+                self.problems.extend(problem.map(|problem| format!("namespace {name}: {problem}")));
+            }
+        }
+        self.problems.extend(missing_policies(cluster, settings).await?);
+        Ok(())
+    }
+}
+
+/// Returns the way in which the verdict on a Namespace differs from that of its policies, with the fix; `None` for the
+/// right one.
+fn stale(
+    policies: &[CompiledPolicy],
+    annotations: &BTreeMap<String, String>,
+    is_native: bool,
+    is_suspended: bool,
+) -> Option<&'static str> {
+    const RESTORE: &str = "its verdict of native admission is stale: start `kube-devops reconcile --admission native`, or \
+                           clear it with `kube-devops policy release`";
+    const LEFT: &str = "its verdict of native admission has no policy behind it: start `kube-devops reconcile --admission \
+                        native`, or clear it with `kube-devops policy release`";
+    let Some(verdict) = AdmissionVerdict::of(policies) else { return Some(LEFT) };
+    let verdict = if is_suspended { verdict.suspended() } else { verdict };
+    let wanted = verdict.annotations();
+    let is_right = |key: &&str| annotations.get(*key) == wanted.get(*key);
+    let is_held = is_native && [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION].iter().all(is_right);
+    (!is_held).then_some(RESTORE)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy::DevOpsPolicy;
+
+    #[test]
+    fn a_verdict_of_other_policies_is_stale() {
+        let policy = |generation: i64| {
+            let policy = json!({
+                "metadata": { "name": "base", "namespace": "shop", "uid": "u", "generation": generation },
+                "spec": { "enforcementMode": "enforce", "forbidLatestTag": true, "admission": { "denyAt": "low" } },
+            });
+            [CompiledPolicy::new(serde_json::from_value::<DevOpsPolicy>(policy).unwrap())]
+        };
+        let owned = |verdict: AdmissionVerdict| -> BTreeMap<String, String> {
+            verdict.annotations().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        };
+        let verdict = AdmissionVerdict::of(&policy(1)).unwrap();
+        let (held, suspended) = (owned(verdict.clone()), owned(verdict.suspended()));
+        assert_eq!(stale(&policy(1), &held, true, false), None);
+        assert_eq!(stale(&policy(1), &suspended, true, true), None);
+        let is_stale = |found: Option<&str>, text: &str| found.is_some_and(|found| found.contains(text));
+        assert!(is_stale(stale(&policy(2), &held, true, false), "is stale"), "another generation");
+        assert!(is_stale(stale(&policy(1), &held, false, false), "is stale"), "another value of the label");
+        assert!(
+            is_stale(stale(&policy(1), &suspended, true, false), "is stale"),
+            "a break-glass that is over"
+        );
+        assert!(is_stale(stale(&[], &held, true, false), "has no policy behind it"));
+    }
+}
