@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::{AuditArgs, BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
+use super::args::{AdmissionMode, AuditArgs, BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::enforcement::Limits;
@@ -62,16 +62,6 @@ pub(super) struct Args {
 
     #[command(flatten)]
     service: ServiceArgs,
-}
-
-/// The form of admission that the operator serves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum AdmissionMode {
-    /// ValidatingAdmissionPolicies in the API server
-    Native,
-    /// None
-    #[default]
-    Off,
 }
 
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
