@@ -1,4 +1,4 @@
-//! Tests of expressions. The API server evaluates the same ones in `tests/cluster/expressions.rs`.
+//! Tests of expressions: answers, errors with their reasons, refusals with their places, and limits.
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};

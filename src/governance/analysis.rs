@@ -32,7 +32,6 @@ pub struct Analysis<'p> {
     /// The numbers of exempt findings, by the place of the exemption.
     exempt: Vec<u64>,
     namespaces: BTreeMap<String, Tally>,
-    /// The evaluated workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
     /// The templates of workloads. They count unless a pod of their workload is evaluated.
@@ -194,7 +193,7 @@ impl<'p> Analysis<'p> {
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
-        self.recheck_at = earliest(self.recheck_at, part.recheck_at);
+        self.recheck_at = self.recheck_at.into_iter().chain(part.recheck_at).min();
         self.others.merge(part.others);
         self.facts.merge(part.facts);
         self.custom.merge(part.custom);
@@ -260,13 +259,13 @@ impl<'p> Analysis<'p> {
             self.count_exempt(*exemption, rules, workload, types);
         }
         let mut evaluation = evaluate(policy, workload, self.now, self.keep);
-        self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
+        self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
         let violations = std::mem::take(&mut evaluation.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
         if controller.is_none() && policy.evaluates_workloads() {
             let evaluation = evaluate_workload(policy, workload, self.now, self.keep);
-            self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
+            self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
         if controller.is_none() && policy.evaluates_types() {
@@ -493,10 +492,6 @@ fn merge_into<V: Default>(
     for (workload, sum) in others {
         merge(sums.entry(workload).or_default(), &sum);
     }
-}
-
-fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    a.into_iter().chain(b).min()
 }
 
 mod custom;
