@@ -29,7 +29,7 @@ pub use baseline::{
 };
 pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison};
 pub use compliance::{Compliance, Percent, PercentError};
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, evaluate_custom};
 pub use exemptions::{ExemptFindings, Exemption, Exemptions};
 pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
 pub use fleet_status::{ClusterPolicy, ClusterStatus, FleetStatus, FleetStatusSummary, PolicyFigures};

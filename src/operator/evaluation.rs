@@ -1,10 +1,12 @@
 //! Evaluates a namespace under one policy, with the engine of all reports. Pure.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::governance::{Analysis, ReportedViolation, Scope, Score};
+use crate::governance::{Analysis, Report, ReportedViolation, Scope, Score};
 use crate::policy::EffectivePolicy;
-use crate::workload::Workload;
+use crate::rules::RuleId;
+use crate::workload::{self, Workload};
 
 /// The evaluation of a namespace under one policy.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct NamespaceEvaluation {
     pub violations: Vec<ReportedViolation>,
     /// The time at which a Pending pod becomes a violation.
     pub next: Option<Timestamp>,
+    /// The rules that can't tell for some objects, in words.
+    pub unknown: Vec<String>,
 }
 
 /// Evaluates the pods and workloads of a namespace at the time `now`.
@@ -26,8 +30,21 @@ pub fn evaluate_namespace<'a>(
     objects: impl Iterator<Item = &'a Workload<'static>>,
     now: Timestamp,
 ) -> NamespaceEvaluation {
+    evaluate_within(policy, (namespace, None), objects, now)
+}
+
+/// Evaluates as [`evaluate_namespace`] does. Rules of the policy's own can read the Namespace, if it is given.
+pub fn evaluate_within<'a>(
+    policy: &EffectivePolicy,
+    (namespace, object): (&str, Option<Value>),
+    objects: impl Iterator<Item = &'a Workload<'static>>,
+    now: Timestamp,
+) -> NamespaceEvaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
+    if let Some(object) = object {
+        analysis.add_namespace(object);
+    }
     objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
     NamespaceEvaluation {
@@ -35,7 +52,17 @@ pub fn evaluate_namespace<'a>(
         score: report.summary.score.unwrap_or(Score::BEST),
         violations: report.violations.iter().map(Into::into).collect(),
         next: report.recheck_at,
+        unknown: unknown(&report),
     }
+}
+
+fn unknown(report: &Report) -> Vec<String> {
+    let of = |(rule, count): (&RuleId, &u64)| {
+        let objects = workload::count(*count, "object", "objects");
+        let reason = report.unknown_reasons.get(rule).map(|reason| format!("; the first is {reason}"));
+        format!("rule {rule} can't tell for {objects}{}", reason.unwrap_or_default())
+    };
+    report.summary.unknown.iter().map(of).collect()
 }
 
 #[cfg(test)]
@@ -159,6 +186,25 @@ mod tests {
         let report = analysis.finish();
         assert_eq!((evaluation.pods, Some(evaluation.score)), (report.summary.pods, report.summary.score));
         assert_eq!(evaluation.violations, report.violations.iter().map(Into::into).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_rule_of_the_policys_own_reads_the_kept_json_and_the_namespace() {
+        let spec = "{customRules: [{id: own-names, match: {kinds: [Deployment]}, message: m, \
+                    expression: 'object.metadata.name == namespaceObject.metadata.name'}]}";
+        let policy = policy_of(spec);
+        let json = object("Deployment", "web", None, "").to_string();
+        let kept = [Workload::from_json_with_raw(WorkloadKind::Deployment, &json).unwrap()];
+        let namespace = |name: &str| Some(json!({ "metadata": { "name": name } }));
+        let evaluate = |of: Option<Json>| evaluate_within(&policy, ("n", of), kept.iter(), at(0));
+        assert_eq!(names(&evaluate(namespace("n"))), ["Deployment/web"]);
+        let unknown = "rule own-names can't tell for 1 object; the first is n/Deployment/web: its Namespace was not read";
+        assert_eq!(evaluate(None).unknown, [unknown]);
+        let mut inventory = crate::operator::Inventory::default();
+        inventory.apply(Workload::from_json_owned(WorkloadKind::Deployment, &json).unwrap());
+        assert!(inventory.lacks_raw("n", policy.custom_kinds()));
+        inventory.apply(kept[0].clone());
+        assert!(!inventory.lacks_raw("n", policy.custom_kinds()));
     }
 
     #[test]

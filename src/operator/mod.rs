@@ -30,7 +30,7 @@ pub use context::{Operator, OperatorSettings};
 pub use controller::run;
 pub use counters::OperatorMetrics;
 pub use error::{ReconcileError, WriteError};
-pub use evaluation::{NamespaceEvaluation, evaluate_namespace};
+pub use evaluation::{NamespaceEvaluation, evaluate_namespace, evaluate_within};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;

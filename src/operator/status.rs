@@ -159,7 +159,8 @@ fn message(outcome: &EvaluationOutcome) -> String {
         }
         EvaluationOutcome::Invalid(error) => format!("not evaluated: {error}"),
         EvaluationOutcome::Evaluated(evaluation) if evaluation.violations.is_empty() => {
-            format!("nothing in {} violates the policy", count(evaluation.pods, "pod", "pods"))
+            let found = format!("nothing in {} violates the policy", count(evaluation.pods, "pod", "pods"));
+            with_unknown(found, evaluation)
         }
         EvaluationOutcome::Evaluated(evaluation) => {
             let rules: Vec<String> = by_rule(&evaluation.violations)
@@ -167,9 +168,16 @@ fn message(outcome: &EvaluationOutcome) -> String {
                 .map(|(rule, count)| format!("{count} x {rule}"))
                 .collect();
             let violations = count(evaluation.violations.len() as u64, "violation", "violations");
-            format!("{violations} in {}: {}", count(evaluation.pods, "pod", "pods"), rules.join(", "))
+            let found =
+                format!("{violations} in {}: {}", count(evaluation.pods, "pod", "pods"), rules.join(", "));
+            with_unknown(found, evaluation)
         }
     }
+}
+
+/// Adds the rules that can't tell to the result of an evaluation.
+fn with_unknown(found: String, evaluation: &NamespaceEvaluation) -> String {
+    [found].into_iter().chain(evaluation.unknown.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 fn by_rule(violations: &[ReportedViolation]) -> BTreeMap<&'static str, usize> {

@@ -139,3 +139,11 @@ fn a_policy_that_sets_defaults_only_warns_about_dropped_ones() {
     );
     assert_eq!(annotations(&[audits]), ["", "latest-tag;c,missing-liveness;c"]);
 }
+
+#[test]
+fn a_rule_of_a_policys_own_is_left_out() {
+    let rule = json!({ "id": "own", "match": { "kinds": ["Pod"] }, "expression": "true", "message": "m" });
+    let verdict = AdmissionVerdict::of(&[policy("a", &json!({ "customRules": [rule] }))]).unwrap();
+    let [left_out] = &*verdict.left_out else { panic!("{verdict:?}") };
+    assert_eq!((left_out.rule.as_str(), left_out.reason), ("own", LeftOutReason::Custom));
+}
