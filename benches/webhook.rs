@@ -62,7 +62,7 @@ fn main() {
         let connections = connect(server, &connector).await;
         let (before, begun) = (cpu(), Instant::now());
         let answers = without_pause(connections, &body).await;
-        let (used, passed) = (cpu() - before, begun.elapsed());
+        let (used, passed) = (cpu().saturating_sub(before), begun.elapsed());
         println!(
             "without pause: {:.0} requests/s, {:.0} for each second of the server's CPU",
             f64::from(answers) / passed.as_secs_f64(),

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod enforcement;
+pub mod expression;
 pub mod files;
 pub mod fleet;
 pub mod governance;

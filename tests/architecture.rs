@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 /// The modules that each top-level module of `src` may use. A commit that adds an edge says why.
 const EDGES: &[(&str, &[&str])] = &[
+    ("expression", &[]),
     ("workload", &[]),
     ("yaml", &[]),
     ("inventory", &["workload"]),
     ("rules", &["inventory", "workload"]),
-    ("policy", &["rules", "workload", "yaml"]),
+    ("policy", &["expression", "rules", "workload", "yaml"]),
     ("governance", &["inventory", "paths", "policy", "rules", "workload"]),
     ("output", &["enforcement", "governance", "manifests", "policy", "rules", "workload"]),
     ("manifests", &["enforcement", "policy", "rules"]),
@@ -120,8 +121,18 @@ const PLANNED: &[(&str, &str)] = &[("output", "workload")];
 const CLIENT_MODULES: &[&str] = &["admission", "cluster", "leader", "remediation", "operator"];
 
 /// The modules of L0 and L1. They hold no async code, read no clock and do no I/O.
-const PURE_MODULES: &[&str] =
-    &["workload", "inventory", "rules", "yaml", "policy", "governance", "enforcement", "output", "manifests"];
+const PURE_MODULES: &[&str] = &[
+    "workload",
+    "inventory",
+    "expression",
+    "rules",
+    "yaml",
+    "policy",
+    "governance",
+    "enforcement",
+    "output",
+    "manifests",
+];
 
 /// Marks of async code, of clocks and of I/O.
 const IMPURE: &[&str] = &[

@@ -2,6 +2,8 @@
 //!
 //! The reviews in `tests/fixtures/reviews` are the corpus. A review that once caused a failure is added there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +12,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use kube_devops::admission::{decide, mutate, parse_review};
 use kube_devops::enforcement::Surroundings;
+use kube_devops::governance::AnnotatedExemptions;
 use kube_devops::policy::{CompiledPolicy, DevOpsPolicy};
 use kube_devops::rules::RULES;
 use serde_json::{Value, json};

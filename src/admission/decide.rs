@@ -11,10 +11,10 @@ use super::actor::is_made_by_controller;
 use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
 use crate::enforcement::PATCHED_FIELDS;
-use crate::governance::{AnnotatedExemptions, evaluate};
+use crate::governance::{AnnotatedExemptions, evaluate, evaluate_custom};
 use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation, fix_of};
-use crate::workload::{Fields, Workload, WorkloadKind};
+use crate::workload::{Fields, Kinds, Workload, WorkloadKind, WorkloadKinds};
 
 /// An object that cannot be read, although the API server accepted it.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,11 @@ pub fn decide(
                 let left = exemptions.left_for(request.namespace(), &object, effective, now);
                 let rules = left.as_ref().unwrap_or(effective);
                 let added = added(rules, &object, old.as_ref(), now);
+                for (rule, reason) in evaluate_custom(rules, &object).1 {
+                    decision
+                        .problems
+                        .push(format!("rule {rule} of DevOpsPolicy {name} can't tell: {reason}"));
+                }
                 for violation in added.into_iter().filter(|added| is_ours(&name, added.rule)) {
                     let is_dropped = compiled.policy.mutates() && set.explain(&violation);
                     found.add(&name, denies(compiled, violation.severity) && !is_dropped, violation);
@@ -89,9 +94,14 @@ pub fn decide(
     Ok(decision)
 }
 
-/// Returns the fields that the rules of the policies read.
+/// Returns the fields that the rules of the policies read. Rules of the policies' own read the JSON.
 fn fields(policies: &[CompiledPolicy]) -> Fields {
     let mut effective = policies.iter().filter_map(|known| known.effective.as_ref().ok());
+    let custom = effective.clone().map(|policy| policy.custom_kinds());
+    let custom = custom.fold(WorkloadKinds::default(), WorkloadKinds::union);
+    if !custom.is_empty() {
+        return Fields::Raw(Kinds::default(), custom);
+    }
     let reads_details = effective.any(|policy| policy.rules().iter().any(|enabled| enabled.rule.details));
     if reads_details { Fields::All } else { Fields::Default }
 }
@@ -115,9 +125,14 @@ fn added(
     old: Option<&Workload<'_>>,
     now: Timestamp,
 ) -> Vec<Violation> {
-    let mut violations = evaluate(policy, object, now, true).violations;
+    let all = |object: &Workload<'_>| {
+        let mut violations = evaluate(policy, object, now, true).violations;
+        violations.extend(evaluate_custom(policy, object).0);
+        violations
+    };
+    let mut violations = all(object);
     if let (Some(old), false) = (old, violations.is_empty()) {
-        let before = evaluate(policy, old, now, true).violations;
+        let before = all(old);
         let before: BTreeSet<_> = before.iter().map(|old| (old.rule, old.container.as_deref())).collect();
         violations.retain(|new| !before.contains(&(new.rule, new.container.as_deref())));
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::ObjectMeta;
+use serde_json::Value;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -42,6 +43,16 @@ impl Cluster {
     pub async fn namespace_metadata(&self, name: &str) -> Result<Option<ObjectMeta>, CallError> {
         let get = async |client| Api::<Namespace>::all(client).get_metadata_opt(name).await;
         Ok(self.call(get).await?.map(|found| found.metadata))
+    }
+
+    /// Returns a Namespace as JSON; `None` without it, or without the right to read it.
+    pub async fn namespace_object(&self, namespace: &str) -> Result<Option<Value>, CallError> {
+        let get = async |client: kube::Client| Api::<Namespace>::all(client).get_opt(namespace).await;
+        match self.call(get).await {
+            Ok(found) => Ok(found.and_then(|found| serde_json::to_value(found).ok())),
+            Err(error) if error.code() == Some(403) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns true if a namespace is gone, or is being deleted with everything in it. Without the right to read

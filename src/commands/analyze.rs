@@ -14,6 +14,7 @@ mod outputs;
 mod related;
 mod render_args;
 mod rule_args;
+mod rules_file;
 mod settings;
 
 use jiff::Timestamp;

@@ -1,5 +1,6 @@
 //! Flags that commands share, one group a file.
 
+mod admission;
 mod audit;
 mod budget;
 mod bundle;
@@ -14,6 +15,7 @@ mod namespace;
 mod scope;
 mod selector;
 
+pub(super) use admission::AdmissionMode;
 pub(super) use audit::AuditArgs;
 pub(super) use budget::BudgetArgs;
 pub(super) use bundle::{bundle, bundles, is_bundle_path};

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::level_filters::LevelFilter;
 
 use super::ExitStatus;
-use super::args::{AuditArgs, BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
+use super::args::{AdmissionMode, AuditArgs, BudgetArgs, NamespacesArgs, SystemNamespaceArgs, duration};
 use super::service::{Live, ServiceArgs};
 use crate::cluster::Events;
 use crate::enforcement::Limits;
@@ -34,7 +34,7 @@ pub(super) struct Args {
     listen: Listen,
 
     /// Evaluate objects in the API server: native keeps the verdicts of policies on their Namespaces, where the
-    /// admission policies of `policy compile` read them; off leaves verdicts as they are, and `policy release` clears them
+    /// admission policies of `policy compile` read them
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     admission: AdmissionMode,
 
@@ -62,16 +62,6 @@ pub(super) struct Args {
 
     #[command(flatten)]
     service: ServiceArgs,
-}
-
-/// The form of admission that the operator serves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum AdmissionMode {
-    /// ValidatingAdmissionPolicies in the API server
-    Native,
-    /// None
-    #[default]
-    Off,
 }
 
 pub(super) fn run(args: &Args, verbosity: Option<LevelFilter>) -> anyhow::Result<ExitStatus> {
@@ -110,9 +100,6 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     };
     let metrics = OperatorMetrics::register(&live.metrics)?;
     let cluster = live.cluster.clone();
-    if args.admission == AdmissionMode::Off {
-        operator::warn_about_verdicts(&cluster).await;
-    }
     let operator = Arc::new(Operator::new(cluster, leadership, events, settings, metrics));
     PolicyCollector::register(&live.metrics, Arc::clone(&operator))?;
     let unready = live.service.readiness.register("policies");

@@ -65,7 +65,7 @@ async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<
     scope.namespaces.sort();
     scope.namespaces.dedup();
     let requests = args.requests(&scope);
-    let observed: Vec<Option<String>> = requests.iter().map(|request| request.namespace.clone()).collect();
+    let watched: Vec<Option<String>> = requests.iter().map(|request| request.namespace.clone()).collect();
     let counters = ObserverMetrics::register(&live.metrics)?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let clock = Timestamp::now;
@@ -81,7 +81,7 @@ async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<
     }
 
     // With a label selector, the workloads may not have the labels of their pods, so all of them are followed.
-    for request in observer::annotation_requests(&observed) {
+    for request in observer::annotation_requests(&watched) {
         let (observer, cluster) = (Arc::clone(&observer), live.cluster.clone());
         let unready = live.service.readiness.register("annotations");
         live.service.spawn("annotations", Phase::Writes, async move {
@@ -89,7 +89,7 @@ async fn serve(args: &Args, mut scope: Scope, mut live: Live) -> anyhow::Result<
         });
     }
 
-    let named: Vec<String> = observed.into_iter().flatten().collect();
+    let named: Vec<String> = watched.into_iter().flatten().collect();
     if !named.is_empty() {
         let (observer, cluster) = (Arc::clone(&observer), live.cluster.clone());
         let unready = live.service.readiness.register("annotations");

@@ -8,7 +8,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 use serde_path_to_error::Track;
 
-use crate::workload::{Object, ObjectSeed, TypeMeta};
+use crate::workload::{Fields, Object, ObjectSeed, TypeMeta};
 
 /// The number of characters kept at the start of a message, with the field, and at its end, with the fix.
 const KEPT: usize = 150;
@@ -51,7 +51,10 @@ pub(super) fn with_path<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Object<'de>, (D::Error, String)> {
     let mut track = Track::new();
-    seed.deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track)).map_err(|error| {
+    // The whole object as a value would have no paths.
+    let read = Fields::All
+        .within(|| seed.deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track)));
+    read.map_err(|error| {
         let (path, message) = (track.path().to_string(), without_place(&error));
         let message = if path == "." { message } else { format!("{path}: {message}") };
         (error, message)

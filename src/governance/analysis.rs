@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use self::custom::CustomState;
 use super::costs::{costs, unscored};
 use super::evaluate::evaluate_workload;
 use super::exemptions::Split;
@@ -20,8 +21,7 @@ use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The evaluations of a set of objects under one policy.
 ///
-/// Its size follows the namespaces, the workloads and, where they are kept, the violations; it does not follow the pods
-/// of a workload.
+/// Its size follows the namespaces, the workloads and the kept violations, not the pods of a workload.
 #[derive(Debug)]
 pub struct Analysis<'p> {
     policy: &'p EffectivePolicy,
@@ -40,15 +40,13 @@ pub struct Analysis<'p> {
     /// The workloads with an exempt finding that makes them non-compliant.
     exempt_breaches: HashSet<WorkloadKey>,
     namespaces: BTreeMap<String, Tally>,
-    /// The evaluated workloads.
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
     /// The templates of workloads. They count unless a pod of their workload is evaluated.
     templates: HashMap<WorkloadKey, TemplateSum>,
     /// The controllers of evaluated pods, each with the workload above it as far as names tell.
     controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
-    /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input. One without a manager is its
-    /// own.
+    /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input; one may be its own.
     managers: HashMap<WorkloadKey, WorkloadKey>,
     /// The workloads whose template another one uses.
     borrowed_templates: HashMap<WorkloadKey, WorkloadKey>,
@@ -70,6 +68,7 @@ pub struct Analysis<'p> {
     is_reported: bool,
     /// The number of lists that failed, by the rules that read them.
     missed: BTreeMap<RuleId, u64>,
+    custom: CustomState,
 }
 
 /// The objects of one kind that were not evaluated.
@@ -113,6 +112,7 @@ impl<'p> Analysis<'p> {
             facts: Facts::new(policy.relates()),
             is_reported: true,
             missed: BTreeMap::new(),
+            custom: CustomState::default(),
         }
     }
 
@@ -140,7 +140,7 @@ impl<'p> Analysis<'p> {
             Parsed::List(items) => items.iter().for_each(|item| self.add(item, origin)),
             Parsed::Related(other) => self.add_other(other, &object.types, origin),
             Parsed::Other { holds_containers, metadata } => {
-                self.note_namespace(&object.types, metadata);
+                self.note_exemptions_of(&object.types, metadata);
                 self.evaluate_other(&object.types, metadata, origin);
                 self.skip(&object.types, origin, *holds_containers);
             }
@@ -210,9 +210,10 @@ impl<'p> Analysis<'p> {
         self.selected += part.selected;
         self.patches += part.patches;
         self.left_out += part.left_out;
-        self.recheck_at = earliest(self.recheck_at, part.recheck_at);
+        self.recheck_at = self.recheck_at.into_iter().chain(part.recheck_at).min();
         self.others.merge(part.others);
         self.facts.merge(part.facts);
+        self.custom.merge(part.custom);
         for (rule, count) in part.missed {
             *self.missed.entry(rule).or_default() += count;
         }
@@ -271,19 +272,20 @@ impl<'p> Analysis<'p> {
             }
             return;
         }
+        self.evaluate_custom_rules(namespace, workload, origin);
         let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
             self.count_exempt(*exemption, rules, (workload, &key), types);
         }
         let mut evaluation = evaluate(policy, workload, self.now, self.keep);
-        self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
+        self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
         let violations = std::mem::take(&mut evaluation.violations);
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
         if controller.is_none() && policy.evaluates_workloads() {
             let evaluation = evaluate_workload(policy, workload, self.now, self.keep);
-            self.recheck_at = earliest(self.recheck_at, evaluation.recheck_at);
+            self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
         if controller.is_none() && policy.evaluates_types() {
@@ -350,6 +352,7 @@ impl<'p> Analysis<'p> {
 
     /// Ends the analysis: counts the templates without evaluated pods, sums up and sorts.
     pub fn finish(mut self) -> Report {
+        self.evaluate_waiting();
         let unknown = self.evaluate_relations();
         let with_pods = self.workloads_with_pods();
         self.count_templates(&with_pods);
@@ -424,6 +427,7 @@ impl<'p> Analysis<'p> {
             left_out: self.left_out,
             objects: self.others.objects,
             recheck_at: self.recheck_at,
+            unknown_reasons: self.custom.reasons,
         }
     }
 
@@ -488,10 +492,7 @@ fn merge_into<V: Default>(
     }
 }
 
-fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    a.into_iter().chain(b).min()
-}
-
+mod custom;
 mod exempting;
 mod object_types;
 mod relations;

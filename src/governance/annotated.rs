@@ -49,7 +49,7 @@ impl Declared {
                     rules.insert(rule.id);
                 }
                 None if id.is_empty() => problem(EXEMPT, "a rule is missing between two commas or at an end"),
-                None => problem(EXEMPT, &format!("there is no rule {id}, so this exempts nothing")),
+                None => problem(EXEMPT, &format!("there is no built-in rule {id}, so this exempts nothing")),
             }
         }
         let reason = annotation(EXEMPT_REASON).unwrap_or_default().trim();
@@ -130,13 +130,17 @@ impl AnnotatedExemptions {
     /// Forgets the annotations of the Namespaces for which `keep` is false.
     pub fn retain_namespaces(&mut self, keep: impl Fn(&str) -> bool) {
         let gone: Vec<String> = self.namespaces.keys().filter(|name| !keep(name)).cloned().collect();
-        gone.iter().for_each(|name| self.remove_namespace(name));
+        for name in &gone {
+            self.remove_namespace(name);
+        }
     }
 
     /// Forgets the annotations of the workloads for which `keep` is false.
     pub fn retain_objects(&mut self, keep: impl Fn(&WorkloadKey) -> bool) {
         let gone: Vec<WorkloadKey> = self.workloads.keys().filter(|key| !keep(key)).cloned().collect();
-        gone.iter().for_each(|key| self.remove_object(key.namespace(), key.local()));
+        for key in &gone {
+            self.remove_object(key.namespace(), key.local());
+        }
     }
 
     fn note_problems(&mut self, object: String, problems: Vec<String>) {
@@ -294,7 +298,7 @@ mod tests {
         assert_eq!(rules, ["pending"], "the other rule is known");
         assert_eq!(
             text,
-            "Namespace/shop: annotation devops.stochastic.io/exempt: there is no rule latest-tga, so this exempts nothing"
+            "Namespace/shop: annotation devops.stochastic.io/exempt: there is no built-in rule latest-tga, so this exempts nothing"
         );
         for annotations in [
             &[(EXEMPT, "pending")][..],

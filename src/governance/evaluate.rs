@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Compliance, Tally};
 use crate::policy::{EffectivePolicy, EnabledRule};
-use crate::rules::{Check, Context, Severity, TypeContext, Violation, Violations};
+use crate::rules::{Check, Context, RuleId, Severity, TypeContext, Violation, Violations};
 use crate::workload::{Metadata, TypeMeta, Workload};
 
 /// The evaluation of one workload under a policy.
@@ -27,6 +27,35 @@ pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestam
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
         }
     })
+}
+
+/// Evaluates an object under the rules of the policy's own. Returns its violations, and the rules that can't tell, each
+/// with the reason.
+pub fn evaluate_custom(
+    policy: &EffectivePolicy,
+    workload: &Workload<'_>,
+) -> (Vec<Violation>, Vec<(RuleId, String)>) {
+    let (mut violations, mut unknown) = (Vec::new(), Vec::new());
+    let Some(object) = &workload.raw else { return (violations, unknown) };
+    for enabled in policy.rules() {
+        let Some(custom) = enabled.custom.as_ref().filter(|custom| custom.kinds.contains(workload.kind))
+        else {
+            continue;
+        };
+        match custom.evaluate(object, None) {
+            Ok(true) => {}
+            Ok(false) => violations.push(Violation {
+                rule: enabled.rule.id,
+                severity: enabled.severity,
+                count: 1,
+                container: None,
+                path: "spec".to_owned(),
+                message: custom.message.clone(),
+            }),
+            Err(reason) => unknown.push((enabled.rule.id, reason.to_string())),
+        }
+    }
+    (violations, unknown)
 }
 
 /// Evaluates a workload itself, beside its template or pods. The evaluation counts no pod.

@@ -98,7 +98,7 @@ impl<'b> Known<'b> {
 
 /// Returns true if the run would have found a finding: its rule was on and its namespace was read.
 fn is_evaluated(finding: &KnownFinding, report: &Report, scope: &Scope) -> bool {
-    let is_on = match rules::find(&finding.rule) {
+    let is_on = match rules::known(&finding.rule) {
         Some(rule) => report.summary.counts.contains_key(&rule.id),
         None => true,
     };

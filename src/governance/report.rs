@@ -66,6 +66,9 @@ pub struct Report {
     /// The earliest time at which the report may change although the objects stay the same.
     #[serde(skip)]
     pub recheck_at: Option<Timestamp>,
+    /// The first reason why a rule of the policy's own can't tell, with the object.
+    #[serde(skip)]
+    pub unknown_reasons: BTreeMap<RuleId, String>,
     /// The worst severity found.
     #[serde(skip)]
     pub worst: Option<Severity>,

@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
 use crate::inventory::Identity;
-use crate::rules::{RULES, RuleId, Severity, Violation, place};
+use crate::rules::{RuleId, Severity, Violation, at, place};
 use crate::workload::{Owner, Workload, WorkloadKey};
 
 /// The place of an object in the input.
@@ -351,7 +351,7 @@ impl ViolationList {
         stored.into_iter().flat_map(move |stored| {
             let violations =
                 (segment.first_of(object as usize)..).zip(segment.violations_of(object as usize));
-            violations.filter(move |(_, violation)| violation.severity == severity).map(
+            violations.filter(move |(_, violation)| violation.severity == severity).filter_map(
                 move |(place, violation)| {
                     let source = segment.text(stored.source);
                     let row = ViolationRow {
@@ -360,14 +360,14 @@ impl ViolationList {
                         name: segment.required(stored.name),
                         owner: segment.text(stored.owner),
                         container: segment.text(violation.container),
-                        rule: RULES[usize::from(violation.rule)].id,
+                        rule: at(usize::from(violation.rule))?.id,
                         severity,
                         count: violation.count,
                         message: segment.required(violation.message),
                         path: segment.required(violation.path),
                         source: source.map(|source| SourceLine { source, line: violation.line }),
                     };
-                    (row, (index, place))
+                    Some((row, (index, place)))
                 },
             )
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
@@ -17,7 +17,7 @@ use crate::policies::Policies;
 use crate::policy::{EnforcementMode, SystemNamespaces};
 use crate::remediation::{PodHealth, RemediationSettings, Remediator, WorkloadSource};
 use crate::rules::Severity;
-use crate::workload::{PolicyRef, Workload, WorkloadKind};
+use crate::workload::{PolicyRef, Workload, WorkloadKind, WorkloadKinds};
 
 /// The settings of the operator.
 #[derive(Clone)]
@@ -50,6 +50,8 @@ pub struct Operator {
     pub(super) cluster_name: Option<String>,
     /// Notified after a change of the inventory.
     pub(super) changed: Notify,
+    /// The kinds of objects that rules of policies' own evaluate. Their watches keep the JSON.
+    custom_kinds: watch::Sender<WorkloadKinds>,
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
@@ -103,6 +105,7 @@ impl Operator {
             audit_interval,
             cluster_name,
             changed: Notify::new(),
+            custom_kinds: watch::Sender::default(),
             clock,
             inventory,
             audits: Mutex::default(),
@@ -145,6 +148,19 @@ impl Operator {
         if let Some(native) = &self.native {
             native.wake(namespace);
         }
+    }
+
+    /// Follows the kinds of objects that rules of policies' own evaluate.
+    pub(super) fn custom_kinds(&self) -> watch::Receiver<WorkloadKinds> {
+        self.custom_kinds.subscribe()
+    }
+
+    /// Takes the kinds of objects that rules of policies' own evaluate from the policies.
+    pub(super) fn note_custom_kinds(&self) {
+        let policies = self.policies.all();
+        let effective = policies.iter().filter_map(|policy| policy.effective.as_ref().ok());
+        let kinds = effective.fold(WorkloadKinds::default(), |kinds, one| kinds.union(one.custom_kinds()));
+        self.custom_kinds.send_if_modified(|known| std::mem::replace(known, kinds) != kinds);
     }
 
     /// Wakes the policies of a namespace.

@@ -1,10 +1,14 @@
 //! Evaluates a namespace under one policy, with the engine of all reports. Pure.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::governance::{Analysis, AnnotatedExemptions, ExemptFindings, ReportedViolation, Scope, Score};
+use crate::governance::{
+    Analysis, AnnotatedExemptions, ExemptFindings, Report, ReportedViolation, Scope, Score,
+};
 use crate::policy::EffectivePolicy;
-use crate::workload::Workload;
+use crate::rules::RuleId;
+use crate::workload::{self, Workload};
 
 /// The evaluation of a namespace under one policy.
 #[derive(Debug, Clone)]
@@ -23,6 +27,8 @@ pub struct NamespaceEvaluation {
     pub refused: Vec<String>,
     /// The time at which a Pending pod becomes a violation, or an exemption ends.
     pub next: Option<Timestamp>,
+    /// The rules that can't tell for some objects, in words.
+    pub unknown: Vec<String>,
 }
 
 /// Evaluates the pods and workloads of a namespace at the time `now`. `exemptions` has those of the Namespace.
@@ -33,11 +39,26 @@ pub fn evaluate_namespace<'a>(
     exemptions: AnnotatedExemptions,
     now: Timestamp,
 ) -> NamespaceEvaluation {
+    evaluate_within(policy, (namespace, None), objects, exemptions, now)
+}
+
+/// Evaluates as [`evaluate_namespace`] does. Rules of the policy's own can read the Namespace, if it is given.
+pub fn evaluate_within<'a>(
+    policy: &EffectivePolicy,
+    (namespace, object): (&str, Option<Value>),
+    objects: impl Iterator<Item = &'a Workload<'static>>,
+    exemptions: AnnotatedExemptions,
+    now: Timestamp,
+) -> NamespaceEvaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
     analysis.exempt(exemptions);
+    if let Some(object) = object {
+        analysis.add_namespace(object);
+    }
     objects.for_each(|object| analysis.add_workload(object, None));
     let report = analysis.finish();
+    let unknown = unknown(&report);
     NamespaceEvaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
@@ -46,7 +67,17 @@ pub fn evaluate_namespace<'a>(
         exempt: report.exempt,
         refused: report.refused_exemptions,
         next: report.recheck_at,
+        unknown,
     }
+}
+
+fn unknown(report: &Report) -> Vec<String> {
+    let of = |(rule, count): (&RuleId, &u64)| {
+        let objects = workload::count(*count, "object", "objects");
+        let reason = report.unknown_reasons.get(rule).map(|reason| format!("; the first is {reason}"));
+        format!("rule {rule} can't tell for {objects}{}", reason.unwrap_or_default())
+    };
+    report.summary.unknown.iter().map(of).collect()
 }
 
 #[cfg(test)]
@@ -199,6 +230,27 @@ mod tests {
         assert!(refused.refused[0].starts_with("n/Deployment/web: only a Namespace may"), "{refused:?}");
         let allowed = format!("{{{rules}, enforcementMode: enforce, exemptions: workload}}");
         assert_eq!(evaluation_of(&allowed, &objects, at(0)).exempted, 1);
+    }
+
+    #[test]
+    fn a_rule_of_the_policys_own_reads_the_kept_json_and_the_namespace() {
+        let spec = "{customRules: [{id: own-names, match: {kinds: [Deployment]}, message: m, \
+                    expression: 'object.metadata.name == namespaceObject.metadata.name'}]}";
+        let policy = policy_of(spec);
+        let json = object("Deployment", "web", None, "").to_string();
+        let kept = [Workload::from_json_with_raw(WorkloadKind::Deployment, &json).unwrap()];
+        let namespace = |name: &str| Some(json!({ "metadata": { "name": name } }));
+        let evaluate = |of: Option<Json>| {
+            evaluate_within(&policy, ("n", of), kept.iter(), AnnotatedExemptions::default(), at(0))
+        };
+        assert_eq!(names(&evaluate(namespace("n"))), ["Deployment/web"]);
+        let unknown = "rule own-names can't tell for 1 object; the first is n/Deployment/web: its Namespace was not read";
+        assert_eq!(evaluate(None).unknown, [unknown]);
+        let mut inventory = crate::operator::Inventory::default();
+        inventory.apply(Workload::from_json_owned(WorkloadKind::Deployment, &json).unwrap());
+        assert!(inventory.lacks_raw("n", policy.custom_kinds()));
+        inventory.apply(kept[0].clone());
+        assert!(!inventory.lacks_raw("n", policy.custom_kinds()));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use kube::core::{PartialObjectMeta, PartialObjectMetaExt as _};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
@@ -69,10 +69,8 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
         for (kind, resource) in kinds.clone() {
             let (operator, listing) = (Arc::clone(operator), listing.clone());
             let (request, within) = (request(resource, &within, false), within.clone());
-            watches.push(Box::pin(async move {
-                let sink = Objects { operator: &operator, kind, within, mark: ListMark::default() };
-                cluster::follow(&operator.cluster, request, sink, listing).await;
-            }));
+            watches
+                .push(Box::pin(async move { follow_kind(&operator, request, kind, within, listing).await }));
         }
         let (services, results) = (
             request(ApiResource::erase::<Service>(&()), &within, false),
@@ -92,12 +90,43 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
     }
 }
 
+/// Follows the objects of one kind. Begins anew when the rules of policies' own start or cease to evaluate them.
+async fn follow_kind(
+    operator: &Operator,
+    request: WatchRequest,
+    kind: WorkloadKind,
+    within: Option<String>,
+    listing: Listing,
+) {
+    let mut custom = operator.custom_kinds();
+    let mut listing = Some(listing);
+    loop {
+        let keeps_raw = custom.borrow_and_update().contains(kind);
+        let sink = Objects { operator, kind, within: within.clone(), keeps_raw, mark: ListMark::default() };
+        let (synced, listed) = oneshot::channel::<()>();
+        let follow = cluster::follow(&operator.cluster, request.clone(), sink, synced);
+        // The sender is dropped once everything was listed.
+        let release = async {
+            let _ = listed.await;
+            listing = None;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = follow => {}
+            () = release => {}
+            _ = custom.wait_for(|kinds| kinds.contains(kind) != keeps_raw) => {}
+        }
+    }
+}
+
 /// Adds objects of one kind to the inventory.
 struct Objects<'o> {
     operator: &'o Operator,
     kind: WorkloadKind,
     /// The namespace that is followed; `None` for all of them.
     within: Option<String>,
+    /// True if a rule of a policy's own evaluates the objects.
+    keeps_raw: bool,
     mark: ListMark,
 }
 
@@ -111,8 +140,8 @@ impl Sink for Objects<'_> {
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        let workload =
-            Workload::from_json_owned(self.kind, object.json()).map_err(|error| error.to_string())?;
+        let read = if self.keeps_raw { Workload::from_json_with_raw } else { Workload::from_json_owned };
+        let workload = read(self.kind, object.json()).map_err(|error| error.to_string())?;
         let is_patched = KINDS.contains(&self.kind);
         let trace =
             is_patched.then(|| Trace::read(object.json())).transpose().map_err(|error| error.to_string())?;
@@ -260,6 +289,10 @@ fn take(
     woken: &mpsc::UnboundedSender<PolicyName>,
     change: PolicyChange<'_>,
 ) {
+    // While policies are listed, their end stands for all of them.
+    if !matches!(change, PolicyChange::Applied { listing: true, .. }) {
+        operator.note_custom_kinds();
+    }
     match change {
         PolicyChange::Applied { after, listing, .. } => {
             operator.wake_admission(&after.reference().namespace);

@@ -9,7 +9,7 @@ use super::health::Health;
 use crate::cluster::{ListMark, Store};
 use crate::enforcement::{Service, Trace};
 use crate::governance::AnnotatedExemptions;
-use crate::workload::{Interner, Text, Workload, WorkloadKind};
+use crate::workload::{Interner, Text, Workload, WorkloadKind, WorkloadKinds};
 
 /// The existing objects, and the namespaces with changes that rules can read.
 ///
@@ -58,6 +58,7 @@ impl Inventory {
         if workload.is_managed() {
             // Not evaluated; kept only to map pods to their owners.
             workload.pod = Arc::default();
+            workload.raw = None;
         }
         self.interner.share(&mut workload);
         let namespace = workload.metadata.namespace.clone().unwrap_or_default();
@@ -167,6 +168,13 @@ impl Inventory {
     /// Returns the objects of a namespace, unordered.
     pub fn objects(&self, namespace: &str) -> impl Iterator<Item = &Workload<'static>> + Clone {
         self.objects.group(namespace).map(|(_, known)| &known.workload)
+    }
+
+    /// Returns true if a namespace has an object of these kinds whose JSON was not kept, because its watch started
+    /// before a rule asked for it.
+    pub fn lacks_raw(&self, namespace: &str, kinds: WorkloadKinds) -> bool {
+        let mut objects = self.objects(namespace);
+        objects.any(|object| kinds.contains(object.kind) && object.raw.is_none() && !object.is_managed())
     }
 
     /// Returns the object of this kind and name.

@@ -81,7 +81,9 @@ impl Sink for NamespaceSink<'_> {
             native.retain(&self.listed);
         }
         let gone: Vec<String> = self.known.difference(&self.listed).cloned().collect();
-        gone.iter().for_each(|name| note(self.operator, name, None));
+        for name in &gone {
+            note(self.operator, name, None);
+        }
         self.known = std::mem::take(&mut self.listed);
     }
 }

@@ -18,8 +18,7 @@ use super::context::EvaluatedPolicy;
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
 use super::{
-    EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_namespace, next_status,
-    next_step,
+    EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_within, next_status, next_step,
 };
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
@@ -33,6 +32,9 @@ pub use crate::policy::FINALIZER;
 /// Time limit for all writes of one reconcile together.
 const WRITES: Duration = Duration::from_secs(30);
 
+/// The time until the next look at objects that are not read yet.
+const UNREAD: Duration = Duration::from_millis(200);
+
 /// Evaluates a policy's namespace, and writes the result if this replica leads.
 pub(super) async fn reconcile(
     name: Arc<PolicyName>,
@@ -41,7 +43,7 @@ pub(super) async fn reconcile(
     // A deleted policy needs no reconcile.
     let Some(policy) = operator.policies.get(&reference(&name)) else { return Ok(Action::await_change()) };
     let timer = operator.metrics.duration.start_timer();
-    let outcome = evaluate(&operator, &policy);
+    let Some(outcome) = evaluate(&operator, &policy).await? else { return Ok(Action::requeue(UNREAD)) };
     let reconciled = if operator.leadership.is_leader() {
         let writes = timeout(WRITES, Box::pin(write(&operator, &policy, &outcome)));
         match operator.leadership.write(writes).await {
@@ -65,17 +67,30 @@ pub(super) async fn reconcile(
     }))
 }
 
-fn evaluate(operator: &Operator, CompiledPolicy { policy, effective }: &CompiledPolicy) -> EvaluationOutcome {
+/// Evaluates a policy's namespace; `None` while its objects are not read in the form that its own rules need.
+async fn evaluate(
+    operator: &Operator,
+    CompiledPolicy { policy, effective }: &CompiledPolicy,
+) -> Result<Option<EvaluationOutcome>, ReconcileError> {
     let namespace = policy.namespace().unwrap_or_default();
+    let object = match effective {
+        Ok(rules) if rules.reads_namespace() && !operator.policies.is_system(&namespace) => {
+            operator.cluster.namespace_object(&namespace).await.map_err(StatusError::Namespace)?
+        }
+        _ => None,
+    };
     let outcome = if operator.policies.is_system(&namespace) {
         EvaluationOutcome::NoEffect
     } else {
         match effective {
             Ok(rules) => {
                 let inventory = operator.inventory();
-                EvaluationOutcome::Evaluated(evaluate_namespace(
+                if inventory.lacks_raw(&namespace, rules.custom_kinds()) {
+                    return Ok(None);
+                }
+                EvaluationOutcome::Evaluated(evaluate_within(
                     rules,
-                    &namespace,
+                    (&namespace, object),
                     inventory.objects(&namespace),
                     inventory.exemptions(&namespace),
                     operator.now(),
@@ -95,7 +110,7 @@ fn evaluate(operator: &Operator, CompiledPolicy { policy, effective }: &Compiled
             outcome.evaluation().map(|evaluation| (evaluation.score.value(), by_severity(evaluation)));
         operator.evaluated().insert(key, EvaluatedPolicy { mode: policy.spec.enforcement_mode, evaluation });
     }
-    outcome
+    Ok(Some(outcome))
 }
 
 fn by_severity(evaluation: &NamespaceEvaluation) -> BTreeMap<crate::rules::Severity, u64> {

@@ -6,10 +6,9 @@
 use std::io;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::ResourceExt;
+use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams};
 use serde_json::json;
-use tracing::{debug, warn};
 
 use super::FINALIZER;
 use super::namespace_keys::NamespaceKeys;
@@ -125,26 +124,6 @@ async fn remove_finalizer(cluster: &Cluster, policy: HeldPolicy) -> Result<(), C
         }
     };
     retry_on_conflict(attempt, |error: &CallError| error.code() == Some(409)).await
-}
-
-/// Says in the log which Namespaces have a verdict although the operator runs without native admission: the API server
-/// still denies by it, and nothing changes it.
-pub async fn warn_about_verdicts(cluster: &Cluster) {
-    let params = ListParams::default().labels(ADMISSION_LABEL);
-    let list = async |client| Api::<Namespace>::all(client).list_metadata(&params).await;
-    match cluster.call(list).await {
-        Ok(found) if found.items.is_empty() => {}
-        Ok(found) => {
-            let names: Vec<_> = found.items.iter().map(ResourceExt::name_any).collect();
-            warn!(
-                namespaces = names.join(", "),
-                "native admission is off, but the API server still evaluates by the verdicts on these Namespaces: clear \
-                 them with `kube-devops policy release`"
-            );
-        }
-        // Without native admission the operator needs no right to list Namespaces.
-        Err(error) => debug!(%error, "the Namespaces were not searched for verdicts of native admission"),
-    }
 }
 
 /// Clears the verdict of native admission from a Namespace, or from all, and returns the names of those that had one.

@@ -164,10 +164,9 @@ fn exemptions_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
         return None;
     }
     let lines = refused.iter().cloned().chain(exempt.iter().map(ToString::to_string));
-    let mut message = lines.take(LISTED).collect::<Vec<_>>().join("; ");
-    if let Some(more) = (exempt.len() + refused.len()).checked_sub(LISTED).filter(|more| *more > 0) {
-        message += &format!("; and {more} more");
-    }
+    let more = (exempt.len() + refused.len()).saturating_sub(LISTED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let message = lines.take(LISTED).chain(more).collect::<Vec<_>>().join("; ");
     let is_valid = refused.is_empty();
     let reason = if is_valid { ConditionReason::Exempt } else { ConditionReason::Refused };
     Some(State { type_: ConditionType::Exemptions, status: is_valid, reason, message })
@@ -180,7 +179,8 @@ fn message(outcome: &EvaluationOutcome) -> String {
         }
         EvaluationOutcome::Invalid(error) => format!("not evaluated: {error}"),
         EvaluationOutcome::Evaluated(evaluation) if evaluation.violations.is_empty() => {
-            format!("nothing in {} violates the policy", count(evaluation.pods, "pod", "pods"))
+            let found = format!("nothing in {} violates the policy", count(evaluation.pods, "pod", "pods"));
+            with_unknown(found, evaluation)
         }
         EvaluationOutcome::Evaluated(evaluation) => {
             let rules: Vec<String> = by_rule(&evaluation.violations)
@@ -188,9 +188,16 @@ fn message(outcome: &EvaluationOutcome) -> String {
                 .map(|(rule, count)| format!("{count} x {rule}"))
                 .collect();
             let violations = count(evaluation.violations.len() as u64, "violation", "violations");
-            format!("{violations} in {}: {}", count(evaluation.pods, "pod", "pods"), rules.join(", "))
+            let found =
+                format!("{violations} in {}: {}", count(evaluation.pods, "pod", "pods"), rules.join(", "));
+            with_unknown(found, evaluation)
         }
     }
+}
+
+/// Adds the rules that can't tell to the result of an evaluation.
+fn with_unknown(found: String, evaluation: &NamespaceEvaluation) -> String {
+    [found].into_iter().chain(evaluation.unknown.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 fn by_rule(violations: &[ReportedViolation]) -> BTreeMap<&'static str, usize> {

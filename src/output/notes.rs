@@ -53,6 +53,11 @@ impl Notes<'_> {
             self.missing(),
         ];
         notes.into_iter().flatten().try_for_each(|note| err.note(note))?;
+        for (rule, reason) in &self.report.unknown_reasons {
+            let objects = self.report.summary.unknown.get(rule).copied().unwrap_or_default();
+            let objects = count(objects, "object", "objects");
+            err.note(format_args!("rule {rule} can't tell for {objects}; the first is {reason}"))?;
+        }
         self.report
             .exempt
             .iter()
@@ -173,7 +178,8 @@ impl Notes<'_> {
     /// Names the rules that can't tell, because objects that they need may be missing from the input.
     fn unknown(&self) -> Option<String> {
         let unknown = &self.report.summary.unknown;
-        let rules: Vec<_> = unknown.iter().map(|(rule, count)| format!("{rule} ({count})")).collect();
+        let unknown = unknown.iter().filter(|(rule, _)| !self.report.unknown_reasons.contains_key(rule));
+        let rules: Vec<_> = unknown.map(|(rule, count)| format!("{rule} ({count})")).collect();
         let remedy = if self.templates { "; --complete says that the input has everything" } else { "" };
         (!rules.is_empty()).then(|| {
             format!(

@@ -25,7 +25,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let enabled: Vec<RuleId> = report.summary.counts.keys().copied().collect();
     let descriptors: Vec<Value> = enabled
         .iter()
-        .filter_map(|id| rules::find(id.as_str()))
+        .filter_map(|id| rules::known(id.as_str()))
         .map(|rule| descriptor(rule, report))
         .collect();
     let driver = json!({

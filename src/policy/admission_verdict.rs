@@ -105,6 +105,8 @@ pub struct LeftOut {
 pub enum LeftOutReason {
     /// The rule has no expression in CEL.
     NoExpression,
+    /// The rule is the policy's own.
+    Custom,
     /// A parameter has a character that separates values in the annotation.
     Separator,
     /// The annotation would exceed 8 KiB.
@@ -118,6 +120,9 @@ impl LeftOutReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoExpression => "the rule can't be said in CEL",
+            Self::Custom => {
+                "the rule is the policy's own, so it takes a ValidatingAdmissionPolicy of its own"
+            }
             Self::Separator => "a parameter has one of the characters , ; | = or is not ASCII",
             Self::TooLong => "the annotation would exceed 8 KiB",
             Self::Exempt => "the Namespace is exempt",
@@ -247,6 +252,9 @@ impl Lists {
         enabled: &EnabledRule,
         today: Option<Date>,
     ) -> Result<(), LeftOutReason> {
+        if enabled.custom.is_some() {
+            return Err(LeftOutReason::Custom);
+        }
         if enabled.rule.expression.is_none() {
             return Err(LeftOutReason::NoExpression);
         }

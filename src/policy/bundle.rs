@@ -213,7 +213,7 @@ fn exclude(spec: &mut Value, id: &str) -> Result<(), String> {
     if was_on { Ok(()) } else { Err(format!("rule {id} is off already: take it out of exclude")) }
 }
 
-/// Merges settings into others: maps by field, `rules` by id, and everything else by replacing it. A null removes.
+/// Merges settings into others: maps by field, `rules` and `customRules` by id, and everything else by replacing it. A null removes.
 pub(super) fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -222,7 +222,9 @@ pub(super) fn merge(into: &mut Value, from: &Value) {
                     (_, _, Value::Null) => {
                         into.remove(name);
                     }
-                    ("rules", Some(Value::Array(rules)), Value::Array(more)) => merge_rules(rules, more),
+                    ("rules" | "customRules", Some(Value::Array(rules)), Value::Array(more)) => {
+                        merge_rules(rules, more);
+                    }
                     (_, Some(field), _) => merge(field, value),
                     (_, None, _) => {
                         let mut field =

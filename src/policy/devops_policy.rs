@@ -8,7 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, DevOpsPolicyStatus, SeverityOverrides, schema};
+use super::{Amount, CustomRuleSpec, DevOpsPolicyStatus, SeverityOverrides, schema};
 use crate::rules::{Severity, Value};
 
 /// The checks for the workloads of the policy's namespace. An absent field turns its check off.
@@ -83,6 +83,12 @@ pub struct DevOpsPolicySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
     )]
     pub rules: Option<Vec<RuleSelection>>,
+    /// Rules of the policy's own, in CEL.
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
+    )]
+    pub custom_rules: Option<Vec<CustomRuleSpec>>,
     /// Severities that replace those of the rules, by id. A severity in this list also multiplies the score penalty of
     /// its rule: critical by 3, high by 2, medium by 1 and low by 1/2.
     pub severity_overrides: Option<SeverityOverrides>,

@@ -1,8 +1,10 @@
 //! The effect of a policy: its enabled rules, with their severities, weights and parameters.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::amount::{NO_QUANTITY, NOT_POSITIVE};
+use super::custom_rule::{self, CustomRule, CustomRuleError, CustomRuleSpec};
 use super::named_fields::overridden;
 use super::named_values::{Given, NAMED_VALUES, NamedValue};
 use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
@@ -10,7 +12,7 @@ use super::selection::{SelectionError, select};
 use super::severity_overrides::overridden_twice;
 use super::{Amount, DefaultResources, DevOpsPolicySpec, ExemptionLevel};
 use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
-use crate::workload::{Fields, Kinds, Quantity};
+use crate::workload::{Fields, Kinds, Quantity, WorkloadKinds};
 
 /// The enabled rules of a policy.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct EnabledRule {
     pub parameters: Parameters,
     /// The objects that may exempt from the rule.
     pub exemptions: ExemptionLevel,
+    /// The expression of a rule of the policy's own.
+    pub custom: Option<Arc<CustomRule>>,
 }
 
 /// An invalid policy.
@@ -78,6 +82,9 @@ pub enum PolicyError {
         /// The problem, and the allowed values.
         problem: String,
     },
+    /// A rule of the policy's own can't be used.
+    #[error("spec.{0}")]
+    Custom(#[from] CustomRuleError),
     /// The rule has no such parameter, or the value has the wrong type.
     #[error("spec.rules[{index}].params.{name}: {problem}")]
     Parameter {
@@ -170,7 +177,34 @@ impl EffectivePolicy {
             enabled.exemptions = choice.exemptions.unwrap_or(spec.exemption_level());
             Some(enabled)
         });
-        Ok(Self { rules: rules.collect() })
+        Self { rules: rules.collect() }
+            .with(spec.custom_rules.as_deref().unwrap_or_default(), |severity| severity.points() * 2)
+    }
+
+    /// Adds rules of a user's own. They have no weight.
+    pub fn with_custom_rules(self, specs: &[CustomRuleSpec]) -> Result<Self, CustomRuleError> {
+        self.with(specs, |_| 0)
+    }
+
+    fn with<E: From<CustomRuleError>>(
+        mut self,
+        specs: &[CustomRuleSpec],
+        half_points: impl Fn(Severity) -> u64,
+    ) -> Result<Self, E> {
+        for (index, (rule, severity, custom)) in custom_rule::compile(specs)?.into_iter().enumerate() {
+            if self.get(rule.id).is_some() {
+                let problem = format!("the policy has a rule {} of its own: rename this one", rule.id);
+                return Err(CustomRuleError { index, field: "id", problem }.into());
+            }
+            self.rules.push(EnabledRule {
+                severity,
+                half_points: half_points(severity),
+                custom: Some(custom),
+                ..EnabledRule::new(rules::place(rule.id), rule, None, &BTreeMap::new())
+            });
+        }
+        self.rules.sort_by_key(|enabled| enabled.rule.id);
+        Ok(self)
     }
 
     /// Keeps the rules for which `keep` is true.
@@ -201,7 +235,10 @@ impl EffectivePolicy {
     /// Returns the fields that the enabled rules read.
     pub fn fields(&self) -> Fields {
         let kinds = self.reads();
-        if !kinds.is_empty() {
+        let raw = self.custom_kinds();
+        if !raw.is_empty() {
+            Fields::Raw(kinds, raw)
+        } else if !kinds.is_empty() {
             Fields::With(kinds)
         } else if self.rules.iter().any(|enabled| enabled.rule.details) {
             Fields::All
@@ -212,12 +249,23 @@ impl EffectivePolicy {
 
     /// Returns the kinds that the enabled rules read beside pods and templates in the input.
     pub fn reads(&self) -> Kinds {
-        self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads()))
+        self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.reads()))
     }
 
     /// Returns the kinds that the enabled rules about relations read.
     pub fn relates(&self) -> Kinds {
         self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.relates()))
+    }
+
+    /// Returns the kinds of objects that rules of the policy's own evaluate.
+    pub fn custom_kinds(&self) -> WorkloadKinds {
+        let custom = self.rules.iter().filter_map(|enabled| enabled.custom.as_ref());
+        custom.fold(WorkloadKinds::default(), |kinds, custom| kinds.union(custom.kinds))
+    }
+
+    /// Returns true if a rule of the policy's own reads the Namespace of an object.
+    pub fn reads_namespace(&self) -> bool {
+        self.rules.iter().filter_map(|enabled| enabled.custom.as_ref()).any(|custom| custom.reads_namespace())
     }
 
     /// Returns true if an enabled rule looks at workloads themselves, beside their pods and templates.
@@ -237,6 +285,11 @@ impl EffectivePolicy {
 }
 
 impl EnabledRule {
+    /// Returns the kinds that the rule reads beside the pod or workload that it looks at.
+    pub fn reads(&self) -> Kinds {
+        self.custom.as_ref().map_or(Kinds::default(), |custom| custom.reads()).union(self.rule.reads())
+    }
+
     fn new(
         index: usize,
         rule: &'static Rule,
@@ -250,6 +303,7 @@ impl EnabledRule {
             half_points: rule.points() * severity_override.map_or(2, half_multiplier),
             parameters: Parameters::new(rule.parameters, |name| given.get(name).cloned()),
             exemptions: ExemptionLevel::Workload,
+            custom: None,
         }
     }
 }

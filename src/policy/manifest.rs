@@ -89,7 +89,7 @@ pub(super) fn documents(text: &str) -> Result<Vec<(usize, Value)>, PolicyManifes
 }
 
 /// Returns the single document without null values.
-fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
+pub(super) fn only_document(text: &str) -> Result<Value, PolicyManifestError> {
     let mut documents = documents(text)?;
     match (documents.pop(), documents.len()) {
         (Some((_, document)), 0) => Ok(without_nulls(document)),
@@ -150,7 +150,7 @@ fn name_problem(manifest: &Value) -> Option<String> {
 }
 
 /// Returns the schema with which the API server validates specs.
-fn schema_of_spec() -> Option<JSONSchemaProps> {
+pub(super) fn schema_of_spec() -> Option<JSONSchemaProps> {
     let version = DevOpsPolicy::crd().spec.versions.into_iter().next()?;
     version.schema?.open_api_v3_schema?.properties?.remove("spec")
 }

@@ -7,6 +7,8 @@ mod bundle_error;
 mod bundle_source;
 mod compiled;
 mod condition;
+mod custom_rule;
+mod custom_rules_file;
 mod devops_policy;
 mod devops_policy_status;
 mod difference;
@@ -39,6 +41,8 @@ pub use bundle_error::BundleError;
 pub use bundle_source::BundleSource;
 pub use compiled::CompiledPolicy;
 pub use condition::{ConditionReason, ConditionType};
+pub use custom_rule::{CustomRule, CustomRuleError, CustomRuleMatch, CustomRuleSpec, MOST_CUSTOM_RULES};
+pub use custom_rules_file::custom_rules;
 pub use devops_policy::{
     AdmissionSpec, DefaultProbe, DefaultResources, DevOpsPolicy, DevOpsPolicySpec, EnforcementMode,
     ExemptionLevel, GitOpsMode, OnDelete, RemediationSpec, RuleSelection,

@@ -28,6 +28,8 @@ use crate::workload::{PolicyRef, WorkloadRef};
 
 /// The time between two looks at orphaned patches. A look without a suspicion sends no request.
 const LOOK: SignedDuration = SignedDuration::from_secs(15);
+/// The least time between two attempts to read the ledger, for which an account that only audits has no permission.
+const RECALL: SignedDuration = SignedDuration::from_mins(5);
 /// The least time between two looks.
 const SOON: SignedDuration = SignedDuration::from_secs(1);
 /// The time limit of the steps of one namespace.
@@ -55,11 +57,13 @@ impl Remediator {
     /// Watches orphaned patches while this replica leads. Never returns.
     pub async fn watch_orphans(&self, mut leadership: Leadership) -> Infallible {
         self.policies.wait_until_listed().await;
+        let mut recalled = Timestamp::MIN;
         loop {
             leadership.acquired().await;
             let mut next = self.now().saturating_add(LOOK).unwrap_or(Timestamp::MAX);
             let owned = self.owned();
-            if !owned.is_empty() {
+            if !owned.is_empty() && self.now().duration_since(recalled) >= RECALL {
+                recalled = self.now();
                 self.recall().await;
             }
             for orphans in self.orphans(&owned) {

@@ -28,11 +28,6 @@ pub fn find(id: &str) -> Option<&'static Rule> {
     RULES.get(place).copied()
 }
 
-/// Returns the place of a rule in the registry; 0 for a rule that isn't in it.
-pub fn place(id: RuleId) -> usize {
-    RULES.binary_search_by_key(&id, |rule| rule.id).unwrap_or(0)
-}
-
 /// Returns the fix of a rule; `None` for a rule without one.
 pub fn fix_of(id: RuleId) -> Option<&'static Fix> {
     find(id.as_str())?.fix.as_ref()

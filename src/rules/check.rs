@@ -24,6 +24,8 @@ pub enum Check {
         /// The check.
         check: fn(&ObjectContext<'_>, &mut Violations),
     },
+    /// Evaluates an expression of a user, which the policy holds, over one object.
+    Custom,
     /// Looks at how objects fit together, once all of them were read.
     Relation {
         /// The kinds to read.
@@ -38,7 +40,9 @@ impl Check {
     pub fn reads(self) -> Kinds {
         match self {
             Self::Object { reads, .. } | Self::Relation { reads, .. } => Kinds::of(reads),
-            Self::Pod(_) | Self::Live(_) | Self::Workload(_) | Self::Type(_) => Kinds::default(),
+            Self::Pod(_) | Self::Live(_) | Self::Workload(_) | Self::Type(_) | Self::Custom => {
+                Kinds::default()
+            }
         }
     }
 }

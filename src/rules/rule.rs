@@ -96,12 +96,7 @@ impl Rule {
 
     /// The penalty points of each count.
     pub fn points(&self) -> u64 {
-        self.weight.unwrap_or(match self.severity {
-            Severity::Critical => 6,
-            Severity::High => 5,
-            Severity::Medium => 3,
-            Severity::Low => 2,
-        })
+        self.weight.unwrap_or(self.severity.points())
     }
 
     /// Returns true if `--rules recommended` has the rule: unless it says otherwise, from medium severity up.
@@ -143,10 +138,12 @@ pub enum Category {
     Rbac,
     /// The API server refuses the object, or will.
     Api,
+    /// A user's own rule asks for something else. No rule of the registry has this category.
+    Custom,
 }
 
 impl Category {
-    /// Every category, in the order of the catalogue.
+    /// Every category of the registry, in the order of the catalogue.
     pub const ALL: [Self; 7] = [
         Self::Images,
         Self::Security,
@@ -167,6 +164,7 @@ impl Category {
             Self::Efficiency => "efficiency",
             Self::Rbac => "rbac",
             Self::Api => "api",
+            Self::Custom => "custom",
         }
     }
 }

@@ -27,6 +27,16 @@ impl Severity {
     /// Every severity, from low to critical.
     pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
 
+    /// The penalty points of each count of a rule without a weight of its own.
+    pub fn points(self) -> u64 {
+        match self {
+            Self::Critical => 6,
+            Self::High => 5,
+            Self::Medium => 3,
+            Self::Low => 2,
+        }
+    }
+
     /// The severity's name, as it is written in policies and reports.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 
-use super::Kinds;
+use super::{Kinds, WorkloadKinds};
 
 /// The fields that are read from objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,8 @@ pub enum Fields {
     All,
     /// Every field that a rule reads, and objects of these kinds that are no workloads.
     With(Kinds),
+    /// The same, and the JSON of workloads of these kinds.
+    Raw(Kinds, WorkloadKinds),
 }
 
 thread_local! {
@@ -41,6 +43,15 @@ impl Fields {
         parse()
     }
 
+    /// Runs `parse` with the fields of the thread, but keeps no JSON.
+    pub(super) fn kept_without_raw<T>(parse: impl FnOnce() -> T) -> T {
+        let fields = match FIELDS.get() {
+            Self::Raw(kinds, _) => Self::With(kinds),
+            fields => fields,
+        };
+        fields.within(parse)
+    }
+
     /// Returns true if the thread parses every field.
     pub(super) fn are_all() -> bool {
         FIELDS.get() != Self::Default
@@ -49,8 +60,16 @@ impl Fields {
     /// Returns the kinds of objects beside workloads that the thread reads.
     pub(super) fn kinds() -> Kinds {
         match FIELDS.get() {
-            Self::With(kinds) => kinds,
+            Self::With(kinds) | Self::Raw(kinds, _) => kinds,
             Self::Default | Self::All => Kinds::default(),
+        }
+    }
+
+    /// Returns the kinds of workloads whose JSON the thread keeps.
+    pub(super) fn raw() -> WorkloadKinds {
+        match FIELDS.get() {
+            Self::Raw(_, kinds) => kinds,
+            Self::Default | Self::All | Self::With(_) => WorkloadKinds::default(),
         }
     }
 }

@@ -27,6 +27,33 @@ pub enum WorkloadKind {
     AdvancedDaemonSet,
 }
 
+/// A set of kinds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkloadKinds(u16);
+
+impl WorkloadKinds {
+    /// Makes a set.
+    pub fn of(kinds: impl IntoIterator<Item = WorkloadKind>) -> Self {
+        Self(kinds.into_iter().fold(0, |bits, kind| bits | 1 << kind as u16))
+    }
+
+    /// Returns the kinds of both sets.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns true if the set has a kind.
+    pub fn contains(self, kind: WorkloadKind) -> bool {
+        self.0 & (1 << kind as u16) != 0
+    }
+
+    /// Returns true if the set has no kind.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// A row of the table.
 struct Row {
     kind: WorkloadKind,

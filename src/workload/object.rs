@@ -12,11 +12,12 @@ use super::container_search::ContainerSearch;
 use super::kind::PodPlace;
 use super::object_key::Key;
 use super::other_kind::OtherObject;
+use super::raw::ValueSeed;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::template::{CronJobSpec, PodTemplate, TemplateMetadata, TemplateSpec};
 use super::{
-    Fields, Kind, Metadata, OwnerReference, PodSpec, PodStatus, Text, TypeMeta, Workload, WorkloadKind,
-    WorkloadSpec, WorkloadStatus,
+    Fields, Kind, Kinds, Metadata, OwnerReference, PodSpec, PodStatus, Text, TypeMeta, Workload,
+    WorkloadKind, WorkloadKinds, WorkloadSpec, WorkloadStatus,
 };
 
 /// A Kubernetes object of any kind.
@@ -78,7 +79,23 @@ impl Workload<'static> {
     ///
     /// Every field is read, because policies change while the object is kept.
     pub fn from_json_owned(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
-        Fields::All.within(|| Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes())))
+        Self::from_json_within(Fields::All, kind, json)
+    }
+
+    /// Reads as [`Workload::from_json_owned`] does, and keeps the JSON, without the fields that only tell who set what.
+    pub fn from_json_with_raw(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
+        let fields = Fields::Raw(Kinds::default(), WorkloadKinds::of([kind]));
+        let mut workload = Self::from_json_within(fields, kind, json)?;
+        if let Some(metadata) =
+            workload.raw.as_mut().and_then(Arc::get_mut).and_then(|raw| raw.get_mut("metadata"))
+        {
+            metadata.as_object_mut().map(|metadata| metadata.remove("managedFields"));
+        }
+        Ok(workload)
+    }
+
+    fn from_json_within(fields: Fields, kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
+        fields.within(|| Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes())))
     }
 }
 
@@ -95,7 +112,10 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
     type Value = Object<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Object<'de>, D::Error> {
-        deserializer.deserialize_map(self)
+        if Fields::raw().is_empty() {
+            return deserializer.deserialize_map(self);
+        }
+        with_raw(self, deserializer)
     }
 }
 
@@ -160,6 +180,44 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         };
         draft.add_early(&role, early).map_err(A::Error::custom)?;
         Ok(draft.finish(role, own.types(self.default)))
+    }
+}
+
+/// Reads the JSON first, and the object from it.
+fn with_raw<'de, D: Deserializer<'de>>(
+    seed: ObjectSeed<'_>,
+    deserializer: D,
+) -> Result<Object<'de>, D::Error> {
+    let value = ValueSeed.deserialize(deserializer)?;
+    let kept = value.clone();
+    // The items of a list take their JSON from that of the list.
+    let mut object = Fields::kept_without_raw(|| seed.deserialize(value)).map_err(D::Error::custom)?;
+    attach(&mut object, kept);
+    Ok(object)
+}
+
+/// Gives the JSON to an object, or to the items of a list.
+fn attach(object: &mut Object<'_>, mut value: serde_json::Value) {
+    match &mut object.parsed {
+        Parsed::Workload(workload) if Fields::raw().contains(workload.kind) => {
+            name_type(&mut value, &object.types);
+            workload.raw = Some(Arc::new(value));
+        }
+        Parsed::List(items) => {
+            let serde_json::Value::Array(values) = value["items"].take() else { return };
+            for (item, value) in items.iter_mut().zip(values) {
+                attach(item, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Writes the type into an object that took it from its list, as an expression may read it.
+fn name_type(value: &mut serde_json::Value, types: &TypeMeta) {
+    if let serde_json::Value::Object(fields) = value {
+        fields.entry("apiVersion").or_insert_with(|| types.api_version.clone().into());
+        fields.entry("kind").or_insert_with(|| types.kind.clone().into());
     }
 }
 
@@ -331,6 +389,7 @@ impl<'a> Draft<'a> {
             pod: Arc::new(self.pod),
             status: self.status,
             own_status: self.own_status,
+            raw: None,
         }
     }
 }

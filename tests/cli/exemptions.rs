@@ -101,7 +101,7 @@ fn an_unknown_rule_and_a_missing_reason_exempt_nothing_and_are_noted() {
                 "Namespace/shop: annotation devops.stochastic.io/exempt-reason: a reason is missing, so nothing is exempt"
             ),
             json!(
-                "shop/Deployment/web: annotation devops.stochastic.io/exempt: there is no rule latest-tga, so this \
+                "shop/Deployment/web: annotation devops.stochastic.io/exempt: there is no built-in rule latest-tga, so this \
                  exempts nothing"
             ),
         ]

@@ -11,6 +11,7 @@ mod changes;
 mod charts;
 mod compare;
 mod config;
+mod custom_rules;
 mod deploy;
 mod evaluated_objects;
 mod exemptions;

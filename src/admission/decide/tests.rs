@@ -96,6 +96,40 @@ fn every_kind_is_denied_and_warned_at_the_path_of_its_pod_spec() {
 }
 
 #[test]
+fn a_rule_outside_the_score_is_evaluated() {
+    let policy = policy("strict", &json!({ "rules": [{ "id": "privileged-container" }] }));
+    let mut pod = object(WorkloadKind::Pod, &[("web", "nginx:1", true)]);
+    pod["spec"]["containers"][0]["securityContext"] = json!({ "privileged": true });
+    let review = request("CREATE", WorkloadKind::Pod, "jane", &pod, &Value::Null);
+    assert_eq!(verdict(&review, &[policy]), (vec![], vec!["privileged-container web".to_owned()]));
+}
+
+#[test]
+fn a_rule_of_a_policys_own_denies_what_is_new_and_warns_if_it_cannot_tell() {
+    let rule = json!({
+        "id": "own-replicas", "match": { "kinds": ["Deployment"] }, "expression": "object.spec.replicas < 5",
+        "message": "there are too many", "severity": "critical",
+    });
+    let policies = [policy("own", &json!({ "enforcementMode": "enforce", "customRules": [rule] }))];
+    let kind = WorkloadKind::Deployment;
+    let with = |replicas: Value| {
+        let mut object = object(kind, &[("web", "nginx:1", true)]);
+        object["spec"]["replicas"] = replicas;
+        object
+    };
+    let review = |old: &Value, new: &Value| request("UPDATE", kind, "jane", new, old);
+    let (few, many) = (with(json!(2)), with(json!(9)));
+    assert_eq!(verdict(&review(&few, &many), &policies), (vec!["own-replicas ".to_owned()], vec![]));
+    assert_eq!(verdict(&review(&many, &many), &policies), (vec![], vec![]));
+    let unknown = decided(&review(&few, &with(Value::Null)), &policies);
+    let problem = "rule own-replicas of DevOpsPolicy own can't tell: can't compare null with an integer";
+    assert_eq!((unknown.denied.len(), unknown.problems), (0, vec![problem.to_owned()]));
+    let pod = object(WorkloadKind::Pod, &[("web", "nginx:1", true)]);
+    let other = request("CREATE", WorkloadKind::Pod, "jane", &pod, &Value::Null);
+    assert_eq!(decided(&other, &policies), AdmissionDecision::default());
+}
+
+#[test]
 fn only_new_violations_of_an_update_count() {
     let update = |old: &[(&str, &str, bool)], new: &[(&str, &str, bool)]| {
         let kind = WorkloadKind::Deployment;

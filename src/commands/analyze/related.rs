@@ -77,7 +77,7 @@ async fn list(
 
 /// Says which rules have no answer.
 fn unknown(refused: &[&str], kind: Kind, analysis: &Analysis<'_>) -> String {
-    let rules = analysis.policy().rules().iter().filter(|enabled| enabled.rule.reads().contains(kind));
+    let rules = analysis.policy().rules().iter().filter(|enabled| enabled.reads().contains(kind));
     let rules: Vec<_> = rules.map(|enabled| enabled.rule.id.as_str()).collect();
     format!(
         "no permission to list {}, so these rules can't tell: {} (`kube-devops check --rules` names the permissions)",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::flags::{Flag, given};
+use super::rules_file::RulesFileArgs;
 use crate::commands::args::{bundle, is_bundle_path};
 use crate::config::{Config, ConfigFile};
 use crate::files;
@@ -33,6 +34,9 @@ pub(in crate::commands) struct RuleArgs {
     /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    own: RulesFileArgs,
 }
 
 impl RuleArgs {
@@ -71,6 +75,10 @@ impl RuleArgs {
 
     /// Returns the rules that the flags choose.
     pub(super) fn policy(&self) -> anyhow::Result<EffectivePolicy> {
+        self.own.add_to(self.chosen()?)
+    }
+
+    fn chosen(&self) -> anyhow::Result<EffectivePolicy> {
         if let Some(path) = &self.policy {
             return read_policy(path);
         }

@@ -57,7 +57,9 @@ pub(super) async fn impact(
             errors.extend(listing.unread.iter().map(ToString::to_string));
             let kinds = analyses.iter().flat_map(Analysis::kinds_with_findings).collect();
             let found = annotations::read(&cluster, &namespaces, &kinds).await;
-            analyses.iter_mut().for_each(|analysis| analysis.exempt(found.exemptions.clone()));
+            for analysis in &mut analyses {
+                analysis.exempt(found.exemptions.clone());
+            }
             errors.extend(found.errors.iter().map(ToString::to_string));
             found.notes.iter().try_for_each(note)?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Analysis, earliest};
+use super::Analysis;
 use crate::governance::evaluate::{breaches, evaluate_type, evaluate_workload};
 use crate::governance::{
     AnnotatedExemptions, Compliance, ExemptFindings, Exemption, RawFigures, Score, Tally, ViolationRow,
@@ -28,7 +28,7 @@ impl Analysis<'_> {
     }
 
     /// Notes the annotations of an object if it is a Namespace.
-    pub(super) fn note_namespace(&mut self, types: &TypeMeta, metadata: &Metadata<'_>) {
+    pub(super) fn note_exemptions_of(&mut self, types: &TypeMeta, metadata: &Metadata<'_>) {
         let name = metadata.name.as_deref().unwrap_or_default();
         let is_namespace = types.api_version == "v1" && types.kind == "Namespace";
         if is_namespace && self.scope.asks_for(name) && !self.scope.leaves_out(name) {
@@ -76,7 +76,7 @@ impl Analysis<'_> {
             self.reduce_others(&annotated, &mut counts);
             self.reduce_lists(&annotated);
             let ends = counts.values().filter_map(|(exemption, _)| exemption.end(self.now));
-            self.recheck_at = earliest(self.recheck_at, ends.min());
+            self.recheck_at = self.recheck_at.into_iter().chain(ends.min()).min();
             all.extend(counts.into_values().map(|(exemption, count)| exemption.with_count(count, self.now)));
         }
         self.annotated = annotated;
@@ -139,9 +139,9 @@ impl Analysis<'_> {
         let of_row = |row: &ViolationRow<'_>| of(&WorkloadKey::new(row.namespace, row.workload()), row.rule);
         self.types.retain(|(key, place, _), _| {
             let enabled = policy.rules().iter().find(|enabled| enabled.index == *place);
-            !enabled.and_then(|enabled| annotated.of(key, enabled, now)).is_some_and(|one| !one.is_over(now))
+            enabled.and_then(|enabled| annotated.of(key, enabled, now)).is_none_or(|one| one.is_over(now))
         });
-        self.violations.retain(|row| !of_row(row).is_some_and(|exemption| !exemption.is_over(now)));
+        self.violations.retain(|row| of_row(row).is_none_or(|exemption| exemption.is_over(now)));
         self.violations.annotate(|row| {
             let last = of_row(row)?.expires?;
             Some(format!(" (the exemption from this rule ended with {last})"))

@@ -25,7 +25,7 @@ impl Analysis<'_> {
 
     /// Notes that a list of a kind failed, so that rules that read it can't tell.
     pub fn miss(&mut self, kind: Kind) {
-        for enabled in self.policy.rules().iter().filter(|enabled| enabled.rule.reads().contains(kind)) {
+        for enabled in self.policy.rules().iter().filter(|enabled| enabled.reads().contains(kind)) {
             *self.missed.entry(enabled.rule.id).or_default() += 1;
         }
     }
@@ -37,7 +37,10 @@ impl Analysis<'_> {
             Parsed::Workload(workload) => {
                 let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
                 self.annotated.add_workload(namespace, workload);
-                self.note_workload(namespace, workload, None);
+                if !self.facts.is_unneeded() {
+                    self.note_workload(namespace, workload, None);
+                }
+                self.evaluate_custom_rules(namespace, workload, None);
             }
             Parsed::List(items) => items.iter().for_each(|item| self.add_facts(item)),
             Parsed::Related(other) => self.add_other(other, &object.types, None),
@@ -68,8 +71,11 @@ impl Analysis<'_> {
         }
         if let Some(metadata) = object.content.get("metadata").map(Metadata::deserialize) {
             let metadata = metadata.unwrap_or_default();
-            self.note_namespace(types, &metadata);
+            self.note_exemptions_of(types, &metadata);
             self.evaluate_other(types, &metadata, origin);
+        }
+        if object.kind == Kind::Namespace {
+            self.note_namespace(object, types);
         }
         let related = match Related::read(object) {
             Ok(related) => related,
@@ -135,7 +141,7 @@ impl Analysis<'_> {
 
     /// Names an object, and decides if the user asked for it. An object of the cluster is asked for if no namespace is
     /// named.
-    fn identity(
+    pub(super) fn identity(
         &mut self,
         kind: ObjectKind,
         namespace: &str,
@@ -180,7 +186,7 @@ impl Analysis<'_> {
         unknown
     }
 
-    fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
+    pub(super) fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
         for (object, violation) in found.found() {
             let mut tally = Tally::default();
             tally.set(enabled.index, 1);

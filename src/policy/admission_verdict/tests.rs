@@ -160,3 +160,11 @@ fn a_rule_from_which_workloads_may_exempt_themselves_has_the_day_and_an_exempt_o
     assert_eq!(left_out, [("a", LeftOutReason::Exempt), ("b", LeftOutReason::Exempt)]);
     assert_eq!(verdict.hash, AdmissionVerdict::of(&all).unwrap().hash, "the webhook knows it again");
 }
+
+#[test]
+fn a_rule_of_a_policys_own_is_left_out() {
+    let rule = json!({ "id": "own", "match": { "kinds": ["Pod"] }, "expression": "true", "message": "m" });
+    let verdict = AdmissionVerdict::of(&[policy("a", &json!({ "customRules": [rule] }))]).unwrap();
+    let [left_out] = &*verdict.left_out else { panic!("{verdict:?}") };
+    assert_eq!((left_out.rule.as_str(), left_out.reason), ("own", LeftOutReason::Custom));
+}
