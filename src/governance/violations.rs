@@ -227,23 +227,21 @@ impl ViolationList {
             kind: open.text(kind),
             is_certain,
         };
-        let mut rule = 0;
-        let violations = violations.iter().map(|violation| {
-            rule = place_from(rule, violation.rule);
-            StoredViolation {
+        let violations: Vec<_> = violations
+            .iter()
+            .map(|violation| StoredViolation {
                 container: violation
                     .container
                     .as_deref()
                     .map_or(TextId::NONE, |container| open.text(container)),
                 path: open.text(&violation.path),
                 message: open.text(&violation.message),
-                rule: u16::try_from(rule).unwrap_or(u16::MAX),
+                rule: u16::try_from(place(violation.rule)).unwrap_or(u16::MAX),
                 severity: violation.severity,
                 count: u8::try_from(violation.count).unwrap_or(u8::MAX),
                 line: origin.map_or(0, |origin| origin.line_of(&violation.path)),
-            }
-        });
-        let violations: Vec<_> = violations.collect();
+            })
+            .collect();
         open.push(object, violations);
         if open.size() > SEGMENT {
             self.close();
@@ -395,13 +393,6 @@ impl Serialize for ViolationList {
         self.iter().try_for_each(|violation| violations.serialize_element(&violation))?;
         violations.end()
     }
-}
-
-/// Returns the place of a rule in the registry. Violations mostly come in the registry's order, so the search begins at
-/// the place of the violation before.
-fn place_from(before: usize, rule: RuleId) -> usize {
-    let ahead = RULES.iter().skip(before).position(|known| known.id == rule);
-    ahead.map_or_else(|| place(rule), |ahead| before + ahead)
 }
 
 /// Returns the bit that stands for a severity.
