@@ -23,6 +23,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kube_devops::governance::AnnotatedExemptions;
 use kube_devops::operator::{AdmissionState, EvaluationOutcome, Inventory, evaluate_namespace, next_status};
 use kube_devops::policy::{DevOpsPolicy, EffectivePolicy};
 use kube_devops::remediation::EnforcementState;
@@ -77,7 +78,7 @@ fn reconcile() {
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let objects = black_box(&inventory).objects(NAMESPACE);
-        let evaluation = evaluate_namespace(&rules, NAMESPACE, objects, now);
+        let evaluation = evaluate_namespace(&rules, NAMESPACE, objects, AnnotatedExemptions::default(), now);
         violations = evaluation.violations.len();
         let (outcome, enforcement) = (EvaluationOutcome::Evaluated(evaluation), EnforcementState::default());
         let _ = black_box(next_status(&policy, &outcome, &enforcement, &AdmissionState::Off, now));

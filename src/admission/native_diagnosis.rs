@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
@@ -10,11 +11,12 @@ use kube::api::{Api, ListParams};
 use super::doctor::Diagnosis;
 use super::native_installation::missing_policies;
 use crate::cluster::{CallError, Cluster};
+use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies;
 use crate::policy::{
     ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, CompiledPolicy,
-    DENY_ANNOTATION, VERDICT_ANNOTATION, WARN_ANNOTATION,
+    DENY_ANNOTATION, EnabledRule, VERDICT_ANNOTATION, WARN_ANNOTATION,
 };
 
 impl Diagnosis {
@@ -51,7 +53,8 @@ impl Diagnosis {
                 let is_native =
                     namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
                 let is_suspended = until.is_some_and(|until| until > now);
-                let problem = stale(policies, annotations, is_native, is_suspended);
+                let verdict = wanted_verdict(&name, annotations, policies, now);
+                let problem = stale(verdict, annotations, is_native, is_suspended);
                 self.problems.extend(problem.map(|problem| format!("namespace {name}: {problem}")));
             }
         }
@@ -60,10 +63,25 @@ impl Diagnosis {
     }
 }
 
+/// Returns the verdict that a Namespace should have at the time `now`; `None` if no policy is in effect.
+fn wanted_verdict(
+    namespace: &str,
+    annotations: &BTreeMap<String, String>,
+    policies: &[CompiledPolicy],
+    now: Timestamp,
+) -> Option<AdmissionVerdict> {
+    let mut exemptions = AnnotatedExemptions::default();
+    exemptions.add_namespace(namespace, |key| annotations.get(key).map(String::as_str));
+    let is_exempt = |enabled: &EnabledRule| {
+        exemptions.of_namespace(namespace, enabled).is_some_and(|exemption| !exemption.is_over(now))
+    };
+    AdmissionVerdict::exempting(policies, is_exempt, TimeZone::UTC.to_datetime(now).date())
+}
+
 /// Returns the way in which the verdict on a Namespace differs from that of its policies, with the fix; `None` for the
 /// right one.
 fn stale(
-    policies: &[CompiledPolicy],
+    verdict: Option<AdmissionVerdict>,
     annotations: &BTreeMap<String, String>,
     is_native: bool,
     is_suspended: bool,
@@ -72,7 +90,7 @@ fn stale(
                            clear it with `kube-devops policy release`";
     const LEFT: &str = "its verdict of native admission has no policy behind it: start `kube-devops reconcile --admission \
                         native`, or clear it with `kube-devops policy release`";
-    let Some(verdict) = AdmissionVerdict::of(policies) else { return Some(LEFT) };
+    let Some(verdict) = verdict else { return Some(LEFT) };
     let verdict = if is_suspended { verdict.suspended() } else { verdict };
     let wanted = verdict.annotations();
     let is_right = |key: &&str| annotations.get(*key) == wanted.get(*key);
@@ -86,30 +104,51 @@ mod tests {
 
     use super::*;
     use crate::policy::DevOpsPolicy;
+    use crate::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL};
 
     #[test]
     fn a_verdict_of_other_policies_is_stale() {
         let policy = |generation: i64| {
             let policy = json!({
                 "metadata": { "name": "base", "namespace": "shop", "uid": "u", "generation": generation },
-                "spec": { "enforcementMode": "enforce", "forbidLatestTag": true, "admission": { "denyAt": "low" } },
+                "spec": { "enforcementMode": "enforce", "exemptions": "workload", "forbidLatestTag": true, "admission": { "denyAt": "low" } },
             });
             [CompiledPolicy::new(serde_json::from_value::<DevOpsPolicy>(policy).unwrap())]
         };
         let owned = |verdict: AdmissionVerdict| -> BTreeMap<String, String> {
             verdict.annotations().into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
         };
-        let verdict = AdmissionVerdict::of(&policy(1)).unwrap();
+        let exempt = BTreeMap::from(
+            [(EXEMPT, "latest-tag"), (EXEMPT_REASON, "moves in spring"), (EXEMPT_UNTIL, "1970-01-01")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let wanted = |generation, annotations: &BTreeMap<String, String>, second| {
+            wanted_verdict("shop", annotations, &policy(generation), at(second))
+        };
+        let none = BTreeMap::new();
+        let verdict = wanted(1, &none, 0).unwrap();
         let (held, suspended) = (owned(verdict.clone()), owned(verdict.suspended()));
-        assert_eq!(stale(&policy(1), &held, true, false), None);
-        assert_eq!(stale(&policy(1), &suspended, true, true), None);
+        assert_eq!(stale(wanted(1, &none, 0), &held, true, false), None);
+        assert_eq!(stale(wanted(1, &none, 0), &suspended, true, true), None);
         let is_stale = |found: Option<&str>, text: &str| found.is_some_and(|found| found.contains(text));
-        assert!(is_stale(stale(&policy(2), &held, true, false), "is stale"), "another generation");
-        assert!(is_stale(stale(&policy(1), &held, false, false), "is stale"), "another value of the label");
+        assert!(is_stale(stale(wanted(2, &none, 0), &held, true, false), "is stale"), "another generation");
         assert!(
-            is_stale(stale(&policy(1), &suspended, true, false), "is stale"),
+            is_stale(stale(wanted(1, &none, 0), &held, false, false), "is stale"),
+            "another value of the label"
+        );
+        assert!(
+            is_stale(stale(wanted(1, &none, 0), &suspended, true, false), "is stale"),
             "a break-glass that is over"
         );
-        assert!(is_stale(stale(&[], &held, true, false), "has no policy behind it"));
+        assert!(is_stale(stale(wanted(1, &none, 86_400), &held, true, false), "is stale"), "another day");
+        assert!(
+            is_stale(stale(wanted(1, &exempt, 0), &held, true, false), "is stale"),
+            "an exempt Namespace"
+        );
+        let held = owned(wanted(1, &exempt, 0).unwrap());
+        assert_eq!(stale(wanted(1, &exempt, 0), &held, true, false), None);
+        assert!(is_stale(stale(wanted(1, &exempt, 86_400), &held, true, false), "is stale"), "it is over");
+        assert!(is_stale(stale(None, &held, true, false), "has no policy behind it"));
     }
 }

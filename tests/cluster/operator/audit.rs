@@ -6,6 +6,7 @@ use crate::kubelet::{ready, set_pod_status};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
+use kube_devops::governance::AnnotatedExemptions;
 use kube_devops::operator::{Past, Step, evaluate_namespace, next_step};
 use kube_devops::policy::{DevOpsPolicy, EffectivePolicy, PolicyAuditResult};
 use kube_devops::workload::{Workload, WorkloadKind};
@@ -169,8 +170,8 @@ async fn due(
         .map(|pod| Workload::from_json_owned(WorkloadKind::Pod, &json!(pod).to_string()).unwrap())
         .collect();
     let now = latest.map_or(Timestamp::UNIX_EPOCH, |latest| latest.created);
-    let verdict =
-        evaluate_namespace(&EffectivePolicy::from_spec(&policy.spec).unwrap(), &namespace, pods.iter(), now);
+    let rules = EffectivePolicy::from_spec(&policy.spec).unwrap();
+    let verdict = evaluate_namespace(&rules, &namespace, pods.iter(), AnnotatedExemptions::default(), now);
     match next_step(policy, &verdict, &[], latest, SignedDuration::ZERO, None, now) {
         Step::Create(result) => *result,
         step => panic!("nothing to create: {step:?}"),
