@@ -74,6 +74,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("comments must be separated from other tokens", "a: \"b\"#c"),
     ("within brackets and braces", "[?a], [a:], [!!str ]"),
     ("did not find expected ',' or '}'", "{a: b:}"),
+    ("plain scalar cannot start with '-'", "[-]"),
     ("did not find expected whitespace or line break", "!,x a"),
     ("did not find expected tag URI", "!!]str a"),
     ("the anchor `", "&a:b c"),

@@ -2,6 +2,8 @@
 //!
 //! The reviews in `tests/fixtures/reviews` are the corpus. A review that once caused a failure is added there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

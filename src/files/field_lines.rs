@@ -56,6 +56,10 @@ pub(super) fn in_yaml(object: Node<'_, '_>, path: &str) -> usize {
 
 /// Returns the line of a field in the text of a JSON object, from 1.
 pub(super) fn in_json(text: &str, path: &str) -> usize {
+    // An API server sends an object on one line, and a list may have very many of them.
+    if memchr::memchr(b'\n', text.as_bytes()).is_none() {
+        return 1;
+    }
     let mut tokens = Tokens::at(text.as_bytes(), 0);
     let mut offset = 0;
     for step in steps(path) {

@@ -68,13 +68,13 @@ pub(super) fn check_anchors(line: &str, number: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a key within brackets or braces that ends on another line than its tag or anchor begins.
+/// Refuses a key within brackets or braces that ends on another line than it begins, with its tag and its anchor.
 pub(super) fn check_flow_key(source: &str, start: Marker, key: Span) -> Result<(), Error> {
     let before = start.byte_offset().and_then(|start| source.get(..start)).unwrap_or_default();
     if start.line() >= key.end.line() || before.trim_end().ends_with('?') {
         return Ok(());
     }
-    Err(at(key, "within brackets and braces, a key has to be on one line with its tag and its anchor"))
+    Err(at(key, "within brackets and braces, a key has to be on one line, with its tag and its anchor"))
 }
 
 /// Refuses a scalar that YAML 1.1 reads differently; `flow` is true within brackets or braces.

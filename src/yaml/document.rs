@@ -88,8 +88,8 @@ impl<'t> Loader<'t> {
                     dialect::check_scalar(source, &text, style, self.in_flow(), span)?;
                     let is_key = self.open.last().is_some_and(|open| open.next == Next::Key);
                     flow_key = (is_key && self.in_flow()).then_some(span);
-                    if let Some((key, tag)) = flow_key.zip(span.tag_start()) {
-                        dialect::check_flow_key(source, tag, key)?;
+                    if let Some(key) = flow_key {
+                        dialect::check_flow_key(source, span.tag_start().unwrap_or(span.start), key)?;
                     }
                     let tag = tag.map(|tag| tag.handle().to_owned() + tag.suffix());
                     self.scalar(text, style, tag.as_deref(), anchor, span)?;
