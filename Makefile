@@ -174,7 +174,7 @@ test: control-plane prometheus helm pre-commit ## Runs all tests, including thos
 
 soak: control-plane prometheus ## Runs the tests with as many random faults as docs/reliability.md states
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --release --test reviews -- --nocapture
-	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator:: native:: webhook::
+	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=1 watch:: operator:: native:: webhook:: expressions::
 	KUBE_DEVOPS_SOAK=1 cargo test --locked --test cluster -- --ignored --nocapture --test-threads=$(WAITING) enforcement::
 
 fmt: ## Checks the formatting

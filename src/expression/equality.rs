@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::number;
 use super::steps::{Evaluated, Steps};
-use super::value::{Map, Value};
+use super::value::{List, Map, Value};
 
 /// Compares two values for equality. Values of different types are unequal, but numbers compare by their amount.
 pub(super) fn equal(a: &Value<'_>, b: &Value<'_>, steps: &Steps) -> Evaluated<bool> {
@@ -59,4 +59,16 @@ pub(super) fn find<'v>(map: &Map<'v>, key: &Value<'_>, steps: &Steps) -> Evaluat
         }
     }
     Ok(None)
+}
+
+/// Returns the places of the items that equal a value.
+pub(super) fn places(
+    list: &List<'_>,
+    item: &Value<'_>,
+    steps: &Steps,
+) -> impl Iterator<Item = Evaluated<i64>> {
+    let numbered = (0..).zip(list.iter());
+    numbered.filter_map(|(place, own)| {
+        equal(&own, item, steps).map(|is_equal| is_equal.then_some(place)).transpose()
+    })
 }

@@ -1,5 +1,6 @@
 //! The functions of the subset.
 
+use super::equality::places;
 use super::number;
 use super::steps::{Evaluated, EvaluationError, Steps};
 use super::strings;
@@ -98,6 +99,12 @@ impl Function {
             (Self::Dyn, [value]) => Ok(value.clone()),
             (Self::Join, [Value::List(list)]) => strings::join(list, ""),
             (Self::Join, [Value::List(list), Value::Text(between)]) => strings::join(list, between),
+            (Self::IndexOf, [Value::List(list), item]) => {
+                places(list, item, steps).next().unwrap_or(Ok(-1)).map(Value::Integer)
+            }
+            (Self::LastIndexOf, [Value::List(list), item]) => {
+                places(list, item, steps).try_fold(-1, |_, place| place).map(Value::Integer)
+            }
             (_, [Value::Text(text), rest @ ..]) => self.of_text(text, rest, steps),
             (_, arguments) => Err(self.inapplicable(arguments)),
         }

@@ -39,6 +39,7 @@ fn expressions_are_true_or_false() {
         "object.metadata.name.matches('^[a-z\\\\d-]+$') && !'é'.matches(r'\\w')",
         "'a,b,c'.split(',').join('-') == 'a-b-c' && ' x '.trim() == 'x'",
         "'tacocat'.lastIndexOf('c') == 4 && 'tacocat'.substring(1, 3) == 'ac' && 'x'.upperAscii() == 'X'",
+        "['a', 'b', 'a'].indexOf('a') == 0 && [1, 2, 1.0].lastIndexOf(1) == 2 && [].indexOf('a') == -1",
         "string(1e6) == '1e+06' && string(0.5) == '0.5' && string(100000.0) == '100000' && int('-7') == -7",
         "7 / 2 == 3 && -7 % 3 == -1 && 2u + 3u == 5u && 1 + 2 * 3 == 7",
         "{'a': 1, 2: 'b'}[2] == 'b' && {'a': [1, {'b': 2.0}]} == {'a': [1.0, {'b': 2}]}",

@@ -295,8 +295,8 @@ impl NativeAdmission {
             type_: EventType::Warning,
             reason: "AdmissionRestored".to_owned(),
             note: Some(
-                "Somebody changed the label or the annotations by which native admission knows the policies of this \
-                 Namespace. They are restored. Configure the tool that manages the Namespace to ignore the keys of \
+                "Another client changed the label or the annotations by which native admission knows the policies of \
+                 this Namespace. They are restored. Configure the tool that manages the Namespace to ignore the keys of \
                  devops.stochastic.io"
                     .to_owned(),
             ),

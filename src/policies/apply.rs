@@ -18,7 +18,7 @@ pub struct ApplyOptions {
 /// The reason why a policy was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Somebody else set a field to another value.
+    /// Another manager owns a field and set it to another value.
     #[error(
         "{0}: take the setting out there or give it the same value; `kubectl apply --server-side --force-conflicts` \
          replaces it"

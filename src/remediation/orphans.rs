@@ -104,7 +104,7 @@ impl Remediator {
 
     fn orphans(&self, owned: &[Owned]) -> Vec<Orphans> {
         let policies = self.policies.all();
-        // The operator is done with a policy that waits for the finalizer of somebody else.
+        // The operator is done with a policy that waits for the finalizer of another controller.
         let answering = policies.iter().map(|known| &known.policy).filter(|policy| !is_left(policy));
         let recorded: Vec<(String, &Remediation)> = answering
             .flat_map(|policy| {

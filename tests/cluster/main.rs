@@ -21,6 +21,7 @@ mod documented;
 mod enforcement;
 #[path = "../common/eventually.rs"]
 mod eventually;
+mod expressions;
 mod fleet;
 mod harness;
 mod idle;

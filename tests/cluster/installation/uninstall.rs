@@ -25,6 +25,10 @@ fn deployment(namespace: &str, application: &str) -> Value {
     })
 }
 
+fn webhook_configuration(kind: &str) -> Value {
+    json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": { "name": "kube-devops-webhook" } })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
@@ -43,7 +47,8 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
             in_home("coordination.k8s.io/v1", "Lease", "kube-devops-reconcile"),
             in_home("coordination.k8s.io/v1", "Lease", "kube-devops-webhook"),
             in_home("v1", "Secret", "kube-devops-webhook-tls"),
-            json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": { "name": "kube-devops-webhook" } }),
+            webhook_configuration("ValidatingWebhookConfiguration"),
+            webhook_configuration("MutatingWebhookConfiguration"),
         ])
         .collect();
     let policy = json!({

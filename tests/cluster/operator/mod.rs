@@ -1,6 +1,7 @@
 //! `kube-devops reconcile` as a process with exactly the documented permissions.
 
 mod audit;
+mod custom_rules;
 mod faults;
 pub(crate) mod fixture;
 mod kills;
