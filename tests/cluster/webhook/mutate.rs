@@ -74,7 +74,15 @@ async fn a_new_workload_gets_defaults_that_the_operator_adopts() {
     assert!(!is_owned(&created, FIELD_MANAGER), "the webhook has no field manager");
 
     // The manifest lacks the defaults, so a replace drops them. That only warns.
-    let replaced = fixture.kubectl_in(&namespace, &["replace", "-f", "-"], &deployment("web"));
+    // A controller may write the object between the read and the write of kubectl.
+    let replace = async |object: &Value| {
+        eventually("a replace without a conflict", async || {
+            let replaced = fixture.kubectl_in(&namespace, &["replace", "-f", "-"], object);
+            (!replaced.1.contains("the object has been modified")).then_some(replaced)
+        })
+        .await
+    };
+    let replaced = replace(&deployment("web")).await;
     assert!(replaced.0 && replaced.1.contains("Warning: "), "{}", replaced.1);
     assert!(replaced.1.contains("missing-liveness"), "{}", replaced.1);
     // Probes of its own may not be dropped.
@@ -83,7 +91,7 @@ async fn a_new_workload_gets_defaults_that_the_operator_adopts() {
         probed["spec"]["template"]["spec"]["containers"][0][probe] = json!({ "tcpSocket": { "port": 8080 } });
     }
     api.create(&PostParams::default(), &serde_json::from_value(probed).unwrap()).await.unwrap();
-    let replaced = fixture.kubectl_in(&namespace, &["replace", "-f", "-"], &deployment("probed"));
+    let replaced = replace(&deployment("probed")).await;
     assert!(!replaced.0 && replaced.1.contains("denied the request"), "{}", replaced.1);
 
     // A name that a record names as withdrawn gets nothing.
