@@ -3,17 +3,25 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{Closed, Content, Identity, Known, PodGroup, PodShape, Related, Standing, TemplateFacts};
 use crate::workload::{Kind, Kinds, Labels, ObjectKind, TypeMeta, Workload, WorkloadKind};
+
+/// Pods by namespace and name.
+pub(super) type Pods = HashMap<(Arc<str>, Arc<str>), (Identity, Arc<PodShape>)>;
 
 /// The facts that relations between some kinds need.
 #[derive(Debug, Default)]
 pub struct Facts {
     kinds: Kinds,
-    /// Pods with a controller, by what they have in common. The value is the first of them by name.
-    pub(super) managed: HashMap<Managed, Identity>,
+    /// Pods with a controller, by what they have in common. The value is the first of them by name, and the
+    /// time of the youngest.
+    pub(super) managed: HashMap<Managed, (Identity, Option<Timestamp>)>,
     /// Templates, and pods without a controller.
     pub(super) groups: Vec<PodGroup>,
+    /// The pods by namespace and name, if a rule reads their use of resources.
+    pub(super) pods: Pods,
     pub(super) known: BTreeMap<Kind, Vec<Known>>,
     /// The namespaces with pods whose controller is of an unknown kind.
     pub(super) foreign_pods: HashSet<Arc<str>>,
@@ -105,6 +113,8 @@ impl Facts {
         let labels = workload.labels().unwrap_or(&none);
         let labels = self.labels(labels);
         let shape = self.shapes.share(PodShape::of(workload, self.kinds));
+        let created =
+            workload.metadata.creation_timestamp.filter(|_| self.kinds.contains(Kind::EndpointSlice));
         let controller = workload.metadata.controller().filter(|_| workload.is_pod());
         let Some(controller) = controller else {
             let standing = if workload.is_pod() {
@@ -112,7 +122,11 @@ impl Facts {
             } else {
                 Standing::Template(TemplateFacts::of(workload))
             };
-            self.groups.push(PodGroup { identity, labels, shape, standing });
+            if workload.is_pod() && self.kinds.contains(Kind::PodMetrics) {
+                let place = (Arc::clone(&identity.namespace), Arc::clone(&identity.name));
+                add_pod(&mut self.pods, place, (identity.clone(), Arc::clone(&shape)));
+            }
+            self.groups.push(PodGroup { identity, labels, shape, standing, youngest: created });
             return;
         };
         let namespace = Arc::clone(&identity.namespace);
@@ -121,8 +135,12 @@ impl Facts {
         }
         let owner = self.text(&workload.owner().to_string());
         identity.owner = Some(Arc::clone(&owner));
+        if self.kinds.contains(Kind::PodMetrics) {
+            let place = (Arc::clone(&namespace), Arc::clone(&identity.name));
+            add_pod(&mut self.pods, place, (identity.clone(), Arc::clone(&shape)));
+        }
         let key = Managed { namespace, owner, labels, shape };
-        add_managed(&mut self.managed, key, identity);
+        add_managed(&mut self.managed, key, (identity, created));
     }
 
     /// Adds an object of another kind. Values of `ConfigMap`s are dropped.
@@ -153,10 +171,13 @@ impl Facts {
 
     /// Adds the facts of another part.
     pub fn merge(&mut self, part: Self) {
-        for (key, identity) in part.managed {
-            add_managed(&mut self.managed, key, identity);
+        for (key, pods) in part.managed {
+            add_managed(&mut self.managed, key, pods);
         }
         self.groups.extend(part.groups);
+        for (place, pod) in part.pods {
+            add_pod(&mut self.pods, place, pod);
+        }
         for (kind, known) in part.known {
             self.known.entry(kind).or_default().extend(known);
         }
@@ -198,13 +219,32 @@ impl<T: std::hash::Hash + Eq> Shared<T> {
     }
 }
 
-fn add_managed(managed: &mut HashMap<Managed, Identity>, key: Managed, identity: Identity) {
-    match managed.get_mut(&key) {
-        // A pod that was asked for stands for the others.
-        Some(known) if (!identity.is_asked, &identity) < (!known.is_asked, &*known) => *known = identity,
+/// Adds a pod. Files can have several of one name: the first by its source counts, in any order of the input.
+fn add_pod(pods: &mut Pods, place: (Arc<str>, Arc<str>), pod: (Identity, Arc<PodShape>)) {
+    match pods.get_mut(&place) {
+        Some(known) if pod < *known => *known = pod,
         Some(_) => {}
         None => {
-            managed.insert(key, identity);
+            pods.insert(place, pod);
+        }
+    }
+}
+
+fn add_managed(
+    managed: &mut HashMap<Managed, (Identity, Option<Timestamp>)>,
+    key: Managed,
+    (identity, created): (Identity, Option<Timestamp>),
+) {
+    match managed.get_mut(&key) {
+        Some((known, youngest)) => {
+            *youngest = (*youngest).max(created);
+            // A pod that was asked for stands for the others.
+            if (!identity.is_asked, &identity) < (!known.is_asked, &*known) {
+                *known = identity;
+            }
+        }
+        None => {
+            managed.insert(key, (identity, created));
         }
     }
 }

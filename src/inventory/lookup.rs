@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use super::facts::Pods;
 use super::pod_index::PodIndex;
-use super::{Closed, Facts, Known, Minimum, PodGroup, Standing};
+use super::{Closed, Facts, Identity, Known, Minimum, PodGroup, PodShape, Standing};
 use crate::workload::{Kind, LabelSelector, Owner, WorkloadKind};
 
 /// The facts of a whole input.
 #[derive(Debug)]
 pub struct Inventory {
     groups: Vec<PodGroup>,
+    pods: Pods,
     index: PodIndex,
     /// The places of the groups that stand for a workload.
     workloads: Vec<u32>,
@@ -41,8 +43,9 @@ pub enum Selected<'a> {
 impl Inventory {
     /// Sorts and indexes facts.
     pub fn new(facts: Facts) -> Self {
-        let Facts { managed, mut groups, mut known, foreign_pods, has_makers, closed, .. } = facts;
-        groups.extend(managed.into_iter().map(|(key, identity)| PodGroup {
+        let Facts { managed, mut groups, pods, mut known, foreign_pods, has_makers, closed, .. } = facts;
+        groups.extend(managed.into_iter().map(|(key, (identity, youngest))| PodGroup {
+            youngest,
             identity,
             labels: key.labels,
             shape: key.shape,
@@ -56,6 +59,7 @@ impl Inventory {
             index: PodIndex::new(&groups),
             workloads: workloads(&groups),
             groups,
+            pods,
             known,
             closed,
             foreign_pods,
@@ -93,6 +97,16 @@ impl Inventory {
     /// Returns true if the input has every object of a kind.
     pub fn is_closed_everywhere(&self, kind: Kind) -> bool {
         self.closed.everywhere(kind)
+    }
+
+    /// Finds a pod by its name, if a rule reads its use of resources.
+    pub fn pod(&self, namespace: &Arc<str>, name: &Arc<str>) -> Option<&(Identity, Arc<PodShape>)> {
+        self.pods.get(&(Arc::clone(namespace), Arc::clone(name)))
+    }
+
+    /// Returns every pod whose use of resources a rule reads.
+    pub fn pods(&self) -> impl Iterator<Item = &(Identity, Arc<PodShape>)> {
+        self.pods.values()
     }
 
     /// Returns every group of pods.

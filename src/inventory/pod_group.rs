@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{Identity, PodShape};
 use crate::workload::{LabelSelector, Labels, ObjectKind, Workload, WorkloadKind};
 
@@ -16,6 +18,8 @@ pub struct PodGroup {
     pub shape: Arc<PodShape>,
     /// The origin of the pods.
     pub standing: Standing,
+    /// The time at which the youngest of the pods was made, if a rule reads it.
+    pub youngest: Option<Timestamp>,
 }
 
 /// The origin of pods.

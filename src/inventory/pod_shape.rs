@@ -1,6 +1,6 @@
 //! The part of a pod spec that relations read.
 
-use crate::workload::{Container, Kind, Kinds, PodSpec, VolumeContent, Workload};
+use crate::workload::{Container, Kind, Kinds, PodSpec, Quantity, VolumeContent, Workload};
 
 /// The part of a pod spec that relations read. Pods of one template share it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,8 +17,23 @@ pub struct PodShape {
     pub account: Option<String>,
     /// The pod's own word on the mount of its account's token.
     pub automounts_token: Option<bool>,
+    /// The claims that the pod uses by name.
+    pub claims: Vec<String>,
+    /// The limits of its containers.
+    pub limits: Vec<Limits>,
     /// The objects that the pod needs.
     pub references: Vec<Reference>,
+}
+
+/// The limits of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Limits {
+    /// The container.
+    pub container: String,
+    /// The limit of memory.
+    pub memory: Option<Quantity>,
+    /// The limit of CPU.
+    pub cpu: Option<Quantity>,
 }
 
 /// A port with a name.
@@ -70,6 +85,21 @@ impl PodShape {
                 .filter(|port| !port.name.is_empty())
                 .map(|port| NamedPort { name: port.name.to_string(), protocol: port.protocol().to_owned() });
             shape.ports = named.collect();
+        }
+        if kinds.contains(Kind::PodMetrics) {
+            let limits = pod.containers.iter().map(|container| {
+                let resources = container.resources.unwrap_or_default();
+                let (memory, cpu) = (resources.memory_limit(), resources.cpu_limit());
+                Limits { container: container.name.to_string(), memory, cpu }
+            });
+            shape.limits = limits.collect();
+        }
+        if kinds.contains(Kind::PersistentVolumeClaim) {
+            let claims = pod.volumes.iter().filter_map(|volume| match &volume.content {
+                VolumeContent::Claim(claim) => Some(claim.claim_name.to_string()),
+                _ => None,
+            });
+            shape.claims = claims.collect();
         }
         if kinds.contains(Kind::ConfigMap) || kinds.contains(Kind::Secret) {
             shape.references = references(pod);

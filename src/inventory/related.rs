@@ -4,10 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::autoscaler::AutoscalerSpec;
+use super::cluster_state::{Phase, StorageClass};
 use super::configuration::{Secret, SecretSource};
 use super::{
-    Autoscaler, Binding, ConfigMap, DisruptionBudget, Ingress, Keys, NetworkPolicy, Role, Service,
-    ServiceAccount,
+    Autoscaler, Binding, ConfigMap, DisruptionBudget, EndpointSlice, Ingress, Keys, NetworkPolicy, Node,
+    PodUsage, Role, Service, ServiceAccount, VolumeClaim,
 };
 use crate::workload::{Fields, Kind, Metadata, OtherObject};
 
@@ -49,6 +50,24 @@ pub enum Content {
     Role(Role),
     /// A `RoleBinding` or `ClusterRoleBinding`.
     Binding(Binding),
+    /// A Node.
+    Node(Node),
+    /// A `PersistentVolumeClaim`.
+    VolumeClaim(VolumeClaim),
+    /// A `PersistentVolume`.
+    Volume {
+        /// The phase; empty in a manifest.
+        phase: String,
+    },
+    /// A `StorageClass`.
+    StorageClass {
+        /// True if a claim waits for its first pod.
+        waits: bool,
+    },
+    /// The endpoints of a Service, or a part of them.
+    EndpointSlice(EndpointSlice),
+    /// The use of resources by a pod.
+    PodUsage(PodUsage),
 }
 
 impl Related {
@@ -77,6 +96,15 @@ impl Related {
             }
             Kind::Role | Kind::ClusterRole => Content::Role(whole(fields)?),
             Kind::RoleBinding | Kind::ClusterRoleBinding => Content::Binding(whole(fields)?),
+            Kind::Node => Content::Node(part(fields, "status")?),
+            Kind::PersistentVolumeClaim => {
+                let (spec, status) = (part(fields, "spec")?, part(fields, "status")?);
+                Content::VolumeClaim(VolumeClaim::of(&metadata, spec, status))
+            }
+            Kind::PersistentVolume => Content::Volume { phase: part::<Phase>(fields, "status")?.phase },
+            Kind::StorageClass => Content::StorageClass { waits: whole::<StorageClass>(fields)?.waits() },
+            Kind::EndpointSlice => Content::EndpointSlice(EndpointSlice::of(&metadata, fields)?),
+            Kind::PodMetrics => Content::PodUsage(whole(fields)?),
             Kind::Pod | Kind::Template | Kind::ForeignNetworkPolicy | Kind::Namespace => Content::Present,
         };
         Ok(Self { kind: object.kind, metadata, content })

@@ -18,6 +18,8 @@ pub struct Service {
     #[serde(default, deserialize_with = "label_map")]
     pub selector: LabelSelector<'static>,
     #[serde(default, deserialize_with = "nullable")]
+    pub publish_not_ready_addresses: bool,
+    #[serde(default, deserialize_with = "nullable")]
     pub ports: Vec<ServicePort>,
 }
 

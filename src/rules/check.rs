@@ -67,6 +67,8 @@ pub struct ObjectContext<'a> {
     pub object: &'a Related,
     /// The rule's parameters.
     pub parameters: &'a Parameters,
+    /// The time of the evaluation.
+    pub now: Timestamp,
 }
 
 /// The input of a rule.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::{Parameters, RuleId, Severity, Violation};
 use crate::inventory::{Identity, Inventory};
 
@@ -12,6 +14,8 @@ pub struct Relations<'a> {
     pub inventory: &'a Inventory,
     /// The rule's parameters.
     pub parameters: &'a Parameters,
+    /// The time of the evaluation.
+    pub now: Timestamp,
 }
 
 /// The findings of one rule in many objects. Objects that the user did not ask for have none.

@@ -70,7 +70,8 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
                     if let Check::Object { check, reads } = check
                         && reads.contains(&related.kind)
                     {
-                        check(&ObjectContext { object: &related, parameters: &parameters }, &mut found);
+                        let now = Timestamp::UNIX_EPOCH;
+                        check(&ObjectContext { object: &related, parameters: &parameters, now }, &mut found);
                     }
                 }
                 let namespace = related.metadata.namespace.as_deref();
@@ -93,7 +94,8 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
     let mut related = Findings::new(rule.id, rule.severity, true);
     for check in rule.checks() {
         if let Check::Relation { check, .. } = check {
-            check(&Relations { inventory: &inventory, parameters: &parameters }, &mut related);
+            let now = Timestamp::UNIX_EPOCH;
+            check(&Relations { inventory: &inventory, parameters: &parameters, now }, &mut related);
         }
     }
     let mut violations = found.into_kept();

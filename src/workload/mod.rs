@@ -68,6 +68,6 @@ pub use status::{Condition, ConditionType, WorkloadStatus};
 pub use text::Text;
 pub use type_meta::TypeMeta;
 pub use volume::{
-    HostPath, KeyPath, NamedSource, Projected, ProjectedSource, SecretVolume, Volume, VolumeContent,
-    VolumeMount,
+    ClaimSource, HostPath, KeyPath, NamedSource, Projected, ProjectedSource, SecretVolume, Volume,
+    VolumeContent, VolumeMount,
 };

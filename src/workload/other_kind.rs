@@ -30,6 +30,13 @@ pub enum Kind {
     ClusterRole,
     RoleBinding,
     ClusterRoleBinding,
+    Node,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    StorageClass,
+    EndpointSlice,
+    /// The use of resources, as metrics-server and others measure it.
+    PodMetrics,
 }
 
 /// A resource of the API that has objects of a kind.
@@ -52,7 +59,7 @@ pub struct Resource {
 }
 
 /// Every resource. One kind can have several.
-pub static RESOURCES: [Resource; 39] = [
+pub static RESOURCES: [Resource; 45] = [
     core(Kind::Pod, "Pod", "pods"),
     built_in(Kind::Template, "Deployment", "deployments", "apps"),
     built_in(Kind::Template, "StatefulSet", "statefulsets", "apps"),
@@ -129,6 +136,12 @@ pub static RESOURCES: [Resource; 39] = [
     cluster(Kind::ClusterRole, "ClusterRole", "clusterroles", (RBAC, "v1"), false),
     built_in(Kind::RoleBinding, "RoleBinding", "rolebindings", RBAC),
     cluster(Kind::ClusterRoleBinding, "ClusterRoleBinding", "clusterrolebindings", (RBAC, "v1"), false),
+    cluster(Kind::Node, "Node", "nodes", ("", "v1"), false),
+    core(Kind::PersistentVolumeClaim, "PersistentVolumeClaim", "persistentvolumeclaims"),
+    cluster(Kind::PersistentVolume, "PersistentVolume", "persistentvolumes", ("", "v1"), false),
+    cluster(Kind::StorageClass, "StorageClass", "storageclasses", ("storage.k8s.io", "v1"), false),
+    built_in(Kind::EndpointSlice, "EndpointSlice", "endpointslices", "discovery.k8s.io"),
+    custom(Kind::PodMetrics, "PodMetrics", "pods", "metrics.k8s.io", "v1beta1"),
     // A former group, which manifests still name.
     built_in(Kind::Ingress, "Ingress", "ingresses", "extensions"),
 ];
@@ -165,7 +178,7 @@ const fn cluster(
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::Pod,
         Self::Template,
         Self::Service,
@@ -184,6 +197,12 @@ impl Kind {
         Self::ClusterRole,
         Self::RoleBinding,
         Self::ClusterRoleBinding,
+        Self::Node,
+        Self::PersistentVolumeClaim,
+        Self::PersistentVolume,
+        Self::StorageClass,
+        Self::EndpointSlice,
+        Self::PodMetrics,
     ];
 
     /// Finds the kind of an object that is no workload. Every version of a group is read the same way.
@@ -204,7 +223,15 @@ impl Kind {
 
     /// Returns true if objects of this kind have a namespace.
     pub fn is_namespaced(self) -> bool {
-        !matches!(self, Self::Namespace | Self::ClusterRole | Self::ClusterRoleBinding)
+        !matches!(
+            self,
+            Self::Namespace
+                | Self::ClusterRole
+                | Self::ClusterRoleBinding
+                | Self::Node
+                | Self::PersistentVolume
+                | Self::StorageClass
+        )
     }
 
     /// Returns the kind's name, as a violation shows it.

@@ -72,6 +72,11 @@ impl Quantity {
         Self(self.0.saturating_mul(i128::from(count)))
     }
 
+    /// Returns the percentage of another quantity that this one is, rounded down; 0 of nothing.
+    pub fn percent_of(self, whole: Self) -> i128 {
+        self.0.saturating_mul(100).checked_div(whole.0).unwrap_or(0)
+    }
+
     /// Returns true if the quantity is less than zero.
     pub fn is_negative(self) -> bool {
         self.0 < 0

@@ -155,8 +155,6 @@ unread_objects! {
     FieldRef("a reference to a field") { api_version: Words, field_path: Words }
     /// A temporary directory.
     EmptyDir("an emptyDir") { medium: Words, size_limit: super::Quantity }
-    /// A claim of a persistent volume.
-    Claim("a reference to a claim") { claim_name: Words, read_only: bool }
 }
 
 #[cfg(test)]

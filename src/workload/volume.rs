@@ -8,9 +8,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::Text;
 use super::fields::nullable;
 use super::object_only::object_only;
-use super::unread::{Claim, EmptyDir, Unread, Words};
+use super::unread::{EmptyDir, Unread, Words};
 
 object_only!(
+    ClaimSource<'a>,
     HostPath<'a>,
     NamedSource<'a>,
     SecretVolume<'a>,
@@ -43,8 +44,21 @@ pub enum VolumeContent<'a> {
     ConfigMap(NamedSource<'a>),
     /// The keys of a Secret.
     Secret(SecretVolume<'a>),
+    /// A claim of a persistent volume.
+    Claim(ClaimSource<'a>),
     /// Several sources in one directory.
     Projected(Projected<'a>),
+}
+
+/// A claim of a persistent volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase", expecting = "a reference to a claim")]
+#[allow(missing_docs, reason = "the fields are the API's")]
+pub struct ClaimSource<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    pub claim_name: Text<'a>,
+    #[serde(default)]
+    pub(super) read_only: Unread<bool>,
 }
 
 /// A directory of the node.
@@ -175,7 +189,7 @@ impl<'de> Visitor<'de> for VolumeVisitor {
                 "secret" => map.next_value::<Option<_>>()?.map(VolumeContent::Secret),
                 "projected" => map.next_value::<Option<_>>()?.map(VolumeContent::Projected),
                 "emptyDir" => map.next_value::<Option<EmptyDir>>()?.map(|_| VolumeContent::Other),
-                "persistentVolumeClaim" => map.next_value::<Option<Claim>>()?.map(|_| VolumeContent::Other),
+                "persistentVolumeClaim" => map.next_value::<Option<_>>()?.map(VolumeContent::Claim),
                 _ => map.next_value::<Option<super::Present>>()?.map(|_| VolumeContent::Other),
             };
             if let Some(content) = content {

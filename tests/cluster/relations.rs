@@ -15,7 +15,7 @@ const RULES: &str = "networking,rbac,automounted-token,plaintext-secret,dangling
                      dangling-disruption-budget,overlapping-disruption-budgets,recreate-strategy";
 
 /// The lists of a namespace that the rules read.
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 14] = [
     "api/v1/NS/services",
     "api/v1/NS/serviceaccounts",
     "api/v1/NS/configmaps",
@@ -25,6 +25,7 @@ const LISTS: [&str; 13] = [
     "apis/apps/v1/NS/statefulsets",
     "apis/networking.k8s.io/v1/NS/ingresses",
     "apis/networking.k8s.io/v1/NS/networkpolicies",
+    "apis/discovery.k8s.io/v1/NS/endpointslices",
     "apis/policy/v1/NS/poddisruptionbudgets",
     "apis/autoscaling/v2/NS/horizontalpodautoscalers",
     "apis/rbac.authorization.k8s.io/v1/NS/roles",

@@ -18,6 +18,10 @@ pub(super) async fn read(cluster: &Cluster, scope: &Scope, analysis: &mut Analys
                 match list(cluster, resource, namespace, analysis).await {
                     Ok(()) => {}
                     Err(error) if resource.is_custom && error.code() == Some(404) => {}
+                    // The API is registered, and the server behind it does not answer.
+                    Err(error) if kind == Kind::PodMetrics && error.code() == Some(503) => {
+                        is_complete = false;
+                    }
                     Err(error) => {
                         is_complete = false;
                         if error.code() == Some(403) {

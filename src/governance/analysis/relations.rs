@@ -116,7 +116,9 @@ impl Analysis<'_> {
                 }
                 let mut found = Violations::new(self.keep);
                 found.begin(enabled.rule.id, enabled.severity);
-                check(&ObjectContext { object, parameters: &enabled.parameters }, &mut found);
+                let context = ObjectContext { object, parameters: &enabled.parameters, now: self.now };
+                check(&context, &mut found);
+                self.recheck_at = self.recheck_at.into_iter().chain(found.next_check()).min();
                 if let Some(exemption) = self.exemption(enabled.rule.id, identity) {
                     let mut exempt = Tally::default();
                     exempt.set(enabled.index, found.count());
@@ -176,7 +178,9 @@ impl Analysis<'_> {
             for check in enabled.rule.checks() {
                 let Check::Relation { check, .. } = check else { continue };
                 let mut found = Findings::new(enabled.rule.id, enabled.severity, self.keep);
-                check(&Relations { inventory: &inventory, parameters: &enabled.parameters }, &mut found);
+                let context =
+                    Relations { inventory: &inventory, parameters: &enabled.parameters, now: self.now };
+                check(&context, &mut found);
                 if found.unknown_count() > 0 {
                     *unknown.entry(enabled.rule.id).or_default() += found.unknown_count();
                 }

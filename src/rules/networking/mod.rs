@@ -9,6 +9,7 @@ mod exposed_service;
 mod missing_governing_service;
 mod missing_network_policy;
 mod plaintext_ingress;
+mod service_without_endpoints;
 mod unresolved_target_port;
 
 pub(super) static RULES: &[&Rule] = &[
@@ -19,5 +20,6 @@ pub(super) static RULES: &[&Rule] = &[
     &missing_governing_service::RULE,
     &missing_network_policy::RULE,
     &plaintext_ingress::RULE,
+    &service_without_endpoints::RULE,
     &unresolved_target_port::RULE,
 ];

@@ -24,7 +24,8 @@ ports:
 ```
 
 ## Exceptions
-A number always works, whether a container declares it or not.
+A number always works, whether a container declares it or not. Pods and templates of one workload count together: while it
+is updated, and where the input has it in several variants, one of them is enough.
 ",
     category: Category::Networking,
     severity: Severity::High,
@@ -48,7 +49,12 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
                 let mut ports = group.shape.ports.iter();
                 ports.any(|own| own.name == *name && own.protocol == port.protocol())
             };
-            if let Some(group) = pods.iter().find(|group| !declares(group)) {
+            // An input can have a workload in several variants, of which the Service fits one.
+            let has_variant = |group: &PodGroup| {
+                let mut variants = pods.iter().filter(|one| one.workload() == group.workload());
+                variants.any(|one| declares(&one))
+            };
+            if let Some(group) = pods.iter().find(|group| !declares(group) && !has_variant(group)) {
                 let (workload, protocol) = (group.workload(), port.protocol());
                 found.report(
                     &known.identity,

@@ -23,6 +23,8 @@ mod replicas_under_autoscaler;
 mod short_start_deadline;
 mod single_replica;
 mod stalled_rollout;
+mod unbound_volume;
+mod unhealthy_node;
 mod unmanaged_pod;
 mod unready_pod;
 mod unresolved_probe_port;
@@ -49,6 +51,8 @@ pub(super) static RULES: &[&Rule] = &[
     &short_start_deadline::RULE,
     &single_replica::RULE,
     &stalled_rollout::RULE,
+    &unbound_volume::RULE,
+    &unhealthy_node::RULE,
     &unmanaged_pod::RULE,
     &unready_pod::RULE,
     &unresolved_probe_port::RULE,
