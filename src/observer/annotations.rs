@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::Observer;
 use crate::cluster::{self, CallError, Cluster, RawObject, Sink, WatchRequest};
-use crate::workload::{Metadata, Owner, WorkloadKey};
+use crate::workload::{EXEMPT, Metadata, Owner, WorkloadKey};
 
 /// Returns the watches of the metadata of everything that can own a pod, and of the Namespaces if all are observed.
 pub fn annotation_requests(namespaces: &[Option<String>]) -> Vec<WatchRequest> {
@@ -62,7 +62,7 @@ struct AnnotationSink<'o> {
     kind: String,
     /// The namespace that is followed; `None` for all.
     within: Option<String>,
-    /// The objects of the list under way; a Namespace has an empty namespace.
+    /// The objects of the list under way that ask for an exemption; a Namespace has an empty namespace.
     listed: HashSet<(String, String)>,
 }
 
@@ -76,19 +76,9 @@ impl AnnotationSink<'_> {
     fn is_namespace(&self) -> bool {
         self.kind == "Namespace"
     }
-}
 
-impl Sink for AnnotationSink<'_> {
-    fn begin_list(&mut self) {
-        self.listed.clear();
-    }
-
-    fn list(&mut self, object: &RawObject) -> Result<(), String> {
-        self.listed.insert((object.namespace().to_owned(), object.name().to_owned()));
-        self.apply(object)
-    }
-
-    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+    /// Takes the annotations of an object. Returns true if they ask for an exemption.
+    fn take(&self, object: &RawObject) -> Result<bool, String> {
         let Head { metadata } = serde_json::from_str(object.json()).map_err(|error| error.to_string())?;
         let is_namespace = self.is_namespace();
         self.observer.exempt(|exemptions| {
@@ -100,7 +90,24 @@ impl Sink for AnnotationSink<'_> {
                 exemptions.add_object(object.namespace(), named, &metadata);
             }
         });
+        Ok(metadata.annotation(EXEMPT).is_some())
+    }
+}
+
+impl Sink for AnnotationSink<'_> {
+    fn begin_list(&mut self) {
+        self.listed.clear();
+    }
+
+    fn list(&mut self, object: &RawObject) -> Result<(), String> {
+        if self.take(object)? {
+            self.listed.insert((object.namespace().to_owned(), object.name().to_owned()));
+        }
         Ok(())
+    }
+
+    fn apply(&mut self, object: &RawObject) -> Result<(), String> {
+        self.take(object).map(|_| ())
     }
 
     fn delete(&mut self, object: &RawObject) {
