@@ -1,18 +1,16 @@
 //! Reads the figures of all policies of a cluster in one small request.
 
+use kube::Resource as _;
 use serde_json::Value;
 
 use crate::cluster::{CallError, Cluster, ObjectList, Table, TableRow, table};
-use crate::policy::PolicySummary;
+use crate::policy::{DevOpsPolicy, PolicySummary};
 
 /// Reads the figures of all policies, from the columns of the CRD. A cluster without the CRD has no policies.
 pub async fn summaries(cluster: &Cluster) -> Result<Vec<PolicySummary>, CallError> {
-    let list = ObjectList {
-        group: "devops.stochastic.io",
-        version: "v1",
-        plural: "devopspolicies",
-        namespace: None,
-    };
+    let (group, version) = (DevOpsPolicy::group(&()), DevOpsPolicy::version(&()));
+    let plural = DevOpsPolicy::plural(&());
+    let list = ObjectList { group: &group, version: &version, plural: &plural, namespace: None };
     match table(cluster, list).await {
         Ok(table) => Ok(table.rows.iter().map(|row| summary(&table, row)).collect()),
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
