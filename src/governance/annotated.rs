@@ -25,7 +25,7 @@ const LONGEST_REASON: usize = 256;
 /// The kinds whose objects a controller makes for a workload.
 const MANAGED: [&str; 4] = ["Pod", "ReplicaSet", "ReplicationController", "Job"];
 
-/// What the annotations of one object declare.
+/// The exemption that the annotations of one object declare, and their problems.
 #[derive(Debug, Clone)]
 pub struct Declared {
     /// The exemption; `None` if the annotations exempt nothing.
