@@ -22,7 +22,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Returns the places for a mode: one that cannot evaluate chosen namespaces evaluates all of them.
+    /// Returns the places for a mode. A mode that cannot be limited to namespaces covers all of them.
     fn of(&self, mode: Mode) -> Self {
         if mode.takes_namespaces() { self.clone() } else { Self { evaluated: None, ..self.clone() } }
     }

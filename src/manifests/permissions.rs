@@ -360,7 +360,7 @@ const WEBHOOK: &[Permission] = &[
         "validatingwebhookconfigurations",
         &["get", "update"],
         Cluster,
-        "the API server stops to trust the webhook when certificates rotate, and a break-glass does not end",
+        "the API server stops trusting the webhook when certificates rotate, and a break-glass does not end",
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),
@@ -369,7 +369,7 @@ const WEBHOOK: &[Permission] = &[
         "mutatingwebhookconfigurations",
         &["get", "update"],
         Cluster,
-        "the API server stops to ask for defaults when certificates rotate, and a break-glass does not end",
+        "the API server stops requesting defaults when certificates rotate, and a break-glass does not end",
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),

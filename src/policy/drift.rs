@@ -33,8 +33,8 @@ pub struct ClusterDifference {
     pub fields: Vec<FieldDifference>,
 }
 
-/// Compares the policies of clusters by namespace and name. The spec that most clusters have is the measure; of two
-/// that are as common, that of the first cluster.
+/// Compares the policies of clusters by namespace and name. The most common spec is the
+/// reference; if two are equally common, the spec of the first cluster.
 pub fn drift(clusters: &[(String, Vec<PolicyDocument>)]) -> Vec<PolicyDrift> {
     let mut found: BTreeMap<(String, String), Vec<Option<Value>>> = BTreeMap::new();
     for (index, (_, policies)) in clusters.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Identities of workloads and policies. They are printed and parsed here and nowhere else.
+//! Identities of workloads and policies, and the only code that parses their texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -64,6 +64,11 @@ impl<'a> Owner<'a> {
             Some([kind, name]) => Ok(Self { kind, name }),
             None => Err(IdentityError { text: text.to_owned(), form: "KIND/NAME" }),
         }
+    }
+
+    /// Prints `namespace/Kind/name`, or `Kind/name` for an object without a namespace.
+    pub fn full_name(self, namespace: &str) -> String {
+        if namespace.is_empty() { self.to_string() } else { format!("{namespace}/{self}") }
     }
 
     /// Adds the namespace.

@@ -17,7 +17,7 @@ pub(super) struct KubeconfigArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Vec<PathBuf>,
 
-    /// Most clusters at the same time
+    /// Maximum number of clusters that are read at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
 
@@ -43,7 +43,7 @@ impl KubeconfigArgs {
         Limits { concurrent: self.concurrent.into(), timeout: self.timeout.unsigned_abs() }
     }
 
-    /// Lists the contexts of every file. A name that several files have gets that of its file in front.
+    /// Lists the contexts of every file. A name that several files use is prefixed with its file.
     pub(super) fn known(&self) -> anyhow::Result<Vec<Known>> {
         let files: Vec<Option<&Path>> = match self.kubeconfig.as_slice() {
             [] => vec![None],
