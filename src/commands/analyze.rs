@@ -84,16 +84,18 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         return compare_args::run(&inputs, &mut args, &scope, &analysis);
     }
     let progress = ProgressSpinner::start();
-    let (input, skipped_namespaces) = if args.manifests.is_empty() {
+    let (mut report, input, skipped_namespaces) = if args.manifests.is_empty() {
         args.manifests.check_flags()?;
         let (options, selector) = (args.connect.options(), args.scope.selector());
         let left_out = block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?;
-        (left_out.notes, left_out.namespaces)
+        (analysis.finish(), left_out.notes, left_out.namespaces)
     } else {
-        (manifests::read(&args.manifests, &args.request(&scope), &mut analysis, &progress)?, Vec::new())
+        let read = manifests::read(&args.manifests, &args.request(&scope), &mut analysis, &progress)?;
+        let mut report = analysis.finish();
+        read.find_lines(&mut report);
+        (report, read.notes, Vec::new())
     };
     drop(progress);
-    let mut report = analysis.finish();
     args.baseline.write(&report)?;
     if let Some(baseline) = &baseline {
         compare(&mut report, baseline, &scope);

@@ -23,6 +23,7 @@ mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
 mod kustomizations;
+mod lines;
 mod live;
 mod policies;
 mod pre_commit;

@@ -84,8 +84,9 @@ fn read(
     manifests.paths = vec![path.to_owned()];
     let mut analysis = empty.part();
     let request = Request { namespace, lines: true, allow_empty: false };
-    manifests::read(manifests, &request, &mut analysis, &ProgressSpinner::start())?;
-    let report = analysis.finish();
+    let read = manifests::read(manifests, &request, &mut analysis, &ProgressSpinner::start())?;
+    let mut report = analysis.finish();
+    read.find_lines(&mut report);
     report.errors.iter().try_for_each(error)?;
     // Reports in memory and in files are compared in the same form.
     Ok(serde_json::from_value(serde_json::to_value(&report)?)?)

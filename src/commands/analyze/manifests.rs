@@ -7,11 +7,11 @@ use super::evaluator::{Evaluator, Request, error};
 use super::render_args::RenderArgs;
 use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
-use crate::files::{self, Inputs};
-use crate::governance::Analysis;
+use crate::files::{self, FieldPlace, Inputs, Source, StreamCopies};
+use crate::governance::{Analysis, Report};
 use crate::paths::PathPatterns;
 use crate::render::Rendering;
-use crate::workload::{Kind, Kinds};
+use crate::workload::{Fields, Kind, Kinds};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -64,7 +64,32 @@ impl ManifestArgs {
     }
 }
 
-/// Evaluates the objects in the manifests, and returns notes about them.
+/// The manifests that were read.
+#[derive(Debug)]
+pub(super) struct ManifestsRead {
+    /// Notes about them.
+    pub(super) notes: Vec<String>,
+    sources: Vec<Source>,
+    copies: StreamCopies,
+    fields: Fields,
+}
+
+impl ManifestsRead {
+    /// Finds the lines of the fields of violations that were found after their object was read, as those of rules about
+    /// relations are.
+    pub(super) fn find_lines(&self, report: &mut Report) {
+        report.violations.find_lines(|violations| {
+            let fields = violations.iter().map(|violation| {
+                let (source, line) =
+                    violation.source.map_or(("", 0), |source| (source.source, source.line as usize));
+                FieldPlace { source, line, name: violation.name, path: violation.path }
+            });
+            files::find_fields(&fields.collect::<Vec<_>>(), &self.sources, &self.copies, self.fields)
+        });
+    }
+}
+
+/// Evaluates the objects in the manifests.
 ///
 /// Fails if charts can't be rendered for a reason that concerns them all, or if the changes of a repository are unknown.
 pub(super) fn read(
@@ -72,7 +97,7 @@ pub(super) fn read(
     request: &Request<'_>,
     analysis: &mut Analysis<'_>,
     progress: &ProgressSpinner,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<ManifestsRead> {
     let inputs = args.inputs(request.allow_empty);
     let rendering = args.render.render(&inputs, request.namespace)?;
     let unchanged = args.changed.unchanged(&rendering)?;
@@ -83,9 +108,17 @@ pub(super) fn read(
     let paths = if explained { Vec::new() } else { inputs.paths };
     let mut is_complete = args.complete;
     let empty = analysis.part();
-    let consumer =
-        Evaluator { empty, origins: &origins, unchanged: &unchanged, progress, lines: request.lines };
-    for found in files::read(&paths, sources, request.lines, &consumer) {
+    let (policy, copies, lines) = (analysis.policy(), StreamCopies::default(), request.lines);
+    let finds_later = !policy.relates().is_empty() || policy.reads_namespace();
+    let consumer = Evaluator {
+        empty,
+        origins: &origins,
+        unchanged: &unchanged,
+        progress,
+        lines,
+        copies: (lines && finds_later).then_some(&copies),
+    };
+    for found in files::read(&paths, sources.clone(), lines, &consumer) {
         let mut part = found.part;
         // Several threads read a source.
         part.notes.sort();
@@ -108,5 +141,5 @@ pub(super) fn read(
     if is_complete {
         analysis.close(Kinds::of(&Kind::ALL));
     }
-    Ok(notes)
+    Ok(ManifestsRead { notes, sources, copies, fields: policy.fields() })
 }
