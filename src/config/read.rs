@@ -86,10 +86,6 @@ impl ConfigFile {
     pub fn exemptions(&self) -> Result<Exemptions, ConfigError> {
         let exemption = |(index, exemption): (usize, &ExemptionConfig)| {
             let path = format!("exemptions[{index}]");
-            if exemption.paths.is_empty() || exemption.reason.trim().is_empty() {
-                let message = format!("{path}: name at least one path and a reason");
-                return Err(ConfigError::at(self.line("exemptions"), message));
-            }
             let ids = exemption.rules.as_ref();
             let rules =
                 ids.map(|ids| ids.iter().filter_map(|id| rules::find(id)).map(|rule| rule.id).collect());
@@ -241,15 +237,25 @@ mod tests {
             ("ignore: [ok, 'a[z-a]']", "line 1: ignore[1]: \"a[z-a]\" is not a pattern of gitignore:"),
             ("failOn: low\nfailOn: high", "line 2: the key failOn is there already: remove one of the two"),
             ("a: [", "line "),
-            ("failUnder: many", "line 1: "),
-            ("failUnder: 300", "line 1: "),
+            ("failUnder: many", "line 1: failUnder: expected a whole number from 0 to 100, found \"many\""),
+            ("failUnder: 101", "line 1: failUnder: expected a whole number from 0 to 100, found 101"),
             ("failOn: low\n---\nfailOn: high", "line 3: a configuration is one document"),
             (
-                "exemptions:\n- paths: [a]\n  reason: ''",
-                "line 1: exemptions[0]: name at least one path and a reason",
+                "exemptions:\n- paths: [a]\n  reason: ' '",
+                "line 3: exemptions[0].reason: expected text that is not empty, found \" \"",
             ),
-            ("exemptions:\n- paths: [a]", "line 2: missing field `reason`"),
-            ("exemptions:\n- {paths: [a], reason: b, expires: tomorrow}", "line 2: "),
+            (
+                "exemptions:\n- reason: b\n  paths: []",
+                "line 3: exemptions[0].paths: expected a list with at least one entry, found []",
+            ),
+            ("exemptions:\n- paths: [a]", "line 2: exemptions[0]: `reason` is missing"),
+            (
+                "exemptions:\n- {paths: [a], reason: b, expires: tomorrow}",
+                "line 2: exemptions[0].expires: expected a day, such as 2027-01-31, found \"tomorrow\"",
+            ),
+            ("rules: default", "line 1: rules: expected a list, found \"default\""),
+            ("- a", "line 1: expected a map, found [\"a\"]"),
+            ("failOn: {a: 1}", "line 1: failOn: expected text, found {\"a\":1}"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
