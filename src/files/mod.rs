@@ -29,7 +29,7 @@ mod yaml_objects;
 pub use consumer::{Consumer, LineOf, Place, ReadFailure};
 pub use fault::{explain_pod, repeated_key};
 pub use field_search::{FieldPlace, find_fields};
-pub use package::{CHART_FILE, KUSTOMIZATION_FILES, Package, PackageKind, kustomization_file};
+pub use package::{CHART_FILE, Package, PackageKind, kustomization_file};
 pub use read::{Found, read};
 pub use sources::{Inputs, Listed, Source};
 pub use stream_copies::{StreamCopies, StreamCopy};

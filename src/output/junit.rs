@@ -13,11 +13,12 @@ const NAME: &str = "kube-devops";
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let found: BTreeSet<_> = report.violations.iter().map(|violation| violation.rule).collect();
     let clean: Vec<_> = report.summary.counts.keys().filter(|rule| !found.contains(rule)).collect();
-    let (failures, errors) = (report.violations.len(), report.errors.len());
+    let (failures, errors, skipped) = (report.violations.len(), report.errors.len(), report.unrendered.len());
     let totals = [
-        ("tests", (failures + errors + clean.len()).to_string()),
+        ("tests", (failures + errors + skipped + clean.len()).to_string()),
         ("failures", failures.to_string()),
         ("errors", errors.to_string()),
+        ("skipped", skipped.to_string()),
     ];
     let suite = |element| {
         let totals = totals.iter().map(|(name, total)| (*name, total.as_str()));
@@ -40,6 +41,17 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             case.create_element("error")
                 .with_attribute(("message", text.as_str()))
                 .write_text_content(BytesText::new(&text))
+                .map(|_| ())
+        })?;
+    }
+    for directory in &report.unrendered {
+        let (source, message) = (printable(&directory.source), printable(&directory.message));
+        xml.create_element("testcase")
+            .with_attributes([("classname", "input"), ("name", source.as_str())])
+            .write_inner_content(|case| {
+            case.create_element("skipped")
+                .with_attribute(("message", message.as_str()))
+                .write_empty()
                 .map(|_| ())
         })?;
     }

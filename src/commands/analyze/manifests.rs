@@ -1,74 +1,33 @@
 //! Feeds manifests to an analysis.
 
-use std::path::PathBuf;
-
-use super::changed_args::ChangedArgs;
 use super::evaluator::{Evaluator, Request, error};
-use super::render_args::RenderArgs;
-use crate::commands::args::ConnectArgs;
+use super::manifest_args::ManifestArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
-use crate::files::{self, FieldPlace, Inputs, Source, StreamCopies};
+use crate::files::{self, FieldPlace, Source, StreamCopies};
 use crate::governance::{Analysis, Report};
-use crate::paths::PathPatterns;
 use crate::render::Rendering;
 use crate::workload::{Fields, Kind, Kinds};
 
-/// The manifests to evaluate.
-#[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("manifests").args(["filename", "paths", "compare"]).multiple(true))]
-pub(super) struct ManifestArgs {
-    /// Evaluate manifests: files, directories, URLs or quoted patterns, or - for standard input (repeatable, or with commas)
-    #[arg(short = 'f', long, value_name = "PATH", allow_hyphen_values = true, conflicts_with_all = ConnectArgs::FLAGS)]
-    filename: Vec<PathBuf>,
-    /// The same as -f
-    #[arg(value_name = "PATH", conflicts_with_all = ConnectArgs::FLAGS)]
-    pub(super) paths: Vec<PathBuf>,
-    /// Read subdirectories too
-    #[arg(short = 'R', long, requires = "manifests")]
-    pub(super) recursive: bool,
-
-    /// Take the manifests for everything there will be, so that rules report objects that are missing
-    #[arg(long, requires = "manifests")]
-    complete: bool,
-
-    #[command(flatten)]
-    pub(super) render: RenderArgs,
-
-    #[command(flatten)]
-    pub(super) changed: ChangedArgs,
-
-    /// The files that are not read, by the configuration file.
-    #[arg(skip)]
-    pub(super) ignores: Option<PathPatterns>,
-}
-
-impl ManifestArgs {
-    /// Returns true if no manifests are named.
-    pub(super) fn is_empty(&self) -> bool {
-        self.filename.is_empty() && self.paths.is_empty()
-    }
-
-    /// Returns the commit since which changes are reported; `None` if everything is reported.
-    pub(super) fn changed_since(&self) -> Option<&str> {
-        self.changed.changed_since.as_deref()
-    }
-
-    fn inputs(&self, may_be_empty: bool) -> Inputs {
-        Inputs {
-            paths: [&*self.filename, &*self.paths].concat(),
-            recursive: self.recursive,
-            packages: self.render.renders(),
-            may_be_empty,
-            ignores: self.ignores.clone(),
-        }
-    }
+/// Evaluates the objects in the manifests. Returns the report, and notes about the input.
+///
+/// Fails if charts can't be rendered for a reason that concerns them all, or if the changes of a repository are unknown.
+pub(super) fn report(
+    args: &ManifestArgs,
+    request: &Request<'_>,
+    mut analysis: Analysis<'_>,
+    progress: &ProgressSpinner,
+) -> anyhow::Result<(Report, Vec<String>)> {
+    let read = read(args, request, &mut analysis, progress)?;
+    let mut report = analysis.finish();
+    read.find_lines(&mut report);
+    Ok((report, read.notes))
 }
 
 /// The manifests that were read.
 #[derive(Debug)]
-pub(super) struct ManifestsRead {
+struct ManifestsRead {
     /// Notes about them.
-    pub(super) notes: Vec<String>,
+    notes: Vec<String>,
     sources: Vec<Source>,
     copies: StreamCopies,
     fields: Fields,
@@ -77,7 +36,7 @@ pub(super) struct ManifestsRead {
 impl ManifestsRead {
     /// Finds the lines of the fields of violations that were found after their object was read, as those of rules about
     /// relations are.
-    pub(super) fn find_lines(&self, report: &mut Report) {
+    fn find_lines(&self, report: &mut Report) {
         report.violations.find_lines(|violations| {
             let fields = violations.iter().map(|violation| {
                 let (source, line) =
@@ -89,10 +48,7 @@ impl ManifestsRead {
     }
 }
 
-/// Evaluates the objects in the manifests.
-///
-/// Fails if charts can't be rendered for a reason that concerns them all, or if the changes of a repository are unknown.
-pub(super) fn read(
+fn read(
     args: &ManifestArgs,
     request: &Request<'_>,
     analysis: &mut Analysis<'_>,
@@ -101,10 +57,11 @@ pub(super) fn read(
     let inputs = args.inputs(request.allow_empty);
     let rendering = args.render.render(&inputs, request.namespace)?;
     let unchanged = args.changed.unchanged(&rendering)?;
-    let Rendering { sources, mut unread, origins, mut notes, .. } = rendering;
+    let Rendering { sources, mut unread, unrendered, origins, mut notes, .. } = rendering;
     // An input without any object is an error only if nothing else explains it.
-    let explained =
-        request.allow_empty || inputs.ignores.is_some() || !unread.is_empty() || !notes.is_empty();
+    let explained = request.allow_empty
+        || inputs.ignores.is_some()
+        || !(unread.is_empty() && unrendered.is_empty() && notes.is_empty());
     let paths = if explained { Vec::new() } else { inputs.paths };
     let mut is_complete = args.complete;
     let empty = analysis.part();
@@ -128,7 +85,10 @@ pub(super) fn read(
         analysis.merge(part.analysis);
         unread.extend(found.unread);
     }
-    is_complete &= unread.is_empty();
+    is_complete &= unread.is_empty() && unrendered.is_empty();
+    for directory in unrendered.into_iter().filter(|directory| !unchanged.contains(&directory.source)) {
+        analysis.leave_unrendered(error(&origins, directory));
+    }
     for unread in unread {
         let unchanged = unchanged.contains(&unread.source);
         let error = error(&origins, unread);
