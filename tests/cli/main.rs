@@ -19,6 +19,8 @@ mod fleet;
 mod formats;
 mod github_action;
 mod gitlab_template;
+#[cfg(unix)]
+mod html_page;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
