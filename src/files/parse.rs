@@ -124,7 +124,7 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     fn json(&mut self, read: Read<'_, '_>) {
-        let Read { lines_before, document, path, object, is_array, text, repeated } = read;
+        let Read { lines_before, document, path, object, is_array, text, within, repeated } = read;
         let line = self.piece.lines_before + lines_before + 1;
         let spot = Spot { document, line, path };
         for repeated in repeated {
@@ -132,8 +132,13 @@ impl<C: Consumer> Parser<'_, C> {
         }
         match object {
             Ok(object) => {
-                let line_of =
-                    |path: &str| (!text.is_empty()).then(|| spot.line + field_lines::in_json(text, path) - 1);
+                let line_of = |path: &str| {
+                    let line = match &within {
+                        None => field_lines::in_json(text, path),
+                        Some(within) => field_lines::in_repeats(text, &format!("{within}{path}")),
+                    };
+                    Some(spot.line + line - 1)
+                };
                 self.add(&object, spot, &line_of);
             }
             Err(_) if is_array && path.is_empty() && !self.named => self.add(&SEQUENCE, spot, &|_| None),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, Percent};
@@ -83,7 +84,9 @@ pub struct Comparison {
 }
 
 impl ComparedReport {
-    /// Reads a report from JSON; `None` if the text is something else.
+    /// Reads a report from JSON; `None` if the text is no JSON of this program.
+    ///
+    /// Fails if it has another kind, such as a baseline.
     pub fn from_json(text: &str) -> Option<serde_json::Result<Self>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -92,8 +95,10 @@ impl ComparedReport {
             kind: String,
         }
         let Head { api_version, kind } = serde_json::from_str(text).ok()?;
-        ((api_version.as_str(), kind.as_str()) == ("kube-devops/v1", "Report"))
-            .then(|| serde_json::from_str(text))
+        (api_version == "kube-devops/v1").then(|| match &*kind {
+            "Report" => serde_json::from_str(text),
+            _ => Err(serde_json::Error::custom(format_args!("expected kind \"Report\", found {kind:?}"))),
+        })
     }
 
     fn by_identity(&self) -> BTreeMap<Identity<'_>, (u64, &ComparedViolation)> {

@@ -27,7 +27,7 @@ impl ChangedArgs {
         let changes = Changes::since(reference, Path::new(".")).context("--changed-since")?;
         let is_unchanged = |source: &Source| match source {
             Source::File(path) | Source::Found(path) => !changes.touch(path),
-            Source::Rendered { .. } | Source::Url(_) | Source::Stdin => false,
+            Source::Rendered { .. } | Source::Copy { .. } | Source::Url(_) | Source::Stdin => false,
         };
         let sources = rendering.sources.iter().filter(|source| is_unchanged(source)).map(Source::name);
         let is_untouched = |paths: &[_]| !paths.iter().any(|path: &std::path::PathBuf| changes.touch(path));
