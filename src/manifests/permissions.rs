@@ -14,7 +14,7 @@ use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
 /// The resources that its CRDs define.
-pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
+pub const RESOURCES: [&str; 3] = ["devopspolicies", "clusterdevopspolicies", "policyauditresults"];
 
 /// The Lease of `watch`, and its source of events.
 pub const WATCH_LEASE: &str = "kube-devops-watch";
@@ -238,6 +238,18 @@ const RECONCILE: &[Permission] = &[
         "no finalizers: nothing is cleaned up after a deleted policy",
     ),
     need(GROUP, "devopspolicies", &["patch"], EvaluatedNamespaces, "policies show no score").of("status"),
+    need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
+    need(
+        GROUP,
+        "clusterdevopspolicies",
+        &["patch"],
+        Cluster,
+        "no finalizers: nothing is cleaned up after a deleted cluster policy",
+    )
+    .optional(),
+    need(GROUP, "clusterdevopspolicies", &["patch"], Cluster, "cluster policies show no score")
+        .of("status")
+        .optional(),
     need(
         GROUP,
         "policyauditresults",
@@ -257,8 +269,17 @@ const RECONCILE: &[Permission] = &[
     need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
 
-/// The permission by which the operator sees the exemptions of Namespaces.
-const FOLLOW_NAMESPACES: Permission = need("", "namespaces", FOLLOW, Cluster, NO_EXEMPTIONS).optional();
+/// The permission by which the operator sees the exemptions and the labels of Namespaces.
+const FOLLOW_NAMESPACES: Permission = need(
+    "",
+    "namespaces",
+    FOLLOW,
+    Cluster,
+    "their annotations exempt nothing, and no cluster policy is in effect",
+)
+.optional();
+
+const NO_CLUSTER_POLICIES: &str = "no cluster policy is in effect";
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
@@ -344,12 +365,14 @@ const NATIVE: &[Permission] = &[
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
+    need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
     need(
         "",
         "namespaces",
         FOLLOW,
         Cluster,
-        "their annotations exempt nothing, and it also evaluates the rules that native admission holds",
+        "their annotations exempt nothing, no cluster policy is in effect, and the webhook also evaluates the rules that \
+         native admission holds",
     )
     .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
@@ -402,6 +425,13 @@ const LEFT: &str = "it stays in the cluster";
 
 const UNINSTALL: &[Permission] = &[
     need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
+    need(
+        GROUP,
+        "clusterdevopspolicies",
+        &["get", "list", "patch"],
+        Cluster,
+        "cluster policies keep their finalizer",
+    ),
     need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
     need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
     need(ADMISSION, "mutatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),

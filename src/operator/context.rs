@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
+use super::cluster_evaluations::ClusterEvaluations;
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
@@ -56,6 +57,7 @@ pub struct Operator {
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
     evaluated: Mutex<BTreeMap<PolicyRef, EvaluatedPolicy>>,
+    cluster_evaluations: Mutex<ClusterEvaluations>,
 }
 
 /// The last evaluation of a policy, for metrics.
@@ -110,6 +112,7 @@ impl Operator {
             inventory,
             audits: Mutex::default(),
             evaluated: Mutex::default(),
+            cluster_evaluations: Mutex::default(),
         }
     }
 
@@ -136,6 +139,10 @@ impl Operator {
 
     pub(super) fn evaluated(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, EvaluatedPolicy>> {
         lock(&self.evaluated)
+    }
+
+    pub(super) fn cluster_evaluations(&self) -> MutexGuard<'_, ClusterEvaluations> {
+        lock(&self.cluster_evaluations)
     }
 
     /// Returns the state of native admission in a namespace.

@@ -17,6 +17,8 @@ pub struct NamespaceEvaluation {
     pub pods: u64,
     /// The health score.
     pub score: Score,
+    /// The penalty, in half points.
+    pub half_points: u64,
     /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
     /// The number of exempt findings. No other figure has them.
@@ -62,6 +64,7 @@ pub fn evaluate_within<'a>(
     NamespaceEvaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
+        half_points: report.namespaces.iter().map(|namespace| namespace.half_points).sum(),
         violations: report.violations.iter().map(Into::into).collect(),
         exempted: report.summary.exempted.values().sum(),
         exempt: report.exempt,

@@ -152,6 +152,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies
   - devopspolicies
   verbs:
   - list
@@ -160,6 +161,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies/status
   - devopspolicies/status
   verbs:
   - patch
@@ -471,6 +473,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies
   - devopspolicies
   verbs:
   - list
@@ -564,6 +567,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies
   - devopspolicies
   verbs:
   - get
