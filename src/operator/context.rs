@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
+use super::known_reports::KnownReports;
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
@@ -30,6 +31,8 @@ pub struct OperatorSettings {
     pub audit_interval: SignedDuration,
     /// The name of the cluster in audit results.
     pub cluster_name: Option<String>,
+    /// The minimum time between two writes of the same OpenReports `Report`; `None` to keep no reports.
+    pub report_interval: Option<SignedDuration>,
     /// The admission policies that native admission relies on; `None` without it.
     pub admission: Option<AdmissionSettings>,
     /// The settings of remediation, with the clock.
@@ -55,6 +58,8 @@ pub struct Operator {
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
+    /// The reports; `None` if none are kept.
+    reports: Option<Mutex<KnownReports>>,
     evaluated: Mutex<BTreeMap<PolicyRef, EvaluatedPolicy>>,
 }
 
@@ -75,8 +80,15 @@ impl Operator {
         settings: OperatorSettings,
         metrics: OperatorMetrics,
     ) -> Self {
-        let OperatorSettings { system, namespaces, audit_interval, cluster_name, admission, remediation } =
-            settings;
+        let OperatorSettings {
+            system,
+            namespaces,
+            audit_interval,
+            cluster_name,
+            report_interval,
+            admission,
+            remediation,
+        } = settings;
         let clock = remediation.clock;
         let events = Arc::new(events);
         let policies = Arc::new(Policies::new(system));
@@ -109,6 +121,7 @@ impl Operator {
             clock,
             inventory,
             audits: Mutex::default(),
+            reports: report_interval.map(|interval| Mutex::new(KnownReports::new(interval))),
             evaluated: Mutex::default(),
         }
     }
@@ -132,6 +145,10 @@ impl Operator {
 
     pub(super) fn audits(&self) -> MutexGuard<'_, AuditTrail> {
         lock(&self.audits)
+    }
+
+    pub(super) fn reports(&self) -> Option<MutexGuard<'_, KnownReports>> {
+        self.reports.as_ref().map(lock)
     }
 
     pub(super) fn evaluated(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, EvaluatedPolicy>> {

@@ -42,5 +42,6 @@ mod relations;
 mod restricted;
 #[path = "../common/soak.rs"]
 mod soak;
+mod upstream;
 mod watch;
 mod webhook;

@@ -8,6 +8,7 @@ mod kills;
 mod life;
 mod own_status;
 mod release;
+mod reports;
 mod sample;
 mod scale;
 mod status;
