@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+    MutatingWebhookConfiguration, ServiceReference, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
@@ -97,6 +97,19 @@ impl Diagnosis {
             self.problems.extend(answered.err().map(at));
             return Ok(());
         };
+        self.call_service(cluster, configuration, service, &bundle, is_closed).await
+    }
+
+    /// Examines the way from the API server to a webhook behind a Service.
+    async fn call_service(
+        &mut self,
+        cluster: &Cluster,
+        configuration: &str,
+        service: &ServiceReference,
+        bundle: &str,
+        is_closed: bool,
+    ) -> Result<(), CallError> {
+        let at = |text: String| format!("{configuration}: {text}");
         let (namespace, name) = (&service.namespace, &service.name);
         if cluster.lacks_namespace(namespace).await {
             let text = format!(
@@ -133,7 +146,7 @@ impl Diagnosis {
         if let Some(host) = external_name(cluster, namespace, name).await? {
             target.host = host;
         }
-        match handshake(&target, &bundle).await {
+        match handshake(&target, bundle).await {
             Err(error) if error.starts_with("cannot connect") => {
                 self.notes.push(format!("no handshake from here, only from inside the cluster: {error}"));
             }

@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use self::custom::CustomState;
-use super::costs::{costs, unscored};
 use super::evaluate::evaluate_workload;
 use super::exemptions::Split;
 use super::other_sums::OtherSums;
 use super::workload_sums::{TemplateSum, WorkloadSum};
 use super::{
-    AnnotatedExemptions, Compliance, Evaluation, Exemptions, NamespaceReport, Origin, Report, ReportError,
-    ReportSummary, Scope, Score, Skipped, Tally, UnevaluatedKind, ViolationList, Workloads, evaluate,
+    AnnotatedExemptions, Evaluation, Exemptions, Origin, ReportError, Scope, Tally, ViolationList, evaluate,
 };
 use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
@@ -236,43 +234,58 @@ impl<'p> Analysis<'p> {
         if !self.scope.leaves_out(namespace) {
             self.annotated.add_workload(namespace, workload);
         }
-        let owner = workload.owner();
-        let key = WorkloadKey::new(namespace, owner);
+        let key = WorkloadKey::new(namespace, workload.owner());
+        if self.place(namespace, workload, &key) {
+            self.evaluate_custom_rules(namespace, workload, origin);
+            self.evaluate_rules(namespace, workload, key, types, origin);
+        }
+    }
+
+    /// Notes how a workload belongs to others, and returns true if it is evaluated itself.
+    fn place(&mut self, namespace: &str, workload: &Workload<'_>, key: &WorkloadKey) -> bool {
         if let Some(template) = &workload.uses_template_of {
             let of = Owner { kind: &template.kind, name: &template.name };
-            self.borrowed_templates.insert(key, WorkloadKey::new(namespace, of));
-            return;
+            self.borrowed_templates.insert(key.clone(), WorkloadKey::new(namespace, of));
+            return false;
         }
-        let controller = workload.metadata.controller();
-        let controller = controller.map(|owner| Owner { kind: &owner.kind, name: &owner.name });
+        let controller = controller_of(workload);
         if workload.may_be_managed() {
-            self.managers.insert(key.clone(), WorkloadKey::new(namespace, controller.unwrap_or(owner)));
+            let manager = controller.unwrap_or(workload.owner());
+            self.managers.insert(key.clone(), WorkloadKey::new(namespace, manager));
         }
         if workload.is_patch() {
             self.patches += u64::from(self.is_reported);
-            return;
+            return false;
         }
         let selected = self.scope.selects(workload);
         self.selected += u64::from(selected);
         if workload.is_managed() || workload.is_terminal() || !selected {
-            return;
+            return false;
         }
         // Only a pod that is evaluated, or would be, stands for its workload's template.
         if workload.is_pod() {
             self.add_pod_of(namespace, workload, controller);
         }
-        if !self.is_reported {
-            return;
-        }
-        if self.scope.leaves_out(namespace) {
+        let left_out = self.scope.leaves_out(namespace);
+        if left_out && self.is_reported {
             if workload.is_pod() {
                 self.left_out += 1;
             } else {
-                *self.left_out_templates.entry(key).or_default() += 1;
+                *self.left_out_templates.entry(key.clone()).or_default() += 1;
             }
-            return;
         }
-        self.evaluate_custom_rules(namespace, workload, origin);
+        self.is_reported && !left_out
+    }
+
+    /// Evaluates a workload by the policy's rules, and adds the result.
+    fn evaluate_rules(
+        &mut self,
+        namespace: &str,
+        workload: &Workload<'_>,
+        key: WorkloadKey,
+        types: Option<&TypeMeta>,
+        origin: Option<Origin<'_>>,
+    ) {
         let split = self.split(origin);
         let policy = split.as_ref().map_or(self.policy, |split| &split.left);
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
@@ -281,14 +294,16 @@ impl<'p> Analysis<'p> {
         let mut evaluation = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
         let violations = std::mem::take(&mut evaluation.violations);
+        let owner = workload.owner();
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
         self.violations.add(namespace, workload, manager, origin, &violations);
-        if controller.is_none() && policy.evaluates_workloads() {
+        let is_controlled = workload.metadata.controller().is_some();
+        if !is_controlled && policy.evaluates_workloads() {
             let evaluation = evaluate_workload(policy, workload, self.now, self.keep);
             self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
-        if controller.is_none() && policy.evaluates_types() {
+        if !is_controlled && policy.evaluates_types() {
             let evaluation = self.evaluate_type(policy, types, &workload.metadata, &key);
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
@@ -325,7 +340,7 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    /// Notes the workloads that a evaluated pod belongs to. A pod without a controller belongs to none.
+    /// Notes the workloads that an evaluated pod belongs to. A pod without a controller belongs to none.
     fn add_pod_of(&mut self, namespace: &str, pod: &Workload<'_>, controller: Option<Owner<'_>>) {
         let Some(controller) = controller else { return };
         let manager = pod.manager();
@@ -349,133 +364,11 @@ impl<'p> Analysis<'p> {
             }
         }
     }
-
-    /// Ends the analysis: counts the templates without evaluated pods, sums up and sorts.
-    pub fn finish(mut self) -> Report {
-        self.evaluate_waiting();
-        let unknown = self.evaluate_relations();
-        let with_pods = self.workloads_with_pods();
-        self.count_templates(&with_pods);
-        let left_out_templates = self.left_out_templates.iter();
-        let left_out = left_out_templates.filter(|(key, _)| !with_pods.contains(*key));
-        self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
-        self.violations.finish(|workload| with_pods.contains(workload));
-        self.errors.sort();
-        let (sums, templates) = (std::mem::take(&mut self.workloads), std::mem::take(&mut self.templates));
-        let mut workloads = Workloads::new(self.policy, sums, templates);
-        let exempt = self.leave_out_exempt(&mut workloads);
-        let mut total = Tally::default();
-        self.namespaces.values().for_each(|tally| total.add(tally));
-        let by_namespace = compliance_by_namespace(&workloads);
-        let mut compliance = Compliance::default();
-        for namespace in by_namespace.values() {
-            compliance.merge(*namespace);
-        }
-        // Without an evaluated pod, the parts that could not be read may be all that matters.
-        let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
-        let namespaces = self.namespaces.iter().map(|(name, tally)| {
-            let compliance = by_namespace.get(&**name).copied().unwrap_or_default();
-            let mut report = NamespaceReport::new(name, tally, compliance, self.policy);
-            report.counts = self.others.with(name, tally).by_rule(self.policy);
-            report
-        });
-        let namespaces = namespaces.collect();
-        drop(by_namespace);
-        let refused_exemptions = self.refused_exemptions();
-        let with_exempted = self.with_exempted(&total, &workloads).filter(|_| score.is_some());
-        let mut all = total.clone();
-        all.add(&self.others.total);
-        let found = self.findings(&all);
-        Report {
-            api_version: "kube-devops/v1",
-            summary: ReportSummary {
-                pods: total.pods,
-                workloads: compliance.workloads,
-                score,
-                status: score.map(Score::classification),
-                compliance: score.map(|_| compliance.percent()),
-                compliant: compliance.compliant,
-                partial: !self.errors.is_empty(),
-                counts: all.by_rule(self.policy),
-                unknown,
-                exempted: self.counts_of_exempt(),
-                with_exempted,
-            },
-            worst: found.iter().map(|found| found.severity).max(),
-            costs: costs(&total, &workloads, self.policy),
-            unscored: unscored(&found, &self.others.total, self.policy),
-            workloads,
-            namespaces,
-            unevaluated: self.unevaluated(),
-            skipped: self
-                .skipped
-                .iter()
-                .map(|((source, types), skipped)| Skipped {
-                    source: source.clone(),
-                    api_version: types.api_version.clone(),
-                    kind: types.kind.clone(),
-                    count: skipped.count,
-                })
-                .collect(),
-            violations: self.violations,
-            baseline: None,
-            exempt,
-            refused_exemptions,
-            errors: self.errors,
-            selected: self.selected,
-            patches: self.patches,
-            left_out: self.left_out,
-            objects: self.others.objects,
-            recheck_at: self.recheck_at,
-            unknown_reasons: self.custom.reasons,
-        }
-    }
-
-    /// Counts the templates of workloads without an evaluated pod.
-    fn count_templates(&mut self, with_pods: &HashSet<WorkloadKey>) {
-        let mut templates = std::mem::take(&mut self.templates);
-        templates.retain(|key, _| !with_pods.contains(key));
-        for (key, template) in &templates {
-            self.count(key.namespace(), &template.all());
-        }
-        self.templates = templates;
-    }
-
-    /// Returns the workloads that have an evaluated pod: the controllers of these pods, the workloads that manage those,
-    /// and the ones that lend them their template.
-    ///
-    /// A name only suggests a manager. If the controller itself is in the input, its owner reference decides.
-    fn workloads_with_pods(&mut self) -> HashSet<WorkloadKey> {
-        let mut workloads = HashSet::new();
-        for (controller, above) in std::mem::take(&mut self.controllers) {
-            workloads.extend(self.managers.get(&controller).cloned().or(above));
-            workloads.insert(controller);
-        }
-        let lent = self.borrowed_templates.iter().filter(|(borrower, _)| workloads.contains(*borrower));
-        let lent: Vec<WorkloadKey> = lent.map(|(_, lender)| lender.clone()).collect();
-        workloads.extend(lent);
-        workloads
-    }
-
-    /// Returns the kinds of objects that hold containers and were not evaluated.
-    fn unevaluated(&self) -> Vec<UnevaluatedKind> {
-        let mut kinds: BTreeMap<&TypeMeta, u64> = BTreeMap::new();
-        for ((_, types), skipped) in &self.skipped {
-            if skipped.with_containers > 0 {
-                *kinds.entry(types).or_default() += skipped.with_containers;
-            }
-        }
-        kinds.into_iter().map(|(types, count)| UnevaluatedKind { types: types.clone(), count }).collect()
-    }
 }
 
-/// Returns the compliance of each namespace.
-fn compliance_by_namespace(workloads: &Workloads) -> HashMap<&str, Compliance> {
-    let mut namespaces: HashMap<&str, Compliance> = HashMap::new();
-    for (key, sum) in workloads.sums() {
-        namespaces.entry(key.namespace()).or_default().add(!sum.is_in_breach);
-    }
-    namespaces
+/// Returns the controller that a workload's owner references name.
+fn controller_of<'a>(workload: &'a Workload<'_>) -> Option<Owner<'a>> {
+    workload.metadata.controller().map(|owner| Owner { kind: &owner.kind, name: &owner.name })
 }
 
 /// Adds sums to others. The larger map is kept, because a copy of all workloads would take as much memory again.
@@ -494,6 +387,7 @@ fn merge_into<V: Default>(
 
 mod custom;
 mod exempting;
+mod finish;
 mod object_types;
 mod relations;
 

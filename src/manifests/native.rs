@@ -94,27 +94,18 @@ pub(super) fn bound(name: &str, actions: &[&str], spec: ValidatingAdmissionPolic
     }
 }
 
-fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> ValidatingAdmissionPolicySpec {
-    let named = NAMED_SYSTEM_NAMESPACES.into_iter().chain([own]).chain(system.iter().map(String::as_str));
-    let kinds = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|(_, kind)| *kind));
-    let (protected, kinds, controllers) =
-        (quoted(named), quoted(kinds), quoted(CONTROLLER_USERS.into_iter()));
+/// Returns the variables of a policy that reads its rules from an annotation of the Namespace.
+fn variables(annotation: &str) -> Vec<Variable> {
     let (containers, characters) = (MOST_CONTAINERS.to_string(), MOST_CHARACTERS.to_string());
     let parts = MOST_PARTS.to_string();
-    let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
+    let limits = [("$containers", &*containers), ("$characters", &*characters), ("$parts", &*parts)];
     let mut variables = vec![
         variable("exempt", cel(include_str!("native/exempt.cel"), &[])),
         variable("until", cel(include_str!("native/until.cel"), &[])),
         variable("says", cel(include_str!("native/says.cel"), &[("$annotation", annotation)])),
         variable("path", cel(include_str!("native/path.cel"), &[])),
         variable("templates", cel(include_str!("native/templates.cel"), &[])),
-        variable(
-            "small",
-            cel(
-                include_str!("native/small.cel"),
-                &[("$containers", &containers), ("$characters", &characters), ("$parts", &parts)],
-            ),
-        ),
+        variable("small", cel(include_str!("native/small.cel"), &limits)),
         variable("sides", cel(include_str!("native/sides.cel"), &[])),
         variable("set", cel(include_str!("native/set.cel"), &[("$fields", PATCHED_FIELDS)])),
     ];
@@ -122,6 +113,15 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
     let all: Vec<_> = rules.iter().map(|(name, _)| format!("variables.{name}")).collect();
     variables.extend(rules.into_iter().map(|(name, expression)| variable(&name, expression)));
     variables.push(variable("found", format!("variables.small.all(s, s) ? {} : []", all.join(" + "))));
+    variables
+}
+
+fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> ValidatingAdmissionPolicySpec {
+    let named = NAMED_SYSTEM_NAMESPACES.into_iter().chain([own]).chain(system.iter().map(String::as_str));
+    let kinds = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|(_, kind)| *kind));
+    let (protected, kinds, controllers) =
+        (quoted(named), quoted(kinds), quoted(CONTROLLER_USERS.into_iter()));
+    let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
     ValidatingAdmissionPolicySpec {
         failure_policy: Some("Fail".to_owned()),
         match_constraints: Some(constraints(own, system)),
@@ -139,7 +139,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
             ),
             condition("not-deleted", "!has(object.metadata.deletionTimestamp)".to_owned()),
         ]),
-        variables: Some(variables),
+        variables: Some(variables(annotation)),
         validations: Some(vec![
             Validation {
                 expression:

@@ -109,27 +109,26 @@ impl<'t> Loader<'t> {
                     }
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.end(),
-                Event::Alias(anchor) => {
-                    dialect::check_anchor(
-                        span.slice(source).unwrap_or_default().trim_start_matches('*'),
-                        span,
-                    )?;
-                    let Some(&target) = self.anchors.get(&anchor) else {
-                        return Err(at(span, "there is no such anchor"));
-                    };
-                    self.aliases = true;
-                    let complex =
-                        matches!(self.nodes[target], Content::Sequence { .. } | Content::Mapping { .. });
-                    if self.push(Content::Alias(target), 0, span) && complex {
-                        return Err(at(span, "a key can't be a list or a map"));
-                    }
-                    self.unusual |= matches!(self.nodes[target], Content::Typed(..));
-                }
+                Event::Alias(anchor) => self.alias(source, anchor, span)?,
                 Event::DocumentStart(_, Some(version)) => dialect::check_version(version, span)?,
                 Event::DocumentEnd => return Ok(()),
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    fn alias(&mut self, source: &str, anchor: usize, span: Span) -> Result<(), Error> {
+        dialect::check_anchor(span.slice(source).unwrap_or_default().trim_start_matches('*'), span)?;
+        let Some(&target) = self.anchors.get(&anchor) else {
+            return Err(at(span, "there is no such anchor"));
+        };
+        self.aliases = true;
+        let complex = matches!(self.nodes[target], Content::Sequence { .. } | Content::Mapping { .. });
+        if self.push(Content::Alias(target), 0, span) && complex {
+            return Err(at(span, "a key can't be a list or a map"));
+        }
+        self.unusual |= matches!(self.nodes[target], Content::Typed(..));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::*;
+use crate::governance::{Report, Score};
 use crate::policy::SystemNamespaces;
 
 fn report(scope: &Scope, yaml: &str) -> Report {
