@@ -14,6 +14,7 @@ mod in_cluster;
 mod kubeconfig;
 mod load;
 mod pem;
+mod profile;
 mod resolve;
 mod target;
 mod tls;
@@ -29,6 +30,7 @@ pub use contexts::{KubeContext, contexts};
 pub(super) use credentials::CredentialsError;
 pub use entries::Overrides;
 pub use error::{ConnectError, Place};
+pub use profile::{AccessProviders, ProfileAccess, ProviderFileError};
 pub(super) use transport::ProxyError;
 pub(super) use untrusted::explain;
 
@@ -80,6 +82,8 @@ pub struct ConnectOptions {
     pub kubeconfig: Option<PathBuf>,
     /// The flags that override the kubeconfig.
     pub overrides: Overrides,
+    /// The access that a `ClusterProfile` describes. It takes the place of files, flags and a proxy of the environment.
+    pub profile: Option<Arc<ProfileAccess>>,
     /// The time limit of one call including its retries; `None` for no limit.
     pub request_timeout: Option<Duration>,
     /// The time limit for the next bytes of a pending response; `None` for no limit. The server sends a watch a
@@ -136,6 +140,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let mut headers = headers(target.impersonation.as_ref())?;
     let proxy = match target.proxy.clone() {
         Some(proxy) => Some(proxy),
+        None if options.profile.is_some() => None,
         None => environment
             .proxies
             .proxy(&target.server.uri)
@@ -162,6 +167,9 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
 }
 
 fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, ConnectError> {
+    if let Some(profile) = &options.profile {
+        return profile.target();
+    }
     let loaded = Loaded::read(options.kubeconfig.as_deref(), environment)?;
     if let Some(target) = resolve::resolve(&loaded, &options.overrides)? {
         return Ok(target);

@@ -14,6 +14,7 @@ mod access;
 mod analyze;
 #[path = "../common/apply.rs"]
 mod apply;
+mod cluster_profiles;
 mod connecting;
 mod control_plane;
 mod crds;
