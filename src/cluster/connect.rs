@@ -34,6 +34,7 @@ pub use profile::{AccessProviders, ProfileAccess, ProviderFileError};
 pub(super) use transport::ProxyError;
 pub(super) use untrusted::explain;
 
+use super::paging::Paging;
 use super::request_log::RequestLog;
 use crate::proxy::Login;
 use base64::Engine as _;
@@ -94,6 +95,8 @@ pub struct ConnectOptions {
     pub watch_seconds: Option<u32>,
     /// True if no exec plugin may prompt the user.
     pub no_prompt: bool,
+    /// The paging of lists.
+    pub paging: Paging,
 }
 
 /// A connection to a cluster. Cloning is cheap.
@@ -112,6 +115,8 @@ pub struct Cluster {
     /// The duration in seconds after which the server ends a watch, which then continues from there; `None` for the
     /// default.
     pub watch_seconds: Option<u32>,
+    /// The paging of lists.
+    pub paging: Paging,
 }
 
 impl Cluster {
@@ -163,7 +168,8 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
         ClientBuilder::new(service, target.namespace.clone()).with_layer(&layer_fn(RequestLog)).build();
     let ConnectOptions { request_timeout, watch_seconds, .. } = *options;
     let Target { context, namespace: default_namespace, .. } = target;
-    Ok(Cluster { client, context, server, default_namespace, request_timeout, watch_seconds })
+    let paging = options.paging.clone();
+    Ok(Cluster { client, context, server, default_namespace, request_timeout, watch_seconds, paging })
 }
 
 fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, ConnectError> {

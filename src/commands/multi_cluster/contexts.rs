@@ -7,9 +7,14 @@ use jiff::SignedDuration;
 
 use super::known::Known;
 use super::profiles::ProfileArgs;
-use crate::cluster::{ConnectOptions, KubeContext, Overrides, contexts};
+use crate::cluster::{ConnectOptions, KubeContext, Overrides, Paging, contexts};
 use crate::commands::args::duration;
 use crate::fleet::{Limits, Member};
+
+/// The objects of a page. Many clusters are read at once, so pages are smaller than those of one.
+const OBJECTS: u32 = 250;
+/// The most pages in memory.
+const PAGES: usize = 8;
 
 /// Kubeconfig files and limits.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,7 +25,7 @@ pub(super) struct KubeconfigArgs {
     pub(super) kubeconfig: Vec<PathBuf>,
 
     /// Most clusters at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
 
     /// Time limit of one cluster, such as 30s or 2m
@@ -92,12 +97,13 @@ impl KubeconfigArgs {
         Ok(known.collect())
     }
 
-    /// Returns the options of every connection.
+    /// Returns the options of every connection. Clones of them share the bound on pages.
     fn options(&self) -> ConnectOptions {
         let limit = self.request_timeout;
         ConnectOptions {
             request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
             no_prompt: true,
+            paging: Paging::shared(OBJECTS, PAGES),
             ..ConnectOptions::default()
         }
     }
