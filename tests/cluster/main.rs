@@ -41,6 +41,7 @@ mod process;
 mod prometheus;
 mod relations;
 mod restricted;
+mod scaling;
 #[path = "../common/soak.rs"]
 mod soak;
 mod upstream;
