@@ -11,6 +11,10 @@ use super::native::{DENY_POLICY, WARN_POLICY};
 use super::self_fence::SELF_FENCE;
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 
+/// The API group of OpenReports.
+pub const OPEN_REPORTS: &str = "openreports.io";
+/// The CRD that mode `reports` writes objects of.
+pub const REPORT_CRD: &str = "reports.openreports.io";
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
 /// The resources that its CRDs define.
@@ -41,14 +45,23 @@ pub enum Mode {
     Enforce,
     /// The operator, with native admission
     Native,
+    /// The operator, with reports of OpenReports
+    Reports,
     /// The admission webhook
     Webhook,
 }
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 6] =
-        [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Native, Self::Webhook];
+    pub const ALL: [Self; 7] = [
+        Self::Analyze,
+        Self::Watch,
+        Self::Reconcile,
+        Self::Enforce,
+        Self::Native,
+        Self::Reports,
+        Self::Webhook,
+    ];
 
     /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
@@ -63,18 +76,19 @@ impl Mode {
                 reconcile.retain(|permission| *permission != FOLLOW_NAMESPACES);
                 [&*reconcile, &[lease(&[RECONCILE_LEASE])], NATIVE].concat()
             }
+            Self::Reports => [RECONCILE, &[lease(&[RECONCILE_LEASE])], REPORTS].concat(),
             Self::Webhook => [WEBHOOK, &[lease(&[WEBHOOK_LEASE])]].concat(),
         }
     }
 
     /// Returns true if the mode can evaluate chosen namespaces alone.
     pub fn takes_namespaces(self) -> bool {
-        matches!(self, Self::Analyze | Self::Watch | Self::Reconcile | Self::Enforce)
+        matches!(self, Self::Analyze | Self::Watch | Self::Reconcile | Self::Enforce | Self::Reports)
     }
 
     /// Returns true if the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
-        matches!(self, Self::Reconcile | Self::Enforce | Self::Native | Self::Webhook)
+        matches!(self, Self::Reconcile | Self::Enforce | Self::Native | Self::Reports | Self::Webhook)
     }
 }
 
@@ -86,6 +100,7 @@ impl fmt::Display for Mode {
             Self::Reconcile => "reconcile",
             Self::Enforce => "enforce",
             Self::Native => "native",
+            Self::Reports => "reports",
             Self::Webhook => "webhook",
         })
     }
@@ -362,6 +377,14 @@ const NATIVE: &[Permission] = &[
         .named(&[DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE])
         .optional(),
 ];
+
+const REPORTS: &[Permission] = &[need(
+    OPEN_REPORTS,
+    "reports",
+    &["get", "list", "watch", "create", "patch"],
+    EvaluatedNamespaces,
+    "no reports of OpenReports are kept",
+)];
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),

@@ -219,7 +219,7 @@ fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
 }
 
 /// Returns the workload of a violation: the pod's owner, or the object itself.
-fn workload(violation: &ReportedViolation) -> Owner<'_> {
+pub(super) fn workload(violation: &ReportedViolation) -> Owner<'_> {
     let itself = Owner { kind: &violation.kind, name: &violation.name };
     violation.owner.as_deref().and_then(|owner| Owner::parse(owner).ok()).unwrap_or(itself)
 }

@@ -31,6 +31,8 @@ pub struct NamespaceEvaluation {
     pub next: Option<Timestamp>,
     /// The rules that can't tell for some objects, in words.
     pub unknown: Vec<String>,
+    /// These rules, in the same order.
+    pub unknown_rules: Vec<RuleId>,
 }
 
 /// Evaluates the pods and workloads of a namespace at the time `now`. `exemptions` has those of the Namespace.
@@ -71,6 +73,7 @@ pub fn evaluate_within<'a>(
         refused: report.refused_exemptions,
         next: report.recheck_at,
         unknown,
+        unknown_rules: report.summary.unknown.keys().copied().collect(),
     }
 }
 

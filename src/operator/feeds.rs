@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
+use super::report_keeper::{self, ReportSink};
 use crate::cluster::{self, Event, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
@@ -76,6 +77,10 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
             request(ApiResource::erase::<Service>(&()), &within, false),
             request(ApiResource::erase::<PolicyAuditResult>(&()), &within, true),
         );
+        if operator.reports().is_some() {
+            let (operator, within) = (Arc::clone(operator), within.clone());
+            watches.push(Box::pin(async move { follow_reports(&operator, within).await }));
+        }
         let (operator, listing) = (Arc::clone(operator), listing.clone());
         watches.push(Box::pin(async move {
             let (also, mark) = (listing.clone(), ListMark::default());
@@ -88,6 +93,12 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
     async move {
         join_all(watches).await;
     }
+}
+
+/// Follows the metadata of our reports. Nothing waits for them, because the API server may not have the resource.
+async fn follow_reports(operator: &Operator, within: Option<String>) {
+    let sink = ReportSink::new(operator, within.clone());
+    cluster::follow(&operator.cluster, report_keeper::request(within), sink, ()).await;
 }
 
 /// Follows the objects of one kind. Begins anew when the rules of policies' own start or cease to evaluate them.

@@ -18,12 +18,15 @@ mod evaluation;
 mod feeds;
 mod health;
 mod inventory;
+mod known_reports;
 mod metrics;
 mod namespace_keys;
 mod namespace_watch;
 mod native_admission;
+mod open_report;
 mod reconcile;
 mod release;
+mod report_keeper;
 mod status;
 mod sums;
 

@@ -17,6 +17,7 @@ use super::audit::{Past, Step};
 use super::context::EvaluatedPolicy;
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
+use super::report_keeper::keep_report;
 use super::{
     EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_within, next_status, next_step,
 };
@@ -196,7 +197,8 @@ async fn apply(
         Some(evaluation) => audit(operator, policy, evaluation).await?,
         None => None,
     };
-    failed.map_or_else(|| Ok([next, due].into_iter().flatten().min()), Err)
+    let report = keep_report(operator, compiled, outcome).await?;
+    failed.map_or_else(|| Ok([next, due, report].into_iter().flatten().min()), Err)
 }
 
 /// Cleans up after a deleted policy.

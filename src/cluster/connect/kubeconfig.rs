@@ -212,6 +212,11 @@ impl Kubeconfig {
 }
 
 impl Cluster {
+    /// Returns the extensions by name.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.extensions.iter().map(|extension| (extension.name.as_str(), &extension.extension))
+    }
+
     /// Returns the settings for an exec plugin.
     pub(super) fn exec_config(&self) -> Value {
         let extension = self.extensions.iter().find(|extension| extension.name == EXEC_EXTENSION);
@@ -277,7 +282,7 @@ fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 }
 
 /// Go leaves a field unset if its value is `null`.
-fn drop_nulls(value: &mut Value) {
+pub(super) fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, value| !value.is_null());

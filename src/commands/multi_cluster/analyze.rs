@@ -54,7 +54,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let scope = args.scope.scope()?;
     let selector = args.scope.selector();
     let members: Vec<Member> =
-        args.contexts.chosen(&args.kubeconfig)?.into_iter().map(|known| known.member).collect();
+        args.contexts.chosen(&args.kubeconfig).await?.into_iter().map(|known| known.member).collect();
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
     let progress = ProgressSpinner::start();

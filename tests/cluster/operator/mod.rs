@@ -9,6 +9,7 @@ mod kills;
 mod life;
 mod own_status;
 mod release;
+mod reports;
 mod sample;
 mod scale;
 mod status;

@@ -434,6 +434,36 @@
 []
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reports" -}}
+- apiGroups:
+  - openreports.io
+  resources:
+  - reports
+  verbs:
+  - get
+  - list
+  - watch
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reports-evaluated" -}}
+- apiGroups:
+  - openreports.io
+  resources:
+  - reports
+  verbs:
+  - get
+  - list
+  - watch
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reports-own" -}}
+[]
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.webhook" -}}
 - apiGroups:
   - ''
