@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::feeds::{PolicyName, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, admission_verdict_keeper, feeds, namespace_watch};
+use super::{Operator, ReconcileError, admission_verdict_keeper, feeds, namespace_watch, related_watch};
 use crate::leader::{Leadership, NotLeader};
 
 /// The time for which changes of a namespace are collected before its policies are reconciled, so that a rollout does
@@ -36,6 +36,7 @@ pub async fn run<R: Send + 'static>(
     let inventory = feeds::follow_all(&operator, &synced);
     let namespaces = namespace_watch::follow_namespaces(&operator, synced.clone());
     drop(synced);
+    let related = related_watch::follow_related(&operator);
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
@@ -68,6 +69,7 @@ pub async fn run<R: Send + 'static>(
     tokio::select! {
         () = inventory => {}
         () = namespaces => {}
+        () = related => {}
         () = control => {}
     }
 }

@@ -49,6 +49,7 @@ pub fn next_status(
         .into_iter()
         .chain(admission_condition(&policy.name_any(), outcome, admission))
         .chain(evaluation.and_then(exemptions_condition))
+        .chain(evaluation.and_then(complete_condition))
         .map(|condition| condition.into_condition(generation, &current.conditions, &now))
         .collect();
     let next = DevOpsPolicyStatus {
@@ -170,6 +171,20 @@ fn exemptions_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
     let is_valid = refused.is_empty();
     let reason = if is_valid { ConditionReason::Exempt } else { ConditionReason::Refused };
     Some(State { type_: ConditionType::Exemptions, status: is_valid, reason, message })
+}
+
+/// Returns the condition about the objects that rules read; `None` if the rules look at pods and workloads alone.
+fn complete_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
+    let unread = evaluation.unread.as_ref()?;
+    let reason = if unread.is_empty() {
+        ConditionReason::Evaluated
+    } else if unread.iter().any(|kind| kind.is_refused) {
+        ConditionReason::NoPermission
+    } else {
+        ConditionReason::Unread
+    };
+    let message = unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Some(State { type_: ConditionType::Complete, status: unread.is_empty(), reason, message })
 }
 
 fn message(outcome: &EvaluationOutcome) -> String {

@@ -10,9 +10,9 @@ use crate::apply::{apply, try_apply};
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
 use crate::prometheus::program;
-use kube_devops::manifests::Mode;
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::observability::{DASHBOARDS, config_map, prometheus_rule, service_monitors};
+use kube_devops::manifests::{Mode, RulePermissions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -108,8 +108,15 @@ fn installations() -> Vec<(Value, Installation)> {
     vec![
         (json!({}), Installation::default()),
         (
-            json!({ "webhook": { "enabled": true }, "networkPolicy": { "enabled": true }, "monitoring": monitoring }),
-            Installation { network_policies: true, ..of(&everything) },
+            json!({
+                "webhook": { "enabled": true }, "networkPolicy": { "enabled": true }, "monitoring": monitoring,
+                "rules": { "permissions": "all" },
+            }),
+            Installation {
+                network_policies: true,
+                rule_permissions: RulePermissions::All,
+                ..of(&everything)
+            },
         ),
         (
             json!({ "watch": { "enabled": false }, "reconcile": { "enforce": false } }),
@@ -120,8 +127,12 @@ fn installations() -> Vec<(Value, Installation)> {
             Installation { namespaces: texts(["shop", "bank"]), ..of(&[Mode::Watch]) },
         ),
         (
-            json!({ "watch": { "enabled": false }, "reconcile": { "namespaces": ["shop", "bank"] } }),
+            json!({
+                "watch": { "enabled": false }, "reconcile": { "namespaces": ["shop", "bank"] },
+                "rules": { "permissions": "recommended" },
+            }),
             Installation {
+                rule_permissions: RulePermissions::Recommended,
                 reconcile_namespaces: texts(["shop", "bank"]),
                 ..of(&[Mode::Enforce, Mode::Native])
             },
@@ -179,6 +190,7 @@ fn a_misspelt_value_or_a_wrong_type_is_refused() {
         json!({ "webhook": { "failurePolicy": "Maybe" } }),
         json!({ "reconcile": { "replicas": "two" } }),
         json!({ "image": { "digest": "abc" } }),
+        json!({ "rules": { "permissions": "some" } }),
     ] {
         let arguments = [&["template", "x", chart.to_str().unwrap()][..], &CAPABILITIES].concat();
         let error = helm("helm4", &arguments, &values).unwrap_err();

@@ -7,6 +7,7 @@ pub(crate) mod fixture;
 mod kills;
 mod life;
 mod own_status;
+mod relations;
 mod release;
 mod sample;
 mod scale;
