@@ -127,6 +127,7 @@ const PURE_MODULES: &[&str] = &[
     "expression",
     "rules",
     "yaml",
+    "paths",
     "policy",
     "governance",
     "enforcement",

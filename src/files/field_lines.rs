@@ -1,6 +1,6 @@
 //! Finds the line of a field in the text of an object, by the field's path.
 //!
-//! The line of a field that is not there is that of the nearest parent that is.
+//! A missing field has the line of its nearest existing parent.
 
 use serde::de::IgnoredAny;
 

@@ -14,8 +14,8 @@ use super::json;
 use super::parse::{Parsed, parse};
 use super::piece::{Borders, CutError, Piece, Pieces};
 use super::sources::Source;
-use super::utf16;
 use super::yaml::{self, Before};
+use crate::yaml::Encoding;
 
 /// The outcome of reading one source.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
         }
         let mut window = Window::new(&mut input, self.spare());
         window.fill(BLOCK)?;
-        let Some(encoding) = utf16::Encoding::of(window.bytes()) else {
+        let Some(encoding) = Encoding::of(window.bytes()) else {
             return self.cut_text(&mut window, mode);
         };
         let start = io::Cursor::new(window.bytes().to_vec());

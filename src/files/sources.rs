@@ -15,7 +15,7 @@ use super::blocks::Input;
 use super::consumer::ReadFailure;
 use super::package::{CHART_FILE, Package, PackageKind, kustomization_file};
 use super::stream_copies::{StreamCopies, StreamCopy};
-use super::{fetch, pattern, utf16};
+use super::{fetch, pattern, text};
 use crate::paths::PathPatterns;
 
 /// The manifests to read, as the user names them.
@@ -245,7 +245,7 @@ impl Source {
     pub fn text(&self) -> io::Result<String> {
         let mut bytes = Vec::new();
         self.open()?.read_to_end(&mut bytes)?;
-        utf16::decode(&bytes)
+        text::decode(&bytes)
     }
 
     /// Returns true if the user named the source and expects an object in it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Identity, Percent};
 use crate::rules::Severity;
+use crate::workload::Owner;
 
 /// The parts of a report that are compared, as JSON output has them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -112,8 +113,8 @@ impl ComparedReport {
 
 impl ComparedViolation {
     fn identity(&self) -> Identity<'_> {
-        let owner = self.owner.as_deref().and_then(|owner| owner.split_once('/'));
-        let (kind, name) = owner.unwrap_or((&self.kind, &self.name));
+        let owner = self.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+        let Owner { kind, name } = owner.unwrap_or(Owner { kind: &self.kind, name: &self.name });
         let (namespace, container, rule) = (&*self.namespace, self.container.as_deref(), &*self.rule);
         Identity { namespace, kind, name, container, rule }
     }

@@ -277,7 +277,7 @@ pub struct RuleCost {
     pub workloads: u64,
     /// The penalty points of the rule for each of these workloads.
     pub penalty_per_workload: f64,
-    /// The points of score to gain by mending every violation of the rule: its penalty over the pods evaluated, or less
+    /// The points of score to gain by fixing every violation of the rule: its penalty over the pods evaluated, or less
     /// where all penalties together exceed the 100 points that count.
     pub points: f64,
 }

@@ -124,8 +124,7 @@ impl ViolationRow<'_> {
 
     /// The namespace, the kind and the name of the object between slashes, without a namespace for a cluster-scoped one.
     pub fn object(&self) -> String {
-        let Self { namespace, kind, name, .. } = self;
-        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{namespace}/{kind}/{name}") }
+        Owner { kind: self.kind, name: self.name }.full_name(self.namespace)
     }
 
     /// The namespace and the name of the object between slashes, without a namespace for a cluster-scoped one.

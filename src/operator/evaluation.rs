@@ -17,6 +17,8 @@ pub struct NamespaceEvaluation {
     pub pods: u64,
     /// The health score.
     pub score: Score,
+    /// The penalty, in half points.
+    pub half_points: u64,
     /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
     /// The number of exempt findings. No other figure has them.
@@ -29,6 +31,8 @@ pub struct NamespaceEvaluation {
     pub next: Option<Timestamp>,
     /// The rules that can't tell for some objects, in words.
     pub unknown: Vec<String>,
+    /// These rules, in the same order.
+    pub unknown_rules: Vec<RuleId>,
 }
 
 /// Evaluates the pods and workloads of a namespace at the time `now`. `exemptions` has those of the Namespace.
@@ -62,12 +66,14 @@ pub fn evaluate_within<'a>(
     NamespaceEvaluation {
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
+        half_points: report.namespaces.iter().map(|namespace| namespace.half_points).sum(),
         violations: report.violations.iter().map(Into::into).collect(),
         exempted: report.summary.exempted.values().sum(),
         exempt: report.exempt,
         refused: report.refused_exemptions,
         next: report.recheck_at,
         unknown,
+        unknown_rules: report.summary.unknown.keys().copied().collect(),
     }
 }
 

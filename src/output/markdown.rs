@@ -86,9 +86,8 @@ pub(super) fn section(
 }
 
 fn row(violation: &ViolationRow<'_>) -> String {
-    let ViolationRow { namespace, owner, container, rule, severity, message, source, .. } = violation;
-    let workload = owner.map_or_else(|| violation.object(), |owner| format!("{namespace}/{owner}"));
-    let workload = text(&workload);
+    let ViolationRow { namespace, container, rule, severity, message, source, .. } = violation;
+    let workload = text(&violation.workload().full_name(namespace));
     let container = text(container.unwrap_or_default());
     let source = text(&source.map(|source| source.to_string()).unwrap_or_default());
     let message = text(message);

@@ -19,7 +19,7 @@ use crate::terminal::{error, note, to_stderr, to_stdout};
 /// Two inputs to compare.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct CompareArgs {
-    /// Say what got better and worse from one to the other: manifests, or reports of -o json
+    /// Show what improved and what got worse from OLD to NEW: manifests, or reports of -o json
     ///
     /// The formats are summary, markdown and json. With --fail-on, a new finding of that severity or worse is exit
     /// status 1.
