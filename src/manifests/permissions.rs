@@ -147,10 +147,22 @@ impl Permission {
         }
     }
 
-    /// Returns the permission to list a resource that rules read. The mode works without it.
-    pub const fn of_rules(group: &'static str, resource: &'static str, is_namespaced: bool) -> Self {
+    /// Returns the permission to list a resource that rules read, or to follow it. The mode works without it.
+    pub(super) const fn of_rules(
+        group: &'static str,
+        resource: &'static str,
+        is_namespaced: bool,
+        follows: bool,
+    ) -> Self {
         let scope = if is_namespaced { EvaluatedNamespaces } else { Cluster };
-        need(group, resource, LIST, scope, "the rules that read it can't tell").optional()
+        let verbs = if follows { FOLLOW } else { LIST };
+        need(group, resource, verbs, scope, "the rules that read it can't tell").optional()
+    }
+
+    /// Returns true if whoever has this permission has another one, too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let is_same = |one: &Self| (one.group, one.resource, one.subresource, one.names, one.scope);
+        is_same(self) == is_same(other) && other.verbs.iter().all(|verb| self.verbs.contains(verb))
     }
 
     const fn optional(self) -> Self {

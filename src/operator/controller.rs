@@ -15,7 +15,10 @@ use tracing::{debug, warn};
 
 use super::feeds::{PolicyName, name, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, admission_verdict_keeper, cluster_reconcile, feeds, namespace_watch};
+use super::{
+    Operator, ReconcileError, admission_verdict_keeper, cluster_reconcile, feeds, namespace_watch,
+    related_watch,
+};
 use crate::leader::{Leadership, NotLeader};
 use crate::workload::PolicyRef;
 
@@ -37,6 +40,7 @@ pub async fn run<R: Send + 'static>(
     let inventory = feeds::follow_all(&operator, &synced);
     let namespaces = namespace_watch::follow_namespaces(&operator, synced.clone());
     drop(synced);
+    let related = related_watch::follow_related(&operator);
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
@@ -69,6 +73,7 @@ pub async fn run<R: Send + 'static>(
     tokio::select! {
         () = inventory => {}
         () = namespaces => {}
+        () = related => {}
         () = control => {}
     }
 }

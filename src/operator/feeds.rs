@@ -303,7 +303,7 @@ fn take(
 ) {
     // While policies are listed, their end stands for all of them.
     if !matches!(change, PolicyChange::Applied { listing: true, .. }) {
-        operator.note_custom_kinds();
+        operator.note_kinds();
     }
     match change {
         PolicyChange::Applied { after, listing, .. } => {

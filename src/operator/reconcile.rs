@@ -19,7 +19,8 @@ use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
 use super::report_keeper::keep_report;
 use super::{
-    EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_within, next_status, next_step,
+    EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_inventory, next_status,
+    next_step,
 };
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
@@ -73,7 +74,8 @@ pub(super) fn again(operator: &Operator, next: Option<jiff::Timestamp>) -> Actio
     })
 }
 
-/// Evaluates a policy's namespace; `None` while its objects are not read in the form that its own rules need.
+/// Evaluates a policy's namespace; `None` while the objects that its rules need are not read, or not in the form of its
+/// own rules.
 pub(super) async fn evaluate(
     operator: &Operator,
     CompiledPolicy { policy, effective }: &CompiledPolicy,
@@ -91,16 +93,13 @@ pub(super) async fn evaluate(
         match effective {
             Ok(rules) => {
                 let inventory = operator.inventory();
-                if inventory.lacks_raw(&namespace, rules.custom_kinds()) {
+                if inventory.lacks_raw(&namespace, rules.custom_kinds())
+                    || inventory.related.is_awaited(rules.reads_in_namespaces(), &namespace)
+                {
                     return Ok(None);
                 }
-                EvaluationOutcome::Evaluated(evaluate_within(
-                    rules,
-                    (&namespace, object),
-                    inventory.objects(&namespace),
-                    inventory.exemptions(&namespace),
-                    operator.now(),
-                ))
+                let now = operator.now();
+                EvaluationOutcome::Evaluated(evaluate_inventory(rules, (&namespace, object), &inventory, now))
             }
             Err(error) => EvaluationOutcome::Invalid(Arc::clone(error)),
         }

@@ -78,6 +78,7 @@ pub(super) fn status_by(
         .into_iter()
         .chain(admission_condition(outcome, admission))
         .chain(sums.and_then(exemptions_condition))
+        .chain(sums.and_then(complete_condition))
         .map(|condition| condition.into_condition(generation, &current.conditions, &whole_seconds(now)))
         .collect();
     DevOpsPolicyStatus {
@@ -187,6 +188,20 @@ fn exemptions_condition(sums: &EvaluationSums) -> Option<State> {
     let is_valid = sums.exemptions.refused.is_empty();
     let reason = if is_valid { ConditionReason::Exempt } else { ConditionReason::Refused };
     Some(State { type_: ConditionType::Exemptions, status: is_valid, reason, message })
+}
+
+/// Returns the condition about the objects that rules read; `None` if the rules look at pods and workloads alone.
+fn complete_condition(sums: &EvaluationSums) -> Option<State> {
+    let unread = sums.unread.as_ref()?;
+    let reason = if unread.is_empty() {
+        ConditionReason::Evaluated
+    } else if unread.iter().any(|kind| kind.is_refused) {
+        ConditionReason::NoPermission
+    } else {
+        ConditionReason::Unread
+    };
+    let message = unread.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Some(State { type_: ConditionType::Complete, status: unread.is_empty(), reason, message })
 }
 
 fn message(outcome: &EvaluationOutcome<EvaluationSums>) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::NamespaceEvaluation;
+use super::{NamespaceEvaluation, UnreadKind};
 use crate::governance::Score;
 
 /// The most lines about exemptions that are kept.
@@ -25,6 +25,8 @@ pub struct EvaluationSums {
     pub exemptions: ExemptionLines,
     /// The rules that can't tell for some objects, in words.
     pub unknown: Vec<String>,
+    /// The kinds that could not be read; `None` if every rule looks at pods and workloads alone.
+    pub unread: Option<Vec<UnreadKind>>,
 }
 
 /// Lines about exemptions, of which only the first are kept.
@@ -57,6 +59,7 @@ impl EvaluationSums {
                 counts: (refused.len(), exempt.len()),
             },
             unknown: unknown.clone(),
+            unread: evaluation.unread.clone(),
         }
     }
 
@@ -70,6 +73,11 @@ impl EvaluationSums {
         self.exempted += other.exempted;
         self.exemptions.add(&other.exemptions);
         extend(&mut self.unknown, &other.unknown, UNKNOWN);
+        if let Some(unread) = &other.unread {
+            let known = self.unread.get_or_insert_default();
+            let new: Vec<_> = unread.iter().filter(|kind| !known.contains(kind)).cloned().collect();
+            known.extend(new);
+        }
     }
 
     /// Returns the number of violations, one per container and rule.

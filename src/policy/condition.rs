@@ -18,6 +18,9 @@ pub enum ConditionType {
     Admission,
     /// Annotations exempt from rules of the policy as they say. Without such annotations there is no such condition.
     Exemptions,
+    /// Every object that rules of the policy read could be read. A policy whose rules look at pods and workloads alone
+    /// has no such condition.
+    Complete,
 }
 
 impl ConditionType {
@@ -74,6 +77,10 @@ pub enum ConditionReason {
     Exempt,
     /// An annotation exempts nothing: it is invalid, or the policy does not allow it.
     Refused,
+    /// A permission is missing to read objects that rules read. These rules can't tell.
+    NoPermission,
+    /// Objects that rules read could not be read. These rules can't tell.
+    Unread,
 }
 
 impl ConditionReason {

@@ -97,13 +97,13 @@ pub struct PolicyAuditResultSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditedViolation {
-    /// The kind of the workload that violates the policy; Pod for a pod without an owner.
+    /// The kind of the workload or other object that violates the policy; Pod for a pod without an owner.
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
-    /// The name of the workload.
+    /// The name of the workload or other object.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// The number of its pods with this violation; 1 for a template without pods.
+    /// The number of its pods with this violation; 1 for a template without pods, and for an object that is no workload.
     #[schemars(with = "i64", range(min = 1))]
     pub pods: u64,
     /// The name of the container; absent for a violation of the whole pod.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::WorkloadKind;
+use super::{TypeMeta, WorkloadKind};
 
 /// A kind that rules read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,7 @@ pub enum Kind {
 }
 
 /// A resource of the API that has objects of a kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resource {
     /// The kind as rules know it.
     pub kind: Kind,
@@ -174,6 +174,22 @@ const fn cluster(
     is_custom: bool,
 ) -> Resource {
     Resource { kind, name, plural, group, version, is_namespaced: false, is_custom }
+}
+
+impl Resource {
+    /// Returns the group and version, such as `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Returns the type of the objects.
+    pub fn types(&self) -> TypeMeta {
+        TypeMeta { api_version: self.api_version(), kind: self.name.to_owned() }
+    }
 }
 
 impl Kind {

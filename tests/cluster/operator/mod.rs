@@ -8,6 +8,7 @@ pub(crate) mod fixture;
 mod kills;
 mod life;
 mod own_status;
+mod relations;
 mod release;
 mod reports;
 mod sample;
