@@ -1,4 +1,4 @@
-//! The only place that builds a client: from kubectl's files and flags, or inside a pod.
+//! The only place that connects to a cluster: by kubectl's files and flags, or inside a pod.
 //!
 //! It follows client-go. Each module below names its counterpart there.
 

@@ -1,7 +1,6 @@
 //! `kube-devops check`: asks the API server for the permissions and CRDs that modes need.
 
 mod crd_states;
-mod rule_permissions;
 
 use std::collections::BTreeSet;
 
@@ -14,9 +13,10 @@ use super::args::{ConnectArgs, namespace};
 use crate::cluster::{self, Access};
 use crate::manifests::{AccessAnswer, Assessment, Mode, Need, Places, needs};
 use crate::output::{Check, CheckFormat};
+use crate::policy::EffectivePolicy;
 use crate::terminal::to_stdout;
+use crate::workload::Kinds;
 use crd_states::crd_states;
-use rule_permissions::of_rules;
 
 /// Connect to the cluster, and list what is missing there: permissions, and CRDs where they are needed.
 ///
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     own_namespace: Option<String>,
 
-    /// Rules that analyze evaluates: default, recommended, all, ids or categories, as in `analyze --rules`
+    /// Rules that analyze, or policies of the operator, evaluate: default, recommended, all, ids or categories
     #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
     rules: Option<String>,
 
@@ -65,7 +65,10 @@ fn chosen(name: &str) -> Modes {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let chosen: BTreeSet<Mode> = args.modes.into_iter().flat_map(|Modes(modes)| modes).collect();
     let modes: Vec<_> = chosen.into_iter().collect();
-    let of_rules = args.rules.as_deref().map(of_rules).transpose()?.unwrap_or_default();
+    let of_rules = match &args.rules {
+        Some(rules) => EffectivePolicy::select(rules).context("--rules")?.reads(),
+        None => Kinds::default(),
+    };
     let cluster = cluster::connect(&args.connect.options()).await?;
     let version = cluster.version().await.context("cannot ask for the version")?;
     let missing = match &args.namespace {

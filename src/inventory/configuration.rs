@@ -1,30 +1,39 @@
-//! The content of `ConfigMap`s, and the names of what Secrets hold.
+//! The keys of `ConfigMap`s and Secrets. No value is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::secrets::is_plaintext_secret;
 use crate::workload::nullable;
 
-/// A `ConfigMap`. Its values are seen while it is evaluated, and never kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// A `ConfigMap` while it is read.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the fields are the API's")]
-pub struct ConfigMap {
+pub(super) struct ConfigMap {
     #[serde(default, deserialize_with = "nullable")]
-    pub data: BTreeMap<String, Option<String>>,
-    #[serde(default, deserialize_with = "nullable")]
-    binary_data: BTreeMap<String, Option<String>>,
+    data: BTreeMap<String, Option<String>>,
+    #[serde(default, deserialize_with = "keys")]
+    binary_data: BTreeSet<String>,
 }
 
 /// The keys of a `ConfigMap` or Secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Keys(pub BTreeSet<String>);
+pub struct Keys {
+    /// Every key.
+    pub all: BTreeSet<String>,
+    /// The keys of a `ConfigMap` with a secret in plain text.
+    pub with_secret: Vec<String>,
+}
 
 impl ConfigMap {
     pub(super) fn into_keys(self) -> Keys {
-        Keys(self.data.into_keys().chain(self.binary_data.into_keys()).collect())
+        let is_secret = |(key, value): &(&String, &Option<String>)| {
+            is_plaintext_secret(key, value.as_deref().unwrap_or_default())
+        };
+        let with_secret = self.data.iter().filter(is_secret).map(|(key, _)| key.clone()).collect();
+        Keys { with_secret, all: self.data.into_keys().chain(self.binary_data).collect() }
     }
 }
 
@@ -40,7 +49,7 @@ pub(super) struct Secret {
 
 impl Secret {
     pub(super) fn into_keys(self) -> Keys {
-        Keys(self.data.into_iter().chain(self.string_data).collect())
+        Keys { all: self.data.into_iter().chain(self.string_data).collect(), with_secret: Vec::new() }
     }
 }
 

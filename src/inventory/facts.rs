@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Closed, Content, Identity, Known, PodGroup, PodShape, Related, Standing, TemplateFacts};
+use super::{Closed, Identity, Known, PodGroup, PodShape, Related, Standing, TemplateFacts};
 use crate::workload::{Kind, Kinds, Labels, ObjectKind, TypeMeta, Workload, WorkloadKind};
 
 /// Pods by namespace and name.
@@ -143,22 +143,11 @@ impl Facts {
         add_managed(&mut self.managed, key, (identity, created));
     }
 
-    /// Adds an object of another kind. Values of `ConfigMap`s are dropped.
-    pub fn add_related(&mut self, related: Related, identity: Identity) {
-        if !self.kinds.contains(related.kind) {
-            return;
+    /// Adds an object of another kind.
+    pub fn add_related(&mut self, related: Arc<Related>, identity: Identity) {
+        if self.kinds.contains(related.kind) {
+            self.known.entry(related.kind).or_default().push(Known { identity, related });
         }
-        let content = match related.content {
-            Content::ConfigMap(map) => Content::Keys(map.into_keys()),
-            content => content,
-        };
-        let (labels, annotations) = (related.metadata.labels, related.metadata.annotations);
-        self.known.entry(related.kind).or_default().push(Known {
-            identity,
-            labels: labels.unwrap_or_default(),
-            annotations: annotations.unwrap_or_default(),
-            content,
-        });
     }
 
     /// Notes an object of a kind that no rule reads.

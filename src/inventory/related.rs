@@ -5,15 +5,15 @@ use serde_json::{Map, Value};
 
 use super::autoscaler::AutoscalerSpec;
 use super::cluster_state::{Phase, StorageClass};
-use super::configuration::{Secret, SecretSource};
+use super::configuration::{ConfigMap, Secret, SecretSource};
 use super::{
-    Autoscaler, Binding, ConfigMap, DisruptionBudget, EndpointSlice, Ingress, Keys, NetworkPolicy, Node,
-    PodUsage, Role, Service, ServiceAccount, VolumeClaim,
+    Autoscaler, Binding, DisruptionBudget, EndpointSlice, Ingress, Keys, NetworkPolicy, Node, PodUsage, Role,
+    Service, ServiceAccount, VolumeClaim,
 };
 use crate::workload::{Fields, Kind, Metadata, OtherObject};
 
 /// An object that is no workload.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Related {
     /// The kind.
     pub kind: Kind,
@@ -24,7 +24,7 @@ pub struct Related {
 }
 
 /// The fields of an object that rules read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// An object that is only there.
     Present,
@@ -36,8 +36,6 @@ pub enum Content {
     NetworkPolicy(Box<NetworkPolicy>),
     /// A `ServiceAccount`.
     ServiceAccount(ServiceAccount),
-    /// A `ConfigMap` with its values.
-    ConfigMap(ConfigMap),
     /// The keys of a `ConfigMap` or Secret.
     Keys(Keys),
     /// The name of a Secret that a controller makes.
@@ -84,7 +82,7 @@ impl Related {
             Kind::Ingress => Content::Ingress(part(fields, "spec")?),
             Kind::NetworkPolicy => Content::NetworkPolicy(part(fields, "spec")?),
             Kind::ServiceAccount => Content::ServiceAccount(whole(fields)?),
-            Kind::ConfigMap => Content::ConfigMap(whole(fields)?),
+            Kind::ConfigMap => Content::Keys(whole::<ConfigMap>(fields)?.into_keys()),
             Kind::Secret => Content::Keys(whole::<Secret>(fields)?.into_keys()),
             Kind::SecretSource => {
                 let name = metadata.name.as_deref().unwrap_or_default();

@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::rule_permissions::rule_permissions;
 use super::{Mode, Permission, PermissionScope, REPORT_CRD};
+use crate::workload::Kinds;
 
 /// The namespaces for the scopes of permissions, and the permissions that depend on rules.
 #[derive(Clone, Debug)]
@@ -17,20 +19,19 @@ pub struct Places {
     pub missing: bool,
     /// The namespace that kube-devops runs in.
     pub own: String,
-    /// The permissions that the rules of `analyze` need beside those of the mode.
-    pub of_rules: Vec<Permission>,
+    /// The kinds that rules read. `analyze` and the operator need permissions for them.
+    pub of_rules: Kinds,
 }
 
 impl Places {
-    /// Returns the places for a mode: one that cannot evaluate chosen namespaces evaluates all of them.
+    /// Returns the places for a mode. A mode that cannot be limited to namespaces covers all of them.
     fn of(&self, mode: Mode) -> Self {
         if mode.takes_namespaces() { self.clone() } else { Self { evaluated: None, ..self.clone() } }
     }
 
     /// Returns the permissions that a mode needs.
     fn permissions(&self, mode: Mode) -> Vec<Permission> {
-        let of_rules: &[Permission] = if mode == Mode::Analyze { &self.of_rules } else { &[] };
-        [&mode.permissions(), of_rules].concat()
+        [mode.permissions(), rule_permissions(self.of_rules, mode)].concat()
     }
 
     /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
@@ -260,7 +261,7 @@ mod tests {
     use super::*;
 
     fn everywhere() -> Places {
-        Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Vec::new() }
+        Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Kinds::default() }
     }
 
     /// The assessment of a caller who may do everything that `forbids` does not match.
@@ -320,7 +321,7 @@ mod tests {
                 evaluated: evaluated.map(str::to_owned),
                 missing: false,
                 own: "shop".to_owned(),
-                of_rules: Vec::new(),
+                of_rules: Kinds::default(),
             };
             assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))
         };
@@ -348,7 +349,7 @@ mod tests {
             evaluated: Some("nope".to_owned()),
             missing: true,
             own: "ops".to_owned(),
-            of_rules: Vec::new(),
+            of_rules: Kinds::default(),
         };
         let assessment = assess(places, CrdState::Current, |_| false);
         let all = ["native", "webhook"];

@@ -13,6 +13,7 @@ mod native;
 pub mod observability;
 mod permissions;
 mod registration;
+mod rule_permissions;
 mod self_fence;
 mod webhook;
 
@@ -31,6 +32,7 @@ pub use permissions::{
     REPORT_CRD, RESOURCES, WATCH_LEASE, WEBHOOK_LEASE, uninstall_permissions,
 };
 pub use registration::{Registration, WebhookCall, resume, suspend, suspended_until};
+pub use rule_permissions::RulePermissions;
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use webhook::{
     MUTATING_WEBHOOK_NAME, MUTATING_WEBHOOK_PATH, WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH,

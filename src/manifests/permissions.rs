@@ -18,7 +18,7 @@ pub const REPORT_CRD: &str = "reports.openreports.io";
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
 /// The resources that its CRDs define.
-pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
+pub const RESOURCES: [&str; 3] = ["devopspolicies", "clusterdevopspolicies", "policyauditresults"];
 
 /// The Lease of `watch`, and its source of events.
 pub const WATCH_LEASE: &str = "kube-devops-watch";
@@ -147,10 +147,22 @@ impl Permission {
         }
     }
 
-    /// Returns the permission to list a resource that rules read. The mode works without it.
-    pub const fn of_rules(group: &'static str, resource: &'static str, is_namespaced: bool) -> Self {
+    /// Returns the permission to list a resource that rules read, or to follow it. The mode works without it.
+    pub(super) const fn of_rules(
+        group: &'static str,
+        resource: &'static str,
+        is_namespaced: bool,
+        follows: bool,
+    ) -> Self {
         let scope = if is_namespaced { EvaluatedNamespaces } else { Cluster };
-        need(group, resource, LIST, scope, "the rules that read it can't tell").optional()
+        let verbs = if follows { FOLLOW } else { LIST };
+        need(group, resource, verbs, scope, "the rules that read it can't tell").optional()
+    }
+
+    /// Returns true if whoever has this permission has another one, too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let is_same = |one: &Self| (one.group, one.resource, one.subresource, one.names, one.scope);
+        is_same(self) == is_same(other) && other.verbs.iter().all(|verb| self.verbs.contains(verb))
     }
 
     const fn optional(self) -> Self {
@@ -253,6 +265,18 @@ const RECONCILE: &[Permission] = &[
         "no finalizers: nothing is cleaned up after a deleted policy",
     ),
     need(GROUP, "devopspolicies", &["patch"], EvaluatedNamespaces, "policies show no score").of("status"),
+    need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
+    need(
+        GROUP,
+        "clusterdevopspolicies",
+        &["patch"],
+        Cluster,
+        "no finalizers: nothing is cleaned up after a deleted cluster policy",
+    )
+    .optional(),
+    need(GROUP, "clusterdevopspolicies", &["patch"], Cluster, "cluster policies show no score")
+        .of("status")
+        .optional(),
     need(
         GROUP,
         "policyauditresults",
@@ -272,8 +296,17 @@ const RECONCILE: &[Permission] = &[
     need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
 
-/// The permission by which the operator sees the exemptions of Namespaces.
-const FOLLOW_NAMESPACES: Permission = need("", "namespaces", FOLLOW, Cluster, NO_EXEMPTIONS).optional();
+/// The permission by which the operator sees the exemptions and the labels of Namespaces.
+const FOLLOW_NAMESPACES: Permission = need(
+    "",
+    "namespaces",
+    FOLLOW,
+    Cluster,
+    "their annotations exempt nothing, and no cluster policy is in effect",
+)
+.optional();
+
+const NO_CLUSTER_POLICIES: &str = "no cluster policy is in effect";
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
@@ -367,12 +400,14 @@ const REPORTS: &[Permission] = &[need(
 
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
+    need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
     need(
         "",
         "namespaces",
         FOLLOW,
         Cluster,
-        "their annotations exempt nothing, and it also evaluates the rules that native admission holds",
+        "their annotations exempt nothing, no cluster policy is in effect, and the webhook also evaluates the rules that \
+         native admission holds",
     )
     .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
@@ -383,7 +418,7 @@ const WEBHOOK: &[Permission] = &[
         "validatingwebhookconfigurations",
         &["get", "update"],
         Cluster,
-        "the API server stops to trust the webhook when certificates rotate, and a break-glass does not end",
+        "the API server stops trusting the webhook when certificates rotate, and a break-glass does not end",
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),
@@ -392,7 +427,7 @@ const WEBHOOK: &[Permission] = &[
         "mutatingwebhookconfigurations",
         &["get", "update"],
         Cluster,
-        "the API server stops to ask for defaults when certificates rotate, and a break-glass does not end",
+        "the API server stops requesting defaults when certificates rotate, and a break-glass does not end",
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),
@@ -425,6 +460,13 @@ const LEFT: &str = "it stays in the cluster";
 
 const UNINSTALL: &[Permission] = &[
     need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
+    need(
+        GROUP,
+        "clusterdevopspolicies",
+        &["get", "list", "patch"],
+        Cluster,
+        "cluster policies keep their finalizer",
+    ),
     need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
     need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
     need(ADMISSION, "mutatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),

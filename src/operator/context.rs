@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
+use super::cluster_evaluations::ClusterEvaluations;
 use super::known_reports::KnownReports;
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
@@ -15,10 +16,10 @@ use crate::governance::AnnotatedExemptions;
 use crate::leader::Leadership;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
-use crate::policy::{EnforcementMode, SystemNamespaces};
+use crate::policy::{CompiledPolicy, EnforcementMode, SystemNamespaces};
 use crate::remediation::{PodHealth, RemediationSettings, Remediator, WorkloadSource};
 use crate::rules::Severity;
-use crate::workload::{PolicyRef, Workload, WorkloadKind, WorkloadKinds};
+use crate::workload::{Kind, Kinds, PolicyRef, Workload, WorkloadKind, WorkloadKinds};
 
 /// The settings of the operator.
 #[derive(Clone)]
@@ -55,12 +56,15 @@ pub struct Operator {
     pub(super) changed: Notify,
     /// The kinds of objects that rules of policies' own evaluate. Their watches keep the JSON.
     custom_kinds: watch::Sender<WorkloadKinds>,
+    /// The kinds that rules of policies read beside pods and workloads. They are followed while that is so.
+    related_kinds: watch::Sender<Kinds>,
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
     /// The reports; `None` if none are kept.
     reports: Option<Mutex<KnownReports>>,
     evaluated: Mutex<BTreeMap<PolicyRef, EvaluatedPolicy>>,
+    cluster_evaluations: Mutex<ClusterEvaluations>,
 }
 
 /// The last evaluation of a policy, for metrics.
@@ -118,11 +122,13 @@ impl Operator {
             cluster_name,
             changed: Notify::new(),
             custom_kinds: watch::Sender::default(),
+            related_kinds: watch::Sender::default(),
             clock,
             inventory,
             audits: Mutex::default(),
             reports: report_interval.map(|interval| Mutex::new(KnownReports::new(interval))),
             evaluated: Mutex::default(),
+            cluster_evaluations: Mutex::default(),
         }
     }
 
@@ -155,6 +161,10 @@ impl Operator {
         lock(&self.evaluated)
     }
 
+    pub(super) fn cluster_evaluations(&self) -> MutexGuard<'_, ClusterEvaluations> {
+        lock(&self.cluster_evaluations)
+    }
+
     /// Returns the state of native admission in a namespace.
     pub(super) fn admission(&self, namespace: &str) -> AdmissionState {
         self.native.as_ref().map_or(AdmissionState::Off, |native| native.state(namespace))
@@ -172,12 +182,41 @@ impl Operator {
         self.custom_kinds.subscribe()
     }
 
-    /// Takes the kinds of objects that rules of policies' own evaluate from the policies.
-    pub(super) fn note_custom_kinds(&self) {
+    /// Follows the kinds that rules of policies read beside pods and workloads.
+    pub(super) fn related_kinds(&self) -> watch::Receiver<Kinds> {
+        self.related_kinds.subscribe()
+    }
+
+    /// Takes the kinds of objects that rules read from the policies.
+    pub(super) fn note_kinds(&self) {
         let policies = self.policies.all();
-        let effective = policies.iter().filter_map(|policy| policy.effective.as_ref().ok());
-        let kinds = effective.fold(WorkloadKinds::default(), |kinds, one| kinds.union(one.custom_kinds()));
-        self.custom_kinds.send_if_modified(|known| std::mem::replace(known, kinds) != kinds);
+        let policies =
+            policies.iter().filter(|one| !self.policies.is_system(&one.policy.reference().namespace));
+        let effective = policies.filter_map(|policy| policy.effective.as_ref().ok());
+        let (mut custom, mut related) = (WorkloadKinds::default(), Kinds::default());
+        for rules in effective {
+            custom = custom.union(rules.custom_kinds());
+            related = related.union(rules.reads_in_namespaces());
+        }
+        self.custom_kinds.send_if_modified(|known| std::mem::replace(known, custom) != custom);
+        self.related_kinds.send_if_modified(|known| std::mem::replace(known, related) != related);
+    }
+
+    /// Wakes the policies with a rule that reads a kind: those of one namespace, or all.
+    pub(super) fn wake_readers(&self, kind: Kind, namespace: Option<&str>) {
+        let policies = match namespace {
+            Some(namespace) => self.policies.in_namespace(namespace),
+            None => self.policies.all(),
+        };
+        let reads = |policy: &CompiledPolicy| {
+            policy.effective.as_ref().is_ok_and(|rules| rules.reads_in_namespaces().contains(kind))
+        };
+        let mut inventory = self.inventory();
+        for policy in policies.iter().filter(|policy| reads(policy)) {
+            inventory.note_change(&policy.policy.reference().namespace);
+        }
+        drop(inventory);
+        self.changed.notify_one();
     }
 
     /// Wakes the policies of a namespace.

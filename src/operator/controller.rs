@@ -13,10 +13,14 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::feeds::{PolicyName, reference};
+use super::feeds::{PolicyName, name, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, admission_verdict_keeper, feeds, namespace_watch};
+use super::{
+    Operator, ReconcileError, admission_verdict_keeper, cluster_reconcile, feeds, namespace_watch,
+    related_watch,
+};
 use crate::leader::{Leadership, NotLeader};
+use crate::workload::PolicyRef;
 
 /// The time for which changes of a namespace are collected before its policies are reconciled, so that a rollout does
 /// not trigger one reconcile per pod.
@@ -36,6 +40,7 @@ pub async fn run<R: Send + 'static>(
     let inventory = feeds::follow_all(&operator, &synced);
     let namespaces = namespace_watch::follow_namespaces(&operator, synced.clone());
     drop(synced);
+    let related = related_watch::follow_related(&operator);
     let control = async {
         listed.wait().await;
         let (policies, store, watch) = feeds::policies(&operator, ready);
@@ -48,7 +53,7 @@ pub async fn run<R: Send + 'static>(
             .reconcile_all_on(acquisitions(operator.leadership.clone()))
             .graceful_shutdown_on(stop)
             .run(
-                reconcile,
+                reconcile_any,
                 |policy, error, operator| on_error(&policy, error, &operator),
                 Arc::clone(&operator),
             )
@@ -68,7 +73,15 @@ pub async fn run<R: Send + 'static>(
     tokio::select! {
         () = inventory => {}
         () = namespaces => {}
+        () = related => {}
         () = control => {}
+    }
+}
+
+async fn reconcile_any(policy: Arc<PolicyName>, operator: Arc<Operator>) -> Result<Action, ReconcileError> {
+    match reference(&policy).cluster_name() {
+        Some(_) => cluster_reconcile::reconcile(policy, operator).await,
+        None => reconcile(policy, operator).await,
     }
 }
 
@@ -90,7 +103,10 @@ fn changes(
         operator.changed.notified().await;
         sleep(GATHER).await;
         let changed = operator.inventory().take_changed();
-        let woken = policies_in(&store, &changed);
+        let mut woken = policies_in(&store, &changed);
+        let is_in_effect = |policy: &PolicyRef| operator.policies.get(policy).is_some();
+        let cluster = operator.cluster_evaluations().note_changed(&changed, is_in_effect);
+        woken.extend(cluster.into_iter().map(|policy| ObjectRef::from_obj(&name(policy))));
         Some((stream::iter(woken), (operator, store)))
     })
     .flatten()

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::{Inventory, UnreadKind};
 use crate::governance::{
     Analysis, AnnotatedExemptions, ExemptFindings, Report, ReportedViolation, Scope, Score,
 };
@@ -17,6 +18,8 @@ pub struct NamespaceEvaluation {
     pub pods: u64,
     /// The health score.
     pub score: Score,
+    /// The penalty, in half points.
+    pub half_points: u64,
     /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
     /// The number of exempt findings. No other figure has them.
@@ -31,6 +34,8 @@ pub struct NamespaceEvaluation {
     pub unknown: Vec<String>,
     /// These rules, in the same order.
     pub unknown_rules: Vec<RuleId>,
+    /// The kinds that rules read and that could not be read; `None` if every rule looks at pods and workloads alone.
+    pub unread: Option<Vec<UnreadKind>>,
 }
 
 /// Evaluates the pods and workloads of a namespace at the time `now`. `exemptions` has those of the Namespace.
@@ -52,18 +57,51 @@ pub fn evaluate_within<'a>(
     exemptions: AnnotatedExemptions,
     now: Timestamp,
 ) -> NamespaceEvaluation {
+    evaluate_with(policy, namespace, now, |analysis| {
+        analysis.exempt(exemptions);
+        if let Some(object) = object {
+            analysis.add_namespace(object);
+        }
+        objects.for_each(|object| analysis.add_workload(object, None));
+        None
+    })
+}
+
+/// Evaluates a namespace as an inventory has it, with the other objects that rules read. Rules of the policy's own can
+/// read the Namespace, if it is given.
+pub fn evaluate_inventory(
+    policy: &EffectivePolicy,
+    (namespace, object): (&str, Option<Value>),
+    inventory: &Inventory,
+    now: Timestamp,
+) -> NamespaceEvaluation {
+    evaluate_with(policy, namespace, now, |analysis| {
+        analysis.exempt(inventory.exemptions(namespace));
+        if let Some(object) = object {
+            analysis.add_namespace(object);
+        }
+        inventory.objects(namespace).for_each(|object| analysis.add_workload(object, None));
+        let reads_more = !policy.reads_in_namespaces().is_empty();
+        reads_more.then(|| inventory.related.add_to(analysis, namespace))
+    })
+}
+
+fn evaluate_with(
+    policy: &EffectivePolicy,
+    namespace: &str,
+    now: Timestamp,
+    fill: impl FnOnce(&mut Analysis<'_>) -> Option<Vec<UnreadKind>>,
+) -> NamespaceEvaluation {
     let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
     let mut analysis = Analysis::new(policy, &scope, now, true);
-    analysis.exempt(exemptions);
-    if let Some(object) = object {
-        analysis.add_namespace(object);
-    }
-    objects.for_each(|object| analysis.add_workload(object, None));
+    let unread = fill(&mut analysis);
     let report = analysis.finish();
     let unknown = unknown(&report);
     NamespaceEvaluation {
+        unread,
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
+        half_points: report.namespaces.iter().map(|namespace| namespace.half_points).sum(),
         violations: report.violations.iter().map(Into::into).collect(),
         exempted: report.summary.exempted.values().sum(),
         exempt: report.exempt,

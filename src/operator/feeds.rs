@@ -241,7 +241,7 @@ impl Sink for Results<'_> {
 
     fn delete(&mut self, result: &RawObject) {
         if let Ok(Some((uid, past))) = read(result) {
-            self.operator.audits().remove(&uid, &past.name);
+            self.operator.audits().remove(&uid, &past);
         }
     }
 
@@ -267,9 +267,10 @@ pub(super) fn reference(policy: &PolicyName) -> PolicyRef {
     PolicyRef::new(policy.namespace().unwrap_or_default(), policy.name_any())
 }
 
-fn name(policy: PolicyRef) -> PolicyName {
-    let metadata =
-        ObjectMeta { name: Some(policy.name), namespace: Some(policy.namespace), ..ObjectMeta::default() };
+/// Returns the object by which the controller knows a policy.
+pub(super) fn name(policy: PolicyRef) -> PolicyName {
+    let namespace = Some(policy.namespace).filter(|namespace| !namespace.is_empty());
+    let metadata = ObjectMeta { name: Some(policy.name), namespace, ..ObjectMeta::default() };
     metadata.into_response_partial()
 }
 
@@ -302,7 +303,7 @@ fn take(
 ) {
     // While policies are listed, their end stands for all of them.
     if !matches!(change, PolicyChange::Applied { listing: true, .. }) {
-        operator.note_custom_kinds();
+        operator.note_kinds();
     }
     match change {
         PolicyChange::Applied { after, listing, .. } => {
@@ -319,6 +320,25 @@ fn take(
             operator.wake_admission(&policy.namespace);
             names.apply_watcher_event(&Event::Delete(name(policy.clone())));
         }
+        PolicyChange::Cluster { name: policy, namespaces } => {
+            let whole = PolicyRef::cluster(policy);
+            let is_there = operator.policies.cluster(policy).is_some();
+            for namespace in namespaces {
+                operator.wake_admission(namespace);
+                let within = PolicyRef::new(namespace, &*whole.name);
+                if operator.policies.get(&within).is_none() {
+                    operator.forget_policy(&within);
+                }
+            }
+            let policy = name(whole);
+            if is_there {
+                names.apply_watcher_event(&Event::Apply(policy.clone()));
+                let _ = woken.send(policy);
+            } else {
+                operator.cluster_evaluations().forget(&reference(&policy));
+                names.apply_watcher_event(&Event::Delete(policy));
+            }
+        }
         PolicyChange::Unreadable => operator.metrics.errors.with_label_values(&["unreadable"]).inc(),
         PolicyChange::Listed => {
             let all: BTreeSet<_> =
@@ -327,7 +347,11 @@ fn take(
             if let Some(native) = &operator.native {
                 native.wake_all();
             }
-            let all: Vec<_> = all.into_iter().map(name).collect();
+            // A cluster policy is reconciled as a whole.
+            let own = all.into_iter().filter(|policy| policy.cluster_name().is_none());
+            let cluster = operator.policies.cluster_names();
+            let cluster = cluster.iter().map(|policy| PolicyRef::cluster(policy));
+            let all: Vec<_> = own.chain(cluster).map(name).collect();
             names.apply_watcher_event(&Event::Init);
             for policy in &all {
                 names.apply_watcher_event(&Event::InitApply(policy.clone()));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::health::Health;
+use super::related_objects::RelatedObjects;
 use crate::cluster::{ListMark, Store};
 use crate::enforcement::{Service, Trace};
 use crate::governance::AnnotatedExemptions;
@@ -23,6 +24,8 @@ pub struct Inventory {
     namespaces: AnnotatedExemptions,
     /// The health of pods and rollouts.
     pub(super) health: Health,
+    /// The other objects that rules of policies read.
+    pub(super) related: RelatedObjects,
     /// The namespaces to evaluate again.
     changed: BTreeSet<String>,
 }

@@ -19,8 +19,9 @@ such as `pss-restricted` of the Pod Security Standards (`docs/policies.md`). Nei
 
 A rule that reads other objects than pods and workloads compares what is in the input. If an object is missing that may
 exist elsewhere, the answer is unknown: the report counts it and lists no violation. `analyze --complete` says that the
-manifests are all that there will be. On a cluster, `analyze` knows what it may list. `watch`, `reconcile`, native
-admission and `webhook serve` do not evaluate these rules.
+manifests are all that there will be. On a cluster, `analyze` and `reconcile` know what they may list. A DevOpsPolicy has
+no findings in objects of the cluster, such as ClusterRoles. `watch`, native admission and `webhook serve` do not
+evaluate these rules.
 
 `kube-devops explain --from TOOL:CHECK` finds the rule that stands for a check of Polaris, kube-score, KubeLinter or
 Popeye.
@@ -76,11 +77,9 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
     if !reads.is_empty() {
         let kinds: Vec<_> = reads.iter().map(Kind::name).collect();
         writeln!(out, "Reads: {}.", kinds.join(", "))?;
-        writeln!(
-            out,
-            "Evaluated by: `analyze` only{}.",
-            if rule.is_about_pods() { ", beside pods" } else { "" }
-        )?;
+        let by = if rule.is_about_namespaces() { "`analyze` and `reconcile`" } else { "`analyze` only" };
+        let pods = if rule.is_about_pods() { "; its check of pods by every command" } else { "" };
+        writeln!(out, "Evaluated by: {by}{pods}.")?;
     }
     let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.manual_fix);
     writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;

@@ -127,9 +127,11 @@ mod tests {
 
     use super::*;
     use crate::manifests::{AccessAnswer, CrdState, Places, needs};
+    use crate::workload::Kinds;
 
     fn written(format: CheckFormat) -> String {
-        let places = Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Vec::new() };
+        let places =
+            Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Kinds::default() };
         let modes = vec![Mode::Watch, Mode::Reconcile];
         let answers: BTreeMap<_, _> = needs(&modes, &places)
             .into_iter()

@@ -18,6 +18,9 @@ pub enum ConditionType {
     Admission,
     /// Annotations exempt from rules of the policy as they say. Without such annotations there is no such condition.
     Exemptions,
+    /// Every object that rules of the policy read could be read. A policy whose rules look at pods and workloads alone
+    /// has no such condition.
+    Complete,
 }
 
 impl ConditionType {
@@ -36,7 +39,7 @@ impl ConditionType {
 }
 
 /// The reason for the status of a condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum ConditionReason {
     /// The namespace was evaluated.
     Evaluated,
@@ -48,6 +51,8 @@ pub enum ConditionReason {
     Enforcing,
     /// The policy asks for no changes.
     AuditMode,
+    /// A cluster policy patches nothing.
+    ClusterPolicy,
     /// The policy stopped itself after too many withdrawals.
     Stopped,
     /// The policy was deleted and finishes the work under way.
@@ -72,6 +77,10 @@ pub enum ConditionReason {
     Exempt,
     /// An annotation exempts nothing: it is invalid, or the policy does not allow it.
     Refused,
+    /// A permission is missing to read objects that rules read. These rules can't tell.
+    NoPermission,
+    /// Objects that rules read could not be read. These rules can't tell.
+    Unread,
 }
 
 impl ConditionReason {

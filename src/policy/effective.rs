@@ -252,6 +252,12 @@ impl EffectivePolicy {
         self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.reads()))
     }
 
+    /// Returns the kinds that the enabled rules of the registry read, without rules about objects of the cluster alone.
+    pub fn reads_in_namespaces(&self) -> Kinds {
+        let rules = self.rules.iter().filter(|enabled| enabled.rule.is_about_namespaces());
+        rules.fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads()))
+    }
+
     /// Returns the kinds that the enabled rules about relations read.
     pub fn relates(&self) -> Kinds {
         self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.relates()))

@@ -26,12 +26,13 @@ pub struct Findings {
     keep: bool,
     found: Vec<(Identity, Option<Violation>)>,
     unknown: u64,
+    recheck_at: Option<Timestamp>,
 }
 
 impl Findings {
     /// Starts the findings of a rule. Violations are kept, or only counted.
     pub fn new(rule: RuleId, severity: Severity, keep: bool) -> Self {
-        Self { rule, severity, keep, found: Vec::new(), unknown: 0 }
+        Self { rule, severity, keep, found: Vec::new(), unknown: 0, recheck_at: None }
     }
 
     /// Adds a finding about an object.
@@ -52,6 +53,16 @@ impl Findings {
     /// Notes that the input does not tell if an object breaks the rule.
     pub fn unknown(&mut self, object: &Identity) {
         self.unknown += u64::from(object.is_asked);
+    }
+
+    /// Notes a time at which the rule may find more in the same objects, because time alone has passed.
+    pub fn recheck_at(&mut self, time: Timestamp) {
+        self.recheck_at = Some(self.recheck_at.map_or(time, |known| known.min(time)));
+    }
+
+    /// The earliest time that [`Findings::recheck_at`] noted.
+    pub fn next_check(&self) -> Option<Timestamp> {
+        self.recheck_at
     }
 
     /// The objects with a finding, each with the violation if it was kept.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Check, Fix, Parameter, RuleId, Severity};
-use crate::workload::Kinds;
+use crate::workload::{Kind, Kinds};
 
 /// A check with its documentation.
 #[derive(Debug)]
@@ -92,6 +92,11 @@ impl Rule {
     /// Returns true if the rule looks at pods or workloads one by one, which every mode does.
     pub fn is_about_pods(&self) -> bool {
         self.checks().any(|check| check.reads().is_empty())
+    }
+
+    /// Returns true if the rule looks at objects in namespaces, and not at those of the cluster alone.
+    pub fn is_about_namespaces(&self) -> bool {
+        self.is_about_pods() || self.reads().iter().any(Kind::is_namespaced)
     }
 
     /// The penalty points of each count.

@@ -77,7 +77,7 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
                 let namespace = related.metadata.namespace.as_deref();
                 let namespace = if related.kind.is_namespaced() { namespace } else { Some("") };
                 let identity = identity(ObjectKind::Other(related.kind), namespace, related.name());
-                facts.add_related(related, identity);
+                facts.add_related(related.into(), identity);
             }
             Parsed::Other { holds_containers, metadata } => {
                 check_type(rule, &object.types, metadata, &parameters, &mut found);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::WorkloadKind;
+use super::{TypeMeta, WorkloadKind};
 
 /// A kind that rules read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,7 @@ pub enum Kind {
 }
 
 /// A resource of the API that has objects of a kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Resource {
     /// The kind as rules know it.
     pub kind: Kind,
@@ -176,6 +176,22 @@ const fn cluster(
     Resource { kind, name, plural, group, version, is_namespaced: false, is_custom }
 }
 
+impl Resource {
+    /// Returns the group and version, such as `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Returns the type of the objects.
+    pub fn types(&self) -> TypeMeta {
+        TypeMeta { api_version: self.api_version(), kind: self.name.to_owned() }
+    }
+}
+
 impl Kind {
     /// Every kind.
     pub const ALL: [Self; 24] = [
@@ -258,6 +274,15 @@ pub struct OtherObject {
     pub kind: Kind,
     /// Everything beside the type.
     pub content: serde_json::Map<String, serde_json::Value>,
+}
+
+impl OtherObject {
+    /// Returns the object's name, or the prefix of its future name; empty without one.
+    pub fn name(&self) -> &str {
+        let metadata = self.content.get("metadata");
+        let field = |name: &str| metadata.and_then(|metadata| metadata.get(name)?.as_str());
+        field("name").or_else(|| field("generateName")).unwrap_or_default()
+    }
 }
 
 /// A set of kinds.

@@ -10,7 +10,7 @@ use crate::analyze::{on, rule, run, sourceless};
 use crate::control_plane::{ControlPlane, Reach};
 
 /// The rules to compare. Live objects always have replicas, so `replicas-under-autoscaler` is about files only.
-const RULES: &str = "networking,rbac,automounted-token,plaintext-secret,dangling-reference,single-replica,\
+pub(crate) const RULES: &str = "networking,rbac,automounted-token,plaintext-secret,dangling-reference,single-replica,\
                      dangling-autoscaler,missing-disruption-budget,blocking-disruption-budget,\
                      dangling-disruption-budget,overlapping-disruption-budgets,recreate-strategy";
 
@@ -89,14 +89,14 @@ async fn a_cluster_and_its_objects_in_files_fit_together_alike() {
     assert!(check.stdout.contains("services") && check.stdout.contains("can't tell"), "{check:?}");
 }
 
-async fn create(client: &Client, path: &str, object: &Value) {
+pub(crate) async fn create(client: &Client, path: &str, object: &Value) {
     let body = serde_json::to_vec(object).unwrap();
     let request = Request::post(format!("/{path}")).header("content-type", "application/json");
     client.request::<Value>(request.body(body).unwrap()).await.unwrap();
 }
 
 /// Returns objects that break and keep the rules, each with the path of its list.
-fn objects() -> Vec<(&'static str, Value)> {
+pub(crate) fn objects() -> Vec<(&'static str, Value)> {
     let workload = |kind: &str, name: &str, replicas: u32| {
         let pod = json!({
             "containers": [{ "name": "c", "image": "c:1", "envFrom": [{ "secretRef": { "name": "missing" } }] }]

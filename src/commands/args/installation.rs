@@ -3,8 +3,8 @@
 use clap::value_parser;
 
 use super::namespace;
-use crate::manifests::Mode;
 use crate::manifests::installation::{DEFAULT_IMAGE, DEFAULT_NAMESPACE, Installation};
+use crate::manifests::{Mode, RulePermissions};
 
 /// The parts of an installation.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +35,10 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     reconcile_namespace: Vec<String>,
 
+    /// Rules for which `reconcile` may read other objects than pods and workloads, as policies turn them on
+    #[arg(long, value_enum, value_name = "RULES", default_value_t)]
+    rules_permissions: RulePermissions,
+
     /// Leave the CRDs out
     #[arg(long)]
     no_crds: bool,
@@ -62,6 +66,7 @@ impl InstallationArgs {
             modes: self.modes.clone(),
             namespaces: self.watch_namespace.clone(),
             reconcile_namespaces: self.reconcile_namespace.clone(),
+            rule_permissions: self.rules_permissions,
             system_namespaces,
             crds: !self.no_crds,
             self_fence: !self.no_self_fence,

@@ -24,7 +24,7 @@ pub(super) struct KubeconfigArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Vec<PathBuf>,
 
-    /// Most clusters at the same time
+    /// Maximum number of clusters that are read at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
 
@@ -64,7 +64,7 @@ impl KubeconfigArgs {
         self.profiles.known(&ConnectOptions { kubeconfig, ..self.options() }).await
     }
 
-    /// Lists the contexts. A name that several files have gets that of its file in front.
+    /// Lists the contexts. A name that several files use is prefixed with its file.
     fn contexts(&self) -> anyhow::Result<Vec<Known>> {
         let files: Vec<Option<&Path>> = match self.kubeconfig.as_slice() {
             [] => vec![None],

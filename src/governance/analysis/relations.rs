@@ -1,6 +1,7 @@
 //! The part of an analysis about objects that are no workloads, and about how objects fit together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Analysis;
 use crate::governance::{Compliance, Origin, ReportError, Tally};
@@ -8,8 +9,8 @@ use crate::inventory::{Identity, Inventory, Related};
 use crate::policy::EnabledRule;
 use crate::rules::{Check, Findings, ObjectContext, Relations, RuleId, Violations};
 use crate::workload::{
-    Kind, Kinds, Labels, Metadata, Object, ObjectKind, OtherObject, Owner, Parsed, TypeMeta, Workload,
-    WorkloadKey,
+    Kind, Kinds, Labels, Metadata, Object, ObjectKind, OtherObject, Owner, Parsed, Resource, TypeMeta,
+    Workload, WorkloadKey,
 };
 
 impl Analysis<'_> {
@@ -26,26 +27,42 @@ impl Analysis<'_> {
     /// Notes that a list of a kind failed, so that rules that read it can't tell.
     pub fn miss(&mut self, kind: Kind) {
         for enabled in self.policy.rules().iter().filter(|enabled| enabled.reads().contains(kind)) {
-            *self.missed.entry(enabled.rule.id).or_default() += 1;
+            self.miss_for(enabled.rule.id);
         }
+    }
+
+    /// Notes that a list that a rule reads failed, so that the rule can't tell.
+    pub fn miss_for(&mut self, rule: RuleId) {
+        *self.missed.entry(rule).or_default() += 1;
     }
 
     /// Adds an object that is not evaluated itself, but that rules about relations read: a template in a cluster whose
     /// pods are evaluated, or an object of another kind.
     pub fn add_facts(&mut self, object: &Object<'_>) {
         match &object.parsed {
-            Parsed::Workload(workload) => {
-                let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
-                self.annotated.add_workload(namespace, workload);
-                if !self.facts.is_unneeded() {
-                    self.note_workload(namespace, workload, None);
-                }
-                self.evaluate_custom_rules(namespace, workload, None);
-            }
+            Parsed::Workload(workload) => self.add_workload_facts(workload),
             Parsed::List(items) => items.iter().for_each(|item| self.add_facts(item)),
             Parsed::Related(other) => self.add_other(other, &object.types, None),
             Parsed::Other { .. } | Parsed::Foreign => {}
         }
+    }
+
+    /// Adds a live pod or template as [`Analysis::add_facts`] does.
+    pub fn add_workload_facts(&mut self, workload: &Workload<'_>) {
+        let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
+        self.annotated.add_workload(namespace, workload);
+        if !self.facts.is_unneeded() {
+            self.note_workload(namespace, workload, None);
+        }
+        self.evaluate_custom_rules(namespace, workload, None);
+    }
+
+    /// Adds a live object that is no workload, and that a watch keeps.
+    pub fn add_watched(&mut self, resource: &Resource, related: &Arc<Related>) {
+        if self.policy.evaluates_types() {
+            self.evaluate_other(&resource.types(), &related.metadata, None);
+        }
+        self.add_related(Arc::clone(related), None);
     }
 
     /// Keeps what rules about relations read of a pod or template.
@@ -87,6 +104,10 @@ impl Analysis<'_> {
                 return self.fail(ReportError { source, document: None, line, message });
             }
         };
+        self.add_related(Arc::new(related), origin);
+    }
+
+    fn add_related(&mut self, related: Arc<Related>, origin: Option<Origin<'_>>) {
         let own = related.metadata.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = match own {
             _ if !related.kind.is_namespaced() => "",
@@ -181,16 +202,23 @@ impl Analysis<'_> {
                 let context =
                     Relations { inventory: &inventory, parameters: &enabled.parameters, now: self.now };
                 check(&context, &mut found);
+                self.recheck_at = self.recheck_at.into_iter().chain(found.next_check()).min();
                 if found.unknown_count() > 0 {
                     *unknown.entry(enabled.rule.id).or_default() += found.unknown_count();
                 }
-                self.add_findings(enabled, &found);
+                self.add_findings(enabled, &found, None);
             }
         }
         unknown
     }
 
-    pub(super) fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
+    /// Adds the findings of a rule; the origin is that of their object, if it is at hand.
+    pub(super) fn add_findings(
+        &mut self,
+        enabled: &EnabledRule,
+        found: &Findings,
+        origin: Option<Origin<'_>>,
+    ) {
         for (object, violation) in found.found() {
             let mut tally = Tally::default();
             tally.set(enabled.index, 1);
@@ -210,7 +238,7 @@ impl Analysis<'_> {
                 }
                 ObjectKind::Other(_) => self.others.add(&object.namespace, &tally),
             }
-            self.violations.add_known(object, violation.as_slice());
+            self.violations.add_known(object, origin, violation.as_slice());
         }
     }
 }

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::template::{FAILURE_POLICY, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template};
 use crate::manifests::installation::{APP, Component, Installation, added_rules, all, rules};
 use crate::manifests::observability::{DASHBOARDS, prometheus_rule};
-use crate::manifests::{Mode, PermissionScope, SELF_FENCE, crds, manifest, uninstall_permissions};
+use crate::manifests::{
+    Mode, PermissionScope, RulePermissions, SELF_FENCE, crds, manifest, uninstall_permissions,
+};
 
 /// The kind of the conflict policy, which is newer than [`KUBE_VERSION`], as Helm names it.
 const CONFLICT_POLICY_KIND: &str = "\"admissionregistration.k8s.io/v1/MutatingAdmissionPolicy\"";
@@ -39,6 +41,13 @@ pub fn files() -> Result<Vec<(String, String)>, ChartError> {
     }
     Ok(files)
 }
+
+/// The suffixes of the named templates of a role, each with the scopes of its permissions.
+const SUFFIXES: [(&str, &[PermissionScope]); 3] = [
+    ("", &[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces]),
+    ("-evaluated", &[PermissionScope::EvaluatedNamespaces]),
+    ("-own", &[PermissionScope::OwnNamespace]),
+];
 
 fn description() -> Value {
     json!({
@@ -77,12 +86,15 @@ fn role_rules() -> Result<String, ChartError> {
         ("webhook", &[], Mode::Webhook),
     ];
     for (name, to, mode) in parts {
-        for (suffix, scopes) in [
-            ("", &[PermissionScope::Cluster, PermissionScope::EvaluatedNamespaces][..]),
-            ("-evaluated", &[PermissionScope::EvaluatedNamespaces]),
-            ("-own", &[PermissionScope::OwnNamespace]),
-        ] {
+        for (suffix, scopes) in SUFFIXES {
             text += &define(&format!("{APP}.rules.{name}{suffix}"), &json!(added_rules(to, mode, scopes)))?;
+        }
+    }
+    for choice in RulePermissions::ALL {
+        let permissions = choice.permissions();
+        for (suffix, scopes) in SUFFIXES {
+            let within = permissions.iter().filter(|permission| scopes.contains(&permission.scope));
+            text += &define(&format!("{APP}.rules.permissions-{choice}{suffix}"), &json!(rules(within)))?;
         }
     }
     for (suffix, scope) in [("", PermissionScope::Cluster), ("-own", PermissionScope::OwnNamespace)] {

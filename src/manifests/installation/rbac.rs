@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::settings::labels;
 use super::{APP, Component, Installation};
-use crate::manifests::{Mode, Permission, PermissionScope};
+use crate::manifests::{Mode, Permission, PermissionScope, RulePermissions};
 
 /// The verbs in the order in which a rule names them.
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
@@ -17,9 +17,15 @@ const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "
 /// Role in each of them, and no `ClusterRole`: permissions on resources without a namespace are left out.
 pub(super) fn roles(installation: &Installation, mode: Mode) -> Vec<Value> {
     let modes = installation.modes_within(mode);
+    let of_rules = match Component::of(mode) {
+        Some(Component::Reconcile) => installation.rule_permissions,
+        _ => RulePermissions::Score,
+    };
     let within = |scopes: &[PermissionScope]| -> Vec<Value> {
         let added = |(count, mode): (usize, &Mode)| added_rules(&modes[..count], *mode, scopes);
-        modes.iter().enumerate().flat_map(added).collect()
+        let of_rules = of_rules.permissions();
+        let of_rules = rules(of_rules.iter().filter(|permission| scopes.contains(&permission.scope)));
+        modes.iter().enumerate().flat_map(added).chain(of_rules).collect()
     };
     let name = account(mode);
     let component = Component::of(mode);
@@ -198,6 +204,20 @@ mod tests {
         };
         assert!(granted(&[Mode::Native]) && granted(&[Mode::Reconcile, Mode::Native]));
         assert!(granted(&[Mode::Enforce, Mode::Native]) && !granted(&[Mode::Enforce]));
+    }
+
+    #[test]
+    fn only_the_operator_may_read_what_rules_read() {
+        let rule_permissions = RulePermissions::Recommended;
+        let installation =
+            Installation { rule_permissions, modes: Mode::ALL.to_vec(), ..Installation::default() };
+        let reads_ingresses =
+            |mode| serde_json::to_string(&roles(&installation, mode)).unwrap().contains("ingresses");
+        assert!(
+            reads_ingresses(Mode::Enforce)
+                && !reads_ingresses(Mode::Watch)
+                && !reads_ingresses(Mode::Webhook)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Component;
-use crate::manifests::Mode;
+use crate::manifests::{Mode, RulePermissions};
 
 /// The name of the application, and the prefix of all names.
 pub const APP: &str = "kube-devops";
@@ -31,6 +31,8 @@ pub struct Installation {
     /// The namespaces that `reconcile` works in; empty for all of them. With some, it has no `ClusterRole`, and there is no
     /// native admission.
     pub reconcile_namespaces: Vec<String>,
+    /// The rules for which the operator may read other objects than pods and workloads.
+    pub rule_permissions: RulePermissions,
     /// Further system namespaces.
     pub system_namespaces: Vec<String>,
     /// True if the CRDs are part of it.
@@ -52,6 +54,7 @@ impl Default for Installation {
             modes: vec![Mode::Watch, Mode::Enforce, Mode::Native],
             namespaces: Vec::new(),
             reconcile_namespaces: Vec::new(),
+            rule_permissions: RulePermissions::Score,
             system_namespaces: Vec::new(),
             crds: true,
             self_fence: true,

@@ -51,7 +51,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         limited.for_each(|(pod, _)| found.unknown(pod));
     }
     for known in all {
-        let Content::PodUsage(used) = &known.content else { continue };
+        let Content::PodUsage(used) = known.content() else { continue };
         let Some((pod, shape)) = inventory.pod(&known.identity.namespace, &known.identity.name) else {
             continue;
         };

@@ -118,7 +118,8 @@ const NAME: &str = "kubernetes.io/metadata.name";
 
 /// Returns the labels of a namespace, with the one that the API server adds.
 fn labels_of(namespace: &Known) -> Labels<'_> {
-    namespace.labels.with(NAME, &namespace.identity.name)
+    let none = Labels::default();
+    namespace.labels().unwrap_or(&none).with(NAME, &namespace.identity.name)
 }
 
 /// Returns true if a selector names a namespace of Kubernetes itself, which no manifest has.

@@ -52,11 +52,11 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         }
         let namespace = &*known.identity.namespace;
         let Selected::Pods(groups) = inventory.select(namespace, &service.selector) else { continue };
-        if !has_old_pods(context, &groups) || is_scaled_down(&groups) {
+        if is_scaled_down(&groups) || !has_old_pods(context, &groups, found) {
             continue;
         }
         let slices = inventory.within(Kind::EndpointSlice, namespace).iter();
-        let of_service = slices.filter_map(|slice| match &slice.content {
+        let of_service = slices.filter_map(|slice| match slice.content() {
             Content::EndpointSlice(slice) if slice.service.as_deref() == Some(&*known.identity.name) => {
                 Some(slice)
             }
@@ -79,13 +79,14 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
 }
 
 /// Returns true if there are pods, and all of them had the time to become ready.
-fn has_old_pods(context: &Relations<'_>, groups: &[&PodGroup]) -> bool {
+fn has_old_pods(context: &Relations<'_>, groups: &[&PodGroup], found: &mut Findings) -> bool {
     let mut pods = groups.iter().filter(|group| !matches!(group.standing, Standing::Template(_))).peekable();
-    let is_old = |group: &&&PodGroup| {
-        let until = group.youngest.and_then(|youngest| youngest.checked_add(PATIENCE).ok());
-        until.is_none_or(|until| until <= context.now)
-    };
-    pods.peek().is_some() && pods.all(|group| is_old(&group))
+    if pods.peek().is_none() {
+        return false;
+    }
+    let last = pods.filter_map(|group| group.youngest?.checked_add(PATIENCE).ok()).max();
+    let until = last.filter(|until| *until > context.now);
+    until.inspect(|until| found.recheck_at(*until)).is_none()
 }
 
 /// Returns true if every template has zero replicas, so that the pods are about to end.

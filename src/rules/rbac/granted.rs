@@ -47,7 +47,7 @@ pub(super) fn granted<'a>(inventory: &'a Inventory, known: &'a Known) -> Granted
         return Granted::Rules { rules, is_complete: true };
     };
     for selector in &aggregation.cluster_role_selectors {
-        let parts = inventory.all(Kind::ClusterRole).iter().filter(|part| selector.matches(&part.labels));
+        let parts = inventory.all(Kind::ClusterRole).iter().filter(|part| part.has_labels(selector));
         rules.extend(parts.filter_map(Known::role).flat_map(|role| &role.rules));
     }
     Granted::Rules { rules, is_complete: inventory.is_closed(Kind::ClusterRole, "") }

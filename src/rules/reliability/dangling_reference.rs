@@ -155,7 +155,7 @@ fn presence(
         return Presence::Present;
     }
     if let Some(keys) = inventory.find(kind, namespace, name).and_then(Known::keys) {
-        let has_key = key.is_none_or(|key| keys.0.contains(key));
+        let has_key = key.is_none_or(|key| keys.all.contains(key));
         return if has_key { Presence::Present } else { Presence::WithoutKey };
     }
     let is_closed = inventory.is_closed(kind, namespace)

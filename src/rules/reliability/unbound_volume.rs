@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::inventory::{Content, Known, Standing, VolumeClaim};
 use crate::rules::{Category, Check, Findings, Relations, Rule, RuleId, Severity};
@@ -47,7 +47,7 @@ unknown if that class was not read. A manifest has no status.
 fn check(context: &Relations<'_>, found: &mut Findings) {
     let inventory = context.inventory;
     for volume in inventory.all(Kind::PersistentVolume) {
-        if matches!(&volume.content, Content::Volume { phase } if phase == "Failed") {
+        if matches!(volume.content(), Content::Volume { phase } if phase == "Failed") {
             found.report(
                 &volume.identity,
                 format_args!("status.phase"),
@@ -60,8 +60,12 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         pods.flat_map(|pod| pod.shape.claims.iter().map(move |claim| (&*pod.identity.namespace, &**claim)));
     let used: HashSet<(&str, &str)> = used.collect();
     for known in inventory.all(Kind::PersistentVolumeClaim) {
-        let Content::VolumeClaim(claim) = &known.content else { continue };
+        let Content::VolumeClaim(claim) = known.content() else { continue };
         let is_used = used.contains(&(&*known.identity.namespace, &*known.identity.name));
+        if let Some(until) = patience_ends(context, claim) {
+            found.recheck_at(until);
+            continue;
+        }
         match problem(context, claim, is_used) {
             Answer::Good => {}
             Answer::Unknown => found.unknown(&known.identity),
@@ -77,20 +81,21 @@ enum Answer {
     Bad(&'static str),
 }
 
+/// Returns the time until which a claim may be Pending, if it is and that is still to come.
+fn patience_ends(context: &Relations<'_>, claim: &VolumeClaim) -> Option<Timestamp> {
+    let until = claim.created?.checked_add(PATIENCE).ok()?;
+    (claim.phase == "Pending" && until > context.now).then_some(until)
+}
+
 fn problem(context: &Relations<'_>, claim: &VolumeClaim, is_used: bool) -> Answer {
     let inventory = context.inventory;
-    let waits_long = || {
-        let until = claim.created.and_then(|created| created.checked_add(PATIENCE).ok());
-        until.is_none_or(|until| until <= context.now)
-    };
     match &*claim.phase {
         "Lost" => Answer::Bad("its volume is gone: restore the data from a backup"),
-        "Pending" if !waits_long() => Answer::Good,
         "Pending" if is_used => Answer::Bad("a pod waits for this claim, and it gets no volume"),
         "Pending" if claim.class.is_empty() => {
             Answer::Bad("the claim has no storage class, and no volume fits")
         }
-        "Pending" => match inventory.find(Kind::StorageClass, "", &claim.class).map(|class| &class.content) {
+        "Pending" => match inventory.find(Kind::StorageClass, "", &claim.class).map(Known::content) {
             Some(Content::StorageClass { waits: true }) => Answer::Good,
             Some(_) => Answer::Bad("the claim gets no volume"),
             None if inventory.is_closed_everywhere(Kind::StorageClass) => {

@@ -17,7 +17,6 @@ mod privileged_container;
 mod probe_host;
 mod restricted_volume_type;
 mod retained_capabilities;
-mod secrets;
 mod sensitive_host_path;
 mod unconfined_apparmor;
 mod unconfined_seccomp;

@@ -1,6 +1,6 @@
 //! A secret that the manifest itself holds.
 
-use crate::inventory::Content;
+use crate::inventory::{Content, is_plaintext_secret};
 use crate::rules::{Category, Check, Context, ObjectContext, Rule, RuleId, Severity, Violations};
 use crate::workload::Kind;
 
@@ -41,13 +41,11 @@ URL without a password, or a reference to a vault.
     ..Rule::BASE
 };
 
-use super::secrets::{holds_secret, is_secret_name, may_be_secret};
-
 fn check(context: &Context<'_>, found: &mut Violations) {
     for place in context.containers() {
         for (index, var) in place.container.env.iter().enumerate().filter(|(_, var)| var.value_from.is_none())
         {
-            if holds_secret(&var.value) || is_secret_name(&var.name) && may_be_secret(&var.value) {
+            if is_plaintext_secret(&var.name, &var.value) {
                 found.in_container(
                     &place,
                     format_args!("env[{index}].value"),
@@ -62,14 +60,11 @@ fn check(context: &Context<'_>, found: &mut Violations) {
 }
 
 fn check_config_map(context: &ObjectContext<'_>, found: &mut Violations) {
-    let Content::ConfigMap(map) = &context.object.content else { return };
-    for (key, value) in &map.data {
-        let value = value.as_deref().unwrap_or_default();
-        if holds_secret(value) || is_secret_name(key) && may_be_secret(value) {
-            found.in_object(
-                format_args!("data[{key}]"),
-                format_args!("the value of {key} is a secret in plain text: keep it in a Secret"),
-            );
-        }
+    let Content::Keys(keys) = &context.object.content else { return };
+    for key in &keys.with_secret {
+        found.in_object(
+            format_args!("data[{key}]"),
+            format_args!("the value of {key} is a secret in plain text: keep it in a Secret"),
+        );
     }
 }

@@ -11,9 +11,9 @@ use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
 use crate::prometheus::program;
 use crate::upstream;
-use kube_devops::manifests::Mode;
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::observability::{DASHBOARDS, config_map, prometheus_rule, service_monitors};
+use kube_devops::manifests::{Mode, RulePermissions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -109,8 +109,15 @@ fn installations() -> Vec<(Value, Installation)> {
     vec![
         (json!({}), Installation::default()),
         (
-            json!({ "webhook": { "enabled": true }, "networkPolicy": { "enabled": true }, "monitoring": monitoring }),
-            Installation { network_policies: true, ..of(&everything) },
+            json!({
+                "webhook": { "enabled": true }, "networkPolicy": { "enabled": true }, "monitoring": monitoring,
+                "rules": { "permissions": "all" },
+            }),
+            Installation {
+                network_policies: true,
+                rule_permissions: RulePermissions::All,
+                ..of(&everything)
+            },
         ),
         (
             json!({ "watch": { "enabled": false }, "reconcile": { "enforce": false, "reports": "openreports" } }),
@@ -121,8 +128,12 @@ fn installations() -> Vec<(Value, Installation)> {
             Installation { namespaces: texts(["shop", "bank"]), ..of(&[Mode::Watch]) },
         ),
         (
-            json!({ "watch": { "enabled": false }, "reconcile": { "namespaces": ["shop", "bank"] } }),
+            json!({
+                "watch": { "enabled": false }, "reconcile": { "namespaces": ["shop", "bank"] },
+                "rules": { "permissions": "recommended" },
+            }),
             Installation {
+                rule_permissions: RulePermissions::Recommended,
                 reconcile_namespaces: texts(["shop", "bank"]),
                 ..of(&[Mode::Enforce, Mode::Native])
             },
@@ -181,6 +192,7 @@ fn a_misspelt_value_or_a_wrong_type_is_refused() {
         json!({ "reconcile": { "replicas": "two" } }),
         json!({ "reconcile": { "reports": "policyreports" } }),
         json!({ "image": { "digest": "abc" } }),
+        json!({ "rules": { "permissions": "some" } }),
     ] {
         let arguments = [&["template", "x", chart.to_str().unwrap()][..], &CAPABILITIES].concat();
         let error = helm("helm4", &arguments, &values).unwrap_err();

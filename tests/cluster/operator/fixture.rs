@@ -64,6 +64,9 @@ pub(crate) fn plane_with(flags: &[&str]) -> ControlPlane {
     let plane = ControlPlane::start_with(flags);
     let outcome = on(plane.kubeconfig(), &["crd", "install"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    // The first list of a kind lets the API server fill its cache. It refuses watches until then.
+    let outcome = on(plane.kubeconfig(), &["policy", "export", "-A"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     plane
 }
 

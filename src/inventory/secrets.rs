@@ -26,8 +26,13 @@ const TOKENS: [&str; 11] = [
 /// The least length of a token, with its prefix.
 const TOKEN_LENGTH: usize = 20;
 
+/// Returns true if a value is a secret, by its form or by its name.
+pub fn is_plaintext_secret(name: &str, value: &str) -> bool {
+    holds_secret(value) || is_secret_name(name) && may_be_secret(value)
+}
+
 /// Returns true if a name says that its value is a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+fn is_secret_name(name: &str) -> bool {
     let words = words(name);
     let singular = |word: &str| word.strip_suffix('s').unwrap_or(word).to_owned();
     let is_about = |word: &String| ABOUT.contains(&word.as_str());
@@ -39,7 +44,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 }
 
 /// Returns true if a value can be a secret at all, and is no setting, path, template, URL or reference.
-pub(super) fn may_be_secret(value: &str) -> bool {
+fn may_be_secret(value: &str) -> bool {
     let value = value.trim();
     let is_setting = value.is_empty()
         || value.parse::<f64>().is_ok()
@@ -59,7 +64,7 @@ pub(super) fn may_be_secret(value: &str) -> bool {
 }
 
 /// Returns true if a value is a secret by its form: a private key, or a token of a known service.
-pub(super) fn holds_secret(value: &str) -> bool {
+fn holds_secret(value: &str) -> bool {
     let is_key = value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----");
     let is_token = |text: &str| {
         text.len() >= TOKEN_LENGTH
