@@ -54,12 +54,11 @@ impl Paging {
         };
         let mut bytes = Vec::new();
         let mut transfer = body.read_to_end(&mut bytes);
-        let read = match timeout(TRANSFER, &mut transfer).await {
-            Ok(read) => read,
-            Err(_) => {
-                turn = None;
-                transfer.await
-            }
+        let read = if let Ok(read) = timeout(TRANSFER, &mut transfer).await {
+            read
+        } else {
+            turn = None;
+            transfer.await
         };
         read.map_err(kube::Error::ReadEvents)?;
         let text = String::from_utf8(bytes).map_err(kube::Error::FromUtf8)?;
