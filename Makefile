@@ -41,7 +41,7 @@ kube-scheduler_PACKAGE := k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy_PACKAGE := k8s.io/kubernetes/cmd/kube-proxy
 kubectl_PACKAGE := k8s.io/kubernetes/cmd/kubectl
 
-.PHONY: help control-plane prometheus helm pre-commit static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
+.PHONY: help control-plane prometheus helm pre-commit axe static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
 .PHONY: test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -111,6 +111,14 @@ pre-commit: ## Installs pre-commit from PyPI, for the tests of the hooks; withou
 		{ python3 -m venv $(PRE_COMMIT) && $(PRE_COMMIT)/bin/pip --quiet install pre-commit==4.7.0; } || \
 		echo "SKIPPED: pre-commit can't be installed" >&2
 
+AXE := $(abspath $(CARGO_TARGET_DIR))/axe
+
+axe: ## Fetches axe-core from npm, for the test of the HTML report; without npm or Chromium it is skipped
+	@test -f $(AXE)/package/axe.min.js || \
+		{ mkdir -p $(AXE) && cd $(AXE) && npm pack --silent axe-core@4.14.1 >/dev/null && \
+			tar -xzf axe-core-4.14.1.tgz package/axe.min.js && rm axe-core-4.14.1.tgz; } || \
+		echo "SKIPPED: axe-core can't be fetched" >&2
+
 # The packages are unpacked, not installed.
 $(NODE_FILES)/debian.done: Makefile
 	@command -v apt-get >/dev/null || { echo "containerd is fetched by apt-get, which is missing" >&2; exit 1; }
@@ -167,7 +175,7 @@ test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on a real
 soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
-test: control-plane prometheus helm pre-commit ## Runs all tests, including those against a real control plane
+test: control-plane prometheus helm pre-commit axe ## Runs all tests, including those against a real control plane
 	KUBE_DEVOPS_GO=1 cargo test --locked
 	cargo test --locked --test cluster -- --ignored --skip enforcement::
 	cargo test --locked --test cluster -- --ignored --test-threads=$(WAITING) enforcement::

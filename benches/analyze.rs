@@ -1,6 +1,6 @@
 //! Measures the time and memory of `kube-devops analyze` on large inputs.
 //!
-//!     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH] [--shapes]
+//!     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH] [--shapes] [--ci]
 //!
 //! The first table compares the analysis of a pod list with a parse of the same JSON on one thread. The two alternate,
 //! five times each, so that the load of the machine affects both. The parse is timed in its own process, from bytes
@@ -9,9 +9,14 @@
 //!
 //! The second table compares each shape of input and output with a similar cheap one. With `--shapes`, it is the only
 //! table.
+//!
+//! The other tables are about CI: each format of a report, and a repository of 3,000 files with and without a
+//! configuration, a baseline and `--changed-since`. With `--ci`, they are the only ones.
 
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
+#[path = "analyze/ci.rs"]
+mod ci;
 #[path = "../tests/common/generate.rs"]
 mod generate;
 #[path = "../tests/common/shapes.rs"]
@@ -41,7 +46,15 @@ struct Settings {
     pods: usize,
     pretty: bool,
     directory: Option<PathBuf>,
-    shapes_only: bool,
+    only: Only,
+}
+
+/// The tables to print.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Only {
+    All,
+    Shapes,
+    Ci,
 }
 
 /// One run of a process.
@@ -65,15 +78,20 @@ fn main() -> Result<()> {
     }
     let settings = parse(&arguments)?;
     let scratch = tempfile::tempdir()?;
-    let file = scratch.path().join("pods.json");
-    generate_file(&settings, &file)?;
-
-    if !settings.shapes_only {
-        compare_with_walks(&settings, &file)?;
+    if settings.only != Only::Ci {
+        let file = scratch.path().join("pods.json");
+        generate_file(&settings, &file)?;
+        if settings.only == Only::All {
+            compare_with_walks(&settings, &file)?;
+        }
+        compare_shapes(&settings, &file, scratch.path())?;
     }
-    compare_shapes(&settings, &file, scratch.path())?;
-    let starts =
-        (0..STARTS).map(|_| run(&["version"], None, "kube-devops version")).collect::<Result<Vec<_>>>()?;
+    if settings.only != Only::Shapes {
+        ci::compare_formats(settings.pods, scratch.path())?;
+        ci::compare_repository(scratch.path())?;
+    }
+    let start = || run(scratch.path(), &["version"], None, "kube-devops version");
+    let starts = (0..STARTS).map(|_| start()).collect::<Result<Vec<_>>>()?;
     let start = median(starts.iter().map(|run| run.wall).collect());
     println!("\nstart (version): {:.1} ms", 1_000.0 * start.as_secs_f64());
     Ok(())
@@ -152,7 +170,8 @@ fn compare_shapes(settings: &Settings, pods: &Path, scratch: &Path) -> Result<()
     let mut runs: Vec<Vec<Run>> = shapes.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         for (shape, runs) in shapes.iter().zip(&mut runs) {
-            runs.push(run(&[&["analyze"], shape.flags].concat(), Some(&shape.input), shape.expected)?);
+            let flags = [&["analyze"], shape.flags].concat();
+            runs.push(run(scratch, &flags, Some(&shape.input), shape.expected)?);
         }
     }
     println!(
@@ -178,7 +197,7 @@ fn compare_shapes(settings: &Settings, pods: &Path, scratch: &Path) -> Result<()
 }
 
 fn parse(arguments: &[String]) -> Result<Settings> {
-    let mut settings = Settings { pods: 100_000, pretty: false, directory: None, shapes_only: false };
+    let mut settings = Settings { pods: 100_000, pretty: false, directory: None, only: Only::All };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} takes a value"));
@@ -186,9 +205,10 @@ fn parse(arguments: &[String]) -> Result<Settings> {
             "--bench" => {}
             "--pods" => settings.pods = value()?.parse().context("--pods takes a number")?,
             "--pretty" => settings.pretty = true,
-            "--shapes" => settings.shapes_only = true,
-            "--dir" => settings.directory = Some(value()?.into()),
-            other => bail!("{other} is none of --pods N, --pretty, --dir PATH and --shapes"),
+            "--shapes" => settings.only = Only::Shapes,
+            "--ci" => settings.only = Only::Ci,
+            "--dir" => settings.directory = Some(std::path::absolute(value()?)?),
+            other => bail!("{other} is none of --pods N, --pretty, --dir PATH, --shapes and --ci"),
         }
     }
     Ok(settings)
@@ -210,7 +230,8 @@ fn compare(name: &str, input: &Path, flags: &[&str]) -> Result<()> {
     let (mut walks, mut runs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         walks.push(walk_apart(input)?);
-        runs.push(run(&[&["analyze"], flags].concat(), Some(input), "Workload Pods Analyzed")?);
+        let flags = [&["analyze"], flags].concat();
+        runs.push(run(Path::new("."), &flags, Some(input), "Workload Pods Analyzed")?);
     }
     let base = median(walks).as_secs_f64();
     let wall = median(runs.iter().map(|run| run.wall).collect()).as_secs_f64();
@@ -225,14 +246,15 @@ fn compare(name: &str, input: &Path, flags: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the command. Its output must contain the expected text, because a command that does nothing would be the
+/// Runs the command in a directory. Its output must contain the expected text, because a command that does nothing would be the
 /// fastest.
-fn run(arguments: &[&str], input: Option<&Path>, expected: &str) -> Result<Run> {
+fn run(directory: &Path, arguments: &[&str], input: Option<&Path>, expected: &str) -> Result<Run> {
     // The peak memory of a new process starts at that of its parent, so this process stays small and holds no input.
     let start = Instant::now();
     let mut child = Command::new(KUBE_DEVOPS)
         .args(arguments)
         .args(input)
+        .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

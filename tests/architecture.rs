@@ -128,6 +128,7 @@ const PURE_MODULES: &[&str] = &[
     "expression",
     "rules",
     "yaml",
+    "paths",
     "policy",
     "governance",
     "enforcement",

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use kube_devops::config;
 use kube_devops::manifests::installation::{self, Installation};
-use kube_devops::manifests::observability::{DASHBOARDS, prometheus_rule, service_monitors};
+use kube_devops::manifests::observability::{DASHBOARDS, fleet_rule, prometheus_rule, service_monitors};
 use kube_devops::manifests::{RESOURCES, chart, crds, manifest};
 use kube_devops::output::{ManifestFormat, Text, catalogue};
 
@@ -79,7 +79,10 @@ fn monitoring() -> Vec<(String, Vec<u8>)> {
         (format!("deploy/monitoring/{}.json", dashboard.name), format!("{model}\n").into_bytes())
     };
     let file = ("deploy/monitoring/monitors-and-rules.yaml".to_owned(), content);
-    DASHBOARDS.iter().map(dashboard).chain([file]).collect()
+    let mut content = Vec::new();
+    ManifestFormat::Yaml.write(&[fleet_rule(&installation, &[], "docs/runbooks")], &mut content).unwrap();
+    let fleet = ("deploy/monitoring/fleet-rules.yaml".to_owned(), content);
+    DASHBOARDS.iter().map(dashboard).chain([file, fleet]).collect()
 }
 
 #[test]

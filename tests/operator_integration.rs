@@ -68,7 +68,7 @@ impl Model {
             self.written.0 += 1;
         }
         let uid = self.policy.metadata.uid.clone().unwrap();
-        let latest = self.trail.latest(&uid).cloned();
+        let latest = self.trail.latest(&uid, "shop").cloned();
         let step =
             next_step(&self.policy, outcome.evaluation().unwrap(), &[], latest.as_ref(), INTERVAL, None, now);
         if let Step::Create(result) = step {
@@ -80,8 +80,8 @@ impl Model {
             self.trail.add(&uid, Past::of(&metadata).unwrap());
             self.written.1 += 1;
         }
-        for past in self.trail.surplus(&uid) {
-            self.trail.remove(&uid, &past.name);
+        for past in self.trail.surplus(&uid, "shop") {
+            self.trail.remove(&uid, &past);
         }
     }
 
@@ -126,8 +126,8 @@ fn the_newest_ten_results_stay() {
         model.reconcile(at(i64::from(round) * 300));
     }
     assert_eq!(model.written.1, 25);
-    assert_eq!(model.trail.latest("6a0e").unwrap().sequence, 25);
-    assert!(model.trail.surplus("6a0e").is_empty());
+    assert_eq!(model.trail.latest("6a0e", "shop").unwrap().sequence, 25);
+    assert!(model.trail.surplus("6a0e", "shop").is_empty());
 }
 
 proptest! {

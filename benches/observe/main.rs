@@ -28,7 +28,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::ApiResource;
 use kube::client::Body;
-use kube_devops::cluster::{Cluster, WatchRequest};
+use kube_devops::cluster::{Cluster, Paging, WatchRequest};
 use kube_devops::governance::Scope;
 use kube_devops::observer::{Observer, ObserverMetrics, ScoreCollector, Scoreboard, observe};
 use kube_devops::policy::EffectivePolicy;
@@ -179,6 +179,7 @@ fn cluster() -> Cluster {
         default_namespace: "default".to_owned(),
         request_timeout: None,
         watch_seconds: None,
+        paging: Paging::default(),
     }
 }
 

@@ -1,16 +1,18 @@
 //! The namespaces with native admission, and the policies that it checks there. The webhook leaves those rules to it.
 //! The same watch has the exemptions that Namespaces declare.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
+use tracing::warn;
 
-use crate::cluster::{self, Cluster, RawObject, Sink, WatchRequest};
+use crate::cluster::{self, CallError, Cluster, RawObject, Sink, WatchRequest};
 use crate::governance::AnnotatedExemptions;
+use crate::policies::Policies;
 use crate::policy::{ADMISSION_LABEL, ADMISSION_NATIVE, VERDICT_ANNOTATION};
 
 /// The Namespaces with a verdict of native admission or with exemptions. Clones share them.
@@ -27,12 +29,22 @@ struct KnownNamespace {
 }
 
 impl NativeNamespaces {
-    /// Follows the Namespaces; never returns. Until they are listed, the webhook evaluates everything itself.
-    pub async fn follow(&self, cluster: &Cluster) {
+    /// Follows the Namespaces, and tells their labels to the policies; never returns. Until they are listed, the webhook
+    /// evaluates everything itself, and no cluster policy is in effect. `ready` is dropped once they are listed, or if the
+    /// permission is missing.
+    pub async fn follow<R>(&self, policies: &Policies, cluster: &Cluster, ready: R) {
         let resource = ApiResource::erase::<Namespace>(&());
         let request = WatchRequest { resource, namespace: None, selector: None, metadata_only: true };
-        let sink = VerdictSink { namespaces: self.clone(), listed: HashMap::new() };
-        cluster::follow(cluster, request, sink, ()).await;
+        let mut ready = Some(ready);
+        let refused = |error: &CallError| {
+            warn!(
+                %error,
+                "no permission to read Namespaces: their annotations exempt nothing, and no ClusterDevOpsPolicy is in effect"
+            );
+            ready = None;
+        };
+        cluster::wait_until_permitted(cluster, &request, refused).await;
+        cluster::follow(cluster, request, VerdictSink::new(self.clone(), policies), ready).await;
     }
 
     /// Returns the hash of the policies that native admission checks in a namespace; `None` without native admission.
@@ -61,19 +73,38 @@ impl NativeNamespaces {
 }
 
 /// Takes Namespaces from the watch.
-struct VerdictSink {
+struct VerdictSink<'p> {
     namespaces: NativeNamespaces,
+    policies: &'p Policies,
     /// Those of the list under way.
     listed: HashMap<String, KnownNamespace>,
+    /// The names of all Namespaces in the list under way.
+    names: BTreeSet<String>,
 }
 
-impl Sink for VerdictSink {
+impl<'p> VerdictSink<'p> {
+    fn new(namespaces: NativeNamespaces, policies: &'p Policies) -> Self {
+        Self { namespaces, policies, listed: HashMap::new(), names: BTreeSet::new() }
+    }
+
+    /// Reads a Namespace, and tells its labels to the policies.
+    fn read(&self, object: &RawObject) -> Result<KnownNamespace, String> {
+        let namespace: PartialObjectMeta<Namespace> =
+            serde_json::from_str(object.json()).map_err(|error| error.to_string())?;
+        self.policies.apply_namespace(object.name(), Some(namespace.labels()));
+        Ok(KnownNamespace::of(&namespace))
+    }
+}
+
+impl Sink for VerdictSink<'_> {
     fn begin_list(&mut self) {
         self.listed.clear();
+        self.names.clear();
     }
 
     fn list(&mut self, object: &RawObject) -> Result<(), String> {
-        let namespace = read(object)?;
+        self.names.insert(object.name().to_owned());
+        let namespace = self.read(object)?;
         if namespace != KnownNamespace::default() {
             self.listed.insert(object.name().to_owned(), namespace);
         }
@@ -81,32 +112,35 @@ impl Sink for VerdictSink {
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        let namespace = read(object);
+        let namespace = self.read(object);
         self.namespaces.set(object.name(), namespace.clone().unwrap_or_default());
         namespace.map(drop)
     }
 
     fn delete(&mut self, object: &RawObject) {
+        self.policies.apply_namespace(object.name(), None);
         self.namespaces.set(object.name(), KnownNamespace::default());
     }
 
     fn end_list(&mut self) {
+        self.policies.retain_namespaces(&self.names);
         let listed = std::mem::take(&mut self.listed);
         *self.namespaces.0.write().unwrap_or_else(PoisonError::into_inner) = listed;
     }
 }
 
-/// Reads a Namespace. During a break-glass the verdict of native admission has no denials, and the rules are still left
-/// to it.
-fn read(object: &RawObject) -> Result<KnownNamespace, String> {
-    let namespace: PartialObjectMeta<Namespace> =
-        serde_json::from_str(object.json()).map_err(|error| error.to_string())?;
-    let is_native = namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
-    let annotations = namespace.annotations();
-    let mut exemptions = AnnotatedExemptions::default();
-    exemptions.add_namespace(object.name(), |key| annotations.get(key).map(String::as_str));
-    let verdict = annotations.get(VERDICT_ANNOTATION).filter(|_| is_native).cloned();
-    Ok(KnownNamespace { verdict, exemptions })
+impl KnownNamespace {
+    /// Takes what counts of a Namespace. During a break-glass the verdict of native admission has no denials, and the
+    /// rules are still left to it.
+    fn of(namespace: &PartialObjectMeta<Namespace>) -> Self {
+        let is_native =
+            namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
+        let annotations = namespace.annotations();
+        let mut exemptions = AnnotatedExemptions::default();
+        exemptions.add_namespace(&namespace.name_any(), |key| annotations.get(key).map(String::as_str));
+        let verdict = annotations.get(VERDICT_ANNOTATION).filter(|_| is_native).cloned();
+        Self { verdict, exemptions }
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::policy::SystemNamespaces;
 
     fn object(name: &str, label: &str, hash: &str) -> RawObject {
         let metadata = json!({
@@ -125,7 +160,8 @@ mod tests {
     #[test]
     fn only_namespaces_in_which_native_admission_evaluates_are_known() {
         let namespaces = NativeNamespaces::default();
-        let mut feed = VerdictSink { namespaces: namespaces.clone(), listed: HashMap::new() };
+        let policies = Policies::new(SystemNamespaces::default());
+        let mut feed = VerdictSink::new(namespaces.clone(), &policies);
         feed.begin_list();
         feed.list(&object("shop", ADMISSION_NATIVE, "a")).unwrap();
         feed.list(&object("bank", "other", "a")).unwrap();
@@ -144,5 +180,25 @@ mod tests {
         feed.begin_list();
         feed.end_list();
         assert_eq!(namespaces.verdict("shop"), None);
+    }
+
+    #[test]
+    fn the_policies_learn_the_labels_of_every_namespace() {
+        let policies = Policies::new(SystemNamespaces::default());
+        let spec = json!({ "namespaceSelector": { "matchLabels": { ADMISSION_LABEL: "other" } } });
+        let policy = json!({ "metadata": { "name": "base" }, "spec": spec });
+        policies.apply_cluster(serde_json::from_value(policy).unwrap());
+        let mut feed = VerdictSink::new(NativeNamespaces::default(), &policies);
+        feed.begin_list();
+        feed.list(&object("shop", "other", "a")).unwrap();
+        feed.end_list();
+        feed.apply(&object("bank", "other", "a")).unwrap();
+        let count = || ["shop", "bank"].map(|namespace| policies.in_namespace(namespace).len());
+        assert_eq!(count(), [1, 1]);
+        feed.delete(&object("shop", "other", "a"));
+        assert_eq!(count(), [0, 1]);
+        feed.begin_list();
+        feed.end_list();
+        assert_eq!(count(), [0, 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The only place that builds a client: from kubectl's files and flags, or inside a pod.
+//! The only place that connects to a cluster: by kubectl's files and flags, or inside a pod.
 //!
 //! It follows client-go. Each module below names its counterpart there.
 
@@ -14,6 +14,7 @@ mod in_cluster;
 mod kubeconfig;
 mod load;
 mod pem;
+mod profile;
 mod resolve;
 mod target;
 mod tls;
@@ -29,9 +30,11 @@ pub use contexts::{KubeContext, contexts};
 pub(super) use credentials::CredentialsError;
 pub use entries::Overrides;
 pub use error::{ConnectError, Place};
+pub use profile::{AccessProviders, ProfileAccess, ProviderFileError};
 pub(super) use transport::ProxyError;
 pub(super) use untrusted::explain;
 
+use super::paging::Paging;
 use super::request_log::RequestLog;
 use crate::proxy::Login;
 use base64::Engine as _;
@@ -80,6 +83,8 @@ pub struct ConnectOptions {
     pub kubeconfig: Option<PathBuf>,
     /// The flags that override the kubeconfig.
     pub overrides: Overrides,
+    /// The access that a `ClusterProfile` describes. It takes the place of files, flags and a proxy of the environment.
+    pub profile: Option<Arc<ProfileAccess>>,
     /// The time limit of one call including its retries; `None` for no limit.
     pub request_timeout: Option<Duration>,
     /// The time limit for the next bytes of a pending response; `None` for no limit. The server sends a watch a
@@ -90,6 +95,8 @@ pub struct ConnectOptions {
     pub watch_seconds: Option<u32>,
     /// True if no exec plugin may prompt the user.
     pub no_prompt: bool,
+    /// The paging of lists.
+    pub paging: Paging,
 }
 
 /// A connection to a cluster. Cloning is cheap.
@@ -108,6 +115,8 @@ pub struct Cluster {
     /// The duration in seconds after which the server ends a watch, which then continues from there; `None` for the
     /// default.
     pub watch_seconds: Option<u32>,
+    /// The paging of lists.
+    pub paging: Paging,
 }
 
 impl Cluster {
@@ -136,6 +145,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let mut headers = headers(target.impersonation.as_ref())?;
     let proxy = match target.proxy.clone() {
         Some(proxy) => Some(proxy),
+        None if options.profile.is_some() => None,
         None => environment
             .proxies
             .proxy(&target.server.uri)
@@ -158,10 +168,14 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
         ClientBuilder::new(service, target.namespace.clone()).with_layer(&layer_fn(RequestLog)).build();
     let ConnectOptions { request_timeout, watch_seconds, .. } = *options;
     let Target { context, namespace: default_namespace, .. } = target;
-    Ok(Cluster { client, context, server, default_namespace, request_timeout, watch_seconds })
+    let paging = options.paging.clone();
+    Ok(Cluster { client, context, server, default_namespace, request_timeout, watch_seconds, paging })
 }
 
 fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, ConnectError> {
+    if let Some(profile) = &options.profile {
+        return profile.target();
+    }
     let loaded = Loaded::read(options.kubeconfig.as_deref(), environment)?;
     if let Some(target) = resolve::resolve(&loaded, &options.overrides)? {
         return Ok(target);

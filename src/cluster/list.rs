@@ -1,5 +1,6 @@
 //! Lists all pods page by page. The caller decides what to keep of a page, so memory stays flat.
 
+use super::paging::PageText;
 use super::{CallError, Cluster};
 use futures::{StreamExt, stream};
 use http::Request;
@@ -16,7 +17,6 @@ use tokio_util::task::AbortOnDropHandle;
 #[cfg(test)]
 mod tests;
 
-const PAGE: u32 = 500;
 /// The maximum number of namespaces that are listed at the same time.
 const CONCURRENT: usize = 4;
 /// Maximum number of times that a list starts over because its continue token expired.
@@ -276,7 +276,7 @@ pub(super) async fn pages<S>(
     };
     let fetch = |token: Option<String>| {
         let params = ListParams {
-            limit: Some(PAGE),
+            limit: Some(cluster.paging.objects),
             continue_token: token,
             label_selector: selector.map(str::to_owned),
             ..ListParams::default()
@@ -291,8 +291,8 @@ pub(super) async fn pages<S>(
             Ok(fetched) => fetched,
             Err(panic) => resume_unwind(panic.into_panic()),
         };
-        let text = match fetched {
-            Ok(text) => text,
+        let PageText { text, .. } = &match fetched {
+            Ok(page) => page,
             Err(error) if error.code() == Some(410) && restarts < RESTARTS => {
                 restarts += 1;
                 pages = Pages { state: None, items: 0, error: None };
@@ -301,14 +301,14 @@ pub(super) async fn pages<S>(
             }
             Err(error) => return Pages { error: Some(error), ..pages },
         };
-        let head: Page<IgnoredAny> = match serde_json::from_str(&text) {
+        let head: Page<IgnoredAny> = match serde_json::from_str(text) {
             Ok(head) => head,
             Err(error) => return Pages { error: Some(unreadable(error)), ..pages },
         };
         let token = head.metadata.token.filter(|token| !token.is_empty());
         let next = token.map(|token| fetch(Some(token)));
         let is_first = pages.state.is_none();
-        if let Err(error) = page(pages.state.get_or_insert_with(&new), &text) {
+        if let Err(error) = page(pages.state.get_or_insert_with(&new), text) {
             // A list without a single page has no state to show.
             let state = pages.state.filter(|_| !is_first);
             return Pages { state, items: pages.items, error: Some(unreadable(error)) };
@@ -326,14 +326,14 @@ async fn get(
     path: String,
     content: Content,
     params: ListParams,
-) -> Result<String, CallError> {
+) -> Result<PageText, CallError> {
     let get = async |client: kube::Client| {
         let request = kube::core::Request::new(&*path);
         let request = match content {
             Content::Whole => request.list(&params),
             Content::Metadata => request.list_metadata(&params),
         };
-        client.request_text(request.map_err(kube::Error::BuildRequest)?).await
+        cluster.paging.get(&client, request.map_err(kube::Error::BuildRequest)?).await
     };
     cluster.call(get).await
 }

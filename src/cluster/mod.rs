@@ -14,7 +14,9 @@ mod list_objects;
 mod namespace;
 mod namespaced;
 mod pace;
+mod paging;
 mod permitted;
+mod profiles;
 mod remove;
 mod request_log;
 mod retry;
@@ -30,13 +32,18 @@ pub use access::{Access, AccessDecision};
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;
-pub use connect::{Cluster, ConnectError, ConnectOptions, KubeContext, Overrides, Place, connect, contexts};
+pub use connect::{
+    AccessProviders, Cluster, ConnectError, ConnectOptions, KubeContext, Overrides, Place, ProfileAccess,
+    ProviderFileError, connect, contexts,
+};
 pub use events::Events;
 pub use follow::{Sink, follow};
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
 pub use list_objects::{ObjectList, list_metadata, list_objects};
 pub use namespace::poll_namespaces;
+pub use paging::Paging;
 pub use permitted::wait_until_permitted;
+pub use profiles::ClusterProfile;
 pub use retry::retry_on_conflict;
 pub use stop::StopError;
 pub(crate) use store::shrink;

@@ -1,7 +1,9 @@
-//! Reads, applies and deletes objects of any kind in a namespace, and lists the names of namespaces.
+//! Reads, applies and deletes objects of any kind, and lists namespaces.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, Preconditions,
+};
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
@@ -17,7 +19,7 @@ impl Cluster {
         self.call(async |client| api(client, like).get_opt(name(like)).await).await
     }
 
-    /// Applies an object, which names its namespace, and returns its new state.
+    /// Applies an object, which names its namespace if its kind has one, and returns its new state.
     pub async fn apply_namespaced(
         &self,
         object: &Value,
@@ -37,9 +39,11 @@ impl Cluster {
         dry_run: bool,
     ) -> Result<(), CallError> {
         let resource = ApiResource::from_gvk(&kind_of(like));
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let api = |client| Api::<DynamicObject>::namespaced_with(client, &namespace, &resource);
-
+        let (namespace, name) = (object.namespace(), object.name_any());
+        let api = |client| match &namespace {
+            Some(namespace) => Api::<DynamicObject>::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
         let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
         let params = DeleteParams { dry_run, preconditions: Some(preconditions), ..DeleteParams::default() };
         self.call(async |client| api(client).delete(&name, &params).await).await.map(|_| ())
@@ -62,6 +66,24 @@ impl Cluster {
         loop {
             let page = self.call(async |client| api(client).list(&params).await).await?;
             found.extend(page.items);
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Returns the metadata of a Namespace, or of all.
+    pub async fn namespaces(&self, name: Option<&str>) -> Result<Vec<ObjectMeta>, CallError> {
+        if let Some(name) = name {
+            return Ok(self.namespace_metadata(name).await?.into_iter().collect());
+        }
+        let mut found = Vec::new();
+        let mut params = pages(None);
+        loop {
+            let list = async |client| Api::<Namespace>::all(client).list_metadata(&params).await;
+            let page = self.call(list).await?;
+            found.extend(page.items.into_iter().map(|namespace| namespace.metadata));
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {
                 return Ok(found);
@@ -95,7 +117,10 @@ fn pages(selector: Option<&str>) -> ListParams {
 
 fn api(client: Client, object: &Value) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&kind_of(object));
-    Api::namespaced_with(client, object["metadata"]["namespace"].as_str().unwrap_or_default(), &resource)
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    }
 }
 
 fn name(object: &Value) -> &str {

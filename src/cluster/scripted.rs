@@ -94,6 +94,7 @@ pub(super) fn cluster(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'st
         default_namespace: "own".to_owned(),
         request_timeout: Some(Duration::from_secs(30)),
         watch_seconds: None,
+        paging: super::Paging::default(),
     };
     (cluster, log)
 }

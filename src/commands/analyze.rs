@@ -9,7 +9,9 @@ mod fill;
 mod flags;
 mod gates;
 pub(super) mod live;
+mod manifest_args;
 mod manifests;
+mod output_parser;
 mod outputs;
 mod related;
 mod render_args;
@@ -29,7 +31,7 @@ pub(super) use baseline_args::BaselineArgs;
 use compare_args::CompareArgs;
 pub(super) use config_args::ConfigArgs;
 pub(super) use gates::GateArgs;
-use manifests::ManifestArgs;
+use manifest_args::ManifestArgs;
 use outputs::OutputArgs;
 pub(super) use rule_args::RuleArgs;
 pub(super) use settings::settings;
@@ -84,21 +86,21 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         return compare_args::run(&inputs, &mut args, &scope, &analysis);
     }
     let progress = ProgressSpinner::start();
-    let (input, skipped_namespaces) = if args.manifests.is_empty() {
+    let (mut report, input, skipped_namespaces) = if args.manifests.is_empty() {
         args.manifests.check_flags()?;
         let (options, selector) = (args.connect.options(), args.scope.selector());
         let left_out = block_on(live::read(&options, selector, &scope, &mut analysis, &progress))?;
-        (left_out.notes, left_out.namespaces)
+        (analysis.finish(), left_out.notes, left_out.namespaces)
     } else {
-        (manifests::read(&args.manifests, &args.request(&scope), &mut analysis, &progress)?, Vec::new())
+        let (report, notes) = manifests::report(&args.manifests, &args.request(&scope), analysis, &progress)?;
+        (report, notes, Vec::new())
     };
     drop(progress);
-    let mut report = analysis.finish();
-    args.baseline.write(&report)?;
+    let has_failed = report.has_failed() | !args.baseline.write(&report)?;
     if let Some(baseline) = &baseline {
         compare(&mut report, baseline, &scope);
     }
-    args.outputs.write(&report)?;
+    args.outputs.write(&mut report)?;
     let selector = args.scope.selector();
     let notes = Notes {
         report: &report,
@@ -111,10 +113,6 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         lists_other_kinds: args.outputs.lists_other_kinds(),
     };
     let gates = args.thresholds(baseline.is_some()).check(&report, &scope.namespaces);
-    to_stderr(|err| {
-        notes.write(err)?;
-        gates.gaps.iter().try_for_each(|gap| err.error(gap))?;
-        gates.breaches.iter().try_for_each(|breach| err.failed(breach))
-    })?;
-    Ok(gates::exit_status(report.summary.partial, &gates))
+    to_stderr(|err| notes.write(err).and_then(|()| gates::write(&gates, err)))?;
+    Ok(gates::exit_status(has_failed, &gates))
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod audit;
+mod boolean;
 mod budget;
 mod bundle;
 mod connect;

@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let answers = decisions.into_iter().map(|one| AccessAnswer { allowed: one.allowed, reason: one.reason });
     let answers = needs.into_iter().zip(answers).collect();
     let crds = if modes.iter().any(|mode| mode.needs_crds()) {
-        crd_states(&cluster).await.context("cannot ask for the CRDs")?
+        crd_states(&cluster, &modes).await.context("cannot ask for the CRDs")?
     } else {
         Vec::new()
     };

@@ -12,7 +12,7 @@ use clap::Subcommand;
 use kube::ResourceExt;
 use std::io::Write as _;
 
-/// Print or install the custom resource definitions: DevOpsPolicy and PolicyAuditResult.
+/// Print or install the custom resource definitions: DevOpsPolicy, ClusterDevOpsPolicy and PolicyAuditResult.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -25,7 +25,7 @@ enum Action {
     Install(Box<InstallArgs>),
 }
 
-/// Print both definitions, for kubectl and for files.
+/// Print the definitions, for kubectl and for files.
 #[derive(Clone, Debug, clap::Args)]
 struct GenerateArgs {
     /// The output format
@@ -33,7 +33,7 @@ struct GenerateArgs {
     output: ManifestFormat,
 }
 
-/// Install both definitions, or bring them up to date, and wait until they are served.
+/// Install the definitions, or bring them up to date, and wait until they are served.
 ///
 /// This is a server-side apply by the field manager kube-devops. It takes over fields that another manager set
 /// to other values, and keeps existing objects.

@@ -11,7 +11,7 @@ use crate::output::explain;
 use crate::rules::{self, RULES, Rule};
 use crate::terminal::to_stdout;
 
-/// Explain a rule: what it counts, why that is bad, its exceptions, and what mends it.
+/// Explain a rule: what it counts, why that is bad, its exceptions, and how to fix it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The rule's id, as `kube-devops rules` lists it.

@@ -1,4 +1,4 @@
-//! The command line: one subcommand a file, and the exit status.
+//! The command line: one subcommand a file.
 
 mod analyze;
 mod annotations;

@@ -3,7 +3,9 @@
 mod analyze;
 mod choice;
 mod contexts;
+mod known;
 mod list_contexts;
+mod profiles;
 mod rows;
 mod status;
 

@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::ExitStatus;
 use super::args::InstallationArgs;
 use crate::manifests::installation::Installation;
-use crate::manifests::observability::{DASHBOARDS, config_map, prometheus_rule, service_monitors};
+use crate::manifests::observability::{
+    DASHBOARDS, config_map, fleet_rule, prometheus_rule, service_monitors,
+};
 use crate::output::ManifestFormat;
 use crate::terminal::to_stdout;
 
@@ -31,6 +33,9 @@ enum Action {
     /// Print the recording and alert rules as a `PrometheusRule`
     #[command(name = "generate-alerts")]
     Alerts(GenerateArgs),
+    /// Print the rules of a Prometheus that has the series of many clusters, as a `PrometheusRule`
+    #[command(name = "generate-fleet-rules")]
+    FleetRules(GenerateArgs),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -69,7 +74,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let (Action::All(chosen)
     | Action::ServiceMonitors(chosen)
     | Action::Dashboard(chosen)
-    | Action::Alerts(chosen)) = &args.action;
+    | Action::Alerts(chosen)
+    | Action::FleetRules(chosen)) = &args.action;
     let installation = chosen.installation.installation(Vec::new());
     let monitors = || service_monitors(&installation, &chosen.monitor_label);
     let rule = || prometheus_rule(&installation, &chosen.monitor_label, &chosen.runbooks);
@@ -80,6 +86,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         Action::ServiceMonitors(_) => monitors(),
         Action::Dashboard(_) => dashboards(&installation, &chosen.dashboard_label)?,
         Action::Alerts(_) => vec![rule()],
+        Action::FleetRules(_) => {
+            vec![fleet_rule(&installation, &chosen.monitor_label, &chosen.runbooks)]
+        }
     };
     to_stdout(|out| chosen.output.write(&objects, out.exact()))?;
     Ok(ExitStatus::Clean)

@@ -84,6 +84,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
         namespaces,
         audit_interval: args.audit.audit_interval,
         cluster_name: args.audit.cluster_name.clone(),
+        report_interval: args.audit.report_interval(),
         admission: (args.admission == AdmissionMode::Native).then(|| AdmissionSettings {
             namespace: args.service.lease.home(&live.cluster).to_owned(),
             account: RECONCILE_LEASE.to_owned(),

@@ -25,7 +25,7 @@ pub(super) struct Args {
 
     /// Every patch that the status of this policy records
     ///
-    /// If the policy records nothing for a workload whose annotation names it, for example because it was deleted,
+    /// If the policy records nothing for a workload whose annotation names it, for example because the policy was deleted,
     /// this reverts all fields of that workload that no other policy records.
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,

@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Remove everything of kube-devops that a cluster keeps when its Deployments are deleted.
 ///
-/// Delete the Deployments first, or set --stop: a running operator writes some of it again. This removes the finalizers
+/// Delete the Deployments first, or set --stop: a running operator creates some of these objects again. This removes the finalizers
 /// of policies, the admission policies, the budgets of enforcement and the Leases. Patched workloads stay as they are;
-/// run `kube-devops undo --all` before, to withdraw the patches. The CRDs, and with them all policies, stay without
+/// run `kube-devops undo --all` first to withdraw the patches. The CRDs, and with them all policies, stay without
 /// --crds.
 ///
 /// Exit status: 2 when something could not be removed.

@@ -1,11 +1,13 @@
-//! Finds the keys and names of a configuration file that its schema does not know, and suggests others.
+//! Finds the keys, names and values of a configuration file that its schema does not allow, and suggests others.
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::ConfigError;
+use super::value::expected;
 use crate::yaml::Node;
 
-/// Returns the first unknown key or name in a node, with its line.
+/// Returns the first key, name or value of a node that is not allowed, with its line.
 pub(super) fn check(node: Node<'_, '_>, schema: &Value) -> Result<(), ConfigError> {
     Check { root: schema }.node(node, schema, "", node.line())
 }
@@ -24,6 +26,10 @@ impl<'s> Check<'s> {
         line: usize,
     ) -> Result<(), ConfigError> {
         let schema = self.resolved(schema);
+        let value = Value::deserialize(node).unwrap_or_default();
+        if let Some(expected) = expected(&value, schema) {
+            return Err(ConfigError::at(line, format!("{}expected {expected}, found {value}", prefix(path))));
+        }
         if let (Some(fields), Some(known)) = (node.fields(), schema["properties"].as_object()) {
             for (key, line, value) in fields {
                 let below = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
@@ -33,6 +39,9 @@ impl<'s> Check<'s> {
                 };
                 self.node(value, schema, &below, line)?;
             }
+        }
+        if let Some(missing) = required(schema).find(|key| value.is_object() && value.get(key).is_none()) {
+            return Err(ConfigError::at(line, format!("{}`{missing}` is missing", prefix(path))));
         }
         for (index, item) in node.items().into_iter().flatten().enumerate() {
             self.node(item, &schema["items"], &format!("{path}[{index}]"), item.line())?;
@@ -54,6 +63,16 @@ impl<'s> Check<'s> {
         let variant = variants.and_then(|variants| variants.iter().find(|variant| variant["type"] != "null"));
         variant.map_or(schema, |variant| self.resolved(variant))
     }
+}
+
+/// Returns the path in front of a message; nothing for the file as a whole.
+fn prefix(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("{path}: ") }
+}
+
+/// Returns the keys that a map must have.
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Returns the texts that a schema allows; none if it allows any.

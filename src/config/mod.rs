@@ -6,6 +6,7 @@ mod file;
 mod parts;
 mod read;
 mod schema;
+mod value;
 
 pub use error::ConfigError;
 pub use file::{Config, ExemptionConfig, FILE_NAME};

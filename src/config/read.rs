@@ -14,7 +14,7 @@ use crate::governance::{Exemption, ExemptionPlace, Exemptions};
 use crate::paths::{PathPatterns, PatternError};
 use crate::policy::{EffectivePolicy, SelectionError};
 use crate::rules::{self, Category, RULES};
-use crate::yaml::{Document, chunks};
+use crate::yaml::{Document, Node, chunks};
 
 /// A configuration file that was read.
 #[derive(Debug, Clone)]
@@ -24,6 +24,7 @@ pub struct ConfigFile {
     /// The settings.
     pub config: Config,
     written: Written,
+    lines: Lines,
 }
 
 impl ConfigFile {
@@ -49,8 +50,8 @@ impl ConfigFile {
             }
             read => read?,
         };
-        let (config, written) = parse(&text)?;
-        let file = Self { path: path.to_owned(), config, written };
+        let (config, written, lines) = parse(&text)?;
+        let file = Self { path: path.to_owned(), config, written, lines };
         file.check_rules()?;
         file.ignores()?;
         file.exemptions()?;
@@ -59,13 +60,13 @@ impl ConfigFile {
 
     /// Returns the place of a setting, as `file:line`; `None` if the file does not have it.
     pub fn place(&self, key: &str) -> Option<String> {
-        self.written.get(key).map(|(line, _)| format!("{}:{line}", self.path.display()))
+        self.lines.get(key).map(|line| format!("{}:{line}", self.path.display()))
     }
 
     /// Returns the value of a setting as one line of text; `None` if the file does not have it.
     pub fn text(&self, key: &str) -> Option<String> {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        self.written.get(key).map(|(_, value)| match value {
+        self.written.get(key).map(|value| match value {
             Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
             other => text(other),
         })
@@ -79,21 +80,17 @@ impl ConfigFile {
     /// Returns the patterns of the paths that are not read; `None` if there are none.
     pub fn ignores(&self) -> Result<Option<PathPatterns>, ConfigError> {
         let patterns = self.config.ignore.as_ref();
-        patterns.map(|patterns| self.patterns(patterns, "ignore", "ignore")).transpose()
+        patterns.map(|patterns| self.patterns(patterns, "ignore")).transpose()
     }
 
     /// Returns the exemptions.
     pub fn exemptions(&self) -> Result<Exemptions, ConfigError> {
         let exemption = |(index, exemption): (usize, &ExemptionConfig)| {
             let path = format!("exemptions[{index}]");
-            if exemption.paths.is_empty() || exemption.reason.trim().is_empty() {
-                let message = format!("{path}: name at least one path and a reason");
-                return Err(ConfigError::at(self.line("exemptions"), message));
-            }
             let ids = exemption.rules.as_ref();
             let rules =
                 ids.map(|ids| ids.iter().filter_map(|id| rules::find(id)).map(|rule| rule.id).collect());
-            let paths = self.patterns(&exemption.paths, "exemptions", &format!("{path}.paths"))?;
+            let paths = self.patterns(&exemption.paths, &format!("{path}.paths"))?;
             Ok(Exemption {
                 place: ExemptionPlace::Paths { patterns: exemption.paths.join(", "), paths },
                 rules,
@@ -109,13 +106,15 @@ impl ConfigFile {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    fn line(&self, key: &str) -> usize {
-        self.written.get(key).map_or(1, |(line, _)| *line)
+    /// Returns the line of the value at a path.
+    fn line(&self, path: &str) -> usize {
+        self.lines.get(path).copied().unwrap_or(1)
     }
 
-    fn patterns(&self, patterns: &[String], key: &str, path: &str) -> Result<PathPatterns, ConfigError> {
+    fn patterns(&self, patterns: &[String], path: &str) -> Result<PathPatterns, ConfigError> {
         PathPatterns::new(self.directory(), patterns).map_err(|error: PatternError| {
-            ConfigError::at(self.line(key), format!("{path}[{}]: {error}", error.index))
+            let path = format!("{path}[{}]", error.index);
+            ConfigError::at(self.line(&path), format!("{path}: {error}"))
         })
     }
 
@@ -141,18 +140,24 @@ impl ConfigFile {
                 let ids = RULES.iter().map(|rule| rule.id.as_str());
                 let known = sets.chain(ids).chain(Category::ALL.map(Category::as_str));
                 let problem = format!("there is no rule {name:?}");
-                Err(ConfigError::unknown(self.line("rules"), "rules", &problem, &name, known))
+                let names =
+                    |rule: &String| rule.split(',').any(|one| one.trim_matches(['+', '-', ' ']) == name);
+                let index = rules.iter().position(names).unwrap_or_default();
+                let path = format!("rules[{index}]");
+                Err(ConfigError::unknown(self.line(&path), &path, &problem, &name, known))
             }
             Err(error) => Err(ConfigError::at(self.line("rules"), format!("rules: {error}"))),
         }
     }
 }
 
-/// The settings as they are written, each with its line, by key.
-type Written = BTreeMap<String, (usize, Value)>;
+/// The settings as they are written, by key.
+type Written = BTreeMap<String, Value>;
+/// The line of each value, by its path.
+type Lines = BTreeMap<String, usize>;
 
-/// Parses the text of a file, and returns the settings, and each with its line as it is written.
-fn parse(text: &str) -> Result<(Config, Written), ConfigError> {
+/// Parses the text of a file. Returns the settings, each as it is written, and the lines.
+fn parse(text: &str) -> Result<(Config, Written, Lines), ConfigError> {
     let mut found = None;
     for chunk in chunks(text.as_bytes(), true) {
         let at = |line: Option<usize>| chunk.lines_before + line.unwrap_or(1);
@@ -177,13 +182,29 @@ fn parse(text: &str) -> Result<(Config, Written), ConfigError> {
         check(root, &schema()).map_err(shifted)?;
         let config = Config::deserialize(root)
             .map_err(|error| ConfigError::at(at(error.line()), error.to_string()))?;
-        let written = root.fields().into_iter().flatten().map(|(key, line, value)| {
+        let written = root.fields().into_iter().flatten().map(|(key, _, value)| {
             let value = Value::deserialize(value).unwrap_or_default();
-            (key.into_owned(), (at(Some(line)), value))
+            (key.into_owned(), value)
         });
-        found = Some((config, written.collect()));
+        let mut lines = Lines::new();
+        note_lines(root, "", chunk.lines_before, &mut lines);
+        found = Some((config, written.collect(), lines));
     }
     Ok(found.unwrap_or_default())
+}
+
+/// Notes the lines of all values below a node, which is at a path.
+fn note_lines(node: Node<'_, '_>, path: &str, lines_before: usize, lines: &mut Lines) {
+    for (key, line, value) in node.fields().into_iter().flatten() {
+        let path = if path.is_empty() { key.into_owned() } else { format!("{path}.{key}") };
+        note_lines(value, &path, lines_before, lines);
+        lines.insert(path, lines_before + line);
+    }
+    for (index, item) in node.items().into_iter().flatten().enumerate() {
+        let path = format!("{path}[{index}]");
+        note_lines(item, &path, lines_before, lines);
+        lines.insert(path, lines_before + item.line());
+    }
 }
 
 #[cfg(test)]
@@ -234,22 +255,32 @@ mod tests {
                 "line 5: exemptions[0].rules[0]: \"latest-tga\" is not one of the allowed values; did you mean \"latest-tag\"?",
             ),
             (
-                "rules:\n- latest-tga",
-                "line 1: rules: there is no rule \"latest-tga\"; did you mean \"latest-tag\"?",
+                "rules:\n- default\n- -latest-tga",
+                "line 3: rules[1]: there is no rule \"latest-tga\"; did you mean \"latest-tag\"?",
             ),
             ("rules: [all]\nbundle: pss-baseline", "line 2: rules and bundle exclude each other: keep one"),
-            ("ignore: [ok, 'a[z-a]']", "line 1: ignore[1]: \"a[z-a]\" is not a pattern of gitignore:"),
+            ("ignore:\n- ok\n- 'a[z-a]'", "line 3: ignore[1]: \"a[z-a]\" is not a pattern of gitignore:"),
             ("failOn: low\nfailOn: high", "line 2: the key failOn is there already: remove one of the two"),
             ("a: [", "line "),
-            ("failUnder: many", "line 1: "),
-            ("failUnder: 300", "line 1: "),
+            ("failUnder: many", "line 1: failUnder: expected a whole number from 0 to 100, found \"many\""),
+            ("failUnder: 101", "line 1: failUnder: expected a whole number from 0 to 100, found 101"),
             ("failOn: low\n---\nfailOn: high", "line 3: a configuration is one document"),
             (
-                "exemptions:\n- paths: [a]\n  reason: ''",
-                "line 1: exemptions[0]: name at least one path and a reason",
+                "exemptions:\n- paths: [a]\n  reason: ' '",
+                "line 3: exemptions[0].reason: expected text that is not empty, found \" \"",
             ),
-            ("exemptions:\n- paths: [a]", "line 2: missing field `reason`"),
-            ("exemptions:\n- {paths: [a], reason: b, expires: tomorrow}", "line 2: "),
+            (
+                "exemptions:\n- reason: b\n  paths: []",
+                "line 3: exemptions[0].paths: expected a list with at least one entry, found []",
+            ),
+            ("exemptions:\n- paths: [a]", "line 2: exemptions[0]: `reason` is missing"),
+            (
+                "exemptions:\n- {paths: [a], reason: b, expires: tomorrow}",
+                "line 2: exemptions[0].expires: expected a day, such as 2027-01-31, found \"tomorrow\"",
+            ),
+            ("rules: default", "line 1: rules: expected a list, found \"default\""),
+            ("- a", "line 1: expected a map, found [\"a\"]"),
+            ("failOn: {a: 1}", "line 1: failOn: expected text, found {\"a\":1}"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");

@@ -10,7 +10,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use self::kept::KeptPatches;
+pub use self::kept::{KeptPatches, KeptWorkload};
 use super::harm::Trial;
 use super::note::Note;
 use super::records::is_under_way;
@@ -34,7 +34,7 @@ pub struct Limits {
     pub rollouts: u32,
     /// The maximum number of patches within an hour (`--max-per-hour`).
     pub per_hour: u32,
-    /// The time without another ready pod after which a rollout gives its place among the rollouts back.
+    /// A rollout that gains no ready pod for this long gives up its place.
     pub stall: SignedDuration,
 }
 

@@ -11,7 +11,7 @@ use super::objects::Pod;
 use super::subject::Subject;
 use super::symptoms::is_ready;
 
-/// The time after the connect within which a restart of the pod counts as its effect.
+/// The time after the test connection within which a restart of the pod counts as its effect.
 const WATCHED: SignedDuration = SignedDuration::from_secs(60);
 
 /// The containers of proxies that respond in place of the server.
@@ -56,7 +56,7 @@ pub fn pod_to_connect<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod,
     }
 }
 
-/// Returns the reason why a workload is not patched, or not yet, after the connect to a pod at `asked`.
+/// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`.
 pub fn after_connect(pods: &[Pod], uid: &str, asked: Timestamp, now: Timestamp) -> Option<Ineligible> {
     let until = asked.saturating_add(WATCHED).unwrap_or(Timestamp::MAX);
     let Some(pod) = pods.iter().find(|pod| pod.metadata.uid.as_deref() == Some(uid)) else {

@@ -17,9 +17,9 @@ use crate::policy::{CompiledPolicy, MOST_FIELDS};
 
 /// Plans the fields of a new workload under the policies of its namespace; `None` if it gets none.
 ///
-/// Only policies in force with `admission.mutate` have a part in it. It is the plan that enforcement makes, for a
-/// workload that enforcement may patch, because a field that fails is withdrawn by a rollout. A workload gets nothing if
-/// a record of a policy or a note of the ledger names its kind and name as withdrawn.
+/// Only policies in force with `admission.mutate` count. The fields are those of enforcement's plan. A workload that
+/// enforcement may not patch gets none, because a field that fails could not be withdrawn. Nor does a workload whose
+/// kind and name a record of a policy or a note of the ledger names as withdrawn.
 pub fn plan_at_creation(
     subject: &Subject,
     policies: &[CompiledPolicy],

@@ -77,20 +77,20 @@ pub enum Ineligible {
     #[error("its rollout is paused")]
     Paused,
     /// It has no pods, so the effect of a patch cannot be observed.
-    #[error("it wants no pods, so nothing would show what a patch does")]
+    #[error("it has no desired pods, so a patch could not be verified")]
     NoPods,
     /// A rollout can leave no pod available, and the policy does not allow that.
     #[error("{0}, or set remediation.allowDowntime to true to patch it all the same")]
     Downtime(DowntimeRisk),
     /// A rollout takes one pod at a time, and the policy doesn't allow that.
     #[error(
-        "{0}, or set remediation.allowUnavailable to true: one pod at a time is replaced, after a connect to the port of \
+        "{0}, or set remediation.allowUnavailable to true: one pod at a time is replaced, after a test connection to the port of \
          one"
     )]
     OnePod(DowntimeRisk),
     /// Nothing listens on the port of a probe.
     #[error(
-        "pod {pod} refused a connect to port {port}: name the port that it listens on in defaultProbe.tcpPort"
+        "pod {pod} refused a connection to port {port}: name the port that it listens on in defaultProbe.tcpPort"
     )]
     PortRefused {
         /// The pod.
@@ -100,7 +100,7 @@ pub enum Ineligible {
     },
     /// A network policy may be in the way, or the pod is too slow.
     #[error(
-        "pod {pod} did not answer a connect to port {port}: allow the operator's pods as ingress there, or name another \
+        "pod {pod} did not answer a connection to port {port}: allow the operator's pods as ingress there, or name another \
          port in defaultProbe.tcpPort"
     )]
     PortUnreachable {
@@ -109,21 +109,21 @@ pub enum Ineligible {
         /// The port.
         port: u16,
     },
-    /// A proxy accepts connections in place of the server, so a connect is no evidence.
-    #[error("{0}, so a connect says nothing about the server: add the probes to the manifest")]
+    /// A proxy accepts connections in place of the server, so a connection is no evidence.
+    #[error("{0}, so a connection says nothing about the server: add the probes to the manifest")]
     AnswerUnknown(String),
-    /// The connect would be to the last pod that serves.
-    #[error("only one of its pods is ready, and that one is left in peace: run a second one")]
+    /// The test connection would be to the last pod that serves.
+    #[error("only one of its pods is ready, so its port is not tested: run a second replica")]
     LastPod,
-    /// The pod is watched after the connect.
-    #[error("pod {pod} answered a connect to the port of a probe, and is watched for a restart")]
+    /// The pod is watched after the test connection.
+    #[error("pod {pod} answered a connection to the port of a probe, and is watched for a restart")]
     ConnectWatched {
         /// The pod.
         pod: String,
     },
-    /// The server does not bear a connect that sends nothing.
+    /// The server does not survive a connection that sends nothing.
     #[error(
-        "{pod} ended or restarted within a minute after a connect to the port of a probe: add a probe that the server \
+        "{pod} ended or restarted within a minute after a test connection to the port of a probe: add a probe that the server \
          bears to the manifest"
     )]
     ConnectHarmed {

@@ -42,7 +42,7 @@ mod undo_result;
 mod verify;
 
 pub use adoption::Adoptable;
-pub use budget::{BudgetDecision, Grant, KeptPatches, Ledger, Limits, Request};
+pub use budget::{BudgetDecision, Grant, KeptPatches, KeptWorkload, Ledger, Limits, Request};
 pub use connect_test::{after_connect, pod_to_connect};
 pub use constraints::{Bound, Constraints};
 pub use creation::plan_at_creation;
@@ -55,7 +55,7 @@ pub use foreign::foreign_path;
 pub use gitops::{Manager, managed_by};
 pub use note::Note;
 pub use plan::{Plan, Unfixed, plan};
-pub use ports::{NoPort, PortReason, ProbePort, Served, ServedPort};
+pub use ports::{NoPort, PortReason, ProbePort, Served, ServedPort, parse_declared};
 pub use refusal_class::RefusalClass;
 pub use rehearsal::{RehearsalOutcome, Rehearsed};
 pub use rollout_progress::RolloutProgress;

@@ -166,6 +166,12 @@ pub(super) fn declared(containers: &[PartialContainer]) -> BTreeSet<String> {
     ports.map(|(container, port)| format!("{}/{}", container.name, port.container_port)).collect()
 }
 
+/// Parses a declared port, as `container/port`.
+pub fn parse_declared(text: &str) -> Option<(&str, u16)> {
+    let (container, port) = text.split_once('/')?;
+    Some((container, port.parse().ok()?))
+}
+
 /// Returns the TCP ports that a container declares.
 fn tcp_ports(container: &PartialContainer) -> impl Iterator<Item = &ContainerPort> {
     container.ports.iter().flatten().filter(|port| {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use super::ports::declared;
+use super::ports::{declared, parse_declared};
 use super::{Compute, ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadKind};
@@ -154,10 +154,10 @@ pub fn of_lost_ports(record: &Remediation, subject: &Subject) -> Option<Result<R
     }
     let owned = subject.owned();
     let is_stranded = |of: &ContainerField| {
-        let mut ports = lost.iter().filter_map(|port| port.split_once('/'));
+        let mut ports = lost.iter().filter_map(|port| parse_declared(port));
         of.field.is_probe()
             && ports.any(|(container, port)| {
-                let connects = |probe: &Value| probe["tcpSocket"]["port"].as_i64() == port.parse().ok();
+                let connects = |probe: &Value| probe["tcpSocket"]["port"].as_i64() == Some(port.into());
                 container == of.container && (!subject.has(of) || owned.get(of).is_some_and(connects))
             })
     };

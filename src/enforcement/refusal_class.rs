@@ -1,4 +1,4 @@
-//! Classifies the refusals of the API server. Some can only be recognized by their text; all of those texts are here.
+//! Classifies the refusals of writes to workloads by the API server. Only their text tells some of them apart.
 
 use kube::core::Status;
 

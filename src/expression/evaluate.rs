@@ -11,7 +11,7 @@ use super::value::{List, Map, Text, Value};
 pub(super) struct Evaluation<'v> {
     /// The variables of the expression; `None` for one that has no value.
     pub(super) variables: &'v [Option<Value<'v>>],
-    /// The local variables. The result so far of a macro can be an error, which a later item may outweigh.
+    /// The local variables. The intermediate result of a macro can be an error that a later item overrides.
     pub(super) locals: Vec<Evaluated<Value<'v>>>,
     pub(super) steps: Steps,
 }

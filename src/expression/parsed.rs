@@ -33,7 +33,7 @@ pub struct ExpressionError {
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
-    /// The problem, and the mend.
+    /// The problem, and how to fix it.
     pub problem: String,
 }
 

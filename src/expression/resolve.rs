@@ -13,7 +13,7 @@ use super::steps::MAX_NESTING;
 pub(super) struct Refusal {
     /// The parser's number of the part.
     pub(super) part: u64,
-    /// The problem, and the mend.
+    /// The problem, and how to fix it.
     pub(super) problem: String,
 }
 

@@ -1,5 +1,6 @@
 //! The interface of the reader: the consumer of objects, the place of an object, and read errors.
 
+use super::stream_copies::StreamCopies;
 use crate::workload::{Fields, Object};
 
 /// Takes the objects of all sources, in parts that are merged.
@@ -10,6 +11,11 @@ pub trait Consumer: Sync {
     /// Returns the fields to read from each object. Their types are checked in any case.
     fn fields(&self) -> Fields {
         Fields::All
+    }
+
+    /// Returns the place for copies of sources that can be read only once; `None` if nothing reads them again.
+    fn copies(&self) -> Option<&StreamCopies> {
+        None
     }
 
     /// Makes an empty part.

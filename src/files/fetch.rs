@@ -21,6 +21,8 @@ use tokio::time::timeout;
 use connect::connect;
 use location::resolve;
 
+use crate::proxy::Login;
+
 /// The bounds of a fetch.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
@@ -57,6 +59,12 @@ pub(super) enum FetchError {
     /// The server, or the proxy before it, can't be reached.
     #[error("can't connect: {0}")]
     Connect(String),
+    /// The server's certificate is not accepted.
+    #[error(
+        "the server's certificate is not accepted ({0}): name the certificates of its authority in SSL_CERT_FILE, or \
+         download the manifest and read the file"
+    )]
+    Certificate(String),
     /// The connection broke.
     #[error("the connection failed: {0}")]
     Broken(#[from] hyper::Error),
@@ -149,7 +157,13 @@ async fn follow(url: &str, limits: Limits) -> Result<Response<Incoming>, FetchEr
 
 /// Sends one request over a connection of its own.
 async fn request(uri: &Uri) -> Result<Response<Incoming>, FetchError> {
-    let connection = connect(uri).await.map_err(|error| FetchError::Connect(chain(&*error)))?;
+    let connection = connect(uri).await.map_err(|error| {
+        let text = chain(&*error);
+        match text.split_once("invalid peer certificate: ") {
+            Some((_, problem)) => FetchError::Certificate(problem.to_owned()),
+            None => FetchError::Connect(text),
+        }
+    })?;
     let (mut sender, driver) = http1::handshake(connection.stream).await?;
     tokio::spawn(driver);
     let host = uri.authority().map_or("", |authority| authority.as_str());
@@ -161,6 +175,10 @@ async fn request(uri: &Uri) -> Result<Response<Incoming>, FetchError> {
         .header(header::HOST, host)
         .header(header::ACCEPT, "*/*")
         .header(header::USER_AGENT, concat!("kube-devops/", env!("CARGO_PKG_VERSION")));
+    // Those of the URL itself. A redirect has its own.
+    if let Some(credentials) = Login::of_url(&uri.to_string()).as_ref().and_then(Login::basic) {
+        request = request.header(header::AUTHORIZATION, credentials);
+    }
     if let Some(credentials) = connection.proxy_credentials {
         request = request.header(header::PROXY_AUTHORIZATION, credentials);
     }

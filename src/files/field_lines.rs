@@ -1,6 +1,6 @@
 //! Finds the line of a field in the text of an object, by the field's path.
 //!
-//! The line of a field that is not there is that of the nearest parent that is.
+//! A missing field has the line of its nearest existing parent.
 
 use serde::de::IgnoredAny;
 
@@ -56,6 +56,23 @@ pub(super) fn in_yaml(object: Node<'_, '_>, path: &str) -> usize {
 
 /// Returns the line of a field in the text of a JSON object, from 1.
 pub(super) fn in_json(text: &str, path: &str) -> usize {
+    find(text, path, Repeats::None)
+}
+
+/// Returns the line of a field in the text of a JSON object, from 1. The last of repeated keys counts.
+pub(super) fn in_repeats(text: &str, path: &str) -> usize {
+    find(text, path, Repeats::Last)
+}
+
+/// The key that counts if an object has one more than once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// No key is repeated, so that a search can end at the first one.
+    None,
+    Last,
+}
+
+fn find(text: &str, path: &str, repeats: Repeats) -> usize {
     // An API server sends an object on one line, and a list may have very many of them.
     if memchr::memchr(b'\n', text.as_bytes()).is_none() {
         return 1;
@@ -64,7 +81,7 @@ pub(super) fn in_json(text: &str, path: &str) -> usize {
     let mut offset = 0;
     for step in steps(path) {
         // The text was parsed before, so that an error is only a value of another type.
-        match enter(&mut tokens, &step) {
+        match enter(&mut tokens, &step, repeats) {
             Ok(Some(found)) => offset = found,
             Ok(None) | Err(_) => break,
         }
@@ -73,14 +90,14 @@ pub(super) fn in_json(text: &str, path: &str) -> usize {
 }
 
 /// Moves to the value that a step leads to. Returns the offset at which the field begins; `None` if there is none.
-fn enter(tokens: &mut Tokens<'_>, step: &Step<'_>) -> Result<Option<usize>, TokenError> {
+fn enter(tokens: &mut Tokens<'_>, step: &Step<'_>, repeats: Repeats) -> Result<Option<usize>, TokenError> {
     let end = match step {
         Step::Key(_) => b'}',
         Step::Item(_) => b']',
     };
     // `}` and `]` stand two places behind the brackets that open them.
     tokens.expect(end - 2)?;
-    let mut index = 0;
+    let (mut index, mut found) = (0, None);
     while tokens.peek()? != end {
         if index > 0 {
             tokens.expect(b',')?;
@@ -96,12 +113,18 @@ fn enter(tokens: &mut Tokens<'_>, step: &Step<'_>) -> Result<Option<usize>, Toke
             Step::Item(wanted) => index == *wanted,
         };
         if is_next {
-            return Ok(Some(start));
+            found = Some((start, tokens.offset));
+            if repeats == Repeats::None {
+                break;
+            }
         }
         tokens.value::<IgnoredAny>()?;
         index += 1;
     }
-    Ok(None)
+    Ok(found.map(|(start, value)| {
+        tokens.offset = value;
+        start
+    }))
 }
 
 #[cfg(test)]
@@ -174,6 +197,14 @@ spec:
         ] {
             assert_eq!(in_json(text, path), line, "{path}");
             assert_eq!(in_yaml(document.root(), path), line, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_repeated_keys_has_the_line() {
+        let text = "{\n\"a\": {\"x\": 1},\n\"b\": 1,\n\"a\": {\n\"y\": [\n1]}}";
+        for (path, line) in [("a", 4), ("a.y", 5), ("a.y[0]", 6), ("a.x", 4), ("b", 3)] {
+            assert_eq!(in_repeats(text, path), line, "{path}");
         }
     }
 }

@@ -26,8 +26,10 @@ pub(super) struct Read<'i, 't> {
     pub(super) object: Result<Object<'t>, Fault>,
     /// True if the object is an array, such as a JSON patch.
     pub(super) is_array: bool,
-    /// The text of the object; empty where its lines can't be found.
+    /// The text in which the lines of the object's fields are found; empty without an object.
     pub(super) text: &'t str,
+    /// The path of the object in the text, with a dot behind it, if keys are repeated there.
+    pub(super) within: Option<String>,
     /// The repeated keys of the object, as far as they were searched for; lines count from its first line.
     pub(super) repeated: Vec<Repeated>,
 }
@@ -80,7 +82,7 @@ pub(super) fn items<'t>(
 pub(super) fn with_repeats<'t>(text: &'t str, each: &mut dyn FnMut(Read<'_, 't>)) {
     let mut reader = Reader::new(text, true, each);
     match serde_json::from_str::<Value>(text) {
-        Ok(value) => reader.value(0, value, None),
+        Ok(value) => reader.value((0, text), "", value, None),
         Err(error) => reader.emit(0, Err(fault_of(&error))),
     }
 }
@@ -165,7 +167,7 @@ impl<'e, 't> Reader<'e, 't> {
                 {
                     self.items(start + bracket, object.types.item().as_ref(), 0);
                 } else {
-                    self.emit_text(start, Ok(object), &text[..length]);
+                    self.emit_text(start, Ok(object), &text[..length], None);
                 }
                 Some(end)
             }
@@ -181,7 +183,7 @@ impl<'e, 't> Reader<'e, 't> {
                     && let Ok(value) = serde_json::from_str(text)
                 {
                     self.repeated = repeated_keys(text.as_bytes());
-                    self.value(start, value, default);
+                    self.value((start, text), "", value, default);
                     return Some(end);
                 }
                 match broken_list(text).filter(|_| self.path.len() < MAX_LISTS) {
@@ -195,8 +197,15 @@ impl<'e, 't> Reader<'e, 't> {
         }
     }
 
-    /// Reads an object, or the items of a list one by one, from a value, in which the last of repeated keys counts.
-    fn value(&mut self, start: usize, mut value: Value, default: Option<&TypeMeta>) {
+    /// Reads an object, or the items of a list one by one, from the value of a text, in which the last of repeated keys
+    /// counts; `within` is the path of the value in the text.
+    fn value(
+        &mut self,
+        (start, text): (usize, &'t str),
+        within: &str,
+        mut value: Value,
+        default: Option<&TypeMeta>,
+    ) {
         let types = TypeMeta::deserialize(&value).ok();
         let types = types.as_ref().or(default);
         if let Some(types) = types.filter(|types| types.kind.ends_with("List"))
@@ -204,7 +213,8 @@ impl<'e, 't> Reader<'e, 't> {
         {
             for (index, value) in items.into_iter().enumerate() {
                 self.path.push(index);
-                self.value(start, value, types.item().as_ref());
+                let within = format!("{within}items[{index}].");
+                self.value((start, text), &within, value, types.item().as_ref());
                 self.path.pop();
             }
             return;
@@ -214,14 +224,20 @@ impl<'e, 't> Reader<'e, 't> {
             let fault = fault::json(&value.to_string(), default, error);
             Fault { line: 1, ..fault }
         });
-        self.emit(start, object);
+        self.emit_text(start, object, text, Some(within.to_owned()));
     }
 
     fn emit(&mut self, start: usize, object: Result<Object<'t>, Fault>) {
-        self.emit_text(start, object, "");
+        self.emit_text(start, object, "", None);
     }
 
-    fn emit_text(&mut self, start: usize, object: Result<Object<'t>, Fault>, text: &'t str) {
+    fn emit_text(
+        &mut self,
+        start: usize,
+        object: Result<Object<'t>, Fault>,
+        text: &'t str,
+        within: Option<String>,
+    ) {
         if self.count_lines {
             self.lines += lines(&self.text.as_bytes()[self.counted..start]);
             self.counted = start;
@@ -229,7 +245,8 @@ impl<'e, 't> Reader<'e, 't> {
         let is_array = self.text[start..].starts_with('[');
         let (lines_before, document) = (self.lines, self.document);
         let repeated = std::mem::take(&mut self.repeated);
-        (self.each)(Read { lines_before, document, path: &self.path, object, is_array, text, repeated });
+        let path = &self.path;
+        (self.each)(Read { lines_before, document, path, object, is_array, text, within, repeated });
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) fn repeated_keys(text: &[u8]) -> Vec<Repeated> {
     // The keys of the objects around the current place. An array has none.
     let mut open: Vec<HashSet<Cow<'_, str>>> = Vec::new();
     let mut offset = 0;
+    // The lines up to an offset, so that each part of the text is counted once.
+    let (mut counted, mut lines_before) = (0, 0);
     while let Some(byte) = text.get(offset) {
         match byte {
             b'{' | b'[' => open.push(HashSet::new()),
@@ -21,12 +23,13 @@ pub(super) fn repeated_keys(text: &[u8]) -> Vec<Repeated> {
             b'"' => {
                 let end = end_of_string(text, offset);
                 if let Some(keys) = open.last_mut()
-                    && text[end..].trim_ascii_start().starts_with(b":")
+                    && text[end..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
                 {
                     let key = key(&text[offset..end]);
                     if !keys.insert(key.clone()) {
-                        let line = lines(&text[..offset]) + 1;
-                        found.push(Repeated { key: key.into_owned(), line });
+                        lines_before += lines(&text[counted..offset]);
+                        counted = offset;
+                        found.push(Repeated { key: key.into_owned(), line: lines_before + 1 });
                     }
                 }
                 offset = end;

@@ -27,7 +27,7 @@ pub const CHART_FILE: &str = "Chart.yaml";
 
 /// The files that make a directory a kustomization, as in
 /// [kustomize](https://github.com/kubernetes-sigs/kustomize/blob/api/v0.21.1/api/konfig/general.go).
-pub const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 impl Package {
     /// Returns the package in a directory, if its files make it one.

@@ -7,7 +7,7 @@ use super::field_lines;
 use super::json_objects::{self, Read, text_of};
 use super::json_repeats::repeated_keys;
 use super::piece::{Form, Piece};
-use crate::workload::{Fields, Object, Parsed as Content, TypeMeta};
+use crate::workload::{Object, Parsed as Content, TypeMeta};
 use crate::yaml::Repeated;
 
 /// The result of a piece, or of all pieces of a source.
@@ -27,8 +27,8 @@ pub(super) fn parse<C: Consumer>(
     let (named, source) = (source.0.is_named(), source.1);
     let mut parser = Parser { piece, source, named, consumer, parsed };
     let text = piece.text.as_bytes();
-    // Fields that no rule reads are read too: a value of another type than the API's is an error.
-    consumer.fields().max(Fields::All).within(|| match &piece.form {
+    // In a field that no rule reads, a value of another type than the API's is an error too.
+    consumer.fields().within_checked(|| match &piece.form {
         Form::Yaml => parser.yaml(text),
         Form::YamlItems(item) => parser.yaml_list_items(text, item.as_ref()),
         Form::YamlAround { above, between } => parser.yaml_around_items(text, *above, *between),
@@ -124,7 +124,7 @@ impl<C: Consumer> Parser<'_, C> {
     }
 
     fn json(&mut self, read: Read<'_, '_>) {
-        let Read { lines_before, document, path, object, is_array, text, repeated } = read;
+        let Read { lines_before, document, path, object, is_array, text, within, repeated } = read;
         let line = self.piece.lines_before + lines_before + 1;
         let spot = Spot { document, line, path };
         for repeated in repeated {
@@ -132,8 +132,13 @@ impl<C: Consumer> Parser<'_, C> {
         }
         match object {
             Ok(object) => {
-                let line_of =
-                    |path: &str| (!text.is_empty()).then(|| spot.line + field_lines::in_json(text, path) - 1);
+                let line_of = |path: &str| {
+                    let line = match &within {
+                        None => field_lines::in_json(text, path),
+                        Some(within) => field_lines::in_repeats(text, &format!("{within}{path}")),
+                    };
+                    Some(spot.line + line - 1)
+                };
                 self.add(&object, spot, &line_of);
             }
             Err(_) if is_array && path.is_empty() && !self.named => self.add(&SEQUENCE, spot, &|_| None),

@@ -14,8 +14,8 @@ use super::json;
 use super::parse::{Parsed, parse};
 use super::piece::{Borders, CutError, Piece, Pieces};
 use super::sources::Source;
-use super::utf16;
 use super::yaml::{self, Before};
+use crate::yaml::Encoding;
 
 /// The outcome of reading one source.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ struct Dispatcher<'c, C: Consumer> {
 impl<C: Consumer> Dispatcher<'_, C> {
     /// Cuts a source into pieces, and returns the number of its documents.
     fn cut(&mut self, source: &Source, name: &str, mode: Mode) -> usize {
-        let error = match self.cut_stream(source, mode) {
+        let error = match self.cut_stream(source, name, mode) {
             Ok(0) if source.is_named() => (
                 None,
                 None,
@@ -166,11 +166,14 @@ impl<C: Consumer> Dispatcher<'_, C> {
         0
     }
 
-    fn cut_stream(&mut self, source: &Source, mode: Mode) -> Result<usize, CutError> {
+    fn cut_stream(&mut self, source: &Source, name: &str, mode: Mode) -> Result<usize, CutError> {
         let mut input = source.open()?;
+        if let Some(copies) = self.consumer.copies().filter(|_| source.is_read_once()) {
+            input = copies.copying(name, input);
+        }
         let mut window = Window::new(&mut input, self.spare());
         window.fill(BLOCK)?;
-        let Some(encoding) = utf16::Encoding::of(window.bytes()) else {
+        let Some(encoding) = Encoding::of(window.bytes()) else {
             return self.cut_text(&mut window, mode);
         };
         let start = io::Cursor::new(window.bytes().to_vec());

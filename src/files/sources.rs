@@ -14,7 +14,8 @@ use walkdir::{DirEntry, WalkDir};
 use super::blocks::Input;
 use super::consumer::ReadFailure;
 use super::package::{CHART_FILE, Package, PackageKind, kustomization_file};
-use super::{fetch, pattern, utf16};
+use super::stream_copies::{StreamCopies, StreamCopy};
+use super::{fetch, pattern, text};
 use crate::paths::PathPatterns;
 
 /// The manifests to read, as the user names them.
@@ -76,6 +77,13 @@ pub enum Source {
         name: String,
         /// The manifests.
         text: Arc<[u8]>,
+    },
+    /// A stream that was read before.
+    Copy {
+        /// The name of the stream.
+        name: String,
+        /// Its copy.
+        copy: StreamCopy,
     },
 }
 
@@ -229,7 +237,7 @@ impl Source {
             Self::File(path) | Self::Found(path) => path.display().to_string(),
             Self::Url(url) => url.clone(),
             Self::Stdin => "standard input".to_owned(),
-            Self::Rendered { name, .. } => name.clone(),
+            Self::Rendered { name, .. } | Self::Copy { name, .. } => name.clone(),
         }
     }
 
@@ -237,7 +245,7 @@ impl Source {
     pub fn text(&self) -> io::Result<String> {
         let mut bytes = Vec::new();
         self.open()?.read_to_end(&mut bytes)?;
-        utf16::decode(&bytes)
+        text::decode(&bytes)
     }
 
     /// Returns true if the user named the source and expects an object in it.
@@ -249,15 +257,31 @@ impl Source {
     pub(super) fn is_repeatable(&self) -> bool {
         match self {
             Self::File(path) | Self::Found(path) => path.is_file(),
-            Self::Url(_) | Self::Stdin | Self::Rendered { .. } => false,
+            Self::Url(_) | Self::Stdin | Self::Rendered { .. } | Self::Copy { .. } => false,
         }
+    }
+
+    /// Returns true if nothing but a copy of the source can be read again.
+    pub(super) fn is_read_once(&self) -> bool {
+        !self.is_repeatable() && !matches!(self, Self::Rendered { .. } | Self::Copy { .. })
+    }
+
+    /// Returns the source for a second reading, from the copy if it could be read only once; `None` without a copy.
+    pub(super) fn again(&self, copies: &StreamCopies) -> Option<Self> {
+        if self.is_repeatable() {
+            return Some(self.clone());
+        }
+        let name = self.name();
+        copies.get(&name).map(|copy| Self::Copy { name, copy })
     }
 
     /// Returns a key that is equal for two paths to the same stream.
     fn identity(&self) -> Option<PathBuf> {
         match self {
             Self::File(path) | Self::Found(path) => Some(canonical(path)),
-            Self::Url(name) | Self::Rendered { name, .. } => Some(PathBuf::from(name)),
+            Self::Url(name) | Self::Rendered { name, .. } | Self::Copy { name, .. } => {
+                Some(PathBuf::from(name))
+            }
             Self::Stdin => None,
         }
     }
@@ -275,6 +299,7 @@ impl Source {
             Self::Url(url) => stream(fetch::get(url)?),
             Self::Stdin => stream(io::stdin()),
             Self::Rendered { text, .. } => stream(Cursor::new(Arc::clone(text))),
+            Self::Copy { copy, .. } => stream(copy.rewound()?),
         })
     }
 }

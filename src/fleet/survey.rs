@@ -14,8 +14,8 @@ use crate::cluster::{self, CallError, Cluster, ConnectOptions};
 pub struct Member {
     /// The name that reports use.
     pub name: String,
-    /// The options of the connection.
-    pub options: ConnectOptions,
+    /// The options of the connection, or the reason for which there are none.
+    pub options: Result<ConnectOptions, String>,
 }
 
 /// The bounds of a survey.
@@ -140,7 +140,8 @@ async fn one<T>(
     work: &impl AsyncFn(&Member, &Cluster) -> Result<T, String>,
 ) -> MemberResult<T> {
     let attempt = async {
-        let cluster = cluster::connect(&member.options).await.map_err(|error| error.to_string())?;
+        let options = member.options.as_ref().map_err(Clone::clone)?;
+        let cluster = cluster::connect(options).await.map_err(|error| error.to_string())?;
         let version = cluster.version().await.map_err(|error| error.to_string())?.version;
         let identity = match cluster.identity().await {
             Ok(uid) => uid,
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_first_context_of_a_cluster_has_its_result() {
-        let member = |name: &str| Member { name: name.to_owned(), options: ConnectOptions::default() };
+        let member = |name: &str| Member { name: name.to_owned(), options: Ok(ConnectOptions::default()) };
         let members = ["a", "b", "c"].map(member);
         let same = || Some(MemberResult::SameAs("c".to_owned()));
         let reached = Reached { server: String::new(), version: String::new() };

@@ -53,6 +53,7 @@ pub struct Analysis<'p> {
     /// The findings about types, by the object, the rule's place and the severity, which depends on the object.
     types: HashMap<(WorkloadKey, usize, Severity), u64>,
     errors: Vec<ReportError>,
+    unrendered: Vec<ReportError>,
     selected: u64,
     patches: u64,
     left_out: u64,
@@ -103,6 +104,7 @@ impl<'p> Analysis<'p> {
             skipped: BTreeMap::new(),
             types: HashMap::new(),
             errors: Vec::new(),
+            unrendered: Vec::new(),
             selected: 0,
             patches: 0,
             left_out: 0,
@@ -175,6 +177,11 @@ impl<'p> Analysis<'p> {
         self.errors.push(error);
     }
 
+    /// Adds a chart or kustomization that no installed program renders.
+    pub fn leave_unrendered(&mut self, directory: ReportError) {
+        self.unrendered.push(directory);
+    }
+
     /// Adds the sums of another part.
     pub fn merge(&mut self, part: Self) {
         for (namespace, tally) in part.namespaces {
@@ -197,6 +204,7 @@ impl<'p> Analysis<'p> {
         self.managers.extend(part.managers);
         self.borrowed_templates.extend(part.borrowed_templates);
         self.errors.extend(part.errors);
+        self.unrendered.extend(part.unrendered);
         for (workload, count) in part.left_out_templates {
             *self.left_out_templates.entry(workload).or_default() += count;
         }

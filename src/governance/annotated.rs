@@ -105,7 +105,7 @@ impl AnnotatedExemptions {
         if is_managed || metadata.annotation(EXEMPT).is_none() {
             return;
         }
-        let named = format!("{namespace}/{object}");
+        let named = object.full_name(namespace);
         let Some(declared) = Declared::read(&named, |key| metadata.annotation(key)) else { return };
         self.note_problems(named, declared.problems);
         let exemption = declared.exemption.map(|exemption| (WorkloadKey::new(namespace, object), exemption));
@@ -123,7 +123,7 @@ impl AnnotatedExemptions {
     pub fn remove_object(&mut self, namespace: &str, object: Owner<'_>) {
         if !self.workloads.is_empty() || !self.problems.is_empty() {
             self.workloads.remove(&WorkloadKey::new(namespace, object));
-            self.problems.remove(&format!("{namespace}/{object}"));
+            self.problems.remove(&object.full_name(namespace));
         }
     }
 
@@ -202,7 +202,7 @@ impl AnnotatedExemptions {
         (enabled.exemptions >= ExemptionLevel::Namespace && above.has(enabled.rule.id)).then_some(above)
     }
 
-    /// Returns the exemptions by which a policy does not abide, each with its object and the reason.
+    /// Returns the exemptions that a policy rejects, each with its object and the reason.
     pub fn refused(&self, policy: &EffectivePolicy) -> Vec<String> {
         let refused = |exemption: &Exemption, level: ExemptionLevel| {
             let enabled = policy.rules().iter().filter(|enabled| exemption.has(enabled.rule.id));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Percent, Score, ViolationList, ViolationRow};
 use crate::rules::Severity;
+use crate::workload::Owner;
 
 /// The `apiVersion` of a baseline.
 pub const BASELINE_API_VERSION: &str = "kube-devops/v1";
@@ -33,7 +34,8 @@ impl<'r> Identity<'r> {
     /// Returns the identity of a violation.
     pub fn of(violation: &ViolationRow<'r>) -> Self {
         let ViolationRow { namespace, kind, name, owner, container, rule, .. } = *violation;
-        let (kind, name) = owner.and_then(|owner| owner.split_once('/')).unwrap_or((kind, name));
+        let owner = owner.and_then(|owner| Owner::parse(owner).ok());
+        let Owner { kind, name } = owner.unwrap_or(Owner { kind, name });
         Self { namespace, kind, name, container, rule: rule.as_str() }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, Percent};
 use crate::rules::Severity;
+use crate::workload::Owner;
 
 /// The parts of a report that are compared, as JSON output has them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -82,7 +84,9 @@ pub struct Comparison {
 }
 
 impl ComparedReport {
-    /// Reads a report from JSON; `None` if the text is something else.
+    /// Reads a report from JSON; `None` if the text is no JSON of this program.
+    ///
+    /// Fails if it has another kind, such as a baseline.
     pub fn from_json(text: &str) -> Option<serde_json::Result<Self>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -91,8 +95,10 @@ impl ComparedReport {
             kind: String,
         }
         let Head { api_version, kind } = serde_json::from_str(text).ok()?;
-        ((api_version.as_str(), kind.as_str()) == ("kube-devops/v1", "Report"))
-            .then(|| serde_json::from_str(text))
+        (api_version == "kube-devops/v1").then(|| match &*kind {
+            "Report" => serde_json::from_str(text),
+            _ => Err(serde_json::Error::custom(format_args!("expected kind \"Report\", found {kind:?}"))),
+        })
     }
 
     fn by_identity(&self) -> BTreeMap<Identity<'_>, (u64, &ComparedViolation)> {
@@ -107,8 +113,8 @@ impl ComparedReport {
 
 impl ComparedViolation {
     fn identity(&self) -> Identity<'_> {
-        let owner = self.owner.as_deref().and_then(|owner| owner.split_once('/'));
-        let (kind, name) = owner.unwrap_or((&self.kind, &self.name));
+        let owner = self.owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
+        let Owner { kind, name } = owner.unwrap_or(Owner { kind: &self.kind, name: &self.name });
         let (namespace, container, rule) = (&*self.namespace, self.container.as_deref(), &*self.rule);
         Identity { namespace, kind, name, container, rule }
     }

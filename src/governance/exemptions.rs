@@ -1,7 +1,7 @@
 //! Exemptions: findings that somebody accepts for a reason, and maybe for a time. A project names paths, and annotations
 //! name the object that they stand on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -103,6 +103,7 @@ impl Exemption {
             expires: self.expires,
             expired: self.is_over(now),
             count,
+            by_rule: BTreeMap::new(),
         }
     }
 }
@@ -171,6 +172,9 @@ pub struct ExemptFindings {
     pub expired: bool,
     /// The number of findings.
     pub count: u64,
+    /// The number of findings of each rule, if it is an exemption of an annotation.
+    #[serde(skip)]
+    pub by_rule: BTreeMap<RuleId, u64>,
 }
 
 impl ExemptFindings {
@@ -182,7 +186,7 @@ impl ExemptFindings {
 
 impl fmt::Display for ExemptFindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { paths, object, rules, reason, expires, expired, count: found } = self;
+        let Self { paths, object, rules, reason, expires, expired, count: found, .. } = self;
         let place = paths.as_ref().or(object.as_ref()).map_or("", String::as_str);
         let rules: Vec<&str> = rules.iter().map(|rule| rule.as_str()).collect();
         let rules = if rules.is_empty() { "all rules".to_owned() } else { rules.join(", ") };

@@ -103,7 +103,7 @@ impl Thresholds {
             return Vec::new();
         }
         if report.summary.pods == 0 && report.objects == 0 {
-            // An error about unread input already gives the reason.
+            // An error about unread input, or a note about a chart, already gives the reason.
             return if report.summary.partial { Vec::new() } else { vec![Gap::Everything] };
         }
         if report.summary.pods == 0 {

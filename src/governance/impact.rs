@@ -155,13 +155,14 @@ impl ImpactSide {
         let deny_at = spec.admission.clone().unwrap_or_default().deny_at;
         for row in report.violations.iter() {
             let outcome = self.0.entry(row.namespace.to_owned()).or_default();
-            let workload = row.owner.map_or_else(|| format!("{}/{}", row.kind, row.name), str::to_owned);
+            let object = row.workload();
+            let workload = object.to_string();
             let rule = rules::find(row.rule.as_str());
             let needs_pod = rule.is_some_and(|rule| matches!(rule.check, Check::Live(_)));
             if enforces && row.severity >= deny_at && !needs_pod {
                 outcome.denied.entry(workload.clone()).or_default().insert(row.rule);
             }
-            let is_patched = PATCHED.iter().any(|kind| workload.split('/').next() == Some(*kind));
+            let is_patched = PATCHED.contains(&object.kind);
             if enforces && is_patched && rules::fix_of(row.rule).is_some() {
                 outcome.patched.entry(workload.clone()).or_default().insert(row.rule);
             }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     Classification, Compliance, ExemptFindings, NewFindings, Percent, Score, Tally, ViolationList, Workloads,
 };
+use crate::paths::ProjectRoot;
 use crate::policy::EffectivePolicy;
 use crate::rules::{Rule, RuleId, Severity};
 use crate::workload::TypeMeta;
@@ -39,6 +40,9 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
     pub errors: Vec<ReportError>,
+    /// The charts and kustomizations that were not evaluated, because no program that renders them is installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unrendered: Vec<ReportError>,
     /// The workloads, from which the worst ones are computed.
     #[serde(skip)]
     pub workloads: Workloads,
@@ -72,12 +76,22 @@ pub struct Report {
     /// The worst severity found.
     #[serde(skip)]
     pub worst: Option<Severity>,
+    /// The root of the project, from which the formats for CI name files.
+    #[serde(skip)]
+    pub project_root: ProjectRoot,
 }
 
 impl Report {
     /// Returns the severity of a rule's violations, as the policy of the report sets it.
     pub fn severity_of(&self, rule: &Rule) -> Severity {
         self.workloads.policy().get(rule.id).map_or(rule.severity, |enabled| enabled.severity)
+    }
+
+    /// Returns true if something that was asked for was not evaluated, so that the exit status can't be a success.
+    ///
+    /// A chart or kustomization that could not be rendered leaves a report on the rest, unless there is no rest.
+    pub fn has_failed(&self) -> bool {
+        !self.errors.is_empty() || !self.unrendered.is_empty() && self.summary.pods == 0 && self.objects == 0
     }
 
     /// Returns true if not a single object could be read, so that the report has nothing but errors.
@@ -112,7 +126,7 @@ pub struct ReportSummary {
     pub pods: u64,
     /// Workloads evaluated: the owners of these pods, a pod without an owner being its own.
     pub workloads: u64,
-    /// The score; none when nothing was evaluated and something could not be read.
+    /// The score; none when nothing was evaluated and something could not be read or rendered.
     pub score: Option<Score>,
     /// The class of the score; none without a score.
     pub status: Option<Classification>,
@@ -121,7 +135,7 @@ pub struct ReportSummary {
     /// The compliant workloads.
     #[serde(skip)]
     pub compliant: u64,
-    /// True if something could not be read.
+    /// True if something could not be read or rendered.
     pub partial: bool,
     /// The count of every rule that is on, by its id.
     pub counts: BTreeMap<RuleId, u64>,
@@ -263,7 +277,7 @@ pub struct RuleCost {
     pub workloads: u64,
     /// The penalty points of the rule for each of these workloads.
     pub penalty_per_workload: f64,
-    /// The points of score to gain by mending every violation of the rule: its penalty over the pods evaluated, or less
+    /// The points of score to gain by fixing every violation of the rule: its penalty over the pods evaluated, or less
     /// where all penalties together exceed the 100 points that count.
     pub points: f64,
 }

@@ -18,9 +18,13 @@ impl Score {
     /// The score of a tally under a policy: 100 less the mean penalty of a pod, at most 100, truncated once at the
     /// end. Nothing to evaluate scores 100.
     pub fn of(tally: &Tally, policy: &EffectivePolicy) -> Self {
-        let best = tally.pods.saturating_mul(200);
-        let left = best.saturating_sub(tally.half_points(policy));
-        let score = if tally.pods == 0 { 100 } else { left / tally.pods.saturating_mul(2) };
+        Self::of_penalty(tally.pods, tally.half_points(policy))
+    }
+
+    /// The score of pods with a penalty, in half points.
+    pub fn of_penalty(pods: u64, half_points: u64) -> Self {
+        let left = pods.saturating_mul(200).saturating_sub(half_points);
+        let score = if pods == 0 { 100 } else { left / pods.saturating_mul(2) };
         Self(u8::try_from(score).unwrap_or(100))
     }
 

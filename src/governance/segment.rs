@@ -42,8 +42,38 @@ pub(super) struct StoredViolation {
     pub(super) severity: Severity,
     /// The amount that it adds to the rule's count.
     pub(super) count: u8,
-    /// The line of the field, from 1; 0 for a live object.
-    pub(super) line: u32,
+    pub(super) line: StoredLine,
+}
+
+/// The line of a violation, from 1; 0 for a live object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredLine(u32);
+
+impl StoredLine {
+    /// The line of an object that is in no file.
+    pub(super) const NONE: Self = Self(0);
+    /// The bit of a line that is still that of the object.
+    const OF_OBJECT: u32 = 1 << 31;
+
+    /// The line of the field.
+    pub(super) fn of_field(line: usize) -> Self {
+        Self(narrow(line) & !Self::OF_OBJECT)
+    }
+
+    /// The first line of the object, until that of the field is known.
+    pub(super) fn of_object(line: usize) -> Self {
+        Self(narrow(line) | Self::OF_OBJECT)
+    }
+
+    /// Returns the number.
+    pub(super) fn number(self) -> u32 {
+        self.0 & !Self::OF_OBJECT
+    }
+
+    /// Returns true if only the line of the object is known.
+    pub(super) fn is_of_object(self) -> bool {
+        self.0 & Self::OF_OBJECT != 0
+    }
 }
 
 /// Objects with their violations, and the texts of both.
@@ -96,9 +126,11 @@ impl Segment {
         self.ends.push(narrow(self.text.len()));
     }
 
-    /// Returns the place of the first violation of the object at an index.
-    pub(super) fn first_of(&self, object: usize) -> u32 {
-        self.objects.get(object).map_or(0, |object| object.first)
+    /// Sets the line of the field of the violation at a place.
+    pub(super) fn set_line(&mut self, place: u32, line: usize) {
+        if let Some(violation) = self.violations.get_mut(place as usize) {
+            violation.line = StoredLine::of_field(line);
+        }
     }
 
     /// Returns the violations of the object at an index.

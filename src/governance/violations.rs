@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::segment::{OpenSegment, Segment, StoredObject, StoredViolation, TextId, narrow};
+use super::segment::{OpenSegment, Segment, StoredLine, StoredObject, StoredViolation, TextId};
 use crate::inventory::Identity;
 use crate::rules::{RuleId, Severity, Violation, at, place};
 use crate::workload::{Owner, Workload, WorkloadKey};
@@ -27,8 +27,8 @@ pub struct Origin<'a> {
 
 impl Origin<'_> {
     /// Returns the line of a field, else that of the object.
-    fn line_of(&self, path: &str) -> u32 {
-        narrow((self.line_of)(path).unwrap_or(self.line))
+    fn line_of(&self, path: &str) -> StoredLine {
+        (self.line_of)(path).map_or(StoredLine::of_object(self.line), StoredLine::of_field)
     }
 }
 
@@ -124,8 +124,7 @@ impl ViolationRow<'_> {
 
     /// The namespace, the kind and the name of the object between slashes, without a namespace for a cluster-scoped one.
     pub fn object(&self) -> String {
-        let Self { namespace, kind, name, .. } = self;
-        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{namespace}/{kind}/{name}") }
+        Owner { kind: self.kind, name: self.name }.full_name(self.namespace)
     }
 
     /// The namespace and the name of the object between slashes, without a namespace for a cluster-scoped one.
@@ -202,12 +201,19 @@ impl ViolationList {
         self.store(namespace, object, None, origin, violations, true);
     }
 
-    /// Adds the violations of an object by its identity.
-    pub(super) fn add_known(&mut self, object: &Identity, violations: &[Violation]) {
+    /// Adds the violations of an object by its identity. Without an origin, its text is not at hand any more, and
+    /// [`Self::find_lines`] finds the lines.
+    pub(super) fn add_known(
+        &mut self,
+        object: &Identity,
+        origin: Option<Origin<'_>>,
+        violations: &[Violation],
+    ) {
         let Identity { namespace, name, kind, owner, source, .. } = object;
-        let origin = source.as_ref().map(|(source, line)| Origin { source, line: *line, line_of: &|_| None });
         let owner = owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
-        self.store(namespace, Owner { kind: kind.name(), name }, owner, origin, violations, true);
+        let object = Owner { kind: kind.name(), name };
+        let known = source.as_ref().map(|(source, line)| Origin { source, line: *line, line_of: &|_| None });
+        self.store(namespace, object, owner, origin.or(known), violations, true);
     }
 
     fn store(
@@ -245,7 +251,7 @@ impl ViolationList {
                 rule: u16::try_from(place(violation.rule)).unwrap_or(u16::MAX),
                 severity: violation.severity,
                 count: u8::try_from(violation.count).unwrap_or(u8::MAX),
-                line: origin.map_or(0, |origin| origin.line_of(&violation.path)),
+                line: origin.map_or(StoredLine::NONE, |origin| origin.line_of(&violation.path)),
             })
             .collect();
         open.push(object, violations);
@@ -314,6 +320,24 @@ impl ViolationList {
         });
     }
 
+    /// Finds the lines of fields that were unknown while their object was read.
+    ///
+    /// `find` gets these violations, with the line of the object, and returns the line of each field that it finds.
+    pub fn find_lines(&mut self, find: impl FnOnce(&[ViolationRow<'_>]) -> Vec<Option<usize>>) {
+        let without_line = |violation: &StoredViolation| violation.line.is_of_object();
+        let (rows, places): (Vec<_>, Vec<_>) =
+            self.order.iter().flat_map(|object| self.rows(*object, without_line)).unzip();
+        if rows.is_empty() {
+            return;
+        }
+        let lines = find(&rows);
+        for ((segment, place), line) in places.into_iter().zip(lines) {
+            if let Some(line) = line {
+                self.segments[segment as usize].set_line(place, line);
+            }
+        }
+    }
+
     /// Appends text to the messages of violations for which `more` returns some.
     pub(super) fn annotate(&mut self, more: impl Fn(&ViolationRow<'_>) -> Option<String>) {
         self.rewrite(|violation| Some(format!("{}{}", violation.message, more(violation)?)));
@@ -342,36 +366,36 @@ impl ViolationList {
         })
     }
 
-    fn of_severity(
+    fn of_severity(&self, object: (u32, u32), severity: Severity) -> impl Iterator<Item = Placed<'_>> {
+        let has_some = self.object(object).1.severities & bit(severity) != 0;
+        let object = has_some.then_some(object).into_iter();
+        object.flat_map(move |object| self.rows(object, move |violation| violation.severity == severity))
+    }
+
+    /// Iterates over the violations of an object for which `is_wanted` is true.
+    fn rows(
         &self,
         (index, object): (u32, u32),
-        severity: Severity,
+        is_wanted: impl Fn(&StoredViolation) -> bool,
     ) -> impl Iterator<Item = Placed<'_>> {
-        let segment = self.segment(index);
-        let stored =
-            segment.objects().get(object as usize).filter(|stored| stored.severities & bit(severity) != 0);
-        stored.into_iter().flat_map(move |stored| {
-            let violations =
-                (segment.first_of(object as usize)..).zip(segment.violations_of(object as usize));
-            violations.filter(move |(_, violation)| violation.severity == severity).filter_map(
-                move |(place, violation)| {
-                    let source = segment.text(stored.source);
-                    let row = ViolationRow {
-                        namespace: segment.required(stored.namespace),
-                        kind: segment.required(stored.kind),
-                        name: segment.required(stored.name),
-                        owner: segment.text(stored.owner),
-                        container: segment.text(violation.container),
-                        rule: at(usize::from(violation.rule))?.id,
-                        severity,
-                        count: violation.count,
-                        message: segment.required(violation.message),
-                        path: segment.required(violation.path),
-                        source: source.map(|source| SourceLine { source, line: violation.line }),
-                    };
-                    Some((row, (index, place)))
-                },
-            )
+        let (segment, stored) = self.object((index, object));
+        let violations = (stored.first..).zip(segment.violations_of(object as usize));
+        violations.filter(move |(_, violation)| is_wanted(violation)).filter_map(move |(place, violation)| {
+            let source = segment.text(stored.source);
+            let row = ViolationRow {
+                namespace: segment.required(stored.namespace),
+                kind: segment.required(stored.kind),
+                name: segment.required(stored.name),
+                owner: segment.text(stored.owner),
+                container: segment.text(violation.container),
+                rule: at(usize::from(violation.rule))?.id,
+                severity: violation.severity,
+                count: violation.count,
+                message: segment.required(violation.message),
+                path: segment.required(violation.path),
+                source: source.map(|source| SourceLine { source, line: violation.line.number() }),
+            };
+            Some((row, (index, place)))
         })
     }
 

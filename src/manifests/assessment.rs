@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::rule_permissions::rule_permissions;
-use super::{Mode, Permission, PermissionScope};
+use super::{Mode, Permission, PermissionScope, REPORT_CRD};
 use crate::workload::Kinds;
 
 /// The namespaces for the scopes of permissions, and the permissions that depend on rules.
@@ -24,7 +24,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Returns the places for a mode: one that cannot evaluate chosen namespaces evaluates all of them.
+    /// Returns the places for a mode. A mode that cannot be limited to namespaces covers all of them.
     fn of(&self, mode: Mode) -> Self {
         if mode.takes_namespaces() { self.clone() } else { Self { evaluated: None, ..self.clone() } }
     }
@@ -118,6 +118,8 @@ pub enum CrdState {
     Missing,
     /// Its resources are served, but the caller may not read the definition.
     Served,
+    /// Its resources are not served, and another project has it.
+    Foreign,
 }
 
 impl CrdState {
@@ -134,6 +136,7 @@ impl fmt::Display for CrdState {
             Self::Current => "current",
             Self::Outdated => "outdated: run `kube-devops crd install`",
             Self::Missing => "missing: run `kube-devops crd install`",
+            Self::Foreign => "missing: install the CRDs of OpenReports",
             Self::Served => "served: only get on customresourcedefinitions would tell whether it is current",
         })
     }
@@ -219,7 +222,8 @@ impl Assessment {
             obstacles.push(format!("no permission to {} {} in {place}", verbs.join("/"), same[0].path()));
         }
         if mode.needs_crds() {
-            let unusable = self.crds.iter().filter(|(_, state)| !state.is_usable());
+            let is_needed = |name: &str| name != REPORT_CRD || mode == Mode::Reports;
+            let unusable = self.crds.iter().filter(|(name, state)| is_needed(name) && !state.is_usable());
             obstacles.extend(unusable.map(|(name, state)| format!("CRD {name} is {state}")));
         }
         obstacles
@@ -291,7 +295,23 @@ mod tests {
         assert_eq!(working(&no("leases")), ["analyze"]);
         assert_eq!(working(&no("events")).len(), Mode::ALL.len(), "events are optional");
         let no_patch = assess(everywhere(), Current, |need| need.verb == "patch" && need.group == "apps");
-        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "native", "webhook"]);
+        assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "native", "reports", "webhook"]);
+    }
+
+    #[test]
+    fn only_reports_need_the_crd_of_reports() {
+        let assess = |state| {
+            let answers = needs(&Mode::ALL, &everywhere()).into_iter();
+            let answers = answers.map(|need| (need, AccessAnswer { allowed: true, reason: None })).collect();
+            Assessment::new(&Mode::ALL, everywhere(), &answers, vec![(REPORT_CRD.to_owned(), state)])
+        };
+        assert_eq!(working(&assess(CrdState::Served)).len(), Mode::ALL.len());
+        let without = assess(CrdState::Foreign);
+        assert_eq!(working(&without).len(), Mode::ALL.len() - 1);
+        assert_eq!(
+            without.verdict(Mode::Reports),
+            "reports would not work here: CRD reports.openreports.io is missing: install the CRDs of OpenReports"
+        );
     }
 
     #[test]
@@ -307,7 +327,7 @@ mod tests {
         };
         let (all, shop, bank) = (limited(None), limited(Some("shop")), limited(Some("bank")));
         assert_eq!(working(&all), Vec::<String>::new());
-        assert_eq!(working(&shop), ["analyze", "watch", "reconcile", "enforce"]);
+        assert_eq!(working(&shop), ["analyze", "watch", "reconcile", "enforce", "reports"]);
         assert_eq!(working(&bank), Vec::<String>::new());
         assert_eq!(
             all.verdict(Mode::Analyze),

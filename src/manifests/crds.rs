@@ -6,14 +6,14 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::policy::{DevOpsPolicy, PolicyAuditResult};
+use crate::policy::{ClusterDevOpsPolicy, DevOpsPolicy, PolicyAuditResult};
 
 /// The field manager of the objects that kube-devops installs.
 pub const OBJECT_MANAGER: &str = "kube-devops";
 
 /// Returns the CRDs of kube-devops, in the order of [`RESOURCES`](super::RESOURCES).
-pub fn crds() -> [CustomResourceDefinition; 2] {
-    [DevOpsPolicy::crd(), PolicyAuditResult::crd()].map(|mut crd| {
+pub fn crds() -> [CustomResourceDefinition; 3] {
+    [DevOpsPolicy::crd(), ClusterDevOpsPolicy::crd(), PolicyAuditResult::crd()].map(|mut crd| {
         for version in &mut crd.spec.versions {
             let schema = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
             if let Some(schema) = schema {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_crd_with_server_additions_is_current_and_one_with_gaps_is_not() {
-        let [wanted, _] = crds();
+        let [wanted, ..] = crds();
         let mut installed = wanted.clone();
         installed.spec.names.list_kind = Some("DevOpsPolicyList".to_owned());
         installed.spec.preserve_unknown_fields = Some(false);

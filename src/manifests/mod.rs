@@ -28,8 +28,8 @@ pub use leftovers::{Leftover, crd_leftovers, leftovers};
 pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
-    GROUP, LEDGER_KEY, LEDGER_NAME, Mode, Permission, PermissionScope, RECONCILE_LEASE, RESOURCES,
-    WATCH_LEASE, WEBHOOK_LEASE, uninstall_permissions,
+    GROUP, LEDGER_KEY, LEDGER_NAME, Mode, OPEN_REPORTS, Permission, PermissionScope, RECONCILE_LEASE,
+    REPORT_CRD, RESOURCES, WATCH_LEASE, WEBHOOK_LEASE, uninstall_permissions,
 };
 pub use registration::{Registration, WebhookCall, resume, suspend, suspended_until};
 pub use rule_permissions::RulePermissions;

@@ -11,10 +11,14 @@ use super::native::{DENY_POLICY, WARN_POLICY};
 use super::self_fence::SELF_FENCE;
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 
+/// The API group of OpenReports.
+pub const OPEN_REPORTS: &str = "openreports.io";
+/// The CRD that mode `reports` writes objects of.
+pub const REPORT_CRD: &str = "reports.openreports.io";
 /// The API group of the resources of kube-devops.
 pub const GROUP: &str = "devops.stochastic.io";
 /// The resources that its CRDs define.
-pub const RESOURCES: [&str; 2] = ["devopspolicies", "policyauditresults"];
+pub const RESOURCES: [&str; 3] = ["devopspolicies", "clusterdevopspolicies", "policyauditresults"];
 
 /// The Lease of `watch`, and its source of events.
 pub const WATCH_LEASE: &str = "kube-devops-watch";
@@ -41,14 +45,23 @@ pub enum Mode {
     Enforce,
     /// The operator, with native admission
     Native,
+    /// The operator, with reports of OpenReports
+    Reports,
     /// The admission webhook
     Webhook,
 }
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 6] =
-        [Self::Analyze, Self::Watch, Self::Reconcile, Self::Enforce, Self::Native, Self::Webhook];
+    pub const ALL: [Self; 7] = [
+        Self::Analyze,
+        Self::Watch,
+        Self::Reconcile,
+        Self::Enforce,
+        Self::Native,
+        Self::Reports,
+        Self::Webhook,
+    ];
 
     /// Returns the permissions that the mode needs.
     pub fn permissions(self) -> Vec<Permission> {
@@ -63,18 +76,19 @@ impl Mode {
                 reconcile.retain(|permission| *permission != FOLLOW_NAMESPACES);
                 [&*reconcile, &[lease(&[RECONCILE_LEASE])], NATIVE].concat()
             }
+            Self::Reports => [RECONCILE, &[lease(&[RECONCILE_LEASE])], REPORTS].concat(),
             Self::Webhook => [WEBHOOK, &[lease(&[WEBHOOK_LEASE])]].concat(),
         }
     }
 
     /// Returns true if the mode can evaluate chosen namespaces alone.
     pub fn takes_namespaces(self) -> bool {
-        matches!(self, Self::Analyze | Self::Watch | Self::Reconcile | Self::Enforce)
+        matches!(self, Self::Analyze | Self::Watch | Self::Reconcile | Self::Enforce | Self::Reports)
     }
 
     /// Returns true if the mode works only where the CRDs are installed.
     pub fn needs_crds(self) -> bool {
-        matches!(self, Self::Reconcile | Self::Enforce | Self::Native | Self::Webhook)
+        matches!(self, Self::Reconcile | Self::Enforce | Self::Native | Self::Reports | Self::Webhook)
     }
 }
 
@@ -86,6 +100,7 @@ impl fmt::Display for Mode {
             Self::Reconcile => "reconcile",
             Self::Enforce => "enforce",
             Self::Native => "native",
+            Self::Reports => "reports",
             Self::Webhook => "webhook",
         })
     }
@@ -250,6 +265,18 @@ const RECONCILE: &[Permission] = &[
         "no finalizers: nothing is cleaned up after a deleted policy",
     ),
     need(GROUP, "devopspolicies", &["patch"], EvaluatedNamespaces, "policies show no score").of("status"),
+    need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
+    need(
+        GROUP,
+        "clusterdevopspolicies",
+        &["patch"],
+        Cluster,
+        "no finalizers: nothing is cleaned up after a deleted cluster policy",
+    )
+    .optional(),
+    need(GROUP, "clusterdevopspolicies", &["patch"], Cluster, "cluster policies show no score")
+        .of("status")
+        .optional(),
     need(
         GROUP,
         "policyauditresults",
@@ -269,8 +296,17 @@ const RECONCILE: &[Permission] = &[
     need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
 
-/// The permission by which the operator sees the exemptions of Namespaces.
-const FOLLOW_NAMESPACES: Permission = need("", "namespaces", FOLLOW, Cluster, NO_EXEMPTIONS).optional();
+/// The permission by which the operator sees the exemptions and the labels of Namespaces.
+const FOLLOW_NAMESPACES: Permission = need(
+    "",
+    "namespaces",
+    FOLLOW,
+    Cluster,
+    "their annotations exempt nothing, and no cluster policy is in effect",
+)
+.optional();
+
+const NO_CLUSTER_POLICIES: &str = "no cluster policy is in effect";
 
 const REPAIRED: &str = "these workloads are never repaired, and failed patches are not withdrawn";
 
@@ -354,14 +390,24 @@ const NATIVE: &[Permission] = &[
         .optional(),
 ];
 
+const REPORTS: &[Permission] = &[need(
+    OPEN_REPORTS,
+    "reports",
+    &["get", "list", "watch", "create", "patch"],
+    EvaluatedNamespaces,
+    "no reports of OpenReports are kept",
+)];
+
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
+    need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
     need(
         "",
         "namespaces",
         FOLLOW,
         Cluster,
-        "their annotations exempt nothing, and it also evaluates the rules that native admission holds",
+        "their annotations exempt nothing, no cluster policy is in effect, and the webhook also evaluates the rules that \
+         native admission holds",
     )
     .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
@@ -372,7 +418,7 @@ const WEBHOOK: &[Permission] = &[
         "validatingwebhookconfigurations",
         &["get", "update"],
         Cluster,
-        "the API server stops to trust the webhook when certificates rotate, and a break-glass does not end",
+        "the API server stops trusting the webhook when certificates rotate, and a break-glass does not end",
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),
@@ -381,7 +427,7 @@ const WEBHOOK: &[Permission] = &[
         "mutatingwebhookconfigurations",
         &["get", "update"],
         Cluster,
-        "the API server stops to ask for defaults when certificates rotate, and a break-glass does not end",
+        "the API server stops requesting defaults when certificates rotate, and a break-glass does not end",
     )
     .named(&[WEBHOOK_CONFIGURATION])
     .optional(),
@@ -414,6 +460,13 @@ const LEFT: &str = "it stays in the cluster";
 
 const UNINSTALL: &[Permission] = &[
     need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
+    need(
+        GROUP,
+        "clusterdevopspolicies",
+        &["get", "list", "patch"],
+        Cluster,
+        "cluster policies keep their finalizer",
+    ),
     need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
     need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
     need(ADMISSION, "mutatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),

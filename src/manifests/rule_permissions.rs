@@ -54,7 +54,7 @@ pub(super) fn rule_permissions(kinds: Kinds, mode: Mode) -> Vec<Permission> {
     let follows = match mode {
         Mode::Analyze => false,
         Mode::Reconcile | Mode::Enforce | Mode::Native => true,
-        Mode::Watch | Mode::Webhook => return Vec::new(),
+        Mode::Watch | Mode::Webhook | Mode::Reports => return Vec::new(),
     };
     let permission = |one: &Resource| {
         // The use of resources can't be watched.

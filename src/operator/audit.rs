@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use kube::{Resource as _, ResourceExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::ResourceExt as _;
 
 use super::NamespaceEvaluation;
 use crate::governance::ReportedViolation;
@@ -161,9 +161,8 @@ fn metadata(policy: &DevOpsPolicy, content: &str, latest: Option<&Past>) -> Obje
     // An operator that crashes after the creation computes the same name again, so the API server reports that the
     // result exists.
     let suffix = short_digest(&format!("{uid}/{previous}/{content}"));
-    let prefix: String = policy.name_any().chars().take(200).collect();
+    let prefix: String = policy.name_any().replace('/', "-").chars().take(200).collect();
     let sequence = latest.map_or(1, |latest| latest.sequence + 1);
-    let owner = policy.controller_owner_ref(&());
     let pairs = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     };
@@ -172,9 +171,7 @@ fn metadata(policy: &DevOpsPolicy, content: &str, latest: Option<&Past>) -> Obje
         namespace: policy.namespace(),
         labels: pairs(&[(POLICY_UID, &uid)]),
         annotations: pairs(&[(CONTENT, content), (SEQUENCE, &sequence.to_string())]),
-        owner_references: owner.map(|owner| {
-            vec![OwnerReference { controller: None, block_owner_deletion: Some(false), ..owner }]
-        }),
+        owner_references: policy.owner_reference().map(|owner| vec![owner]),
         ..ObjectMeta::default()
     }
 }
@@ -222,7 +219,7 @@ fn entries(violations: &[ReportedViolation]) -> Vec<AuditedViolation> {
 }
 
 /// Returns the workload of a violation: the pod's owner, or the object itself.
-fn workload(violation: &ReportedViolation) -> Owner<'_> {
+pub(super) fn workload(violation: &ReportedViolation) -> Owner<'_> {
     let itself = Owner { kind: &violation.kind, name: &violation.name };
     violation.owner.as_deref().and_then(|owner| Owner::parse(owner).ok()).unwrap_or(itself)
 }

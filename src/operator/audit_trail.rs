@@ -4,7 +4,8 @@
 use super::audit::{KEPT, Past};
 use crate::cluster::{ListMark, Store};
 
-/// The results of each policy, by the policy's uid. The name orders results with the same sequence number.
+/// The results of each policy in each namespace, by the policy's uid. The name orders results with the same sequence
+/// number.
 #[derive(Debug, Default)]
 pub struct AuditTrail {
     results: Store<String, Past>,
@@ -24,37 +25,42 @@ impl AuditTrail {
 
     /// Adds a created or observed result.
     pub fn add(&mut self, policy_uid: &str, past: Past) {
-        self.results.insert(policy_uid, past.name.clone(), past);
+        self.results.insert(&group(policy_uid, &past.namespace), past.name.clone(), past);
     }
 
     /// Adds a result that is known to exist, unless it was already observed.
     pub fn presume(&mut self, policy_uid: &str, past: Past) {
-        if self.results.see(policy_uid, &past.name).is_none() {
+        if self.results.see(&group(policy_uid, &past.namespace), &past.name).is_none() {
             self.add(policy_uid, past);
         }
     }
 
     /// Removes a result.
-    pub fn remove(&mut self, policy_uid: &str, name: &str) {
-        self.results.remove(policy_uid, name);
+    pub fn remove(&mut self, policy_uid: &str, past: &Past) {
+        self.results.remove(&group(policy_uid, &past.namespace), &past.name);
     }
 
-    /// Returns the newest result of a policy.
-    pub fn latest(&self, policy_uid: &str) -> Option<&Past> {
-        self.of(policy_uid).max_by_key(|past| past.place())
+    /// Returns the newest result of a policy in a namespace.
+    pub fn latest(&self, policy_uid: &str, namespace: &str) -> Option<&Past> {
+        self.of(policy_uid, namespace).into_iter().max_by_key(|past| past.place())
     }
 
-    /// Returns the results of a policy beyond the number to keep, the oldest first.
-    pub fn surplus(&self, policy_uid: &str) -> Vec<Past> {
-        let mut results: Vec<&Past> = self.of(policy_uid).collect();
+    /// Returns the results of a policy in a namespace beyond the number to keep, the oldest first.
+    pub fn surplus(&self, policy_uid: &str, namespace: &str) -> Vec<Past> {
+        let mut results = self.of(policy_uid, namespace);
         results.sort_unstable_by_key(|past| past.place());
         results.truncate(results.len().saturating_sub(KEPT));
         results.into_iter().cloned().collect()
     }
 
-    fn of(&self, policy_uid: &str) -> impl Iterator<Item = &Past> {
-        self.results.group(policy_uid).map(|(_, past)| past)
+    fn of(&self, policy_uid: &str, namespace: &str) -> Vec<&Past> {
+        self.results.group(&group(policy_uid, namespace)).map(|(_, past)| past).collect()
     }
+}
+
+/// Returns the group of a policy's results in a namespace.
+fn group(policy_uid: &str, namespace: &str) -> String {
+    format!("{policy_uid}/{namespace}")
 }
 
 impl Past {
@@ -82,12 +88,12 @@ mod tests {
     #[test]
     fn observed_results_override_presumed_ones() {
         let mut trail = AuditTrail::default();
-        let uid = |trail: &AuditTrail| trail.latest("uid").unwrap().uid.clone();
+        let uid = |trail: &AuditTrail| trail.latest("uid", "shop").unwrap().uid.clone();
         trail.presume("uid", past(1));
         assert_eq!(uid(&trail), "");
         trail.add("uid", Past { uid: "seen".to_owned(), ..past(1) });
         trail.presume("uid", past(1));
-        assert_eq!((uid(&trail), trail.of("uid").count()), ("seen".to_owned(), 1));
+        assert_eq!((uid(&trail), trail.of("uid", "shop").len()), ("seen".to_owned(), 1));
     }
 
     #[test]
@@ -96,21 +102,21 @@ mod tests {
         for sequence in (1..=12).rev() {
             trail.add("uid", past(sequence));
         }
-        assert_eq!(trail.latest("uid").unwrap().sequence, 12);
-        assert_eq!(trail.surplus("uid").iter().map(|past| past.sequence).collect::<Vec<_>>(), [1, 2]);
-        assert!(trail.latest("other").is_none() && trail.surplus("other").is_empty());
+        assert_eq!(trail.latest("uid", "shop").unwrap().sequence, 12);
+        assert_eq!(trail.surplus("uid", "shop").iter().map(|past| past.sequence).collect::<Vec<_>>(), [1, 2]);
+        assert!(trail.latest("other", "shop").is_none() && trail.surplus("other", "shop").is_empty());
         for sequence in 1..=12 {
-            trail.remove("uid", &format!("p-{sequence}"));
+            trail.remove("uid", &past(sequence));
         }
         trail.add("uid", past(13));
         trail.add("uid", past(14));
         let begun = trail.begin_list();
         trail.add("uid", past(14));
         trail.end_list(begun, Some("bank"));
-        assert_eq!(trail.of("uid").count(), 2, "another namespace was listed");
+        assert_eq!(trail.of("uid", "shop").len(), 2, "another namespace was listed");
         trail.end_list(begun, Some("shop"));
-        assert_eq!(trail.of("uid").count(), 1, "13 was not listed");
-        trail.remove("uid", "p-14");
+        assert_eq!(trail.of("uid", "shop").len(), 1, "13 was not listed");
+        trail.remove("uid", &past(14));
         assert_eq!(trail.results.iter().count(), 0, "a policy without results leaves no trace");
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
+use super::cluster_evaluations::ClusterEvaluations;
+use super::known_reports::KnownReports;
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
 use crate::cluster::{Cluster, Events};
@@ -30,6 +32,8 @@ pub struct OperatorSettings {
     pub audit_interval: SignedDuration,
     /// The name of the cluster in audit results.
     pub cluster_name: Option<String>,
+    /// The minimum time between two writes of the same OpenReports `Report`; `None` to keep no reports.
+    pub report_interval: Option<SignedDuration>,
     /// The admission policies that native admission relies on; `None` without it.
     pub admission: Option<AdmissionSettings>,
     /// The settings of remediation, with the clock.
@@ -57,7 +61,10 @@ pub struct Operator {
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
+    /// The reports; `None` if none are kept.
+    reports: Option<Mutex<KnownReports>>,
     evaluated: Mutex<BTreeMap<PolicyRef, EvaluatedPolicy>>,
+    cluster_evaluations: Mutex<ClusterEvaluations>,
 }
 
 /// The last evaluation of a policy, for metrics.
@@ -77,8 +84,15 @@ impl Operator {
         settings: OperatorSettings,
         metrics: OperatorMetrics,
     ) -> Self {
-        let OperatorSettings { system, namespaces, audit_interval, cluster_name, admission, remediation } =
-            settings;
+        let OperatorSettings {
+            system,
+            namespaces,
+            audit_interval,
+            cluster_name,
+            report_interval,
+            admission,
+            remediation,
+        } = settings;
         let clock = remediation.clock;
         let events = Arc::new(events);
         let policies = Arc::new(Policies::new(system));
@@ -112,7 +126,9 @@ impl Operator {
             clock,
             inventory,
             audits: Mutex::default(),
+            reports: report_interval.map(|interval| Mutex::new(KnownReports::new(interval))),
             evaluated: Mutex::default(),
+            cluster_evaluations: Mutex::default(),
         }
     }
 
@@ -137,8 +153,16 @@ impl Operator {
         lock(&self.audits)
     }
 
+    pub(super) fn reports(&self) -> Option<MutexGuard<'_, KnownReports>> {
+        self.reports.as_ref().map(lock)
+    }
+
     pub(super) fn evaluated(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, EvaluatedPolicy>> {
         lock(&self.evaluated)
+    }
+
+    pub(super) fn cluster_evaluations(&self) -> MutexGuard<'_, ClusterEvaluations> {
+        lock(&self.cluster_evaluations)
     }
 
     /// Returns the state of native admission in a namespace.

@@ -13,10 +13,14 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::feeds::{PolicyName, reference};
+use super::feeds::{PolicyName, name, reference};
 use super::reconcile::reconcile;
-use super::{Operator, ReconcileError, admission_verdict_keeper, feeds, namespace_watch, related_watch};
+use super::{
+    Operator, ReconcileError, admission_verdict_keeper, cluster_reconcile, feeds, namespace_watch,
+    related_watch,
+};
 use crate::leader::{Leadership, NotLeader};
+use crate::workload::PolicyRef;
 
 /// The time for which changes of a namespace are collected before its policies are reconciled, so that a rollout does
 /// not trigger one reconcile per pod.
@@ -49,7 +53,7 @@ pub async fn run<R: Send + 'static>(
             .reconcile_all_on(acquisitions(operator.leadership.clone()))
             .graceful_shutdown_on(stop)
             .run(
-                reconcile,
+                reconcile_any,
                 |policy, error, operator| on_error(&policy, error, &operator),
                 Arc::clone(&operator),
             )
@@ -74,6 +78,13 @@ pub async fn run<R: Send + 'static>(
     }
 }
 
+async fn reconcile_any(policy: Arc<PolicyName>, operator: Arc<Operator>) -> Result<Action, ReconcileError> {
+    match reference(&policy).cluster_name() {
+        Some(_) => cluster_reconcile::reconcile(policy, operator).await,
+        None => reconcile(policy, operator).await,
+    }
+}
+
 /// Keeps the verdicts of native admission; waits for ever without it.
 async fn native_admission(operator: &Operator) -> Infallible {
     let Some(native) = &operator.native else { return pending().await };
@@ -92,7 +103,10 @@ fn changes(
         operator.changed.notified().await;
         sleep(GATHER).await;
         let changed = operator.inventory().take_changed();
-        let woken = policies_in(&store, &changed);
+        let mut woken = policies_in(&store, &changed);
+        let is_in_effect = |policy: &PolicyRef| operator.policies.get(policy).is_some();
+        let cluster = operator.cluster_evaluations().note_changed(&changed, is_in_effect);
+        woken.extend(cluster.into_iter().map(|policy| ObjectRef::from_obj(&name(policy))));
         Some((stream::iter(woken), (operator, store)))
     })
     .flatten()

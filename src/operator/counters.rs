@@ -17,6 +17,7 @@ pub struct OperatorMetrics {
     pub(super) duration: Histogram,
     pub(super) scanned: IntCounter,
     pub(super) audits: IntCounter,
+    pub(super) reports: IntCounter,
     pub(super) remediation: RemediationMetrics,
 }
 
@@ -30,6 +31,7 @@ impl OperatorMetrics {
         metrics.register(made.duration.clone())?;
         metrics.register(made.scanned.clone())?;
         metrics.register(made.audits.clone())?;
+        metrics.register(made.reports.clone())?;
         Ok(made)
     }
 
@@ -53,6 +55,7 @@ impl OperatorMetrics {
             )?,
             scanned: IntCounter::new("devopspolicy_pods_scanned_total", "Pods evaluated under policies.")?,
             audits: IntCounter::new("audit_results_total", "PolicyAuditResults created.")?,
+            reports: IntCounter::new("reports_written_total", "Reports of OpenReports created or changed.")?,
             remediation,
         };
         for category in CATEGORIES.into_iter().chain(CallError::CATEGORIES) {

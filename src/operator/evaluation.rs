@@ -18,6 +18,8 @@ pub struct NamespaceEvaluation {
     pub pods: u64,
     /// The health score.
     pub score: Score,
+    /// The penalty, in half points.
+    pub half_points: u64,
     /// The violations, the worst first.
     pub violations: Vec<ReportedViolation>,
     /// The number of exempt findings. No other figure has them.
@@ -30,6 +32,8 @@ pub struct NamespaceEvaluation {
     pub next: Option<Timestamp>,
     /// The rules that can't tell for some objects, in words.
     pub unknown: Vec<String>,
+    /// These rules, in the same order.
+    pub unknown_rules: Vec<RuleId>,
     /// The kinds that rules read and that could not be read; `None` if every rule looks at pods and workloads alone.
     pub unread: Option<Vec<UnreadKind>>,
 }
@@ -97,12 +101,14 @@ fn evaluate_with(
         unread,
         pods: report.summary.pods,
         score: report.summary.score.unwrap_or(Score::BEST),
+        half_points: report.namespaces.iter().map(|namespace| namespace.half_points).sum(),
         violations: report.violations.iter().map(Into::into).collect(),
         exempted: report.summary.exempted.values().sum(),
         exempt: report.exempt,
         refused: report.refused_exemptions,
         next: report.recheck_at,
         unknown,
+        unknown_rules: report.summary.unknown.keys().copied().collect(),
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
+use super::report_keeper::{self, ReportSink};
 use crate::cluster::{self, Event, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
@@ -76,6 +77,10 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
             request(ApiResource::erase::<Service>(&()), &within, false),
             request(ApiResource::erase::<PolicyAuditResult>(&()), &within, true),
         );
+        if operator.reports().is_some() {
+            let (operator, within) = (Arc::clone(operator), within.clone());
+            watches.push(Box::pin(async move { follow_reports(&operator, within).await }));
+        }
         let (operator, listing) = (Arc::clone(operator), listing.clone());
         watches.push(Box::pin(async move {
             let (also, mark) = (listing.clone(), ListMark::default());
@@ -88,6 +93,12 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
     async move {
         join_all(watches).await;
     }
+}
+
+/// Follows the metadata of our reports. Nothing waits for them, because the API server may not have the resource.
+async fn follow_reports(operator: &Operator, within: Option<String>) {
+    let sink = ReportSink::new(operator, within.clone());
+    cluster::follow(&operator.cluster, report_keeper::request(within), sink, ()).await;
 }
 
 /// Follows the objects of one kind. Begins anew when the rules of policies' own start or cease to evaluate them.
@@ -230,7 +241,7 @@ impl Sink for Results<'_> {
 
     fn delete(&mut self, result: &RawObject) {
         if let Ok(Some((uid, past))) = read(result) {
-            self.operator.audits().remove(&uid, &past.name);
+            self.operator.audits().remove(&uid, &past);
         }
     }
 
@@ -256,9 +267,10 @@ pub(super) fn reference(policy: &PolicyName) -> PolicyRef {
     PolicyRef::new(policy.namespace().unwrap_or_default(), policy.name_any())
 }
 
-fn name(policy: PolicyRef) -> PolicyName {
-    let metadata =
-        ObjectMeta { name: Some(policy.name), namespace: Some(policy.namespace), ..ObjectMeta::default() };
+/// Returns the object by which the controller knows a policy.
+pub(super) fn name(policy: PolicyRef) -> PolicyName {
+    let namespace = Some(policy.namespace).filter(|namespace| !namespace.is_empty());
+    let metadata = ObjectMeta { name: Some(policy.name), namespace, ..ObjectMeta::default() };
     metadata.into_response_partial()
 }
 
@@ -308,6 +320,25 @@ fn take(
             operator.wake_admission(&policy.namespace);
             names.apply_watcher_event(&Event::Delete(name(policy.clone())));
         }
+        PolicyChange::Cluster { name: policy, namespaces } => {
+            let whole = PolicyRef::cluster(policy);
+            let is_there = operator.policies.cluster(policy).is_some();
+            for namespace in namespaces {
+                operator.wake_admission(namespace);
+                let within = PolicyRef::new(namespace, &*whole.name);
+                if operator.policies.get(&within).is_none() {
+                    operator.forget_policy(&within);
+                }
+            }
+            let policy = name(whole);
+            if is_there {
+                names.apply_watcher_event(&Event::Apply(policy.clone()));
+                let _ = woken.send(policy);
+            } else {
+                operator.cluster_evaluations().forget(&reference(&policy));
+                names.apply_watcher_event(&Event::Delete(policy));
+            }
+        }
         PolicyChange::Unreadable => operator.metrics.errors.with_label_values(&["unreadable"]).inc(),
         PolicyChange::Listed => {
             let all: BTreeSet<_> =
@@ -316,7 +347,11 @@ fn take(
             if let Some(native) = &operator.native {
                 native.wake_all();
             }
-            let all: Vec<_> = all.into_iter().map(name).collect();
+            // A cluster policy is reconciled as a whole.
+            let own = all.into_iter().filter(|policy| policy.cluster_name().is_none());
+            let cluster = operator.policies.cluster_names();
+            let cluster = cluster.iter().map(|policy| PolicyRef::cluster(policy));
+            let all: Vec<_> = own.chain(cluster).map(name).collect();
             names.apply_watcher_event(&Event::Init);
             for policy in &all {
                 names.apply_watcher_event(&Event::InitApply(policy.clone()));

@@ -9,11 +9,12 @@ use tracing::warn;
 
 use super::Operator;
 use crate::cluster::{self, CallError, RawObject, Sink, WatchRequest};
+use crate::workload::PolicyRef;
 
 /// Follows the Namespaces. Never returns. `ready` is dropped once all were listed.
 ///
 /// Without native admission, the operator works without the permission to list Namespaces: their annotations exempt
-/// nothing then. An operator for chosen namespaces reads these Namespaces alone.
+/// nothing then, and no cluster policy is in effect. An operator for chosen namespaces reads these Namespaces alone.
 pub(super) async fn follow_namespaces<R>(operator: &Operator, ready: R) {
     if !operator.namespaces.is_empty() && operator.native.is_none() {
         let take = |name: &str, metadata: Option<&ObjectMeta>| note(operator, name, metadata);
@@ -24,7 +25,10 @@ pub(super) async fn follow_namespaces<R>(operator: &Operator, ready: R) {
     let mut ready = Some(ready);
     if operator.native.is_none() {
         let refused = |error: &CallError| {
-            warn!(%error, "no permission to read the annotations of Namespaces, so they exempt nothing");
+            warn!(
+                %error,
+                "no permission to read Namespaces: their annotations exempt nothing, and no ClusterDevOpsPolicy is in effect"
+            );
             ready = None;
         };
         cluster::wait_until_permitted(&operator.cluster, &request, refused).await;
@@ -33,10 +37,19 @@ pub(super) async fn follow_namespaces<R>(operator: &Operator, ready: R) {
     cluster::follow(&operator.cluster, request, sink, ready).await;
 }
 
-/// Notes the exemptions of a Namespace. One without metadata has none.
+/// Notes the exemptions and the labels of a Namespace. One without metadata has none, and is gone.
 fn note(operator: &Operator, name: &str, metadata: Option<&ObjectMeta>) {
     let annotation = |key: &str| metadata?.annotations.as_ref()?.get(key).map(String::as_str);
     operator.inventory().apply_namespace(name, annotation);
+    let labels = metadata.map(|metadata| metadata.labels.clone().unwrap_or_default());
+    for policy in operator.policies.apply_namespace(name, labels.as_ref()) {
+        let within = PolicyRef::new(name, policy.name);
+        if operator.policies.get(&within).is_none() {
+            operator.forget_policy(&within);
+        }
+        operator.wake_admission(name);
+        operator.inventory().note_change(name);
+    }
     operator.changed.notify_one();
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::runtime::finalizer::{Event, finalizer};
-use kube::{Resource as _, ResourceExt as _};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -17,6 +17,7 @@ use super::audit::{Past, Step};
 use super::context::EvaluatedPolicy;
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
+use super::report_keeper::keep_report;
 use super::{
     EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError, evaluate_inventory, next_status,
     next_step,
@@ -31,10 +32,10 @@ use crate::remediation::{Enforcer, RemediationError};
 /// The operator's finalizer.
 pub use crate::policy::FINALIZER;
 /// Time limit for all writes of one reconcile together.
-const WRITES: Duration = Duration::from_secs(30);
+pub(super) const WRITES: Duration = Duration::from_secs(30);
 
 /// The time until the next look at objects that are not read yet.
-const UNREAD: Duration = Duration::from_millis(200);
+pub(super) const UNREAD: Duration = Duration::from_millis(200);
 
 /// Evaluates a policy's namespace, and writes the result if this replica leads.
 pub(super) async fn reconcile(
@@ -62,15 +63,20 @@ pub(super) async fn reconcile(
         .into_iter()
         .flatten()
         .min();
-    Ok(next.map_or_else(Action::await_change, |next| {
+    Ok(again(&operator, next))
+}
+
+/// Returns the action of a controller that reconciles again at a time.
+pub(super) fn again(operator: &Operator, next: Option<jiff::Timestamp>) -> Action {
+    next.map_or_else(Action::await_change, |next| {
         let left = Duration::try_from(next.duration_since(operator.now())).unwrap_or_default();
         Action::requeue(left + Duration::from_millis(50))
-    }))
+    })
 }
 
 /// Evaluates a policy's namespace; `None` while the objects that its rules need are not read, or not in the form of its
 /// own rules.
-async fn evaluate(
+pub(super) async fn evaluate(
     operator: &Operator,
     CompiledPolicy { policy, effective }: &CompiledPolicy,
 ) -> Result<Option<EvaluationOutcome>, ReconcileError> {
@@ -140,15 +146,21 @@ async fn write(
         }
         Ok::<_, WriteError>(Action::await_change())
     });
-    match applied.await {
-        Ok(_) => Ok(due),
+    finalized(applied.await).map(|()| due)
+}
+
+/// Takes the result of a write with a finalizer. A policy that was deleted meanwhile is no error.
+pub(super) fn finalized(
+    written: Result<Action, kube::runtime::finalizer::Error<WriteError>>,
+) -> Result<(), ReconcileError> {
+    match written {
+        // Once the finalizer is removed, the response is the policy, which may be unreadable.
+        Ok(_) | Err(kube::runtime::finalizer::Error::RemoveFinalizer(kube::Error::SerdeError(_))) => Ok(()),
         // The policy was deleted meanwhile.
         Err(
             kube::runtime::finalizer::Error::AddFinalizer(error)
             | kube::runtime::finalizer::Error::RemoveFinalizer(error),
-        ) if matches!(&error, kube::Error::Api(status) if status.code == 404) => Ok(None),
-        // The finalizer is removed. The response is the policy, which may be unreadable.
-        Err(kube::runtime::finalizer::Error::RemoveFinalizer(kube::Error::SerdeError(_))) => Ok(None),
+        ) if matches!(&error, kube::Error::Api(status) if status.code == 404) => Ok(()),
         Err(error) => Err(ReconcileError::Finalizer(Box::new(error))),
     }
 }
@@ -184,7 +196,8 @@ async fn apply(
         Some(evaluation) => audit(operator, policy, evaluation).await?,
         None => None,
     };
-    failed.map_or_else(|| Ok([next, due].into_iter().flatten().min()), Err)
+    let report = keep_report(operator, compiled, outcome).await?;
+    failed.map_or_else(|| Ok([next, due, report].into_iter().flatten().min()), Err)
 }
 
 /// Cleans up after a deleted policy.
@@ -218,7 +231,7 @@ fn is_stopped(degraded: &Condition) -> bool {
 }
 
 /// Sends an event when a policy becomes healthy, unhealthy or invalid.
-async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
+pub(super) async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPolicyStatus) {
     let before = policy.status.clone().unwrap_or_default();
     let (was_degraded, is_degraded) = (degraded(&before), degraded(status));
     let (type_, reason) = match (before.healthy, status.healthy) {
@@ -238,12 +251,12 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
     let note = match (is_degraded, &type_) {
         (Some(degraded), _) => degraded.message.clone(),
         (None, EventType::Normal) => "No violations left".to_owned(),
-        (None, EventType::Warning) => {
-            let namespace = policy.namespace().unwrap_or_default();
-            format!(
+        (None, EventType::Warning) => match policy.namespace() {
+            Some(namespace) => format!(
                 "The namespace violates the policy; details: kubectl get policyauditresults -n {namespace}"
-            )
-        }
+            ),
+            None => "Namespaces violate the policy; details: kubectl get policyauditresults -A".to_owned(),
+        },
     };
     let event = KubeEvent {
         type_,
@@ -253,25 +266,26 @@ async fn announce(operator: &Operator, policy: &DevOpsPolicy, status: &DevOpsPol
         secondary: None,
     };
     // A lost event must not delay the next status.
-    if let Err(error) = operator.events.record(event, &policy.object_ref(&())).await {
+    if let Err(error) = operator.events.record(event, &policy.object_reference()).await {
         warn!(policy = %policy.reference(), reason, error = %error, "event not recorded");
     }
 }
 
 /// Creates the audit result that is due, deletes surplus ones, and returns when the next is due.
-async fn audit(
+pub(super) async fn audit(
     operator: &Operator,
     policy: &DevOpsPolicy,
     evaluation: &NamespaceEvaluation,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
     let uid = policy.uid().unwrap_or_default();
-    let latest = operator.audits().latest(&uid).cloned();
+    let namespace = policy.namespace().unwrap_or_default();
+    let latest = operator.audits().latest(&uid, &namespace).cloned();
     let fixes = operator.remediator.fixes(&policy.reference());
     let interval = operator.audit_interval;
     let cluster_name = operator.cluster_name.as_deref();
     let step = next_step(policy, evaluation, &fixes, latest.as_ref(), interval, cluster_name, operator.now());
     let client = operator.cluster.client.clone();
-    let results = Api::<PolicyAuditResult>::namespaced(client, &policy.namespace().unwrap_or_default());
+    let results = Api::<PolicyAuditResult>::namespaced(client, &namespace);
     let due = match step {
         Step::Nothing => None,
         Step::Wait(due) => Some(due),
@@ -301,10 +315,10 @@ async fn audit(
             None
         }
     };
-    let surplus = operator.audits().surplus(&uid);
+    let surplus = operator.audits().surplus(&uid, &namespace);
     for past in surplus {
         delete(operator, &results, &past).await?;
-        operator.audits().remove(&uid, &past.name);
+        operator.audits().remove(&uid, &past);
     }
     Ok(due)
 }

@@ -7,13 +7,13 @@ use std::io;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
 use super::FINALIZER;
 use super::namespace_keys::NamespaceKeys;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
-use crate::policy::{ADMISSION_LABEL, DevOpsPolicy};
+use crate::policy::{ADMISSION_LABEL, ClusterDevOpsPolicy, DevOpsPolicy};
 use crate::workload::PolicyRef;
 
 const PAGE: u32 = 500;
@@ -29,32 +29,42 @@ pub enum ReleaseStep {
     Failed(String),
 }
 
-/// Removes the finalizer from the policies of a namespace, or of all, and then the verdicts of native admission from
-/// the Namespaces. Reports each step. Goes on after a failure.
+/// Removes the finalizer from the policies of a namespace, or from all policies and cluster policies, and then the
+/// verdicts of native admission from the Namespaces. Reports each step. Goes on after a failure.
 pub async fn release(
     cluster: &Cluster,
     namespace: Option<&str>,
     report: &mut impl FnMut(ReleaseStep) -> io::Result<()>,
 ) -> io::Result<()> {
     let place = namespace.map_or_else(String::new, |name| format!(" of namespace {name:?}"));
-    match held(cluster, namespace).await {
-        Ok(held) => {
-            if let Some(name) = namespace.filter(|_| held.is_empty())
-                && cluster.lacks_namespace(name).await
-            {
-                report(ReleaseStep::Failed(format!("namespace {name:?} not found")))?;
+    let mut kinds = vec![("policies", ApiResource::erase::<DevOpsPolicy>(&()))];
+    if namespace.is_none() {
+        kinds.push(("cluster policies", ApiResource::erase::<ClusterDevOpsPolicy>(&())));
+    }
+    for (plural, kind) in &kinds {
+        match held(cluster, kind, namespace).await {
+            Ok(held) => {
+                if let Some(name) = namespace.filter(|_| held.is_empty())
+                    && cluster.lacks_namespace(name).await
+                {
+                    report(ReleaseStep::Failed(format!("namespace {name:?} not found")))?;
+                }
+                for policy in held {
+                    let name = policy.reference();
+                    report(match remove_finalizer(cluster, kind, policy).await {
+                        Ok(()) => ReleaseStep::Released(name),
+                        Err(error) => {
+                            ReleaseStep::Failed(format!("cannot release the policy {name}: {error}"))
+                        }
+                    })?;
+                }
             }
-            for policy in held {
-                let name = policy.reference();
-                report(match remove_finalizer(cluster, policy).await {
-                    Ok(()) => ReleaseStep::Released(name),
-                    Err(error) => ReleaseStep::Failed(format!("cannot release the policy {name}: {error}")),
-                })?;
+            // There are no policies without the CRD.
+            Err(error) if error.code() == Some(404) => {}
+            Err(error) => {
+                report(ReleaseStep::Failed(format!("cannot list the {plural}{place}: {error}")))?;
             }
         }
-        // There are no policies without the CRD.
-        Err(error) if error.code() == Some(404) => {}
-        Err(error) => report(ReleaseStep::Failed(format!("cannot list the policies{place}: {error}")))?,
     }
     match clear_verdicts(cluster, namespace).await {
         Ok(cleared) => cleared.into_iter().try_for_each(|name| report(ReleaseStep::Cleared(name))),
@@ -73,8 +83,11 @@ struct HeldPolicy {
 
 impl HeldPolicy {
     fn reference(&self) -> PolicyRef {
-        let ObjectMeta { namespace, name, .. } = &self.metadata;
-        PolicyRef::new(namespace.clone().unwrap_or_default(), name.clone().unwrap_or_default())
+        let name = self.metadata.name.clone().unwrap_or_default();
+        match &self.metadata.namespace {
+            Some(namespace) => PolicyRef::new(namespace, name),
+            None => PolicyRef::cluster(&name),
+        }
     }
 
     fn of(metadata: ObjectMeta) -> Option<Self> {
@@ -83,13 +96,17 @@ impl HeldPolicy {
     }
 }
 
-/// Finds the policies with the finalizer, in a namespace or in all.
-async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<HeldPolicy>, CallError> {
+/// Finds the policies of a kind with the finalizer, in a namespace or in all.
+async fn held(
+    cluster: &Cluster,
+    kind: &ApiResource,
+    namespace: Option<&str>,
+) -> Result<Vec<HeldPolicy>, CallError> {
     let mut found = Vec::new();
     let mut params = ListParams::default().limit(PAGE);
     loop {
-        let page =
-            cluster.call(async |client| policies(client, namespace).list_metadata(&params).await).await?;
+        let list = async |client| policies(client, kind, namespace).list_metadata(&params).await;
+        let page = cluster.call(list).await?;
         found.extend(page.items.into_iter().filter_map(|policy| HeldPolicy::of(policy.metadata)));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
@@ -99,10 +116,15 @@ async fn held(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<HeldPoli
 }
 
 /// Removes the finalizer from a policy, and keeps those of others.
-async fn remove_finalizer(cluster: &Cluster, policy: HeldPolicy) -> Result<(), CallError> {
-    let PolicyRef { namespace, name } = policy.reference();
+async fn remove_finalizer(
+    cluster: &Cluster,
+    kind: &ApiResource,
+    policy: HeldPolicy,
+) -> Result<(), CallError> {
+    let (namespace, name) = (policy.metadata.namespace.as_deref(), policy.metadata.name.as_deref());
+    let name = name.unwrap_or_default();
     let attempt = async |number| {
-        let read = async |client| policies(client, Some(&namespace)).get_metadata_opt(&name).await;
+        let read = async |client| policies(client, kind, namespace).get_metadata_opt(name).await;
         let held = match number {
             0 => Some(policy.clone()),
             _ => cluster.call(read).await?.and_then(|policy| HeldPolicy::of(policy.metadata)),
@@ -117,7 +139,7 @@ async fn remove_finalizer(cluster: &Cluster, policy: HeldPolicy) -> Result<(), C
         }));
         let params = PatchParams::default();
         let patched =
-            async |client| policies(client, Some(&namespace)).patch_metadata(&name, &params, &patch).await;
+            async |client| policies(client, kind, namespace).patch_metadata(name, &params, &patch).await;
         match cluster.call(patched).await {
             Err(error) if error.code() != Some(404) => Err(error),
             _ => Ok(()),
@@ -149,9 +171,9 @@ async fn clear_verdicts(cluster: &Cluster, namespace: Option<&str>) -> Result<Ve
     Ok(cleared)
 }
 
-fn policies(client: kube::Client, namespace: Option<&str>) -> Api<DevOpsPolicy> {
+fn policies(client: kube::Client, kind: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
     match namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
+        Some(namespace) => Api::namespaced_with(client, namespace, kind),
+        None => Api::all_with(client, kind),
     }
 }

@@ -1,33 +1,42 @@
 //! The desired status of a policy, and its comparison with the current one. Pure.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
-use super::{AdmissionState, NamespaceEvaluation};
-use crate::governance::ReportedViolation;
+use super::cluster_evaluations::ConditionState;
+use super::{AdmissionState, EvaluationSums, NamespaceEvaluation};
 use crate::policy::{ConditionReason, ConditionType, DevOpsPolicy, DevOpsPolicyStatus, PolicyError};
 use crate::remediation::EnforcementState;
 use crate::workload::count;
 
-/// The result of evaluating a policy's namespace.
+/// The result of evaluating a policy: of its namespace, or of the figures of all its namespaces.
 #[derive(Debug)]
-pub enum EvaluationOutcome {
-    /// The namespace was evaluated.
-    Evaluated(NamespaceEvaluation),
-    /// It is a system namespace, in which policies have no effect.
+pub enum EvaluationOutcome<E = NamespaceEvaluation> {
+    /// The policy was evaluated.
+    Evaluated(E),
+    /// It is in a system namespace, in which policies have no effect.
     NoEffect,
     /// The policy is invalid.
     Invalid(Arc<PolicyError>),
 }
 
-impl EvaluationOutcome {
+impl<E> EvaluationOutcome<E> {
     /// The evaluation, if there is one.
-    pub fn evaluation(&self) -> Option<&NamespaceEvaluation> {
+    pub fn evaluation(&self) -> Option<&E> {
         if let Self::Evaluated(evaluation) = self { Some(evaluation) } else { None }
+    }
+}
+
+impl EvaluationOutcome {
+    fn sums(&self) -> EvaluationOutcome<EvaluationSums> {
+        match self {
+            Self::Evaluated(evaluation) => EvaluationOutcome::Evaluated(EvaluationSums::of(evaluation)),
+            Self::NoEffect => EvaluationOutcome::NoEffect,
+            Self::Invalid(error) => EvaluationOutcome::Invalid(Arc::clone(error)),
+        }
     }
 }
 
@@ -41,25 +50,45 @@ pub fn next_status(
     admission: &AdmissionState,
     now: Timestamp,
 ) -> Option<DevOpsPolicyStatus> {
-    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let next = status_by(policy, &outcome.sums(), enforcement, admission.condition(&policy.name_any()), now);
+    (Some(&next) != policy.status.as_ref()).then(|| evaluated_at(next, now))
+}
+
+/// Returns a status with the time of its last change.
+pub(super) fn evaluated_at(status: DevOpsPolicyStatus, now: Timestamp) -> DevOpsPolicyStatus {
+    DevOpsPolicyStatus { last_evaluated: Some(whole_seconds(now)), ..status }
+}
+
+fn whole_seconds(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// Returns the complete status of a policy by the figures of its evaluation, with the time of its last change.
+pub(super) fn status_by(
+    policy: &DevOpsPolicy,
+    outcome: &EvaluationOutcome<EvaluationSums>,
+    enforcement: &EnforcementState,
+    admission: Option<ConditionState>,
+    now: Timestamp,
+) -> DevOpsPolicyStatus {
     let current = policy.status.clone().unwrap_or_default();
     let generation = policy.metadata.generation;
-    let evaluation = outcome.evaluation();
+    let sums = outcome.evaluation();
     let conditions = conditions(outcome, enforcement)
         .into_iter()
-        .chain(admission_condition(&policy.name_any(), outcome, admission))
-        .chain(evaluation.and_then(exemptions_condition))
-        .chain(evaluation.and_then(complete_condition))
-        .map(|condition| condition.into_condition(generation, &current.conditions, &now))
+        .chain(admission_condition(outcome, admission))
+        .chain(sums.and_then(exemptions_condition))
+        .chain(sums.and_then(complete_condition))
+        .map(|condition| condition.into_condition(generation, &current.conditions, &whole_seconds(now)))
         .collect();
-    let next = DevOpsPolicyStatus {
+    DevOpsPolicyStatus {
         observed_generation: generation,
-        healthy: evaluation.map(|evaluation| evaluation.violations.is_empty()),
-        health_score: evaluation.map(|evaluation| evaluation.score.value()),
-        classification: evaluation.map(|evaluation| evaluation.score.classification().to_string()),
-        violations: evaluation.map(|evaluation| evaluation.violations.len() as u64),
-        pods: evaluation.map(|evaluation| evaluation.pods),
-        exempted: evaluation.map(|evaluation| evaluation.exempted).filter(|exempted| *exempted > 0),
+        healthy: sums.map(|sums| sums.violations() == 0),
+        health_score: sums.map(|sums| sums.score().value()),
+        classification: sums.map(|sums| sums.score().classification().to_string()),
+        violations: sums.map(EvaluationSums::violations),
+        pods: sums.map(|sums| sums.pods),
+        exempted: sums.map(|sums| sums.exempted).filter(|exempted| *exempted > 0),
         last_evaluated: current.last_evaluated.clone(),
         message: Some(message(outcome)),
         conditions,
@@ -67,9 +96,8 @@ pub fn next_status(
             .withdrawals_in_a_row
             .filter(|_| current.observed_generation == generation),
         // The fields of enforcement stay unchanged.
-        ..current.clone()
-    };
-    (next != current).then_some(DevOpsPolicyStatus { last_evaluated: Some(now), ..next })
+        ..current
+    }
 }
 
 /// A condition without its times.
@@ -96,7 +124,7 @@ impl State {
     }
 }
 
-fn conditions(outcome: &EvaluationOutcome, enforcement: &EnforcementState) -> [State; 3] {
+fn conditions(outcome: &EvaluationOutcome<EvaluationSums>, enforcement: &EnforcementState) -> [State; 3] {
     let state = |type_, status, reason, message: String| State { type_, status, reason, message };
     let ready = match outcome {
         EvaluationOutcome::Evaluated(_) => {
@@ -142,11 +170,10 @@ fn conditions(outcome: &EvaluationOutcome, enforcement: &EnforcementState) -> [S
 
 /// Returns the condition of native admission; `None` without it.
 fn admission_condition(
-    policy: &str,
-    outcome: &EvaluationOutcome,
-    admission: &AdmissionState,
+    outcome: &EvaluationOutcome<EvaluationSums>,
+    admission: Option<ConditionState>,
 ) -> Option<State> {
-    let (status, reason, text) = admission.condition(policy)?;
+    let (status, reason, text) = admission?;
     let state = |status, reason, message| State { type_: ConditionType::Admission, status, reason, message };
     Some(match outcome {
         EvaluationOutcome::Evaluated(_) => state(status, reason, text),
@@ -155,27 +182,17 @@ fn admission_condition(
     })
 }
 
-/// The most exemptions that the condition lists.
-const LISTED: usize = 20;
-
 /// Returns the condition about exemptions by annotations; `None` without any.
-fn exemptions_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
-    let NamespaceEvaluation { exempt, refused, .. } = evaluation;
-    if exempt.is_empty() && refused.is_empty() {
-        return None;
-    }
-    let lines = refused.iter().cloned().chain(exempt.iter().map(ToString::to_string));
-    let more = (exempt.len() + refused.len()).saturating_sub(LISTED);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    let message = lines.take(LISTED).chain(more).collect::<Vec<_>>().join("; ");
-    let is_valid = refused.is_empty();
+fn exemptions_condition(sums: &EvaluationSums) -> Option<State> {
+    let message = sums.exemptions.text()?;
+    let is_valid = sums.exemptions.refused.is_empty();
     let reason = if is_valid { ConditionReason::Exempt } else { ConditionReason::Refused };
     Some(State { type_: ConditionType::Exemptions, status: is_valid, reason, message })
 }
 
 /// Returns the condition about the objects that rules read; `None` if the rules look at pods and workloads alone.
-fn complete_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
-    let unread = evaluation.unread.as_ref()?;
+fn complete_condition(sums: &EvaluationSums) -> Option<State> {
+    let unread = sums.unread.as_ref()?;
     let reason = if unread.is_empty() {
         ConditionReason::Evaluated
     } else if unread.iter().any(|kind| kind.is_refused) {
@@ -187,40 +204,28 @@ fn complete_condition(evaluation: &NamespaceEvaluation) -> Option<State> {
     Some(State { type_: ConditionType::Complete, status: unread.is_empty(), reason, message })
 }
 
-fn message(outcome: &EvaluationOutcome) -> String {
+fn message(outcome: &EvaluationOutcome<EvaluationSums>) -> String {
     match outcome {
         EvaluationOutcome::NoEffect => {
             "no effect: this is a system namespace, and policies leave those alone".to_owned()
         }
         EvaluationOutcome::Invalid(error) => format!("not evaluated: {error}"),
-        EvaluationOutcome::Evaluated(evaluation) if evaluation.violations.is_empty() => {
-            let found = format!("nothing in {} violates the policy", count(evaluation.pods, "pod", "pods"));
-            with_unknown(found, evaluation)
+        EvaluationOutcome::Evaluated(sums) if sums.violations() == 0 => {
+            with_unknown(format!("nothing in {} violates the policy", count(sums.pods, "pod", "pods")), sums)
         }
-        EvaluationOutcome::Evaluated(evaluation) => {
-            let rules: Vec<String> = by_rule(&evaluation.violations)
-                .into_iter()
-                .map(|(rule, count)| format!("{count} x {rule}"))
-                .collect();
-            let violations = count(evaluation.violations.len() as u64, "violation", "violations");
-            let found =
-                format!("{violations} in {}: {}", count(evaluation.pods, "pod", "pods"), rules.join(", "));
-            with_unknown(found, evaluation)
+        EvaluationOutcome::Evaluated(sums) => {
+            let rules: Vec<String> =
+                sums.by_rule.iter().map(|(rule, count)| format!("{count} x {rule}")).collect();
+            let violations = count(sums.violations(), "violation", "violations");
+            let found = format!("{violations} in {}: {}", count(sums.pods, "pod", "pods"), rules.join(", "));
+            with_unknown(found, sums)
         }
     }
 }
 
 /// Adds the rules that can't tell to the result of an evaluation.
-fn with_unknown(found: String, evaluation: &NamespaceEvaluation) -> String {
-    [found].into_iter().chain(evaluation.unknown.iter().cloned()).collect::<Vec<_>>().join("; ")
-}
-
-fn by_rule(violations: &[ReportedViolation]) -> BTreeMap<&'static str, usize> {
-    let mut counts = BTreeMap::new();
-    for violation in violations {
-        *counts.entry(violation.rule.as_str()).or_default() += 1;
-    }
-    counts
+fn with_unknown(found: String, sums: &EvaluationSums) -> String {
+    [found].into_iter().chain(sums.unknown.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

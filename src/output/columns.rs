@@ -90,7 +90,7 @@ fn write_rows<'a, const N: usize, R: Iterator<Item = [Cell<'a>; N]>>(
     let mut widths = [0; N];
     for row in rows() {
         for (width, cell) in widths.iter_mut().zip(&row) {
-            *width = cell.shown().width().max(*width);
+            *width = width_of(&cell.shown()).max(*width);
         }
     }
     let gap = fit(&mut widths, out.width());
@@ -126,14 +126,20 @@ fn write_row(row: &[Cell<'_>], widths: &[usize], gap: usize, out: &mut Text<'_>)
             out.styled(cell.style, &shown)?;
             padding = 0;
         }
-        padding += width.saturating_sub(shown.width()) + gap;
+        padding += width.saturating_sub(width_of(&shown)) + gap;
     }
     writeln!(out)
 }
 
+/// Returns the number of columns that a text without control characters takes.
+fn width_of(text: &str) -> usize {
+    // Nearly all cells are ASCII, and a large table has millions.
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
 /// Returns the text, or its beginning and an ellipsis where it is wider than `width`.
 fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    if text.width() <= width {
+    if width_of(text) <= width {
         return Cow::Borrowed(text);
     }
     let mut left = width.saturating_sub(1);

@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::{Cell, Text, style, summary, table};
 use crate::governance::{ClusterReport, ClusterResult, FleetReport};
 use crate::policy::PolicyDrift;
-use crate::workload::count;
+use crate::workload::{PolicyRef, count};
 
 /// The most settings of one policy that are listed.
 const FIELDS: usize = 5;
@@ -152,7 +152,8 @@ fn write_drift(drift: &[PolicyDrift], out: &mut Text<'_>) -> io::Result<()> {
     writeln!(out, "\nPolicies that are not the same everywhere")?;
     for policy in drift {
         let common = if policy.same.len() > 1 { "most common" } else { "measure" };
-        writeln!(out, "{}/{}, {common} in {}", policy.namespace, policy.name, policy.same.join(", "))?;
+        let name = PolicyRef::new(&policy.namespace, &policy.name);
+        writeln!(out, "{name}, {common} in {}", policy.same.join(", "))?;
         if !policy.missing.is_empty() {
             writeln!(out, "  missing in {}", policy.missing.join(", "))?;
         }

@@ -4,14 +4,19 @@
 
 use std::io::{self, Write};
 
-use crate::governance::{Report, ViolationRow};
+use crate::governance::{Report, ReportError, ViolationRow};
 use crate::rules::Severity;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let file = |path: &str| property(&report.project_root.relative(path));
     for error in &report.errors {
         let line = error.line.map(|line| format!(",line={line}")).unwrap_or_default();
-        let (file, message) = (property(in_repository(&error.source)), data(&error.message));
-        writeln!(out, "::error file={file}{line},title=not read::{message}")?;
+        let (place, message) = (file(&error.source), data(&error.message));
+        writeln!(out, "::error file={place}{line},title=not read::{message}")?;
+    }
+    for ReportError { source, message, .. } in &report.unrendered {
+        let (place, message) = (file(source), data(message));
+        writeln!(out, "::warning file={place},title=not evaluated::{message}")?;
     }
     for violation in report.violations.iter() {
         let ViolationRow { kind, container, rule, severity, message, source, .. } = violation;
@@ -20,8 +25,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             Severity::Medium => "warning",
             Severity::Low => "notice",
         };
-        let place = source
-            .map(|source| format!("file={},line={},", property(in_repository(source.source)), source.line));
+        let place = source.map(|source| format!("file={},line={},", file(source.source), source.line));
         let title = property(&format!("{rule} ({severity})"));
         let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
         let subject = data(&format!("{kind} {}{container}: {message}", violation.full_name()));
@@ -38,9 +42,4 @@ fn data(text: &str) -> String {
 /// Escapes a property of a command.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
-/// Returns a path as GitHub knows it: relative to the repository, in which the command runs.
-fn in_repository(path: &str) -> &str {
-    path.strip_prefix("./").unwrap_or(path)
 }

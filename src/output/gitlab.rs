@@ -2,6 +2,7 @@
 //!
 //! Source: <https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format>.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -23,7 +24,7 @@ struct Issue<'r> {
 
 #[derive(Serialize)]
 struct Location<'r> {
-    path: &'r str,
+    path: Cow<'r, str>,
     lines: Lines,
 }
 
@@ -52,8 +53,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             },
             location: Location {
                 // GitLab requires a path. A live object has none, and is named instead.
-                path: source
-                    .map_or(&object, |source| source.source.strip_prefix("./").unwrap_or(source.source)),
+                path: source.map_or((&*object).into(), |source| report.project_root.relative(source.source)),
                 lines: Lines { begin: source.map_or(1, |source| source.line) },
             },
         })?;

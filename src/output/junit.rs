@@ -13,9 +13,9 @@ const NAME: &str = "kube-devops";
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let found: BTreeSet<_> = report.violations.iter().map(|violation| violation.rule).collect();
     let clean: Vec<_> = report.summary.counts.keys().filter(|rule| !found.contains(rule)).collect();
-    let (failures, errors) = (report.violations.len(), report.errors.len());
+    let (failures, errors, skipped) = (report.violations.len(), report.errors.len(), report.unrendered.len());
     let totals = [
-        ("tests", (failures + errors + clean.len()).to_string()),
+        ("tests", (failures + errors + skipped + clean.len()).to_string()),
         ("failures", failures.to_string()),
         ("errors", errors.to_string()),
     ];
@@ -23,10 +23,13 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let totals = totals.iter().map(|(name, total)| (*name, total.as_str()));
         BytesStart::new(element).with_attributes([("name", NAME)].into_iter().chain(totals))
     };
+    // The schema has no number of skipped tests for all suites together.
+    let skipped = skipped.to_string();
+    let only_suite = suite("testsuite").with_attributes([("skipped", skipped.as_str())]);
     let mut xml = Writer::new_with_indent(&mut *out, b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     xml.write_event(Event::Start(suite("testsuites")))?;
-    xml.write_event(Event::Start(suite("testsuite")))?;
+    xml.write_event(Event::Start(only_suite))?;
     for rule in clean {
         xml.create_element("testcase")
             .with_attributes([("classname", "rules"), ("name", rule.as_str())])
@@ -40,6 +43,17 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             case.create_element("error")
                 .with_attribute(("message", text.as_str()))
                 .write_text_content(BytesText::new(&text))
+                .map(|_| ())
+        })?;
+    }
+    for directory in &report.unrendered {
+        let (source, message) = (printable(&directory.source), printable(&directory.message));
+        xml.create_element("testcase")
+            .with_attributes([("classname", "input"), ("name", source.as_str())])
+            .write_inner_content(|case| {
+            case.create_element("skipped")
+                .with_attribute(("message", message.as_str()))
+                .write_empty()
                 .map(|_| ())
         })?;
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::governance::{NewFindings, Report, ViolationRow};
+use crate::governance::{NewFindings, Report, ReportError, ViolationRow};
 use crate::workload::count;
 
 /// The maximum size of the report in bytes. GitHub takes comments of 65,536 characters, and other text may stand
@@ -26,24 +26,36 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let line = format!("\nSince the baseline: {new} new, {known} known and not listed, {fixed} fixed.\n");
         head += &line;
     }
-    let exempt: Vec<_> = report.exempt.iter().filter(|exempt| exempt.matters()).collect();
-    if !exempt.is_empty() {
-        head += "\n";
-        head.extend(exempt.iter().map(|exempt| format!("- {}\n", text(&exempt.to_string()))));
-    }
-    let counts = summary.counts.iter().filter(|(_, count)| **count > 0);
-    let counts: Vec<_> = counts.map(|(rule, count)| format!("| `{rule}` | {count} |")).collect();
-    if !counts.is_empty() {
-        head += "\n| Rule | Count |\n|---|---:|\n";
-        head += &counts.join("\n");
-        head += "\n";
-    }
     out.write_all(head.as_bytes())?;
     let mut room = MOST.saturating_sub(head.len());
-    let errors = report.errors.iter().map(|error| format!("- {}\n", text(&error.to_string())));
-    section("\n### Could not be read\n\n", errors, "- and {}\n", &mut room, out)?;
+    let exempt = report.exempt.iter().filter(|exempt| exempt.matters());
+    let exempt = exempt.map(|exempt| format!("- {}\n", text(&exempt.to_string())));
+    part("\n", exempt, "- and {}\n", &mut room, out)?;
+    let counts = summary.counts.iter().filter(|(_, count)| **count > 0);
+    let counts = counts.map(|(rule, count)| format!("| `{rule}` | {count} |\n"));
+    part("\n| Rule | Count |\n|---|---:|\n", counts, "\nAnd {}.\n", &mut room, out)?;
+    let listed = |error: &ReportError| format!("- {}\n", text(&error.to_string()));
+    let errors = report.errors.iter().map(listed);
+    part("\n### Could not be read\n\n", errors, "- and {}\n", &mut room, out)?;
+    let unrendered = report.unrendered.iter().map(listed);
+    part("\n### Not evaluated\n\n", unrendered, "- and {}\n", &mut room, out)?;
     let heading = "\n### Violations\n\n| Severity | Workload | Container | Rule | Problem | Source |\n|---|---|---|---|---|---|\n";
     section(heading, report.violations.iter().map(|violation| row(&violation)), "\nAnd {}.\n", &mut room, out)
+}
+
+/// Writes a section that takes at most a quarter of the room, so that something is left for the others.
+fn part(
+    heading: &str,
+    lines: impl Iterator<Item = String>,
+    rest: &str,
+    room: &mut usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let quarter = *room / 4;
+    let mut left = quarter;
+    section(heading, lines, rest, &mut left, out)?;
+    *room -= quarter - left;
+    Ok(())
 }
 
 /// Writes the lines of a section for which there is room, and counts the others.
@@ -74,9 +86,8 @@ pub(super) fn section(
 }
 
 fn row(violation: &ViolationRow<'_>) -> String {
-    let ViolationRow { namespace, owner, container, rule, severity, message, source, .. } = violation;
-    let workload = owner.map_or_else(|| violation.object(), |owner| format!("{namespace}/{owner}"));
-    let workload = text(&workload);
+    let ViolationRow { namespace, container, rule, severity, message, source, .. } = violation;
+    let workload = text(&violation.workload().full_name(namespace));
     let container = text(container.unwrap_or_default());
     let source = text(&source.map(|source| source.to_string()).unwrap_or_default());
     let message = text(message);

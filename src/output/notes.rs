@@ -1,5 +1,6 @@
 //! The lines on standard error beside a report: its errors, and notes that put its figures into perspective.
 
+use std::fmt;
 use std::io;
 
 use super::Text;
@@ -26,7 +27,7 @@ pub struct Notes<'a> {
     pub lists_other_kinds: bool,
 }
 
-/// The maximum number of notes about the input.
+/// The maximum number of notes of one kind.
 const MOST: usize = 20;
 
 impl Notes<'_> {
@@ -35,12 +36,8 @@ impl Notes<'_> {
         for error in &self.report.errors {
             err.error(error)?;
         }
-        for note in self.input.iter().take(MOST) {
-            err.note(note)?;
-        }
-        if let Some(more) = self.input.len().checked_sub(MOST).filter(|more| *more > 0) {
-            err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
-        }
+        listed(&self.report.unrendered, err)?;
+        listed(self.input, err)?;
         let notes = [
             self.unmatched(),
             self.left_out(),
@@ -70,13 +67,9 @@ impl Notes<'_> {
     /// Names the findings that can leave the baseline.
     fn fixed(&self, err: &mut Text<'_>) -> io::Result<()> {
         let fixed = self.report.baseline.as_ref().map_or(&[][..], |baseline| &baseline.fixed);
-        for finding in fixed.iter().take(MOST) {
-            err.note(format_args!("fixed, and still in the baseline: {finding}"))?;
-        }
-        if let Some(more) = fixed.len().checked_sub(MOST).filter(|more| *more > 0) {
-            err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes")))?;
-        }
-        Ok(())
+        let notes: Vec<_> =
+            fixed.iter().map(|finding| format!("fixed, and still in the baseline: {finding}")).collect();
+        listed(&notes, err)
     }
 
     /// Counts the findings of the baseline whose workloads were not read: deleted ones, or those of other files.
@@ -193,5 +186,14 @@ impl Notes<'_> {
         let names = self.skipped_namespaces.join(", ");
         (!names.is_empty())
             .then(|| format!("system namespaces were not read: {names} (--include-system evaluates them)"))
+    }
+}
+
+/// Writes notes of one kind, and counts those beyond the maximum.
+fn listed(notes: &[impl fmt::Display], err: &mut Text<'_>) -> io::Result<()> {
+    notes.iter().take(MOST).try_for_each(|note| err.note(note))?;
+    match notes.len().saturating_sub(MOST) {
+        0 => Ok(()),
+        more => err.note(format_args!("{} of this kind", count(more as u64, "more note", "more notes"))),
     }
 }

@@ -16,8 +16,10 @@ use crate::workload::count;
 
 /// The maximum number of results.
 const MOST_RESULTS: usize = 25_000;
-/// The maximum size of all results in bytes, with room for the rest of the file.
-const MOST_BYTES: usize = 9_500_000;
+/// The maximum size of the file in bytes, with room for its frame.
+const MOST_BYTES: usize = 9_990_000;
+/// The maximum number of notifications, so that there is room for results.
+const MOST_NOTIFICATIONS: usize = 1_000;
 /// The characters of a file name that a URI holds as they are.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -33,13 +35,15 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "version": env!("CARGO_PKG_VERSION"),
         "rules": descriptors,
     });
+    let tool = json!({ "driver": driver }).to_string();
     write!(
         out,
         "{{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{{\
-         \"tool\":{},\"columnKind\":\"unicodeCodePoints\",\"results\":[",
-        json!({ "driver": driver })
+         \"tool\":{tool},\"columnKind\":\"unicodeCodePoints\",\"results\":["
     )?;
-    let (mut written, mut bytes, mut left_out) = (0, 0, 0);
+    let mut notifications = notifications(report);
+    let (mut written, mut left_out) = (0, 0);
+    let mut bytes = tool.len() + notifications.iter().map(|one| one.to_string().len() + 1).sum::<usize>();
     let mut fingerprints = Fingerprints::default();
     for violation in report.violations.iter() {
         if left_out > 0 || written == MOST_RESULTS {
@@ -47,30 +51,45 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             continue;
         }
         let index = enabled.iter().position(|rule| *rule == violation.rule);
-        let text = result(&violation, index, &fingerprints.next(&violation)).to_string();
+        let file = violation.source.map(|source| report.project_root.relative(source.source));
+        let fingerprint = fingerprints.next(&violation);
+        let text = result(&violation, index, &fingerprint, file.as_deref()).to_string();
         if bytes + text.len() > MOST_BYTES {
             left_out += 1;
             continue;
         }
         let separator = if written == 0 { "\n" } else { ",\n" };
         write!(out, "{separator}{text}")?;
-        (written, bytes) = (written + 1, bytes + text.len());
+        (written, bytes) = (written + 1, bytes + text.len() + separator.len());
     }
-    let mut notifications: Vec<Value> = report.errors.iter().map(notification).collect();
-    notifications.extend(report.exempt.iter().filter(|exempt| exempt.matters()).map(|exempt| {
-        let level = if exempt.expired { "warning" } else { "note" };
-        json!({ "level": level, "message": { "text": exempt.to_string() } })
-    }));
     if left_out > 0 {
         let results = count(left_out, "less severe result is", "less severe results are");
         let text = format!("{results} left out: at most {MOST_RESULTS} results and 10 MB are accepted");
         notifications.push(json!({ "level": "warning", "message": { "text": text } }));
     }
     let invocation = json!({
-        "executionSuccessful": !report.summary.partial,
+        "executionSuccessful": !report.has_failed(),
         "toolExecutionNotifications": notifications,
     });
     writeln!(out, "],\n\"invocations\":[{invocation}]}}]}}")
+}
+
+/// Returns what could not be read or evaluated, and what is exempt.
+fn notifications(report: &Report) -> Vec<Value> {
+    let errors = report.errors.iter().map(|error| notification("error", error, report));
+    let unrendered = report.unrendered.iter().map(|directory| notification("warning", directory, report));
+    let exempt = report.exempt.iter().filter(|exempt| exempt.matters()).map(|exempt| {
+        let level = if exempt.expired { "warning" } else { "note" };
+        json!({ "level": level, "message": { "text": exempt.to_string() } })
+    });
+    let mut all = errors.chain(unrendered).chain(exempt);
+    let mut notifications: Vec<Value> = all.by_ref().take(MOST_NOTIFICATIONS).collect();
+    let more = all.count() as u64;
+    if more > 0 {
+        let text = format!("{} left out", count(more, "more notification is", "more notifications are"));
+        notifications.push(json!({ "level": "warning", "message": { "text": text } }));
+    }
+    notifications
 }
 
 fn descriptor(rule: &'static Rule, report: &Report) -> Value {
@@ -109,15 +128,20 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(violation: &ViolationRow<'_>, rule_index: Option<usize>, fingerprint: &str) -> Value {
+fn result(
+    violation: &ViolationRow<'_>,
+    rule_index: Option<usize>,
+    fingerprint: &str,
+    file: Option<&str>,
+) -> Value {
     let ViolationRow { container, rule, severity, message, path, source, .. } = violation;
     let object = violation.object();
     let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
     let mut location = json!({
         "logicalLocations": [{ "fullyQualifiedName": object, "name": path, "kind": "resource" }],
     });
-    if let Some(source) = source {
-        location["physicalLocation"] = physical(source.source, Some(source.line as usize));
+    if let Some((file, source)) = file.zip(*source) {
+        location["physicalLocation"] = physical(file, Some(source.line as usize));
     }
     json!({
         "ruleId": rule,
@@ -130,20 +154,19 @@ fn result(violation: &ViolationRow<'_>, rule_index: Option<usize>, fingerprint: 
     })
 }
 
-fn notification(error: &ReportError) -> Value {
+fn notification(level: &str, error: &ReportError, report: &Report) -> Value {
     json!({
-        "level": "error",
+        "level": level,
         "message": { "text": error.message },
-        "locations": [{ "physicalLocation": physical(&error.source, error.line) }],
+        "locations": [{ "physicalLocation": physical(&report.project_root.relative(&error.source), error.line) }],
     })
 }
 
 /// Returns a place in a file. A relative path is relative to the root of the repository.
-fn physical(source: &str, line: Option<usize>) -> Value {
-    let path = source.strip_prefix("./").unwrap_or(source);
+fn physical(path: &str, line: Option<usize>) -> Value {
     let uri = utf8_percent_encode(path, PATH).to_string();
-    let artifact = if source.contains("://") {
-        json!({ "uri": source })
+    let artifact = if path.contains("://") {
+        json!({ "uri": path })
     } else if path.starts_with('/') {
         json!({ "uri": format!("file://{uri}") })
     } else {

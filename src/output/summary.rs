@@ -20,10 +20,19 @@ const OFFENDERS: usize = 10;
 pub(super) fn write(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     write_figures(report, out)?;
     write_compliance(report, out)?;
-    if report.summary.partial {
+    if !report.errors.is_empty() {
         let parts = count(report.errors.len() as u64, "part of the input", "parts of the input");
         writeln!(out)?;
         out.paragraph(&format!("Partial: {parts} could not be read: see the errors."))?;
+    }
+    if !report.unrendered.is_empty() {
+        let parts = count(
+            report.unrendered.len() as u64,
+            "chart or kustomization was",
+            "charts or kustomizations were",
+        );
+        writeln!(out)?;
+        out.paragraph(&format!("Partial: {parts} not evaluated: see the notes."))?;
     }
     if let Some(NewFindings { new, known, fixed, .. }) = &report.baseline {
         writeln!(out, "\nSince the baseline: {new} new, {known} known, {} fixed", fixed.len())?;

@@ -120,7 +120,9 @@ pub(super) fn escape_line(text: &str) -> Cow<'_, str> {
 }
 
 fn replace(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_escaped) {
+    // Nearly all text is printable ASCII.
+    let is_printable = |byte| matches!(byte, b' '..=b'~');
+    if text.bytes().all(is_printable) || !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);

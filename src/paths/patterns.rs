@@ -54,7 +54,7 @@ impl PathPatterns {
 }
 
 /// Returns an absolute path without `.` and `..`. Links are not followed, so that patterns match the names that users see.
-fn absolute(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let mut whole = PathBuf::new();
     for part in std::path::absolute(path)?.components() {

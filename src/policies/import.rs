@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::apply::{ApplyError, ApplyOptions, apply};
 use crate::cluster::{Applied, CallError, Cluster};
 use crate::policy::{PolicyDocument, SET_LABEL};
+use crate::workload::PolicyRef;
 
-/// The policies to import. Each names its namespace.
+/// The policies to import. Each names its namespace, unless it is a cluster policy.
 #[derive(Debug, Default)]
 pub struct Import {
     /// The policies, in the order in which they are applied.
@@ -82,7 +83,7 @@ pub async fn import(
     if is_complete {
         for policy in &surplus {
             let name = shown_name(policy);
-            let deleted = cluster.delete_namespaced(&like(), policy, false).await;
+            let deleted = cluster.delete_namespaced(&like(policy.namespace().is_none()), policy, false).await;
             let step = match deleted {
                 Ok(()) => ImportStep::Pruned(name),
                 Err(error) if error.code() == Some(404) => ImportStep::Pruned(name),
@@ -118,10 +119,15 @@ impl Import {
     /// Returns the policies of the set that the import does not have.
     async fn surplus(&self, cluster: &Cluster) -> Result<Vec<DynamicObject>, CallError> {
         let (true, Some(set)) = (self.prune, &self.set) else { return Ok(Vec::new()) };
-        let kept: BTreeSet<_> = self.policies.iter().map(PolicyDocument::shown_name).collect();
-        let found = cluster.list_like(&like(), None, Some(&format!("{SET_LABEL}={set}"))).await?;
+        let kept: BTreeSet<_> =
+            self.policies.iter().map(|policy| (policy.namespace.as_deref(), policy.name.as_str())).collect();
+        let selector = format!("{SET_LABEL}={set}");
+        let mut found = cluster.list_like(&like(false), None, Some(&selector)).await?;
+        found.extend(cluster_policies(cluster, Some(&selector)).await?);
         let is_surplus = |policy: &DynamicObject| {
-            policy.metadata.deletion_timestamp.is_none() && !kept.contains(&shown_name(policy))
+            let name = policy.metadata.name.as_deref().unwrap_or_default();
+            policy.metadata.deletion_timestamp.is_none()
+                && !kept.contains(&(policy.metadata.namespace.as_deref(), name))
         };
         Ok(found.into_iter().filter(is_surplus).collect())
     }
@@ -149,19 +155,43 @@ fn step(policy: &PolicyDocument, result: Result<Applied, ApplyError>) -> Result<
 }
 
 fn shown_name(policy: &DynamicObject) -> String {
-    format!("{}/{}", policy.namespace().unwrap_or_default(), policy.name_any())
+    match policy.namespace() {
+        Some(namespace) => PolicyRef::new(namespace, policy.name_any()).to_string(),
+        None => PolicyRef::cluster(&policy.name_any()).to_string(),
+    }
 }
 
-/// Returns an object with the kind of policies.
-fn like() -> Value {
-    json!({ "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy" })
+/// Returns an object with the kind of policies, or of cluster policies.
+fn like(is_cluster: bool) -> Value {
+    let kind = if is_cluster { "ClusterDevOpsPolicy" } else { "DevOpsPolicy" };
+    json!({ "apiVersion": "devops.stochastic.io/v1", "kind": kind })
 }
 
-/// Reads the policies of a namespace, or of all, as they would be written in files.
+/// Lists the cluster policies with some labels, or all; returns none if the cluster lacks their kind.
+async fn cluster_policies(
+    cluster: &Cluster,
+    selector: Option<&str>,
+) -> Result<Vec<DynamicObject>, CallError> {
+    match cluster.list_like(&like(true), None, selector).await {
+        Err(error) if error.code() == Some(404) => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+/// Reads the policies of a namespace, or of all and the cluster policies, as they would be written in files.
 pub async fn documents(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<PolicyDocument>, CallError> {
-    let found = cluster.list_like(&like(), namespace, None).await?;
+    let mut found = cluster.list_like(&like(false), namespace, None).await?;
+    if namespace.is_none() {
+        found.extend(cluster_policies(cluster, None).await?);
+    }
     let stays = found.iter().filter(|policy| policy.metadata.deletion_timestamp.is_none());
-    let mut policies: Vec<_> = stays.map(|policy| PolicyDocument::from_object(&json!(policy))).collect();
-    policies.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    let document = |policy: &DynamicObject| {
+        // The items of a list have no kind.
+        let mut object = json!(policy);
+        object["kind"] = like(policy.namespace().is_none())["kind"].clone();
+        PolicyDocument::from_object(&object)
+    };
+    let mut policies: Vec<_> = stays.map(document).collect();
+    policies.sort_by_key(PolicyDocument::key);
     Ok(policies)
 }

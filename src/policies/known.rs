@@ -1,21 +1,34 @@
 //! The policies of a cluster by namespace, each compiled once per change.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::ResourceExt as _;
 use tokio::sync::watch;
 
+use super::cluster_policy::{ClusterPolicy, NamespaceLabels};
 use crate::cluster::{ListMark, Store};
-use crate::policy::{CompiledPolicy, DevOpsPolicy, SystemNamespaces};
-use crate::workload::PolicyRef;
+use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy, DevOpsPolicy, SystemNamespaces};
+use crate::workload::{PolicyRef, cluster_name};
 
 /// The policies of a cluster, and the namespaces in which they have no effect.
+///
+/// A cluster policy is among the policies of each namespace that it selects, under the name `cluster/<name>`.
 pub struct Policies {
     system: SystemNamespaces,
-    /// The policies by namespace and name.
-    known: RwLock<Store<Box<str>, CompiledPolicy>>,
+    known: RwLock<Known>,
     /// True once all policies were listed.
     listed: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The policies by namespace and name.
+    policies: Store<Box<str>, CompiledPolicy>,
+    /// The cluster policies by name.
+    cluster: BTreeMap<String, ClusterPolicy>,
+    /// The labels of the Namespaces that are no system namespaces.
+    namespaces: BTreeMap<String, NamespaceLabels>,
 }
 
 impl Policies {
@@ -37,25 +50,106 @@ impl Policies {
         let (namespace, name) = (policy.namespace().unwrap_or_default(), policy.name_any());
         let policy = Arc::new(policy);
         let mut known = self.write();
-        let before = known.get(&namespace, &*name).cloned();
+        let before = known.policies.get(&namespace, &*name).cloned();
         let next = match &before {
             Some(before) if before.policy.spec == policy.spec => {
                 CompiledPolicy { policy, effective: before.effective.clone() }
             }
             _ => CompiledPolicy::new(policy),
         };
-        known.insert(&namespace, name.into(), next);
+        known.policies.insert(&namespace, name.into(), next);
         before
     }
 
     /// Removes a policy.
     pub fn remove(&self, policy: &PolicyRef) {
-        self.write().remove(&policy.namespace, &*policy.name);
+        self.write().policies.remove(&policy.namespace, &*policy.name);
+    }
+
+    /// Sets a cluster policy as it is now. Returns the namespaces in which it is in effect, or was before.
+    pub fn apply_cluster(&self, policy: ClusterDevOpsPolicy) -> BTreeSet<String> {
+        let name = policy.name_any();
+        let mut known = self.write();
+        let before = known.cluster.remove(&name);
+        let mut next = ClusterPolicy::new(policy, before.as_ref());
+        let selected = known.namespaces.iter().filter(|(_, labels)| next.selects(labels));
+        next.namespaces = selected.map(|(namespace, _)| namespace.clone()).collect();
+        let mut concerned = before.map(|before| before.namespaces).unwrap_or_default();
+        for namespace in concerned.difference(&next.namespaces) {
+            known.remove_within(namespace, &next);
+        }
+        for namespace in &next.namespaces {
+            known.insert_within(namespace, &next);
+        }
+        concerned.extend(next.namespaces.iter().cloned());
+        known.cluster.insert(name, next);
+        concerned
+    }
+
+    /// Removes a cluster policy. Returns the namespaces in which it was in effect.
+    pub fn remove_cluster(&self, name: &str) -> BTreeSet<String> {
+        let mut known = self.write();
+        let Some(before) = known.cluster.remove(name) else { return BTreeSet::new() };
+        for namespace in &before.namespaces {
+            known.remove_within(namespace, &before);
+        }
+        before.namespaces
+    }
+
+    /// Sets the labels of a Namespace; `None` for one that is gone. Returns the cluster policies that begin or cease to be
+    /// in effect there.
+    pub fn apply_namespace(&self, namespace: &str, labels: Option<&NamespaceLabels>) -> Vec<PolicyRef> {
+        if self.system.contains(namespace) {
+            return Vec::new();
+        }
+        let mut known = self.write();
+        match labels {
+            Some(labels) if known.namespaces.get(namespace) == Some(labels) => return Vec::new(),
+            Some(labels) => known.namespaces.insert(namespace.to_owned(), labels.clone()),
+            None => known.namespaces.remove(namespace),
+        };
+        let mut cluster = std::mem::take(&mut known.cluster);
+        let mut changed = Vec::new();
+        for policy in cluster.values_mut() {
+            match (labels.is_some_and(|labels| policy.selects(labels)), policy.namespaces.contains(namespace))
+            {
+                (true, false) => {
+                    policy.namespaces.insert(namespace.to_owned());
+                    known.insert_within(namespace, policy);
+                }
+                (false, true) => {
+                    policy.namespaces.remove(namespace);
+                    known.remove_within(namespace, policy);
+                }
+                _ => continue,
+            }
+            changed.push(policy.policy.reference());
+        }
+        known.cluster = cluster;
+        changed
+    }
+
+    /// Removes all Namespaces but these.
+    pub fn retain_namespaces(&self, there: &BTreeSet<String>) {
+        let known: Vec<String> = self.read().namespaces.keys().cloned().collect();
+        for gone in known.iter().filter(|name| !there.contains(*name)) {
+            self.apply_namespace(gone, None);
+        }
+    }
+
+    /// Returns a cluster policy.
+    pub fn cluster(&self, name: &str) -> Option<ClusterPolicy> {
+        self.read().cluster.get(name).cloned()
+    }
+
+    /// Returns the names of the cluster policies.
+    pub fn cluster_names(&self) -> Vec<String> {
+        self.read().cluster.keys().cloned().collect()
     }
 
     /// Begins a list of all policies. What was known stays until [`Policies::end_list`].
     pub fn begin_list(&self) -> ListMark {
-        self.write().begin_list()
+        self.write().policies.begin_list()
     }
 
     /// Ends a list of all policies: removes those that were not seen since `begun`.
@@ -66,7 +160,7 @@ impl Policies {
 
     /// Ends a list in one namespace, or in all: removes the policies there that were not seen since `begun`.
     pub(super) fn end_list_within(&self, begun: ListMark, within: Option<&str>) {
-        self.write().end_list(begun, within, |_, _| true);
+        self.write().policies.end_list(begun, within, |name, _| cluster_name(name).is_none());
     }
 
     /// Records that all policies were listed.
@@ -85,19 +179,19 @@ impl Policies {
         *self.listed.borrow()
     }
 
-    /// Returns a policy.
+    /// Returns a policy, or a cluster policy in one of its namespaces.
     pub fn get(&self, policy: &PolicyRef) -> Option<CompiledPolicy> {
-        self.read().get(&policy.namespace, &*policy.name).cloned()
+        self.read().policies.get(&policy.namespace, &*policy.name).cloned()
     }
 
-    /// Returns every policy.
+    /// Returns every policy, and each cluster policy in each of its namespaces.
     pub fn all(&self) -> Vec<CompiledPolicy> {
-        self.read().iter().map(|(_, _, policy)| policy.clone()).collect()
+        self.read().policies.iter().map(|(_, _, policy)| policy.clone()).collect()
     }
 
-    /// Returns the policies of a namespace.
+    /// Returns the policies that are in effect in a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<CompiledPolicy> {
-        self.read().group(namespace).map(|(_, policy)| policy.clone()).collect()
+        self.read().policies.group(namespace).map(|(_, policy)| policy.clone()).collect()
     }
 
     /// Returns true if policies have no effect in a namespace.
@@ -110,12 +204,23 @@ impl Policies {
         policy.is_in_force() && !self.is_system(&policy.namespace().unwrap_or_default())
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Store<Box<str>, CompiledPolicy>> {
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Store<Box<str>, CompiledPolicy>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn insert_within(&mut self, namespace: &str, policy: &ClusterPolicy) {
+        let name = policy.policy.reference().name;
+        self.policies.insert(namespace, name.into(), policy.within(namespace));
+    }
+
+    fn remove_within(&mut self, namespace: &str, policy: &ClusterPolicy) {
+        self.policies.remove(namespace, &*policy.policy.reference().name);
     }
 }
 
@@ -200,5 +305,61 @@ mod tests {
         let begun = policies.begin_list();
         tokio::join!(policies.wait_until_listed(), async { policies.end_list(begun) });
         policies.wait_until_listed().await;
+    }
+
+    fn labels(team: &str) -> NamespaceLabels {
+        [("team".to_owned(), team.to_owned())].into()
+    }
+
+    fn cluster_policy(restarts: u32) -> ClusterDevOpsPolicy {
+        let selector =
+            json!({ "matchExpressions": [{ "key": "team", "operator": "In", "values": ["a", "b"] }] });
+        let spec = json!({ "namespaceSelector": selector, "maxRestartCount": restarts });
+        serde_json::from_value(json!({ "metadata": { "name": "base", "uid": "base" }, "spec": spec }))
+            .unwrap()
+    }
+
+    fn in_effect(policies: &Policies, namespace: &str) -> Vec<String> {
+        let mut names: Vec<_> =
+            policies.in_namespace(namespace).iter().map(|known| known.policy.name_any()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_cluster_policy_is_among_the_policies_of_the_namespaces_that_it_selects() {
+        let policies = policies();
+        policies.apply(policy("own", 1));
+        assert!(policies.apply_namespace("shop", Some(&labels("a"))).is_empty());
+        policies.apply_namespace("bank", Some(&labels("c")));
+        policies.apply_namespace("kube-system", Some(&labels("a")));
+        let concerned = policies.apply_cluster(cluster_policy(5));
+        assert_eq!(concerned, BTreeSet::from(["shop".to_owned()]));
+        assert_eq!(in_effect(&policies, "shop"), ["cluster/base", "own"]);
+        let base = PolicyRef::new("shop", "cluster/base");
+        let within = policies.get(&base).unwrap();
+        assert_eq!((within.policy.reference(), base.to_string()), (base, "shop/cluster/base".to_owned()));
+        let whole = policies.cluster("base").unwrap();
+        assert!(Arc::ptr_eq(within.effective.as_ref().unwrap(), whole.compiled.effective.as_ref().unwrap()));
+        let begun = policies.begin_list();
+        policies.end_list(begun);
+        assert_eq!(in_effect(&policies, "shop"), ["cluster/base"], "lists of the other kind leave it alone");
+        assert_eq!(policies.remove_cluster("base"), BTreeSet::from(["shop".to_owned()]));
+        assert!(policies.all().is_empty());
+    }
+
+    #[test]
+    fn a_change_of_the_labels_of_a_namespace_changes_its_policies() {
+        let policies = policies();
+        policies.apply_cluster(cluster_policy(5));
+        let base = [PolicyRef::cluster("base")];
+        assert_eq!(policies.apply_namespace("shop", Some(&labels("b"))), base);
+        assert!(policies.apply_namespace("shop", Some(&labels("a"))).is_empty(), "it stays selected");
+        assert_eq!(in_effect(&policies, "shop"), ["cluster/base"]);
+        assert_eq!(policies.apply_namespace("shop", Some(&labels("c"))), base);
+        assert!(in_effect(&policies, "shop").is_empty());
+        policies.apply_namespace("shop", Some(&labels("a")));
+        assert_eq!(policies.apply_namespace("shop", None), base);
+        assert!(policies.all().is_empty());
     }
 }

@@ -5,23 +5,50 @@ use std::collections::BTreeMap;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
+use super::Policies;
 use crate::cluster::{CallError, Cluster};
-use crate::policy::{CompiledPolicy, DevOpsPolicy};
+use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy, DevOpsPolicy, SystemNamespaces};
 
-/// Lists and compiles the policies of a namespace, or of all namespaces. Returns them by namespace.
+/// Lists and compiles the policies that are in effect in a namespace, or in all namespaces. Returns them by namespace.
+///
+/// Without the permission to list cluster policies, or without their kind, there are none.
 pub async fn list(
     cluster: &Cluster,
     namespace: Option<&str>,
 ) -> Result<BTreeMap<String, Vec<CompiledPolicy>>, CallError> {
     let client = cluster.client.clone();
-    let policies: Api<DevOpsPolicy> = match namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
+    let own: Api<DevOpsPolicy> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
     };
-    let found = cluster.call(async |_| policies.list(&ListParams::default()).await).await?.items;
-    let mut policies: BTreeMap<String, Vec<CompiledPolicy>> = BTreeMap::new();
+    let found = cluster.call(async |_| own.list(&ListParams::default()).await).await?.items;
+    let policies = Policies::new(SystemNamespaces::default());
     for policy in found {
-        policies.entry(policy.namespace().unwrap_or_default()).or_default().push(CompiledPolicy::new(policy));
+        policies.apply(policy);
     }
-    Ok(policies)
+    let whole: Api<ClusterDevOpsPolicy> = Api::all(client);
+    let found = match cluster.call(async |_| whole.list(&ListParams::default()).await).await {
+        Ok(found) => found.items,
+        Err(error) if matches!(error.code(), Some(403 | 404)) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    if !found.is_empty() {
+        for metadata in cluster.namespaces(namespace).await? {
+            policies.apply_namespace(
+                &metadata.name.unwrap_or_default(),
+                Some(&metadata.labels.unwrap_or_default()),
+            );
+        }
+    }
+    for policy in found {
+        policies.apply_cluster(policy);
+    }
+    let mut by_namespace: BTreeMap<String, Vec<CompiledPolicy>> = BTreeMap::new();
+    for known in policies.all() {
+        by_namespace.entry(known.policy.namespace().unwrap_or_default()).or_default().push(known);
+    }
+    for known in by_namespace.values_mut() {
+        known.sort_by_key(|known| known.policy.name_any());
+    }
+    Ok(by_namespace)
 }

@@ -5,6 +5,9 @@
 //! It stands below whatever acts on policies, and knows neither verdicts nor patches.
 
 mod apply;
+mod change;
+mod cluster_policy;
+mod cluster_watch;
 mod import;
 mod known;
 mod list;
@@ -13,9 +16,11 @@ mod summaries;
 mod watch;
 
 pub use apply::{ApplyError, ApplyOptions, apply};
+pub use change::PolicyChange;
+pub use cluster_policy::ClusterPolicy;
 pub use import::{Import, ImportError, ImportStep, documents, import};
 pub use known::Policies;
 pub use list::list;
-pub use status::{StatusError, write_status};
+pub use status::{PolicyResource, StatusError, write_status};
 pub use summaries::summaries;
-pub use watch::{PolicyChange, follow};
+pub use watch::follow;

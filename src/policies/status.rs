@@ -1,11 +1,15 @@
 //! Writes the status of a policy, over the version of the policy that it was computed from.
 
+use std::fmt::Debug;
+
 use kube::api::{Api, Patch, PatchParams};
-use kube::{Resource as _, ResourceExt as _};
+use kube::core::object::HasStatus;
+use kube::{Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{CallError, Cluster};
-use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus};
 
 /// The field manager that owns the status of policies.
 const STATUS_MANAGER: &str = "kube-devops-status";
@@ -42,30 +46,42 @@ impl StatusError {
     }
 }
 
+/// A kind of policy.
+pub trait PolicyResource:
+    Resource<DynamicType = ()> + HasStatus<Status: Serialize> + Clone + Debug + DeserializeOwned
+{
+}
+
+impl<K> PolicyResource for K where
+    K: Resource<DynamicType = ()> + HasStatus<Status: Serialize> + Clone + Debug + DeserializeOwned
+{
+}
+
 /// Writes the complete status of a policy and returns the policy with it.
 ///
 /// It replaces what others wrote into the status. The write is refused once the policy is another version.
-pub async fn write_status(
+pub async fn write_status<K: PolicyResource>(
     cluster: &Cluster,
-    policies: &Api<DevOpsPolicy>,
-    policy: &DevOpsPolicy,
-    status: &DevOpsPolicyStatus,
-) -> Result<DevOpsPolicy, StatusError> {
+    policies: &Api<K>,
+    policy: &K,
+    status: &K::Status,
+) -> Result<K, StatusError> {
     // The status may have changed only because everything in the namespace is being deleted.
-    let namespace = policy.namespace().unwrap_or_default();
-    if cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)? {
+    if let Some(namespace) = policy.namespace()
+        && cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)?
+    {
         return Err(StatusError::NamespaceGoing);
     }
     let document = json!({
-        "apiVersion": DevOpsPolicy::api_version(&()),
-        "kind": DevOpsPolicy::kind(&()),
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
         "metadata": { "name": policy.name_any(), "resourceVersion": policy.resource_version() },
         "status": status,
     });
     let params = PatchParams::apply(STATUS_MANAGER).force();
     let written = patch_status(cluster, policies, policy, &params, Patch::Apply(document)).await?;
     // A forced apply takes over the fields in the document, but leaves fields that only others set.
-    let Some(difference) = difference(&json!(written.status), &json!(status)) else { return Ok(written) };
+    let Some(difference) = difference(&json!(written.status()), &json!(status)) else { return Ok(written) };
     let document = json!({
         "metadata": { "resourceVersion": written.resource_version() },
         "status": difference,
@@ -74,13 +90,13 @@ pub async fn write_status(
     patch_status(cluster, policies, policy, &params, Patch::Merge(document)).await
 }
 
-async fn patch_status(
+async fn patch_status<K: PolicyResource>(
     cluster: &Cluster,
-    policies: &Api<DevOpsPolicy>,
-    policy: &DevOpsPolicy,
+    policies: &Api<K>,
+    policy: &K,
     params: &PatchParams,
     patch: Patch<Value>,
-) -> Result<DevOpsPolicy, StatusError> {
+) -> Result<K, StatusError> {
     let name = policy.name_any();
     let written = cluster.call(async |_| policies.patch_status(&name, params, &patch).await).await;
     written.map_err(StatusError::Write)

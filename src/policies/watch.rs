@@ -3,38 +3,22 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::join_all;
+use futures::future::{OptionFuture, join, join_all};
 use kube::ResourceExt as _;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 
 use super::Policies;
+use super::change::PolicyChange;
+use super::cluster_watch::follow_cluster;
 use crate::cluster::{self, Cluster, ListMark, RawObject, Sink, WatchRequest};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, DevOpsPolicySpec};
 use crate::workload::PolicyRef;
 
-/// A change of the policies. The policies are up to date when it is reported.
-#[derive(Debug, Clone, Copy)]
-pub enum PolicyChange<'a> {
-    /// A policy was listed, created or changed.
-    Applied {
-        /// The policy as it was seen last; `None` for a new one.
-        before: Option<&'a DevOpsPolicy>,
-        /// The policy as it is now.
-        after: &'a Arc<DevOpsPolicy>,
-        /// True while a list is under way, at whose end [`PolicyChange::Listed`] follows.
-        listing: bool,
-    },
-    /// A policy was deleted, or can no longer be read.
-    Removed(&'a PolicyRef),
-    /// A policy can't be read.
-    Unreadable,
-    /// All policies were listed, or all of one namespace.
-    Listed,
-}
-
-/// Follows the policies in some namespaces, or in all if none are given, for ever. Reports each change; `ready` is dropped
-/// once all were listed.
+/// Follows the policies in some namespaces, or in all and the cluster policies if none are given, for ever. Reports each
+/// change; `ready` is dropped once all were listed.
+///
+/// The caller tells [`Policies::apply_namespace`] the labels of Namespaces.
 pub async fn follow<R>(
     policies: &Policies,
     cluster: &Cluster,
@@ -44,7 +28,9 @@ pub async fn follow<R>(
 ) {
     let scopes: Vec<_> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-    let (unlisted, report) = (AtomicUsize::new(scopes.len()), Mutex::new(report));
+    let follows_cluster = namespaces.is_empty();
+    let (unlisted, report) =
+        (AtomicUsize::new(scopes.len() + usize::from(follows_cluster)), Mutex::new(report));
     let ready = Arc::new(ready);
     let watches: Vec<_> = scopes
         .into_iter()
@@ -67,8 +53,17 @@ pub async fn follow<R>(
             cluster::follow(cluster, request, sink, Arc::clone(&ready))
         })
         .collect();
+    let of_cluster: OptionFuture<_> = follows_cluster
+        .then(|| {
+            let report = |change: PolicyChange<'_>| {
+                let mut report = lock(&report);
+                report(change);
+            };
+            follow_cluster(policies, cluster, &unlisted, Arc::clone(&ready), report)
+        })
+        .into();
     drop(ready);
-    join_all(watches).await;
+    join(join_all(watches), of_cluster).await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -174,6 +169,7 @@ mod tests {
                 }
                 PolicyChange::Removed(policy) => format!("removed {policy}"),
                 PolicyChange::Unreadable => "unreadable".to_owned(),
+                PolicyChange::Cluster { name, .. } => name.to_owned(),
                 PolicyChange::Listed => "listed".to_owned(),
             });
         };

@@ -45,7 +45,7 @@ pub enum BundleError {
     Exclude {
         /// The bundle.
         bundle: String,
-        /// The problem, and the mend.
+        /// The problem, and how to fix it.
         problem: String,
     },
     /// The resulting spec is invalid.

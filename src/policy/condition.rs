@@ -39,7 +39,7 @@ impl ConditionType {
 }
 
 /// The reason for the status of a condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum ConditionReason {
     /// The namespace was evaluated.
     Evaluated,
@@ -51,6 +51,8 @@ pub enum ConditionReason {
     Enforcing,
     /// The policy asks for no changes.
     AuditMode,
+    /// A cluster policy patches nothing.
+    ClusterPolicy,
     /// The policy stopped itself after too many withdrawals.
     Stopped,
     /// The policy was deleted and finishes the work under way.

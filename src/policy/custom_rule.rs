@@ -98,7 +98,7 @@ pub struct CustomRuleError {
     pub index: usize,
     /// The field.
     pub field: &'static str,
-    /// The problem, and the mend.
+    /// The problem, and how to fix it.
     pub problem: String,
 }
 

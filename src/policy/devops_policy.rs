@@ -25,12 +25,12 @@ use crate::rules::{Severity, Value};
     namespaced,
     status = "DevOpsPolicyStatus",
     doc = "A DevOpsPolicy says what kube-devops asks of the workloads in the policy's namespace, how much each \
-           violation counts, and whether violations are only reported or mended too.",
+           violation counts, and whether violations are only reported or fixed too.",
     printcolumn(
         name = "Mode",
         type_ = "string",
         json_path = ".spec.enforcementMode",
-        description = "Whether violations are only reported (audit), or mended too (enforce)"
+        description = "Whether violations are only reported (audit), or fixed too (enforce)"
     ),
     printcolumn(
         name = "Score",
@@ -206,9 +206,9 @@ pub struct RemediationSpec {
     pub gitops: GitOpsMode,
     /// The treatment of patches when the policy is deleted: keep leaves them in place; revert withdraws them.
     pub on_delete: OnDelete,
-    /// Patch also workloads whose rollout takes one pod at a time and leaves others available, such as a StatefulSet
-    /// with two pods, after a connect to the port of the probe on one of them. Set readiness and startup probes also on
-    /// a StatefulSet, and on a workload behind a headless Service.
+    /// Also patch workloads that replace one pod at a time while others stay available, such as a StatefulSet with two
+    /// pods. The operator first connects to the probe's port on one pod. Also set readiness and startup probes on a
+    /// StatefulSet, and on a workload behind a headless Service.
     pub allow_unavailable: bool,
     /// Patch also workloads that a rollout may leave without an available pod, such as a Deployment without surge. A
     /// faulty patch takes such a workload down until the patch is withdrawn.

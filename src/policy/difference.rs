@@ -25,7 +25,7 @@ pub struct PolicyDifference {
     /// The namespace, if the policy names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The name.
+    /// The name; that of a cluster policy is `cluster/name`.
     pub name: String,
     /// The kind of the difference.
     pub change: PolicyChangeKind,
@@ -80,9 +80,7 @@ fn pairs<'a>(from: &'a PolicySide, to: &'a PolicySide) -> Vec<Pair<'a>> {
         }
         _ => {}
     }
-    let same = |one: &PolicyDocument, other: &PolicyDocument| {
-        (&one.namespace, &one.name) == (&other.namespace, &other.name)
-    };
+    let same = |one: &PolicyDocument, other: &PolicyDocument| one.key() == other.key();
     let both = from.policies.iter().map(|one| (Some(one), to.policies.iter().find(|other| same(one, other))));
     let added = to.policies.iter().filter(|other| !from.policies.iter().any(|one| same(one, other)));
     both.chain(added.map(|other| (None, Some(other)))).collect()
@@ -90,8 +88,15 @@ fn pairs<'a>(from: &'a PolicySide, to: &'a PolicySide) -> Vec<Pair<'a>> {
 
 fn compare(from: Option<&PolicyDocument>, to: Option<&PolicyDocument>) -> Option<PolicyDifference> {
     // The policy with a namespace names the pair; the other one may be a template.
-    let named = [to, from].into_iter().flatten().find(|policy| policy.namespace.is_some()).or(to).or(from)?;
-    let specs = [from, to].map(|policy| policy.map(|policy| with_defaults(&policy.spec)));
+    let has_scope = |policy: &&PolicyDocument| policy.namespace.is_some() || policy.is_cluster;
+    let named = [to, from].into_iter().flatten().find(has_scope).or(to).or(from)?;
+    let mut specs = [from, to].map(|policy| policy.map(|policy| with_defaults(&policy.spec)));
+    if from.zip(to).is_some_and(|(from, to)| from.is_cluster != to.is_cluster) {
+        // Only one of them selects namespaces.
+        for fields in specs.iter_mut().flatten().filter_map(Value::as_object_mut) {
+            fields.remove("namespaceSelector");
+        }
+    }
     let (change, fields) = match &specs {
         [Some(one), Some(other)] => {
             let fields = compare_specs(one, other);
@@ -105,7 +110,7 @@ fn compare(from: Option<&PolicyDocument>, to: Option<&PolicyDocument>) -> Option
     };
     Some(PolicyDifference {
         namespace: named.namespace.clone(),
-        name: named.name.clone(),
+        name: named.local_name(),
         change,
         fields,
         specs,
@@ -250,6 +255,23 @@ mod tests {
                 "p spec.rules[host-port]: - {\"id\":\"host-port\"}",
             ]
         );
+    }
+
+    #[test]
+    fn a_cluster_policy_is_compared_with_its_selector_unless_the_other_side_has_none() {
+        let cluster = |team: &str, restarts: u32| {
+            let spec = json!({ "namespaceSelector": { "matchLabels": { "team": team } }, "maxRestartCount": restarts });
+            let metadata = json!({ "name": "p" });
+            let object = json!({ "kind": "ClusterDevOpsPolicy", "metadata": metadata, "spec": spec });
+            let policies = vec![PolicyDocument::from_object(&object)];
+            PolicySide { name: "side".to_owned(), policies, is_template: false }
+        };
+        let label = "cluster/p spec.namespaceSelector.matchLabels.team: \"a\" \"b\"";
+        assert_eq!(paths(&cluster("a", 3), &cluster("b", 3)), [label]);
+        let own = side(&[(None, "p", json!({ "maxRestartCount": 3 }))], false);
+        assert_eq!(paths(&cluster("a", 3), &own), ["cluster/p Removed", "p Added"]);
+        let bundle = side(&[(None, "p", json!({ "maxRestartCount": 3 }))], true);
+        assert_eq!(paths(&bundle, &cluster("a", 4)), ["cluster/p spec.maxRestartCount: 3 4"]);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::{Map, Value, json};
 
-use super::manifest::documents;
+use super::manifest::{CLUSTER_KIND, documents};
 use super::schema_check::without_nulls;
 use super::{DevOpsPolicySpec, EffectivePolicy, PolicyManifestError};
+use crate::workload::PolicyRef;
 
 /// The label of a policy with the name of the set of files that it belongs to.
 pub const SET_LABEL: &str = "devops.stochastic.io/policy-set";
@@ -19,6 +21,8 @@ pub const FINALIZER: &str = "devops.stochastic.io/cleanup";
 /// A policy as it is written in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyDocument {
+    /// True for a `ClusterDevOpsPolicy`, which has no namespace.
+    pub is_cluster: bool,
     /// The namespace, if it names one.
     pub namespace: Option<String>,
     /// The name.
@@ -75,7 +79,7 @@ impl PolicyDocuments {
     }
 
     fn add(&mut self, object: &Value) -> Result<(), PolicyManifestError> {
-        if object["kind"] != "DevOpsPolicy" {
+        if object["kind"] != "DevOpsPolicy" && object["kind"] != CLUSTER_KIND {
             self.other_kinds.push(object["kind"].as_str().unwrap_or("an object without a kind").to_owned());
             return Ok(());
         }
@@ -97,6 +101,7 @@ impl PolicyDocument {
         annotations.remove(LAST_APPLIED);
         let finalizers = metadata["finalizers"].as_array().into_iter().flatten();
         Self {
+            is_cluster: object["kind"] == CLUSTER_KIND,
             namespace: metadata["namespace"].as_str().map(str::to_owned),
             name: metadata["name"].as_str().unwrap_or_default().to_owned(),
             labels: texts("labels"),
@@ -127,7 +132,7 @@ impl PolicyDocument {
         }
         json!({
             "apiVersion": "devops.stochastic.io/v1",
-            "kind": "DevOpsPolicy",
+            "kind": if self.is_cluster { CLUSTER_KIND } else { "DevOpsPolicy" },
             "metadata": metadata,
             "spec": self.spec,
         })
@@ -138,12 +143,28 @@ impl PolicyDocument {
         serde_json::from_value(self.spec.clone()).unwrap_or_default()
     }
 
-    /// Returns `namespace/name`, or the name alone if there is no namespace.
+    /// Returns the name within the namespace; that of a cluster policy is `cluster/name`.
+    pub fn local_name(&self) -> String {
+        if self.is_cluster { PolicyRef::cluster(&self.name).name } else { self.name.clone() }
+    }
+
+    /// Returns `namespace/name`, `cluster/name` for a cluster policy, or the name alone if there is no namespace.
     pub fn shown_name(&self) -> String {
         match &self.namespace {
             Some(namespace) => format!("{namespace}/{}", self.name),
-            None => self.name.clone(),
+            None => self.local_name(),
         }
+    }
+
+    /// Returns the key by which policies are sorted, and by which two are the same. Cluster policies come first.
+    pub fn key(&self) -> (Option<String>, String) {
+        (self.namespace.clone(), self.local_name())
+    }
+
+    /// Returns the selector of a cluster policy's namespaces.
+    pub fn namespace_selector(&self) -> Option<LabelSelector> {
+        let selector = self.spec.get("namespaceSelector").filter(|_| self.is_cluster)?;
+        serde_json::from_value(selector.clone()).ok()
     }
 }
 
@@ -192,6 +213,19 @@ mod tests {
         );
         let found = PolicyDocuments::read(&text).unwrap();
         assert_eq!((found.policies.len(), found.other_kinds), (2, vec!["Pod".to_owned()]));
+    }
+
+    #[test]
+    fn a_cluster_policy_keeps_its_kind_and_has_no_namespace() {
+        let text = "{apiVersion: devops.stochastic.io/v1, kind: ClusterDevOpsPolicy, metadata: {name: base}, \
+                    spec: {namespaceSelector: {matchLabels: {team: web}}, maxRestartCount: 3}}";
+        let policy = PolicyDocuments::read(text).unwrap().policies.remove(0);
+        assert_eq!(
+            (policy.shown_name(), policy.parsed().max_restart_count),
+            ("cluster/base".to_owned(), Some(3))
+        );
+        assert_eq!(policy.namespace_selector().unwrap().match_labels.unwrap()["team"], "web");
+        assert_eq!(PolicyDocument::from_object(&policy.manifest()), policy);
     }
 
     #[test]

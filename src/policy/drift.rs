@@ -12,9 +12,9 @@ use super::difference::{FieldDifference, compare_specs, with_defaults};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyDrift {
-    /// The namespace.
+    /// The namespace; empty for a cluster policy.
     pub namespace: String,
-    /// The name.
+    /// The name; that of a cluster policy is `cluster/name`.
     pub name: String,
     /// The clusters with the most common spec.
     pub same: Vec<String>,
@@ -33,13 +33,13 @@ pub struct ClusterDifference {
     pub fields: Vec<FieldDifference>,
 }
 
-/// Compares the policies of clusters by namespace and name. The spec that most clusters have is the measure; of two
-/// that are as common, that of the first cluster.
+/// Compares the policies of clusters by namespace and name. The most common spec is the
+/// reference; if two are equally common, the spec of the first cluster.
 pub fn drift(clusters: &[(String, Vec<PolicyDocument>)]) -> Vec<PolicyDrift> {
     let mut found: BTreeMap<(String, String), Vec<Option<Value>>> = BTreeMap::new();
     for (index, (_, policies)) in clusters.iter().enumerate() {
         for policy in policies {
-            let key = (policy.namespace.clone().unwrap_or_default(), policy.name.clone());
+            let key = (policy.namespace.clone().unwrap_or_default(), policy.local_name());
             let specs = found.entry(key).or_insert_with(|| vec![None; clusters.len()]);
             if let Some(place) = specs.get_mut(index) {
                 *place = Some(with_defaults(&policy.spec));

@@ -1,9 +1,11 @@
 //! Decides if a policy asks for patches now. A policy that has stopped itself does not.
 
-use kube::ResourceExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource as _, ResourceExt as _};
 
-use super::{DevOpsPolicy, EnforcementMode};
-use crate::workload::PolicyRef;
+use super::{ClusterDevOpsPolicy, DevOpsPolicy, EnforcementMode};
+use crate::workload::{PolicyRef, cluster_name};
 
 /// The number of withdrawals in a row that stops a policy.
 const WITHDRAWALS_THAT_STOP: u32 = 3;
@@ -14,16 +16,52 @@ impl DevOpsPolicy {
         PolicyRef::new(self.namespace().unwrap_or_default(), self.name_any())
     }
 
-    /// Returns true if the policy asks for patches, and has neither stopped itself nor been deleted.
+    /// Returns true if this is the effect of a cluster policy.
+    pub fn is_of_cluster(&self) -> bool {
+        cluster_name(&self.name_any()).is_some()
+    }
+
+    /// Returns the object of the API that the policy is, for events.
+    pub fn object_reference(&self) -> ObjectReference {
+        let itself = self.object_ref(&());
+        match cluster_name(&self.name_any()) {
+            None => itself,
+            Some(name) => ObjectReference {
+                kind: Some(ClusterDevOpsPolicy::kind(&()).into_owned()),
+                name: Some(name.to_owned()),
+                namespace: None,
+                ..itself
+            },
+        }
+    }
+
+    /// Returns the object of the API that the policy is, as the owner of other objects; `None` before it is stored.
+    pub fn owner_reference(&self) -> Option<OwnerReference> {
+        let itself = self.controller_owner_ref(&())?;
+        let itself = OwnerReference { controller: None, block_owner_deletion: Some(false), ..itself };
+        Some(match cluster_name(&self.name_any()) {
+            None => itself,
+            Some(name) => OwnerReference {
+                kind: ClusterDevOpsPolicy::kind(&()).into_owned(),
+                name: name.to_owned(),
+                ..itself
+            },
+        })
+    }
+
+    /// Returns true if the policy asks for patches, and has neither stopped itself nor been deleted. A cluster policy
+    /// patches nothing.
     pub fn is_in_force(&self) -> bool {
         self.spec.enforcement_mode == EnforcementMode::Enforce
+            && !self.is_of_cluster()
             && self.metadata.deletion_timestamp.is_none()
             && !self.is_stopped()
     }
 
-    /// Returns true if the policy asks for defaults in workloads when they are created.
+    /// Returns true if the policy asks for defaults in workloads when they are created. A cluster policy does not.
     pub fn mutates(&self) -> bool {
         self.spec.enforcement_mode == EnforcementMode::Enforce
+            && !self.is_of_cluster()
             && self.spec.admission.as_ref().is_some_and(|admission| admission.mutate)
     }
 

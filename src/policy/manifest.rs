@@ -1,14 +1,23 @@
-//! A `DevOpsPolicy` as a manifest in a file, read as strictly as the API server reads it.
+//! A `DevOpsPolicy` or a `ClusterDevOpsPolicy` as a manifest in a file, read as strictly as the API server reads it.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps,
+};
 use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::yaml::{self, Document, Repeated, chunks};
 
+use super::schema::WRONG_VALUES;
 use super::schema_check::{problems, without_nulls};
-use super::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyError};
+use super::{
+    ClusterDevOpsPolicy, ClusterDevOpsPolicySpec, DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy,
+    PolicyError,
+};
+
+/// The kind of a cluster policy.
+pub(super) const CLUSTER_KIND: &str = "ClusterDevOpsPolicy";
 
 /// The reason why a manifest is not a valid policy.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +31,9 @@ pub enum PolicyManifestError {
         line: usize,
     },
     /// The document is another kind of object.
-    #[error("expected a DevOpsPolicy of devops.stochastic.io/v1, found {kind:?} of {api_version:?}")]
+    #[error(
+        "expected a DevOpsPolicy or ClusterDevOpsPolicy of devops.stochastic.io/v1, found {kind:?} of {api_version:?}"
+    )]
     OtherKind {
         /// The `apiVersion` that was found.
         api_version: String,
@@ -57,16 +68,23 @@ impl DevOpsPolicySpec {
     pub(super) fn from_document(manifest: &Value) -> Result<Self, PolicyManifestError> {
         let field = |name: &str| manifest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (api_version, kind) = (field("apiVersion"), field("kind"));
-        if (api_version.as_str(), kind.as_str()) != ("devops.stochastic.io/v1", "DevOpsPolicy") {
+        let is_cluster = kind == CLUSTER_KIND;
+        if api_version != "devops.stochastic.io/v1" || !(is_cluster || kind == "DevOpsPolicy") {
             return Err(PolicyManifestError::OtherKind { api_version, kind });
         }
-        let found = manifest_problems(manifest);
+        let found = manifest_problems(manifest, is_cluster);
         if !found.is_empty() {
             return Err(PolicyManifestError::Fields(found));
         }
         let spec = manifest.get("spec").cloned().unwrap_or_default();
+        let misfit = |error: serde_json::Error| PolicyManifestError::Fields(vec![error.to_string()]);
+        if is_cluster {
+            let spec: ClusterDevOpsPolicySpec = serde_json::from_value(spec).map_err(misfit)?;
+            let found = selector_problems(&spec);
+            return if found.is_empty() { Ok(spec.policy) } else { Err(PolicyManifestError::Fields(found)) };
+        }
         // A test proves that every spec that the schema allows fits the type.
-        serde_json::from_value(spec).map_err(|error| PolicyManifestError::Fields(vec![error.to_string()]))
+        serde_json::from_value(spec).map_err(misfit)
     }
 }
 
@@ -110,7 +128,19 @@ pub fn repeated_keys(text: &str) -> Vec<Repeated> {
     found
 }
 
-fn manifest_problems(manifest: &Value) -> Vec<String> {
+/// Returns the requirements of a selector whose operator does not fit their values.
+fn selector_problems(spec: &ClusterDevOpsPolicySpec) -> Vec<String> {
+    let requirements = spec.namespace_selector.match_expressions.iter().flatten().enumerate();
+    let misfits = requirements.filter(|(_, requirement)| {
+        let has_values = requirement.values.as_ref().is_some_and(|values| !values.is_empty());
+        matches!(requirement.operator.as_str(), "In" | "NotIn") != has_values
+    });
+    let text =
+        |(index, _)| format!("spec.namespaceSelector.matchExpressions[{index}].values: {WRONG_VALUES}");
+    misfits.map(text).collect()
+}
+
+fn manifest_problems(manifest: &Value, is_cluster: bool) -> Vec<String> {
     let mut found = Vec::new();
     for name in manifest.as_object().into_iter().flat_map(|fields| fields.keys()) {
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
@@ -118,8 +148,15 @@ fn manifest_problems(manifest: &Value) -> Vec<String> {
         }
     }
     found.extend(name_problem(manifest));
-    match (manifest.get("spec"), schema_of_spec()) {
+    if is_cluster && manifest.pointer("/metadata/namespace").is_some() {
+        found.push(format!("metadata.namespace: a {CLUSTER_KIND} has none: take it out"));
+    }
+    let schema = if is_cluster { schema_of_cluster_spec() } else { schema_of_spec() };
+    match (manifest.get("spec"), schema) {
         (Some(spec), Some(schema)) => found.extend(problems(spec, &schema, "spec")),
+        (None, _) if is_cluster => {
+            found.push("spec.namespaceSelector: must be there, and is missing".to_owned());
+        }
         (None, _) => found.push("spec: required; use {} for an empty spec".to_owned()),
         (Some(_), None) => {}
     }
@@ -151,7 +188,15 @@ fn name_problem(manifest: &Value) -> Option<String> {
 
 /// Returns the schema with which the API server validates specs.
 pub(super) fn schema_of_spec() -> Option<JSONSchemaProps> {
-    let version = DevOpsPolicy::crd().spec.versions.into_iter().next()?;
+    spec_of(DevOpsPolicy::crd())
+}
+
+fn schema_of_cluster_spec() -> Option<JSONSchemaProps> {
+    spec_of(ClusterDevOpsPolicy::crd())
+}
+
+fn spec_of(crd: CustomResourceDefinition) -> Option<JSONSchemaProps> {
+    let version = crd.spec.versions.into_iter().next()?;
     version.schema?.open_api_v3_schema?.properties?.remove("spec")
 }
 
@@ -267,6 +312,33 @@ mod tests {
         assert!(
             error(&format!("{HEAD}spec: {{}}\nrules: []\n")).starts_with("rules: there is no such field")
         );
+    }
+
+    #[test]
+    fn a_cluster_policy_needs_a_selector_that_the_api_server_would_accept() {
+        let head = "apiVersion: devops.stochastic.io/v1\nkind: ClusterDevOpsPolicy\n";
+        let of = |spec: &str| {
+            EffectivePolicy::from_manifest(&format!("{head}metadata: {{name: p}}\nspec: {{{spec}}}\n"))
+        };
+        let rules = of("namespaceSelector: {}, forbidLatestTag: true").unwrap();
+        assert_eq!(rules.rules().len(), 1);
+        let missing = "spec.namespaceSelector: must be there, and is missing";
+        assert_eq!(of("forbidLatestTag: true").unwrap_err().to_string(), missing);
+        let requirement = |text: &str| {
+            of(&format!("namespaceSelector: {{matchExpressions: [{{{text}}}]}}"))
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(requirement("key: team, operator: In, values: [a]"), Ok(()));
+        assert_eq!(requirement("key: team, operator: Exists"), Ok(()));
+        let wrong = "spec.namespaceSelector.matchExpressions[0].values: In and NotIn need values; Exists and DoesNotExist \
+                     have none";
+        assert_eq!(requirement("key: team, operator: In"), Err(wrong.to_owned()));
+        assert_eq!(requirement("key: team, operator: Exists, values: [a]"), Err(wrong.to_owned()));
+        assert!(requirement("key: team, operator: Like").unwrap_err().contains("must be one of In, NotIn"));
+        let placed =
+            format!("{head}metadata: {{name: p, namespace: n}}\nspec: {{namespaceSelector: {{}}}}\n");
+        assert_eq!(error(&placed), "metadata.namespace: a ClusterDevOpsPolicy has none: take it out");
     }
 
     #[test]

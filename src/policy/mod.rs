@@ -5,6 +5,7 @@ mod amount;
 mod bundle;
 mod bundle_error;
 mod bundle_source;
+mod cluster_devops_policy;
 mod compiled;
 mod condition;
 mod custom_rule;
@@ -39,6 +40,9 @@ pub use amount::Amount;
 pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};
 pub use bundle_error::BundleError;
 pub use bundle_source::BundleSource;
+pub use cluster_devops_policy::{
+    ClusterDevOpsPolicy, ClusterDevOpsPolicySpec, ClusterDevOpsPolicyStatus, NamespaceFigures,
+};
 pub use compiled::CompiledPolicy;
 pub use condition::{ConditionReason, ConditionType};
 pub use custom_rule::{CustomRule, CustomRuleError, CustomRuleMatch, CustomRuleSpec, MOST_CUSTOM_RULES};

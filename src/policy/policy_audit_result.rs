@@ -21,7 +21,7 @@ use crate::workload::Owner;
     plural = "policyauditresults",
     shortname = "par",
     namespaced,
-    doc = "A PolicyAuditResult holds the findings of a DevOpsPolicy in its namespace at one moment. The operator \
+    doc = "A PolicyAuditResult holds the findings of a policy in one namespace at one moment. The operator \
            writes one when the violations change, and keeps the newest ones of each policy.",
     printcolumn(
         name = "Policy",
@@ -50,8 +50,8 @@ use crate::workload::Owner;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct PolicyAuditResultSpec {
-    /// The name of the policy, which is in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
+    /// The name of the policy, which is in the same namespace. That of a ClusterDevOpsPolicy begins with cluster/.
+    #[schemars(length(min = 1, max = 261))]
     pub policy_name: String,
     /// The name of the cluster, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -117,6 +117,71 @@ pub(super) fn bound_conditions(schema: &mut Schema) {
     }
 }
 
+/// Bounds a label selector as the API server checks those of built-in kinds: a requirement has values exactly if its
+/// operator compares with them.
+pub(super) fn bound_selector(schema: &mut Schema) {
+    let text = json!({ "type": "string", "maxLength": 63 });
+    let requirements = json!({
+        "maxItems": 64,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "object",
+            "description": "A requirement about one label.",
+            "required": ["key", "operator"],
+            "properties": {
+                "key": { "type": "string", "maxLength": 317, "description": "The key of the label." },
+                "operator": {
+                    "type": "string",
+                    "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+                    "description": "The relation of the label to the values.",
+                },
+                "values": {
+                    "type": "array",
+                    "maxItems": 64,
+                    "items": text,
+                    "x-kubernetes-list-type": "atomic",
+                    "description": "The values for In and NotIn.",
+                },
+            },
+            VALIDATIONS: [{
+                "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+                "message": WRONG_VALUES,
+                "fieldPath": ".values",
+            }],
+        },
+        "type": "array",
+        "description": "The requirements, all of which a namespace must meet.",
+    });
+    let labels = json!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": text,
+        "description": "The labels that a namespace must have, with their values.",
+    });
+    schema
+        .insert("properties".to_owned(), json!({ "matchExpressions": requirements, "matchLabels": labels }));
+}
+
+/// The message for a requirement that lacks values or has too many, for the API server and for files.
+pub(super) const WRONG_VALUES: &str = "In and NotIn need values; Exists and DoesNotExist have none";
+
+/// Takes the fields of enforcement out of the schema of a status.
+pub(super) fn without_remediations(schema: &mut Schema) {
+    let Some(properties) = schema.pointer_mut("/properties").and_then(|fields| fields.as_object_mut()) else {
+        return;
+    };
+    for field in [
+        "remediationsApplied",
+        "remediationsFailed",
+        "withdrawalsInARow",
+        "remediatedWorkloads",
+        "remediations",
+        "cleanupStarted",
+    ] {
+        properties.remove(field);
+    }
+}
+
 /// The requests of default resources, each with its limit.
 pub(super) const REQUESTS_AND_LIMITS: [(&str, &str); 2] =
     [("cpuRequest", "cpuLimit"), ("memoryRequest", "memoryLimit")];

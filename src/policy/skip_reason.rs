@@ -70,15 +70,15 @@ pub enum SkipReason {
     ClaimOfOneNode,
     /// Nothing listens on the port of a probe.
     PortRefused,
-    /// A pod did not answer a connect to the port of a probe.
+    /// A pod did not answer a connection to the port of a probe.
     PortUnreachable,
     /// A proxy answers in place of the server.
     AnswerUnknown,
     /// No other pod is ready, so none is connected to.
     LastPod,
-    /// A pod answered the connect, and is watched for a minute.
+    /// A pod answered the test connection, and is watched for a minute.
     ConnectWatched,
-    /// A pod ended or restarted after the connect.
+    /// A pod ended or restarted after the test connection.
     ConnectHarmed,
     /// A rollout is in progress.
     RollingOut,

@@ -25,6 +25,11 @@ pub struct Login {
 }
 
 impl Login {
+    /// Returns the name and the password in a URL, as in `https://NAME:PASSWORD@HOST`.
+    pub fn of_url(url: &str) -> Option<Self> {
+        split(url)?.login
+    }
+
     /// Returns the header value of HTTP basic authentication.
     pub fn basic(&self) -> Option<HeaderValue> {
         let text = format!("Basic {}", STANDARD.encode(format!("{}:{}", self.name, self.password)));

@@ -42,7 +42,7 @@ impl Enforcer<'_> {
             // Without another finalizer the policy disappears at once, so its conditions are not needed.
             if finalizers.count() > 1 && self.cleanup_started().is_none() {
                 let written = self.begin_cleanup().await;
-                written.inspect_err(|error| debug!(%error, "the conditions stay")).ok();
+                written.inspect_err(|error| debug!(%error, "failed to update the conditions")).ok();
             }
             return Ok(None);
         }

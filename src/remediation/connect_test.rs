@@ -15,14 +15,14 @@ use super::enforcer::Enforcer;
 use super::evidence::pods;
 use crate::enforcement::{Ineligible, Plan, Subject, after_connect, pod_to_connect};
 
-/// The time limit of a connect.
+/// The time limit of a test connection.
 const ANSWER: Duration = Duration::from_secs(5);
-/// The time for which the result of a connect counts, so that a pod is not disturbed more often.
+/// The time for which the result of a test connection counts, so that a pod is not disturbed more often.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 impl Enforcer<'_> {
     /// Returns the reason why a workload is not patched, or not yet: one of its ready pods refuses connections on the
-    /// ports of the added probes, or restarted after a connect.
+    /// ports of the added probes, or restarted after a test connection.
     pub(super) async fn connect_test(
         &self,
         subject: &Subject,

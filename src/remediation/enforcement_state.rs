@@ -101,13 +101,13 @@ fn progress(
         _ => format!("{count} skipped ({reason}), such as {example}"),
     }));
     if records.len() >= KEPT {
-        parts.push(format!("no more can be patched: a policy keeps {KEPT} records"));
+        parts.push(format!("no further workload can be patched: a policy keeps at most {KEPT} records"));
     } else if !has_room(policy) {
-        parts.push("no more can be patched: the policy is larger than 1 MiB".to_owned());
+        parts.push("no further workload can be patched: the policy is larger than 1 MiB".to_owned());
     }
     if let Some(ConflictPolicyState::Unavailable(why)) = conflict_policy {
         parts.push(format!(
-            "others' writes that clash with a patch may be refused, because {CONFLICT_POLICY} is not in effect: {why}"
+            "conflicting writes by other clients may be refused: {CONFLICT_POLICY} is not in effect: {why}"
         ));
     }
     parts

@@ -219,7 +219,7 @@ impl<'r> Enforcer<'r> {
     ) {
         let Some(uid) = &record.uid else { return };
         if let Err(error) = self.remediator.ledger.change(|ledger| ledger.finish(uid, end)).await {
-            warn!(%error, workload = %record.workload(), "the rollout's place in the budget is not given back yet");
+            warn!(%error, workload = %record.workload(), "failed to release the rollout's place; will retry");
         }
     }
 
@@ -374,7 +374,7 @@ impl<'r> Enforcer<'r> {
         if let Some(uid) = &record.uid
             && let Err(error) = self.remediator.ledger.change(|ledger| ledger.count_made(uid)).await
         {
-            warn!(%error, workload = %record.workload(), "the patch is counted at its end");
+            warn!(%error, workload = %record.workload(), "failed to count the patch in the ledger; its end will count it");
         }
         info!(
             policy = self.policy.name_any(),
@@ -418,7 +418,7 @@ impl<'r> Enforcer<'r> {
     /// Logs and counts a failed read, and returns the retry time.
     pub(super) fn unread(&self, record: &Remediation, error: &ApplyError) -> Timestamp {
         self.remediator.errors.with_label_values(&[error.category()]).inc();
-        warn!(workload = %record.workload(), namespace = self.namespace, %error, "tried again later");
+        warn!(workload = %record.workload(), namespace = self.namespace, %error, "failed to read the workload; will retry");
         match error {
             ApplyError::Stale => self.after(SignedDuration::from_millis(200)),
             // The pause grows with the duration of the failure.

@@ -22,7 +22,7 @@ impl RemediationError {
     pub(super) fn unless_refused(outcome: Result<(), Self>) -> Result<(), Self> {
         match outcome {
             Err(error) if error.is_refused() => {
-                warn!(%error, "the status takes no record");
+                warn!(%error, "the API server refused the status update");
                 Ok(())
             }
             outcome => outcome,

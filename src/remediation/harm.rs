@@ -87,7 +87,7 @@ impl Enforcer<'_> {
                 let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
                 if let Err(error) = noted {
                     // Without the record of a trial, its result would be unknown.
-                    warn!(%error, workload = %trouble.workload, "no trial begins in an incident");
+                    warn!(%error, workload = %trouble.workload, "failed to start the trial withdrawal of an incident");
                     return Ok(Some(self.after(LOOK)));
                 }
                 *incident = words("its patch is withdrawn to see if that helps");
@@ -98,7 +98,7 @@ impl Enforcer<'_> {
                 (RemediationReason::Incident, format!("the withdrawal from another helped: {}", harm.message))
             }
             Course::Hold => {
-                *incident = words("nothing more is withdrawn while the trial did not help");
+                *incident = words("no further patch is withdrawn unless the trial helps");
                 return Ok(Some(self.after(LOOK)));
             }
         };

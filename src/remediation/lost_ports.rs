@@ -3,6 +3,7 @@
 
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
+use crate::enforcement::parse_declared;
 use crate::enforcement::records::{self, is_in_place, kind_of};
 use crate::policy::{Remediation, RemediationReason};
 
@@ -38,7 +39,7 @@ impl Enforcer<'_> {
 /// Names the ports that are no longer declared.
 fn lost(before: &Remediation, after: &Remediation) -> String {
     let lost = before.declared_ports.iter().filter(|port| !after.declared_ports.contains(port));
-    let each = lost.filter_map(|port| port.split_once('/')).map(|(container, port)| {
+    let each = lost.filter_map(|port| parse_declared(port)).map(|(container, port)| {
         format!("container {container} no longer declares port {port}, to which a probe connected")
     });
     each.collect::<Vec<_>>().join("; ")

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::remediator::Remediator;
-use crate::enforcement::{ContainerField, KINDS, KeptPatches, Note};
+use crate::enforcement::{ContainerField, KINDS, KeptPatches, KeptWorkload, Note};
 use crate::leader::Leadership;
 use crate::policies::Policies;
 use crate::policy::{
@@ -72,8 +72,10 @@ impl Remediator {
                 let steps = timeout(STEPS, Box::pin(enforcer.answer()));
                 match leadership.write(steps).await {
                     Ok(Ok(Ok(again))) => next = next.min(again.unwrap_or(next)),
-                    Ok(Ok(Err(error))) => warn!(namespace, %error, "orphaned patches are looked at later"),
-                    Ok(Err(_)) => warn!(namespace, "orphaned patches are looked at later: it takes too long"),
+                    Ok(Ok(Err(error))) => {
+                        warn!(namespace, %error, "failed to check orphaned patches; will retry")
+                    }
+                    Ok(Err(_)) => warn!(namespace, "timed out checking orphaned patches; will retry"),
                     Err(_) => break,
                 }
             }
@@ -127,7 +129,7 @@ impl Remediator {
         if !gone.is_empty()
             && let Err(error) = self.ledger.change(|ledger| ledger.forget_kept(&gone)).await
         {
-            debug!(%error, "what is kept about withdrawn patches is forgotten later");
+            debug!(%error, "failed to clear the settings of withdrawn patches; will retry");
         }
     }
 }
@@ -182,9 +184,10 @@ fn orphaned(
     };
     let mut found = Vec::new();
     let mut add = |workload: &WorkloadRef, uid: &str, fields: &BTreeSet<ContainerField>, since| {
-        let kept = kept.iter().find_map(|patches| Some((patches, *patches.workloads.get(uid)?)));
-        let usual_restarts = kept.and_then(|(_, usual)| usual);
-        let record = Remediation { usual_restarts, ..record(workload, uid, fields, since) };
+        let kept = kept.iter().find_map(|patches| Some((patches, patches.workloads.get(uid)?)));
+        let KeptWorkload { usual_restarts, declared_ports } =
+            kept.map(|(_, workload)| workload.clone()).unwrap_or_default();
+        let record = Remediation { usual_restarts, declared_ports, ..record(workload, uid, fields, since) };
         let policy = kept.map(|(patches, _)| patches.policy.clone());
         let policy = policy.unwrap_or_else(|| PolicyRef::new(&workload.namespace, ""));
         if let Some(orphans) = found.iter_mut().find(|orphans: &&mut Orphans| orphans.policy == policy) {
@@ -304,10 +307,14 @@ mod tests {
     fn orphaned_patches_have_the_settings_that_the_ledger_kept() {
         let spec: DevOpsPolicySpec = yaml_serde::from_str("{remediation: {verifySeconds: 30}}").unwrap();
         let policy = PolicyRef::new("n", "deleted");
+        let workload =
+            |usual_restarts| KeptWorkload { usual_restarts, declared_ports: vec!["main/80".to_owned()] };
         let kept = KeptPatches {
             policy: policy.clone(),
             spec: spec.clone(),
-            workloads: [("a", Some(2)), ("b", None)].map(|(uid, usual)| (uid.to_owned(), usual)).into(),
+            workloads: [("a", Some(2)), ("b", None)]
+                .map(|(uid, usual)| (uid.to_owned(), workload(usual)))
+                .into(),
         };
         let all = ["a", "b", "c"].map(|name| owned(name, &["main/livenessProbe"]));
         let found = orphaned(&[], &all, &[], &[kept]);
@@ -318,6 +325,7 @@ mod tests {
             (&found[0].policy, &found[0].spec, usual(&found[0])),
             (&policy, &spec, vec![Some(2), None])
         );
+        assert_eq!(found[0].records[0].declared_ports, ["main/80"]);
         let rest = (PolicyRef::new("n", ""), DevOpsPolicySpec::default(), vec![None]);
         assert_eq!((found[1].policy.clone(), found[1].spec.clone(), usual(&found[1])), rest);
     }

@@ -20,7 +20,7 @@ impl Enforcer<'_> {
         match self.record(record).await {
             Ok(()) => Ok(self.policies.is_some()),
             Err(error) if error.is_refused() => {
-                warn!(workload, namespace = self.namespace, %error, "the status takes no record");
+                warn!(workload, namespace = self.namespace, %error, "the API server refused the status update");
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -43,7 +43,7 @@ impl Enforcer<'_> {
         match self.remediator.ledger.change(|ledger| ledger.note(note.clone())).await {
             Ok(true) => {}
             Ok(false) => warn!(workload, namespace, "the ledger has no room for a note"),
-            Err(error) => warn!(%error, workload, namespace, "nothing is noted"),
+            Err(error) => warn!(%error, workload, namespace, "failed to write the withdrawal note"),
         }
     }
 

@@ -9,12 +9,12 @@ use std::thread;
 use futures::{StreamExt as _, stream};
 use tokio::runtime;
 
-use super::chart::{Chart, HELM};
+use super::chart::Chart;
 use super::kustomization::{self, canonical};
 use super::options::Options;
 use super::origins::{Origins, Part, Templates, documents};
 use super::program::ProgramError;
-use crate::files::{KUSTOMIZATION_FILES, Listed, Package, PackageKind, ReadFailure, Source};
+use crate::files::{Listed, Package, PackageKind, ReadFailure, Source};
 
 /// The inputs after the rendering.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Rendering {
     pub sources: Vec<Source>,
     /// The paths and packages that can't be read.
     pub unread: Vec<ReadFailure>,
+    /// The packages that no installed program renders, by their directories.
+    pub unrendered: Vec<ReadFailure>,
     /// The files behind rendered objects.
     pub origins: Origins,
     /// Notes for the user.
@@ -38,15 +40,13 @@ struct Job {
     chart: Option<(Chart, Option<PathBuf>)>,
     /// The files and directories that the package is made of.
     inputs: Vec<PathBuf>,
-    /// The manifests among them, which are read as they are without a program for kustomizations.
-    raw: Vec<PathBuf>,
     /// A reason to render nothing.
     refusal: Option<String>,
 }
 
 /// Renders the packages among the inputs, and keeps everything else as it is.
 ///
-/// A package that can't be rendered becomes an entry of `unread`. Fails if there is no place for temporary files.
+/// A package that can't be rendered becomes an entry of `unread`, or of `unrendered` if no program is installed. Fails if there is no place for temporary files.
 pub fn render(listed: Vec<Listed>, options: &Options) -> io::Result<Rendering> {
     let mut rendering = Rendering::default();
     let mut packages = Vec::new();
@@ -78,7 +78,7 @@ pub fn render(listed: Vec<Listed>, options: &Options) -> io::Result<Rendering> {
     for ((job, home), result) in jobs.into_iter().zip(&homes).zip(results) {
         collector.add(job, home.path(), result);
     }
-    Ok(collector.finish())
+    Ok(collector.rendering)
 }
 
 /// The files and directories that are parts of kustomizations.
@@ -116,7 +116,6 @@ fn charts(package: &Package, options: &Options) -> Vec<Job> {
             package: package.clone(),
             chart: Some((Chart::read(&package.directory), variant)),
             inputs: inputs.clone(),
-            raw: Vec::new(),
             refusal: None,
         })
         .collect()
@@ -134,16 +133,10 @@ fn kustomization(package: Package, covered: &mut Covered) -> Job {
     });
     covered.files.extend(files.iter().cloned());
     covered.bases.extend(bases.iter().cloned());
-    let is_manifest = |path: &&PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("yaml" | "yml" | "json")) && !KUSTOMIZATION_FILES.contains(&name)
-    };
-    let raw = files.iter().filter(is_manifest).cloned().collect();
     // The directories count too, because a deleted file is in none of the lists.
     let directories = bases.into_iter().chain([package.directory.clone()]);
     let inputs = files.into_iter().chain(directories).collect();
-    Job { package, chart: None, inputs, raw, refusal }
+    Job { package, chart: None, inputs, refusal }
 }
 
 /// Returns the command with which a user renders a package.
@@ -203,9 +196,6 @@ struct Collector {
     templates: Templates,
     /// The documents of each chart with variants. Two variants often share some.
     seen: HashSet<(PathBuf, String)>,
-    raw: HashSet<PathBuf>,
-    /// The kustomizations that no program could render.
-    unrendered: Vec<Package>,
 }
 
 impl Collector {
@@ -216,15 +206,7 @@ impl Collector {
             Some(refusal) => Err(refusal),
             None => match result {
                 Ok(text) => String::from_utf8(text).map_err(|_| "what it renders to is not UTF-8".to_owned()),
-                Err(ProgramError::Missing(HELM)) => Err(format!(
-                    "it is a chart, and helm is not installed: install it, or run `{}` where it is",
-                    by_hand(&job.package)
-                )),
-                Err(ProgramError::Missing(_)) => {
-                    self.raw.extend(job.raw);
-                    self.unrendered.push(job.package);
-                    return;
-                }
+                Err(ProgramError::Missing(_)) => return self.add_unrendered(job),
                 Err(error) => Err(error.to_string()),
             },
         };
@@ -262,24 +244,24 @@ impl Collector {
         self.rendering.sources.push(Source::Rendered { name, text: kept.into_bytes().into() });
     }
 
-    fn finish(mut self) -> Rendering {
-        if let Some(first) = self.unrendered.first() {
-            let others = match self.unrendered.len() - 1 {
-                0 => String::new(),
-                1 => " and 1 other kustomization".to_owned(),
-                more => format!(" and {more} other kustomizations"),
-            };
-            self.rendering.notes.push(format!(
-                "the files of {}{others} were read without rendering, because neither kustomize nor kubectl is installed: \
-                 run `{}` where one is",
-                first.directory.display(),
-                by_hand(first)
-            ));
-            let mut raw: Vec<PathBuf> =
-                self.raw.iter().map(|file| as_written(file, &first.directory)).collect();
-            raw.sort();
-            self.rendering.sources.extend(raw.into_iter().map(Source::Found));
+    /// Notes once for all variants of a package that no program for it is installed.
+    fn add_unrendered(&mut self, job: Job) {
+        let source = job.package.directory.display().to_string();
+        let Rendering { unrendered, inputs, .. } = &mut self.rendering;
+        if unrendered.iter().any(|known| known.source == source) {
+            return;
         }
-        self.rendering
+        let by_hand = by_hand(&job.package);
+        let message = match job.package.kind {
+            PackageKind::Chart => format!(
+                "the chart was not evaluated, because helm is not installed: install it, or run `{by_hand}` where it is"
+            ),
+            PackageKind::Kustomization => format!(
+                "the kustomization was not evaluated, because neither kustomize nor kubectl is installed: install one, or \
+                 run `{by_hand}` where one is; --render never reads the files as they are"
+            ),
+        };
+        inputs.insert(source.clone(), job.inputs);
+        unrendered.push(ReadFailure { source, document: None, line: None, message });
     }
 }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_kubectl_logs_is_told_alone() {
+    fn only_the_error_from_kubectls_log_is_reported() {
         let log = br#"E1129 11:18:04 run.go:72] "command failed" err="invalid: unknown field \"a\"""#;
         assert_eq!(message(log), r#"invalid: unknown field "a""#);
     }

@@ -1,7 +1,7 @@
 //! The HTTPS server for a client that keeps connections open, such as the API server.
 //!
 //! Go's client does not repeat a request whose connection the server just closed, and it keeps an idle connection for
-//! 90 seconds. This server is therefore never the first to close one in that time. When it stops, it serves on, ends
+//! 90 seconds. This server is therefore never the first to close one in that time. On shutdown it keeps serving, ends
 //! each connection with its next response, and closes the idle rest after a pause without requests.
 
 use std::collections::VecDeque;

@@ -129,7 +129,7 @@ impl Tasks {
                 },
                 Ok(None) => break,
                 Err(_) => {
-                    warn!(tasks = ?left(&self.names), "still running, and left behind");
+                    warn!(tasks = ?left(&self.names), "tasks did not stop in time; abandoning them");
                     break;
                 }
             }

@@ -61,7 +61,11 @@ impl Workload<'_> {
             let message = format!("give the pod at least one container{hint}");
             return Some(defect(format!("{path}.containers"), message));
         }
-        let lists = [("initContainers", &self.pod.init_containers), ("containers", &self.pod.containers)];
+        let lists = [
+            ("initContainers", &self.pod.init_containers),
+            ("containers", &self.pod.containers),
+            ("ephemeralContainers", &self.pod.ephemeral_containers),
+        ];
         lists.into_iter().find_map(|(list, containers)| {
             containers.iter().enumerate().find_map(|(index, container)| {
                 let field = |field: &str, message| defect(format!("{path}.{list}[{index}].{field}"), message);

@@ -23,29 +23,61 @@ pub enum Fields {
     Raw(Kinds, WorkloadKinds),
 }
 
+/// The choice of a thread.
+#[derive(Clone, Copy)]
+struct Choice {
+    /// The fields that are parsed.
+    parsed: Fields,
+    /// The fields that are needed. Others may be parsed for their types alone.
+    needed: Fields,
+}
+
+impl Choice {
+    fn within<T>(self, parse: impl FnOnce() -> T) -> T {
+        /// Restores the former choice, even after a panic.
+        struct Restore(Choice);
+
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CHOICE.set(self.0);
+            }
+        }
+
+        let _restore = Restore(CHOICE.replace(self));
+        parse()
+    }
+}
+
 thread_local! {
-    static FIELDS: Cell<Fields> = const { Cell::new(Fields::Default) };
+    static CHOICE: Cell<Choice> =
+        const { Cell::new(Choice { parsed: Fields::Default, needed: Fields::Default }) };
 }
 
 impl Fields {
     /// Runs `parse`. Everything that it parses on this thread has these fields.
     pub fn within<T>(self, parse: impl FnOnce() -> T) -> T {
-        /// Restores the former choice, even after a panic.
-        struct Restore(Fields);
+        Choice { parsed: self, needed: self }.within(parse)
+    }
 
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                FIELDS.set(self.0);
-            }
-        }
+    /// Runs `parse`, which also checks the types of fields that no rule reads.
+    ///
+    /// An object with a uid is exempt from the check: an API server stored it, and refuses wrong types.
+    pub fn within_checked<T>(self, parse: impl FnOnce() -> T) -> T {
+        Choice { parsed: self.max(Self::All), needed: self }.within(parse)
+    }
 
-        let _restore = Restore(FIELDS.replace(self));
-        parse()
+    /// Runs `parse` for a part of an object that an API server stored.
+    pub(super) fn of_stored<T>(parse: impl FnOnce() -> T) -> T {
+        CHOICE.get().needed.within(parse)
+    }
+
+    fn current() -> Self {
+        CHOICE.get().parsed
     }
 
     /// Runs `parse` with the fields of the thread, but keeps no JSON.
     pub(super) fn kept_without_raw<T>(parse: impl FnOnce() -> T) -> T {
-        let fields = match FIELDS.get() {
+        let fields = match Self::current() {
             Self::Raw(kinds, _) => Self::With(kinds),
             fields => fields,
         };
@@ -54,12 +86,12 @@ impl Fields {
 
     /// Returns true if the thread parses every field.
     pub(super) fn are_all() -> bool {
-        FIELDS.get() != Self::Default
+        Self::current() != Self::Default
     }
 
     /// Returns the kinds of objects beside workloads that the thread reads.
     pub(super) fn kinds() -> Kinds {
-        match FIELDS.get() {
+        match Self::current() {
             Self::With(kinds) | Self::Raw(kinds, _) => kinds,
             Self::Default | Self::All => Kinds::default(),
         }
@@ -67,7 +99,7 @@ impl Fields {
 
     /// Returns the kinds of workloads whose JSON the thread keeps.
     pub(super) fn raw() -> WorkloadKinds {
-        match FIELDS.get() {
+        match Self::current() {
             Self::Raw(_, kinds) => kinds,
             Self::Default | Self::All | Self::With(_) => WorkloadKinds::default(),
         }

@@ -1,4 +1,4 @@
-//! Identities of workloads and policies. They are printed and parsed here and nowhere else.
+//! Identities of workloads and policies, and the only code that parses their texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -40,14 +40,20 @@ pub struct WorkloadKey {
 }
 
 /// A policy, printed and serialized as `namespace/name`.
+///
+/// A cluster policy has no namespace and is printed as `cluster/name`. Its effect in one namespace is printed as
+/// `namespace/cluster/name`. No object of the API has a slash in its name, so nothing else has such an identity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct PolicyRef {
-    /// The namespace.
+    /// The namespace; empty for a cluster policy as a whole.
     pub namespace: String,
-    /// The name.
+    /// The name; for a cluster policy, `cluster/` and its name.
     pub name: String,
 }
+
+/// The start of the name of a cluster policy.
+const CLUSTER: &str = "cluster/";
 
 /// A text that names no workload and no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +70,11 @@ impl<'a> Owner<'a> {
             Some([kind, name]) => Ok(Self { kind, name }),
             None => Err(IdentityError { text: text.to_owned(), form: "KIND/NAME" }),
         }
+    }
+
+    /// Prints `namespace/Kind/name`, or `Kind/name` for an object without a namespace.
+    pub fn full_name(self, namespace: &str) -> String {
+        if namespace.is_empty() { self.to_string() } else { format!("{namespace}/{self}") }
     }
 
     /// Adds the namespace.
@@ -133,6 +144,21 @@ impl PolicyRef {
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
+
+    /// Names a cluster policy as a whole.
+    pub fn cluster(name: &str) -> Self {
+        Self::new("", format!("{CLUSTER}{name}"))
+    }
+
+    /// Returns the name of a cluster policy as the API has it; `None` for a policy of a namespace.
+    pub fn cluster_name(&self) -> Option<&str> {
+        cluster_name(&self.name)
+    }
+}
+
+/// Returns the name of a cluster policy as the API has it; `None` for a policy of a namespace.
+pub fn cluster_name(policy: &str) -> Option<&str> {
+    policy.strip_prefix(CLUSTER)
 }
 
 impl fmt::Display for Owner<'_> {
@@ -155,6 +181,9 @@ impl fmt::Display for WorkloadKey {
 
 impl fmt::Display for PolicyRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            return f.write_str(&self.name);
+        }
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }
@@ -175,7 +204,12 @@ impl FromStr for PolicyRef {
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {
         let form = "NAMESPACE/NAME";
-        let [namespace, name] = parts(text).ok_or_else(|| IdentityError { text: text.to_owned(), form })?;
+        let error = || IdentityError { text: text.to_owned(), form };
+        let (namespace, name) = text.split_once('/').ok_or_else(error)?;
+        let plain = cluster_name(name).unwrap_or(name);
+        if namespace.is_empty() || plain.is_empty() || plain.contains('/') {
+            return Err(error());
+        }
         Ok(Self::new(namespace, name))
     }
 }

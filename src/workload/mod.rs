@@ -48,7 +48,7 @@ pub use environment::{ContainerPort, EnvFrom, EnvFromRef, EnvSource, EnvVar, Key
 pub use evaluated::Workload;
 pub use fields::Fields;
 pub(crate) use fields::nullable;
-pub use identity::{IdentityError, Owner, PolicyRef, WorkloadKey, WorkloadRef};
+pub use identity::{IdentityError, Owner, PolicyRef, WorkloadKey, WorkloadRef, cluster_name};
 pub use image::ImageReference;
 pub use interner::Interner;
 pub use kind::{WorkloadKind, WorkloadKinds};

@@ -82,7 +82,7 @@ impl Workload<'static> {
         Self::from_json_within(Fields::All, kind, json)
     }
 
-    /// Reads as [`Workload::from_json_owned`] does, and keeps the JSON, without the fields that only tell who set what.
+    /// Reads as [`Workload::from_json_owned`] does, and keeps the JSON without managed fields.
     pub fn from_json_with_raw(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
         let fields = Fields::Raw(Kinds::default(), WorkloadKinds::of([kind]));
         let mut workload = Self::from_json_within(fields, kind, json)?;
@@ -142,11 +142,11 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
             }
             match key {
                 Key::ApiVersion => {
-                    own.api_version = map.next_value()?;
+                    own.api_version = map.next_value::<Option<Text<'de>>>()?.filter(|text| !text.is_empty());
                     continue;
                 }
                 Key::Kind => {
-                    own.kind = map.next_value()?;
+                    own.kind = map.next_value::<Option<Text<'de>>>()?.filter(|text| !text.is_empty());
                     continue;
                 }
                 _ => {}
@@ -156,7 +156,13 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                     draft.content.insert(key.into_text(), map.next_value()?);
                 }
                 (Some(role), Key::Part(part)) => {
-                    map.next_value_seed(PartSeed { role, part, draft: &mut draft })?;
+                    let is_stored = draft.metadata.uid.as_deref().is_some_and(|uid| !uid.is_empty());
+                    let seed = PartSeed { role, part, draft: &mut draft };
+                    if is_stored {
+                        Fields::of_stored(|| map.next_value_seed(seed))?;
+                    } else {
+                        map.next_value_seed(seed)?;
+                    }
                 }
                 (None, Key::Part(part)) => {
                     early.insert(part.into(), map.next_value()?);

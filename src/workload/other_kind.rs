@@ -280,6 +280,15 @@ pub struct OtherObject {
     pub content: serde_json::Map<String, serde_json::Value>,
 }
 
+impl OtherObject {
+    /// Returns the object's name, or the prefix of its future name; empty without one.
+    pub fn name(&self) -> &str {
+        let metadata = self.content.get("metadata");
+        let field = |name: &str| metadata.and_then(|metadata| metadata.get(name)?.as_str());
+        field("name").or_else(|| field("generateName")).unwrap_or_default()
+    }
+}
+
 /// A set of kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kinds(u32);

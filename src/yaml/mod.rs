@@ -15,7 +15,9 @@ mod number;
 mod scalar;
 mod split;
 mod tree;
+mod utf16;
 
 pub use error::Error;
 pub use split::{Chunk, chunks};
 pub use tree::{Document, Node, Repeated};
+pub use utf16::{Decoder, Encoding};

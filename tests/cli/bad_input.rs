@@ -121,7 +121,7 @@ fn a_policy_that_can_not_be_followed_is_refused() {
 }
 
 #[test]
-fn a_selector_that_is_none_is_refused() {
+fn an_invalid_selector_is_refused() {
     assert_snapshot!(run(&["analyze", "-f", "kube-tests", "-l", "app in web"]));
     for selector in ["a/b/c", "app=-x", "app=web,"] {
         for command in

@@ -229,20 +229,61 @@ fn values_without_a_chart_are_refused() {
 }
 
 #[test]
-fn without_helm_a_chart_is_an_error_that_says_how_to_render_it() {
+fn without_helm_a_note_says_how_to_render_a_chart_and_the_rest_is_evaluated() {
     let tree = chart("enabled: true\nimage: nginx\n");
-    let run = run_beside(&tree.path().join("none"), tree.path(), &[&ANALYZE[..], &[".", "-R"]].concat());
-    let error = "error: ./charts/web: it is a chart, and helm is not installed: install it, or run `helm template \
-                 ./charts/web | kube-devops analyze -f -` where it is\n";
-    assert_eq!((run.status, run.stderr.as_str()), (2, error), "{run}");
-    assert_eq!(violations(&run), ["raw latest-tag ./raw.yaml:4"], "{run}");
-    let run = run_beside(
-        &tree.path().join("none"),
-        tree.path(),
-        &[&ANALYZE[..], &[".", "-R", "--render", "never"]].concat(),
-    );
+    let programs = tree.path().join("none");
+    let run = |args: &[&str]| run_beside(&programs, tree.path(), &[&ANALYZE[..], args].concat());
+    let note = "note: ./charts/web: the chart was not evaluated, because helm is not installed: install it, or run \
+                `helm template ./charts/web | kube-devops analyze -f -` where it is\n";
+    let rest = run(&[".", "-R"]);
+    assert_eq!((rest.status, rest.stderr.as_str()), (0, note), "{rest}");
+    assert_eq!(violations(&rest), ["raw latest-tag ./raw.yaml:4"], "{rest}");
+    let report: Value = serde_json::from_str(&rest.stdout).unwrap();
+    assert_eq!(report["summary"]["partial"], true, "{rest}");
+    assert_eq!(report["unrendered"][0]["source"], "./charts/web", "{rest}");
+    // The thresholds hold for what was evaluated.
+    assert_eq!(run(&[".", "-R", "--fail-on", "high"]).status, 1);
+    assert_eq!(run(&[".", "-R", "--fail-on", "critical"]).status, 0);
+    let never = run(&[".", "-R", "--render", "never"]);
     assert!(
-        run.stderr.contains("charts/web/templates/deploy.yaml"),
-        "the templates are read as they are: {run}"
+        never.stderr.contains("charts/web/templates/deploy.yaml"),
+        "the templates are read as they are: {never}"
     );
+}
+
+#[test]
+fn without_helm_a_chart_alone_is_no_success() {
+    let tree = chart("enabled: true\nimage: nginx\n");
+    std::fs::create_dir(tree.path().join("charts/web/ci")).unwrap();
+    for variant in ["a", "b"] {
+        std::fs::write(tree.path().join(format!("charts/web/ci/{variant}-values.yaml")), "").unwrap();
+    }
+    let none = tree.path().join("none");
+    let run = |args: &[&str]| {
+        run_beside(&none, tree.path(), &[&["analyze", "-f", "charts/web", "-o", "json"], args].concat())
+    };
+    for gate in [&[][..], &["--fail-on", "high"], &["--fail-under", "1", "--allow-empty"]] {
+        let alone = run(gate);
+        assert_eq!((alone.status, alone.stderr.matches("note: charts/web: ").count()), (2, 1), "{alone}");
+        let report: Value = serde_json::from_str(&alone.stdout).unwrap();
+        assert_eq!(report["summary"]["score"], Value::Null, "{alone}");
+    }
+    let baseline =
+        run_beside(&none, tree.path(), &["analyze", "-R", "-f", ".", "--write-baseline", "known.json"]);
+    assert_eq!(baseline.status, 2, "{baseline}");
+    assert!(
+        baseline.stderr.contains("known.json was not written: findings in what could not be"),
+        "{baseline}"
+    );
+    assert!(!tree.path().join("known.json").exists());
+}
+
+#[test]
+fn every_format_shows_a_chart_that_was_not_rendered() {
+    let tree = chart("enabled: true\nimage: nginx\n");
+    for format in ["summary", "sarif", "junit", "github", "gitlab", "markdown", "html"] {
+        let args = ["analyze", "-R", "-f", ".", "-o", format];
+        let run = run_beside(&tree.path().join("none"), tree.path(), &args);
+        insta::assert_snapshot!(format!("unrendered_{format}"), run);
+    }
 }

@@ -55,6 +55,29 @@ exemptions:
 }
 
 #[test]
+fn flags_for_manifests_are_for_the_inputs_of_the_file_too() {
+    let pod = BAD.replace("NAME", "below");
+    let directory = directory(&[
+        (".kube-devops.yaml", b"inputs: [manifests]\n"),
+        ("manifests/a.yaml", BAD.replace("NAME", "a").as_bytes()),
+        ("manifests/deep/b.yaml", pod.as_bytes()),
+        ("empty/.kube-devops.yaml", b"failOn: high\n"),
+    ]);
+    for (flags, finds_below) in [(&["-R"][..], true), (&["--complete"], false), (&["-R", "--complete"], true)]
+    {
+        let run = run_in(directory.path(), &[&["analyze", "-o", "table"], flags].concat(), "");
+        assert_eq!((run.status, run.stdout.contains("Pod/below")), (0, finds_below), "{flags:?}: {run}");
+    }
+    for flag in ["-R", "--complete"] {
+        let refused = run_in(&directory.path().join("empty"), &["analyze", flag], "");
+        assert_eq!(refused.status, 2, "{refused}");
+        assert!(refused.stderr.contains("name them with -f, or as inputs in .kube-devops.yaml"), "{refused}");
+        let cluster = run_in(directory.path(), &["analyze", flag, "--context", "prod"], "");
+        assert!(cluster.stderr.contains("are for manifests"), "{cluster}");
+    }
+}
+
+#[test]
 fn without_a_file_the_defaults_hold() {
     let directory = directory(&[("a.yaml", BAD.replace("NAME", "a").as_bytes())]);
     assert_snapshot!(run_in(directory.path(), &["config"], ""));

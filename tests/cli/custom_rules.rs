@@ -20,7 +20,7 @@ fn the_rules_of_a_file_join_the_chosen_ones() {
     let own = report["violations"].as_array().unwrap().iter().find(|found| found["rule"] == "few-replicas");
     let own = own.unwrap();
     assert_eq!(own["message"], "there are more than five replicas");
-    assert_eq!((&own["severity"], &own["source"]), (&"high".into(), &"web.yaml:1".into()));
+    assert_eq!((&own["severity"], &own["source"]), (&"high".into(), &"web.yaml:4".into()));
     assert_eq!(report["summary"]["counts"]["few-replicas"], 1);
     assert_eq!(report["summary"]["unknown"]["own-pods"], 1);
     let note = "rule own-pods can't tell for 1 object; the first is shop/Deployment/web: no such key: paused";

@@ -63,6 +63,7 @@ fn monitoring_has_labels_and_runbooks_of_choice() {
     };
     assert_eq!(kinds("generate-service-monitors"), ["ServiceMonitor"; 2]);
     assert_eq!(kinds("generate-alerts"), ["PrometheusRule"]);
+    assert_eq!(kinds("generate-fleet-rules"), ["PrometheusRule"]);
     assert_eq!(kinds("generate-dashboard"), ["ConfigMap"; 2]);
     assert_eq!(run(&["observability", "generate-all", "--monitor-label", "x"]).status, 2);
 }

@@ -69,6 +69,19 @@ fn a_missing_or_unknown_choice_of_clusters_is_refused() {
         ),
         (&["analyze", "--all", "--kubeconfig", "none.yaml"], "none.yaml"),
         (&["analyze", "--all", "--contexts", "a"], "cannot be used with"),
+        (&["status", "--cluster-profiles", "--kubeconfig", "one.yaml"], "--clusterprofile-provider-file"),
+        (&["list-contexts", "--hub-context", "a", "--kubeconfig", "one.yaml"], "--cluster-profiles"),
+        (
+            &[
+                "list-contexts",
+                "--cluster-profiles",
+                "--clusterprofile-provider-file",
+                "one.yaml",
+                "--kubeconfig",
+                "one.yaml",
+            ],
+            "cannot list the ClusterProfiles of the hub: cannot reach https://127.0.0.1:1",
+        ),
     ] {
         let run = fleet(args);
         assert!(run.status == 2 && run.stderr.contains(refusal), "{args:?}: {run}");

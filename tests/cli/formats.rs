@@ -35,6 +35,50 @@ kind: Pod
 metadata: {name: web, namespace: shop}
 spec: {containers: [{name: main, image: 'x:1', livenessProbe: {}, readinessProbe: {}}]}
 ";
+/// A finding in a pod's status, a container, a workload, a type, an object of another kind, an object of the cluster, and
+/// between two objects.
+const EVERY_KIND: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: slow, namespace: shop}
+spec:
+  containers: [{name: c, image: 'x:1', livenessProbe: {}, readinessProbe: {}, securityContext: {privileged: true}}]
+status: {phase: Pending, containerStatuses: [{name: c, restartCount: 9}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      initContainers: [{name: init, image: x}]
+      containers: [{name: c, image: 'x:1', livenessProbe: {}, readinessProbe: {}}]
+---
+apiVersion: extensions/v1beta1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec: {rules: [{host: example.com}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: wide}
+rules: [{apiGroups: [''], resources: ['*'], verbs: [get]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: gone, namespace: shop}
+spec:
+  ports: [{port: 80}]
+  selector: {app: gone}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+";
 const FORMATS: [&str; 6] = ["sarif", "junit", "github", "gitlab", "markdown", "html"];
 
 fn directory(text: &str) -> TempDir {
@@ -51,6 +95,34 @@ fn analyze(text: &str, format: &str) -> Run {
 fn every_format_shows_violations_and_errors() {
     for format in FORMATS {
         assert_snapshot!(format!("hostile_{format}"), analyze(HOSTILE, format));
+    }
+}
+
+#[test]
+fn every_format_shows_every_kind_of_finding() {
+    let directory = directory(EVERY_KIND);
+    let rules =
+        "customRules:\n- {id: own, match: {kinds: [Deployment]}, expression: 'false', message: not so}\n";
+    fs::write(directory.path().join("rules.yaml"), rules).unwrap();
+    let ids = "default,recommended,deprecated-api,wildcard-rule,dangling-service,plaintext-ingress,recreate-strategy";
+    for format in FORMATS.into_iter().chain(["summary", "table", "wide", "json", "yaml"]) {
+        let args = [
+            "analyze",
+            "-f",
+            "a b.yaml",
+            "--complete",
+            "--rules",
+            ids,
+            "--rules-file",
+            "rules.yaml",
+            "-o",
+            format,
+        ];
+        let run = run_in(directory.path(), &args, "");
+        // The documentation of the rules is not what is tested here.
+        let text = run.to_string();
+        let text = text.split_inclusive("\"results\":[").last().unwrap();
+        assert_snapshot!(format!("every_kind_{format}"), text);
     }
 }
 
@@ -186,6 +258,63 @@ fn a_large_report_is_cut_between_rows_with_a_count() {
 }
 
 #[test]
+fn a_report_with_very_many_notes_stays_within_the_limits() {
+    let directory = TempDir::new().unwrap();
+    // Each Namespace has an exemption of its own, and each other document is broken.
+    let pod = |number: usize| {
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: n{number}, annotations: {{devops.stochastic.io/exempt: \
+             'latest-tag,missing-liveness,missing-readiness', devops.stochastic.io/exempt-reason: {}}}}}\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: n{number}}}\nspec: {{containers: [{{name: c, image: \
+             x}}]}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: broken}}\nspec: {{containers: 3}}\n---\n",
+            "because ".repeat(10)
+        )
+    };
+    let pods: String = (0..3_000).map(pod).collect();
+    fs::write(directory.path().join("pods.yaml"), pods).unwrap();
+    let output =
+        |format: &str| run_in(directory.path(), &["analyze", "-f", "pods.yaml", "-o", format], "").stdout;
+    let markdown = output("markdown");
+    assert!(markdown.len() < 65_536, "{}", markdown.len());
+    assert!(markdown.contains("\n- and ") && markdown.ends_with(" more\n"), "{markdown}");
+    let sarif: Value = serde_json::from_str(&output("sarif")).unwrap();
+    let notifications = sarif["runs"][0]["invocations"][0]["toolExecutionNotifications"].as_array().unwrap();
+    assert_eq!(notifications.len(), 1_001);
+    assert!(
+        notifications[1_000]["message"]["text"]
+            .as_str()
+            .unwrap()
+            .ends_with("more notifications are left out")
+    );
+}
+
+#[test]
+fn paths_are_those_of_the_repository_wherever_the_run_starts() {
+    let directory = directory(CLEAN.replace("x:1", "x").as_str());
+    fs::create_dir_all(directory.path().join(".git")).unwrap();
+    fs::create_dir_all(directory.path().join("deploy/deep")).unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    let absolute = root.join("a b.yaml").display().to_string();
+    for (from, file) in
+        [("", "a b.yaml"), ("", "./a b.yaml"), ("deploy/deep", "../.././a b.yaml"), ("deploy", &absolute)]
+    {
+        for (format, place) in [
+            ("sarif", "{\"uri\":\"a%20b.yaml\",\"uriBaseId\":\"%SRCROOT%\"}"),
+            ("github", "::error file=a b.yaml,line=4,"),
+            ("gitlab", "\"path\": \"a b.yaml\""),
+        ] {
+            let run = run_in(&root.join(from), &["analyze", "-f", file, "-o", format], "");
+            assert!(run.stdout.contains(place), "{format} of {file} in {from:?}: {run}");
+        }
+    }
+    let outside = directory.path().join("other");
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir(outside.join(".git")).unwrap();
+    let run = run_in(&outside, &["analyze", "-f", &absolute, "-o", "sarif"], "");
+    assert!(run.stdout.contains("\"uri\":\"file:///"), "{run}");
+}
+
+#[test]
 fn one_run_writes_several_formats() {
     let directory = directory(CLEAN);
     let args =
@@ -204,6 +333,7 @@ fn outputs_that_cannot_be_written_are_refused() {
     for (outputs, problem) in [
         (vec!["-o", "json", "-o", "yaml"], "two formats are for stdout"),
         (vec!["-o", "json=x", "-o", "yaml=x"], "two formats are for x"),
+        (vec!["-o", "json=x", "-o", "yaml=./x"], "two formats are for x"),
         (vec!["-o", "json="], "name a file after the equals sign"),
         (vec!["-o", "pdf"], "there is no format \"pdf\""),
         (vec!["-o", "json=missing/x"], "cannot write missing/x"),

@@ -127,16 +127,23 @@ fn a_broken_kustomization_is_an_error_of_kustomize_and_the_rest_is_evaluated() {
 }
 
 #[test]
-fn without_a_program_the_files_are_read_as_they_are_and_a_note_says_how_to_render() {
+fn without_a_program_a_note_says_how_to_render_each_kustomization() {
     let tree = tree();
     let path = [("PATH", "/nonexistent")];
     let run = run_with(tree.path(), &[&ANALYZE[..], &[".", "-R"]].concat(), &path);
-    assert_eq!(violations(&run), ["raw ./raw.yaml:4", "web base/deploy.yaml:9"], "{run}");
-    let note = "note: the files of ./overlays/dev and 1 other kustomization were read without rendering, because neither \
-                kustomize nor kubectl is installed: run `kubectl kustomize ./overlays/dev | kube-devops analyze -f -` \
-                where one is\n";
-    assert!(run.stderr.contains(note), "{run}");
-    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(violations(&run), ["raw ./raw.yaml:4"], "{run}");
+    let notes = ["dev", "prod"].map(|overlay| {
+        format!(
+            "note: ./overlays/{overlay}: the kustomization was not evaluated, because neither kustomize nor kubectl is \
+             installed: install one, or run `kubectl kustomize ./overlays/{overlay} | kube-devops analyze -f -` where one \
+             is; --render never reads the files as they are\n"
+        )
+    });
+    assert_eq!((run.status, run.stderr.as_str()), (0, &*notes.concat()), "{run}");
+    let alone = run_with(tree.path(), &[&ANALYZE[..], &["overlays/dev"]].concat(), &path);
+    assert_eq!(alone.status, 2, "{alone}");
+    let never = run_with(tree.path(), &[&ANALYZE[..], &[".", "-R", "--render", "never"]].concat(), &path);
+    assert_eq!(violations(&never), ["raw ./raw.yaml:4", "web ./base/deploy.yaml:9"], "{never}");
 }
 
 #[cfg(unix)]

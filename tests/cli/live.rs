@@ -30,7 +30,7 @@ fn without_a_kubeconfig_the_way_without_a_cluster_is_shown() {
 }
 
 #[test]
-fn a_context_that_is_not_there_is_refused_with_those_that_are() {
+fn an_error_about_an_unknown_context_lists_the_known_ones() {
     let config = b"apiVersion: v1\nkind: Config\ncontexts: [{name: blue, context: {cluster: c, user: u}}]\n\
         clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n";
     let tree = directory(&[("config", config)]);

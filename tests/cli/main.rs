@@ -19,10 +19,13 @@ mod fleet;
 mod formats;
 mod github_action;
 mod gitlab_template;
+#[cfg(unix)]
+mod html_page;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;
 mod kustomizations;
+mod lines;
 mod live;
 mod policies;
 mod pre_commit;

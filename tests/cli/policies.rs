@@ -57,7 +57,8 @@ fn crds_are_printed_as_yaml_and_as_json() {
     let documents: Vec<Value> = yaml_serde::Deserializer::from_str(&yaml.stdout)
         .map(|document| serde::Deserialize::deserialize(document).unwrap())
         .collect();
-    let names = ["devopspolicies.devops.stochastic.io", "policyauditresults.devops.stochastic.io"];
+    let names = ["devopspolicies", "clusterdevopspolicies", "policyauditresults"]
+        .map(|plural| format!("{plural}.devops.stochastic.io"));
     assert_eq!(
         documents.iter().map(|crd| crd["metadata"]["name"].as_str().unwrap()).collect::<Vec<_>>(),
         names

@@ -24,7 +24,7 @@ fn a_missing_object_is_unknown_unless_the_input_is_complete() {
     let violation = &found["violations"][0];
     assert_eq!(
         (&violation["kind"], &violation["name"], &violation["source"]),
-        (&"Service".into(), &"web".into(), &"./service.yaml:1".into())
+        (&"Service".into(), &"web".into(), &"./service.yaml:4".into())
     );
     assert_eq!(found["summary"]["score"], 100, "a Service has no share of the score");
 }

@@ -262,7 +262,7 @@ fn hostile_server(method: &str, path: &str) -> (u16, String) {
         ("GET", "web") => deployment,
         ("GET", "devopspolicies") => list("DevOpsPolicyList", json!([policy("p"), policy(HOSTILE)])),
         ("GET", "policyauditresults") => list("PolicyAuditResultList", json!([result])),
-        ("GET", "v1") => {
+        ("GET", "v1" | "v1alpha1") => {
             json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "v1", "resources": [] })
         }
         ("GET", _) if !path.contains("customresourcedefinitions") => list("List", json!([])),

@@ -10,7 +10,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_devops::manifests::crds;
-use kube_devops::policy::{DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyAuditResult};
+use kube_devops::policy::{
+    ClusterDevOpsPolicy, DevOpsPolicy, DevOpsPolicySpec, EffectivePolicy, PolicyAuditResult,
+};
 use kube_devops::yaml::Document;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 const POLICIES: &str = "devopspolicies.devops.stochastic.io";
+const CLUSTER_POLICIES: &str = "clusterdevopspolicies.devops.stochastic.io";
 const AUDIT_RESULTS: &str = "policyauditresults.devops.stochastic.io";
 
 /// Returns a control plane with the CRDs installed. Only these tests use it, because CRDs are cluster-scoped.
@@ -37,11 +40,11 @@ fn install(plane: &ControlPlane) -> String {
     outcome.stdout
 }
 
-/// The output of `crd install` for both CRDs.
-fn said(policies: &str, audit_results: &str) -> String {
-    format!(
-        "customresourcedefinition {POLICIES} {policies}\ncustomresourcedefinition {AUDIT_RESULTS} {audit_results}\n"
-    )
+/// The output of `crd install` for all CRDs.
+fn said(policies: &str, cluster_policies: &str, audit_results: &str) -> String {
+    [(POLICIES, policies), (CLUSTER_POLICIES, cluster_policies), (AUDIT_RESULTS, audit_results)]
+        .map(|(crd, done)| format!("customresourcedefinition {crd} {done}\n"))
+        .concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,15 +54,15 @@ async fn crds_are_created_once_and_repaired_only_after_changes() {
     let client = plane.client().await;
     let missing = check(&plane, "reconcile");
     assert_eq!(missing.code, 1, "{missing:?}");
-    assert_eq!(states(&missing), ["missing:", "missing:"], "{missing:?}");
-    assert_eq!(install(&plane), said("created", "created"));
+    assert_eq!(states(&missing), ["missing:"; 3], "{missing:?}");
+    assert_eq!(install(&plane), said("created", "created", "created"));
     // The resources are usable as soon as `crd install` returns.
     let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), "default");
     policies.create(&PostParams::default(), &policy("first", "{forbidLatestTag: true}")).await.unwrap();
-    assert_eq!(install(&plane), said("unchanged", "unchanged"));
+    assert_eq!(install(&plane), said("unchanged", "unchanged", "unchanged"));
     let current = check(&plane, "reconcile");
     assert_eq!(current.code, 0, "{current:?}");
-    assert_eq!(states(&current), ["current", "current"], "{current:?}");
+    assert_eq!(states(&current), ["current"; 3], "{current:?}");
 
     // Another client removes a column.
     let definitions = Api::<CustomResourceDefinition>::all(client);
@@ -69,10 +72,10 @@ async fn crds_are_created_once_and_repaired_only_after_changes() {
     definitions.patch(AUDIT_RESULTS, &PatchParams::default(), &patch).await.unwrap();
     let outdated = check(&plane, "enforce");
     assert_eq!(outdated.code, 1, "{outdated:?}");
-    assert_eq!(states(&outdated), ["current", "outdated:"], "{outdated:?}");
+    assert_eq!(states(&outdated), ["current", "current", "outdated:"], "{outdated:?}");
     assert_eq!(check(&plane, "analyze").code, 0);
-    assert_eq!(install(&plane), said("unchanged", "changed"));
-    assert_eq!(states(&check(&plane, "reconcile")), ["current", "current"]);
+    assert_eq!(install(&plane), said("unchanged", "unchanged", "changed"));
+    assert_eq!(states(&check(&plane, "reconcile")), ["current"; 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +85,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
     let client = plane.client().await;
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
     // An older CRD that kubectl created: another field manager, fewer fields, no status and one obsolete field.
-    let [mut older, _] = crds();
+    let [mut older, ..] = crds();
     let version = &mut older.spec.versions[0];
     version.subresources = None;
     let schema = version.schema.as_mut().unwrap().open_api_v3_schema.as_mut().unwrap();
@@ -102,7 +105,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
     let created =
         eventually("the older CRD is served", async || create(&client, "default", &stored).await.ok()).await;
 
-    assert_eq!(install(&plane), said("changed", "created"));
+    assert_eq!(install(&plane), said("changed", "created", "created"));
     let kept = policies.get("old").await.unwrap();
     assert_eq!(kept.metadata.uid.as_deref(), created["metadata"]["uid"].as_str());
     assert_eq!((kept.spec.forbid_latest_tag, kept.spec.max_restart_count), (Some(true), Some(7)));
@@ -113,7 +116,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
     let status = Patch::Merge(json!({ "status": { "healthScore": 90 } }));
     let evaluated = policies.patch_status("old", &PatchParams::default(), &status).await.unwrap();
     assert_eq!(evaluated.status.unwrap().health_score, Some(90));
-    assert_eq!(states(&check(&plane, "reconcile")), ["current", "current"]);
+    assert_eq!(states(&check(&plane, "reconcile")), ["current"; 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +124,7 @@ async fn an_upgrade_from_an_older_crd_keeps_the_stored_objects() {
 async fn an_install_reports_names_in_use_at_once() {
     let plane = ControlPlane::start();
     let definitions = Api::<CustomResourceDefinition>::all(plane.client().await);
-    let [mut other, _] = crds();
+    let [mut other, ..] = crds();
     other.metadata.name = Some("dopamines.devops.stochastic.io".to_owned());
     other.spec.names.plural = "dopamines".to_owned();
     other.spec.names.singular = Some("dopamine".to_owned());
@@ -153,7 +156,7 @@ async fn install_names_missing_permissions_and_check_uses_discovery() {
     assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
 
     let served = on(&kubeconfig, &["check", "--for", "reconcile"]);
-    assert_eq!(states(&served), ["served:", "served:"], "{served:?}");
+    assert_eq!(states(&served), ["served:"; 3], "{served:?}");
     assert!(served.stdout.contains("get on customresourcedefinitions"), "{served:?}");
 
     let read: PolicyRule = serde_json::from_value(json!({
@@ -162,7 +165,7 @@ async fn install_names_missing_permissions_and_check_uses_discovery() {
     .unwrap();
     let kubeconfig = plane.restricted(&namespace, "reader", &[read], Reach::Cluster).await;
     let current = on(&kubeconfig, &["check", "--for", "reconcile"]);
-    assert_eq!(states(&current), ["current", "current"], "{current:?}");
+    assert_eq!(states(&current), ["current"; 3], "{current:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,6 +373,60 @@ async fn kubectl_get_shows_the_columns_and_short_names_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn a_cluster_policy_is_validated_with_its_selector_and_has_columns_of_its_own() {
+    let client = plane().client().await;
+    let policies = Api::<ClusterDevOpsPolicy>::all(client.clone());
+    let create = async |spec: Value| {
+        let policy = json!({
+            "apiVersion": "devops.stochastic.io/v1", "kind": "ClusterDevOpsPolicy", "metadata": { "name": "base" },
+            "spec": spec,
+        });
+        let document = policy.to_string();
+        let ours = EffectivePolicy::from_manifest(&document).map(drop).map_err(|error| error.to_string());
+        let path = "/apis/devops.stochastic.io/v1/clusterdevopspolicies?fieldValidation=Strict";
+        let request = http::Request::post(path).body(document.into_bytes()).unwrap();
+        let theirs = client.request::<Value>(request).await.map(drop).map_err(|error| error.to_string());
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "{ours:?} {theirs:?}");
+        theirs
+    };
+    let requirement =
+        |requirement: Value| json!({ "namespaceSelector": { "matchExpressions": [requirement] } });
+    for (refused, why) in [
+        (json!({ "forbidLatestTag": true }), "namespaceSelector"),
+        (requirement(json!({ "key": "a", "operator": "In" })), "In and NotIn need values"),
+        (
+            requirement(json!({ "key": "a", "operator": "Exists", "values": ["b"] })),
+            "In and NotIn need values",
+        ),
+        (requirement(json!({ "key": "a", "operator": "Like" })), "Like"),
+        (json!({ "namespaceSelector": {}, "maxRestartCount": -1 }), "maxRestartCount"),
+        (
+            json!({ "namespaceSelector": {}, "forbidLatestTag": true, "rules": [{ "id": "latest-tag" }] }),
+            "rules",
+        ),
+    ] {
+        let error = create(refused).await.unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+    create(requirement(json!({ "key": "a", "operator": "NotIn", "values": ["b"] }))).await.unwrap();
+    let worst = json!([{ "namespace": "shop", "healthScore": 7, "violations": 3, "pods": 1 }]);
+    let status = json!({ "status": {
+        "namespaces": 2, "healthScore": 73, "classification": "Stable", "violations": 12, "pods": 9,
+        "worstNamespaces": worst,
+    } });
+    let written =
+        policies.patch_status("base", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    let status = written.status.unwrap();
+    assert_eq!((status.namespaces, status.worst_namespaces.len(), status.totals.pods), (Some(2), 1, Some(9)));
+    let path = "/apis/devops.stochastic.io/v1/clusterdevopspolicies";
+    let (columns, cells) = table_at(&client, path).await;
+    assert_eq!(columns, ["Name", "Mode", "Namespaces", "Score", "Status", "Violations", "Pods", "Age"]);
+    assert_eq!(cells[..4], [json!("base"), json!("audit"), json!(2), json!(73)]);
+    policies.delete("base", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn a_status_is_its_own_subresource_and_bounded() {
     let plane = plane();
     let (client, namespace) = (plane.client().await, plane.namespace("status"));
@@ -423,7 +480,7 @@ fn states(outcome: &Outcome) -> Vec<&str> {
         let line = outcome.stdout.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|line| line.split_whitespace().next()).unwrap_or_default()
     };
-    vec![word(POLICIES), word(AUDIT_RESULTS)]
+    vec![word(POLICIES), word(CLUSTER_POLICIES), word(AUDIT_RESULTS)]
 }
 
 fn policy(name: &str, spec: &str) -> DevOpsPolicy {
@@ -447,7 +504,10 @@ async fn create(client: &Client, namespace: &str, policy: &Value) -> kube::Resul
 
 /// Returns the columns and the first row that the API server prints for `kubectl get`.
 async fn table(client: &Client, namespace: &str, plural: &str) -> (Vec<String>, Vec<Value>) {
-    let path = format!("/apis/devops.stochastic.io/v1/namespaces/{namespace}/{plural}");
+    table_at(client, &format!("/apis/devops.stochastic.io/v1/namespaces/{namespace}/{plural}")).await
+}
+
+async fn table_at(client: &Client, path: &str) -> (Vec<String>, Vec<Value>) {
     let request = http::Request::get(path).header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
     let table: Value = client.request(request.body(Vec::new()).unwrap()).await.unwrap();
     let columns = table["columnDefinitions"].as_array().unwrap().iter();

@@ -31,6 +31,7 @@ const SEEN: &[&str] = &[
 ];
 /// The resources that `reconcile` watches.
 const EVALUATED: &[&str] = &[
+    "clusterdevopspolicies",
     "cronjobs",
     "daemonsets",
     "deployments",

@@ -14,6 +14,7 @@ mod access;
 mod analyze;
 #[path = "../common/apply.rs"]
 mod apply;
+mod cluster_profiles;
 mod connecting;
 mod control_plane;
 mod crds;
@@ -40,7 +41,9 @@ mod process;
 mod prometheus;
 mod relations;
 mod restricted;
+mod scaling;
 #[path = "../common/soak.rs"]
 mod soak;
+mod upstream;
 mod watch;
 mod webhook;

@@ -108,6 +108,34 @@ async fn policies_travel_between_bundles_files_and_the_cluster() {
     })
     .await;
     assert_eq!(names, ["alone", "restricted"]);
+    a_cluster_policy_travels(&plane, tree.path());
+}
+
+/// A cluster policy is a file without a directory of a namespace.
+fn a_cluster_policy_travels(plane: &ControlPlane, tree: &Path) {
+    let run = |args: &[&str]| on(plane.kubeconfig(), args);
+    let directory = tree.join("set");
+    let import = |args: &[&str]| {
+        run(&[&["policy", "import", "-R", "-f", directory.to_str().unwrap(), "--set", "web"], args].concat())
+    };
+    let wide = directory.join("wide.yaml");
+    let written = "apiVersion: devops.stochastic.io/v1\nkind: ClusterDevOpsPolicy\nmetadata:\n  labels:\n    \
+                   devops.stochastic.io/policy-set: web\n  name: wide\nspec:\n  enforcementMode: audit\n  \
+                   maxRestartCount: 3\n  namespaceSelector:\n    matchLabels:\n      team: web\n";
+    fs::write(&wide, written).unwrap();
+    let imported = import(&["--prune"]);
+    assert!(imported.stdout.starts_with("devopspolicy cluster/wide created\n"), "{imported:?}");
+    assert_eq!(run(&["policy", "export", "-A", "wide"]).stdout, written);
+    let out = tree.join("out");
+    run(&["policy", "export", "-A", "wide", "-d", out.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(out.join("wide.yaml")).unwrap(), written);
+    replace(&wide, "team: web", "team: shop");
+    let differs = run(&["policy", "diff", wide.to_str().unwrap(), "cluster"]);
+    assert!(differs.code == 1 && differs.stdout.contains("+      team: web"), "{differs:?}");
+    let impact = run(&["policy", "diff", "bundle:permissive", wide.to_str().unwrap(), "--impact"]);
+    assert_eq!(impact.code, 0, "{impact:?}");
+    fs::remove_file(&wide).unwrap();
+    assert_eq!(import(&["--prune"]).stdout.lines().last(), Some("devopspolicy cluster/wide pruned"));
 }
 
 async fn delete_all(client: &kube::Client, namespace: &str) {

@@ -85,14 +85,24 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     pub(crate) fn scraping(targets: &[SocketAddr]) -> Self {
+        let scrape = json!({ "job_name": "kube-devops", "static_configs": [{ "targets": targets }] });
+        Self::start(json!({ "scrape_configs": [scrape] }), &[])
+    }
+
+    /// Starts a server with a configuration, which has fast intervals, and with further files beside it.
+    pub(crate) fn start(mut config: Value, files: &[(&str, &str)]) -> Self {
         let binary = program("prometheus");
         let home = tempfile::Builder::new().prefix("kube-devops-").tempdir().unwrap().keep();
         let state = home.join("prometheus");
         fs::create_dir(&state).unwrap();
-        let config = json!({
-            "global": { "scrape_interval": "200ms", "scrape_timeout": "200ms" },
-            "scrape_configs": [{ "job_name": "kube-devops", "static_configs": [{ "targets": targets }] }],
-        });
+        for (field, value) in
+            [("scrape_interval", "200ms"), ("scrape_timeout", "200ms"), ("evaluation_interval", "200ms")]
+        {
+            config["global"][field] = value.into();
+        }
+        for (name, text) in files {
+            fs::write(state.join(name), text).unwrap();
+        }
         // JSON is valid YAML.
         fs::write(state.join("prometheus.yml"), config.to_string()).unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().unwrap()));
@@ -104,8 +114,17 @@ impl Prometheus {
         Self { server: Server::start(&binary, &state, &flags).unwrap(), address }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Waits until a query returns these values, each with its namespace label.
     async fn answers(&self, query: &str, expected: &[(Option<&str>, &str)]) {
+        self.answers_by("namespace", query, expected).await;
+    }
+
+    /// Waits until a query returns these values, each with the value of a label.
+    pub(crate) async fn answers_by(&self, label: &str, query: &str, expected: &[(Option<&str>, &str)]) {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let expected: BTreeMap<_, _> = expected
             .iter()
@@ -116,9 +135,8 @@ impl Prometheus {
             let answer = self.query(query);
             let samples = answer.as_ref().ok().and_then(|answer| answer["data"]["result"].as_array());
             let found = samples.into_iter().flatten();
-            let found: BTreeMap<_, _> = found
-                .map(|sample| (text(&sample["metric"]["namespace"]), text(&sample["value"][1])))
-                .collect();
+            let found: BTreeMap<_, _> =
+                found.map(|sample| (text(&sample["metric"][label]), text(&sample["value"][1]))).collect();
             if found == expected {
                 return;
             }

@@ -5,6 +5,7 @@ use crate::fixture::Fixture;
 use crate::scenario::{Scenario, TOLERANCE};
 use crate::server::{Server, TRAFFIC_PORT};
 use crate::workload::Workload;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::json;
 use std::time::Duration;
@@ -13,6 +14,10 @@ use std::time::Duration;
 const READINESS: &str = "requireReadinessProbe: true, enforcementMode: enforce";
 /// The fields of a policy that sets a memory limit.
 const MEMORY: &str = "defaultResources: {memoryLimit: 32Mi}, enforcementMode: enforce";
+
+fn container_statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
@@ -61,7 +66,12 @@ async fn a_memory_limit_that_is_exceeded_after_verification_is_withdrawn() {
     let fixture = Fixture::new(&workload, &server).await;
     let scenario = Scenario::new(workload, server).restarts(0).policy(MEMORY);
     scenario.run_on(&fixture).await.assert_verified();
-    fixture.until(RemediationPhase::Withdrawn, Duration::from_mins(5)).await;
+    let was_killed = |status: &ContainerStatus| {
+        let last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        last.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
+    };
+    let killed = |pods: &[Pod]| pods.iter().flat_map(container_statuses).any(was_killed);
+    fixture.withdrawn_soon_after("a container is killed at the memory limit", killed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +110,10 @@ async fn a_readiness_probe_that_fails_on_all_pods_after_verification_is_withdraw
     let fixture = Fixture::new(&workload, &server).await;
     let scenario = Scenario::new(workload, server).restarts(0).policy(READINESS);
     scenario.run_on(&fixture).await.assert_verified();
-    let verdict = fixture.until(RemediationPhase::Withdrawn, Duration::from_mins(5)).await;
+    // The evidence is complete when no pod has been ready for 30 s. The time limit includes these.
+    let unready =
+        |pods: &[Pod]| !pods.is_empty() && pods.iter().flat_map(container_statuses).all(|of| !of.ready);
+    let verdict = fixture.withdrawn_soon_after("no pod is ready", unready).await;
     let reason = verdict.record.and_then(|record| record.reason);
     assert_eq!(reason, Some(RemediationReason::NotReady));
 }

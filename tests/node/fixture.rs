@@ -227,6 +227,18 @@ impl Fixture {
         .await
     }
 
+    /// Waits until the pods show harm, and then for the withdrawal, which docs promise within three minutes.
+    pub(crate) async fn withdrawn_soon_after(&self, harm: &str, is_harm: impl Fn(&[Pod]) -> bool) -> Verdict {
+        within_every(LOOK, Duration::from_mins(5), harm, async || {
+            let verdict = self.verdict().await;
+            // A fast withdrawal replaces the pods before they are seen.
+            let is_withdrawn = verdict.and_then(|of| of.phase()) == Some(RemediationPhase::Withdrawn);
+            (is_withdrawn || is_harm(&self.list_pods().await)).then_some(())
+        })
+        .await;
+        self.until(RemediationPhase::Withdrawn, Duration::from_mins(3)).await
+    }
+
     /// Waits for a pod that satisfies `is`.
     pub(crate) async fn pod(&self, what: &str, is: impl Fn(&Pod) -> bool) -> Pod {
         eventually(what, async || self.list_pods().await.into_iter().find(&is)).await

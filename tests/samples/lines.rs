@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use kube_devops::files::{self, Consumer, Inputs, Listed, Place, Source};
+use kube_devops::files::{self, Consumer, FieldPlace, Inputs, Listed, Place, Source, StreamCopies};
 use kube_devops::governance::{Analysis, Origin, Scope};
 use kube_devops::policy::EffectivePolicy;
-use kube_devops::rules::{self, Check};
-use kube_devops::workload::{Fields, Object};
+use kube_devops::rules::{Check, RULES};
+use kube_devops::workload::{Fields, Kind, Kinds, Object};
 use kube_devops::yaml::{Document, chunks};
 use serde::Deserialize;
 use serde_json::Value;
@@ -58,10 +58,21 @@ fn evaluate(name: &Path, text: &str) -> BTreeSet<Found> {
         (EffectivePolicy::select("all").unwrap(), Scope { include_system: true, ..Scope::default() });
     let mut analysis = Analysis::new(&policy, &scope, Timestamp::constant(1_800_000_000, 0), true);
     let consumer = Evaluator(analysis.part());
-    for found in files::read(&[], vec![Source::File(path)], true, &consumer) {
+    let sources = [Source::File(path)];
+    for found in files::read(&[], sources.to_vec(), true, &consumer) {
         analysis.merge(found.part);
     }
-    let report = analysis.finish();
+    analysis.close(Kinds::of(&Kind::ALL));
+    let mut report = analysis.finish();
+    report.violations.find_lines(|violations| {
+        let fields = violations.iter().map(|violation| {
+            let place = violation.source.unwrap();
+            let (name, path) = (violation.name, violation.path);
+            FieldPlace { source: place.source, line: place.line as usize, name, path }
+        });
+        let fields: Vec<_> = fields.collect();
+        files::find_fields(&fields, &sources, &StreamCopies::default(), policy.fields())
+    });
     let found = report.violations.iter().map(|violation| Found {
         line: violation.source.unwrap().line as usize,
         object: (violation.kind.to_owned(), violation.name.to_owned()),
@@ -102,18 +113,13 @@ fn deepest_key<'p>(object: &Value, path: &'p str) -> Option<&'p str> {
     key
 }
 
-/// Checks each violation of a file, and returns their number.
-fn check(path: &Path) -> usize {
+/// Checks each violation of a file, and returns the rules of the violations.
+fn check(path: &Path) -> Vec<&'static str> {
     let text = fs::read_to_string(path).unwrap();
     let found = evaluate(path, &text);
     let objects = objects(&text);
     let lines: Vec<&str> = text.lines().collect();
-    // A rule about several objects names the line of the object.
-    let is_of_one_object = |violation: &&Found| {
-        rules::find(violation.rule)
-            .is_some_and(|rule| !rule.checks().any(|check| matches!(check, Check::Relation { .. })))
-    };
-    for violation in found.iter().filter(is_of_one_object) {
+    for violation in &found {
         let line = lines[violation.line - 1];
         let place = || format!("{}:{}: {violation:?}\n{line}", path.display(), violation.line);
         // A key with dots is in quotes.
@@ -141,7 +147,7 @@ fn check(path: &Path) -> usize {
             .any(|new| !evaluate(path, &with(&new)).contains(violation));
         assert!(changes, "{}", place());
     }
-    found.len()
+    found.iter().map(|violation| violation.rule).collect()
 }
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {
@@ -161,8 +167,12 @@ fn the_line_of_each_violation_decides_it() {
         .map(|name| root.join("kube-tests").join(name));
     let rules = files_below(&root.join("tests/fixtures/rules"));
     let bad = rules.into_iter().filter(|path| path.ends_with("bad.yaml"));
-    let checked: usize = samples.into_iter().chain(bad).map(|path| check(&path)).sum();
-    assert!(checked > 500, "{checked}");
+    let checked: Vec<_> = samples.into_iter().chain(bad).flat_map(|path| check(&path)).collect();
+    assert!(checked.len() > 500, "{}", checked.len());
+    let relates = |check| matches!(check, Check::Relation { .. });
+    for rule in RULES.iter().filter(|rule| rule.checks().any(relates)) {
+        assert!(checked.contains(&rule.id.as_str()), "no violation of {}", rule.id);
+    }
 }
 
 /// `KUBE_DEVOPS_CORPUS` names a directory of manifests to check beside the samples.
@@ -170,6 +180,6 @@ fn the_line_of_each_violation_decides_it() {
 fn the_line_of_each_violation_in_a_corpus_decides_it() {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
     let Some(corpus) = std::env::var_os("KUBE_DEVOPS_CORPUS") else { return };
-    let checked: usize = files_below(Path::new(&corpus)).iter().map(|path| check(path)).sum();
+    let checked = files_below(Path::new(&corpus)).iter().map(|path| check(path).len()).sum::<usize>();
     assert!(checked > 0, "no violation in {}", corpus.display());
 }

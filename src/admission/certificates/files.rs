@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::runtime::ServingCertificate;
 
-/// Serves the certificate of two files for ever, also after they were replaced. The content is compared, so the swapped
+/// Serves the certificate of two files, and reloads it when they change. Never returns. The content is compared, so the swapped
 /// symbolic links of a volume count too.
 pub async fn follow_files(
     chain: PathBuf,

@@ -101,7 +101,7 @@ impl CertificateKeeper {
         }
         let material = step.take(material, &names, lifetimes, now)?;
         self.store(&secrets, secret, &material).await?;
-        info!(?step, "took a step of the certificates");
+        info!(?step, "completed a step of the certificate rotation");
         self.configure(Some(&material)).await
     }
 

@@ -13,7 +13,8 @@ use crate::cluster::Cluster;
 use crate::manifests::WEBHOOK_SECRET;
 use crate::runtime::ServingCertificate;
 
-/// Serves the certificate of the Secret for ever, also after it was replaced; `ready` is dropped once there is one.
+/// Serves the certificate of the Secret, and reloads it when it changes. Never returns. `ready` is dropped once there is
+/// a certificate.
 pub async fn follow_secret<R>(
     cluster: Arc<Cluster>,
     namespace: String,

@@ -60,6 +60,25 @@ impl Fixture {
 }
 
 #[test]
+fn a_cluster_policy_denies_in_the_namespaces_that_it_selects() {
+    let fixture = fixture(true);
+    let policy = json!({
+        "metadata": { "name": "wide" },
+        "spec": { "namespaceSelector": { "matchLabels": { "team": "a" } }, "enforcementMode": "enforce",
+                  "forbidLatestTag": true, "admission": { "denyAt": "high", "mutate": true } },
+    });
+    fixture.policies.apply_cluster(serde_json::from_value(policy).unwrap());
+    let is_allowed =
+        |namespace: &str| fixture.reply(&review(namespace, "nginx")).review["response"]["allowed"].clone();
+    for namespace in ["bank", "monitoring"] {
+        fixture.policies.apply_namespace(namespace, Some(&[("team".to_owned(), "a".to_owned())].into()));
+    }
+    assert_eq!(["bank", "blog", "monitoring"].map(is_allowed), [false, true, true]);
+    let message = fixture.reply(&review("bank", "nginx")).review["response"]["status"]["message"].clone();
+    assert!(message.as_str().unwrap().contains("policy cluster/wide, rule latest-tag"), "{message}");
+}
+
+#[test]
 fn a_denial_is_forbidden_and_names_the_finding() {
     let fixture = fixture(true);
     let Reply { status, review } = fixture.reply(&review("shop", "nginx"));

@@ -132,6 +132,13 @@ pub enum Place {
         /// The field.
         field: &'static str,
     },
+    /// A field of a provider in a `ClusterProfile`.
+    Profile {
+        /// The profile, as `namespace/name`.
+        name: String,
+        /// The field.
+        field: &'static str,
+    },
 }
 
 impl Place {
@@ -147,6 +154,7 @@ impl fmt::Display for Place {
             Self::Flag(flag) => formatter.write_str(flag),
             Self::Account(path) => write!(formatter, "this pod's service account: {path}"),
             Self::Variable(name) => write!(formatter, "${name}"),
+            Self::Profile { name, field } => write!(formatter, "the ClusterProfile {name}: {field}"),
             Self::Field { file, kind, name, field } => {
                 write!(formatter, "the kubeconfig {}: {field} of the {kind} {name:?}", file.display())
             }

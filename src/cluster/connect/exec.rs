@@ -36,7 +36,7 @@ impl Plugin {
     /// Runs the command. Its errors name the command and the fix.
     pub(super) async fn run(&self) -> Result<Printed, String> {
         let name = &self.exec.command;
-        let failed = |reason: String| format!("the command {name:?} of the kubeconfig's user {reason}");
+        let failed = |reason: String| format!("the command {name:?} for credentials {reason}");
         let interactive = self.interactive(self.may_prompt && io::stdin().is_terminal()).map_err(failed)?;
         let mut command = Command::new(name);
         command.args(&self.exec.args);
@@ -96,7 +96,7 @@ impl Plugin {
         }
         if version != self.exec.api_version {
             return Err(format!(
-                "printed an ExecCredential of {version}: set exec.apiVersion to that in the kubeconfig, which has {}",
+                "printed an ExecCredential of {version}: set the apiVersion of the command to that; it has {}",
                 self.exec.api_version
             ));
         }
@@ -197,7 +197,7 @@ mod tests {
             assert!(error.contains(part), "{status}: {error}");
         }
         let older = br#"{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential"}"#;
-        assert!(plugin("Never").parse(older).unwrap_err().contains("exec.apiVersion"));
+        assert!(plugin("Never").parse(older).unwrap_err().contains("set the apiVersion"));
         assert!(plugin("Never").parse(b"hello").unwrap_err().contains("no ExecCredential"));
     }
 }

@@ -3,14 +3,16 @@
 //! The YAML is converted to JSON first, as in kubectl: the last of duplicate keys wins, `null` leaves a field unset,
 //! and a number is no string.
 
-use crate::yaml::{Document, chunks};
+use crate::yaml::{Document, Encoding, chunks};
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 /// Go ignores the unused bits of the last character.
@@ -159,7 +161,8 @@ struct NamedContext {
 impl Kubeconfig {
     /// Parses the text of a file. Relative paths start at the directory of `origin`.
     pub(super) fn parse(text: &[u8], origin: &Path) -> Result<Self, String> {
-        let mut json = to_json(text)?;
+        let text = decoded(text)?;
+        let mut json = to_json(text.as_bytes())?;
         if json.is_null() {
             json = Value::Object(Map::new());
         }
@@ -209,6 +212,11 @@ impl Kubeconfig {
 }
 
 impl Cluster {
+    /// Returns the extensions by name.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.extensions.iter().map(|extension| (extension.name.as_str(), &extension.extension))
+    }
+
     /// Returns the settings for an exec plugin.
     pub(super) fn exec_config(&self) -> Value {
         let extension = self.extensions.iter().find(|extension| extension.name == EXEC_EXTENSION);
@@ -259,8 +267,22 @@ pub(super) fn to_json(text: &[u8]) -> Result<Value, String> {
     Ok(Value::Null)
 }
 
+/// Decodes a kubeconfig as client-go does: UTF-16 with a byte-order mark, which PowerShell writes, or valid UTF-8.
+fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    let Some(encoding) = Encoding::of(bytes) else {
+        let text = std::str::from_utf8(bytes);
+        return text.map(Cow::from).map_err(|error| {
+            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            format!("line {line} is not UTF-8: save it as UTF-8")
+        });
+    };
+    let mut text = String::new();
+    encoding.decode(bytes).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    Ok(text.into())
+}
+
 /// Go leaves a field unset if its value is `null`.
-fn drop_nulls(value: &mut Value) {
+pub(super) fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, value| !value.is_null());
@@ -291,5 +313,27 @@ fn add_missing<T>(map: &mut BTreeMap<String, T>, later: BTreeMap<String, T>) {
 fn resolve(path: &mut PathBuf, directory: &Path) {
     if !path.as_os_str().is_empty() {
         *path = directory.join(&path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_in_utf_16_is_read_and_bytes_of_another_encoding_are_refused() {
+        let text = "current-context: café\n";
+        let units = format!("\u{feff}{text}");
+        let units = units.encode_utf16();
+        for bytes in [
+            units.clone().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+            units.flat_map(u16::to_be_bytes).collect(),
+        ] {
+            let read = Kubeconfig::parse(&bytes, Path::new("f")).unwrap();
+            assert_eq!(read.current_context, "café");
+        }
+        let error =
+            Kubeconfig::parse(b"kind: Config\ncurrent-context: caf\xe9\n", Path::new("f")).unwrap_err();
+        assert_eq!(error, "line 2 is not UTF-8: save it as UTF-8");
     }
 }

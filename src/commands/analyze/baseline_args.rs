@@ -65,15 +65,15 @@ impl BaselineArgs {
         Baseline::from_json(&text).map(Some).with_context(place)
     }
 
-    /// Writes the findings of a report, unless something could not be read.
-    pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
-        let Some(path) = &self.write_baseline else { return Ok(()) };
+    /// Writes the findings of a report if that is asked for. Returns false if it can't, because the report is partial.
+    pub(super) fn write(&self, report: &Report) -> anyhow::Result<bool> {
+        let Some(path) = &self.write_baseline else { return Ok(true) };
         if report.summary.partial {
             note(format_args!(
-                "{} was not written: findings in what could not be read would be missing from it",
+                "{} was not written: findings in what could not be read or rendered would be missing from it",
                 path.display()
             ))?;
-            return Ok(());
+            return Ok(false);
         }
         let write = || -> std::io::Result<usize> {
             let mut out = BufWriter::new(File::create(path)?);
@@ -84,6 +84,6 @@ impl BaselineArgs {
         let findings = write().with_context(|| format!("cannot write {}", path.display()))?;
         let findings = count(findings as u64, "finding", "findings");
         note(format_args!("{} has {findings}: --baseline {0} accepts them", path.display()))?;
-        Ok(())
+        Ok(true)
     }
 }

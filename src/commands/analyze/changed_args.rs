@@ -12,7 +12,7 @@ use crate::repository::Changes;
 /// The changes to report.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChangedArgs {
-    /// Report only objects whose files have changed since this commit or branch and HEAD parted
+    /// Report only objects whose files have changed since the merge base of REF and HEAD
     ///
     /// Changes that are not committed count, too. All other objects are read as well, because a pod stands for its
     /// workload's template. An object of a chart or kustomization counts as changed with any of its files.
@@ -27,7 +27,7 @@ impl ChangedArgs {
         let changes = Changes::since(reference, Path::new(".")).context("--changed-since")?;
         let is_unchanged = |source: &Source| match source {
             Source::File(path) | Source::Found(path) => !changes.touch(path),
-            Source::Rendered { .. } | Source::Url(_) | Source::Stdin => false,
+            Source::Rendered { .. } | Source::Copy { .. } | Source::Url(_) | Source::Stdin => false,
         };
         let sources = rendering.sources.iter().filter(|source| is_unchanged(source)).map(Source::name);
         let is_untouched = |paths: &[_]| !paths.iter().any(|path: &std::path::PathBuf| changes.touch(path));

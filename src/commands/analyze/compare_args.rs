@@ -6,19 +6,20 @@ use anyhow::{Context as _, bail};
 
 use super::Args;
 use super::evaluator::Request;
-use super::manifests::{self, ManifestArgs};
+use super::manifest_args::ManifestArgs;
+use super::manifests;
 use crate::commands::ExitStatus;
 use crate::commands::args::ConnectArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
 use crate::files::read_text;
 use crate::governance::{Analysis, ComparedReport, Comparison, Scope};
 use crate::output::comparison;
-use crate::terminal::{error, to_stderr, to_stdout};
+use crate::terminal::{error, note, to_stderr, to_stdout};
 
 /// Two inputs to compare.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct CompareArgs {
-    /// Say what got better and worse from one to the other: manifests, or reports of -o json
+    /// Show what improved and what got worse from OLD to NEW: manifests, or reports of -o json
     ///
     /// The formats are summary, markdown and json. With --fail-on, a new finding of that severity or worse is exit
     /// status 1.
@@ -82,11 +83,10 @@ fn read(
         return report.with_context(|| format!("report {}", path.display()));
     }
     manifests.paths = vec![path.to_owned()];
-    let mut analysis = empty.part();
     let request = Request { namespace, lines: true, allow_empty: false };
-    manifests::read(manifests, &request, &mut analysis, &ProgressSpinner::start())?;
-    let report = analysis.finish();
+    let (report, _) = manifests::report(manifests, &request, empty.part(), &ProgressSpinner::start())?;
     report.errors.iter().try_for_each(error)?;
+    report.unrendered.iter().try_for_each(note)?;
     // Reports in memory and in files are compared in the same form.
     Ok(serde_json::from_value(serde_json::to_value(&report)?)?)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::commands::progress_spinner::ProgressSpinner;
-use crate::files::{self, LineOf, Place, ReadFailure};
+use crate::files::{self, LineOf, Place, ReadFailure, StreamCopies};
 use crate::governance::{Analysis, Origin, ReportError};
 use crate::render::Origins;
 use crate::workload::{Fields, Object};
@@ -30,6 +30,8 @@ pub(super) struct Evaluator<'p, 'a> {
     pub(super) progress: &'a ProgressSpinner,
     /// True if the lines of fields are asked for.
     pub(super) lines: bool,
+    /// The copies of streams, if rules find something after an object was read.
+    pub(super) copies: Option<&'a StreamCopies>,
 }
 
 /// The evaluation of one part of a source.
@@ -52,6 +54,10 @@ impl<'p> files::Consumer for Evaluator<'p, '_> {
 
     fn fields(&self) -> Fields {
         self.empty.policy().fields_of_manifests()
+    }
+
+    fn copies(&self) -> Option<&StreamCopies> {
+        self.copies
     }
 
     fn part(&self) -> Evaluated<'p> {

@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use super::Args;
 use super::evaluator::Request;
-use super::manifests::ManifestArgs;
+use super::manifest_args::ManifestArgs;
 use crate::cluster::{ConnectOptions, Overrides};
 use crate::config::ConfigFile;
 use crate::governance::{Exemptions, Scope, Thresholds};
@@ -65,9 +65,11 @@ impl Args {
 impl ManifestArgs {
     /// Refuses flags for manifests where there are none.
     pub(super) fn check_flags(&self) -> anyhow::Result<()> {
-        if self.changed.changed_since.is_some() || self.render.is_given() {
+        let changed_since = self.changed.changed_since.is_some();
+        if self.recursive || self.complete || changed_since || self.render.is_given() {
             bail!(
-                "--changed-since, --render, --helm-values and --helm-set are for manifests: name them with -f"
+                "-R, --complete, --changed-since, --render, --helm-values and --helm-set are for manifests: name them \
+                 with -f, or as inputs in .kube-devops.yaml"
             );
         }
         Ok(())

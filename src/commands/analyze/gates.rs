@@ -1,11 +1,14 @@
 //! The flags for the thresholds of a report, which decide between exit status 0 and 1.
 
+use std::io;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::flags::{Flag, given};
 use crate::commands::ExitStatus;
 use crate::config::{Config, ConfigFile};
 use crate::governance::{GateResult, Percent, Thresholds};
+use crate::output::Text;
 use crate::rules::Severity;
 
 /// Thresholds of a report.
@@ -70,9 +73,15 @@ impl GateArgs {
     }
 }
 
+/// Writes the reasons for the exit status.
+pub(super) fn write(gates: &GateResult, err: &mut Text<'_>) -> io::Result<()> {
+    gates.gaps.iter().try_for_each(|gap| err.error(gap))?;
+    gates.breaches.iter().try_for_each(|breach| err.failed(breach))
+}
+
 /// Returns the exit status of a report.
-pub(super) fn exit_status(is_partial: bool, gates: &GateResult) -> ExitStatus {
-    if is_partial || !gates.gaps.is_empty() {
+pub(super) fn exit_status(has_failed: bool, gates: &GateResult) -> ExitStatus {
+    if has_failed || !gates.gaps.is_empty() {
         ExitStatus::Failed
     } else if gates.breaches.is_empty() {
         ExitStatus::Clean

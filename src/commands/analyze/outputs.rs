@@ -1,15 +1,15 @@
 //! The `-o` flags: the formats of the report, and the files that receive them.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 
+use super::output_parser::{Output, OutputParser};
 use crate::governance::Report;
-use crate::output::{FORMATS, Format, Text};
+use crate::output::{FORMATS, Text};
+use crate::paths::ProjectRoot;
+use crate::repository::root_above;
 use crate::terminal::to_stdout;
 
 /// The outputs of one run.
@@ -20,19 +20,13 @@ pub(super) struct OutputArgs {
     output: Vec<Output>,
 }
 
-/// One format, and the file that receives it.
-#[derive(Debug, Clone)]
-struct Output {
-    format: &'static Format,
-    /// `None` for stdout.
-    file: Option<PathBuf>,
-}
-
 impl OutputArgs {
     /// Refuses outputs that would overwrite each other.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for (index, output) in self.output.iter().enumerate() {
-            if self.output.iter().skip(index + 1).any(|other| other.file == output.file) {
+            // Two names such as `x` and `./x` are those of one file.
+            let place = |output: &Output| output.file.as_ref().map(|file| std::path::absolute(file).ok());
+            if self.output.iter().skip(index + 1).any(|other| place(other) == place(output)) {
                 match &output.file {
                     Some(file) => {
                         bail!("two formats are for {}: give each a file of its own", file.display())
@@ -64,8 +58,14 @@ impl OutputArgs {
         self.output.iter().any(|output| output.format.lists_other_kinds)
     }
 
-    /// Writes a report in every format.
-    pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
+    /// Writes a report in every format. The formats for CI name files from the root of the repository, or else from the
+    /// working directory.
+    pub(super) fn write(&self, report: &mut Report) -> anyhow::Result<()> {
+        if let Ok(working) = std::env::current_dir() {
+            let root = root_above(&working);
+            report.project_root = ProjectRoot::new(root.as_ref().unwrap_or(&working), &working);
+        }
+        let report = &*report;
         for Output { format, file } in &self.output {
             match file {
                 None => to_stdout(|out| format.write(report, out))?,
@@ -80,41 +80,5 @@ impl OutputArgs {
             }
         }
         Ok(())
-    }
-}
-
-/// Parses `FORMAT[=FILE]`.
-#[derive(Debug, Clone)]
-struct OutputParser;
-
-impl TypedValueParser for OutputParser {
-    type Value = Output;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<Output, clap::Error> {
-        let text = StringValueParser::new().parse_ref(command, argument, value)?;
-        let (name, file) = match text.split_once('=') {
-            Some((name, file)) => (name, Some(file)),
-            None => (text.as_str(), None),
-        };
-        let refused = |message: String| {
-            clap::Error::raw(clap::error::ErrorKind::InvalidValue, format!("{message}\n")).with_cmd(command)
-        };
-        let format = Format::find(name).ok_or_else(|| {
-            let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
-            refused(format!("-o {text}: there is no format {name:?}; the formats are {}", names.join(", ")))
-        })?;
-        if file == Some("") {
-            return Err(refused(format!("-o {text}: name a file after the equals sign, or leave it out")));
-        }
-        Ok(Output { format, file: file.map(PathBuf::from) })
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(FORMATS.iter().map(|format| PossibleValue::new(format.name).help(format.help))))
     }
 }

@@ -20,8 +20,8 @@ use crate::yaml::Repeated;
 pub(in crate::commands) struct RuleArgs {
     /// Evaluate these rules: default, recommended, all, ids or categories, with commas; -NAME takes rules away
     ///
-    /// Findings of rules outside the default score are listed, and count for --fail-on and compliance, but leave the
-    /// score alone. If the first name has a + or -, the default rules come before it.
+    /// Findings of rules outside the default score are listed and count for --fail-on. They change neither the score
+    /// nor compliance. If the first name has a + or -, the default rules come before it.
     #[arg(long, value_name = "RULES", allow_hyphen_values = true)]
     rules: Option<String>,
 

@@ -1,10 +1,10 @@
-//! The flags of audit results.
+//! The flags of audit results and reports.
 
 use jiff::SignedDuration;
 
 use super::duration;
 
-/// The settings of the audit results that the operator writes.
+/// The settings of the audit results and reports that the operator writes.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::commands) struct AuditArgs {
     /// Name of this cluster in audit results
@@ -14,6 +14,28 @@ pub(in crate::commands) struct AuditArgs {
     /// Minimum time between two audit results of a policy; tests use less
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, hide = true)]
     pub(in crate::commands) audit_interval: SignedDuration,
+
+    /// Also keep a report of each policy: openreports writes a Report, whose CRD comes from OpenReports
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    reports: Option<ReportFormat>,
+
+    /// Minimum time between two writes of a report; tests use less
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, hide = true)]
+    report_interval: SignedDuration,
+}
+
+/// The kinds of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ReportFormat {
+    /// `Report` of openreports.io/v1alpha1
+    Openreports,
+}
+
+impl AuditArgs {
+    /// Returns the minimum time between two writes of a report; `None` if none are asked for.
+    pub(in crate::commands) fn report_interval(&self) -> Option<SignedDuration> {
+        self.reports.map(|ReportFormat::Openreports| self.report_interval)
+    }
 }
 
 /// Parses the name of a cluster. The schema of audit results limits its length.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
+use super::boolean::boolean;
 use super::duration;
 use super::login::{LoginArgs, path};
 use crate::cluster::{ConnectOptions, Overrides};
@@ -49,7 +50,7 @@ pub(in crate::commands) struct ConnectArgs {
         default_value_t = false,
         default_missing_value = "true",
         hide_default_value = true,
-        hide_possible_values = true
+        value_parser = boolean
     )]
     insecure_skip_tls_verify: bool,
 
@@ -65,7 +66,7 @@ pub(in crate::commands) struct ConnectArgs {
         default_value_t = false,
         default_missing_value = "true",
         hide_default_value = true,
-        hide_possible_values = true
+        value_parser = boolean
     )]
     disable_compression: bool,
 

@@ -18,8 +18,8 @@ use crate::terminal::to_stdout;
 
 /// Score the pods of many clusters at once, and compare their policies.
 ///
-/// Each cluster has its own time limit. One that cannot be read is a row with its reason, makes the result partial, and
-/// holds up no other one. Contexts of the same cluster count once. Exec plugins run once for a context and can't prompt.
+/// Each cluster has its own time limit. One that cannot be read is listed with the reason, makes the result partial, and
+/// does not delay the others. Contexts of the same cluster count once. Exec plugins run once for a context and can't prompt.
 ///
 /// Exit status: 2 when a cluster could not be read as a whole.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let scope = args.scope.scope()?;
     let selector = args.scope.selector();
     let members: Vec<Member> =
-        args.contexts.chosen(&args.kubeconfig)?.into_iter().map(|known| known.member).collect();
+        args.contexts.chosen(&args.kubeconfig).await?.into_iter().map(|known| known.member).collect();
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
     let progress = ProgressSpinner::start();

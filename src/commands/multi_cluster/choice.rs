@@ -2,12 +2,13 @@
 
 use anyhow::bail;
 
-use super::contexts::{Known, KubeconfigArgs};
+use super::contexts::KubeconfigArgs;
+use super::known::Known;
 
 /// The choice of contexts.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ContextArgs {
-    /// Contexts, with commas [default: the current context of each --kubeconfig]
+    /// Contexts, with commas [default: the current context of each --kubeconfig; all ClusterProfiles of a hub]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "all")]
     contexts: Vec<String>,
 
@@ -18,9 +19,9 @@ pub(super) struct ContextArgs {
 
 impl ContextArgs {
     /// Returns the chosen contexts.
-    pub(super) fn chosen(&self, kubeconfig: &KubeconfigArgs) -> anyhow::Result<Vec<Known>> {
-        let known = kubeconfig.known()?;
-        if self.all {
+    pub(super) async fn chosen(&self, kubeconfig: &KubeconfigArgs) -> anyhow::Result<Vec<Known>> {
+        let known = kubeconfig.known().await?;
+        if self.all || (kubeconfig.has_hub() && self.contexts.is_empty()) {
             return Ok(known);
         }
         if self.contexts.is_empty() {

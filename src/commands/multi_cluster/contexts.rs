@@ -5,9 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use jiff::SignedDuration;
 
-use crate::cluster::{ConnectOptions, KubeContext, Overrides, contexts};
+use super::known::Known;
+use super::profiles::ProfileArgs;
+use crate::cluster::{ConnectOptions, KubeContext, Overrides, Paging, contexts};
 use crate::commands::args::duration;
 use crate::fleet::{Limits, Member};
+
+/// The objects of a page. Many clusters are read at once, so pages are smaller than those of one.
+const OBJECTS: u32 = 250;
+/// The most pages in memory.
+const PAGES: usize = 8;
 
 /// Kubeconfig files and limits.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,8 +24,8 @@ pub(super) struct KubeconfigArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Vec<PathBuf>,
 
-    /// Most clusters at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Maximum number of clusters that are read at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
 
     /// Time limit of one cluster, such as 30s or 2m
@@ -28,13 +35,9 @@ pub(super) struct KubeconfigArgs {
     /// Time limit of one request, such as 5, 30s or 1m; 0 for no limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     request_timeout: SignedDuration,
-}
 
-/// A context with the member that stands for it.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) context: KubeContext,
-    pub(super) member: Member,
+    #[command(flatten)]
+    profiles: ProfileArgs,
 }
 
 impl KubeconfigArgs {
@@ -43,8 +46,26 @@ impl KubeconfigArgs {
         Limits { concurrent: self.concurrent.into(), timeout: self.timeout.unsigned_abs() }
     }
 
-    /// Lists the contexts of every file. A name that several files have gets that of its file in front.
-    pub(super) fn known(&self) -> anyhow::Result<Vec<Known>> {
+    /// Returns true if the clusters are those of a hub.
+    pub(super) fn has_hub(&self) -> bool {
+        self.profiles.is_chosen()
+    }
+
+    /// Lists the clusters of the hub, or the contexts of every file.
+    pub(super) async fn known(&self) -> anyhow::Result<Vec<Known>> {
+        if !self.has_hub() {
+            return self.contexts();
+        }
+        let kubeconfig = match self.kubeconfig.as_slice() {
+            [] => None,
+            [file] => Some(file.clone()),
+            _ => bail!("--cluster-profiles reads one hub: give --kubeconfig once"),
+        };
+        self.profiles.known(&ConnectOptions { kubeconfig, ..self.options() }).await
+    }
+
+    /// Lists the contexts. A name that several files use is prefixed with its file.
+    fn contexts(&self) -> anyhow::Result<Vec<Known>> {
         let files: Vec<Option<&Path>> = match self.kubeconfig.as_slice() {
             [] => vec![None],
             files => files.iter().map(|file| Some(file.as_path())).collect(),
@@ -56,25 +77,34 @@ impl KubeconfigArgs {
         if found.is_empty() {
             bail!("there is no context: name a kubeconfig file by --kubeconfig");
         }
+        let base = self.options();
         let is_repeated = |name: &str| found.iter().filter(|(_, context)| context.name == name).count() > 1;
         let member = |file: Option<&Path>, context: &KubeContext| {
             let name = match file.filter(|_| is_repeated(&context.name)) {
                 Some(file) => format!("{}:{}", file.display(), context.name),
                 None => context.name.clone(),
             };
-            let limit = self.request_timeout;
             let options = ConnectOptions {
                 kubeconfig: file.map(Path::to_owned),
                 overrides: Overrides { context: Some(context.name.clone()), ..Overrides::default() },
-                request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
-                no_prompt: true,
-                ..ConnectOptions::default()
+                ..base.clone()
             };
-            Member { name, options }
+            Member { name, options: Ok(options) }
         };
         let known = found
             .iter()
             .map(|(file, context)| Known { context: context.clone(), member: member(*file, context) });
         Ok(known.collect())
+    }
+
+    /// Returns the options of every connection. Clones of them share the bound on pages.
+    fn options(&self) -> ConnectOptions {
+        let limit = self.request_timeout;
+        ConnectOptions {
+            request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
+            no_prompt: true,
+            paging: Paging::shared(OBJECTS, PAGES),
+            ..ConnectOptions::default()
+        }
     }
 }

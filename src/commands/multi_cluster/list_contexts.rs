@@ -6,7 +6,7 @@ use crate::fleet::{MemberResult, survey};
 use crate::output::{Cell, table};
 use crate::terminal::to_stdout;
 
-/// List the contexts of the kubeconfig files, and try to reach the cluster of each.
+/// List the contexts of the kubeconfig files, or the ClusterProfiles of a hub, and try to reach the cluster of each.
 ///
 /// An exec plugin of a context runs and can't prompt.
 ///
@@ -18,7 +18,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
-    let known = args.kubeconfig.known()?;
+    let known = args.kubeconfig.known().await?;
     let members: Vec<_> = known.iter().map(|known| known.member.clone()).collect();
     let surveyed = survey(&members, args.kubeconfig.limits(), async |_, _| Ok(())).await;
     let mut status = ExitStatus::Clean;

@@ -31,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let members: Vec<Member> =
-        args.contexts.chosen(&args.kubeconfig)?.into_iter().map(|known| known.member).collect();
+        args.contexts.chosen(&args.kubeconfig).await?.into_iter().map(|known| known.member).collect();
     let work = async |_: &Member, cluster: &Cluster| {
         summaries(cluster).await.map_err(|error| format!("cannot list policies: {error}"))
     };

@@ -6,7 +6,7 @@ use anyhow::bail;
 use jiff::Timestamp;
 
 use super::impact::{Objects, impact};
-use super::side::side;
+use super::side::{resolve, side};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, namespace};
 use crate::governance::ImpactPolicies;
@@ -17,7 +17,7 @@ use crate::terminal::{self, to_stdout};
 /// Compare the policies of files, bundles or clusters.
 ///
 /// A side is a path, bundle:NAME, `cluster` for the cluster of the flags, or cluster:CONTEXT. Policies are compared by
-/// namespace and name. A bundle is compared with each policy of the other side, and two files with one policy each are
+/// namespace and name, cluster policies by name. A bundle is compared with each policy of the other side, and two files with one policy each are
 /// compared whatever the names. Only specs count, with the defaults that the API server adds.
 ///
 /// Exit status: 0 when both sides are the same, 1 when they differ.
@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(value_name = "TO")]
     to: String,
 
-    /// Only this namespace, which is also that of policies in files that name none
+    /// Only this namespace and no cluster policies; policies in files that name no namespace get this one
     #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
@@ -68,24 +68,26 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             .iter()
             .filter(|side| side.is_file)
             .flat_map(|side| &side.side.policies)
-            .find(|policy| policy.namespace.is_none())
+            .find(|policy| policy.namespace.is_none() && !policy.is_cluster)
     {
         bail!("policy {} in a file names no namespace: give it by -n", policy.name);
     }
     let [from, to] = sides.map(|side| side.side);
     if args.impact {
-        return show_impact(&from, &to, args).await;
+        return show_impact(from, to, args).await;
     }
     let found = differences(&from, &to);
     to_stdout(|out| args.output.write(&from.name, &to.name, &found, out))?;
     Ok(if found.is_empty() { ExitStatus::Clean } else { ExitStatus::Findings })
 }
 
-async fn show_impact(from: &PolicySide, to: &PolicySide, args: &Args) -> anyhow::Result<ExitStatus> {
+async fn show_impact(from: PolicySide, to: PolicySide, args: &Args) -> anyhow::Result<ExitStatus> {
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
     let now = Timestamp::now();
-    let policies = ImpactPolicies::new(from, to, args.namespace.as_deref(), now)?;
     let options = args.connect.options();
+    let is_of_files = !args.filename.is_empty();
+    let [from, to] = [resolve(from, is_of_files, &options).await?, resolve(to, is_of_files, &options).await?];
+    let policies = ImpactPolicies::new(&from, &to, args.namespace.as_deref(), now)?;
     let objects = match args.filename.as_slice() {
         [] => Objects::Cluster(&options),
         paths => Objects::Files(paths, args.recursive),

@@ -25,11 +25,12 @@ pub(super) struct Args {
     #[command(flatten)]
     namespace: NamespaceArgs,
 
-    /// All namespaces
+    /// All namespaces, and the cluster policies
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     all_namespaces: bool,
 
-    /// Write each policy to NAMESPACE/NAME.yaml in this directory; files of the same name are replaced
+    /// Write each policy to NAMESPACE/NAME.yaml in this directory, a cluster policy to NAME.yaml; files of the same name
+    /// are replaced
     #[arg(short, long, value_name = "DIR")]
     directory: Option<PathBuf>,
 

@@ -30,10 +30,7 @@ pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<Pol
             note(format_args!("{}: left out objects of other kinds: {}", source.name(), kinds.join(", ")))?;
         }
         for policy in found.policies {
-            let is_same = |other: &&PolicyDocument| {
-                (&other.namespace, &other.name) == (&policy.namespace, &policy.name)
-            };
-            if policies.iter().any(|other| is_same(&other)) {
+            if policies.iter().any(|other| other.key() == policy.key()) {
                 bail!(
                     "{}: policy {} is in the input twice: take one out",
                     source.name(),
@@ -43,6 +40,6 @@ pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<Pol
             policies.push(policy);
         }
     }
-    policies.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    policies.sort_by_key(PolicyDocument::key);
     Ok(policies)
 }

@@ -9,9 +9,10 @@ use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs, label_value};
 use crate::policies::{Import, ImportStep, import};
+use crate::policy::PolicyDocument;
 use crate::terminal::{self, to_stdout};
 
-/// Apply the policies of files by server-side apply, in the order of their namespaces and names.
+/// Apply the policies of files by server-side apply: cluster policies first, then by namespace and name.
 ///
 /// The API server checks all of them first. If it refuses one, nothing is changed. A setting that somebody else changed
 /// stays, and is reported as a conflict. A line is printed for each policy when its step is done.
@@ -39,7 +40,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", value_parser = label_value)]
     set: Option<String>,
 
-    /// Delete the policies of the set that are not in the input, in all namespaces
+    /// Delete the policies of the set that are not in the input, cluster policies and those in all namespaces
     #[arg(long, requires = "set")]
     prune: bool,
 
@@ -50,10 +51,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut policies = super::files::read(&args.filename, args.recursive)?;
     if policies.is_empty() {
-        bail!("there is no DevOpsPolicy in the input, so nothing was changed");
+        bail!("there is no DevOpsPolicy or ClusterDevOpsPolicy in the input, so nothing was changed");
     }
     let cluster = cluster::connect(&args.connect.options()).await?;
-    for policy in &mut policies {
+    for policy in policies.iter_mut().filter(|policy| !policy.is_cluster) {
         match (&policy.namespace, args.namespace.given()) {
             (Some(own), Some(given)) if own != given => {
                 bail!("policy {} is in another namespace than -n {given}: leave -n out", policy.shown_name())
@@ -62,10 +63,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
             (None, _) => policy.namespace = Some(args.namespace.or_default(&cluster).to_owned()),
         }
     }
-    policies.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
-    if let Some([one, _]) =
-        policies.array_windows().find(|[one, other]| one.shown_name() == other.shown_name())
-    {
+    policies.sort_by_key(PolicyDocument::key);
+    if let Some([one, _]) = policies.array_windows().find(|[one, other]| one.key() == other.key()) {
         bail!("policy {} is in the input twice: take one out", one.shown_name());
     }
     let plan = Import { policies, set: args.set.clone(), prune: args.prune, dry_run: args.dry_run };

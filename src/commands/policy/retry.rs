@@ -18,7 +18,7 @@ use crate::terminal::{note, to_stdout};
 /// Sets the annotation devops.stochastic.io/retry of the workload to the present time. It counts until the next patch of
 /// the workload has ended. Fields that others removed from the workload stay removed.
 ///
-/// Exit status: 2 when no policy has left the workload alone.
+/// Exit status: 2 when no policy skips the workload.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// The workload, as KIND/NAME such as deployment/web

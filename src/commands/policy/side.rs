@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use kube::core::Selector;
 
-use crate::cluster;
+use crate::cluster::{self, ConnectOptions};
 use crate::commands::args::{ConnectArgs, bundle};
 use crate::policies::documents;
-use crate::policy::{PolicyDocument, PolicySide};
+use crate::policy::{PolicyDocument, PolicySide, SystemNamespaces};
 
 /// A side, and its source.
 pub(super) struct SideRead {
@@ -44,11 +45,44 @@ pub(super) async fn side(
     }
     let mut policies = super::files::read(&[PathBuf::from(text)], recursive)?;
     if let Some(namespace) = namespace {
-        for policy in &mut policies {
+        for policy in policies.iter_mut().filter(|policy| !policy.is_cluster) {
             policy.namespace.get_or_insert_with(|| namespace.to_owned());
         }
         policies.retain(|policy| policy.namespace.as_deref() == Some(namespace));
     }
     let side = PolicySide { name, policies, is_template: false };
     Ok(SideRead { side, is_file: true, is_cluster: false })
+}
+
+/// Puts a policy for each namespace that it selects in the place of a cluster policy, as the cluster of the flags has them.
+pub(super) async fn resolve(
+    side: PolicySide,
+    is_of_files: bool,
+    options: &ConnectOptions,
+) -> anyhow::Result<PolicySide> {
+    let (whole, mut policies): (Vec<_>, Vec<_>) =
+        side.policies.into_iter().partition(|policy| policy.is_cluster);
+    let system = SystemNamespaces::default();
+    for policy in whole {
+        if is_of_files {
+            bail!(
+                "policy {} selects namespaces by labels that only a cluster knows: leave -f out, or evaluate it by \
+                 `analyze --policy`",
+                policy.shown_name()
+            );
+        }
+        let cluster = cluster::connect(options).await?;
+        let selector = Selector::try_from(policy.namespace_selector().unwrap_or_default())?.to_string();
+        let selector = Some(selector.as_str()).filter(|selector| !selector.is_empty());
+        let namespaces = cluster.namespace_names(selector).await;
+        let namespaces = namespaces.context("cannot list the namespaces that a cluster policy selects")?;
+        let within = |namespace| PolicyDocument {
+            is_cluster: false,
+            name: policy.local_name(),
+            namespace: Some(namespace),
+            ..policy.clone()
+        };
+        policies.extend(namespaces.into_iter().filter(|name| !system.contains(name)).map(within));
+    }
+    Ok(PolicySide { policies, ..side })
 }

@@ -19,8 +19,8 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Suspend every denial for a time: by the webhook, and by native admission.
 ///
-/// It marks the configuration of the webhook and the Namespaces of native admission. It holds at once, also while nothing
-/// of kube-devops runs. Denials return by themselves while `webhook serve` and `reconcile` run.
+/// It marks the configuration of the webhook and the Namespaces of native admission. It takes effect at once,
+/// even when no part of kube-devops is running. Denials return by themselves while `webhook serve` and `reconcile` run.
 ///
 /// Exit status: 2 when a denial could not be suspended.
 #[derive(Clone, Debug, clap::Args)]

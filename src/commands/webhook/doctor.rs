@@ -21,7 +21,7 @@ use crate::terminal::{note, to_stdout};
 /// Exit status: 0 when all is well, 1 when there is a problem, 2 when the API server could not be asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Namespace of the operator, as `policy compile` got it
+    /// Namespace of the operator, as passed to `policy compile`
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
     namespace: String,
 

@@ -63,6 +63,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let reviewer = Arc::new(reviewer);
     let home = args.service.lease.home(&live.cluster).to_owned();
     let (cluster, unready) = (live.cluster.clone(), live.service.readiness.register("policies"));
+    let unlisted = live.service.readiness.register("namespaces");
     let stop = live.service.shutdown.triggered();
     live.service.tasks.set_grace(Tasks::GRACE + SecureServer::DRAIN);
     // The policies are followed as long as the last request is answered.
@@ -70,7 +71,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
         tokio::select! {
             ended = server.serve(routes(reviewer), certificate, stop) => ended,
             () = policies::follow(&policies, &cluster, &[], unready, |_| ()) => Ok(()),
-            () = native.follow(&cluster) => Ok(()),
+            () = native.follow(&policies, &cluster, unlisted) => Ok(()),
             () = surroundings.follow(&cluster, &home) => Ok(()),
         }
     });

@@ -1,5 +1,5 @@
 //! The patches that stay after their policy is deleted. The ledger keeps what only the policy knew: its settings, and
-//! the usual restarts of each workload. Pure.
+//! the usual restarts and the declared ports of each workload. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use crate::enforcement::records::has_patches;
-use crate::policy::{DevOpsPolicy, DevOpsPolicySpec, RemediationSpec};
+use crate::policy::{DevOpsPolicy, DevOpsPolicySpec, Remediation, RemediationSpec};
 use crate::workload::PolicyRef;
 
 /// The patches of a deleted policy that stay.
@@ -17,8 +17,17 @@ pub struct KeptPatches {
     pub policy: PolicyRef,
     /// Its settings that bear on the patches: `verifySeconds`, `defaultProbe` and `defaultResources`.
     pub spec: DevOpsPolicySpec,
-    /// The usual restarts per hour of each workload before its patch, by the workload's uid.
-    pub workloads: BTreeMap<String, Option<i32>>,
+    /// The workloads, by their uids.
+    pub workloads: BTreeMap<String, KeptWorkload>,
+}
+
+/// What only the record of a patch knew about its workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptWorkload {
+    /// The restarts per hour before the patch.
+    pub usual_restarts: Option<i32>,
+    /// The declared ports to which our probes connect, as `container/port`.
+    pub declared_ports: Vec<String>,
 }
 
 impl KeptPatches {
@@ -26,8 +35,12 @@ impl KeptPatches {
     pub fn of(policy: &DevOpsPolicy) -> Option<Self> {
         let records = policy.status.iter().flat_map(|status| &status.remediations);
         let kept = records.filter(|record| has_patches(record));
+        let workload = |record: &Remediation| KeptWorkload {
+            usual_restarts: record.usual_restarts,
+            declared_ports: record.declared_ports.clone(),
+        };
         let workloads: BTreeMap<_, _> =
-            kept.filter_map(|record| Some((record.uid.clone()?, record.usual_restarts))).collect();
+            kept.filter_map(|record| Some((record.uid.clone()?, workload(record)))).collect();
         let DevOpsPolicySpec { default_probe, default_resources, remediation, .. } = policy.spec.clone();
         let verify_seconds = remediation.unwrap_or_default().verify_seconds;
         let remediation = Some(RemediationSpec { verify_seconds, ..RemediationSpec::default() });
@@ -83,7 +96,8 @@ mod tests {
     }
 
     fn record(uid: &str, phase: &str) -> serde_json::Value {
-        json!({ "kind": "Deployment", "name": uid, "uid": uid, "phase": phase, "usualRestarts": 2 })
+        json!({ "kind": "Deployment", "name": uid, "uid": uid, "phase": phase, "usualRestarts": 2,
+            "declaredPorts": ["main/80"] })
     }
 
     #[test]
@@ -91,7 +105,8 @@ mod tests {
         assert_eq!(KeptPatches::of(&policy(&json!([record("a", "Withdrawn")]))), None);
         let records = json!([record("a", "Verified"), record("b", "Withdrawn"), record("c", "Verified")]);
         let kept = KeptPatches::of(&policy(&records)).unwrap();
-        let of = |uid: &str| (uid.to_owned(), Some(2));
+        let workload = KeptWorkload { usual_restarts: Some(2), declared_ports: vec!["main/80".to_owned()] };
+        let of = |uid: &str| (uid.to_owned(), workload.clone());
         assert_eq!(kept.workloads, BTreeMap::from([of("a"), of("c")]));
         assert_eq!(kept.spec.fix_defaults(), policy(&records).spec.fix_defaults());
         assert_eq!(kept.spec.remediation.as_ref().unwrap().verify_seconds, 30);

@@ -61,8 +61,8 @@ impl Trial {
 
 /// Decides the response to the harm of a suspect, from the trouble of all workloads of the cluster.
 ///
-/// `verify` is the time within which the same trouble belongs together, and within which a trial must help, if it is
-/// longer than a minute.
+/// The same trouble within `verify`, or within a minute if that is longer, is one incident. A trial must help within the
+/// same time.
 pub fn course(
     suspect: &Trouble,
     all: &[Trouble],

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::enforcement::field::{Compute, ContainerField, Field, Fields};
 use crate::workload::Quantity;
 
-/// Returns the fields of ours because of which pods were refused, by the words of the API server.
+/// Returns our fields that the API server's message blames for refused pods.
 ///
 /// A [`LimitRange`](https://github.com/kubernetes/kubernetes/blob/v1.36.3/plugin/pkg/admission/limitranger/admission.go)
 /// names the resource and the amount, such as `maximum memory usage per Container is 16Mi, but limit is 32Mi`. A quota

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// A server that answers until the test ends and records the requested paths.
+/// A server that answers until the test ends. It records the requested paths, and the credentials.
 struct Server {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
+    credentials: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -19,12 +20,16 @@ impl Server {
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let paths = Arc::clone(&asked);
+        let credentials = Arc::new(Mutex::new(Vec::new()));
+        let headers = Arc::clone(&credentials);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
                 let Some(Ok(first)) = lines.next() else { continue };
-                lines.map_while(Result::ok).find(String::is_empty);
+                for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+                    headers.lock().unwrap().extend(line.strip_prefix("authorization: ").map(str::to_owned));
+                }
                 let path = first.split(' ').nth(1).unwrap().to_owned();
                 let number = {
                     let mut paths = paths.lock().unwrap();
@@ -34,12 +39,15 @@ impl Server {
                 answer(&path, number, &mut stream);
             }
         });
-        Self { address, asked }
+        Self { address, asked, credentials }
     }
 
     fn get(&self, path: &str, limits: Limits) -> Result<String, String> {
-        let mut body = get_within(&format!("http://{}{path}", self.address), limits)
-            .map_err(|error| error.to_string())?;
+        Self::get_url(&format!("http://{}{path}", self.address), limits)
+    }
+
+    fn get_url(url: &str, limits: Limits) -> Result<String, String> {
+        let mut body = get_within(url, limits).map_err(|error| error.to_string())?;
         let mut text = String::new();
         body.read_to_string(&mut text).map_err(|error| error.to_string())?;
         Ok(text)
@@ -97,6 +105,17 @@ fn at_most_ten_redirects_are_followed() {
     assert_eq!(server.get("/11", QUICK), Err("redirected more than 10 times".to_owned()));
     assert_eq!(server.get("/loop", QUICK), Err("redirected more than 10 times".to_owned()));
     assert_eq!(server.asked(), 33);
+}
+
+#[test]
+fn credentials_of_a_url_are_sent_and_stay_with_its_host() {
+    let other = Server::start(|_, _, stream| respond(stream, "200 OK", "", "end"));
+    let location = format!("location: http://{}/\r\n", other.address);
+    let server = Server::start(move |_, _, stream| respond(stream, "302 Found", &location, ""));
+    let url = format!("http://jane:s%3Acret@{}/", server.address);
+    assert_eq!(Server::get_url(&url, QUICK).as_deref(), Ok("end"));
+    assert_eq!(*server.credentials.lock().unwrap(), ["Basic amFuZTpzOmNyZXQ="]);
+    assert_eq!(*other.credentials.lock().unwrap(), [""; 0]);
 }
 
 #[test]

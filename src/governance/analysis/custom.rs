@@ -67,7 +67,7 @@ impl Analysis<'_> {
                 if custom.reads_namespace() {
                     waits = true;
                 } else {
-                    self.evaluate_custom_rule(enabled, custom, &identity, object, None);
+                    self.evaluate_custom_rule((enabled, custom), &identity, (object, origin), None);
                 }
             }
         }
@@ -101,7 +101,7 @@ impl Analysis<'_> {
             let namespace = namespaces.get(&*identity.namespace);
             for (enabled, custom) in custom_rules(self.policy.rules()) {
                 if custom.kinds.contains(kind) && custom.reads_namespace() {
-                    self.evaluate_custom_rule(enabled, custom, &identity, &object, namespace);
+                    self.evaluate_custom_rule((enabled, custom), &identity, (&object, None), namespace);
                 }
             }
         }
@@ -109,10 +109,9 @@ impl Analysis<'_> {
 
     fn evaluate_custom_rule(
         &mut self,
-        enabled: &EnabledRule,
-        custom: &CustomRule,
+        (enabled, custom): (&EnabledRule, &CustomRule),
         identity: &Identity,
-        object: &Value,
+        (object, origin): (&Value, Option<Origin<'_>>),
         namespace: Option<&Value>,
     ) {
         let rule = enabled.rule.id;
@@ -131,7 +130,7 @@ impl Analysis<'_> {
                 self.custom.note(rule, format!("{of}/{}/{name}: {reason}", kind.name()));
             }
         }
-        self.add_findings(enabled, &found);
+        self.add_findings(enabled, &found, origin);
     }
 }
 

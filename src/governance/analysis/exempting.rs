@@ -12,8 +12,14 @@ use crate::policy::EffectivePolicy;
 use crate::rules::RuleId;
 use crate::workload::{Metadata, TypeMeta, Workload, WorkloadKey};
 
-/// The numbers of exempt findings, by the object with the annotation.
-type Counts<'e> = BTreeMap<String, (&'e Exemption, u64)>;
+/// The numbers of exempt findings, by the object with the annotation, and by rule.
+type Counts<'e> = BTreeMap<String, (&'e Exemption, BTreeMap<RuleId, u64>)>;
+
+/// Adds to the number of a rule's findings that an exemption accepts.
+fn add_count<'e>(counts: &mut Counts<'e>, exemption: &'e Exemption, rule: RuleId, count: u64) {
+    let (_, by_rule) = counts.entry(exemption.object()).or_insert((exemption, BTreeMap::new()));
+    *by_rule.entry(rule).or_default() += count;
+}
 
 impl Analysis<'_> {
     /// Adds exemptions that annotations declare, of objects that are not in the input themselves.
@@ -77,7 +83,10 @@ impl Analysis<'_> {
             self.reduce_lists(&annotated);
             let ends = counts.values().filter_map(|(exemption, _)| exemption.end(self.now));
             self.recheck_at = self.recheck_at.into_iter().chain(ends.min()).min();
-            all.extend(counts.into_values().map(|(exemption, count)| exemption.with_count(count, self.now)));
+            all.extend(counts.into_values().map(|(exemption, by_rule)| {
+                let count = by_rule.values().sum();
+                ExemptFindings { by_rule, ..exemption.with_count(count, self.now) }
+            }));
         }
         self.annotated = annotated;
         all
@@ -95,7 +104,7 @@ impl Analysis<'_> {
             for enabled in policy.rules().iter().filter(|enabled| found.count(enabled.index) > 0) {
                 let Some(exemption) = annotated.of(key, enabled, now) else { continue };
                 let count = if exemption.is_over(now) { 0 } else { found.count(enabled.index) };
-                counts.entry(exemption.object()).or_insert((exemption, 0)).1 += count;
+                add_count(counts, exemption, enabled.rule.id, count);
                 exempt.set(enabled.index, count);
                 if count > 0 && breaches(enabled) {
                     self.exempt_breaches.insert(key.clone());
@@ -122,7 +131,7 @@ impl Analysis<'_> {
             for enabled in policy.rules().iter().filter(|enabled| found.count(enabled.index) > 0) {
                 let Some(exemption) = annotated.of_namespace(namespace, enabled) else { continue };
                 let count = if exemption.is_over(now) { 0 } else { found.count(enabled.index) };
-                counts.entry(exemption.object()).or_insert((exemption, 0)).1 += count;
+                add_count(counts, exemption, enabled.rule.id, count);
                 exempt.set(enabled.index, count);
             }
             exempted.add(&exempt);

@@ -7,6 +7,7 @@ use crate::governance::costs::{costs, unscored};
 use crate::governance::{
     Compliance, NamespaceReport, Report, ReportSummary, Score, Skipped, Tally, UnevaluatedKind, Workloads,
 };
+use crate::paths::ProjectRoot;
 use crate::workload::{TypeMeta, WorkloadKey};
 
 impl Analysis<'_> {
@@ -21,6 +22,7 @@ impl Analysis<'_> {
         self.left_out += left_out.map(|(_, count)| count).sum::<u64>();
         self.violations.finish(|workload| with_pods.contains(workload));
         self.errors.sort();
+        self.unrendered.sort();
         let (sums, templates) = (std::mem::take(&mut self.workloads), std::mem::take(&mut self.templates));
         let mut workloads = Workloads::new(self.policy, sums, templates);
         self.leave_out_supplied(&mut workloads, &with_pods);
@@ -32,8 +34,9 @@ impl Analysis<'_> {
         for namespace in by_namespace.values() {
             compliance.merge(*namespace);
         }
+        let partial = !self.errors.is_empty() || !self.unrendered.is_empty();
         // Without an evaluated pod, the parts that could not be read may be all that matters.
-        let score = (total.pods > 0 || self.errors.is_empty()).then(|| Score::of(&total, self.policy));
+        let score = (total.pods > 0 || !partial).then(|| Score::of(&total, self.policy));
         let namespaces = self.namespace_reports(&by_namespace);
         drop(by_namespace);
         let refused_exemptions = self.refused_exemptions();
@@ -50,7 +53,7 @@ impl Analysis<'_> {
                 status: score.map(Score::classification),
                 compliance: score.map(|_| compliance.percent()),
                 compliant: compliance.compliant,
-                partial: !self.errors.is_empty(),
+                partial,
                 counts: all.by_rule(self.policy),
                 unknown,
                 exempted: self.counts_of_exempt(),
@@ -68,12 +71,14 @@ impl Analysis<'_> {
             exempt,
             refused_exemptions,
             errors: self.errors,
+            unrendered: self.unrendered,
             selected: self.selected,
             patches: self.patches,
             left_out: self.left_out,
             objects: self.others.objects,
             recheck_at: self.recheck_at,
             unknown_reasons: self.custom.reasons,
+            project_root: ProjectRoot::default(),
         }
     }
 

@@ -209,13 +209,19 @@ impl Analysis<'_> {
                 if found.unknown_count() > 0 {
                     *unknown.entry(enabled.rule.id).or_default() += found.unknown_count();
                 }
-                self.add_findings(enabled, &found);
+                self.add_findings(enabled, &found, None);
             }
         }
         unknown
     }
 
-    pub(super) fn add_findings(&mut self, enabled: &EnabledRule, found: &Findings) {
+    /// Adds the findings of a rule; the origin is that of their object, if it is at hand.
+    pub(super) fn add_findings(
+        &mut self,
+        enabled: &EnabledRule,
+        found: &Findings,
+        origin: Option<Origin<'_>>,
+    ) {
         for (object, violation) in found.found() {
             let mut tally = Tally::default();
             tally.set(enabled.index, 1);
@@ -235,7 +241,7 @@ impl Analysis<'_> {
                 }
                 ObjectKind::Other(_) => self.others.add(&object.namespace, &tally),
             }
-            self.violations.add_known(object, violation.as_slice());
+            self.violations.add_known(object, origin, violation.as_slice());
         }
     }
 }

@@ -77,11 +77,12 @@ fn custom_resources() -> Result<String, ChartError> {
 /// Returns the rules of each role as named templates.
 fn role_rules() -> Result<String, ChartError> {
     let mut text = String::new();
-    let parts: [(&str, &[Mode], Mode); 5] = [
+    let parts: [(&str, &[Mode], Mode); 6] = [
         ("watch", &[], Mode::Watch),
         ("reconcile", &[], Mode::Reconcile),
         ("enforce", &[Mode::Reconcile], Mode::Enforce),
         ("native", &[Mode::Reconcile], Mode::Native),
+        ("reports", &[Mode::Reconcile], Mode::Reports),
         ("webhook", &[], Mode::Webhook),
     ];
     for (name, to, mode) in parts {

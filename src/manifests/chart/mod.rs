@@ -1,4 +1,4 @@
-//! The generated files of the Helm chart: all that says more than where an object runs and how many there are of it.
+//! The generated files of the Helm chart: everything except placement and replica counts.
 //!
 //! The CRDs, the rules of roles, the admission policies, the alerts and the dashboards come from the same model as
 //! `deploy` and `observability`. The other templates are written by hand in `deploy/helm/kube-devops`. A test with

@@ -1,7 +1,7 @@
 //! Objects of the model as templates of Helm.
 //!
-//! The model gets placeholders for what is known only to Helm. They are replaced in the text, so that no quotation of
-//! YAML ends up within a template's action.
+//! The model gets placeholders for what is known only to Helm. They are replaced in the text, so that
+//! YAML's quoting never lands inside a template action.
 
 use serde_json::Value;
 

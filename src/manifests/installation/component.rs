@@ -22,7 +22,7 @@ impl Component {
         match mode {
             Mode::Analyze => None,
             Mode::Watch => Some(Self::Watch),
-            Mode::Reconcile | Mode::Enforce | Mode::Native => Some(Self::Reconcile),
+            Mode::Reconcile | Mode::Enforce | Mode::Native | Mode::Reports => Some(Self::Reconcile),
             Mode::Webhook => Some(Self::Webhook),
         }
     }

@@ -68,12 +68,12 @@ impl Installation {
     /// Returns the modes to install, without one that another one includes.
     pub(super) fn effective_modes(&self) -> BTreeSet<Mode> {
         let mut modes: BTreeSet<_> = self.modes.iter().copied().collect();
-        if modes.contains(&Mode::Enforce) {
-            modes.remove(&Mode::Reconcile);
-        }
-        // It adds to the permissions of the operator, which has one account.
-        if modes.contains(&Mode::Enforce) || modes.contains(&Mode::Reconcile) {
-            modes.remove(&Mode::Native);
+        // These add to the permissions of the operator, which has one account.
+        let mut of_operator = [Mode::Enforce, Mode::Reconcile, Mode::Native, Mode::Reports].into_iter();
+        if of_operator.any(|mode| modes.contains(&mode)) {
+            for mode in of_operator {
+                modes.remove(&mode);
+            }
         }
         modes
     }
@@ -81,6 +81,11 @@ impl Installation {
     /// Returns true if native admission is part of the installation.
     pub(super) fn has_native_admission(&self) -> bool {
         self.modes.contains(&Mode::Native) && self.reconcile_namespaces.is_empty()
+    }
+
+    /// Returns true if the operator keeps reports.
+    pub(super) fn has_reports(&self) -> bool {
+        self.modes.contains(&Mode::Reports)
     }
 
     /// Returns the namespaces that a mode works in; empty for all of them.
@@ -97,7 +102,7 @@ impl Installation {
         if Component::of(mode) != Some(Component::Reconcile) {
             return vec![mode];
         }
-        let added = [Mode::Enforce, Mode::Native];
+        let added = [Mode::Enforce, Mode::Native, Mode::Reports];
         let is_added = |added: &Mode| *added == mode || self.modes.contains(added);
         let is_possible = |added: &Mode| *added != Mode::Native || self.reconcile_namespaces.is_empty();
         let added = added.into_iter().filter(|added| is_added(added) && is_possible(added));

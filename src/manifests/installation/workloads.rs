@@ -153,6 +153,9 @@ fn arguments(installation: &Installation, component: Component) -> Vec<String> {
     if component == Component::Reconcile && installation.has_native_admission() {
         arguments.push("--admission=native".to_owned());
     }
+    if component == Component::Reconcile && installation.has_reports() {
+        arguments.push("--reports=openreports".to_owned());
+    }
     arguments.extend(installation.system_namespaces.iter().map(|name| format!("--system-namespace={name}")));
     arguments
 }

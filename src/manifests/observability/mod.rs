@@ -1,6 +1,7 @@
 //! The objects that monitor an installation: `ServiceMonitors`, recording and alert rules, and dashboards.
 
 mod dashboard;
+mod fleet;
 mod governance;
 mod monitors;
 mod operations;
@@ -10,6 +11,7 @@ mod rules;
 mod tests;
 
 pub use dashboard::{Dashboard, config_map};
+pub use fleet::{FLEET_ALERTS, FLEET_RECORDINGS, FLEET_SERIES, fleet_rule};
 pub use monitors::service_monitors;
 pub use rules::{ALERTS, Alert, RECORDINGS, Recording, prometheus_rule};
 

@@ -32,11 +32,15 @@ pub struct Alert {
 ///
 /// The burn rate is the number of points below 100, as a multiple of the budget of 5 points: at a rate of 1, the mean
 /// score of a month is 95. The windows and factors are those of the SRE Workbook, chapter 5.
-pub static RECORDINGS: [Recording; 7] = [
+pub static RECORDINGS: [Recording; 8] = [
     Recording { name: "kube_devops:cluster_health_score:max", expression: "max(cluster_health_score)" },
     Recording {
         name: "kube_devops:namespace_health_score:max",
         expression: "max by (namespace) (namespace_health_score)",
+    },
+    Recording {
+        name: "kube_devops:scored_pods:max",
+        expression: "max(pods_tracked and on (instance) cluster_health_score)",
     },
     Recording {
         name: "kube_devops:cluster_compliance_ratio:max",
@@ -143,8 +147,7 @@ pub fn prometheus_rule(installation: &Installation, labels: &[(String, String)],
     for (key, value) in labels {
         metadata["labels"][key] = value.as_str().into();
     }
-    let recordings: Vec<_> =
-        RECORDINGS.iter().map(|rule| json!({ "record": rule.name, "expr": rule.expression })).collect();
+    let recordings: Vec<_> = RECORDINGS.iter().map(Recording::rule).collect();
     let alerts: Vec<_> = ALERTS.iter().map(|alert| alert.rule(runbooks)).collect();
     json!({
         "apiVersion": "monitoring.coreos.com/v1",
@@ -157,8 +160,14 @@ pub fn prometheus_rule(installation: &Installation, labels: &[(String, String)],
     })
 }
 
+impl Recording {
+    pub(super) fn rule(&self) -> Value {
+        json!({ "record": self.name, "expr": self.expression })
+    }
+}
+
 impl Alert {
-    fn rule(&self, runbooks: &str) -> Value {
+    pub(super) fn rule(&self, runbooks: &str) -> Value {
         json!({
             "alert": self.name,
             "expr": self.expression,

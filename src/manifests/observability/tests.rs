@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::{ALERTS, DASHBOARDS, RECORDINGS};
+use super::{ALERTS, DASHBOARDS, FLEET_ALERTS, FLEET_RECORDINGS, RECORDINGS};
 
 /// The labels that Prometheus adds to each series, and that of histograms.
 const TARGET: [&str; 6] = ["cluster", "instance", "job", "le", "namespace", "pod"];
@@ -33,7 +33,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
             }
         }
     }
-    for recording in &RECORDINGS {
+    for recording in RECORDINGS.iter().chain(&FLEET_RECORDINGS) {
         let labels = if recording.expression.contains("by (namespace)") {
             vec!["namespace".to_owned()]
         } else {
@@ -89,8 +89,9 @@ fn is_aggregation(rest: &str) -> bool {
 }
 
 fn expressions() -> Vec<(String, &'static str)> {
-    let recordings = RECORDINGS.iter().map(|rule| (rule.name.to_owned(), rule.expression));
-    let alerts = ALERTS.iter().map(|rule| (rule.name.to_owned(), rule.expression));
+    let recordings =
+        RECORDINGS.iter().chain(&FLEET_RECORDINGS).map(|rule| (rule.name.to_owned(), rule.expression));
+    let alerts = ALERTS.iter().chain(&FLEET_ALERTS).map(|rule| (rule.name.to_owned(), rule.expression));
     let panels = DASHBOARDS
         .iter()
         .flat_map(|dashboard| dashboard.panels)
@@ -125,11 +126,12 @@ fn metrics_and_labels_are_found_in_an_expression() {
 
 #[test]
 fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
-    let alerts: BTreeSet<_> = ALERTS.iter().map(|alert| format!("{}.md", alert.name)).collect();
+    let alerts: BTreeSet<_> =
+        ALERTS.iter().chain(&FLEET_ALERTS).map(|alert| format!("{}.md", alert.name)).collect();
     let pages = fs::read_dir(root().join("docs/runbooks")).unwrap();
     let pages: BTreeSet<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(pages, alerts);
-    for alert in &ALERTS {
+    for alert in ALERTS.iter().chain(&FLEET_ALERTS) {
         let page = fs::read_to_string(root().join(format!("docs/runbooks/{}.md", alert.name))).unwrap();
         for heading in [&format!("# {}", alert.name), "## Meaning", "## Impact", "## What to do"] {
             assert!(page.contains(heading), "{}: {heading}", alert.name);

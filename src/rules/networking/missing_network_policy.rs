@@ -1,6 +1,7 @@
 //! A namespace with pods that no `NetworkPolicy` isolates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::inventory::{Identity, Known, NetworkPolicy};
 use crate::rules::{Category, Check, Findings, Parameter, Relations, Rule, RuleId, Severity, Value};
@@ -62,18 +63,23 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         namespace.all += 1;
         namespace.open += usize::from(!is_isolated);
         namespace.is_asked |= group.identity.is_asked;
+        if !is_isolated {
+            namespace.sources.extend(group.identity.source.clone());
+        }
     }
     let may_have_foreign = |namespace: &str| {
         let has_some = |namespace| !inventory.within(Kind::ForeignNetworkPolicy, namespace).is_empty();
         has_some(namespace) || has_some("") || !inventory.is_closed(Kind::ForeignNetworkPolicy, namespace)
     };
     for (name, namespace) in namespaces.into_iter().filter(|(_, namespace)| namespace.open > 0) {
+        // The Namespace may be in no file. The finding then leads to its first workload.
+        let known = inventory.find(Kind::Namespace, "", name).and_then(|known| known.identity.source.clone());
         let identity = Identity {
             namespace: name.into(),
             name: name.into(),
             kind: ObjectKind::Other(Kind::Namespace),
             owner: None,
-            source: None,
+            source: known.or_else(|| namespace.sources.first().cloned()),
             is_asked: namespace.is_asked,
         };
         if may_have_foreign(name) || !inventory.is_closed(Kind::NetworkPolicy, name) {
@@ -96,5 +102,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
 struct Namespace {
     all: usize,
     open: usize,
+    /// The places of the open ones.
+    sources: BTreeSet<(Arc<str>, usize)>,
     is_asked: bool,
 }

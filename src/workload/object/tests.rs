@@ -161,6 +161,19 @@ fn refused(pod: &str, container: &str, spec: &str) -> Option<String> {
 }
 
 #[test]
+fn types_of_fields_that_no_rule_reads_are_not_checked_in_an_object_from_an_api_server() {
+    let is_read = |uid: &str| {
+        let pod = serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "web", "uid": uid },
+            "spec": { "containers": [{ "name": "main", "image": "x:1", "stdin": "yes" }] },
+        });
+        Fields::Default.within_checked(|| Object::deserialize(pod).is_ok())
+    };
+    assert!(!is_read(""));
+    assert!(is_read("6a3f"));
+}
+
+#[test]
 fn a_value_of_another_type_than_the_api_s_is_an_error_in_every_field() {
     for container in [
         "args: [1],",

@@ -94,14 +94,24 @@ async fn without_admission_policies_the_operator_withdraws_probes_without_a_port
     };
     let fixture = EnforcementFixture::apart_with(&WITHOUT_POLICIES, lost).await;
     let _operator = fixture.base.operator();
-    fixture.run("Deployment", "web", |_| ()).await;
+    for name in ["web", "kept"] {
+        fixture.run("Deployment", name, |_| ()).await;
+    }
     fixture.policy("standard", PROBES).await;
-    fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
+    for workload in ["Deployment/web", "Deployment/kept"] {
+        fixture.until("standard", workload, RemediationPhase::Verified).await;
+    }
     move_port(&fixture, "web").await;
     let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::PortGone), "{record:?}");
-    let after = fixture.until_available("Deployment", "web").await;
-    let container = &after.data["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!((container.get("livenessProbe"), container.get("readinessProbe")), (None, None));
-    assert_eq!(container["ports"][0]["containerPort"], json!(9999));
+    // The patch of a deleted policy is withdrawn too.
+    fixture.delete_policy("standard").await;
+    fixture.until_policy_is_gone("standard").await;
+    move_port(&fixture, "kept").await;
+    for name in ["web", "kept"] {
+        let after = fixture.until_available("Deployment", name).await;
+        let container = &after.data["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!((container.get("livenessProbe"), container.get("readinessProbe")), (None, None));
+        assert_eq!(container["ports"][0]["containerPort"], json!(9999));
+    }
 }

@@ -10,6 +10,7 @@ use crate::apply::{apply, try_apply};
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
 use crate::prometheus::program;
+use crate::upstream;
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::observability::{DASHBOARDS, config_map, prometheus_rule, service_monitors};
 use kube_devops::manifests::{Mode, RulePermissions};
@@ -119,8 +120,8 @@ fn installations() -> Vec<(Value, Installation)> {
             },
         ),
         (
-            json!({ "watch": { "enabled": false }, "reconcile": { "enforce": false } }),
-            of(&[Mode::Reconcile, Mode::Native]),
+            json!({ "watch": { "enabled": false }, "reconcile": { "enforce": false, "reports": "openreports" } }),
+            of(&[Mode::Reconcile, Mode::Native, Mode::Reports]),
         ),
         (
             json!({ "reconcile": { "enabled": false }, "watch": { "namespaces": ["shop", "bank"] } }),
@@ -189,6 +190,7 @@ fn a_misspelt_value_or_a_wrong_type_is_refused() {
         json!({ "watch": { "replica": 3 } }),
         json!({ "webhook": { "failurePolicy": "Maybe" } }),
         json!({ "reconcile": { "replicas": "two" } }),
+        json!({ "reconcile": { "reports": "policyreports" } }),
         json!({ "image": { "digest": "abc" } }),
         json!({ "rules": { "permissions": "some" } }),
     ] {
@@ -304,22 +306,12 @@ fn hooks_run_our_binary_with_an_account_of_their_own() {
     assert_eq!(commands.into_iter().collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
 }
 
-/// Returns the CRDs of the Prometheus operator, from its Go module.
-fn monitoring_crds() -> Vec<Value> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube-tests/helm");
-    let run = Command::new("go")
-        .args(["mod", "download", "-json", "github.com/prometheus-operator/prometheus-operator"])
-        .current_dir(module)
-        .output()
-        .expect("Go");
-    let module: Value = serde_json::from_slice(&run.stdout).expect("a module");
-    let folder = Path::new(module["Dir"].as_str().unwrap()).join("example/prometheus-operator-crd");
-    ["servicemonitors", "prometheusrules"]
-        .map(|plural| {
-            fs::read_to_string(folder.join(format!("monitoring.coreos.com_{plural}.yaml"))).unwrap()
-        })
-        .map(|text| yaml_serde::from_str(&text).unwrap())
-        .into()
+/// Returns the CRDs of the Prometheus operator.
+fn monitoring_crds() -> [Value; 2] {
+    ["servicemonitors", "prometheusrules"].map(|plural| {
+        let path = format!("example/prometheus-operator-crd/monitoring.coreos.com_{plural}.yaml");
+        upstream::crd("helm", "github.com/prometheus-operator/prometheus-operator", &path)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, Pat
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 use kube_devops::manifests::{DENY_POLICY, Mode};
-use kube_devops::policy::{ADMISSION_LABEL, DENY_ANNOTATION, WARN_ANNOTATION};
+use kube_devops::policy::{ADMISSION_LABEL, ClusterDevOpsPolicy, DENY_ANNOTATION, WARN_ANNOTATION};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -159,12 +159,38 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     .await;
     assert!(!is_labelled(&fixture.client, &shop).await, "no denial outlives its policy");
     create(&fixture.client, &shop, "Pod", "nginx").await.unwrap();
+    a_cluster_policy_denies_where_the_labels_match(&fixture, &other).await;
     // The mode does not include enforcement, for which the account is refused other requests.
     let is_native =
         |event: &AuditEvent| event.resource == "namespaces" || event.resource.starts_with("validating");
     let mut refused = plane.requests();
     refused.retain(|event| event.by(&fixture.user) && event.code == 403 && is_native(event));
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+async fn a_cluster_policy_denies_where_the_labels_match(fixture: &OperatorFixture<'_>, namespace: &str) {
+    let client = &fixture.client;
+    let policies = Api::<ClusterDevOpsPolicy>::all(client.clone());
+    let mut spec: Value = yaml_serde::from_str(SPEC).unwrap();
+    spec["namespaceSelector"] = json!({ "matchLabels": { "guarded": "true" } });
+    let policy = serde_json::from_value(json!({ "metadata": { "name": "all" }, "spec": spec })).unwrap();
+    policies.create(&PostParams::default(), &policy).await.unwrap();
+    let label = async |value: Value| {
+        let patch = Patch::Merge(json!({ "metadata": { "labels": { "guarded": value } } }));
+        namespaces(client).patch(namespace, &PatchParams::default(), &patch).await.unwrap();
+    };
+    label(json!("true")).await;
+    let denied =
+        eventually("it is denied", async || create(client, namespace, "Pod", "nginx").await.err()).await;
+    assert!(denied.contains("policy cluster/all, rule latest-tag"), "{denied}");
+    label(Value::Null).await;
+    eventually("it is allowed", async || create(client, namespace, "Pod", "nginx").await.ok()).await;
+    label(json!("true")).await;
+    eventually("it is denied again", async || create(client, namespace, "Pod", "nginx").await.err()).await;
+    policies.delete("all", &DeleteParams::default()).await.unwrap();
+    eventually("the policy is gone", async || policies.get_opt("all").await.unwrap().is_none().then_some(()))
+        .await;
+    assert!(!is_labelled(client, namespace).await, "no denial outlives its policy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

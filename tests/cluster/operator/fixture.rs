@@ -38,11 +38,16 @@ impl OperatorFixture<'static> {
     /// Returns a fixture on the control plane that these tests share. Only one is in use at a time, because an operator
     /// covers the whole cluster.
     pub(crate) async fn shared() -> Self {
+        Self::shared_as(Mode::Reconcile).await
+    }
+
+    /// Returns a fixture on the shared control plane, whose operator has the permissions of a mode.
+    pub(crate) async fn shared_as(mode: Mode) -> Self {
         static PLANE: OnceLock<ControlPlane> = OnceLock::new();
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
         let plane = PLANE.get_or_init(plane);
-        Self { _turn: Some(turn), ..OperatorFixture::on(plane).await }
+        Self { _turn: Some(turn), ..OperatorFixture::of(plane, mode).await }
     }
 }
 
@@ -58,6 +63,9 @@ pub(crate) fn plane() -> ControlPlane {
 pub(crate) fn plane_with(flags: &[&str]) -> ControlPlane {
     let plane = ControlPlane::start_with(flags);
     let outcome = on(plane.kubeconfig(), &["crd", "install"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    // The first list of a kind lets the API server fill its cache. It refuses watches until then.
+    let outcome = on(plane.kubeconfig(), &["policy", "export", "-A"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     plane
 }

@@ -1,6 +1,7 @@
 //! `kube-devops reconcile` as a process with exactly the documented permissions.
 
 mod audit;
+mod cluster_policy;
 mod custom_rules;
 mod faults;
 pub(crate) mod fixture;
@@ -9,6 +10,7 @@ mod life;
 mod own_status;
 mod relations;
 mod release;
+mod reports;
 mod sample;
 mod scale;
 mod status;

@@ -6,6 +6,8 @@
     record: kube_devops:cluster_health_score:max
   - expr: max by (namespace) (namespace_health_score)
     record: kube_devops:namespace_health_score:max
+  - expr: max(pods_tracked and on (instance) cluster_health_score)
+    record: kube_devops:scored_pods:max
   - expr: max(cluster_compliance_ratio)
     record: kube_devops:cluster_compliance_ratio:max
   - expr: (100 - avg_over_time(kube_devops:cluster_health_score:max[5m])) / 5

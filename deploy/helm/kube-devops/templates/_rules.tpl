@@ -152,6 +152,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies
   - devopspolicies
   verbs:
   - list
@@ -160,6 +161,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies/status
   - devopspolicies/status
   verbs:
   - patch
@@ -432,6 +434,36 @@
 []
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reports" -}}
+- apiGroups:
+  - openreports.io
+  resources:
+  - reports
+  verbs:
+  - get
+  - list
+  - watch
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reports-evaluated" -}}
+- apiGroups:
+  - openreports.io
+  resources:
+  - reports
+  verbs:
+  - get
+  - list
+  - watch
+  - create
+  - patch
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.reports-own" -}}
+[]
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.webhook" -}}
 - apiGroups:
   - ''
@@ -471,6 +503,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies
   - devopspolicies
   verbs:
   - list
@@ -1126,6 +1159,7 @@
 - apiGroups:
   - devops.stochastic.io
   resources:
+  - clusterdevopspolicies
   - devopspolicies
   verbs:
   - get

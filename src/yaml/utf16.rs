@@ -1,34 +1,19 @@
 //! Decodes UTF-16 with a byte-order mark, which PowerShell writes and kubectl accepts.
 
-use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
-
-/// Reads a file as kubectl does: decodes UTF-16 and replaces invalid bytes.
-pub fn read_text(path: &Path) -> io::Result<String> {
-    decode(&fs::read(path)?)
-}
-
-/// Decodes the bytes of a whole source as kubectl does.
-pub(super) fn decode(bytes: &[u8]) -> io::Result<String> {
-    let Some(encoding) = Encoding::of(bytes) else {
-        return Ok(String::from_utf8_lossy(bytes).into_owned());
-    };
-    let mut text = String::new();
-    encoding.decode(bytes).read_to_string(&mut text)?;
-    Ok(text)
-}
 
 /// The byte order of a UTF-16 stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub enum Encoding {
+    /// The more significant byte comes first.
     BigEndian,
+    /// The less significant byte comes first.
     LittleEndian,
 }
 
 impl Encoding {
     /// Detects the encoding by the byte-order mark; `None` if it isn't UTF-16.
-    pub(super) fn of(start: &[u8]) -> Option<Self> {
+    pub fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0xfe, 0xff, ..] => Some(Self::BigEndian),
             [0xff, 0xfe, ..] => Some(Self::LittleEndian),
@@ -37,13 +22,14 @@ impl Encoding {
     }
 
     /// Returns a reader of the stream in UTF-8. Invalid units are replaced.
-    pub(super) fn decode<R: Read>(self, reader: R) -> Decoder<R> {
+    pub fn decode<R: Read>(self, reader: R) -> Decoder<R> {
         Decoder { reader, encoding: self, bytes: Vec::new(), decoded: Vec::new(), start: 0 }
     }
 }
 
 /// A reader that converts UTF-16 to UTF-8.
-pub(super) struct Decoder<R> {
+#[derive(Debug)]
+pub struct Decoder<R> {
     reader: R,
     encoding: Encoding,
     /// The bytes that are not yet decoded: a part of a character.

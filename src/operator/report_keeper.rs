@@ -1,0 +1,161 @@
+//! Keeps a `Report` of OpenReports for each policy: writes it when its content changes or when it is gone.
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{ApiResource, ObjectMeta, PatchParams};
+use kube::core::GroupVersionKind;
+use serde::Deserialize;
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::audit::{CONTENT, POLICY_UID};
+use super::open_report::{Draft, FirstFound};
+use super::{EvaluationOutcome, Operator, ReconcileError};
+use crate::cluster::{ListMark, RawObject, Sink, WatchFailure, WatchRequest};
+use crate::policies::StatusError;
+use crate::policy::CompiledPolicy;
+
+/// The field manager of reports.
+const MANAGER: &str = "kube-devops-reports";
+
+/// Writes the report of a policy if it is not up to date, and returns the time at which a write is due.
+///
+/// It writes nothing before the existing reports are listed, nor while the API server has no such resource.
+pub(super) async fn keep_report(
+    operator: &Operator,
+    compiled: &CompiledPolicy,
+    outcome: &EvaluationOutcome,
+) -> Result<Option<Timestamp>, ReconcileError> {
+    if operator.reports().is_none() {
+        return Ok(None);
+    }
+    let Some(draft) = Draft::new(compiled, outcome) else { return Ok(None) };
+    let policy = &*compiled.policy;
+    let (uid, namespace) = (policy.uid().unwrap_or_default(), policy.namespace().unwrap_or_default());
+    let now = operator.now();
+    let due = operator.reports().and_then(|known| known.next_write(&uid, &draft, &namespace));
+    if due.is_none_or(|due| due > now) {
+        return Ok(due);
+    }
+    let note = |metadata: &serde_json::Value, digest: &str, written| {
+        if let Some(mut known) = operator.reports() {
+            known.note(&uid, metadata, digest, written);
+        }
+    };
+    let head = json!(draft.head());
+    let failed = |source| ReconcileError::Write { action: "write the Report", source };
+    let before = operator.cluster.get_namespaced(&head).await.map_err(failed)?;
+    if before.as_ref().is_some_and(|report| digest(&report.metadata) == Some(&draft.content)) {
+        note(&head["metadata"], &draft.content, None);
+        return Ok(None);
+    }
+    if before.is_none()
+        && operator.cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)?
+    {
+        return Err(StatusError::NamespaceGoing.into());
+    }
+    let first_found = before.map(|report| FirstFound::of(&report.data)).unwrap_or_default();
+    let content = draft.content.clone();
+    let report = json!(draft.finish(&first_found, now));
+    match operator.cluster.apply_namespaced(&report, &PatchParams::apply(MANAGER).force()).await {
+        Ok(_) => {
+            operator.metrics.reports.inc();
+            note(&report["metadata"], &content, Some(now));
+            Ok(None)
+        }
+        // The CRD is gone. The watch finds the same, and wakes the policies when the CRD is back.
+        Err(error) if error.code() == Some(404) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Returns the digest that a report of ours has in its annotations.
+fn digest(metadata: &ObjectMeta) -> Option<&String> {
+    metadata.annotations.as_ref()?.get(CONTENT)
+}
+
+/// Returns the request for the metadata of our reports.
+pub(super) fn request(within: Option<String>) -> WatchRequest {
+    WatchRequest {
+        resource: ApiResource::from_gvk(&GroupVersionKind::gvk("openreports.io", "v1alpha1", "Report")),
+        namespace: within,
+        selector: Some(POLICY_UID.to_owned()),
+        metadata_only: true,
+    }
+}
+
+/// Takes the metadata of our reports from a watch.
+pub(super) struct ReportSink<'o> {
+    operator: &'o Operator,
+    /// The namespace that is followed; `None` for all of them.
+    within: Option<String>,
+    mark: ListMark,
+    is_missing: bool,
+}
+
+impl<'o> ReportSink<'o> {
+    pub(super) fn new(operator: &'o Operator, within: Option<String>) -> Self {
+        Self { operator, within, mark: ListMark::default(), is_missing: false }
+    }
+}
+
+impl Sink for ReportSink<'_> {
+    fn begin_list(&mut self) {
+        if let Some(mut known) = self.operator.reports() {
+            self.mark = known.begin_list();
+        }
+    }
+
+    fn apply(&mut self, report: &RawObject) -> Result<(), String> {
+        let (uid, metadata) = read(report)?;
+        if let Some(mut known) = self.operator.reports() {
+            known.note(&uid, &json!(metadata), digest(&metadata).map_or("", String::as_str), None);
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, report: &RawObject) {
+        if let (Ok((uid, _)), Some(mut known)) = (read(report), self.operator.reports()) {
+            known.remove(&uid, report.name());
+        }
+        self.operator.wake_policies(report.namespace());
+    }
+
+    fn end_list(&mut self) {
+        if let Some(mut known) = self.operator.reports() {
+            known.end_list(self.mark, self.within.as_deref());
+        }
+        if std::mem::take(&mut self.is_missing) {
+            info!("the API server has the Reports of OpenReports; they are kept from now on");
+        }
+        for policy in self.operator.policies.all() {
+            self.operator.wake_policies(&policy.policy.namespace().unwrap_or_default());
+        }
+    }
+
+    fn interrupted(&mut self, failure: &WatchFailure) {
+        if failure.error.code() != Some(404) {
+            return;
+        }
+        if let Some(mut known) = self.operator.reports() {
+            known.miss(self.within.as_deref());
+        }
+        if !std::mem::replace(&mut self.is_missing, true) {
+            warn!(
+                "--reports openreports: the API server has no Reports (openreports.io/v1alpha1): install the CRDs of \
+                 OpenReports; none are kept until then"
+            );
+        }
+    }
+}
+
+/// Reads the uid of a report's policy, and the metadata.
+fn read(report: &RawObject) -> Result<(String, ObjectMeta), String> {
+    #[derive(Deserialize)]
+    struct Head {
+        metadata: ObjectMeta,
+    }
+    let Head { metadata } = serde_json::from_str(report.json()).map_err(|error| error.to_string())?;
+    let uid = metadata.labels.as_ref().and_then(|labels| labels.get(POLICY_UID)).cloned();
+    Ok((uid.unwrap_or_default(), metadata))
+}

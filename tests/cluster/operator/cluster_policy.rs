@@ -1,0 +1,100 @@
+//! A cluster policy: its namespaces, its one status, and its audit results.
+
+use futures::stream::{self, StreamExt as _};
+use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use kube_devops::policy::{ClusterDevOpsPolicy, ClusterDevOpsPolicyStatus, PolicyAuditResult};
+use serde_json::json;
+
+use super::fixture::OperatorFixture;
+use crate::eventually::eventually;
+
+/// The number of namespaces.
+const NAMESPACES: usize = 200;
+
+/// Creates a namespace with a label and a suspended `CronJob`, whose template is evaluated.
+async fn fill(client: &Client, name: &str) {
+    let namespace = json!({ "metadata": { "name": name, "labels": { "team": "wide" } } });
+    let namespace: Namespace = serde_json::from_value(namespace).unwrap();
+    Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+    let pod =
+        json!({ "restartPolicy": "Never", "containers": [{ "name": "main", "image": "report:latest" }] });
+    let cron_job: CronJob = serde_json::from_value(json!({
+        "metadata": { "name": "report" },
+        "spec": {
+            "schedule": "0 0 * * *", "suspend": true,
+            "jobTemplate": { "spec": { "template": { "spec": pod } } },
+        },
+    }))
+    .unwrap();
+    Api::namespaced(client.clone(), name).create(&PostParams::default(), &cron_job).await.unwrap();
+}
+
+/// Waits until the status of the policy satisfies `is`.
+async fn until(
+    policies: &Api<ClusterDevOpsPolicy>,
+    what: &str,
+    is: impl Fn(&ClusterDevOpsPolicyStatus) -> bool,
+) -> ClusterDevOpsPolicyStatus {
+    eventually(what, async || policies.get("wide").await.ok()?.status.filter(|status| is(status))).await
+}
+
+/// Waits until the policy has this number of audit results.
+async fn until_audited(client: &Client, number: usize) -> Vec<PolicyAuditResult> {
+    let results = Api::<PolicyAuditResult>::all(client.clone());
+    eventually("the audit results", async || {
+        let mut found = results.list(&ListParams::default()).await.unwrap().items;
+        found.retain(|result| result.spec.policy_name == "cluster/wide");
+        (found.len() == number).then_some(found)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn one_change_is_evaluated_in_200_namespaces_without_a_list_and_with_one_status_write() {
+    let fixture = OperatorFixture::shared().await;
+    let client = fixture.client.clone();
+    let names: Vec<String> = (0..NAMESPACES).map(|number| format!("wide-{number}")).collect();
+    stream::iter(&names).for_each_concurrent(16, |name| fill(&client, name)).await;
+    let operator = fixture.replica("operator-0", &["--audit-interval", "1s"]);
+    operator.wait_until_ready();
+    let policies = Api::<ClusterDevOpsPolicy>::all(client.clone());
+    let selector = json!({ "matchLabels": { "team": "wide" } });
+    let policy = json!({
+        "metadata": { "name": "wide" },
+        "spec": { "namespaceSelector": selector, "requireReadinessProbe": true },
+    });
+    policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+    let healthy = until(&policies, "all namespaces", |status| status.namespaces == Some(200)).await;
+    assert_eq!((healthy.totals.healthy, healthy.totals.pods), (Some(true), Some(200)));
+    until_audited(&client, NAMESPACES).await;
+
+    let mark = fixture.plane.mark();
+    let edit = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));
+    policies.patch("wide", &PatchParams::default(), &edit).await.unwrap();
+    let unhealthy = until(&policies, "violations", |status| status.totals.violations == Some(200)).await;
+    assert_eq!((unhealthy.namespaces, unhealthy.worst_namespaces.len()), (Some(200), 10));
+    assert_eq!(unhealthy.totals.message.unwrap(), "200 violations in 200 pods: 200 x latest-tag");
+    let results = until_audited(&client, 2 * NAMESPACES).await;
+    let owner = results[0].metadata.owner_references.as_ref().unwrap();
+    assert_eq!((owner[0].kind.as_str(), owner[0].name.as_str()), ("ClusterDevOpsPolicy", "wide"));
+    let mut requests = fixture.plane.requests_since(mark);
+    requests.retain(|request| request.by(&fixture.user));
+    let lists = requests.iter().filter(|request| request.verb == "list").count();
+    let written = requests.iter().filter(|request| request.subresource == "status").count();
+    assert_eq!((lists, written), (0, 1), "{requests:#?}");
+
+    // A namespace that loses its label is no longer evaluated.
+    let unlabel = Patch::Merge(json!({ "metadata": { "labels": { "team": null } } }));
+    Api::<Namespace>::all(client.clone()).patch("wide-0", &PatchParams::default(), &unlabel).await.unwrap();
+    let fewer = until(&policies, "one namespace less", |status| status.namespaces == Some(199)).await;
+    assert_eq!(fewer.totals.violations, Some(199));
+    policies.delete("wide", &DeleteParams::default()).await.unwrap();
+    eventually("the policy is gone", async || {
+        policies.get_opt("wide").await.unwrap().is_none().then_some(())
+    })
+    .await;
+}

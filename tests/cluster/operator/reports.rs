@@ -1,0 +1,93 @@
+//! The Reports of OpenReports, with the published CRD.
+
+use super::fixture::{OperatorFixture, pod};
+use crate::apply::{api_of, apply};
+use crate::eventually::eventually;
+use crate::upstream;
+use kube::ResourceExt;
+use kube::api::DeleteParams;
+use kube_devops::manifests::Mode;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane and Go: make test"]
+async fn a_report_follows_its_policy_once_the_crd_is_there() {
+    let fixture = OperatorFixture::shared_as(Mode::Reports).await;
+    let shop = fixture.plane.namespace("shop");
+    let operator = fixture.replica("operator-0", &["--reports", "openreports", "--report-interval", "200ms"]);
+    operator.wait_until_ready();
+    let policy = fixture.policy(&shop, "base", "{forbidLatestTag: true, requireLivenessProbe: true}").await;
+    fixture.run(&shop, &pod("web", "nginx:1")).await;
+    fixture.until(&shop, "base", "evaluated without the CRD", |status| status.violations == Some(1)).await;
+    let missing = "the API server has no Reports (openreports.io/v1alpha1): install the CRDs of OpenReports";
+    eventually("the missing CRD is logged", async || operator.text().contains(missing).then_some(())).await;
+
+    let module = "github.com/openreports/reports-api";
+    apply(&fixture.client, &upstream::crd("openreports", module, "config/crd/openreports.io_reports.yaml"))
+        .await
+        .unwrap();
+    let head = json!({
+        "apiVersion": "openreports.io/v1alpha1", "kind": "Report",
+        "metadata": { "name": "kube-devops-base", "namespace": shop },
+    });
+    let reports = api_of(&fixture.client, &head);
+    let report = async |what: &str, fail: u64| {
+        let found = eventually(what, async || {
+            // The kind may not be served yet.
+            let found = reports.get_opt("kube-devops-base").await.ok()??;
+            (found.data["summary"]["fail"] == fail).then_some(found)
+        });
+        found.await
+    };
+    let first = report("a report", 1).await;
+    let owner = &first.owner_references()[0];
+    assert_eq!((&owner.uid, owner.block_owner_deletion), (&policy.uid().unwrap(), Some(false)));
+    let result = &first.data["results"][0];
+    // The API server prunes what the schema does not have.
+    let fields: Vec<_> = result.as_object().unwrap().keys().collect();
+    let expected = [
+        "category",
+        "message",
+        "policy",
+        "properties",
+        "resources",
+        "result",
+        "rule",
+        "scored",
+        "severity",
+        "source",
+        "timestamp",
+    ];
+    assert_eq!(fields, expected, "{result:#}");
+    assert_eq!((&result["rule"], &result["result"]), (&json!("missing-liveness"), &json!("fail")));
+    let pod_reference = json!({ "apiVersion": "v1", "kind": "Pod", "namespace": shop, "name": "web" });
+    assert_eq!(result["resources"], json!([pod_reference]));
+    let limits = json!({ "maxResults": 500, "statusFilter": ["fail", "skip", "error"] });
+    assert_eq!(first.data["configuration"]["limits"], limits);
+
+    fixture.run(&shop, &pod("bad", "nginx")).await;
+    let second = report("the next report", 3).await;
+    let of_web = |report: &Value| {
+        let results = report["results"].as_array().unwrap();
+        results.iter().find(|one| one["resources"][0]["name"] == "web").unwrap().clone()
+    };
+    assert_eq!(of_web(&second.data), of_web(&first.data), "it keeps its time");
+
+    // An evaluation that changes nothing writes nothing.
+    let mark = fixture.plane.mark();
+    let annotate = json!({ "metadata": { "annotations": { "touched": "true" } } });
+    let params = kube::api::PatchParams::default();
+    fixture.pods(&shop).patch("bad", &params, &kube::api::Patch::Merge(annotate)).await.unwrap();
+    let scanned = operator.metric("devopspolicy_pods_scanned_total").unwrap();
+    eventually("another evaluation", async || {
+        (operator.metric("devopspolicy_pods_scanned_total")? > scanned).then_some(())
+    })
+    .await;
+    let written = fixture.writes_since(mark);
+    assert!(written.iter().all(|event| event.resource != "reports"), "{written:?}");
+
+    reports.delete("kube-devops-base", &DeleteParams::default()).await.unwrap();
+    let again = report("the deleted report is back", 3).await;
+    assert_ne!(again.uid(), second.uid());
+    assert!(operator.metric("reports_written_total") >= Some(3.0));
+}
