@@ -15,6 +15,7 @@ mod login;
 mod namespace;
 mod scope;
 mod selector;
+mod tls;
 
 pub(super) use admission::AdmissionMode;
 pub(super) use audit::AuditArgs;

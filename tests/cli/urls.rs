@@ -125,7 +125,11 @@ fn a_url_that_can_not_be_fetched_is_an_error_with_the_reason() {
             vec![],
             "redirected from https to http://127.0.0.1:PORT/pod.yaml, which is not encrypted",
         ),
-        ("https://127.0.0.1:PORT/pod.yaml", vec![("SSL_CERT_FILE", "/dev/null")], "can't connect: "),
+        (
+            "https://127.0.0.1:PORT/pod.yaml",
+            vec![("SSL_CERT_FILE", "/dev/null")],
+            "the server's certificate is not accepted (UnknownIssuer): ",
+        ),
         ("http://not a host/", vec![], "\"http://not a host/\" is not a valid URL"),
     ] {
         let with_port = |text: &str| text.replace("PORT", &server.port.to_string());

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::boolean::boolean;
 use super::duration;
 use super::login::{LoginArgs, path};
+use super::tls::TlsArgs;
 use crate::cluster::{ConnectOptions, Overrides};
 
 /// Connection to the cluster, as with kubectl.
@@ -33,26 +34,8 @@ pub(in crate::commands) struct ConnectArgs {
     #[arg(short, long, value_name = "URL")]
     server: Option<String>,
 
-    /// Name to check the server's certificate for [default: the host of its address]
-    #[arg(long, value_name = "NAME")]
-    tls_server_name: Option<String>,
-
-    /// File with the CA certificates of the API server [default: the cluster's, else the system's]
-    #[arg(long, value_name = "FILE", value_parser = path())]
-    certificate_authority: Option<PathBuf>,
-
-    /// Do not check the server's certificate
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        hide_default_value = true,
-        value_parser = boolean
-    )]
-    insecure_skip_tls_verify: bool,
+    #[command(flatten)]
+    tls: TlsArgs,
 
     #[command(flatten)]
     login: LoginArgs,
@@ -103,17 +86,14 @@ impl ConnectArgs {
         let limit = self.request_timeout;
         ConnectOptions {
             kubeconfig: self.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
-            overrides: self.login.add_to(Overrides {
+            overrides: self.tls.add_to(self.login.add_to(Overrides {
                 context: self.context.clone(),
                 cluster: self.cluster.clone(),
                 user: self.user.clone(),
                 server: self.server.clone(),
-                tls_server_name: self.tls_server_name.clone(),
-                certificate_authority: self.certificate_authority.clone(),
-                insecure_skip_tls_verify: self.insecure_skip_tls_verify,
                 disable_compression: self.disable_compression,
                 ..Overrides::default()
-            }),
+            })),
             request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
             ..ConnectOptions::default()
         }
