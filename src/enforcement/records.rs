@@ -127,17 +127,17 @@ pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
     limits.map(|of| of.container).collect()
 }
 
-/// Returns the record as that of the memory limits of these containers alone.
+/// Returns the record reduced to the memory limits of these containers.
 pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
     record_of(record, |of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container))
 }
 
-/// Returns the record as that of these fields alone. All others count as set earlier.
+/// Returns the record reduced to these fields. All others count as set earlier.
 pub fn of_fields(record: &Remediation, fields: &BTreeSet<ContainerField>) -> Remediation {
     record_of(record, |of| fields.contains(of))
 }
 
-/// Returns the record as that of the fields that `is` accepts. All others count as set earlier.
+/// Returns the record reduced to the fields that `is` accepts. All others count as set earlier.
 fn record_of(record: &Remediation, is: impl Fn(&ContainerField) -> bool) -> Remediation {
     let (fields, rest): (Vec<_>, Vec<_>) = set_by(record).into_iter().partition(|of| is(of));
     Remediation { fields: written(fields), earlier_fields: written(rest), ..record.clone() }

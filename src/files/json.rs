@@ -283,7 +283,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Cuts the next item if it is a list itself. Returns false if it is none, or is not known to be one.
+    /// Cuts the next item if it is a list itself. Returns false if it is no list, or if that is not known.
     fn inner_list(&mut self) -> Result<bool, CutError> {
         let text = self.window.bytes();
         let start = 1 + text[1..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();

@@ -146,7 +146,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
-    /// Emits the items of the next item if that is a list itself. Returns false if it is none.
+    /// Emits the items of the next item if that is a list itself. Returns false if it is no list.
     fn inner_list(&mut self, dash: usize, path: Vec<usize>) -> Result<bool, CutError> {
         if path.len() >= MAX_LISTS {
             return Ok(false);

@@ -119,7 +119,7 @@ pub(super) struct Split {
 }
 
 impl Exemptions {
-    /// Makes a list of exemptions. Of several that match, the first one counts.
+    /// Makes a list of exemptions. The first one that matches counts.
     pub fn new(exemptions: Vec<Exemption>) -> Self {
         Self(exemptions)
     }

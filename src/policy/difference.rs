@@ -14,7 +14,7 @@ pub struct PolicySide {
     pub name: String,
     /// Its policies.
     pub policies: Vec<PolicyDocument>,
-    /// True if its one policy is compared with each policy of the other side, as that of a bundle is.
+    /// True if its only policy is compared with each policy of the other side, as for a bundle.
     pub is_template: bool,
 }
 

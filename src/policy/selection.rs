@@ -20,7 +20,7 @@ const SETS: [Set; 3] = [
 /// An invalid choice of rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    /// A name is none of a rule, set or category.
+    /// A name is neither a rule, a set nor a category.
     #[error(
         "there is no rule {name:?}: name default, recommended or all, the id of a rule (kube-devops rules lists them), \
          or a category ({})",

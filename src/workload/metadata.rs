@@ -166,7 +166,7 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(
     deserializer.deserialize_option(AnnotationsVisitor)
 }
 
-/// Returns the `apiVersion` and the kind at the top of an object in JSON. What follows them is not read.
+/// Returns the `apiVersion` and the kind at the top of an object in JSON. The rest is not read.
 fn written_type(json: &str) -> (Option<String>, Option<String>) {
     struct TypeVisitor<'t>(&'t mut (Option<String>, Option<String>));
 

@@ -363,7 +363,7 @@ impl<'a> Draft<'a> {
             }
             (Role::List(_), Some(items)) => Parsed::List(items),
             (Role::List(None), None) => Parsed::List(Vec::new()),
-            // A custom resource's kind may end in "List" although it is none.
+            // A custom resource's kind may end in "List" without being a list.
             (Role::List(Some(_)) | Role::Namespace | Role::Other, _) => {
                 Parsed::Other { holds_containers: self.holds_containers, metadata: self.metadata }
             }

@@ -7,7 +7,7 @@ use super::Error;
 use super::scalar::{self, Value};
 use super::tree::{Content, Document, MAX_READ_DEPTH, Node};
 
-/// Returns the keys and values of a mapping after merges. Of repeated keys, the last one counts.
+/// Returns the keys and values of a mapping after merges. The last one of repeated keys counts.
 pub(super) fn entries(node: Node<'_, '_>) -> Option<Vec<(usize, usize)>> {
     match *node.document.content(node.index) {
         Content::Mapping { end, plain: true } => {

@@ -1,8 +1,8 @@
 //! Verifies a server's certificate exactly as strictly as Go does.
 //!
-//! webpki's check comes first. What it refuses is checked again by [`chain`], which accepts what Go
-//! accepts: a certificate that is an authority itself, and one that is in the bundle. The host name and the handshake's
-//! signature are checked in any case.
+//! webpki's check comes first. A certificate that it refuses is checked again by [`chain`], which follows Go and accepts
+//! two more kinds: a certificate that is an authority itself, and one that is in the bundle. The host name and the
+//! handshake's signature are checked in any case.
 
 use super::chain;
 use super::pem::certificates;
