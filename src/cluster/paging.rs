@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 /// The objects of a page, unless fewer are asked for.
 const OBJECTS: u32 = 500;
-/// The longest wait of a page for its turn. Slow clusters cannot hold up others for longer.
-const WAIT: Duration = Duration::from_secs(1);
+/// The longest time for which the transfer of a page keeps its turn. Slow clusters cannot hold up others for longer.
+const TRANSFER: Duration = Duration::from_millis(500);
 
 /// The paging of lists.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Default for Paging {
 impl Paging {
     /// Bounds the pages that the lists of all clusters with a clone of this value hold at once.
     ///
-    /// The bound is soft: a page that waited for its turn for a second is read without it.
+    /// Pages that arrive slowly are not counted; little of them is in memory.
     pub fn shared(objects: u32, pages: usize) -> Self {
         Self { objects, turns: Some(Arc::new(Semaphore::new(pages))) }
     }
@@ -48,13 +48,68 @@ impl Paging {
     /// once.
     pub(super) async fn get(&self, client: &Client, request: Request<Vec<u8>>) -> kube::Result<PageText> {
         let mut body = std::pin::pin!(client.request_stream(request).await?);
-        let turn = match &self.turns {
-            Some(turns) => timeout(WAIT, Arc::clone(turns).acquire_owned()).await.ok().and_then(Result::ok),
+        let mut turn = match &self.turns {
+            Some(turns) => Arc::clone(turns).acquire_owned().await.ok(),
             None => None,
         };
         let mut bytes = Vec::new();
-        body.read_to_end(&mut bytes).await.map_err(kube::Error::ReadEvents)?;
+        let mut transfer = body.read_to_end(&mut bytes);
+        let read = if let Ok(read) = timeout(TRANSFER, &mut transfer).await {
+            read
+        } else {
+            turn = None;
+            transfer.await
+        };
+        read.map_err(kube::Error::ReadEvents)?;
         let text = String::from_utf8(bytes).map_err(kube::Error::FromUtf8)?;
         Ok(PageText { text, _turn: turn })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures::stream;
+
+    use super::*;
+
+    /// Returns a client whose answers begin at once. Bodies with a path of `/slow` never end.
+    fn client() -> Client {
+        let answer = |request: http::Request<kube::client::Body>| async move {
+            let chunk = stream::iter([Ok::<_, std::io::Error>("page".to_owned())]);
+            let body = if request.uri().path() == "/slow" {
+                Body::from_stream(futures::StreamExt::chain(chunk, stream::pending()))
+            } else {
+                Body::from_stream(chunk)
+            };
+            Ok::<_, std::convert::Infallible>(http::Response::new(body))
+        };
+        Client::new(tower::service_fn(answer), "default")
+    }
+
+    fn request(path: &str) -> Request<Vec<u8>> {
+        Request::get(path).body(Vec::new()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_waits_until_another_one_is_dropped() {
+        let (client, paging) = (client(), Paging::shared(10, 1));
+        let first = paging.get(&client, request("/")).await.unwrap();
+        assert_eq!(first.text, "page");
+        let mut second = std::pin::pin!(paging.get(&client, request("/")));
+        assert!(timeout(Duration::from_mins(1), &mut second).await.is_err(), "the first one has the turn");
+        drop(first);
+        assert_eq!(second.await.unwrap().text, "page");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_page_holds_up_no_other_one() {
+        let (client, paging) = (client(), Paging::shared(10, 1));
+        let mut slow = std::pin::pin!(paging.get(&client, request("/slow")));
+        assert!(timeout(TRANSFER / 2, &mut slow).await.is_err());
+        let other = std::pin::pin!(paging.get(&client, request("/")));
+        let both = futures::future::select(slow, other).await;
+        let futures::future::Either::Right((Ok(page), _)) = both else { panic!("the slow one came first") };
+        assert_eq!(page.text, "page");
     }
 }

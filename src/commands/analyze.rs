@@ -41,8 +41,9 @@ pub(super) use settings::settings;
 /// On a cluster, pods are evaluated. In manifests, a template is evaluated too, unless one of its pods is in the input.
 ///
 /// Exit status: 0 when the report is within the thresholds, 1 when it is past --fail-under, --fail-under-compliance or
-/// --fail-on, 2 when something could not be read. With a threshold, it is also 2 when nothing was evaluated, in the
-/// whole input or in a namespace of -n; --allow-empty accepts that.
+/// --fail-on, 2 when something could not be read, or when nothing but charts and kustomizations without a program to
+/// render them was found. With a threshold, it is also 2 when nothing was evaluated, in the whole input or in a
+/// namespace of -n; --allow-empty accepts that.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

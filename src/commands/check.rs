@@ -2,6 +2,8 @@
 
 mod crd_states;
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -21,9 +23,9 @@ use crd_states::crd_states;
 /// Exit status: 0 when the modes of --for would work, 1 when one would not, 2 when the cluster could not be asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Mode to check
-    #[arg(long = "for", value_name = "MODE", default_value = "analyze", value_parser = modes().map(|name| chosen(&name)))]
-    modes: Modes,
+    /// Modes to check, with commas
+    #[arg(long = "for", value_name = "MODES", value_delimiter = ',', default_value = "analyze", value_parser = modes().map(|name| chosen(&name)))]
+    modes: Vec<Modes>,
 
     /// Check analyze and watch in this namespace only; the other modes always need the whole cluster
     #[arg(short, long, value_name = "NAME", value_parser = namespace)]
@@ -61,7 +63,8 @@ fn chosen(name: &str) -> Modes {
 
 /// Runs `check`; an error means that the cluster could not be asked.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
-    let Modes(modes) = args.modes;
+    let chosen: BTreeSet<Mode> = args.modes.into_iter().flat_map(|Modes(modes)| modes).collect();
+    let modes: Vec<_> = chosen.into_iter().collect();
     let of_rules = match &args.rules {
         Some(rules) => EffectivePolicy::select(rules).context("--rules")?.reads(),
         None => Kinds::default(),

@@ -393,7 +393,7 @@ const NATIVE: &[Permission] = &[
 const REPORTS: &[Permission] = &[need(
     OPEN_REPORTS,
     "reports",
-    &["get", "list", "watch", "create", "patch"],
+    &["get", "list", "watch", "create", "patch", "delete"],
     EvaluatedNamespaces,
     "no reports of OpenReports are kept",
 )];

@@ -1,5 +1,6 @@
 //! Reconciles one cluster policy: evaluates those of its namespaces that changed, and writes one status for all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -14,6 +15,7 @@ use super::cluster_evaluations::{ClusterTotals, EvaluatedNamespace};
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
 use super::reconcile::{FINALIZER, UNREAD, WRITES, again, announce, audit, evaluate, finalized};
+use super::report_keeper::{delete_elsewhere, keep_report};
 use super::status::{evaluated_at, status_by};
 use super::{EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError};
 use crate::policies::{ClusterPolicy, StatusError, write_status};
@@ -130,9 +132,12 @@ async fn apply(
         write_status(&operator.cluster, policies, &policy.policy, &status).await?;
         announce(operator, &policy.compiled.policy, &status.totals).await;
     }
+    let none = BTreeSet::new();
+    let is_valid = policy.compiled.effective.is_ok();
+    delete_elsewhere(operator, &policy.policy, if is_valid { &policy.namespaces } else { &none }).await?;
     let audits = stream::iter(evaluated).map(async |(within, evaluation)| {
         let namespace = within.policy.namespace().unwrap_or_default();
-        let due = match audit(operator, &within.policy, &evaluation).await {
+        let due = match record(operator, &within, evaluation).await {
             // The results go with their namespace.
             Err(ReconcileError::Status(StatusError::NamespaceGoing)) => None,
             other => other?,
@@ -141,6 +146,17 @@ async fn apply(
         Ok(())
     });
     audits.buffer_unordered(CONCURRENT).try_collect().await
+}
+
+/// Writes the audit result and the report of a namespace, and returns the time at which the next one is due.
+async fn record(
+    operator: &Operator,
+    within: &CompiledPolicy,
+    evaluation: NamespaceEvaluation,
+) -> Result<Option<Timestamp>, ReconcileError> {
+    let audited = audit(operator, &within.policy, &evaluation).await?;
+    let reported = keep_report(operator, within, &EvaluationOutcome::Evaluated(evaluation)).await?;
+    Ok([audited, reported].into_iter().flatten().min())
 }
 
 /// Returns the complete status of the policy, or `None` if it already has it.

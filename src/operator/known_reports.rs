@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::open_report::Draft;
 use crate::cluster::{ListMark, Store};
 
-/// The reports, by the uid of the policy and the name of the report.
+/// The reports, by the uid of the policy and the namespace. A cluster policy has one in each of its namespaces.
 pub(super) struct KnownReports {
     reports: Store<String, KnownReport>,
     /// The namespaces whose reports are listed; `None` stands for all of them.
@@ -17,9 +16,8 @@ pub(super) struct KnownReports {
     interval: SignedDuration,
 }
 
-/// A report of a policy.
+/// A report of a policy in a namespace.
 struct KnownReport {
-    namespace: String,
     /// The digest of its results, as its annotation has it.
     digest: String,
     /// The time of the last write by this replica.
@@ -37,7 +35,7 @@ impl KnownReports {
         if !self.listed.contains(&None) && !self.listed.contains(&Some(namespace.to_owned())) {
             return None;
         }
-        let known = self.reports.get(uid, draft.name());
+        let known = self.reports.get(uid, namespace);
         if known.is_some_and(|known| known.digest == draft.content) {
             return None;
         }
@@ -45,18 +43,22 @@ impl KnownReports {
         Some(last.map_or(Timestamp::MIN, |last| last.checked_add(self.interval).unwrap_or(Timestamp::MAX)))
     }
 
-    /// Notes a report by its metadata; `written` is the time at which this replica wrote it, if it did.
-    pub(super) fn note(&mut self, uid: &str, metadata: &Value, digest: &str, written: Option<Timestamp>) {
-        let text = |field: &str| metadata[field].as_str().unwrap_or_default();
-        let (namespace, name) = (text("namespace").to_owned(), text("name"));
-        let written = written.or_else(|| self.reports.get(uid, name)?.written);
-        let report = KnownReport { namespace, digest: digest.to_owned(), written };
-        self.reports.insert(uid, name.to_owned(), report);
+    /// Notes a report; `written` is the time at which this replica wrote it, if it did.
+    pub(super) fn note(&mut self, uid: &str, namespace: &str, digest: &str, written: Option<Timestamp>) {
+        let written = written.or_else(|| self.reports.get(uid, namespace)?.written);
+        let report = KnownReport { digest: digest.to_owned(), written };
+        self.reports.insert(uid, namespace.to_owned(), report);
+    }
+
+    /// Returns the namespaces outside of some with a report of a policy.
+    pub(super) fn elsewhere(&self, uid: &str, namespaces: &BTreeSet<String>) -> Vec<String> {
+        let all = self.reports.group(uid).map(|(namespace, _)| namespace);
+        all.filter(|namespace| !namespaces.contains(*namespace)).cloned().collect()
     }
 
     /// Removes a report.
-    pub(super) fn remove(&mut self, uid: &str, name: &str) {
-        self.reports.remove(uid, name);
+    pub(super) fn remove(&mut self, uid: &str, namespace: &str) {
+        self.reports.remove(uid, namespace);
     }
 
     /// Starts a list. Known reports stay until [`KnownReports::end_list`].
@@ -66,7 +68,7 @@ impl KnownReports {
 
     /// Ends a list, in one namespace or in all: removes the reports that were neither written nor listed since its start.
     pub(super) fn end_list(&mut self, begun: ListMark, within: Option<&str>) {
-        self.reports.end_list(begun, None, |_, report| within.is_none_or(|one| report.namespace == one));
+        self.reports.end_list(begun, None, |namespace, _| within.is_none_or(|one| namespace == one));
         self.listed.insert(within.map(str::to_owned));
     }
 
@@ -78,8 +80,6 @@ impl KnownReports {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::operator::open_report::tests::{compiled, evaluated};
 
@@ -96,13 +96,13 @@ mod tests {
         let begun = known.begin_list();
         known.end_list(begun, Some("n"));
         assert_eq!(next(&known, &bad), Some(Timestamp::MIN));
-        let metadata = json!(bad.head())["metadata"].clone();
-        known.note("u", &metadata, &bad.content, Some(Timestamp::UNIX_EPOCH));
+        known.note("u", "n", &bad.content, Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(known.elsewhere("u", &BTreeSet::new()), ["n"]);
         assert_eq!(next(&known, &bad), None);
         // The watch reports the same object and knows nothing about the write.
-        known.note("u", &metadata, &bad.content, None);
+        known.note("u", "n", &bad.content, None);
         assert_eq!(next(&known, &good), Some(Timestamp::UNIX_EPOCH + INTERVAL));
-        known.remove("u", good.name());
+        known.remove("u", "n");
         assert_eq!(next(&known, &good), Some(Timestamp::MIN), "one that is gone is written at once");
         known.miss(Some("n"));
         assert_eq!(next(&known, &good), None, "the CRD is gone");

@@ -7,19 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource as _, ResourceExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::audit::{CONTENT, POLICY_UID, workload};
 use super::{EvaluationOutcome, NamespaceEvaluation};
 use crate::governance::{ExemptFindings, ReportedViolation};
 use crate::policy::{CompiledPolicy, DevOpsPolicy, EffectivePolicy};
 use crate::rules::{RuleId, Severity};
-use crate::workload::{Kind, Owner, RESOURCES, Resource, short_digest};
+use crate::workload::{Kind, Owner, RESOURCES, Resource, cluster_name, short_digest};
 
 /// The API group and version of a Report.
 pub(super) const API_VERSION: &str = "openreports.io/v1alpha1";
+/// The kind of a Report.
+const KIND: &str = "Report";
 /// The name by which reports say where they come from.
 const SOURCE: &str = "kube-devops";
 /// The most results of a report.
@@ -146,7 +149,7 @@ impl Draft {
         let count = |kind| results.iter().filter(|one| one.result == kind).count();
         let report = OpenReport {
             api_version: API_VERSION,
-            kind: "Report",
+            kind: KIND,
             metadata: metadata(policy, &content),
             source: SOURCE,
             scope: ObjectReference {
@@ -171,16 +174,6 @@ impl Draft {
         Some(Self { report, results, content })
     }
 
-    /// Returns the report's name.
-    pub(super) fn name(&self) -> &str {
-        self.report.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// Returns the report without results, by which the API finds it.
-    pub(super) fn head(&self) -> &OpenReport {
-        &self.report
-    }
-
     /// Returns the report with as many results as fit, the worst first. A result that the previous report had keeps its
     /// time.
     pub(super) fn finish(self, before: &FirstFound, now: Timestamp) -> OpenReport {
@@ -199,9 +192,9 @@ impl Draft {
 
 impl FirstFound {
     /// Reads the times of an existing report. Results that cannot be read have none.
-    pub(super) fn of(report: &serde_json::Value) -> Self {
+    pub(super) fn of(report: &Value) -> Self {
         let results = report["results"].as_array().into_iter().flatten();
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self(
             results
                 .filter_map(|result| {
@@ -355,25 +348,37 @@ fn content(results: &[ReportResult]) -> String {
 /// Returns the metadata of a policy's report, which the policy owns.
 fn metadata(policy: &DevOpsPolicy, content: &str) -> ObjectMeta {
     let uid = policy.uid().unwrap_or_default();
-    let mut name = format!("{SOURCE}-{}", policy.name_any());
-    if name.len() > NAME {
-        let prefix: String = name.chars().take(200).collect();
-        name = format!("{}-{}", prefix.trim_end_matches(['.', '-']), short_digest(&name));
-    }
-    let owner = policy.controller_owner_ref(&());
     let pairs = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     };
     ObjectMeta {
-        name: Some(name),
+        name: Some(name(policy)),
         namespace: policy.namespace(),
         labels: pairs(&[("app.kubernetes.io/managed-by", SOURCE), (POLICY_UID, &uid)]),
         annotations: pairs(&[(CONTENT, content)]),
-        owner_references: owner.map(|owner| {
-            vec![OwnerReference { controller: None, block_owner_deletion: Some(false), ..owner }]
-        }),
+        owner_references: policy.owner_reference().map(|owner| vec![owner]),
         ..ObjectMeta::default()
     }
+}
+
+/// Returns the name of a policy's report. A policy of the namespace and a cluster policy can have the same name.
+fn name(policy: &DevOpsPolicy) -> String {
+    let own = policy.name_any();
+    let name = match cluster_name(&own) {
+        Some(own) => format!("cluster-{SOURCE}-{own}"),
+        None => format!("{SOURCE}-{own}"),
+    };
+    if name.len() <= NAME {
+        return name;
+    }
+    let prefix: String = name.chars().take(200).collect();
+    format!("{}-{}", prefix.trim_end_matches(['.', '-']), short_digest(&name))
+}
+
+/// Returns the fields by which the API finds the report of a policy.
+pub(super) fn identity(policy: &DevOpsPolicy) -> Value {
+    let metadata = json!({ "name": name(policy), "namespace": policy.namespace() });
+    json!({ "apiVersion": API_VERSION, "kind": KIND, "metadata": metadata })
 }
 
 fn cut(text: &str, most: usize) -> String {

@@ -1,5 +1,7 @@
 //! Keeps a `Report` of OpenReports for each policy: writes it when its content changes or when it is gone.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{ApiResource, ObjectMeta, PatchParams};
@@ -9,11 +11,11 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::audit::{CONTENT, POLICY_UID};
-use super::open_report::{Draft, FirstFound};
+use super::open_report::{Draft, FirstFound, identity};
 use super::{EvaluationOutcome, Operator, ReconcileError};
 use crate::cluster::{ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::policies::StatusError;
-use crate::policy::CompiledPolicy;
+use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy};
 
 /// The field manager of reports.
 const MANAGER: &str = "kube-devops-reports";
@@ -37,16 +39,15 @@ pub(super) async fn keep_report(
     if due.is_none_or(|due| due > now) {
         return Ok(due);
     }
-    let note = |metadata: &serde_json::Value, digest: &str, written| {
+    let note = |digest: &str, written| {
         if let Some(mut known) = operator.reports() {
-            known.note(&uid, metadata, digest, written);
+            known.note(&uid, &namespace, digest, written);
         }
     };
-    let head = json!(draft.head());
     let failed = |source| ReconcileError::Write { action: "write the Report", source };
-    let before = operator.cluster.get_namespaced(&head).await.map_err(failed)?;
+    let before = operator.cluster.get_namespaced(&identity(policy)).await.map_err(failed)?;
     if before.as_ref().is_some_and(|report| digest(&report.metadata) == Some(&draft.content)) {
-        note(&head["metadata"], &draft.content, None);
+        note(&draft.content, None);
         return Ok(None);
     }
     if before.is_none()
@@ -60,13 +61,37 @@ pub(super) async fn keep_report(
     match operator.cluster.apply_namespaced(&report, &PatchParams::apply(MANAGER).force()).await {
         Ok(_) => {
             operator.metrics.reports.inc();
-            note(&report["metadata"], &content, Some(now));
+            note(&content, Some(now));
             Ok(None)
         }
         // The CRD is gone. The watch finds the same, and wakes the policies when the CRD is back.
         Err(error) if error.code() == Some(404) => Ok(None),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Deletes the reports of a cluster policy outside of some namespaces.
+pub(super) async fn delete_elsewhere(
+    operator: &Operator,
+    policy: &ClusterDevOpsPolicy,
+    namespaces: &BTreeSet<String>,
+) -> Result<(), ReconcileError> {
+    let uid = policy.uid().unwrap_or_default();
+    let elsewhere = operator.reports().map_or(Vec::new(), |known| known.elsewhere(&uid, namespaces));
+    let failed = |source| ReconcileError::Write { action: "delete a Report", source };
+    for namespace in elsewhere {
+        let identity = identity(&policy.within(Some(&namespace)));
+        if let Some(report) = operator.cluster.get_namespaced(&identity).await.map_err(failed)? {
+            match operator.cluster.delete_namespaced(&identity, &report, false).await {
+                Err(error) if !matches!(error.code(), Some(404 | 409)) => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        if let Some(mut known) = operator.reports() {
+            known.remove(&uid, &namespace);
+        }
+    }
+    Ok(())
 }
 
 /// Returns the digest that a report of ours has in its annotations.
@@ -109,14 +134,14 @@ impl Sink for ReportSink<'_> {
     fn apply(&mut self, report: &RawObject) -> Result<(), String> {
         let (uid, metadata) = read(report)?;
         if let Some(mut known) = self.operator.reports() {
-            known.note(&uid, &json!(metadata), digest(&metadata).map_or("", String::as_str), None);
+            known.note(&uid, report.namespace(), digest(&metadata).map_or("", String::as_str), None);
         }
         Ok(())
     }
 
     fn delete(&mut self, report: &RawObject) {
         if let (Ok((uid, _)), Some(mut known)) = (read(report), self.operator.reports()) {
-            known.remove(&uid, report.name());
+            known.remove(&uid, report.namespace());
         }
         self.operator.wake_policies(report.namespace());
     }

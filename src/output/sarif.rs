@@ -6,11 +6,11 @@
 
 use std::io::{self, Write};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use self::result::{Finding, Physical, level};
 use super::fingerprint::Fingerprints;
-use crate::governance::{Report, ReportError, ViolationRow};
+use crate::governance::{Report, ReportError};
 use crate::rules::{self, Category, Rule, RuleId, Severity};
 use crate::workload::count;
 
@@ -20,8 +20,6 @@ const MOST_RESULTS: usize = 25_000;
 const MOST_BYTES: usize = 9_990_000;
 /// The maximum number of notifications, so that there is room for results.
 const MOST_NOTIFICATIONS: usize = 1_000;
-/// The characters of a file name that a URI holds as they are.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let enabled: Vec<RuleId> = report.summary.counts.keys().copied().collect();
@@ -42,7 +40,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
          \"tool\":{tool},\"columnKind\":\"unicodeCodePoints\",\"results\":["
     )?;
     let mut notifications = notifications(report);
-    let (mut written, mut left_out) = (0, 0);
+    let (mut written, mut left_out, mut text) = (0, 0, Vec::new());
     let mut bytes = tool.len() + notifications.iter().map(|one| one.to_string().len() + 1).sum::<usize>();
     let mut fingerprints = Fingerprints::default();
     for violation in report.violations.iter() {
@@ -53,14 +51,17 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let index = enabled.iter().position(|rule| *rule == violation.rule);
         let file = violation.source.map(|source| report.project_root.relative(source.source));
         let fingerprint = fingerprints.next(&violation);
-        let text = result(&violation, index, &fingerprint, file.as_deref()).to_string();
+        let object = violation.object();
+        text.clear();
+        text.extend_from_slice(if written == 0 { b"\n" } else { b",\n" });
+        let finding = Finding::new(&violation, &object, index, &fingerprint, file.as_deref());
+        serde_json::to_writer(&mut text, &finding)?;
         if bytes + text.len() > MOST_BYTES {
             left_out += 1;
             continue;
         }
-        let separator = if written == 0 { "\n" } else { ",\n" };
-        write!(out, "{separator}{text}")?;
-        (written, bytes) = (written + 1, bytes + text.len() + separator.len());
+        out.write_all(&text)?;
+        (written, bytes) = (written + 1, bytes + text.len());
     }
     if left_out > 0 {
         let results = count(left_out, "less severe result is", "less severe results are");
@@ -120,61 +121,12 @@ fn security_severity(severity: Severity) -> &'static str {
     }
 }
 
-fn level(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical | Severity::High => "error",
-        Severity::Medium => "warning",
-        Severity::Low => "note",
-    }
-}
-
-fn result(
-    violation: &ViolationRow<'_>,
-    rule_index: Option<usize>,
-    fingerprint: &str,
-    file: Option<&str>,
-) -> Value {
-    let ViolationRow { container, rule, severity, message, path, source, .. } = violation;
-    let object = violation.object();
-    let container = container.map(|container| format!(", container {container}")).unwrap_or_default();
-    let mut location = json!({
-        "logicalLocations": [{ "fullyQualifiedName": object, "name": path, "kind": "resource" }],
-    });
-    if let Some((file, source)) = file.zip(*source) {
-        location["physicalLocation"] = physical(file, Some(source.line as usize));
-    }
-    json!({
-        "ruleId": rule,
-        "ruleIndex": rule_index,
-        "level": level(*severity),
-        "message": { "text": format!("{object}{container}: {message}") },
-        "locations": [location],
-        "partialFingerprints": { "kubeDevops/v1": fingerprint },
-        "properties": { "severity": severity },
-    })
-}
-
 fn notification(level: &str, error: &ReportError, report: &Report) -> Value {
     json!({
         "level": level,
         "message": { "text": error.message },
-        "locations": [{ "physicalLocation": physical(&report.project_root.relative(&error.source), error.line) }],
+        "locations": [{ "physicalLocation": Physical::new(&report.project_root.relative(&error.source), error.line) }],
     })
 }
 
-/// Returns a place in a file. A relative path is relative to the root of the repository.
-fn physical(path: &str, line: Option<usize>) -> Value {
-    let uri = utf8_percent_encode(path, PATH).to_string();
-    let artifact = if path.contains("://") {
-        json!({ "uri": path })
-    } else if path.starts_with('/') {
-        json!({ "uri": format!("file://{uri}") })
-    } else {
-        json!({ "uri": uri, "uriBaseId": "%SRCROOT%" })
-    };
-    let mut place = json!({ "artifactLocation": artifact });
-    if let Some(line) = line {
-        place["region"] = json!({ "startLine": line });
-    }
-    place
-}
+mod result;

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::kustomizations::has_kubectl;
-use super::{Run, directory, run_in};
+use super::{Run, directory, run_in, run_with};
 
 fn git(tree: &Path, args: &[&str]) {
     let who = ["-c", "user.name=n", "-c", "user.email=n@example.com", "-c", "commit.gpgsign=false"];
@@ -149,6 +149,29 @@ fn a_change_in_a_base_reports_the_overlays_on_it() {
     git(tree.path(), &["checkout", "-q", "."]);
     fs::remove_file(tree.path().join("base/other.txt")).unwrap();
     assert_eq!(reported(&analyze(tree.path(), &[])), (vec!["prod-web".to_owned()], 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_chart_without_helm_is_noted_only_if_it_has_changed() {
+    let chart = ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
+    let tree = repository(&[chart, ("charts/web/templates/pod.yaml", &pod("web")), ("a.yaml", &pod("a"))]);
+    // A directory of programs that has Git and no Helm.
+    let programs = directory(&[]);
+    let found = Command::new("sh").args(["-c", "command -v git"]).output().unwrap();
+    let git_path = String::from_utf8(found.stdout).unwrap();
+    std::os::unix::fs::symlink(git_path.trim(), programs.path().join("git")).unwrap();
+    let args = ["analyze", "-o", "json", "-R", "-f", ".", "--changed-since", "main", "--fail-on", "critical"];
+    let run = || run_with(tree.path(), &args, &[("PATH", programs.path().to_str().unwrap())]);
+    let unchanged = run();
+    assert_eq!((unchanged.status, unchanged.stderr.contains("helm")), (0, false), "{unchanged}");
+    fs::write(tree.path().join("charts/web/values.yaml"), "a: 1\n").unwrap();
+    git(tree.path(), &["add", "-A"]);
+    let alone = run();
+    assert_eq!((alone.status, alone.stderr.matches("note: ./charts/web: ").count()), (2, 1), "{alone}");
+    fs::write(tree.path().join("a.yaml"), pod("b")).unwrap();
+    let beside = run();
+    assert_eq!((beside.status, beside.stderr.matches("note: ./charts/web: ").count()), (0, 1), "{beside}");
 }
 
 #[test]

@@ -279,6 +279,21 @@ fn without_helm_a_chart_alone_is_no_success() {
 }
 
 #[test]
+fn a_comparison_with_a_chart_that_was_not_rendered_fails_with_the_note() {
+    let tree = chart("enabled: true\nimage: nginx\n");
+    let run = run_beside(
+        &tree.path().join("none"),
+        tree.path(),
+        &["analyze", "--compare", "raw.yaml", "charts/web"],
+    );
+    assert_eq!(
+        (run.status, run.stderr.starts_with("note: charts/web: the chart was not")),
+        (2, true),
+        "{run}"
+    );
+}
+
+#[test]
 fn every_format_shows_a_chart_that_was_not_rendered() {
     let tree = chart("enabled: true\nimage: nginx\n");
     for format in ["summary", "sarif", "junit", "github", "gitlab", "markdown", "html"] {

@@ -19,7 +19,9 @@ pub(super) fn report(
 ) -> anyhow::Result<(Report, Vec<String>)> {
     let read = read(args, request, &mut analysis, progress)?;
     let mut report = analysis.finish();
-    read.find_lines(&mut report);
+    if request.lines {
+        read.find_lines(&mut report);
+    }
     Ok((report, read.notes))
 }
 

@@ -1,7 +1,5 @@
 //! Tests of the content, the size and the times of reports.
 
-use serde_json::{Value, json};
-
 use super::*;
 use crate::governance::AnnotatedExemptions;
 use crate::operator::evaluate_namespace;
@@ -157,7 +155,8 @@ fn the_number_of_pods_does_not_change_the_content() {
 
 #[test]
 fn a_long_name_is_cut_and_stays_unique() {
-    let name = |name: &str| metadata(&compiled(name).policy, "").name.unwrap();
+    let name = |name: &str| super::name(&compiled(name).policy);
     let [one, other] = ["a", "b"].map(|end| name(&format!("{}{end}", "p".repeat(252))));
     assert!(one != other && one.len() <= NAME, "{one}");
+    assert_eq!([name("base"), name("cluster/base")], ["kube-devops-base", "cluster-kube-devops-base"]);
 }

@@ -291,19 +291,22 @@ fn names_labels_and_pods_follow_the_values() {
 #[test]
 #[ignore = "needs Helm: make test"]
 fn hooks_run_our_binary_with_an_account_of_their_own() {
-    let hooks: Vec<_> = render("helm4", &json!({})).into_iter().filter(is_hook).collect();
-    let commands: Vec<_> = hooks
-        .iter()
-        .flat_map(|hook| [&hook["spec"]["template"]["spec"], &hook["spec"]])
-        .filter_map(|pod| pod["containers"][0]["args"].as_array())
-        .map(|args| args.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
-        .collect();
-    let expected = [
-        "uninstall --stop --namespace=ops",
-        "check --for=watch --own-namespace=ops",
-        "check --for=enforce --own-namespace=ops",
-    ];
-    assert_eq!(commands.into_iter().collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
+    let reports = json!({ "reconcile": { "reports": "openreports" } });
+    for (values, reconcile) in [(json!({}), "enforce"), (reports, "enforce,reports")] {
+        let hooks: Vec<_> = render("helm4", &values).into_iter().filter(is_hook).collect();
+        let commands: Vec<_> = hooks
+            .iter()
+            .flat_map(|hook| [&hook["spec"]["template"]["spec"], &hook["spec"]])
+            .filter_map(|pod| pod["containers"][0]["args"].as_array())
+            .map(|args| args.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+            .collect();
+        let expected = [
+            "uninstall --stop --namespace=ops".to_owned(),
+            "check --for=watch --own-namespace=ops".to_owned(),
+            format!("check --for={reconcile} --own-namespace=ops"),
+        ];
+        assert_eq!(commands.into_iter().collect::<BTreeSet<_>>(), expected.into());
+    }
 }
 
 /// Returns the CRDs of the Prometheus operator.

@@ -4,8 +4,9 @@ use super::fixture::{OperatorFixture, pod};
 use crate::apply::{api_of, apply};
 use crate::eventually::eventually;
 use crate::upstream;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
-use kube::api::DeleteParams;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube_devops::manifests::Mode;
 use serde_json::{Value, json};
 
@@ -76,8 +77,7 @@ async fn a_report_follows_its_policy_once_the_crd_is_there() {
     // An evaluation that changes nothing writes nothing.
     let mark = fixture.plane.mark();
     let annotate = json!({ "metadata": { "annotations": { "touched": "true" } } });
-    let params = kube::api::PatchParams::default();
-    fixture.pods(&shop).patch("bad", &params, &kube::api::Patch::Merge(annotate)).await.unwrap();
+    fixture.pods(&shop).patch("bad", &PatchParams::default(), &Patch::Merge(annotate)).await.unwrap();
     let scanned = operator.metric("devopspolicy_pods_scanned_total").unwrap();
     eventually("another evaluation", async || {
         (operator.metric("devopspolicy_pods_scanned_total")? > scanned).then_some(())
@@ -90,4 +90,33 @@ async fn a_report_follows_its_policy_once_the_crd_is_there() {
     let again = report("the deleted report is back", 3).await;
     assert_ne!(again.uid(), second.uid());
     assert!(operator.metric("reports_written_total") >= Some(3.0));
+    of_a_cluster_policy(&fixture, &shop).await;
+}
+
+/// The report of a cluster policy comes and goes with the label of the namespace.
+async fn of_a_cluster_policy(fixture: &OperatorFixture<'_>, shop: &str) {
+    let policy = json!({
+        "apiVersion": "devops.stochastic.io/v1", "kind": "ClusterDevOpsPolicy", "metadata": { "name": "wide" },
+        "spec": { "namespaceSelector": { "matchLabels": { "reported": shop } }, "forbidLatestTag": true },
+    });
+    let made = apply(&fixture.client, &policy).await.unwrap();
+    let namespaces = Api::<Namespace>::all(fixture.client.clone());
+    let label = async |value: Value| {
+        let labels = Patch::Merge(json!({ "metadata": { "labels": { "reported": value } } }));
+        namespaces.patch(shop, &PatchParams::default(), &labels).await.unwrap();
+    };
+    label(json!(shop)).await;
+    let head = json!({
+        "apiVersion": "openreports.io/v1alpha1", "kind": "Report", "metadata": { "namespace": shop },
+    });
+    let reports = api_of(&fixture.client, &head);
+    let get = async || reports.get_opt("cluster-kube-devops-wide").await.unwrap();
+    let report = eventually("a report of the cluster policy", get).await;
+    let owner = &report.owner_references()[0];
+    assert_eq!((owner.kind.as_str(), Some(&owner.uid)), ("ClusterDevOpsPolicy", made.metadata.uid.as_ref()));
+    let result = &report.data["results"][0];
+    assert_eq!((&result["policy"], &result["rule"]), (&json!("cluster/wide"), &json!("latest-tag")));
+    label(Value::Null).await;
+    eventually("the report is gone", async || get().await.is_none().then_some(())).await;
+    api_of(&fixture.client, &policy).delete("wide", &DeleteParams::default()).await.unwrap();
 }

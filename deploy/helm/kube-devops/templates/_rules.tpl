@@ -445,6 +445,7 @@
   - watch
   - create
   - patch
+  - delete
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.reports-evaluated" -}}
@@ -458,6 +459,7 @@
   - watch
   - create
   - patch
+  - delete
 {{- end }}
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.reports-own" -}}
