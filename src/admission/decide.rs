@@ -11,7 +11,7 @@ use super::actor::is_made_by_controller;
 use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
 use crate::enforcement::PATCHED_FIELDS;
-use crate::governance::{AnnotatedExemptions, evaluate, evaluate_custom};
+use crate::governance::{AnnotatedExemptions, evaluate, evaluate_custom, evaluate_workload};
 use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation, fix_of};
 use crate::workload::{Fields, Kinds, Workload, WorkloadKind, WorkloadKinds};
@@ -114,7 +114,7 @@ fn read<'a>(
 ) -> Result<Workload<'a>, DecideError> {
     let workload = fields.within(|| Workload::from_json(kind, json));
     let mut workload = workload.map_err(|source| DecideError { part, source })?;
-    workload.status = None;
+    (workload.status, workload.own_status) = (None, None);
     Ok(workload)
 }
 
@@ -127,6 +127,9 @@ fn added(
 ) -> Vec<Violation> {
     let all = |object: &Workload<'_>| {
         let mut violations = evaluate(policy, object, now, true).violations;
+        if object.metadata.controller().is_none() {
+            violations.extend(evaluate_workload(policy, object, now, true).violations);
+        }
         violations.extend(evaluate_custom(policy, object).0);
         violations
     };

@@ -6,7 +6,6 @@ use crate::cluster::{CallError, Cluster};
 use crate::manifests::{AdmissionSettings, NAMESPACE_FENCE, admission_policies, sets_all_of};
 
 const VERSION: &str = "admissionregistration.k8s.io/v1";
-const INSTALL: &str = "run `kube-devops policy compile --apply`";
 
 /// Returns the reasons why native admission is not in effect, each with its fix; none if it is. An object that may not be
 /// read is assumed to be there.
@@ -19,6 +18,7 @@ pub async fn missing_policies(
         return Ok(vec![reason.to_owned()]);
     }
     let wanted = admission_policies(settings).unwrap_or_default();
+    let install = format!("run `kube-devops policy compile -n {} --apply`", settings.namespace);
     // The fence names an account, which an installation may have chosen: it only has to be there.
     let is_right = |installed: &Value, wanted: &Value| {
         wanted["metadata"]["name"] == NAMESPACE_FENCE || sets_all_of(&installed["spec"], &wanted["spec"])
@@ -29,9 +29,12 @@ pub async fn missing_policies(
     {
         let name = format!("{} {}", object["kind"].as_str().unwrap_or_default(), object["metadata"]["name"]);
         match cluster.get_object(object).await {
-            Ok(None) => missing.push(format!("there is no {name}: {INSTALL}")),
+            Ok(None) => missing.push(format!("there is no {name}: {install}")),
             Ok(Some(installed)) if !is_right(&installed.data, object) => {
-                missing.push(format!("{name} differs from that of this version: {INSTALL}"));
+                missing.push(format!(
+                    "{name} is not the one of this version for the namespace {}: {install}",
+                    settings.namespace
+                ));
             }
             Ok(Some(_)) => {}
             Err(error) if error.code() == Some(403) => {}

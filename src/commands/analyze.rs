@@ -107,6 +107,7 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         report: &report,
         input: &input,
         templates: !args.manifests.is_empty(),
+        complete: args.manifests.complete,
         namespaces: &scope.namespaces,
         changed_since: args.manifests.changed_since(),
         selector: selector.as_deref(),

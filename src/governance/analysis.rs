@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use self::custom::CustomState;
+use self::supplied::SupplyState;
 use super::evaluate::evaluate_workload;
 use super::exemptions::Split;
 use super::other_sums::OtherSums;
@@ -68,6 +69,7 @@ pub struct Analysis<'p> {
     /// The number of lists that failed, by the rules that read them.
     missed: BTreeMap<RuleId, u64>,
     custom: CustomState,
+    supplies: SupplyState,
 }
 
 /// The objects of one kind that were not evaluated.
@@ -113,6 +115,7 @@ impl<'p> Analysis<'p> {
             is_reported: true,
             missed: BTreeMap::new(),
             custom: CustomState::default(),
+            supplies: SupplyState::default(),
         }
     }
 
@@ -220,6 +223,7 @@ impl<'p> Analysis<'p> {
         self.others.merge(part.others);
         self.facts.merge(part.facts);
         self.custom.merge(part.custom);
+        self.supplies.merge(part.supplies);
         for (rule, count) in part.missed {
             *self.missed.entry(rule).or_default() += count;
         }
@@ -299,6 +303,7 @@ impl<'p> Analysis<'p> {
         for (exemption, rules) in split.iter().flat_map(|split| &split.exempt) {
             self.count_exempt(*exemption, rules, (workload, &key), types);
         }
+        self.note_lacking(policy, workload, &key);
         let mut evaluation = evaluate(policy, workload, self.now, self.keep);
         self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
         let violations = std::mem::take(&mut evaluation.violations);
@@ -398,6 +403,7 @@ mod exempting;
 mod finish;
 mod object_types;
 mod relations;
+mod supplied;
 
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,7 @@ pub fn evaluate_custom(
 }
 
 /// Evaluates a workload itself, beside its template or pods. The evaluation counts no pod.
-pub(super) fn evaluate_workload(
+pub fn evaluate_workload(
     policy: &EffectivePolicy,
     workload: &Workload<'_>,
     now: Timestamp,

@@ -340,10 +340,12 @@ impl ViolationList {
 
     /// Appends text to the messages of violations for which `more` returns some.
     pub(super) fn annotate(&mut self, more: impl Fn(&ViolationRow<'_>) -> Option<String>) {
-        let found = self.placed().filter_map(|(violation, place)| {
-            let more = more(&violation)?;
-            Some((place, format!("{}{more}", violation.message)))
-        });
+        self.rewrite(|violation| Some(format!("{}{}", violation.message, more(violation)?)));
+    }
+
+    /// Replaces the messages of violations for which `message` returns one.
+    pub(super) fn rewrite(&mut self, message: impl Fn(&ViolationRow<'_>) -> Option<String>) {
+        let found = self.placed().filter_map(|(violation, place)| Some((place, message(&violation)?)));
         let found: Vec<_> = found.collect();
         for ((segment, place), message) in found {
             self.segments[segment as usize].set_message(place, &message);

@@ -7,8 +7,8 @@ use super::autoscaler::AutoscalerSpec;
 use super::cluster_state::{Phase, StorageClass};
 use super::configuration::{ConfigMap, Secret, SecretSource};
 use super::{
-    Autoscaler, Binding, DisruptionBudget, EndpointSlice, Ingress, Keys, NetworkPolicy, Node, PodUsage, Role,
-    Service, ServiceAccount, VolumeClaim,
+    Autoscaler, Binding, DisruptionBudget, EndpointSlice, Ingress, Keys, LimitRange, NetworkPolicy, Node,
+    PodUsage, Role, Service, ServiceAccount, VolumeClaim,
 };
 use crate::workload::{Fields, Kind, Metadata, OtherObject};
 
@@ -66,6 +66,8 @@ pub enum Content {
     EndpointSlice(EndpointSlice),
     /// The use of resources by a pod.
     PodUsage(PodUsage),
+    /// A `LimitRange`.
+    LimitRange(LimitRange),
 }
 
 impl Related {
@@ -103,6 +105,7 @@ impl Related {
             Kind::StorageClass => Content::StorageClass { waits: whole::<StorageClass>(fields)?.waits() },
             Kind::EndpointSlice => Content::EndpointSlice(EndpointSlice::of(&metadata, fields)?),
             Kind::PodMetrics => Content::PodUsage(whole(fields)?),
+            Kind::LimitRange => Content::LimitRange(part(fields, "spec")?),
             Kind::Pod | Kind::Template | Kind::ForeignNetworkPolicy | Kind::Namespace => Content::Present,
         };
         Ok(Self { kind: object.kind, metadata, content })

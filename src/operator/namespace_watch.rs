@@ -41,7 +41,12 @@ pub(super) async fn follow_namespaces<R>(operator: &Operator, ready: R) {
 fn note(operator: &Operator, name: &str, metadata: Option<&ObjectMeta>) {
     let annotation = |key: &str| metadata?.annotations.as_ref()?.get(key).map(String::as_str);
     operator.inventory().apply_namespace(name, annotation);
-    for policy in operator.policies.apply_namespace(name, metadata) {
+    let changed = operator.policies.apply_namespace(name, metadata);
+    if !changed.is_empty() {
+        // A policy can be the first whose rules read a kind, or have been the last.
+        operator.note_kinds();
+    }
+    for policy in changed {
         let within = PolicyRef::new(name, policy.name);
         if operator.policies.get(&within).is_none() {
             operator.forget_policy(&within);

@@ -209,6 +209,13 @@ impl RelatedObjects {
         for resource in kind.resources().filter(|resource| is_followed(resource)) {
             let plural = resource.plural;
             match self.state(resource, namespace) {
+                // metrics-server is missing, but every pod uses resources.
+                Some(ListState::NotServed) if kind == Kind::PodMetrics => {
+                    return Some((
+                        false,
+                        "the API server has no metrics of pods: install metrics-server".to_owned(),
+                    ));
+                }
                 Some(ListState::Complete | ListState::NotServed) => {}
                 Some(ListState::Refused) => {
                     return Some((true, format!("no permission to list and watch {plural}")));

@@ -19,9 +19,9 @@ such as `pss-restricted` of the Pod Security Standards (`docs/policies.md`). Nei
 
 A rule that reads other objects than pods and workloads compares what is in the input. If an object is missing that may
 exist elsewhere, the answer is unknown: the report counts it and lists no violation. `analyze --complete` says that the
-manifests are all that there will be. On a cluster, `analyze` and `reconcile` know what they may list. A DevOpsPolicy has
-no findings in objects of the cluster, such as ClusterRoles. `watch`, native admission and `webhook serve` do not
-evaluate these rules.
+manifests are all that there will be. On a cluster, `analyze` and `reconcile` know what they may list. Policies have no
+findings in objects of the cluster, such as ClusterRoles: only `analyze` does. `watch`, native admission and `webhook
+serve` do not evaluate these rules.
 
 `kube-devops explain --from TOOL:CHECK` finds the rule that stands for a check of Polaris, kube-score, KubeLinter or
 Popeye.

@@ -15,6 +15,8 @@ pub struct Notes<'a> {
     pub input: &'a [String],
     /// True if the input was manifests, in which templates are evaluated too.
     pub templates: bool,
+    /// True if the input is said to be complete.
+    pub complete: bool,
     /// The requested namespaces; empty for all.
     pub namespaces: &'a [String],
     /// The commit since which changes are reported; `None` if everything is reported.
@@ -168,15 +170,16 @@ impl Notes<'_> {
         Some(format!("{objects_are} of {kinds} {were} not evaluated (-o json lists {them})"))
     }
 
-    /// Names the rules that can't tell, because objects that they need may be missing from the input.
+    /// Names the rules that can't tell, because objects that they need were not read.
     fn unknown(&self) -> Option<String> {
         let unknown = &self.report.summary.unknown;
         let unknown = unknown.iter().filter(|(rule, _)| !self.report.unknown_reasons.contains_key(rule));
         let rules: Vec<_> = unknown.map(|(rule, count)| format!("{rule} ({count})")).collect();
-        let remedy = if self.templates { "; --complete says that the input has everything" } else { "" };
+        let may_be_complete = self.templates && !self.complete;
+        let remedy = if may_be_complete { "; --complete says that the input has everything" } else { "" };
         (!rules.is_empty()).then(|| {
             format!(
-                "unknown, because other objects may exist that were not read: {}{remedy}",
+                "unknown, because objects that these rules need were not read: {}{remedy}",
                 rules.join(", ")
             )
         })

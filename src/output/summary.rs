@@ -98,9 +98,13 @@ fn write_compliance(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     let ReportSummary { compliance, compliant, workloads, .. } = &report.summary;
     let percent = compliance.map_or_else(|| "Unknown".to_owned(), |compliance| compliance.to_string());
     let (found, threshold) = (count(*workloads, "workload", "workloads"), Compliance::THRESHOLD);
+    // Findings outside the score stand below, and don't count here.
+    let scored = if report.unscored.is_empty() { "" } else { " by a rule of the score" };
     let share = match workloads {
         0 => String::new(),
-        _ => format!(" ({compliant} of {found} without a violation of {threshold} severity or worse)"),
+        _ => {
+            format!(" ({compliant} of {found} without a violation of {threshold} severity or worse{scored})")
+        }
     };
     let line = format!("{:<27}: {percent}{share}", "Workload Compliance");
     writeln!(out)?;

@@ -11,8 +11,8 @@ use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_para
 use super::selection::{SelectionError, select};
 use super::severity_overrides::overridden_twice;
 use super::{Amount, DefaultResources, DevOpsPolicySpec, ExemptionLevel};
-use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
-use crate::workload::{Fields, Kinds, Quantity, WorkloadKinds};
+use crate::rules::{self, Check, MISSING_RESOURCES, Parameters, RULES, Rule, RuleId, Severity, Value};
+use crate::workload::{Fields, Kind, Kinds, Quantity, WorkloadKinds};
 
 /// The enabled rules of a policy.
 #[derive(Debug, Clone)]
@@ -247,6 +247,20 @@ impl EffectivePolicy {
         }
     }
 
+    /// Returns the fields of manifests that the enabled rules read. What supplies values to new pods is among them.
+    pub fn fields_of_manifests(&self) -> Fields {
+        let supplies = if self.get(MISSING_RESOURCES.id).is_some() {
+            Kinds::of(&[Kind::LimitRange])
+        } else {
+            Kinds::default()
+        };
+        match self.fields() {
+            Fields::Raw(kinds, raw) => Fields::Raw(kinds.union(supplies), raw),
+            fields if supplies.is_empty() => fields,
+            _ => Fields::With(self.reads().union(supplies)),
+        }
+    }
+
     /// Returns the kinds that the enabled rules read beside pods and templates in the input.
     pub fn reads(&self) -> Kinds {
         self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.reads()))
@@ -386,7 +400,7 @@ fn check_parameter(rule: &Rule, name: &str, value: &Value) -> Result<(), String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{HIGH_RESTARTS, LATEST_TAG, MISSING_RESOURCES, PENDING};
+    use crate::rules::{HIGH_RESTARTS, LATEST_TAG, PENDING};
 
     fn policy(yaml: &str) -> Result<EffectivePolicy, PolicyError> {
         EffectivePolicy::from_spec(&yaml_serde::from_str(yaml).unwrap())

@@ -73,7 +73,7 @@ impl Remediator {
                 match leadership.write(steps).await {
                     Ok(Ok(Ok(again))) => next = next.min(again.unwrap_or(next)),
                     Ok(Ok(Err(error))) => {
-                        warn!(namespace, %error, "failed to check orphaned patches; will retry")
+                        warn!(namespace, %error, "failed to check orphaned patches; will retry");
                     }
                     Ok(Err(_)) => warn!(namespace, "timed out checking orphaned patches; will retry"),
                     Err(_) => break,
@@ -187,7 +187,7 @@ fn orphaned(
         let kept = kept.iter().find_map(|patches| Some((patches, patches.workloads.get(uid)?)));
         let KeptWorkload { usual_restarts, declared_ports } =
             kept.map(|(_, workload)| workload.clone()).unwrap_or_default();
-        let record = Remediation { usual_restarts, declared_ports, ..record(workload, uid, fields, since) };
+        let record = Remediation { declared_ports, usual_restarts, ..record(workload, uid, fields, since) };
         let policy = kept.map(|(patches, _)| patches.policy.clone());
         let policy = policy.unwrap_or_else(|| PolicyRef::new(&workload.namespace, ""));
         if let Some(orphans) = found.iter_mut().find(|orphans: &&mut Orphans| orphans.policy == policy) {

@@ -157,11 +157,11 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 }
                 (Some(role), Key::Part(part)) => {
                     let is_stored = draft.metadata.uid.as_deref().is_some_and(|uid| !uid.is_empty());
-                    let seed = PartSeed { role, part, draft: &mut draft };
+                    let reader = PartSeed { role, part, draft: &mut draft };
                     if is_stored {
-                        Fields::of_stored(|| map.next_value_seed(seed))?;
+                        Fields::of_stored(|| map.next_value_seed(reader))?;
                     } else {
-                        map.next_value_seed(seed)?;
+                        map.next_value_seed(reader)?;
                     }
                 }
                 (None, Key::Part(part)) => {

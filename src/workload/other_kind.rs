@@ -37,6 +37,8 @@ pub enum Kind {
     EndpointSlice,
     /// The use of resources, as metrics-server and others measure it.
     PodMetrics,
+    /// What supplies requests and limits to new pods.
+    LimitRange,
 }
 
 /// A resource of the API that has objects of a kind.
@@ -59,7 +61,7 @@ pub struct Resource {
 }
 
 /// Every resource. One kind can have several.
-pub static RESOURCES: [Resource; 45] = [
+pub static RESOURCES: [Resource; 46] = [
     core(Kind::Pod, "Pod", "pods"),
     built_in(Kind::Template, "Deployment", "deployments", "apps"),
     built_in(Kind::Template, "StatefulSet", "statefulsets", "apps"),
@@ -142,6 +144,7 @@ pub static RESOURCES: [Resource; 45] = [
     cluster(Kind::StorageClass, "StorageClass", "storageclasses", ("storage.k8s.io", "v1"), false),
     built_in(Kind::EndpointSlice, "EndpointSlice", "endpointslices", "discovery.k8s.io"),
     custom(Kind::PodMetrics, "PodMetrics", "pods", "metrics.k8s.io", "v1beta1"),
+    core(Kind::LimitRange, "LimitRange", "limitranges"),
     // A former group, which manifests still name.
     built_in(Kind::Ingress, "Ingress", "ingresses", "extensions"),
 ];
@@ -194,7 +197,7 @@ impl Resource {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Pod,
         Self::Template,
         Self::Service,
@@ -219,6 +222,7 @@ impl Kind {
         Self::StorageClass,
         Self::EndpointSlice,
         Self::PodMetrics,
+        Self::LimitRange,
     ];
 
     /// Finds the kind of an object that is no workload. Every version of a group is read the same way.

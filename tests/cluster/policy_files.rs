@@ -31,7 +31,7 @@ async fn policies_travel_between_bundles_files_and_the_cluster() {
         let namespaces = Api::<Namespace>::all(client.clone());
         namespaces.patch(namespace, &PatchParams::default(), &label).await.unwrap();
     }
-    let line = |namespace: &str, name: &str, what: &str| format!("devopspolicy {namespace}/{name} {what}\n");
+    let line = |namespace: &str, name: &str, what: &str| format!("policy {namespace}/{name} {what}\n");
     let both = |name: &str, what: &str| {
         let mut namespaces = [&shop, &blog];
         namespaces.sort();
@@ -124,7 +124,7 @@ fn a_cluster_policy_travels(plane: &ControlPlane, tree: &Path) {
                    maxRestartCount: 3\n  namespaceSelector:\n    matchLabels:\n      team: web\n";
     fs::write(&wide, written).unwrap();
     let imported = import(&["--prune"]);
-    assert!(imported.stdout.starts_with("devopspolicy cluster/wide created\n"), "{imported:?}");
+    assert!(imported.stdout.starts_with("policy cluster/wide created\n"), "{imported:?}");
     assert_eq!(run(&["policy", "export", "-A", "wide"]).stdout, written);
     let out = tree.join("out");
     run(&["policy", "export", "-A", "wide", "-d", out.to_str().unwrap()]);
@@ -135,7 +135,7 @@ fn a_cluster_policy_travels(plane: &ControlPlane, tree: &Path) {
     let impact = run(&["policy", "diff", "bundle:permissive", wide.to_str().unwrap(), "--impact"]);
     assert_eq!(impact.code, 0, "{impact:?}");
     fs::remove_file(&wide).unwrap();
-    assert_eq!(import(&["--prune"]).stdout.lines().last(), Some("devopspolicy cluster/wide pruned"));
+    assert_eq!(import(&["--prune"]).stdout.lines().last(), Some("policy cluster/wide pruned"));
 }
 
 async fn delete_all(client: &kube::Client, namespace: &str) {

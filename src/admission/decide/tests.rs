@@ -362,3 +362,28 @@ fn an_exempt_object_is_admitted_if_the_policy_lets_it_or_its_namespace_exempt() 
     pod["metadata"]["ownerReferences"] = json!([{ "kind": "CloneSet", "name": "web", "controller": true }]);
     assert!(!decide_on(&pod, Some("workload"), &none()), "it has an owner");
 }
+
+#[test]
+fn rules_about_a_workload_itself_look_at_the_new_object_and_its_former_state() {
+    let hasty =
+        policy("base", &json!({ "rules": [{ "id": "short-start-deadline" }, { "id": "unmanaged-pod" }] }));
+    let cron_job = |deadline: u32| {
+        let mut cron_job = object(WorkloadKind::CronJob, &[("main", "x:1", true)]);
+        cron_job["spec"]["startingDeadlineSeconds"] = deadline.into();
+        cron_job
+    };
+    let of = |operation, new: &Value, old: &Value| {
+        verdict(&request(operation, WorkloadKind::CronJob, "ann", new, old), std::slice::from_ref(&hasty)).1
+    };
+    assert_eq!(of("CREATE", &cron_job(5), &Value::Null), ["short-start-deadline "]);
+    assert_eq!(of("UPDATE", &cron_job(5), &cron_job(60)), ["short-start-deadline "]);
+    assert_eq!(of("UPDATE", &cron_job(5), &cron_job(6)), [""; 0]);
+    let mut pod = object(WorkloadKind::Pod, &[("main", "x:1", true)]);
+    let of_pod = |pod: &Value| {
+        verdict(&request("CREATE", WorkloadKind::Pod, "ann", pod, &Value::Null), std::slice::from_ref(&hasty))
+            .1
+    };
+    assert_eq!(of_pod(&pod), ["unmanaged-pod "]);
+    pod["metadata"]["ownerReferences"] = json!([{ "kind": "Game", "name": "g", "controller": true }]);
+    assert_eq!(of_pod(&pod), [""; 0]);
+}

@@ -272,7 +272,7 @@ fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     let Some(encoding) = Encoding::of(bytes) else {
         let text = std::str::from_utf8(bytes);
         return text.map(Cow::from).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count() + 1;
             format!("line {line} is not UTF-8: save it as UTF-8")
         });
     };

@@ -53,7 +53,7 @@ impl<'p> files::Consumer for Evaluator<'p, '_> {
     type Part = Evaluated<'p>;
 
     fn fields(&self) -> Fields {
-        self.empty.policy().fields()
+        self.empty.policy().fields_of_manifests()
     }
 
     fn copies(&self) -> Option<&StreamCopies> {

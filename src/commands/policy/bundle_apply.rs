@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     while let Some((namespace, result)) = results.next().await {
         match result {
             Ok(applied) => {
-                to_stdout(|out| writeln!(out, "devopspolicy {namespace}/{name} {applied}{dry_run}"))?;
+                to_stdout(|out| writeln!(out, "policy {namespace}/{name} {applied}{dry_run}"))?;
             }
             Err(error) if error.is_general() => {
                 return Err(error).with_context(|| format!("cannot apply policy {namespace}/{name}"));

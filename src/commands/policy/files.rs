@@ -8,6 +8,13 @@ use crate::files::{self, Inputs};
 use crate::policy::{PolicyDocument, PolicyDocuments, repeated_keys};
 use crate::terminal::note;
 
+/// Returns a subdirectory of the directories among the paths that is not read.
+pub(super) fn unread_subdirectory(paths: &[PathBuf], recursive: bool) -> Option<PathBuf> {
+    let mut entries =
+        paths.iter().filter(|_| !recursive).filter_map(|path| std::fs::read_dir(path).ok()).flatten();
+    entries.find_map(|entry| Some(entry.ok()?.path()).filter(|path| path.is_dir()))
+}
+
 /// Reads and validates the policies at paths, and notes the objects of other kinds.
 pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<PolicyDocument>> {
     let mut policies: Vec<PolicyDocument> = Vec::new();

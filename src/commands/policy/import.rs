@@ -50,6 +50,13 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let mut policies = super::files::read(&args.filename, args.recursive)?;
+    if let Some(directory) = super::files::unread_subdirectory(&args.filename, args.recursive) {
+        let shown = directory.display();
+        if args.prune {
+            bail!("{shown} is not read, so --prune would delete its policies: add -R");
+        }
+        terminal::note(format_args!("{shown} is not read: -R reads subdirectories"))?;
+    }
     if policies.is_empty() {
         bail!("there is no DevOpsPolicy or ClusterDevOpsPolicy in the input, so nothing was changed");
     }
@@ -68,10 +75,12 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         bail!("policy {} is in the input twice: take one out", one.shown_name());
     }
     let plan = Import { policies, set: args.set.clone(), prune: args.prune, dry_run: args.dry_run };
-    let mut failed = Vec::new();
+    let (mut failed, mut done) = (Vec::new(), 0);
     let is_complete = import(&cluster, &plan, &mut |step| {
         if let ImportStep::Failed(policy, _) | ImportStep::OtherSet(policy, _) = &step {
             failed.push(policy.clone());
+        } else {
+            done += 1;
         }
         print(&step, args.dry_run)
     })
@@ -79,10 +88,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if is_complete {
         return Ok(ExitStatus::Clean);
     }
+    let rest =
+        if done == 0 { "nothing was changed" } else { "every other line above was done, and nothing else" };
+    let (count, all) = (failed.len(), plan.policies.len());
     terminal::error(format_args!(
-        "{} of {} policies were not imported: {}; every other line above was done, and nothing else",
-        failed.len(),
-        plan.policies.len(),
+        "{count} of {all} policies were not imported: {}; {rest}",
         failed.join(", ")
     ))?;
     Ok(ExitStatus::Failed)
@@ -92,15 +102,15 @@ fn print(step: &ImportStep, is_dry_run: bool) -> std::io::Result<()> {
     let dry_run = if is_dry_run { " (dry run)" } else { "" };
     match step {
         ImportStep::Applied(policy, applied) => {
-            to_stdout(|out| writeln!(out, "devopspolicy {policy} {applied}{dry_run}"))
+            to_stdout(|out| writeln!(out, "policy {policy} {applied}{dry_run}"))
         }
-        ImportStep::Pruned(policy) => to_stdout(|out| writeln!(out, "devopspolicy {policy} pruned{dry_run}")),
+        ImportStep::Pruned(policy) => to_stdout(|out| writeln!(out, "policy {policy} pruned{dry_run}")),
         ImportStep::Failed(policy, error) => {
             terminal::error(format_args!("cannot import policy {policy}: {error}"))
         }
         ImportStep::OtherSet(policy, set) => terminal::error(format_args!(
-            "cannot import policy {policy}: it belongs to the set {set:?}: take it out of that set's files, and its \
-             label devops.stochastic.io/policy-set away"
+            "cannot import policy {policy}: it belongs to the set {set:?}: remove it from that set's files, and \
+             remove its label devops.stochastic.io/policy-set"
         )),
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 /// Prints a step of a release.
 pub(in crate::commands) fn print(step: &ReleaseStep) -> io::Result<()> {
     match step {
-        ReleaseStep::Released(policy) => to_stdout(|out| writeln!(out, "devopspolicy {policy} released")),
+        ReleaseStep::Released(policy) => to_stdout(|out| writeln!(out, "policy {policy} released")),
         ReleaseStep::Cleared(namespace) => to_stdout(|out| writeln!(out, "namespace {namespace} cleared")),
         ReleaseStep::Failed(problem) => terminal::error(problem),
     }

@@ -25,6 +25,7 @@ impl Analysis<'_> {
         self.unrendered.sort();
         let (sums, templates) = (std::mem::take(&mut self.workloads), std::mem::take(&mut self.templates));
         let mut workloads = Workloads::new(self.policy, sums, templates);
+        self.leave_out_supplied(&mut workloads, &with_pods);
         let exempt = self.leave_out_exempt(&mut workloads);
         let mut total = Tally::default();
         self.namespaces.values().for_each(|tally| total.add(tally));

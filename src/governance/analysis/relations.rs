@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Analysis;
 use crate::governance::{Compliance, Origin, ReportError, Tally};
-use crate::inventory::{Identity, Inventory, Related};
+use crate::inventory::{Content, Identity, Inventory, Related};
 use crate::policy::EnabledRule;
 use crate::rules::{Check, Findings, ObjectContext, Relations, RuleId, Violations};
 use crate::workload::{
@@ -119,6 +119,9 @@ impl Analysis<'_> {
         let kind = ObjectKind::Other(related.kind);
         let identity =
             self.identity(kind, namespace, related.name(), related.metadata.labels.as_ref(), origin);
+        if let Content::LimitRange(range) = &related.content {
+            return self.note_limit_range(namespace, range);
+        }
         if identity.is_asked {
             self.evaluate_object(&related, &identity, origin);
         }

@@ -2,7 +2,10 @@
 
 mod fix;
 
-use crate::rules::{Category, Check, Context, Fix, Parameter, Rule, RuleId, Severity, Value, Violations};
+use crate::inventory::Amounts;
+use crate::rules::{
+    Category, Check, ContainerPlace, Context, Fix, Parameter, Rule, RuleId, Severity, Value, Violations,
+};
 use crate::workload::{Quantity, Resources};
 
 /// A container without requests, or without a memory limit.
@@ -28,7 +31,8 @@ resources:
 
 ## Exceptions
 Zero counts as none. A limit without a request counts as the request too, because the API server copies it.
-Pod-level `spec.resources` counts for every container. Init containers are not counted.
+Pod-level `spec.resources` counts for every container. Init containers are not counted. In manifests, what a
+LimitRange of the namespace supplies to new containers is not missing. A live pod has it already.
 ",
     category: Category::Efficiency,
     severity: Severity::Medium,
@@ -63,24 +67,31 @@ Pod-level `spec.resources` counts for every container. Init containers are not c
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {
+    for (place, amounts) in lacking(context) {
+        found.in_container(&place, "resources", format_args!("{}", lacking_message(amounts)));
+    }
+}
+
+/// Returns the containers that lack requests or limits, each with those that are missing.
+pub fn lacking<'a>(context: &Context<'a>) -> impl Iterator<Item = (ContainerPlace<'a>, Amounts)> + use<'a> {
     let pod = context.workload.pod.resources.unwrap_or_default();
     let cpu_limit = context.parameters.boolean("cpuLimit");
-    for place in context.main_containers() {
+    let lacking = context.main_containers().map(move |place| {
         let own = place.container.resources.unwrap_or_default();
         let lacks = |amount: fn(&Resources) -> Option<Quantity>| amount(&own).or(amount(&pod)).is_none();
-        let missing = [
-            ("CPU request", lacks(Resources::cpu_request)),
-            ("memory request", lacks(Resources::memory_request)),
-            ("CPU limit", cpu_limit && lacks(Resources::cpu_limit)),
-            ("memory limit", lacks(Resources::memory_limit)),
+        let amounts = [
+            lacks(Resources::cpu_request),
+            lacks(Resources::memory_request),
+            cpu_limit && lacks(Resources::cpu_limit),
+            lacks(Resources::memory_limit),
         ];
-        let missing: Vec<&str> = missing.iter().filter(|(_, lacks)| *lacks).map(|(what, _)| *what).collect();
-        if !missing.is_empty() {
-            found.in_container(
-                &place,
-                "resources",
-                format_args!("no {}: set what the container needs", missing.join(", no ")),
-            );
-        }
-    }
+        (place, Amounts(amounts))
+    });
+    lacking.filter(|(_, amounts)| !amounts.is_empty())
+}
+
+/// Returns the message about missing requests and limits.
+pub fn lacking_message(amounts: Amounts) -> String {
+    let names: Vec<&str> = amounts.names().collect();
+    format!("no {}: set what the container needs", names.join(", no "))
 }

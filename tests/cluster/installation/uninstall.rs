@@ -79,7 +79,7 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     eventually("the pods of both Deployments", async || (count().await == 2).then_some(())).await;
     let outcome = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--stop"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
-    assert!(outcome.stdout.contains(&format!("devopspolicy {shop}/base released\n")), "{outcome:?}");
+    assert!(outcome.stdout.contains(&format!("policy {shop}/base released\n")), "{outcome:?}");
     assert_eq!(outcome.stdout.lines().count(), 2 + leftovers(&home).len(), "{outcome:?}");
     for object in &objects {
         let kept = object["metadata"]["name"] == "another";

@@ -242,7 +242,7 @@ async fn missing_and_changed_admission_policies_are_reported_and_a_release_clear
     let running = operator(&fixture);
     fixture.policy(&shop, "base", SPEC).await;
     let message = condition(&fixture, &shop, "base", "NotInstalled").await;
-    assert!(message.contains(DENY_POLICY) && message.contains("policy compile --apply"), "{message}");
+    assert!(message.contains(DENY_POLICY) && message.contains("policy compile -n"), "{message}");
     running.kill();
 
     let newer = Patch::Merge(json!({ "spec": { "requireReadinessProbe": true } }));
@@ -252,7 +252,8 @@ async fn missing_and_changed_admission_policies_are_reported_and_a_release_clear
     for problem in [
         format!("namespace {shop}: its verdict of native admission is stale"),
         format!(
-            "there is no ValidatingAdmissionPolicy \"{DENY_POLICY}\": run `kube-devops policy compile --apply`"
+            "there is no ValidatingAdmissionPolicy \"{DENY_POLICY}\": run `kube-devops policy compile -n {} --apply`",
+            fixture.home
         ),
     ] {
         assert!(examined.stdout.contains(&problem), "{problem}: {}", examined.stdout);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube_devops::manifests::installation::{self, Installation};
 use kube_devops::manifests::{Mode, RECONCILE_LEASE, RulePermissions};
-use kube_devops::policy::{ConditionType, DevOpsPolicyStatus, EffectivePolicy};
+use kube_devops::policy::{ClusterDevOpsPolicy, ConditionType, DevOpsPolicyStatus, EffectivePolicy};
 use serde_json::{Value, json};
 
 use super::fixture::OperatorFixture;
@@ -128,4 +128,30 @@ async fn the_operator_finds_what_analyze_finds_while_a_policy_asks_for_it() {
         })
         .await;
     fixture.policies(&namespace).delete("fit", &DeleteParams::default()).await.unwrap();
+
+    // A cluster policy is read for the first time when a Namespace gets its label.
+    let policies = Api::<ClusterDevOpsPolicy>::all(fixture.client.clone());
+    let spec = json!({
+        "namespaceSelector": { "matchLabels": { "fit": namespace } }, "rules": [{ "id": "dangling-ingress" }],
+    });
+    let policy = serde_json::from_value(json!({ "metadata": { "name": "fit" }, "spec": spec })).unwrap();
+    policies.create(&PostParams::default(), &policy).await.unwrap();
+    let until = async |what: &str, namespaces: u64, violations: u64| {
+        eventually(what, async || {
+            let status = policies.get("fit").await.ok()?.status?;
+            let found = (status.namespaces, status.totals.violations);
+            (found == (Some(namespaces), Some(violations))).then_some(())
+        })
+        .await;
+    };
+    until("the cluster policy selects nothing", 0, 0).await;
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "fit": namespace } } }));
+    let namespaces = Api::<Namespace>::all(fixture.client.clone());
+    namespaces.patch(&namespace, &PatchParams::default(), &label).await.unwrap();
+    until("the cluster policy finds the Ingress", 1, 1).await;
+    policies.delete("fit", &DeleteParams::default()).await.unwrap();
+    eventually("the cluster policy is gone", async || {
+        policies.get_opt("fit").await.ok()?.is_none().then_some(())
+    })
+    .await;
 }

@@ -48,11 +48,11 @@ async fn a_release_removes_only_our_finalizer_and_reports_failures() {
     );
 
     let one = on(fixture.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
-    assert_eq!((one.code, one.stdout.as_str()), (0, format!("devopspolicy {shop}/both released\n").as_str()));
+    assert_eq!((one.code, one.stdout.as_str()), (0, format!("policy {shop}/both released\n").as_str()));
     let both = fixture.policies(&shop).get("both").await.unwrap();
     assert_eq!(both.finalizers(), ["example.com/a", "example.com/b"]);
     let all = on(fixture.plane.kubeconfig(), &["policy", "release"]);
-    assert!(all.stdout.contains(&format!("devopspolicy {other}/ours released\n")), "{}", all.stdout);
+    assert!(all.stdout.contains(&format!("policy {other}/ours released\n")), "{}", all.stdout);
     let none = on(fixture.plane.kubeconfig(), &["policy", "release"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
     assert_eq!(none.stderr, format!("note: no policy has the finalizer {FINALIZER}\n"));

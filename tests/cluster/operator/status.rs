@@ -327,11 +327,7 @@ async fn an_invalid_policy_does_not_affect_others() {
     let released = on(fixture.plane.kubeconfig(), &["policy", "release", "-n", &shop]);
     assert_eq!(released.code, 0, "{}", released.stderr);
     for name in ["base", "unknown", "unreadable"] {
-        assert!(
-            released.stdout.contains(&format!("devopspolicy {shop}/{name} released\n")),
-            "{}",
-            released.stdout
-        );
+        assert!(released.stdout.contains(&format!("policy {shop}/{name} released\n")), "{}", released.stdout);
         anything.delete(name, &DeleteParams::default()).await.unwrap();
         assert!(anything.get_opt(name).await.unwrap().is_none(), "{name}");
     }
