@@ -91,7 +91,7 @@ impl<'p> VerdictSink<'p> {
     fn read(&self, object: &RawObject) -> Result<KnownNamespace, String> {
         let namespace: PartialObjectMeta<Namespace> =
             serde_json::from_str(object.json()).map_err(|error| error.to_string())?;
-        self.policies.apply_namespace(object.name(), Some(namespace.labels()));
+        self.policies.apply_namespace(object.name(), Some(&namespace.metadata));
         Ok(KnownNamespace::of(&namespace))
     }
 }

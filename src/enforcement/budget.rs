@@ -360,7 +360,7 @@ impl Ledger {
         limits: Limits,
         now: Timestamp,
     ) -> Option<(Option<Timestamp>, String)> {
-        let of_policy = |grant: &&Grant| grant.policy == request.policy;
+        let of_policy = |grant: &&Grant| grant.policy.is_part_of(&request.policy);
         let policy = format!("policy {}", request.policy);
         let budgets = [
             Budget {

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::downtime::Allowance;
 use crate::policy::{CompiledPolicy, EffectivePolicy, GitOpsMode, PolicyError};
 use crate::rules::Defaults;
+use crate::workload::cluster_name;
 
-/// A policy that enforces. If several require a field, the oldest policy decides it, and among equals the first by
-/// name.
+/// A policy that enforces. If several require a field, a policy of the namespace decides it before a cluster policy, then
+/// the oldest policy, and among equals the first by name.
 #[derive(Debug, Clone)]
 pub struct EnforcingPolicy {
     /// The policy's name.
@@ -58,7 +59,8 @@ impl EnforcingPolicy {
 
     /// Compares two policies by precedence.
     pub fn precedence(&self, other: &Self) -> Ordering {
-        let key = |policy: &Self| (policy.created.is_none(), policy.created);
+        let key =
+            |policy: &Self| (cluster_name(&policy.name).is_some(), policy.created.is_none(), policy.created);
         key(self).cmp(&key(other)).then_with(|| self.name.cmp(&other.name))
     }
 }
@@ -112,5 +114,8 @@ mod tests {
             [policy("a", None), policy("d", Some(2)), policy("b", Some(2)), policy("c", Some(1))];
         policies.sort_by(EnforcingPolicy::precedence);
         assert_eq!(policies.map(|policy| policy.name), ["c", "b", "d", "a"]);
+        let mut scopes = [policy("cluster/base", Some(1)), policy("own", Some(2))];
+        scopes.sort_by(EnforcingPolicy::precedence);
+        assert_eq!(scopes.map(|policy| policy.name), ["own", "cluster/base"]);
     }
 }

@@ -40,8 +40,8 @@ pub(super) struct EvaluatedNamespace {
     admission: Option<ConditionState>,
     /// The time of the next evaluation.
     next: Option<Timestamp>,
-    /// True if the audit trail has the evaluation.
-    is_audited: bool,
+    /// True if the writes for it are done: a step of enforcement, and an audit result if one was due.
+    is_written: bool,
     /// True if the namespace has changed since.
     is_stale: bool,
 }
@@ -68,13 +68,13 @@ impl EvaluatedNamespace {
 
 impl ClusterEvaluations {
     /// Returns the namespaces of a policy that have to be evaluated. Evaluations of another version of the policy and
-    /// of other namespaces are dropped. If `audits`, those without an audit result are evaluated again.
+    /// of other namespaces are dropped. If `writes`, those whose writes are not done are evaluated again.
     pub(super) fn due(
         &mut self,
         policy: &PolicyRef,
         version: PolicyVersion,
         selected: &BTreeSet<String>,
-        audits: bool,
+        writes: bool,
         now: Timestamp,
     ) -> Vec<String> {
         let known = self.0.entry(policy.clone()).or_default();
@@ -85,7 +85,7 @@ impl ClusterEvaluations {
         let is_due = |namespace: &&String| {
             known.namespaces.get(*namespace).is_none_or(|evaluated| {
                 evaluated.is_stale
-                    || (audits && !evaluated.is_audited)
+                    || (writes && !evaluated.is_written)
                     || evaluated.next.is_some_and(|next| next <= now)
             })
         };
@@ -107,11 +107,11 @@ impl ClusterEvaluations {
         known.namespaces.insert(namespace.to_owned(), EvaluatedNamespace { is_stale, ..evaluated });
     }
 
-    /// Records that the audit trail has the evaluation of a namespace, and when its next result is due.
-    pub(super) fn set_audited(&mut self, policy: &PolicyRef, namespace: &str, due: Option<Timestamp>) {
+    /// Records that the writes for a namespace are done, and when the next ones are due.
+    pub(super) fn set_written(&mut self, policy: &PolicyRef, namespace: &str, due: Option<Timestamp>) {
         let known = self.0.get_mut(policy).and_then(|known| known.namespaces.get_mut(namespace));
         if let Some(evaluated) = known {
-            evaluated.is_audited = true;
+            evaluated.is_written = true;
             evaluated.next = [evaluated.next, due].into_iter().flatten().min();
         }
     }
@@ -225,9 +225,9 @@ mod tests {
         all.set(&policy, "a", evaluated(1));
         all.set(&policy, "b", EvaluatedNamespace { next: Some(at(5)), ..evaluated(0) });
         assert_eq!(due(&mut all, 1, false, 0), "");
-        assert_eq!(due(&mut all, 1, true, 0), "a b", "a new leader writes the audit results");
-        all.set_audited(&policy, "a", Some(at(9)));
-        all.set_audited(&policy, "b", None);
+        assert_eq!(due(&mut all, 1, true, 0), "a b", "a new leader writes");
+        all.set_written(&policy, "a", Some(at(9)));
+        all.set_written(&policy, "b", None);
         assert_eq!(due(&mut all, 1, true, 5), "b");
         assert_eq!(all.totals(&policy).next, Some(at(5)));
         let whole = |changed: &[&str], all: &mut ClusterEvaluations| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer::{Event, finalizer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cluster_evaluations::{ClusterTotals, EvaluatedNamespace};
 use super::error::WriteError;
@@ -19,14 +20,14 @@ use super::report_keeper::{delete_elsewhere, keep_report};
 use super::status::{evaluated_at, status_by};
 use super::{EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError};
 use crate::policies::{ClusterPolicy, StatusError, write_status};
-use crate::policy::{
-    ClusterDevOpsPolicy, ClusterDevOpsPolicyStatus, CompiledPolicy, ConditionReason, EnforcementMode,
-};
-use crate::remediation::EnforcementState;
+use crate::policy::{ClusterDevOpsPolicy, ClusterDevOpsPolicyStatus, CompiledPolicy};
+use crate::remediation::{ClusterStatus, EnforcementState, Enforcer, StatusHome};
 use crate::workload::PolicyRef;
 
 /// The number of namespaces whose objects are written at a time.
 const CONCURRENT: usize = 8;
+/// The time after which no step of enforcement begins before the status is written.
+const STEPS: Duration = Duration::from_secs(10);
 
 /// An evaluated namespace: the policy as it is in effect there, and the evaluation.
 type Evaluated = (CompiledPolicy, NamespaceEvaluation);
@@ -56,25 +57,25 @@ pub(super) async fn reconcile(
             Err(not_leader) => Err(not_leader.into()),
         }
     } else {
-        Ok(())
+        Ok(None)
     };
     timer.observe_duration();
-    let reconciled = reconciled.map(|()| operator.cluster_evaluations().totals(&key).next);
     operator.metrics.count(&reconciled);
-    Ok(again(&operator, reconciled?))
+    let next = [reconciled?, operator.cluster_evaluations().totals(&key).next].into_iter().flatten().min();
+    Ok(again(&operator, next))
 }
 
 /// Evaluates the namespaces that are due; `None` while objects are not read in the form that the policy's own rules need.
 async fn evaluate_due(
     operator: &Operator,
     policy: &ClusterPolicy,
-    audits: bool,
+    writes: bool,
 ) -> Result<Option<Vec<Evaluated>>, ReconcileError> {
     let key = policy.policy.reference();
     let metadata = &policy.policy.metadata;
     let version = (metadata.uid.clone(), metadata.generation);
     let now = operator.now();
-    let due = operator.cluster_evaluations().due(&key, version, &policy.namespaces, audits, now);
+    let due = operator.cluster_evaluations().due(&key, version, &policy.namespaces, writes, now);
     let mut evaluated = Vec::new();
     let mut is_read = true;
     for namespace in due {
@@ -103,66 +104,130 @@ async fn evaluate_due(
     Ok(is_read.then_some(evaluated))
 }
 
-/// Writes the status of the policy, and the audit results of the evaluated namespaces.
+/// Takes a step of enforcement in each evaluated namespace, and writes the status of the policy and the audit results.
+/// Returns the time of the next step in a namespace that the policy no longer selects.
 async fn write(
     operator: &Operator,
     policy: &ClusterPolicy,
     evaluated: Vec<Evaluated>,
-) -> Result<(), ReconcileError> {
+) -> Result<Option<Timestamp>, ReconcileError> {
     let policies = Api::<ClusterDevOpsPolicy>::all(operator.cluster.client.clone());
+    let status = ClusterStatus::new(policies.clone(), policy);
+    let mut next = None;
     let written = finalizer(&policies, FINALIZER, Arc::clone(&policy.policy), async |event| {
         match event {
-            Event::Apply(_) => apply(operator, &policies, policy, evaluated).await.map_err(Box::new)?,
+            Event::Apply(_) => {
+                next = apply(operator, &policies, &status, policy, evaluated).await.map_err(Box::new)?;
+            }
             // Its audit results are garbage-collected through their owner reference.
-            Event::Cleanup(_) => clear_verdicts(operator, policy).await.map_err(Box::new)?,
+            Event::Cleanup(_) => clean_up(operator, &status, policy).await.map_err(Box::new)?,
         }
         Ok::<_, WriteError>(Action::await_change())
     });
-    finalized(written.await)
+    finalized(written.await).map(|()| next)
 }
 
 async fn apply(
     operator: &Operator,
     policies: &Api<ClusterDevOpsPolicy>,
+    status: &ClusterStatus,
     policy: &ClusterPolicy,
     evaluated: Vec<Evaluated>,
-) -> Result<(), ReconcileError> {
-    let totals = operator.cluster_evaluations().totals(&policy.policy.reference());
-    if let Some(status) = next_status(policy, totals, operator.now()) {
-        write_status(&operator.cluster, policies, &policy.policy, &status).await?;
+) -> Result<Option<Timestamp>, ReconcileError> {
+    let key = policy.policy.reference();
+    let mut failed = None;
+    let mut next = None;
+    for within in without_evaluation(operator, policy) {
+        match step(operator, status, &within, false).await {
+            Ok(again) => next = [next, again].into_iter().flatten().min(),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let mut stepped = Vec::new();
+    let begun = Instant::now();
+    for (within, evaluation) in evaluated {
+        if begun.elapsed() > STEPS {
+            // The others are still due.
+            next = Some(operator.now());
+            break;
+        }
+        // A refused record of enforcement does not delay the rest of the status or the audit results.
+        match step(operator, status, &within, true).await {
+            Ok(again) => stepped.push((within, evaluation, again)),
+            Err(error) => failed = Some(error),
+        }
+        if failed.as_ref().is_some_and(ReconcileError::is_conflict) {
+            break;
+        }
+    }
+    let totals = operator.cluster_evaluations().totals(&key);
+    let newest = status.policy().await;
+    let enforcement = operator.remediator.cluster_state(&newest.within(None), &policy.namespaces).await;
+    if let Some(status) = next_status(&newest, policy, totals, &enforcement, operator.now()) {
+        write_status(&operator.cluster, policies, &newest, &status).await?;
         announce(operator, &policy.compiled.policy, &status.totals).await;
     }
     let none = BTreeSet::new();
     let is_valid = policy.compiled.effective.is_ok();
     delete_elsewhere(operator, &policy.policy, if is_valid { &policy.namespaces } else { &none }).await?;
-    let audits = stream::iter(evaluated).map(async |(within, evaluation)| {
+    let audits = stream::iter(stepped).map(async |(within, evaluation, again)| {
         let namespace = within.policy.namespace().unwrap_or_default();
         let due = match record(operator, &within, evaluation).await {
             // The results go with their namespace.
             Err(ReconcileError::Status(StatusError::NamespaceGoing)) => None,
             other => other?,
         };
-        operator.cluster_evaluations().set_audited(&policy.policy.reference(), &namespace, due);
-        Ok(())
+        let again = [again, due].into_iter().flatten().min();
+        operator.cluster_evaluations().set_written(&key, &namespace, again);
+        Ok::<_, ReconcileError>(())
     });
-    audits.buffer_unordered(CONCURRENT).try_collect().await
+    audits.buffer_unordered(CONCURRENT).try_collect::<()>().await?;
+    failed.map_or(Ok(next), Err)
 }
 
-/// Writes the audit result and the report of a namespace, and returns the time at which the next one is due.
+/// Writes the audit result and the report of a namespace, and returns the time of the next one.
 async fn record(
     operator: &Operator,
     within: &CompiledPolicy,
     evaluation: NamespaceEvaluation,
 ) -> Result<Option<Timestamp>, ReconcileError> {
-    let audited = audit(operator, &within.policy, &evaluation).await?;
-    let reported = keep_report(operator, within, &EvaluationOutcome::Evaluated(evaluation)).await?;
-    Ok([audited, reported].into_iter().flatten().min())
+    let due = audit(operator, &within.policy, &evaluation).await?;
+    let report = keep_report(operator, within, &EvaluationOutcome::Evaluated(evaluation)).await?;
+    Ok([due, report].into_iter().flatten().min())
+}
+
+/// Returns the policy within the namespaces in which it has records of patches and is not evaluated.
+fn without_evaluation(operator: &Operator, policy: &ClusterPolicy) -> Vec<CompiledPolicy> {
+    let mut found = policy.former();
+    if policy.compiled.effective.is_err() {
+        let name = policy.policy.reference().name;
+        let recorded = policy.policy.recorded_namespaces().into_iter();
+        found.extend(
+            recorded.filter_map(|namespace| operator.policies.get(&PolicyRef::new(namespace, &*name))),
+        );
+    }
+    found
+}
+
+/// Takes a step of enforcement in a namespace, and returns the time of the next one.
+async fn step(
+    operator: &Operator,
+    status: &ClusterStatus,
+    within: &CompiledPolicy,
+    is_evaluated: bool,
+) -> Result<Option<Timestamp>, ReconcileError> {
+    let namespace = within.policy.namespace().unwrap_or_default();
+    let within = status.within(within, &namespace).await;
+    let mut enforcer = Enforcer::new(&operator.remediator, StatusHome::Cluster(status), &within);
+    Ok(enforcer.step(is_evaluated && status.has_room().await).await?)
 }
 
 /// Returns the complete status of the policy, or `None` if it already has it.
 fn next_status(
+    newest: &ClusterDevOpsPolicy,
     policy: &ClusterPolicy,
     totals: ClusterTotals,
+    enforcement: &EnforcementState,
     now: Timestamp,
 ) -> Option<ClusterDevOpsPolicyStatus> {
     let ClusterTotals { sums, namespaces, worst, admission, .. } = totals;
@@ -171,33 +236,37 @@ fn next_status(
         Ok(_) => EvaluationOutcome::Evaluated(sums),
         Err(error) => EvaluationOutcome::Invalid(Arc::clone(error)),
     };
-    let whole = &policy.compiled.policy;
-    let totals = status_by(whole, &outcome, &enforcement(whole.spec.enforcement_mode), admission, now);
     let next = ClusterDevOpsPolicyStatus {
-        totals,
+        totals: status_by(&newest.within(None), &outcome, enforcement, admission, now),
         namespaces: is_valid.then_some(namespaces),
         worst_namespaces: worst,
     };
-    (Some(&next) != policy.policy.status.as_ref())
+    (Some(&next) != newest.status.as_ref())
         .then(|| ClusterDevOpsPolicyStatus { totals: evaluated_at(next.totals, now), ..next })
 }
 
-/// Returns the state of enforcement: a cluster policy patches nothing.
-fn enforcement(mode: EnforcementMode) -> EnforcementState {
-    match mode {
-        EnforcementMode::Audit => EnforcementState::default(),
-        EnforcementMode::Enforce => EnforcementState {
-            reason: ConditionReason::ClusterPolicy,
-            message: "a ClusterDevOpsPolicy denies at admission, and patches nothing: a DevOpsPolicy in the namespace can"
-                .to_owned(),
-            ..EnforcementState::default()
-        },
+/// Cleans up after a deleted policy, in each namespace.
+async fn clean_up(
+    operator: &Operator,
+    status: &ClusterStatus,
+    policy: &ClusterPolicy,
+) -> Result<(), ReconcileError> {
+    operator.cluster_evaluations().forget(&policy.policy.reference());
+    clear_verdicts(operator, policy).await?;
+    let mut unfinished = None;
+    for namespace in policy.policy.recorded_namespaces() {
+        let within = status.within(&policy.compiled, namespace).await;
+        let mut enforcer = Enforcer::new(&operator.remediator, StatusHome::Cluster(status), &within);
+        unfinished = [unfinished, enforcer.clean_up().await?].into_iter().flatten().min();
+    }
+    match unfinished {
+        Some(again) => Err(ReconcileError::Unfinished { again }),
+        None => Ok(()),
     }
 }
 
 /// Takes a deleted policy out of the verdicts of its namespaces. No denial outlives its policy.
 async fn clear_verdicts(operator: &Operator, policy: &ClusterPolicy) -> Result<(), ReconcileError> {
-    operator.cluster_evaluations().forget(&policy.policy.reference());
     let Some(native) = &operator.native else { return Ok(()) };
     let clear = |namespace: &String| {
         let namespace = namespace.clone();

@@ -37,12 +37,11 @@ pub(super) async fn follow_namespaces<R>(operator: &Operator, ready: R) {
     cluster::follow(&operator.cluster, request, sink, ready).await;
 }
 
-/// Notes the exemptions and the labels of a Namespace. One without metadata has none, and is gone.
+/// Notes the exemptions, the labels and the annotation for cluster policies of a Namespace. One without metadata has none, and is gone.
 fn note(operator: &Operator, name: &str, metadata: Option<&ObjectMeta>) {
     let annotation = |key: &str| metadata?.annotations.as_ref()?.get(key).map(String::as_str);
     operator.inventory().apply_namespace(name, annotation);
-    let labels = metadata.map(|metadata| metadata.labels.clone().unwrap_or_default());
-    let changed = operator.policies.apply_namespace(name, labels.as_ref());
+    let changed = operator.policies.apply_namespace(name, metadata);
     if !changed.is_empty() {
         // A policy can be the first whose rules read a kind, or have been the last.
         operator.note_kinds();

@@ -25,9 +25,10 @@ use super::{
 use crate::cluster::CallError;
 use crate::policies::{StatusError, write_status};
 use crate::policy::{
-    CompiledPolicy, ConditionReason, ConditionType, DevOpsPolicy, DevOpsPolicyStatus, PolicyAuditResult,
+    CompiledPolicy, ConditionReason, ConditionType, DevOpsPolicy, DevOpsPolicyStatus, EnforcementMode,
+    PolicyAuditResult,
 };
-use crate::remediation::{Enforcer, RemediationError};
+use crate::remediation::{Enforcer, RemediationError, StatusHome};
 
 /// The operator's finalizer.
 pub use crate::policy::FINALIZER;
@@ -113,7 +114,9 @@ pub(super) async fn evaluate(
     } else {
         let evaluation =
             outcome.evaluation().map(|evaluation| (evaluation.score.value(), by_severity(evaluation)));
-        operator.evaluated().insert(key, EvaluatedPolicy { mode: policy.spec.enforcement_mode, evaluation });
+        let mode =
+            if policy.is_kept_to_audit() { EnforcementMode::Audit } else { policy.spec.enforcement_mode };
+        operator.evaluated().insert(key, EvaluatedPolicy { mode, evaluation });
     }
     Ok(Some(outcome))
 }
@@ -171,7 +174,7 @@ async fn apply(
     compiled: &CompiledPolicy,
     outcome: &EvaluationOutcome,
 ) -> Result<Option<jiff::Timestamp>, ReconcileError> {
-    let mut enforcer = Enforcer::new(&operator.remediator, policies, compiled);
+    let mut enforcer = Enforcer::new(&operator.remediator, StatusHome::Own(policies), compiled);
     // A refused record of enforcement does not delay the rest of the status or the audit result.
     let (next, failed) = match enforcer.step(outcome.evaluation().is_some()).await {
         Ok(next) => (next, None),
@@ -214,7 +217,7 @@ async fn clean_up(
             source,
         })?;
     }
-    match Enforcer::new(&operator.remediator, policies, policy).clean_up().await? {
+    match Enforcer::new(&operator.remediator, StatusHome::Own(policies), policy).clean_up().await? {
         Some(again) => Err(ReconcileError::Unfinished { again }),
         None => Ok(()),
     }

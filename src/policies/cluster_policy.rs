@@ -3,12 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kube::api::ObjectMeta;
 use kube::core::{Selector, SelectorExt as _};
 
-use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy, DevOpsPolicy};
+use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy, keep_to_audit, keeps_to_audit};
 
-/// The labels of a Namespace.
-pub(super) type NamespaceLabels = BTreeMap<String, String>;
+/// A Namespace as cluster policies see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SelectableNamespace {
+    pub(super) labels: BTreeMap<String, String>,
+    /// True if the Namespace keeps cluster policies from patches.
+    pub(super) keeps_to_audit: bool,
+}
+
+impl SelectableNamespace {
+    /// Takes what counts of a Namespace.
+    pub(super) fn of(metadata: &ObjectMeta) -> Self {
+        Self { labels: metadata.labels.clone().unwrap_or_default(), keeps_to_audit: keeps_to_audit(metadata) }
+    }
+}
 
 /// A cluster policy with its compiled rules and its namespaces.
 #[derive(Debug, Clone)]
@@ -42,13 +55,24 @@ impl ClusterPolicy {
     }
 
     /// Returns true if the policy selects a Namespace by its labels.
-    pub(super) fn selects(&self, labels: &NamespaceLabels) -> bool {
-        self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    pub(super) fn selects(&self, namespace: &SelectableNamespace) -> bool {
+        self.selector.as_ref().is_some_and(|selector| selector.matches(&namespace.labels))
     }
 
     /// Returns the policy as it is in effect in one namespace.
-    pub(super) fn within(&self, namespace: &str) -> CompiledPolicy {
-        let policy: Arc<DevOpsPolicy> = Arc::new(self.policy.within(Some(namespace)));
-        CompiledPolicy { policy, effective: self.compiled.effective.clone() }
+    pub(super) fn within(&self, namespace: &str, keeps_to_audit: bool) -> CompiledPolicy {
+        let mut policy = self.policy.within(Some(namespace));
+        if keeps_to_audit {
+            keep_to_audit(&mut policy);
+        }
+        CompiledPolicy { policy: policy.into(), effective: self.compiled.effective.clone() }
+    }
+
+    /// Returns the policy within the namespaces that it no longer selects, and in which it has records of patches. It
+    /// patches nothing more there, and goes on with what it did.
+    pub fn former(&self) -> Vec<CompiledPolicy> {
+        let recorded = self.policy.recorded_namespaces();
+        let former = recorded.into_iter().filter(|namespace| !self.namespaces.contains(*namespace));
+        former.map(|namespace| self.within(namespace, true)).collect()
     }
 }

@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn each_change_is_reported_with_the_namespaces_concerned() {
         let policies = Policies::new(SystemNamespaces::default());
-        policies.apply_namespace("shop", Some(&[("team".to_owned(), "a".to_owned())].into()));
+        let labels = serde_json::from_value(json!({ "labels": { "team": "a" } })).unwrap();
+        policies.apply_namespace("shop", Some(&labels));
         let mut changes = Vec::new();
         let report = |change: PolicyChange<'_>| {
             changes.push(match change {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::ResourceExt as _;
+use kube::api::ObjectMeta;
 use tokio::sync::watch;
 
-use super::cluster_policy::{ClusterPolicy, NamespaceLabels};
+use super::cluster_policy::{ClusterPolicy, SelectableNamespace};
 use crate::cluster::{ListMark, Store};
 use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy, DevOpsPolicy, SystemNamespaces};
 use crate::workload::{PolicyRef, cluster_name};
@@ -27,8 +28,8 @@ struct Known {
     policies: Store<Box<str>, CompiledPolicy>,
     /// The cluster policies by name.
     cluster: BTreeMap<String, ClusterPolicy>,
-    /// The labels of the Namespaces that are no system namespaces.
-    namespaces: BTreeMap<String, NamespaceLabels>,
+    /// The Namespaces that are no system namespaces.
+    namespaces: BTreeMap<String, SelectableNamespace>,
 }
 
 impl Policies {
@@ -72,7 +73,7 @@ impl Policies {
         let mut known = self.write();
         let before = known.cluster.remove(&name);
         let mut next = ClusterPolicy::new(policy, before.as_ref());
-        let selected = known.namespaces.iter().filter(|(_, labels)| next.selects(labels));
+        let selected = known.namespaces.iter().filter(|(_, metadata)| next.selects(metadata));
         next.namespaces = selected.map(|(namespace, _)| namespace.clone()).collect();
         let mut concerned = before.map(|before| before.namespaces).unwrap_or_default();
         for namespace in concerned.difference(&next.namespaces) {
@@ -96,32 +97,38 @@ impl Policies {
         before.namespaces
     }
 
-    /// Sets the labels of a Namespace; `None` for one that is gone. Returns the cluster policies that begin or cease to be
-    /// in effect there.
-    pub fn apply_namespace(&self, namespace: &str, labels: Option<&NamespaceLabels>) -> Vec<PolicyRef> {
+    /// Takes the labels and the annotations of a Namespace; `None` for one that is gone. Returns the cluster policies that
+    /// begin or cease to be in effect there, or to be kept from patches.
+    pub fn apply_namespace(&self, namespace: &str, metadata: Option<&ObjectMeta>) -> Vec<PolicyRef> {
         if self.system.contains(namespace) {
             return Vec::new();
         }
+        let next = metadata.map(SelectableNamespace::of);
         let mut known = self.write();
-        match labels {
-            Some(labels) if known.namespaces.get(namespace) == Some(labels) => return Vec::new(),
-            Some(labels) => known.namespaces.insert(namespace.to_owned(), labels.clone()),
+        let before = match &next {
+            Some(next) => known.namespaces.insert(namespace.to_owned(), next.clone()),
             None => known.namespaces.remove(namespace),
         };
+        if before == next {
+            return Vec::new();
+        }
+        let is_kept_as_before =
+            before.map(|before| before.keeps_to_audit) == next.as_ref().map(|next| next.keeps_to_audit);
         let mut cluster = std::mem::take(&mut known.cluster);
         let mut changed = Vec::new();
         for policy in cluster.values_mut() {
-            match (labels.is_some_and(|labels| policy.selects(labels)), policy.namespaces.contains(namespace))
-            {
-                (true, false) => {
-                    policy.namespaces.insert(namespace.to_owned());
-                    known.insert_within(namespace, policy);
+            let was_selected = policy.namespaces.contains(namespace);
+            if next.as_ref().is_some_and(|next| policy.selects(next)) {
+                if was_selected && is_kept_as_before {
+                    continue;
                 }
-                (false, true) => {
-                    policy.namespaces.remove(namespace);
-                    known.remove_within(namespace, policy);
-                }
-                _ => continue,
+                policy.namespaces.insert(namespace.to_owned());
+                known.insert_within(namespace, policy);
+            } else if was_selected {
+                policy.namespaces.remove(namespace);
+                known.remove_within(namespace, policy);
+            } else {
+                continue;
             }
             changed.push(policy.policy.reference());
         }
@@ -184,9 +191,11 @@ impl Policies {
         self.read().policies.get(&policy.namespace, &*policy.name).cloned()
     }
 
-    /// Returns every policy, and each cluster policy in each of its namespaces.
+    /// Returns every policy, and each cluster policy in each namespace that it selects or has records of patches in.
     pub fn all(&self) -> Vec<CompiledPolicy> {
-        self.read().policies.iter().map(|(_, _, policy)| policy.clone()).collect()
+        let known = self.read();
+        let former = known.cluster.values().flat_map(ClusterPolicy::former);
+        known.policies.iter().map(|(_, _, policy)| policy.clone()).chain(former).collect()
     }
 
     /// Returns the policies that are in effect in a namespace.
@@ -216,7 +225,8 @@ impl Policies {
 impl Known {
     fn insert_within(&mut self, namespace: &str, policy: &ClusterPolicy) {
         let name = policy.policy.reference().name;
-        self.policies.insert(namespace, name.into(), policy.within(namespace));
+        let keeps_to_audit = self.namespaces.get(namespace).is_some_and(|known| known.keeps_to_audit);
+        self.policies.insert(namespace, name.into(), policy.within(namespace, keeps_to_audit));
     }
 
     fn remove_within(&mut self, namespace: &str, policy: &ClusterPolicy) {
@@ -229,7 +239,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::EffectivePolicy;
+    use crate::policy::{ENFORCEMENT_ANNOTATION, EffectivePolicy, EnforcementMode};
     use crate::rules::HIGH_RESTARTS;
 
     fn policies() -> Policies {
@@ -307,8 +317,8 @@ mod tests {
         policies.wait_until_listed().await;
     }
 
-    fn labels(team: &str) -> NamespaceLabels {
-        [("team".to_owned(), team.to_owned())].into()
+    fn labels(team: &str) -> ObjectMeta {
+        serde_json::from_value(json!({ "labels": { "team": team } })).unwrap()
     }
 
     fn cluster_policy(restarts: u32) -> ClusterDevOpsPolicy {
@@ -361,5 +371,34 @@ mod tests {
         policies.apply_namespace("shop", Some(&labels("a")));
         assert_eq!(policies.apply_namespace("shop", None), base);
         assert!(policies.all().is_empty());
+    }
+
+    #[test]
+    fn an_annotation_of_the_namespace_keeps_a_cluster_policy_from_patches() {
+        let policies = policies();
+        let mut enforces = cluster_policy(5);
+        enforces.spec.policy.enforcement_mode = EnforcementMode::Enforce;
+        policies.apply_namespace("shop", Some(&labels("a")));
+        policies.apply_cluster(enforces);
+        let is_in_force = || policies.enforces(&policies.in_namespace("shop").remove(0).policy);
+        assert!(is_in_force());
+        let mut kept = labels("a");
+        kept.annotations = Some([(ENFORCEMENT_ANNOTATION.to_owned(), "audit".to_owned())].into());
+        assert_eq!(policies.apply_namespace("shop", Some(&kept)), [PolicyRef::cluster("base")]);
+        assert!(!is_in_force());
+        policies.apply_namespace("shop", Some(&labels("b")));
+        assert!(is_in_force());
+    }
+
+    #[test]
+    fn patches_in_a_namespace_that_is_no_longer_selected_stay_known() {
+        let policies = policies();
+        let mut patched = cluster_policy(5);
+        let record = json!({ "namespace": "old", "kind": "Deployment", "name": "web", "phase": "Verified" });
+        patched.status = Some(serde_json::from_value(json!({ "remediations": [record] })).unwrap());
+        policies.apply_cluster(patched);
+        let all = policies.all();
+        assert_eq!(all[0].policy.reference().to_string(), "old/cluster/base");
+        assert!(all.len() == 1 && policies.in_namespace("old").is_empty());
     }
 }

@@ -34,10 +34,7 @@ pub async fn list(
     };
     if !found.is_empty() {
         for metadata in cluster.namespaces(namespace).await? {
-            policies.apply_namespace(
-                &metadata.name.unwrap_or_default(),
-                Some(&metadata.labels.unwrap_or_default()),
-            );
+            policies.apply_namespace(metadata.name.as_deref().unwrap_or_default(), Some(&metadata));
         }
     }
     for policy in found {
@@ -45,7 +42,10 @@ pub async fn list(
     }
     let mut by_namespace: BTreeMap<String, Vec<CompiledPolicy>> = BTreeMap::new();
     for known in policies.all() {
-        by_namespace.entry(known.policy.namespace().unwrap_or_default()).or_default().push(known);
+        let place = known.policy.namespace().unwrap_or_default();
+        if namespace.is_none_or(|namespace| namespace == place) {
+            by_namespace.entry(place).or_default().push(known);
+        }
     }
     for known in by_namespace.values_mut() {
         known.sort_by_key(|known| known.policy.name_any());

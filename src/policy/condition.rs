@@ -51,8 +51,6 @@ pub enum ConditionReason {
     Enforcing,
     /// The policy asks for no changes.
     AuditMode,
-    /// A cluster policy patches nothing.
-    ClusterPolicy,
     /// The policy stopped itself after too many withdrawals.
     Stopped,
     /// The policy was deleted and finishes the work under way.

@@ -91,6 +91,10 @@ pub const MOST_FIELDS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Remediation {
+    /// The workload's namespace, in the status of a ClusterDevOpsPolicy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
     /// The workload's kind.
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
@@ -166,7 +170,7 @@ pub struct Remediation {
 }
 
 impl Remediation {
-    /// Returns the workload, which is in the namespace of the policy.
+    /// Returns the workload without its namespace.
     pub fn workload(&self) -> Owner<'_> {
         Owner { kind: &self.kind, name: &self.name }
     }

@@ -1,7 +1,7 @@
 //! Decides if a policy asks for patches now. A policy that has stopped itself does not.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource as _, ResourceExt as _};
 
 use super::{ClusterDevOpsPolicy, DevOpsPolicy, EnforcementMode};
@@ -10,15 +10,34 @@ use crate::workload::{PolicyRef, cluster_name};
 /// The number of withdrawals in a row that stops a policy.
 const WITHDRAWALS_THAT_STOP: u32 = 3;
 
+/// The annotation of a Namespace that keeps cluster policies from patches there. A cluster policy has it in such a
+/// namespace.
+pub const ENFORCEMENT_ANNOTATION: &str = "devops.stochastic.io/enforcement";
+/// The value of the annotation.
+const AUDIT: &str = "audit";
+
+/// Returns true if a Namespace keeps cluster policies from patches.
+pub fn keeps_to_audit(namespace: &ObjectMeta) -> bool {
+    let annotations = namespace.annotations.as_ref();
+    annotations
+        .and_then(|annotations| annotations.get(ENFORCEMENT_ANNOTATION))
+        .is_some_and(|mode| mode == AUDIT)
+}
+
+/// Marks the effect of a cluster policy in a namespace that keeps it from patches.
+pub fn keep_to_audit(policy: &mut DevOpsPolicy) {
+    policy.metadata.annotations = Some([(ENFORCEMENT_ANNOTATION.to_owned(), AUDIT.to_owned())].into());
+}
+
 impl DevOpsPolicy {
     /// Returns the identity of the policy.
     pub fn reference(&self) -> PolicyRef {
         PolicyRef::new(self.namespace().unwrap_or_default(), self.name_any())
     }
 
-    /// Returns true if this is the effect of a cluster policy.
-    pub fn is_of_cluster(&self) -> bool {
-        cluster_name(&self.name_any()).is_some()
+    /// Returns true if this is the effect of a cluster policy in a namespace whose annotation keeps it from patches.
+    pub fn is_kept_to_audit(&self) -> bool {
+        cluster_name(&self.name_any()).is_some() && keeps_to_audit(&self.metadata)
     }
 
     /// Returns the object of the API that the policy is, for events.
@@ -49,19 +68,20 @@ impl DevOpsPolicy {
         })
     }
 
-    /// Returns true if the policy asks for patches, and has neither stopped itself nor been deleted. A cluster policy
-    /// patches nothing.
+    /// Returns true if the policy asks for patches, and has neither stopped itself nor been deleted. The annotation of a
+    /// Namespace keeps a cluster policy from them.
     pub fn is_in_force(&self) -> bool {
         self.spec.enforcement_mode == EnforcementMode::Enforce
-            && !self.is_of_cluster()
+            && !self.is_kept_to_audit()
             && self.metadata.deletion_timestamp.is_none()
             && !self.is_stopped()
     }
 
-    /// Returns true if the policy asks for defaults in workloads when they are created. A cluster policy does not.
+    /// Returns true if the policy asks for defaults in workloads when they are created. The annotation of a Namespace
+    /// keeps a cluster policy from them.
     pub fn mutates(&self) -> bool {
         self.spec.enforcement_mode == EnforcementMode::Enforce
-            && !self.is_of_cluster()
+            && !self.is_kept_to_audit()
             && self.spec.admission.as_ref().is_some_and(|admission| admission.mutate)
     }
 

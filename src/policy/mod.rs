@@ -56,6 +56,7 @@ pub use difference::{FieldDifference, PolicyChangeKind, PolicyDifference, Policy
 pub use document::{FINALIZER, PolicyDocument, PolicyDocumentError, PolicyDocuments, SET_LABEL};
 pub use drift::{ClusterDifference, PolicyDrift, drift};
 pub use effective::{EffectivePolicy, EnabledRule, PolicyError};
+pub use in_force::{ENFORCEMENT_ANNOTATION, keep_to_audit, keeps_to_audit};
 pub use manifest::{PolicyManifestError, repeated_keys};
 pub use named_fields::fields_of;
 pub use namespaces::{NAMED_SYSTEM_NAMESPACES, SystemNamespaces};

@@ -165,20 +165,17 @@ pub(super) fn bound_selector(schema: &mut Schema) {
 /// The message for a requirement that lacks values or has too many, for the API server and for files.
 pub(super) const WRONG_VALUES: &str = "In and NotIn need values; Exists and DoesNotExist have none";
 
-/// Takes the fields of enforcement out of the schema of a status.
-pub(super) fn without_remediations(schema: &mut Schema) {
-    let Some(properties) = schema.pointer_mut("/properties").and_then(|fields| fields.as_object_mut()) else {
-        return;
-    };
-    for field in [
-        "remediationsApplied",
-        "remediationsFailed",
-        "withdrawalsInARow",
-        "remediatedWorkloads",
-        "remediations",
-        "cleanupStarted",
-    ] {
-        properties.remove(field);
+/// Makes the namespace a part of each record's key, and of each workload's name, in the status of a cluster policy.
+pub(super) fn remediations_by_namespace(schema: &mut Schema) {
+    let fields = [
+        ("/properties/remediations", "x-kubernetes-list-map-keys", json!(["namespace", "kind", "name"])),
+        ("/properties/remediations/items", "required", json!(["namespace", "kind", "name", "phase"])),
+        ("/properties/remediatedWorkloads/items", "maxLength", json!(381)),
+    ];
+    for (path, field, value) in fields {
+        if let Some(place) = schema.pointer_mut(path).and_then(|place| place.as_object_mut()) {
+            place.insert(field.to_owned(), value);
+        }
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use kube::api::Api;
 use tracing::{info, warn};
 
 use super::apply;
@@ -17,9 +16,9 @@ use super::candidates::has_all;
 use super::enforcement_state::EnforcementState;
 use super::error::RemediationError;
 use super::remediator::Remediator;
+use super::status_home::StatusHome;
 use crate::enforcement::records::{self, fields_of, in_phase, is_under_way, kind_of};
 use crate::enforcement::{ContainerField, Subject};
-use crate::policies::write_status;
 use crate::policy::{
     CompiledPolicy, DevOpsPolicy, DevOpsPolicyStatus, EffectivePolicy, PolicyError, Remediation,
     RemediationPhase, RemediationReason, RemediationSpec,
@@ -41,8 +40,8 @@ pub(super) const TAKEN_OUT: &str =
 /// The enforcement of one policy.
 pub struct Enforcer<'r> {
     pub(super) remediator: &'r Remediator,
-    /// The policies of the namespace; `None` for orphaned patches, whose policy is gone.
-    pub(super) policies: Option<&'r Api<DevOpsPolicy>>,
+    /// The place of the policy's status; `None` for orphaned patches, whose policy is gone.
+    pub(super) home: Option<StatusHome<'r>>,
     /// The policy as last read or written.
     pub(super) policy: DevOpsPolicy,
     /// Its rules, or the reason why it is invalid.
@@ -52,25 +51,21 @@ pub struct Enforcer<'r> {
 }
 
 impl<'r> Enforcer<'r> {
-    /// Creates the enforcer of a policy, which is written through `policies`.
-    pub fn new(
-        remediator: &'r Remediator,
-        policies: &'r Api<DevOpsPolicy>,
-        compiled: &CompiledPolicy,
-    ) -> Self {
-        Self::with(remediator, Some(policies), compiled.clone())
+    /// Creates the enforcer of a policy in its namespace.
+    pub fn new(remediator: &'r Remediator, home: StatusHome<'r>, compiled: &CompiledPolicy) -> Self {
+        Self::with(remediator, Some(home), compiled.clone())
     }
 
-    /// Creates the enforcer of a policy; without `policies`, its status is kept in memory alone.
+    /// Creates the enforcer of a policy; without `home`, its status is kept in memory alone.
     pub(super) fn with(
         remediator: &'r Remediator,
-        policies: Option<&'r Api<DevOpsPolicy>>,
+        home: Option<StatusHome<'r>>,
         compiled: CompiledPolicy,
     ) -> Self {
         let CompiledPolicy { policy, effective } = compiled;
         let policy = Arc::unwrap_or_clone(policy);
         let key = policy.reference();
-        Self { remediator, policies, policy, effective, namespace: key.namespace.clone(), key }
+        Self { remediator, home, policy, effective, namespace: key.namespace.clone(), key }
     }
 
     /// Returns the policy as last read or written.
@@ -176,10 +171,9 @@ impl<'r> Enforcer<'r> {
 
     /// Writes the status, and keeps the written policy.
     pub(super) async fn write(&mut self, status: DevOpsPolicyStatus) -> Result<(), RemediationError> {
-        match self.policies {
-            Some(policies) => {
-                let cluster = &self.remediator.cluster;
-                self.policy = write_status(cluster, policies, &self.policy, &status).await?;
+        match self.home {
+            Some(home) => {
+                self.policy = home.write(&self.remediator.cluster, &self.policy, status).await?;
             }
             None => self.policy.status = Some(status),
         }

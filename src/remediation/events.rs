@@ -1,7 +1,6 @@
 //! Events of enforcement on the policy and on the workload. A lost event has no other effect.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 use tracing::warn;
 
@@ -56,7 +55,7 @@ impl Enforcer<'_> {
 
     /// Sends an event about the policy.
     pub(super) async fn tell_policy(&self, type_: EventType, reason: &str, note: &str) {
-        self.send(type_, reason, note, &self.policy.object_ref(&()), None).await;
+        self.send(type_, reason, note, &self.policy.object_reference(), None).await;
     }
 
     /// Sends an event on the policy, unless that is gone, and on the workload.
@@ -71,7 +70,7 @@ impl Enforcer<'_> {
             ..ObjectReference::default()
         };
         // Repeated events are merged, but not those about different workloads.
-        let policy = self.policies.map(|_| self.policy.object_ref(&()));
+        let policy = self.home.map(|_| self.policy.object_reference());
         if let Some(policy) = &policy {
             self.send(type_, reason, &about_it, policy, Some(workload.clone())).await;
         }

@@ -226,6 +226,7 @@ fn record(
     since: Option<Timestamp>,
 ) -> Remediation {
     Remediation {
+        namespace: None,
         kind: workload.kind.clone().into_owned(),
         name: workload.name.clone(),
         uid: Some(uid.to_owned()),

@@ -326,6 +326,7 @@ impl Enforcer<'_> {
         let fields: Vec<String> = plan.adds.keys().map(ToString::to_string).collect();
         let earlier = records::about(&self.status(), subject).cloned();
         let planned = Remediation {
+            namespace: None,
             kind: subject.kind().name().to_owned(),
             name: subject.name().to_owned(),
             uid: Some(subject.uid().to_owned()),

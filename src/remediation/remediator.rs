@@ -1,14 +1,16 @@
 //! The shared state of enforcement: the budgets, the skipped workloads and the turns of namespaces.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 use prometheus::IntCounterVec;
 use tracing::{debug, warn};
 
 use super::conflict_policy::ConflictPolicy;
 use super::connect_results::ConnectResults;
+use super::enforcement_state::EnforcementState;
 use super::ledger::{LedgerError, LedgerStore};
 use super::metrics::RemediationMetrics;
 use super::skips::SkipCache;
@@ -17,7 +19,7 @@ use crate::cluster::{Cluster, Events};
 use crate::enforcement::records::{has_patches, is_under_way};
 use crate::enforcement::{BudgetDecision, Fairness, Ledger, Limits, Request};
 use crate::policies::Policies;
-use crate::policy::{Remediation, SuggestedFix};
+use crate::policy::{DevOpsPolicy, Remediation, SkipReason, SuggestedFix};
 use crate::workload::{PolicyRef, WorkloadRef};
 
 /// The least time between two notes of a rollout's progress.
@@ -118,6 +120,27 @@ impl Remediator {
     /// Removes the skipped workloads of a policy.
     pub fn forget_policy(&self, policy: &PolicyRef) {
         self.skips().forget(policy);
+    }
+
+    /// Returns the state of enforcement of a cluster policy in its namespaces together.
+    pub async fn cluster_state(
+        &self,
+        policy: &DevOpsPolicy,
+        namespaces: &BTreeSet<String>,
+    ) -> EnforcementState {
+        let mut skipped: BTreeMap<SkipReason, (usize, String)> = BTreeMap::new();
+        let (mut held_up_by, mut incident) = (None, None);
+        for namespace in namespaces {
+            let within = PolicyRef::new(namespace, policy.name_any());
+            for (reason, (count, example)) in self.skips().reasons(&within) {
+                skipped.entry(reason).or_insert_with(|| (0, format!("{namespace}/{example}"))).0 += count;
+            }
+            held_up_by = held_up_by.or_else(|| self.skips().held_up_by(&within));
+            incident = incident.or_else(|| self.incident(&within));
+        }
+        let conflict_policy = self.conflict_policy.state().await;
+        let state = EnforcementState::of(policy, &skipped, held_up_by.as_deref(), conflict_policy.as_ref());
+        EnforcementState { incident, ..state }
     }
 
     pub(super) fn now(&self) -> Timestamp {

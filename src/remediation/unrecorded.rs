@@ -18,7 +18,7 @@ impl Enforcer<'_> {
     pub(super) async fn record_if_taken(&mut self, record: Remediation) -> Result<bool, RemediationError> {
         let workload = record.workload().to_string();
         match self.record(record).await {
-            Ok(()) => Ok(self.policies.is_some()),
+            Ok(()) => Ok(self.home.is_some()),
             Err(error) if error.is_refused() => {
                 warn!(workload, namespace = self.namespace, %error, "the API server refused the status update");
                 Ok(false)
@@ -79,7 +79,7 @@ impl Enforcer<'_> {
     ) -> Option<Result<Option<Timestamp>, RemediationError>> {
         let note = self.remediator.ledger.note_of(record.uid.as_deref()?)?;
         // Orphaned patches have their records in memory alone.
-        let is_recorded = self.policies.is_some()
+        let is_recorded = self.home.is_some()
             && record.time.as_ref().is_some_and(|time| time.0 >= note.time)
             && !records::is_in_place(record);
         if is_recorded {

@@ -150,6 +150,11 @@ impl PolicyRef {
         Self::new("", format!("{CLUSTER}{name}"))
     }
 
+    /// Returns true if both are the same policy, or one cluster policy in two namespaces.
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        self.name == other.name && (self.namespace == other.namespace || self.cluster_name().is_some())
+    }
+
     /// Returns the name of a cluster policy as the API has it; `None` for a policy of a namespace.
     pub fn cluster_name(&self) -> Option<&str> {
         cluster_name(&self.name)
@@ -274,6 +279,20 @@ mod tests {
         }
         let policy = PolicyRef::new("shop", "standard");
         assert_eq!((policy.to_string().as_str(), policy.to_string().parse()), ("shop/standard", Ok(policy)));
+    }
+
+    #[test]
+    fn a_cluster_policy_is_the_same_in_all_of_its_namespaces() {
+        let whole = PolicyRef::cluster("base");
+        assert_eq!((whole.to_string().as_str(), whole.cluster_name()), ("cluster/base", Some("base")));
+        let [shop, bank] = ["shop", "bank"].map(|namespace| PolicyRef::new(namespace, &*whole.name));
+        assert_eq!(shop.to_string().parse(), Ok(shop.clone()));
+        let own = |namespace| PolicyRef::new(namespace, "base");
+        assert!(shop.is_part_of(&bank) && own("shop").is_part_of(&own("shop")));
+        assert!(!own("shop").is_part_of(&own("bank")) && !own("shop").is_part_of(&shop));
+        assert!(
+            "shop/cluster/".parse::<PolicyRef>().is_err() && "shop/other/base".parse::<PolicyRef>().is_err()
+        );
     }
 
     #[test]

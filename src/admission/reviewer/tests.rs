@@ -71,7 +71,8 @@ fn a_cluster_policy_denies_in_the_namespaces_that_it_selects() {
     let is_allowed =
         |namespace: &str| fixture.reply(&review(namespace, "nginx")).review["response"]["allowed"].clone();
     for namespace in ["bank", "monitoring"] {
-        fixture.policies.apply_namespace(namespace, Some(&[("team".to_owned(), "a".to_owned())].into()));
+        let labels = serde_json::from_value(json!({ "labels": { "team": "a" } })).unwrap();
+        fixture.policies.apply_namespace(namespace, Some(&labels));
     }
     assert_eq!(["bank", "blog", "monitoring"].map(is_allowed), [false, true, true]);
     let message = fixture.reply(&review("bank", "nginx")).review["response"]["status"]["message"].clone();

@@ -31,7 +31,7 @@ pub(in crate::commands) struct RuleArgs {
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<String>,
 
-    /// Evaluate everything under the DevOpsPolicy in this file, in place of the default rules
+    /// Evaluate everything under the DevOpsPolicy or ClusterDevOpsPolicy in this file, in place of the default rules
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 

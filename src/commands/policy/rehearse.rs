@@ -3,14 +3,14 @@
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{BudgetArgs, ConnectArgs, NamespaceArgs, SystemNamespaceArgs};
 use crate::enforcement::RehearsalOutcome;
 use crate::output::rehearsal;
-use crate::policy::{CompiledPolicy, DevOpsPolicy};
+use crate::policies;
+use crate::policy::CompiledPolicy;
 use crate::remediation;
 use crate::terminal::{note, to_stdout};
 
@@ -23,7 +23,7 @@ use crate::terminal::{note, to_stdout};
 /// Exit status: 1 when the API server would refuse a patch.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Name of the policy, in any mode
+    /// Name of the policy, in any mode; of a cluster policy, cluster/NAME
     name: String,
 
     #[command(flatten)]
@@ -45,10 +45,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     if args.system.with([]).contains(namespace) {
         bail!("{namespace:?} is a system namespace: policies change nothing there");
     }
-    let policies = Api::<DevOpsPolicy>::namespaced(cluster.client.clone(), namespace);
-    let all = cluster.call(async |_| policies.list(&ListParams::default()).await).await;
-    let all = all.context("cannot list the policies")?.items;
-    let all: Vec<CompiledPolicy> = all.into_iter().map(CompiledPolicy::new).collect();
+    let all = policies::list(&cluster, Some(namespace)).await.context("cannot list the policies")?;
+    let all: Vec<CompiledPolicy> = all.into_values().flatten().collect();
     let Some(policy) = all.iter().find(|known| known.policy.name_any() == args.name) else {
         let known: Vec<String> = all.iter().map(|known| known.policy.name_any()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

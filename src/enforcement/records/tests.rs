@@ -13,6 +13,7 @@ fn at(second: i64) -> Timestamp {
 
 fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
     Remediation {
+        namespace: None,
         kind: "Deployment".to_owned(),
         name: name.to_owned(),
         uid: Some("u".to_owned()),

@@ -2,6 +2,7 @@
 
 mod blast_radius;
 mod changes_under_way;
+mod cluster_policy;
 mod conflict_policy;
 mod conflict_policy_installed;
 mod connect_test;
