@@ -286,7 +286,8 @@ async fn check_reports_whether_a_mode_would_work() {
     let all: serde_json::Value = serde_json::from_str(&all.stdout).unwrap();
     let works: Vec<_> = all["modes"].as_array().unwrap().iter().map(|mode| &mode["works"]).collect();
     // Every mode but these two needs the CRDs.
-    assert_eq!(works, [true, true, false, false, false, false], "{all}");
+    let without: Vec<_> = works.iter().map(|works| **works == true).collect();
+    assert!(without[..2] == [true, true] && !without[2..].contains(&true), "{all}");
     assert!(all["permissions"].as_array().unwrap().iter().all(|one| one["allowed"] == true), "{all}");
 
     let reconcile = on(plane.kubeconfig(), &["check", "--for", "reconcile"]);

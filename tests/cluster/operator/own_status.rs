@@ -2,12 +2,13 @@
 
 use super::fixture::OperatorFixture;
 use crate::analyze::{on, run};
-use crate::eventually::eventually;
+use crate::eventually::within;
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Returns the rule, the kind and the name of each violation in a report in JSON.
 fn found(report: &str) -> Vec<(String, String, String)> {
@@ -55,7 +56,7 @@ async fn a_rollout_without_pods_and_an_unready_pod_are_reported_in_every_way() {
     }))
     .unwrap();
     deployments.create(&PostParams::default(), &deployment).await.unwrap();
-    let stalled = eventually("the quota refuses the pods", async || {
+    let stalled = within(Duration::from_mins(3), "the quota refuses the pods", async || {
         let deployment = deployments.get("web").await.ok()?;
         let conditions = deployment.status.clone()?.conditions?;
         conditions

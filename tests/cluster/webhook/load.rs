@@ -63,7 +63,7 @@ async fn rotations_fail_no_admission() {
     let (rotations, done) = (rounds(2, 50), AtomicBool::new(false));
     let rotated = async {
         within(Duration::from_secs(60 + 20 * rotations as u64), "rotations", async || {
-            let steps = webhook.lines("took a step of the certificates");
+            let steps = webhook.lines("completed a step of the certificate rotation");
             let ends = steps.iter().filter(|line| line["step"] == "DropAuthorities").count();
             (ends >= rotations).then_some(())
         })
