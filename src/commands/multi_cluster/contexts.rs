@@ -14,7 +14,7 @@ use crate::fleet::{Limits, Member};
 /// The objects of a page. Many clusters are read at once, so pages are smaller than those of one.
 const OBJECTS: u32 = 250;
 /// The most pages in memory.
-const PAGES: usize = 8;
+const PAGES: usize = 2;
 
 /// Kubeconfig files and limits.
 #[derive(Clone, Debug, clap::Args)]
