@@ -10,12 +10,12 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer::{Event, finalizer};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::cluster_evaluations::{ClusterTotals, EvaluatedNamespace};
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
-use super::reconcile::{FINALIZER, UNREAD, WRITES, again, announce, audit, evaluate, finalized};
+use super::reconcile::{FINALIZER, UNREAD, again, announce, as_leader, audit, evaluate, finalized};
 use super::report_keeper::{delete_elsewhere, keep_report};
 use super::status::{evaluated_at, status_by};
 use super::{EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError};
@@ -50,12 +50,7 @@ pub(super) async fn reconcile(
         return Ok(Action::requeue(UNREAD));
     };
     let reconciled = if leads {
-        let writes = timeout(WRITES, Box::pin(write(&operator, &policy, evaluated)));
-        match operator.leadership.write(writes).await {
-            Ok(Ok(written)) => written,
-            Ok(Err(_)) => Err(ReconcileError::Timeout(WRITES)),
-            Err(not_leader) => Err(not_leader.into()),
-        }
+        as_leader(&operator, Box::pin(write(&operator, &policy, evaluated))).await
     } else {
         Ok(None)
     };

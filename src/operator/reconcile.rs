@@ -33,7 +33,7 @@ use crate::remediation::{Enforcer, RemediationError, StatusHome};
 /// The operator's finalizer.
 pub use crate::policy::FINALIZER;
 /// Time limit for all writes of one reconcile together.
-pub(super) const WRITES: Duration = Duration::from_secs(30);
+const WRITES: Duration = Duration::from_secs(30);
 
 /// The time until the next look at objects that are not read yet.
 pub(super) const UNREAD: Duration = Duration::from_millis(200);
@@ -48,12 +48,7 @@ pub(super) async fn reconcile(
     let timer = operator.metrics.duration.start_timer();
     let Some(outcome) = evaluate(&operator, &policy).await? else { return Ok(Action::requeue(UNREAD)) };
     let reconciled = if operator.leadership.is_leader() {
-        let writes = timeout(WRITES, Box::pin(write(&operator, &policy, &outcome)));
-        match operator.leadership.write(writes).await {
-            Ok(Ok(written)) => written,
-            Ok(Err(_)) => Err(ReconcileError::Timeout(WRITES)),
-            Err(not_leader) => Err(not_leader.into()),
-        }
+        as_leader(&operator, Box::pin(write(&operator, &policy, &outcome))).await
     } else {
         Ok(None)
     };
@@ -65,6 +60,18 @@ pub(super) async fn reconcile(
         .flatten()
         .min();
     Ok(again(&operator, next))
+}
+
+/// Runs the writes of one reconcile while this replica leads, within a time limit. Returns the time of the next one.
+pub(super) async fn as_leader(
+    operator: &Operator,
+    writes: impl Future<Output = Result<Option<jiff::Timestamp>, ReconcileError>>,
+) -> Result<Option<jiff::Timestamp>, ReconcileError> {
+    match operator.leadership.write(timeout(WRITES, writes)).await {
+        Ok(Ok(written)) => written,
+        Ok(Err(_)) => Err(ReconcileError::Timeout(WRITES)),
+        Err(not_leader) => Err(not_leader.into()),
+    }
 }
 
 /// Returns the action of a controller that reconciles again at a time.

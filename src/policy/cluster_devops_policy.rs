@@ -32,7 +32,7 @@ const LISTED: usize = 50;
         name = "Mode",
         type_ = "string",
         json_path = ".spec.enforcementMode",
-        description = "Whether violations are only reported (audit), or mended too (enforce)"
+        description = "Whether violations are only reported (audit), or fixed too (enforce)"
     ),
     printcolumn(
         name = "Namespaces",

@@ -37,7 +37,7 @@ pub enum Kind {
     EndpointSlice,
     /// The use of resources, as metrics-server and others measure it.
     PodMetrics,
-    /// What supplies requests and limits to new pods.
+    /// A `LimitRange`, which supplies requests and limits to new pods.
     LimitRange,
 }
 

@@ -76,3 +76,14 @@ fn an_install_without_a_cluster_names_the_missing_settings() {
     assert_eq!((run.status, run.stdout.as_str()), (2, ""));
     assert!(run.stderr.starts_with("error: no cluster: "), "{run}");
 }
+
+#[test]
+fn an_import_prunes_nothing_while_a_subdirectory_is_not_read() {
+    let tree = directory(&[("set/one.yaml", manifest("one", "{}").as_bytes())]);
+    std::fs::create_dir(tree.path().join("set/more")).unwrap();
+    let import = ["policy", "import", "-f", "set", "--set", "main", "--prune", "-n", "n"];
+    let run = run_in(tree.path(), &import, "");
+    assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{run}");
+    let refusal = "set/more is not read, so --prune would delete its policies: add -R";
+    assert!(run.stderr.contains(refusal), "{run}");
+}

@@ -272,7 +272,7 @@ mod tests {
         providers(policies).access("fleet/a", &status).unwrap()
     }
 
-    /// What counts of a configuration; `None` if there is none.
+    /// Returns the parts of a configuration that count; `None` if there is none.
     fn ours(case: &Value) -> Option<Value> {
         let providers = AccessProviders::parse(case["file"].to_string().as_bytes()).ok()?;
         let access = providers.access("fleet/a", &case["status"]).ok()?;

@@ -21,7 +21,7 @@ pub struct KeptPatches {
     pub workloads: BTreeMap<String, KeptWorkload>,
 }
 
-/// What only the record of a patch knew about its workload.
+/// The facts about a workload that only the record of its patch had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptWorkload {
     /// The restarts per hour before the patch.
