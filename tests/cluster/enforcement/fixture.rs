@@ -278,12 +278,32 @@ impl EnforcementFixture {
         policies.patch_status(policy, &PatchParams::default(), &status).await.unwrap();
     }
 
-    /// Waits until a workload's record is in a phase. The limit is the time of the rollout plus a minute.
+    /// Waits until a workload's record is in a phase. A patch whose pods crash is withdrawn within milliseconds, so a poll
+    /// may miss that it was applied.
     pub(crate) async fn until(&self, policy: &str, workload: &str, phase: RemediationPhase) -> Remediation {
-        within(Duration::from_mins(3), &format!("{workload} is {phase:?}"), async || {
+        self.until_record(policy, workload, &format!("{phase:?}"), |record| record.phase == phase).await
+    }
+
+    /// Waits until a workload's patch has been withdrawn this number of times.
+    pub(crate) async fn until_withdrawn(&self, policy: &str, workload: &str, times: u32) -> Remediation {
+        let is = |record: &Remediation| {
+            record.phase == RemediationPhase::Withdrawn && record.withdrawals == Some(times)
+        };
+        self.until_record(policy, workload, &format!("withdrawn {times} times"), is).await
+    }
+
+    /// Waits for a record of a workload. The limit is the time of the rollout plus a minute.
+    async fn until_record(
+        &self,
+        policy: &str,
+        workload: &str,
+        what: &str,
+        is: impl Fn(&Remediation) -> bool,
+    ) -> Remediation {
+        within(Duration::from_mins(3), &format!("{workload} is {what}"), async || {
             let status = self.status(policy).await;
             let mut records = status.remediations.into_iter();
-            records.find(|record| record.workload().to_string() == workload && record.phase == phase)
+            records.find(|record| record.workload().to_string() == workload && is(record))
         })
         .await
     }

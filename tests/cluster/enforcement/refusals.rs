@@ -293,7 +293,7 @@ async fn missing_permissions_block_only_the_patches_that_need_them() {
         let record = sets.until("standard", "StatefulSet/db", RemediationPhase::Withdrawn).await;
         assert_eq!(record.reason, Some(RemediationReason::CrashLoop));
         assert_eq!(template(&sets.get("StatefulSet", "db").await), template(&before));
-        sets.until("standard", "Deployment/web", RemediationPhase::Applied).await;
+        sets.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
     };
     tokio::join!(reads, deletes);
 }

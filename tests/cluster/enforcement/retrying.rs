@@ -62,9 +62,8 @@ async fn a_withdrawn_workload_is_skipped_by_the_next_operator_until_a_retry_is_r
     assert_eq!(asked.code, 0, "{}", asked.stderr);
     let expected = format!("deployment/web -n {}: policy standard may patch it again\n", fixture.namespace);
     assert_eq!(asked.stdout, expected);
-    fixture.until("standard", "Deployment/web", RemediationPhase::Applied).await;
-    let record = fixture.until("standard", "Deployment/web", RemediationPhase::Withdrawn).await;
-    assert_eq!((record.withdrawals, days(&record)), (Some(2), 2), "it was tried again once");
+    let record = fixture.until_withdrawn("standard", "Deployment/web", 2).await;
+    assert_eq!(days(&record), 2, "it was tried again once");
     assert_eq!(record.reason, Some(RemediationReason::CrashLoop), "{record:?}");
     for _ in 0..15 {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
