@@ -15,8 +15,8 @@ use crate::enforcement::harm::{
     Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
     next_look, troubles,
 };
-use crate::enforcement::records::{self, has_patches, is_under_way};
-use crate::enforcement::{KINDS, Subject};
+use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
+use crate::enforcement::{ContainerField, KINDS, Subject};
 use crate::policy::{Remediation, RemediationReason};
 use crate::workload::{Workload, WorkloadKind, WorkloadRef};
 
@@ -161,7 +161,11 @@ impl Enforcer<'_> {
                     is_own && record.workload().within(&namespace) == seen.workload
                 });
                 if let Some(record) = record {
-                    mark_patched(&*workloads, &mut seen, record);
+                    let trace = kind_of(record)
+                        .and_then(|kind| workloads.trace(kind, &namespace, &record.name));
+                    let fields = trace.map(|trace| records::left_in_place(record, &trace.owned));
+                    let pod = |name: &str| workloads.get(WorkloadKind::Pod, &namespace, name);
+                    mark_patched(&mut seen, &fields.unwrap_or_default(), pod);
                     let next = next_look(&seen, seen_since, now);
                     survey.next = [survey.next, next].into_iter().flatten().min();
                 }
@@ -210,13 +214,15 @@ fn pod_seen(workloads: &dyn WorkloadSource, namespace: &str, pod: &Workload<'_>)
     })
 }
 
-/// Marks the pods that have the fields of a record.
-fn mark_patched(workloads: &dyn WorkloadSource, seen: &mut WorkloadSeen, record: &Remediation) {
-    let fields = records::set_by(record);
-    let namespace = seen.workload.namespace.clone();
+/// Marks the pods that have these fields, which enforcement still owns.
+fn mark_patched<'w>(
+    seen: &mut WorkloadSeen,
+    fields: &BTreeSet<ContainerField>,
+    pod_of: impl Fn(&str) -> Option<&'w Workload<'static>>,
+) {
+    seen.patched = !fields.is_empty();
     for pod in &mut seen.pods {
-        let object = workloads.get(WorkloadKind::Pod, &namespace, &pod.name);
-        pod.patched = object.is_some_and(|object| has_all(object, &fields));
+        pod.patched = seen.patched && pod_of(&pod.name).is_some_and(|object| has_all(object, fields));
     }
 }
 
@@ -246,4 +252,58 @@ fn refusal(subject: &Subject) -> Option<String> {
     let failing =
         conditions.find(|condition| condition["type"] == "ReplicaFailure" && condition["status"] == "True");
     failing?["message"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(name: &str, probes: &Value) -> Workload<'static> {
+        let mut container = json!({ "name": "main", "image": "x" });
+        container.as_object_mut().unwrap().extend(probes.as_object().unwrap().clone());
+        let object = json!({ "metadata": { "name": name }, "spec": { "containers": [container] } });
+        Workload::from_json_owned(WorkloadKind::Pod, &object.to_string()).unwrap()
+    }
+
+    fn seen(pods: &[&str]) -> WorkloadSeen {
+        let pod = |name: &&str| PodSeen {
+            name: (*name).to_owned(),
+            node: "node".to_owned(),
+            revision: String::new(),
+            started: None,
+            ready: false,
+            since: Timestamp::UNIX_EPOCH,
+            restarts: Vec::new(),
+            terminating: false,
+            patched: false,
+        };
+        WorkloadSeen {
+            workload: WorkloadRef::new("n", "Deployment", "web"),
+            patched: true,
+            verify: LOOK,
+            pods: pods.iter().map(pod).collect(),
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn a_pod_is_patched_if_it_has_the_fields_that_are_left_of_the_patch() {
+        let pods = [
+            pod("before", &json!({})),
+            pod("whole", &json!({ "livenessProbe": {}, "readinessProbe": {} })),
+            pod("after", &json!({ "readinessProbe": {} })),
+        ];
+        let pod_of = |name: &str| pods.iter().find(|pod| pod.name() == name);
+        let marked = |fields: &[&str]| {
+            let mut seen = seen(&["before", "whole", "after", "gone"]);
+            mark_patched(&mut seen, &fields.iter().map(|of| of.parse().unwrap()).collect(), pod_of);
+            (seen.patched, seen.pods.iter().map(|pod| pod.patched).collect::<Vec<_>>())
+        };
+        let all = ["main/livenessProbe", "main/readinessProbe"];
+        assert_eq!(marked(&all), (true, vec![false, true, false, false]));
+        assert_eq!(marked(&all[1..]), (true, vec![false, true, true, false]));
+        assert_eq!(marked(&[]), (false, vec![false; 4]), "nothing is left of the patch");
+    }
 }

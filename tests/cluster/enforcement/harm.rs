@@ -79,6 +79,10 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
         fixture.until("standard", workload, RemediationPhase::Verified).await;
     }
     fixture.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
+    // The owner removes one of our probes; enforcement answers for the others.
+    let without = json!({ "name": "main", "livenessProbe": null, "startupProbe": null });
+    let without = json!({ "spec": { "template": { "spec": { "containers": [without] } } } });
+    fixture.edit("Deployment", "unready", "kubectl", &without).await;
     let pod = pods(&fixture, "restarting").await.remove(0);
     for count in 1..=3 {
         tell(&fixture, &pod, "Killing", "Container main failed liveness probe, will be restarted").await;
