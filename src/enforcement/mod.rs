@@ -5,6 +5,7 @@
 //! them and acts on the decisions.
 
 mod adoption;
+mod blocking_pods;
 mod budget;
 mod causes;
 mod connect_test;
@@ -42,6 +43,7 @@ mod undo_result;
 mod verify;
 
 pub use adoption::Adoptable;
+pub use blocking_pods::{CONTROLLER_REVISION_HASH, blocking_pods};
 pub use budget::{BudgetDecision, Grant, KeptPatches, KeptWorkload, Ledger, Limits, Request};
 pub use connect_test::{after_connect, pod_to_connect};
 pub use constraints::{Bound, Constraints};

@@ -22,9 +22,6 @@ pub struct Note {
     pub name: String,
     /// The workload's uid.
     pub uid: String,
-    /// The revision that the patch created, whose stuck pods are to be deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
     /// The withdrawn fields; all fields of the record if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
@@ -57,7 +54,6 @@ impl Note {
             kind: subject.kind().name().to_owned(),
             name: subject.name().to_owned(),
             uid: subject.uid().to_owned(),
-            revision: None,
             fields: Vec::new(),
             causes_hash,
             time: Timestamp::from_second(now.as_second()).unwrap_or(now),

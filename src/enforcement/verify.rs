@@ -9,7 +9,7 @@ use super::field::ContainerField;
 use super::objects::Pod;
 use super::refusal_class::is_quota_exceeded;
 use super::rollout_progress::{DEADLINE_EXCEEDED, RolloutProgress};
-use super::symptoms::{self, Breakdown};
+use super::symptoms::{self, Breakdown, ordinal};
 use crate::policy::RemediationReason;
 
 /// Time until the next check if only an event can change the verdict.
@@ -238,11 +238,6 @@ fn is_held_up(evidence: &Evidence) -> bool {
 fn is_away(pod: &Pod, evidence: &Evidence) -> bool {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
     node.is_some_and(|node| evidence.nodes_away.contains(node))
-}
-
-/// Returns the ordinal in the name of a `StatefulSet`'s pod.
-fn ordinal(pod: &Pod) -> Option<i64> {
-    symptoms::name(pod).rsplit_once('-')?.1.parse().ok()
 }
 
 fn unready_in_words(pod: &Pod) -> String {

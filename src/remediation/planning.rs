@@ -345,7 +345,6 @@ impl Enforcer<'_> {
             declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(RolloutProgress::of(subject).wanted),
             usual_restarts: self.usual_restarts(subject),
-            revision: None,
         };
         let words = format!("to be given {}", planned.fields.join(", "));
         let mut planned = records::in_phase(

@@ -49,7 +49,7 @@ impl Enforcer<'_> {
                 let changed = subject.others_changed_template(record.generation, at);
                 // The current workload failed, so it is skipped from now on.
                 let causes_hash = Some(self.causes_hash(&subject));
-                let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
+                let record = Remediation { causes_hash, ..record.clone() };
                 self.end_watch(&record, verdict, changed, patience).await
             }
         }

@@ -38,7 +38,7 @@ impl Enforcer<'_> {
             message.as_deref().unwrap_or_default(),
             self.now(),
         );
-        let note = Note { revision: record.revision.clone(), fields: record.fields.clone(), ..note };
+        let note = Note { fields: record.fields.clone(), ..note };
         let (workload, namespace) = (&note.name, &note.namespace);
         match self.remediator.ledger.change(|ledger| ledger.note(note.clone())).await {
             Ok(true) => {}
@@ -99,11 +99,7 @@ impl Enforcer<'_> {
         } else {
             records::of_fields(record, &note.fields.iter().filter_map(|field| field.parse().ok()).collect())
         };
-        let record = Remediation {
-            causes_hash: Some(note.causes_hash.clone()),
-            revision: note.revision.clone(),
-            ..part
-        };
+        let record = Remediation { causes_hash: Some(note.causes_hash.clone()), ..part };
         if !note.done {
             let phase = RemediationPhase::Withdrawing;
             let record = in_phase(&record, phase, note.reason, &note.message, note.time);

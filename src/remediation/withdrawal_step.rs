@@ -10,14 +10,15 @@ use tracing::{info, warn};
 use super::apply_error::ApplyError;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
-use super::evidence::of_revision;
+use super::evidence::pods;
 use super::planning::pause_for_room;
 use super::withdraw::{self, Remains, withdraw};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
 use crate::enforcement::{
-    BudgetDecision, Compute, ContainerField, Field, PATCHED_BY, RolloutProgress, Subject, Typed, is_ready,
+    BudgetDecision, Compute, ContainerField, Field, PATCHED_BY, RolloutProgress, Subject, Typed,
+    blocking_pods, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
@@ -124,9 +125,11 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         let progress = RolloutProgress::of(subject);
-        if record.reason != Some(RemediationReason::Reverted)
-            && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)
-            && self.frees(subject, &progress, withdrawn, self.has_had_its_time(record)).await?
+        let is_undone =
+            matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut));
+        if !is_undone
+            && matches!(&*subject.typed, Typed::StatefulSet(_))
+            && self.frees(subject, &progress, self.has_had_its_time(record)).await?
         {
             return Ok(Some(self.poll()));
         }
@@ -155,28 +158,25 @@ impl Enforcer<'_> {
         Ok(())
     }
 
-    /// Deletes pods of a withdrawn revision that block the StatefulSet, one at a time; returns true if more remain.
+    /// Deletes the pods that keep a StatefulSet from its current revision, one at a time; returns true if more remain.
     /// Once it is `late`, pods that fail to terminate are no longer awaited.
     async fn frees(
         &self,
         subject: &Subject,
         progress: &RolloutProgress,
-        withdrawn: &str,
         late: bool,
     ) -> Result<bool, CallError> {
         if !progress.observed {
             return Ok(!late);
         }
-        if progress.revision.as_deref() == Some(withdrawn) {
-            return Ok(false);
-        }
-        let pods = of_revision(&self.remediator.cluster, subject, withdrawn).await?;
-        let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(false) };
-        if pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) {
+        let pods = pods(&self.remediator.cluster, subject).await?;
+        let blocking = blocking_pods(&pods, subject.uid(), progress);
+        let Some(stuck) = blocking.iter().find(|pod| !is_ready(pod)) else { return Ok(false) };
+        if blocking.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) {
             return Ok(!late);
         }
         self.delete(stuck).await?;
-        info!(pod = stuck.name(), namespace = self.namespace, "stuck pod of the withdrawn revision deleted");
+        info!(pod = stuck.name(), namespace = self.namespace, "stuck pod of an earlier revision deleted");
         Ok(true)
     }
 

@@ -32,7 +32,6 @@ fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
         declared_ports: Vec::new(),
         pods: Some(1),
         usual_restarts: None,
-        revision: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Harm long after a patch was verified. The tests play the kubelet, with its events.
 
-use super::fixture::{EnforcementFixture, PROBES, PodState, RESOURCES, is_patched, template};
+use super::fixture::{
+    EnforcementFixture, PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, is_patched, template,
+};
 use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Event, LimitRange, Pod};
@@ -30,6 +32,10 @@ async fn tell(fixture: &EnforcementFixture, pod: &str, reason: &str, note: &str)
     });
     let events = Api::<Event>::namespaced(fixture.base.client.clone(), &fixture.namespace);
     events.create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await.unwrap();
+}
+
+fn containers(object: &kube::api::DynamicObject) -> &Value {
+    &object.data["spec"]["template"]["spec"]["containers"]
 }
 
 /// Returns the names of the pods of a workload.
@@ -73,9 +79,11 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     let node = fixture.node("one").await;
     let unready = run_on(&fixture, &node, "unready").await;
     let restarting = run_on(&fixture, &node, "restarting").await;
+    let there = |object: &mut Value| object["spec"]["template"]["spec"]["nodeName"] = json!(node);
+    let set = fixture.run("StatefulSet", "set", there).await;
     let _operator = fixture.base.operator();
-    fixture.policy("standard", PROBES).await;
-    for workload in ["Deployment/unready", "Deployment/restarting"] {
+    fixture.policy("standard", PROBES_WITH_DOWNTIME).await;
+    for workload in ["Deployment/unready", "Deployment/restarting", "StatefulSet/set"] {
         fixture.until("standard", workload, RemediationPhase::Verified).await;
     }
     fixture.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
@@ -83,6 +91,11 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     let without = json!({ "name": "main", "livenessProbe": null, "startupProbe": null });
     let without = json!({ "spec": { "template": { "spec": { "containers": [without] } } } });
     fixture.edit("Deployment", "unready", "kubectl", &without).await;
+    fixture.until_available("Deployment", "unready").await;
+    // The owner releases a StatefulSet, whose pods are then of another revision than the patch's own.
+    let release = json!({ "metadata": { "annotations": { "release": "2" } } });
+    fixture.edit("StatefulSet", "set", "kubectl", &json!({ "spec": { "template": release } })).await;
+    fixture.until_available("StatefulSet", "set").await;
     let pod = pods(&fixture, "restarting").await.remove(0);
     for count in 1..=3 {
         tell(&fixture, &pod, "Killing", "Container main failed liveness probe, will be restarted").await;
@@ -95,10 +108,15 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     assert_eq!(template(&fixture.get("Deployment", "restarting").await), template(&restarting));
 
     fail_readiness(&fixture, "unready").await;
+    fail_readiness(&fixture, "set").await;
     let record = fixture.until("standard", "Deployment/unready", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::NotReady), "{record:?}");
     assert!(record.message.unwrap().contains("Readiness probe failed"));
     assert_eq!(template(&fixture.get("Deployment", "unready").await), template(&unready));
+    // The controller replaces no pod that is not ready, so the operator deletes it.
+    fixture.until("standard", "StatefulSet/set", RemediationPhase::Withdrawn).await;
+    let after = fixture.until_available("StatefulSet", "set").await;
+    assert_eq!(containers(&after), containers(&set));
 }
 
 #[tokio::test(flavor = "multi_thread")]
