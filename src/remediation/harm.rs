@@ -83,7 +83,7 @@ impl Enforcer<'_> {
         let (reason, message) = match course {
             Course::Withdraw => (harm.reason, harm.message.clone()),
             Course::Try => {
-                let trial = Trial::new(&trouble.workload, now);
+                let trial = Trial::new(trouble, now);
                 let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
                 if let Err(error) = noted {
                     // Without the record of a trial, its result would be unknown.
@@ -161,8 +161,8 @@ impl Enforcer<'_> {
                     is_own && record.workload().within(&namespace) == seen.workload
                 });
                 if let Some(record) = record {
-                    let trace = kind_of(record)
-                        .and_then(|kind| workloads.trace(kind, &namespace, &record.name));
+                    let trace =
+                        kind_of(record).and_then(|kind| workloads.trace(kind, &namespace, &record.name));
                     let fields = trace.map(|trace| records::left_in_place(record, &trace.owned));
                     let pod = |name: &str| workloads.get(WorkloadKind::Pod, &namespace, name);
                     mark_patched(&mut seen, &fields.unwrap_or_default(), pod);

@@ -258,7 +258,7 @@ fn trouble_of_many_or_of_others_is_an_incident_with_one_trial() {
     assert_eq!(of(&others, None, 170), Course::Try);
     assert_eq!(of(&earlier, None, 170), Course::Withdraw, "not at the same time");
 
-    let trial = Trial::new(&WorkloadRef::new("n", "Deployment", "d"), at(170));
+    let trial = Trial::new(&four[3], at(170));
     assert_eq!(of(&four, Some(&trial), 500), Course::Hold, "the trial did not help");
     assert_eq!(of(&three, Some(&trial), 229), Course::Hold, "it has its time");
     assert_eq!(of(&three, Some(&trial), 230), Course::Follow, "it helped");
@@ -266,6 +266,25 @@ fn trouble_of_many_or_of_others_is_an_incident_with_one_trial() {
     assert_eq!((soon(229), soon(230)), (Course::Hold, Course::Follow), "a minute at least");
     let before = Trial { time: at(99), ..trial };
     assert_eq!(of(&three, Some(&before), 300), Course::Withdraw, "of an earlier incident");
+}
+
+#[test]
+fn a_trial_that_stays_in_trouble_holds_up_only_its_incident() {
+    let broken = trouble("d", 90, true);
+    let trial = Trial::new(&broken, at(170));
+    let of = |suspect: &Trouble, others: &[Trouble], now| {
+        let all = [&[suspect.clone(), broken.clone()], others].concat();
+        course(suspect, &all, VERIFY, Some(&trial), at(now))
+    };
+    let later = trouble("a", 3600, true);
+    assert_eq!(of(&later, &[], 3700), Course::Withdraw, "its trouble is its own");
+    let other_kind = Trouble { kind: TroubleKind::Restarts, ..trouble("a", 100, true) };
+    assert_eq!(of(&other_kind, &[], 300), Course::Withdraw, "of another sort");
+    assert_eq!(of(&trouble("a", 20, true), &[], 300), Course::Withdraw, "it began long before");
+    assert_eq!(of(&trouble("a", 30, true), &[], 300), Course::Hold, "it began with the incident");
+    let wave = ["b", "c", "e"].map(|name| trouble(name, 3610, true));
+    assert_eq!(of(&later, &wave, 3700), Course::Hold, "the incident goes on");
+    assert_eq!(of(&later, &wave, 170 + 25 * 3600), Course::Try, "another trial after a day");
 }
 
 #[test]
@@ -328,7 +347,7 @@ proptest! {
             match course(suspect, &all, VERIFY, trial.as_ref(), now) {
                 Course::Try => {
                     tried += 1;
-                    trial = Some(Trial::new(&suspect.workload, now));
+                    trial = Some(Trial::new(suspect, now));
                 }
                 Course::Follow => prop_assert!(trial.as_ref().unwrap().name == suspect.workload.name),
                 Course::Withdraw => prop_assert!(false, "it is an incident"),
