@@ -277,6 +277,13 @@ impl Ledger {
         self.trial = Some(trial);
     }
 
+    /// Notes that a trial helped, unless another has begun.
+    pub fn end_trial(&mut self, helped: &Trial) {
+        if let Some(trial) = self.trial.as_mut().filter(|trial| *trial == helped) {
+            trial.helped = true;
+        }
+    }
+
     /// Returns the last trial in an incident.
     pub fn trial(&self) -> Option<&Trial> {
         self.trial.as_ref()

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ContainerStatus;
 
 use super::eligibility::{Ineligible, restarted};
 use super::objects::Pod;
+use super::rollout_progress::RolloutProgress;
 use super::subject::Subject;
 use super::symptoms::is_ready;
 
@@ -27,10 +28,37 @@ const INJECTIONS: [(&str, &str); 4] = [
 
 /// Returns the pod to connect to: a ready one, while another is ready too.
 pub fn pod_to_connect<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod, Ineligible> {
+    if let Some(found) = answered_by_others(subject, pods) {
+        return Err(found);
+    }
+    let mut ready = ready_pods(pods);
+    match (ready.next(), ready.next()) {
+        (Some(first), Some(_)) => Ok(first),
+        _ => Err(Ineligible::LastPod),
+    }
+}
+
+/// Returns the pod whose answer shows that a workload has recovered. `None` if no pod is ready yet, or if the rollout is
+/// not complete, or if others answer for the pods.
+pub fn recovered_pod<'p>(subject: &Subject, pods: &'p [Pod]) -> Option<&'p Pod> {
+    let progress = RolloutProgress::of(subject);
+    let has_pods = progress.wanted > 0 && progress.is_complete();
+    if !has_pods || answered_by_others(subject, pods).is_some() {
+        return None;
+    }
+    ready_pods(pods).next()
+}
+
+fn ready_pods(pods: &[Pod]) -> impl Iterator<Item = &Pod> {
+    pods.iter().filter(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none())
+}
+
+/// Returns the reason why an answer may not be from a pod's own containers.
+fn answered_by_others(subject: &Subject, pods: &[Pod]) -> Option<Ineligible> {
     let template = subject.template();
     let spec = template.and_then(|template| template.spec.as_ref());
     if spec.and_then(|spec| spec.host_network) == Some(true) {
-        return Err(Ineligible::AnswerUnknown("its pods use the node's network".to_owned()));
+        return Some(Ineligible::AnswerUnknown("its pods use the node's network".to_owned()));
     }
     let metadata = template.and_then(|template| template.metadata.as_ref()).into_iter();
     let mut all = metadata.chain(pods.iter().map(|pod| &pod.metadata));
@@ -41,19 +69,12 @@ pub fn pod_to_connect<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod,
         marks.find(|(_, value, off)| value != *off).map(|(key, ..)| *key)
     });
     if let Some(mark) = injected {
-        return Err(Ineligible::AnswerUnknown(format!(
+        return Some(Ineligible::AnswerUnknown(format!(
             "{mark} adds a proxy that answers for its containers"
         )));
     }
-    if let Some(proxy) = pods.iter().flat_map(statuses).find(|status| PROXIES.contains(&status.name.as_str()))
-    {
-        return Err(Ineligible::AnswerUnknown(format!("{} answers for its containers", proxy.name)));
-    }
-    let mut ready = pods.iter().filter(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
-    match (ready.next(), ready.next()) {
-        (Some(first), Some(_)) => Ok(first),
-        _ => Err(Ineligible::LastPod),
-    }
+    let proxy = pods.iter().flat_map(statuses).find(|status| PROXIES.contains(&status.name.as_str()))?;
+    Some(Ineligible::AnswerUnknown(format!("{} answers for its containers", proxy.name)))
 }
 
 /// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`.
@@ -139,6 +160,32 @@ mod tests {
             let chosen = pod_to_connect(&subject(template), &pods);
             let chosen = chosen.map(|pod| pod.name().to_owned()).map_err(|why| why.reason());
             assert_eq!(chosen, expected.map(str::to_owned), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_workload_has_recovered_once_its_rollout_is_complete_and_a_pod_of_its_own_is_ready() {
+        let (none, main) = (json!({}), container("main", None));
+        let ready = [pod("a", "False", &none, &main), pod("b", "True", &none, &main)];
+        let recovered = |wanted: i32, updated: i32, host_network: bool, pods: &[Pod]| {
+            let template = json!({ "spec": { "hostNetwork": host_network } });
+            let spec = json!({ "replicas": wanted, "selector": {}, "template": template });
+            let status = json!({ "observedGeneration": 2, "replicas": wanted, "updatedReplicas": updated,
+                "availableReplicas": updated });
+            let metadata = json!({ "name": "web", "generation": 2 });
+            let object = json!({ "metadata": metadata, "spec": spec, "status": status });
+            let subject = Subject::read(WorkloadKind::Deployment, object).unwrap();
+            recovered_pod(&subject, pods).map(|pod| pod.name().to_owned())
+        };
+        assert_eq!(recovered(2, 2, false, &ready), Some("b".to_owned()));
+        for (what, wanted, updated, host_network, pods) in [
+            ("a new pod is missing, or pending", 2, 1, false, &ready[..]),
+            ("it was scaled to 0", 0, 0, false, &ready[..]),
+            ("others may answer on the node", 2, 2, true, &ready[..]),
+            ("no pod is ready", 2, 2, false, &ready[..1]),
+            ("no pod exists", 2, 2, false, &[]),
+        ] {
+            assert_eq!(recovered(wanted, updated, host_network, pods), None, "{what}");
         }
     }
 

@@ -64,7 +64,7 @@ impl Enforcer<'_> {
 }
 
 /// Connects to each port, and returns the reason not to patch the workload if a port does not respond.
-async fn ask(pod: &str, address: Option<IpAddr>, ports: &BTreeSet<u16>) -> Option<Ineligible> {
+pub(super) async fn ask(pod: &str, address: Option<IpAddr>, ports: &BTreeSet<u16>) -> Option<Ineligible> {
     for &port in ports {
         let pod = pod.to_owned();
         let Some(address) = address else { return Some(Ineligible::PortUnreachable { pod, port }) };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::apply_error::ApplyError;
 use super::candidates::has_all;
@@ -12,8 +12,8 @@ use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
-    Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
-    next_look, troubles,
+    Course, Harm, Knowledge, PodSeen, Trouble, TroubleKind, WorkloadSeen, course, find_harm, next_look,
+    troubles,
 };
 use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
 use crate::enforcement::{ContainerField, KINDS, Subject};
@@ -21,7 +21,7 @@ use crate::policy::{Remediation, RemediationReason};
 use crate::workload::{Workload, WorkloadKind, WorkloadRef};
 
 /// The minimum time between two checks of the evidence about a workload.
-const LOOK: SignedDuration = SignedDuration::from_secs(20);
+pub(super) const LOOK: SignedDuration = SignedDuration::from_secs(20);
 
 /// The observations of the workloads of the cluster.
 struct Survey {
@@ -76,18 +76,17 @@ impl Enforcer<'_> {
     ) -> Result<Option<Timestamp>, RemediationError> {
         let (verify, now) = (self.verify(), self.now());
         let trial = self.remediator.ledger.trial();
-        let course = course(trouble, all, verify, trial.as_ref(), now);
+        let mut course = course(trouble, all, verify, trial.as_ref(), now);
+        if let (Course::Ask, Some(trial)) = (course, &trial) {
+            course = if self.has_helped(trial).await { Course::Follow } else { Course::Hold };
+        }
         info!(workload = %trouble.workload, ?course, harm = harm.message, "a verified patch does harm");
         let words =
             |rest: &str| Some(format!("many workloads are in trouble at once, {}: {rest}", trouble.workload));
         let (reason, message) = match course {
             Course::Withdraw => (harm.reason, harm.message.clone()),
             Course::Try => {
-                let trial = Trial::new(trouble, now);
-                let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
-                if let Err(error) = noted {
-                    // Without the record of a trial, its result would be unknown.
-                    warn!(%error, workload = %trouble.workload, "failed to start the trial withdrawal of an incident");
+                if !self.begin_trial(trouble, harm.silent_ports(&subject.owned())).await {
                     return Ok(Some(self.after(LOOK)));
                 }
                 *incident = words("its patch is withdrawn to see if that helps");
@@ -97,7 +96,7 @@ impl Enforcer<'_> {
                 *incident = words("a withdrawal helped, and others follow");
                 (RemediationReason::Incident, format!("the withdrawal from another helped: {}", harm.message))
             }
-            Course::Hold => {
+            Course::Ask | Course::Hold => {
                 *incident = words("no further patch is withdrawn unless the trial helps");
                 return Ok(Some(self.after(LOOK)));
             }

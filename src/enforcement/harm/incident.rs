@@ -31,6 +31,12 @@ pub struct Trial {
     pub trouble: TroubleKind,
     /// The start of its trouble.
     pub since: Timestamp,
+    /// The ports of the withdrawn probes that failed. Without the probes, the kubelet calls every pod ready.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ports: BTreeSet<u16>,
+    /// True once its pods were seen to have recovered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub helped: bool,
 }
 
 /// The response to harm.
@@ -40,6 +46,8 @@ pub enum Course {
     Withdraw,
     /// It is an incident, and this withdrawal is the trial.
     Try,
+    /// It is an incident whose trial had its time and shows no trouble: if its pods have recovered, others follow.
+    Ask,
     /// It is an incident in which the trial helped, so its fields are withdrawn.
     Follow,
     /// It is an incident, and no more fields are withdrawn now.
@@ -48,7 +56,7 @@ pub enum Course {
 
 impl Trial {
     /// Creates the trial of a workload in trouble, in whole seconds.
-    pub fn new(trouble: &Trouble, now: Timestamp) -> Self {
+    pub fn new(trouble: &Trouble, ports: BTreeSet<u16>, now: Timestamp) -> Self {
         let workload = &trouble.workload;
         Self {
             namespace: workload.namespace.clone(),
@@ -57,6 +65,8 @@ impl Trial {
             time: Timestamp::from_second(now.as_second()).unwrap_or(now),
             trouble: trouble.kind,
             since: trouble.since,
+            ports,
+            helped: false,
         }
     }
 
@@ -107,6 +117,7 @@ pub fn course(
         Some(trial) if now.duration_since(trial.time) < verify.max(LEAST_TRIAL) || is_in_trouble(trial) => {
             Course::Hold
         }
-        Some(_) => Course::Follow,
+        Some(trial) if trial.helped => Course::Follow,
+        Some(_) => Course::Ask,
     }
 }

@@ -6,11 +6,12 @@ use super::fixture::{
 use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Event, LimitRange, Pod};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::net::TcpSocket;
 use tokio::time::sleep;
 
 /// Runs a Deployment whose pods are on a node.
@@ -124,14 +125,23 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
 async fn in_an_incident_one_withdrawal_is_a_trial_for_the_others() {
     static OUTAGE: AtomicBool = AtomicBool::new(false);
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-    let by_outage = |_: &Pod| if OUTAGE.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready };
+    // Without a readiness probe, the kubelet calls every pod ready that runs.
+    let by_outage = |pod: &Pod| match OUTAGE.load(Ordering::Relaxed) && is_patched(pod) {
+        true => PodState::Stuck,
+        false => PodState::Ready,
+    };
+    // Nothing listens there as yet.
+    let server = TcpSocket::new_v4().unwrap();
+    server.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = server.local_addr().unwrap().port();
     let fixture = EnforcementFixture::alone(by_outage).await;
     let node = fixture.node("one").await;
     for name in NAMES {
         run_on(&fixture, &node, name).await;
     }
     let _operator = fixture.base.operator();
-    fixture.policy("standard", PROBES).await;
+    let probe = format!("{{defaultProbe: {{tcpPort: {port}}}, ");
+    fixture.policy("standard", &PROBES.replacen('{', &probe, 1)).await;
     for name in NAMES {
         fixture.until("standard", &format!("Deployment/{name}"), RemediationPhase::Verified).await;
     }
@@ -150,12 +160,14 @@ async fn in_an_incident_one_withdrawal_is_a_trial_for_the_others() {
     let trial =
         within(Duration::from_mins(1), "a trial", async || withdrawn().await.into_iter().next()).await;
     assert_eq!(trial.1, Some(RemediationReason::Incident));
-    sleep(Duration::from_secs(75)).await;
-    assert_eq!(withdrawn().await.len(), 1, "the trial did not help");
-
-    OUTAGE.store(false, Ordering::Relaxed);
     let pod = fixture.pod("the trial's new pod", |pod| !is_patched(pod)).await;
-    fixture.set_pod_state(&pod, PodState::Ready).await;
+    let here = json!({ "status": { "podIP": "127.0.0.1", "podIPs": [{ "ip": "127.0.0.1" }] } });
+    let api = fixture.base.pods(&fixture.namespace);
+    api.patch_status(&pod, &PatchParams::default(), &Patch::Merge(here)).await.unwrap();
+    sleep(Duration::from_secs(75)).await;
+    assert_eq!(withdrawn().await.len(), 1, "the trial's pod is ready, but its server does not listen");
+
+    let _server = server.listen(16).unwrap();
     within(Duration::from_mins(3), "others follow", async || {
         let all = withdrawn().await;
         let is_over = all.len() == NAMES.len();
