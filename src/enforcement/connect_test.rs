@@ -3,10 +3,12 @@
 //!
 //! A probe on a port without a listener would stop one pod after the other, until the patch is withdrawn.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
 
-use super::eligibility::{Ineligible, restarted};
+use super::eligibility::{Ineligible, last_end};
 use super::objects::Pod;
 use super::rollout_progress::RolloutProgress;
 use super::subject::Subject;
@@ -77,13 +79,29 @@ fn answered_by_others(subject: &Subject, pods: &[Pod]) -> Option<Ineligible> {
     Some(Ineligible::AnswerUnknown(format!("{} answers for its containers", proxy.name)))
 }
 
-/// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`.
-pub fn after_connect(pods: &[Pod], uid: &str, asked: Timestamp, now: Timestamp) -> Option<Ineligible> {
+/// The restarts of each container of a pod, and its last end by the node's clock. A server that ends within the second
+/// of the connect changes them too.
+pub type Ends = BTreeMap<String, (i32, Option<Timestamp>)>;
+
+/// Returns the ends of a pod's containers so far.
+pub fn ends(pod: &Pod) -> Ends {
+    statuses(pod).map(|status| (status.name.clone(), (status.restart_count, last_end(status)))).collect()
+}
+
+/// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`; `before`
+/// are the ends of its containers before that.
+pub fn after_connect(
+    pods: &[Pod],
+    uid: &str,
+    before: &Ends,
+    asked: Timestamp,
+    now: Timestamp,
+) -> Option<Ineligible> {
     let until = asked.saturating_add(WATCHED).unwrap_or(Timestamp::MAX);
     let Some(pod) = pods.iter().find(|pod| pod.metadata.uid.as_deref() == Some(uid)) else {
         return Some(Ineligible::ConnectHarmed { pod: "the pod".to_owned() });
     };
-    if restarted(std::slice::from_ref(pod), asked).is_some() {
+    if ends(pod) != *before {
         return Some(Ineligible::ConnectHarmed { pod: pod.name().to_owned() });
     }
     (now < until).then(|| Ineligible::ConnectWatched { pod: pod.name().to_owned() })
@@ -119,8 +137,12 @@ mod tests {
     }
 
     fn container(name: &str, ended: Option<&str>) -> Value {
+        restarted(name, 0, ended)
+    }
+
+    fn restarted(name: &str, count: i32, ended: Option<&str>) -> Value {
         let last = ended.map(|at| json!({ "terminated": { "exitCode": 1, "finishedAt": at } }));
-        json!([{ "name": name, "image": "x", "imageID": "", "ready": true, "restartCount": 0, "lastState": last }])
+        json!([{ "name": name, "image": "x", "imageID": "", "ready": true, "restartCount": count, "lastState": last }])
     }
 
     #[test]
@@ -192,19 +214,26 @@ mod tests {
     #[test]
     fn a_pod_is_watched_for_a_minute_after_the_connect() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let asked = at("2026-01-01T12:00:00Z");
-        for (ended, now, expected) in [
-            (None, "2026-01-01T12:00:59Z", Some(SkipReason::ConnectWatched)),
-            (None, "2026-01-01T12:01:00Z", None),
-            (Some("2026-01-01T11:59:59Z"), "2026-01-01T12:01:00Z", None),
-            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:00:31Z", Some(SkipReason::ConnectHarmed)),
-            (Some("2026-01-01T12:00:30Z"), "2026-01-01T12:02:00Z", Some(SkipReason::ConnectHarmed)),
+        let asked = at("2026-01-01T12:00:00.4Z");
+        let earlier = Some("2026-01-01T11:59:59Z");
+        // The kubelet writes whole seconds.
+        let same = Some("2026-01-01T12:00:00Z");
+        let soon = Some("2026-01-01T12:00:30Z");
+        for (before, after, now, expected) in [
+            ((0, None), (0, None), "2026-01-01T12:01:00Z", Some(SkipReason::ConnectWatched)),
+            ((0, None), (0, None), "2026-01-01T12:01:01Z", None),
+            ((3, earlier), (3, earlier), "2026-01-01T12:01:01Z", None),
+            ((0, None), (1, same), "2026-01-01T12:00:01Z", Some(SkipReason::ConnectHarmed)),
+            ((0, None), (0, same), "2026-01-01T12:00:01Z", Some(SkipReason::ConnectHarmed)),
+            ((3, same), (4, same), "2026-01-01T12:00:01Z", Some(SkipReason::ConnectHarmed)),
+            ((3, earlier), (3, soon), "2026-01-01T12:00:31Z", Some(SkipReason::ConnectHarmed)),
+            ((3, earlier), (4, soon), "2026-01-01T12:02:00Z", Some(SkipReason::ConnectHarmed)),
         ] {
-            let pods = [pod("a", "True", &json!({}), &container("main", ended))];
-            let found = after_connect(&pods, "a", asked, at(now)).map(|found| found.reason());
-            assert_eq!(found, expected, "{ended:?} {now}");
+            let pod = |(count, ended)| pod("a", "True", &json!({}), &restarted("main", count, ended));
+            let found = after_connect(&[pod(after)], "a", &ends(&pod(before)), asked, at(now));
+            assert_eq!(found.map(|found| found.reason()), expected, "{before:?} {after:?} {now}");
         }
-        let gone = after_connect(&[], "a", asked, asked).map(|found| found.reason());
+        let gone = after_connect(&[], "a", &Ends::new(), asked, asked).map(|found| found.reason());
         assert_eq!(gone, Some(SkipReason::ConnectHarmed), "it was replaced");
     }
 }

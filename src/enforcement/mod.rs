@@ -45,7 +45,7 @@ mod verify;
 pub use adoption::Adoptable;
 pub use blocking_pods::{CONTROLLER_REVISION_HASH, blocking_pods};
 pub use budget::{BudgetDecision, Grant, KeptPatches, KeptWorkload, Ledger, Limits, Request};
-pub use connect_test::{after_connect, pod_to_connect, recovered_pod};
+pub use connect_test::{Ends, after_connect, ends, pod_to_connect, recovered_pod};
 pub use constraints::{Bound, Constraints};
 pub use creation::plan_at_creation;
 pub use downtime::{Allowance, Claims, DowntimeRisk, RolloutOrder, downtime_risk};
