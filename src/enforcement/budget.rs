@@ -79,7 +79,10 @@ pub struct Grant {
     /// True once the patch was made and counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
-    /// The time at which another pod of the rollout became ready, if that was noted.
+    /// The most pods of the rollout that were ready at once, as far as noted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ready: usize,
+    /// The time at which the last of them became ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Timestamp>,
     /// The time at which the rollout had stalled: it keeps its namespace's turn, but no place among the cluster's rollouts.
@@ -138,6 +141,7 @@ impl Ledger {
             uid: record.uid.clone().unwrap_or_default(),
             done: !is_under_way(record),
             made: record.phase != RemediationPhase::Planned,
+            ready: 0,
             progress: None,
             stalled: None,
             revert: record.reason == Some(RemediationReason::Reverted),
@@ -205,6 +209,7 @@ impl Ledger {
             uid: request.uid.clone(),
             done: false,
             made: false,
+            ready: 0,
             progress: None,
             stalled: None,
             revert,
@@ -212,9 +217,12 @@ impl Ledger {
         BudgetDecision::Granted
     }
 
-    /// Notes that another pod of a workload's rollout became ready, so that it is not stalled.
-    pub fn note_progress(&mut self, uid: &str, at: Timestamp) {
-        for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {
+    /// Notes how many new pods of a workload's rollout are ready, and since when the last of them is. The rollout is not
+    /// stalled while there are more of them than ever before. A pod that becomes ready again and again is no progress.
+    pub fn note_progress(&mut self, uid: &str, ready: usize, at: Timestamp) {
+        let open = self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid);
+        for grant in open.filter(|grant| grant.ready < ready) {
+            grant.ready = ready;
             grant.progress = grant.progress.max(Some(at));
         }
     }
@@ -421,6 +429,11 @@ fn times<'a>(grants: impl Iterator<Item = &'a Grant>, now: Timestamp) -> Vec<Tim
     let mut times: Vec<_> = grants.filter(|grant| counts(grant, now)).map(|grant| grant.time).collect();
     times.sort_unstable();
     times
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Returns true if a grant is a patch of the last hour.

@@ -72,4 +72,4 @@ pub use terms::{Terms, plan_within};
 pub use totals::Totals;
 pub use trace::Trace;
 pub use undo_result::{FieldOwners, UndoResult};
-pub use verify::{AppliedPatch, Evidence, RolloutVerdict, last_ready, patience, verify};
+pub use verify::{AppliedPatch, Evidence, RolloutVerdict, patience, ready_pods, verify};

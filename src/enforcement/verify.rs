@@ -162,9 +162,10 @@ fn not_ready(pod: &Pod, last_progress: Timestamp, verify: SignedDuration, now: T
     RolloutVerdict::Failed { reason, message }
 }
 
-/// Returns the time at which the last of the ready pods became ready.
-pub fn last_ready(pods: &[Pod]) -> Option<Timestamp> {
-    pods.iter().filter(|pod| symptoms::is_ready(pod)).map(symptoms::since).max()
+/// Returns the number of ready pods, and the time at which the last of them became ready; `None` if no pod is ready.
+pub fn ready_pods(pods: &[Pod]) -> Option<(usize, Timestamp)> {
+    let ready = || pods.iter().filter(|pod| symptoms::is_ready(pod));
+    Some((ready().count(), ready().map(symptoms::since).max()?))
 }
 
 /// Returns the time allowed for a whole rollout. Each pod may become ready at the last moment.

@@ -41,7 +41,7 @@ impl Enforcer<'_> {
         let is_overdue = self.now().duration_since(at.max(self.remediator.started)) > patience;
         match verdict {
             RolloutVerdict::Wait { until, against } if !is_overdue => {
-                self.note_progress(record, enforcement::last_ready(&evidence.pods)).await;
+                self.note_progress(record, enforcement::ready_pods(&evidence.pods)).await;
                 self.say_unschedulable(record, against).await?;
                 Ok(Some(until.min(self.poll())))
             }

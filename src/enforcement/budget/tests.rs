@@ -157,7 +157,7 @@ proptest! {
                 Step::Forget => ledger.forget(now),
                 Step::Prune => ledger.prune_open(|grant| grant.workload.namespace != "0", now),
                 Step::Progress { namespace, workload } => {
-                    ledger.note_progress(&format!("{namespace}-{workload}"), now);
+                    ledger.note_progress(&format!("{namespace}-{workload}"), 1, now);
                 }
                 Step::Crash => {
                     let text = serde_json::to_string(&ledger).unwrap();
@@ -212,7 +212,7 @@ fn a_refusal_names_the_obstacle_and_its_end() {
         (free, reason.as_str()),
         (None, "Deployment/c of the same namespace is rolling out; one at a time a namespace")
     );
-    ledger.note_progress("c", at(3600));
+    ledger.note_progress("c", 1, at(3600));
     assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), BudgetDecision::Granted);
     let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
     assert_eq!(
@@ -246,16 +246,32 @@ fn a_stalled_rollout_gives_its_place_back_and_one_that_progresses_keeps_it() {
     }
     let (_, reason) = until(ledger.reserve(&request("o", "c"), &LIMITS, at(599)));
     assert!(reason.contains("2 workloads of the cluster"), "{reason}");
-    ledger.note_progress("b", at(500));
+    ledger.note_progress("b", 1, at(500));
     // An operator that starts reads the same times.
     let mut read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
     assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(600)), BudgetDecision::Granted);
     assert_eq!((read.open().count(), read.occupied()), (3, 2));
     let (_, reason) = until(read.reserve(&request("n", "d"), &LIMITS, at(601)));
     assert!(reason.contains("Deployment/a of the same namespace"), "{reason}");
-    read.note_progress("a", at(602));
+    read.note_progress("a", 1, at(602));
     let (_, reason) = until(read.reserve(&request("p", "e"), &LIMITS, at(603)));
     assert!(reason.contains("2 workloads of the cluster"), "its place is another's by now: {reason}");
+}
+
+#[test]
+fn a_pod_that_becomes_ready_again_and_again_is_no_progress() {
+    let mut ledger = Ledger::default();
+    ledger.reserve(&request("n", "a"), &LIMITS, at(0));
+    ledger.reserve(&request("m", "b"), &LIMITS, at(0));
+    for second in (100..=1000).step_by(100) {
+        ledger.note_progress("a", 1, at(second));
+        ledger.note_progress("b", usize::try_from(second).unwrap() / 100, at(second));
+    }
+    let read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
+    let mut read = read;
+    assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(1000)), BudgetDecision::Granted);
+    let stalled = |uid: &str| read.open().find(|grant| grant.uid == uid).unwrap().stalled;
+    assert_eq!((stalled("a"), stalled("b")), (Some(at(1000)), None));
 }
 
 #[test]
