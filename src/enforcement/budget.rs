@@ -181,8 +181,15 @@ impl Ledger {
         self.grant(request, false, *limits, now)
     }
 
-    /// Grants that a verified patch is withdrawn: it waits for a place among the cluster's rollouts, and for
-    /// nothing else.
+    /// Gives the withdrawal of a harmful patch its place, even if no place is free: the next rollouts wait for it.
+    /// Incidents set the limit for such withdrawals.
+    pub fn take_place(&mut self, request: &Request, limits: &Limits, now: Timestamp) {
+        let limits = Limits { rollouts: u32::MAX, ..*limits };
+        self.reserve_revert(request, &limits, now);
+    }
+
+    /// Grants that a verified patch is withdrawn with its policy or after the trial of an incident: it waits for a place
+    /// among the cluster's rollouts, and for nothing else.
     pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> BudgetDecision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
@@ -343,15 +350,16 @@ impl Ledger {
         self.grants.iter().filter(|grant| !grant.done)
     }
 
-    /// Closes open grants older than a minute that no policy's status records, such as those of a policy deleted during
-    /// a rollout. A younger grant may not be recorded yet.
+    /// Closes open grants older than a minute that neither a policy's status nor an unfinished note records, such as
+    /// those of a policy deleted during a rollout. A younger grant may not be recorded yet.
     ///
     /// They still count toward the hourly budget, because their patches may have been sent.
     pub fn prune_open(&mut self, is_under_way: impl Fn(&Grant) -> bool, now: Timestamp) {
         let now = self.turn_to(now);
         for grant in &mut self.grants {
             let old = now.duration_since(grant.time) > SURELY_RECORDED;
-            if !grant.done && old && !is_under_way(grant) {
+            let is_noted = self.notes.iter().any(|note| !note.done && note.uid == grant.uid);
+            if !grant.done && old && !is_noted && !is_under_way(grant) {
                 grant.done = true;
             }
         }

@@ -10,6 +10,7 @@ use super::candidates::has_all;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
+use super::planning::pause_for_room;
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
     Course, Harm, Knowledge, PodSeen, Trouble, TroubleKind, WorkloadSeen, course, find_harm, next_look,
@@ -91,6 +92,9 @@ impl Enforcer<'_> {
                 }
                 *incident = words("its patch is withdrawn to see if that helps");
                 (RemediationReason::Incident, format!("to see if it helps: {}", harm.message))
+            }
+            Course::Follow if self.waits_for_room(record).await => {
+                return Ok(Some(self.after(pause_for_room())));
             }
             Course::Follow => {
                 *incident = words("a withdrawal helped, and others follow");

@@ -291,18 +291,29 @@ impl Remediator {
         self.fairness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives the withdrawal of a harmful patch a place among the rollouts of the cluster, even if none is free.
+    pub(super) async fn take_place(
+        &self,
+        policy: &PolicyRef,
+        record: &Remediation,
+    ) -> Result<(), LedgerError> {
+        let request = revert_of(policy, record);
+        let (now, limits) = (self.now(), self.settings.limits);
+        self.ledger
+            .change(|ledger| {
+                self.bring_up_to_date(ledger, now);
+                ledger.take_place(&request, &limits, now);
+            })
+            .await
+    }
+
     /// Reserves a place among the rollouts of the cluster for the withdrawal of a verified patch.
     pub(super) async fn reserve_revert(
         &self,
         policy: &PolicyRef,
         record: &Remediation,
     ) -> Result<BudgetDecision, LedgerError> {
-        let request = Request {
-            policy: policy.clone(),
-            policy_per_hour: u32::MAX,
-            workload: record.workload().within(&policy.namespace),
-            uid: record.uid.clone().unwrap_or_default(),
-        };
+        let request = revert_of(policy, record);
         let (now, limits) = (self.now(), self.settings.limits);
         self.ledger
             .change(|ledger| {
@@ -329,5 +340,15 @@ impl Remediator {
         let under_way = records().filter(|(_, record)| is_under_way(record));
         let known: BTreeSet<&str> = under_way.filter_map(|(_, record)| record.uid.as_deref()).collect();
         ledger.prune_open(|grant| known.contains(grant.uid.as_str()), now);
+    }
+}
+
+/// Returns the request to withdraw a verified patch.
+fn revert_of(policy: &PolicyRef, record: &Remediation) -> Request {
+    Request {
+        policy: policy.clone(),
+        policy_per_hour: u32::MAX,
+        workload: record.workload().within(&policy.namespace),
+        uid: record.uid.clone().unwrap_or_default(),
     }
 }

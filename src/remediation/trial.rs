@@ -11,7 +11,8 @@ use super::enforcer::Enforcer;
 use super::evidence::pods;
 use super::harm::LOOK;
 use crate::enforcement::harm::{Trial, Trouble};
-use crate::enforcement::recovered_pod;
+use crate::enforcement::{BudgetDecision, recovered_pod};
+use crate::policy::Remediation;
 use crate::workload::{WorkloadKind, WorkloadRef};
 
 impl Enforcer<'_> {
@@ -25,6 +26,12 @@ impl Enforcer<'_> {
             warn!(%error, %workload, "failed to start the trial withdrawal of an incident; will retry");
         }
         noted.is_ok()
+    }
+
+    /// Returns true if a withdrawal that follows a trial has no place among the rollouts of the cluster yet.
+    pub(super) async fn waits_for_room(&self, record: &Remediation) -> bool {
+        let reserved = self.remediator.reserve_revert(&self.key, record).await;
+        matches!(reserved, Ok(BudgetDecision::Wait { .. }))
     }
 
     /// Returns true if the workload of a trial has recovered, and notes that in the ledger. It is asked at most once in

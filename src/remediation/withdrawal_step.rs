@@ -11,14 +11,12 @@ use super::apply_error::ApplyError;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::evidence::pods;
-use super::planning::pause_for_room;
 use super::withdraw::{self, Remains, withdraw};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
 use crate::enforcement::{
-    BudgetDecision, Compute, ContainerField, Field, PATCHED_BY, RolloutProgress, Subject, Typed,
-    blocking_pods, is_ready,
+    Compute, ContainerField, Field, PATCHED_BY, RolloutProgress, Subject, Typed, blocking_pods, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
@@ -200,20 +198,17 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Begins the withdrawal of a verified patch once it has a place among the rollouts; returns when to look again.
+    /// Begins the withdrawal of a verified patch, whether or not a place among the rollouts is free; returns when to look
+    /// again.
     pub(super) async fn begin_late_withdrawal(
         &mut self,
         record: &Remediation,
         reason: RemediationReason,
         message: &str,
     ) -> Result<Option<Timestamp>, RemediationError> {
-        match self.remediator.reserve_revert(&self.key, record).await {
-            Ok(BudgetDecision::Granted) => {}
-            Ok(BudgetDecision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
-            // A harmful patch is withdrawn even without the ledger.
-            Err(error) => {
-                warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
-            }
+        // A harmful patch is withdrawn even without the ledger.
+        if let Err(error) = self.remediator.take_place(&self.key, record).await {
+            warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
         }
         self.begin_withdrawal(record, reason, message).await
     }

@@ -312,6 +312,47 @@ fn an_unrecorded_grant_closes_after_a_minute_and_counts_for_its_hour() {
 }
 
 #[test]
+fn a_harmful_patch_is_withdrawn_without_a_free_place_and_the_next_rollouts_wait_for_it() {
+    let mut ledger = Ledger::default();
+    for namespace in ["m", "n"] {
+        assert_eq!(ledger.reserve(&request(namespace, namespace), &LIMITS, at(0)), BudgetDecision::Granted);
+    }
+    let harmful = request("o", "harmful");
+    let (_, reason) = until(ledger.reserve_revert(&harmful, &LIMITS, at(1)));
+    assert!(reason.contains("2 workloads of the cluster"), "{reason}");
+    ledger.take_place(&harmful, &LIMITS, at(1));
+    ledger.take_place(&harmful, &LIMITS, at(2));
+    assert_eq!(ledger.occupied(), 3, "once");
+    ledger.finish("m", None);
+    assert_ne!(ledger.reserve(&request("p", "next"), &LIMITS, at(3)), BudgetDecision::Granted);
+    ledger.finish("harmful", None);
+    assert_eq!(ledger.reserve(&request("p", "next"), &LIMITS, at(4)), BudgetDecision::Granted);
+}
+
+#[test]
+fn a_withdrawal_that_only_a_note_records_keeps_its_place_until_it_is_done() {
+    let mut ledger = Ledger::default();
+    ledger.take_place(&request("n", "a"), &LIMITS, at(0));
+    assert!(ledger.note(Note {
+        namespace: "n".to_owned(),
+        kind: "Deployment".to_owned(),
+        name: "a".to_owned(),
+        uid: "a".to_owned(),
+        fields: Vec::new(),
+        causes_hash: String::new(),
+        time: at(0),
+        reason: RemediationReason::NotReady,
+        message: String::new(),
+        done: false,
+    }));
+    ledger.prune_open(|_| false, at(3600));
+    assert_eq!(ledger.occupied(), 1);
+    ledger.note_done("a");
+    ledger.prune_open(|_| false, at(3600));
+    assert_eq!(ledger.occupied(), 0);
+}
+
+#[test]
 fn an_invalid_ledger_is_not_empty() {
     for text in ["", "{}", "[]", r#"{"grants":[{}]}"#, r#"{"grants":null}"#] {
         assert!(serde_json::from_str::<Ledger>(text).is_err(), "{text}");
