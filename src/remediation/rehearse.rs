@@ -16,7 +16,7 @@ use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{
     EnforcingPolicy, RehearsalOutcome, Rehearsed, RolloutOrder, RolloutProgress, Subject, Surroundings,
-    managed_by,
+    managed_by, settling,
 };
 use crate::governance::AnnotatedExemptions;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
@@ -153,7 +153,11 @@ async fn outcome(
         Appraisal::Ready(plan) => plan,
     };
     match rehearse(cluster, subject, &plan.document).await {
-        Ok(after) => Ok(RehearsalOutcome::Patch { plan, before: template(subject), after: template(&after) }),
+        Ok(after) => {
+            let settling_seconds = settling(&after, plan.adds.keys()).unsigned_abs().as_secs();
+            let (before, after) = (template(subject), template(&after));
+            Ok(RehearsalOutcome::Patch { plan, before, after, settling_seconds })
+        }
         Err(error @ ApplyError::Gone) => Err(error),
         Err(error) if error.is_passing() => Err(error),
         Err(error) => {
