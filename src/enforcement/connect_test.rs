@@ -18,14 +18,26 @@ use super::symptoms::is_ready;
 const WATCHED: SignedDuration = SignedDuration::from_secs(60);
 
 /// The containers of proxies that respond in place of the server.
-const PROXIES: [&str; 2] = ["istio-proxy", "linkerd-proxy"];
+///
+/// They are those of Istio, Linkerd, Kuma, Consul, and of App Mesh.
+const PROXIES: [&str; 6] =
+    ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "envoy-sidecar", "envoy"];
 /// The labels and annotations with which a mesh injects such a proxy or marks the injection, each with the value that
 /// disables it.
-const INJECTIONS: [(&str, &str); 4] = [
+///
+/// In the ambient mode of Istio, the node's ztunnel is that proxy.
+const INJECTIONS: [(&str, &str); 11] = [
     ("sidecar.istio.io/inject", "false"),
     ("sidecar.istio.io/status", ""),
     ("linkerd.io/inject", "disabled"),
     ("linkerd.io/proxy-version", ""),
+    ("istio.io/dataplane-mode", "none"),
+    ("ambient.istio.io/redirection", "disabled"),
+    ("kuma.io/sidecar-injection", "disabled"),
+    ("kuma.io/sidecar-injected", "false"),
+    ("consul.hashicorp.com/connect-inject", "false"),
+    ("consul.hashicorp.com/connect-inject-status", ""),
+    ("appmesh.k8s.aws/sidecarInjectorWebhook", "disabled"),
 ];
 
 /// Returns the pod to connect to: a ready one, while another is ready too.
@@ -173,6 +185,24 @@ mod tests {
                 Err(SkipReason::AnswerUnknown),
             ),
             (&annotated(json!({ "linkerd.io/inject": "disabled" })), two.clone(), Ok("a")),
+            (
+                &plain,
+                vec![
+                    pod("a", "True", &json!({ "ambient.istio.io/redirection": "enabled" }), &main),
+                    ready("b"),
+                ],
+                Err(SkipReason::AnswerUnknown),
+            ),
+            (
+                &json!({ "metadata": { "labels": { "kuma.io/sidecar-injection": "enabled" } } }),
+                two.clone(),
+                Err(SkipReason::AnswerUnknown),
+            ),
+            (
+                &plain,
+                vec![ready("a"), pod("b", "True", &none, &container("consul-dataplane", None))],
+                Err(SkipReason::AnswerUnknown),
+            ),
             (
                 &json!({ "metadata": { "labels": { "sidecar.istio.io/inject": "true" } } }),
                 two.clone(),
