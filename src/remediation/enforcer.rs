@@ -139,7 +139,7 @@ impl<'r> Enforcer<'r> {
     }
 
     pub(super) fn remediation(&self) -> RemediationSpec {
-        self.policy.spec.remediation.clone().unwrap_or_default()
+        self.policy.spec.remediation.clone().unwrap_or_default().within_limits()
     }
 
     pub(super) fn status(&self) -> DevOpsPolicyStatus {

@@ -84,7 +84,7 @@ async fn rehearse_some(
     subjects.sort_by_key(|subject| {
         (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
     });
-    let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
+    let remediation = policy.policy.spec.remediation.clone().unwrap_or_default().within_limits();
     let inquiry = Inquiry {
         policies: all,
         enforcing: &enforcing,
