@@ -398,6 +398,7 @@ impl<'r> Enforcer<'r> {
             None => (record.clone(), RemediationReason::TakenOut, TAKEN_OUT),
         };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
+        let record = Remediation { withdrawals: self.withdrawals_of(&record), ..record };
         let record = records::backing_off(record, self.now());
         if !self.record_if_taken(record.clone()).await? {
             if reason == RemediationReason::TakenOut {

@@ -272,6 +272,8 @@ mod tests {
             time: Timestamp::UNIX_EPOCH,
             reason: RemediationReason::NotReady,
             message: String::new(),
+            withdrawals: None,
+            retry_after: None,
             done,
         }
     }

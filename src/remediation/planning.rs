@@ -346,6 +346,7 @@ impl Enforcer<'_> {
             pods: Some(RolloutProgress::of(subject).wanted),
             usual_restarts: self.usual_restarts(subject),
         };
+        let planned = Remediation { withdrawals: self.withdrawals_of(&planned), ..planned };
         let words = format!("to be given {}", planned.fields.join(", "));
         let mut planned = records::in_phase(
             &planned,

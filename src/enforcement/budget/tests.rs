@@ -343,6 +343,8 @@ fn a_withdrawal_that_only_a_note_records_keeps_its_place_until_it_is_done() {
         time: at(0),
         reason: RemediationReason::NotReady,
         message: String::new(),
+        withdrawals: None,
+        retry_after: None,
         done: false,
     }));
     ledger.prune_open(|_| false, at(3600));

@@ -3,6 +3,7 @@
 use super::fixture::{
     EnforcementFixture, PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, is_patched, template,
 };
+use crate::analyze::on;
 use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Event, LimitRange, Pod};
@@ -232,4 +233,8 @@ async fn harm_by_a_patch_of_a_deleted_policy_is_withdrawn_and_not_done_again() {
     ranges.delete("small", &DeleteParams::default()).await.unwrap();
     fixture.policy("again", RESOURCES).await;
     fixture.until_condition("again", "Enforcing", "Enforcing", "FailedBefore").await;
+    let retry = ["policy", "retry", "deployment/web", "-n", &fixture.namespace];
+    let asked = on(fixture.base.plane.kubeconfig(), &retry);
+    assert_eq!(asked.code, 0, "{}", asked.stderr);
+    fixture.until("again", "Deployment/web", RemediationPhase::Applied).await;
 }
