@@ -145,15 +145,16 @@ impl Enforcer<'_> {
         Ok(find_harm(trouble, &known, self.now()).map(|harm| (harm, subject)))
     }
 
-    /// Returns the observations of all workloads; `None` during a gap.
+    /// Returns the observations of all workloads in namespaces without a gap; `None` during a gap in the policy's.
     fn survey_harm(&self) -> Option<Survey> {
         let now = self.now();
         let patched: BTreeSet<WorkloadRef> = self.remediator.patched();
         let own = self.records();
         let workloads = self.remediator.workloads();
-        let seen_since = workloads.seen_since()?;
+        workloads.seen_since(&self.namespace)?;
         let mut survey = Survey { all: Vec::new(), suspects: Vec::new(), next: None };
         for namespace in workloads.namespaces() {
+            let Some(seen_since) = workloads.seen_since(&namespace) else { continue };
             for mut seen in observe(&*workloads, &namespace, self.verify()) {
                 seen.patched = patched.contains(&seen.workload);
                 let record = own.iter().find(|record| {
