@@ -45,14 +45,18 @@ pub(super) async fn events(
 fn seen(event: Event) -> EventSeen {
     let about = event.regarding.unwrap_or_default();
     // The kubelet writes events in the older form.
-    let last = event.series.map(|series| series.last_observed_time.0);
-    let last = last.or(event.deprecated_last_timestamp.map(|time| time.0));
+    let time = event.event_time.map(|time| time.0);
+    let series = event.series.map(|series| (series.count, series.last_observed_time.0));
+    let last = series.as_ref().map(|(_, last)| *last);
+    let count = series.map(|(count, _)| count).or(event.deprecated_count).unwrap_or(1);
     EventSeen {
         name: about.name.unwrap_or_default(),
         field_path: about.field_path.unwrap_or_default(),
         reason: event.reason.unwrap_or_default(),
         note: event.note.unwrap_or_default(),
-        last: last.or(event.event_time.map(|time| time.0)),
+        count: u32::try_from(count).unwrap_or(1),
+        first: event.deprecated_first_timestamp.map(|time| time.0).or(time),
+        last: last.or(event.deprecated_last_timestamp.map(|time| time.0)).or(time),
     }
 }
 

@@ -24,6 +24,10 @@ pub struct EventSeen {
     pub reason: String,
     /// The note.
     pub note: String,
+    /// The number of its occurrences.
+    pub count: u32,
+    /// The time of its first occurrence.
+    pub first: Option<Timestamp>,
     /// The time of its last occurrence.
     pub last: Option<Timestamp>,
 }
@@ -62,7 +66,7 @@ pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option
     let pods: BTreeMap<&String, &String> =
         trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();
     match trouble.kind {
-        TroubleKind::Restarts => killed(trouble, known, &pods).or_else(|| ended(trouble, known, &pods)),
+        TroubleKind::Restarts => killed(trouble, known, &pods, now).or_else(|| ended(trouble, known, &pods)),
         TroubleKind::Unready if pods.len() == trouble.pods.len() => unready(trouble, known, now),
         TroubleKind::Unready => None,
         TroubleKind::Refused => refused(known),
@@ -70,25 +74,34 @@ pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option
 }
 
 /// Returns the containers that the kubelet restarted because of our probe.
-fn killed(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
-    let blames = |event: &EventSeen, container: &str, probe: &str| {
-        let note = event.note.to_lowercase();
-        let kills = event.reason == "Killing" && note.contains(&format!("failed {probe} probe"));
-        let fails = event.reason == "Unhealthy" && note.starts_with(&format!("{probe} probe failed"));
-        (kills || fails)
-            && event.is_about(container)
-            && pods.contains_key(&event.name)
-            && event.is_since(trouble.since)
-    };
+///
+/// Only `Killing` says so. A server that needs a second to listen fails its startup probe at each start, and the
+/// kubelet reports that as `Unhealthy`.
+fn killed(
+    trouble: &Trouble,
+    known: &Knowledge,
+    pods: &BTreeMap<&String, &String>,
+    now: Timestamp,
+) -> Option<Harm> {
     let probes = [(Field::LivenessProbe, "liveness"), (Field::StartupProbe, "startup")];
     for container in &trouble.containers {
         for (field, probe) in probes {
             if !known.owned.contains_key(&ContainerField::new(container, field)) {
                 continue;
             }
-            let Some(event) = known.events.iter().find(|event| blames(event, container, probe)) else {
-                continue;
-            };
+            let kills = known.events.iter().filter(|event| {
+                event.reason == "Killing"
+                    && event.note.to_lowercase().contains(&format!("failed {probe} probe"))
+                    && event.is_about(container)
+                    && pods.contains_key(&event.name)
+                    && event.is_since(trouble.since)
+            });
+            let (mut times, mut last) = (0, None);
+            for event in kills {
+                times += event.times_within_window(now);
+                last = Some(event);
+            }
+            let Some(event) = last.filter(|_| times >= RESTARTS) else { continue };
             let pod = &event.name;
             let message = format!(
                 "pod {pod}, container {container}: its {probe} probe ended it {RESTARTS} times within an hour. If the \
@@ -168,7 +181,18 @@ impl EventSeen {
 
     /// Returns true if it occurred during the trouble, of which at most the last hour counts.
     fn is_since(&self, since: Timestamp) -> bool {
-        let earliest = since.saturating_sub(EARLIER.max(SignedDuration::ZERO)).unwrap_or(Timestamp::MIN);
+        let earliest = since.saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
         self.last.is_some_and(|last| last >= earliest && last.duration_since(since) <= WINDOW)
+    }
+
+    /// Returns the number of its occurrences that were certainly within the window. If the first was earlier, only the
+    /// last has a known time.
+    fn times_within_window(&self, now: Timestamp) -> usize {
+        let earliest = now.saturating_sub(WINDOW.saturating_add(EARLIER)).unwrap_or(Timestamp::MIN);
+        if self.first.is_some_and(|first| first >= earliest) {
+            usize::try_from(self.count).unwrap_or(usize::MAX).max(1)
+        } else {
+            usize::from(self.last.is_some_and(|last| last >= earliest))
+        }
     }
 }

@@ -64,8 +64,15 @@ fn event(pod: &str, reason: &str, note: &str, second: i64) -> EventSeen {
         field_path: "spec.containers{main}".to_owned(),
         reason: reason.to_owned(),
         note: note.to_owned(),
+        count: 1,
+        first: Some(at(second)),
         last: Some(at(second)),
     }
+}
+
+/// An event that a kubelet counted several times.
+fn repeated(count: u32, first: i64, event: EventSeen) -> EventSeen {
+    EventSeen { count, first: Some(at(first)), ..event }
 }
 
 fn knowledge(events: Vec<EventSeen>) -> Knowledge {
@@ -140,8 +147,7 @@ fn after_restarts(known: &Knowledge) -> Option<Harm> {
 #[test]
 fn restarts_are_harm_if_our_probe_causes_them() {
     let killing = "Container main failed liveness probe, will be restarted";
-    let named = event("a", "Killing", killing, 299);
-    let reason = |known: &Knowledge| after_restarts(known).map(|harm| harm.reason);
+    let named = repeated(3, 99, event("a", "Killing", killing, 299));
     let base = knowledge(vec![named.clone()]);
     let harm = after_restarts(&base).unwrap();
     assert_eq!(harm.reason, RemediationReason::ProbeRestarts);
@@ -149,30 +155,51 @@ fn restarts_are_harm_if_our_probe_causes_them() {
     assert!(harm.message.contains("the probe did its job; it is withdrawn all the same"), "{}", harm.message);
     // The restarts before the patch are unknown, so only the events count.
     let unknown = |events| Knowledge { usual_restarts: None, ..knowledge(events) };
-    for (what, event, expected) in [
-        ("killing", named.clone(), true),
-        ("startup", event("a", "Unhealthy", "Startup probe failed: dial tcp: refused", 250), true),
-        ("liveness", event("a", "Unhealthy", "Liveness probe failed: dial tcp: refused", 250), true),
-        ("readiness", event("a", "Unhealthy", "Readiness probe failed: dial tcp: refused", 250), false),
-        ("another pod", EventSeen { name: "b".to_owned(), ..named.clone() }, false),
+    let startup = "Container main failed startup probe, will be restarted";
+    let single = |second| event("a", "Killing", killing, second);
+    for (what, events, expected) in [
+        ("liveness", vec![named.clone()], true),
+        ("startup", vec![repeated(3, 99, event("a", "Killing", startup, 299))], true),
+        ("three events", vec![single(99), single(199), single(299)], true),
+        ("two kills, and an exit of its own", vec![repeated(2, 99, single(299))], false),
+        ("of four kills, an unknown number long ago", vec![repeated(4, -4000, single(299))], false),
+        ("another pod", vec![EventSeen { name: "b".to_owned(), ..named.clone() }], false),
         (
             "another container",
-            EventSeen { field_path: "spec.containers{b}".to_owned(), ..named.clone() },
+            vec![EventSeen { field_path: "spec.containers{b}".to_owned(), ..named.clone() }],
             false,
         ),
         (
             "an init container",
-            EventSeen { field_path: "spec.initContainers{main}".to_owned(), ..named.clone() },
+            vec![EventSeen { field_path: "spec.initContainers{main}".to_owned(), ..named.clone() }],
             false,
         ),
-        ("long ago", EventSeen { last: Some(at(30)), ..named.clone() }, false),
-        ("a stop", event("a", "Killing", "Stopping container main", 299), false),
+        ("long ago", vec![EventSeen { last: Some(at(30)), ..named.clone() }], false),
+        ("a stop", vec![repeated(3, 99, event("a", "Killing", "Stopping container main", 299))], false),
     ] {
-        assert_eq!(after_restarts(&unknown(vec![event])).is_some(), expected, "{what}");
+        assert_eq!(after_restarts(&unknown(events)).is_some(), expected, "{what}");
     }
     let theirs = Knowledge { owned: owned(&[("main/readinessProbe", json!({}))]), ..unknown(vec![named]) };
-    assert_eq!(reason(&theirs), None, "the liveness probe is the owner's");
+    assert_eq!(after_restarts(&theirs), None, "the liveness probe is the owner's");
+}
 
+#[test]
+fn a_probe_that_fails_and_does_not_kill_is_no_evidence_for_restarts() {
+    // A server that needs more than a second to listen fails its startup probe after each restart.
+    for note in ["Startup probe failed: dial tcp: refused", "Liveness probe failed: dial tcp: refused"] {
+        let failing = repeated(30, 99, event("a", "Unhealthy", note, 301));
+        for usual_restarts in [None, Some(3)] {
+            let known = Knowledge { usual_restarts, ..knowledge(vec![failing.clone()]) };
+            assert_eq!(after_restarts(&known), None, "{note}, {usual_restarts:?} restarts before the patch");
+        }
+        let elsewhere = Knowledge { others_restart: true, ..knowledge(vec![failing.clone()]) };
+        assert_eq!(after_restarts(&elsewhere), None, "{note}, and pods without it restart too");
+    }
+}
+
+#[test]
+fn restarts_without_a_cause_are_harm_if_there_were_none_without_our_probe() {
+    let reason = |known: &Knowledge| after_restarts(known).map(|harm| harm.reason);
     let none = knowledge(Vec::new());
     assert_eq!(reason(&none), Some(RemediationReason::CrashLoop), "it never ended before the patch");
     assert_eq!(reason(&Knowledge { usual_restarts: Some(3), ..none.clone() }), None, "it always did");
