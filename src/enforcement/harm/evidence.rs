@@ -94,7 +94,7 @@ fn killed(
                     && event.note.to_lowercase().contains(&format!("failed {probe} probe"))
                     && event.is_about(container)
                     && pods.contains_key(&event.name)
-                    && event.is_since(trouble.since)
+                    && event.is_since(trouble.since, now)
             });
             let (mut times, mut last) = (0, None);
             for event in kills {
@@ -134,7 +134,7 @@ fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>
 fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     let probes = [(Field::ReadinessProbe, "readiness"), (Field::StartupProbe, "startup")];
     let failing = known.events.iter().find_map(|event| {
-        let recent = event.is_since(trouble.since) && trouble.pods.contains_key(&event.name);
+        let recent = event.is_since(trouble.since, now) && trouble.pods.contains_key(&event.name);
         let about = known.owned.keys().find(|of| {
             let probe = probes.iter().find(|(field, _)| *field == of.field);
             probe.is_some_and(|(_, probe)| {
@@ -179,10 +179,10 @@ impl EventSeen {
             == Some(container)
     }
 
-    /// Returns true if it occurred during the trouble, of which at most the last hour counts.
-    fn is_since(&self, since: Timestamp) -> bool {
+    /// Returns true if it last occurred during the trouble, within the last hour.
+    fn is_since(&self, since: Timestamp, now: Timestamp) -> bool {
         let earliest = since.saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
-        self.last.is_some_and(|last| last >= earliest && last.duration_since(since) <= WINDOW)
+        self.last.is_some_and(|last| last >= earliest && now.duration_since(last) <= WINDOW)
     }
 
     /// Returns the number of its occurrences that were certainly within the window. If the first was earlier, only the

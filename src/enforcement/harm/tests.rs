@@ -224,6 +224,20 @@ fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
 }
 
 #[test]
+fn a_probe_that_fails_now_is_evidence_however_long_the_pods_have_been_unready() {
+    let note = "Readiness probe failed: dial tcp 10.0.0.1:8080: refused";
+    let evaluated = |last: i64, now: i64| {
+        let seen = workload("web", vec![pod("a", 10)]);
+        let found = troubles(&seen, at(0), at(now));
+        find_harm(&found[0], &knowledge(vec![event("a", "Unhealthy", note, last)]), at(now)).is_some()
+    };
+    let hours = 10 * 3600;
+    assert!(evaluated(hours, hours + 60), "the operator or a node was away until now");
+    assert!(evaluated(hours, hours + 3600));
+    assert!(!evaluated(hours, hours + 3601), "it failed long ago");
+}
+
+#[test]
 fn a_refusal_names_the_amount_that_is_ours() {
     let ours = owned(&[
         ("main/resources.requests.cpu", json!("10m")),
