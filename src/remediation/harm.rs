@@ -131,12 +131,14 @@ impl Enforcer<'_> {
             }
             _ => pod_events(cluster, trouble).await?,
         };
+        let verified = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let known = Knowledge {
             owned,
             events,
             steady: steady_nodes(cluster, trouble, self.now()).await?,
             usual_restarts: record.usual_restarts.and_then(|count| u32::try_from(count).ok()),
-            others_restart: seen.pods.iter().any(|pod| !pod.patched && !pod.restarts.is_empty()),
+            pods: seen.pods.clone(),
+            others_changed: subject.others_changed_template(record.generation, verified),
             refusal: refusal(&subject),
         };
         Ok(find_harm(trouble, &known, self.now()).map(|harm| (harm, subject)))

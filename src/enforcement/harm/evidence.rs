@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::refused::refused_fields;
-use super::trouble::{RESTARTS, Trouble, TroubleKind, WINDOW};
+use super::trouble::{PodSeen, RESTARTS, Trouble, TroubleKind, WINDOW};
 use crate::enforcement::field::{ContainerField, Field, Fields};
 use crate::enforcement::refusal_class::is_quota_exceeded;
 use crate::policy::RemediationReason;
@@ -43,8 +43,10 @@ pub struct Knowledge {
     pub steady: BTreeSet<String>,
     /// The usual restarts of a container per hour before the patch; `None` if unknown.
     pub usual_restarts: Option<u32>,
-    /// True if pods of the workload without these fields restart too.
-    pub others_restart: bool,
+    /// The pods of the workload.
+    pub pods: Vec<PodSeen>,
+    /// True if another client may have changed the template after the patch was verified.
+    pub others_changed: bool,
     /// The message of the controller that cannot create pods.
     pub refusal: Option<String>,
 }
@@ -118,16 +120,25 @@ fn killed(
 /// Returns the containers that exit by themselves while our probe connects to them, and not without it.
 fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
     let usual = known.usual_restarts? as usize;
-    if known.others_restart || usual >= RESTARTS {
+    let (name, _) = pods.first_key_value()?;
+    let pod = known.pods.iter().find(|pod| pod.name == **name)?;
+    if usual >= RESTARTS || known.pods.iter().any(|other| other.excuses(pod)) {
         return None;
     }
-    let (pod, _) = pods.first_key_value()?;
     let container = trouble.containers.iter().find(|container| !probes_of(known, container).is_empty())?;
-    let message = format!(
-        "pod {pod}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do \
+    let words = format!(
+        "pod {name}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do \
          not ({usual} within an hour before the patch)"
     );
-    Some(Harm { fields: probes_of(known, container), reason: RemediationReason::CrashLoop, message })
+    // The release of another client was not there before the patch, so there is nothing to compare it with.
+    let (reason, message) = if known.others_changed {
+        let crashes = RemediationReason::CrashLoop;
+        let message = format!("{crashes}, after another client changed the template too: {words}");
+        (RemediationReason::ChangedMeanwhile, message)
+    } else {
+        (RemediationReason::CrashLoop, words)
+    };
+    Some(Harm { fields: probes_of(known, container), reason, message })
 }
 
 /// Returns the pods that our readiness or startup probe keeps from becoming ready.
@@ -171,6 +182,20 @@ fn refused(known: &Knowledge) -> Option<Harm> {
 fn probes_of(known: &Knowledge, container: &str) -> BTreeSet<ContainerField> {
     let probes = known.owned.keys().filter(|of| of.container == container && of.field.is_probe());
     probes.cloned().collect()
+}
+
+impl PodSeen {
+    /// Returns true if this pod shows that the containers of a troubled pod end for another cause than our fields: it
+    /// lacks them and restarts too, or it has had them for longer, in an earlier revision, and does not restart.
+    fn excuses(&self, troubled: &Self) -> bool {
+        let is_earlier = self.revision != troubled.revision
+            && self.started.zip(troubled.started).is_some_and(|(own, other)| own < other);
+        if self.patched {
+            is_earlier && self.ready && self.restarts.is_empty()
+        } else {
+            !self.restarts.is_empty()
+        }
+    }
 }
 
 impl EventSeen {

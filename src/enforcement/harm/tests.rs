@@ -140,8 +140,15 @@ fn three_restarts_within_an_hour_make_a_suspicion_and_two_make_none() {
 /// The verdict on a pod that restarted three times.
 fn after_restarts(known: &Knowledge) -> Option<Harm> {
     let restarting = PodSeen { restarts: restarts(&[100, 200, 300]), ready: true, ..pod("a", 0) };
+    let mut known = known.clone();
+    known.pods.push(restarting.clone());
     let found = troubles(&workload("web", vec![restarting]), at(0), at(300));
-    find_harm(&found[0], known, at(300))
+    find_harm(&found[0], &known, at(300))
+}
+
+/// A pod of an earlier revision that is ready.
+fn earlier(patched: bool) -> PodSeen {
+    PodSeen { revision: "old".to_owned(), started: Some(at(-100)), ready: true, patched, ..pod("b", -90) }
 }
 
 #[test]
@@ -192,7 +199,8 @@ fn a_probe_that_fails_and_does_not_kill_is_no_evidence_for_restarts() {
             let known = Knowledge { usual_restarts, ..knowledge(vec![failing.clone()]) };
             assert_eq!(after_restarts(&known), None, "{note}, {usual_restarts:?} restarts before the patch");
         }
-        let elsewhere = Knowledge { others_restart: true, ..knowledge(vec![failing.clone()]) };
+        let restarting = PodSeen { restarts: restarts(&[150]), ..earlier(false) };
+        let elsewhere = Knowledge { pods: vec![restarting], ..knowledge(vec![failing.clone()]) };
         assert_eq!(after_restarts(&elsewhere), None, "{note}, and pods without it restart too");
     }
 }
@@ -203,8 +211,34 @@ fn restarts_without_a_cause_are_harm_if_there_were_none_without_our_probe() {
     let none = knowledge(Vec::new());
     assert_eq!(reason(&none), Some(RemediationReason::CrashLoop), "it never ended before the patch");
     assert_eq!(reason(&Knowledge { usual_restarts: Some(3), ..none.clone() }), None, "it always did");
-    assert_eq!(reason(&Knowledge { others_restart: true, ..none.clone() }), None);
-    assert_eq!(reason(&Knowledge { steady: BTreeSet::new(), ..none }), None, "the node is not well");
+    assert_eq!(reason(&Knowledge { steady: BTreeSet::new(), ..none.clone() }), None, "the node is not well");
+    let beside = |other: PodSeen| reason(&Knowledge { pods: vec![other], ..none.clone() });
+    let restarting = |patched| PodSeen { restarts: restarts(&[150]), ..earlier(patched) };
+    let same = PodSeen { revision: "new".to_owned(), ..earlier(true) };
+    let later = PodSeen { started: Some(at(200)), ..earlier(true) };
+    for (what, other, is_harm) in [
+        ("without our probe, which does not restart", earlier(false), true),
+        ("without our probe, which restarts too", restarting(false), false),
+        ("of the release before, which does not restart with our probe", earlier(true), false),
+        ("of the release before, which restarts too", restarting(true), true),
+        ("of the release before, which is not ready", PodSeen { ready: false, ..earlier(true) }, true),
+        ("of the same release, which does not restart", same, true),
+        ("of a later release, which may restart later", later, true),
+    ] {
+        assert_eq!(beside(other).is_some(), is_harm, "beside a pod {what}");
+    }
+}
+
+#[test]
+fn a_release_whose_containers_end_is_no_failure_of_the_patch() {
+    let changed = |events| Knowledge { others_changed: true, ..knowledge(events) };
+    let harm = after_restarts(&changed(Vec::new())).unwrap();
+    assert_eq!(harm.reason, RemediationReason::ChangedMeanwhile);
+    assert!(harm.message.starts_with("CrashLoop, after another client changed the template too: pod a"));
+    let killing = event("a", "Killing", "Container main failed liveness probe, will be restarted", 299);
+    let known = changed(vec![repeated(3, 99, killing)]);
+    let harm = after_restarts(&known).unwrap();
+    assert_eq!(harm.reason, RemediationReason::ProbeRestarts, "the kubelet names the probe");
 }
 
 #[test]
