@@ -125,17 +125,18 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         let workload = &trouble.workload;
+        let steady = steady_nodes(cluster, trouble, self.now()).await?;
         let events = match trouble.kind {
             TroubleKind::Refused => {
                 events(cluster, &workload.namespace, &workload.kind, &workload.name).await?
             }
-            _ => pod_events(cluster, trouble).await?,
+            _ => pod_events(cluster, trouble, &steady).await?,
         };
         let verified = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let known = Knowledge {
             owned,
             events,
-            steady: steady_nodes(cluster, trouble, self.now()).await?,
+            steady,
             usual_restarts: record.usual_restarts.and_then(|count| u32::try_from(count).ok()),
             pods: seen.pods.clone(),
             others_changed: subject.others_changed_template(record.generation, verified),

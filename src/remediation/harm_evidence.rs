@@ -17,10 +17,15 @@ const STEADY: SignedDuration = SignedDuration::from_mins(5);
 /// The maximum number of pods whose events are read.
 const PODS: usize = 3;
 
-/// Returns the events about the pods in trouble.
-pub(super) async fn pod_events(cluster: &Cluster, trouble: &Trouble) -> Result<Vec<EventSeen>, CallError> {
+/// Returns the events about the pods in trouble on these nodes.
+pub(super) async fn pod_events(
+    cluster: &Cluster,
+    trouble: &Trouble,
+    nodes: &BTreeSet<String>,
+) -> Result<Vec<EventSeen>, CallError> {
     let mut found = Vec::new();
-    for pod in trouble.pods.keys().take(PODS) {
+    let pods = trouble.pods.iter().filter(|(_, node)| nodes.contains(*node));
+    for (pod, _) in pods.take(PODS) {
         found.extend(events(cluster, &trouble.workload.namespace, "Pod", pod).await?);
     }
     Ok(found)

@@ -69,8 +69,7 @@ pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option
         trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();
     match trouble.kind {
         TroubleKind::Restarts => killed(trouble, known, &pods, now).or_else(|| ended(trouble, known, &pods)),
-        TroubleKind::Unready if pods.len() == trouble.pods.len() => unready(trouble, known, now),
-        TroubleKind::Unready => None,
+        TroubleKind::Unready => unready(trouble, known, &pods, now),
         TroubleKind::Refused => refused(known),
     }
 }
@@ -142,10 +141,15 @@ fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>
 }
 
 /// Returns the pods that our readiness or startup probe keeps from becoming ready.
-fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+fn unready(
+    trouble: &Trouble,
+    known: &Knowledge,
+    pods: &BTreeMap<&String, &String>,
+    now: Timestamp,
+) -> Option<Harm> {
     let probes = [(Field::ReadinessProbe, "readiness"), (Field::StartupProbe, "startup")];
     let failing = known.events.iter().find_map(|event| {
-        let recent = event.is_since(trouble.since, now) && trouble.pods.contains_key(&event.name);
+        let recent = event.is_since(trouble.since, now) && pods.contains_key(&event.name);
         let about = known.owned.keys().find(|of| {
             let probe = probes.iter().find(|(field, _)| *field == of.field);
             probe.is_some_and(|(_, probe)| {

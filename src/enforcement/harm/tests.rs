@@ -250,8 +250,19 @@ fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
     let failing = event("a", "Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:8080: refused", 90);
     let base = knowledge(vec![failing]);
     assert_eq!(evaluated(&base, vec![pod("a", 10)]), Some(RemediationReason::NotReady));
-    let elsewhere = PodSeen { node: "gone".to_owned(), ..pod("b", 10) };
-    assert_eq!(evaluated(&base, vec![pod("a", 10), elsewhere]), None, "a node is not well");
+    let on_lost_node = |name| PodSeen { node: "lost".to_owned(), ..pod(name, 10) };
+    let one_lost = vec![pod("a", 10), on_lost_node("b")];
+    assert_eq!(
+        evaluated(&base, one_lost),
+        Some(RemediationReason::NotReady),
+        "a lost node excuses its own pod"
+    );
+    assert_eq!(
+        evaluated(&base, vec![on_lost_node("a"), pod("b", 10)]),
+        None,
+        "the failure is on the lost node"
+    );
+    assert_eq!(evaluated(&base, vec![on_lost_node("a"), on_lost_node("b")]), None, "all nodes are lost");
     assert_eq!(evaluated(&knowledge(Vec::new()), vec![pod("a", 10)]), None, "nothing names a probe");
     let resources = Knowledge { owned: owned(&[("main/resources.limits.memory", json!("1Gi"))]), ..base };
     assert_eq!(evaluated(&resources, vec![pod("a", 10)]), None, "the probe is the owner's");
