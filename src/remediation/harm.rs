@@ -208,6 +208,7 @@ fn pod_seen(workloads: &dyn WorkloadSource, namespace: &str, pod: &Workload<'_>)
         ready: health.ready,
         since: health.since,
         restarts: health.restarts.clone(),
+        unready: health.unready.clone(),
         terminating: health.terminating,
         patched: false,
     })

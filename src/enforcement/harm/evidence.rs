@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::refused::refused_fields;
-use super::trouble::{PodSeen, RESTARTS, Trouble, TroubleKind, WINDOW};
+use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, WINDOW};
 use crate::enforcement::field::{ContainerField, Field, Fields};
 use crate::enforcement::refusal_class::is_quota_exceeded;
 use crate::policy::RemediationReason;
@@ -141,26 +141,41 @@ fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>
 }
 
 /// Returns the pods that our readiness or startup probe keeps from becoming ready.
+///
+/// The container that runs must be unready now: the kubelet makes it so for its probes alone. A probe that failed when
+/// the container started is no evidence against it if the pod waits for another container or for a readiness gate.
 fn unready(
     trouble: &Trouble,
     known: &Knowledge,
     pods: &BTreeMap<&String, &String>,
     now: Timestamp,
 ) -> Option<Harm> {
-    let probes = [(Field::ReadinessProbe, "readiness"), (Field::StartupProbe, "startup")];
-    let failing = known.events.iter().find_map(|event| {
-        let recent = event.is_since(trouble.since, now) && pods.contains_key(&event.name);
-        let about = known.owned.keys().find(|of| {
-            let probe = probes.iter().find(|(field, _)| *field == of.field);
-            probe.is_some_and(|(_, probe)| {
-                event.reason == "Unhealthy"
-                    && event.note.to_lowercase().starts_with(&format!("{probe} probe failed"))
-                    && event.is_about(&of.container)
+    let fails = |event: &EventSeen, of: &ContainerField| {
+        let (probe, after_start) = match of.field {
+            Field::ReadinessProbe => ("readiness", true),
+            Field::StartupProbe => ("startup", false),
+            _ => return false,
+        };
+        let pod = known.pods.iter().find(|pod| pod.name == event.name);
+        let mut containers = pod.into_iter().flat_map(|pod| &pod.unready);
+        event.reason == "Unhealthy"
+            && event.note.to_lowercase().starts_with(&format!("{probe} probe failed"))
+            && event.is_about(&of.container)
+            && containers.any(|container| {
+                container.name == of.container
+                    && container.started == after_start
+                    && now.duration_since(container.running) >= PASSING
             })
-        });
-        about.filter(|_| recent).map(|of| (event, of))
+    };
+    let recent = known
+        .events
+        .iter()
+        .filter(|event| pods.contains_key(&event.name) && event.is_since(trouble.since, now));
+    let mut failing = recent.filter_map(|event| {
+        let of = known.owned.keys().find(|of| fails(event, of))?;
+        Some((event, of))
     });
-    let (event, of) = failing?;
+    let (event, of) = failing.next()?;
     let seconds = now.duration_since(trouble.since).as_secs();
     let message = format!(
         "pod {}, container {}: no pod of its revision is ready for {seconds} s: {}",

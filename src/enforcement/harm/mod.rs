@@ -9,7 +9,9 @@ mod trouble;
 pub use evidence::{EventSeen, Harm, Knowledge, find_harm};
 pub use incident::{Course, Trial, course};
 pub use refused::refused_fields;
-pub use trouble::{PodSeen, Restart, Trouble, TroubleKind, WorkloadSeen, next_look, troubles};
+pub use trouble::{
+    PodSeen, Restart, Trouble, TroubleKind, UnreadyContainer, WorkloadSeen, next_look, troubles,
+};
 
 #[cfg(test)]
 mod tests;

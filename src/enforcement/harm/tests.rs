@@ -21,6 +21,11 @@ fn restarts(times: &[i64]) -> Vec<Restart> {
     times.iter().map(|second| Restart { container: "main".to_owned(), at: at(*second) }).collect()
 }
 
+/// The container of a pod, which is not ready.
+fn container(started: bool) -> UnreadyContainer {
+    UnreadyContainer { name: "main".to_owned(), running: at(0), started }
+}
+
 /// A pod of the patched revision that has been unready since a second.
 fn pod(name: &str, since: i64) -> PodSeen {
     PodSeen {
@@ -31,6 +36,7 @@ fn pod(name: &str, since: i64) -> PodSeen {
         ready: false,
         since: at(since),
         restarts: Vec::new(),
+        unready: vec![container(true)],
         terminating: false,
         patched: true,
     }
@@ -244,8 +250,9 @@ fn a_release_whose_containers_end_is_no_failure_of_the_patch() {
 #[test]
 fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
     let evaluated = |known: &Knowledge, pods: Vec<PodSeen>| {
+        let known = Knowledge { pods: pods.clone(), ..known.clone() };
         let found = troubles(&workload("web", pods), at(0), at(100));
-        find_harm(&found[0], known, at(100)).map(|harm| harm.reason)
+        find_harm(&found[0], &known, at(100)).map(|harm| harm.reason)
     };
     let failing = event("a", "Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:8080: refused", 90);
     let base = knowledge(vec![failing]);
@@ -269,12 +276,38 @@ fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
 }
 
 #[test]
+fn a_pod_that_is_unready_for_another_cause_is_no_evidence() {
+    let evaluated = |probe: &str, unready: Vec<UnreadyContainer>| {
+        let pods = vec![PodSeen { unready, ..pod("a", 10) }];
+        let failing = event("a", "Unhealthy", &format!("{probe} probe failed: dial tcp: refused"), 12);
+        let known = Knowledge { pods: pods.clone(), ..knowledge(vec![failing]) };
+        let found = troubles(&workload("web", pods), at(0), at(100));
+        find_harm(&found[0], &known, at(100)).is_some()
+    };
+    let (started, starting) = (container(true), container(false));
+    let sidecar = UnreadyContainer { name: "sidecar".to_owned(), ..started.clone() };
+    let restarted = UnreadyContainer { running: at(90), ..starting.clone() };
+    for (what, probe, unready, expected) in [
+        ("not ready", "Readiness", vec![started.clone()], true),
+        ("not started", "Startup", vec![starting.clone()], true),
+        ("ready since, and a readiness gate is not", "Readiness", Vec::new(), false),
+        ("ready since, and a sidecar is not", "Startup", vec![sidecar], false),
+        ("started since, and the owner's readiness probe fails", "Startup", vec![started], false),
+        ("not started, and the owner's startup probe fails", "Readiness", vec![starting], false),
+        ("always ended by itself after seconds", "Startup", vec![restarted], false),
+    ] {
+        assert_eq!(evaluated(probe, unready), expected, "the container is {what}");
+    }
+}
+
+#[test]
 fn a_probe_that_fails_now_is_evidence_however_long_the_pods_have_been_unready() {
     let note = "Readiness probe failed: dial tcp 10.0.0.1:8080: refused";
     let evaluated = |last: i64, now: i64| {
-        let seen = workload("web", vec![pod("a", 10)]);
-        let found = troubles(&seen, at(0), at(now));
-        find_harm(&found[0], &knowledge(vec![event("a", "Unhealthy", note, last)]), at(now)).is_some()
+        let pods = vec![pod("a", 10)];
+        let known = Knowledge { pods: pods.clone(), ..knowledge(vec![event("a", "Unhealthy", note, last)]) };
+        let found = troubles(&workload("web", pods), at(0), at(now));
+        find_harm(&found[0], &known, at(now)).is_some()
     };
     let hours = 10 * 3600;
     assert!(evaluated(hours, hours + 60), "the operator or a node was away until now");
@@ -381,6 +414,7 @@ proptest! {
     ) {
         let restarting = PodSeen { restarts: restarts(&times), ..pod("a", since) };
         let mut known = knowledge(vec![event("a", reason, note, 390)]);
+        known.pods.push(restarting.clone());
         known.owned = owned(&[(field, json!({}))]);
         if !steady {
             known.steady.clear();

@@ -11,7 +11,7 @@ pub(super) const RESTARTS: usize = 3;
 /// The time within which restarts count together.
 pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The time for which missing or unready pods do not count, because rollouts and restarts take as long.
-const PASSING: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const PASSING: SignedDuration = SignedDuration::from_secs(30);
 /// The time by which the same cause can show later in another workload. Without it, the first workload in an incident
 /// would be evaluated before the others show any trouble.
 const SPREAD: SignedDuration = SignedDuration::from_secs(15);
@@ -23,6 +23,17 @@ pub struct Restart {
     pub container: String,
     /// The time of the observation.
     pub at: Timestamp,
+}
+
+/// A container that runs and is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadyContainer {
+    /// Its name.
+    pub name: String,
+    /// The time since which it runs.
+    pub running: Timestamp,
+    /// True if its startup probe has succeeded, or if it has none.
+    pub started: bool,
 }
 
 /// A pod as the watches show it.
@@ -42,6 +53,8 @@ pub struct PodSeen {
     pub since: Timestamp,
     /// The restarts of its containers since the last gap in the watch.
     pub restarts: Vec<Restart>,
+    /// Its containers that run and are not ready.
+    pub unready: Vec<UnreadyContainer>,
     /// True if it is being deleted.
     pub terminating: bool,
     /// True if it has the fields that enforcement set.
