@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::refused::refused_fields;
-use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, WINDOW};
+use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, window};
 use crate::enforcement::field::{ContainerField, Field, Fields};
 use crate::enforcement::refusal_class::is_quota_exceeded;
 use crate::policy::RemediationReason;
@@ -39,8 +39,8 @@ pub struct Knowledge {
     pub owned: Fields,
     /// The events about its pods, or about the workload if pods are refused.
     pub events: Vec<EventSeen>,
-    /// The nodes that have been ready for long enough.
-    pub steady: BTreeSet<String>,
+    /// The nodes that have been ready for long enough, and the time since which their pods are evidence.
+    pub steady: BTreeMap<String, Timestamp>,
     /// The usual restarts of a container per hour before the patch; `None` if unknown.
     pub usual_restarts: Option<u32>,
     /// The pods of the workload.
@@ -64,14 +64,20 @@ pub struct Harm {
 
 /// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
 pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
-    // Pods on an unhealthy node are no evidence.
-    let pods: BTreeMap<&String, &String> =
-        trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();
     match trouble.kind {
-        TroubleKind::Restarts => killed(trouble, known, &pods, now).or_else(|| ended(trouble, known, &pods)),
-        TroubleKind::Unready => unready(trouble, known, &pods, now),
+        TroubleKind::Restarts => restarts(trouble, known, now),
+        TroubleKind::Unready => unready(trouble, known, now),
         TroubleKind::Refused => refused(known),
     }
+}
+
+/// Returns the containers that our probe restarts. Restarts before the node was well are no evidence.
+fn restarts(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+    let (name, node) = trouble.pods.first_key_value()?;
+    let steady = known.steady.get(node)?;
+    let pod = known.pods.iter().find(|pod| pod.name == *name)?;
+    let (containers, since) = pod.restarting(RESTARTS, window(now).max(*steady))?;
+    killed(pod, &containers, known, since, now).or_else(|| ended(pod, &containers, known))
 }
 
 /// Returns the containers that the kubelet restarted because of our probe.
@@ -79,13 +85,14 @@ pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option
 /// Only `Killing` says so. A server that needs a second to listen fails its startup probe at each start, and the
 /// kubelet reports that as `Unhealthy`.
 fn killed(
-    trouble: &Trouble,
+    pod: &PodSeen,
+    containers: &BTreeSet<&str>,
     known: &Knowledge,
-    pods: &BTreeMap<&String, &String>,
+    since: Timestamp,
     now: Timestamp,
 ) -> Option<Harm> {
     let probes = [(Field::LivenessProbe, "liveness"), (Field::StartupProbe, "startup")];
-    for container in &trouble.containers {
+    for container in containers {
         for (field, probe) in probes {
             if !known.owned.contains_key(&ContainerField::new(container, field)) {
                 continue;
@@ -94,8 +101,8 @@ fn killed(
                 event.reason == "Killing"
                     && event.note.to_lowercase().contains(&format!("failed {probe} probe"))
                     && event.is_about(container)
-                    && pods.contains_key(&event.name)
-                    && event.is_since(trouble.since, now)
+                    && event.name == pod.name
+                    && event.is_since(since, now)
             });
             let (mut times, mut last) = (0, None);
             for event in kills {
@@ -103,11 +110,10 @@ fn killed(
                 last = Some(event);
             }
             let Some(event) = last.filter(|_| times >= RESTARTS) else { continue };
-            let pod = &event.name;
             let message = format!(
-                "pod {pod}, container {container}: its {probe} probe ended it {RESTARTS} times within an hour. If the \
+                "pod {}, container {container}: its {probe} probe ended it {RESTARTS} times within an hour. If the \
                  server hung, the probe did its job; it is withdrawn all the same: {}",
-                event.note
+                pod.name, event.note
             );
             let fields = probes_of(known, container);
             return Some(Harm { fields, reason: RemediationReason::ProbeRestarts, message });
@@ -117,17 +123,16 @@ fn killed(
 }
 
 /// Returns the containers that exit by themselves while our probe connects to them, and not without it.
-fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
+fn ended(pod: &PodSeen, containers: &BTreeSet<&str>, known: &Knowledge) -> Option<Harm> {
     let usual = known.usual_restarts? as usize;
-    let (name, _) = pods.first_key_value()?;
-    let pod = known.pods.iter().find(|pod| pod.name == **name)?;
     if usual >= RESTARTS || known.pods.iter().any(|other| other.excuses(pod)) {
         return None;
     }
-    let container = trouble.containers.iter().find(|container| !probes_of(known, container).is_empty())?;
+    let container = containers.iter().find(|container| !probes_of(known, container).is_empty())?;
     let words = format!(
-        "pod {name}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do \
-         not ({usual} within an hour before the patch)"
+        "pod {}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do not \
+         ({usual} within an hour before the patch)",
+        pod.name
     );
     // The release of another client was not there before the patch, so there is nothing to compare it with.
     let (reason, message) = if known.others_changed {
@@ -144,12 +149,9 @@ fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>
 ///
 /// The container that runs must be unready now: the kubelet makes it so for its probes alone. A probe that failed when
 /// the container started is no evidence against it if the pod waits for another container or for a readiness gate.
-fn unready(
-    trouble: &Trouble,
-    known: &Knowledge,
-    pods: &BTreeMap<&String, &String>,
-    now: Timestamp,
-) -> Option<Harm> {
+fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+    // Pods on nodes that are not well are no evidence, but other pods are.
+    let counts = |name: &str| trouble.pods.get(name).is_some_and(|node| known.steady.contains_key(node));
     let fails = |event: &EventSeen, of: &ContainerField| {
         let (probe, after_start) = match of.field {
             Field::ReadinessProbe => ("readiness", true),
@@ -167,10 +169,8 @@ fn unready(
                     && now.duration_since(container.running) >= PASSING
             })
     };
-    let recent = known
-        .events
-        .iter()
-        .filter(|event| pods.contains_key(&event.name) && event.is_since(trouble.since, now));
+    let recent =
+        known.events.iter().filter(|event| counts(&event.name) && event.is_since(trouble.since, now));
     let mut failing = recent.filter_map(|event| {
         let of = known.owned.keys().find(|of| fails(event, of))?;
         Some((event, of))
@@ -226,13 +226,13 @@ impl EventSeen {
     /// Returns true if it last occurred during the trouble, within the last hour.
     fn is_since(&self, since: Timestamp, now: Timestamp) -> bool {
         let earliest = since.saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
-        self.last.is_some_and(|last| last >= earliest && now.duration_since(last) <= WINDOW)
+        self.last.is_some_and(|last| last >= earliest.max(window(now)))
     }
 
     /// Returns the number of its occurrences that were certainly within the window. If the first was earlier, only the
     /// last has a known time.
     fn times_within_window(&self, now: Timestamp) -> usize {
-        let earliest = now.saturating_sub(WINDOW.saturating_add(EARLIER)).unwrap_or(Timestamp::MIN);
+        let earliest = window(now).saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
         if self.first.is_some_and(|first| first >= earliest) {
             usize::try_from(self.count).unwrap_or(usize::MAX).max(1)
         } else {

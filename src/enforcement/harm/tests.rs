@@ -1,6 +1,6 @@
 //! Tables of observations for harm, and properties over generated ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -85,7 +85,7 @@ fn knowledge(events: Vec<EventSeen>) -> Knowledge {
     Knowledge {
         owned: probes(),
         events,
-        steady: BTreeSet::from(["node".to_owned()]),
+        steady: BTreeMap::from([("node".to_owned(), at(-1000))]),
         usual_restarts: Some(0),
         ..Knowledge::default()
     }
@@ -217,7 +217,7 @@ fn restarts_without_a_cause_are_harm_if_there_were_none_without_our_probe() {
     let none = knowledge(Vec::new());
     assert_eq!(reason(&none), Some(RemediationReason::CrashLoop), "it never ended before the patch");
     assert_eq!(reason(&Knowledge { usual_restarts: Some(3), ..none.clone() }), None, "it always did");
-    assert_eq!(reason(&Knowledge { steady: BTreeSet::new(), ..none.clone() }), None, "the node is not well");
+    assert_eq!(reason(&Knowledge { steady: BTreeMap::new(), ..none.clone() }), None, "the node is not well");
     let beside = |other: PodSeen| reason(&Knowledge { pods: vec![other], ..none.clone() });
     let restarting = |patched| PodSeen { restarts: restarts(&[150]), ..earlier(patched) };
     let same = PodSeen { revision: "new".to_owned(), ..earlier(true) };
@@ -232,6 +232,19 @@ fn restarts_without_a_cause_are_harm_if_there_were_none_without_our_probe() {
         ("of a later release, which may restart later", later, true),
     ] {
         assert_eq!(beside(other).is_some(), is_harm, "beside a pod {what}");
+    }
+}
+
+#[test]
+fn restarts_before_the_node_was_well_are_no_evidence() {
+    let killing = event("a", "Killing", "Container main failed liveness probe, will be restarted", 299);
+    for events in [Vec::new(), vec![repeated(3, 99, killing)]] {
+        let since = |second: i64| {
+            let steady = BTreeMap::from([("node".to_owned(), at(second))]);
+            after_restarts(&Knowledge { steady, ..knowledge(events.clone()) }).is_some()
+        };
+        assert!(since(100), "all three restarts");
+        assert!(!since(101), "the first restart was while the node was not well");
     }
 }
 
@@ -360,7 +373,6 @@ fn trouble(name: &str, since: i64, patched: bool) -> Trouble {
         since: at(since),
         suspicious: patched,
         pods: BTreeMap::new(),
-        containers: BTreeSet::new(),
     }
 }
 

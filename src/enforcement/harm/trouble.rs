@@ -102,8 +102,6 @@ pub struct Trouble {
     pub suspicious: bool,
     /// The pods that show it, with their nodes.
     pub pods: BTreeMap<String, String>,
-    /// The containers that restarted.
-    pub containers: BTreeSet<String>,
 }
 
 impl PodSeen {
@@ -112,40 +110,42 @@ impl PodSeen {
         !self.node.is_empty() && self.started.is_some() && !self.terminating
     }
 
-    /// Returns the containers with enough restarts within the window, and the first of these restarts.
-    fn restarting(&self, least: usize, now: Timestamp) -> Option<(BTreeSet<String>, Timestamp)> {
-        let recent = self.restarts.iter().filter(|restart| now.duration_since(restart.at) <= WINDOW);
+    /// Returns the containers that restarted often enough since a time, and the first of these restarts.
+    pub(super) fn restarting(&self, least: usize, since: Timestamp) -> Option<(BTreeSet<&str>, Timestamp)> {
         let mut times: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
-        for restart in recent {
+        for restart in self.restarts.iter().filter(|restart| restart.at >= since) {
             times.entry(&restart.container).or_default().push(restart.at);
         }
         times.retain(|_, times| times.len() >= least);
-        let since = times.values().flatten().min().copied()?;
-        Some((times.into_keys().map(str::to_owned).collect(), since))
+        let first = times.values().flatten().min().copied()?;
+        Some((times.into_keys().collect(), first))
     }
+}
+
+/// Returns the time since which restarts count together.
+pub(super) fn window(now: Timestamp) -> Timestamp {
+    now.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN)
 }
 
 /// Returns the trouble of a workload. Observations before `seen_since`, the end of the last gap in the watches, do not
 /// count.
 pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> Vec<Trouble> {
-    let trouble = |kind, since: Timestamp, suspicious, pods, containers| Trouble {
+    let trouble = |kind, since: Timestamp, suspicious, pods| Trouble {
         workload: seen.workload.clone(),
         patched: seen.patched,
         kind,
         since,
         suspicious: suspicious && seen.patched,
         pods,
-        containers,
     };
     let mut found = Vec::new();
     // One restart fewer is enough to resemble the trouble of another workload.
     let restarting = seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched));
-    let restarting = restarting.filter_map(|pod| Some((pod, pod.restarting(RESTARTS - 1, now)?)));
-    for (pod, (containers, since)) in restarting {
-        let enough = pod.restarting(RESTARTS, now);
-        let containers = enough.as_ref().map_or(containers, |(containers, _)| containers.clone());
+    for pod in restarting {
+        let Some((_, since)) = pod.restarting(RESTARTS - 1, window(now)) else { continue };
+        let is_enough = pod.restarting(RESTARTS, window(now)).is_some();
         let pods = BTreeMap::from([(pod.name.clone(), pod.node.clone())]);
-        found.push(trouble(TroubleKind::Restarts, since, enough.is_some(), pods, containers));
+        found.push(trouble(TroubleKind::Restarts, since, is_enough, pods));
     }
     let mut revisions: BTreeMap<&str, Vec<&PodSeen>> = BTreeMap::new();
     for pod in seen.pods.iter().filter(|pod| pod.counts()) {
@@ -157,13 +157,13 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
         if lasted >= PASSING {
             let names = pods.iter().map(|pod| (pod.name.clone(), pod.node.clone())).collect();
             let suspicious = lasted >= suspicion(seen.verify);
-            found.push(trouble(TroubleKind::Unready, since, suspicious, names, BTreeSet::new()));
+            found.push(trouble(TroubleKind::Unready, since, suspicious, names));
         }
     }
     if let Some(since) = seen.refused
         && now.duration_since(since.max(seen_since)) >= PASSING
     {
-        found.push(trouble(TroubleKind::Refused, since, true, BTreeMap::new(), BTreeSet::new()));
+        found.push(trouble(TroubleKind::Refused, since, true, BTreeMap::new()));
     }
     found
 }
