@@ -224,26 +224,6 @@ fn mark_patched(workloads: &dyn WorkloadSource, seen: &mut WorkloadSeen, record:
     }
 }
 
-impl Enforcer<'_> {
-    /// Returns the usual restarts per hour of a container in a workload's pods, as observed before a patch.
-    pub(super) fn usual_restarts(&self, subject: &Subject) -> Option<i32> {
-        let kind = subject.kind().name();
-        let now = self.now();
-        let workloads = self.remediator.workloads();
-        let pods = workloads.objects(&self.namespace).filter(|object| {
-            let manager = object.manager();
-            object.is_pod() && manager.kind == kind && manager.name == subject.name()
-        });
-        let usual = pods.filter_map(|pod| {
-            let health = workloads.health(&self.namespace, pod.name())?;
-            let hours = now.duration_since(health.started?).as_hours().max(1);
-            let most = health.counts.iter().map(|(_, count)| i64::from(*count)).max().unwrap_or(0);
-            i32::try_from(most.div_euclid(hours) + i64::from(most.rem_euclid(hours) > 0)).ok()
-        });
-        usual.max()
-    }
-}
-
 /// Returns the message of a Deployment's controller that cannot create pods.
 fn refusal(subject: &Subject) -> Option<String> {
     let mut conditions = subject.object.pointer("/status/conditions")?.as_array()?.iter();
