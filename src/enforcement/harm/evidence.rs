@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::refused::refused_fields;
 use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, window};
 use crate::enforcement::field::{ContainerField, Field, Fields};
-use crate::enforcement::refusal_class::is_quota_exceeded;
 use crate::policy::RemediationReason;
 
 /// The time before the first sign of trouble from which events count, because clocks and watches differ a little.
@@ -190,9 +189,7 @@ fn refused(known: &Knowledge) -> Option<Harm> {
     let created = known.events.iter().filter(|event| event.reason == "FailedCreate");
     words.chain(created.map(|event| event.note.as_str())).find_map(|words| {
         let fields = refused_fields(words, &known.owned);
-        let is_quota = is_quota_exceeded(words);
-        let reason = if is_quota { RemediationReason::QuotaExceeded } else { RemediationReason::NotCreated };
-        let message = format!("its pods are not created: {words}");
+        let (reason, message) = (RemediationReason::NotCreated, format!("its pods are not created: {words}"));
         (!fields.is_empty()).then_some(Harm { fields, reason, message })
     })
 }
