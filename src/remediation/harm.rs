@@ -12,10 +12,10 @@ use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
-    Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
+    Course, Harm, Knowledge, PodSeen, Restart, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
     next_look, troubles,
 };
-use crate::enforcement::records::{self, has_patches, is_under_way};
+use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
 use crate::enforcement::{KINDS, Subject};
 use crate::policy::{Remediation, RemediationReason};
 use crate::workload::{Workload, WorkloadKind, WorkloadRef};
@@ -127,6 +127,7 @@ impl Enforcer<'_> {
         let workload = &trouble.workload;
         let steady = steady_nodes(cluster, trouble, self.now()).await?;
         let events = match trouble.kind {
+            TroubleKind::OutOfMemory => Vec::new(),
             TroubleKind::Refused => {
                 events(cluster, &workload.namespace, &workload.kind, &workload.name).await?
             }
@@ -169,7 +170,9 @@ impl Enforcer<'_> {
                     survey.next = [survey.next, next].into_iter().flatten().min();
                 }
                 for trouble in troubles(&seen, seen_since, now) {
-                    if let Some(record) = record.filter(|_| trouble.suspicious) {
+                    let suspect = record
+                        .filter(|of| trouble.suspicious && may_be_ours(&trouble, &seen, of, &*workloads));
+                    if let Some(record) = suspect {
                         survey.suspects.push((record.clone(), trouble.clone(), seen.clone()));
                     }
                     survey.all.push(trouble);
@@ -209,9 +212,35 @@ fn pod_seen(workloads: &dyn WorkloadSource, namespace: &str, pod: &Workload<'_>)
         since: health.since,
         restarts: health.restarts.clone(),
         unready: health.unready.clone(),
+        out_of_memory: out_of_memory(pod),
         terminating: health.terminating,
         patched: false,
     })
+}
+
+/// Returns false for a container that ran out of memory under a limit that is not ours: no request is sent about it, and
+/// its status shows that end for a long time.
+fn may_be_ours(
+    trouble: &Trouble,
+    seen: &WorkloadSeen,
+    record: &Remediation,
+    workloads: &dyn WorkloadSource,
+) -> bool {
+    if trouble.kind != TroubleKind::OutOfMemory {
+        return true;
+    }
+    let trace =
+        kind_of(record).and_then(|kind| workloads.trace(kind, &seen.workload.namespace, &record.name));
+    let mut pods = seen.pods.iter().filter(|pod| trouble.pods.contains_key(&pod.name));
+    trace.is_some_and(|trace| pods.any(|pod| pod.ran_out_of_memory(&trace.owned)))
+}
+
+/// Returns the containers of a pod whose last end was for want of memory.
+fn out_of_memory(pod: &Workload<'_>) -> Vec<Restart> {
+    let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
+    let ends = statuses
+        .filter_map(|status| Some(Restart { container: status.name.to_string(), at: status.oom_killed? }));
+    ends.collect()
 }
 
 /// Marks the pods that have the fields of a record.

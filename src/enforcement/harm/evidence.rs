@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::refused::refused_fields;
 use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, window};
-use crate::enforcement::field::{ContainerField, Field, Fields};
+use crate::enforcement::field::{Compute, ContainerField, Field, Fields};
 use crate::policy::RemediationReason;
 
 /// The time before the first sign of trouble from which events count, because clocks and watches differ a little.
@@ -64,10 +64,27 @@ pub struct Harm {
 /// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
 pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     match trouble.kind {
+        TroubleKind::OutOfMemory => out_of_memory(trouble, known),
         TroubleKind::Restarts => restarts(trouble, known, now),
         TroubleKind::Unready => unready(trouble, known, now),
         TroubleKind::Refused => refused(known),
     }
+}
+
+/// Returns the memory limits of ours under which containers ran out of memory.
+fn out_of_memory(trouble: &Trouble, known: &Knowledge) -> Option<Harm> {
+    let (name, node) = trouble.pods.first_key_value()?;
+    let pod = known.pods.iter().find(|pod| pod.name == *name && known.steady.contains_key(node))?;
+    let limits = pod.out_of_memory.iter().map(|end| limit_of(&end.container));
+    let fields: BTreeSet<ContainerField> = limits.filter(|of| known.owned.contains_key(of)).collect();
+    let container = &fields.first()?.container;
+    let message = format!("container {container} of pod {name} ran out of memory");
+    Some(Harm { fields, reason: RemediationReason::OomKilled, message })
+}
+
+/// Returns the memory limit of a container.
+fn limit_of(container: &str) -> ContainerField {
+    ContainerField::new(container, Field::Limit(Compute::Memory))
 }
 
 /// Returns the containers that our probe restarts. Restarts before the node was well are no evidence.
@@ -201,6 +218,11 @@ fn probes_of(known: &Knowledge, container: &str) -> BTreeSet<ContainerField> {
 }
 
 impl PodSeen {
+    /// Returns true if a container ran out of memory that has one of these memory limits.
+    pub fn ran_out_of_memory(&self, limits: &BTreeSet<ContainerField>) -> bool {
+        self.out_of_memory.iter().any(|end| limits.contains(&limit_of(&end.container)))
+    }
+
     /// Returns true if this pod shows that the containers of a troubled pod end for another cause than our fields: it
     /// lacks them and restarts too, or it has had them for longer, in an earlier revision, and does not restart.
     fn excuses(&self, troubled: &Self) -> bool {

@@ -37,6 +37,7 @@ fn pod(name: &str, since: i64) -> PodSeen {
         since: at(since),
         restarts: Vec::new(),
         unready: vec![container(true)],
+        out_of_memory: Vec::new(),
         terminating: false,
         patched: true,
     }
@@ -258,6 +259,46 @@ fn a_release_whose_containers_end_is_no_failure_of_the_patch() {
     let known = changed(vec![repeated(3, 99, killing)]);
     let harm = after_restarts(&known).unwrap();
     assert_eq!(harm.reason, RemediationReason::ProbeRestarts, "the kubelet names the probe");
+}
+
+/// A pod whose container ran out of memory at a second, and runs again.
+fn out_of_memory(name: &str, second: i64) -> PodSeen {
+    PodSeen { ready: true, out_of_memory: restarts(&[second]), ..pod(name, 0) }
+}
+
+#[test]
+fn an_oom_kill_is_harm_at_our_memory_limit_alone() {
+    let pod = out_of_memory("a", 100);
+    let limit = owned(&[("main/resources.limits.memory", json!("32Mi")), ("main/livenessProbe", json!({}))]);
+    let evaluated = |known: Knowledge| {
+        let found = troubles(&workload("web", vec![pod.clone()]), at(0), at(115));
+        find_harm(&found[0], &Knowledge { pods: vec![pod.clone()], ..known }, at(115))
+    };
+    let harm = evaluated(Knowledge { owned: limit.clone(), ..knowledge(Vec::new()) }).unwrap();
+    assert_eq!(harm.reason, RemediationReason::OomKilled);
+    assert_eq!(harm.fields, ["main/resources.limits.memory".parse().unwrap()].into(), "the probe stays");
+    assert_eq!(harm.message, "container main of pod a ran out of memory");
+    assert_eq!(evaluated(knowledge(Vec::new())), None, "the limit is the owner's");
+    let unsteady = Knowledge { owned: limit, steady: BTreeMap::new(), ..knowledge(Vec::new()) };
+    assert_eq!(evaluated(unsteady), None, "the node is not well");
+}
+
+#[test]
+fn oom_kills_of_many_workloads_are_an_incident() {
+    let killed = |name: &str, second| workload(name, vec![out_of_memory(name, second)]);
+    let course_of = |all: &[WorkloadSeen]| {
+        let first = next_look(&all[0], at(0), at(100)).unwrap();
+        let found: Vec<Trouble> = all.iter().flat_map(|seen| troubles(seen, at(0), first)).collect();
+        assert!(found[0].suspicious, "{found:?}");
+        course(&found[0], &found, VERIFY, None, first)
+    };
+    let four = [killed("a", 100), killed("b", 101), killed("c", 105), killed("d", 110)];
+    assert_eq!(course_of(&four), Course::Try, "a node ran out of memory");
+    assert_eq!(course_of(&four[..3]), Course::Withdraw);
+    let theirs = WorkloadSeen { patched: false, ..killed("theirs", 110) };
+    assert_eq!(course_of(&[killed("a", 100), theirs]), Course::Try);
+    let earlier = WorkloadSeen { patched: false, ..killed("theirs", 30) };
+    assert_eq!(course_of(&[killed("a", 100), earlier]), Course::Withdraw);
 }
 
 #[test]

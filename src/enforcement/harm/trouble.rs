@@ -55,6 +55,8 @@ pub struct PodSeen {
     pub restarts: Vec<Restart>,
     /// Its containers that run and are not ready.
     pub unready: Vec<UnreadyContainer>,
+    /// Its containers whose last end was for want of memory, with the time of that end.
+    pub out_of_memory: Vec<Restart>,
     /// True if it is being deleted.
     pub terminating: bool,
     /// True if it has the fields that enforcement set.
@@ -79,6 +81,8 @@ pub struct WorkloadSeen {
 /// A sort of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
+    /// A container ran out of memory.
+    OutOfMemory,
     /// A container terminates repeatedly.
     Restarts,
     /// No pod of a revision is ready.
@@ -139,6 +143,11 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
         pods,
     };
     let mut found = Vec::new();
+    for pod in seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched)) {
+        let Some(since) = pod.out_of_memory.iter().map(|end| end.at).max() else { continue };
+        let pods = BTreeMap::from([(pod.name.clone(), pod.node.clone())]);
+        found.push(trouble(TroubleKind::OutOfMemory, since, now.duration_since(since) >= SPREAD, pods));
+    }
     // One restart fewer is enough to resemble the trouble of another workload.
     let restarting = seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched));
     for pod in restarting {
@@ -191,5 +200,7 @@ pub fn next_look(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> 
     let unready = seen.pods.iter().filter(|pod| pod.counts() && !pod.ready && pod.patched);
     let unready = unready.filter_map(|pod| due(pod.since.max(pod.started?), suspicion(seen.verify)));
     let refused = seen.refused.and_then(|since| due(since, PASSING));
-    unready.chain(refused).filter(|at| *at > now).min()
+    let ends = seen.pods.iter().filter(|pod| pod.counts() && pod.patched).flat_map(|pod| &pod.out_of_memory);
+    let ends = ends.filter_map(|end| end.at.checked_add(SPREAD).ok());
+    unready.chain(refused).chain(ends).filter(|at| *at > now).min()
 }
