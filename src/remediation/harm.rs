@@ -13,7 +13,7 @@ use super::harm_evidence::{events, pod_events, steady_nodes};
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
     Course, Harm, Knowledge, PodSeen, Restart, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
-    next_look, troubles,
+    in_turn, next_look, troubles,
 };
 use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
 use crate::enforcement::{KINDS, Subject};
@@ -42,7 +42,8 @@ impl Enforcer<'_> {
         let Some(survey) = self.survey_harm() else { return Ok(None) };
         let mut next = survey.next;
         let mut incident = None;
-        for (record, trouble, seen) in &survey.suspects {
+        for (record, trouble, seen) in in_turn(&survey.suspects, |(_, of, _)| &of.workload, LOOK, self.now())
+        {
             if let Some(again) = self.remediator.looked_at(&trouble.workload, LOOK) {
                 next = [next, Some(again)].into_iter().flatten().min();
                 continue;
