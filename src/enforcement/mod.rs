@@ -40,6 +40,7 @@ mod terms;
 mod totals;
 mod trace;
 mod undo_result;
+mod usual_restarts;
 mod verify;
 
 pub use adoption::Adoptable;
@@ -72,4 +73,5 @@ pub use terms::{Terms, plan_within};
 pub use totals::Totals;
 pub use trace::Trace;
 pub use undo_result::{FieldOwners, UndoResult};
+pub use usual_restarts::usual_restarts;
 pub use verify::{AppliedPatch, Evidence, RolloutVerdict, patience, ready_pods, verify};

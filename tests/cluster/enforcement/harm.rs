@@ -81,12 +81,15 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     let node = fixture.node("one").await;
     let unready = run_on(&fixture, &node, "unready").await;
     let restarting = run_on(&fixture, &node, "restarting").await;
+    restart(&fixture, &pods(&fixture, "unready").await[0], 2).await;
     let there = |object: &mut Value| object["spec"]["template"]["spec"]["nodeName"] = json!(node);
     let set = fixture.run("StatefulSet", "set", there).await;
     let _operator = fixture.base.operator();
     fixture.policy("standard", PROBES_WITH_DOWNTIME).await;
-    for workload in ["Deployment/unready", "Deployment/restarting", "StatefulSet/set"] {
-        fixture.until("standard", workload, RemediationPhase::Verified).await;
+    let usual = [("Deployment/unready", 2), ("Deployment/restarting", 0), ("StatefulSet/set", 0)];
+    for (workload, usual_restarts) in usual {
+        let record = fixture.until("standard", workload, RemediationPhase::Verified).await;
+        assert_eq!(record.usual_restarts, Some(usual_restarts), "{record:?}");
     }
     fixture.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
     // The owner removes one of our probes; enforcement answers for the others.
