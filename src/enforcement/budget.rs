@@ -80,7 +80,7 @@ pub struct Grant {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
     /// The most pods of the rollout that were ready at once, as far as noted.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     pub ready: usize,
     /// The time at which the last of them became ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -437,11 +437,6 @@ fn times<'a>(grants: impl Iterator<Item = &'a Grant>, now: Timestamp) -> Vec<Tim
     let mut times: Vec<_> = grants.filter(|grant| counts(grant, now)).map(|grant| grant.time).collect();
     times.sort_unstable();
     times
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 /// Returns true if a grant is a patch of the last hour.

@@ -267,8 +267,7 @@ fn a_pod_that_becomes_ready_again_and_again_is_no_progress() {
         ledger.note_progress("a", 1, at(second));
         ledger.note_progress("b", usize::try_from(second).unwrap() / 100, at(second));
     }
-    let read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
-    let mut read = read;
+    let mut read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
     assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(1000)), BudgetDecision::Granted);
     let stalled = |uid: &str| read.open().find(|grant| grant.uid == uid).unwrap().stalled;
     assert_eq!((stalled("a"), stalled("b")), (Some(at(1000)), None));
