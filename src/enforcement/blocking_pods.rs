@@ -11,8 +11,8 @@ use super::symptoms::{is_ready, ordinal};
 /// The label with the revision of the pods of a `StatefulSet` or a `DaemonSet`.
 pub const CONTROLLER_REVISION_HASH: &str = "controller-revision-hash";
 
-/// Returns the pods of a workload, by its uid, that are of earlier revisions and are not ready or are being deleted. They may be of any earlier revision:
-/// the patch's own, or a later release of the owner with the fields of the patch.
+/// Returns the pods of a workload, by its uid, that are of earlier revisions and are not ready or are being deleted.
+/// They may be of any earlier revision: the patch's own, or a later release of the owner with the fields of the patch.
 ///
 /// Pods that a partition holds back are not among them, because the controller creates them again from the earlier
 /// revision.
@@ -39,7 +39,8 @@ mod tests {
     fn pod(name: &str, revision: &str, ready: &str, deleted: Option<&str>) -> Pod {
         let labels = json!({ CONTROLLER_REVISION_HASH: revision });
         let owner = json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "u" });
-        let metadata = json!({ "name": name, "labels": labels, "deletionTimestamp": deleted, "ownerReferences": [owner] });
+        let metadata = json!({ "name": name, "labels": labels, "deletionTimestamp": deleted,
+            "ownerReferences": [owner] });
         let status = json!({ "conditions": [{ "type": "Ready", "status": ready }] });
         serde_json::from_value(json!({ "metadata": metadata, "status": status })).unwrap()
     }

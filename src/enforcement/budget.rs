@@ -188,8 +188,8 @@ impl Ledger {
         self.reserve_revert(request, &limits, now);
     }
 
-    /// Grants that a verified patch is withdrawn with its policy or after the trial of an incident: it waits for a place
-    /// among the cluster's rollouts, and for nothing else.
+    /// Grants that a verified patch is withdrawn with its policy or after the trial of an incident: it waits for a
+    /// place among the cluster's rollouts, and for nothing else.
     pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> BudgetDecision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
@@ -224,8 +224,9 @@ impl Ledger {
         BudgetDecision::Granted
     }
 
-    /// Notes how many new pods of a workload's rollout are ready, and since when the last of them is. The rollout is not
-    /// stalled while there are more of them than ever before. A pod that becomes ready again and again is no progress.
+    /// Notes how many new pods of a workload's rollout are ready, and since when the last of them is. The rollout is
+    /// not stalled while there are more of them than ever before. A pod that becomes ready again and again is no
+    /// progress.
     pub fn note_progress(&mut self, uid: &str, ready: usize, at: Timestamp) {
         let open = self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid);
         for grant in open.filter(|grant| grant.ready < ready) {

@@ -52,8 +52,8 @@ pub fn pod_to_connect<'p>(subject: &Subject, pods: &'p [Pod]) -> Result<&'p Pod,
     }
 }
 
-/// Returns the pod whose answer shows that a workload has recovered. `None` if no pod is ready yet, or if the rollout is
-/// not complete, or if others answer for the pods.
+/// Returns the pod whose answer shows that a workload has recovered. `None` if no pod is ready yet, or if the rollout
+/// is not complete, or if others answer for the pods.
 pub fn recovered_pod<'p>(subject: &Subject, pods: &'p [Pod]) -> Option<&'p Pod> {
     let progress = RolloutProgress::of(subject);
     let has_pods = progress.wanted > 0 && progress.is_complete();
@@ -100,8 +100,8 @@ pub fn ends(pod: &Pod) -> Ends {
     statuses(pod).map(|status| (status.name.clone(), (status.restart_count, last_end(status)))).collect()
 }
 
-/// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`; `before`
-/// are the ends of its containers before that.
+/// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`;
+/// `before` are the ends of its containers before that.
 pub fn after_connect(
     pods: &[Pod],
     uid: &str,

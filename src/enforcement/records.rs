@@ -103,8 +103,8 @@ pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
     parsed(last).chain(parsed(&record.earlier_fields)).collect()
 }
 
-/// Returns the fields of a record's patches that enforcement still owns. Fields that others removed, alone or with their
-/// container, are not among them.
+/// Returns the fields of a record's patches that enforcement still owns. Fields that others removed, alone or with
+/// their container, are not among them.
 pub fn left_in_place(record: &Remediation, owned: &BTreeSet<ContainerField>) -> BTreeSet<ContainerField> {
     set_by(record).intersection(owned).cloned().collect()
 }

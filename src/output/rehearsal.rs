@@ -98,8 +98,8 @@ fn diff(before: &Value, after: &Value) -> String {
     diff.unified_diff().context_radius(3).header("spec.template", "spec.template").to_string()
 }
 
-/// Estimates the time until the last workload is patched, one at a time and within the hourly budget. `settling` has the
-/// seconds for which the new pods of each are watched.
+/// Estimates the time until the last workload is patched, one at a time and within the hourly budget. `settling` has
+/// the seconds for which the new pods of each are watched.
 fn duration(settling: &[u64], remediation: &RemediationSpec, limits: Limits) -> String {
     let minutes = settling.iter().sum::<u64>().div_ceil(60);
     let patches = settling.len() as u64;

@@ -89,8 +89,8 @@ pub async fn retry(
     Ok(found)
 }
 
-/// Returns the time of a withdrawal that only the ledger records, because the status had no room for it or its policy is
-/// gone. `None` too if the ledger may not be read.
+/// Returns the time of a withdrawal that only the ledger records, because the status had no room for it or its policy
+/// is gone. `None` too if the ledger may not be read.
 async fn noted_end(cluster: &Cluster, subject: &Subject) -> Option<Timestamp> {
     // The namespace of the operator is unknown here.
     let params = ListParams::default().fields(&format!("metadata.name={LEDGER_NAME}"));

@@ -58,8 +58,8 @@ impl Enforcer<'_> {
         true
     }
 
-    /// Returns true if all pods of a trial's workload are available, and one of them accepts a connect to the ports whose
-    /// probes failed. A workload that is gone has not recovered.
+    /// Returns true if all pods of a trial's workload are available, and one of them accepts a connect to the ports
+    /// whose probes failed. A workload that is gone has not recovered.
     async fn has_recovered(&self, trial: &Trial) -> Result<bool, ApplyError> {
         let cluster = &self.remediator.cluster;
         let Some(kind) = WorkloadKind::find("apps/v1", &trial.kind) else { return Ok(false) };

@@ -198,8 +198,8 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Begins the withdrawal of a verified patch, whether or not a place among the rollouts is free; returns when to look
-    /// again.
+    /// Begins the withdrawal of a verified patch, whether or not a place among the rollouts is free; returns when to
+    /// look again.
     pub(super) async fn begin_late_withdrawal(
         &mut self,
         record: &Remediation,

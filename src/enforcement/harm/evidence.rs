@@ -62,8 +62,8 @@ pub struct Harm {
 }
 
 impl Harm {
-    /// Returns the ports of the harmful probes that got no answer. There are none after other harm, such as servers that
-    /// exit when something connects to them.
+    /// Returns the ports of the harmful probes that got no answer. There are none after other harm, such as servers
+    /// that exit when something connects to them.
     pub fn silent_ports(&self, owned: &Fields) -> BTreeSet<u16> {
         if !matches!(self.reason, RemediationReason::NotReady | RemediationReason::ProbeRestarts) {
             return BTreeSet::new();
