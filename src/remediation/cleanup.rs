@@ -209,6 +209,6 @@ mod tests {
         let said: Vec<_> =
             conditions.iter().map(|found| (found.type_.as_str(), found.reason.as_str())).collect();
         let deleting = [("Ready", "Deleting"), ("Enforcing", "Deleting"), ("Degraded", "Deleting")];
-        assert_eq!(said, [&[("Admission", "Known")], &deleting[..]].concat());
+        assert_eq!(said, [&[("Admission", "Known")][..], &deleting].concat());
     }
 }

@@ -459,7 +459,7 @@ fn a_trial_that_stays_in_trouble_holds_up_only_its_incident() {
     let broken = trouble("d", 90, true);
     let trial = Trial::new(&broken, BTreeSet::new(), at(170));
     let of = |suspect: &Trouble, others: &[Trouble], now| {
-        let all = [&[suspect.clone(), broken.clone()], others].concat();
+        let all = [&[suspect.clone(), broken.clone()][..], others].concat();
         course(suspect, &all, VERIFY, Some(&trial), at(now))
     };
     let later = trouble("a", 3600, true);
