@@ -239,5 +239,5 @@ async fn harm_by_a_patch_of_a_deleted_policy_is_withdrawn_and_not_done_again() {
     let retry = ["policy", "retry", "deployment/web", "-n", &fixture.namespace];
     let asked = on(fixture.base.plane.kubeconfig(), &retry);
     assert_eq!(asked.code, 0, "{}", asked.stderr);
-    fixture.until("again", "Deployment/web", RemediationPhase::Applied).await;
+    fixture.until("again", "Deployment/web", RemediationPhase::Verified).await;
 }
