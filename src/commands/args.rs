@@ -1,5 +1,6 @@
 //! Flags that commands share, one group a file.
 
+mod access;
 mod admission;
 mod audit;
 mod boolean;
@@ -17,6 +18,7 @@ mod scope;
 mod selector;
 mod tls;
 
+pub(super) use access::AccessArgs;
 pub(super) use admission::AdmissionMode;
 pub(super) use audit::AuditArgs;
 pub(super) use budget::BudgetArgs;
