@@ -22,7 +22,7 @@ pub(super) use access::AccessArgs;
 pub(super) use admission::AdmissionMode;
 pub(super) use audit::AuditArgs;
 pub(super) use budget::BudgetArgs;
-pub(super) use bundle::{bundle, bundles, is_bundle_path};
+pub(super) use bundle::{bundle, bundle_at, bundles, is_bundle_path};
 pub(super) use connect::ConnectArgs;
 pub(super) use duration::duration;
 pub(super) use installation::InstallationArgs;
