@@ -10,6 +10,7 @@ use super::named_values::{Given, NAMED_VALUES, NamedValue};
 use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
 use super::selection::{SelectionError, select};
 use super::severity_overrides::overridden_twice;
+use super::suggestion::rule_like;
 use super::{Amount, DefaultResources, DevOpsPolicySpec, ExemptionLevel};
 use crate::rules::{self, Check, MISSING_RESOURCES, Parameters, RULES, Rule, RuleId, Severity, Value};
 use crate::workload::{Fields, Kind, Kinds, Quantity, WorkloadKinds};
@@ -43,7 +44,7 @@ pub struct EnabledRule {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// No rule has this id.
-    #[error("spec.rules[{index}].id: there is no rule {id:?}; `kube-devops rules` lists them all")]
+    #[error("spec.rules[{index}].id: there is no rule {id:?}{}", rule_like(id))]
     UnknownRule {
         /// The place in `spec.rules`.
         index: usize,
@@ -480,6 +481,10 @@ mod tests {
             "spec.rules: rule latest-tag is turned on by forbidLatestTag already: take it out of rules"
         );
         assert_eq!(
+        assert_eq!(
+            error("rules: [{id: pendign}]"),
+            "spec.rules[0].id: there is no rule \"pendign\"; did you mean \"pending\"?"
+        );
             error("rules: [{id: pending}, {id: pending}]"),
             "spec.rules[1]: rule pending is listed already: take one of the two out"
         );
