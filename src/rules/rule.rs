@@ -128,12 +128,51 @@ impl Rule {
 
 /// The kind of harm that a violation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    /// The way in which violations are fixed. `rules` and `explain` show it in the same words.
+    pub fn remedy(&self) -> Remedy {
+        match (&self.fix, self.manual_fix) {
+            (Some(fix), _) => Remedy::Enforcement(fix.summary),
+            (None, Some(change)) => Remedy::Manifest(change),
+            (None, None) => Remedy::None,
+        }
+    }
+
 pub enum Category {
     /// The image is not the one that was tested.
     Images,
     /// The workload can do more than it should.
     Security,
     /// Traffic doesn't arrive, or arrives where it should not.
+/// The way in which violations of a rule are fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Enforcement sets fields of live workloads; the text says which.
+    Enforcement(&'static str),
+    /// One change of the manifest always fixes a violation; the text says which.
+    Manifest(&'static str),
+    /// No single change fixes every violation. The message of a violation says what to do.
+    None,
+}
+
+impl Remedy {
+    /// The place of the fix, in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforcement(_) => "enforcement",
+            Self::Manifest(_) => "manifest",
+            Self::None => "none",
+        }
+    }
+
+    /// The change; `None` if no single one fixes every violation.
+    pub fn change(self) -> Option<&'static str> {
+        match self {
+            Self::Enforcement(change) | Self::Manifest(change) => Some(change),
+            Self::None => None,
+        }
+    }
+}
+
     Networking,
     /// The workload fails, or its failure goes unnoticed.
     Reliability,
