@@ -181,7 +181,8 @@ test-binaries: # Built here, because the node's namespaces have no network
 test-node: ## Runs the tests that need a real kubelet
 	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip lifetime:: --skip table:: && $(NODE_TESTS) lifetime::)
 
-test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on a real node
+test-chart: export NODES := 2
+test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on two real nodes
 	$(call on-node,node-parts helm $(NODE_FILES)/kube-devops.tar,\
 		$(NODE)/chart node.test/kube-devops:1 $(HELM)/helm4 $(NODE_FILES)/kube-devops.tar)
 
