@@ -1,7 +1,7 @@
 //! The report of an analysis, in the shape that JSON and YAML output keep stable.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -110,12 +110,21 @@ impl Report {
         worst
     }
 
-    /// Counts the objects that were read and not evaluated, and their kinds.
+    /// Counts the objects that were read and not evaluated, and their kinds, without the objects of
+    /// [`Self::unevaluated`].
     pub fn other_kinds(&self) -> (u64, usize) {
+        let mut kinds: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         // A document without a kind is no object.
-        let objects = || self.skipped.iter().filter(|skipped| !skipped.kind.is_empty());
-        let kinds: BTreeSet<_> = objects().map(|skipped| (&skipped.api_version, &skipped.kind)).collect();
-        (objects().map(|skipped| skipped.count).sum(), kinds.len())
+        for skipped in self.skipped.iter().filter(|skipped| !skipped.kind.is_empty()) {
+            *kinds.entry((&skipped.api_version, &skipped.kind)).or_default() += skipped.count;
+        }
+        for UnevaluatedKind { types, count } in &self.unevaluated {
+            if let Some(objects) = kinds.get_mut(&(&*types.api_version, &*types.kind)) {
+                *objects = objects.saturating_sub(*count);
+            }
+        }
+        kinds.retain(|_, objects| *objects > 0);
+        (kinds.values().sum(), kinds.len())
     }
 }
 
