@@ -23,6 +23,7 @@ mod sources;
 mod stream_copies;
 mod text;
 mod yaml;
+mod yaml_flow;
 mod yaml_list;
 mod yaml_objects;
 
