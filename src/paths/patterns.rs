@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// Patterns of paths, as in a `.gitignore` of a directory. A pattern with `!` takes paths out again.
@@ -47,9 +48,16 @@ impl PathPatterns {
 
     /// Returns true if a file, or a directory above it, matches. A file outside the directory never does.
     pub fn has(&self, file: &Path) -> bool {
-        absolute(file).is_ok_and(|file| {
-            file.starts_with(&self.root) && self.matcher.matched_path_or_any_parents(&file, false).is_ignore()
-        })
+        self.matching(file).is_some()
+    }
+
+    /// Returns the pattern that a file, or a directory above it, matches.
+    pub fn matching(&self, file: &Path) -> Option<&str> {
+        let file = absolute(file).ok().filter(|file| file.starts_with(&self.root))?;
+        match self.matcher.matched_path_or_any_parents(&file, false) {
+            Match::Ignore(pattern) => Some(pattern.original()),
+            Match::None | Match::Whitelist(_) => None,
+        }
     }
 }
 
