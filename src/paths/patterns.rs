@@ -9,6 +9,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 #[derive(Debug, Clone)]
 pub struct PathPatterns {
     root: PathBuf,
+    /// The working directory below the root; `None` if it is elsewhere.
+    here: Option<PathBuf>,
     matcher: Gitignore,
 }
 
@@ -27,6 +29,8 @@ impl PathPatterns {
     /// Compiles the patterns of a directory, which is relative to the working directory.
     pub fn new(directory: &Path, patterns: &[String]) -> Result<Self, PatternError> {
         let root = absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let here = absolute(Path::new("")).ok();
+        let here = here.and_then(|here| here.strip_prefix(&root).ok().map(Path::to_owned));
         let mut builder = GitignoreBuilder::new(&root);
         let mut failed = None;
         for (index, pattern) in patterns.iter().enumerate() {
@@ -36,7 +40,7 @@ impl PathPatterns {
             }
         }
         match (failed, builder.build()) {
-            (None, Ok(matcher)) => Ok(Self { root, matcher }),
+            (None, Ok(matcher)) => Ok(Self { root, here, matcher }),
             (Some(error), _) => Err(error),
             (None, Err(problem)) => {
                 let pattern = patterns.join(", ");
@@ -47,9 +51,15 @@ impl PathPatterns {
 
     /// Returns true if a file, or a directory above it, matches. A file outside the directory never does.
     pub fn has(&self, file: &Path) -> bool {
-        absolute(file).is_ok_and(|file| {
-            file.starts_with(&self.root) && self.matcher.matched_path_or_any_parents(&file, false).is_ignore()
-        })
+        let matches = |file: &Path| self.matcher.matched_path_or_any_parents(file, false).is_ignore();
+        let plain = file.strip_prefix(".").unwrap_or(file);
+        // Most paths are plain ones, and the working directory is not asked for again.
+        match &self.here {
+            Some(here) if plain.components().all(|part| matches!(part, Component::Normal(_))) => {
+                if here.as_os_str().is_empty() { matches(plain) } else { matches(&here.join(plain)) }
+            }
+            _ => absolute(file).is_ok_and(|file| file.starts_with(&self.root) && matches(&file)),
+        }
     }
 }
 
@@ -84,6 +94,7 @@ mod tests {
             ("b/keep.gen.yaml", false),
             ("top.yaml", true),
             ("./b/../top.yaml", true),
+            ("./top.yaml", true),
             ("b/top.yaml", false),
             ("a/z.yaml", true),
             ("a/b/c/z.yaml", true),
@@ -91,6 +102,20 @@ mod tests {
         ] {
             assert_eq!(found.has(Path::new(path)), matches, "{path}");
         }
+    }
+
+    #[test]
+    fn patterns_of_a_directory_above_match_from_there() {
+        let here = std::env::current_dir().unwrap();
+        let name = here.file_name().unwrap().to_str().unwrap();
+        let patterns = [format!("/{name}/a.yaml"), "/b.yaml".to_owned()];
+        let found = PathPatterns::new(Path::new(".."), &patterns).unwrap();
+        let matched =
+            ["a.yaml", "./a.yaml", "b.yaml", "../b.yaml", "c/a.yaml"].map(|path| found.has(Path::new(path)));
+        assert_eq!(matched, [true, true, false, true, false]);
+        assert!(found.has(&here.join("a.yaml")));
+        let below = PathPatterns::new(Path::new("src"), &["/a.yaml".to_owned()]).unwrap();
+        assert!(below.has(Path::new("src/a.yaml")) && !below.has(Path::new("a.yaml")));
     }
 
     #[test]
