@@ -81,6 +81,10 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
         let pods = if rule.is_about_pods() { "; its check of pods by every command" } else { "" };
         writeln!(out, "Evaluated by: {by}{pods}.")?;
     }
+    if rule.is_about_pods() {
+        let native = if rule.expression.is_some() { "yes" } else { "no" };
+        writeln!(out, "Native admission: {native}.")?;
+    }
     let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.manual_fix);
     writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
     if !rule.peers.is_empty() {
