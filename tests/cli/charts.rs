@@ -137,7 +137,7 @@ fn each_values_file_for_ci_makes_a_variant() {
     for helm in helms() {
         let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         let found = [
-            "same latest-tag charts/web/templates/same.yaml:1",
+            "same latest-tag charts/web/templates/same.yaml:4",
             "web-big latest-tag charts/web/templates/deploy.yaml:14",
             "web-small latest-tag charts/web/templates/deploy.yaml:14",
         ];
@@ -169,7 +169,7 @@ fn missing_dependencies_are_an_error_and_present_ones_are_rendered() {
         let pod = "# first\nkind: Pod\napiVersion: v1\nmetadata: {name: db}\nspec: {containers: [{name: c, image: a}]}\n";
         std::fs::write(templates.join("pod.yaml"), pod).unwrap();
         let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
-        assert_eq!(violations(&run), ["db latest-tag charts/web/charts/db/templates/pod.yaml:2"], "{run}");
+        assert_eq!(violations(&run), ["db latest-tag charts/web/charts/db/templates/pod.yaml:5"], "{run}");
         std::fs::remove_dir_all(chart.join("charts")).unwrap();
     }
 }
