@@ -83,7 +83,8 @@ pub struct ConnectOptions {
     pub kubeconfig: Option<PathBuf>,
     /// The flags that override the kubeconfig.
     pub overrides: Overrides,
-    /// The access that a `ClusterProfile` describes. It takes the place of files, flags and a proxy of the environment.
+    /// The access that a `ClusterProfile` describes. It takes the place of files, a proxy of the environment and the
+    /// overrides, except for `disable_compression`.
     pub profile: Option<Arc<ProfileAccess>>,
     /// The time limit of one call including its retries; `None` for no limit.
     pub request_timeout: Option<Duration>,
@@ -174,7 +175,11 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
 
 fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, ConnectError> {
     if let Some(profile) = &options.profile {
-        return profile.target();
+        let target = profile.target()?;
+        return Ok(Target {
+            compressed: target.compressed && !options.overrides.disable_compression,
+            ..target
+        });
     }
     let loaded = Loaded::read(options.kubeconfig.as_deref(), environment)?;
     if let Some(target) = resolve::resolve(&loaded, &options.overrides)? {
