@@ -118,7 +118,7 @@ mod tests {
     fn kept(policy: usize, workloads: usize) -> KeptPatches {
         let workload = |number| (format!("{policy}-{number:036}"), KeptWorkload::default());
         KeptPatches {
-            policy: PolicyRef::new("shop", &format!("p{policy}")),
+            policy: PolicyRef::new("shop", format!("p{policy}")),
             spec: DevOpsPolicySpec::default(),
             workloads: (0..workloads).map(workload).collect(),
         }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_ledger_that_takes_no_patch_takes_notes_of_withdrawals() {
         let mut ledger = Ledger::default();
-        let policies = (0..).take_while(|policy| ledger.keep(&kept(*policy, 500))).count();
+        let policies = (0..99).take_while(|policy| ledger.keep(&kept(*policy, 500))).count();
         assert!(policies > 5 && !ledger.has_room() && ledger.is_short());
         // Each addition computes the length, so most notes are put directly.
         ledger.notes = (0..600).map(|number| note(number, false)).collect();
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn only_a_ledger_full_of_withdrawals_under_way_refuses_a_note() {
-        let mut ledger = Ledger::default();
-        ledger.notes = (0..2_000).map(|number| note(number, true)).collect();
+        let notes = (0..2_000).map(|number| note(number, true)).collect();
+        let mut ledger = Ledger { notes, ..Ledger::default() };
         assert!(ledger.note(note(9_999, false)));
         assert_eq!(ledger.notes().len(), 2_001, "messages are enough");
         ledger.notes.extend((2_000..4_000).map(|number| note(number, true)));
