@@ -111,6 +111,11 @@ impl Report {
         written.serialize(serializer)
     }
 
+    /// Returns true if figures and tables count findings that the baseline knows, and the list of violations does not.
+    pub fn counts_known_findings(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|baseline| baseline.known > 0)
+    }
+
     /// Returns the severity of a rule's violations, as the policy of the report sets it.
     pub fn severity_of(&self, rule: &Rule) -> Severity {
         self.workloads.policy().get(rule.id).map_or(rule.severity, |enabled| enabled.severity)
