@@ -39,6 +39,7 @@ mod terms;
 mod totals;
 mod trace;
 mod undo_result;
+mod usual_restarts;
 mod verify;
 
 pub use adoption::Adoptable;
@@ -70,4 +71,5 @@ pub use terms::{Terms, plan_within};
 pub use totals::Totals;
 pub use trace::Trace;
 pub use undo_result::{FieldOwners, UndoResult};
+pub use usual_restarts::usual_restarts;
 pub use verify::{AppliedPatch, Evidence, RolloutVerdict, last_ready, patience, verify};

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::ports::{declared, parse_declared};
-use super::{Compute, ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject, UNDONE};
+use super::{ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject, UNDONE};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadKind};
 
@@ -125,17 +125,6 @@ pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fiel
 /// Returns true if a limit that the record lists is still set.
 pub fn sets_limits(record: &Remediation) -> bool {
     set_by(record).iter().any(|of| matches!(of.field, Field::Limit(_)))
-}
-
-/// Returns the containers whose memory limit was set by a record's patch or an earlier one.
-pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
-    let limits = set_by(record).into_iter().filter(|of| of.field == Field::Limit(Compute::Memory));
-    limits.map(|of| of.container).collect()
-}
-
-/// Returns the record reduced to the memory limits of these containers.
-pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
-    record_of(record, |of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container))
 }
 
 /// Returns the record reduced to these fields. All others count as set earlier.

@@ -117,8 +117,7 @@ impl<'r> Enforcer<'r> {
         RemediationError::unless_refused(self.notice_lost_ports().await)?;
         RemediationError::unless_refused(self.notice_taken_out().await)?;
         RemediationError::unless_refused(self.carry_over().await)?;
-        let limits = self.notice_low_limits().await?;
-        let mut next = [limits, self.notice_harm().await?].into_iter().flatten().min();
+        let mut next = self.notice_harm().await?;
         for record in &self.records() {
             if let Some(again) = self.go_on_noted(record).await {
                 next = [next, again?].into_iter().flatten().min();
