@@ -65,7 +65,7 @@ pub use rollout_progress::RolloutProgress;
 pub use services::{Service, ServiceSpec, Target, TargetPort};
 pub use settling::settling;
 pub use share::{Share, share};
-pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed};
+pub use subject::{FIELD_MANAGER, KINDS, PATCHED_BY, PATCHED_FIELDS, Subject, SubjectError, Typed, UNDONE};
 pub use surroundings::Surroundings;
 pub use symptoms::is_ready;
 pub use target::{TargetError, parse_target};

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::ports::{declared, parse_declared};
-use super::{ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject};
+use super::{ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject, UNDONE};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadKind};
 
@@ -34,6 +34,12 @@ const LONGEST_PAUSE: i64 = 30;
 pub fn has_room(policy: &DevOpsPolicy) -> bool {
     let records = policy.status.as_ref().map_or(0, |status| status.remediations.len());
     records < KEPT && serde_json::to_vec(policy).is_ok_and(|json| json.len() < ROOM)
+}
+
+/// Returns true if `kube-devops undo` removed the fields of a patch: it ran in a later generation than the plan.
+pub fn is_undone(record: &Remediation, subject: &Subject) -> bool {
+    let undone = subject.annotation(UNDONE).and_then(|generation| generation.parse::<i64>().ok());
+    undone.is_some_and(|undone| record.generation.is_none_or(|planned| planned < undone))
 }
 
 /// Returns true if the remediation of a workload is not finished.

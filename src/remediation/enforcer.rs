@@ -33,9 +33,12 @@ const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 /// Time for which the failed patch of a deleted workload is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The message of a record whose fields were removed by others.
+/// The message of a record whose fields another client removed.
 pub(super) const TAKEN_OUT: &str =
-    "the fields were removed, by undo or by another client: they are not set again until the policy changes";
+    "another client removed the fields: they are not set again until the policy changes";
+/// The message of a record whose fields `kube-devops undo` removed.
+const UNDONE: &str =
+    "the patch was undone by kube-devops undo: its fields are not set again until the policy changes";
 
 /// The enforcement of one policy.
 pub struct Enforcer<'r> {
@@ -396,6 +399,8 @@ impl<'r> Enforcer<'r> {
             Some(ours) => (ours, reason, message),
             None => (record.clone(), RemediationReason::TakenOut, TAKEN_OUT),
         };
+        let is_undone = reason == RemediationReason::TakenOut && records::is_undone(&record, &subject);
+        let message = if is_undone { UNDONE } else { message };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
         let record = Remediation { withdrawals: self.withdrawals_of(&record), ..record };
         let record = records::backing_off(record, self.now());

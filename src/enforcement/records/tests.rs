@@ -51,6 +51,18 @@ fn subject(image: &str) -> Subject {
 }
 
 #[test]
+fn an_undo_after_the_patch_is_told_from_an_earlier_one() {
+    let record = record("web", RemediationPhase::Applied, 0);
+    for (annotation, is_undone) in [(None, false), (Some("5"), true), (Some("4"), false), (Some("x"), false)]
+    {
+        let mut object = subject("i").object;
+        object["metadata"]["annotations"] = json!({ UNDONE: annotation.unwrap_or_default() });
+        let subject = Subject::read(WorkloadKind::Deployment, object).unwrap();
+        assert_eq!(super::is_undone(&record, &subject), is_undone, "planned in generation 4: {annotation:?}");
+    }
+}
+
+#[test]
 fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
     use RemediationPhase::{Applied, Failed, Planned, Verified, Withdrawing, Withdrawn};
     let counts = |status: &DevOpsPolicyStatus| (status.remediations_applied, status.remediations_failed);
