@@ -130,9 +130,8 @@ async fn in_an_incident_one_withdrawal_is_a_trial_for_the_others() {
     static OUTAGE: AtomicBool = AtomicBool::new(false);
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
     // Without a readiness probe, the kubelet calls every pod ready that runs.
-    let by_outage = |pod: &Pod| match OUTAGE.load(Ordering::Relaxed) && is_patched(pod) {
-        true => PodState::Stuck,
-        false => PodState::Ready,
+    let by_outage = |pod: &Pod| {
+        if OUTAGE.load(Ordering::Relaxed) && is_patched(pod) { PodState::Stuck } else { PodState::Ready }
     };
     // Nothing listens there as yet.
     let server = TcpSocket::new_v4().unwrap();
