@@ -136,14 +136,14 @@ mod tests {
             done,
             ..Note::new(&subject(&json!({})), "h".to_owned(), reason, "why", at(0))
         };
-        let (harm, none) = (RemediationReason::NotReady, RemediationReason::NoVerdict);
+        let (harm, neutral) = (RemediationReason::NotReady, RemediationReason::NoVerdict);
         for (what, reason, done, asked, hash, hours, expected) in [
             ("unchanged", harm, true, None, "h", 1, Some(FailedBefore)),
             ("unchanged for long", harm, true, None, "h", 900, Some(FailedBefore)),
             ("changed", harm, true, None, "i", 23, Some(BackingOff)),
             ("changed, and its time has come", harm, true, None, "i", 24, None),
-            ("no evidence", none, true, None, "h", 23, Some(BackingOff)),
-            ("no evidence, and its time has come", none, true, None, "h", 24, None),
+            ("no evidence", neutral, true, None, "h", 23, Some(BackingOff)),
+            ("no evidence, and its time has come", neutral, true, None, "h", 24, None),
             ("requested again", harm, true, Some(1), "h", 2, None),
             ("requested before", harm, true, Some(-1), "h", 2, Some(FailedBefore)),
             ("requested in the future", harm, true, Some(3), "h", 2, Some(FailedBefore)),
