@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// Patterns of paths, as in a `.gitignore` of a directory. A pattern with `!` takes paths out again.
@@ -51,14 +52,28 @@ impl PathPatterns {
 
     /// Returns true if a file, or a directory above it, matches. A file outside the directory never does.
     pub fn has(&self, file: &Path) -> bool {
-        let matches = |file: &Path| self.matcher.matched_path_or_any_parents(file, false).is_ignore();
+        self.matching(file).is_some()
+    }
+
+    /// Returns the pattern that a file, or a directory above it, matches.
+    pub fn matching(&self, file: &Path) -> Option<&str> {
         let plain = file.strip_prefix(".").unwrap_or(file);
         // Most paths are plain ones, and the working directory is not asked for again.
         match &self.here {
             Some(here) if plain.components().all(|part| matches!(part, Component::Normal(_))) => {
-                if here.as_os_str().is_empty() { matches(plain) } else { matches(&here.join(plain)) }
+                if here.as_os_str().is_empty() { self.find(plain) } else { self.find(&here.join(plain)) }
             }
-            _ => absolute(file).is_ok_and(|file| file.starts_with(&self.root) && matches(&file)),
+            _ => {
+                let file = absolute(file).ok().filter(|file| file.starts_with(&self.root))?;
+                self.find(&file)
+            }
+        }
+    }
+
+    fn find(&self, file: &Path) -> Option<&str> {
+        match self.matcher.matched_path_or_any_parents(file, false) {
+            Match::Ignore(pattern) => Some(pattern.original()),
+            Match::None | Match::Whitelist(_) => None,
         }
     }
 }

@@ -56,6 +56,7 @@ pub fn render(listed: Vec<Listed>, options: &Options) -> io::Result<Rendering> {
             Listed::Source(source) => rendering.sources.push(source),
             Listed::Package(package) => packages.push(package),
             Listed::Unread(unread) => rendering.unread.push(unread),
+            Listed::Ignored(note) => rendering.notes.push(note),
         }
     }
     if packages.is_empty() {
