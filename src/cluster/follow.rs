@@ -2,9 +2,9 @@
 
 use super::watch::watch;
 use super::{Cluster, Event, RawObject, WatchFailure, WatchRequest};
-use futures::stream::StreamExt;
+use futures::stream::{Stream, StreamExt};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 /// Interval at which a lasting interruption is logged again.
@@ -46,7 +46,7 @@ pub async fn follow<S>(cluster: &Cluster, request: WatchRequest, sink: impl Sink
     let mut feed = Follower::new(&request, sink);
     let mut synced = Some(synced);
     let mut changes = watch(cluster, request);
-    while let Some(change) = changes.next().await {
+    while let Some(change) = feed.next(&mut changes).await {
         let listed = matches!(change, Ok(Event::InitDone));
         feed.take(change);
         if listed {
@@ -65,15 +65,30 @@ struct Follower<T> {
     bytes: u64,
     /// The current interruption, and the time of its last log line.
     failure: Option<(String, Instant)>,
+    /// The time at which the interruption counts as over without an event: objects that do not change send none.
+    over_at: Option<Instant>,
 }
 
 impl<T: Sink> Follower<T> {
     fn new(request: &WatchRequest, sink: T) -> Self {
         let begun = Instant::now();
-        Self { what: request.to_string(), sink, begun, objects: 0, bytes: 0, failure: None }
+        Self { what: request.to_string(), sink, begun, objects: 0, bytes: 0, failure: None, over_at: None }
+    }
+
+    /// Returns the next change. Until then, an interruption ends if there is no other failure.
+    async fn next<C>(&mut self, changes: &mut (impl Stream<Item = C> + Unpin)) -> Option<C> {
+        while let Some(at) = self.over_at {
+            match timeout_at(at, changes.next()).await {
+                Ok(change) => return change,
+                Err(_) => self.resume(),
+            }
+        }
+        changes.next().await
     }
 
     fn take(&mut self, change: Result<Event<RawObject>, WatchFailure>) {
+        // A list that has begun must end first.
+        self.over_at = None;
         match change {
             Ok(Event::Init) => {
                 (self.begun, self.objects, self.bytes) = (Instant::now(), 0, 0);
@@ -122,10 +137,12 @@ impl<T: Sink> Follower<T> {
             }
             self.failure = Some((message, now));
         }
+        self.over_at = Some(now + failure.silence);
         self.sink.interrupted(failure);
     }
 
     fn resume(&mut self) {
+        self.over_at = None;
         if self.failure.take().is_some() {
             info!(watch = self.what, "watch resumed");
             self.sink.resumed();
@@ -137,7 +154,9 @@ impl<T: Sink> Follower<T> {
 mod tests {
     use super::*;
     use crate::cluster::CallError;
+    use futures::stream;
     use kube::api::ApiResource;
+    use tokio::time::timeout;
 
     /// A sink that records its calls. It cannot read objects with the name `bad`.
     #[derive(Default)]
@@ -196,6 +215,23 @@ mod tests {
         }
         assert_eq!(feed.sink.0, ["begin", "apply bad", "apply good", "end"]);
         assert_eq!(feed.objects, 2);
+    }
+
+    /// Returns the calls of a sink after these changes and then a long time without any.
+    async fn after_quiet(changes: Vec<Result<Event<RawObject>, WatchFailure>>) -> Vec<String> {
+        let mut feed = feed();
+        let mut changes = stream::iter(changes).chain(stream::pending());
+        while let Ok(Some(change)) = timeout(Duration::from_mins(1), feed.next(&mut changes)).await {
+            feed.take(change);
+        }
+        feed.sink.0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interruption_of_objects_that_do_not_change_ends_without_an_event() {
+        assert_eq!(after_quiet(vec![failure(), failure()]).await, ["unreachable", "unreachable", "resumed"]);
+        let listing = vec![failure(), Ok(Event::Init), Ok(Event::InitApply(object("a")))];
+        assert_eq!(after_quiet(listing).await, ["unreachable", "begin", "apply a"], "the list has not ended");
     }
 
     #[test]

@@ -78,7 +78,10 @@ pub struct Grant {
     /// True once the patch was made and counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
-    /// The time at which another pod of the rollout became ready, if that was noted.
+    /// The most pods of the rollout that were ready at once, as far as noted.
+    #[serde(default)]
+    pub ready: usize,
+    /// The time at which the last of them became ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Timestamp>,
     /// The time at which the rollout had stalled: it keeps its namespace's turn, but no place among the cluster's rollouts.
@@ -137,6 +140,7 @@ impl Ledger {
             uid: record.uid.clone().unwrap_or_default(),
             done: !is_under_way(record),
             made: record.phase != RemediationPhase::Planned,
+            ready: 0,
             progress: None,
             stalled: None,
             revert: record.reason == Some(RemediationReason::Reverted),
@@ -176,8 +180,15 @@ impl Ledger {
         self.grant(request, false, *limits, now)
     }
 
-    /// Grants that a verified patch is withdrawn: it waits for a place among the cluster's rollouts, and for
-    /// nothing else.
+    /// Gives the withdrawal of a harmful patch its place, even if no place is free: the next rollouts wait for it.
+    /// Incidents set the limit for such withdrawals.
+    pub fn take_place(&mut self, request: &Request, limits: &Limits, now: Timestamp) {
+        let limits = Limits { rollouts: u32::MAX, ..*limits };
+        self.reserve_revert(request, &limits, now);
+    }
+
+    /// Grants that a verified patch is withdrawn with its policy or after the trial of an incident: it waits for a
+    /// place among the cluster's rollouts, and for nothing else.
     pub fn reserve_revert(&mut self, request: &Request, limits: &Limits, now: Timestamp) -> BudgetDecision {
         let now = self.turn_to(now);
         if self.open().any(|grant| grant.is_for(request)) {
@@ -204,6 +215,7 @@ impl Ledger {
             uid: request.uid.clone(),
             done: false,
             made: false,
+            ready: 0,
             progress: None,
             stalled: None,
             revert,
@@ -211,9 +223,13 @@ impl Ledger {
         BudgetDecision::Granted
     }
 
-    /// Notes that another pod of a workload's rollout became ready, so that it is not stalled.
-    pub fn note_progress(&mut self, uid: &str, at: Timestamp) {
-        for grant in self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid) {
+    /// Notes how many new pods of a workload's rollout are ready, and since when the last of them is. The rollout is
+    /// not stalled while there are more of them than ever before. A pod that becomes ready again and again is no
+    /// progress.
+    pub fn note_progress(&mut self, uid: &str, ready: usize, at: Timestamp) {
+        let open = self.grants.iter_mut().filter(|grant| !grant.done && grant.uid == uid);
+        for grant in open.filter(|grant| grant.ready < ready) {
+            grant.ready = ready;
             grant.progress = grant.progress.max(Some(at));
         }
     }
@@ -271,6 +287,13 @@ impl Ledger {
         self.trial = Some(trial);
     }
 
+    /// Notes that a trial helped, unless another has begun.
+    pub fn end_trial(&mut self, helped: &Trial) {
+        if let Some(trial) = self.trial.as_mut().filter(|trial| *trial == helped) {
+            trial.helped = true;
+        }
+    }
+
     /// Returns the last trial in an incident.
     pub fn trial(&self) -> Option<&Trial> {
         self.trial.as_ref()
@@ -297,15 +320,16 @@ impl Ledger {
         self.grants.iter().filter(|grant| !grant.done)
     }
 
-    /// Closes open grants older than a minute that no policy's status records, such as those of a policy deleted during
-    /// a rollout. A younger grant may not be recorded yet.
+    /// Closes open grants older than a minute that neither a policy's status nor an unfinished note records, such as
+    /// those of a policy deleted during a rollout. A younger grant may not be recorded yet.
     ///
     /// They still count toward the hourly budget, because their patches may have been sent.
     pub fn prune_open(&mut self, is_under_way: impl Fn(&Grant) -> bool, now: Timestamp) {
         let now = self.turn_to(now);
         for grant in &mut self.grants {
             let old = now.duration_since(grant.time) > SURELY_RECORDED;
-            if !grant.done && old && !is_under_way(grant) {
+            let is_noted = self.notes.iter().any(|note| !note.done && note.uid == grant.uid);
+            if !grant.done && old && !is_noted && !is_under_way(grant) {
                 grant.done = true;
             }
         }

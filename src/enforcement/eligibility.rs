@@ -311,7 +311,7 @@ fn unsettled(progress: &RolloutProgress) -> Option<Ineligible> {
 }
 
 /// Returns the container that terminated last, if it did so after `since`.
-pub(super) fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
+fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
     let staying = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let ended = staying.flat_map(|pod| {
         let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
@@ -323,7 +323,7 @@ pub(super) fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
 }
 
 /// Returns the last time at which a container terminated, if it ever did.
-fn last_end(status: &ContainerStatus) -> Option<Timestamp> {
+pub(super) fn last_end(status: &ContainerStatus) -> Option<Timestamp> {
     let both = [&status.state, &status.last_state].into_iter().flatten();
     let ends = both.filter_map(|state| state.terminated.as_ref()?.finished_at.as_ref());
     ends.map(|at| at.0).max()

@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::field::Field;
 use super::subject::{FIELD_MANAGER, PATCHED_BY, PATCHED_FIELDS, Subject};
 
+/// The actions of a probe other than a connect, which enforcement never sets.
+const OTHER_ACTIONS: [&str; 3] = ["f:exec", "f:grpc", "f:httpGet"];
+
 /// Returns a path that an entry of our name owns and enforcement never sets, such as `spec.replicas`. Returns `None` if
 /// all fields under our name can be ours.
 pub fn foreign_path(subject: &Subject) -> Option<String> {
@@ -52,7 +55,11 @@ fn is_settable(path: &[&str]) -> bool {
         None | Some([]) => true,
         Some([key, "f:name"]) => key.starts_with("k:"),
         Some([key, field @ ..]) => {
-            key.starts_with("k:") && Field::ALL.into_iter().any(|known| meets(&known.path(), field))
+            let is_ours = |known: Field| {
+                let action = field.get(known.path().len()).filter(|_| known.is_probe());
+                meets(&known.path(), field) && action.is_none_or(|action| !OTHER_ACTIONS.contains(action))
+            };
+            key.starts_with("k:") && Field::ALL.into_iter().any(is_ours)
         }
     };
     [PATCHED_BY, PATCHED_FIELDS].into_iter().any(annotation)
@@ -117,6 +124,14 @@ mod tests {
             (
                 in_container(&json!({ "f:resources": { "f:limits": { "f:nvidia.com/gpu": {} } } })),
                 container("resources.limits.nvidia.com/gpu"),
+            ),
+            (
+                in_container(&json!({ "f:livenessProbe": { "f:httpGet": { "f:path": {} } } })),
+                container("livenessProbe.httpGet.path"),
+            ),
+            (
+                in_container(&json!({ "f:readinessProbe": { "f:exec": {} } })),
+                container("readinessProbe.exec"),
             ),
             (
                 json!({ "f:spec": { "f:template": { "f:spec": { "f:nodeSelector": {} } } } }),

@@ -5,6 +5,7 @@
 //! them and acts on the decisions.
 
 mod adoption;
+mod blocking_pods;
 mod budget;
 mod causes;
 mod connect_test;
@@ -43,8 +44,9 @@ mod usual_restarts;
 mod verify;
 
 pub use adoption::Adoptable;
+pub use blocking_pods::{CONTROLLER_REVISION_HASH, blocking_pods};
 pub use budget::{BudgetDecision, Grant, KeptPatches, KeptWorkload, Ledger, Limits, Request};
-pub use connect_test::{after_connect, pod_to_connect};
+pub use connect_test::{Ends, after_connect, ends, pod_to_connect, recovered_pod};
 pub use constraints::{Bound, Constraints};
 pub use creation::plan_at_creation;
 pub use downtime::{Allowance, Claims, DowntimeRisk, RolloutOrder, downtime_risk};
@@ -72,4 +74,4 @@ pub use totals::Totals;
 pub use trace::Trace;
 pub use undo_result::{FieldOwners, UndoResult};
 pub use usual_restarts::usual_restarts;
-pub use verify::{AppliedPatch, Evidence, RolloutVerdict, last_ready, patience, verify};
+pub use verify::{AppliedPatch, Evidence, RolloutVerdict, patience, ready_pods, verify};

@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::eligibility::Ineligible;
+use super::records::{is_evidence, is_requested_since};
 use super::subject::Subject;
 use crate::policy::RemediationReason;
 
@@ -22,9 +24,6 @@ pub struct Note {
     pub name: String,
     /// The workload's uid.
     pub uid: String,
-    /// The revision that the patch created, whose stuck pods are to be deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
     /// The withdrawn fields; all fields of the record if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
@@ -36,6 +35,12 @@ pub struct Note {
     pub reason: RemediationReason,
     /// The reason in a truncated sentence.
     pub message: String,
+    /// The number of withdrawals so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawals: Option<u32>,
+    /// The earliest time of the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Timestamp>,
     /// True once the withdrawal is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done: bool,
@@ -57,19 +62,35 @@ impl Note {
             kind: subject.kind().name().to_owned(),
             name: subject.name().to_owned(),
             uid: subject.uid().to_owned(),
-            revision: None,
             fields: Vec::new(),
             causes_hash,
             time: Timestamp::from_second(now.as_second()).unwrap_or(now),
             reason,
             message,
+            withdrawals: None,
+            retry_after: None,
             done: false,
         }
     }
 
-    /// Returns true if the inputs that decide about a failure are unchanged for this workload.
-    pub fn is_about(&self, subject: &Subject, causes_hash: &str) -> bool {
-        self.uid == subject.uid() && self.causes_hash == causes_hash
+    /// Returns the reason why the workload of the note is skipped, if there is one. It is the same as for a record in a
+    /// status. `causes_hashes` are the digests of its inputs under each policy of the namespace.
+    pub fn leaves_alone(
+        &self,
+        subject: &Subject,
+        causes_hashes: &[String],
+        now: Timestamp,
+    ) -> Option<Ineligible> {
+        // A withdrawal that is under way comes before another attempt.
+        if self.uid != subject.uid() || self.done && is_requested_since(subject, self.time, now) {
+            return None;
+        }
+        let (why, workload) = (self.message.clone(), format!("{}/{}", self.kind.to_lowercase(), self.name));
+        if !self.done || causes_hashes.contains(&self.causes_hash) && is_evidence(self.reason) {
+            return Some(Ineligible::FailedBefore { why, workload });
+        }
+        let until = self.retry_after.filter(|until| *until > now)?;
+        Some(Ineligible::BackingOff { until, why, workload })
     }
 
     /// Returns true if the note has expired.
@@ -83,25 +104,56 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::enforcement::RETRY;
+    use crate::policy::SkipReason;
     use crate::workload::WorkloadKind;
 
-    fn subject() -> Subject {
+    fn subject(annotations: &serde_json::Value) -> Subject {
         let object = json!({
-            "metadata": { "name": "web", "namespace": "n", "uid": "u" },
+            "metadata": { "name": "web", "namespace": "n", "uid": "u", "annotations": annotations },
             "spec": { "selector": {}, "template": { "spec": { "containers": [{ "name": "a", "image": "x" }] } } },
         });
         Subject::read(WorkloadKind::Deployment, object).unwrap()
     }
 
     #[test]
-    fn a_note_is_about_the_causes_of_the_failure_and_its_size_is_bounded() {
+    fn the_size_of_a_note_is_bounded_and_so_is_its_time() {
         let now = Timestamp::from_millisecond(1_800_000_000_500).unwrap();
-        let subject = subject();
+        let subject = subject(&json!({}));
         let note = Note::new(&subject, "h".to_owned(), RemediationReason::NotReady, &"ä".repeat(10_000), now);
-        assert!(note.is_about(&subject, "h") && !note.is_about(&subject, "i"));
         assert!(serde_json::to_string(&note).unwrap().len() < 600);
         assert_eq!(note.time.subsec_nanosecond(), 0);
         let ends = note.time + KEPT;
         assert!(!note.is_old(ends) && note.is_old(ends + SignedDuration::from_secs(1)));
+    }
+    #[test]
+    fn a_workload_with_a_note_is_left_alone_as_with_a_record() {
+        use SkipReason::{BackingOff, FailedBefore};
+        let at = |hours: i64| Timestamp::from_second(1_800_000_000 + hours * 3600).unwrap();
+        let note = |reason, done| Note {
+            withdrawals: Some(1),
+            retry_after: Some(at(24)),
+            done,
+            ..Note::new(&subject(&json!({})), "h".to_owned(), reason, "why", at(0))
+        };
+        let (harm, none) = (RemediationReason::NotReady, RemediationReason::NoVerdict);
+        for (what, reason, done, asked, hash, hours, expected) in [
+            ("unchanged", harm, true, None, "h", 1, Some(FailedBefore)),
+            ("unchanged for long", harm, true, None, "h", 900, Some(FailedBefore)),
+            ("changed", harm, true, None, "i", 23, Some(BackingOff)),
+            ("changed, and its time has come", harm, true, None, "i", 24, None),
+            ("no evidence", none, true, None, "h", 23, Some(BackingOff)),
+            ("no evidence, and its time has come", none, true, None, "h", 24, None),
+            ("requested again", harm, true, Some(1), "h", 2, None),
+            ("requested before", harm, true, Some(-1), "h", 2, Some(FailedBefore)),
+            ("requested in the future", harm, true, Some(3), "h", 2, Some(FailedBefore)),
+            ("requested while it is under way", harm, false, Some(1), "i", 2, Some(FailedBefore)),
+        ] {
+            let asked = asked.map(|hours| json!({ RETRY: at(hours).to_string() })).unwrap_or_default();
+            let left = note(reason, done).leaves_alone(&subject(&asked), &[hash.to_owned()], at(hours));
+            assert_eq!(left.map(|left| left.reason()), expected, "{what}");
+        }
+        let other = Note { uid: "v".to_owned(), ..note(harm, true) };
+        assert_eq!(other.leaves_alone(&subject(&json!({})), &["h".to_owned()], at(1)), None);
     }
 }

@@ -109,6 +109,12 @@ pub fn set_by(record: &Remediation) -> BTreeSet<ContainerField> {
     parsed(last).chain(parsed(&record.earlier_fields)).collect()
 }
 
+/// Returns the fields of a record's patches that enforcement still owns. Fields that others removed, alone or with
+/// their container, are not among them.
+pub fn left_in_place(record: &Remediation, owned: &BTreeSet<ContainerField>) -> BTreeSet<ContainerField> {
+    set_by(record).intersection(owned).cloned().collect()
+}
+
 /// Returns the record of the fields to withdraw: those of the last patch, or all fields ever set if the policy was
 /// deleted. `None` if others already removed them.
 pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fields) -> Option<Remediation> {
@@ -329,14 +335,11 @@ pub fn left_alone(
     subject: &Subject,
     now: Timestamp,
 ) -> Option<Ineligible> {
-    let asked = subject.annotation(RETRY).and_then(|at| at.parse::<Timestamp>().ok()).filter(|at| *at <= now);
     let mut found = None;
     for policy in policies.iter().map(Borrow::borrow) {
         let Some(record) = policy.status.as_ref().and_then(|status| about(status, subject)) else { continue };
         let ended = record.time.as_ref().map(|time| time.0);
-        // The time of a record has whole seconds. A request is used up by an attempt that fails within its second.
-        let is_later = |(asked, ended): (Timestamp, Timestamp)| asked.as_second() > ended.as_second();
-        if !is_closed(record) || asked.zip(ended).is_some_and(is_later) {
+        if !is_closed(record) || ended.is_some_and(|ended| is_requested_since(subject, ended, now)) {
             continue;
         }
         let hash = subject.causes_hash(&policy.spec.fix_defaults());
@@ -355,6 +358,20 @@ pub fn left_alone(
     found
 }
 
+/// Returns true if a user requested another attempt after the end of the last one.
+///
+/// The time of a record has whole seconds. A request is used up by an attempt that fails within its second.
+pub(super) fn is_requested_since(subject: &Subject, ended: Timestamp, now: Timestamp) -> bool {
+    let asked = subject.annotation(RETRY).and_then(|at| at.parse::<Timestamp>().ok());
+    asked.is_some_and(|asked| asked <= now && asked.as_second() > ended.as_second())
+}
+
+/// Returns true if a withdrawal for this reason speaks against the patch.
+pub(super) fn is_evidence(reason: RemediationReason) -> bool {
+    use RemediationReason::{ChangedMeanwhile, NoVerdict, PortGone, Unschedulable, Unwatched};
+    !matches!(reason, ChangedMeanwhile | NoVerdict | PortGone | Unschedulable | Unwatched)
+}
+
 /// Returns true if the record's patch failed or was withdrawn.
 pub fn is_closed(record: &Remediation) -> bool {
     matches!(record.phase, RemediationPhase::Failed | RemediationPhase::Withdrawn)
@@ -362,14 +379,11 @@ pub fn is_closed(record: &Remediation) -> bool {
 
 /// Returns true if a patch that ended may be tried again although nothing that bears on its end has changed.
 fn is_open_again(record: &Remediation, policy: &DevOpsPolicy, now: Timestamp) -> bool {
-    use RemediationReason::{ChangedMeanwhile, NoVerdict, PortGone, TakenOut, Unschedulable, Unwatched};
     match (record.phase, record.reason) {
-        // Nothing of this speaks against the patch.
-        (
-            RemediationPhase::Withdrawn,
-            Some(ChangedMeanwhile | NoVerdict | PortGone | Unschedulable | Unwatched),
-        ) => true,
-        (RemediationPhase::Failed, Some(TakenOut)) => record.policy_generation != policy.metadata.generation,
+        (RemediationPhase::Withdrawn, Some(reason)) => !is_evidence(reason),
+        (RemediationPhase::Failed, Some(RemediationReason::TakenOut)) => {
+            record.policy_generation != policy.metadata.generation
+        }
         (RemediationPhase::Failed, Some(reason)) => {
             let refused = record.time.as_ref().map(|refused| now.duration_since(refused.0));
             reason.is_mended_elsewhere() && refused.is_some_and(|since| since >= ONCE_MORE)

@@ -34,6 +34,8 @@ pub enum RehearsalOutcome {
         before: Value,
         /// The patched pod template.
         after: Value,
+        /// The seconds for which the new pods are watched once they are available.
+        settling_seconds: u64,
     },
     /// The API server would refuse the patch.
     Refused {

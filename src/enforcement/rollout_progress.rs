@@ -25,6 +25,8 @@ pub struct RolloutProgress {
     pub revision: Option<String>,
     /// The ordinal of a `StatefulSet`'s first pod; 0 for other kinds.
     pub first_ordinal: i32,
+    /// The number of a `StatefulSet`'s first pods that a partition keeps at an earlier revision.
+    pub partition: i32,
     /// Seconds for which a pod must be ready before it is available.
     pub min_ready_seconds: i32,
     /// The pods' termination grace period in seconds.
@@ -103,6 +105,7 @@ fn of_stateful_set(set: &StatefulSet) -> RolloutProgress {
         available: status.available_replicas.unwrap_or(0),
         outdated: (status.replicas - updated).max(0),
         revision: status.update_revision,
+        partition,
         first_ordinal: spec.ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0),
         min_ready_seconds: spec.min_ready_seconds.unwrap_or(0),
         ..RolloutProgress::default()

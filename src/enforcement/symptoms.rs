@@ -40,6 +40,11 @@ pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
+/// Returns the ordinal in the name of a `StatefulSet`'s pod.
+pub(super) fn ordinal(pod: &Pod) -> Option<i64> {
+    name(pod).rsplit_once('-')?.1.parse().ok()
+}
+
 /// Returns the time of the pod's last change between ready and not ready.
 pub(super) fn since(pod: &Pod) -> Timestamp {
     let changed = condition(pod, "Ready").and_then(|ready| ready.last_transition_time.as_ref());

@@ -9,7 +9,7 @@ use super::field::ContainerField;
 use super::objects::Pod;
 use super::refusal_class::is_quota_exceeded;
 use super::rollout_progress::{DEADLINE_EXCEEDED, RolloutProgress};
-use super::symptoms::{self, Breakdown};
+use super::symptoms::{self, Breakdown, ordinal};
 use crate::policy::RemediationReason;
 
 /// Time until the next check if only an event can change the verdict.
@@ -162,9 +162,10 @@ fn not_ready(pod: &Pod, last_progress: Timestamp, verify: SignedDuration, now: T
     RolloutVerdict::Failed { reason, message }
 }
 
-/// Returns the time at which the last of the ready pods became ready.
-pub fn last_ready(pods: &[Pod]) -> Option<Timestamp> {
-    pods.iter().filter(|pod| symptoms::is_ready(pod)).map(symptoms::since).max()
+/// Returns the number of ready pods, and the time at which the last of them became ready; `None` if no pod is ready.
+pub fn ready_pods(pods: &[Pod]) -> Option<(usize, Timestamp)> {
+    let ready = || pods.iter().filter(|pod| symptoms::is_ready(pod));
+    Some((ready().count(), ready().map(symptoms::since).max()?))
 }
 
 /// Returns the time allowed for a whole rollout. Each pod may become ready at the last moment.
@@ -238,11 +239,6 @@ fn is_held_up(evidence: &Evidence) -> bool {
 fn is_away(pod: &Pod, evidence: &Evidence) -> bool {
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
     node.is_some_and(|node| evidence.nodes_away.contains(node))
-}
-
-/// Returns the ordinal in the name of a `StatefulSet`'s pod.
-fn ordinal(pod: &Pod) -> Option<i64> {
-    symptoms::name(pod).rsplit_once('-')?.1.parse().ok()
 }
 
 fn unready_in_words(pod: &Pod) -> String {

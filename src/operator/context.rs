@@ -271,8 +271,8 @@ impl WorkloadSource for Inventory {
         self.health.refused(kind, namespace, name)
     }
 
-    fn seen_since(&self) -> Option<Timestamp> {
-        self.health.since()
+    fn seen_since(&self, namespace: &str) -> Option<Timestamp> {
+        self.health.since(namespace)
     }
 }
 

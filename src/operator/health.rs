@@ -20,7 +20,8 @@ const MOST: usize = 12;
 pub(super) struct Health {
     pods: HashMap<String, HashMap<String, PodHealth>>,
     refused: HashMap<(WorkloadKind, String, String), Timestamp>,
-    since: Option<Timestamp>,
+    /// The end of the last gap.
+    resumed: Option<Timestamp>,
     /// The namespaces in which a gap has not ended; `None` for all of them.
     gaps: BTreeSet<Option<String>>,
 }
@@ -158,9 +159,10 @@ impl Health {
 
     /// Records the start of a gap in one namespace or in all. Restarts before a gap are no evidence.
     pub(super) fn interrupt(&mut self, within: Option<&str>) {
-        self.since = None;
         self.gaps.insert(within.map(str::to_owned));
-        for pod in self.pods.values_mut().flat_map(HashMap::values_mut) {
+        let concerned = |namespace: &str| within.is_none_or(|within| within == namespace);
+        let pods = self.pods.iter_mut().filter(|(namespace, _)| concerned(namespace));
+        for pod in pods.flat_map(|(_, pods)| pods.values_mut()) {
             pod.restarts.clear();
             // The time of restarts during the gap is unknown.
             pod.counts.clear();
@@ -170,12 +172,14 @@ impl Health {
     /// Records the end of a gap.
     pub(super) fn resume(&mut self, within: Option<&str>, now: Timestamp) {
         self.gaps.remove(&within.map(str::to_owned));
-        self.since = self.gaps.is_empty().then_some(now);
+        self.resumed = Some(now);
     }
 
-    /// Returns the end of the last gap; `None` during a gap.
-    pub(super) fn since(&self) -> Option<Timestamp> {
-        self.since
+    /// Returns the end of the last gap in any namespace, because an incident may show in all of them; `None` during a
+    /// gap in this namespace. A gap that lasts in another namespace ends no evidence here.
+    pub(super) fn since(&self, namespace: &str) -> Option<Timestamp> {
+        let is_gap = |gap: &Option<String>| gap.as_deref().is_none_or(|within| within == namespace);
+        self.resumed.filter(|_| !self.gaps.iter().any(is_gap))
     }
 
     /// Returns the health of a pod.
@@ -279,7 +283,7 @@ mod tests {
         assert!(health.apply_pod("n", "a", &pod(10, true), at(20)));
         assert_eq!(restarts(&health), [at(12), at(20), at(20)]);
         health.interrupt(None);
-        assert_eq!(health.since(), None);
+        assert_eq!(health.since("n"), None);
         health.resume(None, at(600));
         assert!(restarts(&health).is_empty());
         health.apply_pod("n", "a", &pod(11, true), at(601));
@@ -290,6 +294,27 @@ mod tests {
         assert_eq!(restarts(&health).len(), MOST);
         health.remove(WorkloadKind::Pod, "n", "a");
         assert!(health.pod("n", "a").is_none() && health.pods.is_empty());
+    }
+
+    #[test]
+    fn a_gap_in_one_namespace_blinds_no_other() {
+        let mut health = Health::default();
+        for namespace in ["m", "n"] {
+            health.interrupt(Some(namespace));
+            assert_eq!(health.since(namespace), None);
+        }
+        health.resume(Some("m"), at(10));
+        assert_eq!((health.since("m"), health.since("n")), (Some(at(10)), None), "n is not listed yet");
+        health.resume(Some("n"), at(20));
+        assert_eq!((health.since("m"), health.since("n")), (Some(at(20)), Some(at(20))));
+        for restarts in 0..2 {
+            health.apply_pod("m", "a", &pod(restarts, true), at(21));
+            health.apply_pod("n", "a", &pod(restarts, true), at(21));
+        }
+        health.interrupt(Some("n"));
+        assert_eq!((health.since("m"), health.since("n")), (Some(at(20)), None));
+        let restarts = |namespace| health.pod(namespace, "a").unwrap().restarts.len();
+        assert_eq!((restarts("m"), restarts("n")), (1, 0));
     }
 
     #[test]

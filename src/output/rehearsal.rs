@@ -22,12 +22,19 @@ pub fn rehearsal(
         one(workload, policy, out)?;
     }
     let total = |is: fn(&RehearsalOutcome) -> bool| rehearsed.iter().filter(|one| is(&one.outcome)).count();
-    let patches = total(|outcome| matches!(outcome, RehearsalOutcome::Patch { .. }));
+    let settling: Vec<u64> = rehearsed
+        .iter()
+        .filter_map(|one| match one.outcome {
+            RehearsalOutcome::Patch { settling_seconds, .. } => Some(settling_seconds),
+            _ => None,
+        })
+        .collect();
+    let patches = settling.len();
     let refused = total(|outcome| matches!(outcome, RehearsalOutcome::Refused { .. }));
     let left = total(|outcome| matches!(outcome, RehearsalOutcome::Skipped { .. }));
     writeln!(out, "{patches} would be patched, {refused} refused, {left} left as they are")?;
     if patches > 0 {
-        writeln!(out, "{}", duration(patches as u64, remediation, limits))?;
+        writeln!(out, "{}", duration(&settling, remediation, limits))?;
     }
     Ok(())
 }
@@ -37,7 +44,7 @@ fn one(rehearsed: &Rehearsed, policy: &str, out: &mut Text<'_>) -> io::Result<()
     let workload = workload.local();
     let pods = count(u64::try_from(*pods).unwrap_or_default(), "pod", "pods");
     match outcome {
-        RehearsalOutcome::Patch { plan, before, after } => {
+        RehearsalOutcome::Patch { plan, before, after, .. } => {
             let by =
                 if plan.policy == policy { String::new() } else { format!(" by policy {}", plan.policy) };
             writeln!(out, "{workload} ({pods}): would be patched{by}")?;
@@ -91,10 +98,11 @@ fn diff(before: &Value, after: &Value) -> String {
     diff.unified_diff().context_radius(3).header("spec.template", "spec.template").to_string()
 }
 
-/// Estimates the time until the last workload is patched, one at a time and within the hourly budget.
-fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> String {
-    let settle = u64::from(remediation.verify_seconds.min(60));
-    let minutes = (patches * settle).div_ceil(60);
+/// Estimates the time until the last workload is patched, one at a time and within the hourly budget. `settling` has
+/// the seconds for which the new pods of each are watched.
+fn duration(settling: &[u64], remediation: &RemediationSpec, limits: Limits) -> String {
+    let minutes = settling.iter().sum::<u64>().div_ceil(60);
+    let patches = settling.len() as u64;
     let (of_policy, of_cluster) = (remediation.max_per_hour, limits.per_hour);
     let budget = if of_policy == 0 {
         "maxPerHour is 0, so nothing would be patched at all".to_owned()
@@ -105,13 +113,13 @@ fn duration(patches: u64, remediation: &RemediationSpec, limits: Limits) -> Stri
             _ if of_policy <= of_cluster => ("maxPerHour", of_policy),
             _ => ("--max-per-hour", of_cluster),
         };
-        match (patches - 1) / u64::from(per_hour) {
+        match patches.saturating_sub(1) / u64::from(per_hour) {
             0 => format!("{name} {per_hour} does not slow it down"),
             hours => format!("with {name} {per_hour}, the last patch starts after {hours} h"),
         }
     };
     format!(
-        "one workload at a time: {settle} s each after its rollout, {minutes} min in total without the rollouts; {budget}; \
+        "one workload at a time: new pods are watched for {minutes} min in total, after the rollouts; {budget}; \
          longer if other namespaces use the budget of the cluster"
     )
 }
@@ -147,7 +155,12 @@ mod tests {
                 noted: Vec::new(),
                 ports: BTreeMap::new(),
             };
-            let outcome = RehearsalOutcome::Patch { plan, before: Value::Null, after: Value::Null };
+            let outcome = RehearsalOutcome::Patch {
+                plan,
+                before: Value::Null,
+                after: Value::Null,
+                settling_seconds: 70,
+            };
             let (workload, managers, around) =
                 (WorkloadRef::new("shop", "Deployment", "web"), BTreeSet::new(), Vec::new());
             let mut out = Vec::new();
@@ -167,7 +180,11 @@ mod tests {
     fn the_summary_gives_the_start_of_the_last_patch() {
         let remediation = RemediationSpec { max_per_hour: 10, ..RemediationSpec::default() };
         let usual = Limits { rollouts: 5, per_hour: 60, stall: Limits::STALL };
-        assert!(duration(10, &remediation, usual).contains("does not slow"));
+        let duration = |patches: usize, remediation: &RemediationSpec, limits| {
+            duration(&vec![100; patches], remediation, limits)
+        };
+        let ten = duration(10, &remediation, usual);
+        assert!(ten.contains("does not slow") && ten.contains("for 17 min in total"), "{ten}");
         assert!(
             duration(11, &remediation, usual).contains("with maxPerHour 10, the last patch starts after 1 h")
         );

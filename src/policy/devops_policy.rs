@@ -215,6 +215,17 @@ pub struct RemediationSpec {
     pub allow_downtime: bool,
 }
 
+impl RemediationSpec {
+    /// The longest time to verify a patch, in seconds. A value that was stored before the CRD had this limit is longer.
+    pub const LONGEST_VERIFY_SECONDS: u32 = 3600;
+
+    /// Returns the settings within their limits.
+    #[must_use]
+    pub fn within_limits(self) -> Self {
+        Self { verify_seconds: self.verify_seconds.min(Self::LONGEST_VERIFY_SECONDS), ..self }
+    }
+}
+
 impl Default for RemediationSpec {
     fn default() -> Self {
         Self {
@@ -264,5 +275,18 @@ pub struct AdmissionSpec {
 impl Default for AdmissionSpec {
     fn default() -> Self {
         Self { deny_at: Severity::Critical, mutate: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_time_to_verify_is_cut_to_an_hour() {
+        let within = |verify_seconds| {
+            RemediationSpec { verify_seconds, ..RemediationSpec::default() }.within_limits().verify_seconds
+        };
+        assert_eq!((within(30), within(3600), within(86400)), (30, 3600, 3600));
     }
 }

@@ -163,10 +163,6 @@ pub struct Remediation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub usual_restarts: Option<i32>,
-    /// The revision that the patch created: the pod-template-hash or controller-revision-hash of its pods.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub revision: Option<String>,
 }
 
 impl Remediation {

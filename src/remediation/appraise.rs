@@ -63,11 +63,8 @@ pub(super) async fn appraise(
     }
     let causes = |policy: &CompiledPolicy| subject.causes_hash(&policy.policy.spec.fix_defaults());
     let causes: Vec<String> = inquiry.policies.iter().map(causes).collect();
-    let is_unchanged = |note: &&Note| causes.iter().any(|causes| note.is_about(subject, causes));
-    if let Some(note) = inquiry.notes.iter().find(is_unchanged) {
-        let message =
-            format!("an earlier patch failed, and its template did not change since: {}", note.message);
-        return Ok(skipped(SkipReason::FailedBefore, message, false));
+    if let Some(found) = inquiry.notes.iter().find_map(|note| note.leaves_alone(subject, &causes, now)) {
+        return Ok(skipped(found.reason(), found.to_string(), found.passing()));
     }
     let (remediation, claims) = (inquiry.remediation, &inquiry.surroundings.claims);
     let mut managed = None;

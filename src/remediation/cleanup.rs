@@ -113,16 +113,7 @@ impl Enforcer<'_> {
         let mut status = self.status();
         let now = self.now();
         let started = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-        status.conditions = [ConditionType::Ready, ConditionType::Enforcing, ConditionType::Degraded]
-            .map(|type_| Condition {
-                type_: type_.as_str().to_owned(),
-                status: "False".to_owned(),
-                reason: ConditionReason::Deleting.to_string(),
-                message: "the policy was deleted: finishing rollouts before its removal".to_owned(),
-                observed_generation: self.policy.metadata.generation,
-                last_transition_time: started.clone(),
-            })
-            .to_vec();
+        set_deleting(&mut status.conditions, self.policy.metadata.generation, &started);
         status.cleanup_started = Some(started);
         let deleted = self.policy.metadata.deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let since = deleted.max(self.remediator.started);
@@ -181,5 +172,43 @@ impl Enforcer<'_> {
             }
         }
         Ok(next)
+    }
+}
+
+/// Sets the conditions of a policy that is being deleted. Those of other tasks stay, such as Admission.
+fn set_deleting(conditions: &mut Vec<Condition>, generation: Option<i64>, now: &Time) {
+    let deleting = [ConditionType::Ready, ConditionType::Enforcing, ConditionType::Degraded];
+    conditions.retain(|known| deleting.iter().all(|type_| type_.as_str() != known.type_));
+    conditions.extend(deleting.map(|type_| Condition {
+        type_: type_.as_str().to_owned(),
+        status: "False".to_owned(),
+        reason: ConditionReason::Deleting.to_string(),
+        message: "the policy was deleted: finishing rollouts before its removal".to_owned(),
+        observed_generation: generation,
+        last_transition_time: now.clone(),
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_is_being_deleted_keeps_the_conditions_of_other_tasks() {
+        let now = Time(Timestamp::UNIX_EPOCH);
+        let known = |type_: ConditionType| Condition {
+            type_: type_.as_str().to_owned(),
+            status: "True".to_owned(),
+            reason: "Known".to_owned(),
+            message: String::new(),
+            observed_generation: Some(1),
+            last_transition_time: now.clone(),
+        };
+        let mut conditions = vec![known(ConditionType::Ready), known(ConditionType::Admission)];
+        set_deleting(&mut conditions, Some(2), &now);
+        let said: Vec<_> =
+            conditions.iter().map(|found| (found.type_.as_str(), found.reason.as_str())).collect();
+        let deleting = [("Ready", "Deleting"), ("Enforcing", "Deleting"), ("Degraded", "Deleting")];
+        assert_eq!(said, [&[("Admission", "Known")][..], &deleting].concat());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use crate::enforcement::Ineligible;
+use crate::enforcement::{Ends, Ineligible};
 
 /// The last connect for each workload, by its uid.
 pub(super) type ConnectResults = HashMap<String, ConnectResult>;
@@ -14,6 +14,8 @@ pub(super) type ConnectResults = HashMap<String, ConnectResult>;
 pub(super) struct ConnectResult {
     pub(super) ports: BTreeSet<u16>,
     pub(super) pod: String,
+    /// The ends of the pod's containers before the connect.
+    pub(super) ends: Ends,
     pub(super) at: Timestamp,
     /// The reason why the workload is not patched, once there is one.
     pub(super) verdict: Option<Ineligible>,

@@ -13,7 +13,7 @@ use super::apply_error::ApplyError;
 use super::connect_results::ConnectResult;
 use super::enforcer::Enforcer;
 use super::evidence::pods;
-use crate::enforcement::{Ineligible, Plan, Subject, after_connect, pod_to_connect};
+use crate::enforcement::{Ineligible, Plan, Subject, after_connect, ends, pod_to_connect};
 
 /// The time limit of a test connection.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -52,11 +52,11 @@ impl Enforcer<'_> {
                 if let Some(found) = ask(pod.name(), address, &ports).await {
                     return Ok(Some(found));
                 }
-                let pod = pod.metadata.uid.clone().unwrap_or_default();
-                ConnectResult { ports, pod, at: now, verdict: None }
+                let (ends, pod) = (ends(pod), pod.metadata.uid.clone().unwrap_or_default());
+                ConnectResult { ports, pod, ends, at: now, verdict: None }
             }
         };
-        let found = after_connect(&pods, &test.pod, test.at, now);
+        let found = after_connect(&pods, &test.pod, &test.ends, test.at, now);
         test.verdict = found.clone().filter(|found| !found.passing());
         self.remediator.connect_results().insert(subject.uid().to_owned(), test);
         Ok(found)
@@ -64,7 +64,7 @@ impl Enforcer<'_> {
 }
 
 /// Connects to each port, and returns the reason not to patch the workload if a port does not respond.
-async fn ask(pod: &str, address: Option<IpAddr>, ports: &BTreeSet<u16>) -> Option<Ineligible> {
+pub(super) async fn ask(pod: &str, address: Option<IpAddr>, ports: &BTreeSet<u16>) -> Option<Ineligible> {
     for &port in ports {
         let pod = pod.to_owned();
         let Some(address) = address else { return Some(Ineligible::PortUnreachable { pod, port }) };

@@ -141,7 +141,7 @@ impl<'r> Enforcer<'r> {
     }
 
     pub(super) fn remediation(&self) -> RemediationSpec {
-        self.policy.spec.remediation.clone().unwrap_or_default()
+        self.policy.spec.remediation.clone().unwrap_or_default().within_limits()
     }
 
     pub(super) fn status(&self) -> DevOpsPolicyStatus {
@@ -402,6 +402,7 @@ impl<'r> Enforcer<'r> {
         let is_undone = reason == RemediationReason::TakenOut && records::is_undone(&record, &subject);
         let message = if is_undone { UNDONE } else { message };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
+        let record = Remediation { withdrawals: self.withdrawals_of(&record), ..record };
         let record = records::backing_off(record, self.now());
         if !self.record_if_taken(record.clone()).await? {
             if reason == RemediationReason::TakenOut {

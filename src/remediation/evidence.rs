@@ -18,14 +18,14 @@ use serde::de::DeserializeOwned;
 
 use crate::cluster::{CallError, Cluster};
 use crate::enforcement::{
-    Claims, Evidence, RolloutProgress, Service, ServiceSpec, Subject, Surroundings, Typed, is_ready, objects,
+    CONTROLLER_REVISION_HASH, Claims, Evidence, RolloutProgress, Service, ServiceSpec, Subject, Surroundings,
+    Typed, is_ready, objects,
 };
 use crate::governance::AnnotatedExemptions;
 
 /// The annotation with which a Deployment and its `ReplicaSet`s mark the current revision.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
-const CONTROLLER_REVISION_HASH: &str = "controller-revision-hash";
 
 /// Returns the pods that a workload manages, of any revision.
 pub async fn pods(cluster: &Cluster, subject: &Subject) -> Result<Vec<objects::Pod>, CallError> {
@@ -48,17 +48,6 @@ pub(super) async fn evidence(cluster: &Cluster, subject: &Subject) -> Result<Evi
     let former = if missing { former } else { Vec::new() };
     let nodes_away = nodes_away(cluster, pods.iter().chain(&former)).await?;
     Ok(Evidence { progress, revision, pods, former, nodes_away })
-}
-
-/// Returns the pods of one revision of a workload.
-pub(super) async fn of_revision(
-    cluster: &Cluster,
-    subject: &Subject,
-    revision: &str,
-) -> Result<Vec<objects::Pod>, CallError> {
-    let mut pods = pods(cluster, subject).await?;
-    pods.retain(|pod| is_of_revision(pod, subject, revision));
-    Ok(pods)
 }
 
 fn is_of_revision(pod: &objects::Pod, subject: &Subject, revision: &str) -> bool {

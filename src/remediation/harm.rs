@@ -3,25 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::apply_error::ApplyError;
 use super::candidates::has_all;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
+use super::planning::pause_for_room;
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
-    Course, Harm, Knowledge, PodSeen, Restart, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
+    Course, Harm, Knowledge, PodSeen, Restart, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
     in_turn, next_look, troubles,
 };
 use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
-use crate::enforcement::{KINDS, Subject};
+use crate::enforcement::{ContainerField, KINDS, Subject};
 use crate::policy::{Remediation, RemediationReason};
 use crate::workload::{Workload, WorkloadKind, WorkloadRef};
 
 /// The minimum time between two checks of the evidence about a workload.
-const LOOK: SignedDuration = SignedDuration::from_secs(20);
+pub(super) const LOOK: SignedDuration = SignedDuration::from_secs(20);
 
 /// The observations of the workloads of the cluster.
 struct Survey {
@@ -77,28 +78,30 @@ impl Enforcer<'_> {
     ) -> Result<Option<Timestamp>, RemediationError> {
         let (verify, now) = (self.verify(), self.now());
         let trial = self.remediator.ledger.trial();
-        let course = course(trouble, all, verify, trial.as_ref(), now);
+        let mut course = course(trouble, all, verify, trial.as_ref(), now);
+        if let (Course::Ask, Some(trial)) = (course, &trial) {
+            course = if self.has_helped(trial).await { Course::Follow } else { Course::Hold };
+        }
         info!(workload = %trouble.workload, ?course, harm = harm.message, "a verified patch does harm");
         let words =
             |rest: &str| Some(format!("many workloads are in trouble at once, {}: {rest}", trouble.workload));
         let (reason, message) = match course {
             Course::Withdraw => (harm.reason, harm.message.clone()),
             Course::Try => {
-                let trial = Trial::new(&trouble.workload, now);
-                let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
-                if let Err(error) = noted {
-                    // Without the record of a trial, its result would be unknown.
-                    warn!(%error, workload = %trouble.workload, "failed to start the trial withdrawal of an incident");
+                if !self.begin_trial(trouble, harm.silent_ports(&subject.owned())).await {
                     return Ok(Some(self.after(LOOK)));
                 }
                 *incident = words("its patch is withdrawn to see if that helps");
                 (RemediationReason::Incident, format!("to see if it helps: {}", harm.message))
             }
+            Course::Follow if self.waits_for_room(record).await => {
+                return Ok(Some(self.after(pause_for_room())));
+            }
             Course::Follow => {
                 *incident = words("a withdrawal helped, and others follow");
                 (RemediationReason::Incident, format!("the withdrawal from another helped: {}", harm.message))
             }
-            Course::Hold => {
+            Course::Ask | Course::Hold => {
                 *incident = words("no further patch is withdrawn unless the trial helps");
                 return Ok(Some(self.after(LOOK)));
             }
@@ -147,15 +150,16 @@ impl Enforcer<'_> {
         Ok(find_harm(trouble, &known, self.now()).map(|harm| (harm, subject)))
     }
 
-    /// Returns the observations of all workloads; `None` during a gap.
+    /// Returns the observations of all workloads in namespaces without a gap; `None` during a gap in the policy's.
     fn survey_harm(&self) -> Option<Survey> {
         let now = self.now();
         let patched: BTreeSet<WorkloadRef> = self.remediator.patched();
         let own = self.records();
         let workloads = self.remediator.workloads();
-        let seen_since = workloads.seen_since()?;
+        workloads.seen_since(&self.namespace)?;
         let mut survey = Survey { all: Vec::new(), suspects: Vec::new(), next: None };
         for namespace in workloads.namespaces() {
+            let Some(seen_since) = workloads.seen_since(&namespace) else { continue };
             for mut seen in observe(&*workloads, &namespace, self.verify()) {
                 seen.patched = patched.contains(&seen.workload);
                 let record = own.iter().find(|record| {
@@ -166,7 +170,11 @@ impl Enforcer<'_> {
                     is_own && record.workload().within(&namespace) == seen.workload
                 });
                 if let Some(record) = record {
-                    mark_patched(&*workloads, &mut seen, record);
+                    let trace =
+                        kind_of(record).and_then(|kind| workloads.trace(kind, &namespace, &record.name));
+                    let fields = trace.map(|trace| records::left_in_place(record, &trace.owned));
+                    let pod = |name: &str| workloads.get(WorkloadKind::Pod, &namespace, name);
+                    mark_patched(&mut seen, &fields.unwrap_or_default(), pod);
                     let next = next_look(&seen, seen_since, now);
                     survey.next = [survey.next, next].into_iter().flatten().min();
                 }
@@ -244,13 +252,15 @@ fn out_of_memory(pod: &Workload<'_>) -> Vec<Restart> {
     ends.collect()
 }
 
-/// Marks the pods that have the fields of a record.
-fn mark_patched(workloads: &dyn WorkloadSource, seen: &mut WorkloadSeen, record: &Remediation) {
-    let fields = records::set_by(record);
-    let namespace = seen.workload.namespace.clone();
+/// Marks the pods that have these fields, which enforcement still owns.
+fn mark_patched<'w>(
+    seen: &mut WorkloadSeen,
+    fields: &BTreeSet<ContainerField>,
+    pod_of: impl Fn(&str) -> Option<&'w Workload<'static>>,
+) {
+    seen.patched = !fields.is_empty();
     for pod in &mut seen.pods {
-        let object = workloads.get(WorkloadKind::Pod, &namespace, &pod.name);
-        pod.patched = object.is_some_and(|object| has_all(object, &fields));
+        pod.patched = seen.patched && pod_of(&pod.name).is_some_and(|object| has_all(object, fields));
     }
 }
 
@@ -260,4 +270,60 @@ fn refusal(subject: &Subject) -> Option<String> {
     let failing =
         conditions.find(|condition| condition["type"] == "ReplicaFailure" && condition["status"] == "True");
     failing?["message"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(name: &str, probes: &Value) -> Workload<'static> {
+        let mut container = json!({ "name": "main", "image": "x" });
+        container.as_object_mut().unwrap().extend(probes.as_object().unwrap().clone());
+        let object = json!({ "metadata": { "name": name }, "spec": { "containers": [container] } });
+        Workload::from_json_owned(WorkloadKind::Pod, &object.to_string()).unwrap()
+    }
+
+    fn seen(pods: &[&str]) -> WorkloadSeen {
+        let pod = |name: &&str| PodSeen {
+            name: (*name).to_owned(),
+            node: "node".to_owned(),
+            revision: String::new(),
+            started: None,
+            ready: false,
+            since: Timestamp::UNIX_EPOCH,
+            restarts: Vec::new(),
+            unready: Vec::new(),
+            out_of_memory: Vec::new(),
+            terminating: false,
+            patched: false,
+        };
+        WorkloadSeen {
+            workload: WorkloadRef::new("n", "Deployment", "web"),
+            patched: true,
+            verify: LOOK,
+            pods: pods.iter().map(pod).collect(),
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn a_pod_is_patched_if_it_has_the_fields_that_are_left_of_the_patch() {
+        let pods = [
+            pod("before", &json!({})),
+            pod("whole", &json!({ "livenessProbe": {}, "readinessProbe": {} })),
+            pod("after", &json!({ "readinessProbe": {} })),
+        ];
+        let pod_of = |name: &str| pods.iter().find(|pod| pod.name() == name);
+        let marked = |fields: &[&str]| {
+            let mut seen = seen(&["before", "whole", "after", "gone"]);
+            mark_patched(&mut seen, &fields.iter().map(|of| of.parse().unwrap()).collect(), pod_of);
+            (seen.patched, seen.pods.iter().map(|pod| pod.patched).collect::<Vec<_>>())
+        };
+        let all = ["main/livenessProbe", "main/readinessProbe"];
+        assert_eq!(marked(&all), (true, vec![false, true, false, false]));
+        assert_eq!(marked(&all[1..]), (true, vec![false, true, true, false]));
+        assert_eq!(marked(&[]), (false, vec![false; 4]), "nothing is left of the patch");
+    }
 }

@@ -33,6 +33,7 @@ mod rollout_watch;
 mod skips;
 mod status_home;
 mod suggested;
+mod trial;
 mod undo;
 mod unrecorded;
 mod withdraw;

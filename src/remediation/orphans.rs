@@ -245,7 +245,6 @@ fn record(
         declared_ports: Vec::new(),
         pods: None,
         usual_restarts: None,
-        revision: None,
     }
 }
 
@@ -268,12 +267,13 @@ mod tests {
             kind: "Deployment".to_owned(),
             name: name.to_owned(),
             uid: name.to_owned(),
-            revision: None,
             fields: Vec::new(),
             causes_hash: String::new(),
             time: Timestamp::UNIX_EPOCH,
             reason: RemediationReason::NotReady,
             message: String::new(),
+            withdrawals: None,
+            retry_after: None,
             done,
         }
     }

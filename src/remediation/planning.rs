@@ -350,8 +350,8 @@ impl Enforcer<'_> {
             declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(RolloutProgress::of(subject).wanted),
             usual_restarts: None,
-            revision: None,
         };
+        let planned = Remediation { withdrawals: self.withdrawals_of(&planned), ..planned };
         let words = format!("to be given {}", planned.fields.join(", "));
         let mut planned = records::in_phase(
             &planned,

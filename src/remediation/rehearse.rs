@@ -16,7 +16,7 @@ use super::find::find;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{
     EnforcingPolicy, RehearsalOutcome, Rehearsed, RolloutOrder, RolloutProgress, Subject, Surroundings,
-    managed_by,
+    managed_by, settling,
 };
 use crate::governance::AnnotatedExemptions;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
@@ -84,7 +84,7 @@ async fn rehearse_some(
     subjects.sort_by_key(|subject| {
         (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
     });
-    let remediation = policy.policy.spec.remediation.clone().unwrap_or_default();
+    let remediation = policy.policy.spec.remediation.clone().unwrap_or_default().within_limits();
     let inquiry = Inquiry {
         policies: all,
         enforcing: &enforcing,
@@ -153,7 +153,11 @@ async fn outcome(
         Appraisal::Ready { plan, .. } => plan,
     };
     match rehearse(cluster, subject, &plan.document).await {
-        Ok(after) => Ok(RehearsalOutcome::Patch { plan, before: template(subject), after: template(&after) }),
+        Ok(after) => {
+            let settling_seconds = settling(&after, plan.adds.keys()).unsigned_abs().as_secs();
+            let (before, after) = (template(subject), template(&after));
+            Ok(RehearsalOutcome::Patch { plan, before, after, settling_seconds })
+        }
         Err(error @ ApplyError::Gone) => Err(error),
         Err(error) if error.is_passing() => Err(error),
         Err(error) => {

@@ -62,7 +62,7 @@ pub struct Remediator {
     /// The incident that each policy is held up by, in words.
     incidents: Mutex<HashMap<PolicyRef, String>>,
     /// The progress of rollouts that was noted in the ledger last, by the workload's uid.
-    progress: Mutex<HashMap<String, Timestamp>>,
+    progress: Mutex<HashMap<String, (usize, Timestamp)>>,
     /// One lock per namespace, so that its policies enforce one at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -274,14 +274,15 @@ impl Remediator {
         self.incidents.lock().unwrap_or_else(PoisonError::into_inner).get(policy).cloned()
     }
 
-    /// Returns true if the progress of a rollout is worth a note in the ledger.
-    pub(super) fn notes_progress(&self, uid: &str, at: Timestamp) -> bool {
+    /// Returns true if the progress of a rollout is worth a note in the ledger: it has more ready pods than were noted.
+    pub(super) fn notes_progress(&self, uid: &str, ready: usize, at: Timestamp) -> bool {
         let mut noted = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         // A rollout that made no progress for an hour is over, or stalled.
-        noted.retain(|_, last| self.now().duration_since(*last) < SignedDuration::from_hours(1));
-        let is_new = noted.get(uid).is_none_or(|last| at.duration_since(*last) >= PROGRESS);
+        noted.retain(|_, (_, last)| self.now().duration_since(*last) < SignedDuration::from_hours(1));
+        let is_new =
+            noted.get(uid).is_none_or(|(most, last)| ready > *most && at.duration_since(*last) >= PROGRESS);
         if is_new {
-            noted.insert(uid.to_owned(), at);
+            noted.insert(uid.to_owned(), (ready, at));
         }
         is_new
     }
@@ -290,18 +291,29 @@ impl Remediator {
         self.fairness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives the withdrawal of a harmful patch a place among the rollouts of the cluster, even if none is free.
+    pub(super) async fn take_place(
+        &self,
+        policy: &PolicyRef,
+        record: &Remediation,
+    ) -> Result<(), LedgerError> {
+        let request = revert_of(policy, record);
+        let (now, limits) = (self.now(), self.settings.limits);
+        self.ledger
+            .change(|ledger| {
+                self.bring_up_to_date(ledger, now);
+                ledger.take_place(&request, &limits, now);
+            })
+            .await
+    }
+
     /// Reserves a place among the rollouts of the cluster for the withdrawal of a verified patch.
     pub(super) async fn reserve_revert(
         &self,
         policy: &PolicyRef,
         record: &Remediation,
     ) -> Result<BudgetDecision, LedgerError> {
-        let request = Request {
-            policy: policy.clone(),
-            policy_per_hour: u32::MAX,
-            workload: record.workload().within(&policy.namespace),
-            uid: record.uid.clone().unwrap_or_default(),
-        };
+        let request = revert_of(policy, record);
         let (now, limits) = (self.now(), self.settings.limits);
         self.ledger
             .change(|ledger| {
@@ -328,5 +340,15 @@ impl Remediator {
         let under_way = records().filter(|(_, record)| is_under_way(record));
         let known: BTreeSet<&str> = under_way.filter_map(|(_, record)| record.uid.as_deref()).collect();
         ledger.prune_open(|grant| known.contains(grant.uid.as_str()), now);
+    }
+}
+
+/// Returns the request to withdraw a verified patch.
+fn revert_of(policy: &PolicyRef, record: &Remediation) -> Request {
+    Request {
+        policy: policy.clone(),
+        policy_per_hour: u32::MAX,
+        workload: record.workload().within(&policy.namespace),
+        uid: record.uid.clone().unwrap_or_default(),
     }
 }

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
+use tracing::debug;
 
 use super::apply::{fetch, patch};
 use super::apply_error::ApplyError;
 use crate::cluster::{CallError, Cluster};
-use crate::enforcement::RETRY;
 use crate::enforcement::records::{about, is_closed};
-use crate::manifests::OBJECT_MANAGER;
+use crate::enforcement::{Ledger, RETRY, Subject};
+use crate::manifests::{LEDGER_KEY, LEDGER_NAME, OBJECT_MANAGER};
 use crate::policies;
 use crate::policy::DevOpsPolicy;
 use crate::workload::{WorkloadKind, WorkloadRef};
@@ -23,10 +25,10 @@ pub enum RetryError {
     /// The workload does not exist.
     #[error("there is no {} {:?} in namespace {:?}", .0.kind, .0.name, .0.namespace)]
     NoWorkload(WorkloadRef),
-    /// No policy has a record of a patch that failed or was withdrawn.
+    /// Neither a policy nor the ledger has a record of a patch that failed or was withdrawn.
     #[error(
-        "no policy of namespace {:?} records a patch of {} {:?} that failed or was withdrawn: \
-         kube-devops policy rehearse gives the reason why a workload is skipped",
+        "no policy of namespace {:?} records a patch of {} {:?} that failed or was withdrawn, nor does a ConfigMap \
+         {LEDGER_NAME} that you may list: kube-devops policy rehearse gives the reason why a workload is skipped",
         .0.namespace, .0.kind, .0.name
     )]
     NothingFailed(WorkloadRef),
@@ -65,19 +67,40 @@ pub async fn retry(
     let left_it = |policy: &DevOpsPolicy| {
         policy.status.as_ref().and_then(|status| about(status, &subject)).is_some_and(is_closed)
     };
-    let mut found: Vec<DevOpsPolicy> = all.filter(left_it).collect();
+    let (mut found, others): (Vec<DevOpsPolicy>, Vec<DevOpsPolicy>) = all.partition(left_it);
+    let mut noted = None;
+    if found.is_empty() {
+        noted = noted_end(cluster, &subject).await;
+        if noted.is_some() {
+            found = others.into_iter().filter(DevOpsPolicy::mutates).collect();
+        }
+    }
     if found.is_empty() {
         return Err(RetryError::NothingFailed(workload));
     }
     found.sort_by_key(ResourceExt::name_any);
     let ended = found.iter().filter_map(|policy| about(policy.status.as_ref()?, &subject)?.time.as_ref());
-    let asked = after(ended.map(|time| time.0).max(), now);
+    let asked = after(ended.map(|time| time.0).chain(noted).max(), now);
     tokio::time::sleep(asked.duration_since(now).unsigned_abs().min(LONGEST_WAIT)).await;
     let annotations = json!({ RETRY: asked.to_string() });
     let change = json!({ "metadata": { "uid": subject.uid(), "annotations": annotations } });
     let params = PatchParams { field_manager: Some(OBJECT_MANAGER.to_owned()), ..PatchParams::default() };
     patch(cluster, &subject, &params, &Patch::Merge(&change)).await?;
     Ok(found)
+}
+
+/// Returns the time of a withdrawal that only the ledger records, because the status had no room for it or its policy
+/// is gone. `None` too if the ledger may not be read.
+async fn noted_end(cluster: &Cluster, subject: &Subject) -> Option<Timestamp> {
+    // The namespace of the operator is unknown here.
+    let params = ListParams::default().fields(&format!("metadata.name={LEDGER_NAME}"));
+    let list = async |client| Api::<ConfigMap>::all(client).list(&params).await;
+    let listed =
+        cluster.call(list).await.inspect_err(|error| debug!(%error, "cannot read the ledger")).ok()?;
+    let data = listed.items.into_iter().filter_map(|held| held.data?.remove(LEDGER_KEY));
+    let ledgers = data.filter_map(|text| serde_json::from_str::<Ledger>(&text).ok());
+    let notes = ledgers.flat_map(|ledger| ledger.notes().to_vec());
+    notes.filter(|note| note.uid == subject.uid()).map(|note| note.time).max()
 }
 
 /// Returns the time of a request that is later than the end of an attempt, also for an operator whose clock is ahead.

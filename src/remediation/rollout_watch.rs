@@ -41,7 +41,7 @@ impl Enforcer<'_> {
         let is_overdue = self.now().duration_since(at.max(self.remediator.started)) > patience;
         match verdict {
             RolloutVerdict::Wait { until, against } if !is_overdue => {
-                self.note_progress(record, enforcement::last_ready(&evidence.pods)).await;
+                self.note_progress(record, enforcement::ready_pods(&evidence.pods)).await;
                 self.say_unschedulable(record, against).await?;
                 Ok(Some(until.min(self.poll())))
             }
@@ -49,7 +49,7 @@ impl Enforcer<'_> {
                 let changed = subject.others_changed_template(record.generation, at);
                 // The current workload failed, so it is skipped from now on.
                 let causes_hash = Some(self.causes_hash(&subject));
-                let record = Remediation { causes_hash, revision: evidence.revision, ..record.clone() };
+                let record = Remediation { causes_hash, ..record.clone() };
                 self.end_watch(&record, verdict, changed, patience).await
             }
         }

@@ -2,6 +2,7 @@
 //! instead.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::warn;
 
 use super::enforcer::Enforcer;
@@ -38,13 +39,24 @@ impl Enforcer<'_> {
             message.as_deref().unwrap_or_default(),
             self.now(),
         );
-        let note = Note { revision: record.revision.clone(), fields: record.fields.clone(), ..note };
+        let note = Note {
+            fields: record.fields.clone(),
+            withdrawals: record.withdrawals,
+            retry_after: record.retry_after.as_ref().map(|time| time.0),
+            ..note
+        };
         let (workload, namespace) = (&note.name, &note.namespace);
         match self.remediator.ledger.change(|ledger| ledger.note(note.clone())).await {
             Ok(true) => {}
             Ok(false) => warn!(workload, namespace, "the ledger has no room for a note"),
             Err(error) => warn!(%error, workload, namespace, "failed to write the withdrawal note"),
         }
+    }
+
+    /// Returns the number of a workload's withdrawals so far, by its record and by its note.
+    pub(super) fn withdrawals_of(&self, record: &Remediation) -> Option<u32> {
+        let note = record.uid.as_deref().and_then(|uid| self.remediator.ledger.note_of(uid));
+        record.withdrawals.max(note.and_then(|note| note.withdrawals))
     }
 
     /// Returns true if a withdrawal of the workload's fields is under way that only the ledger records.
@@ -79,10 +91,7 @@ impl Enforcer<'_> {
     ) -> Option<Result<Option<Timestamp>, RemediationError>> {
         let note = self.remediator.ledger.note_of(record.uid.as_deref()?)?;
         // Orphaned patches have their records in memory alone.
-        let is_recorded = self.home.is_some()
-            && record.time.as_ref().is_some_and(|time| time.0 >= note.time)
-            && !records::is_in_place(record);
-        if is_recorded {
+        if self.home.is_some() && is_after(record, &note) {
             self.drop_note(record).await;
             return None;
         }
@@ -101,7 +110,8 @@ impl Enforcer<'_> {
         };
         let record = Remediation {
             causes_hash: Some(note.causes_hash.clone()),
-            revision: note.revision.clone(),
+            withdrawals: note.withdrawals,
+            retry_after: note.retry_after.map(Time),
             ..part
         };
         if !note.done {
@@ -115,5 +125,48 @@ impl Enforcer<'_> {
         }
         self.drop_note(&record).await;
         Ok(None)
+    }
+}
+
+/// Returns true if a record is later than the withdrawal of a note: it records its end, or another patch, which a user
+/// requested.
+fn is_after(record: &Remediation, note: &Note) -> bool {
+    record
+        .time
+        .as_ref()
+        .is_some_and(|time| time.0 > note.time || time.0 == note.time && !records::is_in_place(record))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::workload::WorkloadKind;
+
+    #[test]
+    fn a_record_outlives_a_note_if_it_is_of_the_end_or_of_a_later_patch() {
+        let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+        let object = json!({
+            "metadata": { "name": "web", "namespace": "n", "uid": "u" },
+            "spec": { "selector": {}, "template": { "spec": { "containers": [] } } },
+        });
+        let subject = Subject::read(WorkloadKind::Deployment, object).unwrap();
+        let note = Note::new(&subject, String::new(), RemediationReason::NotReady, "", at(10));
+        for (phase, second, expected) in [
+            ("Applied", 9, false),
+            ("Applied", 10, false),
+            ("Applied", 11, true),
+            ("Planned", 11, true),
+            ("Withdrawing", 9, false),
+            ("Withdrawing", 10, true),
+            ("Withdrawn", 20, true),
+        ] {
+            let record: Remediation = serde_json::from_value(json!({
+                "kind": "Deployment", "name": "web", "uid": "u", "phase": phase, "time": at(second),
+            }))
+            .unwrap();
+            assert_eq!(is_after(&record, &note), expected, "{phase} at {second}");
+        }
     }
 }

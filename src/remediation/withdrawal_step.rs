@@ -10,14 +10,13 @@ use tracing::{info, warn};
 use super::apply_error::ApplyError;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
-use super::evidence::of_revision;
-use super::planning::pause_for_room;
+use super::evidence::pods;
 use super::withdraw::{self, Remains, withdraw};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
 use crate::enforcement::records::{self, fields_of};
 use crate::enforcement::{
-    BudgetDecision, ContainerField, PATCHED_BY, RolloutProgress, Subject, Typed, is_ready,
+    ContainerField, PATCHED_BY, RolloutProgress, Subject, Typed, blocking_pods, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
@@ -124,9 +123,11 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         let progress = RolloutProgress::of(subject);
-        if record.reason != Some(RemediationReason::Reverted)
-            && let (Typed::StatefulSet(_), Some(withdrawn)) = (&*subject.typed, &record.revision)
-            && self.frees(subject, &progress, withdrawn, self.has_had_its_time(record)).await?
+        let is_undone =
+            matches!(record.reason, Some(RemediationReason::Reverted | RemediationReason::TakenOut));
+        if !is_undone
+            && matches!(&*subject.typed, Typed::StatefulSet(_))
+            && self.frees(subject, &progress, self.has_had_its_time(record)).await?
         {
             return Ok(Some(self.poll()));
         }
@@ -155,28 +156,25 @@ impl Enforcer<'_> {
         Ok(())
     }
 
-    /// Deletes pods of a withdrawn revision that block the StatefulSet, one at a time; returns true if more remain.
+    /// Deletes the pods that keep a StatefulSet from its current revision, one at a time; returns true if more remain.
     /// Once it is `late`, pods that fail to terminate are no longer awaited.
     async fn frees(
         &self,
         subject: &Subject,
         progress: &RolloutProgress,
-        withdrawn: &str,
         late: bool,
     ) -> Result<bool, CallError> {
         if !progress.observed {
             return Ok(!late);
         }
-        if progress.revision.as_deref() == Some(withdrawn) {
-            return Ok(false);
-        }
-        let pods = of_revision(&self.remediator.cluster, subject, withdrawn).await?;
-        let Some(stuck) = pods.iter().find(|pod| !is_ready(pod)) else { return Ok(false) };
-        if pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) {
+        let pods = pods(&self.remediator.cluster, subject).await?;
+        let blocking = blocking_pods(&pods, subject.uid(), progress);
+        let Some(stuck) = blocking.iter().find(|pod| !is_ready(pod)) else { return Ok(false) };
+        if blocking.iter().any(|pod| pod.metadata.deletion_timestamp.is_some()) {
             return Ok(!late);
         }
         self.delete(stuck).await?;
-        info!(pod = stuck.name(), namespace = self.namespace, "stuck pod of the withdrawn revision deleted");
+        info!(pod = stuck.name(), namespace = self.namespace, "stuck pod of an earlier revision deleted");
         Ok(true)
     }
 
@@ -200,20 +198,17 @@ impl Enforcer<'_> {
         }
     }
 
-    /// Begins the withdrawal of a verified patch once it has a place among the rollouts; returns when to look again.
+    /// Begins the withdrawal of a verified patch, whether or not a place among the rollouts is free; returns when to
+    /// look again.
     pub(super) async fn begin_late_withdrawal(
         &mut self,
         record: &Remediation,
         reason: RemediationReason,
         message: &str,
     ) -> Result<Option<Timestamp>, RemediationError> {
-        match self.remediator.reserve_revert(&self.key, record).await {
-            Ok(BudgetDecision::Granted) => {}
-            Ok(BudgetDecision::Wait { .. }) => return Ok(Some(self.after(pause_for_room()))),
-            // A harmful patch is withdrawn even without the ledger.
-            Err(error) => {
-                warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
-            }
+        // A harmful patch is withdrawn even without the ledger.
+        if let Err(error) = self.remediator.take_place(&self.key, record).await {
+            warn!(%error, workload = %record.workload(), "withdrawn without a place in the ledger");
         }
         self.begin_withdrawal(record, reason, message).await
     }

@@ -56,6 +56,6 @@ pub trait WorkloadSource: Send {
     /// Returns the time since when the pods of a workload are not created.
     fn refused(&self, kind: WorkloadKind, namespace: &str, name: &str) -> Option<Timestamp>;
 
-    /// Returns the time since when everything is seen; `None` during a gap.
-    fn seen_since(&self) -> Option<Timestamp>;
+    /// Returns the time since which everything in a namespace is seen; `None` during a gap in it.
+    fn seen_since(&self, namespace: &str) -> Option<Timestamp>;
 }

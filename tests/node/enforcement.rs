@@ -105,6 +105,19 @@ async fn a_stateful_set_whose_port_refuses_connections_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a node: make test-node"]
+async fn a_stateful_set_whose_server_dies_of_a_connect_is_left_alone() {
+    let (workload, server) = (Workload::stateful_set(), Server::dies_of_empty_connections());
+    let fixture = Fixture::new(&workload, &server).await;
+    let outcome = Scenario::new(workload, server).restarts(0).run_on(&fixture).await;
+    assert_eq!(outcome.verdict.phase(), None, "{outcome:#?}");
+    let verdict = within(Duration::from_mins(3), "the harm of the connect is named", async || {
+        fixture.verdict().await.filter(|verdict| verdict.enforcing.contains("ConnectHarmed"))
+    });
+    assert_eq!(verdict.await.phase(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a node: make test-node"]
 async fn a_readiness_probe_that_fails_on_all_pods_after_verification_is_withdrawn() {
     let workload = Workload::surging();
     let server = Server::hangs_after("hangs at 130 s", Duration::from_secs(130));

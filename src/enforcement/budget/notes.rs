@@ -104,12 +104,13 @@ mod tests {
             kind: "Deployment".to_owned(),
             name: format!("web-{number}"),
             uid: format!("{number:036}"),
-            revision: None,
             fields: vec!["main/livenessProbe".to_owned()],
             causes_hash: "a".repeat(64),
             time: Timestamp::UNIX_EPOCH,
             reason: RemediationReason::NotReady,
             message: "a".repeat(256),
+            withdrawals: None,
+            retry_after: None,
             done,
         }
     }

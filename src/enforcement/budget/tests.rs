@@ -157,7 +157,7 @@ proptest! {
                 Step::Forget => ledger.forget(now),
                 Step::Prune => ledger.prune_open(|grant| grant.workload.namespace != "0", now),
                 Step::Progress { namespace, workload } => {
-                    ledger.note_progress(&format!("{namespace}-{workload}"), now);
+                    ledger.note_progress(&format!("{namespace}-{workload}"), 1, now);
                 }
                 Step::Crash => {
                     let text = serde_json::to_string(&ledger).unwrap();
@@ -212,7 +212,7 @@ fn a_refusal_names_the_obstacle_and_its_end() {
         (free, reason.as_str()),
         (None, "Deployment/c of the same namespace is rolling out; one at a time a namespace")
     );
-    ledger.note_progress("c", at(3600));
+    ledger.note_progress("c", 1, at(3600));
     assert_eq!(ledger.reserve(&request("m", "e"), &LIMITS, at(3601)), BudgetDecision::Granted);
     let (free, reason) = until(ledger.reserve(&request("o", "f"), &LIMITS, at(3601)));
     assert_eq!(
@@ -246,16 +246,31 @@ fn a_stalled_rollout_gives_its_place_back_and_one_that_progresses_keeps_it() {
     }
     let (_, reason) = until(ledger.reserve(&request("o", "c"), &LIMITS, at(599)));
     assert!(reason.contains("2 workloads of the cluster"), "{reason}");
-    ledger.note_progress("b", at(500));
+    ledger.note_progress("b", 1, at(500));
     // An operator that starts reads the same times.
     let mut read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
     assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(600)), BudgetDecision::Granted);
     assert_eq!((read.open().count(), read.occupied()), (3, 2));
     let (_, reason) = until(read.reserve(&request("n", "d"), &LIMITS, at(601)));
     assert!(reason.contains("Deployment/a of the same namespace"), "{reason}");
-    read.note_progress("a", at(602));
+    read.note_progress("a", 1, at(602));
     let (_, reason) = until(read.reserve(&request("p", "e"), &LIMITS, at(603)));
     assert!(reason.contains("2 workloads of the cluster"), "its place is another's by now: {reason}");
+}
+
+#[test]
+fn a_pod_that_becomes_ready_again_and_again_is_no_progress() {
+    let mut ledger = Ledger::default();
+    ledger.reserve(&request("n", "a"), &LIMITS, at(0));
+    ledger.reserve(&request("m", "b"), &LIMITS, at(0));
+    for second in (100..=1000).step_by(100) {
+        ledger.note_progress("a", 1, at(second));
+        ledger.note_progress("b", usize::try_from(second).unwrap() / 100, at(second));
+    }
+    let mut read: Ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
+    assert_eq!(read.reserve(&request("o", "c"), &LIMITS, at(1000)), BudgetDecision::Granted);
+    let stalled = |uid: &str| read.open().find(|grant| grant.uid == uid).unwrap().stalled;
+    assert_eq!((stalled("a"), stalled("b")), (Some(at(1000)), None));
 }
 
 #[test]
@@ -293,6 +308,49 @@ fn an_unrecorded_grant_closes_after_a_minute_and_counts_for_its_hour() {
     assert_eq!(ledger.grants.len(), 1);
     ledger.forget(at(3601));
     assert_eq!(ledger, Ledger::default());
+}
+
+#[test]
+fn a_harmful_patch_is_withdrawn_without_a_free_place_and_the_next_rollouts_wait_for_it() {
+    let mut ledger = Ledger::default();
+    for namespace in ["m", "n"] {
+        assert_eq!(ledger.reserve(&request(namespace, namespace), &LIMITS, at(0)), BudgetDecision::Granted);
+    }
+    let harmful = request("o", "harmful");
+    let (_, reason) = until(ledger.reserve_revert(&harmful, &LIMITS, at(1)));
+    assert!(reason.contains("2 workloads of the cluster"), "{reason}");
+    ledger.take_place(&harmful, &LIMITS, at(1));
+    ledger.take_place(&harmful, &LIMITS, at(2));
+    assert_eq!(ledger.occupied(), 3, "once");
+    ledger.finish("m", None);
+    assert_ne!(ledger.reserve(&request("p", "next"), &LIMITS, at(3)), BudgetDecision::Granted);
+    ledger.finish("harmful", None);
+    assert_eq!(ledger.reserve(&request("p", "next"), &LIMITS, at(4)), BudgetDecision::Granted);
+}
+
+#[test]
+fn a_withdrawal_that_only_a_note_records_keeps_its_place_until_it_is_done() {
+    let mut ledger = Ledger::default();
+    ledger.take_place(&request("n", "a"), &LIMITS, at(0));
+    assert!(ledger.note(Note {
+        namespace: "n".to_owned(),
+        kind: "Deployment".to_owned(),
+        name: "a".to_owned(),
+        uid: "a".to_owned(),
+        fields: Vec::new(),
+        causes_hash: String::new(),
+        time: at(0),
+        reason: RemediationReason::NotReady,
+        message: String::new(),
+        withdrawals: None,
+        retry_after: None,
+        done: false,
+    }));
+    ledger.prune_open(|_| false, at(3600));
+    assert_eq!(ledger.occupied(), 1);
+    ledger.note_done("a");
+    ledger.prune_open(|_| false, at(3600));
+    assert_eq!(ledger.occupied(), 0);
 }
 
 #[test]

@@ -61,6 +61,19 @@ pub struct Harm {
     pub message: String,
 }
 
+impl Harm {
+    /// Returns the ports of the harmful probes that got no answer. There are none after other harm, such as servers
+    /// that exit when something connects to them.
+    pub fn silent_ports(&self, owned: &Fields) -> BTreeSet<u16> {
+        if !matches!(self.reason, RemediationReason::NotReady | RemediationReason::ProbeRestarts) {
+            return BTreeSet::new();
+        }
+        let probes = self.fields.iter().filter_map(|of| owned.get(of));
+        let ports = probes.filter_map(|probe| probe.pointer("/tcpSocket/port")?.as_u64());
+        ports.filter_map(|port| u16::try_from(port).ok()).collect()
+    }
+}
+
 /// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
 pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     match trouble.kind {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleKind};
 use crate::workload::WorkloadRef;
 
 /// The maximum number of workloads with the same trouble that is not yet an incident.
@@ -27,6 +27,16 @@ pub struct Trial {
     pub name: String,
     /// The time of the withdrawal.
     pub time: Timestamp,
+    /// The sort of its trouble.
+    pub trouble: TroubleKind,
+    /// The start of its trouble.
+    pub since: Timestamp,
+    /// The ports of the withdrawn probes that failed. Without the probes, the kubelet calls every pod ready.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ports: BTreeSet<u16>,
+    /// True once its pods were seen to have recovered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub helped: bool,
 }
 
 /// The response to harm.
@@ -36,6 +46,8 @@ pub enum Course {
     Withdraw,
     /// It is an incident, and this withdrawal is the trial.
     Try,
+    /// It is an incident whose trial had its time and shows no trouble: if its pods have recovered, others follow.
+    Ask,
     /// It is an incident in which the trial helped, so its fields are withdrawn.
     Follow,
     /// It is an incident, and no more fields are withdrawn now.
@@ -43,13 +55,18 @@ pub enum Course {
 }
 
 impl Trial {
-    /// Creates the trial of a workload, in whole seconds.
-    pub fn new(workload: &WorkloadRef, now: Timestamp) -> Self {
+    /// Creates the trial of a workload in trouble, in whole seconds.
+    pub fn new(trouble: &Trouble, ports: BTreeSet<u16>, now: Timestamp) -> Self {
+        let workload = &trouble.workload;
         Self {
             namespace: workload.namespace.clone(),
             kind: workload.kind.clone().into_owned(),
             name: workload.name.clone(),
             time: Timestamp::from_second(now.as_second()).unwrap_or(now),
+            trouble: trouble.kind,
+            since: trouble.since,
+            ports,
+            helped: false,
         }
     }
 
@@ -61,8 +78,8 @@ impl Trial {
 
 /// Decides the response to the harm of a suspect, from the trouble of all workloads of the cluster.
 ///
-/// The same trouble within `verify`, or within a minute if that is longer, is one incident. A trial must help within the
-/// same time.
+/// The same trouble of many workloads within `verify` is one incident. A trial must help within that time, or within a
+/// minute if that is longer. The trial of an incident bears on no workload whose trouble is its own.
 pub fn course(
     suspect: &Trouble,
     all: &[Trouble],
@@ -83,19 +100,24 @@ pub fn course(
             others = true;
         }
     }
+    let is_incident = others || patched.len() > MOST;
     let is_in_trouble = |trial: &Trial| all.iter().any(|trouble| trial.is_of(&trouble.workload));
-    // After a trial fewer workloads have trouble, but it is still the same incident.
     let trial = trial.filter(|trial| {
-        let is_recent = now.duration_since(trial.time) <= FORGOTTEN;
-        is_recent && (trial.time >= suspect.since || is_in_trouble(trial))
+        let began_before = suspect.since <= trial.time;
+        // After withdrawals fewer workloads have trouble, but it is still the same incident.
+        let began_with_it =
+            suspect.kind == trial.trouble && trial.since.duration_since(suspect.since) <= verify;
+        let is_same = (is_incident || began_with_it) && began_before || is_incident && is_in_trouble(trial);
+        is_same && now.duration_since(trial.time) <= FORGOTTEN
     });
     match trial {
-        None if others || patched.len() > MOST => Course::Try,
+        None if is_incident => Course::Try,
         None => Course::Withdraw,
         Some(trial) if trial.is_of(&suspect.workload) => Course::Follow,
         Some(trial) if now.duration_since(trial.time) < verify.max(LEAST_TRIAL) || is_in_trouble(trial) => {
             Course::Hold
         }
-        Some(_) => Course::Follow,
+        Some(trial) if trial.helped => Course::Follow,
+        Some(_) => Course::Ask,
     }
 }

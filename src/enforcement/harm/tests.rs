@@ -1,6 +1,6 @@
 //! Tables of observations for harm, and properties over generated ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -302,6 +302,16 @@ fn oom_kills_of_many_workloads_are_an_incident() {
 }
 
 #[test]
+fn a_port_is_silent_if_our_probe_of_it_failed() {
+    let harm = |reason| Harm { fields: probes().into_keys().collect(), reason, message: String::new() };
+    let ports = |reason| harm(reason).silent_ports(&probes());
+    assert_eq!(ports(RemediationReason::NotReady), BTreeSet::from([8080]));
+    assert_eq!(ports(RemediationReason::ProbeRestarts), BTreeSet::from([8080]));
+    assert!(ports(RemediationReason::CrashLoop).is_empty(), "it may exit because of a connect");
+    assert!(harm(RemediationReason::NotReady).silent_ports(&Fields::new()).is_empty());
+}
+
+#[test]
 fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
     let evaluated = |known: &Knowledge, pods: Vec<PodSeen>| {
         let known = Knowledge { pods: pods.clone(), ..known.clone() };
@@ -431,14 +441,36 @@ fn trouble_of_many_or_of_others_is_an_incident_with_one_trial() {
     assert_eq!(of(&others, None, 170), Course::Try);
     assert_eq!(of(&earlier, None, 170), Course::Withdraw, "not at the same time");
 
-    let trial = Trial::new(&WorkloadRef::new("n", "Deployment", "d"), at(170));
+    let trial = Trial::new(&four[3], BTreeSet::from([80]), at(170));
     assert_eq!(of(&four, Some(&trial), 500), Course::Hold, "the trial did not help");
     assert_eq!(of(&three, Some(&trial), 229), Course::Hold, "it has its time");
-    assert_eq!(of(&three, Some(&trial), 230), Course::Follow, "it helped");
-    let soon = |now| course(&suspect, &three, SignedDuration::from_secs(30), Some(&trial), at(now));
+    assert_eq!(of(&three, Some(&trial), 230), Course::Ask, "its pods are ready, but without a probe");
+    let helped = Trial { helped: true, ..trial.clone() };
+    assert_eq!(of(&three, Some(&helped), 230), Course::Follow, "it helped");
+    assert_eq!(of(&four, Some(&helped), 500), Course::Hold, "it did not help for long");
+    let soon = |now| course(&suspect, &three, SignedDuration::from_secs(30), Some(&helped), at(now));
     assert_eq!((soon(229), soon(230)), (Course::Hold, Course::Follow), "a minute at least");
     let before = Trial { time: at(99), ..trial };
     assert_eq!(of(&three, Some(&before), 300), Course::Withdraw, "of an earlier incident");
+}
+
+#[test]
+fn a_trial_that_stays_in_trouble_holds_up_only_its_incident() {
+    let broken = trouble("d", 90, true);
+    let trial = Trial::new(&broken, BTreeSet::new(), at(170));
+    let of = |suspect: &Trouble, others: &[Trouble], now| {
+        let all = [&[suspect.clone(), broken.clone()][..], others].concat();
+        course(suspect, &all, VERIFY, Some(&trial), at(now))
+    };
+    let later = trouble("a", 3600, true);
+    assert_eq!(of(&later, &[], 3700), Course::Withdraw, "its trouble is its own");
+    let other_kind = Trouble { kind: TroubleKind::Restarts, ..trouble("a", 100, true) };
+    assert_eq!(of(&other_kind, &[], 300), Course::Withdraw, "of another sort");
+    assert_eq!(of(&trouble("a", 20, true), &[], 300), Course::Withdraw, "it began long before");
+    assert_eq!(of(&trouble("a", 30, true), &[], 300), Course::Hold, "it began with the incident");
+    let wave = ["b", "c", "e"].map(|name| trouble(name, 3610, true));
+    assert_eq!(of(&later, &wave, 3700), Course::Hold, "the incident goes on");
+    assert_eq!(of(&later, &wave, 170 + 25 * 3600), Course::Try, "another trial after a day");
 }
 
 #[test]
@@ -502,18 +534,19 @@ proptest! {
             match course(suspect, &all, VERIFY, trial.as_ref(), now) {
                 Course::Try => {
                     tried += 1;
-                    trial = Some(Trial::new(&suspect.workload, now));
+                    trial = Some(Trial::new(suspect, BTreeSet::new(), now));
                 }
                 Course::Follow => prop_assert!(trial.as_ref().unwrap().name == suspect.workload.name),
                 Course::Withdraw => prop_assert!(false, "it is an incident"),
                 Course::Hold => {}
+                Course::Ask => prop_assert!(false, "it is in trouble"),
             }
         }
         prop_assert_eq!(tried, 1);
         let helped = trial.clone().unwrap().name;
         all.retain(|found| found.workload.name != helped);
         if let Some(left) = all.iter().find(|found| found.patched) {
-            prop_assert_eq!(course(left, &all, VERIFY, trial.as_ref(), at(1000)), Course::Follow);
+            prop_assert_eq!(course(left, &all, VERIFY, trial.as_ref(), at(1000)), Course::Ask);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::workload::WorkloadRef;
 
@@ -79,7 +80,7 @@ pub struct WorkloadSeen {
 }
 
 /// A sort of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TroubleKind {
     /// A container ran out of memory.
     OutOfMemory,

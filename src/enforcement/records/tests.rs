@@ -32,7 +32,6 @@ fn record(name: &str, phase: RemediationPhase, second: i64) -> Remediation {
         declared_ports: Vec::new(),
         pods: Some(1),
         usual_restarts: None,
-        revision: None,
     }
 }
 
@@ -461,4 +460,19 @@ fn probes_go_with_a_port_that_is_not_declared_any_more() {
         });
         assert_eq!(lost.as_deref(), stranded, "{ports} {probes} {owned}");
     }
+}
+
+#[test]
+fn fields_that_others_removed_are_not_left_in_place() {
+    use RemediationPhase::{Verified, Withdrawn};
+    let owned = |fields: &[&str]| fields.iter().map(|of| of.parse().unwrap()).collect::<BTreeSet<_>>();
+    let removed = vec!["gone/livenessProbe".to_owned(), "main/readinessProbe".to_owned()];
+    let left = |phase, fields: &[&str]| {
+        let record = Remediation { earlier_fields: removed.clone(), ..record("web", phase, 0) };
+        left_in_place(&record, &owned(fields)).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let probe = "main/livenessProbe";
+    assert_eq!(left(Verified, &[probe, "main/startupProbe"]), [probe], "the other one is not of this record");
+    assert_eq!(left(Withdrawn, &[probe, "main/readinessProbe"]), ["main/readinessProbe"]);
+    assert!(left(Verified, &[]).is_empty());
 }

@@ -1,14 +1,18 @@
 //! Harm long after a patch was verified. The tests play the kubelet, with its events.
 
-use super::fixture::{EnforcementFixture, PROBES, PodState, RESOURCES, is_patched, template};
+use super::fixture::{
+    EnforcementFixture, PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, is_patched, template,
+};
+use crate::analyze::on;
 use crate::eventually::{eventually, within};
 use crate::kubelet::set_pod_status;
 use k8s_openapi::api::core::v1::{Event, LimitRange, Pod};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube_devops::policy::{RemediationPhase, RemediationReason};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::net::TcpSocket;
 use tokio::time::sleep;
 
 /// Runs a Deployment whose pods are on a node.
@@ -30,6 +34,10 @@ async fn tell(fixture: &EnforcementFixture, pod: &str, reason: &str, note: &str)
     });
     let events = Api::<Event>::namespaced(fixture.base.client.clone(), &fixture.namespace);
     events.create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await.unwrap();
+}
+
+fn containers(object: &kube::api::DynamicObject) -> &Value {
+    &object.data["spec"]["template"]["spec"]["containers"]
 }
 
 /// Returns the names of the pods of a workload.
@@ -74,13 +82,25 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     let unready = run_on(&fixture, &node, "unready").await;
     let restarting = run_on(&fixture, &node, "restarting").await;
     restart(&fixture, &pods(&fixture, "unready").await[0], 2).await;
+    let there = |object: &mut Value| object["spec"]["template"]["spec"]["nodeName"] = json!(node);
+    let set = fixture.run("StatefulSet", "set", there).await;
     let _operator = fixture.base.operator();
-    fixture.policy("standard", PROBES).await;
-    for (workload, usual_restarts) in [("Deployment/unready", 2), ("Deployment/restarting", 0)] {
+    fixture.policy("standard", PROBES_WITH_DOWNTIME).await;
+    let usual = [("Deployment/unready", 2), ("Deployment/restarting", 0), ("StatefulSet/set", 0)];
+    for (workload, usual_restarts) in usual {
         let record = fixture.until("standard", workload, RemediationPhase::Verified).await;
         assert_eq!(record.usual_restarts, Some(usual_restarts), "{record:?}");
     }
     fixture.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
+    // The owner removes one of our probes; enforcement answers for the others.
+    let without = json!({ "name": "main", "livenessProbe": null, "startupProbe": null });
+    let without = json!({ "spec": { "template": { "spec": { "containers": [without] } } } });
+    fixture.edit("Deployment", "unready", "kubectl", &without).await;
+    fixture.until_available("Deployment", "unready").await;
+    // The owner releases a StatefulSet, whose pods are then of another revision than the patch's own.
+    let release = json!({ "metadata": { "annotations": { "release": "2" } } });
+    fixture.edit("StatefulSet", "set", "kubectl", &json!({ "spec": { "template": release } })).await;
+    fixture.until_available("StatefulSet", "set").await;
     let pod = pods(&fixture, "restarting").await.remove(0);
     for count in 1..=3 {
         tell(&fixture, &pod, "Killing", "Container main failed liveness probe, will be restarted").await;
@@ -93,10 +113,15 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     assert_eq!(template(&fixture.get("Deployment", "restarting").await), template(&restarting));
 
     fail_readiness(&fixture, "unready").await;
+    fail_readiness(&fixture, "set").await;
     let record = fixture.until("standard", "Deployment/unready", RemediationPhase::Withdrawn).await;
     assert_eq!(record.reason, Some(RemediationReason::NotReady), "{record:?}");
     assert!(record.message.unwrap().contains("Readiness probe failed"));
     assert_eq!(template(&fixture.get("Deployment", "unready").await), template(&unready));
+    // The controller replaces no pod that is not ready, so the operator deletes it.
+    fixture.until("standard", "StatefulSet/set", RemediationPhase::Withdrawn).await;
+    let after = fixture.until_available("StatefulSet", "set").await;
+    assert_eq!(containers(&after), containers(&set));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,14 +129,22 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
 async fn in_an_incident_one_withdrawal_is_a_trial_for_the_others() {
     static OUTAGE: AtomicBool = AtomicBool::new(false);
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-    let by_outage = |_: &Pod| if OUTAGE.load(Ordering::Relaxed) { PodState::Stuck } else { PodState::Ready };
+    // Without a readiness probe, the kubelet calls every pod ready that runs.
+    let by_outage = |pod: &Pod| {
+        if OUTAGE.load(Ordering::Relaxed) && is_patched(pod) { PodState::Stuck } else { PodState::Ready }
+    };
+    // Nothing listens there as yet.
+    let server = TcpSocket::new_v4().unwrap();
+    server.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = server.local_addr().unwrap().port();
     let fixture = EnforcementFixture::alone(by_outage).await;
     let node = fixture.node("one").await;
     for name in NAMES {
         run_on(&fixture, &node, name).await;
     }
     let _operator = fixture.base.operator();
-    fixture.policy("standard", PROBES).await;
+    let probe = format!("{{defaultProbe: {{tcpPort: {port}}}, ");
+    fixture.policy("standard", &PROBES.replacen('{', &probe, 1)).await;
     for name in NAMES {
         fixture.until("standard", &format!("Deployment/{name}"), RemediationPhase::Verified).await;
     }
@@ -130,12 +163,14 @@ async fn in_an_incident_one_withdrawal_is_a_trial_for_the_others() {
     let trial =
         within(Duration::from_mins(1), "a trial", async || withdrawn().await.into_iter().next()).await;
     assert_eq!(trial.1, Some(RemediationReason::Incident));
-    sleep(Duration::from_secs(75)).await;
-    assert_eq!(withdrawn().await.len(), 1, "the trial did not help");
-
-    OUTAGE.store(false, Ordering::Relaxed);
     let pod = fixture.pod("the trial's new pod", |pod| !is_patched(pod)).await;
-    fixture.set_pod_state(&pod, PodState::Ready).await;
+    let here = json!({ "status": { "podIP": "127.0.0.1", "podIPs": [{ "ip": "127.0.0.1" }] } });
+    let api = fixture.base.pods(&fixture.namespace);
+    api.patch_status(&pod, &PatchParams::default(), &Patch::Merge(here)).await.unwrap();
+    sleep(Duration::from_secs(75)).await;
+    assert_eq!(withdrawn().await.len(), 1, "the trial's pod is ready, but its server does not listen");
+
+    let _server = server.listen(16).unwrap();
     within(Duration::from_mins(3), "others follow", async || {
         let all = withdrawn().await;
         let is_over = all.len() == NAMES.len();
@@ -200,4 +235,8 @@ async fn harm_by_a_patch_of_a_deleted_policy_is_withdrawn_and_not_done_again() {
     ranges.delete("small", &DeleteParams::default()).await.unwrap();
     fixture.policy("again", RESOURCES).await;
     fixture.until_condition("again", "Enforcing", "Enforcing", "FailedBefore").await;
+    let retry = ["policy", "retry", "deployment/web", "-n", &fixture.namespace];
+    let asked = on(fixture.base.plane.kubeconfig(), &retry);
+    assert_eq!(asked.code, 0, "{}", asked.stderr);
+    fixture.until("again", "Deployment/web", RemediationPhase::Verified).await;
 }
