@@ -19,6 +19,7 @@ mod feeds;
 mod health;
 mod inventory;
 mod known_reports;
+mod leftovers;
 mod metrics;
 mod namespace_keys;
 mod namespace_watch;
@@ -29,6 +30,7 @@ mod related_objects;
 mod related_watch;
 mod release;
 mod report_keeper;
+mod restorations;
 mod status;
 mod sums;
 

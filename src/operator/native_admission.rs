@@ -17,7 +17,8 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::AdmissionState;
-use super::namespace_keys::{NamespaceKeys, Restorations, suspended_until};
+use super::namespace_keys::{NamespaceKeys, suspended_until};
+use super::restorations::Restorations;
 use crate::cluster::{CallError, Cluster, Events};
 use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
