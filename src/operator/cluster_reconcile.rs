@@ -43,6 +43,13 @@ pub(super) async fn reconcile(
     let Some(policy) = known else { return Ok(Action::await_change()) };
     let leads = operator.leadership.is_leader();
     let is_going = policy.policy.metadata.deletion_timestamp.is_some();
+    // The status is written once, with the verdicts that the same change causes.
+    if leads
+        && !is_going
+        && let Some(until) = operator.awaits_verdicts(&policy.namespaces)
+    {
+        return Ok(again(&operator, Some(until)));
+    }
     let timer = operator.metrics.duration.start_timer();
     let Some(evaluated) =
         (if is_going { Some(Vec::new()) } else { evaluate_due(&operator, &policy, leads).await? })

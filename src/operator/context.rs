@@ -185,6 +185,15 @@ impl Operator {
         self.native.as_ref().map_or(AdmissionState::Off, |native| native.state(namespace))
     }
 
+    /// Returns the time until which a reconcile waits for verdicts that are about to be written on Namespaces; `None` if it
+    /// need not wait. The policies of a namespace are woken when its verdict is written.
+    pub(super) fn awaits_verdicts<'n>(
+        &self,
+        namespaces: impl IntoIterator<Item = &'n String>,
+    ) -> Option<Timestamp> {
+        self.native.as_ref()?.awaited(namespaces)
+    }
+
     /// Makes the verdict of a namespace due.
     pub(super) fn wake_admission(&self, namespace: &str) {
         if let Some(native) = &self.native {

@@ -8,6 +8,7 @@ mod admission_state;
 mod admission_verdict_keeper;
 mod audit;
 mod audit_trail;
+mod awaited_verdicts;
 mod cluster_evaluations;
 mod cluster_reconcile;
 mod context;

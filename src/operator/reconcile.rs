@@ -46,6 +46,13 @@ pub(super) async fn reconcile(
     // A deleted policy needs no reconcile.
     let Some(policy) = operator.policies.get(&reference(&name)) else { return Ok(Action::await_change()) };
     let leads = operator.leadership.is_leader();
+    // The status is written once, with the verdict that the same change causes.
+    if leads
+        && policy.policy.metadata.deletion_timestamp.is_none()
+        && let Some(until) = operator.awaits_verdicts(&policy.policy.namespace())
+    {
+        return Ok(again(&operator, Some(until)));
+    }
     let timer = operator.metrics.duration.start_timer();
     let Some(outcome) = evaluate(&operator, &policy).await? else { return Ok(Action::requeue(UNREAD)) };
     let reconciled = if leads {
