@@ -12,8 +12,8 @@ use super::{Config, ConfigError, ExemptionConfig, FILE_NAME, schema};
 use crate::files::read_text;
 use crate::governance::{Exemption, ExemptionPlace, Exemptions};
 use crate::paths::{PathPatterns, PatternError};
-use crate::policy::{EffectivePolicy, SelectionError};
-use crate::rules::{self, Category, RULES};
+use crate::policy::{EffectivePolicy, SelectionError, rule_names};
+use crate::rules;
 use crate::yaml::{Document, Node, chunks};
 
 /// A configuration file that was read.
@@ -136,15 +136,12 @@ impl ConfigFile {
         match EffectivePolicy::select(&rules.join(",")) {
             Ok(_) => Ok(()),
             Err(SelectionError::Unknown { name }) => {
-                let sets = ["default", "recommended", "all"].into_iter();
-                let ids = RULES.iter().map(|rule| rule.id.as_str());
-                let known = sets.chain(ids).chain(Category::ALL.map(Category::as_str));
                 let problem = format!("there is no rule {name:?}");
                 let names =
                     |rule: &String| rule.split(',').any(|one| one.trim_matches(['+', '-', ' ']) == name);
                 let index = rules.iter().position(names).unwrap_or_default();
                 let path = format!("rules[{index}]");
-                Err(ConfigError::unknown(self.line(&path), &path, &problem, &name, known))
+                Err(ConfigError::unknown(self.line(&path), &path, &problem, &name, rule_names()))
             }
             Err(error) => Err(ConfigError::at(self.line("rules"), format!("rules: {error}"))),
         }
