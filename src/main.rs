@@ -7,6 +7,11 @@ use kube_devops::commands::{Cli, ExitStatus};
 use kube_devops::output::Text;
 use kube_devops::terminal;
 
+/// Static binaries are linked to musl, whose own allocator is slow with several threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => run(cli).into(),
