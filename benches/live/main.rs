@@ -1,9 +1,10 @@
 //! Measures the cost and speed of `kube-devops` on a real API server with 10,000 pods.
 //!
-//!     make control-plane && cargo bench --bench live -- [--pods 10000] [--only analyze|watch|reconcile] [--rules RULES]
+//!     make control-plane && cargo bench --bench live -- [--pods 10000] [--only PART] [--rules RULES]
 //!
-//! The pods are spread over 50 namespaces. The docs of each module say what it measures. With `--rules`, the policies of
-//! `reconcile` turn on these rules instead of those of the score.
+//! The parts are `analyze`, `watch`, `reconcile` and `admission`. The pods are spread over 50 namespaces. The docs of each
+//! module say what it measures. With `--rules`, the policies of `reconcile` turn on these rules instead of those of the
+//! score.
 
 #![allow(
     dead_code,
@@ -18,6 +19,7 @@
 
 #[path = "../../tests/common/access.rs"]
 mod access;
+mod admission;
 mod analyze;
 #[path = "../../tests/common/apply.rs"]
 mod apply;
@@ -44,7 +46,7 @@ use std::sync::Arc;
 
 use control_plane::ControlPlane;
 
-const PARTS: [&str; 3] = ["analyze", "watch", "reconcile"];
+const PARTS: [&str; 4] = ["analyze", "watch", "reconcile", "admission"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -73,6 +75,7 @@ fn main() {
             match *part {
                 "analyze" => analyze::compare(&plane, &client).await,
                 "watch" => watch::follow(&plane, &client, &running).await,
+                "admission" => admission::admit(&plane, &client).await,
                 _ => reconcile::reconcile(&plane, &client, &running, rules).await,
             }
         }

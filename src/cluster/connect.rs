@@ -2,7 +2,6 @@
 //!
 //! It follows client-go. Each module below names its counterpart there.
 
-mod chain;
 mod contexts;
 mod credentials;
 mod entries;
@@ -13,7 +12,6 @@ mod forward;
 mod in_cluster;
 mod kubeconfig;
 mod load;
-mod pem;
 mod profile;
 mod resolve;
 mod target;
@@ -21,7 +19,6 @@ mod tls;
 mod transport;
 mod untrusted;
 mod validate;
-mod verifier;
 
 #[cfg(test)]
 mod tests;

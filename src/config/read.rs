@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::check::check;
 use super::{Config, ConfigError, ExemptionConfig, FILE_NAME, schema};
-use crate::files::read_text;
+use crate::files::{Ignores, read_text};
 use crate::governance::{Exemption, ExemptionPlace, Exemptions};
 use crate::paths::{PathPatterns, PatternError};
 use crate::policy::{EffectivePolicy, SelectionError, rule_names};
@@ -77,10 +77,11 @@ impl ConfigFile {
         if path == "-" || path.contains("://") { path.into() } else { self.directory().join(path) }
     }
 
-    /// Returns the patterns of the paths that are not read; `None` if there are none.
-    pub fn ignores(&self) -> Result<Option<PathPatterns>, ConfigError> {
-        let patterns = self.config.ignore.as_ref();
-        patterns.map(|patterns| self.patterns(patterns, "ignore")).transpose()
+    /// Returns the files that are not read; `None` if there are none.
+    pub fn ignores(&self) -> Result<Option<Ignores>, ConfigError> {
+        let Some(patterns) = &self.config.ignore else { return Ok(None) };
+        let patterns = self.patterns(patterns, "ignore")?;
+        Ok(Some(Ignores { patterns, file: self.path.clone() }))
     }
 
     /// Returns the exemptions.

@@ -84,6 +84,10 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
         let pods = if rule.is_about_pods() { "; its check of pods by every command" } else { "" };
         writeln!(out, "Evaluated by: {by}{pods}.")?;
     }
+    if rule.is_about_pods() {
+        let native = if rule.expression.is_some() { "yes" } else { "no" };
+        writeln!(out, "Native admission: {native}.")?;
+    }
     let remedy = rule.remedy();
     let change = remedy.change().map_or_else(String::new, |change| format!(" ({change})"));
     writeln!(out, "Fix: {}{change}.", remedy.as_str())?;

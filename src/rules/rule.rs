@@ -42,9 +42,11 @@ pub struct Rule {
     pub supplied_by: &'static [Kind],
     /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
     ///
-    /// `s` is the pod or template: `spec`, `metadata`, `init` and `main` (containers with their path), `ends` (a Job runs
-    /// it), `windows`, `knative` and `injected` (Istio adds a proxy). `e` has the parameters, as `name=value`, and the
-    /// items of a list between bars. The container is empty in a finding about the object.
+    /// `s` is the pod or template: `spec`, `metadata` and its place `metadataAt`, `labels`, `init` and `main` (containers
+    /// with their path), `ends` (a Job runs it), `windows`, `knative` and `injected` (Istio adds a proxy). It also has the
+    /// workload itself: `kind`, `object` and `managed` (it has a controller). `e` has the parameters, as `name=value`, and
+    /// the items of a list between bars. The container is empty in a finding about the object. A path that begins with a
+    /// dot is one in the pod spec.
     pub expression: Option<&'static str>,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,

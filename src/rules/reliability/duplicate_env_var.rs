@@ -28,6 +28,7 @@ A value that extends the earlier one, such as `$(PATH):/opt/bin`, is fine. `envF
     severity: Severity::Medium,
     peers: &["kube-score:environment-variable-key-duplication", "kube-linter:duplicate-env-var"],
     check: Check::Pod(check),
+    expression: Some(include_str!("duplicate_env_var.cel")),
     ..Rule::BASE
 };
 
