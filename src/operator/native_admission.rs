@@ -106,7 +106,9 @@ impl NativeAdmission {
     pub(super) fn wake_all(&self) {
         let all: Vec<_> = lock(&self.known).keys().cloned().collect();
         let now = (self.clock)();
-        all.iter().for_each(|name| lock(&self.awaited).begin(name, now));
+        for name in &all {
+            lock(&self.awaited).begin(name, now);
+        }
         lock(&self.due).extend(all);
         self.woken.notify_one();
     }
