@@ -58,10 +58,12 @@ async fn write_due(operator: &Operator, native: &NativeAdmission) -> Duration {
     let due = native.take_due();
     let pauses = stream::iter(due).map(|name| async move {
         let written = operator.leadership.write(timeout(SYNC, Box::pin(native.sync(&name)))).await;
+        let is_awaited = native.settle(&name);
         let pause = match written {
             // The next leader begins with all of them.
-            Ok(Ok(Ok(Synced::Unchanged))) | Err(NotLeader::Refused) => return None,
-            Ok(Ok(Ok(Synced::Changed))) => {
+            Err(NotLeader::Refused) => return None,
+            Ok(Ok(Ok(Synced::Unchanged))) if !is_awaited => return None,
+            Ok(Ok(Ok(Synced::Changed | Synced::Unchanged))) => {
                 operator.wake_policies(&name);
                 return None;
             }

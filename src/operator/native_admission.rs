@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::AdmissionState;
-use super::namespace_keys::{NamespaceKeys, Restorations, suspended_until};
+use super::awaited_verdicts::AwaitedVerdicts;
+use super::namespace_keys::{NamespaceKeys, suspended_until};
+use super::restorations::Restorations;
 use crate::cluster::{CallError, Cluster, Events};
 use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
@@ -37,6 +39,7 @@ pub(super) struct NativeAdmission {
     pub(super) settings: AdmissionSettings,
     known: Mutex<BTreeMap<String, KnownNamespace>>,
     due: Mutex<BTreeSet<String>>,
+    awaited: Mutex<AwaitedVerdicts>,
     /// The reason why the admission policies are not in effect.
     missing: Mutex<Option<String>>,
     /// Notified when a namespace becomes due.
@@ -86,6 +89,7 @@ impl NativeAdmission {
             settings,
             known: Mutex::default(),
             due: Mutex::default(),
+            awaited: Mutex::default(),
             missing: Mutex::default(),
             woken: Notify::new(),
         }
@@ -93,6 +97,7 @@ impl NativeAdmission {
 
     /// Makes a namespace due.
     pub(super) fn wake(&self, namespace: &str) {
+        lock(&self.awaited).begin(namespace, (self.clock)());
         lock(&self.due).insert(namespace.to_owned());
         self.woken.notify_one();
     }
@@ -100,6 +105,10 @@ impl NativeAdmission {
     /// Makes every namespace due.
     pub(super) fn wake_all(&self) {
         let all: Vec<_> = lock(&self.known).keys().cloned().collect();
+        let now = (self.clock)();
+        for name in &all {
+            lock(&self.awaited).begin(name, now);
+        }
         lock(&self.due).extend(all);
         self.woken.notify_one();
     }
@@ -112,6 +121,19 @@ impl NativeAdmission {
     /// Takes the namespaces that are due.
     pub(super) fn take_due(&self) -> BTreeSet<String> {
         std::mem::take(&mut *lock(&self.due))
+    }
+
+    /// Returns the time until which a reconcile waits for the verdicts of namespaces; `None` if it need not wait.
+    pub(super) fn awaited<'n>(&self, namespaces: impl IntoIterator<Item = &'n String>) -> Option<Timestamp> {
+        let (mut awaited, now) = (lock(&self.awaited), (self.clock)());
+        // Each is asked for, so that its policies are woken.
+        namespaces.into_iter().filter_map(|namespace| awaited.ask(namespace, now)).max()
+    }
+
+    /// Notes that a due Namespace was looked at. Returns true if a reconcile waits for it.
+    pub(super) fn settle(&self, namespace: &str) -> bool {
+        // It may have become due again meanwhile.
+        !lock(&self.due).contains(namespace) && lock(&self.awaited).settle(namespace)
     }
 
     /// Notes a Namespace as it was listed or changed.
@@ -146,6 +168,7 @@ impl NativeAdmission {
     /// Forgets a Namespace.
     pub(super) fn forget(&self, name: &str) {
         lock(&self.known).remove(name);
+        lock(&self.awaited).settle(name);
     }
 
     /// Forgets all other Namespaces than these.
