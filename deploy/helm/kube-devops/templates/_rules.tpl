@@ -1208,5 +1208,6 @@
   resources:
   - leases
   verbs:
+  - list
   - delete
 {{- end }}
